@@ -1,0 +1,150 @@
+//! JSON by meaning: key order and white space are free, numbers are exact decimals.
+//!
+//! A document's form is canonical text: objects by key, numbers as digits and an exponent without
+//! trailing zeros (`1`, `1.0` and `1e0` are all `1e0`), strings by their characters. A document that
+//! is not valid JSON, or in which a name stands twice, has no such meaning; its form is its own text,
+//! marked, so that it equals only itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BinaryViewBuilder, StringViewArray};
+use arrow::error::ArrowError;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Marks a document that has a meaning, and one that has only its text.
+const MEANING: u8 = b'=';
+const TEXT: u8 = b'?';
+
+/// The canonical forms of a column of documents.
+pub fn forms(documents: &StringViewArray) -> Result<ArrayRef, ArrowError> {
+    let mut builder = BinaryViewBuilder::with_capacity(documents.len());
+    for document in documents {
+        match document {
+            None => builder.append_null(),
+            Some(text) => builder.append_value(form(text)),
+        }
+    }
+    Ok(Arc::new(builder.finish()))
+}
+
+fn form(text: &str) -> Vec<u8> {
+    let mut out = vec![MEANING];
+    let parsed = serde_json::from_str::<&RawValue>(text).and_then(|value| write(value, &mut out));
+    match parsed {
+        Ok(()) => out,
+        Err(_) => [&[TEXT], text.as_bytes()].concat(),
+    }
+}
+
+fn write(value: &RawValue, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    let text = value.get();
+    match text.as_bytes().first() {
+        Some(b'{') => {
+            let Members(members) = serde_json::from_str(text)?;
+            out.push(b'{');
+            for (name, value) in members {
+                serde_json::to_writer(&mut *out, &name)?;
+                out.push(b':');
+                write(value, out)?;
+                out.push(b',');
+            }
+            out.push(b'}');
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text)?;
+            out.push(b'[');
+            for item in items {
+                write(item, out)?;
+                out.push(b',');
+            }
+            out.push(b']');
+        }
+        Some(b'"') => serde_json::to_writer(out, &serde_json::from_str::<String>(text)?)?,
+        Some(b't' | b'f' | b'n') => out.extend_from_slice(text.as_bytes()),
+        _ => out.extend_from_slice(number(text).ok_or_else(|| Error::custom("exponent"))?.as_bytes()),
+    }
+    Ok(())
+}
+
+/// A number's sign, its digits without zeros at either end, and the power of ten they stand at.
+/// `None` if the exponent does not fit 64 bits.
+fn number(text: &str) -> Option<String> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Some("0e0".into());
+    }
+    let zeros = (digits.len() - significant.len()) as i64;
+    let exponent = exponent.parse::<i64>().ok()?.checked_add(zeros)?.checked_sub(fraction.len() as i64)?;
+    Some(format!("{sign}{significant}e{exponent}"))
+}
+
+/// An object's members by name; a name that stands twice is an error.
+struct Members<'a>(BTreeMap<String, &'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+            if members.insert(name, value).is_some() {
+                return Err(Error::custom("a name stands twice"));
+            }
+        }
+        Ok(Members(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::form;
+
+    #[test]
+    fn documents_that_mean_the_same_have_one_form() {
+        for (one, two) in [
+            (r#"{"a":1,"b":[true,null]}"#, r#" { "b" : [ true, null ], "a" : 1.0 } "#),
+            ("100", "1e2"),
+            ("0.10", "1E-1"),
+            ("-0.0", "0"),
+            (r#""\u0041""#, r#""A""#),
+        ] {
+            assert_eq!(form(one), form(two), "{one} and {two}");
+        }
+    }
+
+    #[test]
+    fn documents_that_differ_have_two() {
+        for (one, two) in [
+            ("[1,2]", "[2,1]"),
+            (r#""1""#, "1"),
+            ("0.1", "0.10000000000000001"),
+            (r#"{"a":null}"#, "{}"),
+            (r#"{"a":1,"a":1}"#, r#"{"a":1}"#),
+            (r#"{"a":1,"a":2}"#, r#"{"a":2,"a":1}"#),
+            ("1", "1x"),
+            ("[1,2]", "[12]"),
+        ] {
+            assert_ne!(form(one), form(two), "{one} and {two}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! VALUE: one definition of equality per domain.
+//!
+//! A column of either side becomes a canonical array of the pair's [`Domain`]: a plain Arrow array in
+//! which two values are equal if and only if their canonical forms are, whatever type, unit, encoding
+//! or layout they came in. Everything downstream (merging, hashing, ordering) works on these and never
+//! asks about types again. Most columns are canonical as they are, and then nothing is copied.
+
+pub mod cells;
+pub mod domain;
+pub mod json;
+mod nested;
+pub mod number;
+pub mod order;
+pub mod row_hash;
+
+pub use domain::{Domain, Ticks};
+pub use nested::map_order;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, PrimitiveArray, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{
+    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit,
+};
+use arrow::error::ArrowError;
+
+use crate::sides::Side;
+
+/// The canonical form of one side's column.
+///
+/// `side` matters to structs only, whose fields each side keeps in its own order.
+///
+/// # Errors
+/// If a value lies outside its column's declared type, such as a decimal with too many digits.
+pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
+    let target = domain.canonical_type();
+    match (array.data_type(), domain) {
+        (DataType::Null, _) => Ok(new_null_array(&target, array.len())),
+        (DataType::Dictionary(_, value), _) => canonical(&convert(array, value)?, domain, side),
+        (DataType::RunEndEncoded(_, value), _) => canonical(&convert(array, value.data_type())?, domain, side),
+        (_, Domain::Null | Domain::Boolean | Domain::Int32 | Domain::Int64 | Domain::UInt64) => convert(array, &target),
+        (_, Domain::Float) => convert(array, &target).map(|floats| Arc::new(settle_floats(floats.as_primitive())) as ArrayRef),
+        (_, Domain::Decimal128 { .. } | Domain::Decimal256 { .. }) => convert(array, &target),
+        (_, Domain::Number { scale }) => number::forms(array, *scale),
+        (_, Domain::Text) => Ok(Arc::new(convert(array, &DataType::Utf8View)?.as_string_view().clone().to_binary_view())),
+        (_, Domain::Binary | Domain::Uuid) => convert(array, &target),
+        (_, Domain::Json) => json::forms(convert(array, &DataType::Utf8View)?.as_string_view()),
+        (_, Domain::Date) => convert(&convert(array, &DataType::Date64)?, &target),
+        (_, Domain::Time) => convert(&convert(array, &DataType::Time64(TimeUnit::Nanosecond))?, &target),
+        (_, Domain::Timestamp(Ticks::Same) | Domain::Duration(Ticks::Same)) => convert(array, &target),
+        (own, Domain::Timestamp(Ticks::Finer(unit)) | Domain::Duration(Ticks::Finer(unit))) => {
+            let factor = ticks_per_second(unit) / ticks_per_second(&unit_of(own));
+            let ticks = convert(array, &DataType::Int64)?;
+            let fine: PrimitiveArray<Decimal128Type> =
+                ticks.as_primitive::<Int64Type>().unary(|ticks| i128::from(ticks) * factor);
+            Ok(Arc::new(fine.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?))
+        }
+        (_, Domain::List(item)) => nested::lists(array, item, side),
+        (_, Domain::Struct(fields)) => nested::structs(array.as_struct(), fields, side),
+        (_, Domain::Map(key, value)) => nested::maps(array.as_map(), key, value, side),
+    }
+}
+
+/// -0.0 becomes 0.0 and every NaN the same NaN, so that equal floats have equal bits.
+pub fn settle_floats(floats: &Float64Array) -> Float64Array {
+    floats.unary::<_, Float64Type>(|value| match value {
+        value if value.is_nan() => f64::NAN,
+        // the sum of the two zeros is the positive one
+        value => value + 0.0,
+    })
+}
+
+/// A cast in which a value that does not fit is an error and not a NULL.
+pub fn convert(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    if array.data_type() == to {
+        return Ok(array.clone());
+    }
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(array, to, &strict)
+}
+
+fn unit_of(data_type: &DataType) -> TimeUnit {
+    match data_type {
+        DataType::Timestamp(unit, _) | DataType::Duration(unit) => *unit,
+        other => unreachable!("{other} has no unit"),
+    }
+}
+
+fn ticks_per_second(unit: &TimeUnit) -> i128 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}

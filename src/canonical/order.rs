@@ -1,0 +1,94 @@
+//! The order of keys: part by part, each part as its canonical array sorts, NULL last.
+
+use std::cmp::Ordering;
+
+use arrow::array::{Array, ArrayRef, DynComparator, make_comparator};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::SortOptions;
+use arrow::compute::kernels::cmp;
+use arrow::error::ArrowError;
+
+/// How canonical keys are sorted everywhere.
+pub const ASCENDING: SortOptions = SortOptions { descending: false, nulls_first: false };
+
+/// Which rows of two equally long canonical columns are equal; NULL equals NULL.
+pub fn equal_rows(one: &dyn Array, two: &dyn Array) -> Result<BooleanBuffer, ArrowError> {
+    Ok(cmp::not_distinct(&Borrowed(one), &Borrowed(two))?.values().clone())
+}
+
+/// An array as the comparison kernels want it.
+struct Borrowed<'a>(&'a dyn Array);
+
+impl arrow::array::Datum for Borrowed<'_> {
+    fn get(&self) -> (&dyn Array, bool) {
+        (self.0, false)
+    }
+}
+
+/// How each row of a batch of keys relates to the row before it.
+pub struct Steps {
+    /// Bit `i`: row `i + 1` has the key of row `i`.
+    pub repeats: BooleanBuffer,
+    /// The first row that sorts before its predecessor, if any.
+    pub break_at: Option<usize>,
+}
+
+/// Compares every key with its predecessor.
+pub fn steps(keys: &[ArrayRef]) -> Result<Steps, ArrowError> {
+    let pairs = keys[0].len().saturating_sub(1);
+    let mut repeats = BooleanBuffer::new_set(pairs);
+    let mut ascends = BooleanBuffer::new_unset(pairs);
+    for key in keys {
+        let (before, after) = (key.slice(0, pairs), key.slice(1, pairs));
+        // a later part only speaks where all earlier parts are equal
+        ascends = &ascends | &(&repeats & &less(&before, &after)?);
+        repeats = &repeats & &equal_rows(&before, &after)?;
+        if repeats.count_set_bits() == 0 {
+            break;
+        }
+    }
+    let sound = &repeats | &ascends;
+    let break_at = match sound.count_set_bits() == pairs {
+        true => None,
+        false => (0..pairs).find(|&at| !sound.value(at)).map(|at| at + 1),
+    };
+    Ok(Steps { repeats, break_at })
+}
+
+/// `one < two` per row, with NULL after every value.
+fn less(one: &ArrayRef, two: &ArrayRef) -> Result<BooleanBuffer, ArrowError> {
+    let result = cmp::lt(one, two)?;
+    let (values, nulls) = result.into_parts();
+    let Some(both) = nulls else { return Ok(values) };
+    let by_value = &values & both.inner();
+    let valid = |array: &ArrayRef| match array.nulls() {
+        Some(nulls) => nulls.inner().clone(),
+        None => BooleanBuffer::new_set(array.len()),
+    };
+    Ok(&by_value | &(&valid(one) & &!&valid(two)))
+}
+
+/// Compares single keys of two batches.
+pub struct KeyOrder(Vec<DynComparator>);
+
+impl KeyOrder {
+    /// Prepares the comparison of rows of `one` with rows of `two`.
+    pub fn of(one: &[ArrayRef], two: &[ArrayRef]) -> Result<Self, ArrowError> {
+        let parts = one.iter().zip(two).map(|(one, two)| make_comparator(one, two, ASCENDING));
+        Ok(KeyOrder(parts.collect::<Result<_, _>>()?))
+    }
+
+    /// How row `one` of the first batch relates to row `two` of the second.
+    pub fn compare(&self, one: usize, two: usize) -> Ordering {
+        let unequal = self.0.iter().map(|part| part(one, two)).find(|order| order.is_ne());
+        unequal.unwrap_or(Ordering::Equal)
+    }
+}
+
+/// How many rows from the start satisfy a condition.
+pub fn leading(rows: &BooleanBuffer) -> usize {
+    if rows.count_set_bits() == rows.len() {
+        return rows.len();
+    }
+    rows.iter().position(|set| !set).unwrap_or(rows.len())
+}

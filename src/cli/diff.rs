@@ -1,0 +1,135 @@
+//! `countersign diff`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::{Format, machine, print, stop};
+use crate::error::{Error, Result};
+use crate::job::{Identity, Job, Limits, Selection, Way};
+use crate::progress::Progress;
+use crate::report::Verdict;
+use crate::sides::Sides;
+use crate::verify;
+
+/// Compare two snapshots now
+///
+/// OLD and NEW are each a Parquet file, a directory (all files below it, hive partitions included),
+/// or a quoted glob. Columns are paired by name and compared by value: 5, 5.00 and an unsigned 5 are
+/// equal, and so are one instant in two time zones. Nothing is trimmed, rounded or folded.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The snapshot of the store that is being left
+    old: String,
+
+    /// The snapshot of the store that takes over
+    new: String,
+
+    /// The columns that identify a row on both sides
+    #[arg(long, short, value_name = "COLUMN,…", value_delimiter = ',', required_unless_present = "no_key")]
+    key: Vec<String>,
+
+    /// Compare whole rows as a multiset; only missing and extra rows can be told then
+    #[arg(long, conflicts_with = "key")]
+    no_key: bool,
+
+    /// Leave these columns out; a path such as address.zip names a field of a struct
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    ignore: Vec<String>,
+
+    /// Compare only these columns, and the key
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    columns: Vec<String>,
+
+    /// Pair an old column with a new one of another name
+    #[arg(long, value_name = "OLD=NEW,…", value_delimiter = ',', value_parser = parse_map)]
+    map: Vec<(String, String)>,
+
+    /// Take a side without rows as right
+    #[arg(long)]
+    allow_empty: bool,
+
+    /// Write the run directory here: reports, complete ID lists, every difference, and a manifest
+    #[arg(long, short, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// How the report is written to standard output
+    #[arg(long, short, value_enum, default_value_t)]
+    format: Format,
+
+    /// How many examples of each class the reports show
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    examples: usize,
+
+    /// Match this way instead of letting the planner choose; the answer is the same
+    #[arg(long, value_enum)]
+    way: Option<Way>,
+
+    /// Memory to work in, such as 512MiB or 8GiB; beyond it the work spills to disk [default: 3/5 of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    memory: Option<ByteSize>,
+
+    /// Worker threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+
+    /// No progress on standard error
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// The least memory that a run can work in.
+const MEMORY_MIN: ByteSize = ByteSize::mib(128);
+
+impl Diff {
+    /// Compares, prints the report, and returns its verdict.
+    pub fn run(self) -> Result<Verdict> {
+        let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
+        let format = self.format;
+        let report = verify(&self.job()?, stop::on_signal(), progress)?;
+        print(&report, format)
+    }
+
+    /// Resolves the arguments, once.
+    fn job(self) -> Result<Job> {
+        let mut map = BTreeMap::new();
+        for (old, new) in self.map {
+            if map.insert(old.clone(), new).is_some() {
+                return Err(Error::Contradiction(format!("--map: `{old}` is mapped twice")));
+            }
+        }
+        let defaults = Limits::default();
+        Ok(Job {
+            name: "diff".into(),
+            paths: Sides { old: self.old, new: self.new },
+            allow_empty: self.allow_empty,
+            identity: if self.no_key { Identity::WholeRow } else { Identity::Key(self.key) },
+            selection: Selection { columns: self.columns, ignore: self.ignore, map },
+            way: self.way,
+            limits: Limits {
+                threads: self.threads.map_or(defaults.threads, usize::from),
+                memory: self.memory.map_or_else(machine::default_memory, |size| size.as_u64()),
+                ..defaults
+            },
+            out: self.out,
+            examples: self.examples,
+        })
+    }
+}
+
+fn parse_map(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok((old.into(), new.into())),
+        _ => Err("write it as OLD=NEW".into()),
+    }
+}
+
+fn parse_memory(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|_| "write it as a number and a unit, such as 512MiB or 8GiB")?;
+    match size >= MEMORY_MIN {
+        true => Ok(size),
+        false => Err(format!("a run needs at least {MEMORY_MIN}")),
+    }
+}

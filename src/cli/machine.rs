@@ -1,0 +1,25 @@
+//! What this machine has to give, for the defaults of the limits.
+
+use std::fs;
+
+/// The share of the memory that is free for us to take: three fifths.
+const SHARE: (u64, u64) = (3, 5);
+/// Where the system does not say.
+const FALLBACK_BYTES: u64 = 4 << 30;
+
+/// A memory limit that leaves room for the rest of the machine, in bytes.
+pub fn default_memory() -> u64 {
+    let free = [available(), cgroup_limit()].into_iter().flatten().min();
+    free.map_or(FALLBACK_BYTES, |bytes| bytes / SHARE.1 * SHARE.0)
+}
+
+fn available() -> Option<u64> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+fn cgroup_limit() -> Option<u64> {
+    fs::read_to_string("/sys/fs/cgroup/memory.max").ok()?.trim().parse().ok()
+}

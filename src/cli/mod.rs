@@ -1,0 +1,94 @@
+//! The command line: one file per command; the doc comments are the manual.
+
+mod demo;
+mod diff;
+mod machine;
+mod stop;
+
+use std::io::{self, IsTerminal, Write};
+use std::panic;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::error::{Error, Result};
+use crate::report::{Report, Verdict, json, markdown, text};
+
+/// Compare two exports of the same data, exactly
+///
+/// countersign joins an old and a new snapshot by key and says which rows are missing, which are
+/// extra, which differ and in what. It reads files and changes nothing.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, max_term_width = 100, help_expected = true)]
+#[command(after_help = "Exit codes:\n  \
+    0    match: nothing differs\n  \
+    1    discrepant: the report says what differs\n  \
+    2    could not verify: bad input, bad usage, or something that could not be compared\n  \
+    130  interrupted")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Diff(diff::Diff),
+    Demo(demo::Demo),
+}
+
+/// How the report is written to standard output.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs; described by schemas/report.v1.json
+    Json,
+    /// For tickets and chats
+    Markdown,
+}
+
+/// Could not verify: the same code that clap uses for bad usage.
+const COULD_NOT_VERIFY: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+/// Runs the command line and says how it went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    panic::set_hook(Box::new(|panic| {
+        let message = Error::internal(panic);
+        let _ = writeln!(io::stderr(), "error: {message}");
+    }));
+    let outcome = panic::catch_unwind(|| match cli.command {
+        Command::Diff(diff) => diff.run(),
+        Command::Demo(demo) => demo.run(),
+    });
+    let code = match outcome {
+        Ok(Ok(verdict)) => verdict.exit_code(),
+        Ok(Err(error)) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            if matches!(error, Error::Interrupted) { INTERRUPTED } else { COULD_NOT_VERIFY }
+        }
+        // the hook has said what happened
+        Err(_) => COULD_NOT_VERIFY,
+    };
+    ExitCode::from(code)
+}
+
+/// Writes the report to standard output. A reader that has gone away is not a failure.
+fn print(report: &Report, format: Format) -> Result<Verdict> {
+    let mut stdout = io::stdout().lock();
+    let coloured = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let style = if coloured { text::Style::Coloured } else { text::Style::Plain };
+    let rendered = match format {
+        Format::Text => text::render(report, style),
+        Format::Json => json::render(report),
+        Format::Markdown => markdown::render(report),
+    };
+    match stdout.write_all(rendered.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Unwritable { path: "standard output".into(), source: error })
+        }
+        _ => Ok(report.verdict),
+    }
+}

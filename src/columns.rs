@@ -1,0 +1,356 @@
+//! PAIR: which column of old compares with which column of new, in which domain, and what is left over.
+
+use std::collections::BTreeSet;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::Field;
+
+use crate::canonical::domain::{Family, Nested, NoDomain, pair_names};
+use crate::canonical::{Domain, canonical};
+use crate::error::{Error, Result};
+use crate::job::{Identity, Selection};
+use crate::sides::{Side, Sides};
+use crate::snapshot::{Snapshot, type_name};
+
+/// Two columns that are compared with each other.
+#[derive(Debug, Clone)]
+pub struct ColumnPair {
+    /// The new side's name, under which reports know the pair.
+    pub name: String,
+    /// Its position in each side's schema.
+    pub at: Sides<usize>,
+    /// Its type on each side, in words.
+    pub types: Sides<String>,
+    /// Where the values of both sides meet.
+    pub domain: Domain,
+}
+
+/// All compared columns of a pair of snapshots: the key's first, then the values'.
+#[derive(Debug)]
+pub struct Pairing {
+    /// The compared pairs; a scan reads them in this order.
+    pub columns: Vec<ColumnPair>,
+    /// How many of them, from the front, identify a row. Without a key that is all of them.
+    pub key_len: usize,
+    /// Whether rows have a key or are compared whole.
+    pub keyed: bool,
+    /// What takes part and what does not.
+    pub coverage: Coverage,
+}
+
+/// Which columns took part, by name. Nothing is left out without being listed here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Coverage {
+    /// Compared by value, key columns included.
+    pub compared: Vec<String>,
+    /// Left out because the user said so.
+    pub ignored: Vec<String>,
+    /// Only in old: a coverage gap.
+    pub old_only: Vec<String>,
+    /// Only in new: a coverage gap.
+    pub new_only: Vec<String>,
+    /// On both sides, of types whose equality is not defined.
+    pub incomparable: Vec<String>,
+}
+
+/// One batch of one side: the compared columns as they were read, and in canonical form.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    /// As read, in the order of [`Pairing::columns`].
+    pub raw: RecordBatch,
+    /// The canonical forms of the key columns.
+    pub keys: Vec<ArrayRef>,
+    /// The canonical forms of the other columns.
+    pub values: Vec<ArrayRef>,
+}
+
+impl Pairing {
+    /// Pairs the columns of two snapshots.
+    pub fn of(snapshots: &Sides<Snapshot>, identity: &Identity, selection: &Selection) -> Result<Self> {
+        let names = Names::of(snapshots, selection)?;
+        let key = names.key(identity)?;
+        let mut coverage = Coverage {
+            old_only: names.gaps(&names.left.old, selection),
+            new_only: names.gaps(&names.left.new, selection),
+            ..Coverage::default()
+        };
+        let chosen = |pair: &NamePair| key.contains(&pair.new) || selection.takes(pair);
+        let mut nested = Nested::default();
+        let (mut keys, mut values) = (vec![], vec![]);
+        for pair in &names.pairs {
+            if !chosen(pair) {
+                coverage.ignored.push(pair.new.clone());
+                continue;
+            }
+            let is_key = key.iter().position(|name| name == &pair.new);
+            match column_pair(snapshots, pair, selection, &mut nested)? {
+                Some(column) => match is_key {
+                    Some(place) => keys.push((place, column)),
+                    None => values.push(column),
+                },
+                None if is_key.is_some() => return Err(incomparable_key(snapshots, pair)),
+                None => coverage.incomparable.push(pair.new.clone()),
+            }
+        }
+        coverage.ignored.extend(names.ignored_leftovers(selection));
+        coverage.old_only.extend(nested.one_sided.old);
+        coverage.new_only.extend(nested.one_sided.new);
+        keys.sort_by_key(|(place, _)| *place);
+        let mut columns: Vec<ColumnPair> = keys.into_iter().map(|(_, column)| column).collect();
+        let keyed = matches!(identity, Identity::Key(_));
+        let key_len = if keyed { columns.len() } else { values.len() };
+        columns.append(&mut values);
+        if columns.is_empty() {
+            return Err(Error::NothingToCompare);
+        }
+        coverage.compared = columns.iter().map(|column| column.name.clone()).collect();
+        Ok(Pairing { columns, key_len, keyed, coverage })
+    }
+
+    /// The key columns.
+    pub fn keys(&self) -> &[ColumnPair] {
+        &self.columns[..self.key_len]
+    }
+
+    /// The compared columns that are not part of the key.
+    pub fn values(&self) -> &[ColumnPair] {
+        &self.columns[self.key_len..]
+    }
+
+    /// What a scan of one side has to read, in the order of [`Self::columns`].
+    pub fn projection(&self, side: Side) -> Vec<usize> {
+        self.columns.iter().map(|column| column.at[side]).collect()
+    }
+
+    /// Brings a batch of one side to canonical form.
+    pub fn rows(&self, side: Side, raw: RecordBatch) -> Result<Rows> {
+        let mut keys = raw
+            .columns()
+            .iter()
+            .zip(&self.columns)
+            .map(|(array, column)| column.canonical(array, side))
+            .collect::<Result<Vec<_>>>()?;
+        let values = keys.split_off(self.key_len);
+        Ok(Rows { raw, keys, values })
+    }
+}
+
+impl ColumnPair {
+    /// One side's column in canonical form.
+    pub fn canonical(&self, array: &ArrayRef, side: Side) -> Result<ArrayRef> {
+        canonical(array, &self.domain, side).map_err(|error| Error::ValueOutOfType {
+            side,
+            column: self.name.clone(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+impl Selection {
+    /// Whether the user left this pair in.
+    fn takes(&self, pair: &NamePair) -> bool {
+        let named = |list: &[String]| list.iter().any(|name| pair.is_called(name));
+        !named(&self.ignore) && (self.columns.is_empty() || named(&self.columns))
+    }
+}
+
+/// Two columns that belong together by name.
+struct NamePair {
+    old: String,
+    new: String,
+}
+
+impl NamePair {
+    fn is_called(&self, name: &str) -> bool {
+        self.new == name || self.old == name
+    }
+}
+
+/// The names of both sides, paired.
+struct Names {
+    pairs: Vec<NamePair>,
+    left: Sides<Vec<String>>,
+}
+
+impl Names {
+    fn of(snapshots: &Sides<Snapshot>, selection: &Selection) -> Result<Self> {
+        let all = Sides::from_fn(|side| column_names(&snapshots[side]));
+        let mut mapped = vec![];
+        for (old, new) in &selection.map {
+            for (side, name) in [(Side::Old, old), (Side::New, new)] {
+                if !all[side].contains(name) {
+                    return Err(no_such_column("--map", &format!("the {side} snapshot"), name, &all[side]));
+                }
+            }
+            if mapped.iter().any(|pair: &NamePair| &pair.new == new) {
+                return Err(Error::Contradiction(format!("--map: two old columns are mapped to `{new}`")));
+            }
+            mapped.push(NamePair { old: old.clone(), new: new.clone() });
+        }
+        let free = Sides::from_fn(|side| {
+            let is_free = |name: &&String| {
+                !mapped.iter().any(|pair| name.as_str() == if side == Side::Old { &pair.old } else { &pair.new })
+            };
+            all[side].iter().filter(is_free).map(String::as_str).collect::<Vec<_>>()
+        });
+        let (positions, left) = pair_names(&free);
+        let mut pairs: Vec<_> = positions
+            .into_iter()
+            .map(|at| NamePair { old: free.old[at.old].into(), new: free.new[at.new].into() })
+            .chain(mapped)
+            .collect();
+        // the new side's order, which a map must not disturb
+        pairs.sort_by_key(|pair| all.new.iter().position(|name| name == &pair.new));
+        let left = left.map(|names| names.into_iter().map(String::from).collect());
+        let names = Names { pairs, left };
+        names.require("--ignore", &selection.ignore)?;
+        names.require("--columns", &selection.columns)?;
+        Ok(names)
+    }
+
+    /// Every name that either side knows.
+    fn known(&self) -> BTreeSet<String> {
+        let paired = self.pairs.iter().flat_map(|pair| [&pair.old, &pair.new]);
+        paired.chain(&self.left.old).chain(&self.left.new).cloned().collect()
+    }
+
+    fn require(&self, option: &'static str, wanted: &[String]) -> Result<()> {
+        let known = self.known();
+        for name in wanted {
+            // a path such as `address.zip` names a field of a struct column
+            let column = name.split(['.', '[']).next().unwrap_or(name);
+            if !known.contains(name) && !(column != name && known.contains(column)) {
+                return Err(no_such_column(option, "neither snapshot", name, &known.into_iter().collect::<Vec<_>>()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The new names of the key columns, in the order of the key.
+    fn key(&self, identity: &Identity) -> Result<Vec<String>> {
+        let Identity::Key(wanted) = identity else { return Ok(vec![]) };
+        let mut key: Vec<String> = vec![];
+        for name in wanted {
+            let exact = self.pairs.iter().find(|pair| &pair.new == name);
+            let Some(pair) = exact.or_else(|| self.pairs.iter().find(|pair| &pair.old == name)) else {
+                return Err(self.missing_key(name));
+            };
+            if key.contains(&pair.new) {
+                return Err(Error::Contradiction(format!("--key names column `{name}` twice")));
+            }
+            key.push(pair.new.clone());
+        }
+        Ok(key)
+    }
+
+    fn missing_key(&self, name: &str) -> Error {
+        for (side, names) in [(Side::Old, &self.left.old), (Side::New, &self.left.new)] {
+            if names.iter().any(|left| left == name) {
+                let other = if side == Side::Old { &self.left.new } else { &self.left.old };
+                return no_such_column("--key", &format!("the {} snapshot", side.other()), name, other);
+            }
+        }
+        no_such_column("--key", "neither snapshot", name, &self.known().into_iter().collect::<Vec<_>>())
+    }
+
+    /// Leftover columns that count as gaps: those that the user did not leave out.
+    fn gaps(&self, left: &[String], selection: &Selection) -> Vec<String> {
+        let wanted = |name: &&String| {
+            !selection.ignore.contains(name) && (selection.columns.is_empty() || selection.columns.contains(name))
+        };
+        left.iter().filter(wanted).cloned().collect()
+    }
+
+    /// Leftover columns, and paths below columns, that the user left out.
+    fn ignored_leftovers(&self, selection: &Selection) -> Vec<String> {
+        let mut ignored = vec![];
+        for left in [&self.left.old, &self.left.new] {
+            let gaps = self.gaps(left, selection);
+            ignored.extend(left.iter().filter(|name| !gaps.contains(name)).cloned());
+        }
+        let paths = selection.ignore.iter().filter(|name| !self.known().contains(*name)).cloned();
+        ignored.extend(paths.collect::<Vec<_>>());
+        ignored
+    }
+}
+
+fn column_names(snapshot: &Snapshot) -> Vec<String> {
+    snapshot.schema.fields().iter().map(|field| field.name().clone()).collect()
+}
+
+fn no_such_column(option: &'static str, place: &str, name: &str, known: &[String]) -> Error {
+    let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase());
+    let nearest = known.iter().min_by_key(|known| distance(known));
+    Error::NoSuchColumn {
+        option,
+        place: place.into(),
+        column: name.into(),
+        suggestion: nearest.filter(|known| distance(known) <= known.len().max(3) / 3 + 1).cloned(),
+    }
+}
+
+fn fields<'a>(snapshots: &'a Sides<Snapshot>, pair: &NamePair) -> (Sides<usize>, Sides<&'a Field>) {
+    let find = |side: Side, name: &str| {
+        let found = snapshots[side].schema.column_with_name(name);
+        found.unwrap_or_else(|| unreachable!("`{name}` was listed from this schema"))
+    };
+    let (old, new) = (find(Side::Old, &pair.old), find(Side::New, &pair.new));
+    (Sides { old: old.0, new: new.0 }, Sides { old: old.1, new: new.1 })
+}
+
+/// The pair as it is compared, or `None` if equality is not defined for its types.
+fn column_pair(
+    snapshots: &Sides<Snapshot>,
+    pair: &NamePair,
+    selection: &Selection,
+    nested: &mut Nested,
+) -> Result<Option<ColumnPair>> {
+    snapshots.old.require_agreement(&pair.old)?;
+    snapshots.new.require_agreement(&pair.new)?;
+    let (at, fields) = fields(snapshots, pair);
+    let types = fields.map(type_name);
+    let ignored = |path: &str| selection.ignore.iter().any(|name| name == path);
+    match Domain::of(&pair.new, fields, &ignored, nested) {
+        Ok(domain) => Ok(Some(ColumnPair { name: pair.new.clone(), at, types, domain })),
+        Err(NoDomain::Undefined) => Ok(None),
+        Err(NoDomain::Families(families)) => Err(Error::DifferentFamilies {
+            column: pair.new.clone(),
+            old_type: types.old,
+            new_type: types.new,
+            line: bridge(families),
+            old_family: families.old.to_string(),
+            new_family: families.new.to_string(),
+        }),
+    }
+}
+
+fn incomparable_key(snapshots: &Sides<Snapshot>, pair: &NamePair) -> Error {
+    let types = fields(snapshots, pair).1.map(type_name);
+    Error::IncomparableKey { column: pair.new.clone(), old_type: types.old, new_type: types.new }
+}
+
+/// The rule that would make two families comparable, as a line of a job file.
+fn bridge(families: Sides<Family>) -> String {
+    use Family::*;
+    let other = if families.old == Text { families.new } else { families.old };
+    match (families.old, families.new) {
+        (ZonedTimestamp, NaiveTimestamp) | (NaiveTimestamp, ZonedTimestamp) => "assume_tz = \"UTC\"".into(),
+        (Text, _) | (_, Text) => {
+            let target = match other {
+                Number => "decimal",
+                Boolean => "boolean",
+                Binary => "hex",
+                Uuid => "uuid",
+                Json => "json",
+                Date => "date",
+                Time | ZonedTimestamp | NaiveTimestamp => "timestamp",
+                Text | Duration | List | Struct | Map => "text",
+            };
+            format!("as = \"{target}\"")
+        }
+        (Uuid, Binary) | (Binary, Uuid) => "as = \"uuid\"".into(),
+        (Date, ZonedTimestamp | NaiveTimestamp) | (ZonedTimestamp | NaiveTimestamp, Date) => "as = \"date\"".into(),
+        (Boolean, Number) | (Number, Boolean) => "as = \"boolean\"".into(),
+        _ => "as = \"text\"".into(),
+    }
+}

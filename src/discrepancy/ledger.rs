@@ -1,0 +1,202 @@
+//! Takes down what the merge decides: counts every finding, and keeps those that somebody will read.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::spool::{Spool, Spooled};
+use super::table::Layout;
+use super::{Class, Tally};
+use crate::columns::Rows;
+use crate::error::Result;
+use crate::sides::{Side, Sides};
+
+/// One row of one side's batch.
+#[derive(Debug, Clone)]
+pub struct RowRef {
+    /// The batch that holds it.
+    pub batch: Arc<Rows>,
+    /// Its number in the batch.
+    pub row: usize,
+}
+
+/// One discrepancy.
+#[derive(Debug, Clone)]
+pub enum Finding {
+    /// A row that is only in old.
+    Missing {
+        /// The row.
+        old: RowRef,
+    },
+    /// A row that is only in new.
+    Extra {
+        /// The row.
+        new: RowRef,
+    },
+    /// Two rows with one key and different values.
+    Mismatch {
+        /// Both rows.
+        rows: Sides<RowRef>,
+        /// The differing columns, by their numbers among the pairing's value columns.
+        changed: Vec<usize>,
+    },
+    /// A key that stands more than once on a side.
+    DuplicateKey {
+        /// A row that has the key.
+        key: RowRef,
+        /// The side of that row.
+        side: Side,
+        /// How many rows have it.
+        rows: Sides<u64>,
+    },
+}
+
+impl Finding {
+    /// Its class.
+    pub fn class(&self) -> Class {
+        match self {
+            Finding::Missing { .. } => Class::Missing,
+            Finding::Extra { .. } => Class::Extra,
+            Finding::Mismatch { .. } => Class::Mismatch,
+            Finding::DuplicateKey { .. } => Class::DuplicateKey,
+        }
+    }
+
+    /// The row of one side, where the finding has one to show.
+    pub fn row(&self, side: Side) -> Option<&RowRef> {
+        match (self, side) {
+            (Finding::Missing { old }, Side::Old) => Some(old),
+            (Finding::Extra { new }, Side::New) => Some(new),
+            (Finding::Mismatch { rows, .. }, side) => Some(&rows[side]),
+            (Finding::Missing { .. } | Finding::Extra { .. } | Finding::DuplicateKey { .. }, _) => None,
+        }
+    }
+
+    /// A row that has the finding's key: old's where there is one.
+    pub fn key(&self) -> (Side, &RowRef) {
+        match self {
+            Finding::Missing { old } => (Side::Old, old),
+            Finding::Extra { new } => (Side::New, new),
+            Finding::Mismatch { rows, .. } => (Side::Old, &rows.old),
+            Finding::DuplicateKey { key, side, .. } => (*side, key),
+        }
+    }
+
+    /// How many rows of each side it covers.
+    pub fn rows(&self) -> Sides<u64> {
+        match self {
+            Finding::Missing { .. } => Sides { old: 1, new: 0 },
+            Finding::Extra { .. } => Sides { old: 0, new: 1 },
+            Finding::Mismatch { .. } => Sides { old: 1, new: 1 },
+            Finding::DuplicateKey { rows, .. } => *rows,
+        }
+    }
+}
+
+/// Which findings are kept. All are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Every one, for complete lists.
+    All,
+    /// The first few of each class, for the report's examples.
+    First(usize),
+}
+
+/// How many findings are gathered before they become rows of the table.
+const GATHER_FINDINGS: usize = 4096;
+/// How many batches gathered findings may hold on to.
+const GATHER_BATCHES: usize = 16;
+
+/// The findings of one part of a comparison, in key order.
+pub struct Ledger {
+    layout: Arc<Layout>,
+    keep: Keep,
+    kept: [usize; Class::ALL.len()],
+    gathered: Vec<Finding>,
+    last_batch: Sides<Option<Arc<Rows>>>,
+    batches_held: usize,
+    spool: Spool,
+    tally: Tally,
+}
+
+impl Ledger {
+    /// An empty ledger; what does not fit in memory goes to `spill_dir`.
+    pub fn new(layout: Arc<Layout>, keep: Keep, spill_dir: PathBuf) -> Self {
+        Ledger {
+            tally: Tally::new(layout.value_columns()),
+            spool: Spool::new(layout.schema(), spill_dir),
+            layout,
+            keep,
+            kept: [0; Class::ALL.len()],
+            gathered: vec![],
+            last_batch: Sides::default(),
+            batches_held: 0,
+        }
+    }
+
+    /// Counts rows of each side as seen.
+    pub fn seen(&mut self, side: Side, rows: u64) {
+        self.tally.rows[side] += rows;
+    }
+
+    /// Counts pairs of equal rows.
+    pub fn matched(&mut self, pairs: u64) {
+        self.tally.matched += pairs;
+    }
+
+    /// Takes down a discrepancy. Findings must come in key order.
+    pub fn record(&mut self, finding: Finding) -> Result<()> {
+        self.count(&finding);
+        let kept = &mut self.kept[finding.class() as usize];
+        if matches!(self.keep, Keep::First(few) if *kept >= few) {
+            return Ok(());
+        }
+        *kept += 1;
+        let (side, key) = finding.key();
+        let shown = Side::BOTH.into_iter().filter_map(|side| finding.row(side).map(|row| (side, row)));
+        for (side, row) in shown.chain([(side, key)]) {
+            if !self.last_batch[side].as_ref().is_some_and(|last| Arc::ptr_eq(last, &row.batch)) {
+                self.last_batch[side] = Some(row.batch.clone());
+                self.batches_held += 1;
+            }
+        }
+        self.gathered.push(finding);
+        if self.gathered.len() >= GATHER_FINDINGS || self.batches_held >= GATHER_BATCHES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the part: its counts, and its kept findings.
+    pub fn close(mut self) -> Result<(Tally, Spooled)> {
+        self.flush()?;
+        Ok((self.tally, self.spool.close()?))
+    }
+
+    fn count(&mut self, finding: &Finding) {
+        let tally = &mut self.tally;
+        match finding {
+            Finding::Missing { .. } => tally.missing += 1,
+            Finding::Extra { .. } => tally.extra += 1,
+            Finding::Mismatch { changed, .. } => {
+                tally.mismatch += 1;
+                changed.iter().for_each(|&column| tally.column_mismatches[column] += 1);
+            }
+            Finding::DuplicateKey { rows, .. } => {
+                tally.duplicate_keys += 1;
+                tally.missing_duplicated += u64::from(rows.new == 0);
+                Side::BOTH.into_iter().for_each(|side| tally.duplicate_rows[side] += rows[side]);
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if !self.gathered.is_empty() {
+            let rows = self.layout.rows(&self.gathered)?;
+            self.spool.push(rows)?;
+        }
+        self.gathered.clear();
+        self.last_batch = Sides::default();
+        self.batches_held = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! WHAT: the four things that can be wrong, how they are counted, and the table that lists them.
+
+mod ledger;
+mod spool;
+mod table;
+
+pub use ledger::{Finding, Keep, Ledger, RowRef};
+pub use spool::Spooled;
+pub use table::{Column, Layout, classes};
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::sides::{Side, Sides};
+
+/// The classes of discrepancy, in the order of every report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Same key, different values.
+    Mismatch,
+    /// In old, not in new.
+    Missing,
+    /// In new, not in old.
+    Extra,
+    /// A key that stands more than once on a side.
+    DuplicateKey,
+}
+
+impl Class {
+    /// All classes.
+    pub const ALL: [Class; 4] = [Class::Mismatch, Class::Missing, Class::Extra, Class::DuplicateKey];
+
+    /// The class as it is written in data.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Mismatch => "mismatch",
+            Class::Missing => "missing",
+            Class::Extra => "extra",
+            Class::DuplicateKey => "duplicate_key",
+        }
+    }
+
+    /// The class that is written so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How many rows fell into which class.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Rows seen.
+    pub rows: Sides<u64>,
+    /// Pairs of equal rows.
+    pub matched: u64,
+    /// Pairs of rows with the same key and different values.
+    pub mismatch: u64,
+    /// Rows that are only in old.
+    pub missing: u64,
+    /// Rows that are only in new.
+    pub extra: u64,
+    /// Keys that stand more than once on a side.
+    pub duplicate_keys: u64,
+    /// Of those, keys that are not in new at all.
+    pub missing_duplicated: u64,
+    /// The rows of those keys.
+    pub duplicate_rows: Sides<u64>,
+    /// Mismatching pairs by value column, in the order of the pairing's value columns.
+    pub column_mismatches: Vec<u64>,
+}
+
+impl Tally {
+    /// Nothing counted yet, for this many value columns.
+    pub fn new(value_columns: usize) -> Self {
+        Tally { column_mismatches: vec![0; value_columns], ..Tally::default() }
+    }
+
+    /// Adds the counts of another part of the same comparison.
+    pub fn add(&mut self, part: &Tally) {
+        for side in Side::BOTH {
+            self.rows[side] += part.rows[side];
+            self.duplicate_rows[side] += part.duplicate_rows[side];
+        }
+        self.matched += part.matched;
+        self.mismatch += part.mismatch;
+        self.missing += part.missing;
+        self.extra += part.extra;
+        self.duplicate_keys += part.duplicate_keys;
+        self.missing_duplicated += part.missing_duplicated;
+        for (sum, part) in self.column_mismatches.iter_mut().zip(&part.column_mismatches) {
+            *sum += part;
+        }
+    }
+
+    /// How many discrepancies there are in a class.
+    pub fn count(&self, class: Class) -> u64 {
+        match class {
+            Class::Mismatch => self.mismatch,
+            Class::Missing => self.missing,
+            Class::Extra => self.extra,
+            Class::DuplicateKey => self.duplicate_keys,
+        }
+    }
+
+    /// Whether nothing at all differs.
+    pub fn is_clean(&self) -> bool {
+        Class::ALL.into_iter().all(|class| self.count(class) == 0)
+    }
+
+    /// Checks that every promised row fell into exactly one class.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if rows were lost or counted twice; then no verdict may be given.
+    pub fn conserve(&self, promised: Sides<u64>) -> Result<()> {
+        let paired = self.matched + self.mismatch;
+        let classified = Sides {
+            old: paired + self.missing + self.duplicate_rows.old,
+            new: paired + self.extra + self.duplicate_rows.new,
+        };
+        for side in Side::BOTH {
+            if self.rows[side] != promised[side] || classified[side] != promised[side] {
+                return Err(Error::Internal(format!(
+                    "the {side} snapshot has {} rows, of which {} were compared and {} classified",
+                    promised[side], self.rows[side], classified[side]
+                )));
+            }
+        }
+        Ok(())
+    }
+}

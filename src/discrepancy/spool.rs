@@ -1,0 +1,120 @@
+//! Findings in waiting: in memory while they are few, in a working file when they are many.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::FileReader;
+use arrow::ipc::writer::FileWriter;
+
+use crate::error::{Error, Result};
+
+/// Bytes of findings that one part of a comparison keeps in memory.
+const MEMORY_BYTES: usize = 4 << 20;
+/// Rows that are gathered before they are kept, so that sparse findings do not become tiny batches.
+const BATCH_ROWS: usize = 1024;
+
+/// Takes batches in order.
+pub struct Spool {
+    schema: SchemaRef,
+    dir: PathBuf,
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+    head: Vec<RecordBatch>,
+    head_bytes: usize,
+    tail: Option<FileWriter<BufWriter<File>>>,
+}
+
+/// Gives the batches back, in the same order.
+pub struct Spooled {
+    dir: PathBuf,
+    head: Vec<RecordBatch>,
+    tail: Option<File>,
+}
+
+impl Spool {
+    /// Nothing yet.
+    pub fn new(schema: SchemaRef, dir: PathBuf) -> Self {
+        Spool { schema, dir, pending: vec![], pending_rows: 0, head: vec![], head_bytes: 0, tail: None }
+    }
+
+    /// Adds a batch.
+    pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        self.pending_rows += batch.num_rows();
+        self.pending.push(batch);
+        if self.pending_rows >= BATCH_ROWS {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the writing.
+    pub fn close(mut self) -> Result<Spooled> {
+        self.settle()?;
+        let dir = self.dir.clone();
+        let tail = match self.tail.take() {
+            None => None,
+            Some(writer) => Some(finish(writer).map_err(|reason| spill_error(&dir, reason))?),
+        };
+        Ok(Spooled { dir, head: self.head, tail })
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let batch = concat_batches(&self.schema, &self.pending)?;
+        self.pending.clear();
+        self.pending_rows = 0;
+        if self.tail.is_none() && self.head_bytes < MEMORY_BYTES {
+            self.head_bytes += batch.get_array_memory_size();
+            self.head.push(batch);
+            return Ok(());
+        }
+        self.write(&batch).map_err(|reason| spill_error(&self.dir, reason))
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let writer = match &mut self.tail {
+            Some(writer) => writer,
+            None => {
+                let file = BufWriter::new(tempfile::tempfile_in(&self.dir)?);
+                self.tail.insert(FileWriter::try_new(file, &self.schema)?)
+            }
+        };
+        writer.write(batch)
+    }
+}
+
+fn finish(mut writer: FileWriter<BufWriter<File>>) -> Result<File, ArrowError> {
+    writer.finish()?;
+    let buffered = writer.into_inner()?;
+    let mut file = buffered.into_inner().map_err(|error| error.into_error())?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+impl Spooled {
+    /// The batches, in the order in which they were pushed.
+    pub fn read(self) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+        let dir = self.dir;
+        let tail = match self.tail {
+            None => None,
+            Some(file) => {
+                let reader = FileReader::try_new(BufReader::new(file), None);
+                Some(reader.map_err(|reason| spill_error(&dir, reason))?)
+            }
+        };
+        let tail = tail.into_iter().flatten();
+        let tail = tail.map(move |batch| batch.map_err(|reason| spill_error(&dir, reason)));
+        Ok(self.head.into_iter().map(Ok).chain(tail))
+    }
+}
+
+fn spill_error(dir: &std::path::Path, reason: ArrowError) -> Error {
+    Error::Spill { dir: dir.to_path_buf(), reason: reason.to_string() }
+}

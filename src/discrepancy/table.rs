@@ -1,0 +1,238 @@
+//! The table of discrepancies, one row each, as `discrepancies.parquet` holds it:
+//!
+//! | column | type | holds |
+//! | --- | --- | --- |
+//! | `class` | text | `mismatch`, `missing`, `extra` or `duplicate_key` |
+//! | `key` | struct | the key columns; old's values where old has the row |
+//! | `old_rows`, `new_rows` | integer | how many rows of each side it covers |
+//! | `changed` | list of text | the differing columns of a mismatch |
+//! | `old`, `new` | struct | all compared columns as each side has them; NULL where it has no row to show |
+//! | `tags` | list of text | explanations, once there are any |
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder, StructArray, UInt64Array,
+    new_null_array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::compute::interleave;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+
+use super::{Class, Finding, RowRef};
+use crate::columns::{ColumnPair, Pairing, Rows};
+use crate::error::{Error, Result};
+use crate::plain;
+use crate::render;
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// The columns of the table, by their places.
+#[derive(Debug, Clone, Copy)]
+pub enum Column {
+    /// The class's name.
+    Class,
+    /// The key columns.
+    Key,
+    /// Rows of old.
+    OldRows,
+    /// Rows of new.
+    NewRows,
+    /// Names of changed columns.
+    Changed,
+    /// Old's values.
+    Old,
+    /// New's values.
+    New,
+    /// Explanations.
+    Tags,
+}
+
+/// What the table of one comparison looks like.
+#[derive(Debug)]
+pub struct Layout {
+    columns: Vec<ColumnPair>,
+    key_len: usize,
+    keyed: bool,
+    raw: Sides<SchemaRef>,
+    schema: SchemaRef,
+}
+
+impl Layout {
+    /// The layout for a pairing of these snapshots.
+    pub fn of(pairing: &Pairing, snapshots: &Sides<Snapshot>) -> Self {
+        let raw = Sides::from_fn(|side| snapshots[side].scan_schema(&pairing.projection(side)));
+        let side_fields = Sides::from_fn(|side| {
+            let fields = raw[side].fields().iter().zip(&pairing.columns);
+            fields.map(|(field, pair)| plain::field(&pair.name, field)).collect::<Fields>()
+        });
+        let key_fields: Fields = side_fields
+            .old
+            .iter()
+            .zip(&side_fields.new)
+            .take(pairing.key_len)
+            .map(|(old, new)| key_field(old, new))
+            .collect();
+        let texts = || DataType::List(Field::new("item", DataType::Utf8, false).into());
+        let schema = Schema::new(vec![
+            Field::new("class", DataType::Utf8, false),
+            Field::new("key", DataType::Struct(key_fields), false),
+            Field::new("old_rows", DataType::UInt64, false),
+            Field::new("new_rows", DataType::UInt64, false),
+            Field::new("changed", texts(), false),
+            Field::new("old", DataType::Struct(side_fields.old), true),
+            Field::new("new", DataType::Struct(side_fields.new), true),
+            Field::new("tags", texts(), false),
+        ]);
+        Layout {
+            columns: pairing.columns.clone(),
+            key_len: pairing.key_len,
+            keyed: pairing.keyed,
+            raw,
+            schema: schema.into(),
+        }
+    }
+
+    /// The table's schema.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// The names of the key columns; of all columns where rows are compared whole.
+    pub fn key_names(&self) -> Vec<&str> {
+        self.columns[..self.key_len].iter().map(|column| column.name.as_str()).collect()
+    }
+
+    /// How many compared columns are not part of the key.
+    pub fn value_columns(&self) -> usize {
+        self.columns.len() - self.key_len
+    }
+
+    /// The rows of the table for these findings.
+    pub fn rows(&self, findings: &[Finding]) -> Result<RecordBatch> {
+        let counts = |side: Side| UInt64Array::from_iter_values(findings.iter().map(|finding| finding.rows()[side]));
+        let untagged = findings.iter().map(|_| vec![]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(findings.iter().map(|finding| finding.class().name()))),
+            self.keys(findings)?,
+            Arc::new(counts(Side::Old)),
+            Arc::new(counts(Side::New)),
+            Arc::new(texts(findings.iter().map(|finding| self.changed(finding)))),
+            self.side(findings, Side::Old)?,
+            self.side(findings, Side::New)?,
+            Arc::new(texts(untagged)),
+        ];
+        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+
+    fn changed(&self, finding: &Finding) -> Vec<&str> {
+        match finding {
+            Finding::Mismatch { changed, .. } => {
+                changed.iter().map(|&at| self.columns[self.key_len + at].name.as_str()).collect()
+            }
+            Finding::Missing { .. } | Finding::Extra { .. } | Finding::DuplicateKey { .. } => vec![],
+        }
+    }
+
+    fn keys(&self, findings: &[Finding]) -> Result<ArrayRef> {
+        let DataType::Struct(fields) = self.schema.field(Column::Key as usize).data_type().clone() else {
+            unreachable!("the layout makes it a struct")
+        };
+        let mut columns = vec![];
+        for (at, field) in fields.iter().enumerate() {
+            let mut parts: Sides<ArrayRef> = Sides::try_from_fn(|side| {
+                let rows = findings.iter().map(|finding| match finding.key() {
+                    (of, row) if of == side => Some(row),
+                    _ => None,
+                });
+                self.gather(rows, at, side, true)
+            })?;
+            if parts.iter().any(|part| part.data_type() != field.data_type()) {
+                parts = Sides::try_from_fn(|side| { let text = render::column(&parts[side], self.raw[side].field(at))?; Ok::<_, Error>(Arc::new(text) as ArrayRef) })?;
+            }
+            let place = |(row, finding): (usize, &Finding)| (finding.key().0 as usize, row);
+            let places: Vec<_> = findings.iter().enumerate().map(place).collect();
+            columns.push(interleave(&[&parts.old, &parts.new], &places)?);
+        }
+        Ok(Arc::new(StructArray::try_new_with_length(fields, columns, None, findings.len())?))
+    }
+
+    fn side(&self, findings: &[Finding], side: Side) -> Result<ArrayRef> {
+        let place = match side {
+            Side::Old => Column::Old,
+            Side::New => Column::New,
+        };
+        let DataType::Struct(fields) = self.schema.field(place as usize).data_type().clone() else {
+            unreachable!("the layout makes it a struct")
+        };
+        let columns: Result<Vec<_>> = (0..fields.len())
+            .map(|at| self.gather(findings.iter().map(|finding| finding.row(side)), at, side, !self.keyed))
+            .collect();
+        let shown: NullBuffer = findings.iter().map(|finding| finding.row(side).is_some()).collect();
+        Ok(Arc::new(StructArray::try_new_with_length(fields, columns?, Some(shown), findings.len())?))
+    }
+
+    /// One column of chosen rows, NULL where there is none. `settled` brings equal values to equal
+    /// bits, where any of several equal rows may have been chosen.
+    fn gather<'a>(
+        &self,
+        rows: impl Iterator<Item = Option<&'a RowRef>>,
+        at: usize,
+        side: Side,
+        settled: bool,
+    ) -> Result<ArrayRef> {
+        let nothing = new_null_array(self.raw[side].field(at).data_type(), 1);
+        let mut batches: Vec<&Arc<Rows>> = vec![];
+        let mut places = vec![];
+        for row in rows {
+            let Some(RowRef { batch, row }) = row else {
+                places.push((0, 0));
+                continue;
+            };
+            let known = batches.iter().rposition(|known| Arc::ptr_eq(known, batch));
+            let number = known.unwrap_or_else(|| {
+                batches.push(batch);
+                batches.len() - 1
+            });
+            places.push((number + 1, *row));
+        }
+        let sources = batches.iter().map(|batch| batch.raw.column(at).as_ref());
+        let arrays: Vec<&dyn Array> = std::iter::once(nothing.as_ref()).chain(sources).collect();
+        let gathered = plain::array(&interleave(&arrays, &places)?)?;
+        match settled {
+            true => Ok(plain::settle(&gathered, &self.columns[at].domain, side)?),
+            false => Ok(gathered),
+        }
+    }
+}
+
+/// A key column keeps its type if both sides give it the same one, and is written as text otherwise.
+fn key_field(old: &FieldRef, new: &FieldRef) -> FieldRef {
+    match old.data_type() == new.data_type() {
+        true => new.clone(),
+        false => Field::new(new.name(), DataType::Utf8, true).into(),
+    }
+}
+
+fn texts<'a>(lists: impl Iterator<Item = Vec<&'a str>>) -> ListArray {
+    let mut builder = ListBuilder::new(StringBuilder::new())
+        .with_field(Field::new("item", DataType::Utf8, false));
+    for list in lists {
+        list.into_iter().for_each(|text| builder.values().append_value(text));
+        builder.append(true);
+    }
+    builder.finish()
+}
+
+impl Column {
+    /// The column of a batch of the table.
+    pub fn of(self, batch: &RecordBatch) -> &ArrayRef {
+        batch.column(self as usize)
+    }
+}
+
+/// The classes of a batch of the table.
+pub fn classes(batch: &RecordBatch) -> Vec<Class> {
+    let names = Column::Class.of(batch).as_string::<i32>();
+    names.iter().flatten().filter_map(Class::from_name).collect()
+}

@@ -1,0 +1,142 @@
+//! Where the work runs: one rayon pool for CPU work, a tokio runtime that only reads, DataFusion's
+//! memory limit and spill directory, and the switch that stops it all.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use datafusion::execution::TaskContext;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::SessionConfig;
+
+use crate::error::{Error, Result};
+use crate::job::Limits;
+use crate::progress::Progress;
+
+/// The running environment of one comparison. Cheap to borrow everywhere, never global.
+pub struct Engine {
+    limits: Limits,
+    workers: rayon::ThreadPool,
+    reader: tokio::runtime::Runtime,
+    environment: Arc<RuntimeEnv>,
+    spill_dir: tempfile::TempDir,
+    stop: Arc<AtomicBool>,
+    bytes_read: AtomicU64,
+    spilled_bytes: AtomicU64,
+    /// What the user sees while it works.
+    pub progress: Progress,
+}
+
+impl Engine {
+    /// Starts the pools. Working files go to a directory of their own below `spill_parent`, which
+    /// vanishes with the engine.
+    pub fn start(limits: Limits, spill_parent: &Path, stop: Arc<AtomicBool>, progress: Progress) -> Result<Self> {
+        let spilling = |error: std::io::Error| Error::Spill {
+            dir: spill_parent.to_path_buf(),
+            reason: error.to_string(),
+        };
+        let spill_dir = tempfile::Builder::new()
+            .prefix(".countersign-spill-")
+            .tempdir_in(spill_parent)
+            .map_err(spilling)?;
+        let workers = rayon::ThreadPoolBuilder::new()
+            .num_threads(limits.threads)
+            .thread_name(|n| format!("worker-{n}"))
+            .build()
+            .map_err(Error::internal)?;
+        let reader = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(limits.threads)
+            .enable_all()
+            .build()
+            .map_err(Error::internal)?;
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![spill_dir.path().to_path_buf()]))
+            .with_max_temp_directory_size(u64::MAX);
+        let sort_memory = (limits.memory / 3) as usize;
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(sort_memory)))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(Error::internal)?;
+        Ok(Engine {
+            limits,
+            workers,
+            reader,
+            environment,
+            spill_dir,
+            stop,
+            bytes_read: AtomicU64::new(0),
+            spilled_bytes: AtomicU64::new(0),
+            progress,
+        })
+    }
+
+    /// What the work may cost.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The pool that owns all CPU work.
+    pub fn workers(&self) -> &rayon::ThreadPool {
+        &self.workers
+    }
+
+    /// Where streams are polled from.
+    pub fn reader(&self) -> tokio::runtime::Handle {
+        self.reader.handle().clone()
+    }
+
+    /// The directory for working files.
+    pub fn spill_dir(&self) -> PathBuf {
+        self.spill_dir.path().to_path_buf()
+    }
+
+    /// What a DataFusion plan needs to run.
+    pub fn task(&self) -> Arc<TaskContext> {
+        let config = SessionConfig::new()
+            .with_batch_size(self.limits.batch_rows)
+            .with_target_partitions(self.limits.threads)
+            // a sort must be able to merge its spilled runs within a small limit
+            .with_sort_spill_reservation_bytes(((self.limits.memory / 32) as usize).clamp(1 << 20, 32 << 20));
+        Arc::new(
+            TaskContext::default()
+                .with_session_config(config)
+                .with_runtime(self.environment.clone()),
+        )
+    }
+
+    /// DataFusion's shared environment: object stores, caches, memory.
+    pub fn environment(&self) -> &Arc<RuntimeEnv> {
+        &self.environment
+    }
+
+    /// Ends the work at the next batch once the user asked for it.
+    pub fn check_stop(&self) -> Result<()> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+
+    /// Counts bytes that were fetched from the snapshots' files.
+    pub fn count_read(&self, bytes: u64) {
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that went to working files.
+    pub fn count_spilled(&self, bytes: u64) {
+        self.spilled_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes fetched so far, second looks included.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that went to working files so far.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.spilled_bytes.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,342 @@
+//! What can go wrong, and the policy for saying so.
+//!
+//! * Every failure that a user can cause or meet is a variant here. It names the place (file, row
+//!   group, column) as fields, and its text says what to do next.
+//! * A failure means that nothing was verified: the program ends with exit code 2 (130 when it was
+//!   interrupted) and leaves nothing half-written. Findings are not errors; they are the report.
+//! * [`Error::Internal`] is a broken promise of this program, such as rows that do not add up. It
+//!   is never caught and worked around.
+//! * Messages are lowercase fragments that read well after `error: `.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::sides::Side;
+
+/// The result of anything that can fail to verify.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a comparison could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing exists under the path of a side.
+    #[error("the {side} snapshot `{path}` does not exist")]
+    NoSuchPath {
+        /// The side that was asked for.
+        side: Side,
+        /// The path as given.
+        path: String,
+    },
+
+    /// A directory or a glob that holds no data files.
+    #[error(
+        "the {side} snapshot `{path}` holds no data files{}\n  \
+         an export that wrote nothing cannot be told from one that failed; check that it finished",
+        skipped_note(*.skipped)
+    )]
+    NoFiles {
+        /// The side that was asked for.
+        side: Side,
+        /// The path as given.
+        path: String,
+        /// How many files were passed over because their names begin with `_` or `.`.
+        skipped: usize,
+    },
+
+    /// A malformed glob.
+    #[error("the {side} snapshot `{path}` is not a valid pattern: {reason}")]
+    BadPattern {
+        /// The side that was asked for.
+        side: Side,
+        /// The pattern as given.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file or directory that the system does not let us read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Unreadable {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A file that is not a whole Parquet file.
+    #[error(
+        "`{}` {reason}\n  \
+         export it again; to leave other files out, name the data files with a glob such as 'dir/**/*.parquet'",
+        path.display()
+    )]
+    NotParquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, as the end of a sentence that begins with its name.
+        reason: String,
+    },
+
+    /// A file whose footer is whole and whose data is not.
+    #[error(
+        "`{}` is damaged in {}: {reason}\n  \
+         nothing was verified; export or copy the file again",
+        path.display(),
+        place(*.row_group, .column.as_deref())
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The row group, counted from 0.
+        row_group: Option<usize>,
+        /// The column chunk that does not decode.
+        column: Option<String>,
+        /// What the decoder said.
+        reason: String,
+    },
+
+    /// A file that was replaced or deleted while it was being compared.
+    #[error(
+        "`{}` changed while it was being read\n  \
+         compare again once the export has finished",
+        path.display()
+    )]
+    ChangedWhileReading {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A side without a single row.
+    #[error(
+        "the {side} snapshot `{path}` has no rows\n  \
+         an empty side usually means a failed export; if it is right, say --allow-empty"
+    )]
+    EmptySide {
+        /// The empty side.
+        side: Side,
+        /// The path as given.
+        path: String,
+    },
+
+    /// Files of one side whose directories name different partition columns.
+    #[error(
+        "the files of the {side} snapshot are partitioned differently: `{}` by [{first_columns}], `{}` by [{other_columns}]",
+        first.display(),
+        other.display()
+    )]
+    PartitionsDisagree {
+        /// The side.
+        side: Side,
+        /// The first file.
+        first: PathBuf,
+        /// Its partition columns.
+        first_columns: String,
+        /// A file that differs from it.
+        other: PathBuf,
+        /// Its partition columns.
+        other_columns: String,
+    },
+
+    /// Files of one side that give one column types that do not fit together.
+    #[error(
+        "column `{column}` is {first_type} in `{}` and {other_type} in `{}`\n  \
+         the files of one side must agree; export them again, or leave the column out with --ignore {column}",
+        first.display(),
+        other.display()
+    )]
+    FilesDisagree {
+        /// The column.
+        column: String,
+        /// The first file.
+        first: PathBuf,
+        /// Its type there.
+        first_type: String,
+        /// A file that does not fit.
+        other: PathBuf,
+        /// Its type there.
+        other_type: String,
+    },
+
+    /// A column that only some files of a side have.
+    #[error(
+        "column `{column}` is missing from `{}`, and other files of that side have it\n  \
+         a missing value is not a NULL; export again, or leave the column out with --ignore {column}",
+        path.display()
+    )]
+    FileLacksColumn {
+        /// The column.
+        column: String,
+        /// The first file without it.
+        path: PathBuf,
+    },
+
+    /// Two columns of one file with the same name.
+    #[error("column `{column}` stands twice in `{}`; no name can tell them apart", path.display())]
+    ColumnTwice {
+        /// The column.
+        column: String,
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A column named on the command line that is not there.
+    #[error("{option}: {place} has no column `{column}`{}", suggestion_note(.suggestion.as_deref()))]
+    NoSuchColumn {
+        /// The option that named it.
+        option: &'static str,
+        /// Where it was looked for.
+        place: String,
+        /// The name.
+        column: String,
+        /// The nearest name that exists.
+        suggestion: Option<String>,
+    },
+
+    /// Two words from the user about one column that contradict each other.
+    #[error("{0}")]
+    Contradiction(String),
+
+    /// A pair of columns whose types have no common meaning of "equal".
+    #[error(
+        "column `{column}` is {old_type} in old and {new_type} in new: {old_family} and {new_family} do not compare by value\n  \
+         the rule that says what is meant belongs in a job file:\n\n      \
+         [compare.columns.{column}]\n      {line}\n\n  \
+         job files are not read by this version; until they are, cast the column in the export, or leave it out with --ignore {column}"
+    )]
+    DifferentFamilies {
+        /// The pair's name.
+        column: String,
+        /// Old type.
+        old_type: String,
+        /// New type.
+        new_type: String,
+        /// Old family, in words.
+        old_family: String,
+        /// New family, in words.
+        new_family: String,
+        /// The rule that would bridge them.
+        line: String,
+    },
+
+    /// A key column whose type has no defined equality.
+    #[error("key column `{column}` is {old_type} in old and {new_type} in new, for which equality is not defined; choose another key")]
+    IncomparableKey {
+        /// The pair's name.
+        column: String,
+        /// Old type.
+        old_type: String,
+        /// New type.
+        new_type: String,
+    },
+
+    /// Nothing is left to compare.
+    #[error("no column is left to compare\n  check --columns, --ignore and --map: the sides share no comparable column")]
+    NothingToCompare,
+
+    /// A value that does not fit the type that its column declares.
+    #[error("column `{column}` of the {side} snapshot holds a value outside its declared type: {reason}")]
+    ValueOutOfType {
+        /// The side.
+        side: Side,
+        /// The pair's name.
+        column: String,
+        /// What the conversion said.
+        reason: String,
+    },
+
+    /// The output directory holds a run already.
+    #[error("`{}` already holds a run (it has a manifest.json)\n  a run is evidence and is not overwritten; name another directory with --out", dir.display())]
+    OutputHoldsRun {
+        /// The directory.
+        dir: PathBuf,
+    },
+
+    /// Output that cannot be written: no permission, disk full, a file in the way.
+    #[error("cannot write `{}`: {source}{}", path.display(), disk_note(.source))]
+    Unwritable {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// Working files that cannot be written or read back.
+    #[error("cannot spill to `{}`: {reason}\n  free some space there, set TMPDIR to a larger disk, or raise --memory", dir.display())]
+    Spill {
+        /// The directory of the working files.
+        dir: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+
+    /// The memory limit leaves no room to work in.
+    #[error("the work does not fit in the memory limit: {reason}\n  raise --memory")]
+    OutOfMemory {
+        /// What the engine said.
+        reason: String,
+    },
+
+    /// The user asked us to stop.
+    #[error("interrupted; nothing was verified and nothing was written")]
+    Interrupted,
+
+    /// This program broke a promise of its own.
+    #[error("internal error: {0}\n  nothing was verified; please report this")]
+    Internal(String),
+}
+
+impl Error {
+    /// An [`Error::Internal`] from anything that can say what happened.
+    pub fn internal(what: impl ToString) -> Self {
+        Error::Internal(what.to_string())
+    }
+
+    /// An [`Error::Unwritable`] for a path; for use in `map_err`.
+    pub fn unwritable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::Unwritable { path, source }
+    }
+
+    /// An [`Error::Unreadable`] for a path; for use in `map_err`.
+    pub fn unreadable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::Unreadable { path, source }
+    }
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    /// Arrow kernels are called on shapes that were checked before; a failure there is ours.
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Error::internal(error)
+    }
+}
+
+fn skipped_note(skipped: usize) -> String {
+    match skipped {
+        0 => String::new(),
+        1 => " (1 file whose name begins with `_` or `.` was passed over)".into(),
+        n => format!(" ({n} files whose names begin with `_` or `.` were passed over)"),
+    }
+}
+
+fn place(row_group: Option<usize>, column: Option<&str>) -> String {
+    match (row_group, column) {
+        (Some(group), Some(column)) => format!("row group {group}, column `{column}`"),
+        (Some(group), None) => format!("row group {group}"),
+        (None, Some(column)) => format!("column `{column}`"),
+        (None, None) => "its data".into(),
+    }
+}
+
+fn suggestion_note(suggestion: Option<&str>) -> String {
+    suggestion.map_or(String::new(), |name| format!("; did you mean `{name}`?"))
+}
+
+fn disk_note(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
+            "\n  free some space and run again; nothing was left half-written"
+        }
+        _ => "",
+    }
+}

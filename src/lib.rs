@@ -1,0 +1,74 @@
+//! countersign compares two exports of the same data, exactly: which rows are missing, which are
+//! extra, which differ and in what, and whether anything could not be told.
+//!
+//! The modules stand in the order of the data's way, and a module uses only what stands before it.
+//! [`verify`] is the whole way on one screen.
+
+// the words
+pub mod error;
+pub mod sides;
+pub mod job;
+
+// where the work runs
+pub mod progress;
+pub mod engine;
+
+// the way
+pub mod snapshot;
+pub mod canonical;
+pub mod columns;
+pub mod plain;
+pub mod render;
+pub mod discrepancy;
+pub mod matching;
+pub mod run_dir;
+pub mod lists;
+pub mod report;
+
+// the commands
+pub mod demo;
+pub mod cli;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use columns::Pairing;
+use discrepancy::{Keep, Layout};
+use engine::Engine;
+use error::Result;
+use job::Job;
+use lists::Lists;
+use matching::Comparison;
+use progress::Progress;
+use report::{Clock, Report};
+use run_dir::RunDir;
+use sides::Sides;
+use snapshot::Snapshot;
+
+/// Compares two snapshots as the job says, and writes the run directory if it names one.
+///
+/// Setting `stop` ends the work at the next batch.
+///
+/// # Errors
+/// Whatever keeps the snapshots from being verified. Nothing is left half-written then.
+pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
+    let clock = Clock::start();
+    let run_dir = job.out.as_deref().map(RunDir::claim).transpose()?;
+    let spill_dir = run_dir.as_ref().map_or_else(std::env::temp_dir, RunDir::spill_dir);
+    let engine = Engine::start(job.limits.clone(), &spill_dir, stop, progress)?;
+
+    let snapshots = Sides::try_from_fn(|side| Snapshot::open(side, &job.paths[side], job.allow_empty))?;
+    let pairing = Pairing::of(&snapshots, &job.identity, &job.selection)?;
+    let layout = Arc::new(Layout::of(&pairing, &snapshots));
+    let keep = if run_dir.is_some() { Keep::All } else { Keep::First(job.examples) };
+    let comparison = Comparison { engine: &engine, snapshots: &snapshots, pairing: &pairing, layout: layout.clone(), keep };
+    let matched = comparison.run(job.way)?;
+    let lists = Lists::write(run_dir.as_ref(), &layout, matched.findings, &matched.tally, job.examples)?;
+    let report = Report::of(job, &snapshots, &pairing, &matched.tally, lists.examples, clock.stop(&engine, matched.way, matched.reason));
+    engine.progress.finish();
+
+    if let Some(run_dir) = run_dir {
+        run_dir.publish(&report.run.id, job, &engine, &snapshots, report.files(), lists.files)?;
+    }
+    Ok(report)
+}

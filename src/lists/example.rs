@@ -1,0 +1,93 @@
+//! The first few findings of each class, as people want to see them.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::UInt64Type;
+
+use crate::discrepancy::{Class, Column, Layout, classes};
+use crate::error::Result;
+use crate::render::Values;
+use crate::sides::Sides;
+
+/// How many columns of a row that stands on one side only are shown.
+const SHOWN_COLUMNS: usize = 8;
+
+/// One finding. Values are as a person should see them: text in quotes, NULL bare.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Example {
+    /// Its class.
+    pub class: Class,
+    /// The key's columns and values.
+    pub key: Vec<Named>,
+    /// How many rows of each side it covers.
+    pub rows: Sides<u64>,
+    /// Of a mismatch, the changed columns; of a missing or extra row, its first few columns.
+    pub values: Vec<Change>,
+}
+
+/// A column and a value.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Named {
+    /// The column.
+    pub column: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A column and its value on each side that has the row.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Change {
+    /// The column.
+    pub column: String,
+    /// Old's value.
+    pub old: Option<String>,
+    /// New's value.
+    pub new: Option<String>,
+}
+
+/// Takes examples from a batch of the table until there are enough of each class.
+pub fn examples_of(batch: &RecordBatch, layout: &Layout, wanted: usize, examples: &mut Vec<Example>) -> Result<()> {
+    let have = |examples: &[Example], class| examples.iter().filter(|example| example.class == class).count();
+    for (row, class) in classes(batch).into_iter().enumerate() {
+        if have(examples, class) < wanted {
+            examples.push(example(&batch.slice(row, 1), class, layout)?);
+        }
+    }
+    Ok(())
+}
+
+fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> {
+    let count = |column: Column| column.of(row).as_primitive::<UInt64Type>().value(0);
+    let key = shown(row, Column::Key)?;
+    let sides = Sides { old: shown(row, Column::Old)?, new: shown(row, Column::New)? };
+    let changed = Column::Changed.of(row).as_list::<i32>().value(0);
+    let changed: Vec<&str> = changed.as_string::<i32>().iter().flatten().collect();
+    let key_names = layout.key_names();
+    let named = sides.old.iter().chain(&sides.new).map(|named| named.column.as_str());
+    let columns: Vec<&str> = match class {
+        Class::Mismatch => changed,
+        Class::Missing | Class::Extra => named.filter(|name| !key_names.contains(name)).take(SHOWN_COLUMNS).collect(),
+        Class::DuplicateKey => vec![],
+    };
+    let value = |side: &[Named], column: &str| {
+        side.iter().find(|named| named.column == column).map(|named| named.value.clone())
+    };
+    let values = columns.into_iter().map(|column| Change {
+        column: column.into(),
+        old: value(&sides.old, column),
+        new: value(&sides.new, column),
+    });
+    let values = values.collect();
+    Ok(Example { class, key, rows: Sides { old: count(Column::OldRows), new: count(Column::NewRows) }, values })
+}
+
+/// The columns of a struct in a batch of one row; none if the struct is NULL.
+fn shown(row: &RecordBatch, column: Column) -> Result<Vec<Named>> {
+    let fields = column.of(row).as_struct();
+    if fields.is_null(0) {
+        return Ok(vec![]);
+    }
+    let columns = fields.columns().iter().zip(fields.fields());
+    columns
+        .map(|(array, field)| Ok(Named { column: field.name().clone(), value: Values::of(array, field)?.shown(0) }))
+        .collect()
+}

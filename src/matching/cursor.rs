@@ -1,0 +1,231 @@
+//! Reads one side in key order, a batch at a time, and verifies the order while it reads.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+
+use crate::canonical::order::{KeyOrder, steps};
+use crate::columns::{Pairing, Rows};
+use crate::discrepancy::RowRef;
+use crate::error::{Error, Result};
+use crate::sides::Side;
+
+/// Why a side could not be read in key order.
+#[derive(Debug)]
+pub enum Halt {
+    /// A row sorts before its predecessor: the order that was counted on is not there.
+    OrderBroken(Side),
+    /// Reading failed.
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Halt::Failed(error)
+    }
+}
+
+impl From<arrow::error::ArrowError> for Halt {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Halt::Failed(error.into())
+    }
+}
+
+/// The part of the key space that a cursor delivers, by the first key column: from `start` (included)
+/// to `end` (excluded), each a canonical column of one row. Open ends are `None`.
+#[derive(Debug, Clone, Default)]
+pub struct KeyRange {
+    /// The first value that belongs to the range.
+    pub start: Option<ArrayRef>,
+    /// The first value that does not.
+    pub end: Option<ArrayRef>,
+}
+
+/// Where batches come from: `None` at the end.
+pub type Source<'a> = Box<dyn FnMut() -> Result<Option<RecordBatch>> + Send + 'a>;
+
+/// A batch, and where its keys repeat.
+struct Page {
+    rows: Arc<Rows>,
+    /// Rows whose key the next row has too, ascending; the next row may open the next page.
+    repeats: Vec<usize>,
+}
+
+impl Page {
+    fn len(&self) -> usize {
+        self.rows.raw.num_rows()
+    }
+}
+
+/// A position in one side's rows. It knows one page ahead, so that it can always say whether the
+/// current row's key repeats.
+pub struct Cursor<'a> {
+    pairing: &'a Pairing,
+    side: Side,
+    source: Source<'a>,
+    range: KeyRange,
+    /// The batch read last, whole, and the start of the range in it.
+    before: Option<Arc<Rows>>,
+    current: Option<Page>,
+    following: Option<Page>,
+    row: usize,
+    /// How many of the current page's repeats lie before `row`.
+    repeats_passed: usize,
+    delivered: u64,
+}
+
+impl<'a> Cursor<'a> {
+    /// Opens a cursor at the first row of the range.
+    pub fn open(pairing: &'a Pairing, side: Side, source: Source<'a>, range: KeyRange) -> Result<Self, Halt> {
+        let mut cursor = Cursor {
+            pairing,
+            side,
+            source,
+            range,
+            before: None,
+            current: None,
+            following: None,
+            row: 0,
+            repeats_passed: 0,
+            delivered: 0,
+        };
+        cursor.current = cursor.load()?;
+        cursor.look_ahead()?;
+        Ok(cursor)
+    }
+
+    /// The current batch and row, `None` at the end.
+    pub fn head(&self) -> Option<(&Arc<Rows>, usize)> {
+        self.current.as_ref().map(|page| (&page.rows, self.row))
+    }
+
+    /// How many rows from the current one on, within the batch, have keys that do not repeat.
+    pub fn unique_len(&self) -> usize {
+        let Some(page) = &self.current else { return 0 };
+        let end = page.repeats.get(self.repeats_passed).copied().unwrap_or(page.len());
+        end - self.row
+    }
+
+    /// Passes over `rows` rows of the current batch.
+    pub fn advance(&mut self, rows: usize) -> Result<(), Halt> {
+        self.row += rows;
+        self.delivered += rows as u64;
+        let Some(page) = &self.current else { return Ok(()) };
+        self.repeats_passed += page.repeats[self.repeats_passed..].iter().take_while(|&&at| at < self.row).count();
+        if self.row == page.len() {
+            self.row = 0;
+            self.repeats_passed = 0;
+            self.current = self.following.take();
+            self.look_ahead()?;
+        }
+        Ok(())
+    }
+
+    /// Passes over all rows with the current key: the first of them, and how many there are.
+    pub fn take_run(&mut self) -> Result<Option<(RowRef, u64)>, Halt> {
+        let Some((batch, row)) = self.head() else { return Ok(None) };
+        let first = RowRef { batch: batch.clone(), row };
+        let mut count = 1;
+        while self.repeats() {
+            self.advance(1)?;
+            count += 1;
+        }
+        self.advance(1)?;
+        Ok(Some((first, count)))
+    }
+
+    /// How many rows were passed over.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    fn repeats(&self) -> bool {
+        self.current.as_ref().is_some_and(|page| page.repeats.get(self.repeats_passed) == Some(&self.row))
+    }
+
+    fn look_ahead(&mut self) -> Result<(), Halt> {
+        if self.current.is_none() {
+            return Ok(());
+        }
+        self.following = self.load()?;
+        if let (Some(page), Some(following)) = (&mut self.current, &self.following) {
+            let order = KeyOrder::of(&page.rows.keys, &following.rows.keys)?;
+            if order.compare(page.len() - 1, 0).is_eq() {
+                page.repeats.push(page.len() - 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next page that has rows of the range.
+    fn load(&mut self) -> Result<Option<Page>, Halt> {
+        while let Some(batch) = (self.source)()? {
+            let rows = Arc::new(self.pairing.rows(self.side, batch)?);
+            let page = self.verify(rows)?;
+            let (start, end) = self.bounds(&page.rows)?;
+            if start == 0 && end == page.len() {
+                return Ok(Some(page));
+            }
+            if start < end {
+                return Ok(Some(trim(&page, start, end)));
+            }
+            if end == 0 && self.range.end.is_some() {
+                // in order, so all that follows lies beyond the range too
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Checks that a batch ascends, and that it goes on where the last one ended.
+    fn verify(&mut self, rows: Arc<Rows>) -> Result<Page, Halt> {
+        let steps = steps(&rows.keys)?;
+        if steps.break_at.is_some() {
+            return Err(Halt::OrderBroken(self.side));
+        }
+        if let Some(before) = self.before.replace(rows.clone()) {
+            let order = KeyOrder::of(&before.keys, &rows.keys)?;
+            if order.compare(before.raw.num_rows() - 1, 0).is_gt() {
+                return Err(Halt::OrderBroken(self.side));
+            }
+        }
+        let repeats = steps.repeats.set_indices().collect();
+        Ok(Page { rows, repeats })
+    }
+
+    /// The rows of a batch that lie in the range.
+    fn bounds(&self, rows: &Rows) -> Result<(usize, usize), Halt> {
+        let first_key = &rows.keys[..1];
+        let below = |bound: &Option<ArrayRef>, otherwise: usize| -> Result<usize, Halt> {
+            let Some(bound) = bound else { return Ok(otherwise) };
+            let order = KeyOrder::of(first_key, std::slice::from_ref(bound))?;
+            Ok(partition_point(rows.raw.num_rows(), |row| order.compare(row, 0).is_lt()))
+        };
+        Ok((below(&self.range.start, 0)?, below(&self.range.end, rows.raw.num_rows())?))
+    }
+}
+
+fn trim(page: &Page, start: usize, end: usize) -> Page {
+    let slice = |columns: &[ArrayRef]| columns.iter().map(|column| column.slice(start, end - start)).collect();
+    let rows = Rows {
+        raw: page.rows.raw.slice(start, end - start),
+        keys: slice(&page.rows.keys),
+        values: slice(&page.rows.values),
+    };
+    // equal first key parts are never cut apart, so a repeat never straddles a bound
+    let repeats = page.repeats.iter().filter(|&&at| start <= at && at + 1 < end).map(|at| at - start).collect();
+    Page { rows: Arc::new(rows), repeats }
+}
+
+/// The first number below `len` for which `holds` is false, given that it is true up to there.
+fn partition_point(len: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match holds(middle) {
+            true => low = middle + 1,
+            false => high = middle,
+        }
+    }
+    low
+}

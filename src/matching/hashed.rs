@@ -1,0 +1,159 @@
+//! The hashed way: no usable order, so every row is reduced to a key hash and a row hash first.
+//!
+//! Two rows, one on each side, alone with their key hash and with equal row hashes, are equal: the row
+//! hash covers key and values with 128 bits and a secret of this run. Every other row is a candidate.
+//! Candidates are read again, sorted by key, and merged; so hashing prunes and never decides.
+
+use std::collections::HashMap;
+use std::collections::hash_map;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use rayon::prelude::*;
+
+use super::candidates::{Candidates, Chunk};
+use super::cursor::{Cursor, KeyRange};
+use super::entries::{Entries, Entry};
+use super::merge::merge;
+use super::{Comparison, Part};
+use crate::canonical::row_hash::{RowHasher, Scratch};
+use crate::discrepancy::Ledger;
+use crate::error::Result;
+use crate::sides::{Side, Sides};
+
+/// Hashes all rows, settles most of them, and merges the rest.
+pub fn run(comparison: &Comparison) -> Result<Vec<Part>> {
+    let Comparison { engine, snapshots, .. } = comparison;
+    let candidates = Candidates::none(snapshots);
+    let total = snapshots.iter().map(|side| side.rows()).sum();
+    let entries = Entries::new(engine, total);
+    engine.progress.begin("hashing", total);
+    hash_rows(comparison, candidates.chunks(), &entries)?;
+    engine.progress.begin("matching", total);
+    let settled = match_entries(comparison, &entries, &candidates)?;
+    drop(entries);
+    Ok(vec![compare_candidates(comparison, &candidates, settled)?])
+}
+
+fn hash_rows(comparison: &Comparison, chunks: &[Chunk], entries: &Entries) -> Result<()> {
+    let Comparison { engine, snapshots, pairing, .. } = comparison;
+    let hasher = RowHasher::new(engine.limits().key_hash_bits)?;
+    let projections = Sides::from_fn(|side| pairing.projection(side));
+    engine.workers().install(|| {
+        chunks.par_iter().enumerate().with_max_len(1).try_for_each_init(Scratch::default, |scratch, (number, chunk)| {
+            let mut scan = snapshots[chunk.side].scan(engine, vec![chunk.read()], &projections[chunk.side])?;
+            let mut writer = entries.writer();
+            let mut row = 0;
+            while let Some(batch) = scan.next()? {
+                let rows = pairing.rows(chunk.side, batch)?;
+                for hash in hasher.hash(&rows.keys, &rows.values, scratch) {
+                    writer.push(Entry::new(hash, number as u32, row))?;
+                    row += 1;
+                }
+            }
+            writer.finish()
+        })
+    })
+}
+
+/// What is known of the rows with one key hash.
+struct Slot {
+    /// The first row of each side.
+    first: Sides<Option<Entry>>,
+    /// Whether a side has more than one row.
+    repeats: bool,
+}
+
+/// Marks every row that the hashes leave open, and returns how many pairs they settle.
+fn match_entries(comparison: &Comparison, entries: &Entries, candidates: &Candidates) -> Result<u64> {
+    comparison.engine.workers().install(|| {
+        (0..entries.partitions())
+            .into_par_iter()
+            .with_max_len(1)
+            .map_init(SlotMap::default, |slots, partition| {
+                comparison.engine.check_stop()?;
+                match_partition(comparison, entries, partition, candidates, slots)
+            })
+            .try_reduce(|| 0, |one, two| Ok(one + two))
+    })
+}
+
+fn match_partition(
+    comparison: &Comparison,
+    entries: &Entries,
+    partition: usize,
+    candidates: &Candidates,
+    slots: &mut SlotMap,
+) -> Result<u64> {
+    slots.clear();
+    let mut rows = 0;
+    entries.drain(partition, |entry| {
+        rows += 1;
+        let side = candidates.side(entry);
+        match slots.entry(entry.key) {
+            hash_map::Entry::Vacant(slot) => {
+                let mut first = Sides::default();
+                first[side] = Some(*entry);
+                slot.insert(Slot { first, repeats: false });
+            }
+            hash_map::Entry::Occupied(mut slot) => {
+                let slot = slot.get_mut();
+                match &mut slot.first[side] {
+                    first @ None => *first = Some(*entry),
+                    Some(_) => {
+                        slot.repeats = true;
+                        candidates.mark(entry);
+                    }
+                }
+            }
+        }
+    })?;
+    let mut settled = 0;
+    for slot in slots.values() {
+        match &slot.first {
+            Sides { old: Some(old), new: Some(new) } if !slot.repeats && old.same_row(new) => settled += 1,
+            first => first.iter().flatten().for_each(|entry| candidates.mark(entry)),
+        }
+    }
+    comparison.engine.progress.advance(rows);
+    Ok(settled)
+}
+
+/// Merges the rows that hashing left open.
+fn compare_candidates(comparison: &Comparison, candidates: &Candidates, settled: u64) -> Result<Part> {
+    let Comparison { engine, pairing, .. } = comparison;
+    let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine.spill_dir());
+    ledger.matched(settled);
+    Side::BOTH.into_iter().for_each(|side| ledger.seen(side, settled));
+    let open = candidates.count();
+    if open > 0 {
+        engine.progress.begin("comparing", open);
+        let cursors = Sides::try_from_fn(|side| {
+            let mut sorted = candidates.sorted(comparison, side)?;
+            let source = Box::new(move || sorted.next());
+            Cursor::open(pairing, side, source, KeyRange::default())
+        })?;
+        merge(cursors, pairing.keyed, &mut ledger)?;
+    }
+    Part::close(ledger)
+}
+
+type SlotMap = HashMap<u64, Slot, BuildHasherDefault<KeyHash>>;
+
+/// The keys of a [`SlotMap`] are hashes already. One multiplication spreads those that a test has
+/// narrowed to a few bits.
+#[derive(Default)]
+struct KeyHash(u64);
+
+impl Hasher for KeyHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("key hashes are written as whole words")
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

@@ -1,0 +1,135 @@
+//! Values as text: bare for data files, quoted and escaped for people.
+//!
+//! Works on arrays of plain types (see [`crate::plain`]).
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use crate::error::Result;
+use crate::snapshot::types::extension;
+
+/// Writes the values of one array as text.
+pub struct Values<'a> {
+    array: &'a dyn Array,
+    kind: Kind<'a>,
+}
+
+enum Kind<'a> {
+    Text(&'a StringArray),
+    Uuid,
+    Binary,
+    List(&'a OffsetBuffer<i32>, Box<Values<'a>>),
+    Struct(Vec<(&'a str, Values<'a>)>),
+    Map(&'a OffsetBuffer<i32>, Box<[Values<'a>; 2]>),
+    Other(ArrayFormatter<'a>),
+}
+
+impl<'a> Values<'a> {
+    /// Prepares an array of the field's (plain) type.
+    pub fn of(array: &'a dyn Array, field: &'a Field) -> Result<Self> {
+        let kind = match array.data_type() {
+            DataType::Utf8 => Kind::Text(array.as_string()),
+            DataType::FixedSizeBinary(16) if extension(field) == Some("arrow.uuid") => Kind::Uuid,
+            DataType::Binary | DataType::FixedSizeBinary(_) => Kind::Binary,
+            DataType::List(item) => {
+                let list = array.as_list::<i32>();
+                Kind::List(list.offsets(), Box::new(Values::of(list.values(), item)?))
+            }
+            DataType::Struct(_) => {
+                let array = array.as_struct();
+                let columns = array.fields().iter().zip(array.columns());
+                let values = columns.map(|(field, column)| Ok((field.name().as_str(), Values::of(column, field)?)));
+                Kind::Struct(values.collect::<Result<_>>()?)
+            }
+            DataType::Map(..) => {
+                let map = array.as_map();
+                let fields = map.entries().fields();
+                let parts = [Values::of(map.keys(), &fields[0])?, Values::of(map.values(), &fields[1])?];
+                Kind::Map(map.offsets(), Box::new(parts))
+            }
+            _ => Kind::Other(ArrayFormatter::try_new(array, &FORMAT)?),
+        };
+        Ok(Values { array, kind })
+    }
+
+    /// The bare text of a value, `None` for NULL: what a data file holds.
+    pub fn bare(&self, row: usize) -> Option<String> {
+        self.array.is_valid(row).then(|| match &self.kind {
+            Kind::Text(texts) => texts.value(row).to_string(),
+            _ => self.valid(row),
+        })
+    }
+
+    /// A value as a person should see it: text in quotes and without a raw control character, so that
+    /// NULL, `"NULL"` and `""` are three different things.
+    pub fn shown(&self, row: usize) -> String {
+        match self.array.is_valid(row) {
+            true => self.valid(row),
+            false => "NULL".into(),
+        }
+    }
+
+    fn valid(&self, row: usize) -> String {
+        let list = |items: Vec<String>, [open, close]: [&str; 2]| format!("{open}{}{close}", items.join(", "));
+        match &self.kind {
+            Kind::Text(texts) => quoted(texts.value(row)),
+            Kind::Uuid => uuid(self.array.as_fixed_size_binary().value(row)),
+            Kind::Binary => hex(self.bytes(row)),
+            Kind::List(offsets, items) => {
+                let items = (offsets[row]..offsets[row + 1]).map(|item| items.shown(item as usize));
+                list(items.collect(), ["[", "]"])
+            }
+            Kind::Struct(fields) => {
+                let fields = fields.iter().map(|(name, values)| format!("{}: {}", quoted(name), values.shown(row)));
+                list(fields.collect(), ["{", "}"])
+            }
+            Kind::Map(offsets, parts) => {
+                let [keys, values] = parts.as_ref();
+                let entry = |at: usize| format!("{}: {}", keys.shown(at), values.shown(at));
+                list((offsets[row]..offsets[row + 1]).map(|at| entry(at as usize)).collect(), ["{", "}"])
+            }
+            Kind::Other(formatter) => formatter.value(row).to_string(),
+        }
+    }
+
+    fn bytes(&self, row: usize) -> &[u8] {
+        match self.array.data_type() {
+            DataType::Binary => self.array.as_binary::<i32>().value(row),
+            _ => self.array.as_fixed_size_binary().value(row),
+        }
+    }
+}
+
+/// A whole column as bare text, NULL staying NULL.
+pub fn column(array: &ArrayRef, field: &Field) -> Result<StringArray> {
+    let values = Values::of(array, field)?;
+    Ok((0..array.len()).map(|row| values.bare(row)).collect())
+}
+
+const FORMAT: FormatOptions<'static> = FormatOptions::new().with_display_error(true);
+
+/// Text in double quotes; whatever could move a cursor or hide is written as an escape.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", escaped(text).replace('"', "\\\""))
+}
+
+/// Text on one line of a terminal: control and invisible characters become escapes.
+pub fn escaped(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| match c {
+            '"' | '\'' => vec![c],
+            c => c.escape_debug().collect(),
+        })
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn uuid(bytes: &[u8]) -> String {
+    let hex = hex(bytes);
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}

@@ -1,0 +1,144 @@
+//! The report for a pull request, a ticket or a chat.
+
+use std::fmt::Write;
+
+use super::text::verdict_words;
+use super::{Report, count, grouped};
+use crate::discrepancy::Class;
+use crate::render::escaped;
+use crate::sides::Side;
+
+/// The report as Markdown.
+pub fn render(report: &Report) -> String {
+    let (word, words) = verdict_words(report.verdict);
+    let mut out = format!("# {word}: {}\n\n{words}.\n\n", prose(&report.job));
+    for reason in &report.reasons {
+        let _ = writeln!(out, "- {}", prose(reason));
+    }
+    if !report.reasons.is_empty() {
+        out.push('\n');
+    }
+    counts(report, &mut out);
+    columns(report, &mut out);
+    not_compared(report, &mut out);
+    examples(report, &mut out);
+    run(report, &mut out);
+    out
+}
+
+fn counts(report: &Report, out: &mut String) {
+    let counts = &report.counts;
+    table(out, &["", "old", "new"], [vec!["rows".into(), grouped(report.rows.old), grouped(report.rows.new)]]);
+    let rows = [
+        ("matched", counts.matched),
+        ("mismatch", counts.mismatch),
+        ("missing", counts.missing),
+        ("extra", counts.extra),
+        ("duplicate keys", counts.duplicate_keys),
+    ];
+    table(out, &["class", "count"], rows.map(|(name, count)| vec![name.into(), grouped(count)]));
+    if report.backfill.missing_duplicated > 0 {
+        let keys = count(report.backfill.missing_duplicated, "key");
+        let _ = writeln!(out, "To backfill, too: {keys} that old has several times and new does not have.\n");
+    }
+}
+
+fn columns(report: &Report, out: &mut String) {
+    if report.key.is_empty() {
+        return;
+    }
+    let rows = report.columns.iter().map(|column| {
+        let is_key = report.key.contains(&column.name);
+        let mismatches = if is_key { "key".into() } else { grouped(column.mismatches) };
+        vec![code(&column.name), prose(&column.old_type), prose(&column.new_type), mismatches]
+    });
+    table(out, &["column", "old", "new", "mismatches"], rows);
+}
+
+fn not_compared(report: &Report, out: &mut String) {
+    let coverage = &report.coverage;
+    let rows = [
+        ("no defined equality", &coverage.incomparable),
+        ("only in old", &coverage.old_only),
+        ("only in new", &coverage.new_only),
+        ("ignored", &coverage.ignored),
+    ];
+    let codes = |names: &[String]| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
+    let rows: Vec<_> = rows
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(words, names)| vec![words.to_string(), codes(names)])
+        .collect();
+    if !rows.is_empty() {
+        table(out, &["not compared", "columns"], rows);
+    }
+}
+
+fn examples(report: &Report, out: &mut String) {
+    for class in Class::ALL {
+        let examples: Vec<_> = report.examples.iter().filter(|example| example.class == class).collect();
+        if examples.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "## {}\n", class.name().replace('_', " "));
+        let rows = examples.into_iter().flat_map(|example| {
+            let key: Vec<_> = example.key.iter().map(|named| format!("{} = {}", named.column, named.value)).collect();
+            let key = code(&key.join(", "));
+            let shown = |value: &Option<String>| value.as_deref().map(code).unwrap_or_default();
+            let values = example.values.iter();
+            let mut rows: Vec<_> = values
+                .map(|change| vec![key.clone(), code(&change.column), shown(&change.old), shown(&change.new)])
+                .collect();
+            if rows.is_empty() {
+                let side = |side: Side| count(example.rows[side], "row");
+                rows.push(vec![key, String::new(), side(Side::Old), side(Side::New)]);
+            }
+            rows
+        });
+        table(out, &["key", "column", "old", "new"], rows.collect::<Vec<_>>());
+    }
+}
+
+fn run(report: &Report, out: &mut String) {
+    let run = &report.run;
+    let _ = writeln!(
+        out,
+        "Run {} of countersign {}, {:.1} s; {}.",
+        run.id,
+        run.version,
+        run.seconds,
+        prose(&run.way_reason)
+    );
+    if let Some(place) = &run.out {
+        let _ = writeln!(out, "Complete lists: {}.", code(place));
+    }
+}
+
+fn table(out: &mut String, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    let _ = writeln!(out, "| {} |", header.join(" | "));
+    let _ = writeln!(out, "|{}", " --- |".repeat(header.len()));
+    for row in rows {
+        let _ = writeln!(out, "| {} |", row.join(" | "));
+    }
+    out.push('\n');
+}
+
+/// Text that Markdown and HTML leave alone.
+fn prose(text: &str) -> String {
+    let special = |c: char| matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '&');
+    escaped(text).chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
+/// A code span that may hold back quotes and stand in a table.
+fn code(text: &str) -> String {
+    let text = escaped_once(text).replace('|', "\\|");
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// Shown values are escaped already; names are not. Only what would break a line is left to escape.
+fn escaped_once(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}

@@ -1,0 +1,272 @@
+//! The report for the engineer on call: the verdict first, then the numbers, then what to look at.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Effects};
+use bytesize::ByteSize;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::{Report, Run, Verdict, count, grouped};
+use crate::discrepancy::Class;
+use crate::lists::Example;
+use crate::render::escaped;
+use crate::sides::{Side, Sides};
+
+/// Whether the text may carry colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// For files and pipes.
+    Plain,
+    /// For terminals.
+    Coloured,
+}
+
+/// How wide a value may be before it is cut; the lists hold it whole.
+const VALUE_WIDTH: usize = 60;
+
+/// The report as text.
+pub fn render(report: &Report, style: Style) -> String {
+    let mut out = String::new();
+    for section in [
+        headline(report, style),
+        sides(report),
+        counts(report),
+        columns(report),
+        not_compared(report),
+        examples(report),
+        run(&report.run),
+    ] {
+        if !section.is_empty() {
+            let _ = writeln!(out, "{section}");
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out + "\n"
+}
+
+/// The verdict as people say it.
+pub fn verdict_words(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Match => ("MATCH", "old and new are equal, row by row and value by value"),
+        Verdict::Accepted => ("ACCEPTED", "old and new differ only in what was allowed"),
+        Verdict::Discrepant => ("DISCREPANT", "old and new differ"),
+        Verdict::Unverified => ("UNVERIFIED", "not everything could be compared, so nothing is proved"),
+    }
+}
+
+fn headline(report: &Report, style: Style) -> String {
+    let (word, words) = verdict_words(report.verdict);
+    let word = match style {
+        Style::Plain => word.to_string(),
+        Style::Coloured => {
+            let colour = match report.verdict {
+                Verdict::Match | Verdict::Accepted => AnsiColor::Green,
+                Verdict::Discrepant => AnsiColor::Red,
+                Verdict::Unverified => AnsiColor::Yellow,
+            };
+            let style = colour.on_default().effects(Effects::BOLD);
+            format!("{style}{word}{style:#}")
+        }
+    };
+    let mut out = format!("{word}  {words}\n");
+    for reason in &report.reasons {
+        let _ = writeln!(out, "  - {}", escaped(reason));
+    }
+    out
+}
+
+fn sides(report: &Report) -> String {
+    let mut table = plain_table();
+    for side in Side::BOTH {
+        let input = &report.run.inputs[side];
+        let skipped = match input.skipped_files {
+            0 => String::new(),
+            n => format!(", {} passed over", count(n as u64, "file")),
+        };
+        let files = format!("{}{skipped}", count(input.files as u64, "file"));
+        table.add_row([side.to_string(), escaped(&input.path), count(report.rows[side], "row"), files]);
+    }
+    right_align(&mut table, &[2]);
+    let key = match report.key.as_slice() {
+        [] => "none: rows are compared whole".to_string(),
+        key => escaped(&key.join(", ")),
+    };
+    format!("{}\n  key  {key}\n", indented(&table))
+}
+
+fn counts(report: &Report) -> String {
+    let counts = &report.counts;
+    let paired = match report.key.is_empty() {
+        true => "equal rows",
+        false => "same key, equal values",
+    };
+    let backfill = match report.backfill.missing_duplicated {
+        0 => String::new(),
+        keys => format!("; backfill {} that old has several times, too", count(keys, "key")),
+    };
+    let set_aside = match counts.duplicate_keys {
+        0 => String::new(),
+        _ => format!(
+            ", set aside with {} of old and {} of new",
+            count(report.duplicate_rows.old, "row"),
+            count(report.duplicate_rows.new, "row")
+        ),
+    };
+    let mut table = plain_table();
+    table.add_row(["matched", &grouped(counts.matched), paired]);
+    if !report.key.is_empty() {
+        table.add_row(["mismatch", &grouped(counts.mismatch), "same key, different values"]);
+    }
+    table.add_row(["missing", &grouped(counts.missing), &format!("in old, not in new{backfill}")]);
+    table.add_row(["extra", &grouped(counts.extra), "in new, not in old"]);
+    if !report.key.is_empty() {
+        let words = format!("more than once on a side{set_aside}");
+        table.add_row(["duplicate keys", &grouped(counts.duplicate_keys), &words]);
+    }
+    right_align(&mut table, &[1]);
+    indented(&table) + "\n"
+}
+
+fn columns(report: &Report) -> String {
+    let mut table = plain_table();
+    table.set_header(["column", "old", "new", "mismatches"]);
+    for column in &report.columns {
+        let is_key = report.key.contains(&column.name);
+        let mismatches = if is_key { "key".into() } else { grouped(column.mismatches) };
+        table.add_row([escaped(&column.name), escaped(&column.old_type), escaped(&column.new_type), mismatches]);
+    }
+    right_align(&mut table, &[3]);
+    match report.key.is_empty() {
+        // without a key there are no pairs to count by column
+        true => String::new(),
+        false => indented(&table) + "\n",
+    }
+}
+
+fn not_compared(report: &Report) -> String {
+    let coverage = &report.coverage;
+    let mut table = plain_table();
+    for (words, names) in [
+        ("no defined equality", &coverage.incomparable),
+        ("only in old", &coverage.old_only),
+        ("only in new", &coverage.new_only),
+        ("ignored", &coverage.ignored),
+    ] {
+        if !names.is_empty() {
+            table.add_row([words, &escaped(&names.join(", "))]);
+        }
+    }
+    match table.row_count() {
+        0 => "  not compared: nothing; every column took part\n".into(),
+        _ => format!("  not compared\n{}\n", indented(&table)),
+    }
+}
+
+fn examples(report: &Report) -> String {
+    let mut out = String::new();
+    for class in Class::ALL {
+        let examples: Vec<&Example> = report.examples.iter().filter(|example| example.class == class).collect();
+        if examples.is_empty() {
+            continue;
+        }
+        let (total, list) = match class {
+            Class::Mismatch => (report.counts.mismatch, "mismatch.csv"),
+            Class::Missing => (report.counts.missing, "missing.csv"),
+            Class::Extra => (report.counts.extra, "extra.csv"),
+            Class::DuplicateKey => (report.counts.duplicate_keys, "duplicate_keys.csv"),
+        };
+        let shown = match examples.len() as u64 {
+            n if n == total => "all".to_string(),
+            n => format!("first {n}"),
+        };
+        let place = match &report.run.out {
+            Some(out) => format!(", all in {}", escaped(&format!("{out}/{list}"))),
+            None => String::new(),
+        };
+        let _ = writeln!(out, "  {} ({shown} of {}{place})", class.name().replace('_', " "), grouped(total));
+        for example in examples {
+            out += &render_example(example, report.key.is_empty());
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn render_example(example: &Example, whole_rows: bool) -> String {
+    let key: Vec<_> =
+        example.key.iter().map(|named| format!("{} = {}", escaped(&named.column), cut(&named.value))).collect();
+    let mut out = format!("    {}\n", key.join(", "));
+    match example.class {
+        Class::DuplicateKey => {
+            let rows = example.rows;
+            let _ = writeln!(out, "      {} in old, {} in new", count(rows.old, "row"), count(rows.new, "row"));
+        }
+        Class::Mismatch => {
+            let mut table = plain_table();
+            for change in &example.values {
+                let side = |value: &Option<String>| cut(value.as_deref().unwrap_or(""));
+                let values = Sides { old: side(&change.old), new: side(&change.new) };
+                table.add_row([escaped(&change.column), format!("old {}", values.old), format!("new {}", values.new)]);
+            }
+            for line in table.trim_fmt().lines() {
+                let _ = writeln!(out, "      {line}");
+            }
+        }
+        Class::Missing | Class::Extra if !whole_rows && !example.values.is_empty() => {
+            let value = |value: &Option<String>| value.as_deref().map(cut);
+            let values = example.values.iter().map(|change| {
+                let value = value(&change.old).or(value(&change.new)).unwrap_or_default();
+                format!("{} = {value}", escaped(&change.column))
+            });
+            let _ = writeln!(out, "      {}", values.collect::<Vec<_>>().join(", "));
+        }
+        Class::Missing | Class::Extra => {}
+    }
+    out
+}
+
+fn run(run: &Run) -> String {
+    let mut table = plain_table();
+    let way = serde_json::to_string(&run.way).unwrap_or_default();
+    table.add_row(["way", &format!("{}: {}", way.trim_matches('"'), escaped(&run.way_reason))]);
+    let mut cost = vec![format!("{:.1} s", run.seconds)];
+    cost.extend(run.peak_memory_bytes.map(|bytes| format!("{} of memory", ByteSize(bytes))));
+    cost.push(format!("{} read", ByteSize(run.bytes_read)));
+    if run.spilled_bytes > 0 {
+        cost.push(format!("{} spilled", ByteSize(run.spilled_bytes)));
+    }
+    table.add_row(["cost", &cost.join(", ")]);
+    table.add_row(["run", &format!("{}, countersign {}", run.id, run.version)]);
+    let lists = match &run.out {
+        Some(out) => format!("complete, in {}", escaped(out)),
+        None => "not written; --out DIR writes every ID and every difference".into(),
+    };
+    table.add_row(["lists", &lists]);
+    indented(&table) + "\n"
+}
+
+/// Values were made safe for a terminal when they were shown; here they are only kept short.
+fn cut(value: &str) -> String {
+    match value.char_indices().nth(VALUE_WIDTH) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.into(),
+    }
+}
+
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
+fn right_align(table: &mut Table, columns: &[usize]) {
+    for &column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+fn indented(table: &Table) -> String {
+    table.trim_fmt().lines().map(|line| format!(" {line}\n")).collect()
+}

@@ -1,0 +1,231 @@
+//! The run directory: written beside its place, renamed into it, and whole once it has a manifest.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::job::{Identity, Job};
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// The file that makes a directory a run. It is written last.
+pub const MANIFEST: &str = "manifest.json";
+
+/// A directory that was claimed for a run and is not one yet. Dropping it takes everything back.
+pub struct RunDir {
+    dir: PathBuf,
+    staging: tempfile::TempDir,
+    created: Created,
+}
+
+/// Directories that did not exist before, outermost first; they go again unless they are kept.
+struct Created(Vec<PathBuf>);
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        for dir in self.0.iter().rev() {
+            // somebody else may have put something in it
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}
+
+impl RunDir {
+    /// Makes sure, before any work is done, that a run can be written here.
+    pub fn claim(dir: &Path) -> Result<Self> {
+        if dir.join(MANIFEST).exists() {
+            return Err(Error::OutputHoldsRun { dir: dir.into() });
+        }
+        let missing: Vec<PathBuf> = dir
+            .ancestors()
+            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
+            .map(Path::to_path_buf)
+            .collect();
+        fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
+        let created = Created(missing.into_iter().rev().collect());
+        let staging = tempfile::Builder::new()
+            .prefix(".countersign-")
+            .tempdir_in(dir)
+            .map_err(Error::unwritable(dir))?;
+        Ok(RunDir { dir: dir.into(), staging, created })
+    }
+
+    /// Where working files go: the disk that was chosen for the output.
+    pub fn spill_dir(&self) -> PathBuf {
+        self.staging.path().into()
+    }
+
+    /// Begins a file of the run.
+    pub fn create(&self, name: &str) -> Result<OutputFile> {
+        let path = self.staging.path().join(name);
+        let shown = self.dir.join(name);
+        let file = File::create(path).map_err(Error::unwritable(&shown))?;
+        let sink = Digesting { file: BufWriter::new(file), digest: blake3::Hasher::new(), bytes: 0 };
+        Ok(OutputFile { name: name.into(), shown, sink })
+    }
+
+    /// Writes the reports and the manifest, and puts everything in its place.
+    ///
+    /// `run` is the run's id; `reports` are file names with their content; `outputs` are the files
+    /// that were written before.
+    pub fn publish(
+        self,
+        run: &str,
+        job: &Job,
+        engine: &Engine,
+        snapshots: &Sides<Snapshot>,
+        reports: Vec<(&'static str, String)>,
+        mut outputs: Vec<Digest>,
+    ) -> Result<()> {
+        for (name, content) in reports {
+            outputs.push(self.write(name, &content)?);
+        }
+        outputs.sort_by(|one, two| one.path.cmp(&two.path));
+        let manifest = Manifest {
+            schema: "countersign/manifest/v1",
+            run,
+            version: env!("CARGO_PKG_VERSION"),
+            job_blake3: job_digest(job),
+            inputs: input_digests(engine, snapshots)?,
+            outputs: &outputs,
+        };
+        self.write(MANIFEST, &format!("{}\n", to_json(&manifest)?))?;
+        engine.check_stop()?;
+        self.put_in_place(&outputs)
+    }
+
+    fn write(&self, name: &str, content: &str) -> Result<Digest> {
+        let mut file = self.create(name)?;
+        file.write_all(content.as_bytes()).map_err(|error| file.error(error))?;
+        file.finish()
+    }
+
+    fn put_in_place(mut self, outputs: &[Digest]) -> Result<()> {
+        if self.dir.join(MANIFEST).exists() {
+            return Err(Error::OutputHoldsRun { dir: self.dir.clone() });
+        }
+        let names = outputs.iter().map(|output| output.path.as_str()).chain([MANIFEST]);
+        for name in names {
+            let place = self.dir.join(name);
+            fs::rename(self.staging.path().join(name), &place).map_err(Error::unwritable(&place))?;
+        }
+        self.created.0.clear();
+        Ok(())
+    }
+}
+
+/// A file of a run that is being written.
+pub struct OutputFile {
+    name: String,
+    shown: PathBuf,
+    sink: Digesting,
+}
+
+struct Digesting {
+    file: BufWriter<File>,
+    digest: blake3::Hasher,
+    bytes: u64,
+}
+
+impl OutputFile {
+    /// Where the file will be.
+    pub fn place(&self) -> PathBuf {
+        self.shown.clone()
+    }
+
+    /// Says which file a write failed on.
+    pub fn error(&self, source: io::Error) -> Error {
+        Error::Unwritable { path: self.shown.clone(), source }
+    }
+
+    /// Brings everything to the disk and ends the file.
+    pub fn finish(mut self) -> Result<Digest> {
+        let synced = self.sink.file.flush().and_then(|()| self.sink.file.get_ref().sync_all());
+        synced.map_err(|source| Error::Unwritable { path: self.shown.clone(), source })?;
+        let blake3 = self.sink.digest.finalize().to_hex().to_string();
+        Ok(Digest { path: self.name, bytes: self.sink.bytes, blake3 })
+    }
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.sink.file.write(bytes)?;
+        self.sink.digest.update(&bytes[..written]);
+        self.sink.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.file.flush()
+    }
+}
+
+/// A file, and what proves that it is still the same.
+#[derive(Debug, Clone, Serialize)]
+pub struct Digest {
+    /// An output's name in the run directory, or an input's path.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The BLAKE3 digest of its content, in hexadecimal.
+    pub blake3: String,
+}
+
+#[derive(Serialize)]
+struct Manifest<'a> {
+    schema: &'static str,
+    run: &'a str,
+    version: &'a str,
+    job_blake3: String,
+    inputs: Sides<Vec<Digest>>,
+    outputs: &'a [Digest],
+}
+
+fn input_digests(engine: &Engine, snapshots: &Sides<Snapshot>) -> Result<Sides<Vec<Digest>>> {
+    engine.progress.begin("digesting", 0);
+    Sides::try_from_fn(|side: Side| {
+        engine.workers().install(|| {
+            let files = snapshots[side].files.par_iter();
+            files
+                .map(|file| {
+                    engine.check_stop()?;
+                    let mut digest = blake3::Hasher::new();
+                    digest.update_mmap_rayon(&file.absolute_path).map_err(Error::unreadable(&file.path))?;
+                    file.require_unchanged()?;
+                    Ok(Digest {
+                        path: file.path.display().to_string(),
+                        bytes: file.size,
+                        blake3: digest.finalize().to_hex().to_string(),
+                    })
+                })
+                .collect()
+        })
+    })
+}
+
+/// The digest of everything in a job that can change its answer.
+fn job_digest(job: &Job) -> String {
+    let key = match &job.identity {
+        Identity::Key(columns) => serde_json::json!(columns),
+        Identity::WholeRow => serde_json::Value::Null,
+    };
+    let settings = serde_json::json!({
+        "old": job.paths.old,
+        "new": job.paths.new,
+        "allow_empty": job.allow_empty,
+        "key": key,
+        "columns": job.selection.columns,
+        "ignore": job.selection.ignore,
+        "map": job.selection.map,
+    });
+    blake3::hash(settings.to_string().as_bytes()).to_hex().to_string()
+}
+
+fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(Error::internal)
+}

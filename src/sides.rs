@@ -1,0 +1,97 @@
+//! The two sides of every comparison, and a pair that is looped over rather than written twice.
+
+use std::fmt;
+use std::ops::{Index, IndexMut};
+
+/// One side of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// The store that is being left.
+    Old,
+    /// The store that takes over.
+    New,
+}
+
+impl Side {
+    /// Both sides, old first: the order of every report.
+    pub const BOTH: [Side; 2] = [Side::Old, Side::New];
+
+    /// The other side.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Old => Side::New,
+            Side::New => Side::Old,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Old => "old",
+            Side::New => "new",
+        })
+    }
+}
+
+/// One thing for each side.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+pub struct Sides<T> {
+    /// The old side's.
+    pub old: T,
+    /// The new side's.
+    pub new: T,
+}
+
+impl<T> Sides<T> {
+    /// Builds each side by asking `make`, old first.
+    pub fn from_fn(mut make: impl FnMut(Side) -> T) -> Self {
+        Sides { old: make(Side::Old), new: make(Side::New) }
+    }
+
+    /// Builds each side by asking `make`, old first; the first error ends it.
+    pub fn try_from_fn<E>(mut make: impl FnMut(Side) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Sides { old: make(Side::Old)?, new: make(Side::New)? })
+    }
+
+    /// Turns each side's thing into another.
+    pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> Sides<U> {
+        Sides { old: change(self.old), new: change(self.new) }
+    }
+
+    /// Old, then new.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        [&self.old, &self.new].into_iter()
+    }
+}
+
+impl<T> Index<Side> for Sides<T> {
+    type Output = T;
+
+    fn index(&self, side: Side) -> &T {
+        match side {
+            Side::Old => &self.old,
+            Side::New => &self.new,
+        }
+    }
+}
+
+impl<T> IndexMut<Side> for Sides<T> {
+    fn index_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Old => &mut self.old,
+            Side::New => &mut self.new,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Finds the place of a read error: the engine says what went wrong, the user needs to know where.
+
+use std::fs::File;
+
+use datafusion::error::DataFusionError;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{DataFile, FileRead, Snapshot};
+use crate::error::{Error, Result};
+
+/// Reads the parts of a failed scan again, one column chunk at a time, until one fails.
+///
+/// Costs a second read of what was scanned, and only happens when a run has failed already.
+pub fn locate(snapshot: &Snapshot, reads: &[FileRead], error: &DataFusionError) -> Error {
+    if let DataFusionError::ResourcesExhausted(reason) = error.find_root() {
+        return Error::OutOfMemory { reason: reason.clone() };
+    }
+    for read in reads {
+        let file = &snapshot.files[read.file];
+        if let Err(found) = file.require_unchanged().and_then(|()| check(file, read)) {
+            return found;
+        }
+    }
+    let reason = error.strip_backtrace();
+    match reads {
+        [only] => Error::Damaged {
+            path: snapshot.files[only.file].path.clone(),
+            row_group: None,
+            column: None,
+            reason,
+        },
+        _ => Error::Internal(format!("reading the {} snapshot: {reason}", snapshot.side)),
+    }
+}
+
+fn check(file: &DataFile, read: &FileRead) -> Result<()> {
+    let leaves = file.metadata.file_metadata().schema_descr().num_columns();
+    for &(row_group, _) in &read.row_groups {
+        for leaf in 0..leaves {
+            check_chunk(file, row_group, leaf)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_chunk(file: &DataFile, row_group: usize, leaf: usize) -> Result<()> {
+    let damaged = |reason: String| Error::Damaged {
+        path: file.path.clone(),
+        row_group: Some(row_group),
+        column: Some(file.metadata.file_metadata().schema_descr().column(leaf).path().string()),
+        reason,
+    };
+    let input = File::open(&file.absolute_path).map_err(Error::unreadable(&file.path))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(input).map_err(|error| damaged(error.to_string()))?;
+    let mask = ProjectionMask::leaves(builder.parquet_schema(), [leaf]);
+    let reader = builder.with_row_groups(vec![row_group]).with_projection(mask).build();
+    let mut rows = 0;
+    for batch in reader.map_err(|error| damaged(error.to_string()))? {
+        rows += batch.map_err(|error| damaged(error.to_string()))?.num_rows() as i64;
+    }
+    match file.metadata.row_group(row_group).num_rows() {
+        promised if promised == rows => Ok(()),
+        promised => Err(damaged(format!("it holds {rows} rows where the footer promises {promised}"))),
+    }
+}

@@ -1,0 +1,110 @@
+//! Admits one Parquet file: reads its footer, or says exactly why it is not one.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::common::ScalarValue;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::ParquetMetaData;
+
+use super::absolute;
+use crate::error::{Error, Result};
+
+/// A data file whose footer was read and found whole.
+#[derive(Debug)]
+pub struct DataFile {
+    /// Where it is, as listed.
+    pub path: PathBuf,
+    /// The same, from the root.
+    pub absolute_path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was last written, at admission.
+    modified: Option<SystemTime>,
+    /// Its footer.
+    pub metadata: Arc<ParquetMetaData>,
+    /// Its own columns, as its writer typed them.
+    pub schema: SchemaRef,
+    /// The values of the partition columns for all of its rows, with their columns' names.
+    partitions: Vec<(String, ScalarValue)>,
+}
+
+impl DataFile {
+    /// Reads the footer of a file.
+    pub fn admit(path: PathBuf, partitions: Vec<(String, ScalarValue)>) -> Result<Self> {
+        let file = File::open(&path).map_err(Error::unreadable(&path))?;
+        let meta = file.metadata().map_err(Error::unreadable(&path))?;
+        let footer = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+            .map_err(|error| refuse(&path, &file, meta.len(), &error.to_string()))?;
+        let schema = footer.schema().clone();
+        for (at, field) in schema.fields().iter().enumerate() {
+            if schema.fields()[..at].iter().any(|earlier| earlier.name() == field.name()) {
+                return Err(Error::ColumnTwice { column: field.name().clone(), path });
+            }
+        }
+        Ok(DataFile {
+            absolute_path: absolute(&path)?,
+            size: meta.len(),
+            modified: meta.modified().ok(),
+            metadata: footer.metadata().clone(),
+            schema,
+            partitions,
+            path,
+        })
+    }
+
+    /// How many rows the footer promises.
+    pub fn rows(&self) -> u64 {
+        self.metadata.row_groups().iter().map(|group| group.num_rows() as u64).sum()
+    }
+
+    /// The values of the partition columns, in the order of the snapshot's partition fields.
+    pub fn partition_values(&self) -> Vec<ScalarValue> {
+        self.partitions.iter().map(|(_, value)| value.clone()).collect()
+    }
+
+    /// Keeps only the partition columns that the snapshot has.
+    pub(super) fn keep_partitions(&mut self, fields: &[FieldRef]) {
+        self.partitions.retain(|(name, _)| fields.iter().any(|field| field.name() == name));
+    }
+
+    /// Makes sure that the file is still the one that was admitted.
+    pub fn require_unchanged(&self) -> Result<()> {
+        let changed = || Error::ChangedWhileReading { path: self.path.clone() };
+        let meta = std::fs::metadata(&self.absolute_path).map_err(|_| changed())?;
+        match meta.len() == self.size && meta.modified().ok() == self.modified {
+            true => Ok(()),
+            false => Err(changed()),
+        }
+    }
+}
+
+/// Finds the plainest true words for a file that has no readable footer.
+fn refuse(path: &Path, file: &File, size: u64, reason: &str) -> Error {
+    let reason = match (size, magic(file)) {
+        (0, _) => "is empty (0 bytes)".into(),
+        (_, Some([b"PAR1", b"PAR1"])) => format!("has a damaged Parquet footer: {reason}"),
+        (_, Some([b"PARE", _] | [_, b"PARE"])) => "is an encrypted Parquet file, which is not supported".into(),
+        (_, Some([b"PAR1", _])) => "is truncated: it begins as a Parquet file and ends without a footer".into(),
+        _ => "is not a Parquet file".into(),
+    };
+    Error::NotParquet { path: path.into(), reason }
+}
+
+/// The four bytes at each end that mark a Parquet file, as static words where they are known ones.
+fn magic(mut file: &File) -> Option<[&'static [u8; 4]; 2]> {
+    let mut ends = [[0; 4]; 2];
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.read_exact(&mut ends[0]).ok()?;
+    file.seek(SeekFrom::End(-4)).ok()?;
+    file.read_exact(&mut ends[1]).ok()?;
+    Some(ends.map(|end| match &end {
+        b"PAR1" => b"PAR1",
+        b"PARE" => b"PARE",
+        _ => b"\0\0\0\0",
+    }))
+}

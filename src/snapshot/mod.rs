@@ -1,0 +1,172 @@
+//! OPEN: a path becomes a snapshot, a list of admitted Parquet files with one schema.
+//!
+//! Nothing is admitted on trust: every footer is read before the first row is, and what the footers
+//! promise (rows per row group) is what the run has to account for.
+
+mod damage;
+mod footer;
+mod listing;
+mod partitions;
+mod scan;
+pub mod types;
+
+pub use damage::locate as locate_damage;
+pub use footer::DataFile;
+pub use scan::{FileRead, Scan, bytes_scanned};
+pub use types::type_name;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+
+use crate::error::{Error, Result};
+use crate::sides::Side;
+
+/// One table's export: its files, admitted and described, and the schema that they share.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The side it stands on.
+    pub side: Side,
+    /// The path as the user gave it.
+    pub location: String,
+    /// The data files, in the order of their names.
+    pub files: Vec<DataFile>,
+    /// Files that were passed over because their names mark them as not data.
+    pub skipped: Vec<PathBuf>,
+    /// The columns of the files, then those of the partition directories.
+    pub schema: SchemaRef,
+    /// How many of the schema's columns stand in the files.
+    file_columns: usize,
+    /// Columns on which the files do not agree; an error only if such a column takes part.
+    flaws: HashMap<String, Flaw>,
+}
+
+/// Why a column of a snapshot cannot be read as one column.
+#[derive(Debug)]
+enum Flaw {
+    /// A file does not have it.
+    Lacks { path: PathBuf },
+    /// Two files give it types without a common, lossless one.
+    Types { first: PathBuf, first_type: String, other: PathBuf, other_type: String },
+}
+
+impl Snapshot {
+    /// Finds the files of a side, reads every footer, and agrees on one schema.
+    pub fn open(side: Side, location: &str, allow_empty: bool) -> Result<Self> {
+        let listing = listing::list(side, location)?;
+        let (partition_fields, values) = partitions::columns(side, &listing.files)?;
+        let mut files = Vec::with_capacity(listing.files.len());
+        for (file, values) in listing.files.into_iter().zip(values) {
+            files.push(DataFile::admit(file.path, values)?);
+        }
+        let (fields, flaws) = agree(&files);
+        let file_columns = fields.len();
+        let named = |name: &str| fields.iter().any(|field| field.name() == name);
+        let partition_fields: Vec<FieldRef> = partition_fields
+            .into_iter()
+            // a file's own column wins over the directory's name for it
+            .filter(|field| !named(field.name()))
+            .collect();
+        for file in &mut files {
+            file.keep_partitions(&partition_fields);
+        }
+        let schema = Schema::new(fields.iter().cloned().chain(partition_fields).collect::<Vec<_>>());
+        let snapshot = Snapshot {
+            side,
+            location: location.into(),
+            files,
+            skipped: listing.skipped,
+            schema: schema.into(),
+            file_columns,
+            flaws,
+        };
+        if snapshot.rows() == 0 && !allow_empty {
+            return Err(Error::EmptySide { side, path: location.into() });
+        }
+        Ok(snapshot)
+    }
+
+    /// How many rows the footers promise.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(DataFile::rows).sum()
+    }
+
+    /// The size of all files, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
+    /// Every row group: file, its number in the file, rows.
+    pub fn row_groups(&self) -> impl Iterator<Item = (usize, usize, u64)> + '_ {
+        self.files.iter().enumerate().flat_map(|(file, data)| {
+            let groups = data.metadata.row_groups().iter().enumerate();
+            groups.map(move |(group, meta)| (file, group, meta.num_rows() as u64))
+        })
+    }
+
+    /// Refuses a column on which the files of this side do not agree.
+    pub fn require_agreement(&self, column: &str) -> Result<()> {
+        match self.flaws.get(column) {
+            None => Ok(()),
+            Some(Flaw::Lacks { path }) => {
+                Err(Error::FileLacksColumn { column: column.into(), path: path.clone() })
+            }
+            Some(Flaw::Types { first, first_type, other, other_type }) => Err(Error::FilesDisagree {
+                column: column.into(),
+                first: first.clone(),
+                first_type: first_type.clone(),
+                other: other.clone(),
+                other_type: other_type.clone(),
+            }),
+        }
+    }
+
+    /// Makes sure that no file was replaced since it was admitted.
+    pub fn require_unchanged(&self) -> Result<()> {
+        self.files.iter().try_for_each(DataFile::require_unchanged)
+    }
+}
+
+/// The columns of all files, each with a type that holds every file's values without loss.
+fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Flaw>) {
+    let mut fields: Vec<FieldRef> = vec![];
+    let mut home: HashMap<String, (usize, usize)> = HashMap::new();
+    let mut flaws = HashMap::new();
+    for (number, file) in files.iter().enumerate() {
+        for field in file.schema.fields() {
+            let Some(&(at, first)) = home.get(field.name()) else {
+                home.insert(field.name().clone(), (fields.len(), number));
+                fields.push(types::plain_field(field));
+                if number > 0 {
+                    flaws.insert(field.name().clone(), Flaw::Lacks { path: files[0].path.clone() });
+                }
+                continue;
+            };
+            match types::widen_field(&fields[at], field) {
+                Some(wider) => fields[at] = wider.into(),
+                None => {
+                    flaws.entry(field.name().clone()).or_insert_with(|| Flaw::Types {
+                        first: files[first].path.clone(),
+                        first_type: type_name(&fields[at]),
+                        other: file.path.clone(),
+                        other_type: type_name(field),
+                    });
+                }
+            }
+        }
+        for field in &fields {
+            if file.schema.column_with_name(field.name()).is_none() {
+                let lacks = Flaw::Lacks { path: file.path.clone() };
+                flaws.entry(field.name().clone()).or_insert(lacks);
+            }
+        }
+    }
+    let nullable = |field: FieldRef| -> FieldRef { Field::clone(&field).with_nullable(true).into() };
+    (fields.into_iter().map(nullable).collect(), flaws)
+}
+
+/// The absolute form of a path, for places that outlive the working directory.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).map_err(Error::unreadable(path))
+}

@@ -1,0 +1,57 @@
+//! Types the hive partition columns: directories hold text, and most of it means something else.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+
+use super::listing::ListedFile;
+use crate::error::{Error, Result};
+use crate::sides::Side;
+
+/// The values of one file's partition columns, with their columns' names.
+type PartitionValues = Vec<(String, ScalarValue)>;
+
+/// The partition columns of a side, and each file's values for them.
+///
+/// A column is an integer or a date only if every directory name is exactly how that value prints;
+/// `007` stays text.
+pub fn columns(side: Side, files: &[ListedFile]) -> Result<(Vec<FieldRef>, Vec<PartitionValues>)> {
+    let names = |file: &ListedFile| file.partitions.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let first = &files[0];
+    let columns = names(first);
+    if let Some(other) = files.iter().find(|file| names(file) != columns) {
+        return Err(Error::PartitionsDisagree {
+            side,
+            first: first.path.clone(),
+            first_columns: columns.join(", "),
+            other: other.path.clone(),
+            other_columns: names(other).join(", "),
+        });
+    }
+    let mut fields = vec![];
+    let mut values = vec![PartitionValues::new(); files.len()];
+    for (at, name) in columns.iter().enumerate() {
+        let texts: StringArray = files.iter().map(|file| file.partitions[at].1.as_deref()).collect();
+        let typed = type_texts(texts)?;
+        fields.push(FieldRef::from(Field::new(name, typed.data_type().clone(), true)));
+        for (file, values) in values.iter_mut().enumerate() {
+            let value = ScalarValue::try_from_array(&typed, file).map_err(Error::internal)?;
+            values.push((name.clone(), value));
+        }
+    }
+    Ok((fields, values))
+}
+
+fn type_texts(texts: StringArray) -> Result<ArrayRef> {
+    let texts: ArrayRef = Arc::new(texts);
+    for candidate in [DataType::Int64, DataType::Date32] {
+        let typed = cast(&texts, &candidate)?;
+        if &cast(&typed, &DataType::Utf8)? == &texts && typed.null_count() < typed.len() {
+            return Ok(typed);
+        }
+    }
+    Ok(cast(&texts, &DataType::Utf8View)?)
+}

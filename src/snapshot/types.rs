@@ -1,0 +1,175 @@
+//! The types of one side: how files of one snapshot agree on a column, and what a type is called.
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::DataType::*;
+
+/// The name under which Arrow keeps an extension type in a field's metadata.
+const EXTENSION: &str = "ARROW:extension:name";
+
+/// The extension type of a field, such as `arrow.uuid` or `arrow.json`.
+pub fn extension(field: &Field) -> Option<&str> {
+    field.metadata().get(EXTENSION).map(String::as_str)
+}
+
+/// A column's type as people write it: what it means, never how Arrow lays it out.
+pub fn type_name(field: &Field) -> String {
+    match extension(field) {
+        Some("arrow.uuid") => "uuid".into(),
+        Some("arrow.json") => "json".into(),
+        _ => data_type_name(field.data_type()),
+    }
+}
+
+fn data_type_name(data_type: &DataType) -> String {
+    match data_type {
+        Null => "null".into(),
+        Boolean => "boolean".into(),
+        Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 => data_type.to_string().to_lowercase(),
+        Float16 | Float32 | Float64 => data_type.to_string().to_lowercase(),
+        Decimal32(p, s) | Decimal64(p, s) | Decimal128(p, s) | Decimal256(p, s) => format!("decimal({p}, {s})"),
+        Utf8 | LargeUtf8 | Utf8View => "text".into(),
+        Binary | LargeBinary | BinaryView => "binary".into(),
+        FixedSizeBinary(width) => format!("binary({width})"),
+        Date32 | Date64 => "date".into(),
+        Time32(unit) | Time64(unit) => format!("time({})", unit_name(unit)),
+        Timestamp(unit, None) => format!("timestamp({})", unit_name(unit)),
+        Timestamp(unit, Some(zone)) => format!("timestamp({}, {zone})", unit_name(unit)),
+        Duration(unit) => format!("duration({})", unit_name(unit)),
+        Interval(_) => "interval".into(),
+        List(item) | LargeList(item) | ListView(item) | LargeListView(item) | FixedSizeList(item, _) => {
+            format!("list<{}>", type_name(item))
+        }
+        Struct(fields) => {
+            let fields: Vec<_> = fields.iter().map(|field| format!("{}: {}", field.name(), type_name(field))).collect();
+            format!("struct<{}>", fields.join(", "))
+        }
+        Map(entries, _) => match entries.data_type() {
+            Struct(fields) if fields.len() == 2 => {
+                format!("map<{}, {}>", type_name(&fields[0]), type_name(&fields[1]))
+            }
+            _ => "map".into(),
+        },
+        Dictionary(_, value) => data_type_name(value),
+        RunEndEncoded(_, value) => type_name(value),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+fn unit_name(unit: &TimeUnit) -> &'static str {
+    match unit {
+        TimeUnit::Second => "s",
+        TimeUnit::Millisecond => "ms",
+        TimeUnit::Microsecond => "us",
+        TimeUnit::Nanosecond => "ns",
+    }
+}
+
+/// How a column is read: text and bytes as views, encodings undone, the value untouched.
+pub fn plain_field(field: &Field) -> FieldRef {
+    field.clone().with_data_type(plain(field.data_type())).into()
+}
+
+fn plain(data_type: &DataType) -> DataType {
+    match data_type {
+        Dictionary(_, value) => plain(value),
+        RunEndEncoded(_, value) => plain(value.data_type()),
+        Utf8 | LargeUtf8 => Utf8View,
+        Binary | LargeBinary => BinaryView,
+        other => other.clone(),
+    }
+}
+
+/// A field that holds every value of both without loss, or `None`.
+pub fn widen_field(field: &Field, other: &Field) -> Option<Field> {
+    // an all-NULL column says nothing about its meaning
+    if field.data_type() == &Null {
+        return Some(Field::clone(&plain_field(other)));
+    }
+    if other.data_type() != &Null && extension(field) != extension(other) {
+        return None;
+    }
+    widen(field.data_type(), &plain(other.data_type())).map(|wider| field.clone().with_data_type(wider))
+}
+
+fn widen(a: &DataType, b: &DataType) -> Option<DataType> {
+    if a == b {
+        return Some(a.clone());
+    }
+    match (a, b) {
+        (Null, other) | (other, Null) => Some(other.clone()),
+        (Float16 | Float32 | Float64, Float16 | Float32 | Float64) => Some(wider(a, b)),
+        (Timestamp(one, zone), Timestamp(two, other)) if zone.is_some() == other.is_some() => {
+            Some(Timestamp(*finer(one, two), zone.clone()))
+        }
+        (Duration(one), Duration(two)) => Some(Duration(*finer(one, two))),
+        (Time32(one) | Time64(one), Time32(two) | Time64(two)) => Some(match finer(one, two) {
+            unit @ (TimeUnit::Second | TimeUnit::Millisecond) => Time32(*unit),
+            unit => Time64(*unit),
+        }),
+        (Date32 | Date64, Date32 | Date64) => Some(Date64),
+        (FixedSizeBinary(_) | BinaryView, FixedSizeBinary(_) | BinaryView) => Some(BinaryView),
+        (List(one) | LargeList(one), List(two) | LargeList(two)) => {
+            let item = widen_nested(one, two)?;
+            Some(if matches!((a, b), (List(_), List(_))) { List(item) } else { LargeList(item) })
+        }
+        (Struct(one), Struct(two)) if one.len() == two.len() => {
+            let widened: Option<Vec<FieldRef>> = one
+                .iter()
+                .map(|field| widen_nested(field, two.iter().find(|other| other.name() == field.name())?))
+                .collect();
+            Some(Struct(widened?.into()))
+        }
+        _ => widen_exact(a, b),
+    }
+}
+
+/// Widens below the top level, where the names of list items and nullability are the writer's whim.
+fn widen_nested(field: &FieldRef, other: &FieldRef) -> Option<FieldRef> {
+    if extension(field) != extension(other) {
+        return None;
+    }
+    let wider = widen(&plain(field.data_type()), &plain(other.data_type()))?;
+    Some(field.as_ref().clone().with_data_type(wider).with_nullable(true).into())
+}
+
+fn wider(a: &DataType, b: &DataType) -> DataType {
+    if a.primitive_width() > b.primitive_width() { a.clone() } else { b.clone() }
+}
+
+/// Integers and decimals: the digits before and after the point must both fit.
+fn widen_exact(a: &DataType, b: &DataType) -> Option<DataType> {
+    if a.is_signed_integer() && b.is_signed_integer() || a.is_unsigned_integer() && b.is_unsigned_integer() {
+        return Some(wider(a, b));
+    }
+    if a.is_integer() && b.is_integer() && a != &UInt64 && b != &UInt64 {
+        return Some(Int64);
+    }
+    let ((whole_a, scale_a), (whole_b, scale_b)) = (digits(a)?, digits(b)?);
+    let (whole, scale) = (whole_a.max(whole_b), scale_a.max(scale_b));
+    match whole + scale {
+        ..=38 => Some(Decimal128((whole + scale) as u8, scale as i8)),
+        ..=76 => Some(Decimal256((whole + scale) as u8, scale as i8)),
+        _ => None,
+    }
+}
+
+/// Digits before and after the decimal point that a type can hold.
+pub fn digits(data_type: &DataType) -> Option<(i16, i16)> {
+    match data_type {
+        Int8 | UInt8 => Some((3, 0)),
+        Int16 | UInt16 => Some((5, 0)),
+        Int32 | UInt32 => Some((10, 0)),
+        Int64 => Some((19, 0)),
+        UInt64 => Some((20, 0)),
+        Decimal32(p, s) | Decimal64(p, s) | Decimal128(p, s) | Decimal256(p, s) => {
+            let (precision, scale) = (i16::from(*p), i16::from(*s));
+            Some((precision - scale, scale.max(0)))
+        }
+        _ => None,
+    }
+}
+
+/// The unit that can say what both can.
+pub fn finer<'a>(one: &'a TimeUnit, two: &'a TimeUnit) -> &'a TimeUnit {
+    if one > two { one } else { two }
+}
