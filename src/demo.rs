@@ -133,7 +133,9 @@ fn plant(mut old: Vec<Subscription>) -> (Vec<Subscription>, Vec<Subscription>, P
     new[90].note = new[90].note.take().map(|note| note + " ");
     // created in the new store after the export of the old one
     for (number, seats) in [(1, 3), (2, 1), (3, 12)] {
-        new.push(Subscription { id: format!("sub_9900{number}"), seats, ..old[number * 100].clone() });
+        let like = old[number * 100].clone();
+        let cents = like.cents / i64::from(like.seats) * i64::from(seats);
+        new.push(Subscription { id: format!("sub_9900{number}"), seats, cents, ..like });
     }
     // a retried batch was inserted twice
     new.extend_from_within(300..302);

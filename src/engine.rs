@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 use crate::job::Limits;
 use crate::progress::Progress;
 
+/// A third of the memory is for sorting, and no sort works in less than this: 32 MiB.
+const SORT_MEMORY_MIN: u64 = 32 << 20;
+
 /// The running environment of one comparison. Cheap to borrow everywhere, never global.
 pub struct Engine {
     limits: Limits,
@@ -54,7 +57,7 @@ impl Engine {
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![spill_dir.path().to_path_buf()]))
             .with_max_temp_directory_size(u64::MAX);
-        let sort_memory = (limits.memory / 3) as usize;
+        let sort_memory = (limits.memory / 3).max(SORT_MEMORY_MIN) as usize;
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(sort_memory)))
             .with_disk_manager_builder(disk)

@@ -261,7 +261,7 @@ pub enum Error {
     },
 
     /// Working files that cannot be written or read back.
-    #[error("cannot spill to `{}`: {reason}\n  free some space there, set TMPDIR to a larger disk, or raise --memory", dir.display())]
+    #[error("cannot spill to `{}`: {reason}\n  free some space there, or raise --memory; working files go below --out, and without it below TMPDIR", dir.display())]
     Spill {
         /// The directory of the working files.
         dir: PathBuf,

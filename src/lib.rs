@@ -5,8 +5,8 @@
 //! [`verify`] is the whole way on one screen.
 
 // the words
-pub mod error;
 pub mod sides;
+pub mod error;
 pub mod job;
 
 // where the work runs

@@ -110,19 +110,27 @@ pub fn column(array: &ArrayRef, field: &Field) -> Result<StringArray> {
 
 const FORMAT: FormatOptions<'static> = FormatOptions::new().with_display_error(true);
 
-/// Text in double quotes; whatever could move a cursor or hide is written as an escape.
+/// Text in double quotes, on one line, with every character that it holds to be told apart.
 pub fn quoted(text: &str) -> String {
-    format!("\"{}\"", escaped(text).replace('"', "\\\""))
+    let character = |c: char| match c {
+        '"' => "\\\"".to_string(),
+        '\\' => "\\\\".to_string(),
+        c => visible(c),
+    };
+    format!("\"{}\"", text.chars().map(character).collect::<String>())
 }
 
-/// Text on one line of a terminal: control and invisible characters become escapes.
+/// Text on one line of a terminal: what could move a cursor or hide becomes an escape.
 pub fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| match c {
-            '"' | '\'' => vec![c],
-            c => c.escape_debug().collect(),
-        })
-        .collect()
+    text.chars().map(visible).collect()
+}
+
+fn visible(c: char) -> String {
+    match c {
+        '"' | '\'' | '\\' => c.into(),
+        // control, format and private characters, line breaks, and marks with nothing to stand on
+        c => c.escape_debug().collect(),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, Result};
+use crate::render::escaped;
 use crate::report::{Report, Verdict, json, markdown, text};
 
 /// Compare two exports of the same data, exactly
@@ -66,7 +67,9 @@ pub fn main() -> ExitCode {
     let code = match outcome {
         Ok(Ok(verdict)) => verdict.exit_code(),
         Ok(Err(error)) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
+            // a path or a name may hold anything; the line breaks are ours
+            let lines: Vec<String> = error.to_string().lines().map(escaped).collect();
+            let _ = writeln!(io::stderr(), "error: {}", lines.join("\n"));
             if matches!(error, Error::Interrupted) { INTERRUPTED } else { COULD_NOT_VERIFY }
         }
         // the hook has said what happened

@@ -20,6 +20,7 @@ use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use super::{Class, Finding, RowRef};
+use crate::canonical::convert;
 use crate::columns::{ColumnPair, Pairing, Rows};
 use crate::error::{Error, Result};
 use crate::plain;
@@ -147,9 +148,10 @@ impl Layout {
                 });
                 self.gather(rows, at, side, true)
             })?;
-            if parts.iter().any(|part| part.data_type() != field.data_type()) {
-                parts = Sides::try_from_fn(|side| { let text = render::column(&parts[side], self.raw[side].field(at))?; Ok::<_, Error>(Arc::new(text) as ArrayRef) })?;
-            }
+            parts = Sides::try_from_fn(|side| match field.data_type() {
+                DataType::Utf8 => Ok(Arc::new(render::column(&parts[side], self.raw[side].field(at))?) as ArrayRef),
+                wider => Ok::<_, Error>(convert(&parts[side], wider)?),
+            })?;
             let place = |(row, finding): (usize, &Finding)| (finding.key().0 as usize, row);
             let places: Vec<_> = findings.iter().enumerate().map(place).collect();
             columns.push(interleave(&[&parts.old, &parts.new], &places)?);
@@ -206,12 +208,19 @@ impl Layout {
     }
 }
 
-/// A key column keeps its type if both sides give it the same one, and is written as text otherwise.
+/// A key column keeps its type if both sides give it the same one; integers of two widths become the
+/// widest, and anything else is written as text, as each side writes it.
 fn key_field(old: &FieldRef, new: &FieldRef) -> FieldRef {
-    match old.data_type() == new.data_type() {
-        true => new.clone(),
-        false => Field::new(new.name(), DataType::Utf8, true).into(),
-    }
+    let data_type = match (old.data_type(), new.data_type()) {
+        (old, new) if old == new => new.clone(),
+        (DataType::UInt64, _) | (_, DataType::UInt64) => DataType::Utf8,
+        (old, new) if old.is_integer() && new.is_integer() => DataType::Int64,
+        _ => DataType::Utf8,
+    };
+    Field::new(new.name(), data_type.clone(), true).with_metadata(match data_type {
+        DataType::Utf8 => Default::default(),
+        _ => new.metadata().clone(),
+    }).into()
 }
 
 fn texts<'a>(lists: impl Iterator<Item = Vec<&'a str>>) -> ListArray {

@@ -12,6 +12,9 @@ use crate::sides::Side;
 pub fn render(report: &Report) -> String {
     let (word, words) = verdict_words(report.verdict);
     let mut out = format!("# {word}: {}\n\n{words}.\n\n", prose(&report.job));
+    if let Some(suspicion) = &report.suspicion {
+        let _ = writeln!(out, "**{}**\n", prose(suspicion));
+    }
     for reason in &report.reasons {
         let _ = writeln!(out, "- {}", prose(reason));
     }
@@ -131,14 +134,9 @@ fn prose(text: &str) -> String {
 
 /// A code span that may hold back quotes and stand in a table.
 fn code(text: &str) -> String {
-    let text = escaped_once(text).replace('|', "\\|");
+    let text = escaped(text).replace('|', "\\|");
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
     format!("{fence}{pad}{text}{pad}{fence}")
-}
-
-/// Shown values are escaped already; names are not. Only what would break a line is left to escape.
-fn escaped_once(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

@@ -25,7 +25,9 @@ pub struct Report {
     pub job: String,
     /// The one-word answer.
     pub verdict: Verdict,
-    /// Why the verdict is not `match`, a sentence each; what to look at first comes first.
+    /// What makes the whole comparison doubtful, before anything else is looked at.
+    pub suspicion: Option<String>,
+    /// Why the verdict is not `match`, a line each.
     pub reasons: Vec<String>,
     /// Rows of each side.
     pub rows: Sides<u64>,
@@ -243,7 +245,8 @@ impl Report {
             schema: "countersign/report/v1".into(),
             job: job.name.clone(),
             verdict: verdict(tally, &coverage),
-            reasons: reasons(tally, pairing),
+            suspicion: key_suspicion(tally, pairing),
+            reasons: reasons(tally, &coverage),
             rows: tally.rows,
             counts,
             duplicate_rows: tally.duplicate_rows,
@@ -280,35 +283,43 @@ fn verdict(tally: &Tally, coverage: &Coverage) -> Verdict {
 /// Below this share of the smaller side's rows in pairs, the key is the first suspect: one in a hundred.
 const KEY_SUSPECT_SHARE: u64 = 100;
 
-fn reasons(tally: &Tally, pairing: &Pairing) -> Vec<String> {
-    let mut reasons = vec![];
+fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
     let smaller = tally.rows.old.min(tally.rows.new);
     let paired = tally.matched + tally.mismatch;
-    if pairing.keyed && smaller > 0 && paired * KEY_SUSPECT_SHARE < smaller {
-        let key = pairing.keys().iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", ");
-        reasons.push(format!(
-            "this key looks wrong: by ({key}), only {} of {} found a counterpart",
-            count(paired, "row"),
-            grouped(smaller)
-        ));
+    if !pairing.keyed || smaller == 0 || paired * KEY_SUSPECT_SHARE >= smaller {
+        return None;
     }
-    let coverage = &pairing.coverage;
-    let list = |names: &[String]| names.join(", ");
+    let key = pairing.keys().iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "this key looks wrong: by ({key}), only {} of the smaller side found a counterpart, of {}",
+        count(paired, "row"),
+        grouped(smaller)
+    ))
+}
+
+fn reasons(tally: &Tally, coverage: &Coverage) -> Vec<String> {
+    let mut reasons = vec![];
+    let columns = |names: &[String]| count(names.len() as u64, "column");
     if !coverage.incomparable.is_empty() {
-        let columns = count(coverage.incomparable.len() as u64, "column");
-        reasons.push(format!("{columns} could not be compared: {}", list(&coverage.incomparable)));
+        let names = coverage.incomparable.join(", ");
+        reasons.push(format!("{} could not be compared: {names}", columns(&coverage.incomparable)));
     }
-    for (class, number) in [("mismatch", tally.mismatch), ("missing", tally.missing), ("extra", tally.extra)] {
-        if number > 0 {
-            reasons.push(format!("{} {class}", count(number, "row")));
-        }
-    }
-    if tally.duplicate_keys > 0 {
-        reasons.push(count(tally.duplicate_keys, "duplicate key"));
+    let found: Vec<String> = [
+        (tally.mismatch, "mismatch", "mismatches"),
+        (tally.missing, "missing row", "missing rows"),
+        (tally.extra, "extra row", "extra rows"),
+        (tally.duplicate_keys, "duplicate key", "duplicate keys"),
+    ]
+    .into_iter()
+    .filter(|(number, ..)| *number > 0)
+    .map(|(number, one, many)| format!("{} {}", grouped(number), if number == 1 { one } else { many }))
+    .collect();
+    if !found.is_empty() {
+        reasons.push(found.join(", "));
     }
     for (side, names) in [(Side::Old, &coverage.old_only), (Side::New, &coverage.new_only)] {
         if !names.is_empty() {
-            reasons.push(format!("{} only in {side}: {}", count(names.len() as u64, "column"), list(names)));
+            reasons.push(format!("{} only in {side}: {}", columns(names), names.join(", ")));
         }
     }
     reasons

@@ -26,8 +26,7 @@ const VALUE_WIDTH: usize = 60;
 
 /// The report as text.
 pub fn render(report: &Report, style: Style) -> String {
-    let mut out = String::new();
-    for section in [
+    let sections = [
         headline(report, style),
         sides(report),
         counts(report),
@@ -35,13 +34,9 @@ pub fn render(report: &Report, style: Style) -> String {
         not_compared(report),
         examples(report),
         run(&report.run),
-    ] {
-        if !section.is_empty() {
-            let _ = writeln!(out, "{section}");
-        }
-    }
-    out.truncate(out.trim_end().len());
-    out + "\n"
+    ];
+    let sections: Vec<&str> = sections.iter().map(|section| section.trim_end()).collect();
+    sections.iter().filter(|section| !section.is_empty()).map(|section| format!("{section}\n\n")).collect::<String>().trim_end().to_string() + "\n"
 }
 
 /// The verdict as people say it.
@@ -68,7 +63,10 @@ fn headline(report: &Report, style: Style) -> String {
             format!("{style}{word}{style:#}")
         }
     };
-    let mut out = format!("{word}  {words}\n");
+    let mut out = match &report.suspicion {
+        Some(suspicion) => format!("{}\n\n{word}  {words}\n", escaped(suspicion)),
+        None => format!("{word}  {words}\n"),
+    };
     for reason in &report.reasons {
         let _ = writeln!(out, "  - {}", escaped(reason));
     }
@@ -91,7 +89,8 @@ fn sides(report: &Report) -> String {
         [] => "none: rows are compared whole".to_string(),
         key => escaped(&key.join(", ")),
     };
-    format!("{}\n  key  {key}\n", indented(&table))
+    table.add_row(["key".to_string(), key]);
+    indented(&table)
 }
 
 fn counts(report: &Report) -> String {
@@ -158,7 +157,7 @@ fn not_compared(report: &Report) -> String {
     }
     match table.row_count() {
         0 => "  not compared: nothing; every column took part\n".into(),
-        _ => format!("  not compared\n{}\n", indented(&table)),
+        _ => format!("  not compared\n{}", indented(&table).replace("\n ", "\n    ").replacen(' ', "    ", 1)),
     }
 }
 

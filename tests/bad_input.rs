@@ -1,0 +1,183 @@
+//! What must end with exit code 2 (130 for an interrupt), name what is at fault, and leave nothing
+//! half-written. Damaged files are cases of their own under `fixtures/cases/damage-*`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use countersign::error::Error;
+use countersign::job::Way;
+use countersign::progress::Progress;
+
+use crate::support::{Workshop, job, verify, write_parquet};
+
+fn table(rows: i64, shift: i64) -> RecordBatch {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
+    let text = (0..rows).map(|row| format!("a value that takes some room {}", row + shift));
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values(text));
+    RecordBatch::try_from_iter([("id", ids), ("text", text)]).unwrap()
+}
+
+/// Two sides of which every row differs.
+fn shop_with(rows: i64) -> Workshop {
+    let shop = Workshop::new();
+    write_parquet(&shop.path("old"), &table(rows, 0), 50_000);
+    write_parquet(&shop.path("new"), &table(rows, 1), 50_000);
+    shop
+}
+
+fn refused(shop: &Workshop, args: &[&str]) -> String {
+    let output = shop.run(args);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_run_is_never_overwritten() {
+    let shop = shop_with(10);
+    let args = ["diff", "old", "new", "--key", "id", "--out", "run"];
+    assert_eq!(shop.run(&args).status.code(), Some(1));
+    let before = fs::read(shop.path("run/manifest.json")).unwrap();
+    assert!(refused(&shop, &args).contains("`run` already holds a run"));
+    assert_eq!(fs::read(shop.path("run/manifest.json")).unwrap(), before);
+}
+
+#[test]
+fn a_directory_without_a_manifest_is_not_a_run_and_other_files_in_it_are_left_alone() {
+    let shop = shop_with(10);
+    fs::create_dir(shop.path("run")).unwrap();
+    fs::write(shop.path("run/notes.txt"), "mine").unwrap();
+    fs::write(shop.path("run/missing.csv"), "left by a run that was killed").unwrap();
+    assert_eq!(shop.run(&["diff", "old", "new", "--key", "id", "--out", "run"]).status.code(), Some(1));
+    assert_eq!(fs::read_to_string(shop.path("run/notes.txt")).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(shop.path("run/missing.csv")).unwrap(), "id\n");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_noticed_before_the_work() {
+    let shop = shop_with(10);
+    fs::write(shop.path("file"), "").unwrap();
+    let said = refused(&shop, &["diff", "old", "new", "--key", "id", "--out", "file/run"]);
+    assert!(said.contains("cannot write `file/run`"), "{said}");
+}
+
+#[test]
+fn a_failed_run_takes_its_directories_back() {
+    let shop = shop_with(10);
+    fs::write(shop.path("old"), "no parquet").unwrap();
+    let said = refused(&shop, &["diff", "old", "new", "--key", "id", "--out", "a/b/run"]);
+    assert!(said.contains("`old` is not a Parquet file"), "{said}");
+    assert_eq!(shop.names(""), ["new", "old"]);
+}
+
+/// Runs the binary under another user, for whom permissions count; root may read everything.
+#[test]
+fn a_file_that_may_not_be_read() {
+    let shop = shop_with(10);
+    let binary = shop.path("binary");
+    fs::copy(assert_cmd::cargo::cargo_bin("countersign"), &binary).unwrap();
+    let allow = |name: &str, mode| fs::set_permissions(shop.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    allow("", 0o755);
+    allow("old", 0o000);
+    let is_root = fs::metadata("/proc/self").map(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0).unwrap();
+    let mut command = Command::new(if is_root { "setpriv".into() } else { binary.clone() });
+    if is_root {
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&binary);
+    }
+    let output = command.args(["diff", "old", "new", "--key", "id"]).current_dir(shop.path("")).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot read `old`: Permission denied"), "{said}");
+}
+
+/// A limit on file size fails a write as a full disk does, and needs no disk to fill.
+#[test]
+fn a_full_disk_leaves_nothing_behind() {
+    // few findings fail when they are listed, many when they are kept for it
+    for (rows, kilobytes, way, at) in [
+        (5_000, 8, "ordered", "cannot write `run/"),
+        (5_000, 8, "hashed", "cannot write `run/"),
+        (60_000, 100, "ordered", "cannot spill to `"),
+        (60_000, 100, "hashed", "cannot spill to `"),
+    ] {
+        let shop = shop_with(rows);
+        let binary = assert_cmd::cargo::cargo_bin("countersign");
+        let diff = format!("diff old new --key id --out run --way {way}");
+        let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec {} {diff}", binary.display());
+        let output = Command::new("bash").args(["-c", &script]).current_dir(shop.path("")).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("File too large") && said.contains(at), "{said}");
+        assert_eq!(shop.names(""), ["new", "old"], "{way}");
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_work_and_leaves_nothing_behind() {
+    let shop = shop_with(300_000);
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("countersign"))
+        .args(["diff", "old", "new", "--key", "id", "--out", "run", "--way", "hashed", "--quiet"])
+        .current_dir(shop.path(""))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    while shop.names("run").is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(60), "the run never began");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // the signal handler stands a moment later
+    std::thread::sleep(Duration::from_millis(60));
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success(), "the run was over before it could be interrupted");
+    let code = child.wait().unwrap().code();
+    assert_eq!(code, Some(130));
+    assert_eq!(shop.names(""), ["new", "old"]);
+}
+
+#[test]
+fn stopping_is_noticed_in_every_way() {
+    let shop = shop_with(1_000);
+    for way in [Way::Ordered, Way::Hashed] {
+        let mut job = job(&shop, &["id"]);
+        job.way = Some(way);
+        job.out = Some(shop.path("run"));
+        let stopped = countersign::verify(&job, Arc::new(AtomicBool::new(true)), Progress::quiet());
+        assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
+        assert_eq!(shop.names(""), ["new", "old"]);
+    }
+}
+
+#[test]
+fn working_files_that_cannot_be_written() {
+    let shop = shop_with(10);
+    let output = assert_cmd::Command::cargo_bin("countersign")
+        .unwrap()
+        .args(["diff", "old", "new", "--key", "id"])
+        .current_dir(shop.path(""))
+        .env("TMPDIR", "/nowhere")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("cannot spill to `/nowhere`"), "{said}");
+}
+
+#[test]
+fn too_little_memory_is_said_and_never_an_answer() {
+    let shop = shop_with(200_000);
+    let mut job = job(&shop, &["id"]);
+    job.way = Some(Way::Hashed);
+    job.limits.memory = 64 << 10;
+    match verify(&job) {
+        Err(Error::OutOfMemory { .. }) => {}
+        Ok(report) => assert_eq!(report.counts.mismatch, 200_000),
+        Err(other) => panic!("{other}"),
+    }
+}

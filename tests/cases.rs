@@ -1,0 +1,138 @@
+//! Runs every folder under `fixtures/cases`: both snapshots, compared, against `expected.txt`.
+//!
+//! `case.toml` says what the case shows (`about`), the arguments (`args`), and the types of each
+//! side's columns for snapshots that are written as JSON lines. See `fixtures/README.md`.
+//! With `UPDATE=1` in the environment, `expected.txt` is rewritten; read the difference.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow_json::ReaderBuilder;
+use serde::Deserialize;
+
+use crate::support::{Workshop, write_parquet};
+
+/// Rows per row group of the files made here: few, so that even small cases have several.
+const ROW_GROUP_ROWS: usize = 3;
+
+#[derive(Deserialize)]
+struct Case {
+    #[expect(dead_code, reason = "for the reader of the case")]
+    about: String,
+    #[serde(default)]
+    args: Vec<String>,
+    /// Types by side, or by file where a file differs from its side.
+    #[serde(flatten)]
+    types: BTreeMap<String, toml::Table>,
+}
+
+#[test]
+fn every_case_comes_out_as_expected() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/cases");
+    let mut folders: Vec<PathBuf> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    assert!(folders.len() > 50, "only {} cases were found", folders.len());
+    let failures: Vec<String> = folders.iter().filter_map(|folder| check(folder).err()).collect();
+    assert!(failures.is_empty(), "{} cases failed\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+fn check(folder: &Path) -> Result<(), String> {
+    let name = folder.file_name().unwrap().to_string_lossy();
+    let text = fs::read_to_string(folder.join("case.toml")).map_err(|error| format!("{name}: case.toml: {error}"))?;
+    let case: Case = toml::from_str(&text).map_err(|error| format!("{name}: case.toml: {error}"))?;
+    let shop = Workshop::new();
+    let sides = ["old", "new"].map(|side| build(folder, &case, side, &shop));
+    let outcome = |way: &str| outcome(&shop, &case, &sides, way);
+    let [planned, ordered, hashed] = ["", "ordered", "hashed"].map(outcome);
+    if ordered != hashed || planned != hashed {
+        return Err(format!("{name}: the ways disagree\n== ordered\n{ordered}\n== hashed\n{hashed}"));
+    }
+    let place = folder.join("expected.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&place, &planned).unwrap();
+    }
+    match fs::read_to_string(&place) {
+        Ok(expected) if expected == planned => Ok(()),
+        Ok(expected) => Err(format!("{name}: expected\n{expected}\n{name}: got\n{planned}")),
+        Err(_) => Err(format!("{name}: expected.txt is missing; UPDATE=1 writes it. got\n{planned}")),
+    }
+}
+
+/// Puts one side into the workshop and returns its path there.
+fn build(folder: &Path, case: &Case, side: &str, shop: &Workshop) -> String {
+    for (name, as_parquet) in [(format!("{side}.jsonl"), true), (format!("{side}.parquet"), false), (side.to_string(), false)] {
+        let source = folder.join(&name);
+        if source.is_dir() {
+            for file in walkdir::WalkDir::new(&source).into_iter().map(|entry| entry.unwrap()) {
+                if file.file_type().is_file() {
+                    put(folder, case, side, file.path(), shop);
+                }
+            }
+            return name;
+        }
+        if source.is_file() {
+            put(folder, case, side, &source, shop);
+            return if as_parquet { format!("{side}.parquet") } else { name };
+        }
+    }
+    panic!("{} has no {side} side", folder.display());
+}
+
+fn put(folder: &Path, case: &Case, side: &str, source: &Path, shop: &Workshop) {
+    let below = source.strip_prefix(folder).unwrap().to_str().unwrap();
+    let Some(stem) = below.strip_suffix(".jsonl") else {
+        let target = shop.path(below);
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(source, target).unwrap();
+        return;
+    };
+    let types = case.types.get(below).or_else(|| case.types.get(side));
+    let types = types.unwrap_or_else(|| panic!("{}: case.toml has no [{side}]", folder.display()));
+    let fields: Vec<Field> = types.iter().map(|(name, data_type)| field(name, data_type.as_str().unwrap())).collect();
+    let schema = Arc::new(Schema::new(fields));
+    let mut decoder = ReaderBuilder::new(schema.clone()).with_coerce_primitive(false).build_decoder().unwrap();
+    decoder.decode(&fs::read(source).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+    let batch = decoder.flush().unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+    let batch = batch.unwrap_or_else(|| arrow::array::RecordBatch::new_empty(schema));
+    write_parquet(&shop.path(&format!("{stem}.parquet")), &batch, ROW_GROUP_ROWS);
+}
+
+fn field(name: &str, data_type: &str) -> Field {
+    let data_type: DataType = data_type.parse().unwrap_or_else(|error| panic!("`{name}` = \"{data_type}\": {error}"));
+    Field::new(name, data_type, true)
+}
+
+/// Everything that a user sees of a comparison, without the run's circumstances.
+fn outcome(shop: &Workshop, case: &Case, sides: &[String; 2], way: &str) -> String {
+    let mut args: Vec<&str> = vec!["diff", &sides[0], &sides[1], "--quiet", "--out", "run"];
+    args.extend(case.args.iter().map(String::as_str));
+    if !way.is_empty() {
+        args.extend(["--way", way]);
+    }
+    let output = shop.run(&args);
+    let mut out = format!("exit code {}\n", output.status.code().unwrap());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    if !stderr.is_empty() {
+        out += &format!("\n== stderr\n{stderr}");
+        assert_eq!(shop.names("run"), Vec::<String>::new(), "a failed run left files");
+        assert!(output.stdout.is_empty(), "a failed run printed a report");
+        return out;
+    }
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let run = shop.path("run");
+    assert_eq!(stdout, fs::read_to_string(run.join("report.txt")).unwrap());
+    let (lasting, _) = stdout.split_once("\n  way ").expect("the report ends with the run");
+    out += &format!("\n== report.txt\n{lasting}");
+    for list in ["mismatch", "missing", "extra", "duplicate_keys", "missing_duplicated"] {
+        let content = fs::read_to_string(run.join(format!("{list}.csv"))).unwrap();
+        if content.lines().count() > 1 {
+            out += &format!("\n== {list}.csv\n{content}");
+        }
+    }
+    fs::remove_dir_all(run).unwrap();
+    out
+}

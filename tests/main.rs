@@ -1,0 +1,20 @@
+//! The integration tests, one binary. From the outside in:
+//!
+//! * `cases`: folders under `fixtures/cases` that a person without Rust can add to
+//! * `cli`: help, errors and exit codes as a user meets them
+//! * `bad_input`: what must end with exit code 2 and leave nothing behind
+//! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
+//! * `identical`: threads, batch sizes, memory and file splits change no byte
+//! * `schema`: the report's JSON Schema
+//! * `house`: the layout of `src/`
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod cases;
+mod cli;
+mod house;
+mod identical;
+mod properties;
+mod schema;
+mod support;

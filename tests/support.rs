@@ -1,0 +1,82 @@
+//! What the tests share: a workshop directory, Parquet files, and a run of the library or the binary.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use assert_cmd::Command;
+use countersign::error::Result;
+use countersign::job::{Identity, Job, Limits, Selection};
+use countersign::progress::Progress;
+use countersign::report::Report;
+use countersign::sides::Sides;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+
+/// A directory that goes with the test.
+pub struct Workshop(tempfile::TempDir);
+
+impl Workshop {
+    pub fn new() -> Self {
+        Workshop(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.0.path().join(below)
+    }
+
+    /// Runs the binary in this directory.
+    pub fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::cargo_bin("countersign").unwrap();
+        command.current_dir(self.0.path()).args(args).env("COLUMNS", "100").output().unwrap()
+    }
+
+    /// What is in a directory, by name; empty if it does not exist.
+    pub fn names(&self, below: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path(below)) else { return vec![] };
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Writes a Parquet file, and the directories above it.
+pub fn write_parquet(path: &Path, batch: &RecordBatch, row_group_rows: usize) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(row_group_rows)).build();
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+}
+
+/// A comparison of `old` and `new` in a workshop, by key; without key columns, of whole rows.
+pub fn job(shop: &Workshop, key: &[&str]) -> Job {
+    let path = |name: &str| shop.path(name).display().to_string();
+    Job {
+        name: "test".into(),
+        paths: Sides { old: path("old"), new: path("new") },
+        allow_empty: true,
+        identity: match key {
+            [] => Identity::WholeRow,
+            key => Identity::Key(key.iter().map(|name| name.to_string()).collect()),
+        },
+        selection: Selection::default(),
+        way: None,
+        limits: Limits { threads: 2, ..Limits::default() },
+        out: None,
+        examples: 3,
+    }
+}
+
+/// Runs a job of the library.
+pub fn verify(job: &Job) -> Result<Report> {
+    countersign::verify(job, Arc::default(), Progress::quiet())
+}
+
+/// The data lines of a CSV file.
+pub fn lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap().lines().skip(1).map(String::from).collect()
+}
