@@ -7,7 +7,7 @@ use arrow::datatypes::Field;
 
 use crate::canonical::domain::{Family, Nested, NoDomain, pair_names};
 use crate::canonical::{Domain, canonical};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Selection};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
@@ -219,7 +219,8 @@ impl Names {
         for name in wanted {
             // a path such as `address.zip` names a field of a struct column
             let column = name.split(['.', '[']).next().unwrap_or(name);
-            if !known.contains(name) && !(column != name && known.contains(column)) {
+            let is_path = column != name && known.contains(column);
+            if !known.contains(name) && !is_path {
                 return Err(no_such_column(option, "neither snapshot", name, &known.into_iter().collect::<Vec<_>>()));
             }
         }
@@ -313,14 +314,12 @@ fn column_pair(
     match Domain::of(&pair.new, fields, &ignored, nested) {
         Ok(domain) => Ok(Some(ColumnPair { name: pair.new.clone(), at, types, domain })),
         Err(NoDomain::Undefined) => Ok(None),
-        Err(NoDomain::Families(families)) => Err(Error::DifferentFamilies {
-            column: pair.new.clone(),
-            old_type: types.old,
-            new_type: types.new,
-            line: bridge(families),
-            old_family: families.old.to_string(),
-            new_family: families.new.to_string(),
-        }),
+        Err(NoDomain::Families(families)) => {
+            let kind = |data_type: String, family: Family| Kind { data_type, family: family.to_string() };
+            let kinds = Sides { old: kind(types.old, families.old), new: kind(types.new, families.new) };
+            let (column, line) = (pair.new.clone(), bridge(families));
+            Err(Error::DifferentFamilies { column, kinds: kinds.into(), line })
+        }
     }
 }
 

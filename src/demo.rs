@@ -158,7 +158,12 @@ fn embedded(subscriptions: &[Subscription]) -> Result<RecordBatch> {
         ("currency", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.currency)))),
         ("status", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.status)))),
         ("note", Arc::new(StringArray::from_iter(rows.iter().map(|row| row.note.as_deref())))),
-        ("renews_at", Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|row| row.renews_ms)).with_timezone("UTC"))),
+        (
+            "renews_at",
+            Arc::new(
+                TimestampMillisecondArray::from_iter_values(rows.iter().map(|row| row.renews_ms)).with_timezone("UTC"),
+            ),
+        ),
     ];
     let fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true));
     let items = StructArray::new(fields.collect(), columns.into_iter().map(|(_, column)| column).collect(), None);
@@ -195,10 +200,13 @@ fn own_table(rows: &[Subscription]) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter([
         ("subscription_id", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.id))) as ArrayRef),
         ("customer_id", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.customer)))),
-        ("plan", arrow::compute::cast(
-            &StringArray::from_iter_values(rows.iter().map(|row| row.plan)),
-            &DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
-        )?),
+        (
+            "plan",
+            arrow::compute::cast(
+                &StringArray::from_iter_values(rows.iter().map(|row| row.plan)),
+                &DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
+            )?,
+        ),
         ("seats", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| i64::from(row.seats))))),
         ("amount", Arc::new(decimals(&rows, 18)?)),
         ("currency", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.currency)))),

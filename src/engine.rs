@@ -15,8 +15,13 @@ use crate::error::{Error, Result};
 use crate::job::Limits;
 use crate::progress::Progress;
 
-/// A third of the memory is for sorting, and no sort works in less than this: 32 MiB.
-const SORT_MEMORY_MIN: u64 = 32 << 20;
+/// What the process holds besides the working memory, measured: itself, and each worker's decoding.
+const BASE_BYTES: u64 = 64 << 20;
+const WORKER_BYTES: u64 = 96 << 20;
+/// No sort and no match works in less than this.
+const WORKING_BYTES_MIN: u64 = 32 << 20;
+/// What one sorting partition should have to itself.
+const SORT_PARTITION_BYTES: u64 = 128 << 20;
 
 /// The running environment of one comparison. Cheap to borrow everywhere, never global.
 pub struct Engine {
@@ -36,14 +41,10 @@ impl Engine {
     /// Starts the pools. Working files go to a directory of their own below `spill_parent`, which
     /// vanishes with the engine.
     pub fn start(limits: Limits, spill_parent: &Path, stop: Arc<AtomicBool>, progress: Progress) -> Result<Self> {
-        let spilling = |error: std::io::Error| Error::Spill {
-            dir: spill_parent.to_path_buf(),
-            reason: error.to_string(),
-        };
-        let spill_dir = tempfile::Builder::new()
-            .prefix(".countersign-spill-")
-            .tempdir_in(spill_parent)
-            .map_err(spilling)?;
+        let spilling =
+            |error: std::io::Error| Error::Spill { dir: spill_parent.to_path_buf(), reason: error.to_string() };
+        let spill_dir =
+            tempfile::Builder::new().prefix(".countersign-spill-").tempdir_in(spill_parent).map_err(spilling)?;
         let workers = rayon::ThreadPoolBuilder::new()
             .num_threads(limits.threads)
             .thread_name(|n| format!("worker-{n}"))
@@ -57,9 +58,9 @@ impl Engine {
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![spill_dir.path().to_path_buf()]))
             .with_max_temp_directory_size(u64::MAX);
-        let sort_memory = (limits.memory / 3).max(SORT_MEMORY_MIN) as usize;
+        let working = working_memory(&limits) as usize;
         let environment = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(sort_memory)))
+            .with_memory_pool(Arc::new(FairSpillPool::new(working)))
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(Error::internal)?;
@@ -79,6 +80,16 @@ impl Engine {
     /// What the work may cost.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The part of the memory limit that entries and sorts may fill, one after the other, in bytes.
+    pub fn working_memory(&self) -> u64 {
+        working_memory(&self.limits)
+    }
+
+    /// Into how many partitions a sort is split, so that each has room to work.
+    pub fn sort_partitions(&self) -> usize {
+        ((self.working_memory() / SORT_PARTITION_BYTES) as usize).clamp(1, self.limits.threads)
     }
 
     /// The pool that owns all CPU work.
@@ -102,12 +113,8 @@ impl Engine {
             .with_batch_size(self.limits.batch_rows)
             .with_target_partitions(self.limits.threads)
             // a sort must be able to merge its spilled runs within a small limit
-            .with_sort_spill_reservation_bytes(((self.limits.memory / 32) as usize).clamp(1 << 20, 32 << 20));
-        Arc::new(
-            TaskContext::default()
-                .with_session_config(config)
-                .with_runtime(self.environment.clone()),
-        )
+            .with_sort_spill_reservation_bytes(((self.working_memory() / 16) as usize).clamp(1 << 20, 32 << 20));
+        Arc::new(TaskContext::default().with_session_config(config).with_runtime(self.environment.clone()))
     }
 
     /// DataFusion's shared environment: object stores, caches, memory.
@@ -142,4 +149,9 @@ impl Engine {
     pub fn spilled_bytes(&self) -> u64 {
         self.spilled_bytes.load(Ordering::Relaxed)
     }
+}
+
+fn working_memory(limits: &Limits) -> u64 {
+    let held = BASE_BYTES + WORKER_BYTES * limits.threads as u64;
+    limits.memory.saturating_sub(held).max(WORKING_BYTES_MIN)
 }

@@ -11,7 +11,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::sides::Side;
+use crate::sides::{Side, Sides};
 
 /// The result of anything that can fail to verify.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -198,28 +198,25 @@ pub enum Error {
 
     /// A pair of columns whose types have no common meaning of "equal".
     #[error(
-        "column `{column}` is {old_type} in old and {new_type} in new: {old_family} and {new_family} do not compare by value\n  \
+        "column `{column}` is {} in old and {} in new: {} and {} do not compare by value\n  \
          the rule that says what is meant belongs in a job file:\n\n      \
          [compare.columns.{column}]\n      {line}\n\n  \
-         job files are not read by this version; until they are, cast the column in the export, or leave it out with --ignore {column}"
+         job files are not read by this version; until they are, cast the column in the export, or leave it out with --ignore {column}",
+        kinds.old.data_type, kinds.new.data_type, kinds.old.family, kinds.new.family
     )]
     DifferentFamilies {
         /// The pair's name.
         column: String,
-        /// Old type.
-        old_type: String,
-        /// New type.
-        new_type: String,
-        /// Old family, in words.
-        old_family: String,
-        /// New family, in words.
-        new_family: String,
+        /// What each side holds.
+        kinds: Box<Sides<Kind>>,
         /// The rule that would bridge them.
         line: String,
     },
 
     /// A key column whose type has no defined equality.
-    #[error("key column `{column}` is {old_type} in old and {new_type} in new, for which equality is not defined; choose another key")]
+    #[error(
+        "key column `{column}` is {old_type} in old and {new_type} in new, for which equality is not defined; choose another key"
+    )]
     IncomparableKey {
         /// The pair's name.
         column: String,
@@ -230,7 +227,9 @@ pub enum Error {
     },
 
     /// Nothing is left to compare.
-    #[error("no column is left to compare\n  check --columns, --ignore and --map: the sides share no comparable column")]
+    #[error(
+        "no column is left to compare\n  check --columns, --ignore and --map: the sides share no comparable column"
+    )]
     NothingToCompare,
 
     /// A value that does not fit the type that its column declares.
@@ -283,6 +282,15 @@ pub enum Error {
     /// This program broke a promise of its own.
     #[error("internal error: {0}\n  nothing was verified; please report this")]
     Internal(String),
+}
+
+/// What a column holds, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Its type.
+    pub data_type: String,
+    /// The kind of value, of which one never compares with another.
+    pub family: String,
 }
 
 impl Error {

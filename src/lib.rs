@@ -61,10 +61,18 @@ pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Re
     let pairing = Pairing::of(&snapshots, &job.identity, &job.selection)?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
     let keep = if run_dir.is_some() { Keep::All } else { Keep::First(job.examples) };
-    let comparison = Comparison { engine: &engine, snapshots: &snapshots, pairing: &pairing, layout: layout.clone(), keep };
+    let comparison =
+        Comparison { engine: &engine, snapshots: &snapshots, pairing: &pairing, layout: layout.clone(), keep };
     let matched = comparison.run(job.way)?;
     let lists = Lists::write(run_dir.as_ref(), &layout, matched.findings, &matched.tally, job.examples)?;
-    let report = Report::of(job, &snapshots, &pairing, &matched.tally, lists.examples, clock.stop(&engine, matched.way, matched.reason));
+    let report = Report::of(
+        job,
+        &snapshots,
+        &pairing,
+        &matched.tally,
+        lists.examples,
+        clock.stop(&engine, matched.way, matched.reason),
+    );
     engine.progress.finish();
 
     if let Some(run_dir) = run_dir {

@@ -25,7 +25,9 @@ pub fn data_type(data_type: &DataType) -> DataType {
         Binary | LargeBinary | BinaryView => Binary,
         Dictionary(_, value) => self::data_type(value),
         RunEndEncoded(_, value) => self::data_type(value.data_type()),
-        List(item) | LargeList(item) | ListView(item) | LargeListView(item) | FixedSizeList(item, _) => List(inner(item)),
+        List(item) | LargeList(item) | ListView(item) | LargeListView(item) | FixedSizeList(item, _) => {
+            List(inner(item))
+        }
         Struct(fields) => Struct(fields.iter().map(inner).collect()),
         Map(entries, sorted) => match entries.data_type() {
             Struct(fields) => {

@@ -48,10 +48,8 @@ impl RunDir {
             .collect();
         fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
         let created = Created(missing.into_iter().rev().collect());
-        let staging = tempfile::Builder::new()
-            .prefix(".countersign-")
-            .tempdir_in(dir)
-            .map_err(Error::unwritable(dir))?;
+        let staging =
+            tempfile::Builder::new().prefix(".countersign-").tempdir_in(dir).map_err(Error::unwritable(dir))?;
         Ok(RunDir { dir: dir.into(), staging, created })
     }
 

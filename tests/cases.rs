@@ -64,7 +64,9 @@ fn check(folder: &Path) -> Result<(), String> {
 
 /// Puts one side into the workshop and returns its path there.
 fn build(folder: &Path, case: &Case, side: &str, shop: &Workshop) -> String {
-    for (name, as_parquet) in [(format!("{side}.jsonl"), true), (format!("{side}.parquet"), false), (side.to_string(), false)] {
+    for (name, as_parquet) in
+        [(format!("{side}.jsonl"), true), (format!("{side}.parquet"), false), (side.to_string(), false)]
+    {
         let source = folder.join(&name);
         if source.is_dir() {
             for file in walkdir::WalkDir::new(&source).into_iter().map(|entry| entry.unwrap()) {

@@ -70,7 +70,15 @@ fn a_snapshot_against_itself_is_a_match() {
 fn formats_say_the_same() {
     let shop = Workshop::new();
     shop.run(&["demo", "d"]);
-    let diff = ["diff", "d/old/subscriptions.parquet", "d/new/subscriptions", "--key", "subscription_id", "--ignore", "copied_at"];
+    let diff = [
+        "diff",
+        "d/old/subscriptions.parquet",
+        "d/new/subscriptions",
+        "--key",
+        "subscription_id",
+        "--ignore",
+        "copied_at",
+    ];
     let with = |format| shop.run(&[&diff[..], &["--format", format]].concat());
     let json: serde_json::Value = serde_json::from_slice(&with("json").stdout).unwrap();
     assert_eq!(json["counts"]["missing"], 12);
@@ -86,7 +94,8 @@ fn no_control_character_reaches_the_terminal() {
     let evil = "\u{1b}[2J\u{7}\r\n\u{202e}x";
     for (side, value) in [("old", evil), ("new", "plain")] {
         let text = |text: &str| std::sync::Arc::new(StringArray::from(vec![text.to_string()])) as ArrayRef;
-        let columns = [("id".to_string(), text(evil)), (format!("v{evil}"), text(value)), (format!("{side}{evil}"), text(value))];
+        let columns =
+            [("id".to_string(), text(evil)), (format!("v{evil}"), text(value)), (format!("{side}{evil}"), text(value))];
         crate::support::write_parquet(&shop.path(side), &RecordBatch::try_from_iter(columns).unwrap(), 10);
     }
     for format in ["text", "markdown"] {

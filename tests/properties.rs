@@ -10,10 +10,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::{Array, AsArray, Int64Builder};
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, ListBuilder, RecordBatch, StringArray, TimestampMillisecondArray,
 };
-use arrow::array::{Array, AsArray, Int64Builder};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
 use countersign::job::Way;
@@ -75,10 +75,23 @@ fn key_kind() -> impl Strategy<Value = Kind> {
 /// Few distinct values, so that keys meet, repeat and collide.
 fn value(kind: Kind) -> BoxedStrategy<Value> {
     let some = match kind {
-        Kind::Integer | Kind::Instant => prop_oneof![(-9i64..40).prop_map(Value::Integer), (-3_000i64..3_000).prop_map(Value::Integer)].boxed(),
+        Kind::Integer | Kind::Instant => {
+            prop_oneof![(-9i64..40).prop_map(Value::Integer), (-3_000i64..3_000).prop_map(Value::Integer)].boxed()
+        }
         Kind::Text => prop_oneof![
-            prop::sample::select(vec!["", "a", "A", "a ", "NULL", "a,b", "é", "e\u{301}", "\"", "long enough to leave the view"])
-                .prop_map(|text| Value::Text(text.into())),
+            prop::sample::select(vec![
+                "",
+                "a",
+                "A",
+                "a ",
+                "NULL",
+                "a,b",
+                "é",
+                "e\u{301}",
+                "\"",
+                "long enough to leave the view"
+            ])
+            .prop_map(|text| Value::Text(text.into())),
             "[a-c]{0,3}".prop_map(Value::Text),
         ]
         .boxed(),
@@ -177,7 +190,14 @@ fn column(kind: Kind, rows: &[Row], at: usize, choice: usize) -> ArrayRef {
     let (plain, types): (ArrayRef, Vec<DataType>) = match kind {
         Kind::Integer => (
             Arc::new(rows.iter().map(integer).collect::<Int64Array>()),
-            vec![DataType::Int64, DataType::Int32, DataType::Int16, DataType::Decimal128(12, 2), DataType::Decimal256(60, 5), DataType::Float64],
+            vec![
+                DataType::Int64,
+                DataType::Int32,
+                DataType::Int16,
+                DataType::Decimal128(12, 2),
+                DataType::Decimal256(60, 5),
+                DataType::Float64,
+            ],
         ),
         Kind::Instant => (
             Arc::new(rows.iter().map(integer).collect::<TimestampMillisecondArray>().with_timezone("UTC")),
@@ -205,7 +225,10 @@ fn column(kind: Kind, rows: &[Row], at: usize, choice: usize) -> ArrayRef {
                 Value::Float(bits) => Some(f64::from_bits(*bits)),
                 _ => None,
             };
-            (Arc::new(rows.iter().enumerate().map(float).collect::<Float64Array>()), vec![DataType::Float64, DataType::Float32])
+            (
+                Arc::new(rows.iter().enumerate().map(float).collect::<Float64Array>()),
+                vec![DataType::Float64, DataType::Float32],
+            )
         }
         Kind::Boolean => {
             let boolean = |row: &Row| match &row[at] {
@@ -328,7 +351,8 @@ fn ask_sql(drawn: &Drawn, shop: &Workshop) -> Answer {
         parts.collect::<Vec<_>>().join(" AND ")
     };
     let values: Vec<String> = (drawn.key_len..drawn.kinds.len()).map(|at| name(at, drawn.key_len)).collect();
-    let differ: Vec<String> = values.iter().map(|name| format!("({} IS DISTINCT FROM {})", old(name), new(name))).collect();
+    let differ: Vec<String> =
+        values.iter().map(|name| format!("({} IS DISTINCT FROM {})", old(name), new(name))).collect();
     let any = if differ.is_empty() { "false".into() } else { differ.join(" OR ") };
     let columns: String = differ.iter().map(|differ| format!(", count(*) FILTER (WHERE {differ})")).collect();
     let fill = |query: &str| {

@@ -213,7 +213,9 @@ impl Domain {
             Domain::Int32 => Int32,
             Domain::Int64 | Domain::Date | Domain::Time => Int64,
             Domain::Timestamp(Ticks::Same) | Domain::Duration(Ticks::Same) => Int64,
-            Domain::Timestamp(Ticks::Finer(_)) | Domain::Duration(Ticks::Finer(_)) => Decimal128(DECIMAL128_MAX_PRECISION, 0),
+            Domain::Timestamp(Ticks::Finer(_)) | Domain::Duration(Ticks::Finer(_)) => {
+                Decimal128(DECIMAL128_MAX_PRECISION, 0)
+            }
             Domain::UInt64 => UInt64,
             Domain::Float => Float64,
             Domain::Decimal128 { scale } => Decimal128(DECIMAL128_MAX_PRECISION, *scale),
@@ -273,7 +275,7 @@ fn number(old: &DataType, new: &DataType) -> Domain {
             let scale = scale_old.max(scale_new);
             match whole_old.max(whole_new) + scale {
                 ..=38 => Domain::Decimal128 { scale: scale as i8 },
-                ..=76 => Domain::Decimal256 { scale: scale as i8 },
+                39..=76 => Domain::Decimal256 { scale: scale as i8 },
                 _ => Domain::Number { scale: scale as i8 },
             }
         }

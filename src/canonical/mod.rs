@@ -20,9 +20,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, PrimitiveArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit,
-};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 
 use crate::sides::Side;
@@ -40,10 +38,14 @@ pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayR
         (DataType::Dictionary(_, value), _) => canonical(&convert(array, value)?, domain, side),
         (DataType::RunEndEncoded(_, value), _) => canonical(&convert(array, value.data_type())?, domain, side),
         (_, Domain::Null | Domain::Boolean | Domain::Int32 | Domain::Int64 | Domain::UInt64) => convert(array, &target),
-        (_, Domain::Float) => convert(array, &target).map(|floats| Arc::new(settle_floats(floats.as_primitive())) as ArrayRef),
+        (_, Domain::Float) => {
+            convert(array, &target).map(|floats| Arc::new(settle_floats(floats.as_primitive())) as ArrayRef)
+        }
         (_, Domain::Decimal128 { .. } | Domain::Decimal256 { .. }) => convert(array, &target),
         (_, Domain::Number { scale }) => number::forms(array, *scale),
-        (_, Domain::Text) => Ok(Arc::new(convert(array, &DataType::Utf8View)?.as_string_view().clone().to_binary_view())),
+        (_, Domain::Text) => {
+            Ok(Arc::new(convert(array, &DataType::Utf8View)?.as_string_view().clone().to_binary_view()))
+        }
         (_, Domain::Binary | Domain::Uuid) => convert(array, &target),
         (_, Domain::Json) => json::forms(convert(array, &DataType::Utf8View)?.as_string_view()),
         (_, Domain::Date) => convert(&convert(array, &DataType::Date64)?, &target),

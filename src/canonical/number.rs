@@ -150,8 +150,25 @@ mod tests {
     #[test]
     fn forms_sort_as_numbers_do() {
         let ascending = [
-            f64::NEG_INFINITY, -1e300, -1e18, -2.5, -2.25, -2.0, -1e-300, -0.0, 5e-324, 0.1, 0.3, 0.5, 1.0,
-            1.0000000000000002, 1e17, 1e18, 1e300, f64::INFINITY, f64::NAN,
+            f64::NEG_INFINITY,
+            -1e300,
+            -1e18,
+            -2.5,
+            -2.25,
+            -2.0,
+            -1e-300,
+            -0.0,
+            5e-324,
+            0.1,
+            0.3,
+            0.5,
+            1.0,
+            1.0000000000000002,
+            1e17,
+            1e18,
+            1e300,
+            f64::INFINITY,
+            f64::NAN,
         ];
         for scale in [0, 1, 9, 38, 76] {
             let forms: Vec<_> = ascending.iter().map(|&value| of_float(value, scale)).collect();

@@ -80,8 +80,8 @@ pub struct Diff {
     quiet: bool,
 }
 
-/// The least memory that a run can work in.
-const MEMORY_MIN: ByteSize = ByteSize::mib(128);
+/// The least memory that a run can work in: one worker's decoding, and some room to sort.
+const MEMORY_MIN: ByteSize = ByteSize::mib(256);
 
 impl Diff {
     /// Compares, prints the report, and returns its verdict.

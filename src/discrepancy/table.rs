@@ -12,8 +12,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder, StructArray, UInt64Array,
-    new_null_array,
+    Array, ArrayRef, AsArray, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
+    UInt64Array, new_null_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::interleave;
@@ -217,15 +217,16 @@ fn key_field(old: &FieldRef, new: &FieldRef) -> FieldRef {
         (old, new) if old.is_integer() && new.is_integer() => DataType::Int64,
         _ => DataType::Utf8,
     };
-    Field::new(new.name(), data_type.clone(), true).with_metadata(match data_type {
-        DataType::Utf8 => Default::default(),
-        _ => new.metadata().clone(),
-    }).into()
+    Field::new(new.name(), data_type.clone(), true)
+        .with_metadata(match data_type {
+            DataType::Utf8 => Default::default(),
+            _ => new.metadata().clone(),
+        })
+        .into()
 }
 
 fn texts<'a>(lists: impl Iterator<Item = Vec<&'a str>>) -> ListArray {
-    let mut builder = ListBuilder::new(StringBuilder::new())
-        .with_field(Field::new("item", DataType::Utf8, false));
+    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Field::new("item", DataType::Utf8, false));
     for list in lists {
         list.into_iter().for_each(|text| builder.values().append_value(text));
         builder.append(true);

@@ -8,7 +8,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
@@ -144,7 +146,7 @@ fn sort_plan(
     reads: &[FileRead],
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
-    let scan = snapshots[side].plan(engine, reads, &pairing.projection(side), engine.limits().threads)?;
+    let scan = snapshots[side].plan(engine, reads, &pairing.projection(side), engine.sort_partitions())?;
     let schema = scan.schema();
     let column = |at: usize| Arc::new(Column::new(schema.field(at).name(), at)) as Arc<dyn PhysicalExpr>;
     let mut columns: Vec<(Arc<dyn PhysicalExpr>, String)> =
@@ -177,12 +179,13 @@ pub struct Sorted<'a> {
 
 impl Sorted<'_> {
     /// The next batch, as the snapshot's files have it.
-    pub fn next(&mut self) -> Result<Option<RecordBatch>> {
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             // sorting can keep us waiting long for the first batch
-            let waited = self.engine.reader().block_on(async {
-                tokio::time::timeout(Duration::from_millis(200), self.stream.next()).await
-            });
+            let waited = self
+                .engine
+                .reader()
+                .block_on(async { tokio::time::timeout(Duration::from_millis(200), self.stream.next()).await });
             self.engine.check_stop()?;
             match waited {
                 Err(_) => continue,

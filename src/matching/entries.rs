@@ -93,7 +93,7 @@ impl<'a> Entries<'a> {
             engine,
             partitions: (0..partitions).map(|_| Mutex::default()).collect(),
             held_bytes: AtomicU64::new(0),
-            budget_bytes: engine.limits().memory / 2,
+            budget_bytes: engine.working_memory(),
             spill: Spill { dir: engine.spill_dir(), file: Mutex::new(None), end: AtomicU64::new(0) },
         }
     }

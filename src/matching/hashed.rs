@@ -43,7 +43,7 @@ fn hash_rows(comparison: &Comparison, chunks: &[Chunk], entries: &Entries) -> Re
             let mut scan = snapshots[chunk.side].scan(engine, vec![chunk.read()], &projections[chunk.side])?;
             let mut writer = entries.writer();
             let mut row = 0;
-            while let Some(batch) = scan.next()? {
+            while let Some(batch) = scan.next_batch()? {
                 let rows = pairing.rows(chunk.side, batch)?;
                 for hash in hasher.hash(&rows.keys, &rows.values, scratch) {
                     writer.push(Entry::new(hash, number as u32, row))?;
@@ -129,7 +129,7 @@ fn compare_candidates(comparison: &Comparison, candidates: &Candidates, settled:
         engine.progress.begin("comparing", open);
         let cursors = Sides::try_from_fn(|side| {
             let mut sorted = candidates.sorted(comparison, side)?;
-            let source = Box::new(move || sorted.next());
+            let source = Box::new(move || sorted.next_batch());
             Cursor::open(pairing, side, source, KeyRange::default())
         })?;
         merge(cursors, pairing.keyed, &mut ledger)?;

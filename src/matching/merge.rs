@@ -62,7 +62,8 @@ struct Orders(Option<(Sides<Arc<Rows>>, KeyOrder)>);
 
 impl Orders {
     fn of(&mut self, old: &Arc<Rows>, new: &Arc<Rows>) -> Result<&KeyOrder, Halt> {
-        let known = |(pages, _): &(Sides<Arc<Rows>>, KeyOrder)| Arc::ptr_eq(&pages.old, old) && Arc::ptr_eq(&pages.new, new);
+        let known =
+            |(pages, _): &(Sides<Arc<Rows>>, KeyOrder)| Arc::ptr_eq(&pages.old, old) && Arc::ptr_eq(&pages.new, new);
         let kept = match self.0.take().filter(known) {
             Some(kept) => kept,
             None => (Sides { old: old.clone(), new: new.clone() }, KeyOrder::of(&old.keys, &new.keys)?),

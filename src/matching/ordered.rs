@@ -69,7 +69,7 @@ fn compare_range(
         let mut scan = snapshots[side].scan(engine, reads, &pairing.projection(side))?;
         let source = Box::new(move || match abandoned.load(Ordering::Relaxed) {
             true => Err(Error::Interrupted),
-            false => scan.next(),
+            false => scan.next_batch(),
         });
         Cursor::open(pairing, side, source, range.clone())
     };

@@ -23,7 +23,7 @@ pub enum Plan {
         /// The ranges, ascending, that together cover every key.
         ranges: Vec<KeyRange>,
         /// Each side's row groups in key order.
-        layouts: Sides<KeyLayout>,
+        layouts: Box<Sides<KeyLayout>>,
     },
     /// Hash everything; the reason says what keeps the sides from being merged.
     Hashed {
@@ -62,7 +62,7 @@ impl Plan {
             }
         }
         let ranges = ranges(&layouts, engine.limits().threads)?;
-        Ok(Plan::Ordered { ranges, layouts })
+        Ok(Plan::Ordered { ranges, layouts: layouts.into() })
     }
 }
 
@@ -104,9 +104,7 @@ impl KeyLayout {
         let mut groups = listed.groups;
         let order = KeyOrder::of(std::slice::from_ref(&bounds.mins), std::slice::from_ref(&bounds.mins))?;
         let ends = KeyOrder::of(std::slice::from_ref(&bounds.maxs), std::slice::from_ref(&bounds.maxs))?;
-        groups.sort_by(|one, two| {
-            order.compare(one.bound, two.bound).then_with(|| ends.compare(one.bound, two.bound))
-        });
+        groups.sort_by(|one, two| order.compare(one.bound, two.bound).then_with(|| ends.compare(one.bound, two.bound)));
         let across = KeyOrder::of(std::slice::from_ref(&bounds.maxs), std::slice::from_ref(&bounds.mins))?;
         for pair in groups.windows(2) {
             let (before, after) = (pair[0].bound, pair[1].bound);
@@ -141,7 +139,7 @@ impl KeyLayout {
         for group in probes {
             let read = FileRead::whole(group.file, [group.row_group]);
             let mut scan = snapshot.scan(engine, vec![read], &keys)?;
-            if let Some(batch) = scan.next()? {
+            if let Some(batch) = scan.next_batch()? {
                 let rows = pairing.rows(snapshot.side, batch)?;
                 if steps(&rows.keys)?.break_at.is_some() {
                     return Ok(false);
@@ -222,7 +220,9 @@ fn ranges(layouts: &Sides<KeyLayout>, threads: usize) -> Result<Vec<KeyRange>> {
     let larger = if rows(&layouts.old) > rows(&layouts.new) { &layouts.old } else { &layouts.new };
     let everything = vec![KeyRange::default()];
     let wanted = if threads == 1 { 1 } else { threads as u64 * 2 };
-    let (Some(bounds), true) = (&larger.bounds, layouts.iter().all(|layout| layout.bounds.is_some() || layout.groups.len() <= 1)) else {
+    let (Some(bounds), true) =
+        (&larger.bounds, layouts.iter().all(|layout| layout.bounds.is_some() || layout.groups.len() <= 1))
+    else {
         return Ok(everything);
     };
     let (total, mut passed) = (rows(larger), 0);

@@ -36,7 +36,14 @@ pub fn render(report: &Report, style: Style) -> String {
         run(&report.run),
     ];
     let sections: Vec<&str> = sections.iter().map(|section| section.trim_end()).collect();
-    sections.iter().filter(|section| !section.is_empty()).map(|section| format!("{section}\n\n")).collect::<String>().trim_end().to_string() + "\n"
+    sections
+        .iter()
+        .filter(|section| !section.is_empty())
+        .map(|section| format!("{section}\n\n"))
+        .collect::<String>()
+        .trim_end()
+        .to_string()
+        + "\n"
 }
 
 /// The verdict as people say it.

@@ -24,12 +24,9 @@ pub fn locate(snapshot: &Snapshot, reads: &[FileRead], error: &DataFusionError) 
     }
     let reason = error.strip_backtrace();
     match reads {
-        [only] => Error::Damaged {
-            path: snapshot.files[only.file].path.clone(),
-            row_group: None,
-            column: None,
-            reason,
-        },
+        [only] => {
+            Error::Damaged { path: snapshot.files[only.file].path.clone(), row_group: None, column: None, reason }
+        }
         _ => Error::Internal(format!("reading the {} snapshot: {reason}", snapshot.side)),
     }
 }

@@ -35,7 +35,9 @@ pub fn list(side: Side, location: &str) -> Result<Listing> {
     let (root, mut found) = match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => (path.to_path_buf(), walk(path)?),
         // the user named this one file, whatever its name begins with
-        Ok(_) => return Ok(Listing { files: vec![ListedFile { path: path.into(), partitions: vec![] }], skipped: vec![] }),
+        Ok(_) => {
+            return Ok(Listing { files: vec![ListedFile { path: path.into(), partitions: vec![] }], skipped: vec![] });
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_glob(location) => {
             (glob_root(location), expand(side, location)?)
         }
@@ -49,10 +51,7 @@ pub fn list(side: Side, location: &str) -> Result<Listing> {
     if data.is_empty() {
         return Err(Error::NoFiles { side, path: location.into(), skipped: skipped.len() });
     }
-    let files = data
-        .into_iter()
-        .map(|path| ListedFile { partitions: partitions(&root, &path), path })
-        .collect();
+    let files = data.into_iter().map(|path| ListedFile { partitions: partitions(&root, &path), path }).collect();
     Ok(Listing { files, skipped })
 }
 
@@ -62,10 +61,7 @@ fn is_glob(location: &str) -> bool {
 
 /// The part of a pattern before its first wildcard, where partition directories begin to count.
 fn glob_root(pattern: &str) -> PathBuf {
-    Path::new(pattern)
-        .components()
-        .take_while(|part| !is_glob(&part.as_os_str().to_string_lossy()))
-        .collect()
+    Path::new(pattern).components().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).collect()
 }
 
 fn walk(root: &Path) -> Result<Vec<PathBuf>> {

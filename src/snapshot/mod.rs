@@ -109,9 +109,7 @@ impl Snapshot {
     pub fn require_agreement(&self, column: &str) -> Result<()> {
         match self.flaws.get(column) {
             None => Ok(()),
-            Some(Flaw::Lacks { path }) => {
-                Err(Error::FileLacksColumn { column: column.into(), path: path.clone() })
-            }
+            Some(Flaw::Lacks { path }) => Err(Error::FileLacksColumn { column: column.into(), path: path.clone() }),
             Some(Flaw::Types { first, first_type, other, other_type }) => Err(Error::FilesDisagree {
                 column: column.into(),
                 first: first.clone(),

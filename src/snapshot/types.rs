@@ -1,7 +1,7 @@
 //! The types of one side: how files of one snapshot agree on a column, and what a type is called.
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use arrow::datatypes::DataType::*;
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 
 /// The name under which Arrow keeps an extension type in a field's metadata.
 const EXTENSION: &str = "ARROW:extension:name";
@@ -148,7 +148,7 @@ fn widen_exact(a: &DataType, b: &DataType) -> Option<DataType> {
     let (whole, scale) = (whole_a.max(whole_b), scale_a.max(scale_b));
     match whole + scale {
         ..=38 => Some(Decimal128((whole + scale) as u8, scale as i8)),
-        ..=76 => Some(Decimal256((whole + scale) as u8, scale as i8)),
+        39..=76 => Some(Decimal256((whole + scale) as u8, scale as i8)),
         _ => None,
     }
 }
