@@ -49,7 +49,7 @@ fn type_texts(texts: StringArray) -> Result<ArrayRef> {
     let texts: ArrayRef = Arc::new(texts);
     for candidate in [DataType::Int64, DataType::Date32] {
         let typed = cast(&texts, &candidate)?;
-        if cast(&typed, &DataType::Utf8)? == texts && typed.null_count() < typed.len() {
+        if cast(&typed, &DataType::Utf8)?.as_ref() == texts.as_ref() && typed.null_count() < typed.len() {
             return Ok(typed);
         }
     }
