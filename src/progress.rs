@@ -1,11 +1,12 @@
 //! What the user sees on stderr while the work goes on: a bar on a terminal, a quiet line now and
 //! then elsewhere, nothing with `--quiet`.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// How often a line is written where there is no terminal to draw a bar on.
 const LINE_INTERVAL: Duration = Duration::from_secs(15);
@@ -42,9 +43,12 @@ impl Progress {
     /// Begins a stage that will pass over `rows` rows.
     pub fn begin(&self, stage: &'static str, rows: u64) {
         let style = ProgressStyle::with_template(
-            "{msg:<10} {wide_bar:.dim} {percent:>3} %  {human_pos} of {human_len} rows  {per_sec:.dim}  {eta} left",
+            "{msg:<10} {wide_bar:.dim} {percent:>3} %  {human_pos} of {human_len} rows  {rate:.dim}  {eta} left",
         );
-        self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let rate = |state: &ProgressState, out: &mut dyn Write| {
+            let _ = write!(out, "{} rows/s", HumanCount(state.per_sec() as u64));
+        };
+        self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate));
         self.bar.set_message(stage);
         self.bar.reset();
         self.bar.set_length(rows);

@@ -185,7 +185,6 @@ struct Manifest<'a> {
 }
 
 fn input_digests(engine: &Engine, snapshots: &Sides<Snapshot>) -> Result<Sides<Vec<Digest>>> {
-    engine.progress.begin("digesting", 0);
     Sides::try_from_fn(|side: Side| {
         engine.workers().install(|| {
             let files = snapshots[side].files.par_iter();

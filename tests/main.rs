@@ -3,6 +3,7 @@
 //! * `cases`: folders under `fixtures/cases` that a person without Rust can add to
 //! * `cli`: help, errors and exit codes as a user meets them
 //! * `bad_input`: what must end with exit code 2 and leave nothing behind
+//! * `equality`: what is equal and what is not, type by type
 //! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
 //! * `schema`: the report's JSON Schema
@@ -13,6 +14,7 @@
 mod bad_input;
 mod cases;
 mod cli;
+mod equality;
 mod house;
 mod identical;
 mod properties;

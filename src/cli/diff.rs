@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::{Format, machine, print, stop};
 use crate::error::{Error, Result};
@@ -20,6 +20,7 @@ use crate::verify;
 /// or a quoted glob. Columns are paired by name and compared by value: 5, 5.00 and an unsigned 5 are
 /// equal, and so are one instant in two time zones. Nothing is trimmed, rounded or folded.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("identity").args(["key", "no_key"]).required(true))]
 pub struct Diff {
     /// The snapshot of the store that is being left
     old: String,
@@ -28,11 +29,11 @@ pub struct Diff {
     new: String,
 
     /// The columns that identify a row on both sides
-    #[arg(long, short, value_name = "COLUMN,…", value_delimiter = ',', required_unless_present = "no_key")]
+    #[arg(long, short, value_name = "COLUMN,…", value_delimiter = ',')]
     key: Vec<String>,
 
     /// Compare whole rows as a multiset; only missing and extra rows can be told then
-    #[arg(long, conflicts_with = "key")]
+    #[arg(long)]
     no_key: bool,
 
     /// Leave these columns out; a path such as address.zip names a field of a struct

@@ -291,9 +291,9 @@ fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
     }
     let key = pairing.keys().iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", ");
     Some(format!(
-        "this key looks wrong: by ({key}), only {} of the smaller side found a counterpart, of {}",
-        count(paired, "row"),
-        grouped(smaller)
+        "this key looks wrong: by ({key}), {} of {} of the smaller side have a counterpart",
+        grouped(paired),
+        count(smaller, "row")
     ))
 }
 

@@ -182,14 +182,14 @@ fn examples(report: &Report) -> String {
             Class::DuplicateKey => (report.counts.duplicate_keys, "duplicate_keys.csv"),
         };
         let shown = match examples.len() as u64 {
-            n if n == total => "all".to_string(),
-            n => format!("first {n}"),
+            n if n == total => "all of".to_string(),
+            n => format!("first {n} of"),
         };
         let place = match &report.run.out {
-            Some(out) => format!(", all in {}", escaped(&format!("{out}/{list}"))),
+            Some(out) => format!("; complete in {}", escaped(&format!("{out}/{list}"))),
             None => String::new(),
         };
-        let _ = writeln!(out, "  {} ({shown} of {}{place})", class.name().replace('_', " "), grouped(total));
+        let _ = writeln!(out, "  {} ({shown} {}{place})", class.name().replace('_', " "), grouped(total));
         for example in examples {
             out += &render_example(example, report.key.is_empty());
         }
@@ -215,7 +215,7 @@ fn render_example(example: &Example, whole_rows: bool) -> String {
                 table.add_row([escaped(&change.column), format!("old {}", values.old), format!("new {}", values.new)]);
             }
             for line in table.trim_fmt().lines() {
-                let _ = writeln!(out, "      {line}");
+                let _ = writeln!(out, "     {line}");
             }
         }
         Class::Missing | Class::Extra if !whole_rows && !example.values.is_empty() => {
