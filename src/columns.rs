@@ -36,6 +36,8 @@ pub struct Pairing {
     pub keyed: bool,
     /// What takes part and what does not.
     pub coverage: Coverage,
+    /// The types of the columns that cannot be compared, in words, in the order of the coverage's list.
+    pub incomparable_types: Vec<Sides<String>>,
 }
 
 /// Which columns took part, by name. Nothing is left out without being listed here.
@@ -76,7 +78,7 @@ impl Pairing {
         };
         let chosen = |pair: &NamePair| key.contains(&pair.new) || selection.takes(pair);
         let mut nested = Nested::default();
-        let (mut keys, mut values) = (vec![], vec![]);
+        let (mut keys, mut values, mut incomparable_types) = (vec![], vec![], vec![]);
         for pair in &names.pairs {
             if !chosen(pair) {
                 coverage.ignored.push(pair.new.clone());
@@ -89,7 +91,10 @@ impl Pairing {
                     None => values.push(column),
                 },
                 None if is_key.is_some() => return Err(incomparable_key(snapshots, pair)),
-                None => coverage.incomparable.push(pair.new.clone()),
+                None => {
+                    coverage.incomparable.push(pair.new.clone());
+                    incomparable_types.push(fields(snapshots, pair).1.map(type_name));
+                }
             }
         }
         coverage.ignored.extend(names.ignored_leftovers(selection));
@@ -104,7 +109,7 @@ impl Pairing {
             return Err(Error::NothingToCompare);
         }
         coverage.compared = columns.iter().map(|column| column.name.clone()).collect();
-        Ok(Pairing { columns, key_len, keyed, coverage })
+        Ok(Pairing { columns, key_len, keyed, coverage, incomparable_types })
     }
 
     /// The key columns.
@@ -179,7 +184,12 @@ impl Names {
         for (old, new) in &selection.map {
             for (side, name) in [(Side::Old, old), (Side::New, new)] {
                 if !all[side].contains(name) {
-                    return Err(no_such_column("--map", &format!("the {side} snapshot"), name, &all[side]));
+                    return Err(no_such_column(
+                        "--map",
+                        &format!("the {side} snapshot has no column"),
+                        name,
+                        &all[side],
+                    ));
                 }
             }
             if mapped.iter().any(|pair: &NamePair| &pair.new == new) {
@@ -221,7 +231,12 @@ impl Names {
             let column = name.split(['.', '[']).next().unwrap_or(name);
             let is_path = column != name && known.contains(column);
             if !known.contains(name) && !is_path {
-                return Err(no_such_column(option, "neither snapshot", name, &known.into_iter().collect::<Vec<_>>()));
+                return Err(no_such_column(
+                    option,
+                    "neither snapshot has a column",
+                    name,
+                    &known.into_iter().collect::<Vec<_>>(),
+                ));
             }
         }
         Ok(())
@@ -248,10 +263,10 @@ impl Names {
         for (side, names) in [(Side::Old, &self.left.old), (Side::New, &self.left.new)] {
             if names.iter().any(|left| left == name) {
                 let other = if side == Side::Old { &self.left.new } else { &self.left.old };
-                return no_such_column("--key", &format!("the {} snapshot", side.other()), name, other);
+                return no_such_column("--key", &format!("the {} snapshot has no column", side.other()), name, other);
             }
         }
-        no_such_column("--key", "neither snapshot", name, &self.known().into_iter().collect::<Vec<_>>())
+        no_such_column("--key", "neither snapshot has a column", name, &self.known().into_iter().collect::<Vec<_>>())
     }
 
     /// Leftover columns that count as gaps: those that the user did not leave out.
@@ -314,11 +329,10 @@ fn column_pair(
     match Domain::of(&pair.new, fields, &ignored, nested) {
         Ok(domain) => Ok(Some(ColumnPair { name: pair.new.clone(), at, types, domain })),
         Err(NoDomain::Undefined) => Ok(None),
-        Err(NoDomain::Families(families)) => {
+        Err(NoDomain::Families { path, families }) => {
             let kind = |data_type: String, family: Family| Kind { data_type, family: family.to_string() };
             let kinds = Sides { old: kind(types.old, families.old), new: kind(types.new, families.new) };
-            let (column, line) = (pair.new.clone(), bridge(families));
-            Err(Error::DifferentFamilies { column, kinds: kinds.into(), line })
+            Err(Error::DifferentFamilies { column: path, kinds: kinds.into(), line: bridge(families) })
         }
     }
 }
@@ -350,6 +364,7 @@ fn bridge(families: Sides<Family>) -> String {
         (Uuid, Binary) | (Binary, Uuid) => "as = \"uuid\"".into(),
         (Date, ZonedTimestamp | NaiveTimestamp) | (ZonedTimestamp | NaiveTimestamp, Date) => "as = \"date\"".into(),
         (Boolean, Number) | (Number, Boolean) => "as = \"boolean\"".into(),
+        (Number, Duration) | (Duration, Number) => "as = \"integer\"".into(),
         _ => "as = \"text\"".into(),
     }
 }

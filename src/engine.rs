@@ -20,8 +20,9 @@ const BASE_BYTES: u64 = 64 << 20;
 const WORKER_BYTES: u64 = 96 << 20;
 /// No sort and no match works in less than this.
 const WORKING_BYTES_MIN: u64 = 32 << 20;
-/// What one sorting partition should have to itself.
-const SORT_PARTITION_BYTES: u64 = 128 << 20;
+/// What one sorting partition should have to itself: views keep whole pages alive, so a sort holds more
+/// than it counts.
+const SORT_PARTITION_BYTES: u64 = 512 << 20;
 
 /// The running environment of one comparison. Cheap to borrow everywhere, never global.
 pub struct Engine {
@@ -153,5 +154,5 @@ impl Engine {
 
 fn working_memory(limits: &Limits) -> u64 {
     let held = BASE_BYTES + WORKER_BYTES * limits.threads as u64;
-    limits.memory.saturating_sub(held).max(WORKING_BYTES_MIN)
+    limits.memory.saturating_sub(held).max(limits.memory / 4).max(WORKING_BYTES_MIN)
 }

@@ -66,23 +66,30 @@ pub enum Error {
 
     /// A file that is not a whole Parquet file.
     #[error(
-        "`{}` {reason}\n  \
-         export it again; to leave other files out, name the data files with a glob such as 'dir/**/*.parquet'",
-        path.display()
+        "`{}` {reason}\n  {}",
+        path.display(),
+        if *.among > 1 {
+            "export it again; if it is no data, name the data files with a glob such as 'dir/**/*.parquet'"
+        } else {
+            "nothing was verified; export or copy the file again"
+        }
     )]
     NotParquet {
         /// The file.
         path: PathBuf,
+        /// How many files were listed with it.
+        among: usize,
         /// What is wrong with it, as the end of a sentence that begins with its name.
         reason: String,
     },
 
     /// A file whose footer is whole and whose data is not.
     #[error(
-        "`{}` is damaged in {}: {reason}\n  \
+        "`{}` is damaged in {}: {}\n  \
          nothing was verified; export or copy the file again",
         path.display(),
-        place(*.row_group, .column.as_deref())
+        place(*.row_group, .column.as_deref()),
+        plain_reason(.reason)
     )]
     Damaged {
         /// The file.
@@ -93,6 +100,19 @@ pub enum Error {
         column: Option<String>,
         /// What the decoder said.
         reason: String,
+    },
+
+    /// INT96 timestamps with nanoseconds, beyond the years that nanoseconds reach.
+    #[error(
+        "column `{column}` of `{}` holds INT96 timestamps that fit neither microseconds nor, outside the years 1677 to 2262, nanoseconds\n  \
+         export the column as a timestamp in microseconds, or leave it out",
+        path.display()
+    )]
+    Int96OutOfRange {
+        /// The file.
+        path: PathBuf,
+        /// The column's path in the file.
+        column: String,
     },
 
     /// A file that was replaced or deleted while it was being compared.
@@ -180,11 +200,11 @@ pub enum Error {
     },
 
     /// A column named on the command line that is not there.
-    #[error("{option}: {place} has no column `{column}`{}", suggestion_note(.suggestion.as_deref()))]
+    #[error("{option}: {place} `{column}`{}", suggestion_note(.suggestion.as_deref()))]
     NoSuchColumn {
         /// The option that named it.
         option: &'static str,
-        /// Where it was looked for.
+        /// Where it is missing: `the old snapshot has no column`, for one.
         place: String,
         /// The name.
         column: String,
@@ -334,6 +354,15 @@ fn place(row_group: Option<usize>, column: Option<&str>) -> String {
         (None, Some(column)) => format!("column `{column}`"),
         (None, None) => "its data".into(),
     }
+}
+
+/// Libraries put the name of their error before what it says, one around the other.
+fn plain_reason(reason: &str) -> &str {
+    let mut plain = reason;
+    for prefix in ["Arrow error: ", "Parquet argument error: ", "Parquet error: ", "External: "].repeat(2) {
+        plain = plain.strip_prefix(prefix).unwrap_or(plain);
+    }
+    plain
 }
 
 fn suggestion_note(suggestion: Option<&str>) -> String {

@@ -4,11 +4,12 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::Result;
-use crate::snapshot::types::extension;
+use crate::snapshot::types::{Extension, extension, unit_name};
 
 /// Writes the values of one array as text.
 pub struct Values<'a> {
@@ -18,6 +19,7 @@ pub struct Values<'a> {
 
 enum Kind<'a> {
     Text(&'a StringArray),
+    Json(&'a StringArray),
     Uuid,
     Binary,
     List(&'a OffsetBuffer<i32>, Box<Values<'a>>),
@@ -30,8 +32,9 @@ impl<'a> Values<'a> {
     /// Prepares an array of the field's (plain) type.
     pub fn of(array: &'a dyn Array, field: &'a Field) -> Result<Self> {
         let kind = match array.data_type() {
+            DataType::Utf8 if extension(field) == Some(Extension::Json) => Kind::Json(array.as_string()),
             DataType::Utf8 => Kind::Text(array.as_string()),
-            DataType::FixedSizeBinary(16) if extension(field) == Some("arrow.uuid") => Kind::Uuid,
+            DataType::FixedSizeBinary(16) if extension(field) == Some(Extension::Uuid) => Kind::Uuid,
             DataType::Binary | DataType::FixedSizeBinary(_) => Kind::Binary,
             DataType::List(item) => {
                 let list = array.as_list::<i32>();
@@ -57,7 +60,7 @@ impl<'a> Values<'a> {
     /// The bare text of a value, `None` for NULL: what a data file holds.
     pub fn bare(&self, row: usize) -> Option<String> {
         self.array.is_valid(row).then(|| match &self.kind {
-            Kind::Text(texts) => texts.value(row).to_string(),
+            Kind::Text(texts) | Kind::Json(texts) => texts.value(row).to_string(),
             _ => self.valid(row),
         })
     }
@@ -75,6 +78,7 @@ impl<'a> Values<'a> {
         let list = |items: Vec<String>, [open, close]: [&str; 2]| format!("{open}{}{close}", items.join(", "));
         match &self.kind {
             Kind::Text(texts) => quoted(texts.value(row)),
+            Kind::Json(texts) => escaped(texts.value(row)),
             Kind::Uuid => uuid(self.array.as_fixed_size_binary().value(row)),
             Kind::Binary => hex(self.bytes(row)),
             Kind::List(offsets, items) => {
@@ -90,7 +94,27 @@ impl<'a> Values<'a> {
                 let entry = |at: usize| format!("{}: {}", keys.shown(at), values.shown(at));
                 list((offsets[row]..offsets[row + 1]).map(|at| entry(at as usize)).collect(), ["{", "}"])
             }
-            Kind::Other(formatter) => formatter.value(row).to_string(),
+            Kind::Other(formatter) => match formatter.value(row).try_to_string() {
+                Ok(text) if self.array.data_type() == &DataType::Date64 => text.trim_end_matches("T00:00:00").into(),
+                Ok(text) => text,
+                Err(_) => self.ticks(row),
+            },
+        }
+    }
+
+    /// A time that no calendar can show, such as a database's infinity: its number and its unit.
+    fn ticks(&self, row: usize) -> String {
+        let unit = match self.array.data_type() {
+            DataType::Date32 => "d",
+            DataType::Date64 => "ms",
+            DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) => unit_name(unit),
+            DataType::Duration(unit) => unit_name(unit),
+            _ => "",
+        };
+        let number = cast(&self.array.slice(row, 1), &DataType::Int64);
+        match number {
+            Ok(number) => format!("{} {unit}", number.as_primitive::<Int64Type>().value(0)),
+            Err(_) => "?".into(),
         }
     }
 
@@ -108,7 +132,7 @@ pub fn column(array: &ArrayRef, field: &Field) -> Result<StringArray> {
     Ok((0..array.len()).map(|row| values.bare(row)).collect())
 }
 
-const FORMAT: FormatOptions<'static> = FormatOptions::new().with_display_error(true);
+const FORMAT: FormatOptions<'static> = FormatOptions::new().with_display_error(false);
 
 /// Text in double quotes, on one line, with every character that it holds to be told apart.
 pub fn quoted(text: &str) -> String {

@@ -6,7 +6,7 @@ use arrow::datatypes::DataType::{self, *};
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, Field, Fields, TimeUnit};
 
 use crate::sides::Sides;
-use crate::snapshot::types::{digits, extension, finer};
+use crate::snapshot::types::{Extension, digits, extension, finer};
 
 /// Where two columns meet. Chosen once per pair from both types; every value of either side then has
 /// exactly one form in it, and two values are equal when their forms are.
@@ -140,8 +140,13 @@ impl fmt::Display for Family {
 /// Why two types have no common domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoDomain {
-    /// They mean different kinds of thing.
-    Families(Sides<Family>),
+    /// They, or two fields inside of them, mean different kinds of thing.
+    Families {
+        /// The column, or the path to the fields.
+        path: String,
+        /// What each side's means.
+        families: Sides<Family>,
+    },
     /// At least one has no defined equality.
     Undefined,
 }
@@ -173,7 +178,7 @@ impl Domain {
         }
         let (Some(old), Some(new)) = (families.old, families.new) else { return Err(NoDomain::Undefined) };
         if old != new {
-            return Err(NoDomain::Families(Sides { old, new }));
+            return Err(NoDomain::Families { path: path.into(), families: Sides { old, new } });
         }
         // an all-NULL column takes the other side's type
         let types = Sides {
@@ -238,8 +243,9 @@ fn resolve(data_type: &DataType) -> &DataType {
 
 fn family(field: &Field) -> Option<Family> {
     Some(match resolve(field.data_type()) {
-        Utf8 | LargeUtf8 | Utf8View if extension(field) == Some("arrow.json") => Family::Json,
-        FixedSizeBinary(16) if extension(field) == Some("arrow.uuid") => Family::Uuid,
+        _ if extension(field) == Some(Extension::Variant) => return None,
+        Utf8 | LargeUtf8 | Utf8View if extension(field) == Some(Extension::Json) => Family::Json,
+        FixedSizeBinary(16) if extension(field) == Some(Extension::Uuid) => Family::Uuid,
         Boolean => Family::Boolean,
         Utf8 | LargeUtf8 | Utf8View => Family::Text,
         Binary | LargeBinary | BinaryView | FixedSizeBinary(_) => Family::Binary,

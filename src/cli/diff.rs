@@ -68,7 +68,7 @@ pub struct Diff {
     #[arg(long, value_enum)]
     way: Option<Way>,
 
-    /// Memory to work in, such as 512MiB or 8GiB; beyond it the work spills to disk [default: 3/5 of what is free]
+    /// Memory to work in, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<ByteSize>,
 
@@ -81,8 +81,8 @@ pub struct Diff {
     quiet: bool,
 }
 
-/// The least memory that a run can work in: one worker's decoding, and some room to sort.
-const MEMORY_MIN: ByteSize = ByteSize::mib(256);
+/// The least memory that a run can work in: the workers' decoding, and some room to sort.
+const MEMORY_MIN: ByteSize = ByteSize::mib(512);
 
 impl Diff {
     /// Compares, prints the report, and returns its verdict.

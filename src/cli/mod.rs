@@ -8,6 +8,7 @@ mod stop;
 use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -56,9 +57,13 @@ const INTERRUPTED: u8 = 130;
 /// Runs the command line and says how it went.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    panic::set_hook(Box::new(|panic| {
-        let message = Error::internal(panic);
-        let _ = writeln!(io::stderr(), "error: {message}");
+    // kept, not printed: a library's panic over a file that it cannot read may be caught on the way
+    let panicked: Arc<Mutex<String>> = Arc::default();
+    let last = panicked.clone();
+    panic::set_hook(Box::new(move |panic| {
+        if let Ok(mut last) = last.lock() {
+            *last = panic.to_string();
+        }
     }));
     let outcome = panic::catch_unwind(|| match cli.command {
         Command::Diff(diff) => diff.run(),
@@ -66,16 +71,18 @@ pub fn main() -> ExitCode {
     });
     let code = match outcome {
         Ok(Ok(verdict)) => verdict.exit_code(),
-        Ok(Err(error)) => {
-            // a path or a name may hold anything; the line breaks are ours
-            let lines: Vec<String> = error.to_string().lines().map(escaped).collect();
-            let _ = writeln!(io::stderr(), "error: {}", lines.join("\n"));
-            if matches!(error, Error::Interrupted) { INTERRUPTED } else { COULD_NOT_VERIFY }
-        }
-        // the hook has said what happened
-        Err(_) => COULD_NOT_VERIFY,
+        Ok(Err(error)) => fail(&error),
+        Err(_) => fail(&Error::Internal(panicked.lock().map(|last| last.clone()).unwrap_or_default())),
     };
     ExitCode::from(code)
+}
+
+/// Says what went wrong, and returns the exit code for it.
+fn fail(error: &Error) -> u8 {
+    // a path or a name may hold anything; the line breaks are ours
+    let lines: Vec<String> = error.to_string().lines().map(escaped).collect();
+    let _ = writeln!(io::stderr(), "error: {}", lines.join("\n"));
+    if matches!(error, Error::Interrupted) { INTERRUPTED } else { COULD_NOT_VERIFY }
 }
 
 /// Writes the report to standard output. A reader that has gone away is not a failure.

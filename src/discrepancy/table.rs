@@ -17,10 +17,10 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::interleave;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Schema, SchemaRef};
 
 use super::{Class, Finding, RowRef};
-use crate::canonical::convert;
+use crate::canonical::{Domain, convert};
 use crate::columns::{ColumnPair, Pairing, Rows};
 use crate::error::{Error, Result};
 use crate::plain;
@@ -104,6 +104,11 @@ impl Layout {
         self.columns[..self.key_len].iter().map(|column| column.name.as_str()).collect()
     }
 
+    /// Whether a key column is text by nature, and not only because its types differ between the sides.
+    pub fn key_is_text(&self, at: usize) -> bool {
+        matches!(self.columns[at].domain, Domain::Text | Domain::Json)
+    }
+
     /// How many compared columns are not part of the key.
     pub fn value_columns(&self) -> usize {
         self.columns.len() - self.key_len
@@ -149,7 +154,7 @@ impl Layout {
                 self.gather(rows, at, side, true)
             })?;
             parts = Sides::try_from_fn(|side| match field.data_type() {
-                DataType::Utf8 => Ok(Arc::new(render::column(&parts[side], self.raw[side].field(at))?) as ArrayRef),
+                DataType::Utf8 => key_text(&parts[side], self.raw[side].field(at)),
                 wider => Ok::<_, Error>(convert(&parts[side], wider)?),
             })?;
             let place = |(row, finding): (usize, &Finding)| (finding.key().0 as usize, row);
@@ -223,6 +228,17 @@ fn key_field(old: &FieldRef, new: &FieldRef) -> FieldRef {
             _ => new.metadata().clone(),
         })
         .into()
+}
+
+/// A key column as text. An integer that a writer turned into a float is written as the integer, so
+/// that the list still finds the row.
+fn key_text(keys: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+    if !keys.data_type().is_floating() {
+        return Ok(Arc::new(render::column(keys, field)?));
+    }
+    let floats = convert(keys, &DataType::Float64)?;
+    let texts = floats.as_primitive::<Float64Type>().iter().map(|key| key.map(|key| key.to_string()));
+    Ok(Arc::new(texts.collect::<StringArray>()))
 }
 
 fn texts<'a>(lists: impl Iterator<Item = Vec<&'a str>>) -> ListArray {

@@ -5,7 +5,7 @@ use arrow::datatypes::UInt64Type;
 
 use crate::discrepancy::{Class, Column, Layout, classes};
 use crate::error::Result;
-use crate::render::Values;
+use crate::render::{Values, escaped};
 use crate::sides::Sides;
 
 /// How many columns of a row that stands on one side only are shown.
@@ -57,7 +57,7 @@ pub fn examples_of(batch: &RecordBatch, layout: &Layout, wanted: usize, examples
 
 fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> {
     let count = |column: Column| column.of(row).as_primitive::<UInt64Type>().value(0);
-    let key = shown(row, Column::Key)?;
+    let key = key(row, layout)?;
     let sides = Sides { old: shown(row, Column::Old)?, new: shown(row, Column::New)? };
     let changed = Column::Changed.of(row).as_list::<i32>().value(0);
     let changed: Vec<&str> = changed.as_string::<i32>().iter().flatten().collect();
@@ -78,6 +78,21 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
     });
     let values = values.collect();
     Ok(Example { class, key, rows: Sides { old: count(Column::OldRows), new: count(Column::NewRows) }, values })
+}
+
+fn key(row: &RecordBatch, layout: &Layout) -> Result<Vec<Named>> {
+    let fields = Column::Key.of(row).as_struct();
+    let columns = fields.columns().iter().zip(fields.fields()).enumerate();
+    columns
+        .map(|(at, (array, field))| {
+            let values = Values::of(array, field)?;
+            let value = match layout.key_is_text(at) {
+                true => values.shown(0),
+                false => values.bare(0).map_or("NULL".into(), |text| escaped(&text)),
+            };
+            Ok(Named { column: field.name().clone(), value })
+        })
+        .collect()
 }
 
 /// The columns of a struct in a batch of one row; none if the struct is NULL.

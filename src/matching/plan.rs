@@ -99,6 +99,9 @@ impl KeyLayout {
         }
         let side = snapshot.side;
         let Some(bounds) = Bounds::of(snapshot, pairing) else {
+            if declares_order(snapshot, pairing) {
+                return Ok(Ok(listed));
+            }
             return Ok(Err(format!("{side} has no statistics for column `{}`", pairing.columns[0].name)));
         };
         let mut groups = listed.groups;
@@ -184,6 +187,19 @@ impl KeyLayout {
         };
         Ok(!ends_before && !begins_after)
     }
+}
+
+/// Whether the snapshot is one file that claims, without statistics to show for it, to ascend by the
+/// first key column. The claim is verified while reading.
+fn declares_order(snapshot: &Snapshot, pairing: &Pairing) -> bool {
+    let [file] = snapshot.files.as_slice() else { return false };
+    let key = snapshot.schema.field(pairing.columns[0].at[snapshot.side]).name();
+    let columns = file.metadata.file_metadata().schema_descr();
+    file.metadata.row_groups().iter().all(|group| {
+        let first = group.sorting_columns().and_then(|columns| columns.first());
+        first
+            .is_some_and(|first| !first.descending && columns.column(first.column_idx as usize).path().string() == *key)
+    })
 }
 
 impl Bounds {

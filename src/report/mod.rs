@@ -246,7 +246,7 @@ impl Report {
             job: job.name.clone(),
             verdict: verdict(tally, &coverage),
             suspicion: key_suspicion(tally, pairing),
-            reasons: reasons(tally, &coverage),
+            reasons: reasons(tally, pairing),
             rows: tally.rows,
             counts,
             duplicate_rows: tally.duplicate_rows,
@@ -297,12 +297,19 @@ fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
     ))
 }
 
-fn reasons(tally: &Tally, coverage: &Coverage) -> Vec<String> {
+fn reasons(tally: &Tally, pairing: &Pairing) -> Vec<String> {
+    let coverage = &pairing.coverage;
     let mut reasons = vec![];
     let columns = |names: &[String]| count(names.len() as u64, "column");
     if !coverage.incomparable.is_empty() {
-        let names = coverage.incomparable.join(", ");
-        reasons.push(format!("{} could not be compared: {names}", columns(&coverage.incomparable)));
+        let names = coverage.incomparable.iter().zip(&pairing.incomparable_types);
+        let names: Vec<String> = names
+            .map(|(name, types)| match types.old == types.new {
+                true => format!("{name} ({})", types.old),
+                false => format!("{name} ({} in old, {} in new)", types.old, types.new),
+            })
+            .collect();
+        reasons.push(format!("{} could not be compared: {}", columns(&coverage.incomparable), names.join(", ")));
     }
     let found: Vec<String> = [
         (tally.mismatch, "mismatch", "mismatches"),

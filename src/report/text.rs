@@ -139,7 +139,12 @@ fn columns(report: &Report) -> String {
     for column in &report.columns {
         let is_key = report.key.contains(&column.name);
         let mismatches = if is_key { "key".into() } else { grouped(column.mismatches) };
-        table.add_row([escaped(&column.name), escaped(&column.old_type), escaped(&column.new_type), mismatches]);
+        table.add_row([
+            escaped(&column.name),
+            cut(&escaped(&column.old_type)),
+            cut(&escaped(&column.new_type)),
+            mismatches,
+        ]);
     }
     right_align(&mut table, &[3]);
     match report.key.is_empty() {

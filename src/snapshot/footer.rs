@@ -2,16 +2,18 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::absolute;
+use super::{absolute, int96, types};
 use crate::error::{Error, Result};
 
 /// A data file whose footer was read and found whole.
@@ -35,17 +37,23 @@ pub struct DataFile {
 
 impl DataFile {
     /// Reads the footer of a file.
-    pub fn admit(path: PathBuf, partitions: Vec<(String, ScalarValue)>) -> Result<Self> {
+    ///
+    /// `among` is how many files were listed with it.
+    pub fn admit(path: PathBuf, partitions: Vec<(String, ScalarValue)>, among: usize) -> Result<Self> {
         let file = File::open(&path).map_err(Error::unreadable(&path))?;
         let meta = file.metadata().map_err(Error::unreadable(&path))?;
-        let footer = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
-            .map_err(|error| refuse(&path, &file, meta.len(), &error.to_string()))?;
-        let schema = footer.schema().clone();
+        let footer = load(&file).map_err(|error| Error::NotParquet {
+            reason: refusal(&file, meta.len(), &error.to_string()),
+            path: path.clone(),
+            among,
+        })?;
+        let schema = types::mark_variants(footer.schema(), footer.metadata().file_metadata().schema_descr());
         for (at, field) in schema.fields().iter().enumerate() {
             if schema.fields()[..at].iter().any(|earlier| earlier.name() == field.name()) {
                 return Err(Error::ColumnTwice { column: field.name().clone(), path });
             }
         }
+        let schema = int96::settle_units(&path, &file, schema)?;
         Ok(DataFile {
             absolute_path: absolute(&path)?,
             size: meta.len(),
@@ -83,16 +91,25 @@ impl DataFile {
     }
 }
 
-/// Finds the plainest true words for a file that has no readable footer.
-fn refuse(path: &Path, file: &File, size: u64, reason: &str) -> Error {
-    let reason = match (size, magic(file)) {
+/// Reads the footer and the Arrow schema that the writer left in it.
+///
+/// A schema of types that Arrow's own reader does not know ends in a panic there; the file is then read
+/// by its Parquet types alone.
+fn load(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
+    let with = |skip: bool| ArrowReaderMetadata::load(file, ArrowReaderOptions::new().with_skip_arrow_metadata(skip));
+    panic::catch_unwind(AssertUnwindSafe(|| with(false))).unwrap_or_else(|_| with(true))
+}
+
+/// Finds the plainest true words for a file that has no readable footer, to follow its name.
+fn refusal(file: &File, size: u64, reason: &str) -> String {
+    match (size, magic(file)) {
         (0, _) => "is empty (0 bytes)".into(),
         (_, Some([b"PAR1", b"PAR1"])) => format!("has a damaged Parquet footer: {reason}"),
         (_, Some([b"PARE", _] | [_, b"PARE"])) => "is an encrypted Parquet file, which is not supported".into(),
         (_, Some([b"PAR1", _])) => "is truncated: it begins as a Parquet file and ends without a footer".into(),
+        (_, Some([_, b"PAR1"])) => "has lost its beginning: it ends as a Parquet file and does not begin as one".into(),
         _ => "is not a Parquet file".into(),
-    };
-    Error::NotParquet { path: path.into(), reason }
+    }
 }
 
 /// The four bytes at each end that mark a Parquet file, as static words where they are known ones.

@@ -5,6 +5,7 @@
 
 mod damage;
 mod footer;
+mod int96;
 mod listing;
 mod partitions;
 mod scan;
@@ -56,9 +57,10 @@ impl Snapshot {
     pub fn open(side: Side, location: &str, allow_empty: bool) -> Result<Self> {
         let listing = listing::list(side, location)?;
         let (partition_fields, values) = partitions::columns(side, &listing.files)?;
-        let mut files = Vec::with_capacity(listing.files.len());
+        let among = listing.files.len();
+        let mut files = Vec::with_capacity(among);
         for (file, values) in listing.files.into_iter().zip(values) {
-            files.push(DataFile::admit(file.path, values)?);
+            files.push(DataFile::admit(file.path, values, among)?);
         }
         let (fields, flaws) = agree(&files);
         let file_columns = fields.len();

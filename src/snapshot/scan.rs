@@ -11,6 +11,7 @@ use datafusion::datasource::physical_plan::parquet::{
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
@@ -116,6 +117,7 @@ impl Snapshot {
         let mut part = PartitionedFile::new("", file.size).with_extension(access);
         part.object_meta.location = location;
         part.partition_values = file.partition_values();
+        part.arrow_schema = Some(file.schema.clone());
         Ok(part)
     }
 }
@@ -141,11 +143,9 @@ impl Scan<'_> {
     /// At the end, every promised row has to have come.
     fn account(&self) -> Result<()> {
         if self.delivered != self.promised {
-            self.snapshot.require_unchanged()?;
-            return Err(Error::Internal(format!(
-                "a scan of the {} snapshot delivered {} rows where the footers promise {}",
-                self.snapshot.side, self.delivered, self.promised
-            )));
+            let reason =
+                format!("the scan delivered {} rows where the footers promise {}", self.delivered, self.promised);
+            return Err(damage::locate(self.snapshot, &self.reads, &DataFusionError::Internal(reason)));
         }
         Ok(())
     }

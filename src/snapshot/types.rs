@@ -1,22 +1,64 @@
 //! The types of one side: how files of one snapshot agree on a column, and what a type is called.
 
 use arrow::datatypes::DataType::*;
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use std::collections::HashMap;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use parquet::basic::LogicalType;
+use parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
 
 /// The name under which Arrow keeps an extension type in a field's metadata.
 const EXTENSION: &str = "ARROW:extension:name";
+const VARIANT: &str = "arrow.parquet.variant";
 
-/// The extension type of a field, such as `arrow.uuid` or `arrow.json`.
-pub fn extension(field: &Field) -> Option<&str> {
-    field.metadata().get(EXTENSION).map(String::as_str)
+/// A meaning that a field's type alone does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    /// Sixteen bytes that are a UUID.
+    Uuid,
+    /// Text that is JSON.
+    Json,
+    /// Parquet's VARIANT, alone or somewhere inside: one value has many encodings.
+    Variant,
+}
+
+/// The extension type of a field, if it is one that changes what equal means.
+pub fn extension(field: &Field) -> Option<Extension> {
+    match field.metadata().get(EXTENSION)?.as_str() {
+        "arrow.uuid" => Some(Extension::Uuid),
+        "arrow.json" => Some(Extension::Json),
+        VARIANT => Some(Extension::Variant),
+        _ => None,
+    }
+}
+
+/// Marks the columns that hold VARIANTs, which the reader takes for plain structs.
+pub fn mark_variants(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
+    let columns = parquet.root_schema().get_fields();
+    let holds_variant = |name: &str| columns.iter().any(|column| column.name() == name && is_variant(column));
+    let mark = |field: &FieldRef| match holds_variant(field.name()) {
+        true => {
+            let metadata = HashMap::from([(EXTENSION.to_string(), VARIANT.to_string())]);
+            Field::clone(field).with_metadata(metadata).into()
+        }
+        false => field.clone(),
+    };
+    let fields: Vec<FieldRef> = schema.fields().iter().map(mark).collect();
+    Schema::new_with_metadata(fields, schema.metadata().clone()).into()
+}
+
+fn is_variant(column: &ParquetType) -> bool {
+    let own = matches!(column.get_basic_info().logical_type_ref(), Some(LogicalType::Variant(_)));
+    own || column.is_group() && column.get_fields().iter().any(|field| is_variant(field))
 }
 
 /// A column's type as people write it: what it means, never how Arrow lays it out.
 pub fn type_name(field: &Field) -> String {
     match extension(field) {
-        Some("arrow.uuid") => "uuid".into(),
-        Some("arrow.json") => "json".into(),
-        _ => data_type_name(field.data_type()),
+        Some(Extension::Uuid) => "uuid".into(),
+        Some(Extension::Json) => "json".into(),
+        Some(Extension::Variant) => "variant".into(),
+        None => data_type_name(field.data_type()),
     }
 }
 
@@ -55,7 +97,8 @@ fn data_type_name(data_type: &DataType) -> String {
     }
 }
 
-fn unit_name(unit: &TimeUnit) -> &'static str {
+/// The usual short name of a unit of time.
+pub fn unit_name(unit: &TimeUnit) -> &'static str {
     match unit {
         TimeUnit::Second => "s",
         TimeUnit::Millisecond => "ms",
@@ -75,6 +118,8 @@ fn plain(data_type: &DataType) -> DataType {
         RunEndEncoded(_, value) => plain(value.data_type()),
         Utf8 | LargeUtf8 => Utf8View,
         Binary | LargeBinary => BinaryView,
+        FixedSizeList(item, _) | ListView(item) => List(item.clone()),
+        LargeListView(item) => LargeList(item.clone()),
         other => other.clone(),
     }
 }
