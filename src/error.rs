@@ -220,9 +220,9 @@ pub enum Error {
     #[error(
         "column `{column}` is {} in old and {} in new: {} and {} do not compare by value\n  \
          the rule that says what is meant belongs in a job file:\n\n      \
-         [compare.columns.{column}]\n      {line}\n\n  \
+         [compare.columns.{}]\n      {line}\n\n  \
          job files are not read by this version; until they are, cast the column in the export, or leave it out with --ignore {column}",
-        kinds.old.data_type, kinds.new.data_type, kinds.old.family, kinds.new.family
+        kinds.old.data_type, kinds.new.data_type, kinds.old.family, kinds.new.family, toml_key(.column)
     )]
     DifferentFamilies {
         /// The pair's name.
@@ -353,6 +353,14 @@ fn place(row_group: Option<usize>, column: Option<&str>) -> String {
         (Some(group), None) => format!("row group {group}"),
         (None, Some(column)) => format!("column `{column}`"),
         (None, None) => "its data".into(),
+    }
+}
+
+/// A name as a key of a TOML table: bare where it can be.
+fn toml_key(name: &str) -> String {
+    match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        true => name.into(),
+        false => format!("{name:?}"),
     }
 }
 

@@ -9,7 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
 use arrow_json::ReaderBuilder;
 use serde::Deserialize;
 
@@ -96,10 +99,19 @@ fn put(folder: &Path, case: &Case, side: &str, source: &Path, shop: &Workshop) {
     let types = types.unwrap_or_else(|| panic!("{}: case.toml has no [{side}]", folder.display()));
     let fields: Vec<Field> = types.iter().map(|(name, data_type)| field(name, data_type.as_str().unwrap())).collect();
     let schema = Arc::new(Schema::new(fields));
-    let mut decoder = ReaderBuilder::new(schema.clone()).with_coerce_primitive(false).build_decoder().unwrap();
-    decoder.decode(&fs::read(source).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
-    let batch = decoder.flush().unwrap_or_else(|error| panic!("{}: {error}", source.display()));
-    let batch = batch.unwrap_or_else(|| arrow::array::RecordBatch::new_empty(schema));
+    // the JSON reader makes no dictionaries, so they are made of what it does make
+    let decoded = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Dictionary(_, value) => Field::clone(field).with_data_type(value.as_ref().clone()),
+        _ => Field::clone(field),
+    });
+    let decoded = Arc::new(Schema::new(decoded.collect::<Vec<_>>()));
+    let mut decoder = ReaderBuilder::new(decoded.clone()).build_decoder().unwrap();
+    let fail = |error: ArrowError| -> ! { panic!("{}: {error}", source.display()) };
+    decoder.decode(&fs::read(source).unwrap()).unwrap_or_else(|error| fail(error));
+    let batch = decoder.flush().unwrap_or_else(|error| fail(error)).unwrap_or_else(|| RecordBatch::new_empty(decoded));
+    let columns =
+        batch.columns().iter().zip(schema.fields()).map(|(array, field)| cast(array, field.data_type()).unwrap());
+    let batch = RecordBatch::try_new(schema.clone(), columns.collect()).unwrap();
     write_parquet(&shop.path(&format!("{stem}.parquet")), &batch, ROW_GROUP_ROWS);
 }
 

@@ -104,6 +104,13 @@ impl Layout {
         self.columns[..self.key_len].iter().map(|column| column.name.as_str()).collect()
     }
 
+    /// Whether the floats of a column need all their digits to be seen to differ from the other side's:
+    /// the 32-bit, the 64-bit and the decimal 0.1 are three numbers.
+    pub fn needs_all_digits(&self, at: usize) -> bool {
+        let types = Sides::from_fn(|side| self.raw[side].field(at).data_type());
+        matches!(self.columns[at].domain, Domain::Number { .. } | Domain::Float) && types.old != types.new
+    }
+
     /// Whether a key column is text by nature, and not only because its types differ between the sides.
     pub fn key_is_text(&self, at: usize) -> bool {
         matches!(self.columns[at].domain, Domain::Text | Domain::Json)

@@ -1,8 +1,9 @@
 //! The first few findings of each class, as people want to see them.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::UInt64Type;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float64Type, UInt64Type};
 
+use crate::canonical::convert;
 use crate::discrepancy::{Class, Column, Layout, classes};
 use crate::error::Result;
 use crate::render::{Values, escaped};
@@ -10,6 +11,9 @@ use crate::sides::Sides;
 
 /// How many columns of a row that stands on one side only are shown.
 const SHOWN_COLUMNS: usize = 8;
+
+/// Digits after the point that tell any two floats of a usual size apart.
+const EXACT_DIGITS: usize = 30;
 
 /// One finding. Values are as a person should see them: text in quotes, NULL bare.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -58,7 +62,7 @@ pub fn examples_of(batch: &RecordBatch, layout: &Layout, wanted: usize, examples
 fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> {
     let count = |column: Column| column.of(row).as_primitive::<UInt64Type>().value(0);
     let key = key(row, layout)?;
-    let sides = Sides { old: shown(row, Column::Old)?, new: shown(row, Column::New)? };
+    let sides = Sides { old: shown(row, Column::Old, layout)?, new: shown(row, Column::New, layout)? };
     let changed = Column::Changed.of(row).as_list::<i32>().value(0);
     let changed: Vec<&str> = changed.as_string::<i32>().iter().flatten().collect();
     let key_names = layout.key_names();
@@ -80,6 +84,20 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
     Ok(Example { class, key, rows: Sides { old: count(Column::OldRows), new: count(Column::NewRows) }, values })
 }
 
+/// The first value of a column of floats, in decimal and exactly.
+fn all_digits(floats: &ArrayRef) -> Result<String> {
+    let floats = convert(floats, &DataType::Float64)?;
+    let floats = floats.as_primitive::<Float64Type>();
+    if floats.is_null(0) {
+        return Ok("NULL".into());
+    }
+    let digits = format!("{:.*}", EXACT_DIGITS, floats.value(0));
+    Ok(match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.').into(),
+        false => digits,
+    })
+}
+
 fn key(row: &RecordBatch, layout: &Layout) -> Result<Vec<Named>> {
     let fields = Column::Key.of(row).as_struct();
     let columns = fields.columns().iter().zip(fields.fields()).enumerate();
@@ -96,13 +114,19 @@ fn key(row: &RecordBatch, layout: &Layout) -> Result<Vec<Named>> {
 }
 
 /// The columns of a struct in a batch of one row; none if the struct is NULL.
-fn shown(row: &RecordBatch, column: Column) -> Result<Vec<Named>> {
+fn shown(row: &RecordBatch, column: Column, layout: &Layout) -> Result<Vec<Named>> {
     let fields = column.of(row).as_struct();
     if fields.is_null(0) {
         return Ok(vec![]);
     }
-    let columns = fields.columns().iter().zip(fields.fields());
+    let columns = fields.columns().iter().zip(fields.fields()).enumerate();
     columns
-        .map(|(array, field)| Ok(Named { column: field.name().clone(), value: Values::of(array, field)?.shown(0) }))
+        .map(|(at, (array, field))| {
+            let value = match layout.needs_all_digits(at) && array.data_type().is_floating() {
+                true => all_digits(array)?,
+                false => Values::of(array, field)?.shown(0),
+            };
+            Ok(Named { column: field.name().clone(), value })
+        })
         .collect()
 }
