@@ -17,7 +17,7 @@ use crate::progress::Progress;
 
 /// What the process holds besides the working memory, measured: itself, and each worker's decoding.
 const BASE_BYTES: u64 = 64 << 20;
-const WORKER_BYTES: u64 = 96 << 20;
+const WORKER_BYTES: u64 = 128 << 20;
 /// No sort and no match works in less than this.
 const WORKING_BYTES_MIN: u64 = 32 << 20;
 /// What one sorting partition should have to itself: views keep whole pages alive, so a sort holds more

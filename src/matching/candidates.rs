@@ -96,18 +96,13 @@ impl Candidates {
         Ok(Sorted { engine, snapshot: &snapshots[side], reads, plan, stream, width })
     }
 
+    /// One read per row group, so that a single large file is sorted by several workers, too.
     fn reads(&self, side: Side) -> Vec<FileRead> {
-        let mut reads: Vec<FileRead> = vec![];
+        let mut reads = vec![];
         for (chunk, words) in self.chunks.iter().zip(&self.bits).filter(|(chunk, _)| chunk.side == side) {
             let selection = selection(words, chunk.rows);
-            if !selection.selects_any() {
-                continue;
-            }
-            if reads.last().is_none_or(|last| last.file != chunk.file) {
-                reads.push(FileRead::whole(chunk.file, []));
-            }
-            if let Some(read) = reads.last_mut() {
-                read.row_groups.push((chunk.row_group, Some(selection)));
+            if selection.selects_any() {
+                reads.push(FileRead { file: chunk.file, row_groups: vec![(chunk.row_group, Some(selection))] });
             }
         }
         reads

@@ -11,7 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use rayon::prelude::*;
 
 use super::candidates::{Candidates, Chunk};
-use super::cursor::{Cursor, KeyRange};
+use super::cursor::{Cursor, Halt, KeyRange};
 use super::entries::{Entries, Entry};
 use super::merge::merge;
 use super::{Comparison, Part};
@@ -127,12 +127,14 @@ fn compare_candidates(comparison: &Comparison, candidates: &Candidates, settled:
     let open = candidates.count();
     if open > 0 {
         engine.progress.begin("comparing", open);
-        let cursors = Sides::try_from_fn(|side| {
+        let open = |side: Side| -> Result<Cursor, Halt> {
             let mut sorted = candidates.sorted(comparison, side)?;
             let source = Box::new(move || sorted.next_batch());
             Cursor::open(pairing, side, source, KeyRange::default())
-        })?;
-        merge(cursors, pairing.keyed, &mut ledger)?;
+        };
+        // a side is sorted when its first batch is there, so both are opened at once
+        let (old, new) = engine.workers().join(|| open(Side::Old), || open(Side::New));
+        merge(Sides { old: old?, new: new? }, pairing.keyed, &mut ledger)?;
     }
     Part::close(ledger)
 }
