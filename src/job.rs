@@ -49,7 +49,7 @@ pub struct Selection {
 }
 
 /// A way of bringing equal keys together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// Merge two sides that stand in key order; falls back to hashed when they do not.
     Ordered,

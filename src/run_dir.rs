@@ -108,9 +108,14 @@ impl RunDir {
             return Err(Error::OutputHoldsRun { dir: self.dir.clone() });
         }
         let names = outputs.iter().map(|output| output.path.as_str()).chain([MANIFEST]);
+        let mut placed = vec![];
         for name in names {
             let place = self.dir.join(name);
-            fs::rename(self.staging.path().join(name), &place).map_err(Error::unwritable(&place))?;
+            if let Err(source) = fs::rename(self.staging.path().join(name), &place) {
+                placed.iter().for_each(|place: &PathBuf| drop(fs::remove_file(place)));
+                return Err(Error::Unwritable { path: place, source });
+            }
+            placed.push(place);
         }
         self.created.0.clear();
         Ok(())

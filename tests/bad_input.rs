@@ -134,7 +134,8 @@ fn an_interrupt_ends_the_work_and_leaves_nothing_behind() {
     }
     // the signal handler stands a moment later
     std::thread::sleep(Duration::from_millis(60));
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let kill = format!("kill -INT {}", child.id());
+    let killed = Command::new("bash").args(["-c", &kill]).status().unwrap();
     assert!(killed.success(), "the run was over before it could be interrupted");
     let code = child.wait().unwrap().code();
     assert_eq!(code, Some(130));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use clap::{ArgGroup, Args};
+use clap::builder::PossibleValue;
+use clap::{ArgGroup, Args, ValueEnum};
 
 use super::{Format, machine, print, stop};
 use crate::error::{Error, Result};
@@ -79,6 +80,22 @@ pub struct Diff {
     /// No progress on standard error
     #[arg(long, short)]
     quiet: bool,
+}
+
+impl ValueEnum for Way {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Way::Ordered, Way::Hashed]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Way::Ordered => {
+                ("ordered", "Merge two sides that stand in key order; falls back to hashed when they do not")
+            }
+            Way::Hashed => ("hashed", "Hash every row, and read again only what the hashes do not settle"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
 }
 
 /// The least memory that a run can work in: the workers' decoding, and some room to sort.

@@ -64,7 +64,7 @@ pub struct Cursor<'a> {
     side: Side,
     source: Source<'a>,
     range: KeyRange,
-    /// The batch read last, whole, and the start of the range in it.
+    /// The batch read last, whole, for the next one to go on from.
     before: Option<Arc<Rows>>,
     current: Option<Page>,
     following: Option<Page>,
