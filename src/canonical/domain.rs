@@ -1,5 +1,6 @@
 //! The common domain of two columns: the set of values in which both are compared exactly.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use arrow::datatypes::DataType::{self, *};
@@ -342,20 +343,24 @@ fn struct_fields(
 ///
 /// Returns the positions of the pairs in the new side's order, and the names left over.
 pub fn pair_names<'a>(names: &Sides<Vec<&'a str>>) -> (Vec<Sides<usize>>, Sides<Vec<&'a str>>) {
-    let mut partner: Vec<Option<usize>> =
-        names.new.iter().map(|new| names.old.iter().position(|old| old == new)).collect();
-    let taken = |partner: &[Option<usize>], old: usize| partner.contains(&Some(old));
-    for (at, new) in names.new.iter().enumerate() {
-        let alike = |name: &&str| name.to_lowercase() == new.to_lowercase();
-        let free_old: Vec<_> =
-            (0..names.old.len()).filter(|&old| !taken(&partner, old) && alike(&names.old[old])).collect();
-        let free_new = (0..names.new.len()).filter(|&new| partner[new].is_none() && alike(&names.new[new])).count();
-        if let ([only], 1, None) = (free_old.as_slice(), free_new, partner[at]) {
-            partner[at] = Some(*only);
+    let place: HashMap<&str, usize> = names.old.iter().enumerate().map(|(at, name)| (*name, at)).collect();
+    let mut partner: Vec<Option<usize>> = names.new.iter().map(|new| place.get(new).copied()).collect();
+    let exact: HashSet<usize> = partner.iter().flatten().copied().collect();
+    let mut folded: HashMap<String, Sides<Vec<usize>>> = HashMap::new();
+    for (old, name) in names.old.iter().enumerate().filter(|(old, _)| !exact.contains(old)) {
+        folded.entry(name.to_lowercase()).or_default().old.push(old);
+    }
+    for (new, name) in names.new.iter().enumerate().filter(|(new, _)| partner[*new].is_none()) {
+        folded.entry(name.to_lowercase()).or_default().new.push(new);
+    }
+    for alike in folded.values() {
+        if let ([old], [new]) = (alike.old.as_slice(), alike.new.as_slice()) {
+            partner[*new] = Some(*old);
         }
     }
+    let taken: HashSet<usize> = partner.iter().flatten().copied().collect();
     let left = Sides {
-        old: (0..names.old.len()).filter(|&old| !taken(&partner, old)).map(|old| names.old[old]).collect(),
+        old: (0..names.old.len()).filter(|old| !taken.contains(old)).map(|old| names.old[old]).collect(),
         new: (0..names.new.len()).filter(|&new| partner[new].is_none()).map(|new| names.new[new]).collect(),
     };
     let pairs = partner.iter().enumerate().filter_map(|(new, old)| old.map(|old| Sides { old, new })).collect();
