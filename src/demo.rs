@@ -75,7 +75,7 @@ pub fn write(dir: &Path) -> Result<Planted> {
     Ok(planted)
 }
 
-/// The comparison of what [`write`] wrote, into the first free run directory.
+/// The comparison of what [`write()`] wrote, into the first free run directory.
 pub fn job(dir: &Path) -> Job {
     let path = |below: &str| dir.join(below).display().to_string();
     let mut runs = (1..).map(|number| dir.join(format!("runs/{number}")));

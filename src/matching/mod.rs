@@ -1,5 +1,5 @@
 //! MATCH: brings equal keys of both sides together. Two ways lead to the same findings, byte for byte;
-//! [`plan`] picks the cheaper one that is right, and [`merge`] alone decides what a discrepancy is.
+//! `plan` picks the cheaper one that is right, and `merge` alone decides what a discrepancy is.
 
 mod candidates;
 mod cursor;
