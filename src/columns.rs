@@ -71,21 +71,27 @@ impl Pairing {
     pub fn of(snapshots: &Sides<Snapshot>, identity: &Identity, selection: &Selection) -> Result<Self> {
         let names = Names::of(snapshots, selection)?;
         let key = names.key(identity)?;
-        let mut coverage = Coverage {
-            old_only: names.gaps(&names.left.old, selection),
-            new_only: names.gaps(&names.left.new, selection),
-            ..Coverage::default()
-        };
-        let chosen = |pair: &NamePair| key.contains(&pair.new) || selection.takes(pair);
+        let ignored = names.resolve("--ignore", &selection.ignore)?;
+        let chosen = names.resolve("--columns", &selection.columns)?;
+        let takes_all = selection.columns.is_empty();
+        let mut coverage = Coverage::default();
+        for (left, gaps) in [(&names.left.old, &mut coverage.old_only), (&names.left.new, &mut coverage.new_only)] {
+            for name in left {
+                let is_gap = !ignored.left.contains(name) && (takes_all || chosen.left.contains(name));
+                if is_gap { &mut *gaps } else { &mut coverage.ignored }.push(name.clone());
+            }
+        }
+        let mut paths = Paths::new(&ignored.paths);
         let mut nested = Nested::default();
         let (mut keys, mut values, mut incomparable_types) = (vec![], vec![], vec![]);
-        for pair in &names.pairs {
-            if !chosen(pair) {
+        for (number, pair) in names.pairs.iter().enumerate() {
+            let is_key = key.iter().position(|&key| key == number);
+            let is_taken = !ignored.pairs.contains(&number) && (takes_all || chosen.pairs.contains(&number));
+            if is_key.is_none() && !is_taken {
                 coverage.ignored.push(pair.new.clone());
                 continue;
             }
-            let is_key = key.iter().position(|name| name == &pair.new);
-            match column_pair(snapshots, pair, selection, &mut nested)? {
+            match column_pair(snapshots, pair, &mut paths, &mut nested)? {
                 Some(column) => match is_key {
                     Some(place) => keys.push((place, column)),
                     None => values.push(column),
@@ -97,7 +103,7 @@ impl Pairing {
                 }
             }
         }
-        coverage.ignored.extend(names.ignored_leftovers(selection));
+        coverage.ignored.extend(paths.all_found()?);
         coverage.old_only.extend(nested.one_sided.old);
         coverage.new_only.extend(nested.one_sided.new);
         keys.sort_by_key(|(place, _)| *place);
@@ -151,11 +157,45 @@ impl ColumnPair {
     }
 }
 
-impl Selection {
-    /// Whether the user left this pair in.
-    fn takes(&self, pair: &NamePair) -> bool {
-        let named = |list: &[String]| list.iter().any(|name| pair.is_called(name));
-        !named(&self.ignore) && (self.columns.is_empty() || named(&self.columns))
+/// What names given by the user stand for.
+#[derive(Default)]
+struct Resolved {
+    /// Pairs, by number.
+    pairs: BTreeSet<usize>,
+    /// Columns that only one side has.
+    left: BTreeSet<String>,
+    /// Paths below columns, such as `address.zip`.
+    paths: Vec<String>,
+}
+
+/// Paths that the user left out, and whether each was met.
+struct Paths(Vec<(String, bool)>);
+
+impl Paths {
+    fn new(paths: &[String]) -> Self {
+        Paths(paths.iter().map(|path| (path.clone(), false)).collect())
+    }
+
+    /// Whether a path is left out.
+    fn take(&mut self, path: &str) -> bool {
+        let found = self.0.iter_mut().find(|(name, _)| name == path);
+        found.is_some_and(|(_, met)| {
+            *met = true;
+            true
+        })
+    }
+
+    /// All paths, each of which has to have been met: one that was not would be compared after all.
+    fn all_found(self) -> Result<Vec<String>> {
+        match self.0.iter().find(|(_, met)| !met) {
+            Some((path, _)) => Err(Error::NoSuchColumn {
+                option: "--ignore",
+                place: "no compared column has a field".into(),
+                column: path.clone(),
+                suggestion: None,
+            }),
+            None => Ok(self.0.into_iter().map(|(path, _)| path).collect()),
+        }
     }
 }
 
@@ -163,12 +203,6 @@ impl Selection {
 struct NamePair {
     old: String,
     new: String,
-}
-
-impl NamePair {
-    fn is_called(&self, name: &str) -> bool {
-        self.new == name || self.old == name
-    }
 }
 
 /// The names of both sides, paired.
@@ -212,10 +246,7 @@ impl Names {
         // the new side's order, which a map must not disturb
         pairs.sort_by_key(|pair| all.new.iter().position(|name| name == &pair.new));
         let left = left.map(|names| names.into_iter().map(String::from).collect());
-        let names = Names { pairs, left };
-        names.require("--ignore", &selection.ignore)?;
-        names.require("--columns", &selection.columns)?;
-        Ok(names)
+        Ok(Names { pairs, left })
     }
 
     /// Every name that either side knows.
@@ -224,37 +255,52 @@ impl Names {
         paired.chain(&self.left.old).chain(&self.left.new).cloned().collect()
     }
 
-    fn require(&self, option: &'static str, wanted: &[String]) -> Result<()> {
-        let known = self.known();
+    /// What each name stands for: a pair by its new name, a column of one side, or a pair by its old
+    /// name, in this order. A name that could mean two things is an error.
+    fn resolve(&self, option: &'static str, wanted: &[String]) -> Result<Resolved> {
+        let mut resolved = Resolved::default();
         for name in wanted {
-            // a path such as `address.zip` names a field of a struct column
-            let column = name.split(['.', '[']).next().unwrap_or(name);
-            let is_path = column != name && known.contains(column);
-            if !known.contains(name) && !is_path {
-                return Err(no_such_column(
-                    option,
-                    "neither snapshot has a column",
-                    name,
-                    &known.into_iter().collect::<Vec<_>>(),
-                ));
+            let by_new = self.pairs.iter().position(|pair| &pair.new == name);
+            let by_old = self.pairs.iter().position(|pair| &pair.old == name);
+            let is_left = self.left.iter().any(|names| names.contains(name));
+            match (by_new, is_left, by_old) {
+                (Some(_), true, _) | (None, true, Some(_)) => {
+                    return Err(Error::Contradiction(format!(
+                        "{option}: `{name}` names a compared column and another one that only one side has\n  \
+                         pair the other one with --map, or rename it in the export"
+                    )));
+                }
+                (Some(pair), false, _) | (None, false, Some(pair)) => drop(resolved.pairs.insert(pair)),
+                (None, true, None) => drop(resolved.left.insert(name.clone())),
+                (None, false, None) if option == "--ignore" && self.is_path(name) => resolved.paths.push(name.clone()),
+                (None, false, None) => {
+                    let known: Vec<String> = self.known().into_iter().collect();
+                    return Err(no_such_column(option, "neither snapshot has a column", name, &known));
+                }
             }
         }
-        Ok(())
+        Ok(resolved)
     }
 
-    /// The new names of the key columns, in the order of the key.
-    fn key(&self, identity: &Identity) -> Result<Vec<String>> {
+    /// Whether a name goes on below a column.
+    fn is_path(&self, name: &str) -> bool {
+        let below =
+            |column: &String| name.strip_prefix(column.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
+        self.known().iter().any(below)
+    }
+
+    /// The pairs that make up the key, in its order.
+    fn key(&self, identity: &Identity) -> Result<Vec<usize>> {
         let Identity::Key(wanted) = identity else { return Ok(vec![]) };
-        let mut key: Vec<String> = vec![];
+        let mut key = vec![];
         for name in wanted {
-            let exact = self.pairs.iter().find(|pair| &pair.new == name);
-            let Some(pair) = exact.or_else(|| self.pairs.iter().find(|pair| &pair.old == name)) else {
-                return Err(self.missing_key(name));
-            };
-            if key.contains(&pair.new) {
+            let by_new = self.pairs.iter().position(|pair| &pair.new == name);
+            let by_old = || self.pairs.iter().position(|pair| &pair.old == name);
+            let pair = by_new.or_else(by_old).ok_or_else(|| self.missing_key(name))?;
+            if key.contains(&pair) {
                 return Err(Error::Contradiction(format!("--key names column `{name}` twice")));
             }
-            key.push(pair.new.clone());
+            key.push(pair);
         }
         Ok(key)
     }
@@ -267,26 +313,6 @@ impl Names {
             }
         }
         no_such_column("--key", "neither snapshot has a column", name, &self.known().into_iter().collect::<Vec<_>>())
-    }
-
-    /// Leftover columns that count as gaps: those that the user did not leave out.
-    fn gaps(&self, left: &[String], selection: &Selection) -> Vec<String> {
-        let wanted = |name: &&String| {
-            !selection.ignore.contains(name) && (selection.columns.is_empty() || selection.columns.contains(name))
-        };
-        left.iter().filter(wanted).cloned().collect()
-    }
-
-    /// Leftover columns, and paths below columns, that the user left out.
-    fn ignored_leftovers(&self, selection: &Selection) -> Vec<String> {
-        let mut ignored = vec![];
-        for left in [&self.left.old, &self.left.new] {
-            let gaps = self.gaps(left, selection);
-            ignored.extend(left.iter().filter(|name| !gaps.contains(name)).cloned());
-        }
-        let paths = selection.ignore.iter().filter(|name| !self.known().contains(*name)).cloned();
-        ignored.extend(paths.collect::<Vec<_>>());
-        ignored
     }
 }
 
@@ -318,15 +344,14 @@ fn fields<'a>(snapshots: &'a Sides<Snapshot>, pair: &NamePair) -> (Sides<usize>,
 fn column_pair(
     snapshots: &Sides<Snapshot>,
     pair: &NamePair,
-    selection: &Selection,
+    paths: &mut Paths,
     nested: &mut Nested,
 ) -> Result<Option<ColumnPair>> {
     snapshots.old.require_agreement(&pair.old)?;
     snapshots.new.require_agreement(&pair.new)?;
     let (at, fields) = fields(snapshots, pair);
     let types = fields.map(type_name);
-    let ignored = |path: &str| selection.ignore.iter().any(|name| name == path);
-    match Domain::of(&pair.new, fields, &ignored, nested) {
+    match Domain::of(&pair.new, fields, &mut |path| paths.take(path), nested) {
         Ok(domain) => Ok(Some(ColumnPair { name: pair.new.clone(), at, types, domain })),
         Err(NoDomain::Undefined) => Ok(None),
         Err(NoDomain::Families { path, families }) => {

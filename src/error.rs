@@ -102,10 +102,32 @@ pub enum Error {
         reason: String,
     },
 
+    /// A file or directory name that cannot be used.
+    #[error("cannot read `{}`: {reason}\n  rename it, or leave it out with a glob such as 'dir/**/*.parquet'", path.display())]
+    BadFileName {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its name.
+        reason: String,
+    },
+
+    /// Values that do not fit the type that the files of a side share.
+    #[error(
+        "the files of the {side} snapshot differ in types, and a value does not fit the one that they share: {reason}\n  \
+         export all files of a side with the same types"
+    )]
+    FilesDoNotFit {
+        /// The side.
+        side: Side,
+        /// What the conversion said.
+        reason: String,
+    },
+
     /// INT96 timestamps with nanoseconds, beyond the years that nanoseconds reach.
     #[error(
-        "column `{column}` of `{}` holds INT96 timestamps that fit neither microseconds nor, outside the years 1677 to 2262, nanoseconds\n  \
-         export the column as a timestamp in microseconds, or leave it out",
+        "column `{column}` of `{}` holds INT96 timestamps that cannot be read exactly\n  \
+         outside the years 1677 to 2262 they have to be whole microseconds, in a column that is not nested;\n  \
+         export it as a timestamp in microseconds, or leave it out with --ignore",
         path.display()
     )]
     Int96OutOfRange {
@@ -268,6 +290,15 @@ pub enum Error {
     OutputHoldsRun {
         /// The directory.
         dir: PathBuf,
+    },
+
+    /// An output directory that the next run would read as data.
+    #[error("`{}` is part of the {side} snapshot; a run there would be read as data the next time\n  name another directory with --out", dir.display())]
+    OutputInSnapshot {
+        /// The directory.
+        dir: PathBuf,
+        /// The snapshot's side.
+        side: Side,
     },
 
     /// Output that cannot be written: no permission, disk full, a file in the way.

@@ -58,6 +58,7 @@ pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Re
     let engine = Engine::start(job.limits.clone(), &spill_dir, stop, progress)?;
 
     let snapshots = Sides::try_from_fn(|side| Snapshot::open(side, &job.paths[side], job.allow_empty))?;
+    run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart(&snapshots))?;
     let pairing = Pairing::of(&snapshots, &job.identity, &job.selection)?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
     let keep = if run_dir.is_some() { Keep::All } else { Keep::First(job.examples) };

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StringArray, StructArray, new_null_array};
 use arrow::compute::take;
 use arrow::datatypes::DataType::{self, *};
 use arrow::datatypes::{Field, FieldRef, Float64Type};
 use arrow::error::ArrowError;
 
-use crate::canonical::{Domain, convert, map_order, settle_floats};
+use crate::canonical::{Domain, convert, json, map_order, settle_floats};
 use crate::sides::Side;
 
 /// A field under a new name, of the plain type.
@@ -56,6 +56,10 @@ pub fn settle(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayRef,
             convert(&settled, array.data_type())?
         }
         (Float64, Domain::Float | Domain::Number { .. }) => Arc::new(settle_floats(array.as_primitive())),
+        (Utf8, Domain::Json) => {
+            let texts = array.as_string::<i32>().iter().map(|text| text.map(json::settle));
+            Arc::new(texts.collect::<StringArray>())
+        }
         (List(item), Domain::List(domain)) => {
             let list = array.as_list::<i32>();
             let values = settle(list.values(), domain, side)?;
@@ -63,9 +67,12 @@ pub fn settle(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayRef,
         }
         (Struct(fields), Domain::Struct(pairs)) => {
             let (_, mut columns, nulls) = array.as_struct().clone().into_parts();
-            for pair in pairs {
-                let at = pair.at[side];
-                columns[at] = settle(&columns[at], &pair.domain, side)?;
+            for (at, column) in columns.iter_mut().enumerate() {
+                *column = match pairs.iter().find(|pair| pair.at[side] == at) {
+                    Some(pair) => settle(column, &pair.domain, side)?,
+                    // a field that is not compared may differ among equal values
+                    None => new_null_array(column.data_type(), column.len()),
+                };
             }
             Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, array.len())?)
         }

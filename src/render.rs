@@ -26,6 +26,7 @@ enum Kind<'a> {
     Struct(Vec<(&'a str, Values<'a>)>),
     Map(&'a OffsetBuffer<i32>, Box<[Values<'a>; 2]>),
     Other(ArrayFormatter<'a>),
+    Ticks,
 }
 
 impl<'a> Values<'a> {
@@ -52,7 +53,8 @@ impl<'a> Values<'a> {
                 let parts = [Values::of(map.keys(), &fields[0])?, Values::of(map.values(), &fields[1])?];
                 Kind::Map(map.offsets(), Box::new(parts))
             }
-            _ => Kind::Other(ArrayFormatter::try_new(array, &FORMAT)?),
+            // a zone that no library knows leaves the number
+            _ => ArrayFormatter::try_new(array, &FORMAT).map_or(Kind::Ticks, Kind::Other),
         };
         Ok(Values { array, kind })
     }
@@ -94,6 +96,7 @@ impl<'a> Values<'a> {
                 let entry = |at: usize| format!("{}: {}", keys.shown(at), values.shown(at));
                 list((offsets[row]..offsets[row + 1]).map(|at| entry(at as usize)).collect(), ["{", "}"])
             }
+            Kind::Ticks => self.ticks(row),
             Kind::Other(formatter) => match formatter.value(row).try_to_string() {
                 Ok(text) if self.array.data_type() == &DataType::Date64 => text.trim_end_matches("T00:00:00").into(),
                 Ok(text) => text,

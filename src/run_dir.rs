@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::{Identity, Job};
 use crate::sides::{Side, Sides};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DataFile, Snapshot, absolute};
 
 /// The file that makes a directory a run. It is written last.
 pub const MANIFEST: &str = "manifest.json";
@@ -51,6 +51,20 @@ impl RunDir {
         let staging =
             tempfile::Builder::new().prefix(".countersign-").tempdir_in(dir).map_err(Error::unwritable(dir))?;
         Ok(RunDir { dir: dir.into(), staging, created })
+    }
+
+    /// Refuses to write where one of the snapshots is read from.
+    pub fn require_apart(&self, snapshots: &Sides<Snapshot>) -> Result<()> {
+        let dir = absolute(&self.dir)?;
+        for snapshot in snapshots.iter() {
+            let below = Path::new(&snapshot.location);
+            let is_below = below.is_dir() && dir.starts_with(absolute(below)?);
+            let is_beside = |file: &DataFile| file.absolute_path.parent() == Some(&dir);
+            if is_below || !Path::new(&snapshot.location).is_file() && snapshot.files.iter().any(is_beside) {
+                return Err(Error::OutputInSnapshot { dir: self.dir.clone(), side: snapshot.side });
+            }
+        }
+        Ok(())
     }
 
     /// Where working files go: the disk that was chosen for the output.

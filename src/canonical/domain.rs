@@ -50,8 +50,8 @@ pub enum Domain {
     Json,
     /// Days, kept in milliseconds.
     Date,
-    /// Time of day, kept in nanoseconds.
-    Time,
+    /// Time of day, in this unit.
+    Time(Ticks),
     /// Instants, or wall clocks without a zone, in this unit since 1970.
     Timestamp(Ticks),
     /// Lengths of time.
@@ -165,7 +165,7 @@ impl Domain {
     pub fn of(
         path: &str,
         fields: Sides<&Field>,
-        ignored: &dyn Fn(&str) -> bool,
+        ignored: &mut dyn FnMut(&str) -> bool,
         nested: &mut Nested,
     ) -> Result<Domain, NoDomain> {
         let types = fields.map(|field| resolve(field.data_type()));
@@ -194,7 +194,7 @@ impl Domain {
             Family::Uuid => Domain::Uuid,
             Family::Json => Domain::Json,
             Family::Date => Domain::Date,
-            Family::Time => Domain::Time,
+            Family::Time => Domain::Time(ticks(types.old, types.new)),
             Family::ZonedTimestamp | Family::NaiveTimestamp => Domain::Timestamp(ticks(types.old, types.new)),
             Family::Duration => Domain::Duration(ticks(types.old, types.new)),
             Family::List => {
@@ -217,9 +217,9 @@ impl Domain {
         match self {
             Domain::Null | Domain::Boolean => Boolean,
             Domain::Int32 => Int32,
-            Domain::Int64 | Domain::Date | Domain::Time => Int64,
-            Domain::Timestamp(Ticks::Same) | Domain::Duration(Ticks::Same) => Int64,
-            Domain::Timestamp(Ticks::Finer(_)) | Domain::Duration(Ticks::Finer(_)) => {
+            Domain::Int64 | Domain::Date => Int64,
+            Domain::Timestamp(Ticks::Same) | Domain::Duration(Ticks::Same) | Domain::Time(Ticks::Same) => Int64,
+            Domain::Timestamp(Ticks::Finer(_)) | Domain::Duration(Ticks::Finer(_)) | Domain::Time(Ticks::Finer(_)) => {
                 Decimal128(DECIMAL128_MAX_PRECISION, 0)
             }
             Domain::UInt64 => UInt64,
@@ -290,11 +290,17 @@ fn number(old: &DataType, new: &DataType) -> Domain {
 }
 
 fn ticks(old: &DataType, new: &DataType) -> Ticks {
-    match (old, new) {
-        (Timestamp(old, _) | Duration(old), Timestamp(new, _) | Duration(new)) if old != new => {
-            Ticks::Finer(*finer(old, new))
-        }
+    match (unit_of(old), unit_of(new)) {
+        (Some(old), Some(new)) if old != new => Ticks::Finer(*finer(&old, &new)),
         _ => Ticks::Same,
+    }
+}
+
+/// The unit that a type of times counts in.
+pub fn unit_of(data_type: &DataType) -> Option<TimeUnit> {
+    match data_type {
+        Timestamp(unit, _) | Duration(unit) | Time32(unit) | Time64(unit) => Some(*unit),
+        _ => None,
     }
 }
 
@@ -317,13 +323,14 @@ fn children(data_type: &DataType) -> &Fields {
 fn struct_fields(
     path: &str,
     fields: Sides<&Fields>,
-    ignored: &dyn Fn(&str) -> bool,
+    ignored: &mut dyn FnMut(&str) -> bool,
     nested: &mut Nested,
 ) -> Result<Vec<FieldPair>, NoDomain> {
     let names = fields.map(|fields| fields.iter().map(|field| field.name().as_str()).collect::<Vec<_>>());
     let (pairs, one_sided) = pair_names(&names);
     for (side, names) in [(&mut nested.one_sided.old, one_sided.old), (&mut nested.one_sided.new, one_sided.new)] {
-        side.extend(names.iter().map(|name| format!("{path}.{name}")).filter(|path| !ignored(path)));
+        let paths = names.iter().map(|name| format!("{path}.{name}"));
+        side.extend(paths.filter(|path| !ignored(path)));
     }
     let mut paired = vec![];
     for at in pairs {

@@ -1,9 +1,9 @@
 //! JSON by meaning: key order and white space are free, numbers are exact decimals.
 //!
-//! A document's form is canonical text: objects by key, numbers as digits and an exponent without
-//! trailing zeros (`1`, `1.0` and `1e0` are all `1e0`), strings by their characters. A document that
-//! is not valid JSON, or in which a name stands twice, has no such meaning; its form is its own text,
-//! marked, so that it equals only itself.
+//! A document's form is canonical JSON: objects by key, each number written in one way (`1`, `1.0` and
+//! `1e0` are all `1`), strings by their characters. A document that is not valid JSON, is nested deeper
+//! than parsers go, or has a name twice has no such meaning; its form is its own text, marked, so that
+//! it equals only itself.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +13,12 @@ use arrow::array::{Array, ArrayRef, BinaryViewBuilder, StringViewArray};
 use arrow::error::ArrowError;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// Documents nested deeper than this keep their text; it is the limit of common parsers.
+const DEPTH_MAX: usize = 128;
+/// The powers of ten, up and down, that are written with zeros.
+const PLAIN_MAX: i64 = 40;
+const PLAIN_MIN: i64 = -40;
 
 /// Marks a document that has a meaning, and one that has only its text.
 const MEANING: u8 = b'=';
@@ -30,35 +36,41 @@ pub fn forms(documents: &StringViewArray) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(builder.finish()))
 }
 
+/// A document in the one form that all documents of its meaning share.
+pub fn settle(text: &str) -> String {
+    String::from_utf8_lossy(&form(text)[1..]).into_owned()
+}
+
 fn form(text: &str) -> Vec<u8> {
     let mut out = vec![MEANING];
-    let parsed = serde_json::from_str::<&RawValue>(text).and_then(|value| write(value, &mut out));
+    let parsed = serde_json::from_str::<&RawValue>(text).and_then(|value| write(value, &mut out, DEPTH_MAX));
     match parsed {
         Ok(()) => out,
         Err(_) => [&[TEXT], text.as_bytes()].concat(),
     }
 }
 
-fn write(value: &RawValue, out: &mut Vec<u8>) -> serde_json::Result<()> {
+fn write(value: &RawValue, out: &mut Vec<u8>, depth: usize) -> serde_json::Result<()> {
+    let Some(depth) = depth.checked_sub(1) else { return Err(Error::custom("too deep")) };
     let text = value.get();
     match text.as_bytes().first() {
         Some(b'{') => {
             let Members(members) = serde_json::from_str(text)?;
             out.push(b'{');
-            for (name, value) in members {
+            for (at, (name, value)) in members.into_iter().enumerate() {
+                out.extend_from_slice(if at > 0 { b"," } else { b"" });
                 serde_json::to_writer(&mut *out, &name)?;
                 out.push(b':');
-                write(value, out)?;
-                out.push(b',');
+                write(value, out, depth)?;
             }
             out.push(b'}');
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text)?;
             out.push(b'[');
-            for item in items {
-                write(item, out)?;
-                out.push(b',');
+            for (at, item) in items.into_iter().enumerate() {
+                out.extend_from_slice(if at > 0 { b"," } else { b"" });
+                write(item, out, depth)?;
             }
             out.push(b']');
         }
@@ -69,8 +81,8 @@ fn write(value: &RawValue, out: &mut Vec<u8>) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// A number's sign, its digits without zeros at either end, and the power of ten they stand at.
-/// `None` if the exponent does not fit 64 bits.
+/// A number in the one way of writing it: digits without zeros to spare where they are few, with an
+/// exponent otherwise. `None` if the exponent does not fit 64 bits.
 fn number(text: &str) -> Option<String> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
@@ -79,11 +91,21 @@ fn number(text: &str) -> Option<String> {
     let digits = digits.trim_start_matches('0');
     let significant = digits.trim_end_matches('0');
     if significant.is_empty() {
-        return Some("0e0".into());
+        return Some("0".into());
     }
     let zeros = (digits.len() - significant.len()) as i64;
     let exponent = exponent.parse::<i64>().ok()?.checked_add(zeros)?.checked_sub(fraction.len() as i64)?;
-    Some(format!("{sign}{significant}e{exponent}"))
+    // the digits stand before the point, around it, after it, or far from it
+    let length = significant.len() as i64;
+    Some(match exponent {
+        0..=PLAIN_MAX => format!("{sign}{significant}{}", "0".repeat(exponent as usize)),
+        PLAIN_MIN..0 if -exponent < length => {
+            let (whole, fraction) = significant.split_at((length + exponent) as usize);
+            format!("{sign}{whole}.{fraction}")
+        }
+        PLAIN_MIN..0 => format!("{sign}0.{}{significant}", "0".repeat((-exponent - length) as usize)),
+        _ => format!("{sign}{significant}e{exponent}"),
+    })
 }
 
 /// An object's members by name; a name that stands twice is an error.
@@ -127,9 +149,19 @@ mod tests {
             ("0.10", "1E-1"),
             ("-0.0", "0"),
             (r#""\u0041""#, r#""A""#),
+            ("-12.50", "-1250e-2"),
+            ("1e300", "10e299"),
         ] {
             assert_eq!(form(one), form(two), "{one} and {two}");
         }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = |space: &str| format!("{}{space}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_ne!(form(&deep("")), form(&deep(" ")));
+        let shallow = |space: &str| format!("{}{space}{}", "[".repeat(100), "]".repeat(100));
+        assert_eq!(form(&shallow("")), form(&shallow(" ")));
     }
 
     #[test]
@@ -143,6 +175,9 @@ mod tests {
             (r#"{"a":1,"a":2}"#, r#"{"a":2,"a":1}"#),
             ("1", "1x"),
             ("[1,2]", "[12]"),
+            ("1e40", "1e41"),
+            ("0.01", "0.1"),
+            ("-1", "1"),
         ] {
             assert_ne!(form(one), form(two), "{one} and {two}");
         }

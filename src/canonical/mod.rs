@@ -13,6 +13,7 @@ pub mod number;
 pub mod order;
 pub mod row_hash;
 
+use domain::unit_of;
 pub use domain::{Domain, Ticks};
 pub use nested::map_order;
 
@@ -49,10 +50,17 @@ pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayR
         (_, Domain::Binary | Domain::Uuid) => convert(array, &target),
         (_, Domain::Json) => json::forms(convert(array, &DataType::Utf8View)?.as_string_view()),
         (_, Domain::Date) => convert(&convert(array, &DataType::Date64)?, &target),
-        (_, Domain::Time) => convert(&convert(array, &DataType::Time64(TimeUnit::Nanosecond))?, &target),
-        (_, Domain::Timestamp(Ticks::Same) | Domain::Duration(Ticks::Same)) => convert(array, &target),
-        (own, Domain::Timestamp(Ticks::Finer(unit)) | Domain::Duration(Ticks::Finer(unit))) => {
-            let factor = ticks_per_second(unit) / ticks_per_second(&unit_of(own));
+        (_, Domain::Timestamp(Ticks::Same) | Domain::Duration(Ticks::Same) | Domain::Time(Ticks::Same)) => {
+            convert(array, &target)
+        }
+        (
+            own,
+            Domain::Timestamp(Ticks::Finer(unit))
+            | Domain::Duration(Ticks::Finer(unit))
+            | Domain::Time(Ticks::Finer(unit)),
+        ) => {
+            // 128 bits hold 64 bits of seconds in nanoseconds, so nothing can overflow
+            let factor = ticks_per_second(unit) / ticks_per_second(&unit_of(own).unwrap_or(*unit));
             let ticks = convert(array, &DataType::Int64)?;
             let fine: PrimitiveArray<Decimal128Type> =
                 ticks.as_primitive::<Int64Type>().unary(|ticks| i128::from(ticks) * factor);
@@ -80,13 +88,6 @@ pub fn convert(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> 
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(array, to, &strict)
-}
-
-fn unit_of(data_type: &DataType) -> TimeUnit {
-    match data_type {
-        DataType::Timestamp(unit, _) | DataType::Duration(unit) => *unit,
-        other => unreachable!("{other} has no unit"),
-    }
 }
 
 fn ticks_per_second(unit: &TimeUnit) -> i128 {

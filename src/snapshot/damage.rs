@@ -22,10 +22,12 @@ pub fn locate(snapshot: &Snapshot, reads: &[FileRead], error: &DataFusionError) 
             return found;
         }
     }
-    let reason = error.strip_backtrace();
-    match reads {
-        [only] => {
-            Error::Damaged { path: snapshot.files[only.file].path.clone(), row_group: None, column: None, reason }
+    // every part decodes by itself, so what failed is to bring it to the type that the side's files share
+    let root = error.find_root();
+    let reason = root.strip_backtrace();
+    match root {
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => {
+            Error::FilesDoNotFit { side: snapshot.side, reason }
         }
         _ => Error::Internal(format!("reading the {} snapshot: {reason}", snapshot.side)),
     }

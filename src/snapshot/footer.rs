@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -31,6 +31,8 @@ pub struct DataFile {
     pub metadata: Arc<ParquetMetaData>,
     /// Its own columns, as its writer typed them.
     pub schema: SchemaRef,
+    /// INT96 columns that cannot be read exactly: the top-level column, and the path to the values.
+    pub(super) inexact: Vec<(String, String)>,
     /// The values of the partition columns for all of its rows, with their columns' names.
     partitions: Vec<(String, ScalarValue)>,
 }
@@ -40,26 +42,31 @@ impl DataFile {
     ///
     /// `among` is how many files were listed with it.
     pub fn admit(path: PathBuf, partitions: Vec<(String, ScalarValue)>, among: usize) -> Result<Self> {
+        // opening a pipe would wait for somebody to write to it
+        let meta = std::fs::metadata(&path).map_err(Error::unreadable(&path))?;
+        if !meta.is_file() {
+            return Err(Error::NotParquet { path, among, reason: "is not a regular file".into() });
+        }
+        let absolute_path = absolute(&path)?;
+        require_plain_name(&absolute_path)?;
         let file = File::open(&path).map_err(Error::unreadable(&path))?;
-        let meta = file.metadata().map_err(Error::unreadable(&path))?;
         let footer = load(&file).map_err(|error| Error::NotParquet {
             reason: refusal(&file, meta.len(), &error.to_string()),
             path: path.clone(),
             among,
         })?;
-        let schema = types::mark_variants(footer.schema(), footer.metadata().file_metadata().schema_descr());
-        for (at, field) in schema.fields().iter().enumerate() {
-            if schema.fields()[..at].iter().any(|earlier| earlier.name() == field.name()) {
-                return Err(Error::ColumnTwice { column: field.name().clone(), path });
-            }
+        let schema = types::readable(footer.schema(), footer.metadata().file_metadata().schema_descr());
+        if let Some(column) = types::name_twice("", schema.fields()) {
+            return Err(Error::ColumnTwice { column, path });
         }
-        let schema = int96::settle_units(&path, &file, schema)?;
+        let (schema, inexact) = int96::settle_units(&path, &file, schema)?;
         Ok(DataFile {
-            absolute_path: absolute(&path)?,
+            absolute_path,
             size: meta.len(),
             modified: meta.modified().ok(),
             metadata: footer.metadata().clone(),
             schema,
+            inexact,
             partitions,
             path,
         })
@@ -88,6 +95,21 @@ impl DataFile {
             true => Ok(()),
             false => Err(changed()),
         }
+    }
+}
+
+/// Refuses a path that the object store would take for another.
+fn require_plain_name(path: &Path) -> Result<()> {
+    let bad = |reason: &str| Err(Error::BadFileName { path: path.into(), reason: reason.into() });
+    let Some(text) = path.to_str() else { return bad("its path is not UTF-8") };
+    if text.chars().any(char::is_control) {
+        return bad("its path has a control character");
+    }
+    match text.rsplit_once('#') {
+        Some((_, end)) if !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit()) => {
+            bad("its name ends in `#` and a number")
+        }
+        _ => Ok(()),
     }
 }
 

@@ -25,8 +25,9 @@ const NANOSECONDS_A_DAY: i128 = 86_400_000_000_000;
 /// Values that are looked at together.
 const BATCH: usize = 4096;
 
-/// The schema of a file with its INT96 columns in a unit that holds all of their values.
-pub fn settle_units(path: &Path, file: &File, schema: SchemaRef) -> Result<SchemaRef> {
+/// The schema of a file with its INT96 columns in a unit that holds all of their values, and the columns
+/// for which there is none: their top-level names, and the paths to the values.
+pub fn settle_units(path: &Path, file: &File, schema: SchemaRef) -> Result<(SchemaRef, Vec<(String, String)>)> {
     let reader = || file.try_clone().map_err(ParquetError::from).and_then(SerializedFileReader::new);
     let damaged = |error: ParquetError, row_group: usize, column: &str| Error::Damaged {
         path: path.into(),
@@ -36,6 +37,7 @@ pub fn settle_units(path: &Path, file: &File, schema: SchemaRef) -> Result<Schem
     };
     let reader = reader().map_err(|error| damaged(error, 0, "footer"))?;
     let mut fields: Vec<FieldRef> = schema.fields().to_vec();
+    let mut inexact = vec![];
     for leaf in 0..reader.metadata().file_metadata().schema_descr().num_columns() {
         let column = reader.metadata().file_metadata().schema_descr().column(leaf);
         if column.physical_type() != Type::INT96 {
@@ -51,14 +53,17 @@ pub fn settle_units(path: &Path, file: &File, schema: SchemaRef) -> Result<Schem
         let unit = match (fields[root].data_type(), fits) {
             (DataType::Timestamp(..), Fits { microseconds: true, .. }) => TimeUnit::Microsecond,
             (_, Fits { nanoseconds: true, .. }) => TimeUnit::Nanosecond,
-            _ => return Err(Error::Int96OutOfRange { path: path.into(), column: column.path().string() }),
+            _ => {
+                inexact.push((fields[root].name().clone(), column.path().string()));
+                continue;
+            }
         };
         if let DataType::Timestamp(_, zone) = fields[root].data_type() {
             let data_type = DataType::Timestamp(unit, zone.clone());
             fields[root] = Field::clone(&fields[root]).with_data_type(data_type).into();
         }
     }
-    Ok(Schema::new_with_metadata(fields, schema.metadata().clone()).into())
+    Ok((Schema::new_with_metadata(fields, schema.metadata().clone()).into(), inexact))
 }
 
 /// Which units hold every value seen so far.

@@ -1,7 +1,7 @@
 //! Which files a path means.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
@@ -39,7 +39,9 @@ pub fn list(side: Side, location: &str) -> Result<Listing> {
             return Ok(Listing { files: vec![ListedFile { path: path.into(), partitions: vec![] }], skipped: vec![] });
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_glob(location) => {
-            (glob_root(location), expand(side, location)?)
+            // matches come without a leading `./`, so the pattern must not have one either
+            let pattern: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+            (glob_root(&pattern), expand(side, &pattern.to_string_lossy())?)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Error::NoSuchPath { side, path: location.into() });
@@ -51,8 +53,9 @@ pub fn list(side: Side, location: &str) -> Result<Listing> {
     if data.is_empty() {
         return Err(Error::NoFiles { side, path: location.into(), skipped: skipped.len() });
     }
-    let files = data.into_iter().map(|path| ListedFile { partitions: partitions(&root, &path), path }).collect();
-    Ok(Listing { files, skipped })
+    let files: Result<_> =
+        data.into_iter().map(|path| Ok(ListedFile { partitions: partitions(&root, &path)?, path })).collect();
+    Ok(Listing { files: files?, skipped })
 }
 
 fn is_glob(location: &str) -> bool {
@@ -60,8 +63,8 @@ fn is_glob(location: &str) -> bool {
 }
 
 /// The part of a pattern before its first wildcard, where partition directories begin to count.
-fn glob_root(pattern: &str) -> PathBuf {
-    Path::new(pattern).components().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).collect()
+fn glob_root(pattern: &Path) -> PathBuf {
+    pattern.components().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).collect()
 }
 
 fn walk(root: &Path) -> Result<Vec<PathBuf>> {
@@ -78,7 +81,7 @@ fn walk(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Matches a pattern. Matched files are meant; only where none is, matched directories are walked.
+/// Matches a pattern; a directory that matches stands for all files below it.
 fn expand(side: Side, pattern: &str) -> Result<Vec<PathBuf>> {
     let matches = glob::glob(pattern).map_err(|error| Error::BadPattern {
         side,
@@ -86,20 +89,14 @@ fn expand(side: Side, pattern: &str) -> Result<Vec<PathBuf>> {
         reason: error.to_string(),
     })?;
     let mut files = BTreeSet::new();
-    let mut directories = vec![];
     for entry in matches {
         let path = entry.map_err(|error| Error::Unreadable {
             path: error.path().to_path_buf(),
             source: std::io::Error::new(error.error().kind(), error.error().to_string()),
         })?;
         match path.is_dir() {
-            true => directories.push(path),
+            true => files.extend(walk(&path)?),
             false => drop(files.insert(path)),
-        }
-    }
-    if files.is_empty() {
-        for directory in directories {
-            files.extend(walk(&directory)?);
         }
     }
     Ok(files.into_iter().collect())
@@ -114,15 +111,19 @@ fn is_hidden(root: &Path, file: &Path) -> bool {
     })
 }
 
-fn partitions(root: &Path, file: &Path) -> Vec<(String, Option<String>)> {
+fn partitions(root: &Path, file: &Path) -> Result<Vec<(String, Option<String>)>> {
     let below = file.strip_prefix(root).unwrap_or(file).parent().unwrap_or(Path::new(""));
-    below
-        .components()
-        .filter_map(|part| {
-            let part = part.as_os_str().to_string_lossy();
-            let (name, value) = part.split_once('=')?;
-            let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-            Some((decode(name), (value != HIVE_NULL).then(|| decode(value))))
-        })
-        .collect()
+    let unreadable = || Error::BadFileName { path: file.into(), reason: "a directory's name is not UTF-8".into() };
+    let decode = |text: &str| percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| unreadable());
+    let mut columns: Vec<(String, Option<String>)> = vec![];
+    for part in below.components() {
+        let part = part.as_os_str().to_str().ok_or_else(unreadable)?;
+        let Some((name, value)) = part.split_once('=') else { continue };
+        let (name, value) = (decode(name)?, if value == HIVE_NULL { None } else { Some(decode(value)?) });
+        if columns.iter().any(|(earlier, _)| earlier == &name) {
+            return Err(Error::ColumnTwice { column: name, path: file.into() });
+        }
+        columns.push((name, value));
+    }
+    Ok(columns)
 }

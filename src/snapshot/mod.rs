@@ -48,6 +48,8 @@ pub struct Snapshot {
 enum Flaw {
     /// A file does not have it.
     Lacks { path: PathBuf },
+    /// A file holds it as INT96 timestamps that cannot be read exactly.
+    Int96 { path: PathBuf, leaf: String },
     /// Two files give it types without a common, lossless one.
     Types { first: PathBuf, first_type: String, other: PathBuf, other_type: String },
 }
@@ -112,6 +114,9 @@ impl Snapshot {
         match self.flaws.get(column) {
             None => Ok(()),
             Some(Flaw::Lacks { path }) => Err(Error::FileLacksColumn { column: column.into(), path: path.clone() }),
+            Some(Flaw::Int96 { path, leaf }) => {
+                Err(Error::Int96OutOfRange { path: path.clone(), column: leaf.clone() })
+            }
             Some(Flaw::Types { first, first_type, other, other_type }) => Err(Error::FilesDisagree {
                 column: column.into(),
                 first: first.clone(),
@@ -154,6 +159,10 @@ fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Flaw>) {
                     });
                 }
             }
+        }
+        for (column, leaf) in &file.inexact {
+            let int96 = Flaw::Int96 { path: file.path.clone(), leaf: leaf.clone() };
+            flaws.entry(column.clone()).or_insert(int96);
         }
         for field in &fields {
             if file.schema.column_with_name(field.name()).is_none() {

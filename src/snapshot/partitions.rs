@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, StringArray, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
@@ -47,9 +47,12 @@ pub fn columns(side: Side, files: &[ListedFile]) -> Result<(Vec<FieldRef>, Vec<P
 
 fn type_texts(texts: StringArray) -> Result<ArrayRef> {
     let texts: ArrayRef = Arc::new(texts);
+    if texts.null_count() == texts.len() {
+        return Ok(new_null_array(&DataType::Null, texts.len()));
+    }
     for candidate in [DataType::Int64, DataType::Date32] {
         let typed = cast(&texts, &candidate)?;
-        if cast(&typed, &DataType::Utf8)?.as_ref() == texts.as_ref() && typed.null_count() < typed.len() {
+        if cast(&typed, &DataType::Utf8)?.as_ref() == texts.as_ref() {
             return Ok(typed);
         }
     }

@@ -3,7 +3,7 @@
 use arrow::datatypes::DataType::*;
 use std::collections::HashMap;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::basic::LogicalType;
 use parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
 
@@ -32,16 +32,17 @@ pub fn extension(field: &Field) -> Option<Extension> {
     }
 }
 
-/// Marks the columns that hold VARIANTs, which the reader takes for plain structs.
-pub fn mark_variants(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
+/// A file's schema as it will be read: in types that can be decoded, and with the columns marked that
+/// hold VARIANTs, which the reader takes for plain structs.
+pub fn readable(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
     let columns = parquet.root_schema().get_fields();
     let holds_variant = |name: &str| columns.iter().any(|column| column.name() == name && is_variant(column));
-    let mark = |field: &FieldRef| match holds_variant(field.name()) {
-        true => {
-            let metadata = HashMap::from([(EXTENSION.to_string(), VARIANT.to_string())]);
-            Field::clone(field).with_metadata(metadata).into()
+    let mark = |field: &FieldRef| -> FieldRef {
+        let field = Field::clone(field).with_data_type(decodable(field.data_type()));
+        match holds_variant(field.name()) {
+            true => field.with_metadata(HashMap::from([(EXTENSION.to_string(), VARIANT.to_string())])).into(),
+            false => field.into(),
         }
-        false => field.clone(),
     };
     let fields: Vec<FieldRef> = schema.fields().iter().map(mark).collect();
     Schema::new_with_metadata(fields, schema.metadata().clone()).into()
@@ -107,6 +108,37 @@ pub fn unit_name(unit: &TimeUnit) -> &'static str {
     }
 }
 
+/// A type as the reader can decode it: it makes dictionaries of text and bytes, and takes those of other
+/// types, which an Arrow schema may ask for, for damage.
+pub fn decodable(data_type: &DataType) -> DataType {
+    let inner =
+        |field: &FieldRef| -> FieldRef { Field::clone(field).with_data_type(decodable(field.data_type())).into() };
+    match data_type {
+        Dictionary(_, value) if !matches!(value.as_ref(), Utf8 | LargeUtf8 | Binary | LargeBinary) => decodable(value),
+        List(item) => List(inner(item)),
+        LargeList(item) => LargeList(inner(item)),
+        Struct(fields) => Struct(fields.iter().map(inner).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The first name that stands twice among the fields of a struct, as a path.
+pub fn name_twice(path: &str, fields: &Fields) -> Option<String> {
+    fields.iter().enumerate().find_map(|(at, field)| {
+        let path = if path.is_empty() { field.name().clone() } else { format!("{path}.{}", field.name()) };
+        if fields[..at].iter().any(|earlier| earlier.name() == field.name()) {
+            return Some(path);
+        }
+        match field.data_type() {
+            Struct(fields) => name_twice(&path, fields),
+            List(item) | LargeList(item) | FixedSizeList(item, _) => {
+                name_twice(&path, &Fields::from(vec![Field::clone(item).with_name("[]")]))
+            }
+            _ => None,
+        }
+    })
+}
+
 /// How a column is read: text and bytes as views, encodings undone, the value untouched.
 pub fn plain_field(field: &Field) -> FieldRef {
     field.clone().with_data_type(plain(field.data_type())).into()
@@ -147,15 +179,19 @@ fn widen(a: &DataType, b: &DataType) -> Option<DataType> {
             Some(Timestamp(*finer(one, two), zone.clone()))
         }
         (Duration(one), Duration(two)) => Some(Duration(*finer(one, two))),
-        (Time32(one) | Time64(one), Time32(two) | Time64(two)) => Some(match finer(one, two) {
-            unit @ (TimeUnit::Second | TimeUnit::Millisecond) => Time32(*unit),
-            unit => Time64(*unit),
-        }),
         (Date32 | Date64, Date32 | Date64) => Some(Date64),
         (FixedSizeBinary(_) | BinaryView, FixedSizeBinary(_) | BinaryView) => Some(BinaryView),
         (List(one) | LargeList(one), List(two) | LargeList(two)) => {
             let item = widen_nested(one, two)?;
             Some(if matches!((a, b), (List(_), List(_))) { List(item) } else { LargeList(item) })
+        }
+        (Map(one, sorted), Map(two, _)) => {
+            // the parts of an entry have a place and no name to rely on
+            let (Struct(one_parts), Struct(two_parts)) = (one.data_type(), two.data_type()) else { return None };
+            let key = widen_nested(&one_parts[0], &two_parts[0])?;
+            let value = widen_nested(&one_parts[1], &two_parts[1])?;
+            let parts = Struct(vec![Field::clone(&key).with_nullable(false).into(), value].into());
+            Some(Map(Field::clone(one).with_data_type(parts).into(), *sorted))
         }
         (Struct(one), Struct(two)) if one.len() == two.len() => {
             let widened: Option<Vec<FieldRef>> = one
