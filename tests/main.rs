@@ -4,6 +4,7 @@
 //! * `cli`: help, errors and exit codes as a user meets them
 //! * `bad_input`: what must end with exit code 2 and leave nothing behind
 //! * `equality`: what is equal and what is not, type by type
+//! * `opening`: which files a path means
 //! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
 //! * `schema`: the report's JSON Schema
@@ -17,6 +18,7 @@ mod cli;
 mod equality;
 mod house;
 mod identical;
+mod opening;
 mod properties;
 mod schema;
 mod support;

@@ -41,6 +41,8 @@ pub fn list(side: Side, location: &str) -> Result<Listing> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_glob(location) => {
             // matches come without a leading `./`, so the pattern must not have one either
             let pattern: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+            // a last `**` would match directories only
+            let pattern = if pattern.ends_with("**") { pattern.join("*") } else { pattern };
             (glob_root(&pattern), expand(side, &pattern.to_string_lossy())?)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
