@@ -404,8 +404,10 @@ fn sql(drawn: &Drawn, shop: &Workshop, query: &str) -> Vec<u64> {
     numbers.collect()
 }
 
+/// `PROPTEST_CASES` asks for more than these.
 fn config(cases: u32) -> Config {
     let persistence = FileFailurePersistence::SourceParallel("proptest-regressions");
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(cases);
     Config { cases, failure_persistence: Some(Box::new(persistence)), ..Config::default() }
 }
 

@@ -1,8 +1,9 @@
 //! The hashed way: no usable order, so every row is reduced to a key hash and a row hash first.
 //!
 //! Two rows, one on each side, alone with their key hash and with equal row hashes, are equal: the row
-//! hash covers key and values with 128 bits and a secret of this run. Every other row is a candidate.
-//! Candidates are read again, sorted by key, and merged; so hashing prunes and never decides.
+//! hash covers key and values with 128 bits and a secret of this run. That is all that hashing settles.
+//! Every other row is a candidate; candidates are read again, sorted by key, and merged, and what a
+//! discrepancy is, the merge decides from the values.
 
 use std::collections::HashMap;
 use std::collections::hash_map;

@@ -1,16 +1,17 @@
 //! PAIR: which column of old compares with which column of new, in which domain, and what is left over.
 
-use std::collections::BTreeSet;
+mod names;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::Field;
 
-use crate::canonical::domain::{Family, Nested, NoDomain, pair_names};
+use crate::canonical::domain::{Family, Nested, NoDomain};
 use crate::canonical::{Domain, canonical};
 use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Selection};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
+use names::{NamePair, Names, Paths};
 
 /// Two columns that are compared with each other.
 #[derive(Debug, Clone)]
@@ -87,6 +88,9 @@ impl Pairing {
         for (number, pair) in names.pairs.iter().enumerate() {
             let is_key = key.iter().position(|&key| key == number);
             let is_taken = !ignored.pairs.contains(&number) && (takes_all || chosen.pairs.contains(&number));
+            if is_key.is_some() && ignored.pairs.contains(&number) {
+                return Err(Error::Contradiction(format!("--ignore: `{}` is part of the key", pair.new)));
+            }
             if is_key.is_none() && !is_taken {
                 coverage.ignored.push(pair.new.clone());
                 continue;
@@ -154,180 +158,6 @@ impl ColumnPair {
             column: self.name.clone(),
             reason: error.to_string(),
         })
-    }
-}
-
-/// What names given by the user stand for.
-#[derive(Default)]
-struct Resolved {
-    /// Pairs, by number.
-    pairs: BTreeSet<usize>,
-    /// Columns that only one side has.
-    left: BTreeSet<String>,
-    /// Paths below columns, such as `address.zip`.
-    paths: Vec<String>,
-}
-
-/// Paths that the user left out, and whether each was met.
-struct Paths(Vec<(String, bool)>);
-
-impl Paths {
-    fn new(paths: &[String]) -> Self {
-        Paths(paths.iter().map(|path| (path.clone(), false)).collect())
-    }
-
-    /// Whether a path is left out.
-    fn take(&mut self, path: &str) -> bool {
-        let found = self.0.iter_mut().find(|(name, _)| name == path);
-        found.is_some_and(|(_, met)| {
-            *met = true;
-            true
-        })
-    }
-
-    /// All paths, each of which has to have been met: one that was not would be compared after all.
-    fn all_found(self) -> Result<Vec<String>> {
-        match self.0.iter().find(|(_, met)| !met) {
-            Some((path, _)) => Err(Error::NoSuchColumn {
-                option: "--ignore",
-                place: "no compared column has a field".into(),
-                column: path.clone(),
-                suggestion: None,
-            }),
-            None => Ok(self.0.into_iter().map(|(path, _)| path).collect()),
-        }
-    }
-}
-
-/// Two columns that belong together by name.
-struct NamePair {
-    old: String,
-    new: String,
-}
-
-/// The names of both sides, paired.
-struct Names {
-    pairs: Vec<NamePair>,
-    left: Sides<Vec<String>>,
-}
-
-impl Names {
-    fn of(snapshots: &Sides<Snapshot>, selection: &Selection) -> Result<Self> {
-        let all = Sides::from_fn(|side| column_names(&snapshots[side]));
-        let mut mapped = vec![];
-        for (old, new) in &selection.map {
-            for (side, name) in [(Side::Old, old), (Side::New, new)] {
-                if !all[side].contains(name) {
-                    return Err(no_such_column(
-                        "--map",
-                        &format!("the {side} snapshot has no column"),
-                        name,
-                        &all[side],
-                    ));
-                }
-            }
-            if mapped.iter().any(|pair: &NamePair| &pair.new == new) {
-                return Err(Error::Contradiction(format!("--map: two old columns are mapped to `{new}`")));
-            }
-            mapped.push(NamePair { old: old.clone(), new: new.clone() });
-        }
-        let free = Sides::from_fn(|side| {
-            let is_free = |name: &&String| {
-                !mapped.iter().any(|pair| name.as_str() == if side == Side::Old { &pair.old } else { &pair.new })
-            };
-            all[side].iter().filter(is_free).map(String::as_str).collect::<Vec<_>>()
-        });
-        let (positions, left) = pair_names(&free);
-        let mut pairs: Vec<_> = positions
-            .into_iter()
-            .map(|at| NamePair { old: free.old[at.old].into(), new: free.new[at.new].into() })
-            .chain(mapped)
-            .collect();
-        // the new side's order, which a map must not disturb
-        pairs.sort_by_key(|pair| all.new.iter().position(|name| name == &pair.new));
-        let left = left.map(|names| names.into_iter().map(String::from).collect());
-        Ok(Names { pairs, left })
-    }
-
-    /// Every name that either side knows.
-    fn known(&self) -> BTreeSet<String> {
-        let paired = self.pairs.iter().flat_map(|pair| [&pair.old, &pair.new]);
-        paired.chain(&self.left.old).chain(&self.left.new).cloned().collect()
-    }
-
-    /// What each name stands for: a pair by its new name, a column of one side, or a pair by its old
-    /// name, in this order. A name that could mean two things is an error.
-    fn resolve(&self, option: &'static str, wanted: &[String]) -> Result<Resolved> {
-        let mut resolved = Resolved::default();
-        for name in wanted {
-            let by_new = self.pairs.iter().position(|pair| &pair.new == name);
-            let by_old = self.pairs.iter().position(|pair| &pair.old == name);
-            let is_left = self.left.iter().any(|names| names.contains(name));
-            match (by_new, is_left, by_old) {
-                (Some(_), true, _) | (None, true, Some(_)) => {
-                    return Err(Error::Contradiction(format!(
-                        "{option}: `{name}` names a compared column and another one that only one side has\n  \
-                         pair the other one with --map, or rename it in the export"
-                    )));
-                }
-                (Some(pair), false, _) | (None, false, Some(pair)) => drop(resolved.pairs.insert(pair)),
-                (None, true, None) => drop(resolved.left.insert(name.clone())),
-                (None, false, None) if option == "--ignore" && self.is_path(name) => resolved.paths.push(name.clone()),
-                (None, false, None) => {
-                    let known: Vec<String> = self.known().into_iter().collect();
-                    return Err(no_such_column(option, "neither snapshot has a column", name, &known));
-                }
-            }
-        }
-        Ok(resolved)
-    }
-
-    /// Whether a name goes on below a column.
-    fn is_path(&self, name: &str) -> bool {
-        let below =
-            |column: &String| name.strip_prefix(column.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
-        self.known().iter().any(below)
-    }
-
-    /// The pairs that make up the key, in its order.
-    fn key(&self, identity: &Identity) -> Result<Vec<usize>> {
-        let Identity::Key(wanted) = identity else { return Ok(vec![]) };
-        let mut key = vec![];
-        for name in wanted {
-            let by_new = self.pairs.iter().position(|pair| &pair.new == name);
-            let by_old = || self.pairs.iter().position(|pair| &pair.old == name);
-            let pair = by_new.or_else(by_old).ok_or_else(|| self.missing_key(name))?;
-            if key.contains(&pair) {
-                return Err(Error::Contradiction(format!("--key names column `{name}` twice")));
-            }
-            key.push(pair);
-        }
-        Ok(key)
-    }
-
-    fn missing_key(&self, name: &str) -> Error {
-        for (side, names) in [(Side::Old, &self.left.old), (Side::New, &self.left.new)] {
-            if names.iter().any(|left| left == name) {
-                let other = if side == Side::Old { &self.left.new } else { &self.left.old };
-                return no_such_column("--key", &format!("the {} snapshot has no column", side.other()), name, other);
-            }
-        }
-        no_such_column("--key", "neither snapshot has a column", name, &self.known().into_iter().collect::<Vec<_>>())
-    }
-}
-
-fn column_names(snapshot: &Snapshot) -> Vec<String> {
-    snapshot.schema.fields().iter().map(|field| field.name().clone()).collect()
-}
-
-fn no_such_column(option: &'static str, place: &str, name: &str, known: &[String]) -> Error {
-    let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase());
-    let nearest = known.iter().min_by_key(|known| distance(known));
-    Error::NoSuchColumn {
-        option,
-        place: place.into(),
-        column: name.into(),
-        suggestion: nearest.filter(|known| distance(known) <= known.len().max(3) / 3 + 1).cloned(),
     }
 }
 
