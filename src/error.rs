@@ -243,7 +243,7 @@ pub enum Error {
         "column `{column}` is {} in old and {} in new: {} and {} do not compare by value\n  \
          the rule that says what is meant belongs in a job file:\n\n      \
          [compare.columns.{}]\n      {line}\n\n  \
-         job files are not read by this version; until they are, cast the column in the export, or leave it out with --ignore {column}",
+         job files are not read by this version; until they are, cast the column in the export, or {otherwise}",
         kinds.old.data_type, kinds.new.data_type, kinds.old.family, kinds.new.family, toml_key(.column)
     )]
     DifferentFamilies {
@@ -253,6 +253,8 @@ pub enum Error {
         kinds: Box<Sides<Kind>>,
         /// The rule that would bridge them.
         line: String,
+        /// What else can be done, to end a sentence.
+        otherwise: String,
     },
 
     /// A key column whose type has no defined equality.

@@ -74,6 +74,10 @@ impl Pairing {
         let key = names.key(identity)?;
         let ignored = names.resolve("--ignore", &selection.ignore)?;
         let chosen = names.resolve("--columns", &selection.columns)?;
+        if let Some(&both) = ignored.pairs.intersection(&chosen.pairs).next() {
+            let name = &names.pairs[both].new;
+            return Err(Error::Contradiction(format!("`{name}` is named by --columns and by --ignore")));
+        }
         let takes_all = selection.columns.is_empty();
         let mut coverage = Coverage::default();
         for (left, gaps) in [(&names.left.old, &mut coverage.old_only), (&names.left.new, &mut coverage.new_only)] {
@@ -95,7 +99,8 @@ impl Pairing {
                 coverage.ignored.push(pair.new.clone());
                 continue;
             }
-            match column_pair(snapshots, pair, &mut paths, &mut nested)? {
+            let role = if is_key.is_some() { Role::Key } else { Role::Value };
+            match column_pair(snapshots, pair, role, &mut paths, &mut nested)? {
                 Some(column) => match is_key {
                     Some(place) => keys.push((place, column)),
                     None => values.push(column),
@@ -174,6 +179,7 @@ fn fields<'a>(snapshots: &'a Sides<Snapshot>, pair: &NamePair) -> (Sides<usize>,
 fn column_pair(
     snapshots: &Sides<Snapshot>,
     pair: &NamePair,
+    role: Role,
     paths: &mut Paths,
     nested: &mut Nested,
 ) -> Result<Option<ColumnPair>> {
@@ -187,9 +193,26 @@ fn column_pair(
         Err(NoDomain::Families { path, families }) => {
             let kind = |data_type: String, family: Family| Kind { data_type, family: family.to_string() };
             let kinds = Sides { old: kind(types.old, families.old), new: kind(types.new, families.new) };
-            Err(Error::DifferentFamilies { column: path, kinds: kinds.into(), line: bridge(families) })
+            let otherwise = match role {
+                Role::Key => "choose another key".into(),
+                Role::Value => format!("leave it out with --ignore {}", ignorable(&path)),
+            };
+            Err(Error::DifferentFamilies { column: path, kinds: kinds.into(), line: bridge(families), otherwise })
         }
     }
+}
+
+/// The part of a path that can be left out: items of lists and maps cannot go without the rest.
+fn ignorable(path: &str) -> &str {
+    let shorter = ["[]", ".key", ".value"].iter().find_map(|end| path.strip_suffix(end));
+    shorter.map_or(path, ignorable)
+}
+
+/// What a column is in a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Key,
+    Value,
 }
 
 fn incomparable_key(snapshots: &Sides<Snapshot>, pair: &NamePair) -> Error {

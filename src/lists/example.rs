@@ -14,6 +14,8 @@ const SHOWN_COLUMNS: usize = 8;
 
 /// Digits after the point that tell any two floats of a usual size apart.
 const EXACT_DIGITS: usize = 30;
+/// Below this, floats are written with an exponent.
+const SMALL: f64 = 1e-9;
 
 /// One finding. Values are as a person should see them: text in quotes, NULL bare.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -91,7 +93,11 @@ fn all_digits(floats: &ArrayRef) -> Result<String> {
     if floats.is_null(0) {
         return Ok("NULL".into());
     }
-    let digits = format!("{:.*}", EXACT_DIGITS, floats.value(0));
+    let value = floats.value(0);
+    if value != 0.0 && value.abs() < SMALL {
+        return Ok(format!("{value:e}"));
+    }
+    let digits = format!("{value:.EXACT_DIGITS$}");
     Ok(match digits.contains('.') {
         true => digits.trim_end_matches('0').trim_end_matches('.').into(),
         false => digits,
