@@ -85,19 +85,18 @@ pub enum Error {
 
     /// A file whose footer is whole and whose data is not.
     #[error(
-        "`{}` is damaged in {}: {}\n  \
+        "`{}` is damaged in row group {row_group}, column `{column}`: {}\n  \
          nothing was verified; export or copy the file again",
         path.display(),
-        place(*.row_group, .column.as_deref()),
         plain_reason(.reason)
     )]
     Damaged {
         /// The file.
         path: PathBuf,
         /// The row group, counted from 0.
-        row_group: Option<usize>,
+        row_group: usize,
         /// The column chunk that does not decode.
-        column: Option<String>,
+        column: String,
         /// What the decoder said.
         reason: String,
     },
@@ -377,15 +376,6 @@ fn skipped_note(skipped: usize) -> String {
         0 => String::new(),
         1 => " (1 file whose name begins with `_` or `.` was passed over)".into(),
         n => format!(" ({n} files whose names begin with `_` or `.` were passed over)"),
-    }
-}
-
-fn place(row_group: Option<usize>, column: Option<&str>) -> String {
-    match (row_group, column) {
-        (Some(group), Some(column)) => format!("row group {group}, column `{column}`"),
-        (Some(group), None) => format!("row group {group}"),
-        (None, Some(column)) => format!("column `{column}`"),
-        (None, None) => "its data".into(),
     }
 }
 

@@ -117,8 +117,7 @@ impl Names {
     pub fn resolve(&self, option: &'static str, wanted: &[String]) -> Result<Resolved> {
         let mut resolved = Resolved::default();
         for name in wanted {
-            let by_new = self.pairs.iter().position(|pair| &pair.new == name);
-            let by_old = self.pairs.iter().position(|pair| &pair.old == name);
+            let Sides { old: by_old, new: by_new } = self.called(name);
             let is_left = self.left.iter().any(|names| names.contains(name));
             match (by_new, is_left, by_old) {
                 (Some(_), true, _) | (None, true, Some(_)) => {
@@ -139,6 +138,14 @@ impl Names {
         Ok(resolved)
     }
 
+    /// The pairs that go by a name, on each side.
+    fn called(&self, name: &str) -> Sides<Option<usize>> {
+        Sides {
+            old: self.pairs.iter().position(|pair| pair.old == name),
+            new: self.pairs.iter().position(|pair| pair.new == name),
+        }
+    }
+
     /// Whether a name goes on below a column.
     fn is_path(&self, name: &str) -> bool {
         let below =
@@ -151,9 +158,8 @@ impl Names {
         let Identity::Key(wanted) = identity else { return Ok(vec![]) };
         let mut key = vec![];
         for name in wanted {
-            let by_new = self.pairs.iter().position(|pair| &pair.new == name);
-            let by_old = || self.pairs.iter().position(|pair| &pair.old == name);
-            let pair = by_new.or_else(by_old).ok_or_else(|| self.missing_key(name))?;
+            let by = self.called(name);
+            let pair = by.new.or(by.old).ok_or_else(|| self.missing_key(name))?;
             if key.contains(&pair) {
                 return Err(Error::Contradiction(format!("--key names column `{name}` twice")));
             }

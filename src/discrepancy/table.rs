@@ -148,21 +148,20 @@ impl Layout {
     }
 
     fn keys(&self, findings: &[Finding]) -> Result<ArrayRef> {
-        let DataType::Struct(fields) = self.schema.field(Column::Key as usize).data_type().clone() else {
-            unreachable!("the layout makes it a struct")
-        };
+        let fields = self.fields(Column::Key);
         let mut columns = vec![];
         for (at, field) in fields.iter().enumerate() {
-            let mut parts: Sides<ArrayRef> = Sides::try_from_fn(|side| {
+            let parts: Sides<ArrayRef> = Sides::try_from_fn(|side| {
                 let rows = findings.iter().map(|finding| match finding.key() {
                     (of, row) if of == side => Some(row),
                     _ => None,
                 });
-                self.gather(rows, at, side, true)
-            })?;
-            parts = Sides::try_from_fn(|side| match field.data_type() {
-                DataType::Utf8 => key_text(&parts[side], self.raw[side].field(at)),
-                wider => Ok::<_, Error>(convert(&parts[side], wider)?),
+                let part = self.gather(rows, at, side, true)?;
+                match field.data_type() {
+                    own if own == part.data_type() => Ok(part),
+                    DataType::Utf8 => key_text(&part, self.raw[side].field(at)),
+                    wider => Ok::<_, Error>(convert(&part, wider)?),
+                }
             })?;
             let place = |(row, finding): (usize, &Finding)| (finding.key().0 as usize, row);
             let places: Vec<_> = findings.iter().enumerate().map(place).collect();
@@ -176,14 +175,20 @@ impl Layout {
             Side::Old => Column::Old,
             Side::New => Column::New,
         };
-        let DataType::Struct(fields) = self.schema.field(place as usize).data_type().clone() else {
-            unreachable!("the layout makes it a struct")
-        };
+        let fields = self.fields(place);
         let columns: Result<Vec<_>> = (0..fields.len())
             .map(|at| self.gather(findings.iter().map(|finding| finding.row(side)), at, side, !self.keyed))
             .collect();
         let shown: NullBuffer = findings.iter().map(|finding| finding.row(side).is_some()).collect();
         Ok(Arc::new(StructArray::try_new_with_length(fields, columns?, Some(shown), findings.len())?))
+    }
+
+    /// The fields of one of the table's structs.
+    fn fields(&self, column: Column) -> Fields {
+        match self.schema.field(column as usize).data_type() {
+            DataType::Struct(fields) => fields.clone(),
+            other => unreachable!("the layout makes it a struct, not {other}"),
+        }
     }
 
     /// One column of chosen rows, NULL where there is none. `settled` brings equal values to equal

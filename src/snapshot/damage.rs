@@ -46,8 +46,8 @@ fn check(file: &DataFile, read: &FileRead) -> Result<()> {
 fn check_chunk(file: &DataFile, row_group: usize, leaf: usize) -> Result<()> {
     let damaged = |reason: String| Error::Damaged {
         path: file.path.clone(),
-        row_group: Some(row_group),
-        column: Some(file.metadata.file_metadata().schema_descr().column(leaf).path().string()),
+        row_group,
+        column: file.metadata.file_metadata().schema_descr().column(leaf).path().string(),
         reason,
     };
     let input = File::open(&file.absolute_path).map_err(Error::unreadable(&file.path))?;

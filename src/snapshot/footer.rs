@@ -55,11 +55,12 @@ impl DataFile {
             path: path.clone(),
             among,
         })?;
-        let schema = types::readable(footer.schema(), footer.metadata().file_metadata().schema_descr());
+        let parquet = footer.metadata().file_metadata().schema_descr();
+        let schema = types::readable(footer.schema(), parquet);
         if let Some(column) = types::name_twice("", schema.fields()) {
             return Err(Error::ColumnTwice { column, path });
         }
-        let (schema, inexact) = int96::settle_units(&path, &file, schema)?;
+        let (schema, inexact) = int96::settle_units(&path, &file, schema, parquet)?;
         Ok(DataFile {
             absolute_path,
             size: meta.len(),

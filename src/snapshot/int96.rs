@@ -16,6 +16,7 @@ use parquet::column::reader::get_typed_column_reader;
 use parquet::data_type::Int96Type;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::SchemaDescriptor;
 
 use crate::error::{Error, Result};
 
@@ -27,19 +28,28 @@ const BATCH: usize = 4096;
 
 /// The schema of a file with its INT96 columns in a unit that holds all of their values, and the columns
 /// for which there is none: their top-level names, and the paths to the values.
-pub fn settle_units(path: &Path, file: &File, schema: SchemaRef) -> Result<(SchemaRef, Vec<(String, String)>)> {
-    let reader = || file.try_clone().map_err(ParquetError::from).and_then(SerializedFileReader::new);
+///
+/// A file without such columns is not opened again.
+pub fn settle_units(
+    path: &Path,
+    file: &File,
+    schema: SchemaRef,
+    parquet: &SchemaDescriptor,
+) -> Result<(SchemaRef, Vec<(String, String)>)> {
+    if parquet.columns().iter().all(|column| column.physical_type() != Type::INT96) {
+        return Ok((schema, vec![]));
+    }
     let damaged = |error: ParquetError, row_group: usize, column: &str| Error::Damaged {
         path: path.into(),
-        row_group: Some(row_group),
-        column: Some(column.into()),
+        row_group,
+        column: column.into(),
         reason: error.to_string(),
     };
-    let reader = reader().map_err(|error| damaged(error, 0, "footer"))?;
+    let reader = file.try_clone().map_err(ParquetError::from).and_then(SerializedFileReader::new);
+    let reader = reader.map_err(|error| damaged(error, 0, "footer"))?;
     let mut fields: Vec<FieldRef> = schema.fields().to_vec();
     let mut inexact = vec![];
-    for leaf in 0..reader.metadata().file_metadata().schema_descr().num_columns() {
-        let column = reader.metadata().file_metadata().schema_descr().column(leaf);
+    for (leaf, column) in parquet.columns().iter().enumerate() {
         if column.physical_type() != Type::INT96 {
             continue;
         }
@@ -48,7 +58,7 @@ pub fn settle_units(path: &Path, file: &File, schema: SchemaRef) -> Result<(Sche
             let looked = look(&reader, row_group, leaf, &mut fits);
             looked.map_err(|error| damaged(error, row_group, &column.path().string()))?;
         }
-        let root = reader.metadata().file_metadata().schema_descr().get_column_root_idx(leaf);
+        let root = parquet.get_column_root_idx(leaf);
         // below the top level the reader takes nanoseconds, whatever the schema says
         let unit = match (fields[root].data_type(), fits) {
             (DataType::Timestamp(..), Fits { microseconds: true, .. }) => TimeUnit::Microsecond,

@@ -61,7 +61,6 @@ pub struct Scan<'a> {
 impl Snapshot {
     /// Starts reading `columns` (positions in the schema) of the given parts, in the given order.
     pub fn scan<'a>(&'a self, engine: &'a Engine, reads: Vec<FileRead>, columns: &[usize]) -> Result<Scan<'a>> {
-        let reads: Vec<_> = reads.into_iter().filter(|read| !read.row_groups.is_empty()).collect();
         let plan = self.plan(engine, &reads, columns, 1).map_err(Error::internal)?;
         let stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
         let promised = reads.iter().map(|read| read.rows(&self.files[read.file])).sum();
