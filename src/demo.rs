@@ -15,7 +15,7 @@ use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use parquet::arrow::ArrowWriter;
 
 use crate::error::{Error, Result};
-use crate::job::{Identity, Job, Limits, Selection};
+use crate::job::{Identity, Job, Out, Place, Selection, Source, Word};
 use crate::report::Report;
 use crate::sides::Sides;
 
@@ -77,18 +77,16 @@ pub fn write(dir: &Path) -> Result<Planted> {
 
 /// The comparison of what [`write()`] wrote, into the first free run directory.
 pub fn job(dir: &Path) -> Job {
-    let path = |below: &str| dir.join(below).display().to_string();
+    let source = |place: &'static str, below: &str| {
+        Source::of(Word { text: dir.join(below).display().to_string(), place: Place::Flag(place) })
+    };
     let mut runs = (1..).map(|number| dir.join(format!("runs/{number}")));
+    let sources = Sides { old: source("OLD", "old/subscriptions.parquet"), new: source("NEW", "new/subscriptions") };
+    let key = Identity::Key(Word::flags("--key", ["subscription_id".into()]));
     Job {
-        name: "subscriptions".into(),
-        paths: Sides { old: path("old/subscriptions.parquet"), new: path("new/subscriptions") },
-        allow_empty: false,
-        identity: Identity::Key(vec!["subscription_id".into()]),
-        selection: Selection { ignore: vec!["copied_at".into()], ..Selection::default() },
-        way: None,
-        limits: Limits::default(),
-        out: runs.find(|run| !run.exists()),
-        examples: 3,
+        selection: Selection { ignore: Word::flags("--ignore", ["copied_at".into()]), ..Selection::default() },
+        out: runs.find(|run| !run.exists()).map(Out::At),
+        ..Job::new("subscriptions", sources, key)
     }
 }
 

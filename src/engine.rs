@@ -38,6 +38,15 @@ pub struct Engine {
     pub progress: Progress,
 }
 
+/// What scans are made with.
+#[derive(Debug, Clone)]
+pub struct Readers {
+    /// DataFusion's shared environment: object stores, caches, memory.
+    pub environment: Arc<RuntimeEnv>,
+    /// Rows per batch.
+    pub batch_rows: usize,
+}
+
 impl Engine {
     /// Starts the pools. Working files go to a directory of their own below `spill_parent`, which
     /// vanishes with the engine.
@@ -110,17 +119,21 @@ impl Engine {
 
     /// What a DataFusion plan needs to run.
     pub fn task(&self) -> Arc<TaskContext> {
-        let config = SessionConfig::new()
+        Arc::new(TaskContext::default().with_session_config(self.config()).with_runtime(self.environment.clone()))
+    }
+
+    /// How plans are made and run.
+    pub fn config(&self) -> SessionConfig {
+        SessionConfig::new()
             .with_batch_size(self.limits.batch_rows)
             .with_target_partitions(self.limits.threads)
             // a sort must be able to merge its spilled runs within a small limit
-            .with_sort_spill_reservation_bytes(((self.working_memory() / 16) as usize).clamp(1 << 20, 32 << 20));
-        Arc::new(TaskContext::default().with_session_config(config).with_runtime(self.environment.clone()))
+            .with_sort_spill_reservation_bytes(((self.working_memory() / 16) as usize).clamp(1 << 20, 32 << 20))
     }
 
-    /// DataFusion's shared environment: object stores, caches, memory.
-    pub fn environment(&self) -> &Arc<RuntimeEnv> {
-        &self.environment
+    /// What a scan needs, for plans that outlive a borrow of the engine.
+    pub fn readers(&self) -> Readers {
+        Readers { environment: self.environment.clone(), batch_rows: self.limits.batch_rows }
     }
 
     /// Ends the work at the next batch once the user asked for it.

@@ -11,7 +11,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::sides::{Side, Sides};
+use crate::sides::{Owner, Side, Sides};
 
 /// The result of anything that can fail to verify.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -21,23 +21,23 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// Nothing exists under the path of a side.
-    #[error("the {side} snapshot `{path}` does not exist")]
+    #[error("{owner} `{path}` does not exist")]
     NoSuchPath {
-        /// The side that was asked for.
-        side: Side,
+        /// What the path is for.
+        owner: Owner,
         /// The path as given.
         path: String,
     },
 
     /// A directory or a glob that holds no data files.
     #[error(
-        "the {side} snapshot `{path}` holds no data files{}\n  \
+        "{owner} `{path}` holds no data files{}\n  \
          an export that wrote nothing cannot be told from one that failed; check that it finished",
         skipped_note(*.skipped)
     )]
     NoFiles {
-        /// The side that was asked for.
-        side: Side,
+        /// What the path is for.
+        owner: Owner,
         /// The path as given.
         path: String,
         /// How many files were passed over because their names begin with `_` or `.`.
@@ -45,10 +45,10 @@ pub enum Error {
     },
 
     /// A malformed glob.
-    #[error("the {side} snapshot `{path}` is not a valid pattern: {reason}")]
+    #[error("{owner} `{path}` is not a valid pattern: {reason}")]
     BadPattern {
-        /// The side that was asked for.
-        side: Side,
+        /// What the path is for.
+        owner: Owner,
         /// The pattern as given.
         path: String,
         /// What is wrong with it.
@@ -149,25 +149,25 @@ pub enum Error {
 
     /// A side without a single row.
     #[error(
-        "the {side} snapshot `{path}` has no rows\n  \
+        "{owner} `{path}` has no rows\n  \
          an empty side usually means a failed export; if it is right, say --allow-empty"
     )]
     EmptySide {
-        /// The empty side.
-        side: Side,
+        /// What is empty.
+        owner: Owner,
         /// The path as given.
         path: String,
     },
 
     /// Files of one side whose directories name different partition columns.
     #[error(
-        "the files of the {side} snapshot are partitioned differently: `{}` by [{first_columns}], `{}` by [{other_columns}]",
+        "the files of {owner} are partitioned differently: `{}` by [{first_columns}], `{}` by [{other_columns}]",
         first.display(),
         other.display()
     )]
     PartitionsDisagree {
-        /// The side.
-        side: Side,
+        /// Whose files.
+        owner: Owner,
         /// The first file.
         first: PathBuf,
         /// Its partition columns.
@@ -223,8 +223,8 @@ pub enum Error {
     /// A column named on the command line that is not there.
     #[error("{option}: {place} `{column}`{}", suggestion_note(.suggestion.as_deref()))]
     NoSuchColumn {
-        /// The option that named it.
-        option: &'static str,
+        /// The option that named it, or the line of the job file.
+        option: String,
         /// Where it is missing: `the old snapshot has no column`, for one.
         place: String,
         /// The name.
@@ -240,20 +240,39 @@ pub enum Error {
     /// A pair of columns whose types have no common meaning of "equal".
     #[error(
         "column `{column}` is {} in old and {} in new: {} and {} do not compare by value\n  \
-         the rule that says what is meant belongs in a job file:\n\n      \
-         [compare.columns.{}]\n      {line}\n\n  \
-         job files are not read by this version; until they are, cast the column in the export, or {otherwise}",
-        kinds.old.data_type, kinds.new.data_type, kinds.old.family, kinds.new.family, toml_key(.column)
+         say what is meant in the job file, or {otherwise}:\n\n      \
+         [compare.columns.{}]\n      {line}",
+        kinds.old.data_type, kinds.new.data_type, kinds.old.family, kinds.new.family, toml_key(.pair)
     )]
     DifferentFamilies {
-        /// The pair's name.
+        /// The column, or the path to a part of it.
         column: String,
+        /// The pair's name.
+        pair: String,
         /// What each side holds.
         kinds: Box<Sides<Kind>>,
         /// The rule that would bridge them.
         line: String,
         /// What else can be done, to end a sentence.
         otherwise: String,
+    },
+
+    /// A rule that means nothing for the columns that it was chosen for.
+    #[error(
+        "{place}: `{rule}` {reason}\n  column `{column}` is {} in old and {} in new",
+        types.old, types.new
+    )]
+    RuleDoesNotFit {
+        /// Where it was chosen.
+        place: String,
+        /// The pair's name.
+        column: String,
+        /// The rule, as a line of a job file.
+        rule: String,
+        /// Why it does not fit, as the end of a sentence.
+        reason: String,
+        /// What each side holds.
+        types: Box<Sides<String>>,
     },
 
     /// A key column whose type has no defined equality.
@@ -284,6 +303,78 @@ pub enum Error {
         column: String,
         /// What the conversion said.
         reason: String,
+    },
+
+    /// A job file with mistakes in it.
+    #[error("`{}` has {}\n{}", file.display(), mistakes_note(.mistakes.len()), indented(.mistakes))]
+    BadJob {
+        /// The file.
+        file: PathBuf,
+        /// The mistakes, each with its place.
+        mistakes: Vec<String>,
+    },
+
+    /// A query that is not one, or that asks for what is not there.
+    #[error(
+        "{place}: the query cannot be planned: {reason}\n  the side's files are table `snapshot`; names count as they are written"
+    )]
+    BadQuery {
+        /// Where the job speaks of it.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A query that was planned and then failed over the data.
+    #[error("{place}: the query failed: {reason}")]
+    QueryFailed {
+        /// Where the job speaks of it.
+        place: String,
+        /// What the engine said.
+        reason: String,
+    },
+
+    /// A query that yields nothing.
+    #[error(
+        "{place}: the query of the {side} snapshot yields no rows\n  \
+         an empty side usually means a wrong condition or a failed export; if it is right, say allow_empty = true"
+    )]
+    EmptyQuery {
+        /// Where the job speaks of it.
+        place: String,
+        /// The side.
+        side: Side,
+    },
+
+    /// An expression that is not one, or that asks for what is not there.
+    #[error("{place}: the expression cannot be planned over the {side} snapshot: {reason}")]
+    BadExpression {
+        /// Where it stands.
+        place: String,
+        /// The side.
+        side: Side,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// An expression that failed over a row.
+    #[error("an expression over the {side} snapshot failed: {reason}\n  expressions: {expressions}")]
+    ExpressionFailed {
+        /// The side.
+        side: Side,
+        /// The columns that expressions yield.
+        expressions: String,
+        /// What the engine said.
+        reason: String,
+    },
+
+    /// Another run of the job is under way.
+    #[error("job `{job}` is being run already (`{}` is locked)\n  wait for that run to end", lock.display())]
+    JobRuns {
+        /// The job.
+        job: String,
+        /// The lock.
+        lock: PathBuf,
     },
 
     /// The output directory holds a run already.
@@ -346,6 +437,37 @@ pub struct Kind {
 }
 
 impl Error {
+    /// Where the user said what is wrong, for errors that begin with it.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Error::NoSuchColumn { option: place, .. }
+            | Error::RuleDoesNotFit { place, .. }
+            | Error::BadQuery { place, .. }
+            | Error::QueryFailed { place, .. }
+            | Error::EmptyQuery { place, .. }
+            | Error::BadExpression { place, .. } => Some(place.clone()),
+            Error::Contradiction(words) => {
+                let (place, _) = words.split_once(": ")?;
+                Some(place.into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is about what the user asked for, rather than about the data or the machine.
+    pub fn is_about_the_job(&self) -> bool {
+        self.place().is_some()
+            || matches!(
+                self,
+                Error::NoSuchPath { .. }
+                    | Error::NoFiles { .. }
+                    | Error::BadPattern { .. }
+                    | Error::DifferentFamilies { .. }
+                    | Error::IncomparableKey { .. }
+                    | Error::NothingToCompare
+            )
+    }
+
     /// An [`Error::Internal`] from anything that can say what happened.
     pub fn internal(what: impl ToString) -> Self {
         Error::Internal(what.to_string())
@@ -394,6 +516,17 @@ fn plain_reason(reason: &str) -> &str {
         plain = plain.strip_prefix(prefix).unwrap_or(plain);
     }
     plain
+}
+
+fn mistakes_note(number: usize) -> String {
+    match number {
+        1 => "a mistake:".into(),
+        n => format!("{n} mistakes:"),
+    }
+}
+
+fn indented(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {}", line.replace('\n', "\n    "))).collect()
 }
 
 fn suggestion_note(suggestion: Option<&str>) -> String {

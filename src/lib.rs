@@ -8,6 +8,7 @@
 pub mod sides;
 pub mod error;
 pub mod job;
+pub mod job_file;
 
 // where the work runs
 pub mod progress;
@@ -15,13 +16,17 @@ pub mod engine;
 
 // the way
 pub mod snapshot;
+pub mod shape;
 pub mod canonical;
-pub mod columns;
 pub mod plain;
 pub mod render;
+pub mod rules;
+pub mod columns;
+pub mod check;
 pub mod discrepancy;
 pub mod matching;
 pub mod run_dir;
+pub mod job_dir;
 pub mod lists;
 pub mod report;
 
@@ -42,8 +47,6 @@ use matching::Comparison;
 use progress::Progress;
 use report::{Clock, Report};
 use run_dir::RunDir;
-use sides::Sides;
-use snapshot::Snapshot;
 
 /// Compares two snapshots as the job says, and writes the run directory if it names one.
 ///
@@ -52,20 +55,21 @@ use snapshot::Snapshot;
 /// # Errors
 /// Whatever keeps the snapshots from being verified. Nothing is left half-written then.
 pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
-    let clock = Clock::start();
-    let run_dir = job.out.as_deref().map(RunDir::claim).transpose()?;
+    let clock = Clock::start(job);
+    let run_dir = clock.out().map(RunDir::claim).transpose()?;
     let spill_dir = run_dir.as_ref().map_or_else(std::env::temp_dir, RunDir::spill_dir);
     let engine = Engine::start(job.limits.clone(), &spill_dir, stop, progress)?;
 
-    let snapshots = Sides::try_from_fn(|side| Snapshot::open(side, &job.paths[side], job.allow_empty))?;
+    let tables = shape::open_tables(&job.tables)?;
+    let snapshots = shape::open_sides(&engine, &job.sources, &tables, &job.columns)?;
     run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart(&snapshots))?;
-    let pairing = Pairing::of(&snapshots, &job.identity, &job.selection)?;
+    let pairing = Pairing::of(&snapshots, job)?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
     let keep = if run_dir.is_some() { Keep::All } else { Keep::First(job.examples) };
     let comparison =
         Comparison { engine: &engine, snapshots: &snapshots, pairing: &pairing, layout: layout.clone(), keep };
     let matched = comparison.run(job.way)?;
-    let lists = Lists::write(run_dir.as_ref(), &layout, matched.findings, &matched.tally, job.examples)?;
+    let lists = Lists::write(run_dir.as_ref(), &layout, matched.findings, &matched.tally, job)?;
     let report = Report::of(
         job,
         &snapshots,
@@ -77,7 +81,7 @@ pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Re
     engine.progress.finish();
 
     if let Some(run_dir) = run_dir {
-        run_dir.publish(&report.run.id, job, &engine, &snapshots, report.files(), lists.files)?;
+        run_dir.publish(&report.run.id, job, &engine, &snapshots, &tables, report.files(), lists.files)?;
     }
     Ok(report)
 }

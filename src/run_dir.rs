@@ -1,5 +1,6 @@
 //! The run directory: written beside its place, renamed into it, and whole once it has a manifest.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::job::{Identity, Job};
+use crate::job::{self, Job};
+use crate::shape::{Tables, query_files};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{DataFile, Snapshot, absolute};
 
@@ -56,7 +58,7 @@ impl RunDir {
     /// Refuses to write where one of the snapshots is read from.
     pub fn require_apart(&self, snapshots: &Sides<Snapshot>) -> Result<()> {
         let dir = absolute(&self.dir)?;
-        for snapshot in snapshots.iter() {
+        for snapshot in snapshots.iter().map(Snapshot::input) {
             let below = Path::new(&snapshot.location);
             let is_below = below.is_dir() && dir.starts_with(absolute(below)?);
             let is_beside = |file: &DataFile| file.absolute_path.parent() == Some(&dir);
@@ -91,6 +93,7 @@ impl RunDir {
         job: &Job,
         engine: &Engine,
         snapshots: &Sides<Snapshot>,
+        tables: &Tables,
         reports: Vec<(&'static str, String)>,
         mut outputs: Vec<Digest>,
     ) -> Result<()> {
@@ -104,6 +107,8 @@ impl RunDir {
             version: env!("CARGO_PKG_VERSION"),
             job_blake3: job_digest(job),
             inputs: input_digests(engine, snapshots)?,
+            tables: table_digests(engine, tables)?,
+            queries: query_digests(snapshots)?,
             outputs: &outputs,
         };
         self.write(MANIFEST, &format!("{}\n", to_json(&manifest)?))?;
@@ -200,46 +205,52 @@ struct Manifest<'a> {
     version: &'a str,
     job_blake3: String,
     inputs: Sides<Vec<Digest>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tables: BTreeMap<&'a str, Vec<Digest>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    queries: Vec<Digest>,
     outputs: &'a [Digest],
 }
 
 fn input_digests(engine: &Engine, snapshots: &Sides<Snapshot>) -> Result<Sides<Vec<Digest>>> {
-    Sides::try_from_fn(|side: Side| {
-        engine.workers().install(|| {
-            let files = snapshots[side].files.par_iter();
-            files
-                .map(|file| {
-                    engine.check_stop()?;
-                    let mut digest = blake3::Hasher::new();
-                    digest.update_mmap_rayon(&file.absolute_path).map_err(Error::unreadable(&file.path))?;
-                    file.require_unchanged()?;
-                    Ok(Digest {
-                        path: file.path.display().to_string(),
-                        bytes: file.size,
-                        blake3: digest.finalize().to_hex().to_string(),
-                    })
+    Sides::try_from_fn(|side: Side| file_digests(engine, snapshots[side].input()))
+}
+
+fn table_digests<'a>(engine: &Engine, tables: &'a Tables) -> Result<BTreeMap<&'a str, Vec<Digest>>> {
+    tables.iter().map(|(name, table)| Ok((name.as_str(), file_digests(engine, table)?))).collect()
+}
+
+fn query_digests(snapshots: &Sides<Snapshot>) -> Result<Vec<Digest>> {
+    let digest = |path: PathBuf| {
+        let content = fs::read(&path).map_err(Error::unreadable(&path))?;
+        let blake3 = blake3::hash(&content).to_hex().to_string();
+        Ok(Digest { path: path.display().to_string(), bytes: content.len() as u64, blake3 })
+    };
+    query_files(snapshots).into_iter().map(digest).collect()
+}
+
+fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<Digest>> {
+    engine.workers().install(|| {
+        let files = snapshot.files.par_iter();
+        files
+            .map(|file| {
+                engine.check_stop()?;
+                let mut digest = blake3::Hasher::new();
+                digest.update_mmap_rayon(&file.absolute_path).map_err(Error::unreadable(&file.path))?;
+                file.require_unchanged()?;
+                Ok(Digest {
+                    path: file.path.display().to_string(),
+                    bytes: file.size,
+                    blake3: digest.finalize().to_hex().to_string(),
                 })
-                .collect()
-        })
+            })
+            .collect()
     })
 }
 
 /// The digest of everything in a job that can change its answer.
 fn job_digest(job: &Job) -> String {
-    let key = match &job.identity {
-        Identity::Key(columns) => serde_json::json!(columns),
-        Identity::WholeRow => serde_json::Value::Null,
-    };
-    let settings = serde_json::json!({
-        "old": job.paths.old,
-        "new": job.paths.new,
-        "allow_empty": job.allow_empty,
-        "key": key,
-        "columns": job.selection.columns,
-        "ignore": job.selection.ignore,
-        "map": job.selection.map,
-    });
-    blake3::hash(settings.to_string().as_bytes()).to_hex().to_string()
+    blake3::hash(job::settings(job).to_string().as_bytes()).to_hex().to_string()
 }
 
 fn to_json(value: &impl Serialize) -> Result<String> {

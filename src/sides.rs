@@ -34,6 +34,24 @@ impl fmt::Display for Side {
     }
 }
 
+/// What a set of files is to a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// The snapshot of a side.
+    Side(Side),
+    /// A further table.
+    Table(String),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Owner::Side(side) => write!(f, "the {side} snapshot"),
+            Owner::Table(name) => write!(f, "table `{name}`,"),
+        }
+    }
+}
+
 /// One thing for each side.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
@@ -59,6 +77,11 @@ impl<T> Sides<T> {
     /// Turns each side's thing into another.
     pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> Sides<U> {
         Sides { old: change(self.old), new: change(self.new) }
+    }
+
+    /// Each side's thing, borrowed.
+    pub fn as_ref(&self) -> Sides<&T> {
+        Sides { old: &self.old, new: &self.new }
     }
 
     /// Old, then new.

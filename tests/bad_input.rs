@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use countersign::error::Error;
-use countersign::job::Way;
+use countersign::job::{Out, Way};
 use countersign::progress::Progress;
 
 use crate::support::{Workshop, job, verify, write_parquet};
@@ -148,7 +148,7 @@ fn stopping_is_noticed_in_every_way() {
     for way in [Way::Ordered, Way::Hashed] {
         let mut job = job(&shop, &["id"]);
         job.way = Some(way);
-        job.out = Some(shop.path("run"));
+        job.out = Some(Out::At(shop.path("run")));
         let stopped = countersign::verify(&job, Arc::new(AtomicBool::new(true)), Progress::quiet());
         assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
         assert_eq!(shop.names(""), ["new", "old"]);

@@ -1,7 +1,8 @@
 //! Runs every folder under `fixtures/cases`: both snapshots, compared, against `expected.txt`.
 //!
-//! `case.toml` says what the case shows (`about`), the arguments (`args`), and the types of each
-//! side's columns for snapshots that are written as JSON lines. See `fixtures/README.md`.
+//! `case.toml` says what the case shows (`about`), the arguments of `diff` (`args`) or the settings of a job
+//! that is run instead (`job`), and the types of each side's columns for snapshots that are written as JSON
+//! lines. See `fixtures/README.md`.
 //! With `UPDATE=1` in the environment, `expected.txt` is rewritten; read the difference.
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ struct Case {
     about: String,
     #[serde(default)]
     args: Vec<String>,
+    /// The sections of a job file but `[old]` and `[new]`; settings of those stand under `old` and `new` there.
+    job: Option<String>,
     /// Types by side, or by file where a file differs from its side.
     #[serde(flatten)]
     types: BTreeMap<String, toml::Table>,
@@ -122,7 +125,15 @@ fn field(name: &str, data_type: &str) -> Field {
 
 /// Everything that a user sees of a comparison, without the run's circumstances.
 fn outcome(shop: &Workshop, case: &Case, sides: &[String; 2], way: &str) -> String {
-    let mut args: Vec<&str> = vec!["diff", &sides[0], &sides[1], "--quiet", "--out", "run"];
+    let mut args: Vec<&str> = match &case.job {
+        None => vec!["diff", &sides[0], &sides[1], "--quiet", "--out", "runs/case/latest"],
+        Some(job) => {
+            let [old, new] = sides;
+            let old = format!("old.path = {old:?}\n");
+            fs::write(shop.path("job.toml"), format!("{old}new.path = {new:?}\njob.name = \"case\"\n{job}")).unwrap();
+            vec!["run", "job.toml", "--quiet"]
+        }
+    };
     args.extend(case.args.iter().map(String::as_str));
     if !way.is_empty() {
         args.extend(["--way", way]);
@@ -132,21 +143,23 @@ fn outcome(shop: &Workshop, case: &Case, sides: &[String; 2], way: &str) -> Stri
     let stderr = String::from_utf8(output.stderr).unwrap();
     if !stderr.is_empty() {
         out += &format!("\n== stderr\n{stderr}");
-        assert_eq!(shop.names("run"), Vec::<String>::new(), "a failed run left files");
+        assert_eq!(shop.names("runs"), Vec::<String>::new(), "a failed run left files");
         assert!(output.stdout.is_empty(), "a failed run printed a report");
         return out;
     }
+    let run = fs::canonicalize(shop.path("runs/case/latest")).unwrap();
+    let id = run.file_name().unwrap().to_str().unwrap();
+    let anonymous = |text: String| text.replace(id, "latest").replace("runs/case/latest", "run");
     let stdout = String::from_utf8(output.stdout).unwrap();
-    let run = shop.path("run");
     assert_eq!(stdout, fs::read_to_string(run.join("report.txt")).unwrap());
     let (lasting, _) = stdout.split_once("\n  way ").expect("the report ends with the run");
-    out += &format!("\n== report.txt\n{lasting}");
+    out += &format!("\n== report.txt\n{}", anonymous(lasting.into()));
     for list in ["mismatch", "missing", "extra", "duplicate_keys", "missing_duplicated"] {
         let content = fs::read_to_string(run.join(format!("{list}.csv"))).unwrap();
         if content.lines().count() > 1 {
             out += &format!("\n== {list}.csv\n{content}");
         }
     }
-    fs::remove_dir_all(run).unwrap();
+    fs::remove_dir_all(shop.path("runs")).unwrap();
     out
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::take_record_batch;
-use countersign::job::{Limits, Way};
+use countersign::job::{Limits, Out, Way};
 
 use crate::support::{Workshop, job, verify, write_parquet};
 
@@ -108,12 +108,13 @@ fn circumstances_change_no_byte() {
         let mut first = None;
         for (number, (place, way, limits, took)) in variants.iter().enumerate() {
             let mut job = job(&shop, key);
-            job.paths = job
-                .paths
-                .map(|path| path.replace("/old", &format!("/{place}old")).replace("/new", &format!("/{place}new")));
+            for source in [&mut job.sources.old, &mut job.sources.new] {
+                let path = &mut source.path.text;
+                *path = path.replace("/old", &format!("/{place}old")).replace("/new", &format!("/{place}new"));
+            }
             job.way = *way;
             job.limits = limits.clone();
-            job.out = Some(shop.path(&format!("run-{}-{number}", key.len())));
+            job.out = Some(Out::At(shop.path(&format!("run-{}-{number}", key.len()))));
             let report = verify(&job).unwrap();
             assert!(report.counts.missing > 0 && report.counts.extra > 0);
             match key {
@@ -125,7 +126,7 @@ fn circumstances_change_no_byte() {
                     report.run.way_reason
                 ),
             }
-            let files = lasting(&job.out.unwrap());
+            let files = lasting(&job.out.unwrap().of_run(""));
             let first = first.get_or_insert_with(|| files.clone());
             for (name, bytes) in &files {
                 assert!(
@@ -156,11 +157,11 @@ fn spilling_changes_no_byte() {
     for (memory, spills) in [(4 << 30, false), (0, true)] {
         let mut job = job(&shop, &["id"]);
         job.limits.memory = memory;
-        job.out = Some(shop.path(&format!("run-{memory}")));
+        job.out = Some(Out::At(shop.path(&format!("run-{memory}"))));
         let report = verify(&job).unwrap();
         assert_eq!(report.run.spilled_bytes > 0, spills);
         assert_eq!((report.counts.missing, report.counts.extra, report.counts.mismatch), (700, 700, 140));
-        files.push(lasting(&job.out.unwrap()));
+        files.push(lasting(&job.out.unwrap().of_run("")));
     }
     assert!(files[0] == files[1]);
 }

@@ -16,7 +16,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
-use countersign::job::Way;
+use countersign::job::{Out, Way};
 use countersign::report::Report;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use proptest::prelude::*;
@@ -426,7 +426,7 @@ proptest! {
             let mut job = job(&shop, &key);
             job.way = way;
             job.limits.key_hash_bits = key_hash_bits;
-            job.out = Some(shop.path(&format!("run{number}")));
+            job.out = Some(Out::At(shop.path(&format!("run{number}"))));
             let report = verify(&job).unwrap();
             prop_assert_eq!(&answer_of(&report), &expected, "{:?} with {} bits", way, key_hash_bits);
             for (list, length) in [("missing", expected.missing), ("extra", expected.extra), ("mismatch", expected.mismatch), ("duplicate_keys", expected.duplicate_keys)] {
@@ -449,7 +449,7 @@ proptest! {
         let key: Vec<&str> = key.iter().map(String::as_str).collect();
         let there = job(&shop, &key);
         let mut back = there.clone();
-        std::mem::swap(&mut back.paths.old, &mut back.paths.new);
+        std::mem::swap(&mut back.sources.old, &mut back.sources.new);
         let (there, back) = (answer_of(&verify(&there).unwrap()), answer_of(&verify(&back).unwrap()));
         let swapped = Answer {
             missing: back.extra,
@@ -498,7 +498,7 @@ proptest! {
             job.way = way;
             job.limits.key_hash_bits = key_hash_bits;
             let out = shop.path(&format!("run{}{key_hash_bits}", way.unwrap()));
-            job.out = Some(out.clone());
+            job.out = Some(Out::At(out.clone()));
             let counts = verify(&job).unwrap().counts;
             prop_assert_eq!([counts.matched, counts.missing, counts.extra], expected);
             let now = ["missing", "extra"].map(|list| lines(&out.join(format!("{list}.csv"))));

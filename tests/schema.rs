@@ -6,13 +6,16 @@ use std::path::Path;
 use crate::support::Workshop;
 
 #[test]
-fn the_schema_in_the_repo_is_current() {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/report.v1.json");
-    let current = countersign::report::json::schema();
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&place, &current).unwrap();
+fn the_schemas_in_the_repo_are_current() {
+    let schemas =
+        [("report.v1.json", countersign::report::json::schema()), ("job.v1.json", countersign::job_file::schema())];
+    for (name, current) in schemas {
+        let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name);
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&place, &current).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&place).unwrap(), current, "{name}: UPDATE=1 rewrites it");
     }
-    assert_eq!(fs::read_to_string(&place).unwrap(), current, "UPDATE=1 rewrites it");
 }
 
 #[test]

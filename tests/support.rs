@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use assert_cmd::Command;
 use countersign::error::Result;
-use countersign::job::{Identity, Job, Limits, Selection};
+use countersign::job::{Identity, Job, Limits, Place, Source, Word};
 use countersign::progress::Progress;
 use countersign::report::Report;
 use countersign::sides::Sides;
@@ -54,20 +54,17 @@ pub fn write_parquet(path: &Path, batch: &RecordBatch, row_group_rows: usize) {
 
 /// A comparison of `old` and `new` in a workshop, by key; without key columns, of whole rows.
 pub fn job(shop: &Workshop, key: &[&str]) -> Job {
-    let path = |name: &str| shop.path(name).display().to_string();
-    Job {
-        name: "test".into(),
-        paths: Sides { old: path("old"), new: path("new") },
+    let source = |name: &str| Source {
         allow_empty: true,
-        identity: match key {
-            [] => Identity::WholeRow,
-            key => Identity::Key(key.iter().map(|name| name.to_string()).collect()),
-        },
-        selection: Selection::default(),
-        way: None,
+        ..Source::of(Word { text: shop.path(name).display().to_string(), place: Place::Flag("PATH") })
+    };
+    let identity = match key {
+        [] => Identity::WholeRow,
+        key => Identity::Key(Word::flags("--key", key.iter().map(|name| name.to_string()))),
+    };
+    Job {
         limits: Limits { threads: 2, ..Limits::default() },
-        out: None,
-        examples: 3,
+        ..Job::new("test", Sides { old: source("old"), new: source("new") }, identity)
     }
 }
 

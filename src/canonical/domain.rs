@@ -40,6 +40,8 @@ pub enum Domain {
         /// Digits after the point on the grid that values are placed on.
         scale: i8,
     },
+    /// Numbers of any size; see [`super::digits`].
+    Digits,
     /// Text, by its UTF-8 bytes.
     Text,
     /// Bytes.
@@ -58,6 +60,8 @@ pub enum Domain {
     Duration(Ticks),
     /// Lists, in order.
     List(Box<Domain>),
+    /// Lists as multisets, where the user says that their order means nothing.
+    Multiset(Box<Domain>),
     /// Structs, field by field.
     Struct(Vec<FieldPair>),
     /// Maps, by key.
@@ -227,8 +231,8 @@ impl Domain {
             Domain::Decimal128 { scale } => Decimal128(DECIMAL128_MAX_PRECISION, *scale),
             Domain::Decimal256 { scale } => Decimal256(DECIMAL256_MAX_PRECISION, *scale),
             Domain::Number { .. } => FixedSizeBinary(super::number::WIDTH),
-            Domain::Text | Domain::Binary | Domain::Uuid | Domain::Json => BinaryView,
-            Domain::List(_) | Domain::Struct(_) | Domain::Map(..) => BinaryView,
+            Domain::Digits | Domain::Text | Domain::Binary | Domain::Uuid | Domain::Json => BinaryView,
+            Domain::List(_) | Domain::Multiset(_) | Domain::Struct(_) | Domain::Map(..) => BinaryView,
         }
     }
 }
@@ -242,7 +246,8 @@ fn resolve(data_type: &DataType) -> &DataType {
     }
 }
 
-fn family(field: &Field) -> Option<Family> {
+/// The kind of value that a field holds; `None` if its equality is not defined, or if all is NULL.
+pub fn family(field: &Field) -> Option<Family> {
     Some(match resolve(field.data_type()) {
         _ if extension(field) == Some(Extension::Variant) => return None,
         Utf8 | LargeUtf8 | Utf8View if extension(field) == Some(Extension::Json) => Family::Json,

@@ -41,6 +41,11 @@ pub fn settle(text: &str) -> String {
     String::from_utf8_lossy(&form(text)[1..]).into_owned()
 }
 
+/// Whether a text is a document with a meaning, rather than one that has only its text.
+pub fn has_meaning(text: &str) -> bool {
+    form(text).first() == Some(&MEANING)
+}
+
 fn form(text: &str) -> Vec<u8> {
     let mut out = vec![MEANING];
     let parsed = serde_json::from_str::<&RawValue>(text).and_then(|value| write(value, &mut out, DEPTH_MAX));

@@ -6,6 +6,7 @@
 //! asks about types again. Most columns are canonical as they are, and then nothing is copied.
 
 pub mod cells;
+pub mod digits;
 pub mod domain;
 pub mod json;
 mod nested;
@@ -44,6 +45,7 @@ pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayR
         }
         (_, Domain::Decimal128 { .. } | Domain::Decimal256 { .. }) => convert(array, &target),
         (_, Domain::Number { scale }) => number::forms(array, *scale),
+        (_, Domain::Digits) => digits::exact_forms(array),
         (_, Domain::Text) => {
             Ok(Arc::new(convert(array, &DataType::Utf8View)?.as_string_view().clone().to_binary_view()))
         }
@@ -59,6 +61,9 @@ pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayR
             | Domain::Duration(Ticks::Finer(unit))
             | Domain::Time(Ticks::Finer(unit)),
         ) => {
+            if own == &target {
+                return Ok(array.clone());
+            }
             // 128 bits hold 64 bits of seconds in nanoseconds, so nothing can overflow
             let factor = ticks_per_second(unit) / ticks_per_second(&unit_of(own).unwrap_or(*unit));
             let ticks = convert(array, &DataType::Int64)?;
@@ -67,6 +72,7 @@ pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayR
             Ok(Arc::new(fine.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?))
         }
         (_, Domain::List(item)) => nested::lists(array, item, side),
+        (_, Domain::Multiset(item)) => nested::multisets(array, item, side),
         (_, Domain::Struct(fields)) => nested::structs(array.as_struct(), fields, side),
         (_, Domain::Map(key, value)) => nested::maps(array.as_map(), key, value, side),
     }

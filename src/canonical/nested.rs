@@ -27,6 +27,28 @@ pub fn lists(array: &ArrayRef, item: &Domain, side: Side) -> Result<ArrayRef, Ar
     }))
 }
 
+/// A multiset's form: how many items it has, then the items by their bytes.
+pub fn multisets(array: &ArrayRef, item: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
+    let list = convert(array, &DataType::LargeList(item_field(array.data_type())))?;
+    let list = list.as_list::<i64>();
+    let items = canonical(list.values(), item, side)?;
+    let cells = Cells::of(&items);
+    let offsets = list.value_offsets();
+    Ok(build(list.nulls(), list.len(), |row, out| {
+        let items = offsets[row] as usize..offsets[row + 1] as usize;
+        let mut sorted: Vec<Vec<u8>> = items
+            .map(|item| {
+                let mut bytes = vec![];
+                cells.append(item, &mut bytes);
+                bytes
+            })
+            .collect();
+        sorted.sort();
+        out.extend_from_slice(&(sorted.len() as u64).to_le_bytes());
+        sorted.into_iter().for_each(|bytes| out.extend(bytes));
+    }))
+}
+
 fn item_field(data_type: &DataType) -> FieldRef {
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => item.clone(),

@@ -28,7 +28,6 @@ impl Demo {
     pub fn run(self) -> Result<Verdict> {
         let planted = demo::write(&self.dir)?;
         let job = demo::job(&self.dir);
-        let out = job.out.clone().unwrap_or_default();
         let report = verify(&job, stop::on_signal(), Progress::quiet())?;
         print(&report, Format::Text)?;
         let found = Planted::of(&report);
@@ -38,9 +37,9 @@ impl Demo {
         eprintln!(
             "\nEvery planted defect was found. Look at the lists in {}, or compare again:\n\n  \
              countersign diff {} {} --key subscription_id --ignore copied_at",
-            out.display(),
-            job.paths.old,
-            job.paths.new
+            report.run.out.as_deref().unwrap_or_default(),
+            job.sources.old.path.text,
+            job.sources.new.path.text
         );
         Ok(Verdict::Match)
     }

@@ -1,6 +1,5 @@
 //! `countersign diff`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
@@ -8,8 +7,8 @@ use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::{Format, machine, print, stop};
-use crate::error::{Error, Result};
-use crate::job::{Identity, Job, Limits, Selection, Way};
+use crate::error::Result;
+use crate::job::{Identity, Job, Limits, Out, Place, Selection, Source, Way, Word};
 use crate::progress::Progress;
 use crate::report::Verdict;
 use crate::sides::Sides;
@@ -70,7 +69,7 @@ pub struct Diff {
     way: Option<Way>,
 
     /// Memory to work in, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
-    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    #[arg(long, value_name = "SIZE", value_parser = machine::parse_memory)]
     memory: Option<ByteSize>,
 
     /// Worker threads [default: one per core]
@@ -98,42 +97,45 @@ impl ValueEnum for Way {
     }
 }
 
-/// The least memory that a run can work in: the workers' decoding, and some room to sort.
-const MEMORY_MIN: ByteSize = ByteSize::mib(512);
-
 impl Diff {
     /// Compares, prints the report, and returns its verdict.
     pub fn run(self) -> Result<Verdict> {
         let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
         let format = self.format;
-        let report = verify(&self.job()?, stop::on_signal(), progress)?;
+        let report = verify(&self.job(), stop::on_signal(), progress)?;
         print(&report, format)
     }
 
     /// Resolves the arguments, once.
-    fn job(self) -> Result<Job> {
-        let mut map = BTreeMap::new();
-        for (old, new) in self.map {
-            if map.insert(old.clone(), new).is_some() {
-                return Err(Error::Contradiction(format!("--map: `{old}` is mapped twice")));
-            }
-        }
-        let defaults = Limits::default();
-        Ok(Job {
-            name: "diff".into(),
-            paths: Sides { old: self.old, new: self.new },
+    fn job(self) -> Job {
+        let word = |text: String| Word { text, place: Place::Flag("--map") };
+        let map = self.map.into_iter().map(|(old, new)| (word(old), word(new))).collect();
+        let source = |place: &'static str, path: String| Source {
             allow_empty: self.allow_empty,
-            identity: if self.no_key { Identity::WholeRow } else { Identity::Key(self.key) },
-            selection: Selection { columns: self.columns, ignore: self.ignore, map },
+            ..Source::of(Word { text: path, place: Place::Flag(place) })
+        };
+        let defaults = Limits::default();
+        let sources = Sides { old: source("OLD", self.old), new: source("NEW", self.new) };
+        let identity = match self.no_key {
+            true => Identity::WholeRow,
+            false => Identity::Key(Word::flags("--key", self.key)),
+        };
+        Job {
+            selection: Selection {
+                columns: Word::flags("--columns", self.columns),
+                ignore: Word::flags("--ignore", self.ignore),
+                map,
+            },
             way: self.way,
             limits: Limits {
                 threads: self.threads.map_or(defaults.threads, usize::from),
                 memory: self.memory.map_or_else(machine::default_memory, |size| size.as_u64()),
                 ..defaults
             },
-            out: self.out,
+            out: self.out.map(Out::At),
             examples: self.examples,
-        })
+            ..Job::new("diff", sources, identity)
+        }
     }
 }
 
@@ -141,13 +143,5 @@ fn parse_map(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok((old.into(), new.into())),
         _ => Err("write it as OLD=NEW".into()),
-    }
-}
-
-fn parse_memory(text: &str) -> Result<ByteSize, String> {
-    let size: ByteSize = text.parse().map_err(|_| "write it as a number and a unit, such as 512MiB or 8GiB")?;
-    match size >= MEMORY_MIN {
-        true => Ok(size),
-        false => Err(format!("a run needs at least {MEMORY_MIN}")),
     }
 }

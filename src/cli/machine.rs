@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use bytesize::ByteSize;
+
 /// The share of the memory that is free for us to take: three fifths.
 const SHARE: (u64, u64) = (3, 5);
 /// Where the system does not say.
@@ -22,4 +24,16 @@ fn available() -> Option<u64> {
 
 fn cgroup_limit() -> Option<u64> {
     fs::read_to_string("/sys/fs/cgroup/memory.max").ok()?.trim().parse().ok()
+}
+
+/// The least memory that a run can work in: the workers' decoding, and some room to sort.
+const MEMORY_MIN: ByteSize = ByteSize::mib(512);
+
+/// Reads the memory limit of the command line.
+pub fn parse_memory(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|_| "write it as a number and a unit, such as 512MiB or 8GiB")?;
+    match size >= MEMORY_MIN {
+        true => Ok(size),
+        false => Err(format!("a run needs at least {MEMORY_MIN}")),
+    }
 }

@@ -3,6 +3,7 @@
 mod demo;
 mod diff;
 mod machine;
+mod run;
 mod stop;
 
 use std::io::{self, IsTerminal, Write};
@@ -35,6 +36,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Diff(diff::Diff),
+    Run(run::Run),
+    Check(run::Check),
     Demo(demo::Demo),
 }
 
@@ -66,11 +69,13 @@ pub fn main() -> ExitCode {
         }
     }));
     let outcome = panic::catch_unwind(|| match cli.command {
-        Command::Diff(diff) => diff.run(),
-        Command::Demo(demo) => demo.run(),
+        Command::Diff(diff) => diff.run().map(Verdict::exit_code),
+        Command::Run(run) => run.run(),
+        Command::Check(check) => check.run(),
+        Command::Demo(demo) => demo.run().map(Verdict::exit_code),
     });
     let code = match outcome {
-        Ok(Ok(verdict)) => verdict.exit_code(),
+        Ok(Ok(code)) => code,
         Ok(Err(error)) => fail(&error),
         Err(_) => fail(&Error::Internal(panicked.lock().map(|last| last.clone()).unwrap_or_default())),
     };
@@ -85,20 +90,25 @@ fn fail(error: &Error) -> u8 {
     if matches!(error, Error::Interrupted) { INTERRUPTED } else { COULD_NOT_VERIFY }
 }
 
-/// Writes the report to standard output. A reader that has gone away is not a failure.
+/// Writes the report to standard output.
 fn print(report: &Report, format: Format) -> Result<Verdict> {
-    let mut stdout = io::stdout().lock();
-    let coloured = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let style = if coloured { text::Style::Coloured } else { text::Style::Plain };
-    let rendered = match format {
+    write_out(&match format {
         Format::Text => text::render(report, style),
         Format::Json => json::render(report),
         Format::Markdown => markdown::render(report),
-    };
-    match stdout.write_all(rendered.as_bytes()).and_then(|()| stdout.flush()) {
+    })?;
+    Ok(report.verdict)
+}
+
+/// Writes to standard output. A reader that has gone away is not a failure.
+fn write_out(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::Unwritable { path: "standard output".into(), source: error })
         }
-        _ => Ok(report.verdict),
+        _ => Ok(()),
     }
 }

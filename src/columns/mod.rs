@@ -1,17 +1,26 @@
-//! PAIR: which column of old compares with which column of new, in which domain, and what is left over.
+//! PAIR: which column of old compares with which column of new, in which domain, by which rules, and what
+//! is left over.
 
+mod families;
 mod names;
+mod rows;
+mod settings;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use std::sync::Arc;
+
 use arrow::datatypes::Field;
 
-use crate::canonical::domain::{Family, Nested, NoDomain};
-use crate::canonical::{Domain, canonical};
-use crate::error::{Error, Kind, Result};
-use crate::job::{Identity, Selection};
+use crate::canonical::Domain;
+use crate::canonical::domain::{Nested, NoDomain};
+use crate::error::{Error, Result};
+use crate::job::{Job, Rule, Selection, Word};
+use crate::rules::{Chain, Unfit};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
+use families::different_families;
 use names::{NamePair, Names, Paths};
+pub use rows::{ReadCounts, Rows};
+use settings::Settings;
 
 /// Two columns that are compared with each other.
 #[derive(Debug, Clone)]
@@ -22,8 +31,17 @@ pub struct ColumnPair {
     pub at: Sides<usize>,
     /// Its type on each side, in words.
     pub types: Sides<String>,
-    /// Where the values of both sides meet.
+    /// Where the values of both sides meet, as they are read.
     pub domain: Domain,
+    /// The rules that the user chose; `None` where there are none.
+    pub chain: Option<Arc<Chain>>,
+}
+
+impl ColumnPair {
+    /// The rules, in the order in which they are applied.
+    pub fn rules(&self) -> &[Rule] {
+        self.chain.as_deref().map_or(&[], Chain::rules)
+    }
 }
 
 /// All compared columns of a pair of snapshots: the key's first, then the values'.
@@ -56,27 +74,17 @@ pub struct Coverage {
     pub incomparable: Vec<String>,
 }
 
-/// One batch of one side: the compared columns as they were read, and in canonical form.
-#[derive(Debug, Clone)]
-pub struct Rows {
-    /// As read, in the order of [`Pairing::columns`].
-    pub raw: RecordBatch,
-    /// The canonical forms of the key columns.
-    pub keys: Vec<ArrayRef>,
-    /// The canonical forms of the other columns.
-    pub values: Vec<ArrayRef>,
-}
-
 impl Pairing {
-    /// Pairs the columns of two snapshots.
-    pub fn of(snapshots: &Sides<Snapshot>, identity: &Identity, selection: &Selection) -> Result<Self> {
-        let names = Names::of(snapshots, selection)?;
+    /// Pairs the columns of two snapshots as a job says.
+    pub fn of(snapshots: &Sides<Snapshot>, job: &Job) -> Result<Self> {
+        let Job { identity, selection, .. } = job;
+        let names = Names::of(snapshots, job)?;
+        let settings = Settings::of(&names, job)?;
         let key = names.key(identity)?;
-        let ignored = names.resolve("--ignore", &selection.ignore)?;
-        let chosen = names.resolve("--columns", &selection.columns)?;
+        let ignored = names.resolve(&selection.ignore, true)?;
+        let chosen = names.resolve(&selection.columns, false)?;
         if let Some(&both) = ignored.pairs.intersection(&chosen.pairs).next() {
-            let name = &names.pairs[both].new;
-            return Err(Error::Contradiction(format!("`{name}` is named by --columns and by --ignore")));
+            return Err(named_twice(&names.pairs[both], selection));
         }
         let takes_all = selection.columns.is_empty();
         let mut coverage = Coverage::default();
@@ -93,21 +101,25 @@ impl Pairing {
             let is_key = key.iter().position(|&key| key == number);
             let is_taken = !ignored.pairs.contains(&number) && (takes_all || chosen.pairs.contains(&number));
             if is_key.is_some() && ignored.pairs.contains(&number) {
-                return Err(Error::Contradiction(format!("--ignore: `{}` is part of the key", pair.new)));
+                let place = selection.ignore.iter().find(|word| [&pair.name, &pair.old].contains(&&word.text));
+                let place = place.map_or("ignore".into(), |word| word.place.to_string());
+                return Err(Error::Contradiction(format!("{place}: `{}` is part of the key", pair.name)));
             }
             if is_key.is_none() && !is_taken {
-                coverage.ignored.push(pair.new.clone());
+                coverage.ignored.push(pair.name.clone());
                 continue;
             }
-            let role = if is_key.is_some() { Role::Key } else { Role::Value };
-            match column_pair(snapshots, pair, role, &mut paths, &mut nested)? {
+            // without a key, whole rows are what identifies a row
+            let role = if is_key.is_some() || !job.identity.has_key() { Role::Key } else { Role::Value };
+            let rules = settings.rules(number, role, fields(snapshots, pair).1)?;
+            match column_pair(snapshots, pair, role, rules, &mut paths, &mut nested)? {
                 Some(column) => match is_key {
                     Some(place) => keys.push((place, column)),
                     None => values.push(column),
                 },
                 None if is_key.is_some() => return Err(incomparable_key(snapshots, pair)),
                 None => {
-                    coverage.incomparable.push(pair.new.clone());
+                    coverage.incomparable.push(pair.name.clone());
                     incomparable_types.push(fields(snapshots, pair).1.map(type_name));
                 }
             }
@@ -117,52 +129,30 @@ impl Pairing {
         coverage.new_only.extend(nested.one_sided.new);
         keys.sort_by_key(|(place, _)| *place);
         let mut columns: Vec<ColumnPair> = keys.into_iter().map(|(_, column)| column).collect();
-        let keyed = matches!(identity, Identity::Key(_));
+        let keyed = identity.has_key();
         let key_len = if keyed { columns.len() } else { values.len() };
         columns.append(&mut values);
         if columns.is_empty() {
             return Err(Error::NothingToCompare);
         }
         coverage.compared = columns.iter().map(|column| column.name.clone()).collect();
-        Ok(Pairing { columns, key_len, keyed, coverage, incomparable_types })
+        let pairing = Pairing { columns, key_len, keyed, coverage, incomparable_types };
+        let gated = job.gate.columns.iter().map(|(name, _)| name);
+        for name in gated.chain(&job.list_columns) {
+            pairing.require_compared(name, &names)?;
+        }
+        Ok(pairing)
     }
 
-    /// The key columns.
-    pub fn keys(&self) -> &[ColumnPair] {
-        &self.columns[..self.key_len]
-    }
-
-    /// The compared columns that are not part of the key.
-    pub fn values(&self) -> &[ColumnPair] {
-        &self.columns[self.key_len..]
-    }
-
-    /// What a scan of one side has to read, in the order of [`Self::columns`].
-    pub fn projection(&self, side: Side) -> Vec<usize> {
-        self.columns.iter().map(|column| column.at[side]).collect()
-    }
-
-    /// Brings a batch of one side to canonical form.
-    pub fn rows(&self, side: Side, raw: RecordBatch) -> Result<Rows> {
-        let mut keys = raw
-            .columns()
-            .iter()
-            .zip(&self.columns)
-            .map(|(array, column)| column.canonical(array, side))
-            .collect::<Result<Vec<_>>>()?;
-        let values = keys.split_off(self.key_len);
-        Ok(Rows { raw, keys, values })
-    }
-}
-
-impl ColumnPair {
-    /// One side's column in canonical form.
-    pub fn canonical(&self, array: &ArrayRef, side: Side) -> Result<ArrayRef> {
-        canonical(array, &self.domain, side).map_err(|error| Error::ValueOutOfType {
-            side,
-            column: self.name.clone(),
-            reason: error.to_string(),
-        })
+    /// Refuses a name that is none of the compared columns'.
+    fn require_compared(&self, name: &Word, names: &Names) -> Result<()> {
+        match self.columns.iter().any(|column| column.name == name.text) {
+            true => Ok(()),
+            false if names.pair(&name.text).is_some_and(|pair| names.pairs[pair].name == name.text) => {
+                Err(Error::Contradiction(format!("{}: column `{}` is not compared", name.place, name.text)))
+            }
+            false => Err(names.no_pair(name)),
+        }
     }
 }
 
@@ -180,6 +170,7 @@ fn column_pair(
     snapshots: &Sides<Snapshot>,
     pair: &NamePair,
     role: Role,
+    rules: Vec<settings::Told>,
     paths: &mut Paths,
     nested: &mut Nested,
 ) -> Result<Option<ColumnPair>> {
@@ -187,25 +178,36 @@ fn column_pair(
     snapshots.new.require_agreement(&pair.new)?;
     let (at, fields) = fields(snapshots, pair);
     let types = fields.map(type_name);
-    match Domain::of(&pair.new, fields, &mut |path| paths.take(path), nested) {
-        Ok(domain) => Ok(Some(ColumnPair { name: pair.new.clone(), at, types, domain })),
-        Err(NoDomain::Undefined) => Ok(None),
-        Err(NoDomain::Families { path, families }) => {
-            let kind = |data_type: String, family: Family| Kind { data_type, family: family.to_string() };
-            let kinds = Sides { old: kind(types.old, families.old), new: kind(types.new, families.new) };
-            let otherwise = match role {
-                Role::Key => "choose another key".into(),
-                Role::Value => format!("leave it out with --ignore {}", ignorable(&path)),
-            };
-            Err(Error::DifferentFamilies { column: path, kinds: kinds.into(), line: bridge(families), otherwise })
+    let natural = Domain::of(&pair.name, fields, &mut |path| paths.take(path), nested);
+    let no_domain = |reason: NoDomain| match reason {
+        NoDomain::Undefined => Ok(None),
+        NoDomain::Families { path, families } => Err(different_families(&pair.name, &types, path, families, role)),
+    };
+    if rules.is_empty() {
+        return match natural {
+            Ok(domain) => Ok(Some(ColumnPair { name: pair.name.clone(), at, types, domain, chain: None })),
+            Err(reason) => no_domain(reason),
+        };
+    }
+    let only_rules = rules.iter().map(|told| told.rule.clone()).collect();
+    match Chain::of(&pair.name, fields, only_rules, natural) {
+        Ok(chain) => {
+            let domain = chain.domain().clone();
+            Ok(Some(ColumnPair { name: pair.name.clone(), at, types, domain, chain: Some(Arc::new(chain)) }))
+        }
+        Err(Unfit::Domain(reason)) => no_domain(reason),
+        Err(Unfit::Rule(rule, reason)) => {
+            let place = rules.iter().find(|told| told.rule == rule).map(|told| told.place.to_string());
+            let Sides { old, new } = types;
+            Err(Error::RuleDoesNotFit {
+                place: place.unwrap_or_default(),
+                column: pair.name.clone(),
+                rule: rule.to_string(),
+                reason,
+                types: Box::new(Sides { old, new }),
+            })
         }
     }
-}
-
-/// The part of a path that can be left out: items of lists and maps cannot go without the rest.
-fn ignorable(path: &str) -> &str {
-    let shorter = ["[]", ".key", ".value"].iter().find_map(|end| path.strip_suffix(end));
-    shorter.map_or(path, ignorable)
 }
 
 /// What a column is in a comparison.
@@ -215,34 +217,16 @@ enum Role {
     Value,
 }
 
-fn incomparable_key(snapshots: &Sides<Snapshot>, pair: &NamePair) -> Error {
-    let types = fields(snapshots, pair).1.map(type_name);
-    Error::IncomparableKey { column: pair.new.clone(), old_type: types.old, new_type: types.new }
+fn named_twice(pair: &NamePair, selection: &Selection) -> Error {
+    let place = |words: &[Word]| {
+        let word = words.iter().find(|word| word.text == pair.name || word.text == pair.old);
+        word.map(|word| word.place.to_string()).unwrap_or_default()
+    };
+    let (chosen, ignored) = (place(&selection.columns), place(&selection.ignore));
+    Error::Contradiction(format!("`{}` is named by {chosen} and by {ignored}", pair.name))
 }
 
-/// The rule that would make two families comparable, as a line of a job file.
-fn bridge(families: Sides<Family>) -> String {
-    use Family::*;
-    let other = if families.old == Text { families.new } else { families.old };
-    match (families.old, families.new) {
-        (ZonedTimestamp, NaiveTimestamp) | (NaiveTimestamp, ZonedTimestamp) => "assume_tz = \"UTC\"".into(),
-        (Text, _) | (_, Text) => {
-            let target = match other {
-                Number => "decimal",
-                Boolean => "boolean",
-                Binary => "hex",
-                Uuid => "uuid",
-                Json => "json",
-                Date => "date",
-                Time | ZonedTimestamp | NaiveTimestamp => "timestamp",
-                Text | Duration | List | Struct | Map => "text",
-            };
-            format!("as = \"{target}\"")
-        }
-        (Uuid, Binary) | (Binary, Uuid) => "as = \"uuid\"".into(),
-        (Date, ZonedTimestamp | NaiveTimestamp) | (ZonedTimestamp | NaiveTimestamp, Date) => "as = \"date\"".into(),
-        (Boolean, Number) | (Number, Boolean) => "as = \"boolean\"".into(),
-        (Number, Duration) | (Duration, Number) => "as = \"integer\"".into(),
-        _ => "as = \"text\"".into(),
-    }
+fn incomparable_key(snapshots: &Sides<Snapshot>, pair: &NamePair) -> Error {
+    let types = fields(snapshots, pair).1.map(type_name);
+    Error::IncomparableKey { column: pair.name.clone(), old_type: types.old, new_type: types.new }
 }

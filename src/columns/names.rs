@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::canonical::domain::pair_names;
 use crate::error::{Error, Result};
-use crate::job::{Identity, Selection};
+use crate::job::{Identity, Job, Word};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
@@ -16,21 +16,21 @@ pub struct Resolved {
     /// Columns that only one side has.
     pub left: BTreeSet<String>,
     /// Paths below columns, such as `address.zip`.
-    pub paths: Vec<String>,
+    pub paths: Vec<Word>,
 }
 
 /// Paths that the user left out, and whether each was met.
-pub struct Paths(Vec<(String, bool)>);
+pub struct Paths(Vec<(Word, bool)>);
 
 impl Paths {
     /// None of them met yet.
-    pub fn new(paths: &[String]) -> Self {
+    pub fn new(paths: &[Word]) -> Self {
         Paths(paths.iter().map(|path| (path.clone(), false)).collect())
     }
 
     /// Whether a path is left out.
     pub fn take(&mut self, path: &str) -> bool {
-        let found = self.0.iter_mut().find(|(name, _)| name == path);
+        let found = self.0.iter_mut().find(|(name, _)| name.text == path);
         found.is_some_and(|(_, met)| {
             *met = true;
             true
@@ -40,22 +40,19 @@ impl Paths {
     /// All paths, each of which has to have been met: one that was not would be compared after all.
     pub fn all_found(self) -> Result<Vec<String>> {
         match self.0.iter().find(|(_, met)| !met) {
-            Some((path, _)) => Err(Error::NoSuchColumn {
-                option: "--ignore",
-                place: "no compared column has a field".into(),
-                column: path.clone(),
-                suggestion: None,
-            }),
-            None => Ok(self.0.into_iter().map(|(path, _)| path).collect()),
+            Some((path, _)) => Err(no_such_column(path, "no compared column has a field", &[])),
+            None => Ok(self.0.into_iter().map(|(path, _)| path.text).collect()),
         }
     }
 }
 
 /// Two columns that belong together by name.
 pub struct NamePair {
+    /// What reports call the pair: the new column's name, if it has one.
+    pub name: String,
     /// The old column.
     pub old: String,
-    /// The new column, whose name the pair goes by.
+    /// The new column.
     pub new: String,
 }
 
@@ -68,25 +65,26 @@ pub struct Names {
 }
 
 impl Names {
-    /// Pairs by the user's map, then by equal names, then by names that differ in case only.
-    pub fn of(snapshots: &Sides<Snapshot>, selection: &Selection) -> Result<Self> {
+    /// Pairs by the user's word, then by equal names, then by names that differ in case only.
+    ///
+    /// Columns that an expression takes up are not left over.
+    pub fn of(snapshots: &Sides<Snapshot>, job: &Job) -> Result<Self> {
         let all = Sides::from_fn(|side| column_names(&snapshots[side]));
-        let mut mapped = vec![];
-        for (old, new) in &selection.map {
-            for (side, name) in [(Side::Old, old), (Side::New, new)] {
-                if !all[side].contains(name) {
-                    return Err(no_such_column(
-                        "--map",
-                        &format!("the {side} snapshot has no column"),
-                        name,
-                        &all[side],
-                    ));
+        let mut mapped: Vec<NamePair> = vec![];
+        for (name, old, new) in told_pairs(snapshots, job) {
+            for (side, name) in [(Side::Old, &old), (Side::New, &new)] {
+                if !all[side].contains(&name.text) && !snapshots[side].derives(&name.text) {
+                    return Err(no_such_column(name, &format!("the {side} snapshot has no column"), &all[side]));
                 }
             }
-            if mapped.iter().any(|pair: &NamePair| &pair.new == new) {
-                return Err(Error::Contradiction(format!("--map: two old columns are mapped to `{new}`")));
+            if mapped.iter().any(|pair| pair.new == new.text) {
+                let reason = format!("{}: two old columns are mapped to `{}`", old.place, new.text);
+                return Err(Error::Contradiction(reason));
             }
-            mapped.push(NamePair { old: old.clone(), new: new.clone() });
+            if mapped.iter().any(|pair| pair.old == old.text) {
+                return Err(Error::Contradiction(format!("{}: `{}` is mapped twice", old.place, old.text)));
+            }
+            mapped.push(NamePair { name, old: old.text, new: new.text });
         }
         let free = Sides::from_fn(|side| {
             let is_free = |name: &&String| {
@@ -97,41 +95,66 @@ impl Names {
         let (positions, left) = pair_names(&free);
         let mut pairs: Vec<_> = positions
             .into_iter()
-            .map(|at| NamePair { old: free.old[at.old].into(), new: free.new[at.new].into() })
+            .map(|at| NamePair {
+                name: free.new[at.new].into(),
+                old: free.old[at.old].into(),
+                new: free.new[at.new].into(),
+            })
             .chain(mapped)
             .collect();
         // the new side's order, which a map must not disturb
-        pairs.sort_by_key(|pair| all.new.iter().position(|name| name == &pair.new));
-        let left = left.map(|names| names.into_iter().map(String::from).collect());
+        pairs.sort_by_key(|pair| snapshots.new.schema.index_of(&pair.new).ok());
+        let left = Sides::from_fn(|side| {
+            let names = left[side].iter().filter(|name| !snapshots[side].takes_up(name));
+            names.map(|name| name.to_string()).collect()
+        });
         Ok(Names { pairs, left })
+    }
+
+    /// The pair that goes by a name: its new one, or else its old one.
+    pub fn pair(&self, name: &str) -> Option<usize> {
+        let by = self.called(name);
+        by.new.or(by.old)
+    }
+
+    /// The error for settings that are about no pair.
+    pub fn no_pair(&self, name: &Word) -> Error {
+        let place = match self.left.iter().any(|left| left.contains(&name.text)) {
+            true => "only one side has the column",
+            false => "no pair of columns is called",
+        };
+        let known: Vec<String> = self.pairs.iter().map(|pair| pair.name.clone()).collect();
+        no_such_column(name, place, &known)
     }
 
     /// Every name that either side knows.
     fn known(&self) -> BTreeSet<String> {
-        let paired = self.pairs.iter().flat_map(|pair| [&pair.old, &pair.new]);
+        let paired = self.pairs.iter().flat_map(|pair| [&pair.old, &pair.name]);
         paired.chain(&self.left.old).chain(&self.left.new).cloned().collect()
     }
 
     /// What each name stands for: a pair by its new name, a column of one side, or a pair by its old
     /// name, in this order. A name that could mean two things is an error.
-    pub fn resolve(&self, option: &'static str, wanted: &[String]) -> Result<Resolved> {
+    pub fn resolve(&self, wanted: &[Word], with_paths: bool) -> Result<Resolved> {
         let mut resolved = Resolved::default();
-        for name in wanted {
+        for word in wanted {
+            let name = &word.text;
             let Sides { old: by_old, new: by_new } = self.called(name);
             let is_left = self.left.iter().any(|names| names.contains(name));
             match (by_new, is_left, by_old) {
                 (Some(_), true, _) | (None, true, Some(_)) => {
                     return Err(Error::Contradiction(format!(
-                        "{option}: `{name}` names a compared column and another one that only one side has\n  \
-                         pair the other one with --map, or rename it in the export"
+                        "{}: `{name}` names a compared column and another one that only one side has\n  \
+                         pair the other one with --map, or rename it in the export",
+                        word.place
                     )));
                 }
                 (Some(pair), false, _) | (None, false, Some(pair)) => drop(resolved.pairs.insert(pair)),
                 (None, true, None) => drop(resolved.left.insert(name.clone())),
-                (None, false, None) if option == "--ignore" && self.is_path(name) => resolved.paths.push(name.clone()),
+                (None, false, None) if with_paths && self.is_path(name) => resolved.paths.push(word.clone()),
                 (None, false, None) => {
                     let known: Vec<String> = self.known().into_iter().collect();
-                    return Err(no_such_column(option, "neither snapshot has a column", name, &known));
+                    return Err(no_such_column(word, "neither snapshot has a column", &known));
                 }
             }
         }
@@ -142,7 +165,7 @@ impl Names {
     fn called(&self, name: &str) -> Sides<Option<usize>> {
         Sides {
             old: self.pairs.iter().position(|pair| pair.old == name),
-            new: self.pairs.iter().position(|pair| pair.new == name),
+            new: self.pairs.iter().position(|pair| pair.name == name),
         }
     }
 
@@ -157,39 +180,69 @@ impl Names {
     pub fn key(&self, identity: &Identity) -> Result<Vec<usize>> {
         let Identity::Key(wanted) = identity else { return Ok(vec![]) };
         let mut key = vec![];
-        for name in wanted {
-            let by = self.called(name);
-            let pair = by.new.or(by.old).ok_or_else(|| self.missing_key(name))?;
+        for word in wanted {
+            let pair = self.pair(&word.text).ok_or_else(|| self.missing_key(word))?;
             if key.contains(&pair) {
-                return Err(Error::Contradiction(format!("--key names column `{name}` twice")));
+                return Err(Error::Contradiction(format!("{} names column `{}` twice", word.place, word.text)));
             }
             key.push(pair);
         }
         Ok(key)
     }
 
-    fn missing_key(&self, name: &str) -> Error {
+    fn missing_key(&self, name: &Word) -> Error {
         for (side, names) in [(Side::Old, &self.left.old), (Side::New, &self.left.new)] {
-            if names.iter().any(|left| left == name) {
+            if names.contains(&name.text) {
                 let other = if side == Side::Old { &self.left.new } else { &self.left.old };
-                return no_such_column("--key", &format!("the {} snapshot has no column", side.other()), name, other);
+                return no_such_column(name, &format!("the {} snapshot has no column", side.other()), other);
             }
         }
-        no_such_column("--key", "neither snapshot has a column", name, &self.known().into_iter().collect::<Vec<_>>())
+        no_such_column(name, "neither snapshot has a column", &self.known().into_iter().collect::<Vec<_>>())
+    }
+}
+
+/// The pairs that the user names: by a map, by a column's `old`, and by expressions, which are columns of
+/// their own.
+fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job) -> Vec<(String, Word, Word)> {
+    let map = job.selection.map.iter();
+    let mut pairs: Vec<_> = map.map(|(old, new)| (new.text.clone(), old.clone(), new.clone())).collect();
+    for settings in &job.columns {
+        let Some(name) = settings.names.first().filter(|_| settings.has_own_columns()) else { continue };
+        let own = |side: Side| match &settings.expressions[side] {
+            Some(_) => Word { text: snapshots[side].derived_name(&name.text), place: name.place.clone() },
+            None => match (&settings.old, side) {
+                (Some(old), Side::Old) => old.clone(),
+                _ => Word { text: stored_name(&snapshots[side], &name.text), place: name.place.clone() },
+            },
+        };
+        let (old, new) = (own(Side::Old), own(Side::New));
+        let shown = if settings.expressions.new.is_some() { name.text.clone() } else { new.text.clone() };
+        pairs.push((shown, old, new));
+    }
+    pairs
+}
+
+/// The column of a snapshot that goes by a name, if need be without case.
+fn stored_name(snapshot: &Snapshot, name: &str) -> String {
+    let names = column_names(snapshot);
+    let alike: Vec<&String> = names.iter().filter(|known| known.to_lowercase() == name.to_lowercase()).collect();
+    match alike.as_slice() {
+        [one] if !names.iter().any(|known| known == name) => one.to_string(),
+        _ => name.into(),
     }
 }
 
 fn column_names(snapshot: &Snapshot) -> Vec<String> {
-    snapshot.schema.fields().iter().map(|field| field.name().clone()).collect()
+    snapshot.stored_fields().iter().map(|field| field.name().clone()).collect()
 }
 
-fn no_such_column(option: &'static str, place: &str, name: &str, known: &[String]) -> Error {
-    let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase());
+fn no_such_column(word: &Word, place: &str, known: &[String]) -> Error {
+    let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &word.text.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known));
     Error::NoSuchColumn {
-        option,
+        option: word.place.to_string(),
         place: place.into(),
-        column: name.into(),
+        column: word.text.clone(),
         suggestion: nearest.filter(|known| distance(known) <= known.len().max(3) / 3 + 1).cloned(),
     }
 }

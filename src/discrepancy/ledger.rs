@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::spool::{Spool, Spooled};
 use super::table::Layout;
-use super::{Class, Tally};
-use crate::columns::Rows;
+use super::{Class, ColumnTally, Tally, Tier};
+use crate::columns::{ReadCounts, Rows};
 use crate::error::Result;
 use crate::sides::{Side, Sides};
 
@@ -36,7 +36,7 @@ pub enum Finding {
     Mismatch {
         /// Both rows.
         rows: Sides<RowRef>,
-        /// The differing columns, by their numbers among the pairing's value columns.
+        /// The differing columns, by their numbers in the pairing.
         changed: Vec<usize>,
     },
     /// A key that stands more than once on a side.
@@ -122,7 +122,7 @@ impl Ledger {
     /// An empty ledger; what does not fit in memory goes to `spill_dir`.
     pub fn new(layout: Arc<Layout>, keep: Keep, spill_dir: PathBuf) -> Self {
         Ledger {
-            tally: Tally::new(layout.value_columns()),
+            tally: Tally::new(layout.columns()),
             spool: Spool::new(layout.schema(), spill_dir),
             layout,
             keep,
@@ -139,8 +139,18 @@ impl Ledger {
     }
 
     /// Counts pairs of equal rows.
-    pub fn matched(&mut self, pairs: u64) {
-        self.tally.matched += pairs;
+    pub fn matched(&mut self, tier: Tier, pairs: u64) {
+        self.tally.tiers.add(tier, pairs);
+    }
+
+    /// The counts of one column.
+    pub fn column(&mut self, column: usize) -> &mut ColumnTally {
+        &mut self.tally.columns[column]
+    }
+
+    /// Counts cells that rules were needed to read, of pairs that are equal as read.
+    pub fn read(&mut self, counts: &ReadCounts) {
+        self.tally.read(counts);
     }
 
     /// Takes down a discrepancy. Findings must come in key order.
@@ -179,7 +189,7 @@ impl Ledger {
             Finding::Extra { .. } => tally.extra += 1,
             Finding::Mismatch { changed, .. } => {
                 tally.mismatch += 1;
-                changed.iter().for_each(|&column| tally.column_mismatches[column] += 1);
+                changed.iter().for_each(|&column| tally.columns[column].mismatches += 1);
             }
             Finding::DuplicateKey { rows, .. } => {
                 tally.duplicate_keys += 1;

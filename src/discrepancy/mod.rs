@@ -10,6 +10,7 @@ pub use table::{Column, Layout, classes};
 
 use std::fmt;
 
+use crate::columns::{ColumnPair, ReadCounts};
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
 
@@ -60,8 +61,8 @@ impl fmt::Display for Class {
 pub struct Tally {
     /// Rows seen.
     pub rows: Sides<u64>,
-    /// Pairs of equal rows.
-    pub matched: u64,
+    /// Pairs of equal rows, by how they came to be equal.
+    pub tiers: Tiers,
     /// Pairs of rows with the same key and different values.
     pub mismatch: u64,
     /// Rows that are only in old.
@@ -74,14 +75,76 @@ pub struct Tally {
     pub missing_duplicated: u64,
     /// The rows of those keys.
     pub duplicate_rows: Sides<u64>,
-    /// Mismatching pairs by value column, in the order of the pairing's value columns.
-    pub column_mismatches: Vec<u64>,
+    /// Pairs of rows by column, in the order of the pairing's columns.
+    pub columns: Vec<ColumnTally>,
+}
+
+/// How a pair of rows came to be equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// By value.
+    Exact,
+    /// Only by a rule that the user chose.
+    ByRule,
+    /// Only within a tolerance that the user chose.
+    Tolerated,
+}
+
+/// How matched pairs came to be equal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Tiers {
+    /// By value.
+    pub exact: u64,
+    /// Only by a rule that the user chose.
+    pub by_rule: u64,
+    /// Only within a tolerance that the user chose.
+    pub tolerated: u64,
+}
+
+impl Tiers {
+    /// Adds pairs to a tier.
+    pub fn add(&mut self, tier: Tier, pairs: u64) {
+        match tier {
+            Tier::Exact => self.exact += pairs,
+            Tier::ByRule => self.by_rule += pairs,
+            Tier::Tolerated => self.tolerated += pairs,
+        }
+    }
+}
+
+/// Pairs of rows, as they compare in one column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnTally {
+    /// Pairs that differ.
+    pub mismatches: u64,
+    /// Pairs that only a rule makes equal.
+    pub by_rule: u64,
+    /// Pairs that only a tolerance makes equal.
+    pub tolerated: u64,
+    /// For each rule of the column, the pairs that would not be equal without it.
+    pub rules: Vec<u64>,
+    /// Pairs that are equal by rules of which each one alone could be left out.
+    pub by_either: u64,
 }
 
 impl Tally {
-    /// Nothing counted yet, for this many value columns.
-    pub fn new(value_columns: usize) -> Self {
-        Tally { column_mismatches: vec![0; value_columns], ..Tally::default() }
+    /// Nothing counted yet, for these columns.
+    pub fn new(columns: &[ColumnPair]) -> Self {
+        let none = |column: &ColumnPair| ColumnTally { rules: vec![0; column.rules().len()], ..ColumnTally::default() };
+        Tally { columns: columns.iter().map(none).collect(), ..Tally::default() }
+    }
+
+    /// Pairs of equal rows.
+    pub fn matched(&self) -> u64 {
+        self.tiers.exact + self.tiers.by_rule + self.tiers.tolerated
+    }
+
+    /// Counts cells that rules were needed to read, of pairs that are equal as read.
+    pub fn read(&mut self, counts: &ReadCounts) {
+        for (own, counts) in self.columns.iter_mut().zip(counts.columns()) {
+            own.by_rule += counts.any;
+            own.rules.iter_mut().zip(&counts.rules).for_each(|(own, count)| *own += count);
+        }
     }
 
     /// Adds the counts of another part of the same comparison.
@@ -90,14 +153,20 @@ impl Tally {
             self.rows[side] += part.rows[side];
             self.duplicate_rows[side] += part.duplicate_rows[side];
         }
-        self.matched += part.matched;
+        self.tiers.exact += part.tiers.exact;
+        self.tiers.by_rule += part.tiers.by_rule;
+        self.tiers.tolerated += part.tiers.tolerated;
         self.mismatch += part.mismatch;
         self.missing += part.missing;
         self.extra += part.extra;
         self.duplicate_keys += part.duplicate_keys;
         self.missing_duplicated += part.missing_duplicated;
-        for (sum, part) in self.column_mismatches.iter_mut().zip(&part.column_mismatches) {
-            *sum += part;
+        for (sum, part) in self.columns.iter_mut().zip(&part.columns) {
+            sum.mismatches += part.mismatches;
+            sum.by_rule += part.by_rule;
+            sum.tolerated += part.tolerated;
+            sum.by_either += part.by_either;
+            sum.rules.iter_mut().zip(&part.rules).for_each(|(sum, part)| *sum += part);
         }
     }
 
@@ -121,7 +190,7 @@ impl Tally {
     /// # Errors
     /// [`Error::Internal`] if rows were lost or counted twice; then no verdict may be given.
     pub fn conserve(&self, promised: Sides<u64>) -> Result<()> {
-        let paired = self.matched + self.mismatch;
+        let paired = self.matched() + self.mismatch;
         let classified = Sides {
             old: paired + self.missing + self.duplicate_rows.old,
             new: paired + self.extra + self.duplicate_rows.new,

@@ -116,9 +116,9 @@ impl Layout {
         matches!(self.columns[at].domain, Domain::Text | Domain::Json)
     }
 
-    /// How many compared columns are not part of the key.
-    pub fn value_columns(&self) -> usize {
-        self.columns.len() - self.key_len
+    /// The compared columns.
+    pub fn columns(&self) -> &[ColumnPair] {
+        &self.columns
     }
 
     /// The rows of the table for these findings.
@@ -140,9 +140,7 @@ impl Layout {
 
     fn changed(&self, finding: &Finding) -> Vec<&str> {
         match finding {
-            Finding::Mismatch { changed, .. } => {
-                changed.iter().map(|&at| self.columns[self.key_len + at].name.as_str()).collect()
-            }
+            Finding::Mismatch { changed, .. } => changed.iter().map(|&at| self.columns[at].name.as_str()).collect(),
             Finding::Missing { .. } | Finding::Extra { .. } | Finding::DuplicateKey { .. } => vec![],
         }
     }

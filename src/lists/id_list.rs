@@ -8,8 +8,10 @@ use arrow::datatypes::UInt64Type;
 use super::csv;
 use crate::discrepancy::{Class, Column, Layout, Tally};
 use crate::error::{Error, Result};
+use crate::job::Word;
 use crate::render::Values;
 use crate::run_dir::{Digest, OutputFile, RunDir};
+use crate::sides::Sides;
 
 /// Which findings a list holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,22 +51,30 @@ impl List {
 }
 
 /// All lists of a run, being written.
-pub struct IdLists(Vec<(List, OutputFile, u64)>);
+pub struct IdLists {
+    lists: Vec<(List, OutputFile, u64)>,
+    /// The columns that the lists hold besides the key.
+    columns: Vec<String>,
+}
 
 impl IdLists {
     /// Begins every list with its header; a list without entries is a file with a header only.
-    pub fn create(run_dir: &RunDir, layout: &Layout) -> Result<Self> {
+    pub fn create(run_dir: &RunDir, layout: &Layout, columns: &[Word]) -> Result<Self> {
+        let columns: Vec<String> = columns.iter().map(|column| column.text.clone()).collect();
         let names = layout.key_names();
         let mut lists = vec![];
         for (list, name) in List::ALL {
-            let counts: &[&str] = if list.has_counts() { &["old_rows", "new_rows"] } else { &[] };
+            let more: Vec<&str> = match list.has_counts() {
+                true => vec!["old_rows", "new_rows"],
+                false => columns.iter().map(String::as_str).collect(),
+            };
             let mut header = String::new();
-            csv::record(&mut header, names.iter().copied().chain(counts.iter().copied()).map(Some));
+            csv::record(&mut header, names.iter().copied().chain(more).map(Some));
             let mut file = run_dir.create(name)?;
             file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
             lists.push((list, file, 0));
         }
-        Ok(IdLists(lists))
+        Ok(IdLists { lists, columns })
     }
 
     /// Adds the findings of a batch of the table to the lists they belong to.
@@ -73,21 +83,26 @@ impl IdLists {
         let columns = keys.columns().iter().zip(keys.fields());
         let columns: Vec<Values> = columns.map(|(array, field)| Values::of(array, field)).collect::<Result<_>>()?;
         let counts = [Column::OldRows, Column::NewRows].map(|column| column.of(batch).as_primitive::<UInt64Type>());
-        let mut lines: Vec<String> = self.0.iter().map(|_| String::new()).collect();
+        let asked = Sides { old: self.asked(batch, Column::Old)?, new: self.asked(batch, Column::New)? };
+        let mut lines: Vec<String> = self.lists.iter().map(|_| String::new()).collect();
         for (row, &class) in classes.iter().enumerate() {
             let key: Vec<Option<String>> = columns.iter().map(|column| column.bare(row)).collect();
             let rows = counts.map(|counts| counts.value(row).to_string());
-            for ((list, _, length), lines) in self.0.iter_mut().zip(&mut lines) {
+            // a row that is only in new has only new's values
+            let asked = if class == Class::Extra { &asked.new } else { &asked.old };
+            for ((list, _, length), lines) in self.lists.iter_mut().zip(&mut lines) {
                 if !list.holds(class, counts[1].value(row)) {
                     continue;
                 }
-                let rows: &[String] = if list.has_counts() { &rows } else { &[] };
-                let rows = rows.iter().map(|count| Some(count.as_str()));
-                csv::record(lines, key.iter().map(Option::as_deref).chain(rows));
+                let more: Vec<Option<String>> = match list.has_counts() {
+                    true => rows.iter().cloned().map(Some).collect(),
+                    false => asked.iter().map(|column| column.bare(row)).collect(),
+                };
+                csv::record(lines, key.iter().chain(&more).map(Option::as_deref));
                 *length += 1;
             }
         }
-        for ((_, file, _), lines) in self.0.iter_mut().zip(lines) {
+        for ((_, file, _), lines) in self.lists.iter_mut().zip(lines) {
             file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
         }
         Ok(())
@@ -102,6 +117,14 @@ impl IdLists {
                 count => Err(Error::Internal(format!("{} has {length} lines for a count of {count}", digest.path))),
             }
         };
-        self.0.into_iter().map(finish).collect()
+        self.lists.into_iter().map(finish).collect()
+    }
+
+    /// The values of the columns that were asked for, as one side has them.
+    fn asked<'a>(&self, batch: &'a RecordBatch, side: Column) -> Result<Vec<Values<'a>>> {
+        let rows = side.of(batch).as_struct();
+        let field = |name: &String| rows.fields().iter().position(|field| field.name() == name);
+        let columns = self.columns.iter().filter_map(field);
+        columns.map(|at| Values::of(rows.column(at), &rows.fields()[at])).collect()
     }
 }

@@ -16,6 +16,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::discrepancy::{Class, Layout, Spooled, Tally, classes};
 use crate::error::{Error, Result};
+use crate::job::{Job, Word};
 use crate::run_dir::{Digest, OutputFile, RunDir};
 use example::examples_of;
 use id_list::IdLists;
@@ -37,14 +38,14 @@ impl Lists {
         layout: &Layout,
         findings: Vec<Spooled>,
         tally: &Tally,
-        examples_wanted: usize,
+        job: &Job,
     ) -> Result<Self> {
-        let mut outputs = run_dir.map(|run_dir| Outputs::create(run_dir, layout)).transpose()?;
+        let mut outputs = run_dir.map(|run_dir| Outputs::create(run_dir, layout, &job.list_columns)).transpose()?;
         let mut examples: Vec<Example> = vec![];
         for part in findings {
             for batch in part.read()? {
                 let batch = batch?;
-                examples_of(&batch, layout, examples_wanted, &mut examples)?;
+                examples_of(&batch, layout, job.examples, &mut examples)?;
                 if let Some(outputs) = &mut outputs {
                     outputs.write(&batch)?;
                 }
@@ -68,10 +69,10 @@ struct Outputs {
 }
 
 impl Outputs {
-    fn create(run_dir: &RunDir, layout: &Layout) -> Result<Self> {
+    fn create(run_dir: &RunDir, layout: &Layout, columns: &[Word]) -> Result<Self> {
         let file = run_dir.create("discrepancies.parquet")?;
         Ok(Outputs {
-            ids: IdLists::create(run_dir, layout)?,
+            ids: IdLists::create(run_dir, layout, columns)?,
             batches: BatchCoalescer::new(layout.schema(), TABLE_BATCH_ROWS),
             table: table_writer(file, layout.schema())?,
             rows: 0,

@@ -1,12 +1,14 @@
 //! The rows that hashing leaves open: one bit per row, and a sorted second reading of those set.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -23,7 +25,7 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use super::Comparison;
 use super::entries::Entry;
 use crate::canonical::order::ASCENDING;
-use crate::canonical::{Domain, canonical};
+use crate::columns::ColumnPair;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
@@ -141,20 +143,22 @@ fn sort_plan(
     reads: &[FileRead],
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
-    let scan = snapshots[side].plan(engine, reads, &pairing.projection(side), engine.sort_partitions())?;
+    let scan = snapshots[side].plan(&engine.readers(), reads, &pairing.projection(side), engine.sort_partitions())?;
     let schema = scan.schema();
     let column = |at: usize| Arc::new(Column::new(schema.field(at).name(), at)) as Arc<dyn PhysicalExpr>;
     let mut columns: Vec<(Arc<dyn PhysicalExpr>, String)> =
         (0..pairing.columns.len()).map(|at| (column(at), format!("raw {at}"))).collect();
     let mut order = vec![];
     for (at, pair) in pairing.keys().iter().enumerate() {
-        let function = ScalarUDF::from(CanonicalKey::new(pair.domain.clone(), side));
-        let field: FieldRef = Field::new(format!("key {at}"), pair.domain.canonical_type(), true).into();
-        let name = field.name().clone();
-        let options = Arc::new(ConfigOptions::default());
-        let key = ScalarFunctionExpr::new(&name, Arc::new(function), vec![column(at)], field, options);
-        order.push(PhysicalSortExpr::new(Arc::new(Column::new(&name, columns.len())), ASCENDING));
-        columns.push((Arc::new(key), name));
+        for (part, data_type) in pair.key_part_types().into_iter().enumerate() {
+            let function = ScalarUDF::from(KeyPart::new(pair.clone(), part, data_type.clone(), side));
+            let field: FieldRef = Field::new(format!("key {at} part {part}"), data_type, true).into();
+            let name = field.name().clone();
+            let options = Arc::new(ConfigOptions::default());
+            let key = ScalarFunctionExpr::new(&name, Arc::new(function), vec![column(at)], field, options);
+            order.push(PhysicalSortExpr::new(Arc::new(Column::new(&name, columns.len())), ASCENDING));
+            columns.push((Arc::new(key), name));
+        }
     }
     let keyed = Arc::new(ProjectionExec::try_new(columns, scan)?);
     let Some(order) = LexOrdering::new(order) else { return Ok(keyed) };
@@ -209,39 +213,61 @@ fn spilled_bytes(plan: &dyn ExecutionPlan) -> u64 {
     own as u64 + plan.children().iter().map(|child| spilled_bytes(child.as_ref())).sum::<u64>()
 }
 
-/// The canonical form of a key column, as a function that a plan can call.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct CanonicalKey {
-    domain: Domain,
+/// A part of a key column as it is compared, as a function that a plan can call.
+#[derive(Debug)]
+struct KeyPart {
+    pair: ColumnPair,
+    part: usize,
+    data_type: DataType,
     side: Side,
     signature: Signature,
 }
 
-impl CanonicalKey {
-    fn new(domain: Domain, side: Side) -> Self {
-        CanonicalKey { domain, side, signature: Signature::any(1, Volatility::Immutable) }
+impl KeyPart {
+    fn new(pair: ColumnPair, part: usize, data_type: DataType, side: Side) -> Self {
+        KeyPart { pair, part, data_type, side, signature: Signature::any(1, Volatility::Immutable) }
+    }
+
+    /// What tells one such function of a plan from another.
+    fn identity(&self) -> (&str, usize, Side) {
+        (&self.pair.name, self.part, self.side)
     }
 }
 
-impl ScalarUDFImpl for CanonicalKey {
+impl PartialEq for KeyPart {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for KeyPart {}
+
+impl Hash for KeyPart {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl ScalarUDFImpl for KeyPart {
     fn name(&self) -> &str {
-        "canonical_key"
+        "key_part"
     }
 
     fn signature(&self) -> &Signature {
         &self.signature
     }
 
-    fn return_type(&self, _: &[arrow::datatypes::DataType]) -> datafusion::error::Result<arrow::datatypes::DataType> {
-        Ok(self.domain.canonical_type())
+    fn return_type(&self, _: &[DataType]) -> datafusion::error::Result<DataType> {
+        Ok(self.data_type.clone())
     }
 
     fn return_field_from_args(&self, _: ReturnFieldArgs) -> datafusion::error::Result<FieldRef> {
-        Ok(Field::new(self.name(), self.domain.canonical_type(), true).into())
+        Ok(Field::new(self.name(), self.data_type.clone(), true).into())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::error::Result<ColumnarValue> {
         let column = args.args[0].to_array(args.number_rows)?;
-        Ok(ColumnarValue::Array(canonical(&column, &self.domain, self.side)?))
+        let parts = self.pair.key_parts(&column, self.side).map_err(|error| DataFusionError::External(error.into()))?;
+        Ok(ColumnarValue::Array(parts[self.part].clone()))
     }
 }

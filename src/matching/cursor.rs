@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::ArrayRef;
 
 use crate::canonical::order::{KeyOrder, steps};
 use crate::columns::{Pairing, Rows};
@@ -42,7 +42,17 @@ pub struct KeyRange {
 }
 
 /// Where batches come from: `None` at the end.
-pub type Source<'a> = Box<dyn FnMut() -> Result<Option<RecordBatch>> + Send + 'a>;
+pub type Source<'a> = Box<dyn FnMut() -> Result<Option<Rows>> + Send + 'a>;
+
+/// All rows of one side that have one key.
+pub struct Run {
+    /// One of them.
+    pub first: RowRef,
+    /// How many there are.
+    pub count: u64,
+    /// Where rules take different values for one key: all of them, in the order of what they are as read.
+    pub varied: Option<Vec<(Vec<u8>, RowRef)>>,
+}
 
 /// A batch, and where its keys repeat.
 struct Page {
@@ -121,17 +131,34 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Passes over all rows with the current key: the first of them, and how many there are.
-    pub fn take_run(&mut self) -> Result<Option<(RowRef, u64)>, Halt> {
+    /// Passes over all rows with the current key.
+    pub fn take_run(&mut self) -> Result<Option<Run>, Halt> {
         let Some((batch, row)) = self.head() else { return Ok(None) };
         let first = RowRef { batch: batch.clone(), row };
+        if self.pairing.keys_have_rules() {
+            return self.take_varied_run(first).map(Some);
+        }
         let mut count = 1;
         while self.repeats() {
             self.advance(1)?;
             count += 1;
         }
         self.advance(1)?;
-        Ok(Some((first, count)))
+        Ok(Some(Run { first, count, varied: None }))
+    }
+
+    /// The rows of a run may have different values for one key; their order does not depend on how they came.
+    fn take_varied_run(&mut self, first: RowRef) -> Result<Run, Halt> {
+        let mut rows = vec![first];
+        while self.repeats() {
+            self.advance(1)?;
+            rows.extend(self.head().map(|(batch, row)| RowRef { batch: batch.clone(), row }));
+        }
+        self.advance(1)?;
+        let mut varied: Vec<(Vec<u8>, RowRef)> =
+            rows.into_iter().map(|row| (row.batch.exact_bytes(row.row), row)).collect();
+        varied.sort_by(|(one, _), (two, _)| one.cmp(two));
+        Ok(Run { first: varied[0].1.clone(), count: varied.len() as u64, varied: Some(varied) })
     }
 
     /// How many rows were passed over.
@@ -159,9 +186,8 @@ impl<'a> Cursor<'a> {
 
     /// The next page that has rows of the range.
     fn load(&mut self) -> Result<Option<Page>, Halt> {
-        while let Some(batch) = (self.source)()? {
-            let rows = Arc::new(self.pairing.rows(self.side, batch)?);
-            let page = self.verify(rows)?;
+        while let Some(rows) = (self.source)()? {
+            let page = self.verify(Arc::new(rows))?;
             let (start, end) = self.bounds(&page.rows)?;
             if start == 0 && end == page.len() {
                 return Ok(Some(page));
@@ -206,12 +232,7 @@ impl<'a> Cursor<'a> {
 }
 
 fn trim(page: &Page, start: usize, end: usize) -> Page {
-    let slice = |columns: &[ArrayRef]| columns.iter().map(|column| column.slice(start, end - start)).collect();
-    let rows = Rows {
-        raw: page.rows.raw.slice(start, end - start),
-        keys: slice(&page.rows.keys),
-        values: slice(&page.rows.values),
-    };
+    let rows = page.rows.slice(start, end - start);
     // equal first key parts are never cut apart, so a repeat never straddles a bound
     let repeats = page.repeats.iter().filter(|&&at| start <= at && at + 1 < end).map(|at| at - start).collect();
     Page { rows: Arc::new(rows), repeats }

@@ -24,13 +24,19 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry for row `row` of chunk `chunk`.
-    pub fn new(hash: RowHash, chunk: u32, row: u32) -> Self {
+    /// An entry for row `row` of chunk `chunk` (below 2³¹), and whether a rule was needed to read it.
+    pub fn new(hash: RowHash, chunk: u32, row: u32, by_rule: bool) -> Self {
+        let flag = if by_rule { BY_RULE } else { 0 };
         Entry {
             row: [hash.row as u64, (hash.row >> 64) as u64],
             key: hash.key,
-            place: u64::from(chunk) << 32 | u64::from(row),
+            place: flag | u64::from(chunk) << 32 | u64::from(row),
         }
+    }
+
+    /// Whether a rule was needed to read the row.
+    pub fn by_rule(&self) -> bool {
+        self.place & BY_RULE != 0
     }
 
     /// Whether two rows have the same row hash.
@@ -40,7 +46,7 @@ impl Entry {
 
     /// The chunk that holds the row.
     pub fn chunk(&self) -> usize {
-        (self.place >> 32) as usize
+        ((self.place & !BY_RULE) >> 32) as usize
     }
 
     /// The row's number in its chunk.
@@ -49,6 +55,8 @@ impl Entry {
     }
 }
 
+/// The bit of an entry's place that no chunk's number reaches.
+const BY_RULE: u64 = 1 << 63;
 /// Entries per block; 16 kB.
 const BLOCK: usize = 512;
 /// Rows per partition that the number of partitions aims at, so that a worker's match fits its cache.

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Mutex;
 
 use rayon::prelude::*;
 
@@ -17,7 +18,8 @@ use super::entries::{Entries, Entry};
 use super::merge::merge;
 use super::{Comparison, Part};
 use crate::canonical::row_hash::{RowHasher, Scratch};
-use crate::discrepancy::Ledger;
+use crate::columns::ReadCounts;
+use crate::discrepancy::{Ledger, Tier, Tiers};
 use crate::error::Result;
 use crate::sides::{Side, Sides};
 
@@ -28,31 +30,45 @@ pub fn run(comparison: &Comparison) -> Result<Vec<Part>> {
     let total = snapshots.iter().map(|side| side.rows()).sum();
     let entries = Entries::new(engine, total);
     engine.progress.begin("hashing", total);
-    hash_rows(comparison, candidates.chunks(), &entries)?;
+    let read = hash_rows(comparison, candidates.chunks(), &entries)?;
     engine.progress.begin("matching", total);
     let settled = match_entries(comparison, &entries, &candidates)?;
     drop(entries);
-    Ok(vec![compare_candidates(comparison, &candidates, settled)?])
+    Ok(vec![compare_candidates(comparison, &candidates, settled, read)?])
 }
 
-fn hash_rows(comparison: &Comparison, chunks: &[Chunk], entries: &Entries) -> Result<()> {
+/// Hashes every row. Returns how many cells of old a rule was needed to read.
+fn hash_rows(comparison: &Comparison, chunks: &[Chunk], entries: &Entries) -> Result<ReadCounts> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
     let hasher = RowHasher::new(engine.limits().key_hash_bits)?;
     let projections = Sides::from_fn(|side| pairing.projection(side));
-    engine.workers().install(|| {
-        chunks.par_iter().enumerate().with_max_len(1).try_for_each_init(Scratch::default, |scratch, (number, chunk)| {
-            let mut scan = snapshots[chunk.side].scan(engine, vec![chunk.read()], &projections[chunk.side])?;
-            let mut writer = entries.writer();
-            let mut row = 0;
-            while let Some(batch) = scan.next_batch()? {
-                let rows = pairing.rows(chunk.side, batch)?;
-                for hash in hasher.hash(&rows.keys, &rows.values, scratch) {
-                    writer.push(Entry::new(hash, number as u32, row))?;
-                    row += 1;
-                }
+    let hash_chunk = |scratch: &mut Scratch, (number, chunk): (usize, &Chunk)| -> Result<ReadCounts> {
+        let mut scan = snapshots[chunk.side].scan(engine, vec![chunk.read()], &projections[chunk.side])?;
+        let mut writer = entries.writer();
+        let mut read = ReadCounts::new(pairing);
+        let mut row = 0;
+        while let Some(batch) = scan.next_batch()? {
+            let rows = pairing.rows(chunk.side, batch)?;
+            let by_rule = rows.read_by_rule();
+            read.count(&rows);
+            for (at, hash) in hasher.hash(&rows.keys, &rows.exact_arrays(), scratch).into_iter().enumerate() {
+                let by_rule = by_rule.as_ref().is_some_and(|rows| rows.value(at));
+                writer.push(Entry::new(hash, number as u32, row, by_rule))?;
+                row += 1;
             }
-            writer.finish()
-        })
+        }
+        writer.finish()?;
+        Ok(read)
+    };
+    engine.workers().install(|| {
+        let chunks = chunks.par_iter().enumerate().with_max_len(1);
+        chunks.map_init(Scratch::default, hash_chunk).try_reduce(
+            || ReadCounts::new(pairing),
+            |mut sum, part| {
+                sum.add(&part);
+                Ok(sum)
+            },
+        )
     })
 }
 
@@ -64,8 +80,8 @@ struct Slot {
     repeats: bool,
 }
 
-/// Marks every row that the hashes leave open, and returns how many pairs they settle.
-fn match_entries(comparison: &Comparison, entries: &Entries, candidates: &Candidates) -> Result<u64> {
+/// Marks every row that the hashes leave open, and returns the pairs that they settle.
+fn match_entries(comparison: &Comparison, entries: &Entries, candidates: &Candidates) -> Result<Tiers> {
     comparison.engine.workers().install(|| {
         (0..entries.partitions())
             .into_par_iter()
@@ -74,7 +90,11 @@ fn match_entries(comparison: &Comparison, entries: &Entries, candidates: &Candid
                 comparison.engine.check_stop()?;
                 match_partition(comparison, entries, partition, candidates, slots)
             })
-            .try_reduce(|| 0, |one, two| Ok(one + two))
+            .try_reduce(Tiers::default, |mut sum, part| {
+                sum.add(Tier::Exact, part.exact);
+                sum.add(Tier::ByRule, part.by_rule);
+                Ok(sum)
+            })
     })
 }
 
@@ -84,7 +104,7 @@ fn match_partition(
     partition: usize,
     candidates: &Candidates,
     slots: &mut SlotMap,
-) -> Result<u64> {
+) -> Result<Tiers> {
     slots.clear();
     let mut rows = 0;
     entries.drain(partition, |entry| {
@@ -108,10 +128,12 @@ fn match_partition(
             }
         }
     })?;
-    let mut settled = 0;
+    let mut settled = Tiers::default();
     for slot in slots.values() {
         match &slot.first {
-            Sides { old: Some(old), new: Some(new) } if !slot.repeats && old.same_row(new) => settled += 1,
+            Sides { old: Some(old), new: Some(new) } if !slot.repeats && old.same_row(new) => {
+                settled.add(if old.by_rule() { Tier::ByRule } else { Tier::Exact }, 1);
+            }
             first => first.iter().flatten().for_each(|entry| candidates.mark(entry)),
         }
     }
@@ -120,23 +142,42 @@ fn match_partition(
 }
 
 /// Merges the rows that hashing left open.
-fn compare_candidates(comparison: &Comparison, candidates: &Candidates, settled: u64) -> Result<Part> {
+///
+/// `read` are the cells of all old rows that a rule was needed to read; without those of the candidates, they
+/// are those of the pairs that are settled.
+fn compare_candidates(
+    comparison: &Comparison,
+    candidates: &Candidates,
+    settled: Tiers,
+    mut read: ReadCounts,
+) -> Result<Part> {
     let Comparison { engine, pairing, .. } = comparison;
     let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine.spill_dir());
-    ledger.matched(settled);
-    Side::BOTH.into_iter().for_each(|side| ledger.seen(side, settled));
+    ledger.matched(Tier::Exact, settled.exact);
+    ledger.matched(Tier::ByRule, settled.by_rule);
+    Side::BOTH.into_iter().for_each(|side| ledger.seen(side, settled.exact + settled.by_rule));
     let open = candidates.count();
     if open > 0 {
         engine.progress.begin("comparing", open);
+        let read_again = Mutex::new(ReadCounts::new(pairing));
         let open = |side: Side| -> Result<Cursor, Halt> {
             let mut sorted = candidates.sorted(comparison, side)?;
-            let source = Box::new(move || sorted.next_batch());
-            Cursor::open(pairing, side, source, KeyRange::default())
+            let read_again = &read_again;
+            let source = move || {
+                let batch = sorted.next_batch()?.map(|batch| pairing.rows(side, batch)).transpose()?;
+                if let (Some(rows), Ok(mut read)) = (&batch, read_again.lock()) {
+                    read.count(rows);
+                }
+                Ok(batch)
+            };
+            Cursor::open(pairing, side, Box::new(source), KeyRange::default())
         };
         // a side is sorted when its first batch is there, so both are opened at once
         let (old, new) = engine.workers().join(|| open(Side::Old), || open(Side::New));
-        merge(Sides { old: old?, new: new? }, pairing.keyed, &mut ledger)?;
+        merge(pairing, Sides { old: old?, new: new? }, &mut ledger)?;
+        read.subtract(&read_again.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()));
     }
+    ledger.read(&read);
     Part::close(ledger)
 }
 

@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::buffer::BooleanBuffer;
+use arrow::array::Array;
 
-use super::cursor::{Cursor, Halt};
+use super::compare::compare;
+use super::cursor::{Cursor, Halt, Run};
 use crate::canonical::order::{KeyOrder, equal_rows, leading};
-use crate::columns::Rows;
-use crate::discrepancy::{Finding, Ledger, RowRef};
+use crate::columns::{Pairing, Rows};
+use crate::discrepancy::{Finding, Ledger, RowRef, Tier};
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
 
@@ -21,7 +21,7 @@ const FIRST_WINDOW: usize = 64;
 /// With a key, rows that share it are compared column by column, and a key that stands more than once
 /// on a side is set aside with all its rows. Without one, rows are a multiset: as many copies as both
 /// sides have are matched, and the rest is missing or extra.
-pub fn merge(mut sides: Sides<Cursor>, keyed: bool, ledger: &mut Ledger) -> Result<(), Halt> {
+pub fn merge(pairing: &Pairing, mut sides: Sides<Cursor>, ledger: &mut Ledger) -> Result<(), Halt> {
     let mut orders = Orders::default();
     let mut window = FIRST_WINDOW;
     loop {
@@ -33,7 +33,7 @@ pub fn merge(mut sides: Sides<Cursor>, keyed: bool, ledger: &mut Ledger) -> Resu
                 let reach = sides.old.unique_len().min(sides.new.unique_len()).min(window);
                 let shared = shared_keys(old, new, reach)?;
                 if shared > 0 {
-                    compare_values(Sides { old, new }, shared, ledger)?;
+                    compare(pairing, Sides { old, new }, shared, ledger)?;
                     window = if shared == window { window * 2 } else { FIRST_WINDOW };
                     sides.old.advance(shared)?;
                     sides.new.advance(shared)?;
@@ -45,7 +45,7 @@ pub fn merge(mut sides: Sides<Cursor>, keyed: bool, ledger: &mut Ledger) -> Resu
         window = FIRST_WINDOW;
         let old = if relation.is_le() { sides.old.take_run()? } else { None };
         let new = if relation.is_ge() { sides.new.take_run()? } else { None };
-        match keyed {
+        match pairing.keyed {
             true => classify_key(old, new, ledger)?,
             false => classify_copies(old, new, ledger)?,
         }
@@ -85,40 +85,17 @@ fn shared_keys(old: (&Arc<Rows>, usize), new: (&Arc<Rows>, usize), reach: usize)
     Ok(shared)
 }
 
-/// Compares the values of `len` pairs of rows that have the same keys.
-fn compare_values(rows: Sides<(&Arc<Rows>, usize)>, len: usize, ledger: &mut Ledger) -> Result<()> {
-    let slice = |(rows, start): (&Arc<Rows>, usize), column: usize| rows.values[column].slice(start, len);
-    let mut unequal: Vec<(usize, BooleanBuffer)> = vec![];
-    for column in 0..rows.old.0.values.len() {
-        let (old, new): (ArrayRef, ArrayRef) = (slice(rows.old, column), slice(rows.new, column));
-        let equal = equal_rows(&old, &new)?;
-        if equal.count_set_bits() < len {
-            unequal.push((column, !&equal));
-        }
-    }
-    let Some(((_, first), rest)) = unequal.split_first() else {
-        ledger.matched(len as u64);
-        return Ok(());
-    };
-    let any = rest.iter().fold(first.clone(), |any, (_, rows)| &any | rows);
-    ledger.matched((len - any.count_set_bits()) as u64);
-    for at in any.set_indices() {
-        let changed = unequal.iter().filter(|(_, rows)| rows.value(at)).map(|(column, _)| *column).collect();
-        let rows = rows.map(|(rows, start)| RowRef { batch: rows.clone(), row: start + at });
-        ledger.record(Finding::Mismatch { rows, changed })?;
-    }
-    Ok(())
-}
-
 /// One key: the rows that each side has of it.
-fn classify_key(old: Option<(RowRef, u64)>, new: Option<(RowRef, u64)>, ledger: &mut Ledger) -> Result<()> {
+fn classify_key(old: Option<Run>, new: Option<Run>, ledger: &mut Ledger) -> Result<()> {
     match (old, new) {
-        (Some((old, 1)), None) => ledger.record(Finding::Missing { old }),
-        (None, Some((new, 1))) => ledger.record(Finding::Extra { new }),
-        (Some((_, 1)), Some((_, 1))) => Err(Error::internal("a pair of equal keys was not compared")),
+        (Some(Run { first, count: 1, .. }), None) => ledger.record(Finding::Missing { old: first }),
+        (None, Some(Run { first, count: 1, .. })) => ledger.record(Finding::Extra { new: first }),
+        (Some(Run { count: 1, .. }), Some(Run { count: 1, .. })) => {
+            Err(Error::internal("a pair of equal keys was not compared"))
+        }
         (old, new) => {
             let rows = Sides { old: count(&old), new: count(&new) };
-            let key = old.map(|(row, _)| (Side::Old, row)).or(new.map(|(row, _)| (Side::New, row)));
+            let key = old.map(|run| (Side::Old, run.first)).or(new.map(|run| (Side::New, run.first)));
             match key {
                 Some((side, key)) => ledger.record(Finding::DuplicateKey { key, side, rows }),
                 None => Ok(()),
@@ -128,22 +105,56 @@ fn classify_key(old: Option<(RowRef, u64)>, new: Option<(RowRef, u64)>, ledger: 
 }
 
 /// One whole row: the copies that each side has of it.
-fn classify_copies(old: Option<(RowRef, u64)>, new: Option<(RowRef, u64)>, ledger: &mut Ledger) -> Result<()> {
-    let (in_old, in_new) = (count(&old), count(&new));
-    ledger.matched(in_old.min(in_new));
-    if let Some((old, _)) = old {
-        for _ in in_new..in_old {
-            ledger.record(Finding::Missing { old: old.clone() })?;
+fn classify_copies(old: Option<Run>, new: Option<Run>, ledger: &mut Ledger) -> Result<()> {
+    let left = match (old, new) {
+        (Some(Run { varied: Some(old), .. }), Some(Run { varied: Some(new), .. })) => {
+            pair_copies(Sides { old, new }, ledger)
         }
+        (old, new) => {
+            let (in_old, in_new) = (count(&old), count(&new));
+            ledger.matched(Tier::Exact, in_old.min(in_new));
+            Sides { old: copies(old, in_new), new: copies(new, in_old) }
+        }
+    };
+    for old in left.old {
+        ledger.record(Finding::Missing { old })?;
     }
-    if let Some((new, _)) = new {
-        for _ in in_old..in_new {
-            ledger.record(Finding::Extra { new: new.clone() })?;
-        }
+    for new in left.new {
+        ledger.record(Finding::Extra { new })?;
     }
     Ok(())
 }
 
-fn count(run: &Option<(RowRef, u64)>) -> u64 {
-    run.as_ref().map_or(0, |(_, count)| *count)
+/// The copies of a run that the other side does not have.
+fn copies(run: Option<Run>, in_other: u64) -> Vec<RowRef> {
+    let Some(run) = run else { return vec![] };
+    match run.varied {
+        Some(varied) => varied.into_iter().skip(in_other as usize).map(|(_, row)| row).collect(),
+        None => (in_other..run.count).map(|_| run.first.clone()).collect(),
+    }
+}
+
+/// Pairs copies that are equal as read, then those that only rules make equal; returns what is left.
+fn pair_copies(runs: Sides<Vec<(Vec<u8>, RowRef)>>, ledger: &mut Ledger) -> Sides<Vec<RowRef>> {
+    let mut left: Sides<Vec<RowRef>> = Sides::default();
+    let mut new = runs.new.into_iter().peekable();
+    for (old_bytes, old) in runs.old {
+        while let Some((_, before)) = new.next_if(|(bytes, _)| *bytes < old_bytes) {
+            left.new.push(before);
+        }
+        if new.next_if(|(bytes, _)| *bytes == old_bytes).is_none() {
+            left.old.push(old);
+            continue;
+        }
+        let by_rule = old.batch.read_by.iter().any(|read| read.cells.value(old.row));
+        ledger.matched(if by_rule { Tier::ByRule } else { Tier::Exact }, 1);
+    }
+    left.new.extend(new.map(|(_, row)| row));
+    let paired = left.old.len().min(left.new.len());
+    ledger.matched(Tier::ByRule, paired as u64);
+    left.map(|mut rows| rows.split_off(paired))
+}
+
+fn count(run: &Option<Run>) -> u64 {
+    run.as_ref().map_or(0, |run| run.count)
 }

@@ -2,6 +2,7 @@
 //! `plan` picks the cheaper one that is right, and `merge` alone decides what a discrepancy is.
 
 mod candidates;
+mod compare;
 mod cursor;
 mod entries;
 mod hashed;
@@ -77,7 +78,7 @@ impl Comparison<'_> {
 
     /// Adds up the parts and checks that no row was lost or counted twice.
     fn gather(&self, parts: Vec<Part>, way: Way, reason: String) -> Result<Matched> {
-        let mut tally = Tally::new(self.pairing.values().len());
+        let mut tally = Tally::new(&self.pairing.columns);
         let mut findings = vec![];
         for part in parts {
             tally.add(&part.tally);

@@ -69,12 +69,12 @@ fn compare_range(
         let mut scan = snapshots[side].scan(engine, reads, &pairing.projection(side))?;
         let source = Box::new(move || match abandoned.load(Ordering::Relaxed) {
             true => Err(Error::Interrupted),
-            false => scan.next_batch(),
+            false => scan.next_batch()?.map(|batch| pairing.rows(side, batch)).transpose(),
         });
         Cursor::open(pairing, side, source, range.clone())
     };
     let cursors = Sides::try_from_fn(open)?;
     let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine.spill_dir());
-    merge(cursors, pairing.keyed, &mut ledger)?;
+    merge(pairing, cursors, &mut ledger)?;
     Ok(Part::close(ledger)?)
 }

@@ -7,8 +7,8 @@ use arrow::compute::concat;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::cursor::KeyRange;
-use crate::canonical::convert;
 use crate::canonical::order::{KeyOrder, steps};
+use crate::canonical::{canonical, convert};
 use crate::columns::Pairing;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -98,6 +98,10 @@ impl KeyLayout {
             return Ok(Ok(listed));
         }
         let side = snapshot.side;
+        if pairing.columns[0].chain.is_some() {
+            let column = &pairing.columns[0].name;
+            return Ok(Err(format!("rules read column `{column}`, so the statistics do not tell the order of keys")));
+        }
         let Some(bounds) = Bounds::of(snapshot, pairing) else {
             if declares_order(snapshot, pairing) {
                 return Ok(Ok(listed));
@@ -136,15 +140,17 @@ impl KeyLayout {
 
     /// Reads the first keys of the first and of the middle row group.
     fn looks_sorted(&self, engine: &Engine, snapshot: &Snapshot, pairing: &Pairing) -> Result<bool> {
-        let keys: Vec<usize> = pairing.keys().iter().map(|column| column.at[snapshot.side]).collect();
+        let side = snapshot.side;
+        let columns: Vec<usize> = pairing.keys().iter().map(|column| column.at[side]).collect();
         let mut probes: Vec<&Group> = self.groups.first().into_iter().collect();
         probes.extend(self.groups.get(self.groups.len() / 2).filter(|_| self.groups.len() > 1));
         for group in probes {
             let read = FileRead::whole(group.file, [group.row_group]);
-            let mut scan = snapshot.scan(engine, vec![read], &keys)?;
+            let mut scan = snapshot.scan(engine, vec![read], &columns)?;
             if let Some(batch) = scan.next_batch()? {
-                let rows = pairing.rows(snapshot.side, batch)?;
-                if steps(&rows.keys)?.break_at.is_some() {
+                let parts = pairing.keys().iter().zip(batch.columns());
+                let parts = parts.map(|(column, array)| column.key_parts(array, side)).collect::<Result<Vec<_>>>()?;
+                if steps(&parts.concat())?.break_at.is_some() {
                     return Ok(false);
                 }
             }
@@ -219,7 +225,7 @@ impl Bounds {
             nulls.extend(counts.iter().map(|count| count.unwrap_or(0)));
         }
         let join = |parts: Vec<ArrayRef>| concat(&parts.iter().map(|part| part.as_ref()).collect::<Vec<_>>()).ok();
-        let canonical = |array: ArrayRef| column.canonical(&array, snapshot.side).ok();
+        let canonical = |array: ArrayRef| canonical(&array, &column.domain, snapshot.side).ok();
         let bounds = Bounds { mins: canonical(join(mins)?)?, maxs: canonical(join(maxs)?)?, nulls: nulls.into() };
         let mut groups = snapshot.row_groups().enumerate();
         let known = groups.all(|(at, (_, _, rows))| {

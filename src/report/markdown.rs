@@ -23,6 +23,7 @@ pub fn render(report: &Report) -> String {
     }
     counts(report, &mut out);
     columns(report, &mut out);
+    rules(report, &mut out);
     not_compared(report, &mut out);
     examples(report, &mut out);
     run(report, &mut out);
@@ -40,6 +41,11 @@ fn counts(report: &Report, out: &mut String) {
         ("duplicate keys", counts.duplicate_keys),
     ];
     table(out, &["class", "count"], rows.map(|(name, count)| vec![name.into(), grouped(count)]));
+    if report.tiers.by_rule + report.tiers.tolerated > 0 {
+        let tiers = &report.tiers;
+        let rows = [("exact", tiers.exact), ("by rule", tiers.by_rule), ("tolerated", tiers.tolerated)];
+        table(out, &["matched", "count"], rows.map(|(name, count)| vec![name.into(), grouped(count)]));
+    }
     if report.backfill.missing_duplicated > 0 {
         let keys = count(report.backfill.missing_duplicated, "key");
         let _ = writeln!(out, "To backfill, too: {keys} that old has several times and new does not have.\n");
@@ -56,6 +62,23 @@ fn columns(report: &Report, out: &mut String) {
         vec![code(&column.name), prose(&column.old_type), prose(&column.new_type), mismatches]
     });
     table(out, &["column", "old", "new", "mismatches"], rows);
+}
+
+fn rules(report: &Report, out: &mut String) {
+    let rows = report.columns.iter().flat_map(|column| {
+        column.rules.iter().map(|rule| {
+            let rows = match rule.rows {
+                0 if column.by_either > 0 => format!("{} by this or another rule", grouped(column.by_either)),
+                0 => "never mattered".into(),
+                rows => grouped(rows),
+            };
+            vec![code(&column.name), code(&rule.rule), rows]
+        })
+    });
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        table(out, &["column", "rule", "rows equal only by it"], rows);
+    }
 }
 
 fn not_compared(report: &Report, out: &mut String) {

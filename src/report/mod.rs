@@ -1,20 +1,25 @@
 //! TELL: the report, once as data, and one file per format that shows it.
 
+mod gates;
 pub mod json;
 pub mod markdown;
 pub mod text;
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{Coverage, Pairing};
-use crate::discrepancy::Tally;
+use crate::columns::{ColumnPair, Coverage, Pairing};
+use crate::discrepancy::{ColumnTally, Tally, Tiers};
 use crate::engine::Engine;
-use crate::job::{Job, Way};
+use crate::job::{Job, TakenAt, Way};
 use crate::lists::Example;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
+
+pub use gates::GateReport;
+use gates::Gates;
 
 /// Everything a run has to say. Its JSON form is versioned and described by `schemas/report.v1.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -39,6 +44,9 @@ pub struct Report {
     pub backfill: Backfill,
     /// How the matched pairs came to be equal; adds up to `counts.matched`.
     pub tiers: Tiers,
+    /// What was allowed, and what was found of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateReport>,
     /// The columns that identify a row; empty where rows were compared whole.
     pub key: Vec<String>,
     /// Every compared column.
@@ -100,17 +108,6 @@ pub struct Backfill {
     pub missing_duplicated: u64,
 }
 
-/// How matched pairs came to be equal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Tiers {
-    /// By value.
-    pub exact: u64,
-    /// Only by a rule that the user chose.
-    pub by_rule: u64,
-    /// Only within a tolerance that the user chose.
-    pub tolerated: u64,
-}
-
 /// One compared column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ColumnReport {
@@ -126,6 +123,25 @@ pub struct ColumnReport {
     pub by_rule: u64,
     /// Pairs of rows that only a tolerance made equal in it.
     pub tolerated: u64,
+    /// The rules that the user chose for it, in the order in which they are applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleReport>,
+    /// Pairs of rows that are equal by rules of which each one alone could be left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub by_either: u64,
+}
+
+/// One rule of a column, and whether it mattered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RuleReport {
+    /// The rule, as a line of a job file.
+    pub rule: String,
+    /// Pairs of rows that would not be equal in the column without it.
+    pub rows: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The circumstances of a run.
@@ -164,6 +180,12 @@ pub struct Input {
     pub files: usize,
     /// Their size.
     pub bytes: u64,
+    /// The query that shaped the snapshot: its file, or `inline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// When the snapshot was taken, if the job says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<TakenAt>,
     /// Files passed over because their names begin with `_` or `.`.
     pub skipped_files: usize,
 }
@@ -180,15 +202,17 @@ pub enum MatchingWay {
     Multiset,
 }
 
-/// Times a run.
+/// Times a run, and names it.
 pub struct Clock {
+    id: String,
+    out: Option<PathBuf>,
     started: jiff::Timestamp,
     instant: Instant,
 }
 
 /// What a run cost and how it went.
 pub struct Cost {
-    started: jiff::Timestamp,
+    clock: Clock,
     seconds: f64,
     bytes_read: u64,
     spilled_bytes: u64,
@@ -198,20 +222,26 @@ pub struct Cost {
 
 impl Clock {
     /// Starts now.
-    pub fn start() -> Self {
-        Clock { started: jiff::Timestamp::now(), instant: Instant::now() }
+    pub fn start(job: &Job) -> Self {
+        let started = jiff::Timestamp::now();
+        let mut random = [0; 4];
+        // the random part only tells runs of the same second apart
+        let _ = getrandom::fill(&mut random);
+        let id = format!("{}-{:08x}", started.strftime("%Y%m%dT%H%M%SZ"), u32::from_be_bytes(random));
+        let out = job.out.as_ref().map(|out| out.of_run(&id));
+        Clock { id, out, started, instant: Instant::now() }
+    }
+
+    /// Where the run directory goes, if it is written.
+    pub fn out(&self) -> Option<&Path> {
+        self.out.as_deref()
     }
 
     /// Ends now.
     pub fn stop(self, engine: &Engine, way: Way, reason: String) -> Cost {
-        Cost {
-            started: self.started,
-            seconds: self.instant.elapsed().as_secs_f64(),
-            bytes_read: engine.bytes_read(),
-            spilled_bytes: engine.spilled_bytes(),
-            way,
-            reason,
-        }
+        let seconds = self.instant.elapsed().as_secs_f64();
+        let (bytes_read, spilled_bytes) = (engine.bytes_read(), engine.spilled_bytes());
+        Cost { clock: self, seconds, bytes_read, spilled_bytes, way, reason }
     }
 }
 
@@ -227,33 +257,37 @@ impl Report {
     ) -> Self {
         let coverage = pairing.coverage.clone();
         let counts = Counts {
-            matched: tally.matched,
+            matched: tally.matched(),
             mismatch: tally.mismatch,
             missing: tally.missing,
             extra: tally.extra,
             duplicate_keys: tally.duplicate_keys,
         };
-        let column = |(at, pair): (usize, &crate::columns::ColumnPair)| ColumnReport {
+        let column = |(pair, tally): (&ColumnPair, &ColumnTally)| ColumnReport {
             name: pair.name.clone(),
             old_type: pair.types.old.clone(),
             new_type: pair.types.new.clone(),
-            mismatches: at.checked_sub(pairing.key_len).map_or(0, |at| tally.column_mismatches[at]),
-            by_rule: 0,
-            tolerated: 0,
+            mismatches: tally.mismatches,
+            by_rule: tally.by_rule,
+            tolerated: tally.tolerated,
+            rules: rules(pair, tally),
+            by_either: tally.by_either,
         };
+        let gates = gates::check(&job.gate, tally, pairing);
         Report {
             schema: "countersign/report/v1".into(),
             job: job.name.clone(),
-            verdict: verdict(tally, &coverage),
+            verdict: verdict(tally, &coverage, &gates),
             suspicion: key_suspicion(tally, pairing),
-            reasons: reasons(tally, pairing),
+            reasons: reasons(pairing, &gates),
             rows: tally.rows,
             counts,
             duplicate_rows: tally.duplicate_rows,
             backfill: Backfill { missing: tally.missing, missing_duplicated: tally.missing_duplicated },
-            tiers: Tiers { exact: tally.matched, by_rule: 0, tolerated: 0 },
+            tiers: tally.tiers,
+            gates: gates.named(),
             key: if pairing.keyed { pairing.keys().iter().map(|key| key.name.clone()).collect() } else { vec![] },
-            columns: pairing.columns.iter().enumerate().map(column).collect(),
+            columns: pairing.columns.iter().zip(&tally.columns).map(column).collect(),
             coverage,
             examples,
             run: run(job, snapshots, pairing.keyed, cost),
@@ -270,13 +304,18 @@ impl Report {
     }
 }
 
-fn verdict(tally: &Tally, coverage: &Coverage) -> Verdict {
-    if !coverage.incomparable.is_empty() {
-        return Verdict::Unverified;
-    }
-    match tally.is_clean() && coverage.old_only.is_empty() && coverage.new_only.is_empty() {
-        true => Verdict::Match,
-        false => Verdict::Discrepant,
+fn rules(pair: &ColumnPair, tally: &ColumnTally) -> Vec<RuleReport> {
+    let rules = pair.rules().iter().zip(&tally.rules);
+    rules.map(|(rule, rows)| RuleReport { rule: rule.to_string(), rows: *rows }).collect()
+}
+
+fn verdict(tally: &Tally, coverage: &Coverage, gates: &Gates) -> Verdict {
+    let has_gaps = !coverage.old_only.is_empty() || !coverage.new_only.is_empty();
+    match (coverage.incomparable.is_empty(), has_gaps, tally.is_clean()) {
+        (false, ..) => Verdict::Unverified,
+        (true, false, true) => Verdict::Match,
+        (true, false, false) if gates.all_within() => Verdict::Accepted,
+        _ => Verdict::Discrepant,
     }
 }
 
@@ -285,7 +324,7 @@ const KEY_SUSPECT_SHARE: u64 = 100;
 
 fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
     let smaller = tally.rows.old.min(tally.rows.new);
-    let paired = tally.matched + tally.mismatch;
+    let paired = tally.matched() + tally.mismatch;
     if !pairing.keyed || smaller == 0 || paired * KEY_SUSPECT_SHARE >= smaller {
         return None;
     }
@@ -297,7 +336,7 @@ fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
     ))
 }
 
-fn reasons(tally: &Tally, pairing: &Pairing) -> Vec<String> {
+fn reasons(pairing: &Pairing, gates: &Gates) -> Vec<String> {
     let coverage = &pairing.coverage;
     let mut reasons = vec![];
     let columns = |names: &[String]| count(names.len() as u64, "column");
@@ -311,19 +350,7 @@ fn reasons(tally: &Tally, pairing: &Pairing) -> Vec<String> {
             .collect();
         reasons.push(format!("{} could not be compared: {}", columns(&coverage.incomparable), names.join(", ")));
     }
-    let found: Vec<String> = [
-        (tally.mismatch, "mismatch", "mismatches"),
-        (tally.missing, "missing row", "missing rows"),
-        (tally.extra, "extra row", "extra rows"),
-        (tally.duplicate_keys, "duplicate key", "duplicate keys"),
-    ]
-    .into_iter()
-    .filter(|(number, ..)| *number > 0)
-    .map(|(number, one, many)| format!("{} {}", grouped(number), if number == 1 { one } else { many }))
-    .collect();
-    if !found.is_empty() {
-        reasons.push(found.join(", "));
-    }
+    reasons.extend(gates.reasons());
     for (side, names) in [(Side::Old, &coverage.old_only), (Side::New, &coverage.new_only)] {
         if !names.is_empty() {
             reasons.push(format!("{} only in {side}: {}", columns(names), names.join(", ")));
@@ -333,10 +360,6 @@ fn reasons(tally: &Tally, pairing: &Pairing) -> Vec<String> {
 }
 
 fn run(job: &Job, snapshots: &Sides<Snapshot>, keyed: bool, cost: Cost) -> Run {
-    let mut random = [0; 4];
-    // the random part only tells runs of the same second apart
-    let _ = getrandom::fill(&mut random);
-    let started = cost.started.strftime("%Y%m%dT%H%M%SZ");
     let way = match (keyed, cost.way) {
         (false, _) => MatchingWay::Multiset,
         (true, Way::Ordered) => MatchingWay::Ordered,
@@ -347,8 +370,7 @@ fn run(job: &Job, snapshots: &Sides<Snapshot>, keyed: bool, cost: Cost) -> Run {
         false => format!("whole rows, {}: {}", cost.way, cost.reason),
     };
     Run {
-        id: format!("{started}-{:08x}", u32::from_be_bytes(random)),
-        started: cost.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        started: cost.clock.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         version: env!("CARGO_PKG_VERSION").into(),
         way,
         way_reason,
@@ -358,11 +380,17 @@ fn run(job: &Job, snapshots: &Sides<Snapshot>, keyed: bool, cost: Cost) -> Run {
         spilled_bytes: cost.spilled_bytes,
         inputs: Sides::from_fn(|side| Input {
             path: snapshots[side].location.clone(),
-            files: snapshots[side].files.len(),
-            bytes: snapshots[side].bytes(),
-            skipped_files: snapshots[side].skipped.len(),
+            files: snapshots[side].input().files.len(),
+            bytes: snapshots[side].input().bytes(),
+            query: job.sources[side].query.as_ref().map(|query| match &query.file {
+                Some(file) => file.display().to_string(),
+                None => "inline".into(),
+            }),
+            taken_at: job.sources[side].taken_at.clone(),
+            skipped_files: snapshots[side].input().skipped.len(),
         }),
-        out: job.out.as_ref().map(|out| out.display().to_string()),
+        out: cost.clock.out.map(|out| out.display().to_string()),
+        id: cost.clock.id,
     }
 }
 

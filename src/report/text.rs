@@ -31,6 +31,7 @@ pub fn render(report: &Report, style: Style) -> String {
         sides(report),
         counts(report),
         columns(report),
+        rules(report),
         not_compared(report),
         examples(report),
         run(&report.run),
@@ -88,7 +89,12 @@ fn sides(report: &Report) -> String {
             0 => String::new(),
             n => format!(", {} passed over", count(n as u64, "file")),
         };
-        let files = format!("{}{skipped}", count(input.files as u64, "file"));
+        let query = match &input.query {
+            Some(query) if query == "inline" => ", by a query".to_string(),
+            Some(query) => format!(", by {}", escaped(query)),
+            None => String::new(),
+        };
+        let files = format!("{}{skipped}{query}", count(input.files as u64, "file"));
         table.add_row([side.to_string(), escaped(&input.path), count(report.rows[side], "row"), files]);
     }
     right_align(&mut table, &[2]);
@@ -103,8 +109,8 @@ fn sides(report: &Report) -> String {
 fn counts(report: &Report) -> String {
     let counts = &report.counts;
     let paired = match report.key.is_empty() {
-        true => "equal rows",
-        false => "same key, equal values",
+        true => format!("equal rows{}", tiers(report)),
+        false => format!("same key, equal values{}", tiers(report)),
     };
     let backfill = match report.backfill.missing_duplicated {
         0 => String::new(),
@@ -119,7 +125,7 @@ fn counts(report: &Report) -> String {
         ),
     };
     let mut table = plain_table();
-    table.add_row(["matched", &grouped(counts.matched), paired]);
+    table.add_row(["matched", &grouped(counts.matched), &paired]);
     if !report.key.is_empty() {
         table.add_row(["mismatch", &grouped(counts.mismatch), "same key, different values"]);
     }
@@ -133,25 +139,67 @@ fn counts(report: &Report) -> String {
     indented(&table) + "\n"
 }
 
+/// How many of the matched pairs are equal by what, where it is not all by value.
+fn tiers(report: &Report) -> String {
+    let tiers = &report.tiers;
+    if tiers.by_rule == 0 && tiers.tolerated == 0 {
+        return String::new();
+    }
+    let parts = [(tiers.exact, "exact"), (tiers.by_rule, "by rule"), (tiers.tolerated, "tolerated")];
+    let parts = parts.iter().filter(|(pairs, _)| *pairs > 0).map(|(pairs, tier)| format!("{} {tier}", grouped(*pairs)));
+    format!(": {}", parts.collect::<Vec<_>>().join(", "))
+}
+
 fn columns(report: &Report) -> String {
+    if report.key.is_empty() {
+        // without a key there are no pairs to count by column
+        return String::new();
+    }
+    let by_rule = report.columns.iter().any(|column| column.by_rule > 0);
+    let tolerated = report.columns.iter().any(|column| column.tolerated > 0);
     let mut table = plain_table();
-    table.set_header(["column", "old", "new", "mismatches"]);
+    let mut header = vec!["column", "old", "new", "mismatches"];
+    header.extend(by_rule.then_some("by rule"));
+    header.extend(tolerated.then_some("tolerated"));
+    table.set_header(header);
     for column in &report.columns {
         let is_key = report.key.contains(&column.name);
-        let mismatches = if is_key { "key".into() } else { grouped(column.mismatches) };
-        table.add_row([
+        let mut row = vec![
             escaped(&column.name),
             cut(&escaped(&column.old_type)),
             cut(&escaped(&column.new_type)),
-            mismatches,
-        ]);
+            if is_key { "key".into() } else { grouped(column.mismatches) },
+        ];
+        row.extend(by_rule.then(|| grouped(column.by_rule)));
+        row.extend(tolerated.then(|| grouped(column.tolerated)));
+        table.add_row(row);
     }
-    right_align(&mut table, &[3]);
-    match report.key.is_empty() {
-        // without a key there are no pairs to count by column
-        true => String::new(),
-        false => indented(&table) + "\n",
+    right_align(&mut table, &[3, 4, 5]);
+    indented(&table) + "\n"
+}
+
+/// The rules, and the pairs of rows that are equal in a column only by each.
+fn rules(report: &Report) -> String {
+    let mut table = plain_table();
+    for column in &report.columns {
+        for rule in &column.rules {
+            let rows = match rule.rows {
+                _ if report.key.is_empty() => String::new(),
+                0 if column.by_either > 0 => format!("{} by this or another rule", grouped(column.by_either)),
+                0 => "never mattered".into(),
+                rows => format!("{} equal only by it", count(rows, "row")),
+            };
+            table.add_row([escaped(&column.name), cut(&escaped(&rule.rule)), rows]);
+        }
     }
+    match table.row_count() {
+        0 => String::new(),
+        _ => format!("  rules\n{}", nested(&table)),
+    }
+}
+
+fn nested(table: &Table) -> String {
+    table.trim_fmt().lines().map(|line| format!("   {line}\n")).collect()
 }
 
 fn not_compared(report: &Report) -> String {
@@ -169,7 +217,7 @@ fn not_compared(report: &Report) -> String {
     }
     match table.row_count() {
         0 => "  not compared: nothing; every column took part\n".into(),
-        _ => format!("  not compared\n{}", indented(&table).replace("\n ", "\n    ").replacen(' ', "    ", 1)),
+        _ => format!("  not compared\n{}", nested(&table)),
     }
 }
 

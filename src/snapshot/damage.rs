@@ -25,7 +25,11 @@ pub fn locate(snapshot: &Snapshot, reads: &[FileRead], error: &DataFusionError) 
     // every part decodes by itself, so what failed is to bring it to the type that the side's files share
     let root = error.find_root();
     let reason = root.strip_backtrace();
+    let expressions = snapshot.expressions();
     match root {
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) if !expressions.is_empty() => {
+            Error::ExpressionFailed { side: snapshot.side, expressions: expressions.join(", "), reason }
+        }
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => {
             Error::FilesDoNotFit { side: snapshot.side, reason }
         }

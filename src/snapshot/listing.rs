@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
-use crate::sides::Side;
+use crate::sides::Owner;
 
 /// The data files below a path, in the order of their names.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct ListedFile {
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// Lists a file, a directory (all files below it) or a glob.
-pub fn list(side: Side, location: &str) -> Result<Listing> {
+pub fn list(owner: &Owner, location: &str) -> Result<Listing> {
     let path = Path::new(location);
     let (root, mut found) = match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => (path.to_path_buf(), walk(path)?),
@@ -43,17 +43,17 @@ pub fn list(side: Side, location: &str) -> Result<Listing> {
             let pattern: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
             // a last `**` would match directories only
             let pattern = if pattern.ends_with("**") { pattern.join("*") } else { pattern };
-            (glob_root(&pattern), expand(side, &pattern.to_string_lossy())?)
+            (glob_root(&pattern), expand(owner, &pattern.to_string_lossy())?)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::NoSuchPath { side, path: location.into() });
+            return Err(Error::NoSuchPath { owner: owner.clone(), path: location.into() });
         }
         Err(source) => return Err(Error::Unreadable { path: path.into(), source }),
     };
     found.sort();
     let (skipped, data): (Vec<_>, Vec<_>) = found.into_iter().partition(|file| is_hidden(&root, file));
     if data.is_empty() {
-        return Err(Error::NoFiles { side, path: location.into(), skipped: skipped.len() });
+        return Err(Error::NoFiles { owner: owner.clone(), path: location.into(), skipped: skipped.len() });
     }
     let files: Result<_> =
         data.into_iter().map(|path| Ok(ListedFile { partitions: partitions(&root, &path)?, path })).collect();
@@ -84,9 +84,9 @@ fn walk(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Matches a pattern; a directory that matches stands for all files below it.
-fn expand(side: Side, pattern: &str) -> Result<Vec<PathBuf>> {
+fn expand(owner: &Owner, pattern: &str) -> Result<Vec<PathBuf>> {
     let matches = glob::glob(pattern).map_err(|error| Error::BadPattern {
-        side,
+        owner: owner.clone(),
         path: pattern.into(),
         reason: error.to_string(),
     })?;

@@ -4,6 +4,7 @@
 //! promise (rows per row group) is what the run has to account for.
 
 mod damage;
+mod derived;
 mod footer;
 mod int96;
 mod listing;
@@ -18,11 +19,13 @@ pub use types::type_name;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::sides::Side;
+use crate::sides::{Owner, Side};
+pub use derived::Derived;
 
 /// One table's export: its files, admitted and described, and the schema that they share.
 #[derive(Debug)]
@@ -35,12 +38,25 @@ pub struct Snapshot {
     pub files: Vec<DataFile>,
     /// Files that were passed over because their names mark them as not data.
     pub skipped: Vec<PathBuf>,
-    /// The columns of the files, then those of the partition directories.
+    /// The columns of the files, then those of the partition directories, then those that expressions yield.
     pub schema: SchemaRef,
+    /// What a query made this of: files that nobody wrote to be compared.
+    pub origin: Option<Origin>,
     /// How many of the schema's columns stand in the files.
     file_columns: usize,
+    /// The columns that expressions yield.
+    derived: Vec<Derived>,
     /// Columns on which the files do not agree; an error only if such a column takes part.
     flaws: HashMap<String, Flaw>,
+}
+
+/// The snapshots that a query read.
+#[derive(Debug)]
+pub struct Origin {
+    /// The side's own files.
+    pub snapshot: Arc<Snapshot>,
+    /// The query's file, if it stands in one.
+    pub query: Option<PathBuf>,
 }
 
 /// Why a column of a snapshot cannot be read as one column.
@@ -57,8 +73,34 @@ enum Flaw {
 impl Snapshot {
     /// Finds the files of a side, reads every footer, and agrees on one schema.
     pub fn open(side: Side, location: &str, allow_empty: bool) -> Result<Self> {
-        let listing = listing::list(side, location)?;
-        let (partition_fields, values) = partitions::columns(side, &listing.files)?;
+        Self::open_as(Owner::Side(side), side, location, allow_empty)
+    }
+
+    /// Opens a table that is no side of the comparison.
+    pub fn open_table(name: &str, location: &str, allow_empty: bool) -> Result<Self> {
+        Self::open_as(Owner::Table(name.into()), Side::Old, location, allow_empty)
+    }
+
+    /// What a query will yield, before it does.
+    pub fn planned(side: Side, schema: SchemaRef, origin: Origin) -> Self {
+        let file_columns = schema.fields().len();
+        let location = origin.snapshot.location.clone();
+        Snapshot {
+            side,
+            location,
+            files: vec![],
+            skipped: vec![],
+            schema,
+            origin: Some(origin),
+            file_columns,
+            derived: vec![],
+            flaws: HashMap::new(),
+        }
+    }
+
+    fn open_as(owner: Owner, side: Side, location: &str, allow_empty: bool) -> Result<Self> {
+        let listing = listing::list(&owner, location)?;
+        let (partition_fields, values) = partitions::columns(&owner, &listing.files)?;
         let among = listing.files.len();
         let mut files = Vec::with_capacity(among);
         for (file, values) in listing.files.into_iter().zip(values) {
@@ -82,11 +124,13 @@ impl Snapshot {
             files,
             skipped: listing.skipped,
             schema: schema.into(),
+            origin: None,
             file_columns,
+            derived: vec![],
             flaws,
         };
         if snapshot.rows() == 0 && !allow_empty {
-            return Err(Error::EmptySide { side, path: location.into() });
+            return Err(Error::EmptySide { owner, path: location.into() });
         }
         Ok(snapshot)
     }
@@ -127,9 +171,15 @@ impl Snapshot {
         }
     }
 
+    /// The files that the user named: those of the origin, if a query shaped this.
+    pub fn input(&self) -> &Snapshot {
+        self.origin.as_ref().map_or(self, |origin| &origin.snapshot)
+    }
+
     /// Makes sure that no file was replaced since it was admitted.
     pub fn require_unchanged(&self) -> Result<()> {
-        self.files.iter().try_for_each(DataFile::require_unchanged)
+        let files = self.files.iter().chain(self.origin.iter().flat_map(|origin| &origin.snapshot.files));
+        files.into_iter().try_for_each(DataFile::require_unchanged)
     }
 }
 

@@ -9,7 +9,7 @@ use datafusion::common::ScalarValue;
 
 use super::listing::ListedFile;
 use crate::error::{Error, Result};
-use crate::sides::Side;
+use crate::sides::Owner;
 
 /// The values of one file's partition columns, with their columns' names.
 type PartitionValues = Vec<(String, ScalarValue)>;
@@ -18,13 +18,13 @@ type PartitionValues = Vec<(String, ScalarValue)>;
 ///
 /// A column is an integer or a date only if every directory name is exactly how that value prints;
 /// `007` stays text.
-pub fn columns(side: Side, files: &[ListedFile]) -> Result<(Vec<FieldRef>, Vec<PartitionValues>)> {
+pub fn columns(owner: &Owner, files: &[ListedFile]) -> Result<(Vec<FieldRef>, Vec<PartitionValues>)> {
     let names = |file: &ListedFile| file.partitions.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     let first = &files[0];
     let columns = names(first);
     if let Some(other) = files.iter().find(|file| names(file) != columns) {
         return Err(Error::PartitionsDisagree {
-            side,
+            owner: owner.clone(),
             first: first.path.clone(),
             first_columns: columns.join(", "),
             other: other.path.clone(),

@@ -20,7 +20,7 @@ use object_store::path::Path as ObjectPath;
 use parquet::arrow::arrow_reader::RowSelection;
 
 use super::{DataFile, Snapshot, damage};
-use crate::engine::Engine;
+use crate::engine::{Engine, Readers};
 use crate::error::{Error, Result};
 
 /// The part of one file that a scan reads.
@@ -52,7 +52,7 @@ pub struct Scan<'a> {
     snapshot: &'a Snapshot,
     engine: &'a Engine,
     reads: Vec<FileRead>,
-    plan: Arc<DataSourceExec>,
+    plan: Arc<dyn ExecutionPlan>,
     stream: SendableRecordBatchStream,
     promised: u64,
     delivered: u64,
@@ -61,7 +61,7 @@ pub struct Scan<'a> {
 impl Snapshot {
     /// Starts reading `columns` (positions in the schema) of the given parts, in the given order.
     pub fn scan<'a>(&'a self, engine: &'a Engine, reads: Vec<FileRead>, columns: &[usize]) -> Result<Scan<'a>> {
-        let plan = self.plan(engine, &reads, columns, 1).map_err(Error::internal)?;
+        let plan = self.plan(&engine.readers(), &reads, columns, 1).map_err(Error::internal)?;
         let stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
         let promised = reads.iter().map(|read| read.rows(&self.files[read.file])).sum();
         Ok(Scan { snapshot: self, engine, reads, plan, stream, promised, delivered: 0 })
@@ -76,19 +76,20 @@ impl Snapshot {
     /// A scan of the reads as a plan of at most `partitions` partitions; one keeps the reads' order.
     pub fn plan(
         &self,
-        engine: &Engine,
+        readers: &Readers,
         reads: &[FileRead],
         columns: &[usize],
         partitions: usize,
-    ) -> datafusion::error::Result<Arc<DataSourceExec>> {
-        let (file_fields, partition_fields) = self.schema.fields().split_at(self.file_columns);
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let Readers { environment, batch_rows } = readers;
+        let (file_fields, partition_fields) = self.stored_fields().split_at(self.file_columns);
         let table = TableSchema::builder(Arc::new(Schema::new(file_fields.to_vec())))
             .with_table_partition_cols(partition_fields.to_vec())
             .build();
         let store = ObjectStoreUrl::local_filesystem();
-        let cache = engine.environment().cache_manager.get_file_metadata_cache();
-        let readers = CachedParquetFileReaderFactory::new(engine.environment().object_store(&store)?, cache);
-        let source = ParquetSource::new(table).with_parquet_file_reader_factory(Arc::new(readers));
+        let cache = environment.cache_manager.get_file_metadata_cache();
+        let factory = CachedParquetFileReaderFactory::new(environment.object_store(&store)?, cache);
+        let source = ParquetSource::new(table).with_parquet_file_reader_factory(Arc::new(factory));
         let mut groups = vec![FileGroup::new(vec![]); partitions.clamp(1, reads.len().max(1))];
         let count = groups.len();
         for (number, read) in reads.iter().enumerate() {
@@ -97,10 +98,10 @@ impl Snapshot {
         let config = FileScanConfigBuilder::new(store, Arc::new(source))
             .with_file_groups(groups)
             .with_preserve_order(true)
-            .with_batch_size(Some(engine.limits().batch_rows))
-            .with_projection_indices(Some(columns.to_vec()))?
+            .with_batch_size(Some(*batch_rows))
+            .with_projection_indices(Some(self.inputs(columns)))?
             .build();
-        Ok(DataSourceExec::from_data_source(config))
+        self.with_derived(DataSourceExec::from_data_source(config), columns)
     }
 
     fn part(&self, read: &FileRead) -> datafusion::error::Result<PartitionedFile> {

@@ -1,0 +1,61 @@
+//! Finds what is wrong with a job before any row is read, and all of it at once.
+
+use std::sync::Arc;
+
+use crate::columns::Pairing;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::job::{Job, Source};
+use crate::job_file::Mistake;
+use crate::progress::Progress;
+use crate::shape::{self, Tables};
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// Adds to the mistakes of a job's text those that show when its files and its SQL are looked at.
+pub fn all_mistakes(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mistake>> {
+    let Some(job) = job else { return Ok(mistakes) };
+    let engine = Engine::start(job.limits.clone(), &std::env::temp_dir(), Arc::default(), Progress::quiet())?;
+    let mut note = |error: Error, place: Option<String>| mistakes.push(mistake(error, place));
+    let tables = open_tables(&job, &mut note);
+    let mut sides: Sides<Option<Snapshot>> = Sides::default();
+    for side in Side::BOTH {
+        let source = &job.sources[side];
+        let planned = shape::plan_side(&engine, side, source, &tables, &job.columns);
+        planned.mistakes.into_iter().for_each(|error| note(error, Some(place_of(source))));
+        sides[side] = planned.snapshot;
+    }
+    if let Sides { old: Some(old), new: Some(new) } = sides {
+        if let Err(error) = Pairing::of(&Sides { old, new }, &job) {
+            mistakes.push(mistake(error, None));
+        }
+    }
+    Ok(mistakes)
+}
+
+fn open_tables(job: &Job, note: &mut impl FnMut(Error, Option<String>)) -> Tables {
+    let mut tables = Tables::new();
+    for (name, source) in &job.tables {
+        match Snapshot::open_table(name, &source.path.text, true) {
+            Ok(table) => drop(tables.insert(name.clone(), Arc::new(table))),
+            Err(error) => note(error, Some(place_of(source))),
+        }
+    }
+    tables
+}
+
+fn place_of(source: &Source) -> String {
+    source.path.place.to_string()
+}
+
+/// An error as a mistake; those that know their place begin with it.
+fn mistake(error: Error, place: Option<String>) -> Mistake {
+    let words = error.to_string();
+    match (error.place(), place) {
+        (Some(own), _) => {
+            Mistake { words: words.strip_prefix(&format!("{own}: ")).unwrap_or(&words).into(), place: own }
+        }
+        (None, Some(place)) => Mistake { place, words },
+        (None, None) => Mistake { place: "[compare]".into(), words },
+    }
+}

@@ -1,0 +1,227 @@
+//! `countersign run` and `countersign check`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bytesize::ByteSize;
+use clap::Args;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::{Format, INTERRUPTED, fail, machine, print, stop, write_out};
+use crate::check;
+use crate::error::Result;
+use crate::job::{Job, Limits, Out, Way};
+use crate::job_dir::JobDir;
+use crate::job_file::{JobFile, refusal};
+use crate::progress::Progress;
+use crate::render::escaped;
+use crate::report::text::verdict_words;
+use crate::report::{Report, grouped};
+use crate::verify;
+
+/// Run jobs, and write a run directory for each
+///
+/// A job file says what to compare, how, what is allowed, and where the runs go: see
+/// schemas/job.v1.json. Each run is written to DIR/JOB/RUN, and DIR/JOB/latest points at it. A job that
+/// fails does not stop the others; the exit code is that of the worst.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The job files
+    #[arg(required = true, value_name = "JOB.toml")]
+    jobs: Vec<PathBuf>,
+
+    /// Lay a setting over those of the files, such as compare.key=id
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Write the runs below this directory instead of [output] dir
+    #[arg(long, short, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// How reports are written to standard output
+    #[arg(long, short, value_enum, default_value_t)]
+    format: Format,
+
+    /// How many examples of each class the reports show
+    #[arg(long, value_name = "N", default_value_t = crate::job::EXAMPLES)]
+    examples: usize,
+
+    /// Match this way instead of letting the planner choose; the answer is the same
+    #[arg(long, value_enum)]
+    way: Option<Way>,
+
+    /// Memory to work in, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = machine::parse_memory)]
+    memory: Option<ByteSize>,
+
+    /// Worker threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+
+    /// No progress on standard error
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Find all mistakes in job files, without reading data
+///
+/// Checks the settings, the files that they name, their footers, the SQL, and that every column can be
+/// compared. Ends with exit code 2 if anything is wrong.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The job files
+    #[arg(required = true, value_name = "JOB.toml")]
+    jobs: Vec<PathBuf>,
+
+    /// Lay a setting over those of the files, such as compare.key=id
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// How one job ended.
+struct Outcome {
+    job: String,
+    result: Result<Report, u8>,
+}
+
+impl Outcome {
+    fn exit_code(&self) -> u8 {
+        match &self.result {
+            Ok(report) => report.verdict.exit_code(),
+            Err(code) => *code,
+        }
+    }
+}
+
+impl Run {
+    /// Runs every job and returns the worst exit code.
+    pub fn run(self) -> Result<u8> {
+        let stop = stop::on_signal();
+        let mut outcomes: Vec<Outcome> = vec![];
+        for file in &self.jobs {
+            let outcome = self.run_one(file, &stop);
+            let interrupted = matches!(outcome.result, Err(INTERRUPTED));
+            if let (Ok(report), false) = (&outcome.result, matches!(self.format, Format::Json)) {
+                if !outcomes.is_empty() {
+                    write_out("\n")?;
+                }
+                print(report, self.format)?;
+            }
+            outcomes.push(outcome);
+            if interrupted {
+                break;
+            }
+        }
+        match (self.format, outcomes.as_slice()) {
+            (Format::Json, [Outcome { result: Ok(report), .. }]) if self.jobs.len() == 1 => {
+                print(report, self.format)?;
+            }
+            (Format::Json, _) => write_out(&all_as_json(&outcomes))?,
+            (_, [_]) => {}
+            (format, outcomes) => write_out(&summary(outcomes, format))?,
+        }
+        Ok(outcomes.iter().map(Outcome::exit_code).max().unwrap_or(0))
+    }
+
+    fn run_one(&self, file: &Path, stop: &Arc<AtomicBool>) -> Outcome {
+        let name = file.file_stem().map_or_else(|| file.display().to_string(), |stem| stem.to_string_lossy().into());
+        match self.verify(file, stop) {
+            Ok(report) => Outcome { job: report.job.clone(), result: Ok(report) },
+            Err(error) => Outcome { job: name, result: Err(fail(&error)) },
+        }
+    }
+
+    fn verify(&self, file: &Path, stop: &Arc<AtomicBool>) -> Result<Report> {
+        let limits = self.limits();
+        let JobFile { job, runs, mistakes } = JobFile::read(file, &self.set)?;
+        let job = match job {
+            Some(job) if mistakes.is_empty() => Job { limits, way: self.way, examples: self.examples, ..job },
+            job => return Err(refusal(file, check::all_mistakes(job, mistakes)?)),
+        };
+        let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
+        let place = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
+        let job = Job { out: Some(Out::Below(place.dir())), ..job };
+        let report = verify(&job, stop.clone(), progress).map_err(|error| match error {
+            error if error.is_about_the_job() => match check::all_mistakes(Some(job.clone()), vec![]) {
+                Ok(mistakes) if !mistakes.is_empty() => refusal(file, mistakes),
+                _ => error,
+            },
+            error => error,
+        })?;
+        place.point_at_latest(&report.run.id)?;
+        Ok(report)
+    }
+
+    fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            threads: self.threads.map_or(defaults.threads, usize::from),
+            memory: self.memory.map_or_else(machine::default_memory, |size| size.as_u64()),
+            ..defaults
+        }
+    }
+}
+
+impl Check {
+    /// Checks every job; 0 if all are right.
+    pub fn run(self) -> Result<u8> {
+        let mut worst = 0;
+        for file in &self.jobs {
+            let checked = JobFile::read(file, &self.set).and_then(|JobFile { job, mistakes, .. }| {
+                let mistakes = check::all_mistakes(job.clone(), mistakes)?;
+                match job {
+                    Some(job) if mistakes.is_empty() => Ok(job),
+                    _ => Err(refusal(file, mistakes)),
+                }
+            });
+            match checked {
+                Ok(job) => write_out(&format!("{}: job `{}` is right\n", file.display(), escaped(&job.name)))?,
+                Err(error) => worst = worst.max(fail(&error)),
+            }
+        }
+        Ok(worst)
+    }
+}
+
+fn all_as_json(outcomes: &[Outcome]) -> String {
+    let one = |outcome: &Outcome| match &outcome.result {
+        Ok(report) => serde_json::to_value(report).unwrap_or_default(),
+        Err(code) => serde_json::json!({ "job": outcome.job, "verdict": "failed", "exit_code": code }),
+    };
+    let all: Vec<_> = outcomes.iter().map(one).collect();
+    serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"
+}
+
+/// One line for each job.
+fn summary(outcomes: &[Outcome], format: Format) -> String {
+    let rows = outcomes.iter().map(|outcome| match &outcome.result {
+        Ok(report) => {
+            let verdict = verdict_words(report.verdict).0.to_string();
+            let counts = &report.counts;
+            let counts =
+                [counts.matched, counts.mismatch, counts.missing, counts.extra, counts.duplicate_keys].map(grouped);
+            [vec![escaped(&outcome.job), verdict], counts.to_vec(), vec![report.run.out.clone().unwrap_or_default()]]
+                .concat()
+        }
+        Err(_) => [vec![escaped(&outcome.job), "FAILED".into()], vec![String::new(); 6]].concat(),
+    });
+    let header = ["job", "verdict", "matched", "mismatch", "missing", "extra", "duplicate keys", "run"];
+    if matches!(format, Format::Markdown) {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let mut out = format!("\n{}|{}\n", line(&header.map(String::from)), " --- |".repeat(header.len()));
+        rows.for_each(|row| out += &line(&row));
+        return out;
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for number in 2..=6 {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    format!("\n{}\n", table.trim_fmt())
+}

@@ -1,0 +1,54 @@
+//! How many discrepancies a job allows.
+
+use std::fmt;
+
+use bigdecimal::BigDecimal;
+
+use super::Word;
+
+/// The allowances of a job. What is not named is not allowed at all.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Gate {
+    /// Pairs of rows that differ.
+    pub mismatch: Option<Allowance>,
+    /// Rows only in old.
+    pub missing: Option<Allowance>,
+    /// Rows only in new.
+    pub extra: Option<Allowance>,
+    /// Keys that stand more than once on a side.
+    pub duplicate_keys: Option<Allowance>,
+    /// Pairs of rows that differ in a column. Without an allowance for all mismatches, a column that is
+    /// not named here is not allowed any.
+    pub columns: Vec<(Word, Allowance)>,
+}
+
+/// How many are allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Allowance {
+    /// This many.
+    Count(u64),
+    /// This share of the rows that could be affected, from 0 to 1.
+    Rate(BigDecimal),
+}
+
+impl Allowance {
+    /// None at all.
+    pub const NONE: Allowance = Allowance::Count(0);
+
+    /// Whether `found` of `population` rows are allowed. The bound is part of it.
+    pub fn allows(&self, found: u64, population: u64) -> bool {
+        match self {
+            Allowance::Count(allowed) => found <= *allowed,
+            Allowance::Rate(rate) => BigDecimal::from(found) <= rate * BigDecimal::from(population),
+        }
+    }
+}
+
+impl fmt::Display for Allowance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Allowance::Count(count) => write!(f, "{}", indicatif::HumanCount(*count)),
+            Allowance::Rate(rate) => write!(f, "{} %", (rate * BigDecimal::from(100)).normalized().to_plain_string()),
+        }
+    }
+}

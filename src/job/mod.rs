@@ -1,0 +1,218 @@
+//! What one comparison is asked to do, resolved once; nothing downstream sees a raw flag.
+
+mod digest;
+mod gate;
+pub mod rule;
+mod word;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::sides::Sides;
+pub use digest::settings;
+pub use gate::{Allowance, Gate};
+pub use rule::{Rule, RuleSettings};
+pub use word::{Place, Word};
+
+/// One comparison of two snapshots.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The job's name in reports.
+    pub name: String,
+    /// Where each snapshot is, and what is made of it.
+    pub sources: Sides<Source>,
+    /// Further tables, for the queries.
+    pub tables: BTreeMap<String, Source>,
+    /// How rows of the two sides find each other.
+    pub identity: Identity,
+    /// Which columns take part.
+    pub selection: Selection,
+    /// What single columns are told, the general before the particular.
+    pub columns: Vec<ColumnSettings>,
+    /// How many discrepancies are allowed.
+    pub gate: Gate,
+    /// Columns that the ID lists hold besides the key.
+    pub list_columns: Vec<Word>,
+    /// The matching way to take; `None` lets the planner choose.
+    pub way: Option<Way>,
+    /// What the work may cost.
+    pub limits: Limits,
+    /// Where the run directory goes; `None` writes none.
+    pub out: Option<Out>,
+    /// How many examples of each class the reports show.
+    pub examples: usize,
+}
+
+/// How many examples of each class reports show unless told otherwise.
+pub const EXAMPLES: usize = 3;
+
+impl Job {
+    /// A comparison of two snapshots by the data alone: no rules, no gates, nothing written.
+    pub fn new(name: &str, sources: Sides<Source>, identity: Identity) -> Self {
+        Job {
+            name: name.into(),
+            sources,
+            tables: BTreeMap::new(),
+            identity,
+            selection: Selection::default(),
+            columns: vec![],
+            gate: Gate::default(),
+            list_columns: vec![],
+            way: None,
+            limits: Limits::default(),
+            out: None,
+            examples: EXAMPLES,
+        }
+    }
+}
+
+/// One table's export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// A file, a directory or a glob.
+    pub path: Word,
+    /// What shapes the snapshot before it is compared; the files are table `snapshot` in it.
+    pub query: Option<Query>,
+    /// When the snapshot was taken.
+    pub taken_at: Option<TakenAt>,
+    /// Whether a table without rows is right.
+    pub allow_empty: bool,
+}
+
+impl Source {
+    /// Just the files of a path.
+    pub fn of(path: Word) -> Self {
+        Source { path, query: None, taken_at: None, allow_empty: false }
+    }
+}
+
+/// A query in SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// The text.
+    pub sql: String,
+    /// The file that holds it; `None` if it stands in the job itself.
+    pub file: Option<PathBuf>,
+    /// Where the job speaks of it.
+    pub place: Place,
+}
+
+/// The time in which a snapshot was taken, as RFC 3339 texts in UTC.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct TakenAt {
+    /// When the export began.
+    pub from: String,
+    /// When it ended.
+    pub to: String,
+}
+
+/// What is said of some columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnSettings {
+    /// The columns: names of the new side, in which `*` stands for anything.
+    pub names: Vec<Word>,
+    /// The old column's name, where it is another one.
+    pub old: Option<Word>,
+    /// What the column is on each side, as an expression in SQL.
+    pub expressions: Sides<Option<Word>>,
+    /// The rules.
+    pub rules: RuleSettings,
+    /// Where the settings stand.
+    pub place: Place,
+}
+
+impl ColumnSettings {
+    /// Whether they say which columns of the sides they are about.
+    pub fn has_own_columns(&self) -> bool {
+        self.old.is_some() || self.expressions.iter().any(Option::is_some)
+    }
+}
+
+/// Where a run directory goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Out {
+    /// Exactly there.
+    At(PathBuf),
+    /// Below it, under the run's id.
+    Below(PathBuf),
+}
+
+impl Out {
+    /// The directory of a run.
+    pub fn of_run(&self, id: &str) -> PathBuf {
+        match self {
+            Out::At(dir) => dir.clone(),
+            Out::Below(dir) => dir.join(id),
+        }
+    }
+}
+
+/// How rows find their counterparts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// By the values of these columns, in this order.
+    Key(Vec<Word>),
+    /// Not at all: rows are compared whole, as a multiset.
+    WholeRow,
+}
+
+impl Identity {
+    /// Whether rows have a key.
+    pub fn has_key(&self) -> bool {
+        matches!(self, Identity::Key(_))
+    }
+}
+
+/// Which columns are compared, and with which.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Compare only these (and the key); empty means all.
+    pub columns: Vec<Word>,
+    /// Leave these out.
+    pub ignore: Vec<Word>,
+    /// Old name and new name, where the names alone do not say it.
+    pub map: Vec<(Word, Word)>,
+}
+
+/// A way of bringing equal keys together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Merge two sides that stand in key order; falls back to hashed when they do not.
+    Ordered,
+    /// Hash every row, and read again only what the hashes do not settle.
+    Hashed,
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Way::Ordered => "ordered",
+            Way::Hashed => "hashed",
+        })
+    }
+}
+
+/// What the work may cost. None of these changes an answer.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// Memory for the whole process, in bytes; beyond it the work spills to disk.
+    pub memory: u64,
+    /// Rows per batch.
+    pub batch_rows: usize,
+    /// How many bits of the key hash are used, 0 to 64. Fewer bits mean more collisions, which cost
+    /// time and never truth; tests narrow it to prove that.
+    pub key_hash_bits: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            threads: std::thread::available_parallelism().map_or(1, |n| n.get()),
+            memory: 4 << 30,
+            batch_rows: 8192,
+            key_hash_bits: 64,
+        }
+    }
+}

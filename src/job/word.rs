@@ -1,0 +1,48 @@
+//! A word of the user's and where it was said, so that an error can point at it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// A word, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// What was said.
+    pub text: String,
+    /// Where.
+    pub place: Place,
+}
+
+/// Where a word stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// On the command line, under this option.
+    Flag(&'static str),
+    /// In a job file.
+    Line {
+        /// The file, as the user named it.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The setting.
+        key: String,
+    },
+    /// In a value that `--set` gave to this setting.
+    Set(String),
+}
+
+impl Word {
+    /// Words of an option of the command line.
+    pub fn flags(option: &'static str, texts: impl IntoIterator<Item = String>) -> Vec<Word> {
+        texts.into_iter().map(|text| Word { text, place: Place::Flag(option) }).collect()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Flag(option) => f.write_str(option),
+            Place::Line { file, line, key } => write!(f, "{}:{line}: {key}", file.display()),
+            Place::Set(key) => write!(f, "--set {key}"),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The text of a job file, with the settings of the command line laid over it, and the place of everything
+//! in it.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::job::Place;
+
+/// A job file that was parsed.
+pub struct Document {
+    file: PathBuf,
+    text: String,
+    /// The settings of the command line: where each begins in a text that goes on behind the file's.
+    set: Vec<(usize, String)>,
+    /// All settings.
+    pub root: Node,
+}
+
+/// A value of a job file, and where it stands.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The bytes of the text that it is, or that its key is.
+    pub span: Range<usize>,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a value is.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// One value: text, a number or a truth value.
+    Scalar(Value),
+    /// A date or a time.
+    Time(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A table, in the order of the text.
+    Table(Vec<(String, Node)>),
+}
+
+/// One mistake in a job file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where it is.
+    pub place: String,
+    /// What is wrong, and what to do.
+    pub words: String,
+}
+
+impl Document {
+    /// Parses the text of a job file and lays `key=value` settings over it.
+    pub fn parse(file: &Path, text: &str, set: &[String]) -> Result<Self, Vec<Mistake>> {
+        let root = Node { span: 0..0, kind: Kind::Table(vec![]) };
+        let mut document = Document { file: file.into(), text: text.into(), set: vec![], root };
+        match DeTable::parse(text) {
+            Ok(root) => document.root = Node::of_table(root.get_ref(), 0..0),
+            Err(error) => {
+                let place = document.place_of(&error.span().unwrap_or(0..0), "").to_string();
+                return Err(vec![Mistake { place, words: format!("this is not TOML: {}", error.message()) }]);
+            }
+        }
+        for setting in set {
+            let wrong = |words| vec![Mistake { place: format!("--set {setting}"), words }];
+            document.lay_over(setting).map_err(wrong)?;
+        }
+        Ok(document)
+    }
+
+    /// Where the value under a path of keys stands; where it does not, the nearest one above it.
+    pub fn place(&self, path: &[&str]) -> Place {
+        self.item_place(path, None)
+    }
+
+    /// Where an item of the list under a path of keys stands.
+    pub fn item_place(&self, path: &[&str], item: Option<usize>) -> Place {
+        let mut node = &self.root;
+        for step in path {
+            match node.get(step) {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        if let (Some(item), Kind::List(items)) = (item, &node.kind) {
+            node = items.get(item).unwrap_or(node);
+        }
+        self.place_of(&node.span, &path.join("."))
+    }
+
+    /// Where a stretch of the text stands.
+    pub fn place_of(&self, span: &Range<usize>, key: &str) -> Place {
+        if let Some((_, setting)) = self.set.iter().rev().find(|(start, _)| span.start >= *start) {
+            return Place::Set(setting.clone());
+        }
+        let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        Place::Line { file: self.file.clone(), line, key: key.into() }
+    }
+
+    fn lay_over(&mut self, setting: &str) -> Result<(), String> {
+        let (path, value) = setting.split_once('=').ok_or("write it as key=value, such as compare.key=id")?;
+        let start = self.set.last().map_or(self.text.len() + 1, |(start, last)| start + last.len() + 1);
+        // a bare word is text
+        let as_text = format!("v = {}", Value::String(value.into()));
+        let parsed = [format!("v = {value}"), as_text].iter().find_map(|text| {
+            let table = DeTable::parse(text).ok()?;
+            Some(Node::of(table.get_ref().get("v")?))
+        });
+        let mut value = parsed.ok_or("its value is not TOML")?;
+        value.move_to(start);
+        self.set.push((start, path.into()));
+        let steps: Vec<&str> = path.split('.').map(str::trim).collect();
+        self.root.put(&steps, value, start)
+    }
+}
+
+impl Node {
+    fn of(value: &Spanned<DeValue>) -> Node {
+        let scalar = |value: Value| Kind::Scalar(value);
+        let kind = match value.get_ref() {
+            DeValue::String(text) => scalar(Value::String(text.to_string())),
+            DeValue::Boolean(truth) => scalar(Value::Bool(*truth)),
+            DeValue::Integer(number) => {
+                let whole = i64::from_str_radix(number.as_str(), number.radix());
+                scalar(whole.map_or_else(|_| Value::String(number.to_string()), Value::from))
+            }
+            DeValue::Float(number) => {
+                let float = number.as_str().parse::<f64>().ok().and_then(serde_json::Number::from_f64);
+                scalar(float.map_or_else(|| Value::String(number.to_string()), Value::Number))
+            }
+            DeValue::Datetime(time) => Kind::Time(time.to_string()),
+            DeValue::Array(items) => Kind::List(items.iter().map(Node::of).collect()),
+            DeValue::Table(table) => return Node::of_table(table, value.span()),
+        };
+        Node { span: value.span(), kind }
+    }
+
+    fn of_table(table: &DeTable, span: Range<usize>) -> Node {
+        let mut entries = vec![];
+        for (name, value) in table {
+            let mut node = Node::of(value);
+            // of a setting, its key is what people look for
+            node.span = name.span();
+            entries.push((name.get_ref().to_string(), node));
+        }
+        Node { span, kind: Kind::Table(entries) }
+    }
+
+    /// The value under a key.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.kind {
+            Kind::Table(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// Puts a value under a path of keys, in place of what is there.
+    fn put(&mut self, path: &[&str], value: Node, start: usize) -> Result<(), String> {
+        let Some((first, rest)) = path.split_first() else {
+            *self = value;
+            return Ok(());
+        };
+        let Kind::Table(entries) = &mut self.kind else { return Err(format!("`{first}` has nothing to stand in")) };
+        if !entries.iter().any(|(name, _)| name == first) {
+            entries.push((first.to_string(), Node { span: start..start, kind: Kind::Table(vec![]) }));
+        }
+        match entries.iter_mut().find(|(name, _)| name == first) {
+            Some((_, node)) => node.put(rest, value, start),
+            None => Ok(()),
+        }
+    }
+
+    fn move_to(&mut self, start: usize) {
+        self.span = start..start;
+        match &mut self.kind {
+            Kind::List(items) => items.iter_mut().for_each(|item| item.move_to(start)),
+            Kind::Table(entries) => entries.iter_mut().for_each(|(_, node)| node.move_to(start)),
+            Kind::Scalar(_) | Kind::Time(_) => {}
+        }
+    }
+
+    /// The value as JSON, with times as text.
+    pub fn to_json(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar(value) => value.clone(),
+            Kind::Time(time) => Value::String(time.clone()),
+            Kind::List(items) => Value::Array(items.iter().map(Node::to_json).collect()),
+            Kind::Table(entries) => {
+                Value::Object(entries.iter().map(|(name, node)| (name.clone(), node.to_json())).collect())
+            }
+        }
+    }
+}

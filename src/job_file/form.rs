@@ -1,0 +1,194 @@
+//! The form of a job file, as serde reads it and as the JSON Schema tells it to editors.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::job::rule::{RuleSettings, Scalar};
+
+/// A job of countersign: two snapshots, how they compare, what is allowed, and what is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobForm {
+    /// What the job is called.
+    #[serde(default)]
+    pub job: JobSection,
+    /// The snapshot of the store that is being left.
+    pub old: SourceForm,
+    /// The snapshot of the store that takes over.
+    pub new: SourceForm,
+    /// Further tables, by the names under which queries find them.
+    #[serde(default)]
+    pub tables: BTreeMap<String, SourceForm>,
+    /// How rows and columns compare.
+    pub compare: CompareForm,
+    /// How many discrepancies are allowed; a class that is not named stays at 0.
+    #[serde(default)]
+    pub gate: GateForm,
+    /// What the ID lists hold.
+    #[serde(default)]
+    pub lists: ListsForm,
+    /// Where runs are written.
+    #[serde(default)]
+    pub output: OutputForm,
+}
+
+/// What the job is called.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobSection {
+    /// The job's name in reports and directories; without one, the file's name.
+    pub name: Option<String>,
+}
+
+/// One table's export.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceForm {
+    /// A Parquet file, a directory or a glob, relative to the job file; `${VAR}` and `${VAR:-default}` are
+    /// taken from the environment.
+    pub path: String,
+    /// SQL that shapes the snapshot: a query, or the path of a file with one. The files are table `snapshot`.
+    pub query: Option<String>,
+    /// When the snapshot was taken.
+    pub taken_at: Option<TakenAtForm>,
+    /// Whether a table without rows is right.
+    #[serde(default)]
+    pub allow_empty: bool,
+}
+
+/// A time, or the time in which an export ran.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TakenAtForm {
+    /// A time with its zone.
+    At(Scalar),
+    /// From when to when the export ran.
+    Span {
+        /// When it began.
+        from: Scalar,
+        /// When it ended.
+        to: Scalar,
+    },
+}
+
+/// One name, or several.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Names {
+    /// One name.
+    One(String),
+    /// Several names.
+    Many(Vec<String>),
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Names::Many(vec![])
+    }
+}
+
+impl Names {
+    /// The names, in order.
+    pub fn into_vec(self) -> Vec<String> {
+        match self {
+            Names::One(name) => vec![name],
+            Names::Many(names) => names,
+        }
+    }
+}
+
+/// How rows and columns compare.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompareForm {
+    /// The columns that identify a row on both sides.
+    pub key: Option<Names>,
+    /// Compare whole rows as a multiset, without a key.
+    #[serde(default)]
+    pub no_key: bool,
+    /// Columns to leave out; a path such as `address.zip` names a field of a struct.
+    #[serde(default)]
+    pub ignore: Names,
+    /// Compare only these columns, and the key.
+    #[serde(default)]
+    pub only: Names,
+    /// Rules for several columns at once; later ones win, and those of a column win over these.
+    #[serde(default)]
+    pub rules: Vec<SharedRules>,
+    /// What single columns are told, by the names that they have in new.
+    #[serde(default)]
+    pub columns: BTreeMap<String, ColumnForm>,
+}
+
+/// Rules for several columns.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct SharedRules {
+    /// The columns, by the names that they have in new; `*` stands for anything.
+    pub columns: Names,
+    /// The rules.
+    #[serde(flatten)]
+    pub rules: RuleSettings,
+}
+
+/// What one column is told.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ColumnForm {
+    /// The column's name in old, where it is another one.
+    pub old: Option<String>,
+    /// What the column is in old, as an expression in SQL over old's columns.
+    pub old_expr: Option<String>,
+    /// What the column is in new, as an expression in SQL over new's columns.
+    pub new_expr: Option<String>,
+    /// The rules.
+    #[serde(flatten)]
+    pub rules: RuleSettings,
+}
+
+/// How many discrepancies are allowed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GateForm {
+    /// Pairs of rows that differ.
+    pub mismatch: Option<AllowanceForm>,
+    /// Rows only in old.
+    pub missing: Option<AllowanceForm>,
+    /// Rows only in new.
+    pub extra: Option<AllowanceForm>,
+    /// Keys that stand more than once on a side.
+    pub duplicate_keys: Option<AllowanceForm>,
+    /// Pairs of rows that differ in a column.
+    #[serde(default)]
+    pub columns: BTreeMap<String, AllowanceForm>,
+}
+
+/// A number of rows, or a share of them: `10`, `"0.1 %"`, `0.001`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AllowanceForm {
+    /// A number of rows.
+    Count(#[schemars(range(min = 0))] u64),
+    /// A share of the rows, from 0 to 1.
+    Rate(f64),
+    /// A share in percent.
+    Percent(String),
+}
+
+/// What the ID lists hold.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListsForm {
+    /// Columns besides the key.
+    #[serde(default)]
+    pub columns: Names,
+}
+
+/// Where runs are written.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputForm {
+    /// The directory that holds a directory for each job and in it one for each run, relative to the job
+    /// file; `runs` by default.
+    pub dir: Option<String>,
+}

@@ -1,0 +1,299 @@
+//! The job file: TOML becomes a [`Job`], everything resolved and checked once.
+//!
+//! A file is parsed with the place of every value, held against the JSON Schema that its form has, and then
+//! resolved. All mistakes are told at once, each with its line.
+
+mod check;
+mod document;
+mod environment;
+mod form;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bigdecimal::BigDecimal;
+
+use crate::error::{Error, Result};
+use crate::job::{Allowance, ColumnSettings, Gate, Identity, Job, Place, Query, Selection, Source, TakenAt, Word};
+use crate::sides::Sides;
+use document::Document;
+pub use document::Mistake;
+use form::{AllowanceForm, ColumnForm, CompareForm, GateForm, JobForm, Names, SharedRules, SourceForm, TakenAtForm};
+
+/// The directory of runs where a job names none.
+const RUNS: &str = "runs";
+
+/// A job file as far as it could be read.
+pub struct JobFile {
+    /// The job, if enough of it makes sense.
+    pub job: Option<Job>,
+    /// Where the runs of all jobs go.
+    pub runs: PathBuf,
+    /// What is wrong with it.
+    pub mistakes: Vec<Mistake>,
+}
+
+impl JobFile {
+    /// Reads a job file, with `key=value` settings laid over it.
+    ///
+    /// # Errors
+    /// If the file cannot be read. Mistakes in it are part of the result.
+    pub fn read(file: &Path, set: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(Error::unreadable(file))?;
+        let failed = |mistakes| JobFile { job: None, runs: PathBuf::new(), mistakes };
+        let document = match Document::parse(file, &text, set) {
+            Ok(document) => document,
+            Err(mistakes) => return Ok(failed(mistakes)),
+        };
+        let schema = schemars::schema_for!(JobForm);
+        let (mut mistakes, sound) = check::check(&document, schema.as_value());
+        let form: JobForm = match serde_json::from_value(sound.to_json()) {
+            Ok(form) => form,
+            Err(error) => {
+                if mistakes.is_empty() {
+                    mistakes.push(Mistake { place: file.display().to_string(), words: error.to_string() });
+                }
+                return Ok(failed(mistakes));
+            }
+        };
+        let mut reader = Reader { document: &document, file, dir: file.parent().unwrap_or(Path::new("")), mistakes };
+        let runs = reader.runs(&form);
+        let job = reader.job(form);
+        Ok(JobFile { job: Some(job), runs, mistakes: reader.mistakes })
+    }
+}
+
+/// The JSON Schema of job files.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(JobForm);
+    let json = serde_json::to_string_pretty(&schema);
+    json.unwrap_or_else(|error| unreachable!("a schema is always JSON: {error}")) + "\n"
+}
+
+/// Turns the form into a job, and gathers what is wrong on the way.
+struct Reader<'a> {
+    document: &'a Document,
+    file: &'a Path,
+    dir: &'a Path,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, place: &Place, words: impl Into<String>) {
+        self.mistakes.push(Mistake { place: place.to_string(), words: words.into() });
+    }
+
+    fn runs(&mut self, form: &JobForm) -> PathBuf {
+        let place = self.document.place(&["output", "dir"]);
+        let dir = form.output.dir.clone().unwrap_or_else(|| RUNS.into());
+        self.dir.join(self.expand(dir, &place))
+    }
+
+    fn job(&mut self, form: JobForm) -> Job {
+        let name = self.name(form.job.name);
+        let old = self.source(form.old, &["old"]);
+        let new = self.source(form.new, &["new"]);
+        let tables: BTreeMap<String, Source> = form
+            .tables
+            .into_iter()
+            .map(|(name, table)| {
+                let source = self.source(table, &["tables", &name]);
+                (name, source)
+            })
+            .collect();
+        for (name, table) in &tables {
+            if let Some(query) = &table.query {
+                self.wrong(&query.place, "a further table has no query; shape it where it is joined");
+            }
+            if name == "snapshot" {
+                let place = self.document.place(&["tables", name]);
+                self.wrong(&place, "the name `snapshot` is that of the side's own files; choose another");
+            }
+        }
+        let list_columns = self.words(form.lists.columns, &["lists", "columns"]);
+        let gate = self.gate(form.gate);
+        let identity = self.identity(&form.compare);
+        let selection = Selection {
+            columns: self.words(form.compare.only.clone(), &["compare", "only"]),
+            ignore: self.words(form.compare.ignore.clone(), &["compare", "ignore"]),
+            map: vec![],
+        };
+        let columns = self.columns(form.compare.rules, form.compare.columns);
+        let job = Job::new(&name, Sides { old, new }, identity);
+        Job { tables, selection, columns, gate, list_columns, ..job }
+    }
+
+    fn name(&mut self, told: Option<String>) -> String {
+        let place = self.document.place(&["job", "name"]);
+        let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = told.map_or(stem, |name| self.expand(name, &place));
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+        if name.is_empty() || name.starts_with('.') || name == "latest" || !name.chars().all(plain) {
+            let words = format!("`{name}` cannot name a directory; use letters, digits, `-`, `_` and `.`");
+            self.wrong(&place, words);
+        }
+        name
+    }
+
+    fn expand(&mut self, text: String, place: &Place) -> String {
+        environment::expand(&text, |name| std::env::var(name).ok()).unwrap_or_else(|words| {
+            self.wrong(place, words);
+            text
+        })
+    }
+
+    fn source(&mut self, form: SourceForm, at: &[&str]) -> Source {
+        let place_of = |key: &str| self.document.place(&[at, &[key]].concat());
+        let (place, query_place, time_place) = (place_of("path"), place_of("query"), place_of("taken_at"));
+        let path = self.expand(form.path, &place);
+        let path = match path.contains("://") {
+            true => path,
+            false => self.dir.join(path).display().to_string(),
+        };
+        Source {
+            path: Word { text: path, place },
+            query: form.query.and_then(|query| self.query(query, query_place)),
+            taken_at: form.taken_at.and_then(|taken_at| self.taken_at(taken_at, &time_place)),
+            allow_empty: form.allow_empty,
+        }
+    }
+
+    /// A query in SQL, or the file that holds one.
+    fn query(&mut self, text: String, place: Place) -> Option<Query> {
+        let start = text.trim_start().to_lowercase();
+        if ["select ", "select\n", "with ", "with\n", "(", "--", "/*"].iter().any(|word| start.starts_with(word)) {
+            return Some(Query { sql: text, file: None, place });
+        }
+        let file = self.dir.join(self.expand(text, &place));
+        match std::fs::read_to_string(&file) {
+            Ok(sql) => Some(Query { sql, file: Some(file), place }),
+            Err(error) => {
+                let words = format!("cannot read `{}`: {error}; name a file, or write the query here", file.display());
+                self.wrong(&place, words);
+                None
+            }
+        }
+    }
+
+    fn taken_at(&mut self, form: TakenAtForm, place: &Place) -> Option<TakenAt> {
+        let mut time = |text: String| {
+            let text = self.expand(text, place);
+            // TOML allows a blank where RFC 3339 has a T
+            match text.replacen(' ', "T", 1).parse::<jiff::Timestamp>() {
+                Ok(time) => Some(time),
+                Err(_) => {
+                    let words = format!("`{text}` is no time with a zone, such as 2026-11-20T02:00:00Z");
+                    self.wrong(place, words);
+                    None
+                }
+            }
+        };
+        let (from, to) = match form {
+            TakenAtForm::At(at) => {
+                let at = time(at.text)?;
+                (at, at)
+            }
+            TakenAtForm::Span { from, to } => (time(from.text)?, time(to.text)?),
+        };
+        if to < from {
+            self.wrong(place, "the export ends before it begins");
+        }
+        Some(TakenAt { from: from.to_string(), to: to.to_string() })
+    }
+
+    /// How rows find each other; after a mistake, a key that says nothing, so that the rest can be checked.
+    fn identity(&mut self, compare: &CompareForm) -> Identity {
+        let place = self.document.place(&["compare", "key"]);
+        let key = compare.key.clone().map_or(vec![], Names::into_vec);
+        match (key.is_empty(), compare.no_key) {
+            (true, true) => return Identity::WholeRow,
+            (false, true) => self.wrong(&place, "`key` and `no_key` contradict each other"),
+            (true, false) if !self.mistakes.iter().any(|mistake| mistake.words.contains("`compare.key`")) => {
+                self.wrong(&place, "the columns that identify a row are missing: key = [\"id\"], or no_key = true");
+            }
+            _ => {}
+        }
+        Identity::Key(self.words(Names::Many(key), &["compare", "key"]))
+    }
+
+    fn words(&self, names: Names, at: &[&str]) -> Vec<Word> {
+        let names = names.into_vec().into_iter().enumerate();
+        names.map(|(item, text)| Word { text, place: self.document.item_place(at, Some(item)) }).collect()
+    }
+
+    fn columns(&mut self, shared: Vec<SharedRules>, own: BTreeMap<String, ColumnForm>) -> Vec<ColumnSettings> {
+        let mut all = vec![];
+        for (item, SharedRules { columns, rules }) in shared.into_iter().enumerate() {
+            let place = self.document.item_place(&["compare", "rules"], Some(item));
+            let names = columns.into_vec().into_iter().map(|text| Word { text, place: place.clone() }).collect();
+            all.push(ColumnSettings { names, old: None, expressions: Sides::default(), rules, place });
+        }
+        for (name, form) in own {
+            let at = |key: &str| self.document.place(&["compare", "columns", &name, key]);
+            let word = |text: Option<String>, key: &str| text.map(|text| Word { text, place: at(key) });
+            let place = self.document.place(&["compare", "columns", &name]);
+            let expressions = Sides { old: word(form.old_expr, "old_expr"), new: word(form.new_expr, "new_expr") };
+            let old = word(form.old, "old").filter(|_| expressions.old.is_none());
+            all.push(ColumnSettings {
+                names: vec![Word { text: name.clone(), place: place.clone() }],
+                old,
+                expressions,
+                rules: form.rules,
+                place,
+            });
+        }
+        for settings in &all {
+            if let Err(words) = settings.rules.rules() {
+                let place = settings.place.clone();
+                self.wrong(&place, words);
+            }
+        }
+        all
+    }
+
+    fn gate(&mut self, form: GateForm) -> Gate {
+        let mut class = |allowance: Option<AllowanceForm>, name: &str| {
+            let place = self.document.place(&["gate", name]);
+            allowance.and_then(|allowance| self.allowance(allowance, &place))
+        };
+        let mismatch = class(form.mismatch, "mismatch");
+        let missing = class(form.missing, "missing");
+        let extra = class(form.extra, "extra");
+        let duplicate_keys = class(form.duplicate_keys, "duplicate_keys");
+        let mut columns = vec![];
+        for (text, allowance) in form.columns {
+            let place = self.document.place(&["gate", "columns", &text]);
+            if let Some(allowance) = self.allowance(allowance, &place) {
+                columns.push((Word { text, place }, allowance));
+            }
+        }
+        Gate { mismatch, missing, extra, duplicate_keys, columns }
+    }
+
+    fn allowance(&mut self, form: AllowanceForm, place: &Place) -> Option<Allowance> {
+        let share = match &form {
+            AllowanceForm::Count(count) => return Some(Allowance::Count(*count)),
+            AllowanceForm::Rate(rate) => rate.to_string().parse::<BigDecimal>().ok(),
+            AllowanceForm::Percent(text) => {
+                let percent = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<BigDecimal>().ok());
+                percent.map(|percent| percent / BigDecimal::from(100))
+            }
+        };
+        let in_range = |share: &BigDecimal| *share >= BigDecimal::from(0) && *share <= BigDecimal::from(1);
+        match share.filter(in_range) {
+            Some(share) => Some(Allowance::Rate(share)),
+            None => {
+                self.wrong(place, "expected a number of rows such as 10, or a share of them such as \"0.1 %\"");
+                None
+            }
+        }
+    }
+}
+
+/// The mistakes as one error.
+pub fn refusal(file: &Path, mistakes: Vec<Mistake>) -> Error {
+    Error::BadJob {
+        file: file.into(),
+        mistakes: mistakes.into_iter().map(|mistake| format!("{}: {}", mistake.place, mistake.words)).collect(),
+    }
+}

@@ -1,0 +1,91 @@
+//! The rules that calculate: `round`, `truncate` and `tolerance`.
+//!
+//! A binary float counts as the shortest decimal that reads back as it, which is the one that people see:
+//! 0.015 and 0.01 are 0.005 apart, whatever their binary fractions are.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::buffer::BooleanBuffer;
+use arrow::error::ArrowError;
+use bigdecimal::BigDecimal;
+
+use super::times;
+use crate::canonical::digits::{Floats, Number, forms, numbers};
+use crate::job::rule::{Precision, Tolerance};
+use crate::sides::Sides;
+
+/// Numbers rounded to so many places, as canonical digits.
+pub fn rounded(array: &ArrayRef, places: i8) -> Result<ArrayRef, ArrowError> {
+    let rounded = numbers(array, Floats::Shortest)?.into_iter().map(|number| match number {
+        Some(Number::Finite(decimal)) => Some(Number::Finite(decimal.round(places))),
+        other => other,
+    });
+    Ok(Arc::new(forms(rounded)))
+}
+
+/// Times cut to a unit, towards the past, as canonical nanoseconds.
+pub fn truncated(array: &ArrayRef, precision: Precision) -> Result<ArrayRef, ArrowError> {
+    let unit = precision.nanoseconds();
+    let cut = times::nanoseconds(array)?.into_iter().map(|time| time.map(|time| time.div_euclid(unit) * unit));
+    Ok(Arc::new(times::forms(cut)?))
+}
+
+/// Which pairs of values are no further apart than a tolerance. NULL is near nothing.
+pub fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<BooleanBuffer, ArrowError> {
+    match tolerance {
+        Tolerance::Duration(longest) => {
+            let (old, new) = (times::nanoseconds(&arrays.old)?, times::nanoseconds(&arrays.new)?);
+            let near =
+                |pair| matches!(pair, (Some(old), Some(new)) if i128::abs_diff(old, new) <= longest.unsigned_abs());
+            Ok(old.into_iter().zip(new).map(near).collect())
+        }
+        Tolerance::Number { abs, rel } => {
+            let (old, new) = (numbers(&arrays.old, Floats::Shortest)?, numbers(&arrays.new, Floats::Shortest)?);
+            let near = |pair: (Option<Number>, Option<Number>)| match pair {
+                (Some(Number::Finite(old)), Some(Number::Finite(new))) => {
+                    near(&old.to_big(), &new.to_big(), abs.as_ref(), rel.as_ref())
+                }
+                // infinity is infinitely far from every number
+                (Some(old), Some(new)) => old == new,
+                _ => false,
+            };
+            Ok(old.into_iter().zip(new).map(near).collect())
+        }
+    }
+}
+
+fn near(old: &BigDecimal, new: &BigDecimal, abs: Option<&BigDecimal>, rel: Option<&BigDecimal>) -> bool {
+    let distance = (old - new).abs();
+    let larger = if old.abs() > new.abs() { old.abs() } else { new.abs() };
+    abs.is_some_and(|abs| distance <= *abs) || rel.is_some_and(|rel| distance <= rel * larger)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Decimal128Array, Float64Array};
+
+    use super::*;
+
+    fn number(abs: Option<&str>, rel: Option<&str>) -> Tolerance {
+        let parse = |text: &str| text.parse().unwrap();
+        Tolerance::Number { abs: abs.map(parse), rel: rel.map(parse) }
+    }
+
+    #[test]
+    fn both_bounds_are_part_of_a_tolerance() {
+        let old: ArrayRef = Arc::new(Float64Array::from(vec![8.005, 8.0051, 0.1, f64::INFINITY, f64::NAN]));
+        let new: ArrayRef =
+            Arc::new(Decimal128Array::from(vec![8_000, 8_000, 100, 0, 0]).with_precision_and_scale(20, 3).unwrap());
+        let near = within(&Sides { old, new }, &number(Some("0.005"), None)).unwrap();
+        assert_eq!(near.iter().collect::<Vec<_>>(), [true, false, true, false, false]);
+    }
+
+    #[test]
+    fn a_share_is_of_the_larger_size() {
+        let old: ArrayRef = Arc::new(Float64Array::from(vec![-100.0, -100.0, 0.0]));
+        let new: ArrayRef = Arc::new(Float64Array::from(vec![-99.0, -98.9, 1e-9]));
+        let near = within(&Sides { old, new }, &number(None, Some("0.01"))).unwrap();
+        assert_eq!(near.iter().collect::<Vec<_>>(), [true, false, false]);
+    }
+}

@@ -1,0 +1,91 @@
+//! Which rules mean something for which columns.
+
+use arrow::datatypes::{DataType, Field, FieldRef};
+
+use super::meeting::{reading_of, zone_of};
+use super::times::Zone;
+use super::{Unfit, as_stored, reading};
+use crate::canonical::domain::{Family, NoDomain, family};
+use crate::job::Rule;
+use crate::job::rule::{Reading, Tolerance};
+use crate::sides::Sides;
+
+/// Whether a rule means something for a pair of columns that has all of these rules.
+pub fn fits(rule: &Rule, rules: &[Rule], fields: Sides<&Field>) -> bool {
+    let fields = fields.map(|field| FieldRef::from(field.clone()));
+    !matches!(require_fit(&fields, rules), Err(Unfit::Rule(unfit, _)) if unfit == *rule)
+}
+
+/// Refuses rules that mean nothing for the types of a pair.
+pub fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), Unfit> {
+    use Family::{Binary, Boolean, Date, Duration, Json, List, Number, Text, Time, Uuid};
+    let stored: Vec<Family> = fields.iter().filter_map(|field| family(field)).collect();
+    if fields.iter().any(|field| family(field).is_none() && field.data_type() != &DataType::Null) {
+        return Err(Unfit::Domain(NoDomain::Undefined));
+    }
+    if stored.is_empty() {
+        // columns of NULLs fit every rule
+        return Ok(());
+    }
+    let active: Vec<&Rule> = rules.iter().collect();
+    let reading = reading_of(&active);
+    let all = |kinds: &[Family]| stored.iter().all(|family| kinds.contains(family));
+    let any = |kinds: &[Family]| stored.iter().any(|family| kinds.contains(family));
+    let naive = Family::NaiveTimestamp;
+    let zoned = Family::ZonedTimestamp;
+    for rule in rules {
+        let read_as = |readings: &[Reading]| reading.is_some_and(|reading| readings.contains(&reading));
+        let numbers = read_as(&[Reading::Decimal, Reading::Integer, Reading::Float, Reading::Float32])
+            || reading.is_none() && all(&[Number]);
+        let moments = read_as(&[Reading::Timestamp]) || reading.is_none() && all(&[naive, zoned]);
+        let times = moments || read_as(&[Reading::Date]) || reading.is_none() && all(&[Date]);
+        let (fits, wanted) = match rule {
+            Rule::Expression(..) => (true, ""),
+            Rule::Trim | Rule::Rtrim | Rule::Nfc | Rule::Casefold | Rule::EmptyIsNull => (any(&[Text]), "text"),
+            Rule::Values(_) => {
+                let plain = [Text, Number, Boolean, Uuid, Date, Time, naive, zoned, Binary, Json];
+                (all(&plain), "single values, not lists, structs or maps")
+            }
+            Rule::As(reading) => {
+                let fits = stored.iter().all(|family| reading::reads(*reading, *family));
+                let mapped = rules.iter().any(|rule| matches!(rule, Rule::Values(_)));
+                (fits || mapped, "columns that can be read so")
+            }
+            Rule::AssumeTz(name) if Zone::named(name).is_none() => {
+                return Err(Unfit::Rule(
+                    rule.clone(),
+                    "names no time zone; write one such as \"UTC\" or \"Europe/Berlin\"".into(),
+                ));
+            }
+            Rule::AssumeTz(_) => {
+                let texts = any(&[Text]) && read_as(&[Reading::Timestamp, Reading::Date]);
+                let fits = texts || all(&[naive, zoned, Date]) && any(&[naive, zoned]);
+                (fits, "timestamps, or text with `as = \"timestamp\"`")
+            }
+            Rule::DefaultIsNull(text) => {
+                let fits = fields
+                    .iter()
+                    .any(|field| family(field) == Some(Text) || reading.is_some() || as_stored(text, field).is_some());
+                (fits, "columns that can hold the value")
+            }
+            Rule::Round(_) => (numbers, "numbers"),
+            Rule::Truncate(_) => (moments, "timestamps"),
+            Rule::Unordered => (all(&[List]), "lists"),
+            Rule::Tolerance(Tolerance::Number { .. }) => {
+                (numbers, "numbers; for times, give a duration such as \"5s\"")
+            }
+            Rule::Tolerance(Tolerance::Duration(_)) => {
+                let lengths = reading.is_none() && (all(&[Time]) || all(&[Duration]));
+                (times || lengths, "times; for numbers, give a number")
+            }
+        };
+        if !fits {
+            return Err(Unfit::Rule(rule.clone(), format!("is for {wanted}")));
+        }
+        if matches!(rule, Rule::As(Reading::Timestamp)) && all(&[Text]) && zone_of(&active).is_none() {
+            let reason = "on two text columns needs to know the zone of times without one: add assume_tz = \"UTC\"";
+            return Err(Unfit::Rule(rule.clone(), reason.into()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Where two columns meet under some of their rules.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::FieldRef;
+
+use super::reading::{self, Clocks};
+use super::text;
+use super::text_field;
+use super::times::Zone;
+use crate::canonical::Domain;
+use crate::canonical::domain::{Family, NoDomain, family};
+use crate::job::Rule;
+use crate::job::rule::Reading;
+use crate::sides::Sides;
+
+/// What some of a column's rules make of it: which are on, and where the sides meet then.
+#[derive(Debug)]
+pub struct Meeting {
+    on: Vec<bool>,
+    /// How cells are read.
+    pub reading: Option<Reading>,
+    /// What is known of their clocks.
+    pub clocks: Clocks,
+    /// Where the values meet.
+    pub domain: Domain,
+    /// Whether cells that `reading` cannot read are noted, while values stay as they are stored.
+    pub checks_only: bool,
+    /// What old writes for what new writes.
+    pub values: HashMap<String, String>,
+}
+
+impl Meeting {
+    /// The meeting of two columns under the rules that are on; `natural` is where they meet without any.
+    /// `checks` leaves values as they are stored where they can be compared so.
+    pub fn of(
+        fields: &Sides<FieldRef>,
+        rules: &[Rule],
+        on: Vec<bool>,
+        natural: &Result<Domain, NoDomain>,
+        checks: bool,
+    ) -> Result<Self, NoDomain> {
+        let active: Vec<&Rule> = rules.iter().zip(&on).filter(|(_, on)| **on).map(|(rule, _)| rule).collect();
+        let values = active.iter().find_map(|rule| match rule {
+            Rule::Values(values) => Some(text::clean_values(values, &active)),
+            _ => None,
+        });
+        let zone = zone_of(&active);
+        let stored = match values {
+            None => natural.clone(),
+            // old is text now
+            Some(_) => {
+                let text = text_field(&fields.old);
+                Domain::of("", Sides { old: &text, new: &fields.new }, &mut |_| false, &mut Default::default())
+            }
+        };
+        // columns that compare as they are need no zone
+        let reading = if stored.is_ok() { told_reading(&active) } else { reading_of(&active) };
+        let zoned = |field: &FieldRef| family(field) == Some(Family::ZonedTimestamp);
+        let instants = zone.is_some() || zoned(&fields.old) || zoned(&fields.new);
+        let clocks = Clocks { instants, zone };
+        let checks_only = checks && reading.is_some() && stored.is_ok() && values.is_none();
+        let domain = match reading {
+            Some(reading) if !checks_only => reading::domain(reading),
+            _ => stored?,
+        };
+        let domain = match domain {
+            Domain::List(item) if active.contains(&&Rule::Unordered) => Domain::Multiset(item),
+            _ if active.iter().any(|rule| matches!(rule, Rule::Round(_))) => Domain::Digits,
+            _ if active.iter().any(|rule| matches!(rule, Rule::Truncate(_))) => reading::domain(Reading::Timestamp),
+            domain => domain,
+        };
+        Ok(Meeting { on, reading, clocks, domain, checks_only, values: values.unwrap_or_default() })
+    }
+
+    /// The rules that are on.
+    pub fn rules<'a>(&self, rules: &'a [Rule]) -> Vec<&'a Rule> {
+        rules.iter().zip(&self.on).filter(|(_, on)| **on).map(|(rule, _)| rule).collect()
+    }
+}
+
+/// How cells are read; a zone alone is for timestamps.
+pub fn reading_of(rules: &[&Rule]) -> Option<Reading> {
+    told_reading(rules).or_else(|| zone_of(rules).map(|_| Reading::Timestamp))
+}
+
+fn told_reading(rules: &[&Rule]) -> Option<Reading> {
+    rules.iter().find_map(|rule| match rule {
+        Rule::As(reading) => Some(*reading),
+        _ => None,
+    })
+}
+
+/// The zone of times without one.
+pub fn zone_of(rules: &[&Rule]) -> Option<Zone> {
+    rules.iter().find_map(|rule| match rule {
+        Rule::AssumeTz(zone) => Zone::named(zone),
+        _ => None,
+    })
+}

@@ -1,0 +1,357 @@
+//! RULE: what the user says of a column, applied to its cells.
+//!
+//! A pair of cells is compared in up to three steps, and the first that makes it equal gives its tier:
+//!
+//! 1. *exact*: as read. Only the rules that say what a cell **is** take part (expressions, `values`, `as`,
+//!    `assume_tz`); where the columns could not be compared without them, equal cells count for the rule.
+//! 2. *by rule*: with all rules except a tolerance.
+//! 3. *tolerated*: within the tolerance.
+//!
+//! A rule is credited with a pair if the pair would not be equal without it.
+
+mod calculate;
+mod fit;
+mod meeting;
+mod reading;
+mod text;
+mod times;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::nullif;
+use arrow::datatypes::{DataType, Field, FieldRef};
+
+use crate::canonical::domain::{Family, NoDomain, family};
+use crate::canonical::order::equal_rows;
+use crate::canonical::{Domain, canonical, convert};
+use crate::error::Result;
+use crate::job::Rule;
+use crate::plain;
+use crate::render;
+use crate::sides::{Side, Sides};
+pub use fit::fits;
+use fit::require_fit;
+use meeting::Meeting;
+use reading::Read;
+
+/// A column in a form in which equal cells are equal.
+#[derive(Debug, Clone)]
+pub struct Form {
+    /// The canonical values.
+    pub value: ArrayRef,
+    /// What equals nothing of the other side; NULL everywhere else. `None` for columns without such cells.
+    pub unreadable: Option<ArrayRef>,
+}
+
+impl Form {
+    /// Which rows of two forms are equal.
+    pub fn equals(&self, other: &Form) -> Result<BooleanBuffer> {
+        let equal = equal_rows(&self.value, &other.value)?;
+        // a cell of either side that cannot be read is unlike whatever the other side has
+        let readable = |form: &Form| form.unreadable.as_ref().map(|texts| valid(texts));
+        let lost = [readable(self), readable(other)].into_iter().flatten();
+        Ok(lost.fold(equal, |equal, lost| &equal & &!&lost))
+    }
+
+    /// A part of the rows.
+    pub fn slice(&self, start: usize, len: usize) -> Form {
+        let slice = |array: &ArrayRef| array.slice(start, len);
+        Form { value: slice(&self.value), unreadable: self.unreadable.as_ref().map(slice) }
+    }
+
+    /// The arrays that together say what each cell is.
+    pub fn arrays(&self) -> impl Iterator<Item = &ArrayRef> {
+        std::iter::once(&self.value).chain(&self.unreadable)
+    }
+}
+
+fn valid(array: &ArrayRef) -> BooleanBuffer {
+    match array.logical_nulls() {
+        Some(nulls) => nulls.into_inner(),
+        None => BooleanBuffer::new_set(array.len()),
+    }
+}
+
+/// The rules of one pair of columns.
+#[derive(Debug)]
+pub struct Chain {
+    name: String,
+    fields: Sides<FieldRef>,
+    rules: Vec<Rule>,
+    exact: Meeting,
+    full: Meeting,
+    /// All rules but this one; `None` where the columns could not be compared then.
+    without: Vec<Option<Meeting>>,
+}
+
+/// Why a chain cannot be built.
+pub enum Unfit {
+    /// The rule does not apply to these columns; the reason ends a sentence that begins with its name.
+    Rule(Rule, String),
+    /// The columns have no common domain, even with the rules.
+    Domain(NoDomain),
+}
+
+impl Chain {
+    /// Prepares the rules for two columns; `natural` is where they meet without rules.
+    pub fn of(
+        name: &str,
+        fields: Sides<&Field>,
+        rules: Vec<Rule>,
+        natural: Result<Domain, NoDomain>,
+    ) -> Result<Chain, Unfit> {
+        let fields = fields.map(|field| FieldRef::from(field.clone()));
+        require_fit(&fields, &rules)?;
+        let plan = |on: &dyn Fn(usize, &Rule) -> bool, checks: bool| {
+            let on: Vec<bool> = rules.iter().enumerate().map(|(at, rule)| on(at, rule)).collect();
+            Meeting::of(&fields, &rules, on, &natural, checks)
+        };
+        let exact = plan(&|_, rule| rule.is_reading(), true).map_err(Unfit::Domain)?;
+        let full = plan(&|_, _| true, false).map_err(Unfit::Domain)?;
+        let without = (0..rules.len()).map(|left_out| match rules[left_out] {
+            Rule::Expression(..) => None,
+            _ => plan(&|at, _| at != left_out, false).ok(),
+        });
+        let without = without.collect();
+        Ok(Chain { name: name.into(), fields, rules, exact, full, without })
+    }
+
+    /// The rules, in the order in which they are applied.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Where cells meet as they are read.
+    pub fn domain(&self) -> &Domain {
+        &self.exact.domain
+    }
+
+    /// The types of the parts of a key that cells are under all rules.
+    pub fn key_part_types(&self) -> Vec<DataType> {
+        let unreadable = self.full.reading.map(|_| DataType::BinaryView);
+        std::iter::once(self.full.domain.canonical_type()).chain(unreadable).collect()
+    }
+
+    /// Whether some rule can make cells equal that are not equal as read.
+    pub fn forgives(&self) -> bool {
+        self.rules.iter().any(|rule| !rule.is_reading()) || self.exact.checks_only
+    }
+
+    /// The cells as read.
+    pub fn exact(&self, array: &ArrayRef, side: Side) -> Result<Form> {
+        self.form(array, side, &self.exact)
+    }
+
+    /// The cells under all rules except a tolerance.
+    pub fn full(&self, array: &ArrayRef, side: Side) -> Result<Form> {
+        self.form(array, side, &self.full)
+    }
+
+    /// Whether pairs that are equal as read may owe it to a rule.
+    pub fn reads(&self) -> bool {
+        self.rules.iter().enumerate().any(|(at, rule)| self.is_needed_to_read(at, rule))
+    }
+
+    /// For each rule that pairs which are equal as read may owe it to, which cells of old do: those that
+    /// are not NULL where the columns would not compare without it, and those that `values` changed.
+    ///
+    /// The old side alone tells it, since a pair that is equal as read is NULL on both sides or on none.
+    pub fn read_by(&self, old: &ArrayRef, form: &Form) -> Result<Vec<(usize, BooleanBuffer)>> {
+        let rules = self.rules.iter().enumerate().filter(|(at, rule)| self.is_needed_to_read(*at, rule));
+        let cells = |rule: &Rule| match rule {
+            Rule::Values(_) => self.changed_by_values(old),
+            _ => Ok(valid(&form.value)),
+        };
+        rules.map(|(at, rule)| Ok((at, cells(rule)?))).collect()
+    }
+
+    fn is_needed_to_read(&self, at: usize, rule: &Rule) -> bool {
+        rule.is_reading() && (matches!(rule, Rule::Values(_)) || self.without[at].is_none())
+    }
+
+    fn changed_by_values(&self, array: &ArrayRef) -> Result<BooleanBuffer> {
+        let field = &self.fields.old;
+        if family(field) != Some(Family::Text) {
+            return Ok(valid(array));
+        }
+        let texts = convert(array, &DataType::Utf8View)?;
+        let changed = |text: &str| self.exact.values.get(text).is_some_and(|new| new != text);
+        Ok(texts.as_string_view().iter().map(|text| text.is_some_and(changed)).collect())
+    }
+
+    fn form(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<Form> {
+        let Read { array: read, unreadable } = self.read(array, side, meeting)?;
+        let value = match meeting.checks_only {
+            true => canonical(array, &meeting.domain, side)?,
+            false => self.settle(&read, side, meeting)?,
+        };
+        Ok(Form { value, unreadable })
+    }
+
+    /// Applies the rules up to `default_is_null`.
+    fn read(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<Read> {
+        let (array, field) = self.clean(array, side, meeting)?;
+        let read = match meeting.reading {
+            Some(reading) => reading::read(&array, &field, reading, &meeting.clocks, side)?,
+            None => Read { array, unreadable: None },
+        };
+        match self.default(&field, side, meeting)? {
+            Some(default) => Ok(Read { array: without_default(&read.array, &default)?, ..read }),
+            None => Ok(read),
+        }
+    }
+
+    /// Applies the rules for text, on a side that has text.
+    fn clean(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<(ArrayRef, FieldRef)> {
+        let field = &self.fields[side];
+        let maps = side == Side::Old && !meeting.values.is_empty();
+        let is_text = family(field) == Some(Family::Text);
+        if !is_text && !maps {
+            return Ok((array.clone(), field.clone()));
+        }
+        let cleaning = meeting.rules(&self.rules);
+        let texts: StringViewArray = match is_text {
+            true => convert(array, &DataType::Utf8View)?.as_string_view().clone(),
+            false => (&render::column(&plain::array(array)?, &plain::field(field.name(), field))?).into(),
+        };
+        let cleaned = text::map(&texts, |text| {
+            let text = text::clean_all(text, &cleaning)?;
+            let mapped = if maps { meeting.values.get(text.as_ref()) } else { None };
+            let text = mapped.map_or(text, |new| Cow::Owned(new.clone()));
+            let is_default = |rule: &&Rule| matches!(rule, Rule::DefaultIsNull(value) if *value == *text);
+            if cleaning.iter().any(is_default) { None } else { Some(text) }
+        });
+        Ok((Arc::new(cleaned), text_field(field)))
+    }
+
+    /// The value that stands for NULL, as one row of what `read` gives; `None` if no cell can be it.
+    fn default(&self, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Option<ArrayRef>> {
+        let Some(Rule::DefaultIsNull(text)) =
+            meeting.rules(&self.rules).into_iter().find(|rule| matches!(rule, Rule::DefaultIsNull(_)))
+        else {
+            return Ok(None);
+        };
+        let one: ArrayRef = Arc::new(StringViewArray::from(vec![text.as_str()]));
+        let default = match meeting.reading {
+            Some(reading) => reading::read(&one, &text_field(field), reading, &meeting.clocks, side)?.array,
+            None => match as_stored(text, field) {
+                Some(default) => default,
+                None => return Ok(None),
+            },
+        };
+        Ok(default.is_valid(0).then_some(default))
+    }
+
+    /// Brings what was read to canonical form, and applies the rules that make values one.
+    fn settle(&self, read: &ArrayRef, side: Side, meeting: &Meeting) -> Result<ArrayRef> {
+        for rule in meeting.rules(&self.rules) {
+            match rule {
+                Rule::Round(places) => return Ok(calculate::rounded(read, *places)?),
+                Rule::Truncate(precision) => return Ok(calculate::truncated(read, *precision)?),
+                _ => {}
+            }
+        }
+        Ok(canonical(read, &meeting.domain, side)?)
+    }
+
+    /// How cells that are not equal as read come to be equal after all.
+    pub fn judge(&self, arrays: &Sides<ArrayRef>) -> Result<Judgement> {
+        let (ruled, tolerated) = self.agree(arrays, &self.full, true)?;
+        let equal = &ruled | &tolerated;
+        let mut needed = vec![];
+        if equal.count_set_bits() > 0 {
+            for (at, rule) in self.rules.iter().enumerate() {
+                let cells = match (rule, &self.without[at]) {
+                    (Rule::Tolerance(_), _) => tolerated.clone(),
+                    (_, None) => self.never_null(arrays, &equal),
+                    (_, Some(meeting)) => {
+                        let (ruled, tolerated) = self.agree(arrays, meeting, true)?;
+                        &equal & &!&(&ruled | &tolerated)
+                    }
+                };
+                needed.push((at, cells));
+            }
+        }
+        Ok(Judgement { ruled, tolerated, needed })
+    }
+
+    /// Of equal pairs, those that are not NULL on both sides.
+    fn never_null(&self, arrays: &Sides<ArrayRef>, equal: &BooleanBuffer) -> BooleanBuffer {
+        equal & &(&valid(&arrays.old) | &valid(&arrays.new))
+    }
+
+    fn agree(
+        &self,
+        arrays: &Sides<ArrayRef>,
+        meeting: &Meeting,
+        tolerant: bool,
+    ) -> Result<(BooleanBuffer, BooleanBuffer)> {
+        let reads = Sides::try_from_fn(|side| self.read(&arrays[side], side, meeting))?;
+        let forms = Sides::try_from_fn(|side| {
+            let value = self.settle(&reads[side].array, side, meeting)?;
+            Ok::<_, crate::error::Error>(Form { value, unreadable: reads[side].unreadable.clone() })
+        })?;
+        let equal = forms.old.equals(&forms.new)?;
+        let tolerance = meeting.rules(&self.rules).into_iter().find_map(|rule| match rule {
+            Rule::Tolerance(tolerance) => Some(tolerance),
+            _ => None,
+        });
+        let within = match tolerance {
+            Some(tolerance) if tolerant => {
+                let settled = self.calculable(&reads, &forms, meeting);
+                &calculate::within(&settled, tolerance)? & &!&equal
+            }
+            _ => BooleanBuffer::new_unset(equal.len()),
+        };
+        Ok((equal, within))
+    }
+
+    /// What a tolerance measures: rounded and cut values where a rule asks for them, those read otherwise.
+    fn calculable(&self, reads: &Sides<Read>, forms: &Sides<Form>, meeting: &Meeting) -> Sides<ArrayRef> {
+        let is_calculated = |rule: &&Rule| matches!(rule, Rule::Round(_) | Rule::Truncate(_));
+        let calculated = meeting.rules(&self.rules).iter().any(is_calculated);
+        Sides::from_fn(|side| if calculated { forms[side].value.clone() } else { reads[side].array.clone() })
+    }
+
+    /// The pair's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// How pairs of cells that are not equal as read come to be equal.
+pub struct Judgement {
+    /// Equal under the rules.
+    pub ruled: BooleanBuffer,
+    /// Within the tolerance.
+    pub tolerated: BooleanBuffer,
+    /// For each rule, the pairs that would not be equal without it.
+    pub needed: Vec<(usize, BooleanBuffer)>,
+}
+
+fn text_field(field: &Field) -> FieldRef {
+    Field::new(field.name(), DataType::Utf8View, true).into()
+}
+
+/// A text as a value of a stored type; `None` if it is none.
+fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
+    if family(field)? == Family::Text {
+        // texts were compared while they were cleaned
+        return None;
+    }
+    let one: ArrayRef = Arc::new(StringViewArray::from(vec![text]));
+    convert(&one, field.data_type()).ok()
+}
+
+fn without_default(array: &ArrayRef, default: &ArrayRef) -> Result<ArrayRef> {
+    let same = arrow::compute::kernels::cmp::eq(array, &arrow::array::Scalar::new(default.slice(0, 1)))?;
+    let (values, nulls) = same.into_parts();
+    let same = BooleanArray::new(
+        &values & &nulls.map_or_else(|| BooleanBuffer::new_set(array.len()), NullBuffer::into_inner),
+        None,
+    );
+    Ok(nullif(array, &same)?)
+}

@@ -1,0 +1,164 @@
+//! Times as numbers, and as texts and zones say them.
+
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Int64Type, TimeUnit};
+use arrow::error::ArrowError;
+use jiff::civil::{Date, DateTime};
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::{Offset, TimeZone};
+
+use crate::canonical::convert;
+
+const SECOND: i128 = 1_000_000_000;
+const DAY: i128 = 86_400 * SECOND;
+
+/// The zone that times without one are in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone {
+    zone: TimeZone,
+    /// Zones that never change need no calendar, which reaches only so far.
+    fixed: Option<Offset>,
+}
+
+impl Zone {
+    /// The zone of a name such as `Europe/Berlin`, or of an offset such as `+02:00`.
+    pub fn named(name: &str) -> Option<Self> {
+        let fixed = match name {
+            "UTC" | "utc" | "Z" | "Etc/UTC" => Some(Offset::UTC),
+            name => offset(name),
+        };
+        let zone = match fixed {
+            Some(offset) => TimeZone::fixed(offset),
+            None => TimeZone::get(name).ok()?,
+        };
+        Some(Zone { zone, fixed })
+    }
+
+    /// The instant at which clocks of this zone show a time; `None` where they show it twice, or never.
+    pub fn instant(&self, wall: i128) -> Option<i128> {
+        if let Some(offset) = self.fixed {
+            return Some(wall - i128::from(offset.seconds()) * SECOND);
+        }
+        let shown = TimeZone::UTC.to_datetime(jiff::Timestamp::from_nanosecond(wall).ok()?);
+        let instant = self.zone.to_ambiguous_timestamp(shown).unambiguous().ok()?;
+        Some(instant.as_nanosecond())
+    }
+
+    /// What clocks of this zone show at an instant.
+    pub fn wall(&self, instant: i128) -> Option<i128> {
+        let offset = match self.fixed {
+            Some(offset) => offset,
+            None => self.zone.to_offset(jiff::Timestamp::from_nanosecond(instant).ok()?),
+        };
+        Some(instant + i128::from(offset.seconds()) * SECOND)
+    }
+}
+
+/// `+02:00` or `-0530`.
+fn offset(text: &str) -> Option<Offset> {
+    let sign = match text.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
+    let (hours, minutes) = match digits.len() {
+        2 => (digits.parse::<i32>().ok()?, 0),
+        4 => (digits[..2].parse::<i32>().ok()?, digits[2..].parse::<i32>().ok()?),
+        _ => return None,
+    };
+    Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()
+}
+
+/// A time that a text says: what clocks show, and how far they are ahead of UTC if it says so.
+pub struct Said {
+    /// Nanoseconds since 1970-01-01 00:00 on the clock's face.
+    pub wall: i128,
+    /// Nanoseconds ahead of UTC.
+    pub offset: Option<i128>,
+}
+
+impl Said {
+    /// Reads ISO 8601: `2026-11-20`, `2026-11-20 02:00:00.123`, `2026-11-20T02:00:00+01:00`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let pieces = Pieces::parse(text).ok()?;
+        // a leap second would be taken for the second before it
+        if pieces.time_zone_annotation().is_some() || text.contains(":60") {
+            return None;
+        }
+        let time = pieces.time().unwrap_or(jiff::civil::Time::midnight());
+        let offset = pieces.to_numeric_offset().map(|offset| i128::from(offset.seconds()) * SECOND);
+        Some(Said { wall: wall_of(pieces.date().to_datetime(time)), offset })
+    }
+}
+
+fn wall_of(shown: DateTime) -> i128 {
+    let days = (shown.date() - Date::constant(1970, 1, 1)).get_days();
+    let time = shown.time().duration_since(jiff::civil::Time::midnight()).as_nanos();
+    i128::from(days) * DAY + time
+}
+
+/// The day of a time, counted from 1970-01-01; `None` beyond 32 bits.
+pub fn day(wall: i128) -> Option<i32> {
+    i32::try_from(wall.div_euclid(DAY)).ok()
+}
+
+/// The times of an array in nanoseconds: since 1970 or midnight, or how long.
+pub fn nanoseconds(array: &ArrayRef) -> Result<Vec<Option<i128>>, ArrowError> {
+    let (array, nanoseconds): (ArrayRef, i128) = match array.data_type() {
+        // the form that `as = "timestamp"` gives has this unit already
+        DataType::Decimal128(..) => {
+            return Ok(array.as_primitive::<Decimal128Type>().iter().collect());
+        }
+        DataType::Null => return Ok(vec![None; array.len()]),
+        DataType::Date32 | DataType::Date64 => (convert(array, &DataType::Date64)?, 1_000_000),
+        DataType::Timestamp(unit, _) | DataType::Duration(unit) => (array.clone(), length(unit)),
+        DataType::Time32(unit) | DataType::Time64(unit) => (array.clone(), length(unit)),
+        other => return Err(ArrowError::CastError(format!("{other} is no time"))),
+    };
+    let ticks = convert(&array, &DataType::Int64)?;
+    let ticks = ticks.as_primitive::<Int64Type>().iter();
+    Ok(ticks.map(|ticks| ticks.map(|ticks| i128::from(ticks) * nanoseconds)).collect())
+}
+
+fn length(unit: &TimeUnit) -> i128 {
+    match unit {
+        TimeUnit::Second => SECOND,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    }
+}
+
+/// Nanoseconds as a canonical array of [`crate::canonical::Ticks::Finer`] nanoseconds.
+pub fn forms(times: impl IntoIterator<Item = Option<i128>>) -> Result<Decimal128Array, ArrowError> {
+    times.into_iter().collect::<Decimal128Array>().with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_time_that_is_shown_twice_or_never_is_no_instant() {
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        let instant = |text: &str| berlin.instant(Said::parse(text).unwrap().wall);
+        assert_eq!(instant("2026-07-01 12:00"), Some(Said::parse("2026-07-01 10:00").unwrap().wall));
+        assert_eq!(instant("2026-03-29 02:30"), None);
+        assert_eq!(instant("2026-10-25 02:30"), None);
+        assert_eq!(Zone::named("+05:30").unwrap().instant(0), Some(-(5 * 3600 + 1800) * SECOND));
+        assert!(Zone::named("Mars/Olympus").is_none());
+    }
+
+    #[test]
+    fn texts_say_times() {
+        let said = |text: &str| Said::parse(text).map(|said| (said.wall, said.offset));
+        assert_eq!(said("1970-01-02"), Some((DAY, None)));
+        assert_eq!(said("1970-01-01T00:00:01Z"), Some((SECOND, Some(0))));
+        assert_eq!(said("1970-01-01 00:00:00.000000001+01:00"), Some((1, Some(3600 * SECOND))));
+        assert_eq!(said("1969-12-31 23:59:59"), Some((-SECOND, None)));
+        for text in ["", "0000-00-00", "2026-02-30", "2016-12-31T23:59:60Z", "20:00", "1760000000", "01/02/2026"] {
+            assert_eq!(said(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! SHAPE: what SQL makes of a snapshot before it is compared.
+//!
+//! A query is run once and its rows become a snapshot of their own in a working file: the hashed way reads
+//! rows twice, and only stored rows are sure to come back the same. An expression is a column of the
+//! snapshot that is evaluated while it is read.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DFSchema;
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::engine::{Engine, Readers};
+use crate::error::{Error, Result};
+use crate::job::{ColumnSettings, Query, Source, Word};
+use crate::sides::{Side, Sides};
+use crate::snapshot::{Derived, FileRead, Origin, Snapshot};
+
+/// The name under which a query finds the side's own files.
+const SNAPSHOT: &str = "snapshot";
+/// Rows per row group of a working file.
+const ROW_GROUP_ROWS: usize = 256 << 10;
+
+/// The tables that queries may join, by name.
+pub type Tables = BTreeMap<String, Arc<Snapshot>>;
+
+/// Opens the further tables of a job.
+pub fn open_tables(tables: &BTreeMap<String, Source>) -> Result<Tables> {
+    let open = |(name, source): (&String, &Source)| {
+        Ok((name.clone(), Arc::new(Snapshot::open_table(name, &source.path.text, source.allow_empty)?)))
+    };
+    tables.iter().map(open).collect()
+}
+
+/// Opens both sides, and shapes them as the job says.
+pub fn open_sides(
+    engine: &Engine,
+    sources: &Sides<Source>,
+    tables: &Tables,
+    columns: &[ColumnSettings],
+) -> Result<Sides<Snapshot>> {
+    Sides::try_from_fn(|side| {
+        let source = &sources[side];
+        let stored = Snapshot::open(side, &source.path.text, source.allow_empty || source.query.is_some())?;
+        let mut snapshot = match &source.query {
+            None => stored,
+            Some(query) => run_query(engine, stored, tables, query, source.allow_empty)?,
+        };
+        for (name, expression) in expressions(columns, side) {
+            snapshot.derive(plan_expression(engine, &snapshot, name, expression)?);
+        }
+        Ok(snapshot)
+    })
+}
+
+/// A side as far as it can be planned.
+pub struct Planned {
+    /// The snapshot; of a query's result, its columns and no rows.
+    pub snapshot: Option<Snapshot>,
+    /// What is wrong with it.
+    pub mistakes: Vec<Error>,
+}
+
+/// Opens one side as [`open_sides`] does, without reading a row.
+pub fn plan_side(engine: &Engine, side: Side, source: &Source, tables: &Tables, columns: &[ColumnSettings]) -> Planned {
+    let mut mistakes = vec![];
+    let snapshot = plan_source(engine, side, source, tables).map_err(|error| mistakes.push(error)).ok();
+    let snapshot = snapshot.map(|mut snapshot| {
+        for (name, expression) in expressions(columns, side) {
+            match plan_expression(engine, &snapshot, name, expression) {
+                Ok(derived) => snapshot.derive(derived),
+                Err(error) => mistakes.push(error),
+            }
+        }
+        snapshot
+    });
+    Planned { snapshot, mistakes }
+}
+
+fn plan_source(engine: &Engine, side: Side, source: &Source, tables: &Tables) -> Result<Snapshot> {
+    let stored = Snapshot::open(side, &source.path.text, source.allow_empty || source.query.is_some())?;
+    let Some(query) = &source.query else { return Ok(stored) };
+    let stored = Arc::new(stored);
+    let frame = plan_query(engine, &stored, tables, query)?;
+    let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
+    Ok(Snapshot::planned(side, schema, Origin { snapshot: stored, query: query.file.clone() }))
+}
+
+/// The columns of a side that are expressions.
+fn expressions(columns: &[ColumnSettings], side: Side) -> impl Iterator<Item = (&str, &Word)> {
+    columns
+        .iter()
+        .filter_map(move |settings| Some((settings.names.first()?.text.as_str(), settings.expressions[side].as_ref()?)))
+}
+
+/// A context in which names are taken as they are written, and `100.0` is a decimal and no binary fraction.
+fn context(engine: &Engine) -> SessionContext {
+    let config = engine
+        .config()
+        .set_bool("datafusion.sql_parser.enable_ident_normalization", false)
+        .set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
+    SessionContext::new_with_config_rt(config, engine.readers().environment)
+}
+
+fn plan_expression(engine: &Engine, snapshot: &Snapshot, column: &str, text: &Word) -> Result<Derived> {
+    let bad = |error: DataFusionError| Error::BadExpression {
+        place: text.place.to_string(),
+        side: snapshot.side,
+        reason: said(&error),
+    };
+    let context = context(engine);
+    let schema = DFSchema::try_from(arrow::datatypes::Schema::new(snapshot.stored_fields().to_vec())).map_err(bad)?;
+    let parsed = context.parse_sql_expr(&text.text, &schema).map_err(bad)?;
+    if parsed.is_volatile() {
+        let reason = "it yields something else each time that it is evaluated".to_string();
+        return Err(Error::BadExpression { place: text.place.to_string(), side: snapshot.side, reason });
+    }
+    let expression = context.create_physical_expr(parsed, &schema).map_err(bad)?;
+    let field = expression.return_field(schema.as_arrow()).map_err(bad)?;
+    Ok(Derived { column: column.into(), expression, field: field.as_ref().clone() })
+}
+
+fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query: &Query) -> Result<DataFrame> {
+    let bad = |error: DataFusionError| Error::BadQuery { place: place_of(query), reason: said(&error) };
+    let context = context(engine);
+    let own = (SNAPSHOT.to_string(), snapshot.clone());
+    for (name, snapshot) in tables.iter().map(|(name, table)| (name.clone(), table.clone())).chain([own]) {
+        let table = SnapshotTable { snapshot, readers: engine.readers() };
+        context.register_table(name, Arc::new(table)).map_err(bad)?;
+    }
+    let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    engine.reader().block_on(context.sql_with_options(&query.sql, only_queries)).map_err(bad)
+}
+
+fn place_of(query: &Query) -> String {
+    match &query.file {
+        Some(file) => format!("{}: {}", query.place, file.display()),
+        None => query.place.to_string(),
+    }
+}
+
+/// Runs a query and opens its result as the side's snapshot.
+fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, allow_empty: bool) -> Result<Snapshot> {
+    let side = stored.side;
+    let stored = Arc::new(stored);
+    let frame = plan_query(engine, &stored, tables, query)?;
+    let place = engine.spill_dir().join(format!("query-{side}.parquet"));
+    write_rows(engine, frame, query, &place)?;
+    let location = place.display().to_string();
+    let mut shaped = Snapshot::open(side, &location, true)?;
+    if shaped.rows() == 0 && !allow_empty {
+        return Err(Error::EmptyQuery { place: place_of(query), side });
+    }
+    shaped.location = stored.location.clone();
+    shaped.origin = Some(Origin { snapshot: stored, query: query.file.clone() });
+    Ok(shaped)
+}
+
+fn write_rows(engine: &Engine, frame: DataFrame, query: &Query, place: &Path) -> Result<()> {
+    let failed = |error: DataFusionError| match error.find_root() {
+        DataFusionError::ResourcesExhausted(reason) => Error::OutOfMemory { reason: reason.clone() },
+        _ => Error::QueryFailed { place: place_of(query), reason: said(&error) },
+    };
+    let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
+    let file = File::create(place).map_err(|error| spilling(error.to_string()))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::LZ4_RAW)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .build();
+    engine.progress.begin("querying", 0);
+    let mut stream = engine.reader().block_on(frame.execute_stream()).map_err(failed)?;
+    let mut writer = ArrowWriter::try_new(file, stream.schema(), Some(properties))
+        .map_err(|error| Error::QueryFailed { place: place_of(query), reason: error.to_string() })?;
+    while let Some(batch) = engine.reader().block_on(stream.next()) {
+        engine.check_stop()?;
+        let batch = batch.map_err(failed)?;
+        engine.progress.advance(batch.num_rows() as u64);
+        writer.write(&batch).map_err(|error| spilling(error.to_string()))?;
+    }
+    writer.close().map_err(|error| spilling(error.to_string()))?;
+    Ok(())
+}
+
+/// What the engine says of a mistake, without its own words around it.
+fn said(error: &DataFusionError) -> String {
+    let text = error.find_root().strip_backtrace();
+    let prefixes = ["SQL error: ", "Schema error: ", "Error during planning: ", "Execution error: ", "Arrow error: "];
+    let plain = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(&text);
+    match plain.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")")) {
+        Some(inner) => inner.into(),
+        None => plain.into(),
+    }
+}
+
+/// A snapshot as a table of SQL: all of its rows, in no promised order.
+#[derive(Debug)]
+struct SnapshotTable {
+    snapshot: Arc<Snapshot>,
+    readers: Readers,
+}
+
+#[async_trait]
+impl TableProvider for SnapshotTable {
+    fn schema(&self) -> SchemaRef {
+        self.snapshot.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let all: Vec<usize> = (0..self.snapshot.schema.fields().len()).collect();
+        let columns = projection.unwrap_or(&all);
+        for &at in columns {
+            let agreed = self.snapshot.require_agreement(self.snapshot.schema.field(at).name());
+            agreed.map_err(|error| DataFusionError::External(error.into()))?;
+        }
+        let groups = self.snapshot.row_groups().filter(|(_, _, rows)| *rows > 0);
+        let reads: Vec<FileRead> = groups.map(|(file, group, _)| FileRead::whole(file, [group])).collect();
+        self.snapshot.plan(&self.readers, &reads, columns, state.config().target_partitions())
+    }
+}
+
+/// The files that a job names and that are no data: its queries.
+pub fn query_files(snapshots: &Sides<Snapshot>) -> Vec<PathBuf> {
+    Side::BOTH.into_iter().filter_map(|side| snapshots[side].origin.as_ref()?.query.clone()).collect()
+}

@@ -1,0 +1,106 @@
+//! Columns that are not stored: each is what an expression yields, row by row.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef, Schema};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::ProjectionExec;
+
+use super::Snapshot;
+
+/// A column that an expression yields.
+#[derive(Debug)]
+pub struct Derived {
+    /// What reports call the column.
+    pub column: String,
+    /// The expression over the stored columns.
+    pub expression: Arc<dyn PhysicalExpr>,
+    /// What it yields.
+    pub field: Field,
+}
+
+impl Snapshot {
+    /// Adds a column that an expression yields.
+    pub fn derive(&mut self, derived: Derived) {
+        let field = derived.field.clone().with_name(self.derived_name(&derived.column)).with_nullable(true);
+        let fields = self.schema.fields().iter().cloned().chain([FieldRef::from(field)]);
+        self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        self.derived.push(derived);
+    }
+
+    /// The columns of the files and of their directories.
+    pub fn stored_fields(&self) -> &[FieldRef] {
+        &self.schema.fields()[..self.schema.fields().len() - self.derived.len()]
+    }
+
+    /// The columns that expressions yield, each with its expression.
+    pub fn expressions(&self) -> Vec<String> {
+        self.derived.iter().map(|derived| format!("{} = {}", derived.column, derived.expression)).collect()
+    }
+
+    /// The name in the schema of the column that an expression yields for a pair.
+    pub fn derived_name(&self, column: &str) -> String {
+        // a stored column may have the pair's name, too
+        format!("{column} ({}_expr)", self.side)
+    }
+
+    /// Whether a name of the schema is that of an expression's column.
+    pub fn derives(&self, name: &str) -> bool {
+        self.derived.iter().any(|derived| self.derived_name(&derived.column) == name)
+    }
+
+    /// Whether some expression reads a stored column.
+    pub fn takes_up(&self, stored: &str) -> bool {
+        self.derived
+            .iter()
+            .any(|derived| collect_columns(&derived.expression).iter().any(|column| column.name() == stored))
+    }
+
+    /// The stored columns that a scan of `columns` has to read.
+    pub(super) fn inputs(&self, columns: &[usize]) -> Vec<usize> {
+        let stored = self.stored_fields().len();
+        let mut inputs: Vec<usize> = columns.iter().copied().filter(|&at| at < stored).collect();
+        for at in columns.iter().filter(|&&at| at >= stored) {
+            let read = collect_columns(&self.derived[at - stored].expression);
+            inputs.extend(read.iter().filter_map(|column| self.schema.index_of(column.name()).ok()));
+        }
+        // an expression without columns still needs the rows
+        if inputs.is_empty() {
+            inputs.push(0);
+        }
+        let mut seen = vec![];
+        inputs.retain(|at| {
+            !seen.contains(at) && {
+                seen.push(*at);
+                true
+            }
+        });
+        inputs
+    }
+
+    /// Puts the expressions of `columns` above a scan of their inputs.
+    pub(super) fn with_derived(
+        &self,
+        scan: Arc<dyn ExecutionPlan>,
+        columns: &[usize],
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let stored = self.stored_fields().len();
+        if columns.iter().all(|&at| at < stored) {
+            return Ok(scan);
+        }
+        let schema = scan.schema();
+        let mut outputs: Vec<(Arc<dyn PhysicalExpr>, String)> = vec![];
+        for &at in columns {
+            let name = self.schema.field(at).name().clone();
+            let expression: Arc<dyn PhysicalExpr> = match at.checked_sub(stored) {
+                None => Arc::new(Column::new_with_schema(&name, &schema)?),
+                Some(derived) => reassign_expr_columns(self.derived[derived].expression.clone(), &schema)?,
+            };
+            outputs.push((expression, name));
+        }
+        Ok(Arc::new(ProjectionExec::try_new(outputs, scan)?))
+    }
+}
