@@ -21,23 +21,24 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// Nothing exists under the path of a side.
-    #[error("the {side} snapshot `{path}` does not exist")]
+    #[error("{} `{path}` does not exist", snapshot_of(*.side))]
     NoSuchPath {
-        /// The side that was asked for.
-        side: Side,
+        /// The side that was asked for, if there are two.
+        side: Option<Side>,
         /// The path as given.
         path: String,
     },
 
     /// A directory or a glob that holds no data files.
     #[error(
-        "the {side} snapshot `{path}` holds no data files{}\n  \
+        "{} `{path}` holds no data files{}\n  \
          an export that wrote nothing cannot be told from one that failed; check that it finished",
+        snapshot_of(*.side),
         skipped_note(*.skipped)
     )]
     NoFiles {
-        /// The side that was asked for.
-        side: Side,
+        /// The side that was asked for, if there are two.
+        side: Option<Side>,
         /// The path as given.
         path: String,
         /// How many files were passed over because their names begin with `_` or `.`.
@@ -45,10 +46,10 @@ pub enum Error {
     },
 
     /// A malformed glob.
-    #[error("the {side} snapshot `{path}` is not a valid pattern: {reason}")]
+    #[error("{} `{path}` is not a valid pattern: {reason}", snapshot_of(*.side))]
     BadPattern {
-        /// The side that was asked for.
-        side: Side,
+        /// The side that was asked for, if there are two.
+        side: Option<Side>,
         /// The pattern as given.
         path: String,
         /// What is wrong with it.
@@ -161,13 +162,14 @@ pub enum Error {
 
     /// Files of one side whose directories name different partition columns.
     #[error(
-        "the files of the {side} snapshot are partitioned differently: `{}` by [{first_columns}], `{}` by [{other_columns}]",
+        "the files of {} are partitioned differently: `{}` by [{first_columns}], `{}` by [{other_columns}]",
+        snapshot_of(*.side),
         first.display(),
         other.display()
     )]
     PartitionsDisagree {
-        /// The side.
-        side: Side,
+        /// The side that was asked for, if there are two.
+        side: Option<Side>,
         /// The first file.
         first: PathBuf,
         /// Its partition columns.
@@ -368,6 +370,15 @@ impl From<arrow::error::ArrowError> for Error {
     /// Arrow kernels are called on shapes that were checked before; a failure there is ours.
     fn from(error: arrow::error::ArrowError) -> Self {
         Error::internal(error)
+    }
+}
+
+/// What a message calls a snapshot.
+fn snapshot_of(side: Option<Side>) -> &'static str {
+    match side {
+        Some(Side::Old) => "the old snapshot",
+        Some(Side::New) => "the new snapshot",
+        None => "the snapshot",
     }
 }
 

@@ -30,7 +30,7 @@ pub struct ListedFile {
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// Lists a file, a directory (all files below it) or a glob.
-pub fn list(side: Side, location: &str) -> Result<Listing> {
+pub fn list(side: Option<Side>, location: &str) -> Result<Listing> {
     let path = Path::new(location);
     let (root, mut found) = match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => (path.to_path_buf(), walk(path)?),
@@ -84,7 +84,7 @@ fn walk(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Matches a pattern; a directory that matches stands for all files below it.
-fn expand(side: Side, pattern: &str) -> Result<Vec<PathBuf>> {
+fn expand(side: Option<Side>, pattern: &str) -> Result<Vec<PathBuf>> {
     let matches = glob::glob(pattern).map_err(|error| Error::BadPattern {
         side,
         path: pattern.into(),

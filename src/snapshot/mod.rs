@@ -9,11 +9,13 @@ mod int96;
 mod listing;
 mod partitions;
 mod scan;
+mod statistics;
 pub mod types;
 
 pub use damage::locate as locate_damage;
 pub use footer::DataFile;
 pub use scan::{FileRead, Scan, bytes_scanned};
+pub use statistics::Statistics;
 pub use types::type_name;
 
 use std::collections::HashMap;
@@ -25,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::sides::Side;
 
 /// One table's export: its files, admitted and described, and the schema that they share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The side it stands on.
     pub side: Side,
@@ -44,7 +46,7 @@ pub struct Snapshot {
 }
 
 /// Why a column of a snapshot cannot be read as one column.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Flaw {
     /// A file does not have it.
     Lacks { path: PathBuf },
@@ -57,13 +59,51 @@ enum Flaw {
 impl Snapshot {
     /// Finds the files of a side, reads every footer, and agrees on one schema.
     pub fn open(side: Side, location: &str, allow_empty: bool) -> Result<Self> {
-        let listing = listing::list(side, location)?;
-        let (partition_fields, values) = partitions::columns(side, &listing.files)?;
+        let listing = listing::list(Some(side), location)?;
+        let (partition_fields, values) = partitions::columns(Some(side), &listing.files)?;
         let among = listing.files.len();
         let mut files = Vec::with_capacity(among);
         for (file, values) in listing.files.into_iter().zip(values) {
             files.push(DataFile::admit(file.path, values, among)?);
         }
+        let snapshot = Self::assemble(side, location, files, listing.skipped, partition_fields);
+        if snapshot.rows() == 0 && !allow_empty {
+            return Err(Error::EmptySide { side, path: location.into() });
+        }
+        Ok(snapshot)
+    }
+
+    /// Opens what can be opened, as the old side, and says what keeps the rest from being read: every
+    /// refusal, where [`Self::open`] stops at the first. An empty snapshot is none.
+    ///
+    /// # Errors
+    /// If the path means no files at all.
+    pub fn survey(location: &str) -> Result<(Self, Vec<Error>)> {
+        let listing = listing::list(None, location)?;
+        let among = listing.files.len();
+        let mut refused = vec![];
+        let (partition_fields, values) = partitions::columns(None, &listing.files).unwrap_or_else(|error| {
+            refused.push(error);
+            (vec![], vec![vec![]; among])
+        });
+        let mut files = Vec::with_capacity(among);
+        for (file, values) in listing.files.into_iter().zip(values) {
+            match DataFile::admit(file.path, values, among) {
+                Ok(file) => files.push(file),
+                Err(error) => refused.push(error),
+            }
+        }
+        Ok((Self::assemble(Side::Old, location, files, listing.skipped, partition_fields), refused))
+    }
+
+    /// Agrees on one schema.
+    fn assemble(
+        side: Side,
+        location: &str,
+        mut files: Vec<DataFile>,
+        skipped: Vec<PathBuf>,
+        partition_fields: Vec<FieldRef>,
+    ) -> Self {
         let (fields, flaws) = agree(&files);
         let file_columns = fields.len();
         let named = |name: &str| fields.iter().any(|field| field.name() == name);
@@ -76,19 +116,17 @@ impl Snapshot {
             file.keep_partitions(&partition_fields);
         }
         let schema = Schema::new(fields.iter().cloned().chain(partition_fields).collect::<Vec<_>>());
-        let snapshot = Snapshot {
-            side,
-            location: location.into(),
-            files,
-            skipped: listing.skipped,
-            schema: schema.into(),
-            file_columns,
-            flaws,
-        };
-        if snapshot.rows() == 0 && !allow_empty {
-            return Err(Error::EmptySide { side, path: location.into() });
-        }
-        Ok(snapshot)
+        Snapshot { side, location: location.into(), files, skipped, schema: schema.into(), file_columns, flaws }
+    }
+
+    /// The same files as the other side, to be compared with themselves.
+    pub fn mirrored(&self) -> Self {
+        Snapshot { side: self.side.other(), ..self.clone() }
+    }
+
+    /// Whether a column is read off the directories' names.
+    pub fn is_partition(&self, column: usize) -> bool {
+        column >= self.file_columns
     }
 
     /// How many rows the footers promise.
