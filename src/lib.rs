@@ -26,6 +26,7 @@ pub mod lists;
 pub mod report;
 
 // the commands
+pub mod inspect;
 pub mod demo;
 pub mod cli;
 

@@ -2,6 +2,7 @@
 
 mod demo;
 mod diff;
+mod inspect;
 mod machine;
 mod stop;
 
@@ -35,6 +36,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Diff(diff::Diff),
+    Inspect(inspect::Inspect),
     Demo(demo::Demo),
 }
 
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
     }));
     let outcome = panic::catch_unwind(|| match cli.command {
         Command::Diff(diff) => diff.run(),
+        Command::Inspect(inspect) => inspect.run(),
         Command::Demo(demo) => demo.run(),
     });
     let code = match outcome {
@@ -85,20 +88,30 @@ fn fail(error: &Error) -> u8 {
     if matches!(error, Error::Interrupted) { INTERRUPTED } else { COULD_NOT_VERIFY }
 }
 
-/// Writes the report to standard output. A reader that has gone away is not a failure.
+/// Writes the report to standard output.
 fn print(report: &Report, format: Format) -> Result<Verdict> {
-    let mut stdout = io::stdout().lock();
-    let coloured = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let style = if coloured { text::Style::Coloured } else { text::Style::Plain };
     let rendered = match format {
-        Format::Text => text::render(report, style),
+        Format::Text => text::render(report, style()),
         Format::Json => json::render(report),
         Format::Markdown => markdown::render(report),
     };
+    write_out(&rendered)?;
+    Ok(report.verdict)
+}
+
+/// Colour is for terminals whose user has not declined it.
+fn style() -> text::Style {
+    let declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stdout().is_terminal() && !declined { text::Style::Coloured } else { text::Style::Plain }
+}
+
+/// Writes to standard output. A reader that has gone away is not a failure.
+fn write_out(rendered: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
     match stdout.write_all(rendered.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::Unwritable { path: "standard output".into(), source: error })
         }
-        _ => Ok(report.verdict),
+        _ => Ok(()),
     }
 }
