@@ -25,10 +25,10 @@ pub fn all_mistakes(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<
         planned.mistakes.into_iter().for_each(|error| note(error, Some(place_of(source))));
         sides[side] = planned.snapshot;
     }
-    if let Sides { old: Some(old), new: Some(new) } = sides {
-        if let Err(error) = Pairing::of(&Sides { old, new }, &job) {
-            mistakes.push(mistake(error, None));
-        }
+    if let Sides { old: Some(old), new: Some(new) } = sides
+        && let Err(error) = Pairing::of(&Sides { old, new }, &job)
+    {
+        mistakes.push(mistake(error, None));
     }
     Ok(mistakes)
 }

@@ -165,7 +165,12 @@ impl Engine {
     }
 }
 
-fn working_memory(limits: &Limits) -> u64 {
-    let held = BASE_BYTES + WORKER_BYTES * limits.threads as u64;
-    limits.memory.saturating_sub(held).max(limits.memory / 4).max(WORKING_BYTES_MIN)
+/// What the process holds besides the working memory, in bytes: itself, and what its workers decode.
+pub fn held_memory(limits: &Limits) -> u64 {
+    BASE_BYTES + WORKER_BYTES * limits.threads as u64
+}
+
+/// See [`Engine::working_memory`].
+pub fn working_memory(limits: &Limits) -> u64 {
+    limits.memory.saturating_sub(held_memory(limits)).max(limits.memory / 4).max(WORKING_BYTES_MIN)
 }

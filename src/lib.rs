@@ -31,6 +31,7 @@ pub mod lists;
 pub mod report;
 
 // the commands
+pub mod inspect;
 pub mod demo;
 pub mod cli;
 
@@ -46,7 +47,7 @@ use lists::Lists;
 use matching::Comparison;
 use progress::Progress;
 use report::{Clock, Report};
-use run_dir::RunDir;
+use run_dir::{Inputs, RunDir};
 
 /// Compares two snapshots as the job says, and writes the run directory if it names one.
 ///
@@ -81,7 +82,8 @@ pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Re
     engine.progress.finish();
 
     if let Some(run_dir) = run_dir {
-        run_dir.publish(&report.run.id, job, &engine, &snapshots, &tables, report.files(), lists.files)?;
+        let inputs = Inputs { snapshots: &snapshots, tables: &tables };
+        run_dir.publish(&report.run.id, job, &engine, inputs, report.files(), lists.files)?;
     }
     Ok(report)
 }

@@ -25,6 +25,14 @@ pub struct RunDir {
     created: Created,
 }
 
+/// What a run read.
+pub struct Inputs<'a> {
+    /// Both sides.
+    pub snapshots: &'a Sides<Snapshot>,
+    /// The further tables.
+    pub tables: &'a Tables,
+}
+
 /// Directories that did not exist before, outermost first; they go again unless they are kept.
 struct Created(Vec<PathBuf>);
 
@@ -85,15 +93,14 @@ impl RunDir {
 
     /// Writes the reports and the manifest, and puts everything in its place.
     ///
-    /// `run` is the run's id; `reports` are file names with their content; `outputs` are the files
+    /// `run` is the run's id; `inputs` are what it read; `reports` are file names with their content; `outputs` are the files
     /// that were written before.
     pub fn publish(
         self,
         run: &str,
         job: &Job,
         engine: &Engine,
-        snapshots: &Sides<Snapshot>,
-        tables: &Tables,
+        inputs: Inputs,
         reports: Vec<(&'static str, String)>,
         mut outputs: Vec<Digest>,
     ) -> Result<()> {
@@ -106,9 +113,9 @@ impl RunDir {
             run,
             version: env!("CARGO_PKG_VERSION"),
             job_blake3: job_digest(job),
-            inputs: input_digests(engine, snapshots)?,
-            tables: table_digests(engine, tables)?,
-            queries: query_digests(snapshots)?,
+            inputs: input_digests(engine, inputs.snapshots)?,
+            tables: table_digests(engine, inputs.tables)?,
+            queries: query_digests(inputs.snapshots)?,
             outputs: &outputs,
         };
         self.write(MANIFEST, &format!("{}\n", to_json(&manifest)?))?;

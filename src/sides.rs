@@ -41,12 +41,15 @@ pub enum Owner {
     Side(Side),
     /// A further table.
     Table(String),
+    /// A snapshot that is looked at by itself.
+    Lone,
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Owner::Side(side) => write!(f, "the {side} snapshot"),
+            Owner::Lone => f.write_str("the snapshot"),
             Owner::Table(name) => write!(f, "table `{name}`,"),
         }
     }

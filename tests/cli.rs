@@ -18,6 +18,7 @@ fn help() {
     let shop = Workshop::new();
     assert_snapshot!("help", said(&shop, &["--help"]));
     assert_snapshot!("help_diff", said(&shop, &["diff", "--help"]));
+    assert_snapshot!("help_inspect", said(&shop, &["inspect", "--help"]));
     assert_snapshot!("help_demo", said(&shop, &["demo", "--help"]));
 }
 

@@ -5,6 +5,7 @@
 //! * `bad_input`: what must end with exit code 2 and leave nothing behind
 //! * `equality`: what is equal and what is not, type by type
 //! * `opening`: which files a path means
+//! * `inspect`: what is said of a snapshot before it is compared
 //! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
 //! * `schema`: the report's JSON Schema
@@ -18,6 +19,7 @@ mod cli;
 mod equality;
 mod house;
 mod identical;
+mod inspect;
 mod opening;
 mod properties;
 mod schema;

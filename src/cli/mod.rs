@@ -2,6 +2,7 @@
 
 mod demo;
 mod diff;
+mod inspect;
 mod machine;
 mod run;
 mod stop;
@@ -36,6 +37,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Diff(diff::Diff),
+    Inspect(inspect::Inspect),
     Run(run::Run),
     Check(run::Check),
     Demo(demo::Demo),
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
     }));
     let outcome = panic::catch_unwind(|| match cli.command {
         Command::Diff(diff) => diff.run().map(Verdict::exit_code),
+        Command::Inspect(inspect) => inspect.run().map(Verdict::exit_code),
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
         Command::Demo(demo) => demo.run().map(Verdict::exit_code),
@@ -92,20 +95,25 @@ fn fail(error: &Error) -> u8 {
 
 /// Writes the report to standard output.
 fn print(report: &Report, format: Format) -> Result<Verdict> {
-    let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let style = if coloured { text::Style::Coloured } else { text::Style::Plain };
-    write_out(&match format {
-        Format::Text => text::render(report, style),
+    let rendered = match format {
+        Format::Text => text::render(report, style()),
         Format::Json => json::render(report),
         Format::Markdown => markdown::render(report),
-    })?;
+    };
+    write_out(&rendered)?;
     Ok(report.verdict)
 }
 
+/// Colour is for terminals whose user has not declined it.
+fn style() -> text::Style {
+    let declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stdout().is_terminal() && !declined { text::Style::Coloured } else { text::Style::Plain }
+}
+
 /// Writes to standard output. A reader that has gone away is not a failure.
-fn write_out(text: &str) -> Result<()> {
+fn write_out(rendered: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(rendered.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::Unwritable { path: "standard output".into(), source: error })
         }

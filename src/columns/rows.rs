@@ -198,7 +198,8 @@ impl ColumnPair {
         }
     }
 
-    fn canonical(&self, array: &ArrayRef, side: Side) -> Result<ArrayRef> {
+    /// One side's cells in canonical form, before any rule.
+    pub fn canonical(&self, array: &ArrayRef, side: Side) -> Result<ArrayRef> {
         canonical(array, &self.domain, side).map_err(|error| self.located(error.into(), side))
     }
 

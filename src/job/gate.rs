@@ -39,7 +39,7 @@ impl Allowance {
     pub fn allows(&self, found: u64, population: u64) -> bool {
         match self {
             Allowance::Count(allowed) => found <= *allowed,
-            Allowance::Rate(rate) => BigDecimal::from(found) <= rate * BigDecimal::from(population),
+            Allowance::Rate(rate) => rate * BigDecimal::from(population) >= found,
         }
     }
 }

@@ -279,7 +279,7 @@ impl Reader<'_> {
                 percent.map(|percent| percent / BigDecimal::from(100))
             }
         };
-        let in_range = |share: &BigDecimal| *share >= BigDecimal::from(0) && *share <= BigDecimal::from(1);
+        let in_range = |share: &BigDecimal| *share >= 0 && *share <= 1;
         match share.filter(in_range) {
             Some(share) => Some(Allowance::Rate(share)),
             None => {

@@ -93,6 +93,11 @@ struct Spill {
     end: AtomicU64,
 }
 
+/// What the entries of this many rows take, in bytes.
+pub fn bytes_of(rows: u64) -> u64 {
+    rows.saturating_mul(size_of::<Entry>() as u64)
+}
+
 impl<'a> Entries<'a> {
     /// Room for this many rows of both sides together.
     pub fn new(engine: &'a Engine, rows: u64) -> Self {

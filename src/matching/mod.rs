@@ -5,10 +5,14 @@ mod candidates;
 mod compare;
 mod cursor;
 mod entries;
+mod forecast;
 mod hashed;
 mod merge;
 mod ordered;
 mod plan;
+
+pub use forecast::{Memory, obstacle};
+pub use plan::{Obstacle, Ranges};
 
 use std::sync::Arc;
 
@@ -65,7 +69,7 @@ impl Comparison<'_> {
     /// Compares both sides, by the way that is asked for or by the cheaper one that is right.
     pub fn run(&self, forced: Option<Way>) -> Result<Matched> {
         let reason = match Plan::choose(self.engine, self.snapshots, self.pairing, forced)? {
-            Plan::Hashed { reason } => reason,
+            Plan::Hashed { reason } => reason.to_string(),
             Plan::Ordered { ranges, layouts } => match ordered::run(self, &ranges, &layouts) {
                 Ok(parts) => return self.gather(parts, Way::Ordered, "both sides are in key order".into()),
                 Err(Halt::Failed(error)) => return Err(error),

@@ -1,15 +1,14 @@
 //! Decides which way to match, from what the footers say and a look at the first keys.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use arrow::array::{Array, ArrayRef, UInt64Array};
-use arrow::compute::concat;
-use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::cursor::KeyRange;
+use crate::canonical::canonical;
 use crate::canonical::order::{KeyOrder, steps};
-use crate::canonical::{canonical, convert};
-use crate::columns::Pairing;
+use crate::columns::{ColumnPair, Pairing};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::Way;
@@ -27,9 +26,54 @@ pub enum Plan {
     },
     /// Hash everything; the reason says what keeps the sides from being merged.
     Hashed {
-        /// Why, in words.
-        reason: String,
+        /// Why.
+        reason: Reason,
     },
+}
+
+/// Why a pair of snapshots is hashed.
+#[derive(Debug, Clone)]
+pub enum Reason {
+    /// The user said so.
+    AsAsked,
+    /// A side cannot be merged.
+    Obstacle(Side, Obstacle),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::AsAsked => f.write_str("as asked"),
+            Reason::Obstacle(side, obstacle) => f.write_str(&obstacle.words(&side.to_string())),
+        }
+    }
+}
+
+/// What keeps a snapshot from being merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Rules change the values of this column, and with them perhaps their order.
+    Rules(String),
+    /// The footers do not say where the row groups stand, by this column.
+    NoStatistics(String),
+    /// The row groups overlap in this column.
+    Overlap(String),
+    /// The first keys of a row group do not ascend.
+    OutOfOrder,
+}
+
+impl Obstacle {
+    /// The same in words, of a snapshot by this name.
+    pub fn words(&self, whose: &str) -> String {
+        match self {
+            Obstacle::NoStatistics(column) => format!("{whose} has no statistics for column `{column}`"),
+            Obstacle::Overlap(column) => format!("row groups of {whose} overlap in column `{column}`"),
+            Obstacle::Rules(column) => {
+                format!("rules read column `{column}`, so the statistics of {whose} do not tell its order")
+            }
+            Obstacle::OutOfOrder => format!("{whose} is not in key order"),
+        }
+    }
 }
 
 impl Plan {
@@ -41,28 +85,61 @@ impl Plan {
         forced: Option<Way>,
     ) -> Result<Plan> {
         if forced == Some(Way::Hashed) {
-            return Ok(Plan::Hashed { reason: "as asked".into() });
+            return Ok(Plan::Hashed { reason: Reason::AsAsked });
         }
-        let found = Sides::try_from_fn(|side| KeyLayout::of(&snapshots[side], pairing))?;
+        let found = Sides::try_from_fn(|side| KeyLayout::of(&snapshots[side], &pairing.columns[0]))?;
         let layouts = match (found, forced) {
             (Sides { old: Ok(old), new: Ok(new) }, _) => Sides { old, new },
             (found, Some(_)) => Sides::from_fn(|side| match &found[side] {
                 Ok(layout) => layout.clone(),
                 Err(_) => KeyLayout::as_listed(&snapshots[side]),
             }),
-            (Sides { old: Err(reason), .. } | Sides { new: Err(reason), .. }, None) => {
-                return Ok(Plan::Hashed { reason });
-            }
+            (Sides { old: Err(obstacle), .. }, None) => return Ok(Plan::hashed(Side::Old, obstacle)),
+            (Sides { new: Err(obstacle), .. }, None) => return Ok(Plan::hashed(Side::New, obstacle)),
         };
         if forced.is_none() {
             for side in Side::BOTH {
                 if !layouts[side].looks_sorted(engine, &snapshots[side], pairing)? {
-                    return Ok(Plan::Hashed { reason: format!("{side} is not in key order") });
+                    return Ok(Plan::hashed(side, Obstacle::OutOfOrder));
                 }
             }
         }
         let ranges = ranges(&layouts, engine.limits().threads)?;
         Ok(Plan::Ordered { ranges, layouts: layouts.into() })
+    }
+
+    fn hashed(side: Side, obstacle: Obstacle) -> Self {
+        Plan::Hashed { reason: Reason::Obstacle(side, obstacle) }
+    }
+}
+
+/// Where the row groups of a snapshot stand by one column, as far as the footers tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ranges {
+    /// There is at most one row group with rows in it, so nothing to tell.
+    OneRowGroup,
+    /// The row groups can be put in an order in which their ranges ascend without overlapping.
+    Ascend,
+    /// The only file says that it ascends, without statistics to show for it.
+    Declared,
+    /// The ranges overlap.
+    Overlap,
+    /// There are no statistics, or no order to speak of.
+    Unknown,
+}
+
+impl Ranges {
+    /// Looks at the statistics of one column; `None` is a column that has no order.
+    pub fn of(snapshot: &Snapshot, column: Option<&ColumnPair>) -> Result<Self> {
+        let Some(column) = column else { return Ok(Ranges::Unknown) };
+        Ok(match KeyLayout::of(snapshot, column)? {
+            Ok(layout) if layout.groups.len() <= 1 => Ranges::OneRowGroup,
+            Ok(KeyLayout { bounds: None, .. }) => Ranges::Declared,
+            Ok(_) => Ranges::Ascend,
+            Err(Obstacle::Overlap(_)) => Ranges::Overlap,
+            Err(_) => Ranges::Unknown,
+        })
     }
 }
 
@@ -91,22 +168,20 @@ struct Bounds {
 }
 
 impl KeyLayout {
-    /// Puts the row groups in key order, or says in words why that cannot be done.
-    fn of(snapshot: &Snapshot, pairing: &Pairing) -> Result<Result<Self, String>> {
+    /// Puts the row groups in the order of the first key column, or says why that cannot be done.
+    fn of(snapshot: &Snapshot, column: &ColumnPair) -> Result<Result<Self, Obstacle>> {
         let listed = Self::as_listed(snapshot);
         if listed.groups.len() <= 1 {
             return Ok(Ok(listed));
         }
-        let side = snapshot.side;
-        if pairing.columns[0].chain.is_some() {
-            let column = &pairing.columns[0].name;
-            return Ok(Err(format!("rules read column `{column}`, so the statistics do not tell the order of keys")));
+        if column.chain.is_some() {
+            return Ok(Err(Obstacle::Rules(column.name.clone())));
         }
-        let Some(bounds) = Bounds::of(snapshot, pairing) else {
-            if declares_order(snapshot, pairing) {
-                return Ok(Ok(listed));
-            }
-            return Ok(Err(format!("{side} has no statistics for column `{}`", pairing.columns[0].name)));
+        let Some(bounds) = Bounds::of(snapshot, column) else {
+            return Ok(match declares_order(snapshot, column) {
+                true => Ok(listed),
+                false => Err(Obstacle::NoStatistics(column.name.clone())),
+            });
         };
         let mut groups = listed.groups;
         let order = KeyOrder::of(std::slice::from_ref(&bounds.mins), std::slice::from_ref(&bounds.mins))?;
@@ -121,7 +196,7 @@ impl KeyLayout {
                 false => across.compare(before, after).is_le(),
             };
             if !ascends {
-                return Ok(Err(format!("row groups of {side} overlap in column `{}`", pairing.columns[0].name)));
+                return Ok(Err(Obstacle::Overlap(column.name.clone())));
             }
         }
         Ok(Ok(KeyLayout { groups, bounds: Some(bounds) }))
@@ -197,36 +272,28 @@ impl KeyLayout {
 
 /// Whether the snapshot is one file that claims, without statistics to show for it, to ascend by the
 /// first key column. The claim is verified while reading.
-fn declares_order(snapshot: &Snapshot, pairing: &Pairing) -> bool {
+fn declares_order(snapshot: &Snapshot, column: &ColumnPair) -> bool {
     let [file] = snapshot.files.as_slice() else { return false };
-    let key = snapshot.schema.field(pairing.columns[0].at[snapshot.side]).name();
+    let key = snapshot.schema.field(column.at[snapshot.side]).name();
     let columns = file.metadata.file_metadata().schema_descr();
     file.metadata.row_groups().iter().all(|group| {
         let first = group.sorting_columns().and_then(|columns| columns.first());
-        first
-            .is_some_and(|first| !first.descending && columns.column(first.column_idx as usize).path().string() == *key)
+        first.filter(|first| !first.descending).is_some_and(|first| {
+            let column = columns.columns().get(first.column_idx as usize);
+            column.is_some_and(|column| column.path().string() == *key)
+        })
     })
 }
 
 impl Bounds {
-    fn of(snapshot: &Snapshot, pairing: &Pairing) -> Option<Self> {
-        let column = &pairing.columns[0];
-        let field = snapshot.schema.field(column.at[snapshot.side]);
-        let (mut mins, mut maxs, mut nulls) = (vec![], vec![], vec![]);
-        for file in &snapshot.files {
-            let schema = file.metadata.file_metadata().schema_descr();
-            let statistics = StatisticsConverter::try_new(field.name(), &file.schema, schema).ok()?;
-            statistics.parquet_column_index()?;
-            let groups = file.metadata.row_groups();
-            // the files of a side may differ in type; the side's own type holds them all
-            mins.push(convert(&statistics.row_group_mins(groups).ok()?, field.data_type()).ok()?);
-            maxs.push(convert(&statistics.row_group_maxes(groups).ok()?, field.data_type()).ok()?);
-            let counts = statistics.row_group_null_counts(groups).ok()?;
-            nulls.extend(counts.iter().map(|count| count.unwrap_or(0)));
-        }
-        let join = |parts: Vec<ArrayRef>| concat(&parts.iter().map(|part| part.as_ref()).collect::<Vec<_>>()).ok();
-        let canonical = |array: ArrayRef| canonical(&array, &column.domain, snapshot.side).ok();
-        let bounds = Bounds { mins: canonical(join(mins)?)?, maxs: canonical(join(maxs)?)?, nulls: nulls.into() };
+    fn of(snapshot: &Snapshot, column: &ColumnPair) -> Option<Self> {
+        let statistics = snapshot.statistics(column.at[snapshot.side])?;
+        let canonical = |array: &ArrayRef| canonical(array, &column.domain, snapshot.side).ok();
+        let bounds = Bounds {
+            mins: canonical(&statistics.mins)?,
+            maxs: canonical(&statistics.maxs)?,
+            nulls: statistics.nulls.iter().map(|count| count.unwrap_or(0)).collect::<Vec<_>>().into(),
+        };
         let mut groups = snapshot.row_groups().enumerate();
         let known = groups.all(|(at, (_, _, rows))| {
             bounds.nulls.value(at) == rows || (bounds.mins.is_valid(at) && bounds.maxs.is_valid(at))

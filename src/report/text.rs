@@ -312,13 +312,15 @@ fn cut(value: &str) -> String {
     }
 }
 
-fn plain_table() -> Table {
+/// A table without lines, whose columns stand under each other.
+pub fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table
 }
 
-fn right_align(table: &mut Table, columns: &[usize]) {
+/// Right-aligns these columns.
+pub fn right_align(table: &mut Table, columns: &[usize]) {
     for &column in columns {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -326,6 +328,7 @@ fn right_align(table: &mut Table, columns: &[usize]) {
     }
 }
 
-fn indented(table: &Table) -> String {
+/// A table as lines, set in by two spaces.
+pub fn indented(table: &Table) -> String {
     table.trim_fmt().lines().map(|line| format!(" {line}\n")).collect()
 }

@@ -51,7 +51,7 @@ impl Form {
     pub fn equals(&self, other: &Form) -> Result<BooleanBuffer> {
         let equal = equal_rows(&self.value, &other.value)?;
         // a cell of either side that cannot be read is unlike whatever the other side has
-        let readable = |form: &Form| form.unreadable.as_ref().map(|texts| valid(texts));
+        let readable = |form: &Form| form.unreadable.as_ref().map(valid);
         let lost = [readable(self), readable(other)].into_iter().flatten();
         Ok(lost.fold(equal, |equal, lost| &equal & &!&lost))
     }

@@ -12,7 +12,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use super::Snapshot;
 
 /// A column that an expression yields.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Derived {
     /// What reports call the column.
     pub column: String,

@@ -17,7 +17,7 @@ use super::{absolute, int96, types};
 use crate::error::{Error, Result};
 
 /// A data file whose footer was read and found whole.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DataFile {
     /// Where it is, as listed.
     pub path: PathBuf,

@@ -10,11 +10,13 @@ mod int96;
 mod listing;
 mod partitions;
 mod scan;
+mod statistics;
 pub mod types;
 
 pub use damage::locate as locate_damage;
 pub use footer::DataFile;
 pub use scan::{FileRead, Scan, bytes_scanned};
+pub use statistics::Statistics;
 pub use types::type_name;
 
 use std::collections::HashMap;
@@ -28,7 +30,7 @@ use crate::sides::{Owner, Side};
 pub use derived::Derived;
 
 /// One table's export: its files, admitted and described, and the schema that they share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The side it stands on.
     pub side: Side,
@@ -51,7 +53,7 @@ pub struct Snapshot {
 }
 
 /// The snapshots that a query read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Origin {
     /// The side's own files.
     pub snapshot: Arc<Snapshot>,
@@ -60,7 +62,7 @@ pub struct Origin {
 }
 
 /// Why a column of a snapshot cannot be read as one column.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Flaw {
     /// A file does not have it.
     Lacks { path: PathBuf },
@@ -73,39 +75,75 @@ enum Flaw {
 impl Snapshot {
     /// Finds the files of a side, reads every footer, and agrees on one schema.
     pub fn open(side: Side, location: &str, allow_empty: bool) -> Result<Self> {
-        Self::open_as(Owner::Side(side), side, location, allow_empty)
+        let owner = Owner::Side(side);
+        let snapshot = Self::open_as(&owner, side, location)?;
+        if snapshot.rows() == 0 && !allow_empty {
+            return Err(Error::EmptySide { owner, path: location.into() });
+        }
+        Ok(snapshot)
     }
 
     /// Opens a table that is no side of the comparison.
     pub fn open_table(name: &str, location: &str, allow_empty: bool) -> Result<Self> {
-        Self::open_as(Owner::Table(name.into()), Side::Old, location, allow_empty)
+        let owner = Owner::Table(name.into());
+        let table = Self::open_as(&owner, Side::Old, location)?;
+        if table.rows() == 0 && !allow_empty {
+            return Err(Error::EmptySide { owner, path: location.into() });
+        }
+        Ok(table)
     }
 
     /// What a query will yield, before it does.
     pub fn planned(side: Side, schema: SchemaRef, origin: Origin) -> Self {
         let file_columns = schema.fields().len();
         let location = origin.snapshot.location.clone();
-        Snapshot {
-            side,
-            location,
-            files: vec![],
-            skipped: vec![],
-            schema,
-            origin: Some(origin),
-            file_columns,
-            derived: vec![],
-            flaws: HashMap::new(),
-        }
+        let (files, skipped, derived) = (vec![], vec![], vec![]);
+        let origin = Some(origin);
+        Snapshot { side, location, files, skipped, schema, origin, file_columns, derived, flaws: HashMap::new() }
     }
 
-    fn open_as(owner: Owner, side: Side, location: &str, allow_empty: bool) -> Result<Self> {
-        let listing = listing::list(&owner, location)?;
-        let (partition_fields, values) = partitions::columns(&owner, &listing.files)?;
+    fn open_as(owner: &Owner, side: Side, location: &str) -> Result<Self> {
+        let listing = listing::list(owner, location)?;
+        let (partition_fields, values) = partitions::columns(owner, &listing.files)?;
         let among = listing.files.len();
         let mut files = Vec::with_capacity(among);
         for (file, values) in listing.files.into_iter().zip(values) {
             files.push(DataFile::admit(file.path, values, among)?);
         }
+        Ok(Self::assemble(side, location, files, listing.skipped, partition_fields))
+    }
+
+    /// Opens what can be opened, as the old side, and says what keeps the rest from being read: every
+    /// refusal, where [`Self::open`] stops at the first. An empty snapshot is none.
+    ///
+    /// # Errors
+    /// If the path means no files at all.
+    pub fn survey(location: &str) -> Result<(Self, Vec<Error>)> {
+        let listing = listing::list(&Owner::Lone, location)?;
+        let among = listing.files.len();
+        let mut refused = vec![];
+        let (partition_fields, values) = partitions::columns(&Owner::Lone, &listing.files).unwrap_or_else(|error| {
+            refused.push(error);
+            (vec![], vec![vec![]; among])
+        });
+        let mut files = Vec::with_capacity(among);
+        for (file, values) in listing.files.into_iter().zip(values) {
+            match DataFile::admit(file.path, values, among) {
+                Ok(file) => files.push(file),
+                Err(error) => refused.push(error),
+            }
+        }
+        Ok((Self::assemble(Side::Old, location, files, listing.skipped, partition_fields), refused))
+    }
+
+    /// Agrees on one schema.
+    fn assemble(
+        side: Side,
+        location: &str,
+        mut files: Vec<DataFile>,
+        skipped: Vec<PathBuf>,
+        partition_fields: Vec<FieldRef>,
+    ) -> Self {
         let (fields, flaws) = agree(&files);
         let file_columns = fields.len();
         let named = |name: &str| fields.iter().any(|field| field.name() == name);
@@ -118,21 +156,27 @@ impl Snapshot {
             file.keep_partitions(&partition_fields);
         }
         let schema = Schema::new(fields.iter().cloned().chain(partition_fields).collect::<Vec<_>>());
-        let snapshot = Snapshot {
+        Snapshot {
             side,
             location: location.into(),
             files,
-            skipped: listing.skipped,
+            skipped,
             schema: schema.into(),
             origin: None,
             file_columns,
             derived: vec![],
             flaws,
-        };
-        if snapshot.rows() == 0 && !allow_empty {
-            return Err(Error::EmptySide { owner, path: location.into() });
         }
-        Ok(snapshot)
+    }
+
+    /// The same files as the other side, to be compared with themselves.
+    pub fn mirrored(&self) -> Self {
+        Snapshot { side: self.side.other(), ..self.clone() }
+    }
+
+    /// Whether a column is read off the directories' names.
+    pub fn is_partition(&self, column: usize) -> bool {
+        (self.file_columns..self.stored_fields().len()).contains(&column)
     }
 
     /// How many rows the footers promise.

@@ -23,13 +23,9 @@ pub fn columns(owner: &Owner, files: &[ListedFile]) -> Result<(Vec<FieldRef>, Ve
     let first = &files[0];
     let columns = names(first);
     if let Some(other) = files.iter().find(|file| names(file) != columns) {
-        return Err(Error::PartitionsDisagree {
-            owner: owner.clone(),
-            first: first.path.clone(),
-            first_columns: columns.join(", "),
-            other: other.path.clone(),
-            other_columns: names(other).join(", "),
-        });
+        let described = |file: &ListedFile| (file.path.clone(), names(file).join(", "));
+        let files = Box::new([described(first), described(other)]);
+        return Err(Error::PartitionsDisagree { owner: owner.clone(), files });
     }
     let mut fields = vec![];
     let mut values = vec![PartitionValues::new(); files.len()];

@@ -8,10 +8,13 @@
 //!   is never caught and worked around.
 //! * Messages are lowercase fragments that read well after `error: `.
 
+mod words;
+
 use std::io;
 use std::path::PathBuf;
 
 use crate::sides::{Owner, Side, Sides};
+use words::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 
 /// The result of anything that can fail to verify.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -161,21 +164,14 @@ pub enum Error {
 
     /// Files of one side whose directories name different partition columns.
     #[error(
-        "the files of {owner} are partitioned differently: `{}` by [{first_columns}], `{}` by [{other_columns}]",
-        first.display(),
-        other.display()
+        "the files of {owner} are partitioned differently: `{}` by [{}], `{}` by [{}]",
+        files[0].0.display(), files[0].1, files[1].0.display(), files[1].1
     )]
     PartitionsDisagree {
         /// Whose files.
         owner: Owner,
-        /// The first file.
-        first: PathBuf,
-        /// Its partition columns.
-        first_columns: String,
-        /// A file that differs from it.
-        other: PathBuf,
-        /// Its partition columns.
-        other_columns: String,
+        /// Two files that differ, each with its partition columns.
+        files: Box<[(PathBuf, String); 2]>,
     },
 
     /// Files of one side that give one column types that do not fit together.
@@ -490,54 +486,5 @@ impl From<arrow::error::ArrowError> for Error {
     /// Arrow kernels are called on shapes that were checked before; a failure there is ours.
     fn from(error: arrow::error::ArrowError) -> Self {
         Error::internal(error)
-    }
-}
-
-fn skipped_note(skipped: usize) -> String {
-    match skipped {
-        0 => String::new(),
-        1 => " (1 file whose name begins with `_` or `.` was passed over)".into(),
-        n => format!(" ({n} files whose names begin with `_` or `.` were passed over)"),
-    }
-}
-
-/// A name as a key of a TOML table: bare where it can be.
-fn toml_key(name: &str) -> String {
-    match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
-        true => name.into(),
-        false => format!("{name:?}"),
-    }
-}
-
-/// Libraries put the name of their error before what it says, one around the other.
-fn plain_reason(reason: &str) -> &str {
-    let mut plain = reason;
-    for prefix in ["Arrow error: ", "Parquet argument error: ", "Parquet error: ", "External: "].repeat(2) {
-        plain = plain.strip_prefix(prefix).unwrap_or(plain);
-    }
-    plain
-}
-
-fn mistakes_note(number: usize) -> String {
-    match number {
-        1 => "a mistake:".into(),
-        n => format!("{n} mistakes:"),
-    }
-}
-
-fn indented(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  {}", line.replace('\n', "\n    "))).collect()
-}
-
-fn suggestion_note(suggestion: Option<&str>) -> String {
-    suggestion.map_or(String::new(), |name| format!("; did you mean `{name}`?"))
-}
-
-fn disk_note(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
-            "\n  free some space and run again; nothing was left half-written"
-        }
-        _ => "",
     }
 }

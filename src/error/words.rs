@@ -1,0 +1,52 @@
+//! Parts of messages.
+
+use std::io;
+
+pub fn skipped_note(skipped: usize) -> String {
+    match skipped {
+        0 => String::new(),
+        1 => " (1 file whose name begins with `_` or `.` was passed over)".into(),
+        n => format!(" ({n} files whose names begin with `_` or `.` were passed over)"),
+    }
+}
+
+/// A name as a key of a TOML table: bare where it can be.
+pub fn toml_key(name: &str) -> String {
+    match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        true => name.into(),
+        false => format!("{name:?}"),
+    }
+}
+
+/// Libraries put the name of their error before what it says, one around the other.
+pub fn plain_reason(reason: &str) -> &str {
+    let mut plain = reason;
+    for prefix in ["Arrow error: ", "Parquet argument error: ", "Parquet error: ", "External: "].repeat(2) {
+        plain = plain.strip_prefix(prefix).unwrap_or(plain);
+    }
+    plain
+}
+
+pub fn mistakes_note(number: usize) -> String {
+    match number {
+        1 => "a mistake:".into(),
+        n => format!("{n} mistakes:"),
+    }
+}
+
+pub fn indented(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {}", line.replace('\n', "\n    "))).collect()
+}
+
+pub fn suggestion_note(suggestion: Option<&str>) -> String {
+    suggestion.map_or(String::new(), |name| format!("; did you mean `{name}`?"))
+}
+
+pub fn disk_note(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
+            "\n  free some space and run again; nothing was left half-written"
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,50 @@
+//! What a comparison would do and cost, told before it is made.
+
+use super::entries;
+use super::plan::{Obstacle, Plan, Reason};
+use crate::columns::Pairing;
+use crate::engine::{Engine, held_memory, working_memory};
+use crate::error::Result;
+use crate::job::Limits;
+use crate::sides::Sides;
+use crate::snapshot::Snapshot;
+
+/// What keeps a pair of snapshots from being merged; `None` if the ordered way would be taken.
+///
+/// Reads the first keys of a few row groups, as the planner does.
+pub fn obstacle(engine: &Engine, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<Option<Obstacle>> {
+    Ok(match Plan::choose(engine, snapshots, pairing, None)? {
+        Plan::Hashed { reason: Reason::Obstacle(_, obstacle) } => Some(obstacle),
+        Plan::Hashed { reason: Reason::AsAsked } | Plan::Ordered { .. } => None,
+    })
+}
+
+/// About how much memory a comparison would take, by way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Memory {
+    /// The worker threads that are reckoned with.
+    pub threads: usize,
+    /// The limit that is reckoned with.
+    pub limit_bytes: u64,
+    /// What the ordered way takes, whatever the number of rows.
+    pub ordered_bytes: u64,
+    /// What the hashed way takes if few rows differ; where many do, their sort fills the limit.
+    pub hashed_bytes: u64,
+    /// What the hashed way would spill to disk.
+    pub hashed_spilled_bytes: u64,
+}
+
+impl Memory {
+    /// Estimates for this many rows of both sides together.
+    pub fn of(limits: &Limits, rows: u64) -> Self {
+        let (held, working) = (held_memory(limits), working_memory(limits));
+        let entries = entries::bytes_of(rows);
+        Memory {
+            threads: limits.threads,
+            limit_bytes: limits.memory,
+            ordered_bytes: held,
+            hashed_bytes: held + entries.min(working),
+            hashed_spilled_bytes: entries.saturating_sub(working),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What the footers say of the values of one column, row group by row group.
+
+use arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
+use arrow::compute::{CastOptions, cast_with_options, concat};
+use arrow::datatypes::{DataType, Field};
+use arrow::error::ArrowError;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use parquet::errors::ParquetError;
+
+use super::{DataFile, Snapshot};
+
+/// The statistics of one column: one entry per row group, in the order of [`Snapshot::row_groups`].
+#[derive(Debug)]
+pub struct Statistics {
+    /// The least value, in the column's type; NULL where the footer does not say or there is no value.
+    pub mins: ArrayRef,
+    /// The greatest value, likewise.
+    pub maxs: ArrayRef,
+    /// How many values are NULL; NULL where the footer does not say.
+    pub nulls: UInt64Array,
+    /// Whether the least value stands in the column: a writer may cut a long one short.
+    pub min_exact: BooleanArray,
+    /// Whether the greatest value stands in the column.
+    pub max_exact: BooleanArray,
+}
+
+impl Snapshot {
+    /// The statistics of a column; `None` for columns that have none of their own, which are nested ones
+    /// and those of partition directories, and for columns on which the files do not agree.
+    pub fn statistics(&self, column: usize) -> Option<Statistics> {
+        let field = self.schema.field(column);
+        let parts: Vec<Statistics> = self.files.iter().map(|file| of_file(file, field)).collect::<Option<_>>()?;
+        let join = |part: fn(&Statistics) -> &dyn Array| concat(&parts.iter().map(part).collect::<Vec<_>>()).ok();
+        let flags = |part: fn(&Statistics) -> &BooleanArray| parts.iter().flat_map(part).collect();
+        Some(Statistics {
+            mins: join(|part| part.mins.as_ref())?,
+            maxs: join(|part| part.maxs.as_ref())?,
+            nulls: parts.iter().flat_map(|part| &part.nulls).collect(),
+            min_exact: flags(|part| &part.min_exact),
+            max_exact: flags(|part| &part.max_exact),
+        })
+    }
+}
+
+fn of_file(file: &DataFile, field: &Field) -> Option<Statistics> {
+    let parquet = file.metadata.file_metadata().schema_descr();
+    let converter = StatisticsConverter::try_new(field.name(), &file.schema, parquet).ok()?;
+    converter.parquet_column_index()?;
+    read(&converter.with_missing_null_counts_as_zero(false), file, field.data_type()).ok()
+}
+
+fn read(converter: &StatisticsConverter, file: &DataFile, data_type: &DataType) -> Result<Statistics, ParquetError> {
+    let groups = file.metadata.row_groups();
+    // the files of a side may differ in type; the side's own type holds them all
+    Ok(Statistics {
+        mins: exactly(&converter.row_group_mins(groups)?, data_type)?,
+        maxs: exactly(&converter.row_group_maxes(groups)?, data_type)?,
+        nulls: converter.row_group_null_counts(groups)?,
+        min_exact: converter.row_group_is_min_value_exact(groups)?,
+        max_exact: converter.row_group_is_max_value_exact(groups)?,
+    })
+}
+
+/// A cast in which a value that does not fit is an error and not a NULL.
+fn exactly(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(array, data_type, &CastOptions { safe: false, ..CastOptions::default() })
+}
