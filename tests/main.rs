@@ -22,5 +22,6 @@ mod identical;
 mod inspect;
 mod opening;
 mod properties;
+mod rules;
 mod schema;
 mod support;

@@ -217,12 +217,15 @@ impl Chain {
             true => convert(array, &DataType::Utf8View)?.as_string_view().clone(),
             false => (&render::column(&plain::array(array)?, &plain::field(field.name(), field))?).into(),
         };
+        let default = cleaning.iter().find_map(|rule| match rule {
+            Rule::DefaultIsNull(value) => text::clean_all(value, &cleaning),
+            _ => None,
+        });
         let cleaned = text::map(&texts, |text| {
             let text = text::clean_all(text, &cleaning)?;
             let mapped = if maps { meeting.values.get(text.as_ref()) } else { None };
             let text = mapped.map_or(text, |new| Cow::Owned(new.clone()));
-            let is_default = |rule: &&Rule| matches!(rule, Rule::DefaultIsNull(value) if *value == *text);
-            if cleaning.iter().any(is_default) { None } else { Some(text) }
+            Some(text).filter(|text| Some(text) != default.as_ref())
         });
         Ok((Arc::new(cleaned), text_field(field)))
     }

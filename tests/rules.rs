@@ -1,0 +1,481 @@
+//! Random tables under random rules: the ordered way, the hashed way and the same question in SQL
+//! (`queries/tiers.sql`) count the same tiers, for rows and for columns.
+//!
+//! Each column has a kind, which says what either side holds and which rules can be drawn for it, and says
+//! in SQL what the rules mean. The job is read from the text of a job file.
+
+use std::fs;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int8Array, Int64Array, Int64Builder, ListBuilder,
+    RecordBatch, StringArray, TimestampMillisecondArray,
+};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::Int64Type;
+use countersign::job::{Job, Limits, Way};
+use countersign::job_file::JobFile;
+use countersign::report::Report;
+use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+use crate::support::{Workshop, verify, write_parquet};
+
+/// What a column holds on each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Text on both sides.
+    Text,
+    /// Numbers as text in old, integers in new.
+    TextNumber,
+    /// Floats in old, decimals in new.
+    Number,
+    /// Wall clocks in old, instants in new.
+    Moment,
+    /// 0 and 1 (and 2) in old, booleans in new.
+    Flag,
+    /// Lists of integers on both sides.
+    List,
+}
+
+/// The rules that were drawn for a column.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    trim: u8,
+    casefold: bool,
+    empty_is_null: bool,
+    values: bool,
+    default_is_null: bool,
+    coarse: bool,
+    tolerance: u8,
+    unordered: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Drawn {
+    key_rules: Rules,
+    columns: Vec<(Kind, Rules)>,
+    /// Each row: its key and a seed for each column.
+    old: Vec<(u8, Vec<u8>)>,
+    new: Vec<(u8, Vec<u8>)>,
+    sorted: bool,
+    row_group_rows: usize,
+}
+
+const KEYS: [&str; 9] = ["a", "a ", " a", "A", "b", "B ", "c", "", "d"];
+const TEXTS: [&str; 10] = ["", " ", "a", "A", "a ", " A", "b", "NULL", "x", "null"];
+const TEXT_NUMBERS: [&str; 10] = ["5", " 5", "5.0", "12", "five", "", "007", "-3", "0", "14.5 "];
+
+fn rules() -> impl Strategy<Value = Rules> {
+    (0u8..3, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0u8..3, any::<bool>()).prop_map(
+        |(trim, casefold, empty_is_null, values, default_is_null, coarse, tolerance, unordered)| Rules {
+            trim,
+            casefold,
+            empty_is_null,
+            values,
+            default_is_null,
+            coarse,
+            tolerance,
+            unordered,
+        },
+    )
+}
+
+fn drawn() -> impl Strategy<Value = Drawn> {
+    use Kind::{Flag, List, Moment, Number, Text, TextNumber};
+    let kind = prop::sample::select(vec![Text, TextNumber, Number, Moment, Flag, List]);
+    prop::collection::vec((kind, rules()), 1..4).prop_flat_map(|columns| {
+        let row = (0u8..40, prop::collection::vec(any::<u8>(), columns.len()));
+        // a pair of seeds that are near each other gives values that rules may make equal
+        let change = prop_oneof![3 => Just(0u8), 2 => Just(1), 2 => any::<u8>()];
+        let rows = prop::collection::vec((row.clone(), prop::collection::vec(change, columns.len()), 0u8..10), 0..50);
+        let shape = (rules(), any::<bool>(), 1usize..30);
+        (rows, prop::collection::vec(row, 0..5), shape).prop_map(
+            move |(rows, mut new, (key_rules, sorted, row_group_rows))| {
+                for ((key, seeds), changes, fate) in &rows {
+                    if *fate > 0 {
+                        let seeds = seeds.iter().zip(changes).map(|(seed, change)| seed.wrapping_add(*change));
+                        new.push((*key, seeds.collect()));
+                    }
+                }
+                let old = rows.into_iter().map(|(row, ..)| row).collect();
+                Drawn { key_rules, columns: columns.clone(), old, new, sorted, row_group_rows }
+            },
+        )
+    })
+}
+
+fn key(number: u8) -> Option<String> {
+    match number {
+        // most keys are plain, and stand once on a side or not much more
+        9.. => Some(format!("k{number:02}")),
+        8 => None,
+        _ => Some(KEYS[usize::from(number)].into()),
+    }
+}
+
+impl Kind {
+    /// A column of one side, from seeds.
+    fn array(self, seeds: &[u8], is_old: bool) -> ArrayRef {
+        let is_null = |seed: u8| seed % 16 == 0;
+        let pick =
+            |seed: &u8, texts: &[&str]| (!is_null(*seed)).then(|| texts[usize::from(*seed) % texts.len()].to_string());
+        let whole = |seed: &u8| (!is_null(*seed)).then(|| i64::from(*seed % 20) - 4);
+        match (self, is_old) {
+            (Kind::Text, _) => Arc::new(seeds.iter().map(|seed| pick(seed, &TEXTS)).collect::<StringArray>()),
+            (Kind::TextNumber, true) => {
+                Arc::new(seeds.iter().map(|seed| pick(seed, &TEXT_NUMBERS)).collect::<StringArray>())
+            }
+            (Kind::TextNumber, false) => Arc::new(seeds.iter().map(whole).collect::<Int64Array>()),
+            (Kind::Number, true) => {
+                let eighths = seeds.iter().map(|seed| whole(seed).map(|whole| whole as f64 / 8.0));
+                Arc::new(eighths.collect::<Float64Array>())
+            }
+            (Kind::Number, false) => {
+                let thousandths = seeds.iter().map(|seed| whole(seed).map(|whole| i128::from(whole) * 125));
+                Arc::new(thousandths.collect::<Decimal128Array>().with_precision_and_scale(12, 3).unwrap())
+            }
+            (Kind::Moment, is_old) => {
+                let millis = |seed: &u8| whole(seed).map(|whole| whole * 350);
+                let times = seeds.iter().map(millis).collect::<TimestampMillisecondArray>();
+                if is_old { Arc::new(times) } else { Arc::new(times.with_timezone("UTC")) }
+            }
+            (Kind::Flag, true) => {
+                Arc::new(seeds.iter().map(|seed| (!is_null(*seed)).then_some((*seed % 3) as i8)).collect::<Int8Array>())
+            }
+            (Kind::Flag, false) => {
+                Arc::new(seeds.iter().map(|seed| (!is_null(*seed)).then_some(*seed % 3 > 0)).collect::<BooleanArray>())
+            }
+            (Kind::List, _) => {
+                let mut lists = ListBuilder::new(Int64Builder::new());
+                for seed in seeds {
+                    let items = [i64::from(*seed & 1), i64::from(*seed >> 1 & 1), i64::from(*seed >> 2 & 1)];
+                    match is_null(*seed) {
+                        true => lists.append(false),
+                        false => lists.append_value(items.into_iter().take(usize::from(*seed % 4)).map(Some)),
+                    }
+                }
+                Arc::new(lists.finish())
+            }
+        }
+    }
+
+    /// The rules as lines of a job file.
+    fn lines(self, rules: &Rules) -> Vec<String> {
+        let mut lines: Vec<String> = vec![];
+        let mut on = |is_on: bool, line: &str| lines.extend(is_on.then(|| line.to_string()));
+        let has_text = matches!(self, Kind::Text | Kind::TextNumber);
+        on(has_text && rules.trim == 1, "trim = true");
+        on(has_text && rules.trim == 2, "rtrim = true");
+        on(has_text && rules.empty_is_null, "empty_is_null = true");
+        match self {
+            Kind::Text => {
+                on(rules.casefold, "casefold = true");
+                on(rules.values, "values = { a = \"b\", x = \"NULL\" }");
+                on(rules.default_is_null, "default_is_null = \"NULL\"");
+            }
+            Kind::TextNumber | Kind::Number => {
+                on(self == Kind::TextNumber, "as = \"decimal\"");
+                on(rules.default_is_null, "default_is_null = 0");
+                on(rules.coarse, "round = 0");
+                on(rules.tolerance == 1, "tolerance = 0.25");
+                on(rules.tolerance == 2, "tolerance = { abs = 0.1, rel = 0.5 }");
+            }
+            Kind::Moment => {
+                on(true, "assume_tz = \"UTC\"");
+                on(rules.coarse, "truncate = \"second\"");
+                on(rules.tolerance > 0, "tolerance = \"350ms\"");
+            }
+            Kind::Flag => on(true, "as = \"boolean\""),
+            Kind::List => on(rules.unordered, "unordered = true"),
+        }
+        lines
+    }
+
+    /// What the rules mean for a column, in SQL over `o` and `n`.
+    fn meaning(self, rules: &Rules, name: &str) -> Meaning {
+        let (o, n) = (format!("o.{name}"), format!("n.{name}"));
+        let same = |old: &str, new: &str| format!("(({old}) IS NOT DISTINCT FROM ({new}))");
+        let no = || "false".to_string();
+        match self {
+            Kind::Text => {
+                let fold = |text: &str| if rules.casefold { text.to_lowercase() } else { text.to_string() };
+                let null = fold("NULL");
+                let values = |x: &str, folded: bool| match rules.values {
+                    true if folded => format!("CASE {x} WHEN 'a' THEN 'b' WHEN 'x' THEN '{null}' ELSE {x} END"),
+                    true => format!("CASE {x} WHEN 'a' THEN 'b' WHEN 'x' THEN 'NULL' ELSE {x} END"),
+                    false => x.to_string(),
+                };
+                let cleaned = |x: &str| {
+                    let x = clean(x, rules);
+                    if rules.casefold { format!("lower({x})") } else { x }
+                };
+                let emptied = |x: String| if rules.empty_is_null { format!("nullif({x}, '')") } else { x };
+                let defaulted = |x: String| if rules.default_is_null { format!("nullif({x}, '{null}')") } else { x };
+                let old = defaulted(values(&emptied(cleaned(&o)), true));
+                let new = defaulted(emptied(cleaned(&n)));
+                Meaning {
+                    same: same(&values(&o, false), &n),
+                    needed: format!("({o} IS DISTINCT FROM ({}))", values(&o, false)),
+                    ruled: same(&old, &new),
+                    near: no(),
+                }
+            }
+            Kind::TextNumber => {
+                let number = |x: &str| {
+                    format!(
+                        "(CASE WHEN regexp_like({x}, '^[+-]?[0-9]+([.][0-9]+)?$') THEN CAST({x} AS DECIMAL(20, 4)) END)"
+                    )
+                };
+                let cleaned = clean(&o, rules);
+                let cleaned = if rules.empty_is_null { format!("nullif({cleaned}, '')") } else { cleaned };
+                let lost = |x: &str| format!("({x} IS NOT NULL AND {} IS NULL)", number(x));
+                let settled = |x: &str| {
+                    let x = format!("CAST({x} AS DECIMAL(20, 4))");
+                    let x = if rules.default_is_null { format!("nullif({x}, CAST(0 AS DECIMAL(20, 4)))") } else { x };
+                    if rules.coarse { format!("round({x}, 0)") } else { x }
+                };
+                let (old, new) = (settled(&number(&cleaned)), settled(&n));
+                Meaning {
+                    same: format!(
+                        "(NOT {} AND {})",
+                        lost(&o),
+                        same(&number(&o), &format!("CAST({n} AS DECIMAL(20, 4))"))
+                    ),
+                    needed: format!("({o} IS NOT NULL)"),
+                    ruled: format!("(NOT {} AND {})", lost(&cleaned), same(&old, &new)),
+                    near: format!("(NOT {} AND {})", lost(&cleaned), near(rules, &old, &new)),
+                }
+            }
+            Kind::Number => {
+                let settled = |x: &str| {
+                    let x = format!("CAST({x} AS DECIMAL(20, 4))");
+                    let x = if rules.default_is_null { format!("nullif({x}, CAST(0 AS DECIMAL(20, 4)))") } else { x };
+                    if rules.coarse { format!("round({x}, 0)") } else { x }
+                };
+                let (old, new) = (settled(&o), settled(&n));
+                let plain = |x: &str| format!("CAST({x} AS DECIMAL(20, 4))");
+                Meaning {
+                    same: same(&plain(&o), &plain(&n)),
+                    needed: no(),
+                    ruled: same(&old, &new),
+                    near: near(rules, &old, &new),
+                }
+            }
+            Kind::Moment => {
+                let millis = |x: &str| format!("arrow_cast({x}, 'Int64')");
+                let settled = |x: &str| match rules.coarse {
+                    true => format!("floor(CAST({} AS DOUBLE) / 1000)", millis(x)),
+                    false => format!("CAST({} AS DOUBLE) / 1000", millis(x)),
+                };
+                let near = match rules.tolerance > 0 {
+                    true => {
+                        format!("coalesce(abs({} - {}) <= CAST(0.3500001 AS DOUBLE), false)", settled(&o), settled(&n))
+                    }
+                    false => no(),
+                };
+                Meaning {
+                    same: same(&millis(&o), &millis(&n)),
+                    needed: format!("({o} IS NOT NULL)"),
+                    ruled: same(&settled(&o), &settled(&n)),
+                    near,
+                }
+            }
+            Kind::Flag => {
+                let truth = format!("(CASE {o} WHEN 0 THEN false WHEN 1 THEN true END)");
+                let equal = format!("(({o} IS NULL AND {n} IS NULL) OR coalesce({truth} = {n}, false))");
+                Meaning { same: equal.clone(), needed: format!("({o} IS NOT NULL)"), ruled: equal, near: no() }
+            }
+            Kind::List => {
+                let settled = |x: &str| if rules.unordered { format!("array_sort({x})") } else { x.to_string() };
+                Meaning { same: same(&o, &n), needed: no(), ruled: same(&settled(&o), &settled(&n)), near: no() }
+            }
+        }
+    }
+}
+
+fn clean(x: &str, rules: &Rules) -> String {
+    match rules.trim {
+        1 => format!("btrim({x})"),
+        2 => format!("rtrim({x})"),
+        _ => x.into(),
+    }
+}
+
+fn near(rules: &Rules, old: &str, new: &str) -> String {
+    // all values are eighths, so binary fractions hold them exactly, and no distance is a tenth
+    let [old, new] = [old, new].map(|value| format!("CAST({value} AS DOUBLE)"));
+    let distance = format!("abs({old} - {new})");
+    let larger = format!("greatest(abs({old}), abs({new}))");
+    let binary = |number: &str| format!("CAST({number} AS DOUBLE)");
+    match rules.tolerance {
+        1 => format!("coalesce({distance} <= {}, false)", binary("0.25")),
+        2 => format!("coalesce({distance} <= {} OR {distance} <= {} * {larger}, false)", binary("0.1"), binary("0.5")),
+        _ => "false".into(),
+    }
+}
+
+/// What the rules of a column say of a pair, in SQL.
+struct Meaning {
+    /// The cells are equal as read.
+    same: String,
+    /// A rule was needed to read them.
+    needed: String,
+    /// They are equal under the rules.
+    ruled: String,
+    /// They are within the tolerance.
+    near: String,
+}
+
+impl Drawn {
+    fn write(&self, shop: &Workshop) {
+        for (name, rows, is_old) in [("old", &self.old, true), ("new", &self.new, false)] {
+            let keys: StringArray = rows.iter().map(|(number, _)| key(*number)).collect();
+            let mut columns: Vec<(String, ArrayRef, bool)> = vec![("k".into(), Arc::new(keys), true)];
+            for (at, (kind, _)) in self.columns.iter().enumerate() {
+                let seeds: Vec<u8> = rows.iter().map(|(_, seeds)| seeds[at]).collect();
+                columns.push((format!("v{at}"), kind.array(&seeds, is_old), true));
+            }
+            let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+            let mut places: Vec<u32> = (0..batch.num_rows() as u32).collect();
+            match self.sorted {
+                true => places.sort_by_key(|place| {
+                    let key = key(rows[*place as usize].0);
+                    (key.is_none(), key)
+                }),
+                false => places.sort_by_key(|place| place.wrapping_mul(2_654_435_761)),
+            }
+            let batch = take_record_batch(&batch, &arrow::array::UInt32Array::from(places)).unwrap();
+            write_parquet(&shop.path(&format!("{name}.parquet")), &batch, self.row_group_rows);
+        }
+        fs::write(shop.path("job.toml"), self.job_file()).unwrap();
+    }
+
+    fn job_file(&self) -> String {
+        let mut text = String::from(
+            "[old]\npath = \"old.parquet\"\nallow_empty = true\n[new]\npath = \"new.parquet\"\nallow_empty = true\n\
+             [compare]\nkey = \"k\"\n",
+        );
+        let key_lines = self.key_lines();
+        let columns = self.columns.iter().enumerate();
+        let columns = columns.map(|(at, (kind, rules))| (format!("v{at}"), kind.lines(rules)));
+        for (name, lines) in std::iter::once(("k".to_string(), key_lines)).chain(columns) {
+            if !lines.is_empty() {
+                text += &format!("[compare.columns.{name}]\n{}\n", lines.join("\n"));
+            }
+        }
+        text
+    }
+
+    fn key_lines(&self) -> Vec<String> {
+        let mut lines = Kind::Text.lines(&Rules { values: false, default_is_null: false, ..self.key_rules });
+        lines.truncate(2);
+        lines
+    }
+
+    /// The key under its rules, in SQL.
+    fn key_sql(&self, key: &str) -> String {
+        let lines = self.key_lines();
+        let has = |word: &str| lines.iter().any(|line| line.starts_with(word));
+        let mut sql = clean(key, &self.key_rules);
+        if has("casefold") {
+            sql = format!("lower({sql})");
+        }
+        if has("empty_is_null") {
+            sql = format!("nullif({sql}, '')");
+        }
+        sql
+    }
+
+    /// The counts that `queries/tiers.sql` gives: pairs, exact, by rule, tolerated; then for each column by rule,
+    /// tolerated, mismatches. The key is the first column.
+    fn ask_sql(&self, shop: &Workshop) -> Vec<u64> {
+        let key = Meaning {
+            same: "(o.k IS NOT DISTINCT FROM n.k)".into(),
+            needed: "false".into(),
+            ruled: "true".into(),
+            near: "false".into(),
+        };
+        let columns = self.columns.iter().enumerate();
+        let columns = columns.map(|(at, (kind, rules))| kind.meaning(rules, &format!("v{at}")));
+        let meanings: Vec<Meaning> = std::iter::once(key).chain(columns).collect();
+        let all = |each: &dyn Fn(&Meaning) -> String| meanings.iter().map(each).collect::<Vec<_>>().join(" AND ");
+        let exact = |m: &Meaning| format!("({} AND NOT {})", m.same, m.needed);
+        let by_rule = |m: &Meaning| format!("({} OR {})", m.same, m.ruled);
+        let tolerated = |m: &Meaning| format!("({} OR {} OR {})", m.same, m.ruled, m.near);
+        let counts = meanings.iter().map(|m| {
+            let count = |condition: String| format!(",\n count(*) FILTER (WHERE {condition})");
+            count(format!("({} AND {}) OR (NOT {} AND {})", m.same, m.needed, m.same, m.ruled))
+                + &count(format!("NOT {} AND {}", by_rule(m), m.near))
+                + &count(format!("NOT {}", tolerated(m)))
+        });
+        // the comments name the places, too
+        let lines = include_str!("../queries/tiers.sql").lines().filter(|line| !line.starts_with("--"));
+        let query = lines
+            .collect::<Vec<_>>()
+            .join("\n")
+            .replace("{same_key}", &format!("({} IS NOT DISTINCT FROM {})", self.key_sql("o.k"), self.key_sql("n.k")))
+            .replace("{key}", &self.key_sql("k"))
+            .replace("{exact}", &all(&exact))
+            .replace("{by_rule}", &all(&by_rule))
+            .replace("{tolerated}", &all(&tolerated))
+            .replace("{columns}", &counts.collect::<String>());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let batches = runtime.block_on(async {
+            let config = SessionConfig::new()
+                .with_target_partitions(1)
+                .with_collect_statistics(false)
+                .set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
+            let context = SessionContext::new_with_config(config);
+            for name in ["old", "new"] {
+                let path = shop.path(&format!("{name}.parquet")).display().to_string();
+                context.register_parquet(name, path, ParquetReadOptions::default()).await.unwrap();
+            }
+            let frame = context.sql(&query).await.unwrap_or_else(|error| panic!("{error}\n{query}"));
+            frame.collect().await.unwrap_or_else(|error| panic!("{error}\n{query}"))
+        });
+        let row = &batches[0];
+        row.columns().iter().map(|column| column.as_primitive::<Int64Type>().value(0) as u64).collect()
+    }
+}
+
+fn counts_of(report: &Report) -> Vec<u64> {
+    let tiers = &report.tiers;
+    let pairs = report.counts.matched + report.counts.mismatch;
+    let columns = report.columns.iter().flat_map(|column| [column.by_rule, column.tolerated, column.mismatches]);
+    [pairs, tiers.exact, tiers.by_rule, tiers.tolerated].into_iter().chain(columns).collect()
+}
+
+fn run(shop: &Workshop, way: Option<Way>, threads: usize) -> Report {
+    let file = JobFile::read(&shop.path("job.toml"), &[]).unwrap();
+    assert_eq!(file.mistakes, []);
+    let limits = Limits { threads, batch_rows: if threads == 1 { 7 } else { 8192 }, ..Limits::default() };
+    verify(&Job { way, limits, ..file.job.unwrap() }).unwrap()
+}
+
+fn config() -> Config {
+    Config { cases: 64, failure_persistence: Some(Box::new(FileFailurePersistence::Off)), ..Config::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn both_ways_and_sql_count_the_same_tiers(drawn in drawn()) {
+        let shop = Workshop::new();
+        drawn.write(&shop);
+        let lasting = |report: &Report| {
+            let mut report = serde_json::to_value(report).unwrap();
+            report.as_object_mut().unwrap().remove("run");
+            report
+        };
+        let hashed = run(&shop, Some(Way::Hashed), 2);
+        for report in [run(&shop, Some(Way::Ordered), 1), run(&shop, None, 3)] {
+            prop_assert_eq!(lasting(&report), lasting(&hashed), "{}", drawn.job_file());
+        }
+        prop_assert_eq!(counts_of(&hashed), drawn.ask_sql(&shop), "{}", drawn.job_file());
+        let tiers = hashed.tiers;
+        prop_assert_eq!(tiers.exact + tiers.by_rule + tiers.tolerated, hashed.counts.matched);
+    }
+}
