@@ -32,6 +32,7 @@ pub mod report;
 
 // the commands
 pub mod inspect;
+pub mod init;
 pub mod demo;
 pub mod cli;
 

@@ -2,6 +2,7 @@
 
 mod demo;
 mod diff;
+mod init;
 mod inspect;
 mod machine;
 mod run;
@@ -37,6 +38,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Diff(diff::Diff),
+    Init(init::Init),
     Inspect(inspect::Inspect),
     Run(run::Run),
     Check(run::Check),
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
     }));
     let outcome = panic::catch_unwind(|| match cli.command {
         Command::Diff(diff) => diff.run().map(Verdict::exit_code),
+        Command::Init(init) => init.run(),
         Command::Inspect(inspect) => inspect.run().map(Verdict::exit_code),
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),

@@ -85,10 +85,11 @@ impl fmt::Display for Rule {
         let name = self.name();
         match self {
             Rule::Expression(_, text) | Rule::AssumeTz(text) | Rule::DefaultIsNull(text) => {
-                write!(f, "{name} = {text:?}")
+                write!(f, "{name} = {}", quoted(text))
             }
             Rule::Values(values) => {
-                let pairs: Vec<_> = values.iter().map(|(old, new)| format!("{old:?} = {new:?}")).collect();
+                let pairs: Vec<_> =
+                    values.iter().map(|(old, new)| format!("{} = {}", quoted(old), quoted(new))).collect();
                 write!(f, "{name} = {{ {} }}", pairs.join(", "))
             }
             Rule::As(reading) => write!(f, "{name} = \"{reading}\""),
@@ -98,6 +99,12 @@ impl fmt::Display for Rule {
             _ => write!(f, "{name} = true"),
         }
     }
+}
+
+/// A text as TOML writes it on one line.
+pub fn quoted(text: &str) -> String {
+    // what JSON escapes, TOML reads the same way
+    serde_json::Value::String(text.into()).to_string()
 }
 
 /// The kinds of value that a cell can be read as.

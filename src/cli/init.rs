@@ -1,0 +1,55 @@
+//! `countersign init`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{machine, stop, write_out};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::init::propose;
+use crate::job::Limits;
+use crate::progress::Progress;
+use crate::sides::Sides;
+
+/// Propose a job file for two snapshots
+///
+/// Tests key candidates on the data, pairs the columns, finds the rules that their types need, and
+/// tries rules on what differs. The result runs as it stands; what only you can decide stands in it as
+/// a line to uncomment. Paths are taken over as given, so write the file where you run this.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The snapshot of the store that is being left
+    old: String,
+
+    /// The snapshot of the store that takes over
+    new: String,
+
+    /// Write the job file here instead of to standard output; an existing file is left alone
+    #[arg(long, short, value_name = "JOB.toml")]
+    out: Option<PathBuf>,
+
+    /// No progress on standard error
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Init {
+    /// Writes the proposal.
+    pub fn run(self) -> Result<u8> {
+        let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
+        let limits = Limits { memory: machine::default_memory(), ..Limits::default() };
+        let engine = Engine::start(limits, &std::env::temp_dir(), stop::on_signal(), progress)?;
+        let proposal = propose(&engine, Sides { old: self.old, new: self.new })?;
+        engine.progress.finish();
+        match &self.out {
+            None => write_out(&proposal.to_toml())?,
+            Some(path) => {
+                let file = std::fs::File::create_new(path).map_err(Error::unwritable(path));
+                std::io::Write::write_all(&mut file?, proposal.to_toml().as_bytes())
+                    .map_err(Error::unwritable(path))?;
+            }
+        }
+        Ok(0)
+    }
+}

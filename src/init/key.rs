@@ -1,0 +1,219 @@
+//! Finds the columns that identify a row, by testing them on the data.
+
+use std::collections::HashSet;
+
+use arrow::array::Array;
+
+use super::pairs::{Columns, Pair};
+use super::{compare, job};
+use crate::canonical::domain::Family;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::job::{Identity, Place, RuleSettings, Word};
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// Candidates that are tested on all rows.
+const TESTED: usize = 8;
+/// A key that finds so few counterparts is none: one in a hundred.
+const OVERLAP_MIN: f64 = 0.01;
+/// Below this, rules are tried that could bring keys together.
+const OVERLAP_GOOD: f64 = 0.9;
+
+/// The key, and what was found out about it and about others.
+pub struct KeyChoice {
+    /// The chosen columns; empty if no key was found.
+    pub columns: Vec<String>,
+    /// Every candidate that was tested on all rows.
+    pub tested: Vec<Tested>,
+}
+
+/// A candidate and how it did.
+pub struct Tested {
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The rules under which it was tested.
+    pub rules: RuleSettings,
+    /// Keys that stand more than once on a side.
+    pub duplicate_keys: u64,
+    /// Pairs of rows that it brings together.
+    pub paired: u64,
+    /// The smaller side's share of rows that have a counterpart.
+    pub overlap: f64,
+}
+
+impl KeyChoice {
+    /// How rows find each other by this choice.
+    pub fn identity(&self) -> Identity {
+        match self.columns.as_slice() {
+            [] => Identity::WholeRow,
+            columns => Identity::Key(words(columns)),
+        }
+    }
+}
+
+fn words(columns: &[String]) -> Vec<Word> {
+    columns.iter().map(|text| Word { text: text.clone(), place: Place::Flag("init") }).collect()
+}
+
+/// Tests the likeliest candidates and takes the best: unique on both sides, with the most counterparts.
+///
+/// The rules that the chosen key needs are added to its columns.
+pub fn choose(
+    engine: &Engine,
+    sides: &Sides<Snapshot>,
+    paths: &Sides<String>,
+    columns: &mut Columns,
+) -> Result<KeyChoice> {
+    let mut tested = vec![];
+    for candidate in candidates(columns) {
+        tested.push(test(engine, sides, paths, columns, &candidate)?);
+        let best = tested.last();
+        if best.is_some_and(|best: &Tested| best.duplicate_keys == 0 && best.overlap >= OVERLAP_GOOD) {
+            break;
+        }
+    }
+    let sound = tested.iter().filter(|tested| tested.overlap >= OVERLAP_MIN && is_unique(tested));
+    // of equals, the first: it was the likeliest
+    let best = sound
+        .rev()
+        .max_by(|one, two| one.overlap.total_cmp(&two.overlap).then(two.columns.len().cmp(&one.columns.len())));
+    let chosen = best.map(|best| (best.columns.clone(), best.rules.clone()));
+    if let Some((names, rules)) = &chosen {
+        for pair in columns.pairs.iter_mut().filter(|pair| names.contains(&pair.name)) {
+            pair.rules = std::mem::take(&mut pair.rules).overridden_by(rules);
+        }
+    }
+    Ok(KeyChoice { columns: chosen.map(|(names, _)| names).unwrap_or_default(), tested })
+}
+
+/// A few keys may stand twice through the very mistakes that a comparison is to find.
+fn is_unique(tested: &Tested) -> bool {
+    tested.duplicate_keys * 1_000 <= tested.paired
+}
+
+/// Columns, and pairs of columns, that are unique and without NULL in the sample, the likeliest first.
+fn candidates(columns: &Columns) -> Vec<Vec<String>> {
+    let usable: Vec<&Pair> = columns.pairs.iter().filter(|pair| pair.comparable && can_identify(pair)).collect();
+    let unique = |pairs: &[&Pair]| Side::BOTH.into_iter().all(|side| is_unique_in_sample(pairs, side));
+    let mut found: Vec<(u8, Vec<String>)> = vec![];
+    for pair in &usable {
+        if unique(&[pair]) {
+            found.push((unlikeliness(pair), vec![pair.name.clone()]));
+        }
+    }
+    if found.is_empty() {
+        for (at, one) in usable.iter().enumerate() {
+            for two in &usable[at + 1..] {
+                if unique(&[one, two]) {
+                    found.push((unlikeliness(one) + unlikeliness(two), vec![one.name.clone(), two.name.clone()]));
+                }
+            }
+        }
+    }
+    found.sort_by_key(|(unlikely, _)| *unlikely);
+    found.into_iter().map(|(_, names)| names).take(TESTED).collect()
+}
+
+fn can_identify(pair: &Pair) -> bool {
+    use Family::{Binary, Date, NaiveTimestamp, Number, Text, Uuid, ZonedTimestamp};
+    let kinds = [Number, Text, Uuid, Binary, Date, NaiveTimestamp, ZonedTimestamp];
+    let floating = pair.fields.iter().any(|field| field.data_type().is_floating());
+    !floating && pair.families().iter().all(|family| family.is_some_and(|family| kinds.contains(&family)))
+}
+
+/// By its name and its type, how unlikely a column is to be a key.
+fn unlikeliness(pair: &Pair) -> u8 {
+    let name = pair.name.to_lowercase();
+    let named = match name.as_str() {
+        "id" | "uuid" | "key" | "pk" => 0,
+        name if name.ends_with("_id") || name.ends_with("id") => 1,
+        name if ["uuid", "key", "code", "number", "ref", "no"].iter().any(|end| name.ends_with(end)) => 2,
+        _ => 4,
+    };
+    let typed = match pair.families().new {
+        Some(Family::Number | Family::Text | Family::Uuid | Family::Binary) => 0,
+        _ => 3,
+    };
+    named + typed
+}
+
+fn is_unique_in_sample(pairs: &[&Pair], side: Side) -> bool {
+    let mut parts = vec![];
+    for pair in pairs {
+        let array = &pair.sample[side];
+        if array.logical_null_count() > 0 {
+            return false;
+        }
+        let Some(forms) = pair.chain(&pair.rules).and_then(|chain| chain.full(array, side).ok()) else { return false };
+        parts.push(forms);
+    }
+    let Some(rows) = parts.first().map(|form| form.value.len()) else { return false };
+    let arrays: Vec<_> = parts.iter().flat_map(|form| form.arrays().cloned()).collect();
+    let cells: Vec<_> = arrays.iter().map(|array| crate::canonical::cells::Cells::of(array)).collect();
+    let mut seen = HashSet::with_capacity(rows);
+    (0..rows).all(|row| {
+        let mut bytes = vec![];
+        cells.iter().for_each(|cells| cells.append(row, &mut bytes));
+        seen.insert(bytes)
+    })
+}
+
+/// Brings all rows together by a candidate; where few find a counterpart, under rules for its writing, too.
+fn test(
+    engine: &Engine,
+    sides: &Sides<Snapshot>,
+    paths: &Sides<String>,
+    columns: &mut Columns,
+    names: &[String],
+) -> Result<Tested> {
+    let mut best = test_under(engine, sides, paths, columns, names, &RuleSettings::default())?;
+    let text =
+        |pair: &&Pair| names.contains(&pair.name) && pair.families().iter().any(|own| *own == Some(Family::Text));
+    if best.overlap >= OVERLAP_GOOD || columns.pairs.iter().find(text).is_none() {
+        return Ok(best);
+    }
+    let rtrim = RuleSettings { rtrim: Some(true), ..RuleSettings::default() };
+    let trim = RuleSettings { trim: Some(true), ..RuleSettings::default() };
+    let fold = RuleSettings { casefold: Some(true), ..RuleSettings::default() };
+    let both = trim.clone().overridden_by(&fold);
+    for rules in [rtrim, trim, fold, both] {
+        let tried = test_under(engine, sides, paths, columns, names, &rules)?;
+        if tried.overlap > best.overlap && is_unique(&tried) {
+            best = tried;
+        }
+        if best.overlap >= OVERLAP_GOOD {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+fn test_under(
+    engine: &Engine,
+    sides: &Sides<Snapshot>,
+    paths: &Sides<String>,
+    columns: &mut Columns,
+    names: &[String],
+    rules: &RuleSettings,
+) -> Result<Tested> {
+    let text = |pair: &Pair| pair.families().iter().any(|own| *own == Some(Family::Text));
+    let before: Vec<RuleSettings> = columns.pairs.iter().map(|pair| pair.rules.clone()).collect();
+    for pair in columns.pairs.iter_mut().filter(|pair| names.contains(&pair.name) && text(pair)) {
+        pair.rules = std::mem::take(&mut pair.rules).overridden_by(rules);
+    }
+    let pairs: Vec<&Pair> = columns.pairs.iter().filter(|pair| names.contains(&pair.name)).collect();
+    let job = job(paths, columns, Identity::Key(words(names)), &pairs);
+    let compared = compare(engine, sides, &job, 0);
+    columns.pairs.iter_mut().zip(before).for_each(|(pair, rules)| pair.rules = rules);
+    let (tally, _) = compared?;
+    let paired = tally.matched() + tally.mismatch;
+    let smaller = tally.rows.old.min(tally.rows.new).max(1);
+    Ok(Tested {
+        columns: names.to_vec(),
+        rules: rules.clone(),
+        duplicate_keys: tally.duplicate_keys,
+        paired,
+        overlap: paired as f64 / smaller as f64,
+    })
+}

@@ -1,0 +1,157 @@
+//! Writes a proposal as a job file.
+
+use std::fmt::Write;
+
+use super::Proposal;
+use super::explain::{Suggestion, is_noise};
+use super::key::Tested;
+use super::pairs::Pair;
+use crate::job::rule::quoted;
+use crate::job::{Rule, RuleSettings};
+use crate::render::escaped;
+use crate::report::{count, grouped};
+use crate::sides::Side;
+
+/// The text of the job file.
+pub fn job_file(proposal: &Proposal) -> String {
+    let mut out = String::new();
+    let Proposal { paths, rows, .. } = proposal;
+    let _ = writeln!(
+        out,
+        "# Proposed by countersign {} from {} of old and {} of new.\n\
+         # It runs as it stands. Lines with # right before a setting are suggestions: delete the # to take one.\n",
+        env!("CARGO_PKG_VERSION"),
+        count(rows.old, "row"),
+        count(rows.new, "row")
+    );
+    for side in Side::BOTH {
+        let _ = writeln!(out, "[{side}]\npath = {}\n", quoted(&paths[side]));
+    }
+    compare(proposal, &mut out);
+    for (pair, suggestion) in proposal.columns.pairs.iter().zip(&proposal.suggestions) {
+        column(pair, suggestion, &mut out);
+    }
+    for names in &proposal.columns.similar {
+        let _ = writeln!(
+            out,
+            "\n# `{}` is only in old and `{}` only in new; if they are one column:\n#[compare.columns.{}]\n#old = {}",
+            escaped(&names.old),
+            escaped(&names.new),
+            key_of(&names.new),
+            quoted(&names.old)
+        );
+    }
+    out
+}
+
+fn compare(proposal: &Proposal, out: &mut String) {
+    out.push_str("[compare]\n");
+    let Proposal { key, columns, suggestions, tally, .. } = proposal;
+    for tested in &key.tested {
+        let _ = writeln!(out, "# {}", words_of(tested));
+    }
+    match key.columns.as_slice() {
+        [] => {
+            out.push_str(
+                "# no column, and no two columns, identify a row on both sides; name the key if you know it\n",
+            );
+            out.push_str("no_key = true\n");
+        }
+        names => {
+            let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+            let _ = writeln!(out, "key = [{}]", names.join(", "));
+        }
+    }
+    let mut items: Vec<String> = vec![];
+    for pair in columns.pairs.iter().filter(|pair| !pair.comparable) {
+        let types = pair.types();
+        let why = format!("{} in old, {} in new: no rule reads one as the other", types.old, types.new);
+        items.push(format!("    {},  # {}", quoted(&pair.name), escaped(&why)));
+    }
+    let paired = tally.matched() + tally.mismatch;
+    for (pair, suggestion) in columns.pairs.iter().zip(suggestions) {
+        if suggestion.noise {
+            let differs = format!(
+                "looks like a load time: differs in {} of {} pairs",
+                grouped(suggestion.mismatches),
+                grouped(paired)
+            );
+            items.push(format!("#    {},  # {differs}", quoted(&pair.name)));
+        } else if is_noise(pair) && suggestion.mismatches > 0 {
+            items.push(format!("#    {},  # is named like a load time", quoted(&pair.name)));
+        }
+    }
+    for side in Side::BOTH {
+        for name in &columns.left[side] {
+            items.push(format!("#    {},  # only in {side}", quoted(name)));
+        }
+    }
+    if !items.is_empty() {
+        let _ = writeln!(out, "ignore = [\n{}\n]", items.join("\n"));
+    }
+}
+
+fn words_of(tested: &Tested) -> String {
+    let names = escaped(&tested.columns.join(", "));
+    let repeats = match tested.duplicate_keys {
+        0 => "unique on both sides".to_string(),
+        keys => format!(
+            "{} on a side",
+            if keys == 1 { "1 key repeats".into() } else { format!("{} keys repeat", grouped(keys)) }
+        ),
+    };
+    let rules = lines(&tested.rules);
+    let under = if rules.is_empty() { String::new() } else { format!(" with {}", rules.join(", ")) };
+    format!(
+        "key candidate {names}{under}: {repeats}, no NULL in the sample, {} paired ({:.1} %)",
+        grouped(tested.paired),
+        tested.overlap * 100.0
+    )
+}
+
+fn column(pair: &Pair, suggestion: &Suggestion, out: &mut String) {
+    let rules = lines(&pair.rules);
+    let renamed = pair.old.to_lowercase() != pair.name.to_lowercase();
+    if !pair.comparable || rules.is_empty() && suggestion.rules.is_empty() {
+        return;
+    }
+    let types = pair.types();
+    let off = if rules.is_empty() && !renamed { "#" } else { "" };
+    let _ = writeln!(
+        out,
+        "\n{off}[compare.columns.{}]  # {} in old, {} in new",
+        key_of(&pair.name),
+        escaped(&types.old),
+        escaped(&types.new)
+    );
+    for rule in rules {
+        let _ = writeln!(out, "{rule}");
+    }
+    for (rule, explained) in &suggestion.rules {
+        let share = *explained as f64 / suggestion.sampled.max(1) as f64 * 100.0;
+        let whole = match suggestion.mismatches as usize == suggestion.sampled {
+            true => format!("{} mismatches", grouped(suggestion.mismatches)),
+            false => format!(
+                "a sample of {} of {} mismatches",
+                grouped(suggestion.sampled as u64),
+                grouped(suggestion.mismatches)
+            ),
+        };
+        let so_far = if suggestion.rules.len() > 1 { " up to here" } else { "" };
+        for line in lines(rule) {
+            let _ = writeln!(out, "#{line}  # explains {share:.1} % of {whole}{so_far}");
+        }
+    }
+}
+
+/// The settings as lines of a job file.
+fn lines(rules: &RuleSettings) -> Vec<String> {
+    rules.rules().unwrap_or_default().iter().map(Rule::to_string).collect()
+}
+
+fn key_of(name: &str) -> String {
+    match !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        true => name.into(),
+        false => quoted(name),
+    }
+}
