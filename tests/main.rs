@@ -19,6 +19,7 @@ mod cli;
 mod equality;
 mod house;
 mod identical;
+mod init;
 mod inspect;
 mod opening;
 mod properties;
