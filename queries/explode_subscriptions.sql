@@ -1,5 +1,5 @@
 -- Question: which subscriptions do the customers hold?
--- Inputs:   customers (customer_id, subscriptions: list of structs)
+-- Inputs:   snapshot: customers (customer_id, subscriptions: list of structs)
 -- Outputs:  one row per embedded subscription
 SELECT
     get_field(subscription, 'subscription_id') AS subscription_id,
@@ -11,4 +11,4 @@ SELECT
     get_field(subscription, 'status')          AS status,
     get_field(subscription, 'note')            AS note,
     get_field(subscription, 'renews_at')       AS renews_at
-FROM (SELECT customer_id, unnest(subscriptions) AS subscription FROM customers)
+FROM (SELECT customer_id, unnest(subscriptions) AS subscription FROM snapshot)

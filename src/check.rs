@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::columns::Pairing;
+use crate::columns::{Pairing, unknown_names};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::{Job, Source};
@@ -16,7 +16,7 @@ use crate::snapshot::Snapshot;
 pub fn all_mistakes(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mistake>> {
     let Some(job) = job else { return Ok(mistakes) };
     let engine = Engine::start(job.limits.clone(), &std::env::temp_dir(), Arc::default(), Progress::quiet())?;
-    let mut note = |error: Error, place: Option<String>| mistakes.push(mistake(error, place));
+    let mut note = |error: Error, place: Option<String>| mistakes.push(mistake(&error, place));
     let tables = open_tables(&job, &mut note);
     let mut sides: Sides<Option<Snapshot>> = Sides::default();
     for side in Side::BOTH {
@@ -25,10 +25,14 @@ pub fn all_mistakes(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<
         planned.mistakes.into_iter().for_each(|error| note(error, Some(place_of(source))));
         sides[side] = planned.snapshot;
     }
-    if let Sides { old: Some(old), new: Some(new) } = sides
-        && let Err(error) = Pairing::of(&Sides { old, new }, &job)
-    {
-        mistakes.push(mistake(error, None));
+    match sides {
+        Sides { old: Some(old), new: Some(new) } => {
+            mistakes.extend(Pairing::of(&Sides { old, new }, &job).err().map(|error| mistake(&error, None)));
+        }
+        Sides { new: Some(new), .. } => {
+            mistakes.extend(unknown_names(&new, &job).into_iter().map(|error| mistake(&error, None)));
+        }
+        Sides { new: None, .. } => {}
     }
     Ok(mistakes)
 }
@@ -49,7 +53,7 @@ fn place_of(source: &Source) -> String {
 }
 
 /// An error as a mistake; those that know their place begin with it.
-fn mistake(error: Error, place: Option<String>) -> Mistake {
+pub fn mistake(error: &Error, place: Option<String>) -> Mistake {
     let words = error.to_string();
     match (error.place(), place) {
         (Some(own), _) => {

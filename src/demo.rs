@@ -11,13 +11,12 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
-use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use parquet::arrow::ArrowWriter;
 
 use crate::error::{Error, Result};
-use crate::job::{Identity, Job, Out, Place, Selection, Source, Word};
+use crate::job::Job;
+use crate::job_file::{JobFile, refusal};
 use crate::report::Report;
-use crate::sides::Sides;
 
 /// What the demo plants, and what a report found.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +41,22 @@ impl Planted {
     }
 }
 
+/// The job file and the query that it names, by their names in the demo's directory.
+pub const JOB: &str = "subscriptions.toml";
+const QUERY: &str = "explode_subscriptions.sql";
+const JOB_TEXT: &str = r#"# Embedded lists of subscriptions, against the table that they move to
+[old]
+path  = "old/customers.parquet"
+query = "explode_subscriptions.sql"
+
+[new]
+path = "new/subscriptions/"
+
+[compare]
+key    = ["subscription_id"]
+ignore = ["copied_at"]
+"#;
+
 /// One subscription, as either store knows it.
 #[derive(Debug, Clone)]
 struct Subscription {
@@ -65,28 +80,25 @@ const DAY_MS: i64 = 86_400_000;
 pub fn write(dir: &Path) -> Result<Planted> {
     let old = subscriptions();
     let (old, new, planted) = plant(old);
-    let customers = dir.join("old/customers.parquet");
-    write_file(&customers, &embedded(&old)?)?;
-    write_file(&dir.join("old/subscriptions.parquet"), &explode(&customers)?)?;
+    write_file(&dir.join("old/customers.parquet"), &embedded(&old)?)?;
     // the new store exports in parts, in no order
     for (part, rows) in new.chunks(new.len().div_ceil(3)).enumerate() {
         write_file(&dir.join(format!("new/subscriptions/part-{part}.parquet")), &own_table(rows)?)?;
     }
+    for (name, text) in [(JOB, JOB_TEXT), (QUERY, include_str!("../queries/explode_subscriptions.sql"))] {
+        let place = dir.join(name);
+        fs::write(&place, text).map_err(Error::unwritable(&place))?;
+    }
     Ok(planted)
 }
 
-/// The comparison of what [`write()`] wrote, into the first free run directory.
-pub fn job(dir: &Path) -> Job {
-    let source = |place: &'static str, below: &str| {
-        Source::of(Word { text: dir.join(below).display().to_string(), place: Place::Flag(place) })
-    };
-    let mut runs = (1..).map(|number| dir.join(format!("runs/{number}")));
-    let sources = Sides { old: source("OLD", "old/subscriptions.parquet"), new: source("NEW", "new/subscriptions") };
-    let key = Identity::Key(Word::flags("--key", ["subscription_id".into()]));
-    Job {
-        selection: Selection { ignore: Word::flags("--ignore", ["copied_at".into()]), ..Selection::default() },
-        out: runs.find(|run| !run.exists()).map(Out::At),
-        ..Job::new("subscriptions", sources, key)
+/// The job that compares what [`write()`] wrote, and the directory of its runs.
+pub fn job(dir: &Path) -> Result<(Job, PathBuf)> {
+    let place = dir.join(JOB);
+    let JobFile { job, runs, mistakes } = JobFile::read(&place, &[])?;
+    match job {
+        Some(job) if mistakes.is_empty() => Ok((job, runs)),
+        _ => Err(refusal(&place, mistakes)),
     }
 }
 
@@ -175,19 +187,6 @@ fn embedded(subscriptions: &[Subscription]) -> Result<RecordBatch> {
         ("name", Arc::new(names)),
         ("subscriptions", Arc::new(lists)),
     ])?)
-}
-
-/// The old store's subscriptions as rows, by ten lines of SQL.
-fn explode(customers: &Path) -> Result<RecordBatch> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
-    let batches = runtime.block_on(async {
-        let context = SessionContext::new();
-        let path = customers.display().to_string();
-        context.register_parquet("customers", path, ParquetReadOptions::default()).await?;
-        context.sql(include_str!("../queries/explode_subscriptions.sql")).await?.collect().await
-    });
-    let batches = batches.map_err(Error::internal)?;
-    Ok(arrow::compute::concat_batches(&batches[0].schema(), &batches)?)
 }
 
 /// The new store: a table of subscriptions, typed by other hands.

@@ -88,6 +88,8 @@ pub fn plan_side(engine: &Engine, side: Side, source: &Source, tables: &Tables, 
         }
         snapshot
     });
+    // with a column amiss, everything that is about it would be, too
+    let snapshot = snapshot.filter(|_| mistakes.is_empty());
     Planned { snapshot, mistakes }
 }
 

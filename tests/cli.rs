@@ -47,14 +47,15 @@ fn the_demo_finds_what_it_planted_and_its_command_can_be_repeated() {
     assert_eq!(demo.status.code(), Some(0));
     let report = String::from_utf8(demo.stdout).unwrap();
     let (lasting, _) = report.split_once("\n  way ").unwrap();
-    assert_snapshot!("demo_report", lasting);
+    let run = shop.runs("countersign-demo/runs/subscriptions").remove(0);
+    assert_snapshot!("demo_report", lasting.replace(&run, "RUN"));
     let advice = String::from_utf8(demo.stderr).unwrap();
-    let command = advice.lines().find(|line| line.contains("countersign diff")).unwrap();
+    let command = advice.lines().find(|line| line.contains("countersign run")).unwrap();
     let args: Vec<&str> = command.split_whitespace().skip(1).collect();
     assert_eq!(shop.run(&args).status.code(), Some(1));
-    // a second demo takes the next run directory
+    // a second demo is one more run
     assert_eq!(shop.run(&["demo"]).status.code(), Some(0));
-    assert_eq!(shop.names("countersign-demo/runs"), ["1", "2"]);
+    assert_eq!(shop.runs("countersign-demo/runs/subscriptions").len(), 3);
 }
 
 #[test]
@@ -71,16 +72,7 @@ fn a_snapshot_against_itself_is_a_match() {
 fn formats_say_the_same() {
     let shop = Workshop::new();
     shop.run(&["demo", "d"]);
-    let diff = [
-        "diff",
-        "d/old/subscriptions.parquet",
-        "d/new/subscriptions",
-        "--key",
-        "subscription_id",
-        "--ignore",
-        "copied_at",
-    ];
-    let with = |format| shop.run(&[&diff[..], &["--format", format]].concat());
+    let with = |format| shop.run(&["run", "d/subscriptions.toml", "--format", format]);
     let json: serde_json::Value = serde_json::from_slice(&with("json").stdout).unwrap();
     assert_eq!(json["counts"]["missing"], 12);
     let markdown = String::from_utf8(with("markdown").stdout).unwrap();

@@ -18,6 +18,7 @@ mod cases;
 mod cli;
 mod equality;
 mod house;
+mod jobs;
 mod identical;
 mod init;
 mod inspect;

@@ -24,7 +24,7 @@ fn the_demo_report_fits_the_schema() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     let shop = Workshop::new();
     assert!(shop.run(&["demo", "demo"]).status.success());
-    let report = fs::read_to_string(shop.path("demo/runs/1/report.json")).unwrap();
+    let report = fs::read_to_string(shop.path("demo/runs/subscriptions/latest/report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let errors: Vec<String> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");

@@ -33,6 +33,11 @@ impl Workshop {
         command.current_dir(self.0.path()).args(args).env("COLUMNS", "100").output().unwrap()
     }
 
+    /// The runs of a job, by their ids.
+    pub fn runs(&self, job: &str) -> Vec<String> {
+        self.names(job).into_iter().filter(|name| name != "latest" && !name.starts_with('.')).collect()
+    }
+
     /// What is in a directory, by name; empty if it does not exist.
     pub fn names(&self, below: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.path(below)) else { return vec![] };

@@ -10,7 +10,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{Format, INTERRUPTED, fail, machine, print, stop, write_out};
 use crate::check;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::{Job, Limits, Out, Way};
 use crate::job_dir::JobDir;
 use crate::job_file::{JobFile, refusal};
@@ -142,13 +142,7 @@ impl Run {
         let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
         let place = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
         let job = Job { out: Some(Out::Below(place.dir())), ..job };
-        let report = verify(&job, stop.clone(), progress).map_err(|error| match error {
-            error if error.is_about_the_job() => match check::all_mistakes(Some(job.clone()), vec![]) {
-                Ok(mistakes) if !mistakes.is_empty() => refusal(file, mistakes),
-                _ => error,
-            },
-            error => error,
-        })?;
+        let report = verify(&job, stop.clone(), progress).map_err(|error| all_of(file, &job, error))?;
         place.point_at_latest(&report.run.id)?;
         Ok(report)
     }
@@ -181,6 +175,17 @@ impl Check {
             }
         }
         Ok(worst)
+    }
+}
+
+/// What made a run fail, and if that is a mistake in its job, all others with it.
+fn all_of(file: &Path, job: &Job, error: Error) -> Error {
+    if !error.is_about_the_job() {
+        return error;
+    }
+    match check::all_mistakes(Some(job.clone()), vec![check::mistake(&error, None)]) {
+        Ok(mistakes) => refusal(file, mistakes),
+        Err(_) => error,
     }
 }
 

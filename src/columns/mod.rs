@@ -18,6 +18,7 @@ use crate::rules::{Chain, Unfit};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
 use families::different_families;
+pub use names::unknown_names;
 use names::{NamePair, Names, Paths};
 pub use rows::{ReadCounts, Rows};
 use settings::Settings;

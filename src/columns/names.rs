@@ -222,6 +222,17 @@ fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job) -> Vec<(String, Word, Word
     pairs
 }
 
+/// Names of pairs that cannot be, since new has no such column; for when nothing is known of old.
+pub fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
+    let known = column_names(new);
+    let derived = |name: &str| job.columns.iter().any(|own| own.expressions.new.is_some() && own.names[0].text == name);
+    let is_known = |name: &str| known.iter().any(|known| known.to_lowercase() == name.to_lowercase()) || derived(name);
+    let own = job.columns.iter().flat_map(|settings| &settings.names).filter(|name| !name.text.contains('*'));
+    let named = own.chain(job.gate.columns.iter().map(|(name, _)| name)).chain(&job.list_columns);
+    let unknown = named.filter(|name| !is_known(&name.text));
+    unknown.map(|name| no_such_column(name, "the new snapshot has no column", &known)).collect()
+}
+
 /// The column of a snapshot that goes by a name, if need be without case.
 fn stored_name(snapshot: &Snapshot, name: &str) -> String {
     let names = column_names(snapshot);

@@ -41,6 +41,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Flag(option) => f.write_str(option),
+            Place::Line { file, line, key } if key.is_empty() => write!(f, "{}:{line}", file.display()),
             Place::Line { file, line, key } => write!(f, "{}:{line}: {key}", file.display()),
             Place::Set(key) => write!(f, "--set {key}"),
         }

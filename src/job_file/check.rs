@@ -156,8 +156,7 @@ impl Checker<'_> {
     }
 
     fn mistake(&self, node: &Node, words: String) -> Mistake {
-        let place = self.document.place_of(&node.span, "").to_string();
-        Mistake { place: place.trim_end_matches(": ").into(), words }
+        Mistake { place: self.document.place_of(&node.span, "").to_string(), words }
     }
 }
 

@@ -290,8 +290,21 @@ impl Reader<'_> {
     }
 }
 
-/// The mistakes as one error.
-pub fn refusal(file: &Path, mistakes: Vec<Mistake>) -> Error {
+/// The mistakes as one error, in the order of the file's lines.
+pub fn refusal(file: &Path, mut mistakes: Vec<Mistake>) -> Error {
+    let start = format!("{}:", file.display());
+    let line = |mistake: &Mistake| -> usize {
+        let digits = mistake.place.strip_prefix(&start).unwrap_or_default();
+        digits.split(':').next().and_then(|digits| digits.parse().ok()).unwrap_or(usize::MAX)
+    };
+    mistakes.sort_by_key(line);
+    let mut seen = vec![];
+    mistakes.retain(|mistake| {
+        // the same words without a place are the same mistake
+        let is_new = !seen.contains(&mistake.words);
+        seen.push(mistake.words.clone());
+        is_new
+    });
     Error::BadJob {
         file: file.into(),
         mistakes: mistakes.into_iter().map(|mistake| format!("{}: {}", mistake.place, mistake.words)).collect(),

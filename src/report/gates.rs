@@ -81,14 +81,22 @@ impl Gates {
         let plain: Vec<String> = unnamed.iter().map(|gate| gate.words()).collect();
         let mut reasons = if plain.is_empty() { vec![] } else { vec![plain.join(", ")] };
         reasons.extend(named.iter().map(|gate| match gate.report.within {
-            true => format!("accepted: {}, where {} are allowed", gate.words(), gate.report.allowed),
-            false => format!("{}, where only {} are allowed", gate.words(), gate.report.allowed),
+            true => format!("accepted: {}, where {}", gate.words(), gate.allowed_words("")),
+            false => format!("{}, where {}", gate.words(), gate.allowed_words("only ")),
         }));
         reasons
     }
 }
 
 impl Checked {
+    fn allowed_words(&self, only: &str) -> String {
+        match self.report.allowed.as_str() {
+            "1" => format!("{only}1 is allowed"),
+            "0" => "none is allowed".into(),
+            allowed => format!("{only}{allowed} are allowed"),
+        }
+    }
+
     fn words(&self) -> String {
         let noun = if self.report.found == 1 { &self.nouns.0 } else { &self.nouns.1 };
         format!("{} {noun}", grouped(self.report.found))

@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{Report, Run, Verdict, count, grouped};
 use crate::discrepancy::Class;
+use crate::job::TakenAt;
 use crate::lists::Example;
 use crate::render::escaped;
 use crate::sides::{Side, Sides};
@@ -95,6 +96,12 @@ fn sides(report: &Report) -> String {
             None => String::new(),
         };
         let files = format!("{}{skipped}{query}", count(input.files as u64, "file"));
+        let taken = match &input.taken_at {
+            Some(TakenAt { from, to }) if from == to => format!(", taken {from}"),
+            Some(TakenAt { from, to }) => format!(", taken {from} to {to}"),
+            None => String::new(),
+        };
+        let files = files + &taken;
         table.add_row([side.to_string(), escaped(&input.path), count(report.rows[side], "row"), files]);
     }
     right_align(&mut table, &[2]);

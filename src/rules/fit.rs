@@ -27,6 +27,11 @@ pub fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), Unfit
         // columns of NULLs fit every rule
         return Ok(());
     }
+    let is_unknown = |rule: &&Rule| matches!(rule, Rule::AssumeTz(name) if Zone::named(name).is_none());
+    if let Some(rule) = rules.iter().find(is_unknown) {
+        let reason = "names no time zone; write one such as \"UTC\" or \"Europe/Berlin\"";
+        return Err(Unfit::Rule(rule.clone(), reason.into()));
+    }
     let active: Vec<&Rule> = rules.iter().collect();
     let reading = reading_of(&active);
     let all = |kinds: &[Family]| stored.iter().all(|family| kinds.contains(family));
@@ -50,12 +55,6 @@ pub fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), Unfit
                 let fits = stored.iter().all(|family| reading::reads(*reading, *family));
                 let mapped = rules.iter().any(|rule| matches!(rule, Rule::Values(_)));
                 (fits || mapped, "columns that can be read so")
-            }
-            Rule::AssumeTz(name) if Zone::named(name).is_none() => {
-                return Err(Unfit::Rule(
-                    rule.clone(),
-                    "names no time zone; write one such as \"UTC\" or \"Europe/Berlin\"".into(),
-                ));
             }
             Rule::AssumeTz(_) => {
                 let texts = any(&[Text]) && read_as(&[Reading::Timestamp, Reading::Date]);
