@@ -118,7 +118,7 @@ fn key(number: u8) -> Option<String> {
 impl Kind {
     /// A column of one side, from seeds.
     fn array(self, seeds: &[u8], is_old: bool) -> ArrayRef {
-        let is_null = |seed: u8| seed % 16 == 0;
+        let is_null = |seed: u8| seed.is_multiple_of(16);
         let pick =
             |seed: &u8, texts: &[&str]| (!is_null(*seed)).then(|| texts[usize::from(*seed) % texts.len()].to_string());
         let whole = |seed: &u8| (!is_null(*seed)).then(|| i64::from(*seed % 20) - 4);

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use arrow::array::Array;
+use arrow::buffer::NullBuffer;
 
 use super::pairs::{Columns, Pair};
 use super::{compare, job};
@@ -11,7 +12,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::{Identity, Place, RuleSettings, Word};
 use crate::sides::{Side, Sides};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{FileRead, Snapshot};
 
 /// Candidates that are tested on all rows.
 const TESTED: usize = 8;
@@ -36,6 +37,8 @@ pub struct Tested {
     pub rules: RuleSettings,
     /// Keys that stand more than once on a side.
     pub duplicate_keys: u64,
+    /// Rows of either side that have NULL in it.
+    pub nulls: u64,
     /// Pairs of rows that it brings together.
     pub paired: u64,
     /// The smaller side's share of rows that have a counterpart.
@@ -69,7 +72,8 @@ pub fn choose(
     for candidate in candidates(columns) {
         tested.push(test(engine, sides, paths, columns, &candidate)?);
         let best = tested.last();
-        if best.is_some_and(|best: &Tested| best.duplicate_keys == 0 && best.overlap >= OVERLAP_GOOD) {
+        let is_good = |best: &Tested| best.duplicate_keys == 0 && best.nulls == 0 && best.overlap >= OVERLAP_GOOD;
+        if best.is_some_and(is_good) {
             break;
         }
     }
@@ -87,9 +91,9 @@ pub fn choose(
     Ok(KeyChoice { columns: chosen.map(|(names, _)| names).unwrap_or_default(), tested })
 }
 
-/// A few keys may stand twice through the very mistakes that a comparison is to find.
+/// A few keys may stand twice, or be NULL, through the very mistakes that a comparison is to find.
 fn is_unique(tested: &Tested) -> bool {
-    tested.duplicate_keys * 1_000 <= tested.paired
+    (tested.duplicate_keys + tested.nulls) * 1_000 <= tested.paired
 }
 
 /// Columns, and pairs of columns, that are unique and without NULL in the sample, the likeliest first.
@@ -167,6 +171,35 @@ fn test(
     columns: &mut Columns,
     names: &[String],
 ) -> Result<Tested> {
+    let nulls = nulls(engine, &sides.old, names, columns)? + nulls(engine, &sides.new, names, columns)?;
+    let best = test_writings(engine, sides, paths, columns, names)?;
+    Ok(Tested { nulls, ..best })
+}
+
+/// How many rows of a side have NULL in some of the columns.
+fn nulls(engine: &Engine, snapshot: &Snapshot, names: &[String], columns: &Columns) -> Result<u64> {
+    let pairs = columns.pairs.iter().filter(|pair| names.contains(&pair.name));
+    let own = pairs.map(|pair| if snapshot.side == Side::Old { &pair.old } else { &pair.name });
+    let at: Vec<usize> = own.filter_map(|name| snapshot.schema.index_of(name).ok()).collect();
+    let groups = snapshot.row_groups().filter(|(_, _, rows)| *rows > 0);
+    let reads = groups.map(|(file, group, _)| FileRead::whole(file, [group])).collect();
+    let mut scan = snapshot.scan(engine, reads, &at)?;
+    let mut found = 0;
+    while let Some(batch) = scan.next_batch()? {
+        let nulls = batch.columns().iter().map(|column| column.logical_nulls());
+        let together = nulls.fold(None, |all, own| NullBuffer::union(all.as_ref(), own.as_ref()));
+        found += together.map_or(0, |nulls| nulls.null_count() as u64);
+    }
+    Ok(found)
+}
+
+fn test_writings(
+    engine: &Engine,
+    sides: &Sides<Snapshot>,
+    paths: &Sides<String>,
+    columns: &mut Columns,
+    names: &[String],
+) -> Result<Tested> {
     let mut best = test_under(engine, sides, paths, columns, names, &RuleSettings::default())?;
     let text =
         |pair: &&Pair| names.contains(&pair.name) && pair.families().iter().any(|own| *own == Some(Family::Text));
@@ -213,6 +246,7 @@ fn test_under(
         columns: names.to_vec(),
         rules: rules.clone(),
         duplicate_keys: tally.duplicate_keys,
+        nulls: 0,
         paired,
         overlap: paired as f64 / smaller as f64,
     })

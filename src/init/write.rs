@@ -100,10 +100,14 @@ fn words_of(tested: &Tested) -> String {
             if keys == 1 { "1 key repeats".into() } else { format!("{} keys repeat", grouped(keys)) }
         ),
     };
+    let nulls = match tested.nulls {
+        0 => "never NULL".to_string(),
+        rows => format!("NULL in {}", count(rows, "row")),
+    };
     let rules = lines(&tested.rules);
     let under = if rules.is_empty() { String::new() } else { format!(" with {}", rules.join(", ")) };
     format!(
-        "key candidate {names}{under}: {repeats}, no NULL in the sample, {} paired ({:.1} %)",
+        "key candidate {names}{under}: {repeats}, {nulls}, {} paired ({:.1} %)",
         grouped(tested.paired),
         tested.overlap * 100.0
     )
