@@ -66,18 +66,11 @@ fn columns(report: &Report, out: &mut String) {
 
 fn rules(report: &Report, out: &mut String) {
     let rows = report.columns.iter().flat_map(|column| {
-        column.rules.iter().map(|rule| {
-            let rows = match rule.rows {
-                0 if column.by_either > 0 => format!("{} by this or another rule", grouped(column.by_either)),
-                0 => "never mattered".into(),
-                rows => grouped(rows),
-            };
-            vec![code(&column.name), code(&rule.rule), rows]
-        })
+        column.rules.iter().map(|rule| vec![code(&column.name), code(&rule.rule), column.words_of(rule)])
     });
     let rows: Vec<_> = rows.collect();
     if !rows.is_empty() {
-        table(out, &["column", "rule", "rows equal only by it"], rows);
+        table(out, &["column", "rule", "rows"], rows);
     }
 }
 

@@ -136,8 +136,20 @@ pub struct ColumnReport {
 pub struct RuleReport {
     /// The rule, as a line of a job file.
     pub rule: String,
-    /// Pairs of rows that would not be equal in the column without it.
-    pub rows: u64,
+    /// Pairs of rows that would not be equal in the column without it; unknown where rows are compared whole.
+    pub rows: Option<u64>,
+}
+
+impl ColumnReport {
+    /// What a rule of this column did, in words.
+    pub fn words_of(&self, rule: &RuleReport) -> String {
+        match rule.rows {
+            None => String::new(),
+            Some(0) if self.by_either > 0 => format!("{} by this or another rule", grouped(self.by_either)),
+            Some(0) => "never mattered".into(),
+            Some(rows) => format!("{} equal only by it", count(rows, "row")),
+        }
+    }
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -263,15 +275,17 @@ impl Report {
             extra: tally.extra,
             duplicate_keys: tally.duplicate_keys,
         };
+        // copies of whole rows have no counterparts of their own to be compared with column by column
+        let by_column = |pairs: u64| if pairing.keyed { pairs } else { 0 };
         let column = |(pair, tally): (&ColumnPair, &ColumnTally)| ColumnReport {
             name: pair.name.clone(),
             old_type: pair.types.old.clone(),
             new_type: pair.types.new.clone(),
             mismatches: tally.mismatches,
-            by_rule: tally.by_rule,
-            tolerated: tally.tolerated,
-            rules: rules(pair, tally),
-            by_either: tally.by_either,
+            by_rule: by_column(tally.by_rule),
+            tolerated: by_column(tally.tolerated),
+            rules: rules(pair, tally, pairing.keyed),
+            by_either: by_column(tally.by_either),
         };
         let gates = gates::check(&job.gate, tally, pairing);
         Report {
@@ -304,9 +318,9 @@ impl Report {
     }
 }
 
-fn rules(pair: &ColumnPair, tally: &ColumnTally) -> Vec<RuleReport> {
+fn rules(pair: &ColumnPair, tally: &ColumnTally, keyed: bool) -> Vec<RuleReport> {
     let rules = pair.rules().iter().zip(&tally.rules);
-    rules.map(|(rule, rows)| RuleReport { rule: rule.to_string(), rows: *rows }).collect()
+    rules.map(|(rule, rows)| RuleReport { rule: rule.to_string(), rows: keyed.then_some(*rows) }).collect()
 }
 
 fn verdict(tally: &Tally, coverage: &Coverage, gates: &Gates) -> Verdict {

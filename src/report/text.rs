@@ -190,13 +190,7 @@ fn rules(report: &Report) -> String {
     let mut table = plain_table();
     for column in &report.columns {
         for rule in &column.rules {
-            let rows = match rule.rows {
-                _ if report.key.is_empty() => String::new(),
-                0 if column.by_either > 0 => format!("{} by this or another rule", grouped(column.by_either)),
-                0 => "never mattered".into(),
-                rows => format!("{} equal only by it", count(rows, "row")),
-            };
-            table.add_row([escaped(&column.name), cut(&escaped(&rule.rule)), rows]);
+            table.add_row([escaped(&column.name), cut(&escaped(&rule.rule)), column.words_of(rule)]);
         }
     }
     match table.row_count() {
