@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryViewBuilder, MapArray, StructArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewBuilder, LargeListArray, MapArray, StructArray, UInt64Array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
@@ -15,11 +15,8 @@ use crate::sides::Side;
 
 /// A list's form: how many items it has, then the items in order.
 pub fn lists(array: &ArrayRef, item: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
-    let list = convert(array, &DataType::LargeList(item_field(array.data_type())))?;
-    let list = list.as_list::<i64>();
-    let items = canonical(list.values(), item, side)?;
-    let cells = Cells::of(&items);
-    let offsets = list.value_offsets();
+    let ListItems { list, items } = ListItems::of(array, item, side)?;
+    let (cells, offsets) = (Cells::of(&items), list.value_offsets());
     Ok(build(list.nulls(), list.len(), |row, out| {
         let items = offsets[row] as usize..offsets[row + 1] as usize;
         out.extend_from_slice(&(items.len() as u64).to_le_bytes());
@@ -29,24 +26,34 @@ pub fn lists(array: &ArrayRef, item: &Domain, side: Side) -> Result<ArrayRef, Ar
 
 /// A multiset's form: how many items it has, then the items by their bytes.
 pub fn multisets(array: &ArrayRef, item: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
-    let list = convert(array, &DataType::LargeList(item_field(array.data_type())))?;
-    let list = list.as_list::<i64>();
-    let items = canonical(list.values(), item, side)?;
-    let cells = Cells::of(&items);
-    let offsets = list.value_offsets();
+    let ListItems { list, items } = ListItems::of(array, item, side)?;
+    let (cells, offsets) = (Cells::of(&items), list.value_offsets());
+    let bytes = |item: usize| {
+        let mut bytes = vec![];
+        cells.append(item, &mut bytes);
+        bytes
+    };
     Ok(build(list.nulls(), list.len(), |row, out| {
-        let items = offsets[row] as usize..offsets[row + 1] as usize;
-        let mut sorted: Vec<Vec<u8>> = items
-            .map(|item| {
-                let mut bytes = vec![];
-                cells.append(item, &mut bytes);
-                bytes
-            })
-            .collect();
+        let mut sorted: Vec<Vec<u8>> = (offsets[row] as usize..offsets[row + 1] as usize).map(bytes).collect();
         sorted.sort();
         out.extend_from_slice(&(sorted.len() as u64).to_le_bytes());
         sorted.into_iter().for_each(|bytes| out.extend(bytes));
     }))
+}
+
+/// A list column of whatever layout, and its items in canonical form.
+struct ListItems {
+    list: LargeListArray,
+    items: ArrayRef,
+}
+
+impl ListItems {
+    fn of(array: &ArrayRef, item: &Domain, side: Side) -> Result<Self, ArrowError> {
+        let list = convert(array, &DataType::LargeList(item_field(array.data_type())))?;
+        let list = list.as_list::<i64>().clone();
+        let items = canonical(list.values(), item, side)?;
+        Ok(ListItems { list, items })
+    }
 }
 
 fn item_field(data_type: &DataType) -> FieldRef {

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use bytesize::ByteSize;
 use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::{Format, machine, print, stop};
+use super::machine::Work;
+use super::{Format, print, stop};
 use crate::error::Result;
-use crate::job::{Identity, Job, Limits, Out, Place, Selection, Source, Way, Word};
-use crate::progress::Progress;
+use crate::job::{Identity, Job, Out, Place, Selection, Source, Way, Word};
 use crate::report::Verdict;
 use crate::sides::Sides;
 use crate::verify;
@@ -64,21 +63,8 @@ pub struct Diff {
     #[arg(long, value_name = "N", default_value_t = 3)]
     examples: usize,
 
-    /// Match this way instead of letting the planner choose; the answer is the same
-    #[arg(long, value_enum)]
-    way: Option<Way>,
-
-    /// Memory to work in, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
-    #[arg(long, value_name = "SIZE", value_parser = machine::parse_memory)]
-    memory: Option<ByteSize>,
-
-    /// Worker threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-
-    /// No progress on standard error
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    work: Work,
 }
 
 impl ValueEnum for Way {
@@ -100,7 +86,7 @@ impl ValueEnum for Way {
 impl Diff {
     /// Compares, prints the report, and returns its verdict.
     pub fn run(self) -> Result<Verdict> {
-        let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
+        let progress = self.work.progress();
         let format = self.format;
         let report = verify(&self.job(), stop::on_signal(), progress)?;
         print(&report, format)
@@ -114,7 +100,6 @@ impl Diff {
             allow_empty: self.allow_empty,
             ..Source::of(Word { text: path, place: Place::Flag(place) })
         };
-        let defaults = Limits::default();
         let sources = Sides { old: source("OLD", self.old), new: source("NEW", self.new) };
         let identity = match self.no_key {
             true => Identity::WholeRow,
@@ -126,12 +111,8 @@ impl Diff {
                 ignore: Word::flags("--ignore", self.ignore),
                 map,
             },
-            way: self.way,
-            limits: Limits {
-                threads: self.threads.map_or(defaults.threads, usize::from),
-                memory: self.memory.map_or_else(machine::default_memory, |size| size.as_u64()),
-                ..defaults
-            },
+            way: self.work.way,
+            limits: self.work.limits(),
             out: self.out.map(Out::At),
             examples: self.examples,
             ..Job::new("diff", sources, identity)

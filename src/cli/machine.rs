@@ -3,6 +3,47 @@
 use std::fs;
 
 use bytesize::ByteSize;
+use clap::Args;
+
+use crate::job::{Limits, Way};
+use crate::progress::Progress;
+
+/// How the work is done, for commands that compare. None of it changes an answer.
+#[derive(Debug, Args)]
+pub struct Work {
+    /// Match this way instead of letting the planner choose; the answer is the same
+    #[arg(long, value_enum)]
+    pub way: Option<Way>,
+
+    /// Memory to work in, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    memory: Option<ByteSize>,
+
+    /// Worker threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+
+    /// No progress on standard error
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Work {
+    /// What the work may cost.
+    pub fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            threads: self.threads.map_or(defaults.threads, usize::from),
+            memory: self.memory.map_or_else(default_memory, |size| size.as_u64()),
+            ..defaults
+        }
+    }
+
+    /// What the user sees meanwhile.
+    pub fn progress(&self) -> Progress {
+        if self.quiet { Progress::quiet() } else { Progress::stderr() }
+    }
+}
 
 /// The share of the memory that is free for us to take: three fifths.
 const SHARE: (u64, u64) = (3, 5);
@@ -30,7 +71,7 @@ fn cgroup_limit() -> Option<u64> {
 const MEMORY_MIN: ByteSize = ByteSize::mib(512);
 
 /// Reads the memory limit of the command line.
-pub fn parse_memory(text: &str) -> Result<ByteSize, String> {
+fn parse_memory(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse().map_err(|_| "write it as a number and a unit, such as 512MiB or 8GiB")?;
     match size >= MEMORY_MIN {
         true => Ok(size),

@@ -4,17 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use bytesize::ByteSize;
 use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Format, INTERRUPTED, fail, machine, print, stop, write_out};
+use super::machine::Work;
+use super::{Format, INTERRUPTED, fail, print, stop, write_out};
 use crate::check;
 use crate::error::{Error, Result};
-use crate::job::{Job, Limits, Out, Way};
+use crate::job::{Job, Out};
 use crate::job_dir::JobDir;
 use crate::job_file::{JobFile, refusal};
-use crate::progress::Progress;
 use crate::render::escaped;
 use crate::report::text::verdict_words;
 use crate::report::{Report, grouped};
@@ -47,21 +46,8 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value_t = crate::job::EXAMPLES)]
     examples: usize,
 
-    /// Match this way instead of letting the planner choose; the answer is the same
-    #[arg(long, value_enum)]
-    way: Option<Way>,
-
-    /// Memory to work in, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
-    #[arg(long, value_name = "SIZE", value_parser = machine::parse_memory)]
-    memory: Option<ByteSize>,
-
-    /// Worker threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-
-    /// No progress on standard error
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    work: Work,
 }
 
 /// Find all mistakes in job files, without reading data
@@ -133,27 +119,18 @@ impl Run {
     }
 
     fn verify(&self, file: &Path, stop: &Arc<AtomicBool>) -> Result<Report> {
-        let limits = self.limits();
         let JobFile { job, runs, mistakes } = JobFile::read(file, &self.set)?;
         let job = match job {
-            Some(job) if mistakes.is_empty() => Job { limits, way: self.way, examples: self.examples, ..job },
+            Some(job) if mistakes.is_empty() => {
+                Job { limits: self.work.limits(), way: self.work.way, examples: self.examples, ..job }
+            }
             job => return Err(refusal(file, check::all_mistakes(job, mistakes)?)),
         };
-        let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
         let place = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
         let job = Job { out: Some(Out::Below(place.dir())), ..job };
-        let report = verify(&job, stop.clone(), progress).map_err(|error| all_of(file, &job, error))?;
+        let report = verify(&job, stop.clone(), self.work.progress()).map_err(|error| all_of(file, &job, error))?;
         place.point_at_latest(&report.run.id)?;
         Ok(report)
-    }
-
-    fn limits(&self) -> Limits {
-        let defaults = Limits::default();
-        Limits {
-            threads: self.threads.map_or(defaults.threads, usize::from),
-            memory: self.memory.map_or_else(machine::default_memory, |size| size.as_u64()),
-            ..defaults
-        }
     }
 }
 

@@ -68,9 +68,10 @@ pub fn choose(
     paths: &Sides<String>,
     columns: &mut Columns,
 ) -> Result<KeyChoice> {
+    let tester = Tester { engine, sides, paths };
     let mut tested = vec![];
     for candidate in candidates(columns) {
-        tested.push(test(engine, sides, paths, columns, &candidate)?);
+        tested.push(tester.test(columns, &candidate)?);
         let best = tested.last();
         let is_good = |best: &Tested| best.duplicate_keys == 0 && best.nulls == 0 && best.overlap >= OVERLAP_GOOD;
         if best.is_some_and(is_good) {
@@ -163,91 +164,76 @@ fn is_unique_in_sample(pairs: &[&Pair], side: Side) -> bool {
     })
 }
 
-/// Brings all rows together by a candidate; where few find a counterpart, under rules for its writing, too.
-fn test(
-    engine: &Engine,
-    sides: &Sides<Snapshot>,
-    paths: &Sides<String>,
-    columns: &mut Columns,
-    names: &[String],
-) -> Result<Tested> {
-    let nulls = nulls(engine, &sides.old, names, columns)? + nulls(engine, &sides.new, names, columns)?;
-    let best = test_writings(engine, sides, paths, columns, names)?;
-    Ok(Tested { nulls, ..best })
+/// Tests candidates on all rows.
+struct Tester<'a> {
+    engine: &'a Engine,
+    sides: &'a Sides<Snapshot>,
+    paths: &'a Sides<String>,
 }
 
-/// How many rows of a side have NULL in some of the columns.
-fn nulls(engine: &Engine, snapshot: &Snapshot, names: &[String], columns: &Columns) -> Result<u64> {
-    let pairs = columns.pairs.iter().filter(|pair| names.contains(&pair.name));
-    let own = pairs.map(|pair| if snapshot.side == Side::Old { &pair.old } else { &pair.name });
-    let at: Vec<usize> = own.filter_map(|name| snapshot.schema.index_of(name).ok()).collect();
-    let groups = snapshot.row_groups().filter(|(_, _, rows)| *rows > 0);
-    let reads = groups.map(|(file, group, _)| FileRead::whole(file, [group])).collect();
-    let mut scan = snapshot.scan(engine, reads, &at)?;
-    let mut found = 0;
-    while let Some(batch) = scan.next_batch()? {
-        let nulls = batch.columns().iter().map(|column| column.logical_nulls());
-        let together = nulls.fold(None, |all, own| NullBuffer::union(all.as_ref(), own.as_ref()));
-        found += together.map_or(0, |nulls| nulls.null_count() as u64);
-    }
-    Ok(found)
-}
-
-fn test_writings(
-    engine: &Engine,
-    sides: &Sides<Snapshot>,
-    paths: &Sides<String>,
-    columns: &mut Columns,
-    names: &[String],
-) -> Result<Tested> {
-    let mut best = test_under(engine, sides, paths, columns, names, &RuleSettings::default())?;
-    let text =
-        |pair: &&Pair| names.contains(&pair.name) && pair.families().iter().any(|own| *own == Some(Family::Text));
-    if best.overlap >= OVERLAP_GOOD || columns.pairs.iter().find(text).is_none() {
-        return Ok(best);
-    }
-    let rtrim = RuleSettings { rtrim: Some(true), ..RuleSettings::default() };
-    let trim = RuleSettings { trim: Some(true), ..RuleSettings::default() };
-    let fold = RuleSettings { casefold: Some(true), ..RuleSettings::default() };
-    let both = trim.clone().overridden_by(&fold);
-    for rules in [rtrim, trim, fold, both] {
-        let tried = test_under(engine, sides, paths, columns, names, &rules)?;
-        if tried.overlap > best.overlap && is_unique(&tried) {
-            best = tried;
+impl Tester<'_> {
+    /// Brings all rows together by a candidate; where few find a counterpart, under rules for its writing, too.
+    fn test(&self, columns: &mut Columns, names: &[String]) -> Result<Tested> {
+        let nulls = self.nulls(Side::Old, columns, names)? + self.nulls(Side::New, columns, names)?;
+        let mut best = self.test_under(columns, names, &RuleSettings::default())?;
+        let has_text = columns.pairs.iter().any(|pair| names.contains(&pair.name) && is_text(pair));
+        let rtrim = RuleSettings { rtrim: Some(true), ..RuleSettings::default() };
+        let trim = RuleSettings { trim: Some(true), ..RuleSettings::default() };
+        let fold = RuleSettings { casefold: Some(true), ..RuleSettings::default() };
+        let both = trim.clone().overridden_by(&fold);
+        for rules in [rtrim, trim, fold, both] {
+            if best.overlap >= OVERLAP_GOOD || !has_text {
+                break;
+            }
+            let tried = self.test_under(columns, names, &rules)?;
+            if tried.overlap > best.overlap && is_unique(&tried) {
+                best = tried;
+            }
         }
-        if best.overlap >= OVERLAP_GOOD {
-            break;
-        }
+        Ok(Tested { nulls, ..best })
     }
-    Ok(best)
+
+    fn test_under(&self, columns: &mut Columns, names: &[String], rules: &RuleSettings) -> Result<Tested> {
+        let before: Vec<RuleSettings> = columns.pairs.iter().map(|pair| pair.rules.clone()).collect();
+        for pair in columns.pairs.iter_mut().filter(|pair| names.contains(&pair.name) && is_text(pair)) {
+            pair.rules = std::mem::take(&mut pair.rules).overridden_by(rules);
+        }
+        let pairs: Vec<&Pair> = columns.pairs.iter().filter(|pair| names.contains(&pair.name)).collect();
+        let job = job(self.paths, columns, Identity::Key(words(names)), &pairs);
+        let compared = compare(self.engine, self.sides, &job, 0);
+        columns.pairs.iter_mut().zip(before).for_each(|(pair, rules)| pair.rules = rules);
+        let (tally, _) = compared?;
+        let paired = tally.matched() + tally.mismatch;
+        let smaller = tally.rows.old.min(tally.rows.new).max(1);
+        Ok(Tested {
+            columns: names.to_vec(),
+            rules: rules.clone(),
+            duplicate_keys: tally.duplicate_keys,
+            nulls: 0,
+            paired,
+            overlap: paired as f64 / smaller as f64,
+        })
+    }
+
+    /// How many rows of a side have NULL in some of the columns.
+    fn nulls(&self, side: Side, columns: &Columns, names: &[String]) -> Result<u64> {
+        let snapshot = &self.sides[side];
+        let pairs = columns.pairs.iter().filter(|pair| names.contains(&pair.name));
+        let own = pairs.map(|pair| if side == Side::Old { &pair.old } else { &pair.name });
+        let at: Vec<usize> = own.filter_map(|name| snapshot.schema.index_of(name).ok()).collect();
+        let groups = snapshot.row_groups().filter(|(_, _, rows)| *rows > 0);
+        let reads = groups.map(|(file, group, _)| FileRead::whole(file, [group])).collect();
+        let mut scan = snapshot.scan(self.engine, reads, &at)?;
+        let mut found = 0;
+        while let Some(batch) = scan.next_batch()? {
+            let nulls = batch.columns().iter().map(|column| column.logical_nulls());
+            let together = nulls.fold(None, |all, own| NullBuffer::union(all.as_ref(), own.as_ref()));
+            found += together.map_or(0, |nulls| nulls.null_count() as u64);
+        }
+        Ok(found)
+    }
 }
 
-fn test_under(
-    engine: &Engine,
-    sides: &Sides<Snapshot>,
-    paths: &Sides<String>,
-    columns: &mut Columns,
-    names: &[String],
-    rules: &RuleSettings,
-) -> Result<Tested> {
-    let text = |pair: &Pair| pair.families().iter().any(|own| *own == Some(Family::Text));
-    let before: Vec<RuleSettings> = columns.pairs.iter().map(|pair| pair.rules.clone()).collect();
-    for pair in columns.pairs.iter_mut().filter(|pair| names.contains(&pair.name) && text(pair)) {
-        pair.rules = std::mem::take(&mut pair.rules).overridden_by(rules);
-    }
-    let pairs: Vec<&Pair> = columns.pairs.iter().filter(|pair| names.contains(&pair.name)).collect();
-    let job = job(paths, columns, Identity::Key(words(names)), &pairs);
-    let compared = compare(engine, sides, &job, 0);
-    columns.pairs.iter_mut().zip(before).for_each(|(pair, rules)| pair.rules = rules);
-    let (tally, _) = compared?;
-    let paired = tally.matched() + tally.mismatch;
-    let smaller = tally.rows.old.min(tally.rows.new).max(1);
-    Ok(Tested {
-        columns: names.to_vec(),
-        rules: rules.clone(),
-        duplicate_keys: tally.duplicate_keys,
-        nulls: 0,
-        paired,
-        overlap: paired as f64 / smaller as f64,
-    })
+fn is_text(pair: &Pair) -> bool {
+    pair.families().iter().any(|family| *family == Some(Family::Text))
 }

@@ -341,8 +341,8 @@ fn text_field(field: &Field) -> FieldRef {
 
 /// A text as a value of a stored type; `None` if it is none.
 fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
-    if family(field)? == Family::Text {
-        // texts were compared while they were cleaned
+    // texts were compared while they were cleaned, and no single value is a list
+    if matches!(family(field)?, Family::Text | Family::List | Family::Struct | Family::Map) {
         return None;
     }
     let one: ArrayRef = Arc::new(StringViewArray::from(vec![text]));
