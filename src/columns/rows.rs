@@ -20,7 +20,7 @@ pub struct Rows {
     pub keys: Vec<ArrayRef>,
     /// What is compared of rows with the same key, in the order of [`Pairing::checked`].
     pub exact: Vec<Form>,
-    /// On the old side, the cells that a rule was needed to read.
+    /// The cells that a rule was needed to read, as far as this side tells.
     pub read_by: Vec<ReadBy>,
 }
 
@@ -42,7 +42,7 @@ pub struct ReadCounts(Vec<ReadCount>);
 /// How many cells of one column rules were needed to read.
 #[derive(Debug, Clone)]
 pub struct ReadCount {
-    /// Cells that some rule was needed for.
+    /// Cells of old that some rule was needed for.
     pub any: u64,
     /// Cells that each rule of the column's chain was needed for.
     pub rules: Vec<u64>,
@@ -60,8 +60,9 @@ impl ReadCounts {
         self.0.iter()
     }
 
-    /// Counts the cells of a batch.
-    pub fn count(&mut self, rows: &Rows) {
+    /// Counts the cells of a batch of one side. Rules that new tells of are never needed alone, so whether any
+    /// is needed, old tells.
+    pub fn count(&mut self, side: Side, rows: &Rows) {
         for (at, count) in self.0.iter_mut().enumerate() {
             let of_column = rows.read_by.iter().filter(|read| read.column == at);
             let mut any: Option<BooleanBuffer> = None;
@@ -69,7 +70,9 @@ impl ReadCounts {
                 count.rules[read.rule] += read.cells.count_set_bits() as u64;
                 any = Some(any.map_or_else(|| read.cells.clone(), |any| &any | &read.cells));
             }
-            count.any += any.map_or(0, |any| any.count_set_bits() as u64);
+            if side == Side::Old {
+                count.any += any.map_or(0, |any| any.count_set_bits() as u64);
+            }
         }
     }
 
@@ -160,8 +163,8 @@ impl Pairing {
         for at in self.checked() {
             let (column, array) = (&self.columns[at], raw.column(at));
             let form = column.exact(array, side)?;
-            if let (Side::Old, Some(chain)) = (side, column.chain.as_ref().filter(|chain| chain.reads())) {
-                let cells = chain.read_by(array, &form)?;
+            if let Some(chain) = &column.chain {
+                let cells = chain.read_by(array, &form, side)?;
                 read_by.extend(cells.into_iter().map(|(rule, cells)| ReadBy { column: at, rule, cells }));
             }
             exact.push(form);

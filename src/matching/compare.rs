@@ -10,7 +10,7 @@ use crate::columns::{Pairing, Rows};
 use crate::discrepancy::{Finding, Ledger, RowRef, Tier};
 use crate::error::{Error, Result};
 use crate::rules::{Chain, Judgement};
-use crate::sides::Sides;
+use crate::sides::{Side, Sides};
 
 /// Where the pairs begin on each side.
 type Pairs<'a> = Sides<(&'a Arc<Rows>, usize)>;
@@ -55,12 +55,15 @@ fn include(bits: &mut Option<BooleanBuffer>, more: &BooleanBuffer) {
 impl Tiers {
     /// Counts the cells that are equal as read, where a rule was needed to read them.
     fn add_read(&mut self, column: usize, pairs: &Pairs, len: usize, equal: &BooleanBuffer, ledger: &mut Ledger) {
-        let (rows, start) = pairs.old;
         let mut any = None;
-        for read in rows.read_by.iter().filter(|read| read.column == column) {
-            let cells = &read.cells.slice(start, len) & equal;
-            ledger.column(column).rules[read.rule] += cells.count_set_bits() as u64;
-            include(&mut any, &cells);
+        for (side, (rows, start)) in [(Side::Old, pairs.old), (Side::New, pairs.new)] {
+            for read in rows.read_by.iter().filter(|read| read.column == column) {
+                let cells = &read.cells.slice(start, len) & equal;
+                ledger.column(column).rules[read.rule] += cells.count_set_bits() as u64;
+                if side == Side::Old {
+                    include(&mut any, &cells);
+                }
+            }
         }
         if let Some(cells) = any {
             ledger.column(column).by_rule += cells.count_set_bits() as u64;

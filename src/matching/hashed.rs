@@ -37,7 +37,7 @@ pub fn run(comparison: &Comparison) -> Result<Vec<Part>> {
     Ok(vec![compare_candidates(comparison, &candidates, settled, read)?])
 }
 
-/// Hashes every row. Returns how many cells of old a rule was needed to read.
+/// Hashes every row. Returns how many cells rules were needed to read.
 fn hash_rows(comparison: &Comparison, chunks: &[Chunk], entries: &Entries) -> Result<ReadCounts> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
     let hasher = RowHasher::new(engine.limits().key_hash_bits)?;
@@ -49,8 +49,8 @@ fn hash_rows(comparison: &Comparison, chunks: &[Chunk], entries: &Entries) -> Re
         let mut row = 0;
         while let Some(batch) = scan.next_batch()? {
             let rows = pairing.rows(chunk.side, batch)?;
-            let by_rule = rows.read_by_rule();
-            read.count(&rows);
+            let by_rule = if chunk.side == Side::Old { rows.read_by_rule() } else { None };
+            read.count(chunk.side, &rows);
             for (at, hash) in hasher.hash(&rows.keys, &rows.exact_arrays(), scratch).into_iter().enumerate() {
                 let by_rule = by_rule.as_ref().is_some_and(|rows| rows.value(at));
                 writer.push(Entry::new(hash, number as u32, row, by_rule))?;
@@ -143,7 +143,7 @@ fn match_partition(
 
 /// Merges the rows that hashing left open.
 ///
-/// `read` are the cells of all old rows that a rule was needed to read; without those of the candidates, they
+/// `read` are the cells of all rows that a rule was needed to read; without those of the candidates, they
 /// are those of the pairs that are settled.
 fn compare_candidates(
     comparison: &Comparison,
@@ -166,7 +166,7 @@ fn compare_candidates(
             let source = move || {
                 let batch = sorted.next_batch()?.map(|batch| pairing.rows(side, batch)).transpose()?;
                 if let (Some(rows), Ok(mut read)) = (&batch, read_again.lock()) {
-                    read.count(rows);
+                    read.count(side, rows);
                 }
                 Ok(batch)
             };

@@ -15,7 +15,7 @@ use crate::job::rule::Reading;
 use crate::sides::Sides;
 
 /// What some of a column's rules make of it: which are on, and where the sides meet then.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Meeting {
     on: Vec<bool>,
     /// How cells are read.
@@ -28,6 +28,10 @@ pub struct Meeting {
     pub checks_only: bool,
     /// What old writes for what new writes.
     pub values: HashMap<String, String>,
+    /// Whether the columns could not be compared without being read as something else.
+    pub bridges: bool,
+    /// Whether `as` tells what they are read as, and not the zone alone.
+    pub tells_kind: bool,
 }
 
 impl Meeting {
@@ -59,6 +63,7 @@ impl Meeting {
         let zoned = |field: &FieldRef| family(field) == Some(Family::ZonedTimestamp);
         let instants = zone.is_some() || zoned(&fields.old) || zoned(&fields.new);
         let clocks = Clocks { instants, zone };
+        let (bridges, tells_kind) = (stored.is_err(), told_reading(&active).is_some());
         let checks_only = checks && reading.is_some() && stored.is_ok() && values.is_none();
         let domain = match reading {
             Some(reading) if !checks_only => reading::domain(reading),
@@ -70,7 +75,22 @@ impl Meeting {
             _ if active.iter().any(|rule| matches!(rule, Rule::Truncate(_))) => reading::domain(Reading::Timestamp),
             domain => domain,
         };
-        Ok(Meeting { on, reading, clocks, domain, checks_only, values: values.unwrap_or_default() })
+        let values = values.unwrap_or_default();
+        Ok(Meeting { on, reading, clocks, domain, checks_only, values, bridges, tells_kind })
+    }
+
+    /// The same, with nothing known of the zone.
+    pub fn without_zone(&self) -> Meeting {
+        Meeting { clocks: Clocks { zone: None, ..self.clocks.clone() }, ..self.clone() }
+    }
+
+    /// Whether the zone can change what cells of such a column are read as.
+    pub fn is_changed_by_zone(&self, field: &FieldRef) -> bool {
+        match (self.reading, family(field)) {
+            (Some(Reading::Date), Some(own)) => matches!(own, Family::ZonedTimestamp | Family::Text),
+            (_, Some(own)) => own != Family::ZonedTimestamp,
+            (_, None) => false,
+        }
     }
 
     /// The rules that are on.

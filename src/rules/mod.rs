@@ -111,9 +111,14 @@ impl Chain {
         };
         let exact = plan(&|_, rule| rule.is_reading(), true).map_err(Unfit::Domain)?;
         let full = plan(&|_, _| true, false).map_err(Unfit::Domain)?;
-        let without = (0..rules.len()).map(|left_out| match rules[left_out] {
-            Rule::Expression(..) => None,
-            _ => plan(&|at, _| at != left_out, false).ok(),
+        let without = (0..rules.len()).map(|left_out| {
+            let rest: Vec<Rule> =
+                rules.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, rule)| rule.clone()).collect();
+            match rules[left_out] {
+                Rule::Expression(..) => None,
+                _ if require_fit(&fields, &rest).is_err() => None,
+                _ => plan(&|at, _| at != left_out, false).ok(),
+            }
         });
         let without = without.collect();
         Ok(Chain { name: name.into(), fields, rules, exact, full, without })
@@ -150,26 +155,41 @@ impl Chain {
         self.form(array, side, &self.full)
     }
 
-    /// Whether pairs that are equal as read may owe it to a rule.
-    pub fn reads(&self) -> bool {
-        self.rules.iter().enumerate().any(|(at, rule)| self.is_needed_to_read(at, rule))
-    }
-
-    /// For each rule that pairs which are equal as read may owe it to, which cells of old do: those that
-    /// are not NULL where the columns would not compare without it, and those that `values` changed.
+    /// The rules that pairs which are equal as read may owe it to, as far as this side tells, and which of its
+    /// cells do: all that are not NULL where the columns would not compare without rules, and those that
+    /// `values`, or `assume_tz` beside `as`, changed.
     ///
-    /// The old side alone tells it, since a pair that is equal as read is NULL on both sides or on none.
-    pub fn read_by(&self, old: &ArrayRef, form: &Form) -> Result<Vec<(usize, BooleanBuffer)>> {
-        let rules = self.rules.iter().enumerate().filter(|(at, rule)| self.is_needed_to_read(*at, rule));
-        let cells = |rule: &Rule| match rule {
-            Rule::Values(_) => self.changed_by_values(old),
-            _ => Ok(valid(&form.value)),
-        };
-        rules.map(|(at, rule)| Ok((at, cells(rule)?))).collect()
+    /// A pair that is equal as read is NULL on both sides or on none, so one side can tell for both. It is the
+    /// old one, but for a zone that only changes new's cells.
+    pub fn read_by(&self, array: &ArrayRef, form: &Form, side: Side) -> Result<Vec<(usize, BooleanBuffer)>> {
+        let mut read = vec![];
+        for (at, rule) in self.rules.iter().enumerate().filter(|(at, _)| self.teller(*at) == Some(side)) {
+            let cells = match rule {
+                Rule::Values(_) => self.changed_by_values(array)?,
+                Rule::AssumeTz(_) if self.exact.tells_kind => self.changed_by_zone(array, form, side)?,
+                _ => valid(&form.value),
+            };
+            read.push((at, cells));
+        }
+        Ok(read)
     }
 
-    fn is_needed_to_read(&self, at: usize, rule: &Rule) -> bool {
-        rule.is_reading() && (matches!(rule, Rule::Values(_)) || self.without[at].is_none())
+    /// The side that tells which cells a rule was needed to read; `None` if it is not needed to read any.
+    fn teller(&self, at: usize) -> Option<Side> {
+        match &self.rules[at] {
+            Rule::Expression(..) | Rule::Values(_) => Some(Side::Old),
+            Rule::As(_) if self.exact.bridges => Some(Side::Old),
+            Rule::AssumeTz(_) if self.exact.bridges => {
+                let changes_old = !self.exact.tells_kind || self.exact.is_changed_by_zone(&self.fields.old);
+                Some(if changes_old { Side::Old } else { Side::New })
+            }
+            _ => None,
+        }
+    }
+
+    fn changed_by_zone(&self, array: &ArrayRef, form: &Form, side: Side) -> Result<BooleanBuffer> {
+        let without = self.form(array, side, &self.exact.without_zone())?;
+        Ok(&valid(&form.value) & &!&equal_rows(&form.value, &without.value)?)
     }
 
     fn changed_by_values(&self, array: &ArrayRef) -> Result<BooleanBuffer> {
