@@ -15,6 +15,7 @@ use crate::snapshot::Snapshot;
 /// Adds to the mistakes of a job's text those that show when its files and its SQL are looked at.
 pub fn all_mistakes(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mistake>> {
     let Some(job) = job else { return Ok(mistakes) };
+    let has_mistakes_of_form = !mistakes.is_empty();
     let engine = Engine::start(job.limits.clone(), &std::env::temp_dir(), Arc::default(), Progress::quiet())?;
     let mut note = |error: Error, place: Option<String>| mistakes.push(mistake(&error, place));
     let tables = open_tables(&job, &mut note);
@@ -27,7 +28,10 @@ pub fn all_mistakes(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<
     }
     match sides {
         Sides { old: Some(old), new: Some(new) } => {
-            mistakes.extend(Pairing::of(&Sides { old, new }, &job).err().map(|error| mistake(&error, None)));
+            let error = Pairing::of(&Sides { old, new }, &job).err();
+            // a rule that could not be read may be the one that makes the columns comparable
+            let follows = |error: &Error| has_mistakes_of_form && matches!(error, Error::DifferentFamilies { .. });
+            mistakes.extend(error.filter(|error| !follows(error)).map(|error| mistake(&error, None)));
         }
         Sides { new: Some(new), .. } => {
             mistakes.extend(unknown_names(&new, &job).into_iter().map(|error| mistake(&error, None)));

@@ -17,7 +17,10 @@ pub fn different_families(
     let kinds = Sides { old: kind(&types.old, families.old), new: kind(&types.new, families.new) };
     let otherwise = match role {
         Role::Key => "choose another key".into(),
-        Role::Value => format!("leave it out with --ignore {}", ignorable(&path)),
+        Role::Value => {
+            let column = ignorable(&path);
+            format!("ignore it: --ignore {column}, in a job ignore = [\"{column}\"]")
+        }
     };
     // rules are for whole columns; what is inside of one is shaped by an expression
     let line = if path == column { bridge(column, families) } else { expression(column) };

@@ -180,9 +180,14 @@ fn column_pair(
     let (at, fields) = fields(snapshots, pair);
     let types = fields.map(type_name);
     let natural = Domain::of(&pair.name, fields, &mut |path| paths.take(path), nested);
+    let maps = rules.iter().any(|told| matches!(told.rule, Rule::Values(_)));
     let no_domain = |reason: NoDomain| match reason {
         NoDomain::Undefined => Ok(None),
-        NoDomain::Families { path, families } => Err(different_families(&pair.name, &types, path, families, role)),
+        NoDomain::Families { path, families } => {
+            let old = if maps { "text (by `values`)" } else { &types.old };
+            let types = Sides { old: old.to_string(), new: types.new.clone() };
+            Err(different_families(&pair.name, &types, path, families, role))
+        }
     };
     if rules.is_empty() {
         return match natural {

@@ -129,7 +129,7 @@ pub enum Error {
     #[error(
         "column `{column}` of `{}` holds INT96 timestamps that cannot be read exactly\n  \
          outside the years 1677 to 2262 they have to be whole microseconds, in a column that is not nested;\n  \
-         export it as a timestamp in microseconds, or leave it out with --ignore",
+         export it as a timestamp in microseconds, or ignore it: --ignore {column}, in a job ignore = [\"{column}\"]",
         path.display()
     )]
     Int96OutOfRange {
@@ -177,7 +177,7 @@ pub enum Error {
     /// Files of one side that give one column types that do not fit together.
     #[error(
         "column `{column}` is {first_type} in `{}` and {other_type} in `{}`\n  \
-         the files of one side must agree; export them again, or leave the column out with --ignore {column}",
+         the files of one side must agree; export them again, or ignore the column: --ignore {column}, in a job ignore = [\"{column}\"]",
         first.display(),
         other.display()
     )]
@@ -197,7 +197,7 @@ pub enum Error {
     /// A column that only some files of a side have.
     #[error(
         "column `{column}` is missing from `{}`, and other files of that side have it\n  \
-         a missing value is not a NULL; export again, or leave the column out with --ignore {column}",
+         a missing value is not a NULL; export again, or ignore the column: --ignore {column}, in a job ignore = [\"{column}\"]",
         path.display()
     )]
     FileLacksColumn {

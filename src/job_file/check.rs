@@ -50,9 +50,17 @@ impl Checker<'_> {
             mistakes.push(self.mistake(node, format!("`{path}` is {value}; {}", one_of(&value, &allowed))));
             return None;
         }
-        let minimum = schema.get("minimum").and_then(Value::as_f64);
-        if minimum.is_some_and(|minimum| value.as_f64().is_some_and(|value| value < minimum)) {
-            mistakes.push(self.mistake(node, format!("`{path}` is {value}; it must not be negative")));
+        let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
+        let (least, most) = (bound("minimum"), bound("maximum"));
+        let is_outside = |value: f64| least.is_some_and(|least| value < least) || most.is_some_and(|most| value > most);
+        if value.as_f64().is_some_and(is_outside) {
+            let wanted = match (least, most) {
+                (Some(least), Some(most)) => format!("it must be between {least} and {most}"),
+                (Some(least), None) if least != 0.0 => format!("it must be at least {least}"),
+                (None, Some(most)) => format!("it must be at most {most}"),
+                _ => "it must not be negative".into(),
+            };
+            mistakes.push(self.mistake(node, format!("`{path}` is {value}; {wanted}")));
             return None;
         }
         Some(node.clone())

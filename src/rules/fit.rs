@@ -2,9 +2,10 @@
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 
-use super::meeting::{reading_of, zone_of};
+use super::default::as_stored;
+use super::meeting::{reading_of, told_reading, zone_of};
 use super::times::Zone;
-use super::{Unfit, as_stored, reading};
+use super::{Unfit, reading};
 use crate::canonical::domain::{Family, NoDomain, family};
 use crate::job::Rule;
 use crate::job::rule::{Reading, Tolerance};
@@ -57,7 +58,9 @@ pub fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), Unfit
                 (fits || mapped, "columns that can be read so")
             }
             Rule::AssumeTz(_) => {
-                let texts = any(&[Text]) && read_as(&[Reading::Timestamp, Reading::Date]);
+                // a zone alone does not say that texts are times
+                let told = told_reading(&active);
+                let texts = any(&[Text]) && matches!(told, Some(Reading::Timestamp | Reading::Date));
                 let fits = texts || all(&[naive, zoned, Date]) && any(&[naive, zoned]);
                 (fits, "timestamps, or text with `as = \"timestamp\"`")
             }

@@ -9,6 +9,7 @@ use super::text;
 use super::text_field;
 use super::times::Zone;
 use crate::canonical::Domain;
+use crate::canonical::digits::Floats;
 use crate::canonical::domain::{Family, NoDomain, family};
 use crate::job::Rule;
 use crate::job::rule::Reading;
@@ -20,6 +21,8 @@ pub struct Meeting {
     on: Vec<bool>,
     /// How cells are read.
     pub reading: Option<Reading>,
+    /// Which decimals binary floats are read as.
+    pub floats: Floats,
     /// What is known of their clocks.
     pub clocks: Clocks,
     /// Where the values meet.
@@ -55,7 +58,12 @@ impl Meeting {
             // old is text now
             Some(_) => {
                 let text = text_field(&fields.old);
-                Domain::of("", Sides { old: &text, new: &fields.new }, &mut |_| false, &mut Default::default())
+                Domain::of(
+                    fields.old.name(),
+                    Sides { old: &text, new: &fields.new },
+                    &mut |_| false,
+                    &mut Default::default(),
+                )
             }
         };
         // columns that compare as they are need no zone
@@ -76,12 +84,19 @@ impl Meeting {
             domain => domain,
         };
         let values = values.unwrap_or_default();
-        Ok(Meeting { on, reading, clocks, domain, checks_only, values, bridges, tells_kind })
+        let rounds = active.iter().any(|rule| matches!(rule, Rule::Round(_)));
+        let floats = if rounds { Floats::Shortest } else { Floats::Exact };
+        Ok(Meeting { on, reading, floats, clocks, domain, checks_only, values, bridges, tells_kind })
     }
 
     /// The same, with nothing known of the zone.
     pub fn without_zone(&self) -> Meeting {
         Meeting { clocks: Clocks { zone: None, ..self.clocks.clone() }, ..self.clone() }
+    }
+
+    /// The same, with what is read ready to be calculated with.
+    pub fn calculable(&self) -> Meeting {
+        Meeting { floats: Floats::Shortest, ..self.clone() }
     }
 
     /// Whether the zone can change what cells of such a column are read as.
@@ -104,7 +119,8 @@ pub fn reading_of(rules: &[&Rule]) -> Option<Reading> {
     told_reading(rules).or_else(|| zone_of(rules).map(|_| Reading::Timestamp))
 }
 
-fn told_reading(rules: &[&Rule]) -> Option<Reading> {
+/// How `as` says that cells are read.
+pub fn told_reading(rules: &[&Rule]) -> Option<Reading> {
     rules.iter().find_map(|rule| match rule {
         Rule::As(reading) => Some(*reading),
         _ => None,

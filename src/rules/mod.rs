@@ -10,6 +10,7 @@
 //! A rule is credited with a pair if the pair would not be equal without it.
 
 mod calculate;
+mod default;
 mod fit;
 mod meeting;
 mod reading;
@@ -19,9 +20,8 @@ mod times;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::compute::nullif;
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef};
 
 use crate::canonical::domain::{Family, NoDomain, family};
@@ -29,6 +29,7 @@ use crate::canonical::order::equal_rows;
 use crate::canonical::{Domain, canonical, convert};
 use crate::error::Result;
 use crate::job::Rule;
+use crate::job::rule::Reading;
 use crate::plain;
 use crate::render;
 use crate::sides::{Side, Sides};
@@ -178,7 +179,11 @@ impl Chain {
     fn teller(&self, at: usize) -> Option<Side> {
         match &self.rules[at] {
             Rule::Expression(..) | Rule::Values(_) => Some(Side::Old),
-            Rule::As(_) if self.exact.bridges => Some(Side::Old),
+            // a zone reads naive and zoned timestamps as timestamps without being told
+            Rule::As(reading) if self.exact.bridges => {
+                let same = self.without[at].as_ref().is_some_and(|without| without.reading == Some(*reading));
+                (!same).then_some(Side::Old)
+            }
             Rule::AssumeTz(_) if self.exact.bridges => {
                 let changes_old = !self.exact.tells_kind || self.exact.is_changed_by_zone(&self.fields.old);
                 Some(if changes_old { Side::Old } else { Side::New })
@@ -215,11 +220,13 @@ impl Chain {
     fn read(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<Read> {
         let (array, field) = self.clean(array, side, meeting)?;
         let read = match meeting.reading {
-            Some(reading) => reading::read(&array, &field, reading, &meeting.clocks, side)?,
+            Some(reading) => reading::read(&array, &field, reading, meeting.floats, &meeting.clocks, side)?,
             None => Read { array, unreadable: None },
         };
         match self.default(&field, side, meeting)? {
-            Some(default) => Ok(Read { array: without_default(&read.array, &default)?, ..read }),
+            Some((default, domain)) => {
+                Ok(Read { array: default::without(&read.array, &default, &domain, side)?, ..read })
+            }
             None => Ok(read),
         }
     }
@@ -242,16 +249,16 @@ impl Chain {
             _ => None,
         });
         let cleaned = text::map(&texts, |text| {
-            let text = text::clean_all(text, &cleaning)?;
+            let is_default = |text: &Cow<str>| Some(text) == default.as_ref();
+            let text = text::clean_all(text, &cleaning).filter(|text| !is_default(text))?;
             let mapped = if maps { meeting.values.get(text.as_ref()) } else { None };
-            let text = mapped.map_or(text, |new| Cow::Owned(new.clone()));
-            Some(text).filter(|text| Some(text) != default.as_ref())
+            Some(mapped.map_or(text, |new| Cow::Owned(new.clone()))).filter(|text| !is_default(text))
         });
         Ok((Arc::new(cleaned), text_field(field)))
     }
 
-    /// The value that stands for NULL, as one row of what `read` gives; `None` if no cell can be it.
-    fn default(&self, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Option<ArrayRef>> {
+    /// The value that stands for NULL, as one row of what `read` gives, and its domain; `None` if no cell can be it.
+    fn default(&self, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Option<(ArrayRef, Domain)>> {
         let Some(Rule::DefaultIsNull(text)) =
             meeting.rules(&self.rules).into_iter().find(|rule| matches!(rule, Rule::DefaultIsNull(_)))
         else {
@@ -259,13 +266,14 @@ impl Chain {
         };
         let one: ArrayRef = Arc::new(StringViewArray::from(vec![text.as_str()]));
         let default = match meeting.reading {
-            Some(reading) => reading::read(&one, &text_field(field), reading, &meeting.clocks, side)?.array,
-            None => match as_stored(text, field) {
-                Some(default) => default,
-                None => return Ok(None),
-            },
+            Some(reading) => {
+                let text = text_field(field);
+                let read = reading::read(&one, &text, reading, meeting.floats, &meeting.clocks, side)?;
+                Some(read.array).zip(Some(reading::domain(reading)))
+            }
+            None => default::as_stored(text, field).zip(default::own_domain(field)),
         };
-        Ok(default.is_valid(0).then_some(default))
+        Ok(default.filter(|(default, _)| default.is_valid(0)))
     }
 
     /// Brings what was read to canonical form, and applies the rules that make values one.
@@ -324,7 +332,7 @@ impl Chain {
         });
         let within = match tolerance {
             Some(tolerance) if tolerant => {
-                let settled = self.calculable(&reads, &forms, meeting);
+                let settled = self.calculable(arrays, reads, &forms, meeting)?;
                 &calculate::within(&settled, tolerance)? & &!&equal
             }
             _ => BooleanBuffer::new_unset(equal.len()),
@@ -333,10 +341,24 @@ impl Chain {
     }
 
     /// What a tolerance measures: rounded and cut values where a rule asks for them, those read otherwise.
-    fn calculable(&self, reads: &Sides<Read>, forms: &Sides<Form>, meeting: &Meeting) -> Sides<ArrayRef> {
+    fn calculable(
+        &self,
+        arrays: &Sides<ArrayRef>,
+        reads: Sides<Read>,
+        forms: &Sides<Form>,
+        meeting: &Meeting,
+    ) -> Result<Sides<ArrayRef>> {
         let is_calculated = |rule: &&Rule| matches!(rule, Rule::Round(_) | Rule::Truncate(_));
-        let calculated = meeting.rules(&self.rules).iter().any(is_calculated);
-        Sides::from_fn(|side| if calculated { forms[side].value.clone() } else { reads[side].array.clone() })
+        if meeting.rules(&self.rules).iter().any(is_calculated) {
+            return Ok(Sides::from_fn(|side| forms[side].value.clone()));
+        }
+        match meeting.reading {
+            Some(Reading::Decimal | Reading::Integer) => {
+                let meeting = meeting.calculable();
+                Sides::try_from_fn(|side| Ok(self.read(&arrays[side], side, &meeting)?.array))
+            }
+            _ => Ok(reads.map(|read| read.array)),
+        }
     }
 
     /// The pair's name.
@@ -357,24 +379,4 @@ pub struct Judgement {
 
 fn text_field(field: &Field) -> FieldRef {
     Field::new(field.name(), DataType::Utf8View, true).into()
-}
-
-/// A text as a value of a stored type; `None` if it is none.
-fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
-    // texts were compared while they were cleaned, and no single value is a list
-    if matches!(family(field)?, Family::Text | Family::List | Family::Struct | Family::Map) {
-        return None;
-    }
-    let one: ArrayRef = Arc::new(StringViewArray::from(vec![text]));
-    convert(&one, field.data_type()).ok()
-}
-
-fn without_default(array: &ArrayRef, default: &ArrayRef) -> Result<ArrayRef> {
-    let same = arrow::compute::kernels::cmp::eq(array, &arrow::array::Scalar::new(default.slice(0, 1)))?;
-    let (values, nulls) = same.into_parts();
-    let same = BooleanArray::new(
-        &values & &nulls.map_or_else(|| BooleanBuffer::new_set(array.len()), NullBuffer::into_inner),
-        None,
-    );
-    Ok(nullif(array, &same)?)
 }

@@ -70,18 +70,25 @@ pub struct Clocks {
     pub zone: Option<Zone>,
 }
 
-/// Reads a column of one side.
-pub fn read(array: &ArrayRef, field: &Field, reading: Reading, clocks: &Clocks, side: Side) -> Result<Read> {
+/// Reads a column of one side; `floats` says which decimals its binary floats are.
+pub fn read(
+    array: &ArrayRef,
+    field: &Field,
+    reading: Reading,
+    floats: Floats,
+    clocks: &Clocks,
+    side: Side,
+) -> Result<Read> {
     let cells = Cells { array, field };
     let array: ArrayRef = match reading {
         Reading::Text => match family(field) {
             Some(Family::Text) => array.clone(),
             _ => Arc::new(StringViewArray::from(&cells.texts()?)),
         },
-        Reading::Decimal => Arc::new(digits::forms(cells.numbers(|_| true)?)),
+        Reading::Decimal => Arc::new(digits::forms(cells.numbers(floats, |_| true)?)),
         Reading::Integer => {
             let whole = |number: &Number| matches!(number, Number::Finite(decimal) if decimal.is_whole());
-            Arc::new(digits::forms(cells.numbers(whole)?))
+            Arc::new(digits::forms(cells.numbers(floats, whole)?))
         }
         Reading::Float | Reading::Float32 => Arc::new(cells.floats(reading == Reading::Float32)?),
         Reading::Boolean => Arc::new(cells.booleans()?),
@@ -142,10 +149,10 @@ impl Cells<'_> {
         Ok(texts.as_string_view().iter().map(|text| text.and_then(&parse)).collect())
     }
 
-    fn numbers(&self, fits: impl Fn(&Number) -> bool) -> Result<digits::Numbers> {
+    fn numbers(&self, floats: Floats, fits: impl Fn(&Number) -> bool) -> Result<digits::Numbers> {
         let numbers = match self.is_text() {
             true => self.of_text(Number::parse)?,
-            false => digits::numbers(self.array, Floats::Exact)?,
+            false => digits::numbers(self.array, floats)?,
         };
         Ok(numbers.into_iter().map(|number| number.filter(|number| fits(number))).collect())
     }

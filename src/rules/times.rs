@@ -121,6 +121,17 @@ pub fn nanoseconds(array: &ArrayRef) -> Result<Vec<Option<i128>>, ArrowError> {
     Ok(ticks.map(|ticks| ticks.map(|ticks| i128::from(ticks) * nanoseconds)).collect())
 }
 
+/// The shortest time that a type can tell apart, in nanoseconds; `None` if it holds no times.
+pub fn tick(data_type: &DataType) -> Option<i128> {
+    match data_type {
+        DataType::Date32 | DataType::Date64 => Some(DAY),
+        DataType::Timestamp(unit, _) => Some(length(unit)),
+        DataType::Dictionary(_, value) => tick(value),
+        DataType::RunEndEncoded(_, value) => tick(value.data_type()),
+        _ => None,
+    }
+}
+
 fn length(unit: &TimeUnit) -> i128 {
     match unit {
         TimeUnit::Second => SECOND,
