@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// The link to the last run.
+const LATEST: &str = "latest";
+
 /// A job's directory, locked for as long as this lives.
 pub struct JobDir {
     dir: PathBuf,
@@ -20,6 +23,13 @@ impl JobDir {
         let dir = runs.join(job);
         let lock_path = dir.join(".lock");
         let unwritable = |source| Error::Unwritable { path: lock_path.clone(), source };
+        let latest = dir.join(LATEST);
+        if fs::symlink_metadata(&latest).is_ok_and(|meta| !meta.is_symlink()) {
+            return Err(Error::Contradiction(format!(
+                "`{}` is in the way: a link to the last run belongs there\n  move it, or choose another [output] dir",
+                latest.display()
+            )));
+        }
         loop {
             fs::create_dir_all(&dir).map_err(Error::unwritable(&dir))?;
             let lock = File::options().create(true).append(true).open(&lock_path).map_err(unwritable)?;
@@ -44,7 +54,7 @@ impl JobDir {
 
     /// Makes `latest` lead to a run.
     pub fn point_at_latest(&self, id: &str) -> Result<()> {
-        let link = self.dir.join("latest");
+        let link = self.dir.join(LATEST);
         let fresh = self.dir.join(".latest");
         let _ = fs::remove_file(&fresh);
         let linked = std::os::unix::fs::symlink(id, &fresh).and_then(|()| fs::rename(&fresh, &link));

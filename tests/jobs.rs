@@ -91,6 +91,13 @@ fn mistakes_of_form() {
         ("unset_variable", "[compare]\nkey = \"id\"\n[output]\ndir = \"${COUNTERSIGN_UNSET}/runs\"\n"),
         ("bad_expression", "[compare]\nkey = \"id\"\n[compare.columns.note]\nold_expr = \"upper(nte)\"\n"),
         ("volatile_expression", "[compare]\nkey = \"id\"\n[compare.columns.note]\nold_expr = \"note || random()\"\n"),
+        ("gate_on_a_key", "[compare]\nkey = \"id\"\n[gate]\ncolumns.id = 1\n"),
+        ("rate_or_row", "[compare]\nkey = \"id\"\n[gate]\nmissing = 1.0\n"),
+        ("listed_twice", "[compare]\nkey = \"id\"\n[lists]\ncolumns = [\"note\", \"note\"]\n"),
+        (
+            "ambiguous_code",
+            "[compare]\nkey = \"id\"\n[compare.columns.note]\ncasefold = true\nvalues = { a = \"p\", A = \"q\" }\n",
+        ),
         ("pattern_without_a_column", "[compare]\nkey = \"id\"\n[[compare.rules]]\ncolumns = \"*_at\"\ntrim = true\n"),
     ] {
         job(&shop, "job.toml", rest);

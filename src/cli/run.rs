@@ -1,5 +1,6 @@
 //! `countersign run` and `countersign check`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -65,6 +66,9 @@ pub struct Check {
     set: Vec<String>,
 }
 
+/// The jobs of one command by their names.
+type JobNames = BTreeMap<String, PathBuf>;
+
 /// How one job ended.
 struct Outcome {
     job: String,
@@ -85,8 +89,9 @@ impl Run {
     pub fn run(self) -> Result<u8> {
         let stop = stop::on_signal();
         let mut outcomes: Vec<Outcome> = vec![];
+        let mut names = BTreeMap::new();
         for file in &self.jobs {
-            let outcome = self.run_one(file, &stop);
+            let outcome = self.run_one(file, &mut names, &stop);
             let interrupted = matches!(outcome.result, Err(INTERRUPTED));
             if let (Ok(report), false) = (&outcome.result, matches!(self.format, Format::Json)) {
                 if !outcomes.is_empty() {
@@ -110,15 +115,15 @@ impl Run {
         Ok(outcomes.iter().map(Outcome::exit_code).max().unwrap_or(0))
     }
 
-    fn run_one(&self, file: &Path, stop: &Arc<AtomicBool>) -> Outcome {
+    fn run_one(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Outcome {
         let name = file.file_stem().map_or_else(|| file.display().to_string(), |stem| stem.to_string_lossy().into());
-        match self.verify(file, stop) {
+        match self.verify(file, names, stop) {
             Ok(report) => Outcome { job: report.job.clone(), result: Ok(report) },
             Err(error) => Outcome { job: name, result: Err(fail(&error)) },
         }
     }
 
-    fn verify(&self, file: &Path, stop: &Arc<AtomicBool>) -> Result<Report> {
+    fn verify(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Result<Report> {
         let JobFile { job, runs, mistakes } = JobFile::read(file, &self.set)?;
         let job = match job {
             Some(job) if mistakes.is_empty() => {
@@ -126,6 +131,15 @@ impl Run {
             }
             job => return Err(refusal(file, check::all_mistakes(job, mistakes)?)),
         };
+        if let Some(other) = names.insert(job.name.clone(), file.to_path_buf()).filter(|other| other != file) {
+            return Err(Error::Contradiction(format!(
+                "`{}` and `{}` are both called `{}`, and one's runs would stand among the other's\n  \
+                 give one of them another [job] name",
+                other.display(),
+                file.display(),
+                job.name
+            )));
+        }
         let place = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
         let job = Job { out: Some(Out::Below(place.dir())), ..job };
         let report = verify(&job, stop.clone(), self.work.progress()).map_err(|error| all_of(file, &job, error))?;

@@ -88,7 +88,7 @@ impl Pairing {
             return Err(named_twice(&names.pairs[both], selection));
         }
         let takes_all = selection.columns.is_empty();
-        let mut coverage = Coverage::default();
+        let mut coverage = Coverage { ignored: names.replaced.clone(), ..Coverage::default() };
         for (left, gaps) in [(&names.left.old, &mut coverage.old_only), (&names.left.new, &mut coverage.new_only)] {
             for name in left {
                 let is_gap = !ignored.left.contains(name) && (takes_all || chosen.left.contains(name));
@@ -139,8 +139,20 @@ impl Pairing {
         coverage.compared = columns.iter().map(|column| column.name.clone()).collect();
         let pairing = Pairing { columns, key_len, keyed, coverage, incomparable_types };
         let gated = job.gate.columns.iter().map(|(name, _)| name);
-        for name in gated.chain(&job.list_columns) {
+        for name in gated.clone().chain(&job.list_columns) {
             pairing.require_compared(name, &names)?;
+        }
+        for (at, name) in job.list_columns.iter().enumerate() {
+            let is_key = pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);
+            if is_key || job.list_columns[..at].iter().any(|before| before.text == name.text) {
+                let reason = format!("{}: the lists have `{}` already", name.place, name.text);
+                return Err(Error::Contradiction(reason));
+            }
+        }
+        let is_key = |name: &&Word| pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);
+        if let Some(name) = gated.clone().find(is_key) {
+            let reason = format!("{}: `{}` is part of the key, which never differs", name.place, name.text);
+            return Err(Error::Contradiction(reason));
         }
         Ok(pairing)
     }

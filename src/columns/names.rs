@@ -62,6 +62,8 @@ pub struct Names {
     pub pairs: Vec<NamePair>,
     /// Columns without a partner.
     pub left: Sides<Vec<String>>,
+    /// Stored columns whose place an expression has taken without reading them, in words.
+    pub replaced: Vec<String>,
 }
 
 impl Names {
@@ -92,6 +94,14 @@ impl Names {
             };
             all[side].iter().filter(is_free).map(String::as_str).collect::<Vec<_>>()
         });
+        // a stored column whose name an expression has taken is paired no more
+        let taken = Sides::from_fn(|side| names_of_expressions(&snapshots[side], job));
+        let split = |side: Side, is_taken: bool| {
+            let names = free[side].iter().copied();
+            names.filter(|name| taken[side].iter().any(|taken| taken == name) == is_taken).collect::<Vec<_>>()
+        };
+        let replaced = Sides::from_fn(|side| split(side, true));
+        let free = Sides::from_fn(|side| split(side, false));
         let (positions, left) = pair_names(&free);
         let mut pairs: Vec<_> = positions
             .into_iter()
@@ -108,7 +118,10 @@ impl Names {
             let names = left[side].iter().filter(|name| !snapshots[side].takes_up(name));
             names.map(|name| name.to_string()).collect()
         });
-        Ok(Names { pairs, left })
+        let unread = |side: Side| replaced[side].iter().filter(move |name| !snapshots[side].takes_up(name));
+        let shown = |side: Side| unread(side).map(move |name| format!("{name} (of {side}, replaced by {side}_expr)"));
+        let replaced = Side::BOTH.into_iter().flat_map(shown).collect();
+        Ok(Names { pairs, left, replaced })
     }
 
     /// The pair that goes by a name: its new one, or else its old one.
@@ -220,6 +233,12 @@ fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job) -> Vec<(String, Word, Word
         pairs.push((shown, old, new));
     }
     pairs
+}
+
+/// The stored columns that go by the name of an expression of their side.
+fn names_of_expressions(snapshot: &Snapshot, job: &Job) -> Vec<String> {
+    let names = job.columns.iter().filter(|settings| settings.expressions[snapshot.side].is_some());
+    names.flat_map(|settings| settings.names.first()).map(|name| stored_name(snapshot, &name.text)).collect()
 }
 
 /// Names of pairs that cannot be, since new has no such column; for when nothing is known of old.

@@ -79,8 +79,8 @@ impl Settings {
             })
             .collect();
         let all: Vec<Rule> = rules.iter().map(|told| told.rule.clone()).collect();
-        let rules: Vec<Told> =
-            rules.into_iter().filter(|told| told.by_name || fits(&told.rule, &all, fields)).collect();
+        let suits = |rule: &Rule| fits(rule, &all, fields) && (role == Role::Value || is_for_keys(rule));
+        let rules: Vec<Told> = rules.into_iter().filter(|told| told.by_name || suits(&told.rule)).collect();
         match rules.iter().find(|told| role == Role::Key && !is_for_keys(&told.rule)) {
             Some(told) => Err(Error::Contradiction(format!(
                 "{}: `{}` is not for a key: what identifies a row is equal or it is not",

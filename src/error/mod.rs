@@ -153,7 +153,7 @@ pub enum Error {
     /// A side without a single row.
     #[error(
         "{owner} `{path}` has no rows\n  \
-         an empty side usually means a failed export; if it is right, say --allow-empty"
+         an empty side usually means a failed export; if it is right, say so: --allow-empty, in a job allow_empty = true"
     )]
     EmptySide {
         /// What is empty.
@@ -354,12 +354,16 @@ pub enum Error {
     },
 
     /// An expression that failed over a row.
-    #[error("an expression over the {side} snapshot failed: {reason}\n  expressions: {expressions}")]
+    #[error(
+        "an expression over the {side} snapshot failed: {reason}\n  {}\n  \
+         `try_cast` yields NULL where `cast` fails, and `nullif(x, 0)` keeps a divisor from being zero",
+        expressions.join("\n  ")
+    )]
     ExpressionFailed {
         /// The side.
         side: Side,
-        /// The columns that expressions yield.
-        expressions: String,
+        /// The expressions of that side, one of which failed, each after its place.
+        expressions: Vec<String>,
         /// What the engine said.
         reason: String,
     },

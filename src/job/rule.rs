@@ -103,8 +103,8 @@ impl fmt::Display for Rule {
 
 /// A text as TOML writes it on one line.
 pub fn quoted(text: &str) -> String {
-    // what JSON escapes, TOML reads the same way
-    serde_json::Value::String(text.into()).to_string()
+    // what JSON escapes, TOML reads the same way; DEL is the one character that only TOML forbids
+    serde_json::Value::String(text.into()).to_string().replace('\u{7f}', "\\u007F")
 }
 
 /// The kinds of value that a cell can be read as.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use bigdecimal::BigDecimal;
 
 use crate::error::{Error, Result};
+use crate::job::rule::RuleSettings;
 use crate::job::{Allowance, ColumnSettings, Gate, Identity, Job, Place, Query, Selection, Source, TakenAt, Word};
 use crate::sides::Sides;
 use document::Document;
@@ -164,6 +165,10 @@ impl Reader<'_> {
         if ["select ", "select\n", "with ", "with\n", "(", "--", "/*"].iter().any(|word| start.starts_with(word)) {
             return Some(Query { sql: text, file: None, place });
         }
+        if start.is_empty() {
+            self.wrong(&place, "the query is empty; name a file, or write the query here");
+            return None;
+        }
         let file = self.dir.join(self.expand(text, &place));
         match std::fs::read_to_string(&file) {
             Ok(sql) => Some(Query { sql, file: Some(file), place }),
@@ -242,10 +247,11 @@ impl Reader<'_> {
                 place,
             });
         }
-        for settings in &all {
+        for settings in &mut all {
             if let Err(words) = settings.rules.rules() {
-                let place = settings.place.clone();
-                self.wrong(&place, words);
+                self.wrong(&settings.place.clone(), words);
+                // what is left is checked further
+                settings.rules = RuleSettings::default();
             }
         }
         all
@@ -273,6 +279,10 @@ impl Reader<'_> {
     fn allowance(&mut self, form: AllowanceForm, place: &Place) -> Option<Allowance> {
         let share = match &form {
             AllowanceForm::Count(count) => return Some(Allowance::Count(*count)),
+            AllowanceForm::Rate(rate) if *rate >= 1.0 => {
+                self.wrong(place, format!("{rate:?} could mean rows or a share; write {rate}, or \"100 %\" for all"));
+                return None;
+            }
             AllowanceForm::Rate(rate) => rate.to_string().parse::<BigDecimal>().ok(),
             AllowanceForm::Percent(text) => {
                 let percent = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<BigDecimal>().ok());

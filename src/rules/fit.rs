@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use super::default::as_stored;
 use super::meeting::{reading_of, told_reading, zone_of};
 use super::times::Zone;
-use super::{Unfit, reading};
+use super::{Unfit, reading, text};
 use crate::canonical::domain::{Family, NoDomain, family};
 use crate::job::Rule;
 use crate::job::rule::{Reading, Tolerance};
@@ -35,6 +35,13 @@ pub fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), Unfit
     }
     let active: Vec<&Rule> = rules.iter().collect();
     let reading = reading_of(&active);
+    for rule in rules {
+        let Rule::Values(values) = rule else { continue };
+        if let Some(code) = text::ambiguous_code(values, &active) {
+            let reason = format!("says two things of `{code}` once text is cleaned");
+            return Err(Unfit::Rule(rule.clone(), reason));
+        }
+    }
     let all = |kinds: &[Family]| stored.iter().all(|family| kinds.contains(family));
     let any = |kinds: &[Family]| stored.iter().any(|family| kinds.contains(family));
     let naive = Family::NaiveTimestamp;

@@ -1,7 +1,7 @@
 //! The rules that clean text.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{Array, StringViewArray, StringViewBuilder};
 use unicase::UniCase;
@@ -43,6 +43,16 @@ pub fn clean_values<'a>(
 ) -> HashMap<String, String> {
     let clean = |text: &'a String| clean_all(text, rules).map(Cow::into_owned);
     values.into_iter().filter_map(|(old, new)| Some((clean(old)?, clean(new)?))).collect()
+}
+
+/// A code that stands for two words once the codes are cleaned.
+pub fn ambiguous_code<'a>(values: &'a BTreeMap<String, String>, rules: &[&Rule]) -> Option<&'a str> {
+    let cleaned = clean_values(values, rules);
+    let differs = |(code, word): &(&String, &String)| {
+        let clean = |text| clean_all(text, rules).map(Cow::into_owned);
+        matches!((clean(code), clean(word)), (Some(code), Some(word)) if cleaned.get(&code) != Some(&word))
+    };
+    values.iter().find(differs).map(|(code, _)| code.as_str())
 }
 
 /// A column with every text replaced; NULL stays NULL.

@@ -10,12 +10,15 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::Snapshot;
+use crate::job::Word;
 
 /// A column that an expression yields.
 #[derive(Debug, Clone)]
 pub struct Derived {
     /// What reports call the column.
     pub column: String,
+    /// The expression as the user wrote it, and where.
+    pub text: Word,
     /// The expression over the stored columns.
     pub expression: Arc<dyn PhysicalExpr>,
     /// What it yields.
@@ -36,9 +39,9 @@ impl Snapshot {
         &self.schema.fields()[..self.schema.fields().len() - self.derived.len()]
     }
 
-    /// The columns that expressions yield, each with its expression.
+    /// The expressions that columns are, as the user wrote them, each after its place.
     pub fn expressions(&self) -> Vec<String> {
-        self.derived.iter().map(|derived| format!("{} = {}", derived.column, derived.expression)).collect()
+        self.derived.iter().map(|Derived { text, .. }| format!("{}: {}", text.place, text.text)).collect()
     }
 
     /// The name in the schema of the column that an expression yields for a pair.

@@ -4,6 +4,8 @@
 //! rows twice, and only stored rows are sure to come back the same. An expression is a column of the
 //! snapshot that is evaluated while it is read.
 
+mod checked;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,16 +15,22 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableType, Volatility};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
+use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use checked::{CheckedArithmetic, checked};
 
 use crate::engine::{Engine, Readers};
 use crate::error::{Error, Result};
@@ -115,25 +123,49 @@ fn context(engine: &Engine) -> SessionContext {
         .config()
         .set_bool("datafusion.sql_parser.enable_ident_normalization", false)
         .set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
-    SessionContext::new_with_config_rt(config, engine.readers().environment)
+    let state = SessionStateBuilder::new_with_default_features()
+        .with_config(config)
+        .with_runtime_env(engine.readers().environment);
+    // before any rule that hides arithmetic in a scan or a join
+    let rules = [Arc::new(CheckedArithmetic) as _].into_iter().chain(PhysicalOptimizer::new().rules).collect();
+    SessionContext::new_with_state(state.with_physical_optimizer_rules(rules).build())
 }
 
 fn plan_expression(engine: &Engine, snapshot: &Snapshot, column: &str, text: &Word) -> Result<Derived> {
-    let bad = |error: DataFusionError| Error::BadExpression {
-        place: text.place.to_string(),
-        side: snapshot.side,
-        reason: said(&error),
-    };
+    let refused = |reason: String| Error::BadExpression { place: text.place.to_string(), side: snapshot.side, reason };
+    let bad = |error: DataFusionError| refused(said(&error));
     let context = context(engine);
     let schema = DFSchema::try_from(arrow::datatypes::Schema::new(snapshot.stored_fields().to_vec())).map_err(bad)?;
     let parsed = context.parse_sql_expr(&text.text, &schema).map_err(bad)?;
-    if parsed.is_volatile() {
-        let reason = "it yields something else each time that it is evaluated".to_string();
-        return Err(Error::BadExpression { place: text.place.to_string(), side: snapshot.side, reason });
+    if let Some(reason) = parts(&parsed).find_map(unfit) {
+        return Err(refused(reason.into()));
     }
-    let expression = context.create_physical_expr(parsed, &schema).map_err(bad)?;
+    let expression = context.create_physical_expr(parsed, &schema).and_then(checked).map_err(bad)?;
     let field = expression.return_field(schema.as_arrow()).map_err(bad)?;
-    Ok(Derived { column: column.into(), expression, field: field.as_ref().clone() })
+    Ok(Derived { column: column.into(), text: text.clone(), expression, field: field.as_ref().clone() })
+}
+
+/// Why a part of an expression cannot be evaluated row by row, to the same each time.
+fn unfit(part: &Expr) -> Option<&'static str> {
+    match part {
+        Expr::AggregateFunction(_) => Some("it sums up rows, and a column has one value for each; a query can"),
+        Expr::WindowFunction(_) => Some("it looks at other rows; a query can"),
+        Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => Some("it has a subquery; a query can"),
+        Expr::ScalarFunction(function) if function.func.signature().volatility != Volatility::Immutable => {
+            Some("it yields something else each time that it is evaluated")
+        }
+        _ => None,
+    }
+}
+
+/// An expression and all that it is made of.
+fn parts(expression: &Expr) -> impl Iterator<Item = &Expr> {
+    let mut parts = vec![];
+    let _ = expression.apply(|part| {
+        parts.push(part);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    parts.into_iter()
 }
 
 fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query: &Query) -> Result<DataFrame> {
@@ -145,7 +177,15 @@ fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query:
         context.register_table(name, Arc::new(table)).map_err(bad)?;
     }
     let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    engine.reader().block_on(context.sql_with_options(&query.sql, only_queries)).map_err(bad)
+    let frame = engine.reader().block_on(context.sql_with_options(&query.sql, only_queries)).map_err(bad)?;
+    let names: Vec<&String> = frame.schema().fields().iter().map(|field| field.name()).collect();
+    match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        Some((_, twice)) => {
+            let reason = format!("its result has column `{twice}` twice; say what to call each, with AS");
+            Err(Error::BadQuery { place: place_of(query), reason })
+        }
+        None => Ok(frame),
+    }
 }
 
 fn place_of(query: &Query) -> String {
@@ -186,15 +226,22 @@ fn write_rows(engine: &Engine, frame: DataFrame, query: &Query, place: &Path) ->
         .build();
     engine.progress.begin("querying", 0);
     let mut stream = engine.reader().block_on(frame.execute_stream()).map_err(failed)?;
-    let mut writer = ArrowWriter::try_new(file, stream.schema(), Some(properties))
-        .map_err(|error| Error::QueryFailed { place: place_of(query), reason: error.to_string() })?;
+    let unwritable = |error: ParquetError| match error {
+        ParquetError::External(error) => spilling(error.to_string()),
+        // of all kinds of value, only some intervals have no place in a Parquet file
+        error => {
+            let reason = format!("its result cannot be stored; cast what is an interval to something else ({error})");
+            Error::QueryFailed { place: place_of(query), reason }
+        }
+    };
+    let mut writer = ArrowWriter::try_new(file, stream.schema(), Some(properties)).map_err(unwritable)?;
     while let Some(batch) = engine.reader().block_on(stream.next()) {
         engine.check_stop()?;
         let batch = batch.map_err(failed)?;
         engine.progress.advance(batch.num_rows() as u64);
-        writer.write(&batch).map_err(|error| spilling(error.to_string()))?;
+        writer.write(&batch).map_err(unwritable)?;
     }
-    writer.close().map_err(|error| spilling(error.to_string()))?;
+    writer.close().map_err(unwritable)?;
     Ok(())
 }
 
