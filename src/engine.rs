@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -13,6 +13,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::error::{Error, Result};
 use crate::job::Limits;
+use crate::meter::Meter;
 use crate::progress::Progress;
 
 /// What the process holds besides the working memory, measured: itself, and each worker's decoding.
@@ -32,8 +33,8 @@ pub struct Engine {
     environment: Arc<RuntimeEnv>,
     spill_dir: tempfile::TempDir,
     stop: Arc<AtomicBool>,
-    bytes_read: AtomicU64,
-    spilled_bytes: AtomicU64,
+    /// What the work has cost so far.
+    pub meter: Arc<Meter>,
     /// What the user sees while it works.
     pub progress: Progress,
 }
@@ -43,6 +44,8 @@ pub struct Engine {
 pub struct Readers {
     /// DataFusion's shared environment: object stores, caches, memory.
     pub environment: Arc<RuntimeEnv>,
+    /// Where reads are counted.
+    pub meter: Arc<Meter>,
     /// Rows per batch.
     pub batch_rows: usize,
 }
@@ -74,17 +77,7 @@ impl Engine {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(Error::internal)?;
-        Ok(Engine {
-            limits,
-            workers,
-            reader,
-            environment,
-            spill_dir,
-            stop,
-            bytes_read: AtomicU64::new(0),
-            spilled_bytes: AtomicU64::new(0),
-            progress,
-        })
+        Ok(Engine { limits, workers, reader, environment, spill_dir, stop, meter: Arc::default(), progress })
     }
 
     /// What the work may cost.
@@ -133,7 +126,8 @@ impl Engine {
 
     /// What a scan needs, for plans that outlive a borrow of the engine.
     pub fn readers(&self) -> Readers {
-        Readers { environment: self.environment.clone(), batch_rows: self.limits.batch_rows }
+        let (environment, meter) = (self.environment.clone(), self.meter.clone());
+        Readers { environment, meter, batch_rows: self.limits.batch_rows }
     }
 
     /// Ends the work at the next batch once the user asked for it.
@@ -142,26 +136,6 @@ impl Engine {
             true => Err(Error::Interrupted),
             false => Ok(()),
         }
-    }
-
-    /// Counts bytes that were fetched from the snapshots' files.
-    pub fn count_read(&self, bytes: u64) {
-        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Counts bytes that went to working files.
-    pub fn count_spilled(&self, bytes: u64) {
-        self.spilled_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Bytes fetched so far, second looks included.
-    pub fn bytes_read(&self) -> u64 {
-        self.bytes_read.load(Ordering::Relaxed)
-    }
-
-    /// Bytes that went to working files so far.
-    pub fn spilled_bytes(&self) -> u64 {
-        self.spilled_bytes.load(Ordering::Relaxed)
     }
 }
 

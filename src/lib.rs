@@ -12,6 +12,7 @@ pub mod job_file;
 
 // where the work runs
 pub mod progress;
+pub mod meter;
 pub mod engine;
 
 // the way
@@ -46,8 +47,9 @@ use error::Result;
 use job::Job;
 use lists::Lists;
 use matching::Comparison;
+use meter::Stage;
 use progress::Progress;
-use report::{Clock, Report};
+use report::{Clock, Report, StageTime};
 use run_dir::{Inputs, RunDir};
 
 /// Compares two snapshots as the job says, and writes the run directory if it names one.
@@ -62,8 +64,9 @@ pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Re
     let spill_dir = run_dir.as_ref().map_or_else(std::env::temp_dir, RunDir::spill_dir);
     let engine = Engine::start(job.limits.clone(), &spill_dir, stop, progress)?;
 
-    let tables = shape::open_tables(&job.tables)?;
-    let snapshots = shape::open_sides(&engine, &job.sources, &tables, &job.columns)?;
+    let tables = engine.meter.during(Stage::Open, || shape::open_tables(&job.tables))?;
+    let open = || shape::open_sides(&engine, &job.sources, &tables, &job.columns);
+    let snapshots = engine.meter.during(Stage::Open, open)?;
     run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart(&snapshots))?;
     let pairing = Pairing::of(&snapshots, job)?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
@@ -71,8 +74,9 @@ pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Re
     let comparison =
         Comparison { engine: &engine, snapshots: &snapshots, pairing: &pairing, layout: layout.clone(), keep };
     let matched = comparison.run(job.way)?;
-    let lists = Lists::write(run_dir.as_ref(), &layout, matched.findings, &matched.tally, job)?;
-    let report = Report::of(
+    let write = || Lists::write(run_dir.as_ref(), &layout, matched.findings, &matched.tally, job);
+    let lists = engine.meter.during(Stage::Write, write)?;
+    let mut report = Report::of(
         job,
         &snapshots,
         &pairing,
@@ -84,7 +88,9 @@ pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Re
 
     if let Some(run_dir) = run_dir {
         let inputs = Inputs { snapshots: &snapshots, tables: &tables };
-        run_dir.publish(&report.run.id, job, &engine, inputs, report.files(), lists.files)?;
+        let publish = || run_dir.publish(&report.run.id, job, &engine, inputs, report.files(), lists.files);
+        engine.meter.during(Stage::Write, publish)?;
+        report.run.stages = StageTime::all(&engine.meter);
     }
     Ok(report)
 }

@@ -65,7 +65,7 @@ pub fn job(shop: &Workshop, key: &[&str]) -> Job {
     };
     let identity = match key {
         [] => Identity::WholeRow,
-        key => Identity::Key(Word::flags("--key", key.iter().map(|name| name.to_string()))),
+        key => Identity::Key(Word::flags("--key", &key.iter().map(|name| name.to_string()).collect::<Vec<_>>())),
     };
     Job {
         limits: Limits { threads: 2, ..Limits::default() },

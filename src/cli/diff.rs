@@ -89,31 +89,32 @@ impl Diff {
         let progress = self.work.progress();
         let format = self.format;
         let report = verify(&self.job(), stop::on_signal(), progress)?;
+        self.work.tell_timings(&report.run);
         print(&report, format)
     }
 
     /// Resolves the arguments, once.
-    fn job(self) -> Job {
-        let word = |text: String| Word { text, place: Place::Flag("--map") };
-        let map = self.map.into_iter().map(|(old, new)| (word(old), word(new))).collect();
-        let source = |place: &'static str, path: String| Source {
+    fn job(&self) -> Job {
+        let word = |text: &String| Word { text: text.clone(), place: Place::Flag("--map") };
+        let map = self.map.iter().map(|(old, new)| (word(old), word(new))).collect();
+        let source = |place: &'static str, path: &String| Source {
             allow_empty: self.allow_empty,
-            ..Source::of(Word { text: path, place: Place::Flag(place) })
+            ..Source::of(Word { text: path.clone(), place: Place::Flag(place) })
         };
-        let sources = Sides { old: source("OLD", self.old), new: source("NEW", self.new) };
+        let sources = Sides { old: source("OLD", &self.old), new: source("NEW", &self.new) };
         let identity = match self.no_key {
             true => Identity::WholeRow,
-            false => Identity::Key(Word::flags("--key", self.key)),
+            false => Identity::Key(Word::flags("--key", &self.key)),
         };
         Job {
             selection: Selection {
-                columns: Word::flags("--columns", self.columns),
-                ignore: Word::flags("--ignore", self.ignore),
+                columns: Word::flags("--columns", &self.columns),
+                ignore: Word::flags("--ignore", &self.ignore),
                 map,
             },
             way: self.work.way,
             limits: self.work.limits(),
-            out: self.out.map(Out::At),
+            out: self.out.clone().map(Out::At),
             examples: self.examples,
             ..Job::new("diff", sources, identity)
         }

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::job::{Limits, Way};
 use crate::progress::Progress;
+use crate::report::Run;
 
 /// How the work is done, for commands that compare. None of it changes an answer.
 #[derive(Debug, Args)]
@@ -23,6 +24,10 @@ pub struct Work {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 
+    /// Say on standard error where the time went, stage by stage
+    #[arg(long)]
+    timings: bool,
+
     /// No progress on standard error
     #[arg(long, short)]
     quiet: bool,
@@ -37,6 +42,22 @@ impl Work {
             memory: self.memory.map_or_else(default_memory, |size| size.as_u64()),
             ..defaults
         }
+    }
+
+    /// Says where the time of a run went, if that was asked for.
+    pub fn tell_timings(&self, run: &Run) {
+        if !self.timings {
+            return;
+        }
+        let total: f64 = run.stages.iter().map(|stage| stage.seconds).sum();
+        let line = |name: &str, seconds: f64| {
+            let share = if total > 0.0 { 100.0 * seconds / total } else { 0.0 };
+            format!("  {name:8} {seconds:9.3} s {share:6.1} %\n")
+        };
+        let stages: String = run.stages.iter().map(|stage| line(&stage.stage, stage.seconds)).collect();
+        let threads = self.limits().threads;
+        let sum = line("together", total);
+        eprint!("time of {threads} threads, {:.3} s by the clock\n{stages}{sum}", run.seconds);
     }
 
     /// What the user sees meanwhile.

@@ -143,6 +143,7 @@ impl Run {
         let place = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
         let job = Job { out: Some(Out::Below(place.dir())), ..job };
         let report = verify(&job, stop.clone(), self.work.progress()).map_err(|error| all_of(file, &job, error))?;
+        self.work.tell_timings(&report.run);
         place.point_at_latest(&report.run.id)?;
         Ok(report)
     }

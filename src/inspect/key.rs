@@ -95,9 +95,9 @@ fn pair(sides: &Sides<Snapshot>, key: &[String], ignore: Vec<String>) -> Result<
     let source = |side: Side| Source::of(Word { text: sides[side].location.clone(), place: Place::Flag("PATH") });
     let identity = match key {
         [] => Identity::WholeRow,
-        key => Identity::Key(Word::flags("--key", key.iter().cloned())),
+        key => Identity::Key(Word::flags("--key", key)),
     };
-    let selection = Selection { ignore: Word::flags("--ignore", ignore), ..Selection::default() };
+    let selection = Selection { ignore: Word::flags("--ignore", &ignore), ..Selection::default() };
     let job = Job { selection, ..Job::new("inspect", Sides::from_fn(source), identity) };
     match Pairing::of(sides, &job) {
         Err(Error::NothingToCompare) => Ok(None),

@@ -32,8 +32,8 @@ pub enum Place {
 
 impl Word {
     /// Words of an option of the command line.
-    pub fn flags(option: &'static str, texts: impl IntoIterator<Item = String>) -> Vec<Word> {
-        texts.into_iter().map(|text| Word { text, place: Place::Flag(option) }).collect()
+    pub fn flags(option: &'static str, texts: &[String]) -> Vec<Word> {
+        texts.iter().map(|text| Word { text: text.clone(), place: Place::Flag(option) }).collect()
     }
 }
 

@@ -28,8 +28,9 @@ use crate::canonical::order::ASCENDING;
 use crate::columns::ColumnPair;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::meter::Stage;
 use crate::sides::{Side, Sides};
-use crate::snapshot::{FileRead, Snapshot, bytes_scanned, locate_damage};
+use crate::snapshot::{FileRead, Snapshot, locate_damage};
 
 /// One row group of one side: what a worker hashes at a time.
 pub struct Chunk {
@@ -181,10 +182,8 @@ impl Sorted<'_> {
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             // sorting can keep us waiting long for the first batch
-            let waited = self
-                .engine
-                .reader()
-                .block_on(async { tokio::time::timeout(Duration::from_millis(200), self.stream.next()).await });
+            let next = async { tokio::time::timeout(Duration::from_millis(200), self.stream.next()).await };
+            let waited = self.engine.meter.during(Stage::Decode, || self.engine.reader().block_on(next));
             self.engine.check_stop()?;
             match waited {
                 Err(_) => continue,
@@ -203,8 +202,7 @@ impl Sorted<'_> {
 
 impl Drop for Sorted<'_> {
     fn drop(&mut self) {
-        self.engine.count_read(bytes_scanned(self.plan.as_ref()));
-        self.engine.count_spilled(spilled_bytes(self.plan.as_ref()));
+        self.engine.meter.count_spilled(spilled_bytes(self.plan.as_ref()));
     }
 }
 

@@ -162,7 +162,7 @@ impl<'a> Entries<'a> {
             partition.spilled.push(extent);
             let freed = size_of_val(entries.as_slice()) as u64;
             self.held_bytes.fetch_sub(freed, Ordering::Relaxed);
-            self.engine.count_spilled(freed);
+            self.engine.meter.count_spilled(freed);
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::canonical::row_hash::{RowHasher, Scratch};
 use crate::columns::ReadCounts;
 use crate::discrepancy::{Ledger, Tier, Tiers};
 use crate::error::Result;
+use crate::meter::Stage;
 use crate::sides::{Side, Sides};
 
 /// Hashes all rows, settles most of them, and merges the rest.
@@ -48,14 +49,17 @@ fn hash_rows(comparison: &Comparison, chunks: &[Chunk], entries: &Entries) -> Re
         let mut read = ReadCounts::new(pairing);
         let mut row = 0;
         while let Some(batch) = scan.next_batch()? {
-            let rows = pairing.rows(chunk.side, batch)?;
+            let rows = engine.meter.during(Stage::Settle, || pairing.rows(chunk.side, batch))?;
             let by_rule = if chunk.side == Side::Old { rows.read_by_rule() } else { None };
             read.count(chunk.side, &rows);
-            for (at, hash) in hasher.hash(&rows.keys, &rows.exact_arrays(), scratch).into_iter().enumerate() {
-                let by_rule = by_rule.as_ref().is_some_and(|rows| rows.value(at));
-                writer.push(Entry::new(hash, number as u32, row, by_rule))?;
-                row += 1;
-            }
+            engine.meter.during(Stage::Hash, || -> Result<()> {
+                for (at, hash) in hasher.hash(&rows.keys, &rows.exact_arrays(), scratch).into_iter().enumerate() {
+                    let by_rule = by_rule.as_ref().is_some_and(|rows| rows.value(at));
+                    writer.push(Entry::new(hash, number as u32, row, by_rule))?;
+                    row += 1;
+                }
+                Ok(())
+            })?;
         }
         writer.finish()?;
         Ok(read)
@@ -88,7 +92,8 @@ fn match_entries(comparison: &Comparison, entries: &Entries, candidates: &Candid
             .with_max_len(1)
             .map_init(SlotMap::default, |slots, partition| {
                 comparison.engine.check_stop()?;
-                match_partition(comparison, entries, partition, candidates, slots)
+                let matching = || match_partition(comparison, entries, partition, candidates, slots);
+                comparison.engine.meter.during(Stage::Match, matching)
             })
             .try_reduce(Tiers::default, |mut sum, part| {
                 sum.add(Tier::Exact, part.exact);
@@ -174,7 +179,7 @@ fn compare_candidates(
         };
         // a side is sorted when its first batch is there, so both are opened at once
         let (old, new) = engine.workers().join(|| open(Side::Old), || open(Side::New));
-        merge(pairing, Sides { old: old?, new: new? }, &mut ledger)?;
+        engine.meter.during(Stage::Compare, || merge(pairing, Sides { old: old?, new: new? }, &mut ledger))?;
         read.subtract(&read_again.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()));
     }
     ledger.read(&read);

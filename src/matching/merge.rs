@@ -7,7 +7,7 @@ use arrow::array::Array;
 
 use super::compare::compare;
 use super::cursor::{Cursor, Halt, Run};
-use crate::canonical::order::{KeyOrder, equal_rows, leading};
+use crate::canonical::order::{KeyOrder, equal_rows, leading, plainly_equal};
 use crate::columns::{Pairing, Rows};
 use crate::discrepancy::{Finding, Ledger, RowRef, Tier};
 use crate::error::{Error, Result};
@@ -79,8 +79,10 @@ fn shared_keys(old: (&Arc<Rows>, usize), new: (&Arc<Rows>, usize), reach: usize)
         if shared == 0 {
             break;
         }
-        let equal = equal_rows(&old_key.slice(old.1, shared), &new_key.slice(new.1, shared))?;
-        shared = leading(&equal);
+        let (old_key, new_key) = (old_key.slice(old.1, shared), new_key.slice(new.1, shared));
+        if !plainly_equal(&old_key, &new_key) {
+            shared = leading(&equal_rows(&old_key, &new_key)?);
+        }
     }
     Ok(shared)
 }

@@ -14,6 +14,7 @@ use super::plan::KeyLayout;
 use super::{Comparison, Part};
 use crate::discrepancy::Ledger;
 use crate::error::{Error, Result};
+use crate::meter::Stage;
 use crate::sides::{Side, Sides};
 
 /// Compares range by range. The parts come back in key order.
@@ -69,12 +70,15 @@ fn compare_range(
         let mut scan = snapshots[side].scan(engine, reads, &pairing.projection(side))?;
         let source = Box::new(move || match abandoned.load(Ordering::Relaxed) {
             true => Err(Error::Interrupted),
-            false => scan.next_batch()?.map(|batch| pairing.rows(side, batch)).transpose(),
+            false => {
+                let settle = |batch| engine.meter.during(Stage::Settle, || pairing.rows(side, batch));
+                scan.next_batch()?.map(settle).transpose()
+            }
         });
         Cursor::open(pairing, side, source, range.clone())
     };
     let cursors = Sides::try_from_fn(open)?;
     let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine.spill_dir());
-    merge(pairing, cursors, &mut ledger)?;
+    engine.meter.during(Stage::Compare, || merge(pairing, cursors, &mut ledger))?;
     Ok(Part::close(ledger)?)
 }

@@ -6,7 +6,7 @@ pub mod markdown;
 pub mod text;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,7 @@ use crate::discrepancy::{ColumnTally, Tally, Tiers};
 use crate::engine::Engine;
 use crate::job::{Job, TakenAt, Way};
 use crate::lists::Example;
+use crate::meter::Meter;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
@@ -171,6 +172,8 @@ pub struct Run {
     pub way_reason: String,
     /// Wall-clock time.
     pub seconds: f64,
+    /// The threads' time, by what they were doing: more than the wall-clock time where several worked.
+    pub stages: Vec<StageTime>,
     /// The most memory that the process held, where the system says.
     pub peak_memory_bytes: Option<u64>,
     /// Bytes fetched from the snapshots, second readings included.
@@ -181,6 +184,27 @@ pub struct Run {
     pub inputs: Sides<Input>,
     /// Where the lists are, if they were written.
     pub out: Option<String>,
+}
+
+/// How long threads were at one stage of the work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct StageTime {
+    /// The stage: open, scan, decode, settle, hash, match, compare, write.
+    pub stage: String,
+    /// The time, added up from all threads.
+    pub seconds: f64,
+}
+
+impl StageTime {
+    /// What a meter has taken down so far.
+    pub fn all(meter: &Meter) -> Vec<Self> {
+        let round = |time: Duration| (time.as_secs_f64() * 1000.0).round() / 1000.0;
+        meter
+            .times()
+            .into_iter()
+            .map(|(stage, time)| StageTime { stage: stage.name().into(), seconds: round(time) })
+            .collect()
+    }
 }
 
 /// One side's files.
@@ -226,6 +250,7 @@ pub struct Clock {
 pub struct Cost {
     clock: Clock,
     seconds: f64,
+    stages: Vec<StageTime>,
     bytes_read: u64,
     spilled_bytes: u64,
     way: Way,
@@ -252,8 +277,9 @@ impl Clock {
     /// Ends now.
     pub fn stop(self, engine: &Engine, way: Way, reason: String) -> Cost {
         let seconds = self.instant.elapsed().as_secs_f64();
-        let (bytes_read, spilled_bytes) = (engine.bytes_read(), engine.spilled_bytes());
-        Cost { clock: self, seconds, bytes_read, spilled_bytes, way, reason }
+        let (bytes_read, spilled_bytes) = (engine.meter.bytes_read(), engine.meter.bytes_spilled());
+        let stages = StageTime::all(&engine.meter);
+        Cost { clock: self, seconds, stages, bytes_read, spilled_bytes, way, reason }
     }
 }
 
@@ -389,6 +415,7 @@ fn run(job: &Job, snapshots: &Sides<Snapshot>, keyed: bool, cost: Cost) -> Run {
         way,
         way_reason,
         seconds: (cost.seconds * 1000.0).round() / 1000.0,
+        stages: cost.stages,
         peak_memory_bytes: peak_memory_bytes(),
         bytes_read: cost.bytes_read,
         spilled_bytes: cost.spilled_bytes,

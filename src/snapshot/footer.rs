@@ -13,6 +13,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::file::PageIndex;
 use super::{absolute, int96, types};
 use crate::error::{Error, Result};
 
@@ -29,6 +30,8 @@ pub struct DataFile {
     modified: Option<SystemTime>,
     /// Its footer.
     pub metadata: Arc<ParquetMetaData>,
+    /// The same with the places of its pages, once a read has needed them.
+    pub(super) pages: PageIndex,
     /// Its own columns, as its writer typed them.
     pub schema: SchemaRef,
     /// INT96 columns that cannot be read exactly: the top-level column, and the path to the values.
@@ -66,6 +69,7 @@ impl DataFile {
             size: meta.len(),
             modified: meta.modified().ok(),
             metadata: footer.metadata().clone(),
+            pages: PageIndex::default(),
             schema,
             inexact,
             partitions,

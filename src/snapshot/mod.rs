@@ -5,6 +5,7 @@
 
 mod damage;
 mod derived;
+mod file;
 mod footer;
 mod int96;
 mod listing;
@@ -15,7 +16,7 @@ pub mod types;
 
 pub use damage::locate as locate_damage;
 pub use footer::DataFile;
-pub use scan::{FileRead, Scan, bytes_scanned};
+pub use scan::{FileRead, Scan};
 pub use statistics::Statistics;
 pub use types::type_name;
 

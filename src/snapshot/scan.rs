@@ -5,9 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::{
-    CachedParquetFileReaderFactory, ParquetAccessPlan, RowGroupAccess,
-};
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -19,9 +17,11 @@ use futures::StreamExt;
 use object_store::path::Path as ObjectPath;
 use parquet::arrow::arrow_reader::RowSelection;
 
+use super::file::{LocalFiles, Opened};
 use super::{DataFile, Snapshot, damage};
 use crate::engine::{Engine, Readers};
 use crate::error::{Error, Result};
+use crate::meter::Stage;
 
 /// The part of one file that a scan reads.
 #[derive(Debug, Clone)]
@@ -52,7 +52,6 @@ pub struct Scan<'a> {
     snapshot: &'a Snapshot,
     engine: &'a Engine,
     reads: Vec<FileRead>,
-    plan: Arc<dyn ExecutionPlan>,
     stream: SendableRecordBatchStream,
     promised: u64,
     delivered: u64,
@@ -64,7 +63,7 @@ impl Snapshot {
         let plan = self.plan(&engine.readers(), &reads, columns, 1).map_err(Error::internal)?;
         let stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
         let promised = reads.iter().map(|read| read.rows(&self.files[read.file])).sum();
-        Ok(Scan { snapshot: self, engine, reads, plan, stream, promised, delivered: 0 })
+        Ok(Scan { snapshot: self, engine, reads, stream, promised, delivered: 0 })
     }
 
     /// The schema of the batches of a scan of `columns`.
@@ -81,15 +80,14 @@ impl Snapshot {
         columns: &[usize],
         partitions: usize,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let Readers { environment, batch_rows } = readers;
+        let Readers { meter, batch_rows, .. } = readers;
         let (file_fields, partition_fields) = self.stored_fields().split_at(self.file_columns);
         let table = TableSchema::builder(Arc::new(Schema::new(file_fields.to_vec())))
             .with_table_partition_cols(partition_fields.to_vec())
             .build();
         let store = ObjectStoreUrl::local_filesystem();
-        let cache = environment.cache_manager.get_file_metadata_cache();
-        let factory = CachedParquetFileReaderFactory::new(environment.object_store(&store)?, cache);
-        let source = ParquetSource::new(table).with_parquet_file_reader_factory(Arc::new(factory));
+        let files = LocalFiles { meter: meter.clone() };
+        let source = ParquetSource::new(table).with_parquet_file_reader_factory(Arc::new(files));
         let mut groups = vec![FileGroup::new(vec![]); partitions.clamp(1, reads.len().max(1))];
         let count = groups.len();
         for (number, read) in reads.iter().enumerate() {
@@ -114,7 +112,9 @@ impl Snapshot {
             }
         }
         let location = ObjectPath::from_absolute_path(&file.absolute_path)?;
-        let mut part = PartitionedFile::new("", file.size).with_extension(access);
+        let skips = read.row_groups.iter().any(|(_, selection)| selection.is_some());
+        let opened = Opened { file: file.clone(), skips };
+        let mut part = PartitionedFile::new("", file.size).with_extension(access).with_extension(opened);
         part.object_meta.location = location;
         part.partition_values = file.partition_values();
         part.arrow_schema = Some(file.schema.clone());
@@ -127,7 +127,8 @@ impl Scan<'_> {
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             self.engine.check_stop()?;
-            match self.engine.reader().block_on(self.stream.next()) {
+            let next = || self.engine.reader().block_on(self.stream.next());
+            match self.engine.meter.during(Stage::Decode, next) {
                 Some(Ok(batch)) if batch.num_rows() == 0 => continue,
                 Some(Ok(batch)) => {
                     self.delivered += batch.num_rows() as u64;
@@ -149,18 +150,4 @@ impl Scan<'_> {
         }
         Ok(())
     }
-}
-
-impl Drop for Scan<'_> {
-    /// A scan may be left before its end; what it fetched counts all the same.
-    fn drop(&mut self) {
-        self.engine.count_read(bytes_scanned(self.plan.as_ref()));
-    }
-}
-
-/// Bytes that a plan's scans fetched from their files so far.
-pub fn bytes_scanned(plan: &dyn ExecutionPlan) -> u64 {
-    let own = plan.metrics().and_then(|metrics| metrics.sum_by_name("bytes_scanned"));
-    let below: u64 = plan.children().iter().map(|child| bytes_scanned(child.as_ref())).sum();
-    own.map_or(0, |bytes| bytes.as_usize() as u64) + below
 }

@@ -1,0 +1,137 @@
+//! What the work costs: bytes, and the threads' time by stage.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What a thread can be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Finding the files, reading footers, planning.
+    Open,
+    /// Fetching bytes from files.
+    Scan,
+    /// Making columns of them.
+    Decode,
+    /// Bringing cells to canonical form.
+    Settle,
+    /// Hashing rows.
+    Hash,
+    /// Bringing equal keys together.
+    Match,
+    /// Comparing rows with the same key.
+    Compare,
+    /// Writing what was found.
+    Write,
+}
+
+impl Stage {
+    /// All of them, in the order of the data's way.
+    pub const ALL: [Stage; 8] = [
+        Stage::Open,
+        Stage::Scan,
+        Stage::Decode,
+        Stage::Settle,
+        Stage::Hash,
+        Stage::Match,
+        Stage::Compare,
+        Stage::Write,
+    ];
+
+    /// The stage's name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Open => "open",
+            Stage::Scan => "scan",
+            Stage::Decode => "decode",
+            Stage::Settle => "settle",
+            Stage::Hash => "hash",
+            Stage::Match => "match",
+            Stage::Compare => "compare",
+            Stage::Write => "write",
+        }
+    }
+}
+
+/// The costs of one run, added up from all of its threads.
+#[derive(Debug, Default)]
+pub struct Meter {
+    bytes_read: AtomicU64,
+    bytes_spilled: AtomicU64,
+    nanoseconds: [AtomicU64; Stage::ALL.len()],
+}
+
+thread_local! {
+    /// What this thread is doing, and since when it has not been taken down.
+    static CURRENT: Cell<Option<(Stage, Instant)>> = const { Cell::new(None) };
+}
+
+impl Meter {
+    /// Does a piece of work and takes down how long it took. Work inside of it that is a stage of its own
+    /// counts for that one alone.
+    pub fn during<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let outer = CURRENT.replace(Some((stage, began)));
+        if let Some((outer, since)) = outer {
+            self.add(outer, began - since);
+        }
+        let result = work();
+        let ended = Instant::now();
+        let resumed = outer.map(|(outer, _)| (outer, ended));
+        if let Some((stage, since)) = CURRENT.replace(resumed) {
+            self.add(stage, ended - since);
+        }
+        result
+    }
+
+    fn add(&self, stage: Stage, time: Duration) {
+        self.nanoseconds[stage as usize].fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// The threads' time in each stage, added up.
+    pub fn times(&self) -> Vec<(Stage, Duration)> {
+        let time = |stage: Stage| Duration::from_nanos(self.nanoseconds[stage as usize].load(Ordering::Relaxed));
+        Stage::ALL.into_iter().map(|stage| (stage, time(stage))).collect()
+    }
+
+    /// Counts bytes that were fetched from the snapshots' files.
+    pub fn count_read(&self, bytes: u64) {
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that went to working files.
+    pub fn count_spilled(&self, bytes: u64) {
+        self.bytes_spilled.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes fetched so far, second looks included.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that went to working files so far.
+    pub fn bytes_spilled(&self) -> u64 {
+        self.bytes_spilled.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+
+    use super::*;
+
+    #[test]
+    fn a_stage_within_another_counts_for_itself_alone() {
+        let meter = Meter::default();
+        let nap = Duration::from_millis(20);
+        meter.during(Stage::Compare, || {
+            sleep(nap);
+            meter.during(Stage::Decode, || sleep(3 * nap));
+        });
+        let time = |stage: Stage| meter.times()[stage as usize].1;
+        assert!(time(Stage::Decode) >= 3 * nap);
+        assert!(time(Stage::Compare) >= nap && time(Stage::Compare) < 3 * nap, "{:?}", time(Stage::Compare));
+        assert_eq!(time(Stage::Open), Duration::ZERO);
+    }
+}
