@@ -9,8 +9,8 @@ use arrow::compute::cast;
 use arrow::datatypes::*;
 use countersign::canonical::canonical;
 use countersign::canonical::domain::{Domain, Nested, NoDomain};
-use countersign::canonical::order::equal_rows;
-use countersign::canonical::row_hash::{RowHasher, Scratch};
+use countersign::canonical::order::{equal_rows, plainly_equal};
+use countersign::canonical::row_hash::RowHasher;
 use countersign::sides::{Side, Sides};
 
 fn domain(old: &ArrayRef, new: &ArrayRef) -> Result<Domain, NoDomain> {
@@ -28,9 +28,17 @@ fn compare(old: ArrayRef, new: ArrayRef) -> Vec<bool> {
     assert_eq!(new.data_type(), &domain.canonical_type());
     let equal: Vec<bool> = equal_rows(&old, &new).unwrap().iter().collect();
     let hasher = RowHasher::new(64).unwrap();
-    let hash = |column: &ArrayRef| hasher.hash(std::slice::from_ref(column), &[], &mut Scratch::default());
-    let hashed: Vec<bool> = hash(&old).iter().zip(hash(&new)).map(|(old, new)| *old == new).collect();
+    let hash = |column: &ArrayRef| {
+        let mut hashes = vec![];
+        hasher.hash(std::slice::from_ref(column), &[], &mut hashes);
+        hashes
+    };
+    let hashed: Vec<bool> = hash(&old).iter().zip(&hash(&new)).map(|(old, new)| old == new).collect();
     assert_eq!(equal, hashed, "the row hash disagrees");
+    for (row, equal) in equal.iter().enumerate() {
+        let plainly = plainly_equal(&old.slice(row, 1), &new.slice(row, 1));
+        assert!(*equal || !plainly, "the quick look disagrees in row {row}");
+    }
     equal
 }
 

@@ -146,9 +146,9 @@ fn spilling_changes_no_byte() {
     let shop = Workshop::new();
     let side = |shift: i64| {
         let ids: ArrayRef =
-            Arc::new((0..700_000).map(|id| id * 3 + i64::from(id % 1_000 == 7) * shift).collect::<Int64Array>());
+            Arc::new((0..1_000_000).map(|id| id * 3 + i64::from(id % 1_000 == 7) * shift).collect::<Int64Array>());
         let values: ArrayRef =
-            Arc::new((0..700_000).map(|id| if id % 5_000 == 8 { shift } else { id }).collect::<Int64Array>());
+            Arc::new((0..1_000_000).map(|id| if id % 5_000 == 8 { shift } else { id }).collect::<Int64Array>());
         RecordBatch::try_from_iter([("id", ids), ("value", values)]).unwrap()
     };
     write_parquet(&shop.path("old"), &side(1), 100_000);
@@ -160,7 +160,7 @@ fn spilling_changes_no_byte() {
         job.out = Some(Out::At(shop.path(&format!("run-{memory}"))));
         let report = verify(&job).unwrap();
         assert_eq!(report.run.spilled_bytes > 0, spills);
-        assert_eq!((report.counts.missing, report.counts.extra, report.counts.mismatch), (700, 700, 140));
+        assert_eq!((report.counts.missing, report.counts.extra, report.counts.mismatch), (1_000, 1_000, 200));
         files.push(lasting(&job.out.unwrap().of_run("")));
     }
     assert!(files[0] == files[1]);

@@ -1,16 +1,24 @@
 //! Digests of rows, to find the few rows that need a closer look.
 //!
-//! The row hash is XXH3-128 over the bytes of all compared cells, key included (see
-//! [`super::cells`]). The key hash is XXH3-64 over the bytes of the key cells, which come first; 64
-//! bits are enough for it, because two keys that share one are told apart by a second look and cost
-//! time only. Both take a secret that is drawn anew for every run: collisions can be crafted against
-//! a known secret, and nobody knows this one.
+//! Each row has three lanes of 64 bits: one for its key, and two that together are its row hash, over key
+//! and values. Column by column, every cell is absorbed into the lanes as two words, by the folded multiply
+//! of wyhash: the 128-bit product of two words, its halves combined. A number is its own words; so is a
+//! byte string of at most twelve bytes, with its length; a longer one is words by XXH3-128; NULL is two
+//! words that no value has but by chance. Each lane and each column has words of its own to mix in.
+//!
+//! All of these words, and the secret of XXH3, come from a secret that is drawn anew for every run:
+//! collisions can be crafted against a known secret, and nobody knows this one. The key hash needs no more
+//! than 64 bits, because two keys that share one are told apart by a second look and cost time only.
+//!
+//! wyhash: <https://github.com/wangyi-fudan/wyhash>;
 //! XXH3: <https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>.
 
-use arrow::array::ArrayRef;
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryViewArray, MAX_INLINE_VIEW_LEN, PrimitiveArray,
+};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, UInt64Type};
 use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128_with_secret};
 
-use super::cells::Cells;
 use crate::error::{Error, Result};
 
 /// The digests of one row.
@@ -19,14 +27,26 @@ pub struct RowHash {
     /// Of the key's values.
     pub key: u64,
     /// Of all compared values, the key's included.
-    pub row: u128,
+    pub row: [u64; 2],
 }
+
+/// A cell, or the digest of a long one.
+type Words = [u64; 2];
 
 /// Hashes rows. One for both sides of a run, so that equal rows meet.
 pub struct RowHasher {
     secret: [u8; 192],
     key_mask: u64,
 }
+
+/// What one column mixes into the lanes: two words for each, and the words that NULL is.
+struct ColumnSecret {
+    lanes: [Words; LANES],
+    null: Words,
+}
+
+/// The key's lane and the two of the row hash.
+const LANES: usize = 3;
 
 impl RowHasher {
     /// Draws a secret from the operating system. Only the lowest `key_bits` bits of the key hash are kept.
@@ -38,39 +58,163 @@ impl RowHasher {
     }
 
     /// The digests of every row of a batch: the key's canonical columns, then the values'.
-    pub fn hash(&self, keys: &[ArrayRef], values: &[ArrayRef], scratch: &mut Scratch) -> Vec<RowHash> {
-        let rows = keys[0].len();
-        let key_cells: Vec<_> = keys.iter().map(|column| Cells::of(column)).collect();
-        let value_cells: Vec<_> = values.iter().map(|column| Cells::of(column)).collect();
-        let Scratch { bytes, starts, places, key_ends } = scratch;
-
-        starts.clear();
-        starts.resize(rows, 0);
-        key_cells.iter().chain(&value_cells).for_each(|cells| cells.add_widths(starts));
-        let mut total = 0;
-        for start in starts.iter_mut() {
-            total += std::mem::replace(start, total);
+    pub fn hash(&self, keys: &[ArrayRef], values: &[ArrayRef], hashes: &mut Vec<RowHash>) {
+        hashes.clear();
+        hashes.resize(keys[0].len(), RowHash { key: 0, row: [0; 2] });
+        for (number, column) in keys.iter().chain(values).enumerate() {
+            let column = Column { array: column, secret: self.of_column(number), long: &self.secret };
+            match number < keys.len() {
+                true => column.absorb(hashes, |hash, words, [key, low, high]| {
+                    hash.key = mix(words, hash.key, key);
+                    hash.row = [mix(words, hash.row[0], low), mix(words, hash.row[1], high)];
+                }),
+                false => column.absorb(hashes, |hash, words, [_, low, high]| {
+                    hash.row = [mix(words, hash.row[0], low), mix(words, hash.row[1], high)];
+                }),
+            }
         }
-        bytes.resize(total.max(bytes.len()), 0);
-        places.clone_from(starts);
-        key_cells.iter().for_each(|cells| cells.write(0..rows, bytes, places));
-        key_ends.clone_from(places);
-        value_cells.iter().for_each(|cells| cells.write(0..rows, bytes, places));
+        hashes.iter_mut().for_each(|hash| hash.key &= self.key_mask);
+    }
 
-        let ends = starts.iter().zip(key_ends.iter()).zip(places.iter());
-        ends.map(|((&start, &key_end), &end)| RowHash {
-            key: xxh3_64_with_secret(&bytes[start..key_end], &self.secret) & self.key_mask,
-            row: xxh3_128_with_secret(&bytes[start..end], &self.secret),
-        })
-        .collect()
+    fn of_column(&self, number: usize) -> ColumnSecret {
+        let word = |at: usize| xxh3_64_with_secret(&[number.to_le_bytes(), at.to_le_bytes()].concat(), &self.secret);
+        let pair = |at: usize| [word(2 * at), word(2 * at + 1)];
+        ColumnSecret { lanes: std::array::from_fn(pair), null: pair(LANES) }
     }
 }
 
-/// Buffers that one worker reuses from batch to batch: the rows' bytes and where each row begins and ends.
-#[derive(Default)]
-pub struct Scratch {
-    bytes: Vec<u8>,
-    starts: Vec<usize>,
-    places: Vec<usize>,
-    key_ends: Vec<usize>,
+/// The folded multiply: 128 bits of input and the lane become the lane.
+#[inline(always)]
+fn mix(words: Words, lane: u64, secret: Words) -> u64 {
+    let product = u128::from(words[0] ^ secret[0]) * u128::from(words[1] ^ lane ^ secret[1]);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// A canonical column on its way into the lanes.
+struct Column<'a> {
+    array: &'a ArrayRef,
+    secret: ColumnSecret,
+    long: &'a [u8; 192],
+}
+
+impl Column<'_> {
+    /// Hands every row's digest, cell and the column's words to `mix`; see [`super::Domain::canonical_type`]
+    /// for the types that there are.
+    fn absorb(&self, hashes: &mut [RowHash], mix: impl Fn(&mut RowHash, Words, [Words; LANES])) {
+        let array = self.array;
+        match array.data_type() {
+            DataType::Boolean => {
+                let values = array.as_boolean().values();
+                self.each(hashes, |row| [u64::from(values.value(row)), 0], mix);
+            }
+            DataType::Int32 => self.each_number::<Int32Type>(hashes, |value| [value as u64, 0], mix),
+            DataType::Int64 => self.each_number::<Int64Type>(hashes, |value| [value as u64, 0], mix),
+            DataType::UInt64 => self.each_number::<UInt64Type>(hashes, |value| [value, 0], mix),
+            DataType::Float64 => self.each_number::<Float64Type>(hashes, |value| [value.to_bits(), 0], mix),
+            DataType::Decimal128(..) => {
+                self.each_number::<Decimal128Type>(hashes, |value| halves(value as u128), mix);
+            }
+            DataType::Decimal256(..) => {
+                self.each_number::<Decimal256Type>(hashes, |value| self.long(&value.to_le_bytes()), mix);
+            }
+            DataType::FixedSizeBinary(_) => {
+                let forms = array.as_fixed_size_binary();
+                self.each(hashes, |row| self.long(forms.value(row)), mix);
+            }
+            DataType::BinaryView => {
+                let bytes: &BinaryViewArray = array.as_binary_view();
+                let views = bytes.views();
+                let words = |row: usize| match views[row] {
+                    short if short as u32 <= MAX_INLINE_VIEW_LEN => halves(short),
+                    _ => self.long(bytes.value(row)),
+                };
+                self.each(hashes, words, mix);
+            }
+            other => unreachable!("{other} is not a canonical type"),
+        }
+    }
+
+    fn each_number<T: ArrowPrimitiveType>(
+        &self,
+        hashes: &mut [RowHash],
+        words: impl Fn(T::Native) -> Words,
+        mix: impl Fn(&mut RowHash, Words, [Words; LANES]),
+    ) {
+        let values = PrimitiveArray::<T>::values(self.array.as_primitive::<T>());
+        self.each(hashes, |row| words(values[row]), mix);
+    }
+
+    fn each(
+        &self,
+        hashes: &mut [RowHash],
+        words: impl Fn(usize) -> Words,
+        mix: impl Fn(&mut RowHash, Words, [Words; LANES]),
+    ) {
+        let ColumnSecret { lanes, null } = self.secret;
+        match self.array.nulls() {
+            None => hashes.iter_mut().enumerate().for_each(|(row, hash)| mix(hash, words(row), lanes)),
+            Some(nulls) => {
+                for ((row, hash), valid) in hashes.iter_mut().enumerate().zip(nulls) {
+                    // what stands under a NULL is the writer's leftover
+                    mix(hash, if valid { words(row) } else { null }, lanes);
+                }
+            }
+        }
+    }
+
+    fn long(&self, bytes: &[u8]) -> Words {
+        halves(xxh3_128_with_secret(bytes, self.long))
+    }
+}
+
+fn halves(wide: u128) -> Words {
+    [wide as u64, (wide >> 64) as u64]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    use arrow::array::{BinaryViewArray, Int64Array};
+
+    use super::*;
+
+    fn hashes(keys: &[ArrayRef], values: &[ArrayRef]) -> Vec<RowHash> {
+        let mut hashes = vec![];
+        RowHasher::new(64).unwrap().hash(keys, values, &mut hashes);
+        hashes
+    }
+
+    #[test]
+    fn rows_that_differ_in_one_cell_have_other_hashes() {
+        let long = "a string that is longer than twelve bytes";
+        let texts: Vec<Option<String>> = vec![
+            None,
+            Some(String::new()),
+            Some("a".into()),
+            Some("a\0".into()),
+            Some(long.into()),
+            Some(long[1..].into()),
+        ];
+        let numbers = [None, Some(0), Some(1), Some(-1), Some(i64::MIN), Some(1 << 32)];
+        let rows: Vec<_> = texts.iter().flat_map(|text| numbers.map(|number| (text.clone(), number))).collect();
+        let text: BinaryViewArray = rows.iter().map(|(text, _)| text.as_deref().map(str::as_bytes)).collect();
+        let number: Int64Array = rows.iter().map(|(_, number)| *number).collect();
+        let (text, number): (ArrayRef, ArrayRef) = (Arc::new(text), Arc::new(number));
+        let key = std::slice::from_ref(&number);
+        let found = hashes(key, &[text.clone(), number.clone()]);
+        let distinct = |lane: fn(&RowHash) -> u64| found.iter().map(lane).collect::<HashSet<_>>().len();
+        assert_eq!(distinct(|hash| hash.row[0]), rows.len());
+        assert_eq!(distinct(|hash| hash.row[1]), rows.len());
+        assert_eq!(distinct(|hash| hash.key), numbers.len());
+        // a cell counts where it stands
+        let swapped = RowHasher::new(64).unwrap();
+        let (mut one, mut two) = (vec![], vec![]);
+        swapped.hash(key, &[number.clone(), text.clone()], &mut one);
+        swapped.hash(key, &[text, number.clone()], &mut two);
+        let at = rows.iter().position(|(text, number)| text.as_deref() == Some("a") && *number == Some(1)).unwrap();
+        assert_ne!(one[at].row, two[at].row);
+        assert_eq!(one[at].key, two[at].key);
+    }
 }

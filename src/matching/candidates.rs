@@ -1,13 +1,16 @@
-//! The rows that hashing leaves open: one bit per row, and a sorted second reading of those set.
+//! The rows that hashing leaves open: kept with their values or marked by one bit, and sorted in the end.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{
@@ -19,11 +22,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::union::UnionExec;
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use super::Comparison;
-use super::entries::Entry;
+use super::entries::Place;
 use crate::canonical::order::ASCENDING;
 use crate::columns::ColumnPair;
 use crate::engine::Engine;
@@ -48,15 +52,18 @@ impl Chunk {
     }
 }
 
-/// A set of rows of both sides.
+/// A set of rows of both sides: some kept with their values, the rest marked, to be read again.
 pub struct Candidates {
     chunks: Vec<Chunk>,
     bits: Vec<Vec<AtomicU64>>,
+    kept: Sides<Mutex<Vec<RecordBatch>>>,
+    /// How many bytes kept rows may still take.
+    room_bytes: AtomicI64,
 }
 
 impl Candidates {
-    /// No row of these snapshots.
-    pub fn none(snapshots: &Sides<Snapshot>) -> Self {
+    /// No row of these snapshots; room to keep so many bytes of rows.
+    pub fn none(snapshots: &Sides<Snapshot>, room_bytes: u64) -> Self {
         let mut chunks = vec![];
         for snapshot in snapshots.iter() {
             for (file, row_group, rows) in snapshot.row_groups().filter(|(_, _, rows)| *rows > 0) {
@@ -65,7 +72,7 @@ impl Candidates {
         }
         let words = |chunk: &Chunk| (0..chunk.rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         let bits = chunks.iter().map(words).collect();
-        Candidates { chunks, bits }
+        Candidates { chunks, bits, kept: Sides::default(), room_bytes: AtomicI64::new(room_bytes as i64) }
     }
 
     /// The chunks, by number.
@@ -73,27 +80,30 @@ impl Candidates {
         &self.chunks
     }
 
-    /// The side that an entry's row stands on.
-    pub fn side(&self, entry: &Entry) -> Side {
-        self.chunks[entry.chunk()].side
+    /// Adds a row, to be read again.
+    pub fn mark(&self, place: Place) {
+        let row = place.row_in_chunk();
+        self.bits[place.chunk()][row / 64].fetch_or(1 << (row % 64), Ordering::Relaxed);
     }
 
-    /// Adds an entry's row.
-    pub fn mark(&self, entry: &Entry) {
-        let row = entry.row_in_chunk();
-        self.bits[entry.chunk()][row / 64].fetch_or(1 << (row % 64), Ordering::Relaxed);
+    /// Adds rows of one chunk with their values.
+    pub fn keeper(&self, side: Side) -> Keeper<'_> {
+        Keeper { candidates: self, side, gathered: vec![] }
     }
 
     /// How many rows are in the set.
     pub fn count(&self) -> u64 {
-        self.bits.iter().flatten().map(|word| u64::from(word.load(Ordering::Relaxed).count_ones())).sum()
+        let marked = self.bits.iter().flatten().map(|word| u64::from(word.load(Ordering::Relaxed).count_ones()));
+        let kept = self.kept.iter().map(|kept| lock(kept).iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
+        marked.sum::<u64>() + kept.sum::<u64>()
     }
 
-    /// Reads one side's rows of the set again, in key order, under the memory limit.
+    /// One side's rows of the set in key order, under the memory limit; those that were not kept are read again.
     pub fn sorted<'a>(&self, comparison: &Comparison<'a>, side: Side) -> Result<Sorted<'a>> {
         let Comparison { engine, snapshots, .. } = comparison;
         let reads = self.reads(side);
-        let plan = sort_plan(comparison, side, &reads).map_err(Error::internal)?;
+        let kept = std::mem::take(&mut *lock(&self.kept[side]));
+        let plan = sort_plan(comparison, side, &reads, kept).map_err(Error::internal)?;
         let stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
         let width = comparison.pairing.columns.len();
         Ok(Sorted { engine, snapshot: &snapshots[side], reads, plan, stream, width })
@@ -110,6 +120,58 @@ impl Candidates {
         }
         reads
     }
+}
+
+/// Keeps rows of one chunk, compactly, as long as there is room; after that it marks them.
+pub struct Keeper<'a> {
+    candidates: &'a Candidates,
+    side: Side,
+    gathered: Vec<RecordBatch>,
+}
+
+impl Keeper<'_> {
+    /// Adds the rows of a batch for which `open` is true; `places` are those of all rows of the batch.
+    pub fn keep(
+        &mut self,
+        batch: &RecordBatch,
+        open: BooleanBuffer,
+        places: impl Iterator<Item = Place>,
+    ) -> Result<()> {
+        if self.candidates.room_bytes.load(Ordering::Relaxed) <= 0 {
+            let open = places.zip(&open).filter(|(_, open)| *open);
+            open.for_each(|(place, _)| self.candidates.mark(place));
+            return Ok(());
+        }
+        let rows = filter_record_batch(batch, &BooleanArray::new(open, None))?;
+        let compact = rows.columns().iter().map(|column| compact(column)).collect();
+        let rows = RecordBatch::try_new(rows.schema(), compact)?;
+        self.candidates.room_bytes.fetch_sub(rows.get_array_memory_size() as i64, Ordering::Relaxed);
+        self.gathered.push(rows);
+        Ok(())
+    }
+
+    /// Hands the rows over.
+    pub fn finish(self) -> Result<()> {
+        if !self.gathered.is_empty() {
+            let together = concat_batches(&self.gathered[0].schema(), &self.gathered)?;
+            lock(&self.candidates.kept[self.side]).push(together);
+        }
+        Ok(())
+    }
+}
+
+/// A column without the text of rows that were left out, which views would keep in memory.
+fn compact(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        _ => column.clone(),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // a worker that panicked has ended the run already
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The set bits as runs of rows to skip and to read.
@@ -137,15 +199,26 @@ fn extend(selectors: &mut Vec<RowSelector>, skip: bool, rows: usize) {
     }
 }
 
-/// Scans the reads, adds the canonical keys, sorts by them.
+/// Scans the reads, adds the rows that were kept, and the canonical keys, and sorts by them.
 fn sort_plan(
     comparison: &Comparison,
     side: Side,
     reads: &[FileRead],
+    kept: Vec<RecordBatch>,
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
     let scan = snapshots[side].plan(&engine.readers(), reads, &pairing.projection(side), engine.sort_partitions())?;
     let schema = scan.schema();
+    let scan = match kept.is_empty() {
+        true => scan,
+        false => {
+            let kept = MemorySourceConfig::try_new_exec(&[kept], schema.clone(), None)?;
+            match reads.is_empty() {
+                true => kept,
+                false => UnionExec::try_new(vec![scan, kept])?,
+            }
+        }
+    };
     let column = |at: usize| Arc::new(Column::new(schema.field(at).name(), at)) as Arc<dyn PhysicalExpr>;
     let mut columns: Vec<(Arc<dyn PhysicalExpr>, String)> =
         (0..pairing.columns.len()).map(|at| (column(at), format!("raw {at}"))).collect();

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::canonical::row_hash::RowHash;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -17,55 +16,59 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub struct Entry {
-    row: [u64; 2],
+    /// The row hash.
+    pub row: [u64; 2],
     /// The key hash.
     pub key: u64,
-    place: u64,
+    /// Where the row stands.
+    pub place: Place,
 }
 
-impl Entry {
-    /// An entry for row `row` of chunk `chunk` (below 2³¹), and whether a rule was needed to read it.
-    pub fn new(hash: RowHash, chunk: u32, row: u32, by_rule: bool) -> Self {
-        let flag = if by_rule { BY_RULE } else { 0 };
-        Entry {
-            row: [hash.row as u64, (hash.row >> 64) as u64],
-            key: hash.key,
-            place: flag | u64::from(chunk) << 32 | u64::from(row),
-        }
+/// Where a row stands, and three bits that say what is known of it.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Place(pub u64);
+
+impl Place {
+    /// A rule was needed to read the row.
+    pub const BY_RULE: u64 = 1 << 63;
+    /// A row of the other side equals it.
+    pub const SETTLED: u64 = 1 << 62;
+    /// It takes a closer look.
+    pub const OPEN: u64 = 1 << 61;
+    const FLAGS: u64 = Self::BY_RULE | Self::SETTLED | Self::OPEN;
+
+    /// Row `row` of chunk `chunk` (below 2²⁹).
+    pub fn new(chunk: usize, row: usize, by_rule: bool) -> Self {
+        let flag = if by_rule { Self::BY_RULE } else { 0 };
+        Place(flag | (chunk as u64) << 32 | row as u64)
     }
 
-    /// Whether a rule was needed to read the row.
-    pub fn by_rule(&self) -> bool {
-        self.place & BY_RULE != 0
-    }
-
-    /// Whether two rows have the same row hash.
-    pub fn same_row(&self, other: &Entry) -> bool {
-        self.row == other.row
+    /// Whether a bit is set.
+    pub fn is(self, flag: u64) -> bool {
+        self.0 & flag != 0
     }
 
     /// The chunk that holds the row.
-    pub fn chunk(&self) -> usize {
-        ((self.place & !BY_RULE) >> 32) as usize
+    pub fn chunk(self) -> usize {
+        ((self.0 & !Self::FLAGS) >> 32) as usize
     }
 
     /// The row's number in its chunk.
-    pub fn row_in_chunk(&self) -> usize {
-        self.place as u32 as usize
+    pub fn row_in_chunk(self) -> usize {
+        self.0 as u32 as usize
     }
 }
 
-/// The bit of an entry's place that no chunk's number reaches.
-const BY_RULE: u64 = 1 << 63;
-/// Entries per block; 16 kB.
-const BLOCK: usize = 512;
-/// Rows per partition that the number of partitions aims at, so that a worker's match fits its cache.
-const PARTITION_ROWS: u64 = 128 << 10;
+/// Entries that a worker gathers for a partition before it takes its lock; 2 kB.
+const BLOCK: usize = 64;
+/// Rows per partition that the number of partitions aims at, so that sorting one fits a worker's cache.
+const PARTITION_ROWS: u64 = 64 << 10;
 const PARTITIONS_MAX: u64 = 1024;
 /// Entries that are read back from the working file at a time.
 const READ_BACK: usize = 16 << 10;
 
-/// All entries of both sides. Workers add to it through [`Writer`]s.
+/// All entries of one side. Workers add to it through [`Writer`]s.
 pub struct Entries<'a> {
     engine: &'a Engine,
     partitions: Vec<Mutex<Partition>>,
@@ -74,9 +77,10 @@ pub struct Entries<'a> {
     spill: Spill,
 }
 
-#[derive(Default)]
+/// Entries in one piece of memory, sized beforehand: what is allocated in passing is scattered, and touching
+/// fresh memory costs more than hashing.
 struct Partition {
-    blocks: Vec<Vec<Entry>>,
+    entries: Vec<Entry>,
     spilled: Vec<Extent>,
 }
 
@@ -93,20 +97,33 @@ struct Spill {
     end: AtomicU64,
 }
 
+/// Into how many partitions rows are split.
+pub fn partitions_for(rows: u64) -> usize {
+    (rows / PARTITION_ROWS).next_power_of_two().clamp(16, PARTITIONS_MAX) as usize
+}
+
+/// The partition of a key hash, by bits that the buckets of a partition do not use.
+pub fn partition_of(key: u64, partitions: usize) -> usize {
+    (key >> 32) as usize & (partitions - 1)
+}
+
 /// What the entries of this many rows take, in bytes.
 pub fn bytes_of(rows: u64) -> u64 {
     rows.saturating_mul(size_of::<Entry>() as u64)
 }
 
 impl<'a> Entries<'a> {
-    /// Room for this many rows of both sides together.
-    pub fn new(engine: &'a Engine, rows: u64) -> Self {
-        let partitions = (rows / PARTITION_ROWS).next_power_of_two().clamp(16, PARTITIONS_MAX);
+    /// Room for so many rows of one side, in so many partitions and bytes of memory.
+    pub fn new(engine: &'a Engine, partitions: usize, rows: u64, budget_bytes: u64) -> Self {
+        // hashes spread evenly, so all partitions are about equally large
+        let even = rows / partitions as u64;
+        let rows = (even + even / 16 + BLOCK as u64).min(budget_bytes / bytes_of(partitions as u64));
+        let partition = || Partition { entries: Vec::with_capacity(rows as usize), spilled: vec![] };
         Entries {
             engine,
-            partitions: (0..partitions).map(|_| Mutex::default()).collect(),
+            partitions: (0..partitions).map(|_| Mutex::new(partition())).collect(),
             held_bytes: AtomicU64::new(0),
-            budget_bytes: engine.working_memory(),
+            budget_bytes,
             spill: Spill { dir: engine.spill_dir(), file: Mutex::new(None), end: AtomicU64::new(0) },
         }
     }
@@ -114,6 +131,25 @@ impl<'a> Entries<'a> {
     /// How many partitions there are.
     pub fn partitions(&self) -> usize {
         self.partitions.len()
+    }
+
+    /// What is in memory, in bytes.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether all of it is in memory.
+    pub fn is_held(&self) -> bool {
+        self.spill.end.load(Ordering::Relaxed) == 0
+    }
+
+    /// Takes the entries of a partition.
+    pub fn take(&self, partition: usize) -> Result<Vec<Entry>> {
+        let mut partition = lock(&self.partitions[partition]);
+        let mut entries = std::mem::take(&mut partition.entries);
+        let spilled = std::mem::take(&mut partition.spilled);
+        self.read_back(spilled, |entry| entries.push(*entry))?;
+        Ok(entries)
     }
 
     /// A worker's own access, to be finished when it is done.
@@ -124,10 +160,12 @@ impl<'a> Entries<'a> {
 
     /// Hands every entry of a partition to `each`, and frees what it held.
     pub fn drain(&self, partition: usize, mut each: impl FnMut(&Entry)) -> Result<()> {
-        let Partition { blocks, spilled } = std::mem::take(&mut *lock(&self.partitions[partition]));
-        for block in blocks {
-            block.iter().for_each(&mut each);
-        }
+        let mut partition = lock(&self.partitions[partition]);
+        std::mem::take(&mut partition.entries).iter().for_each(&mut each);
+        self.read_back(std::mem::take(&mut partition.spilled), each)
+    }
+
+    fn read_back(&self, spilled: Vec<Extent>, mut each: impl FnMut(&Entry)) -> Result<()> {
         let mut buffer = vec![Entry::zeroed(); if spilled.is_empty() { 0 } else { READ_BACK }];
         for extent in spilled {
             self.engine.check_stop()?;
@@ -144,23 +182,16 @@ impl<'a> Entries<'a> {
         Ok(())
     }
 
-    fn partition_of(&self, entry: &Entry) -> usize {
-        // bits that a hash table of the partition's entries does not use
-        (entry.key >> 32) as usize & (self.partitions.len() - 1)
-    }
-
-    fn add(&self, partition: usize, block: Vec<Entry>) -> Result<()> {
-        let bytes = size_of_val(block.as_slice()) as u64;
+    fn add(&self, partition: usize, block: &[Entry]) -> Result<()> {
+        let bytes = size_of_val(block) as u64;
         let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let mut partition = lock(&self.partitions[partition]);
-        partition.blocks.push(block);
+        partition.entries.extend_from_slice(block);
         if held > self.budget_bytes {
-            let blocks = std::mem::take(&mut partition.blocks);
-            let entries = blocks.concat();
-            drop(blocks);
-            let extent = self.spill.write(&entries)?;
-            partition.spilled.push(extent);
+            let Partition { entries, spilled } = &mut *partition;
+            spilled.push(self.spill.write(entries)?);
             let freed = size_of_val(entries.as_slice()) as u64;
+            entries.clear();
             self.held_bytes.fetch_sub(freed, Ordering::Relaxed);
             self.engine.meter.count_spilled(freed);
         }
@@ -177,15 +208,15 @@ pub struct Writer<'e, 'a> {
 impl Writer<'_, '_> {
     /// Adds an entry.
     pub fn push(&mut self, entry: Entry) -> Result<()> {
-        let partition = self.entries.partition_of(&entry);
+        let partition = partition_of(entry.key, self.buffers.len());
         let buffer = &mut self.buffers[partition];
         if buffer.capacity() == 0 {
             buffer.reserve_exact(BLOCK);
         }
         buffer.push(entry);
         if buffer.len() == BLOCK {
-            let block = std::mem::take(buffer);
-            self.entries.add(partition, block)?;
+            self.entries.add(partition, buffer)?;
+            buffer.clear();
         }
         Ok(())
     }
@@ -193,9 +224,8 @@ impl Writer<'_, '_> {
     /// Hands over what is left.
     pub fn finish(self) -> Result<()> {
         let left = self.buffers.into_iter().enumerate().filter(|(_, block)| !block.is_empty());
-        for (partition, mut block) in left {
-            block.shrink_to_fit();
-            self.entries.add(partition, block)?;
+        for (partition, block) in left {
+            self.entries.add(partition, &block)?;
         }
         Ok(())
     }

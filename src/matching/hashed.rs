@@ -2,148 +2,227 @@
 //!
 //! Two rows, one on each side, alone with their key hash and with equal row hashes, are equal: the row
 //! hash covers key and values with 128 bits and a secret of this run. That is all that hashing settles.
-//! Every other row is a candidate; candidates are read again, sorted by key, and merged, and what a
-//! discrepancy is, the merge decides from the values.
+//! Every other row is a candidate; candidates are sorted by key and merged, and what a discrepancy is, the
+//! merge decides from the values.
+//!
+//! The side with fewer rows is held: 32 bytes a row. If that fits the memory, the other side streams past
+//! it, and what is not settled on the spot is kept with its values, as far as there is room; so only the
+//! candidates of the held side have to be read a second time. If it does not fit, both sides are spilled in
+//! partitions, which meet one after the other, and the candidates of both sides are read again.
 
-use std::collections::HashMap;
-use std::collections::hash_map;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Mutex;
 
+use arrow::array::RecordBatch;
+use arrow::buffer::BooleanBuffer;
 use rayon::prelude::*;
 
 use super::candidates::{Candidates, Chunk};
 use super::cursor::{Cursor, Halt, KeyRange};
-use super::entries::{Entries, Entry};
+use super::entries::{Entries, Entry, Place, partition_of, partitions_for};
+use super::held::Held;
 use super::merge::merge;
 use super::{Comparison, Part};
-use crate::canonical::row_hash::{RowHasher, Scratch};
+use crate::canonical::row_hash::{RowHash, RowHasher};
 use crate::columns::ReadCounts;
 use crate::discrepancy::{Ledger, Tier, Tiers};
 use crate::error::Result;
 use crate::meter::Stage;
 use crate::sides::{Side, Sides};
 
+/// The shares of the working memory that held rows may fill, and rows that are kept with their values.
+const HELD_SHARE: (u64, u64) = (3, 4);
+const KEPT_SHARE: (u64, u64) = (1, 4);
+
 /// Hashes all rows, settles most of them, and merges the rest.
 pub fn run(comparison: &Comparison) -> Result<Vec<Part>> {
     let Comparison { engine, snapshots, .. } = comparison;
-    let candidates = Candidates::none(snapshots);
     let total = snapshots.iter().map(|side| side.rows()).sum();
-    let entries = Entries::new(engine, total);
     engine.progress.begin("hashing", total);
-    let read = hash_rows(comparison, candidates.chunks(), &entries)?;
-    engine.progress.begin("matching", total);
-    let settled = match_entries(comparison, &entries, &candidates)?;
-    drop(entries);
+    let hashing = Hashing::of(comparison)?;
+    let working = engine.working_memory();
+    let held_side = if snapshots.new.rows() < snapshots.old.rows() { Side::New } else { Side::Old };
+    let partitions = partitions_for(snapshots[held_side].rows());
+    let candidates = Candidates::none(snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
+
+    let entries = Entries::new(engine, partitions, snapshots[held_side].rows(), working / HELD_SHARE.1 * HELD_SHARE.0);
+    let mut read = hashing.store(&candidates, held_side, &entries)?;
+    let settled = match entries.is_held() {
+        true => {
+            let held = rest(comparison, entries)?;
+            read.add(&hashing.meet(&candidates, held_side.other(), &held)?);
+            engine.meter.during(Stage::Match, || close(comparison, held, &candidates))
+        }
+        false => {
+            let other_side = held_side.other();
+            let room = working - entries.held_bytes().min(working);
+            let others = Entries::new(engine, partitions, snapshots[other_side].rows(), room);
+            read.add(&hashing.store(&candidates, other_side, &others)?);
+            engine.progress.begin("matching", total);
+            match_partitions(comparison, &entries, &others, &candidates)?
+        }
+    };
     Ok(vec![compare_candidates(comparison, &candidates, settled, read)?])
 }
 
-/// Hashes every row. Returns how many cells rules were needed to read.
-fn hash_rows(comparison: &Comparison, chunks: &[Chunk], entries: &Entries) -> Result<ReadCounts> {
-    let Comparison { engine, snapshots, pairing, .. } = comparison;
-    let hasher = RowHasher::new(engine.limits().key_hash_bits)?;
-    let projections = Sides::from_fn(|side| pairing.projection(side));
-    let hash_chunk = |scratch: &mut Scratch, (number, chunk): (usize, &Chunk)| -> Result<ReadCounts> {
-        let mut scan = snapshots[chunk.side].scan(engine, vec![chunk.read()], &projections[chunk.side])?;
-        let mut writer = entries.writer();
+/// How rows are hashed in this run.
+struct Hashing<'a> {
+    comparison: &'a Comparison<'a>,
+    hasher: RowHasher,
+    projections: Sides<Vec<usize>>,
+}
+
+impl<'a> Hashing<'a> {
+    fn of(comparison: &'a Comparison<'a>) -> Result<Self> {
+        let hasher = RowHasher::new(comparison.engine.limits().key_hash_bits)?;
+        let projections = Sides::from_fn(|side| comparison.pairing.projection(side));
+        Ok(Hashing { comparison, hasher, projections })
+    }
+
+    /// Stores the entries of a side. Returns how many cells rules were needed to read.
+    fn store(&self, candidates: &Candidates, side: Side, entries: &Entries) -> Result<ReadCounts> {
+        self.each_chunk(candidates, side, |number, chunk, scratch| {
+            let mut writer = entries.writer();
+            let read = self.each_batch(number, chunk, scratch, |_, hashed| {
+                hashed.iter().try_for_each(|entry| writer.push(*entry))
+            })?;
+            writer.finish()?;
+            Ok(read)
+        })
+    }
+
+    /// Lets the rows of a side meet those that are held, and keeps those that this does not settle.
+    fn meet(&self, candidates: &Candidates, side: Side, held: &[Held]) -> Result<ReadCounts> {
+        self.each_chunk(candidates, side, |number, chunk, scratch| {
+            let mut keeper = candidates.keeper(side);
+            let read = self.each_batch(number, chunk, scratch, |batch, hashed| {
+                let meet = |entry: &Entry| held[partition_of(entry.key, held.len())].meet(entry);
+                let open = BooleanBuffer::collect_bool(hashed.len(), |at| !meet(&hashed[at]));
+                match open.count_set_bits() {
+                    0 => Ok(()),
+                    _ => keeper.keep(batch, open, hashed.iter().map(|entry| entry.place)),
+                }
+            })?;
+            keeper.finish()?;
+            Ok(read)
+        })
+    }
+
+    fn each_chunk(
+        &self,
+        candidates: &Candidates,
+        side: Side,
+        work: impl Fn(usize, &Chunk, &mut Scratch) -> Result<ReadCounts> + Sync,
+    ) -> Result<ReadCounts> {
+        let Comparison { engine, pairing, .. } = self.comparison;
+        let none = || ReadCounts::new(pairing);
+        engine.workers().install(|| {
+            let chunks = candidates.chunks().iter().enumerate().filter(|(_, chunk)| chunk.side == side);
+            let chunks: Vec<(usize, &Chunk)> = chunks.collect();
+            let counts = chunks.into_par_iter().with_max_len(1);
+            let counts = counts.map_init(Scratch::default, |scratch, (number, chunk)| work(number, chunk, scratch));
+            counts.try_reduce(none, |mut sum, part| {
+                sum.add(&part);
+                Ok(sum)
+            })
+        })
+    }
+
+    /// Reads and hashes a chunk batch by batch.
+    fn each_batch(
+        &self,
+        number: usize,
+        chunk: &Chunk,
+        scratch: &mut Scratch,
+        mut work: impl FnMut(&RecordBatch, &[Entry]) -> Result<()>,
+    ) -> Result<ReadCounts> {
+        let Comparison { engine, snapshots, pairing, .. } = self.comparison;
+        let mut scan = snapshots[chunk.side].scan(engine, vec![chunk.read()], &self.projections[chunk.side])?;
         let mut read = ReadCounts::new(pairing);
-        let mut row = 0;
+        let mut start = 0;
         while let Some(batch) = scan.next_batch()? {
             let rows = engine.meter.during(Stage::Settle, || pairing.rows(chunk.side, batch))?;
             let by_rule = if chunk.side == Side::Old { rows.read_by_rule() } else { None };
             read.count(chunk.side, &rows);
-            engine.meter.during(Stage::Hash, || -> Result<()> {
-                for (at, hash) in hasher.hash(&rows.keys, &rows.exact_arrays(), scratch).into_iter().enumerate() {
+            engine.meter.during(Stage::Hash, || {
+                let Scratch { hashes, entries } = &mut *scratch;
+                self.hasher.hash(&rows.keys, &rows.exact_arrays(), hashes);
+                entries.clear();
+                entries.extend(hashes.iter().enumerate().map(|(at, hash)| {
                     let by_rule = by_rule.as_ref().is_some_and(|rows| rows.value(at));
-                    writer.push(Entry::new(hash, number as u32, row, by_rule))?;
-                    row += 1;
-                }
-                Ok(())
+                    Entry { row: hash.row, key: hash.key, place: Place::new(number, start + at, by_rule) }
+                }));
+                work(&rows.raw, entries)
             })?;
+            start += rows.raw.num_rows();
         }
-        writer.finish()?;
         Ok(read)
-    };
+    }
+}
+
+/// Buffers that one worker reuses from batch to batch.
+#[derive(Default)]
+struct Scratch {
+    hashes: Vec<RowHash>,
+    entries: Vec<Entry>,
+}
+
+/// Puts the rows of a side at rest, partition by partition.
+fn rest(comparison: &Comparison, entries: Entries) -> Result<Vec<Held>> {
+    let Comparison { engine, .. } = comparison;
     engine.workers().install(|| {
-        let chunks = chunks.par_iter().enumerate().with_max_len(1);
-        chunks.map_init(Scratch::default, hash_chunk).try_reduce(
-            || ReadCounts::new(pairing),
-            |mut sum, part| {
-                sum.add(&part);
-                Ok(sum)
-            },
-        )
+        let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
+        let rest = |partition| -> Result<Held> {
+            engine.check_stop()?;
+            engine.meter.during(Stage::Match, || Ok(Held::of(entries.take(partition)?)))
+        };
+        partitions.map(rest).collect()
     })
 }
 
-/// What is known of the rows with one key hash.
-struct Slot {
-    /// The first row of each side.
-    first: Sides<Option<Entry>>,
-    /// Whether a side has more than one row.
-    repeats: bool,
-}
-
-/// Marks every row that the hashes leave open, and returns the pairs that they settle.
-fn match_entries(comparison: &Comparison, entries: &Entries, candidates: &Candidates) -> Result<Tiers> {
+/// Marks the held rows that are still open, and counts the pairs that are settled.
+fn close(comparison: &Comparison, held: Vec<Held>, candidates: &Candidates) -> Tiers {
     comparison.engine.workers().install(|| {
-        (0..entries.partitions())
-            .into_par_iter()
-            .with_max_len(1)
-            .map_init(SlotMap::default, |slots, partition| {
-                comparison.engine.check_stop()?;
-                let matching = || match_partition(comparison, entries, partition, candidates, slots);
-                comparison.engine.meter.during(Stage::Match, matching)
-            })
-            .try_reduce(Tiers::default, |mut sum, part| {
-                sum.add(Tier::Exact, part.exact);
-                sum.add(Tier::ByRule, part.by_rule);
-                Ok(sum)
-            })
+        let settled = held.into_par_iter().with_max_len(1).map(|held| held.close(|place| candidates.mark(place)));
+        settled.reduce(Tiers::default, both)
     })
 }
 
-fn match_partition(
+fn both(mut sum: Tiers, part: Tiers) -> Tiers {
+    sum.add(Tier::Exact, part.exact);
+    sum.add(Tier::ByRule, part.by_rule);
+    sum
+}
+
+/// Lets the partitions of both sides meet, one by one, and marks every row that stays open.
+fn match_partitions(
     comparison: &Comparison,
     entries: &Entries,
-    partition: usize,
+    others: &Entries,
     candidates: &Candidates,
-    slots: &mut SlotMap,
 ) -> Result<Tiers> {
-    slots.clear();
-    let mut rows = 0;
-    entries.drain(partition, |entry| {
-        rows += 1;
-        let side = candidates.side(entry);
-        match slots.entry(entry.key) {
-            hash_map::Entry::Vacant(slot) => {
-                let mut first = Sides::default();
-                first[side] = Some(*entry);
-                slot.insert(Slot { first, repeats: false });
+    let Comparison { engine, .. } = comparison;
+    let meet = |partition: usize| -> Result<Tiers> {
+        engine.check_stop()?;
+        let held = Held::of(entries.take(partition)?);
+        let mut rows = 0;
+        others.drain(partition, |entry| {
+            rows += 1;
+            if !held.meet(entry) {
+                candidates.mark(entry.place);
             }
-            hash_map::Entry::Occupied(mut slot) => {
-                let slot = slot.get_mut();
-                match &mut slot.first[side] {
-                    first @ None => *first = Some(*entry),
-                    Some(_) => {
-                        slot.repeats = true;
-                        candidates.mark(entry);
-                    }
-                }
-            }
-        }
-    })?;
-    let mut settled = Tiers::default();
-    for slot in slots.values() {
-        match &slot.first {
-            Sides { old: Some(old), new: Some(new) } if !slot.repeats && old.same_row(new) => {
-                settled.add(if old.by_rule() { Tier::ByRule } else { Tier::Exact }, 1);
-            }
-            first => first.iter().flatten().for_each(|entry| candidates.mark(entry)),
-        }
-    }
-    comparison.engine.progress.advance(rows);
-    Ok(settled)
+        })?;
+        let settled = held.close(|place| {
+            rows += 1;
+            candidates.mark(place);
+        });
+        engine.progress.advance(rows);
+        Ok(settled)
+    };
+    engine.workers().install(|| {
+        let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
+        let settled = partitions.map(|partition| engine.meter.during(Stage::Match, || meet(partition)));
+        settled.try_reduce(Tiers::default, |sum, part| Ok(both(sum, part)))
+    })
 }
 
 /// Merges the rows that hashing left open.
@@ -184,25 +263,4 @@ fn compare_candidates(
     }
     ledger.read(&read);
     Part::close(ledger)
-}
-
-type SlotMap = HashMap<u64, Slot, BuildHasherDefault<KeyHash>>;
-
-/// The keys of a [`SlotMap`] are hashes already. One multiplication spreads those that a test has
-/// narrowed to a few bits.
-#[derive(Default)]
-struct KeyHash(u64);
-
-impl Hasher for KeyHash {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("key hashes are written as whole words")
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
 }

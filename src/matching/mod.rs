@@ -7,6 +7,7 @@ mod cursor;
 mod entries;
 mod forecast;
 mod hashed;
+mod held;
 mod merge;
 mod ordered;
 mod plan;
