@@ -11,6 +11,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 
+use crate::buffers::Buffers;
 use crate::error::{Error, Result};
 use crate::job::Limits;
 use crate::meter::Meter;
@@ -33,6 +34,7 @@ pub struct Engine {
     environment: Arc<RuntimeEnv>,
     spill_dir: tempfile::TempDir,
     stop: Arc<AtomicBool>,
+    buffers: Arc<Buffers>,
     /// What the work has cost so far.
     pub meter: Arc<Meter>,
     /// What the user sees while it works.
@@ -46,6 +48,8 @@ pub struct Readers {
     pub environment: Arc<RuntimeEnv>,
     /// Where reads are counted.
     pub meter: Arc<Meter>,
+    /// Where fetched bytes go.
+    pub buffers: Arc<Buffers>,
     /// Rows per batch.
     pub batch_rows: usize,
 }
@@ -77,7 +81,8 @@ impl Engine {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(Error::internal)?;
-        Ok(Engine { limits, workers, reader, environment, spill_dir, stop, meter: Arc::default(), progress })
+        let (buffers, meter) = (Arc::default(), Arc::default());
+        Ok(Engine { limits, workers, reader, environment, spill_dir, stop, buffers, meter, progress })
     }
 
     /// What the work may cost.
@@ -126,8 +131,8 @@ impl Engine {
 
     /// What a scan needs, for plans that outlive a borrow of the engine.
     pub fn readers(&self) -> Readers {
-        let (environment, meter) = (self.environment.clone(), self.meter.clone());
-        Readers { environment, meter, batch_rows: self.limits.batch_rows }
+        let (environment, meter, buffers) = (self.environment.clone(), self.meter.clone(), self.buffers.clone());
+        Readers { environment, meter, buffers, batch_rows: self.limits.batch_rows }
     }
 
     /// Ends the work at the next batch once the user asked for it.

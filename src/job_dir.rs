@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::run_dir::sweep;
 
 /// The link to the last run.
 const LATEST: &str = "latest";
@@ -42,6 +43,7 @@ impl JobDir {
             let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
             let held = lock.metadata().map(identity).map_err(unwritable)?;
             if fs::metadata(&lock_path).map(identity).is_ok_and(|there| there == held) {
+                sweep(&dir);
                 return Ok(JobDir { dir, lock, lock_path });
             }
         }

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// The signal's number, on Linux and macOS.
+const SIGXFSZ: i32 = 25;
+
 /// A switch that an interrupt or a termination signal sets.
 pub fn on_signal() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
@@ -20,6 +23,8 @@ async fn listen(stop: Arc<AtomicBool>) {
     else {
         return;
     };
+    // writing beyond a limit on the size of files is an error like a full disk, and no reason to die wordlessly
+    let _too_large = signal(SignalKind::from_raw(SIGXFSZ));
     loop {
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -115,7 +115,7 @@ pub fn foresee(
 ) -> Result<(Option<Key>, Option<Finding>)> {
     let Some(first) = key.first() else { return Ok((None, None)) };
     let ranges = Ranges::of(&sides.old, reflection.column(first))?;
-    let memory = Memory::of(limits, sides.iter().map(Snapshot::rows).sum());
+    let memory = Memory::of(limits, Sides::from_fn(|side| sides[side].rows()));
     let told =
         |way, reason: String, first_keys| Some(Key { columns: key.to_vec(), way, reason, ranges, first_keys, memory });
     let pairing = match reflection {

@@ -104,6 +104,9 @@ impl Candidates {
         let reads = self.reads(side);
         let kept = std::mem::take(&mut *lock(&self.kept[side]));
         let plan = sort_plan(comparison, side, &reads, kept).map_err(Error::internal)?;
+        let runtime = engine.reader();
+        // only within the runtime does a plan find the threads for its partitions
+        let _within = runtime.enter();
         let stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
         let width = comparison.pairing.columns.len();
         Ok(Sorted { engine, snapshot: &snapshots[side], reads, plan, stream, width })

@@ -72,6 +72,8 @@ const READ_BACK: usize = 16 << 10;
 pub struct Entries<'a> {
     engine: &'a Engine,
     partitions: Vec<Mutex<Partition>>,
+    /// How many entries a partition is likely to hold.
+    partition_rows: usize,
     held_bytes: AtomicU64,
     budget_bytes: u64,
     spill: Spill,
@@ -79,6 +81,7 @@ pub struct Entries<'a> {
 
 /// Entries in one piece of memory, sized beforehand: what is allocated in passing is scattered, and touching
 /// fresh memory costs more than hashing.
+#[derive(Default)]
 struct Partition {
     entries: Vec<Entry>,
     spilled: Vec<Extent>,
@@ -117,11 +120,11 @@ impl<'a> Entries<'a> {
     pub fn new(engine: &'a Engine, partitions: usize, rows: u64, budget_bytes: u64) -> Self {
         // hashes spread evenly, so all partitions are about equally large
         let even = rows / partitions as u64;
-        let rows = (even + even / 16 + BLOCK as u64).min(budget_bytes / bytes_of(partitions as u64));
-        let partition = || Partition { entries: Vec::with_capacity(rows as usize), spilled: vec![] };
+        let partition_rows = (even + even / 16 + BLOCK as u64).min(budget_bytes / bytes_of(partitions as u64));
         Entries {
             engine,
-            partitions: (0..partitions).map(|_| Mutex::new(partition())).collect(),
+            partitions: (0..partitions).map(|_| Mutex::default()).collect(),
+            partition_rows: partition_rows as usize,
             held_bytes: AtomicU64::new(0),
             budget_bytes,
             spill: Spill { dir: engine.spill_dir(), file: Mutex::new(None), end: AtomicU64::new(0) },
@@ -186,6 +189,10 @@ impl<'a> Entries<'a> {
         let bytes = size_of_val(block) as u64;
         let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let mut partition = lock(&self.partitions[partition]);
+        if partition.entries.capacity() == 0 {
+            // here, because all workers together have it cleared sooner than one would
+            partition.entries.reserve_exact(self.partition_rows.max(block.len()));
+        }
         partition.entries.extend_from_slice(block);
         if held > self.budget_bytes {
             let Partition { entries, spilled } = &mut *partition;

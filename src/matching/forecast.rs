@@ -1,7 +1,7 @@
 //! What a comparison would do and cost, told before it is made.
 
-use super::entries;
 use super::plan::{Obstacle, Plan, Reason};
+use super::{entries, hashed, held};
 use crate::columns::Pairing;
 use crate::engine::{Engine, held_memory, working_memory};
 use crate::error::Result;
@@ -35,16 +35,21 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Estimates for this many rows of both sides together.
-    pub fn of(limits: &Limits, rows: u64) -> Self {
-        let (held, working) = (held_memory(limits), working_memory(limits));
-        let entries = entries::bytes_of(rows);
+    /// Estimates for this many rows on each side.
+    pub fn of(limits: &Limits, rows: Sides<u64>) -> Self {
+        let (base, working) = (held_memory(limits), working_memory(limits));
+        let smaller = rows.old.min(rows.new);
+        let fits = entries::bytes_of(smaller) <= hashed::room_for_entries(working);
+        let (at_rest, spilled) = match fits {
+            true => (held::bytes_of(smaller), 0),
+            false => (working, entries::bytes_of(rows.old + rows.new).saturating_sub(working)),
+        };
         Memory {
             threads: limits.threads,
             limit_bytes: limits.memory,
-            ordered_bytes: held,
-            hashed_bytes: held + entries.min(working),
-            hashed_spilled_bytes: entries.saturating_sub(working),
+            ordered_bytes: base,
+            hashed_bytes: base + at_rest,
+            hashed_spilled_bytes: spilled,
         }
     }
 }

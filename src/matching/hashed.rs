@@ -13,13 +13,12 @@
 use std::sync::Mutex;
 
 use arrow::array::RecordBatch;
-use arrow::buffer::BooleanBuffer;
 use rayon::prelude::*;
 
 use super::candidates::{Candidates, Chunk};
 use super::cursor::{Cursor, Halt, KeyRange};
-use super::entries::{Entries, Entry, Place, partition_of, partitions_for};
-use super::held::Held;
+use super::entries::{Entries, Entry, Place, partitions_for};
+use super::held::{Held, meet_all};
 use super::merge::merge;
 use super::{Comparison, Part};
 use crate::canonical::row_hash::{RowHash, RowHasher};
@@ -29,9 +28,15 @@ use crate::error::Result;
 use crate::meter::Stage;
 use crate::sides::{Side, Sides};
 
-/// The shares of the working memory that held rows may fill, and rows that are kept with their values.
-const HELD_SHARE: (u64, u64) = (3, 4);
+/// The share of the working memory that the entries of the held side may fill. At rest they take a third
+/// more, which makes three quarters of it; the last quarter is for rows that are kept with their values.
+const ENTRIES_SHARE: (u64, u64) = (4, 7);
 const KEPT_SHARE: (u64, u64) = (1, 4);
+
+/// How many bytes of entries are held before they are spilled.
+pub fn room_for_entries(working: u64) -> u64 {
+    working / ENTRIES_SHARE.1 * ENTRIES_SHARE.0
+}
 
 /// Hashes all rows, settles most of them, and merges the rest.
 pub fn run(comparison: &Comparison) -> Result<Vec<Part>> {
@@ -44,7 +49,7 @@ pub fn run(comparison: &Comparison) -> Result<Vec<Part>> {
     let partitions = partitions_for(snapshots[held_side].rows());
     let candidates = Candidates::none(snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
 
-    let entries = Entries::new(engine, partitions, snapshots[held_side].rows(), working / HELD_SHARE.1 * HELD_SHARE.0);
+    let entries = Entries::new(engine, partitions, snapshots[held_side].rows(), room_for_entries(working));
     let mut read = hashing.store(&candidates, held_side, &entries)?;
     let settled = match entries.is_held() {
         true => {
@@ -95,8 +100,7 @@ impl<'a> Hashing<'a> {
         self.each_chunk(candidates, side, |number, chunk, scratch| {
             let mut keeper = candidates.keeper(side);
             let read = self.each_batch(number, chunk, scratch, |batch, hashed| {
-                let meet = |entry: &Entry| held[partition_of(entry.key, held.len())].meet(entry);
-                let open = BooleanBuffer::collect_bool(hashed.len(), |at| !meet(&hashed[at]));
+                let open = meet_all(held, hashed);
                 match open.count_set_bits() {
                     0 => Ok(()),
                     _ => keeper.keep(batch, open, hashed.iter().map(|entry| entry.place)),

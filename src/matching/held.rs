@@ -4,10 +4,19 @@
 //! with its key hash and its row hash, and opened by anything else that happens to its key hash: a row with
 //! another row hash, a second row, or a second held row. Open rows are candidates for the merge.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::entries::{Entry, Place};
+use arrow::buffer::BooleanBuffer;
+
+use super::entries::{Entry, Place, partition_of};
 use crate::discrepancy::{Tier, Tiers};
+
+/// What this many held rows take, in bytes: each an entry, what it met, and about half the start of a bucket.
+pub fn bytes_of(rows: u64) -> u64 {
+    let each = size_of::<Entry>() + size_of::<AtomicU64>() + size_of::<u32>() / 2;
+    rows.saturating_mul(each as u64)
+}
 
 /// The held rows of one partition, in buckets by the lowest bits of their key hash.
 #[derive(Default)]
@@ -41,7 +50,31 @@ impl Held {
 
     /// Lets a row of the other side meet the one that it may equal; whether that settles it.
     pub fn meet(&self, row: &Entry) -> bool {
-        let Some(at) = self.find(row.key) else { return false };
+        let found = self.find(self.bucket(row.key), row.key);
+        found.is_some_and(|at| self.settle(at, row))
+    }
+
+    /// The bucket of a key hash.
+    fn bucket(&self, key: u64) -> Range<usize> {
+        let Some(buckets) = self.starts.len().checked_sub(1) else { return 0..0 };
+        let bucket = key as usize & (buckets - 1);
+        self.starts[bucket] as usize..self.starts[bucket + 1] as usize
+    }
+
+    /// The first row of a bucket with a key hash.
+    fn find(&self, bucket: Range<usize>, key: u64) -> Option<usize> {
+        let start = bucket.start;
+        let entries = &self.entries[bucket];
+        // buckets hold two rows or so, unless many rows share a key
+        let at = match entries.len() {
+            ..=8 => entries.iter().position(|entry| entry.key == key)?,
+            _ => entries.partition_point(|entry| entry.key < key),
+        };
+        (entries.get(at)?.key == key).then_some(start + at)
+    }
+
+    /// Settles a held row by the row that it met, or opens it.
+    fn settle(&self, at: usize, row: &Entry) -> bool {
         let settle = || {
             let settled = row.place.0 | Place::SETTLED;
             self.met[at].compare_exchange(0, settled, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -51,20 +84,6 @@ impl Held {
         }
         open(&self.met[at]);
         false
-    }
-
-    /// The first held row with a key hash.
-    fn find(&self, key: u64) -> Option<usize> {
-        let buckets = self.starts.len().checked_sub(1)?;
-        let bucket = key as usize & (buckets - 1);
-        let (start, end) = (self.starts[bucket] as usize, self.starts[bucket + 1] as usize);
-        let entries = &self.entries[start..end];
-        // buckets hold two rows or so, unless many rows share a key
-        let at = match entries.len() {
-            ..=8 => entries.iter().position(|entry| entry.key == key)?,
-            _ => entries.partition_point(|entry| entry.key < key),
-        };
-        (entries.get(at)?.key == key).then_some(start + at)
     }
 
     /// Counts the settled pairs, and names all rows that are open: the held ones, and those of the other side
@@ -87,6 +106,20 @@ impl Held {
         }
         settled
     }
+}
+
+/// Lets many rows meet those that they may equal, each in its partition; which of them stay open.
+///
+/// Every step is taken for all rows before the next one is, so that the processor can wait for many places of
+/// memory at a time instead of one after the other.
+pub fn meet_all(held: &[Held], rows: &[Entry]) -> BooleanBuffer {
+    let held = |row: &Entry| &held[partition_of(row.key, held.len())];
+    let buckets: Vec<Range<usize>> = rows.iter().map(|row| held(row).bucket(row.key)).collect();
+    let found = rows.iter().zip(buckets).map(|(row, bucket)| held(row).find(bucket, row.key));
+    let found: Vec<Option<usize>> = found.collect();
+    BooleanBuffer::collect_bool(rows.len(), |at| {
+        !found[at].is_some_and(|place| held(&rows[at]).settle(place, &rows[at]))
+    })
 }
 
 fn open(met: &AtomicU64) {

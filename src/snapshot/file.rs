@@ -20,6 +20,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::DataFile;
+use crate::buffers::Buffers;
 use crate::meter::{Meter, Stage};
 
 /// A footer with the places of all pages, for reads that skip some.
@@ -39,6 +40,8 @@ pub struct Opened {
 pub struct LocalFiles {
     /// Where the bytes and the time are counted.
     pub meter: Arc<Meter>,
+    /// Where the bytes go.
+    pub buffers: Arc<Buffers>,
 }
 
 impl ParquetFileReaderFactory for LocalFiles {
@@ -53,7 +56,12 @@ impl ParquetFileReaderFactory for LocalFiles {
             return Err(DataFusionError::Internal("a part of a scan names no file".into()));
         };
         let input = File::open(&opened.file.absolute_path)?;
-        Ok(Box::new(LocalFile { input, opened: opened.clone(), meter: self.meter.clone() }))
+        Ok(Box::new(LocalFile {
+            input,
+            opened: opened.clone(),
+            meter: self.meter.clone(),
+            buffers: self.buffers.clone(),
+        }))
     }
 }
 
@@ -61,18 +69,21 @@ struct LocalFile {
     input: File,
     opened: Opened,
     meter: Arc<Meter>,
+    buffers: Arc<Buffers>,
 }
 
 impl LocalFile {
     fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
         let wanted = range.end - range.start;
-        let mut bytes = Vec::with_capacity(wanted as usize);
         let mut input = &self.input;
-        input.seek(SeekFrom::Start(range.start))?;
-        input.take(wanted).read_to_end(&mut bytes)?;
+        let bytes = self.buffers.fill(wanted as usize, |buffer| -> Result<()> {
+            input.seek(SeekFrom::Start(range.start))?;
+            input.take(wanted).read_to_end(buffer)?;
+            Ok(())
+        })?;
         self.meter.count_read(bytes.len() as u64);
         match bytes.len() as u64 == wanted {
-            true => Ok(bytes.into()),
+            true => Ok(bytes),
             false => Err(ParquetError::EOF(format!("the file ends before byte {}", range.end))),
         }
     }

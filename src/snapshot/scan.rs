@@ -80,13 +80,13 @@ impl Snapshot {
         columns: &[usize],
         partitions: usize,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let Readers { meter, batch_rows, .. } = readers;
+        let Readers { meter, buffers, batch_rows, .. } = readers;
         let (file_fields, partition_fields) = self.stored_fields().split_at(self.file_columns);
         let table = TableSchema::builder(Arc::new(Schema::new(file_fields.to_vec())))
             .with_table_partition_cols(partition_fields.to_vec())
             .build();
         let store = ObjectStoreUrl::local_filesystem();
-        let files = LocalFiles { meter: meter.clone() };
+        let files = LocalFiles { meter: meter.clone(), buffers: buffers.clone() };
         let source = ParquetSource::new(table).with_parquet_file_reader_factory(Arc::new(files));
         let mut groups = vec![FileGroup::new(vec![]); partitions.clamp(1, reads.len().max(1))];
         let count = groups.len();

@@ -61,7 +61,7 @@ fn memory(way: &str, memory: &Memory) -> String {
     let spilled = memory.hashed_spilled_bytes;
     let entries = ByteSize(memory.hashed_bytes.saturating_sub(memory.ordered_bytes) + spilled);
     match spilled {
-        0 => format!("{hashed}, {entries} of it for the rows of both sides; more where many rows differ"),
+        0 => format!("{hashed}, {entries} of it for the rows of one side; more where many rows differ"),
         _ => format!("{hashed}; the rows of both sides take {entries}, of which {} go to disk", ByteSize(spilled)),
     }
 }

@@ -1,0 +1,193 @@
+"""Runs countersign and its peers in turn, checks that all agree, and prints medians, ratios and peak memory.
+
+    ./run [--smoke] [--only WORKLOAD] [--rounds N] [--record FILE]
+
+--smoke takes thousandths of the data, to see that everything still runs.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import data
+
+HERE = pathlib.Path(__file__).parent
+PLACE = pathlib.Path(os.environ.get("BENCH_DIR", pathlib.Path.home() / ".cache/countersign-bench"))
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/countersign-target")) / "release"
+MEMORY_MAX = 16 << 30
+SECONDS_MAX = 180
+FAST = ["duckdb_join", "duckdb_hash"]
+SLOW = ["polars_streaming", "datafusion_sql", "deepdiff_rs", "datacompy_polars"]
+
+
+class Contender:
+    """A command and what its runs took."""
+
+    def __init__(self, name, command, counts=None, once=False):
+        self.name, self.command, self.counts, self.once = name, [str(part) for part in command], counts, once
+        self.runs, self.failure = [], None
+
+    def run(self, expected):
+        """Runs once. What it counts, if it counts, has to be what is expected."""
+        if self.failure or self.once and self.runs:
+            return expected
+        began = time.monotonic()
+        process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        stopped, peaks = [], [0]
+        watcher = threading.Thread(target=watch, args=(process.pid, stopped, peaks), daemon=True)
+        watcher.start()
+        out, err = process.stdout.read(), process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - began
+        if stopped or process.returncode not in (0, 1) or not out:
+            last = err.decode().strip().splitlines()[-1:] or [f"exit {process.returncode}"]
+            self.failure = stopped[0] if stopped else last[0][:80]
+            return expected
+        run = {"seconds": round(seconds, 3), "cpu": round(usage.ru_utime + usage.ru_stime, 3), "peak_bytes": peaks[-1]}
+        self.runs.append(run)
+        if self.counts is None:
+            return expected
+        counts = self.counts(json.loads(out))
+        assert expected in (None, counts), f"{self.name} counts {counts}, and others {expected}"
+        return counts
+
+    def median(self, figure):
+        return statistics.median(run[figure] for run in self.runs) if self.runs else None
+
+
+def watch(pid, stopped, peaks):
+    """Ends a process that takes too much or too long; that is a result, too. Notes its high-water mark, which
+    the figures of a finished child do not tell apart from its parent's."""
+    began = time.monotonic()
+    while not stopped:
+        try:
+            lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+            rss = next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmRSS"))
+            peaks.append(next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM")))
+        except (OSError, StopIteration):
+            return
+        if rss > MEMORY_MAX:
+            stopped.append(f"needs more than {MEMORY_MAX >> 30} GiB")
+        elif time.monotonic() - began > SECONDS_MAX:
+            stopped.append(f"needs more than {SECONDS_MAX} s")
+        time.sleep(0.01)
+    os.kill(pid, 9)
+
+
+def countersign(old, new, keys, *more, name="countersign"):
+    command = [TARGET / "countersign", "diff", old, new, "--key", ",".join(keys), "--format", "json", "--quiet", *more]
+    picked = lambda report: {kind: report["counts"][kind] for kind in ["matched", "mismatch", "missing", "extra"]}
+    return Contender(name, command, picked)
+
+
+def floor(old, new):
+    return Contender("floor: decode, do nothing", [TARGET / "floor", old, new])
+
+
+def peer(name, old, new, keys, memory=None):
+    environment = "datacompy" if name == "datacompy_polars" else "peers"
+    if name == "csv_diff":
+        old, new = data.as_csv(old), data.as_csv(new)
+    command = [PLACE / environment / "bin/python", HERE / "peers.py", name, old, new, ",".join(keys)]
+    # the slow ones run once; a round more would change nothing
+    return Contender(name, command + ([memory] if memory else []), lambda counts: counts, name not in FAST)
+
+
+def workloads(place, scale, small):
+    """Each: a name, and a function that makes its contenders. SCALE is that of the headline."""
+    lineitem = data.LINEITEM_KEY
+
+    def on_lineitem(scale, permille, peers, *more, name="countersign", memory=None, **kind):
+        old = data.lineitem(place, scale)
+        new = data.changed_lineitem(old, permille, **kind)
+        ours = [floor(old, new), countersign(old, new, lineitem, *more, name=name)]
+        return ours + [peer(name, old, new, lineitem, memory) for name in peers]
+
+    def threads():
+        old = data.lineitem(place, scale)
+        new = data.changed_lineitem(old, 2)
+        return [countersign(old, new, lineitem, "--threads", n, name=f"countersign, {n} thread(s)") for n in (1, 2)]
+
+    def written(old, new, keys, peers):
+        out = tempfile.mkdtemp(dir=place)
+        ours = countersign(old, new, keys, "--out", f"{out}/run", name="countersign, all lists written")
+        ours.command = ["sh", "-c", 'rm -rf "$0"; exec "$@"', f"{out}/run", *ours.command]
+        return [floor(old, new), ours] + [peer(name, old, new, keys) for name in peers]
+
+    pair = lambda makes, peers: (lambda old, new: [floor(old, new), countersign(old, new, ["id"])] + [peer(name, old, new, ["id"]) for name in peers])(*makes)
+    limited = ["--memory", "512MiB"]
+    return {
+        "ordered": lambda: on_lineitem(scale, 2, FAST + SLOW),
+        "hashed": lambda: on_lineitem(scale, 2, FAST + SLOW, shuffled=True),
+        "hashed-512MiB": lambda: on_lineitem(scale, 2, FAST, *limited, name="countersign --memory 512MiB", memory="512MB", shuffled=True),
+        "ordered-0": lambda: on_lineitem(small, 0, FAST),
+        "ordered-20-percent": lambda: on_lineitem(small, 200, FAST),
+        "ordered-5-percent-missing": lambda: on_lineitem(small, 2, FAST, missing=True),
+        "wide-20-percent": lambda: written(*data.wide(place), ["id"], FAST + SLOW),
+        "narrow": lambda: pair(data.narrow(place, data.ROWS["narrow"], "narrow"), FAST + SLOW),
+        "narrow-small": lambda: pair(data.narrow(place, min(data.ROWS["narrow"], 200_000), "narrow-small"), FAST + ["deepdiff_rs", "datacompy_polars", "csv_diff"]),
+        "threads": threads,
+        "tiny": lambda: pair(data.narrow(place, data.ROWS["tiny"], "tiny"), ["duckdb_join"]),
+    }
+
+
+def table(name, contenders):
+    base = contenders[0].median("seconds")
+    lines = [f"### {name}", "", "| | seconds | of the first | cpu seconds | peak memory | spread |", "| --- | --- | --- | --- | --- | --- |"]
+    for each in contenders:
+        if each.failure:
+            lines.append(f"| {each.name} | did not finish: {each.failure} | | | | |")
+            continue
+        seconds, spread = each.median("seconds"), [run["seconds"] for run in each.runs]
+        lines.append(
+            f"| {each.name} | {seconds:.2f} | {seconds / base:.2f} | {each.median('cpu'):.2f} "
+            f"| {each.median('peak_bytes') / 2**20:,.0f} MiB | {min(spread):.2f} to {max(spread):.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--smoke", action="store_true")
+    asked.add_argument("--only", action="append")
+    asked.add_argument("--rounds", type=int, default=3)
+    asked.add_argument("--record", type=pathlib.Path, help="where the tables (.md) and the raw figures (.json) go")
+    asked = asked.parse_args()
+    place = PLACE / ("smoke" if asked.smoke else "data")
+    if asked.smoke:
+        data.ROWS.update(wide=1_000, narrow=10_000)
+    scale, small = (0.005, 0.001) if asked.smoke else (5, 1)
+    version = subprocess.run([TARGET / "countersign", "--version"], capture_output=True, text=True).stdout.strip()
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    machine = f"{os.cpu_count()} × {cpu}, {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') >> 30} GiB, {platform.system()} {platform.release()}"
+    print(f"{version}; {machine}; median of {asked.rounds} rounds, warm cache\n", flush=True)
+    tables, raw = [], {}
+    for name, make in workloads(place, scale, small).items():
+        if asked.only and name not in asked.only:
+            continue
+        contenders, expected = make(), None
+        for _ in range(asked.rounds):
+            for each in contenders:
+                expected = each.run(expected)
+        tables.append(table(name, contenders))
+        raw[name] = {each.name: {"command": [pathlib.Path(part).name if "/" in part else part for part in each.command], "runs": each.runs, "failure": each.failure} for each in contenders}
+        print(tables[-1], flush=True)
+        ours = [each for each in contenders if each.name.startswith("countersign")]
+        if any(each.failure for each in ours):
+            sys.exit(f"countersign failed in {name}: {[each.failure for each in ours]}")
+    if asked.record:
+        head = f"{version}; {machine}; {time.strftime('%Y-%m-%d')}; median of {asked.rounds} rounds, warm cache\n\n"
+        asked.record.with_suffix(".md").write_text(head + "\n".join(tables))
+        asked.record.with_suffix(".json").write_text(json.dumps({"machine": machine, "version": version, "workloads": raw}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""One comparison by one peer: python peers.py PEER OLD NEW KEY[,KEY…] [MEMORY]; prints the counts as JSON.
+
+Every formulation is the one that a careful user of the peer would write; what it prints has to agree with
+countersign's counts.
+"""
+
+import json
+import sys
+
+
+def columns_of(db, old: str, keys: list[str]) -> list[str]:
+    names = [row[0] for row in db.execute(f"DESCRIBE SELECT * FROM '{old}'").fetchall()]
+    return [name for name in names if name not in keys]
+
+
+def connect(memory: str | None):
+    import duckdb
+
+    db = duckdb.connect()
+    db.execute(f"SET memory_limit = '{memory or '14GB'}'")
+    db.execute("SET preserve_insertion_order = false")
+    return db
+
+
+def counts_of(row) -> dict:
+    return dict(zip(["matched", "mismatch", "missing", "extra"], map(int, row)))
+
+
+def classify(differ: str, old_key: str, new_key: str) -> str:
+    both = f"{old_key} IS NOT NULL AND {new_key} IS NOT NULL"
+    return f"""count(*) FILTER (WHERE {both} AND NOT ({differ})), count(*) FILTER (WHERE {both} AND ({differ})),
+        count(*) FILTER (WHERE {new_key} IS NULL), count(*) FILTER (WHERE {old_key} IS NULL)"""
+
+
+def duckdb_join(old, new, keys, memory):
+    """Full join by the key, every column compared."""
+    db = connect(memory)
+    differ = " OR ".join(f"(o.{name} IS DISTINCT FROM n.{name})" for name in columns_of(db, old, keys))
+    on = " AND ".join(f"o.{key} = n.{key}" for key in keys)
+    sql = f"SELECT {classify(differ, 'o.' + keys[0], 'n.' + keys[0])} FROM '{old}' o FULL JOIN '{new}' n ON {on}"
+    return counts_of(db.execute(sql).fetchone())
+
+
+def duckdb_hash(old, new, keys, memory):
+    """Each side hashed first, then a full join of keys and hashes."""
+    db = connect(memory)
+    names, key = ", ".join(columns_of(db, old, keys)), ", ".join(keys)
+    side = lambda file: f"(SELECT {key}, hash({names}) AS digest FROM '{file}')"
+    on = " AND ".join(f"o.{key} = n.{key}" for key in keys)
+    counts = classify("o.digest <> n.digest", "o." + keys[0], "n." + keys[0])
+    return counts_of(db.execute(f"SELECT {counts} FROM {side(old)} o FULL JOIN {side(new)} n ON {on}").fetchone())
+
+
+def datafusion_sql(old, new, keys, _):
+    """The full join in DataFusion's SQL."""
+    from datafusion import SessionContext
+
+    context = SessionContext()
+    context.register_parquet("o", old)
+    context.register_parquet("n", new)
+    names = [field.name for field in context.table("o").schema() if field.name not in keys]
+    differ = " OR ".join(f"(o.{name} IS DISTINCT FROM n.{name})" for name in names)
+    on = " AND ".join(f"o.{key} = n.{key}" for key in keys)
+    sql = f"SELECT {classify(differ, 'o.' + keys[0], 'n.' + keys[0])} FROM o FULL JOIN n ON {on}"
+    return counts_of([column[0].as_py() for column in context.sql(sql).collect()[0].columns])
+
+
+def polars_streaming(old, new, keys, _):
+    """A full join of lazy frames on the streaming engine."""
+    import polars as pl
+
+    one, two = pl.scan_parquet(old).with_columns(o=pl.lit(True)), pl.scan_parquet(new).with_columns(n=pl.lit(True))
+    names = [name for name in pl.scan_parquet(old).collect_schema().names() if name not in keys]
+    joined = one.join(two, on=keys, how="full", suffix="_new", nulls_equal=True)
+    differ = pl.any_horizontal([pl.col(name).ne_missing(pl.col(name + "_new")) for name in names])
+    both = pl.col("o").is_not_null() & pl.col("n").is_not_null()
+    sums = [both & ~differ, both & differ, pl.col("n").is_null(), pl.col("o").is_null()]
+    frame = joined.select([test.sum().alias(str(at)) for at, test in enumerate(sums)])
+    return counts_of(frame.collect(engine="streaming").row(0))
+
+
+def datacompy_polars(old, new, keys, _):
+    """datacompy's comparison of two Polars frames."""
+    import polars as pl
+    from datacompy.polars import PolarsCompare
+
+    result = PolarsCompare(pl.read_parquet(old), pl.read_parquet(new), join_columns=keys)
+    matched = result.count_matching_rows()
+    pairs = len(result.intersect_rows)
+    return counts_of([matched, pairs - matched, len(result.df1_unq_rows), len(result.df2_unq_rows)])
+
+
+def deepdiff_rs(old, new, keys, _):
+    """deepdiff-rs on two Arrow tables."""
+    import deepdiff_rs
+    import pyarrow.parquet as pq
+
+    one, two = pq.read_table(old), pq.read_table(new)
+    found = deepdiff_rs.diff_tables(one, two, key=keys).summary()
+    missing, extra, changed = (found[kind] for kind in ("rows_removed", "rows_added", "rows_changed"))
+    return counts_of([one.num_rows - missing - changed, changed, missing, extra])
+
+
+def csv_diff(old, new, keys, _):
+    """csv-diff on the rows as CSV; it takes one key column."""
+    import csv_diff
+
+    one, two = (csv_diff.load_csv(open(file), key=keys[0]) for file in (old, new))
+    diff = csv_diff.compare(one, two)
+    missing, extra, changed = (len(diff[kind]) for kind in ("removed", "added", "changed"))
+    return counts_of([len(one) - missing - changed, changed, missing, extra])
+
+
+if __name__ == "__main__":
+    peer, old, new, keys = sys.argv[1:5]
+    memory = sys.argv[5] if len(sys.argv) > 5 else None
+    print(json.dumps(globals()[peer](old, new, keys.split(","), memory)))
