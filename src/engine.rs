@@ -44,8 +44,6 @@ pub struct Engine {
 /// What scans are made with.
 #[derive(Debug, Clone)]
 pub struct Readers {
-    /// DataFusion's shared environment: object stores, caches, memory.
-    pub environment: Arc<RuntimeEnv>,
     /// Where reads are counted.
     pub meter: Arc<Meter>,
     /// Where fetched bytes go.
@@ -115,9 +113,14 @@ impl Engine {
         self.spill_dir.path().to_path_buf()
     }
 
+    /// DataFusion's shared environment: object stores, caches, memory.
+    pub fn environment(&self) -> Arc<RuntimeEnv> {
+        self.environment.clone()
+    }
+
     /// What a DataFusion plan needs to run.
     pub fn task(&self) -> Arc<TaskContext> {
-        Arc::new(TaskContext::default().with_session_config(self.config()).with_runtime(self.environment.clone()))
+        Arc::new(TaskContext::default().with_session_config(self.config()).with_runtime(self.environment()))
     }
 
     /// How plans are made and run.
@@ -131,8 +134,8 @@ impl Engine {
 
     /// What a scan needs, for plans that outlive a borrow of the engine.
     pub fn readers(&self) -> Readers {
-        let (environment, meter, buffers) = (self.environment.clone(), self.meter.clone(), self.buffers.clone());
-        Readers { environment, meter, buffers, batch_rows: self.limits.batch_rows }
+        let (meter, buffers) = (self.meter.clone(), self.buffers.clone());
+        Readers { meter, buffers, batch_rows: self.limits.batch_rows }
     }
 
     /// Ends the work at the next batch once the user asked for it.

@@ -142,15 +142,14 @@ impl Pairing {
         for name in gated.clone().chain(&job.list_columns) {
             pairing.require_compared(name, &names)?;
         }
+        let is_key = |name: &Word| pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);
         for (at, name) in job.list_columns.iter().enumerate() {
-            let is_key = pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);
-            if is_key || job.list_columns[..at].iter().any(|before| before.text == name.text) {
+            if is_key(name) || job.list_columns[..at].iter().any(|before| before.text == name.text) {
                 let reason = format!("{}: the lists have `{}` already", name.place, name.text);
                 return Err(Error::Contradiction(reason));
             }
         }
-        let is_key = |name: &&Word| pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);
-        if let Some(name) = gated.clone().find(is_key) {
+        if let Some(name) = gated.clone().find(|name| is_key(name)) {
             let reason = format!("{}: `{}` is part of the key, which never differs", name.place, name.text);
             return Err(Error::Contradiction(reason));
         }

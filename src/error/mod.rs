@@ -355,9 +355,9 @@ pub enum Error {
 
     /// An expression that failed over a row.
     #[error(
-        "an expression over the {side} snapshot failed: {reason}\n  {}\n  \
+        "an expression over the {side} snapshot failed: {}\n  {}\n  \
          `try_cast` yields NULL where `cast` fails, and `nullif(x, 0)` keeps a divisor from being zero",
-        expressions.join("\n  ")
+        plain_reason(.reason), .expressions.join("\n  ")
     )]
     ExpressionFailed {
         /// The side.

@@ -7,14 +7,13 @@ use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field};
 
 use super::key::KeyChoice;
-use super::pairs::{Columns, Pair};
+use super::pairs::{Columns, Pair, chain};
 use crate::canonical::domain::Family;
 use crate::discrepancy::{Class, Column, Spooled, Tally, classes};
 use crate::error::Result;
 use crate::job::RuleSettings;
 use crate::job::rule::{Precision, Reading, Scalar, ToleranceSettings};
 use crate::render;
-use crate::rules::Chain;
 use crate::sides::{Side, Sides};
 
 /// Codes that a learned map may have at most.
@@ -132,9 +131,7 @@ fn best_rules(pair: &Pair, fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> Re
 }
 
 fn equal_under(pair: &Pair, fields: &Sides<Field>, cells: &Sides<ArrayRef>, rules: &RuleSettings) -> Result<usize> {
-    let Ok(list) = rules.rules() else { return Ok(0) };
-    let natural = crate::canonical::Domain::of(&pair.name, fields.as_ref(), &mut |_| false, &mut Default::default());
-    let Ok(chain) = Chain::of(&pair.name, fields.as_ref(), list, natural) else { return Ok(0) };
+    let Some(chain) = chain(&pair.name, fields, rules) else { return Ok(0) };
     let judged = chain.judge(cells)?;
     Ok((&judged.ruled | &judged.tolerated).count_set_bits())
 }

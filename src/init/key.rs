@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::{Identity, Place, RuleSettings, Word};
 use crate::sides::{Side, Sides};
-use crate::snapshot::{FileRead, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// Candidates that are tested on all rows.
 const TESTED: usize = 8;
@@ -221,9 +221,7 @@ impl Tester<'_> {
         let pairs = columns.pairs.iter().filter(|pair| names.contains(&pair.name));
         let own = pairs.map(|pair| if side == Side::Old { &pair.old } else { &pair.name });
         let at: Vec<usize> = own.filter_map(|name| snapshot.schema.index_of(name).ok()).collect();
-        let groups = snapshot.row_groups().filter(|(_, _, rows)| *rows > 0);
-        let reads = groups.map(|(file, group, _)| FileRead::whole(file, [group])).collect();
-        let mut scan = snapshot.scan(self.engine, reads, &at)?;
+        let mut scan = snapshot.scan(self.engine, snapshot.all_reads(), &at)?;
         let mut found = 0;
         while let Some(batch) = scan.next_batch()? {
             let nulls = batch.columns().iter().map(|column| column.logical_nulls());

@@ -110,7 +110,8 @@ impl Pair {
     }
 }
 
-fn chain(name: &str, fields: &Sides<Field>, rules: &RuleSettings) -> Option<Chain> {
+/// The chain of some rules over two columns; `None` if they do not fit.
+pub fn chain(name: &str, fields: &Sides<Field>, rules: &RuleSettings) -> Option<Chain> {
     let natural = Domain::of(name, fields.as_ref(), &mut |_| false, &mut Nested::default());
     Chain::of(name, fields.as_ref(), rules.rules().ok()?, natural).ok()
 }

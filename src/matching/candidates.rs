@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
@@ -27,7 +27,7 @@ use futures::StreamExt;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use super::Comparison;
-use super::entries::Place;
+use super::entries::{Place, lock};
 use crate::canonical::order::ASCENDING;
 use crate::columns::ColumnPair;
 use crate::engine::Engine;
@@ -170,11 +170,6 @@ fn compact(column: &ArrayRef) -> ArrayRef {
         DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
         _ => column.clone(),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // a worker that panicked has ended the run already
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The set bits as runs of rows to skip and to read.

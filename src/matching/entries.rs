@@ -266,7 +266,8 @@ impl Spill {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// Access to what workers share.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // a worker that panicked has ended the run already
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -19,7 +19,6 @@ pub fn bytes_of(rows: u64) -> u64 {
 }
 
 /// The held rows of one partition, in buckets by the lowest bits of their key hash.
-#[derive(Default)]
 pub struct Held {
     entries: Vec<Entry>,
     /// Where each bucket begins, and where the last one ends.
@@ -56,7 +55,7 @@ impl Held {
 
     /// The bucket of a key hash.
     fn bucket(&self, key: u64) -> Range<usize> {
-        let Some(buckets) = self.starts.len().checked_sub(1) else { return 0..0 };
+        let buckets = self.starts.len() - 1;
         let bucket = key as usize & (buckets - 1);
         self.starts[bucket] as usize..self.starts[bucket + 1] as usize
     }

@@ -36,7 +36,7 @@ use crate::engine::{Engine, Readers};
 use crate::error::{Error, Result};
 use crate::job::{ColumnSettings, Query, Source, Word};
 use crate::sides::{Side, Sides};
-use crate::snapshot::{Derived, FileRead, Origin, Snapshot};
+use crate::snapshot::{Derived, Origin, Snapshot};
 
 /// The name under which a query finds the side's own files.
 const SNAPSHOT: &str = "snapshot";
@@ -123,9 +123,8 @@ fn context(engine: &Engine) -> SessionContext {
         .config()
         .set_bool("datafusion.sql_parser.enable_ident_normalization", false)
         .set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
-    let state = SessionStateBuilder::new_with_default_features()
-        .with_config(config)
-        .with_runtime_env(engine.readers().environment);
+    let state =
+        SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(engine.environment());
     // before any rule that hides arithmetic in a scan or a join
     let rules = [Arc::new(CheckedArithmetic) as _].into_iter().chain(PhysicalOptimizer::new().rules).collect();
     SessionContext::new_with_state(state.with_physical_optimizer_rules(rules).build())
@@ -286,9 +285,7 @@ impl TableProvider for SnapshotTable {
             let agreed = self.snapshot.require_agreement(self.snapshot.schema.field(at).name());
             agreed.map_err(|error| DataFusionError::External(error.into()))?;
         }
-        let groups = self.snapshot.row_groups().filter(|(_, _, rows)| *rows > 0);
-        let reads: Vec<FileRead> = groups.map(|(file, group, _)| FileRead::whole(file, [group])).collect();
-        self.snapshot.plan(&self.readers, &reads, columns, state.config().target_partitions())
+        self.snapshot.plan(&self.readers, &self.snapshot.all_reads(), columns, state.config().target_partitions())
     }
 }
 

@@ -28,7 +28,6 @@ pub fn locate(snapshot: &Snapshot, reads: &[FileRead], error: &DataFusionError) 
     let expressions = snapshot.expressions();
     match root {
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) if !expressions.is_empty() => {
-            let reason = reason.strip_prefix("Arrow error: ").unwrap_or(&reason).into();
             Error::ExpressionFailed { side: snapshot.side, expressions, reason }
         }
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => {

@@ -66,6 +66,12 @@ impl Snapshot {
         Ok(Scan { snapshot: self, engine, reads, stream, promised, delivered: 0 })
     }
 
+    /// All rows, one read per row group.
+    pub fn all_reads(&self) -> Vec<FileRead> {
+        let groups = self.row_groups().filter(|(_, _, rows)| *rows > 0);
+        groups.map(|(file, group, _)| FileRead::whole(file, [group])).collect()
+    }
+
     /// The schema of the batches of a scan of `columns`.
     pub fn scan_schema(&self, columns: &[usize]) -> SchemaRef {
         let fields: Vec<_> = columns.iter().map(|&at| self.schema.fields()[at].clone()).collect();
@@ -80,7 +86,7 @@ impl Snapshot {
         columns: &[usize],
         partitions: usize,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let Readers { meter, buffers, batch_rows, .. } = readers;
+        let Readers { meter, buffers, batch_rows } = readers;
         let (file_fields, partition_fields) = self.stored_fields().split_at(self.file_columns);
         let table = TableSchema::builder(Arc::new(Schema::new(file_fields.to_vec())))
             .with_table_partition_cols(partition_fields.to_vec())
