@@ -11,7 +11,6 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 
-use crate::buffers::Buffers;
 use crate::error::{Error, Result};
 use crate::job::Limits;
 use crate::meter::Meter;
@@ -34,7 +33,6 @@ pub struct Engine {
     environment: Arc<RuntimeEnv>,
     spill_dir: tempfile::TempDir,
     stop: Arc<AtomicBool>,
-    buffers: Arc<Buffers>,
     /// What the work has cost so far.
     pub meter: Arc<Meter>,
     /// What the user sees while it works.
@@ -46,8 +44,6 @@ pub struct Engine {
 pub struct Readers {
     /// Where reads are counted.
     pub meter: Arc<Meter>,
-    /// Where fetched bytes go.
-    pub buffers: Arc<Buffers>,
     /// Rows per batch.
     pub batch_rows: usize,
 }
@@ -79,8 +75,7 @@ impl Engine {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(Error::internal)?;
-        let (buffers, meter) = (Arc::default(), Arc::default());
-        Ok(Engine { limits, workers, reader, environment, spill_dir, stop, buffers, meter, progress })
+        Ok(Engine { limits, workers, reader, environment, spill_dir, stop, meter: Arc::default(), progress })
     }
 
     /// What the work may cost.
@@ -134,8 +129,7 @@ impl Engine {
 
     /// What a scan needs, for plans that outlive a borrow of the engine.
     pub fn readers(&self) -> Readers {
-        let (meter, buffers) = (self.meter.clone(), self.buffers.clone());
-        Readers { meter, buffers, batch_rows: self.limits.batch_rows }
+        Readers { meter: self.meter.clone(), batch_rows: self.limits.batch_rows }
     }
 
     /// Ends the work at the next batch once the user asked for it.

@@ -13,7 +13,6 @@ pub mod job_file;
 // where the work runs
 pub mod progress;
 pub mod meter;
-pub mod buffers;
 pub mod engine;
 
 // the way

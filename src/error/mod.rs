@@ -8,6 +8,7 @@
 //!   is never caught and worked around.
 //! * Messages are lowercase fragments that read well after `error: `.
 
+mod engine;
 mod words;
 
 use std::io;

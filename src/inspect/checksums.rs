@@ -47,7 +47,7 @@ const TAIL_BYTES: u64 = 8;
 pub fn look(snapshot: &Snapshot, stop: &AtomicBool) -> Result<(Checksums, Vec<Finding>)> {
     let mut seen = Checksums { presence: Presence::None, pages: 0, with: 0, unprotected: 0 };
     let mut damaged = vec![];
-    for data in &snapshot.files {
+    for data in snapshot.files.iter() {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }

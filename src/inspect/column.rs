@@ -114,7 +114,7 @@ impl Stored {
         let fields = snapshot.schema.fields().iter().enumerate();
         let place: BTreeMap<&str, usize> = fields.map(|(at, field)| (field.name().as_str(), at)).collect();
         let mut all: Vec<Stored> = place.iter().map(|_| Stored::default()).collect();
-        for file in &snapshot.files {
+        for file in snapshot.files.iter() {
             for field in file.schema.fields() {
                 if let Some(&at) = place.get(field.name().as_str()) {
                     *all[at].types.entry(type_name(field)).or_default() += 1;

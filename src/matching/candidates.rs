@@ -24,7 +24,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::UnionExec;
 use futures::StreamExt;
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::arrow::arrow_reader::RowSelection;
 
 use super::Comparison;
 use super::entries::{Place, lock};
@@ -34,7 +34,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::meter::Stage;
 use crate::sides::{Side, Sides};
-use crate::snapshot::{FileRead, Snapshot, locate_damage};
+use crate::snapshot::{FileRead, Snapshot};
 
 /// One row group of one side: what a worker hashes at a time.
 pub struct Chunk {
@@ -100,16 +100,15 @@ impl Candidates {
 
     /// One side's rows of the set in key order, under the memory limit; those that were not kept are read again.
     pub fn sorted<'a>(&self, comparison: &Comparison<'a>, side: Side) -> Result<Sorted<'a>> {
-        let Comparison { engine, snapshots, .. } = comparison;
-        let reads = self.reads(side);
+        let Comparison { engine, .. } = comparison;
         let kept = std::mem::take(&mut *lock(&self.kept[side]));
-        let plan = sort_plan(comparison, side, &reads, kept).map_err(Error::internal)?;
+        let plan = sort_plan(comparison, side, self.reads(side), kept).map_err(Error::internal)?;
         let runtime = engine.reader();
         // only within the runtime does a plan find the threads for its partitions
         let _within = runtime.enter();
         let stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
         let width = comparison.pairing.columns.len();
-        Ok(Sorted { engine, snapshot: &snapshots[side], reads, plan, stream, width })
+        Ok(Sorted { engine, side, plan, stream, width })
     }
 
     /// One read per row group, so that a single large file is sorted by several workers, too.
@@ -118,7 +117,8 @@ impl Candidates {
         for (chunk, words) in self.chunks.iter().zip(&self.bits).filter(|(chunk, _)| chunk.side == side) {
             let selection = selection(words, chunk.rows);
             if selection.selects_any() {
-                reads.push(FileRead { file: chunk.file, row_groups: vec![(chunk.row_group, Some(selection))] });
+                let row_groups = vec![chunk.row_group];
+                reads.push(FileRead { file: chunk.file, row_groups, selection: Some(selection) });
             }
         }
         reads
@@ -172,46 +172,28 @@ fn compact(column: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// The set bits as runs of rows to skip and to read.
+/// The set bits, as the reader takes them.
 fn selection(words: &[AtomicU64], rows: usize) -> RowSelection {
-    let is_set = |row: usize| words[row / 64].load(Ordering::Relaxed) >> (row % 64) & 1 == 1;
-    let mut selectors: Vec<RowSelector> = vec![];
-    let mut row = 0;
-    while row < rows {
-        if row % 64 == 0 && words[row / 64].load(Ordering::Relaxed) == 0 {
-            let empty = 64.min(rows - row);
-            extend(&mut selectors, true, empty);
-            row += empty;
-            continue;
-        }
-        extend(&mut selectors, !is_set(row), 1);
-        row += 1;
-    }
-    selectors.into()
-}
-
-fn extend(selectors: &mut Vec<RowSelector>, skip: bool, rows: usize) {
-    match selectors.last_mut() {
-        Some(last) if last.skip == skip => last.row_count += rows,
-        _ => selectors.push(RowSelector { row_count: rows, skip }),
-    }
+    let words: Vec<u64> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+    RowSelection::from_boolean_buffer(BooleanBuffer::new(words.into(), 0, rows))
 }
 
 /// Scans the reads, adds the rows that were kept, and the canonical keys, and sorts by them.
 fn sort_plan(
     comparison: &Comparison,
     side: Side,
-    reads: &[FileRead],
+    reads: Vec<FileRead>,
     kept: Vec<RecordBatch>,
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
+    let nothing_to_read = reads.is_empty();
     let scan = snapshots[side].plan(&engine.readers(), reads, &pairing.projection(side), engine.sort_partitions())?;
     let schema = scan.schema();
     let scan = match kept.is_empty() {
         true => scan,
         false => {
             let kept = MemorySourceConfig::try_new_exec(&[kept], schema.clone(), None)?;
-            match reads.is_empty() {
+            match nothing_to_read {
                 true => kept,
                 false => UnionExec::try_new(vec![scan, kept])?,
             }
@@ -241,8 +223,7 @@ fn sort_plan(
 /// One side's candidates in key order.
 pub struct Sorted<'a> {
     engine: &'a Engine,
-    snapshot: &'a Snapshot,
-    reads: Vec<FileRead>,
+    side: Side,
     plan: Arc<dyn ExecutionPlan>,
     stream: SendableRecordBatchStream,
     width: usize,
@@ -265,7 +246,11 @@ impl Sorted<'_> {
                     let raw: Vec<usize> = (0..self.width).collect();
                     return Ok(Some(batch.project(&raw)?));
                 }
-                Ok(Some(Err(error))) => return Err(locate_damage(self.snapshot, &self.reads, &error)),
+                Ok(Some(Err(error))) => {
+                    return Err(Error::of_plan(error, |error| {
+                        Error::Internal(format!("sorting rows of the {} snapshot: {error}", self.side))
+                    }));
+                }
             }
         }
     }

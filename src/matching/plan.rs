@@ -243,9 +243,9 @@ impl KeyLayout {
             match reads.last_mut() {
                 Some(last)
                     if last.file == group.file
-                        && last.row_groups.last().is_some_and(|(before, _)| *before < group.row_group) =>
+                        && last.row_groups.last().is_some_and(|before| *before < group.row_group) =>
                 {
-                    last.row_groups.push((group.row_group, None));
+                    last.row_groups.push(group.row_group);
                 }
                 _ => reads.push(FileRead::whole(group.file, [group.row_group])),
             }
@@ -273,7 +273,7 @@ impl KeyLayout {
 /// Whether the snapshot is one file that claims, without statistics to show for it, to ascend by the
 /// first key column. The claim is verified while reading.
 fn declares_order(snapshot: &Snapshot, column: &ColumnPair) -> bool {
-    let [file] = snapshot.files.as_slice() else { return false };
+    let [file] = snapshot.files.as_ref() else { return false };
     let key = snapshot.schema.field(column.at[snapshot.side]).name();
     let columns = file.metadata.file_metadata().schema_descr();
     file.metadata.row_groups().iter().all(|group| {

@@ -212,9 +212,8 @@ fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, 
 }
 
 fn write_rows(engine: &Engine, frame: DataFrame, query: &Query, place: &Path) -> Result<()> {
-    let failed = |error: DataFusionError| match error.find_root() {
-        DataFusionError::ResourcesExhausted(reason) => Error::OutOfMemory { reason: reason.clone() },
-        _ => Error::QueryFailed { place: place_of(query), reason: said(&error) },
+    let failed = |error: DataFusionError| {
+        Error::of_plan(error, |error| Error::QueryFailed { place: place_of(query), reason: said(&error) })
     };
     let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
     let file = File::create(place).map_err(|error| spilling(error.to_string()))?;
@@ -285,7 +284,7 @@ impl TableProvider for SnapshotTable {
             let agreed = self.snapshot.require_agreement(self.snapshot.schema.field(at).name());
             agreed.map_err(|error| DataFusionError::External(error.into()))?;
         }
-        self.snapshot.plan(&self.readers, &self.snapshot.all_reads(), columns, state.config().target_partitions())
+        self.snapshot.plan(&self.readers, self.snapshot.all_reads(), columns, state.config().target_partitions())
     }
 }
 

@@ -2,44 +2,26 @@
 
 use std::fs::File;
 
-use datafusion::error::DataFusionError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{DataFile, FileRead, Snapshot};
 use crate::error::{Error, Result};
 
-/// Reads the parts of a failed scan again, one column chunk at a time, until one fails.
+/// Reads a failed part again, one column chunk at a time, until one fails. `reason` is what the decoder said.
 ///
-/// Costs a second read of what was scanned, and only happens when a run has failed already.
-pub fn locate(snapshot: &Snapshot, reads: &[FileRead], error: &DataFusionError) -> Error {
-    if let DataFusionError::ResourcesExhausted(reason) = error.find_root() {
-        return Error::OutOfMemory { reason: reason.clone() };
-    }
-    for read in reads {
-        let file = &snapshot.files[read.file];
-        if let Err(found) = file.require_unchanged().and_then(|()| check(file, read)) {
-            return found;
-        }
-    }
-    // every part decodes by itself, so what failed is to bring it to the type that the side's files share
-    let root = error.find_root();
-    let reason = root.strip_backtrace();
-    let expressions = snapshot.expressions();
-    match root {
-        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) if !expressions.is_empty() => {
-            Error::ExpressionFailed { side: snapshot.side, expressions, reason }
-        }
-        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => {
-            Error::FilesDoNotFit { side: snapshot.side, reason }
-        }
-        _ => Error::Internal(format!("reading the {} snapshot: {reason}", snapshot.side)),
+/// Costs a second read of the part, and only happens when a run has failed already.
+pub fn locate(snapshot: &Snapshot, read: &FileRead, reason: &str) -> Error {
+    let file = &snapshot.files[read.file];
+    match file.require_unchanged().and_then(|()| check(file, read)) {
+        Err(found) => found,
+        Ok(()) => Error::Internal(format!("reading `{}`: {reason}", file.path.display())),
     }
 }
 
 fn check(file: &DataFile, read: &FileRead) -> Result<()> {
     let leaves = file.metadata.file_metadata().schema_descr().num_columns();
-    for &(row_group, _) in &read.row_groups {
+    for &row_group in &read.row_groups {
         for leaf in 0..leaves {
             check_chunk(file, row_group, leaf)?;
         }

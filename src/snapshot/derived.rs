@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef, Schema};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_expr::utils::collect_columns;
 
 use super::Snapshot;
 use crate::job::Word;
@@ -82,28 +79,5 @@ impl Snapshot {
             }
         });
         inputs
-    }
-
-    /// Puts the expressions of `columns` above a scan of their inputs.
-    pub(super) fn with_derived(
-        &self,
-        scan: Arc<dyn ExecutionPlan>,
-        columns: &[usize],
-    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let stored = self.stored_fields().len();
-        if columns.iter().all(|&at| at < stored) {
-            return Ok(scan);
-        }
-        let schema = scan.schema();
-        let mut outputs: Vec<(Arc<dyn PhysicalExpr>, String)> = vec![];
-        for &at in columns {
-            let name = self.schema.field(at).name().clone();
-            let expression: Arc<dyn PhysicalExpr> = match at.checked_sub(stored) {
-                None => Arc::new(Column::new_with_schema(&name, &schema)?),
-                Some(derived) => reassign_expr_columns(self.derived[derived].expression.clone(), &schema)?,
-            };
-            outputs.push((expression, name));
-        }
-        Ok(Arc::new(ProjectionExec::try_new(outputs, scan)?))
     }
 }

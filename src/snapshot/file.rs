@@ -1,125 +1,112 @@
-//! Fetches bytes of local files for the Parquet reader, on the thread that decodes them.
+//! Fetches pages of local files for the Parquet reader, on the thread that decodes them, one at a time: a row
+//! group is never in memory as a whole.
 //!
 //! The footer is the one that was admitted; it is not read a second time.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::ops::Range;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::ParquetFileReaderFactory;
-use datafusion::error::DataFusionError;
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
-use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+use parquet::file::reader::{ChunkReader, Length};
 
-use super::DataFile;
-use crate::buffers::Buffers;
+use super::{DataFile, types};
 use crate::meter::{Meter, Stage};
 
-/// A footer with the places of all pages, for reads that skip some.
-pub type PageIndex = Arc<OnceLock<Arc<ParquetMetaData>>>;
+/// What the reader makes of a footer; made once and shared by all reads of the file.
+#[derive(Debug, Clone, Default)]
+pub struct Prepared(Arc<OnceLock<ArrowReaderMetadata>>);
 
-/// What a part of a scan needs to know of its file.
-#[derive(Debug, Clone)]
-pub struct Opened {
-    /// The file.
-    pub file: DataFile,
-    /// Whether rows are skipped.
-    pub skips: bool,
-}
-
-/// Opens the files of a scan.
-#[derive(Debug)]
-pub struct LocalFiles {
-    /// Where the bytes and the time are counted.
-    pub meter: Arc<Meter>,
-    /// Where the bytes go.
-    pub buffers: Arc<Buffers>,
-}
-
-impl ParquetFileReaderFactory for LocalFiles {
-    fn create_reader(
-        &self,
-        _: usize,
-        part: PartitionedFile,
-        _: Option<usize>,
-        _: &ExecutionPlanMetricsSet,
-    ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
-        let Some(opened) = part.extension::<Opened>() else {
-            return Err(DataFusionError::Internal("a part of a scan names no file".into()));
-        };
-        let input = File::open(&opened.file.absolute_path)?;
-        Ok(Box::new(LocalFile {
-            input,
-            opened: opened.clone(),
-            meter: self.meter.clone(),
-            buffers: self.buffers.clone(),
-        }))
+impl Prepared {
+    fn get_or_make(&self, make: impl FnOnce() -> Result<ArrowReaderMetadata>) -> Result<ArrowReaderMetadata> {
+        match self.0.get() {
+            Some(prepared) => Ok(prepared.clone()),
+            None => {
+                let prepared = make()?;
+                Ok(self.0.get_or_init(|| prepared).clone())
+            }
+        }
     }
 }
 
-struct LocalFile {
-    input: File,
-    opened: Opened,
+/// A file that is being read.
+pub struct LocalFile {
+    input: Arc<File>,
+    size: u64,
     meter: Arc<Meter>,
-    buffers: Arc<Buffers>,
 }
+
+/// Page headers are read through a buffer of this size; most take a tenth of it.
+const HEADER_BYTES: usize = 1 << 10;
 
 impl LocalFile {
-    fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
-        let wanted = range.end - range.start;
-        let mut input = &self.input;
-        let bytes = self.buffers.fill(wanted as usize, |buffer| -> Result<()> {
-            input.seek(SeekFrom::Start(range.start))?;
-            input.take(wanted).read_to_end(buffer)?;
-            Ok(())
-        })?;
-        self.meter.count_read(bytes.len() as u64);
-        match bytes.len() as u64 == wanted {
-            true => Ok(bytes),
-            false => Err(ParquetError::EOF(format!("the file ends before byte {}", range.end))),
-        }
-    }
-
-    fn footer(&self) -> Result<Arc<ParquetMetaData>> {
-        let DataFile { metadata, pages, .. } = &self.opened.file;
-        if !self.opened.skips {
-            return Ok(metadata.clone());
-        }
-        if let Some(with_pages) = pages.get() {
-            return Ok(with_pages.clone());
-        }
-        let mut reader = ParquetMetaDataReader::new_with_metadata(metadata.as_ref().clone())
-            .with_column_index_policy(PageIndexPolicy::Skip)
-            .with_offset_index_policy(PageIndexPolicy::Optional);
-        reader.read_page_indexes(&self.input)?;
-        Ok(pages.get_or_init(|| reader.finish().map_or_else(|_| metadata.clone(), Arc::new)).clone())
+    /// Opens a file for one read. `skips` says that the read leaves rows out, so that it pays to know where pages
+    /// begin.
+    pub fn open(file: &DataFile, skips: bool, meter: &Arc<Meter>) -> Result<ParquetRecordBatchReaderBuilder<Self>> {
+        let input = File::open(&file.absolute_path)?;
+        let metadata = match skips {
+            false => file.prepared.get_or_make(|| prepare(file)),
+            true => file.prepared_pages.get_or_make(|| prepare_pages(file, &input)),
+        }?;
+        let input = LocalFile { input: input.into(), size: file.size, meter: meter.clone() };
+        Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata))
     }
 }
 
-impl AsyncFileReader for LocalFile {
-    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        let bytes = self.meter.during(Stage::Scan, || self.fetch(range));
-        async move { bytes }.boxed()
+fn prepare(file: &DataFile) -> Result<ArrowReaderMetadata> {
+    let options = ArrowReaderOptions::new().with_schema(types::with_views(&file.schema));
+    ArrowReaderMetadata::try_new(file.metadata.clone(), options)
+}
+
+fn prepare_pages(file: &DataFile, input: &File) -> Result<ArrowReaderMetadata> {
+    let mut reader = ParquetMetaDataReader::new_with_metadata(file.metadata.as_ref().clone())
+        .with_column_index_policy(PageIndexPolicy::Skip)
+        .with_offset_index_policy(PageIndexPolicy::Optional);
+    reader.read_page_indexes(input)?;
+    let options = ArrowReaderOptions::new().with_schema(types::with_views(&file.schema));
+    ArrowReaderMetadata::try_new(reader.finish()?.into(), options)
+}
+
+impl Length for LocalFile {
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
+impl ChunkReader for LocalFile {
+    type T = BufReader<ReadAt>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T> {
+        Ok(BufReader::with_capacity(HEADER_BYTES, ReadAt { input: self.input.clone(), at: start }))
     }
 
-    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
-        let bytes = self.meter.during(Stage::Scan, || ranges.into_iter().map(|range| self.fetch(range)).collect());
-        async move { bytes }.boxed()
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        self.meter.during(Stage::Scan, || {
+            let mut bytes = Vec::with_capacity(length);
+            ReadAt { input: self.input.clone(), at: start }.take(length as u64).read_to_end(&mut bytes)?;
+            self.meter.count_read(bytes.len() as u64);
+            match bytes.len() == length {
+                true => Ok(bytes.into()),
+                false => Err(ParquetError::EOF(format!("the file ends before byte {}", start + length as u64))),
+            }
+        })
     }
+}
 
-    fn get_metadata<'a>(
-        &'a mut self,
-        _: Option<&'a ArrowReaderOptions>,
-    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
-        let footer = self.meter.during(Stage::Scan, || self.footer());
-        async move { footer }.boxed()
+/// Reads on from a place in a file, whatever others read of it.
+pub struct ReadAt {
+    input: Arc<File>,
+    at: u64,
+}
+
+impl Read for ReadAt {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }

@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::file::PageIndex;
+use super::file::Prepared;
 use super::{absolute, int96, types};
 use crate::error::{Error, Result};
 
@@ -30,8 +30,10 @@ pub struct DataFile {
     modified: Option<SystemTime>,
     /// Its footer.
     pub metadata: Arc<ParquetMetaData>,
-    /// The same with the places of its pages, once a read has needed them.
-    pub(super) pages: PageIndex,
+    /// What reads make of the footer.
+    pub(super) prepared: Prepared,
+    /// The same with the places of all pages, for reads that skip some.
+    pub(super) prepared_pages: Prepared,
     /// Its own columns, as its writer typed them.
     pub schema: SchemaRef,
     /// INT96 columns that cannot be read exactly: the top-level column, and the path to the values.
@@ -69,7 +71,8 @@ impl DataFile {
             size: meta.len(),
             modified: meta.modified().ok(),
             metadata: footer.metadata().clone(),
-            pages: PageIndex::default(),
+            prepared: Prepared::default(),
+            prepared_pages: Prepared::default(),
             schema,
             inexact,
             partitions,

@@ -4,6 +4,7 @@
 //! promise (rows per row group) is what the run has to account for.
 
 mod damage;
+mod decode;
 mod derived;
 mod file;
 mod footer;
@@ -14,7 +15,6 @@ mod scan;
 mod statistics;
 pub mod types;
 
-pub use damage::locate as locate_damage;
 pub use footer::DataFile;
 pub use scan::{FileRead, Scan};
 pub use statistics::Statistics;
@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::sides::{Owner, Side};
 pub use derived::Derived;
 
-/// One table's export: its files, admitted and described, and the schema that they share.
+/// One table's export: its files, admitted and described, and the schema that they share. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The side it stands on.
@@ -38,7 +38,7 @@ pub struct Snapshot {
     /// The path as the user gave it.
     pub location: String,
     /// The data files, in the order of their names.
-    pub files: Vec<DataFile>,
+    pub files: Arc<[DataFile]>,
     /// Files that were passed over because their names mark them as not data.
     pub skipped: Vec<PathBuf>,
     /// The columns of the files, then those of the partition directories, then those that expressions yield.
@@ -98,7 +98,7 @@ impl Snapshot {
     pub fn planned(side: Side, schema: SchemaRef, origin: Origin) -> Self {
         let file_columns = schema.fields().len();
         let location = origin.snapshot.location.clone();
-        let (files, skipped, derived) = (vec![], vec![], vec![]);
+        let (files, skipped, derived) = (Arc::default(), vec![], vec![]);
         let origin = Some(origin);
         Snapshot { side, location, files, skipped, schema, origin, file_columns, derived, flaws: HashMap::new() }
     }
@@ -160,7 +160,7 @@ impl Snapshot {
         Snapshot {
             side,
             location: location.into(),
-            files,
+            files: files.into(),
             skipped,
             schema: schema.into(),
             origin: None,
@@ -223,7 +223,7 @@ impl Snapshot {
 
     /// Makes sure that no file was replaced since it was admitted.
     pub fn require_unchanged(&self) -> Result<()> {
-        let files = self.files.iter().chain(self.origin.iter().flat_map(|origin| &origin.snapshot.files));
+        let files = self.files.iter().chain(self.origin.iter().flat_map(|origin| origin.snapshot.files.iter()));
         files.into_iter().try_for_each(DataFile::require_unchanged)
     }
 }

@@ -1,24 +1,20 @@
-//! Reads chosen row groups and rows of a snapshot as a DataFusion scan, one stream at a time.
+//! Reads chosen row groups and rows of a snapshot, as batches or as a table of the engine.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
-use datafusion::datasource::table_schema::TableSchema;
+use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
-use futures::StreamExt;
-use object_store::path::Path as ObjectPath;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use futures::stream;
 use parquet::arrow::arrow_reader::RowSelection;
 
-use super::file::{LocalFiles, Opened};
-use super::{DataFile, Snapshot, damage};
+use super::decode::Batches;
+use super::{DataFile, Snapshot};
 use crate::engine::{Engine, Readers};
 use crate::error::{Error, Result};
 use crate::meter::Stage;
@@ -28,42 +24,37 @@ use crate::meter::Stage;
 pub struct FileRead {
     /// The file's number in the snapshot.
     pub file: usize,
-    /// Row groups to read, ascending, each whole or by a selection of its rows.
-    pub row_groups: Vec<(usize, Option<RowSelection>)>,
+    /// Row groups to read, ascending.
+    pub row_groups: Vec<usize>,
+    /// Which of their rows; all, if there is none.
+    pub selection: Option<RowSelection>,
 }
 
 impl FileRead {
     /// Reads these row groups whole.
     pub fn whole(file: usize, row_groups: impl IntoIterator<Item = usize>) -> Self {
-        FileRead { file, row_groups: row_groups.into_iter().map(|group| (group, None)).collect() }
+        FileRead { file, row_groups: row_groups.into_iter().collect(), selection: None }
     }
 
-    fn rows(&self, file: &DataFile) -> u64 {
-        let rows = |(group, selection): &(usize, Option<RowSelection>)| match selection {
+    /// How many rows that is, by the footer.
+    pub(super) fn rows(&self, file: &DataFile) -> u64 {
+        match &self.selection {
             Some(selection) => selection.row_count() as u64,
-            None => file.metadata.row_group(*group).num_rows() as u64,
-        };
-        self.row_groups.iter().map(rows).sum()
+            None => self.row_groups.iter().map(|&group| file.metadata.row_group(group).num_rows() as u64).sum(),
+        }
     }
 }
 
-/// A stream of batches in the order of its reads, that accounts for every row it was to deliver.
+/// Batches in the order of their reads, for a worker of a comparison.
 pub struct Scan<'a> {
-    snapshot: &'a Snapshot,
     engine: &'a Engine,
-    reads: Vec<FileRead>,
-    stream: SendableRecordBatchStream,
-    promised: u64,
-    delivered: u64,
+    batches: Batches,
 }
 
 impl Snapshot {
     /// Starts reading `columns` (positions in the schema) of the given parts, in the given order.
-    pub fn scan<'a>(&'a self, engine: &'a Engine, reads: Vec<FileRead>, columns: &[usize]) -> Result<Scan<'a>> {
-        let plan = self.plan(&engine.readers(), &reads, columns, 1).map_err(Error::internal)?;
-        let stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
-        let promised = reads.iter().map(|read| read.rows(&self.files[read.file])).sum();
-        Ok(Scan { snapshot: self, engine, reads, stream, promised, delivered: 0 })
+    pub fn scan<'a>(&self, engine: &'a Engine, reads: Vec<FileRead>, columns: &[usize]) -> Result<Scan<'a>> {
+        Ok(Scan { engine, batches: Batches::of(self, engine.readers(), reads, columns)? })
     }
 
     /// All rows, one read per row group.
@@ -72,59 +63,26 @@ impl Snapshot {
         groups.map(|(file, group, _)| FileRead::whole(file, [group])).collect()
     }
 
-    /// The schema of the batches of a scan of `columns`.
-    pub fn scan_schema(&self, columns: &[usize]) -> SchemaRef {
-        let fields: Vec<_> = columns.iter().map(|&at| self.schema.fields()[at].clone()).collect();
-        Schema::new(fields).into()
-    }
-
-    /// A scan of the reads as a plan of at most `partitions` partitions; one keeps the reads' order.
+    /// A scan as a plan of DataFusion, of at most `partitions` partitions. Its errors are ours, inside of DataFusion's.
     pub fn plan(
         &self,
         readers: &Readers,
-        reads: &[FileRead],
+        reads: Vec<FileRead>,
         columns: &[usize],
         partitions: usize,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let Readers { meter, buffers, batch_rows } = readers;
-        let (file_fields, partition_fields) = self.stored_fields().split_at(self.file_columns);
-        let table = TableSchema::builder(Arc::new(Schema::new(file_fields.to_vec())))
-            .with_table_partition_cols(partition_fields.to_vec())
-            .build();
-        let store = ObjectStoreUrl::local_filesystem();
-        let files = LocalFiles { meter: meter.clone(), buffers: buffers.clone() };
-        let source = ParquetSource::new(table).with_parquet_file_reader_factory(Arc::new(files));
-        let mut groups = vec![FileGroup::new(vec![]); partitions.clamp(1, reads.len().max(1))];
-        let count = groups.len();
-        for (number, read) in reads.iter().enumerate() {
-            groups[number % count].push(self.part(read)?);
+        let count = partitions.clamp(1, reads.len().max(1));
+        let mut parts = vec![vec![]; count];
+        for (number, read) in reads.into_iter().enumerate() {
+            parts[number % count].push(read);
         }
-        let config = FileScanConfigBuilder::new(store, Arc::new(source))
-            .with_file_groups(groups)
-            .with_preserve_order(true)
-            .with_batch_size(Some(*batch_rows))
-            .with_projection_indices(Some(self.inputs(columns)))?
-            .build();
-        self.with_derived(DataSourceExec::from_data_source(config), columns)
-    }
-
-    fn part(&self, read: &FileRead) -> datafusion::error::Result<PartitionedFile> {
-        let file = &self.files[read.file];
-        let mut access = ParquetAccessPlan::new_none(file.metadata.num_row_groups());
-        for (group, selection) in &read.row_groups {
-            match selection {
-                Some(selection) => access.set(*group, RowGroupAccess::Selection(selection.clone())),
-                None => access.scan(*group),
-            }
-        }
-        let location = ObjectPath::from_absolute_path(&file.absolute_path)?;
-        let skips = read.row_groups.iter().any(|(_, selection)| selection.is_some());
-        let opened = Opened { file: file.clone(), skips };
-        let mut part = PartitionedFile::new("", file.size).with_extension(access).with_extension(opened);
-        part.object_meta.location = location;
-        part.partition_values = file.partition_values();
-        part.arrow_schema = Some(file.schema.clone());
-        Ok(part)
+        let schema = self.scan_schema(columns);
+        let partition = |reads: Vec<FileRead>| -> Arc<dyn PartitionStream> {
+            let (snapshot, readers) = (self.clone(), readers.clone());
+            Arc::new(Partition { snapshot, readers, reads, columns: columns.to_vec(), schema: schema.clone() })
+        };
+        let partitions = parts.into_iter().map(partition).collect();
+        Ok(Arc::new(StreamingTableExec::try_new(schema.clone(), partitions, None, [], false, None)?))
     }
 }
 
@@ -133,27 +91,47 @@ impl Scan<'_> {
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             self.engine.check_stop()?;
-            let next = || self.engine.reader().block_on(self.stream.next());
-            match self.engine.meter.during(Stage::Decode, next) {
-                Some(Ok(batch)) if batch.num_rows() == 0 => continue,
-                Some(Ok(batch)) => {
-                    self.delivered += batch.num_rows() as u64;
+            match self.engine.meter.during(Stage::Decode, || self.batches.next()).transpose()? {
+                Some(batch) if batch.num_rows() == 0 => continue,
+                Some(batch) => {
                     self.engine.progress.advance(batch.num_rows() as u64);
                     return Ok(Some(batch));
                 }
-                Some(Err(error)) => return Err(damage::locate(self.snapshot, &self.reads, &error)),
-                None => return self.account().map(|()| None),
+                None => return Ok(None),
             }
         }
     }
+}
 
-    /// At the end, every promised row has to have come.
-    fn account(&self) -> Result<()> {
-        if self.delivered != self.promised {
-            let reason =
-                format!("the scan delivered {} rows where the footers promise {}", self.delivered, self.promised);
-            return Err(damage::locate(self.snapshot, &self.reads, &DataFusionError::Internal(reason)));
-        }
-        Ok(())
+/// One partition of a scan.
+struct Partition {
+    snapshot: Snapshot,
+    readers: Readers,
+    reads: Vec<FileRead>,
+    columns: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl fmt::Debug for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} reads of the {} snapshot", self.reads.len(), self.snapshot.side)
+    }
+}
+
+impl PartitionStream for Partition {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let engine_error = |error: Error| DataFusionError::External(error.into());
+        let batches = Batches::of(&self.snapshot, self.readers.clone(), self.reads.clone(), &self.columns);
+        let (batches, refused) = match batches {
+            Ok(batches) => (Some(batches), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let batches = refused.into_iter().chain(batches.into_iter().flatten());
+        let batches = stream::iter(batches.map(move |batch| batch.map_err(engine_error)));
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches))
     }
 }

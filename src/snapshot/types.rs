@@ -144,6 +144,15 @@ pub fn plain_field(field: &Field) -> FieldRef {
     field.clone().with_data_type(plain(field.data_type())).into()
 }
 
+/// A file's schema with text and bytes as views, which the reader makes without a detour.
+pub fn with_views(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match plain(field.data_type()) {
+        view @ (Utf8View | BinaryView) => Field::clone(field).with_data_type(view).into(),
+        _ => field.clone(),
+    });
+    Schema::new_with_metadata(fields.collect::<Vec<FieldRef>>(), schema.metadata().clone()).into()
+}
+
 fn plain(data_type: &DataType) -> DataType {
     match data_type {
         Dictionary(_, value) => plain(value),

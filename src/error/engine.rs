@@ -1,0 +1,29 @@
+//! What comes out of DataFusion, where some of our own parts work inside of its plans.
+
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+
+use super::Error;
+
+impl Error {
+    /// The error that a plan failed with: our own, if one of our parts failed; too little memory; or else what
+    /// `otherwise` makes of it.
+    pub fn of_plan(error: DataFusionError, otherwise: impl FnOnce(DataFusionError) -> Error) -> Error {
+        match error {
+            DataFusionError::Context(_, inner) => Self::of_plan(*inner, otherwise),
+            DataFusionError::ResourcesExhausted(reason) => Error::OutOfMemory { reason },
+            DataFusionError::External(inner) => match inner.downcast::<Error>() {
+                Ok(own) => *own,
+                Err(inner) => otherwise(DataFusionError::External(inner)),
+            },
+            DataFusionError::ArrowError(inner, trace) => match *inner {
+                ArrowError::ExternalError(inner) => match inner.downcast::<DataFusionError>() {
+                    Ok(inner) => Self::of_plan(*inner, otherwise),
+                    Err(inner) => Self::of_plan(DataFusionError::External(inner), otherwise),
+                },
+                inner => otherwise(DataFusionError::ArrowError(inner.into(), trace)),
+            },
+            other => otherwise(other),
+        }
+    }
+}

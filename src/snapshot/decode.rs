@@ -1,0 +1,207 @@
+//! DECODE: parts of a snapshot's files become batches of chosen columns, in the types that the side's files share.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::reassign_expr_columns;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+use parquet::errors::ParquetError;
+
+use super::file::LocalFile;
+use super::{DataFile, FileRead, Snapshot, damage};
+use crate::engine::Readers;
+use crate::error::{Error, Result};
+
+/// Batches of chosen columns of a snapshot, read after read.
+pub struct Batches {
+    snapshot: Snapshot,
+    readers: Readers,
+    /// The stored columns that are read, by their places in the snapshot's schema.
+    inputs: Vec<usize>,
+    input_schema: SchemaRef,
+    outputs: Vec<Output>,
+    output_schema: SchemaRef,
+    reads: std::vec::IntoIter<FileRead>,
+    current: Option<Part>,
+}
+
+/// Where a column of a batch comes from.
+enum Output {
+    /// A stored column, by its place among the inputs.
+    Stored(usize),
+    /// What an expression yields over the inputs.
+    Derived(Arc<dyn PhysicalExpr>),
+}
+
+/// A read that is under way.
+struct Part {
+    read: FileRead,
+    inputs: Vec<Input>,
+    reader: ParquetRecordBatchReader,
+    /// How many rows have come of it.
+    delivered: u64,
+}
+
+/// Where a stored column comes from in one file.
+enum Input {
+    /// The file's column at this place of what is decoded.
+    Decoded(usize),
+    /// The name of a directory.
+    Partition(ScalarValue),
+}
+
+impl Batches {
+    /// Prepares to read `columns` (places in the snapshot's schema) of these parts, in this order.
+    pub fn of(snapshot: &Snapshot, readers: Readers, reads: Vec<FileRead>, columns: &[usize]) -> Result<Self> {
+        let inputs = snapshot.inputs(columns);
+        let input_schema = snapshot.scan_schema(&inputs);
+        let stored = snapshot.stored_fields().len();
+        let output = |&at: &usize| -> Result<Output> {
+            match at.checked_sub(stored) {
+                Some(derived) => {
+                    let expression = snapshot.derived[derived].expression.clone();
+                    reassign_expr_columns(expression, &input_schema).map(Output::Derived).map_err(Error::internal)
+                }
+                None => {
+                    let place = inputs.iter().position(|input| *input == at);
+                    place.map(Output::Stored).ok_or_else(|| Error::internal("a scan reads no such column"))
+                }
+            }
+        };
+        Ok(Batches {
+            outputs: columns.iter().map(output).collect::<Result<_>>()?,
+            output_schema: snapshot.scan_schema(columns),
+            snapshot: snapshot.clone(),
+            readers,
+            inputs,
+            input_schema,
+            reads: reads.into_iter(),
+            current: None,
+        })
+    }
+
+    fn open(&self, read: FileRead) -> Result<Part> {
+        let opened = self.decoder(&self.snapshot.files[read.file], &read);
+        let (reader, inputs) = opened.map_err(|error| damage::locate(&self.snapshot, &read, &error.to_string()))?;
+        Ok(Part { read, inputs, reader, delivered: 0 })
+    }
+
+    fn decoder(
+        &self,
+        file: &DataFile,
+        read: &FileRead,
+    ) -> Result<(ParquetRecordBatchReader, Vec<Input>), ParquetError> {
+        let place = |&input: &usize| match input < self.snapshot.file_columns {
+            true => file.schema.index_of(self.snapshot.schema.field(input).name()).map(Some),
+            false => Ok(None),
+        };
+        let places = self.inputs.iter().map(place).collect::<Result<Vec<Option<usize>>, _>>()?;
+        let mut decoded: Vec<usize> = places.iter().flatten().copied().collect();
+        decoded.sort_unstable();
+        let partitions = file.partition_values();
+        let inputs = places.iter().zip(&self.inputs).map(|(place, input)| match place {
+            Some(place) => Input::Decoded(decoded.partition_point(|before| before < place)),
+            None => Input::Partition(partitions[input - self.snapshot.file_columns].clone()),
+        });
+        let inputs = inputs.collect();
+        let mut builder = LocalFile::open(file, read.selection.is_some(), &self.readers.meter)?;
+        if let Some(selection) = &read.selection {
+            builder = builder.with_row_selection(selection.clone());
+        }
+        let columns = ProjectionMask::roots(builder.parquet_schema(), decoded);
+        let builder = builder.with_projection(columns).with_row_groups(read.row_groups.clone());
+        Ok((builder.with_batch_size(self.readers.batch_rows).build()?, inputs))
+    }
+
+    /// Brings what was decoded to the columns that were asked for.
+    fn arrange(&self, part: &Part, decoded: &RecordBatch) -> Result<RecordBatch> {
+        let rows = decoded.num_rows();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let stored = part.inputs.iter().zip(self.input_schema.fields()).map(|(input, field)| match input {
+            Input::Decoded(place) => self.typed(decoded.column(*place), field.data_type()),
+            Input::Partition(value) => value.to_array_of_size(rows).map_err(Error::internal),
+        });
+        let stored = stored.collect::<Result<Vec<ArrayRef>>>()?;
+        let stored = RecordBatch::try_new_with_options(self.input_schema.clone(), stored, &options)?;
+        let column = |output: &Output| match output {
+            Output::Stored(place) => Ok(stored.column(*place).clone()),
+            Output::Derived(expression) => {
+                let values = expression.evaluate(&stored).and_then(|values| values.into_array(rows));
+                values.map_err(|error| self.expression_failed(&error))
+            }
+        };
+        let columns = self.outputs.iter().map(column).collect::<Result<_>>()?;
+        Ok(RecordBatch::try_new_with_options(self.output_schema.clone(), columns, &options)?)
+    }
+
+    /// A file's values in the type that the side's files share.
+    fn typed(&self, values: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+        if values.data_type() == data_type {
+            return Ok(values.clone());
+        }
+        let strict = CastOptions { safe: false, ..CastOptions::default() };
+        cast_with_options(values, data_type, &strict)
+            .map_err(|error| Error::FilesDoNotFit { side: self.snapshot.side, reason: error.to_string() })
+    }
+
+    fn expression_failed(&self, error: &DataFusionError) -> Error {
+        let reason = error.find_root().strip_backtrace();
+        Error::ExpressionFailed { side: self.snapshot.side, expressions: self.snapshot.expressions(), reason }
+    }
+
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let mut part = match self.current.take() {
+                Some(part) => part,
+                None => match self.reads.next() {
+                    Some(read) => self.open(read)?,
+                    None => return Ok(None),
+                },
+            };
+            match part.reader.next() {
+                Some(Ok(decoded)) => {
+                    part.delivered += decoded.num_rows() as u64;
+                    let batch = self.arrange(&part, &decoded)?;
+                    self.current = Some(part);
+                    return Ok(Some(batch));
+                }
+                Some(Err(error)) => return Err(damage::locate(&self.snapshot, &part.read, &error.to_string())),
+                None => self.account(&part)?,
+            }
+        }
+    }
+
+    /// At the end of a read, every row of it has to have come.
+    fn account(&self, part: &Part) -> Result<()> {
+        match part.read.rows(&self.snapshot.files[part.read.file]) {
+            promised if promised == part.delivered => Ok(()),
+            promised => {
+                let reason = format!("{} rows came where the footer promises {promised}", part.delivered);
+                Err(damage::locate(&self.snapshot, &part.read, &reason))
+            }
+        }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Result<RecordBatch>> {
+        // after an error there is nothing to go on with
+        Batches::next(self).inspect_err(|_| self.reads = vec![].into_iter()).transpose()
+    }
+}
+
+impl Snapshot {
+    /// The schema of the batches of a scan of `columns`.
+    pub fn scan_schema(&self, columns: &[usize]) -> SchemaRef {
+        let fields: Vec<_> = columns.iter().map(|&at| self.schema.fields()[at].clone()).collect();
+        Schema::new(fields).into()
+    }
+}
