@@ -13,14 +13,11 @@ use datafusion::prelude::SessionConfig;
 
 use crate::error::{Error, Result};
 use crate::job::Limits;
+use crate::memory::{Demand, Division};
 use crate::meter::Meter;
 use crate::progress::Progress;
+use crate::work_dir::WorkDir;
 
-/// What the process holds besides the working memory, measured: itself, and each worker's decoding.
-const BASE_BYTES: u64 = 64 << 20;
-const WORKER_BYTES: u64 = 128 << 20;
-/// No sort and no match works in less than this.
-const WORKING_BYTES_MIN: u64 = 32 << 20;
 /// What one sorting partition should have to itself: views keep whole pages alive, so a sort holds more
 /// than it counts.
 const SORT_PARTITION_BYTES: u64 = 512 << 20;
@@ -28,10 +25,11 @@ const SORT_PARTITION_BYTES: u64 = 512 << 20;
 /// The running environment of one comparison. Cheap to borrow everywhere, never global.
 pub struct Engine {
     limits: Limits,
+    division: Division,
     workers: rayon::ThreadPool,
     reader: tokio::runtime::Runtime,
     environment: Arc<RuntimeEnv>,
-    spill_dir: tempfile::TempDir,
+    spill_dir: WorkDir,
     stop: Arc<AtomicBool>,
     /// What the work has cost so far.
     pub meter: Arc<Meter>,
@@ -54,28 +52,32 @@ impl Engine {
     pub fn start(limits: Limits, spill_parent: &Path, stop: Arc<AtomicBool>, progress: Progress) -> Result<Self> {
         let spilling =
             |error: std::io::Error| Error::Spill { dir: spill_parent.to_path_buf(), reason: error.to_string() };
-        let spill_dir =
-            tempfile::Builder::new().prefix(".countersign-spill-").tempdir_in(spill_parent).map_err(spilling)?;
-        let workers = rayon::ThreadPoolBuilder::new()
-            .num_threads(limits.threads)
-            .thread_name(|n| format!("worker-{n}"))
-            .build()
-            .map_err(Error::internal)?;
+        let spill_dir = WorkDir::create(spill_parent).map_err(spilling)?;
+        let division = Demand::default().divide(&limits)?;
         let reader = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(limits.threads)
             .enable_all()
             .build()
             .map_err(Error::internal)?;
-        let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![spill_dir.path().to_path_buf()]))
-            .with_max_temp_directory_size(u64::MAX);
-        let working = working_memory(&limits) as usize;
-        let environment = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(working)))
-            .with_disk_manager_builder(disk)
-            .build_arc()
-            .map_err(Error::internal)?;
-        Ok(Engine { limits, workers, reader, environment, spill_dir, stop, meter: Arc::default(), progress })
+        Ok(Engine {
+            workers: workers(&division)?,
+            environment: environment(&division, &spill_dir)?,
+            limits,
+            division,
+            reader,
+            spill_dir,
+            stop,
+            meter: Arc::default(),
+            progress,
+        })
+    }
+
+    /// Divides the memory anew, now that it is known what reading takes.
+    pub fn fit(&mut self, demand: &Demand) -> Result<()> {
+        self.division = demand.divide(&self.limits)?;
+        self.workers = workers(&self.division)?;
+        self.environment = environment(&self.division, &self.spill_dir)?;
+        Ok(())
     }
 
     /// What the work may cost.
@@ -83,14 +85,19 @@ impl Engine {
         &self.limits
     }
 
+    /// How many workers there are.
+    pub fn threads(&self) -> usize {
+        self.division.threads
+    }
+
     /// The part of the memory limit that entries and sorts may fill, one after the other, in bytes.
     pub fn working_memory(&self) -> u64 {
-        working_memory(&self.limits)
+        self.division.working_bytes
     }
 
     /// Into how many partitions a sort is split, so that each has room to work.
     pub fn sort_partitions(&self) -> usize {
-        ((self.working_memory() / SORT_PARTITION_BYTES) as usize).clamp(1, self.limits.threads)
+        ((self.working_memory() / SORT_PARTITION_BYTES) as usize).clamp(1, self.threads())
     }
 
     /// The pool that owns all CPU work.
@@ -121,15 +128,15 @@ impl Engine {
     /// How plans are made and run.
     pub fn config(&self) -> SessionConfig {
         SessionConfig::new()
-            .with_batch_size(self.limits.batch_rows)
-            .with_target_partitions(self.limits.threads)
+            .with_batch_size(self.division.batch_rows)
+            .with_target_partitions(self.threads())
             // a sort must be able to merge its spilled runs within a small limit
             .with_sort_spill_reservation_bytes(((self.working_memory() / 16) as usize).clamp(1 << 20, 32 << 20))
     }
 
     /// What a scan needs, for plans that outlive a borrow of the engine.
     pub fn readers(&self) -> Readers {
-        Readers { meter: self.meter.clone(), batch_rows: self.limits.batch_rows }
+        Readers { meter: self.meter.clone(), batch_rows: self.division.batch_rows }
     }
 
     /// Ends the work at the next batch once the user asked for it.
@@ -141,12 +148,21 @@ impl Engine {
     }
 }
 
-/// What the process holds besides the working memory, in bytes: itself, and what its workers decode.
-pub fn held_memory(limits: &Limits) -> u64 {
-    BASE_BYTES + WORKER_BYTES * limits.threads as u64
+fn workers(division: &Division) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(division.threads)
+        .thread_name(|n| format!("worker-{n}"))
+        .build()
+        .map_err(Error::internal)
 }
 
-/// See [`Engine::working_memory`].
-pub fn working_memory(limits: &Limits) -> u64 {
-    limits.memory.saturating_sub(held_memory(limits)).max(limits.memory / 4).max(WORKING_BYTES_MIN)
+fn environment(division: &Division, spill_dir: &WorkDir) -> Result<Arc<RuntimeEnv>> {
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![spill_dir.path().to_path_buf()]))
+        .with_max_temp_directory_size(u64::MAX);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(division.working_bytes as usize)))
+        .with_disk_manager_builder(disk)
+        .build_arc()
+        .map_err(Error::internal)
 }

@@ -11,8 +11,10 @@ pub mod job;
 pub mod job_file;
 
 // where the work runs
+pub mod work_dir;
 pub mod progress;
 pub mod meter;
+pub mod memory;
 pub mod engine;
 
 // the way
@@ -61,20 +63,22 @@ use run_dir::{Inputs, RunDir};
 pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
     let clock = Clock::start(job);
     let run_dir = clock.out().map(RunDir::claim).transpose()?;
-    let spill_dir = run_dir.as_ref().map_or_else(std::env::temp_dir, RunDir::spill_dir);
-    let engine = Engine::start(job.limits.clone(), &spill_dir, stop, progress)?;
+    let beside = || run_dir.as_ref().map_or_else(std::env::temp_dir, RunDir::spill_dir);
+    let spill_dir = job.temp.clone().unwrap_or_else(beside);
+    let mut engine = Engine::start(job.limits.clone(), &spill_dir, stop, progress)?;
 
     let tables = engine.meter.during(Stage::Open, || shape::open_tables(&job.tables))?;
     let open = || shape::open_sides(&engine, &job.sources, &tables, &job.columns);
     let snapshots = engine.meter.during(Stage::Open, open)?;
     run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart(&snapshots))?;
     let pairing = Pairing::of(&snapshots, job)?;
+    engine.fit(&matching::demand(&snapshots, &pairing))?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
     let keep = if run_dir.is_some() { Keep::All } else { Keep::First(job.examples) };
     let comparison =
         Comparison { engine: &engine, snapshots: &snapshots, pairing: &pairing, layout: layout.clone(), keep };
     let matched = comparison.run(job.way)?;
-    let write = || Lists::write(run_dir.as_ref(), &layout, matched.findings, &matched.tally, job);
+    let write = || Lists::write(&engine, run_dir.as_ref(), &layout, matched.findings, &matched.tally, job);
     let lists = engine.meter.during(Stage::Write, write)?;
     let mut report = Report::of(
         job,

@@ -14,12 +14,10 @@ use crate::job::{self, Job};
 use crate::shape::{Tables, query_files};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{DataFile, Snapshot, absolute};
+use crate::work_dir::{PREFIX, WorkDir};
 
 /// The file that makes a directory a run. It is written last.
 pub const MANIFEST: &str = "manifest.json";
-
-/// How the names of directories begin in which a run is prepared.
-const STAGING: &str = ".countersign-";
 
 /// Takes away what runs that were killed have left below a job's directory, which nobody else may be using.
 ///
@@ -28,7 +26,7 @@ pub fn sweep(job_dir: &Path) {
     let names = |dir: &Path| -> Vec<PathBuf> {
         fs::read_dir(dir).map_or_else(|_| vec![], |entries| entries.flatten().map(|entry| entry.path()).collect())
     };
-    let is_staging = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(STAGING));
+    let is_staging = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
     for run in names(job_dir).into_iter().filter(|run| run.is_dir() && !run.is_symlink()) {
         let inside = names(&run);
         if !inside.is_empty() && inside.iter().all(is_staging) {
@@ -41,7 +39,7 @@ pub fn sweep(job_dir: &Path) {
 /// A directory that was claimed for a run and is not one yet. Dropping it takes everything back.
 pub struct RunDir {
     dir: PathBuf,
-    staging: tempfile::TempDir,
+    staging: WorkDir,
     created: Created,
 }
 
@@ -78,7 +76,7 @@ impl RunDir {
             .collect();
         fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
         let created = Created(missing.into_iter().rev().collect());
-        let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(dir).map_err(Error::unwritable(dir))?;
+        let staging = WorkDir::create(dir).map_err(Error::unwritable(dir))?;
         Ok(RunDir { dir: dir.into(), staging, created })
     }
 

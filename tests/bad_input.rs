@@ -176,6 +176,9 @@ fn too_little_memory_is_said_and_never_an_answer() {
     let mut job = job(&shop, &["id"]);
     job.way = Some(Way::Hashed);
     job.limits.memory = 64 << 10;
+    let refused = verify(&job).unwrap_err().to_string();
+    assert!(refused.contains("needs about") && refused.contains("--memory allows 64.0 KiB"), "{refused}");
+    job.limits.working = Some(64 << 10);
     match verify(&job) {
         Err(Error::OutOfMemory { .. }) => {}
         Ok(report) => assert_eq!(report.counts.mismatch, 200_000),

@@ -96,8 +96,8 @@ fn circumstances_change_no_byte() {
         ("", Some(Way::Ordered), Limits { threads: 7, batch_rows: 100, ..base.clone() }, "ordered"),
         ("", Some(Way::Hashed), Limits { threads: 1, batch_rows: 1_000, ..base.clone() }, "hashed"),
         ("", Some(Way::Hashed), Limits { threads: 7, batch_rows: 77, ..base.clone() }, "hashed"),
-        ("", Some(Way::Hashed), Limits { memory: 1 << 20, ..base.clone() }, "hashed"),
-        ("", Some(Way::Hashed), Limits { key_hash_bits: 4, memory: 24 << 20, ..base.clone() }, "hashed"),
+        ("", Some(Way::Hashed), Limits { working: Some(32 << 20), ..base.clone() }, "hashed"),
+        ("", Some(Way::Hashed), Limits { key_hash_bits: 4, working: Some(32 << 20), ..base.clone() }, "hashed"),
         ("split/", None, base.clone(), "ordered"),
         ("split/", None, Limits { threads: 7, ..base.clone() }, "ordered"),
         ("split/", Some(Way::Hashed), Limits { threads: 7, ..base.clone() }, "hashed"),
@@ -154,10 +154,10 @@ fn spilling_changes_no_byte() {
     write_parquet(&shop.path("old"), &side(1), 100_000);
     write_parquet(&shop.path("new"), &shuffled(&side(2)), 100_000);
     let mut files = vec![];
-    for (memory, spills) in [(4 << 30, false), (0, true)] {
+    for (working, spills) in [(4 << 30, false), (32 << 20, true)] {
         let mut job = job(&shop, &["id"]);
-        job.limits.memory = memory;
-        job.out = Some(Out::At(shop.path(&format!("run-{memory}"))));
+        job.limits.working = Some(working);
+        job.out = Some(Out::At(shop.path(&format!("run-{working}"))));
         let report = verify(&job).unwrap();
         assert_eq!(report.run.spilled_bytes > 0, spills);
         assert_eq!((report.counts.missing, report.counts.extra, report.counts.mismatch), (1_000, 1_000, 200));

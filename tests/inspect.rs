@@ -148,11 +148,13 @@ fn memory_grows_with_the_rows_in_the_hashed_way_only() {
     let memory = |path| look(&shop, &[path, "--key", "id"]).1["key"]["memory"].clone();
     let of = |memory: &Value, field: &str| memory[field].as_u64().unwrap();
     let (few, many) = (memory("few"), memory("many"));
-    assert_eq!(of(&few, "ordered_bytes"), of(&many, "ordered_bytes"));
-    assert_eq!(of(&many, "hashed_bytes") - of(&few, "hashed_bytes"), 42 * 999);
+    let for_rows = |memory: &Value| of(memory, "hashed_bytes") - of(memory, "ordered_bytes");
+    assert_eq!(for_rows(&many) - for_rows(&few), 42 * 999);
     assert_eq!(of(&many, "hashed_spilled_bytes"), 0);
     let limits = countersign::job::Limits { threads: 2, memory: 1 << 30, ..Default::default() };
-    let beyond = countersign::matching::Memory::of(&limits, countersign::sides::Sides { old: 1 << 29, new: 1 << 29 });
+    let division = countersign::memory::Demand::default().divide(&limits).unwrap();
+    let rows = countersign::sides::Sides { old: 1 << 29, new: 1 << 29 };
+    let beyond = countersign::matching::Memory::of(&division, limits.memory, rows);
     assert_eq!(beyond.hashed_bytes, 1 << 30, "the limit holds");
     assert_eq!(beyond.hashed_spilled_bytes, (32 << 30) - ((1 << 30) - beyond.ordered_bytes));
 }

@@ -115,6 +115,7 @@ impl Diff {
             way: self.work.way,
             limits: self.work.limits(),
             out: self.out.clone().map(Out::At),
+            temp: self.work.temp.clone(),
             examples: self.examples,
             ..Job::new("diff", sources, identity)
         }

@@ -1,6 +1,7 @@
 //! What this machine has to give, for the defaults of the limits.
 
 use std::fs;
+use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::Args;
@@ -16,9 +17,13 @@ pub struct Work {
     #[arg(long, value_enum)]
     pub way: Option<Way>,
 
-    /// Memory to work in, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
+    /// Memory for all of it, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<ByteSize>,
+
+    /// Where working files go [default: beside the run, or the system's directory for such files]
+    #[arg(long, value_name = "DIR")]
+    pub temp: Option<PathBuf>,
 
     /// Worker threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -88,8 +93,8 @@ fn cgroup_limit() -> Option<u64> {
     fs::read_to_string("/sys/fs/cgroup/memory.max").ok()?.trim().parse().ok()
 }
 
-/// The least memory that a run can work in: the workers' decoding, and some room to sort.
-const MEMORY_MIN: ByteSize = ByteSize::mib(512);
+/// Less than this no run can work in; most need more, and say so.
+const MEMORY_MIN: ByteSize = ByteSize::mib(128);
 
 /// Reads the memory limit of the command line.
 fn parse_memory(text: &str) -> Result<ByteSize, String> {

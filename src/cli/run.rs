@@ -126,9 +126,13 @@ impl Run {
     fn verify(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Result<Report> {
         let JobFile { job, runs, mistakes } = JobFile::read(file, &self.set)?;
         let job = match job {
-            Some(job) if mistakes.is_empty() => {
-                Job { limits: self.work.limits(), way: self.work.way, examples: self.examples, ..job }
-            }
+            Some(job) if mistakes.is_empty() => Job {
+                limits: self.work.limits(),
+                temp: self.work.temp.clone(),
+                way: self.work.way,
+                examples: self.examples,
+                ..job
+            },
             job => return Err(refusal(file, check::all_mistakes(job, mistakes)?)),
         };
         if let Some(other) = names.insert(job.name.clone(), file.to_path_buf()).filter(|other| other != file) {

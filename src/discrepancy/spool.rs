@@ -15,8 +15,9 @@ use crate::error::{Error, Result};
 
 /// Bytes of findings that one part of a comparison keeps in memory.
 const MEMORY_BYTES: usize = 4 << 20;
-/// Rows that are gathered before they are kept, so that sparse findings do not become tiny batches.
+/// Rows and bytes that are gathered before they are kept, so that sparse findings do not become tiny batches.
 const BATCH_ROWS: usize = 1024;
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Takes batches in order.
 pub struct Spool {
@@ -24,6 +25,7 @@ pub struct Spool {
     dir: PathBuf,
     pending: Vec<RecordBatch>,
     pending_rows: usize,
+    pending_bytes: usize,
     head: Vec<RecordBatch>,
     head_bytes: usize,
     tail: Option<FileWriter<BufWriter<File>>>,
@@ -39,14 +41,24 @@ pub struct Spooled {
 impl Spool {
     /// Nothing yet.
     pub fn new(schema: SchemaRef, dir: PathBuf) -> Self {
-        Spool { schema, dir, pending: vec![], pending_rows: 0, head: vec![], head_bytes: 0, tail: None }
+        Spool {
+            schema,
+            dir,
+            pending: vec![],
+            pending_rows: 0,
+            pending_bytes: 0,
+            head: vec![],
+            head_bytes: 0,
+            tail: None,
+        }
     }
 
     /// Adds a batch.
     pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
         self.pending_rows += batch.num_rows();
+        self.pending_bytes += batch.get_array_memory_size();
         self.pending.push(batch);
-        if self.pending_rows >= BATCH_ROWS {
+        if self.pending_rows >= BATCH_ROWS || self.pending_bytes >= BATCH_BYTES {
             self.settle()?;
         }
         Ok(())
@@ -70,8 +82,10 @@ impl Spool {
         let batch = concat_batches(&self.schema, &self.pending)?;
         self.pending.clear();
         self.pending_rows = 0;
-        if self.tail.is_none() && self.head_bytes < MEMORY_BYTES {
-            self.head_bytes += batch.get_array_memory_size();
+        self.pending_bytes = 0;
+        let bytes = batch.get_array_memory_size();
+        if self.tail.is_none() && self.head_bytes + bytes <= MEMORY_BYTES {
+            self.head_bytes += bytes;
             self.head.push(batch);
             return Ok(());
         }

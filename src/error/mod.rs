@@ -8,11 +8,14 @@
 //!   is never caught and worked around.
 //! * Messages are lowercase fragments that read well after `error: `.
 
+mod about;
 mod engine;
 mod words;
 
 use std::io;
 use std::path::PathBuf;
+
+use bytesize::ByteSize;
 
 use crate::sides::{Owner, Side, Sides};
 use words::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
@@ -404,7 +407,7 @@ pub enum Error {
     },
 
     /// Working files that cannot be written or read back.
-    #[error("cannot spill to `{}`: {reason}\n  free some space there, or raise --memory; working files go below --out, and without it below TMPDIR", dir.display())]
+    #[error("cannot spill to `{}`: {reason}\n  free some space there, or raise --memory; working files go to --temp, or else below --out, or else below TMPDIR", dir.display())]
     Spill {
         /// The directory of the working files.
         dir: PathBuf,
@@ -412,8 +415,21 @@ pub enum Error {
         reason: String,
     },
 
-    /// The memory limit leaves no room to work in.
-    #[error("the work does not fit in the memory limit: {reason}\n  raise --memory")]
+    /// The memory limit leaves no room to read in.
+    #[error(
+        "this comparison needs about {}, and --memory allows {}\n  \
+         nothing was verified; allow more, or leave wide columns out with --ignore or --columns",
+        ByteSize(needed.next_multiple_of(1 << 20)), ByteSize(*.limit)
+    )]
+    MemoryTooSmall {
+        /// The limit, in bytes.
+        limit: u64,
+        /// What one worker needs, in bytes.
+        needed: u64,
+    },
+
+    /// A sort or a query ran out of the memory limit.
+    #[error("the work does not fit in the memory limit: {reason}\n  nothing was verified; raise --memory")]
     OutOfMemory {
         /// What the engine said.
         reason: String,
@@ -438,37 +454,6 @@ pub struct Kind {
 }
 
 impl Error {
-    /// Where the user said what is wrong, for errors that begin with it.
-    pub fn place(&self) -> Option<String> {
-        match self {
-            Error::NoSuchColumn { option: place, .. }
-            | Error::RuleDoesNotFit { place, .. }
-            | Error::BadQuery { place, .. }
-            | Error::QueryFailed { place, .. }
-            | Error::EmptyQuery { place, .. }
-            | Error::BadExpression { place, .. } => Some(place.clone()),
-            Error::Contradiction(words) => {
-                let (place, _) = words.split_once(": ")?;
-                Some(place.into())
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether it is about what the user asked for, rather than about the data or the machine.
-    pub fn is_about_the_job(&self) -> bool {
-        self.place().is_some()
-            || matches!(
-                self,
-                Error::NoSuchPath { .. }
-                    | Error::NoFiles { .. }
-                    | Error::BadPattern { .. }
-                    | Error::DifferentFamilies { .. }
-                    | Error::IncomparableKey { .. }
-                    | Error::NothingToCompare
-            )
-    }
-
     /// An [`Error::Internal`] from anything that can say what happened.
     pub fn internal(what: impl ToString) -> Self {
         Error::Internal(what.to_string())

@@ -10,7 +10,7 @@ use crate::columns::{ColumnPair, Pairing};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::{Identity, Job, Limits, Place, Selection, Source, Word};
-use crate::matching::{Memory, Obstacle, Ranges, obstacle};
+use crate::matching::{Memory, Obstacle, Ranges, demand, obstacle};
 use crate::progress::Progress;
 use crate::report::MatchingWay;
 use crate::sides::{Side, Sides};
@@ -115,7 +115,8 @@ pub fn foresee(
 ) -> Result<(Option<Key>, Option<Finding>)> {
     let Some(first) = key.first() else { return Ok((None, None)) };
     let ranges = Ranges::of(&sides.old, reflection.column(first))?;
-    let memory = Memory::of(limits, Sides::from_fn(|side| sides[side].rows()));
+    let demand = reflection.pairing.as_ref().map(|pairing| demand(sides, pairing)).unwrap_or_default();
+    let memory = Memory::of(&demand.divide(limits)?, limits.memory, Sides::from_fn(|side| sides[side].rows()));
     let told =
         |way, reason: String, first_keys| Some(Key { columns: key.to_vec(), way, reason, ranges, first_keys, memory });
     let pairing = match reflection {

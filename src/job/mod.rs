@@ -39,6 +39,8 @@ pub struct Job {
     pub limits: Limits,
     /// Where the run directory goes; `None` writes none.
     pub out: Option<Out>,
+    /// Where working files go; `None` takes the run directory's disk, or the system's directory for such files.
+    pub temp: Option<PathBuf>,
     /// How many examples of each class the reports show.
     pub examples: usize,
 }
@@ -61,6 +63,7 @@ impl Job {
             way: None,
             limits: Limits::default(),
             out: None,
+            temp: None,
             examples: EXAMPLES,
         }
     }
@@ -195,11 +198,13 @@ impl std::fmt::Display for Way {
 /// What the work may cost. None of these changes an answer.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Worker threads, at least 1.
+    /// Worker threads, at least 1; fewer work where memory is tight.
     pub threads: usize,
-    /// Memory for the whole process, in bytes; beyond it the work spills to disk.
+    /// Memory for the whole process, in bytes; beyond it the work spills to disk, or is refused.
     pub memory: u64,
-    /// Rows per batch.
+    /// The part of it that entries and sorts may fill; `None` takes what reading leaves. Tests narrow it.
+    pub working: Option<u64>,
+    /// Rows per batch, at most.
     pub batch_rows: usize,
     /// How many bits of the key hash are used, 0 to 64. Fewer bits mean more collisions, which cost
     /// time and never truth; tests narrow it to prove that.
@@ -211,6 +216,7 @@ impl Default for Limits {
         Limits {
             threads: std::thread::available_parallelism().map_or(1, |n| n.get()),
             memory: 4 << 30,
+            working: None,
             batch_rows: 8192,
             key_hash_bits: 64,
         }

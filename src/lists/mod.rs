@@ -3,23 +3,20 @@
 mod csv;
 mod example;
 mod id_list;
-
-use std::path::PathBuf;
+mod pieces;
+mod table;
 
 use arrow::array::RecordBatch;
-use arrow::compute::BatchCoalescer;
-use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 
 use crate::discrepancy::{Class, Layout, Spooled, Tally, classes};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::job::{Job, Word};
-use crate::run_dir::{Digest, OutputFile, RunDir};
+use crate::job::Job;
+use crate::run_dir::{Digest, RunDir};
 use example::examples_of;
 use id_list::IdLists;
+use pieces::Pieces;
+use table::Table;
 
 pub use example::{Change, Example, Named};
 
@@ -34,97 +31,68 @@ pub struct Lists {
 impl Lists {
     /// Reads the findings once, in key order.
     pub fn write(
+        engine: &Engine,
         run_dir: Option<&RunDir>,
         layout: &Layout,
         findings: Vec<Spooled>,
         tally: &Tally,
         job: &Job,
     ) -> Result<Self> {
-        let mut outputs = run_dir.map(|run_dir| Outputs::create(run_dir, layout, &job.list_columns)).transpose()?;
+        let mut outputs = run_dir.map(|run_dir| Outputs::create(run_dir, layout, job)).transpose()?;
         let mut examples: Vec<Example> = vec![];
-        for part in findings {
-            for batch in part.read()? {
-                let batch = batch?;
-                examples_of(&batch, layout, job.examples, &mut examples)?;
-                if let Some(outputs) = &mut outputs {
-                    outputs.write(&batch)?;
-                }
+        engine.progress.begin("writing", Class::ALL.into_iter().map(|class| tally.count(class)).sum());
+        let mut pieces = Pieces::default();
+        let mut take = |piece: RecordBatch| {
+            engine.check_stop()?;
+            examples_of(&piece, layout, job.examples, &mut examples)?;
+            engine.progress.advance(piece.num_rows() as u64);
+            match &mut outputs {
+                Some(outputs) => engine.workers().install(|| outputs.write(&piece)),
+                None => Ok(()),
             }
+        };
+        for part in findings {
+            part.read()?.try_for_each(|batch| pieces.push(&batch?, &mut take))?;
         }
-        let files = outputs.map(|outputs| outputs.finish(tally)).transpose()?.unwrap_or_default();
+        pieces.finish(take)?;
+        let files = match outputs {
+            Some(outputs) => engine.workers().install(|| outputs.finish(tally))?,
+            None => vec![],
+        };
         examples.sort_by_key(|example| example.class);
         Ok(Lists { files, examples })
     }
 }
 
-/// Rows of one written batch of the table; a fixed number, so that the bytes do not depend on how the
-/// findings came.
-const TABLE_BATCH_ROWS: usize = 8192;
-
+/// The files that hold every finding.
 struct Outputs {
     ids: IdLists,
-    batches: BatchCoalescer,
-    table: ArrowWriter<OutputFile>,
+    table: Table,
     rows: u64,
 }
 
 impl Outputs {
-    fn create(run_dir: &RunDir, layout: &Layout, columns: &[Word]) -> Result<Self> {
-        let file = run_dir.create("discrepancies.parquet")?;
-        Ok(Outputs {
-            ids: IdLists::create(run_dir, layout, columns)?,
-            batches: BatchCoalescer::new(layout.schema(), TABLE_BATCH_ROWS),
-            table: table_writer(file, layout.schema())?,
-            rows: 0,
-        })
+    fn create(run_dir: &RunDir, layout: &Layout, job: &Job) -> Result<Self> {
+        let ids = IdLists::create(run_dir, layout, &job.list_columns)?;
+        let table = Table::create(run_dir.create("discrepancies.parquet")?, layout.schema())?;
+        Ok(Outputs { ids, table, rows: 0 })
     }
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.ids.write(batch, &classes(batch))?;
-        self.rows += batch.num_rows() as u64;
-        self.batches.push_batch(batch.clone())?;
-        self.write_completed()
-    }
-
-    fn write_completed(&mut self) -> Result<()> {
-        while let Some(batch) = self.batches.next_completed_batch() {
-            let written = self.table.write(&batch);
-            written.map_err(|error| table_error(self.table.inner().place(), error))?;
-        }
-        Ok(())
+    fn write(&mut self, piece: &RecordBatch) -> Result<()> {
+        let Outputs { ids, table, rows } = self;
+        *rows += piece.num_rows() as u64;
+        let (listed, tabled) = rayon::join(|| ids.write(piece, &classes(piece)), || table.write(piece));
+        listed.and(tabled)
     }
 
     /// Ends all files. Each list has to be as long as its count.
-    fn finish(mut self, tally: &Tally) -> Result<Vec<Digest>> {
-        self.batches.finish_buffered_batch()?;
-        self.write_completed()?;
+    fn finish(self, tally: &Tally) -> Result<Vec<Digest>> {
         let total: u64 = Class::ALL.into_iter().map(|class| tally.count(class)).sum();
         if self.rows != total {
             return Err(Error::Internal(format!("{} of {total} discrepancies reached the lists", self.rows)));
         }
-        let place = self.table.inner().place();
-        let file = self.table.into_inner().map_err(|error| table_error(place, error))?;
         let mut files = self.ids.finish(tally)?;
-        files.push(file.finish()?);
+        files.push(self.table.finish()?);
         Ok(files)
-    }
-}
-
-fn table_writer(file: OutputFile, schema: SchemaRef) -> Result<ArrowWriter<OutputFile>> {
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
-        .build();
-    ArrowWriter::try_new(file, schema, Some(properties)).map_err(Error::internal)
-}
-
-/// Finds the system's words in a Parquet writer's error.
-fn table_error(path: PathBuf, error: ParquetError) -> Error {
-    match error {
-        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-            Ok(source) => Error::Unwritable { path, source: *source },
-            Err(other) => Error::internal(other),
-        },
-        other => Error::internal(other),
     }
 }

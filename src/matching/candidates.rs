@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -34,7 +34,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::meter::Stage;
 use crate::sides::{Side, Sides};
-use crate::snapshot::{FileRead, Snapshot};
+use crate::snapshot::{FileRead, Snapshot, compact};
 
 /// One row group of one side: what a worker hashes at a time.
 pub struct Chunk {
@@ -145,9 +145,7 @@ impl Keeper<'_> {
             open.for_each(|(place, _)| self.candidates.mark(place));
             return Ok(());
         }
-        let rows = filter_record_batch(batch, &BooleanArray::new(open, None))?;
-        let compact = rows.columns().iter().map(|column| compact(column)).collect();
-        let rows = RecordBatch::try_new(rows.schema(), compact)?;
+        let rows = compact(&filter_record_batch(batch, &BooleanArray::new(open, None))?)?;
         self.candidates.room_bytes.fetch_sub(rows.get_array_memory_size() as i64, Ordering::Relaxed);
         self.gathered.push(rows);
         Ok(())
@@ -160,15 +158,6 @@ impl Keeper<'_> {
             lock(&self.candidates.kept[self.side]).push(together);
         }
         Ok(())
-    }
-}
-
-/// A column without the text of rows that were left out, which views would keep in memory.
-fn compact(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
-        DataType::Utf8View => Arc::new(column.as_string_view().gc()),
-        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
-        _ => column.clone(),
     }
 }
 

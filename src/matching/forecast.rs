@@ -3,10 +3,10 @@
 use super::plan::{Obstacle, Plan, Reason};
 use super::{entries, hashed, held};
 use crate::columns::Pairing;
-use crate::engine::{Engine, held_memory, working_memory};
+use crate::engine::Engine;
 use crate::error::Result;
-use crate::job::Limits;
-use crate::sides::Sides;
+use crate::memory::{Demand, Division};
+use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
 /// What keeps a pair of snapshots from being merged; `None` if the ordered way would be taken.
@@ -35,21 +35,33 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Estimates for this many rows on each side.
-    pub fn of(limits: &Limits, rows: Sides<u64>) -> Self {
-        let (base, working) = (held_memory(limits), working_memory(limits));
+    /// Estimates for this many rows on each side, within `limit_bytes`.
+    pub fn of(division: &Division, limit_bytes: u64, rows: Sides<u64>) -> Self {
+        let Division { threads, held_bytes, working_bytes, .. } = *division;
         let smaller = rows.old.min(rows.new);
-        let fits = entries::bytes_of(smaller) <= hashed::room_for_entries(working);
+        let fits = entries::bytes_of(smaller) <= hashed::room_for_entries(working_bytes);
         let (at_rest, spilled) = match fits {
             true => (held::bytes_of(smaller), 0),
-            false => (working, entries::bytes_of(rows.old + rows.new).saturating_sub(working)),
+            false => (working_bytes, entries::bytes_of(rows.old + rows.new).saturating_sub(working_bytes)),
         };
         Memory {
-            threads: limits.threads,
-            limit_bytes: limits.memory,
-            ordered_bytes: base,
-            hashed_bytes: base + at_rest,
+            threads,
+            limit_bytes,
+            ordered_bytes: held_bytes,
+            hashed_bytes: held_bytes + at_rest,
             hashed_spilled_bytes: spilled,
         }
+    }
+}
+
+/// What it takes to read these snapshots for a comparison.
+pub fn demand(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Demand {
+    let of_sides = |what: fn(&Snapshot, &[usize]) -> u64| -> u64 {
+        Side::BOTH.into_iter().map(|side| what(&snapshots[side], &pairing.projection(side))).sum()
+    };
+    Demand {
+        footer_bytes: of_sides(|snapshot, _| snapshot.footer_bytes()),
+        page_bytes: of_sides(Snapshot::page_bytes),
+        row_bytes: of_sides(Snapshot::row_bytes),
     }
 }

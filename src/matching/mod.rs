@@ -11,8 +11,9 @@ mod held;
 mod merge;
 mod ordered;
 mod plan;
+mod ranges;
 
-pub use forecast::{Memory, obstacle};
+pub use forecast::{Memory, demand, obstacle};
 pub use plan::{Obstacle, Ranges};
 
 use std::sync::Arc;

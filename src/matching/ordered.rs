@@ -22,21 +22,22 @@ pub fn run(comparison: &Comparison, ranges: &[KeyRange], layouts: &Sides<KeyLayo
     let Comparison { engine, snapshots, .. } = comparison;
     engine.progress.begin("comparing", snapshots.iter().map(|side| side.rows()).sum());
     let abandoned = AtomicBool::new(false);
-    let results: Vec<Result<Part, Halt>> = engine.workers().install(|| {
-        let ranges = ranges.par_iter().with_max_len(1);
-        ranges
-            .map(|range| {
-                let result = compare_range(comparison, range, layouts, &abandoned);
-                if result.is_err() {
-                    abandoned.store(true, Ordering::Relaxed);
-                }
-                result
-            })
-            .collect()
+    let mut results: Vec<(usize, Result<Part, Halt>)> = engine.workers().install(|| {
+        // a bridge hands the ranges out one by one, the large ones first
+        let ranges = ranges.iter().enumerate().par_bridge();
+        let compared = ranges.map(|(number, range)| {
+            let result = compare_range(comparison, range, layouts, &abandoned);
+            if result.is_err() {
+                abandoned.store(true, Ordering::Relaxed);
+            }
+            (number, result)
+        });
+        compared.collect()
     });
+    results.sort_by_key(|(number, _)| *number);
     let mut parts = vec![];
     let mut failure = None;
-    for result in results {
+    for (_, result) in results {
         match (result, &failure) {
             (Ok(part), _) => parts.push(part),
             // the workers that were called off say nothing of why

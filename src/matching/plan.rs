@@ -6,6 +6,7 @@ use std::fmt;
 use arrow::array::{Array, ArrayRef, UInt64Array};
 
 use super::cursor::KeyRange;
+use super::ranges::cut;
 use crate::canonical::canonical;
 use crate::canonical::order::{KeyOrder, steps};
 use crate::columns::{ColumnPair, Pairing};
@@ -104,7 +105,7 @@ impl Plan {
                 }
             }
         }
-        let ranges = ranges(&layouts, engine.limits().threads)?;
+        let ranges = cut(&layouts, engine.threads())?;
         Ok(Plan::Ordered { ranges, layouts: layouts.into() })
     }
 
@@ -146,25 +147,25 @@ impl Ranges {
 /// One side's row groups in key order.
 #[derive(Debug, Clone)]
 pub struct KeyLayout {
-    groups: Vec<Group>,
-    bounds: Option<Bounds>,
+    pub(super) groups: Vec<Group>,
+    pub(super) bounds: Option<Bounds>,
 }
 
 #[derive(Debug, Clone)]
-struct Group {
+pub(super) struct Group {
     file: usize,
     row_group: usize,
-    rows: u64,
+    pub rows: u64,
     /// Its number in the bounds' arrays.
-    bound: usize,
+    pub bound: usize,
 }
 
 /// What the statistics say of the first key column, in canonical form, one row per row group.
 #[derive(Debug, Clone)]
-struct Bounds {
-    mins: ArrayRef,
-    maxs: ArrayRef,
-    nulls: UInt64Array,
+pub(super) struct Bounds {
+    pub mins: ArrayRef,
+    pub maxs: ArrayRef,
+    pub nulls: UInt64Array,
 }
 
 impl KeyLayout {
@@ -300,35 +301,4 @@ impl Bounds {
         });
         known.then_some(bounds)
     }
-}
-
-/// Cuts the key space at row-group borders of the side with more rows, into about two ranges per thread.
-/// Fewer, larger ranges are better: a row group on a border is decoded twice.
-fn ranges(layouts: &Sides<KeyLayout>, threads: usize) -> Result<Vec<KeyRange>> {
-    let rows = |layout: &KeyLayout| layout.groups.iter().map(|group| group.rows).sum::<u64>();
-    let larger = if rows(&layouts.old) > rows(&layouts.new) { &layouts.old } else { &layouts.new };
-    let everything = vec![KeyRange::default()];
-    let wanted = if threads == 1 { 1 } else { threads as u64 * 2 };
-    let (Some(bounds), true) =
-        (&larger.bounds, layouts.iter().all(|layout| layout.bounds.is_some() || layout.groups.len() <= 1))
-    else {
-        return Ok(everything);
-    };
-    let (total, mut passed) = (rows(larger), 0);
-    let mut cuts: Vec<ArrayRef> = vec![];
-    for group in &larger.groups {
-        let due = passed * wanted / total > cuts.len() as u64;
-        let min = bounds.mins.slice(group.bound, 1);
-        let ascends = match cuts.last() {
-            Some(last) => KeyOrder::of(std::slice::from_ref(last), std::slice::from_ref(&min))?.compare(0, 0).is_lt(),
-            None => true,
-        };
-        if due && ascends && min.is_valid(0) {
-            cuts.push(min);
-        }
-        passed += group.rows;
-    }
-    let starts = std::iter::once(None).chain(cuts.iter().cloned().map(Some));
-    let ends = cuts.iter().cloned().map(Some).chain(std::iter::once(None));
-    Ok(starts.zip(ends).map(|(start, end)| KeyRange { start, end }).collect())
 }

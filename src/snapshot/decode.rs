@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
@@ -167,7 +167,10 @@ impl Batches {
             match part.reader.next() {
                 Some(Ok(decoded)) => {
                     part.delivered += decoded.num_rows() as u64;
-                    let batch = self.arrange(&part, &decoded)?;
+                    let mut batch = self.arrange(&part, &decoded)?;
+                    if part.read.selection.is_some() {
+                        batch = compact(&batch)?;
+                    }
                     self.current = Some(part);
                     return Ok(Some(batch));
                 }
@@ -187,6 +190,18 @@ impl Batches {
             }
         }
     }
+}
+
+/// The same rows without the text of rows that were left out, which views would keep in memory.
+pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+    let column = |column: &ArrayRef| -> ArrayRef {
+        match column.data_type() {
+            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+            _ => column.clone(),
+        }
+    };
+    Ok(RecordBatch::try_new(batch.schema(), batch.columns().iter().map(column).collect())?)
 }
 
 impl Iterator for Batches {

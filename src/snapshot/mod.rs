@@ -12,9 +12,11 @@ mod int96;
 mod listing;
 mod partitions;
 mod scan;
+mod sizes;
 mod statistics;
 pub mod types;
 
+pub use decode::compact;
 pub use footer::DataFile;
 pub use scan::{FileRead, Scan};
 pub use statistics::Statistics;

@@ -1,0 +1,36 @@
+//! What an error is about: the user's words, or the data and the machine.
+
+use super::Error;
+
+impl Error {
+    /// Where the user said what is wrong, for errors that begin with it.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Error::NoSuchColumn { option: place, .. }
+            | Error::RuleDoesNotFit { place, .. }
+            | Error::BadQuery { place, .. }
+            | Error::QueryFailed { place, .. }
+            | Error::EmptyQuery { place, .. }
+            | Error::BadExpression { place, .. } => Some(place.clone()),
+            Error::Contradiction(words) => {
+                let (place, _) = words.split_once(": ")?;
+                Some(place.into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is about what the user asked for, rather than about the data or the machine.
+    pub fn is_about_the_job(&self) -> bool {
+        self.place().is_some()
+            || matches!(
+                self,
+                Error::NoSuchPath { .. }
+                    | Error::NoFiles { .. }
+                    | Error::BadPattern { .. }
+                    | Error::DifferentFamilies { .. }
+                    | Error::IncomparableKey { .. }
+                    | Error::NothingToCompare
+            )
+    }
+}

@@ -1,0 +1,115 @@
+//! Writes `discrepancies.parquet`.
+//!
+//! Where pieces and row groups end depends on the rows alone, so that the bytes do not depend on how the rows
+//! came. The columns of a piece are encoded by all workers at a time.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::run_dir::{Digest, OutputFile};
+
+/// A row group ends with so many rows, or with so many encoded bytes.
+const GROUP_ROWS: usize = 1 << 20;
+const GROUP_BYTES: usize = 64 << 20;
+
+/// A dictionary that grows beyond this is given up: looking its values up costs more than they save.
+const DICTIONARY_BYTES: usize = 64 << 10;
+
+/// The file, being written.
+pub struct Table {
+    place: PathBuf,
+    schema: SchemaRef,
+    writer: SerializedFileWriter<OutputFile>,
+    factory: ArrowRowGroupWriterFactory,
+    group: Option<Group>,
+}
+
+/// The row group that is being filled.
+struct Group {
+    columns: Vec<ArrowColumnWriter>,
+    rows: usize,
+}
+
+impl Table {
+    /// Begins the file.
+    pub fn create(file: OutputFile, schema: SchemaRef) -> Result<Self> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+            .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
+            .build();
+        let place = file.place();
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
+        let parts = writer.and_then(ArrowWriter::into_serialized_writer);
+        let (writer, factory) = parts.map_err(|error| written(&place, error))?;
+        Ok(Table { place, schema, writer, factory, group: None })
+    }
+
+    /// Adds a piece. Pieces have to be cut the same way in every run, since pages end with them.
+    pub fn write(&mut self, piece: &RecordBatch) -> Result<()> {
+        let mut group = match self.group.take() {
+            Some(group) => group,
+            None => {
+                let number = self.writer.flushed_row_groups().len();
+                let columns = self.factory.create_column_writers(number).map_err(Error::internal)?;
+                Group { columns, rows: 0 }
+            }
+        };
+        let columns = self.schema.fields().par_iter().zip(piece.columns());
+        let leaves = columns.map(|(field, column)| compute_leaves(field, column));
+        let leaves = leaves.collect::<Result<Vec<_>, _>>().map_err(Error::internal)?;
+        let leaves: Vec<ArrowLeafColumn> = leaves.into_iter().flatten().collect();
+        let encoded = group.columns.par_iter_mut().zip(&leaves).try_for_each(|(column, leaf)| column.write(leaf));
+        encoded.map_err(Error::internal)?;
+        group.rows += piece.num_rows();
+        let bytes: usize = group.columns.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum();
+        match group.rows >= GROUP_ROWS || bytes >= GROUP_BYTES {
+            true => self.end(group),
+            false => {
+                self.group = Some(group);
+                Ok(())
+            }
+        }
+    }
+
+    fn end(&mut self, group: Group) -> Result<()> {
+        let chunks = group.columns.into_par_iter().map(ArrowColumnWriter::close);
+        let chunks = chunks.collect::<Result<Vec<_>, _>>().map_err(Error::internal)?;
+        let append = || -> Result<(), ParquetError> {
+            let mut group = self.writer.next_row_group()?;
+            chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
+            group.close().map(drop)
+        };
+        append().map_err(|error| written(&self.place, error))
+    }
+
+    /// Ends the file.
+    pub fn finish(mut self) -> Result<Digest> {
+        if let Some(group) = self.group.take() {
+            self.end(group)?;
+        }
+        let file = self.writer.into_inner().map_err(|error| written(&self.place, error))?;
+        file.finish()
+    }
+}
+
+/// Finds the system's words in a Parquet writer's error.
+fn written(place: &Path, error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(source) => Error::Unwritable { path: place.into(), source: *source },
+            Err(other) => Error::internal(other),
+        },
+        other => Error::internal(other),
+    }
+}

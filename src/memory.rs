@@ -1,0 +1,100 @@
+//! How the memory limit is divided: what the process takes whatever it does, what each worker takes to read, and
+//! the rest, which entries and sorts may fill, one after the other.
+//!
+//! When it gets tight, batches become smaller, then there are fewer workers, and then the comparison is refused
+//! before it begins, with the limit that it would need.
+
+use crate::error::{Error, Result};
+use crate::job::Limits;
+
+/// What the process takes before it reads anything, measured.
+const BASE_BYTES: u64 = 64 << 20;
+/// What a worker takes whatever it reads: decompression, the writer's buffers, what the allocator holds back.
+const WORKER_BYTES: u64 = 12 << 20;
+/// How many batches of each side a merge may hold: three before it, and those that gathered findings keep.
+const BATCHES_HELD: u64 = 11;
+/// Sorting and matching are not begun with less than this.
+const WORKING_BYTES_MIN: u64 = 32 << 20;
+/// Batches are not made smaller than this as long as there are workers to do without, and never smaller than that.
+const BATCH_ROWS_SMALL: usize = 1024;
+const BATCH_ROWS_MIN: usize = 16;
+
+/// What it takes to read a pair of snapshots, as their footers tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// The footers themselves.
+    pub footer_bytes: u64,
+    /// The pages that one worker has open, of both sides.
+    pub page_bytes: u64,
+    /// One row of each side.
+    pub row_bytes: u64,
+}
+
+/// How the work is to be done within a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Division {
+    /// How many workers there are.
+    pub threads: usize,
+    /// Rows per batch.
+    pub batch_rows: usize,
+    /// What everything but the working memory takes.
+    pub held_bytes: u64,
+    /// What entries and sorts may fill.
+    pub working_bytes: u64,
+}
+
+impl Demand {
+    /// Divides a limit.
+    ///
+    /// # Errors
+    /// [`Error::MemoryTooSmall`] if even one worker with the smallest batches does not fit.
+    pub fn divide(&self, limits: &Limits) -> Result<Division> {
+        let batches = |smallest: usize| {
+            let halves = std::iter::successors(Some(limits.batch_rows), |rows| Some(rows / 2));
+            halves.take_while(move |rows| *rows >= smallest.min(limits.batch_rows))
+        };
+        let all_workers = batches(BATCH_ROWS_SMALL).map(|rows| (limits.threads, rows));
+        let fewer_workers = (1..limits.threads).rev().map(|threads| (threads, BATCH_ROWS_SMALL.min(limits.batch_rows)));
+        let one_worker = batches(BATCH_ROWS_MIN).map(|rows| (1, rows));
+        let mut needed = u64::MAX;
+        for (threads, batch_rows) in all_workers.chain(fewer_workers).chain(one_worker) {
+            let held_bytes = self.held_bytes(threads, batch_rows);
+            needed = needed.min(held_bytes + WORKING_BYTES_MIN);
+            if let Some(working_bytes) = limits.working.or(limits.memory.checked_sub(held_bytes))
+                && (working_bytes >= WORKING_BYTES_MIN || limits.working.is_some())
+            {
+                return Ok(Division { threads, batch_rows, held_bytes, working_bytes });
+            }
+        }
+        Err(Error::MemoryTooSmall { limit: limits.memory, needed })
+    }
+
+    fn held_bytes(&self, threads: usize, batch_rows: usize) -> u64 {
+        let batches = BATCHES_HELD * batch_rows as u64 * self.row_bytes;
+        BASE_BYTES + self.footer_bytes + threads as u64 * (WORKER_BYTES + self.page_bytes + batches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn within(memory: u64, demand: Demand) -> Result<Division> {
+        demand.divide(&Limits { threads: 4, memory, ..Limits::default() })
+    }
+
+    #[test]
+    fn batches_shrink_before_workers_go_and_then_it_is_refused() {
+        let demand = Demand { footer_bytes: 1 << 20, page_bytes: 40 << 20, row_bytes: 2_000 };
+        let plenty = within(4 << 30, demand).unwrap();
+        assert_eq!((plenty.threads, plenty.batch_rows), (4, 8192));
+        assert_eq!(plenty.held_bytes + plenty.working_bytes, 4 << 30);
+        let tight = within(512 << 20, demand).unwrap();
+        assert_eq!((tight.threads, tight.batch_rows), (4, 2048));
+        let tighter = within(256 << 20, demand).unwrap();
+        assert_eq!((tighter.threads, tighter.batch_rows), (2, 1024));
+        let Err(Error::MemoryTooSmall { needed, .. }) = within(100 << 20, demand) else { panic!("it cannot fit") };
+        assert_eq!(within(needed, demand).unwrap().threads, 1);
+        assert!(within(needed - 1, demand).is_err());
+    }
+}

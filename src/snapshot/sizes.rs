@@ -1,0 +1,80 @@
+//! What it takes to read a snapshot, by its footers.
+
+use std::collections::HashSet;
+
+use arrow::datatypes::DataType;
+use parquet::basic::PageType;
+use parquet::file::metadata::ColumnChunkMetaData;
+
+use super::{DataFile, Snapshot};
+
+/// What a reader keeps of a file besides its footer, roughly.
+const FILE_BYTES: u64 = 2 << 10;
+/// A view, or what else a cell takes that has no fixed width.
+const CELL_BYTES: u64 = 16;
+
+impl Snapshot {
+    /// What the footers take, in bytes.
+    pub fn footer_bytes(&self) -> u64 {
+        // the copy with the places of all pages is made when rows are read again
+        self.files.iter().map(|file| FILE_BYTES + 2 * file.metadata.memory_size() as u64).sum()
+    }
+
+    /// What the pages take that are open at one time while `columns` are read: of the largest row group, one of
+    /// each column, compressed and not.
+    pub fn page_bytes(&self, columns: &[usize]) -> u64 {
+        let groups = self.files.iter().flat_map(|file| {
+            let leaves = self.leaves(file, columns);
+            let of_group =
+                move |group: &[ColumnChunkMetaData]| leaves.iter().map(|&leaf| open_bytes(&group[leaf])).sum();
+            file.metadata.row_groups().iter().map(move |group| of_group(group.columns()))
+        });
+        groups.max().unwrap_or(0)
+    }
+
+    /// What a row of `columns` takes in memory, on average, in bytes.
+    pub fn row_bytes(&self, columns: &[usize]) -> u64 {
+        let rows = self.rows().max(1);
+        let stored: u64 = self
+            .files
+            .iter()
+            .map(|file| {
+                let leaves = self.leaves(file, columns);
+                let groups = file.metadata.row_groups().iter();
+                let bytes =
+                    |leaf: &usize, group: &[ColumnChunkMetaData]| group[*leaf].uncompressed_size().max(0) as u64;
+                groups.map(|group| leaves.iter().map(|leaf| bytes(leaf, group.columns())).sum::<u64>()).sum::<u64>()
+            })
+            .sum();
+        let fixed = |at: &usize| width(self.schema.field(*at).data_type());
+        columns.iter().map(fixed).sum::<u64>() + stored / rows
+    }
+
+    /// The leaves of a file that a scan of `columns` decodes.
+    fn leaves(&self, file: &DataFile, columns: &[usize]) -> Vec<usize> {
+        let inputs = self.inputs(columns);
+        let names: HashSet<&str> = inputs.iter().map(|&at| self.schema.field(at).name().as_str()).collect();
+        let schema = file.metadata.file_metadata().schema_descr();
+        let is_read = |leaf: &usize| names.contains(schema.get_column_root(*leaf).name());
+        (0..schema.num_columns()).filter(is_read).collect()
+    }
+}
+
+/// A page of a column chunk, and its dictionary; the whole chunk, where its footer does not count its pages.
+fn open_bytes(chunk: &ColumnChunkMetaData) -> u64 {
+    let bytes = (chunk.compressed_size() + chunk.uncompressed_size()).max(0) as u64;
+    let is_data = |page: PageType| matches!(page, PageType::DATA_PAGE | PageType::DATA_PAGE_V2);
+    let counts = chunk.page_encoding_stats().into_iter().flatten().filter(|stats| is_data(stats.page_type));
+    match counts.map(|stats| stats.count.max(0) as u64).sum() {
+        0..=2 => bytes,
+        pages => 2 * bytes / pages,
+    }
+}
+
+/// What a cell takes besides its text.
+fn width(data_type: &DataType) -> u64 {
+    match data_type {
+        DataType::Struct(fields) => fields.iter().map(|field| width(field.data_type())).sum(),
+        other => other.primitive_width().map_or(CELL_BYTES, |width| width as u64),
+    }
+}
