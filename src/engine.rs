@@ -56,6 +56,8 @@ impl Engine {
         let division = Demand::default().divide(&limits)?;
         let reader = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(limits.threads)
+            // spilled runs are read on these; each thread that frees memory keeps some of it
+            .max_blocking_threads(limits.threads)
             .enable_all()
             .build()
             .map_err(Error::internal)?;
@@ -75,6 +77,10 @@ impl Engine {
     /// Divides the memory anew, now that it is known what reading takes.
     pub fn fit(&mut self, demand: &Demand) -> Result<()> {
         self.division = demand.divide(&self.limits)?;
+        if self.threads() < self.limits.threads {
+            let (threads, of) = (self.threads(), self.limits.threads);
+            self.progress.note(&format!("--memory leaves room for {threads} of {of} workers"));
+        }
         self.workers = workers(&self.division)?;
         self.environment = environment(&self.division, &self.spill_dir)?;
         Ok(())
@@ -88,6 +94,11 @@ impl Engine {
     /// How many workers there are.
     pub fn threads(&self) -> usize {
         self.division.threads
+    }
+
+    /// Rows per batch.
+    pub fn batch_rows(&self) -> usize {
+        self.division.batch_rows
     }
 
     /// The part of the memory limit that entries and sorts may fill, one after the other, in bytes.
@@ -130,8 +141,8 @@ impl Engine {
         SessionConfig::new()
             .with_batch_size(self.division.batch_rows)
             .with_target_partitions(self.threads())
-            // a sort must be able to merge its spilled runs within a small limit
-            .with_sort_spill_reservation_bytes(((self.working_memory() / 16) as usize).clamp(1 << 20, 32 << 20))
+            // a sort of each side, and what each sets aside to merge its runs
+            .with_sort_spill_reservation_bytes((self.working_memory() / 8) as usize)
     }
 
     /// What a scan needs, for plans that outlive a borrow of the engine.
@@ -159,7 +170,8 @@ fn workers(division: &Division) -> Result<rayon::ThreadPool> {
 fn environment(division: &Division, spill_dir: &WorkDir) -> Result<Arc<RuntimeEnv>> {
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![spill_dir.path().to_path_buf()]))
-        .with_max_temp_directory_size(u64::MAX);
+        .with_max_temp_directory_size(u64::MAX)
+        .with_max_spill_merge_fan_in(division.runs_merged);
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(division.working_bytes as usize)))
         .with_disk_manager_builder(disk)

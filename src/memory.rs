@@ -13,11 +13,19 @@ const BASE_BYTES: u64 = 64 << 20;
 const WORKER_BYTES: u64 = 12 << 20;
 /// How many batches of each side a merge may hold: three before it, and those that gathered findings keep.
 const BATCHES_HELD: u64 = 11;
-/// Sorting and matching are not begun with less than this.
+/// Sorting and matching are not begun with less than this, nor with less than room for so many batches: a sort
+/// that spilled merges its runs from a few batches of each. Small batches may be fewer.
 const WORKING_BYTES_MIN: u64 = 32 << 20;
+const WORKING_BATCHES: u64 = 256;
+const WORKING_SMALL_BATCHES: u64 = 24;
+/// How many batches of each side are reckoned for each run that is merged: one being merged, and those that are read
+/// ahead, by twice their size for what DataFusion does not count.
+const RUN_BATCHES: u64 = 8;
+const RUNS_MERGED_MIN: u64 = 4;
+const RUNS_MERGED_MAX: u64 = 1024;
 /// Batches are not made smaller than this as long as there are workers to do without, and never smaller than that.
 const BATCH_ROWS_SMALL: usize = 1024;
-const BATCH_ROWS_MIN: usize = 16;
+const BATCH_ROWS_MIN: usize = 1;
 
 /// What it takes to read a pair of snapshots, as their footers tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +45,8 @@ pub struct Division {
     pub threads: usize,
     /// Rows per batch.
     pub batch_rows: usize,
+    /// How many spilled runs a sort merges at a time.
+    pub runs_merged: usize,
     /// What everything but the working memory takes.
     pub held_bytes: u64,
     /// What entries and sorts may fill.
@@ -58,20 +68,25 @@ impl Demand {
         let one_worker = batches(BATCH_ROWS_MIN).map(|rows| (1, rows));
         let mut needed = u64::MAX;
         for (threads, batch_rows) in all_workers.chain(fewer_workers).chain(one_worker) {
-            let held_bytes = self.held_bytes(threads, batch_rows);
-            needed = needed.min(held_bytes + WORKING_BYTES_MIN);
+            let batch_bytes = batch_rows as u64 * self.row_bytes;
+            let held_bytes = self.held_bytes(threads, batch_bytes);
+            let batches = if batch_rows > BATCH_ROWS_SMALL { WORKING_BATCHES } else { WORKING_SMALL_BATCHES };
+            let working_min = WORKING_BYTES_MIN.max(batches * batch_bytes);
+            needed = needed.min(held_bytes + working_min);
             if let Some(working_bytes) = limits.working.or(limits.memory.checked_sub(held_bytes))
-                && (working_bytes >= WORKING_BYTES_MIN || limits.working.is_some())
+                && (working_bytes >= working_min || limits.working.is_some())
             {
-                return Ok(Division { threads, batch_rows, held_bytes, working_bytes });
+                let runs_merged = working_bytes / RUN_BATCHES / batch_bytes.max(1);
+                let runs_merged = runs_merged.clamp(RUNS_MERGED_MIN, RUNS_MERGED_MAX) as usize;
+                return Ok(Division { threads, batch_rows, runs_merged, held_bytes, working_bytes });
             }
         }
         Err(Error::MemoryTooSmall { limit: limits.memory, needed })
     }
 
-    fn held_bytes(&self, threads: usize, batch_rows: usize) -> u64 {
-        let batches = BATCHES_HELD * batch_rows as u64 * self.row_bytes;
-        BASE_BYTES + self.footer_bytes + threads as u64 * (WORKER_BYTES + self.page_bytes + batches)
+    fn held_bytes(&self, threads: usize, batch_bytes: u64) -> u64 {
+        let worker = WORKER_BYTES + self.page_bytes + BATCHES_HELD * batch_bytes;
+        BASE_BYTES + self.footer_bytes + threads as u64 * worker
     }
 }
 
@@ -86,12 +101,12 @@ mod tests {
     #[test]
     fn batches_shrink_before_workers_go_and_then_it_is_refused() {
         let demand = Demand { footer_bytes: 1 << 20, page_bytes: 40 << 20, row_bytes: 2_000 };
-        let plenty = within(4 << 30, demand).unwrap();
+        let plenty = within(16 << 30, demand).unwrap();
         assert_eq!((plenty.threads, plenty.batch_rows), (4, 8192));
-        assert_eq!(plenty.held_bytes + plenty.working_bytes, 4 << 30);
+        assert_eq!(plenty.held_bytes + plenty.working_bytes, 16 << 30);
         let tight = within(512 << 20, demand).unwrap();
-        assert_eq!((tight.threads, tight.batch_rows), (4, 2048));
-        let tighter = within(256 << 20, demand).unwrap();
+        assert_eq!((tight.threads, tight.batch_rows), (4, 1024));
+        let tighter = within(300 << 20, demand).unwrap();
         assert_eq!((tighter.threads, tighter.batch_rows), (2, 1024));
         let Err(Error::MemoryTooSmall { needed, .. }) = within(100 << 20, demand) else { panic!("it cannot fit") };
         assert_eq!(within(needed, demand).unwrap().threads, 1);

@@ -73,6 +73,14 @@ impl Progress {
         eprintln!("{}: {done} of {all} rows, {rate:.0} rows/s, about {left:.0} s left", lines.stage);
     }
 
+    /// Says something that the user should know beforehand.
+    pub fn note(&self, text: &str) {
+        match &self.lines {
+            Some(_) => eprintln!("{text}"),
+            None => self.bar.println(text),
+        }
+    }
+
     /// Takes the bar away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();

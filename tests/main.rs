@@ -8,6 +8,7 @@
 //! * `inspect`: what is said of a snapshot before it is compared
 //! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
+//! * `memory`: the limit holds, or the run is refused
 //! * `schema`: the report's JSON Schema
 //! * `house`: the layout of `src/`
 
@@ -22,6 +23,7 @@ mod jobs;
 mod identical;
 mod init;
 mod inspect;
+mod memory;
 mod opening;
 mod properties;
 mod rules;

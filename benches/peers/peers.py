@@ -51,6 +51,51 @@ def duckdb_hash(old, new, keys, memory):
     return counts_of(db.execute(f"SELECT {counts} FROM {side(old)} o FULL JOIN {side(new)} n ON {on}").fetchone())
 
 
+def write(db, columns, old_rows, new_rows, keys) -> dict:
+    """Writes what differs, as countersign does: both rows and the names of the changed columns, in key order."""
+    import os
+    import tempfile
+
+    changed = ", ".join(f"CASE WHEN o.{name} IS DISTINCT FROM n.{name} THEN '{name}' END" for name in columns)
+    on = " AND ".join(f"o.{key} = n.{key}" for key in keys)
+    differ = " OR ".join(f"(o.{name} IS DISTINCT FROM n.{name})" for name in columns)
+    order = ", ".join(f"coalesce(o.{key}, n.{key})" for key in keys)
+    with tempfile.TemporaryDirectory() as place:
+        target = os.path.join(place, "discrepancies.parquet")
+        db.execute(f"""COPY (SELECT list_filter([{changed}], lambda name: name IS NOT NULL) AS changed, o, n
+            FROM {old_rows} o FULL JOIN {new_rows} n ON {on}
+            WHERE o.{keys[0]} IS NULL OR n.{keys[0]} IS NULL OR {differ} ORDER BY {order})
+            TO '{target}' (FORMAT parquet, COMPRESSION zstd)""")
+        key = f"o.{keys[0]} IS NOT NULL, n.{keys[0]} IS NOT NULL"
+        return dict(((old, new), rows) for old, new, rows in
+                    db.execute(f"SELECT {key}, count(*) FROM '{target}' GROUP BY ALL").fetchall())
+
+
+def written_counts(db, old, found) -> dict:
+    rows = db.execute(f"SELECT count(*) FROM '{old}'").fetchone()[0]
+    mismatch, missing, extra = (found.get(sides, 0) for sides in [(True, True), (True, False), (False, True)])
+    return counts_of([rows - mismatch - missing, mismatch, missing, extra])
+
+
+def duckdb_join_written(old, new, keys, memory):
+    """The full join, and what differs written to a Parquet file."""
+    db = connect(memory)
+    return written_counts(db, old, write(db, columns_of(db, old, keys), f"'{old}'", f"'{new}'", keys))
+
+
+def duckdb_hash_written(old, new, keys, memory):
+    """The join of hashes; then the rows that it finds are read again and written to a Parquet file."""
+    db = connect(memory)
+    columns = columns_of(db, old, keys)
+    key, on = ", ".join(keys), " AND ".join(f"o.{key} = n.{key}" for key in keys)
+    side = lambda file: f"(SELECT {key}, hash({', '.join(columns)}) AS digest FROM '{file}')"
+    found = ", ".join(f"coalesce(o.{key}, n.{key}) AS {key}" for key in keys)
+    db.execute(f"CREATE TEMP TABLE found AS SELECT {found} FROM {side(old)} o FULL JOIN {side(new)} n ON {on} "
+               f"WHERE o.digest IS DISTINCT FROM n.digest")
+    rows = lambda file: f"(SELECT s.* FROM '{file}' s SEMI JOIN found USING ({key}))"
+    return written_counts(db, old, write(db, columns, rows(old), rows(new), keys))
+
+
 def datafusion_sql(old, new, keys, _):
     """The full join in DataFusion's SQL."""
     from datafusion import SessionContext

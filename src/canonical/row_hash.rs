@@ -47,6 +47,8 @@ struct ColumnSecret {
 
 /// The key's lane and the two of the row hash.
 const LANES: usize = 3;
+/// Rows that are hashed together, column by column: their lanes stay in the processor's nearest cache.
+const BLOCK_ROWS: usize = 1024;
 
 impl RowHasher {
     /// Draws a secret from the operating system. Only the lowest `key_bits` bits of the key hash are kept.
@@ -61,19 +63,23 @@ impl RowHasher {
     pub fn hash(&self, keys: &[ArrayRef], values: &[ArrayRef], hashes: &mut Vec<RowHash>) {
         hashes.clear();
         hashes.resize(keys[0].len(), RowHash { key: 0, row: [0; 2] });
-        for (number, column) in keys.iter().chain(values).enumerate() {
-            let column = Column { array: column, secret: self.of_column(number), long: &self.secret };
-            match number < keys.len() {
-                true => column.absorb(hashes, |hash, words, [key, low, high]| {
-                    hash.key = mix(words, hash.key, key);
-                    hash.row = [mix(words, hash.row[0], low), mix(words, hash.row[1], high)];
-                }),
-                false => column.absorb(hashes, |hash, words, [_, low, high]| {
-                    hash.row = [mix(words, hash.row[0], low), mix(words, hash.row[1], high)];
-                }),
+        let column = |(number, array)| Column { array, secret: self.of_column(number), long: &self.secret };
+        let columns: Vec<Column> = keys.iter().chain(values).enumerate().map(column).collect();
+        for (block, hashes) in hashes.chunks_mut(BLOCK_ROWS).enumerate() {
+            let start = block * BLOCK_ROWS;
+            for (number, column) in columns.iter().enumerate() {
+                match number < keys.len() {
+                    true => column.absorb(start, hashes, |hash, words, [key, low, high]| {
+                        hash.key = mix(words, hash.key, key);
+                        hash.row = [mix(words, hash.row[0], low), mix(words, hash.row[1], high)];
+                    }),
+                    false => column.absorb(start, hashes, |hash, words, [_, low, high]| {
+                        hash.row = [mix(words, hash.row[0], low), mix(words, hash.row[1], high)];
+                    }),
+                }
             }
+            hashes.iter_mut().for_each(|hash| hash.key &= self.key_mask);
         }
-        hashes.iter_mut().for_each(|hash| hash.key &= self.key_mask);
     }
 
     fn of_column(&self, number: usize) -> ColumnSecret {
@@ -98,28 +104,28 @@ struct Column<'a> {
 }
 
 impl Column<'_> {
-    /// Hands every row's digest, cell and the column's words to `mix`; see [`super::Domain::canonical_type`]
+    /// Hands the digest and cell of every row from `start` on, and the column's words, to `mix`; see [`super::Domain::canonical_type`]
     /// for the types that there are.
-    fn absorb(&self, hashes: &mut [RowHash], mix: impl Fn(&mut RowHash, Words, [Words; LANES])) {
+    fn absorb(&self, start: usize, hashes: &mut [RowHash], mix: impl Fn(&mut RowHash, Words, [Words; LANES])) {
         let array = self.array;
         match array.data_type() {
             DataType::Boolean => {
                 let values = array.as_boolean().values();
-                self.each(hashes, |row| [u64::from(values.value(row)), 0], mix);
+                self.each(start, hashes, |row| [u64::from(values.value(row)), 0], mix);
             }
-            DataType::Int32 => self.each_number::<Int32Type>(hashes, |value| [value as u64, 0], mix),
-            DataType::Int64 => self.each_number::<Int64Type>(hashes, |value| [value as u64, 0], mix),
-            DataType::UInt64 => self.each_number::<UInt64Type>(hashes, |value| [value, 0], mix),
-            DataType::Float64 => self.each_number::<Float64Type>(hashes, |value| [value.to_bits(), 0], mix),
+            DataType::Int32 => self.each_number::<Int32Type>(start, hashes, |value| [value as u64, 0], mix),
+            DataType::Int64 => self.each_number::<Int64Type>(start, hashes, |value| [value as u64, 0], mix),
+            DataType::UInt64 => self.each_number::<UInt64Type>(start, hashes, |value| [value, 0], mix),
+            DataType::Float64 => self.each_number::<Float64Type>(start, hashes, |value| [value.to_bits(), 0], mix),
             DataType::Decimal128(..) => {
-                self.each_number::<Decimal128Type>(hashes, |value| halves(value as u128), mix);
+                self.each_number::<Decimal128Type>(start, hashes, |value| halves(value as u128), mix);
             }
             DataType::Decimal256(..) => {
-                self.each_number::<Decimal256Type>(hashes, |value| self.long(&value.to_le_bytes()), mix);
+                self.each_number::<Decimal256Type>(start, hashes, |value| self.long(&value.to_le_bytes()), mix);
             }
             DataType::FixedSizeBinary(_) => {
                 let forms = array.as_fixed_size_binary();
-                self.each(hashes, |row| self.long(forms.value(row)), mix);
+                self.each(start, hashes, |row| self.long(forms.value(row)), mix);
             }
             DataType::BinaryView => {
                 let bytes: &BinaryViewArray = array.as_binary_view();
@@ -128,7 +134,7 @@ impl Column<'_> {
                     short if short as u32 <= MAX_INLINE_VIEW_LEN => halves(short),
                     _ => self.long(bytes.value(row)),
                 };
-                self.each(hashes, words, mix);
+                self.each(start, hashes, words, mix);
             }
             other => unreachable!("{other} is not a canonical type"),
         }
@@ -136,29 +142,31 @@ impl Column<'_> {
 
     fn each_number<T: ArrowPrimitiveType>(
         &self,
+        start: usize,
         hashes: &mut [RowHash],
         words: impl Fn(T::Native) -> Words,
         mix: impl Fn(&mut RowHash, Words, [Words; LANES]),
     ) {
         let values = PrimitiveArray::<T>::values(self.array.as_primitive::<T>());
-        self.each(hashes, |row| words(values[row]), mix);
+        self.each(start, hashes, |row| words(values[row]), mix);
     }
 
     fn each(
         &self,
+        start: usize,
         hashes: &mut [RowHash],
         words: impl Fn(usize) -> Words,
         mix: impl Fn(&mut RowHash, Words, [Words; LANES]),
     ) {
         let ColumnSecret { lanes, null } = self.secret;
+        let rows = (start..).zip(hashes);
         match self.array.nulls() {
-            None => hashes.iter_mut().enumerate().for_each(|(row, hash)| mix(hash, words(row), lanes)),
-            Some(nulls) => {
-                for ((row, hash), valid) in hashes.iter_mut().enumerate().zip(nulls) {
-                    // what stands under a NULL is the writer's leftover
-                    mix(hash, if valid { words(row) } else { null }, lanes);
-                }
-            }
+            None => rows.for_each(|(row, hash)| mix(hash, words(row), lanes)),
+            // what stands under a NULL is the writer's leftover
+            Some(nulls) => rows.for_each(|(row, hash)| {
+                let words = if nulls.is_valid(row) { words(row) } else { null };
+                mix(hash, words, lanes);
+            }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What this machine has to give, for the defaults of the limits.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::Args;
@@ -89,8 +89,27 @@ fn available() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// The least memory limit of the control groups that this process is in, and of those around them.
 fn cgroup_limit() -> Option<u64> {
-    fs::read_to_string("/sys/fs/cgroup/memory.max").ok()?.trim().parse().ok()
+    limit_of_groups(&fs::read_to_string("/proc/self/cgroup").ok()?, Path::new("/sys/fs/cgroup"))
+}
+
+/// `groups` is as the system lists them: one hierarchy a line, its number, its controllers and the group's path.
+/// See <https://docs.kernel.org/admin-guide/cgroup-v2.html> (memory.max) and its first version's manual.
+fn limit_of_groups(groups: &str, root: &Path) -> Option<u64> {
+    let limits = groups.lines().filter_map(|line| {
+        let (controllers, group) = line.split_once(':')?.1.split_once(':')?;
+        let (top, file) = match controllers {
+            "" => (root.to_path_buf(), "memory.max"),
+            _ if controllers.split(',').any(|each| each == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
+            _ => return None,
+        };
+        // in a container the path may be the one outside of it
+        let group = top.join(group.trim_start_matches('/'));
+        let limit = |dir: &Path| fs::read_to_string(dir.join(file)).ok()?.trim().parse::<u64>().ok();
+        group.ancestors().take_while(|dir| dir.starts_with(&top)).filter_map(limit).min()
+    });
+    limits.min()
 }
 
 /// Less than this no run can work in; most need more, and say so.
@@ -102,5 +121,30 @@ fn parse_memory(text: &str) -> Result<ByteSize, String> {
     match size >= MEMORY_MIN {
         true => Ok(size),
         false => Err(format!("a run needs at least {MEMORY_MIN}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tightest_group_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let set = |file: &str, limit: &str| {
+            let file = root.path().join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, limit).unwrap();
+        };
+        let limit = |groups: &str| limit_of_groups(groups, root.path());
+        assert_eq!(limit("0::/a/b\n"), None);
+        set("a/b/memory.max", "max\n");
+        set("a/memory.max", "1000\n");
+        assert_eq!(limit("0::/a/b\n"), Some(1000));
+        set("memory.max", "500\n");
+        assert_eq!(limit("0::/somewhere/else\n"), Some(500));
+        set("memory/limited/memory.limit_in_bytes", "300\n");
+        assert_eq!(limit("5:cpu,memory:/limited\n1:name=x:/\n0::/a\n"), Some(300));
+        assert_eq!(limit("5:cpu:/limited\n"), None);
     }
 }

@@ -1,12 +1,12 @@
 //! Takes down what the merge decides: counts every finding, and keeps those that somebody will read.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::spool::{Spool, Spooled};
 use super::table::Layout;
 use super::{Class, ColumnTally, Tally, Tier};
 use crate::columns::{ReadCounts, Rows};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::sides::{Side, Sides};
 
@@ -103,6 +103,8 @@ pub enum Keep {
 
 /// How many findings are gathered before they become rows of the table.
 const GATHER_FINDINGS: usize = 4096;
+/// Where memory is tight or rows are large, batches are small; so many of them may be gathered then.
+const GATHER_BATCHES_OF_FINDINGS: usize = 4;
 /// How many batches gathered findings may hold on to.
 const GATHER_BATCHES: usize = 16;
 
@@ -112,6 +114,7 @@ pub struct Ledger {
     keep: Keep,
     kept: [usize; Class::ALL.len()],
     gathered: Vec<Finding>,
+    gathered_max: usize,
     last_batch: Sides<Option<Arc<Rows>>>,
     batches_held: usize,
     spool: Spool,
@@ -119,15 +122,16 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// An empty ledger; what does not fit in memory goes to `spill_dir`.
-    pub fn new(layout: Arc<Layout>, keep: Keep, spill_dir: PathBuf) -> Self {
+    /// An empty ledger; what does not fit in memory goes to working files.
+    pub fn new(layout: Arc<Layout>, keep: Keep, engine: &Engine) -> Self {
         Ledger {
             tally: Tally::new(layout.columns()),
-            spool: Spool::new(layout.schema(), spill_dir),
+            spool: Spool::new(layout.schema(), engine.spill_dir()),
             layout,
             keep,
             kept: [0; Class::ALL.len()],
             gathered: vec![],
+            gathered_max: GATHER_FINDINGS.min(GATHER_BATCHES_OF_FINDINGS * engine.batch_rows()),
             last_batch: Sides::default(),
             batches_held: 0,
         }
@@ -170,7 +174,7 @@ impl Ledger {
             }
         }
         self.gathered.push(finding);
-        if self.gathered.len() >= GATHER_FINDINGS || self.batches_held >= GATHER_BATCHES {
+        if self.gathered.len() >= self.gathered_max || self.batches_held >= GATHER_BATCHES {
             self.flush()?;
         }
         Ok(())

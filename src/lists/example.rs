@@ -77,13 +77,38 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
     let value = |side: &[Named], column: &str| {
         side.iter().find(|named| named.column == column).map(|named| named.value.clone())
     };
-    let values = columns.into_iter().map(|column| Change {
-        column: column.into(),
-        old: value(&sides.old, column),
-        new: value(&sides.new, column),
+    let values = columns.into_iter().map(|column| {
+        let [old, new] = shortened([value(&sides.old, column), value(&sides.new, column)]);
+        Change { column: column.into(), old, new }
     });
     let values = values.collect();
     Ok(Example { class, key, rows: Sides { old: count(Column::OldRows), new: count(Column::NewRows) }, values })
+}
+
+/// A report shows this many characters of a value, from a little before the first that differs.
+const SHOWN_CHARACTERS: usize = 400;
+const SHOWN_BEFORE: usize = 40;
+
+/// Values as far as a report shows them: where they are long, the part in which they begin to differ. The table has
+/// them whole.
+fn shortened(values: [Option<String>; 2]) -> [Option<String>; 2] {
+    let longest = values.iter().flatten().map(String::len).max().unwrap_or(0);
+    if longest <= SHOWN_CHARACTERS {
+        return values;
+    }
+    let [old, new] = values.each_ref().map(|value| value.as_deref().unwrap_or_default().chars());
+    let equal = old.zip(new).take_while(|(old, new)| old == new).count();
+    let skipped = if equal > SHOWN_CHARACTERS / 2 { equal - SHOWN_BEFORE } else { 0 };
+    values.map(|value| {
+        value.map(|value| {
+            let length = value.chars().count();
+            let shown: String = value.chars().skip(skipped).take(SHOWN_CHARACTERS).collect();
+            let before = if skipped > 0 { format!("({skipped} characters) …") } else { String::new() };
+            let left = length.saturating_sub(skipped + SHOWN_CHARACTERS);
+            let after = if left > 0 { format!("… ({left} characters)") } else { String::new() };
+            format!("{before}{shown}{after}")
+        })
+    })
 }
 
 /// The first value of a column of floats, in decimal and exactly.
@@ -135,4 +160,20 @@ fn shown(row: &RecordBatch, column: Column, layout: &Layout) -> Result<Vec<Named
             Ok(Named { column: field.name().clone(), value })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn long_values_are_shown_where_they_begin_to_differ() {
+        let short = ["a".repeat(400), "b".into()].map(Some);
+        assert_eq!(shortened(short.clone()), short);
+        let [old, new] = shortened([Some("x".repeat(10_000)), Some("x".repeat(9_000) + "ü")]);
+        assert_eq!(old.unwrap(), format!("(8960 characters) …{}… (640 characters)", "x".repeat(400)));
+        assert_eq!(new.unwrap(), format!("(8960 characters) …{}ü", "x".repeat(40)));
+        let [old, new] = shortened([Some("é".repeat(500)), None]);
+        assert_eq!((old.unwrap(), new), (format!("{}… (100 characters)", "é".repeat(400)), None));
+    }
 }

@@ -11,7 +11,7 @@ use crate::error::Result;
 
 /// A piece ends with so many rows, or with the row that brings it to so many bytes of text and lists.
 const PIECE_ROWS: usize = 8192;
-const PIECE_BYTES: u64 = 16 << 20;
+const PIECE_BYTES: u64 = 8 << 20;
 
 /// Rows that wait until they make a piece.
 #[derive(Default)]

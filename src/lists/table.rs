@@ -20,7 +20,7 @@ use crate::run_dir::{Digest, OutputFile};
 
 /// A row group ends with so many rows, or with so many encoded bytes.
 const GROUP_ROWS: usize = 1 << 20;
-const GROUP_BYTES: usize = 64 << 20;
+const GROUP_BYTES: usize = 32 << 20;
 
 /// A dictionary that grows beyond this is given up: looking its values up costs more than they save.
 const DICTIONARY_BYTES: usize = 64 << 10;

@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
@@ -88,7 +89,7 @@ impl Candidates {
 
     /// Adds rows of one chunk with their values.
     pub fn keeper(&self, side: Side) -> Keeper<'_> {
-        Keeper { candidates: self, side, gathered: vec![] }
+        Keeper { candidates: self, side, gathered: vec![], gathered_bytes: 0 }
     }
 
     /// How many rows are in the set.
@@ -130,7 +131,11 @@ pub struct Keeper<'a> {
     candidates: &'a Candidates,
     side: Side,
     gathered: Vec<RecordBatch>,
+    gathered_bytes: usize,
 }
+
+/// Rows are put together until they take so many bytes, so that few rows do not become tiny batches.
+const KEPT_BATCH_BYTES: usize = 1 << 20;
 
 impl Keeper<'_> {
     /// Adds the rows of a batch for which `open` is true; `places` are those of all rows of the batch.
@@ -146,16 +151,19 @@ impl Keeper<'_> {
             return Ok(());
         }
         let rows = compact(&filter_record_batch(batch, &BooleanArray::new(open, None))?)?;
-        self.candidates.room_bytes.fetch_sub(rows.get_array_memory_size() as i64, Ordering::Relaxed);
+        let bytes = rows.get_array_memory_size();
+        self.candidates.room_bytes.fetch_sub(bytes as i64, Ordering::Relaxed);
         self.gathered.push(rows);
-        Ok(())
+        self.gathered_bytes += bytes;
+        if self.gathered_bytes >= KEPT_BATCH_BYTES { self.finish() } else { Ok(()) }
     }
 
     /// Hands the rows over.
-    pub fn finish(self) -> Result<()> {
-        if !self.gathered.is_empty() {
-            let together = concat_batches(&self.gathered[0].schema(), &self.gathered)?;
-            lock(&self.candidates.kept[self.side]).push(together);
+    pub fn finish(&mut self) -> Result<()> {
+        let gathered = std::mem::take(&mut self.gathered);
+        self.gathered_bytes = 0;
+        if let Some(first) = gathered.first() {
+            lock(&self.candidates.kept[self.side]).push(concat_batches(&first.schema(), &gathered)?);
         }
         Ok(())
     }
@@ -181,9 +189,13 @@ fn sort_plan(
     let scan = match kept.is_empty() {
         true => scan,
         false => {
-            let kept = MemorySourceConfig::try_new_exec(&[kept], schema.clone(), None)?;
+            let kept: Arc<dyn ExecutionPlan> = MemorySourceConfig::try_new_exec(&[kept], schema.clone(), None)?;
             match nothing_to_read {
                 true => kept,
+                // where there is room for one sort only, both go through it
+                false if engine.sort_partitions() == 1 => {
+                    Arc::new(CoalescePartitionsExec::new(UnionExec::try_new(vec![scan, kept])?))
+                }
                 false => UnionExec::try_new(vec![scan, kept])?,
             }
         }

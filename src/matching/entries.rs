@@ -64,7 +64,7 @@ impl Place {
 const BLOCK: usize = 64;
 /// Rows per partition that the number of partitions aims at, so that sorting one fits a worker's cache.
 const PARTITION_ROWS: u64 = 64 << 10;
-const PARTITIONS_MAX: u64 = 1024;
+const PARTITIONS_MAX: u64 = 2048;
 /// Entries that are read back from the working file at a time.
 const READ_BACK: usize = 16 << 10;
 
@@ -74,6 +74,7 @@ pub struct Entries<'a> {
     partitions: Vec<Mutex<Partition>>,
     /// How many entries a partition is likely to hold.
     partition_rows: usize,
+    /// What the partitions have claimed of the memory, in bytes.
     held_bytes: AtomicU64,
     budget_bytes: u64,
     spill: Spill,
@@ -146,11 +147,19 @@ impl<'a> Entries<'a> {
         self.spill.end.load(Ordering::Relaxed) == 0
     }
 
+    /// How many entries a partition has.
+    pub fn rows(&self, partition: usize) -> u64 {
+        let partition = lock(&self.partitions[partition]);
+        let spilled: usize = partition.spilled.iter().map(|extent| extent.entries).sum();
+        (partition.entries.len() + spilled) as u64
+    }
+
     /// Takes the entries of a partition.
     pub fn take(&self, partition: usize) -> Result<Vec<Entry>> {
         let mut partition = lock(&self.partitions[partition]);
         let mut entries = std::mem::take(&mut partition.entries);
         let spilled = std::mem::take(&mut partition.spilled);
+        entries.reserve_exact(spilled.iter().map(|extent| extent.entries).sum());
         self.read_back(spilled, |entry| entries.push(*entry))?;
         Ok(entries)
     }
@@ -186,23 +195,34 @@ impl<'a> Entries<'a> {
     }
 
     fn add(&self, partition: usize, block: &[Entry]) -> Result<()> {
-        let bytes = size_of_val(block) as u64;
-        let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let mut partition = lock(&self.partitions[partition]);
-        if partition.entries.capacity() == 0 {
-            // here, because all workers together have it cleared sooner than one would
-            partition.entries.reserve_exact(self.partition_rows.max(block.len()));
-        }
-        partition.entries.extend_from_slice(block);
-        if held > self.budget_bytes {
-            let Partition { entries, spilled } = &mut *partition;
+        let Partition { entries, spilled } = &mut *lock(&self.partitions[partition]);
+        if entries.len() + block.len() > entries.capacity() && !self.claim(entries, block.len()) {
             spilled.push(self.spill.write(entries)?);
-            let freed = size_of_val(entries.as_slice()) as u64;
+            self.engine.meter.count_spilled(size_of_val(entries.as_slice()) as u64);
             entries.clear();
-            self.held_bytes.fetch_sub(freed, Ordering::Relaxed);
-            self.engine.meter.count_spilled(freed);
         }
+        entries.extend_from_slice(block);
         Ok(())
+    }
+
+    /// Makes room for more entries in a partition; whether the memory allows it. The first room is always granted:
+    /// all partitions together have been reckoned with.
+    fn claim(&self, entries: &mut Vec<Entry>, more: usize) -> bool {
+        // here, because all workers together have fresh memory cleared sooner than one would
+        let added = match entries.capacity() {
+            0 => self.partition_rows.max(more),
+            capacity => (capacity / 4).max(more),
+        };
+        let bytes = bytes_of(added as u64);
+        // entries move when there is no room behind them, and are there twice meanwhile
+        let moved = bytes_of(entries.capacity() as u64);
+        let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let allowed = entries.capacity() == 0 || held + bytes + moved <= self.budget_bytes;
+        match allowed {
+            true => entries.reserve_exact(added),
+            false => drop(self.held_bytes.fetch_sub(bytes, Ordering::Relaxed)),
+        }
+        allowed
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a comparison would do and cost, told before it is made.
 
 use super::plan::{Obstacle, Plan, Reason};
-use super::{entries, hashed, held};
+use super::{hashed, held};
 use crate::columns::Pairing;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -39,10 +39,9 @@ impl Memory {
     pub fn of(division: &Division, limit_bytes: u64, rows: Sides<u64>) -> Self {
         let Division { threads, held_bytes, working_bytes, .. } = *division;
         let smaller = rows.old.min(rows.new);
-        let fits = entries::bytes_of(smaller) <= hashed::room_for_entries(working_bytes);
-        let (at_rest, spilled) = match fits {
-            true => (held::bytes_of(smaller), 0),
-            false => (working_bytes, entries::bytes_of(rows.old + rows.new).saturating_sub(working_bytes)),
+        let (at_rest, spilled) = match hashed::spilled_bytes(rows, working_bytes) {
+            None => (held::bytes_of(smaller), 0),
+            Some(spilled) => (working_bytes, spilled),
         };
         Memory {
             threads,

@@ -13,12 +13,13 @@
 use std::sync::Mutex;
 
 use arrow::array::RecordBatch;
+use bytesize::ByteSize;
 use rayon::prelude::*;
 
 use super::candidates::{Candidates, Chunk};
 use super::cursor::{Cursor, Halt, KeyRange};
-use super::entries::{Entries, Entry, Place, partitions_for};
-use super::held::{Held, meet_all};
+use super::entries::{self, Entries, Entry, Place, partitions_for};
+use super::held::{self, Held, meet_all};
 use super::merge::merge;
 use super::{Comparison, Part};
 use crate::canonical::row_hash::{RowHash, RowHasher};
@@ -27,15 +28,25 @@ use crate::discrepancy::{Ledger, Tier, Tiers};
 use crate::error::Result;
 use crate::meter::Stage;
 use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
 
 /// The share of the working memory that the entries of the held side may fill. At rest they take a third
 /// more, which makes three quarters of it; the last quarter is for rows that are kept with their values.
 const ENTRIES_SHARE: (u64, u64) = (4, 7);
 const KEPT_SHARE: (u64, u64) = (1, 4);
+/// Where entries are spilled, the part of the working memory in which partitions are brought back to meet.
+const MEETING_SHARE: u64 = 4;
 
 /// How many bytes of entries are held before they are spilled.
 pub fn room_for_entries(working: u64) -> u64 {
     working / ENTRIES_SHARE.1 * ENTRIES_SHARE.0
+}
+
+/// How many bytes of entries will be spilled for this many rows; `None` if one side can be held.
+pub fn spilled_bytes(rows: Sides<u64>, working: u64) -> Option<u64> {
+    let fits = entries::bytes_of(rows.old.min(rows.new)) <= room_for_entries(working);
+    let spilled = entries::bytes_of(rows.old + rows.new).saturating_sub(working - working / MEETING_SHARE);
+    (!fits).then_some(spilled)
 }
 
 /// Hashes all rows, settles most of them, and merges the rest.
@@ -49,6 +60,14 @@ pub fn run(comparison: &Comparison) -> Result<Vec<Part>> {
     let partitions = partitions_for(snapshots[held_side].rows());
     let candidates = Candidates::none(snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
 
+    if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), working) {
+        engine.progress.note(&format!(
+            "{total} rows do not fit the memory that reading leaves ({}): about {} go to working files in `{}`",
+            ByteSize(working),
+            ByteSize(spilled),
+            engine.spill_dir().display()
+        ));
+    }
     let entries = Entries::new(engine, partitions, snapshots[held_side].rows(), room_for_entries(working));
     let mut read = hashing.store(&candidates, held_side, &entries)?;
     let settled = match entries.is_held() {
@@ -59,7 +78,7 @@ pub fn run(comparison: &Comparison) -> Result<Vec<Part>> {
         }
         false => {
             let other_side = held_side.other();
-            let room = working - entries.held_bytes().min(working);
+            let room = working.saturating_sub(entries.held_bytes() + working / MEETING_SHARE);
             let others = Entries::new(engine, partitions, snapshots[other_side].rows(), room);
             read.add(&hashing.store(&candidates, other_side, &others)?);
             engine.progress.begin("matching", total);
@@ -205,8 +224,17 @@ fn match_partitions(
     candidates: &Candidates,
 ) -> Result<Tiers> {
     let Comparison { engine, .. } = comparison;
+    let room = engine.working_memory() / MEETING_SHARE / engine.threads() as u64;
     let meet = |partition: usize| -> Result<Tiers> {
         engine.check_stop()?;
+        if held::bytes_of(entries.rows(partition)) > room {
+            // hashes spread evenly, so these are copies of a few keys, which takes a closer look anyway
+            for side in [entries, others] {
+                engine.progress.advance(side.rows(partition));
+                side.drain(partition, |entry| candidates.mark(entry.place))?;
+            }
+            return Ok(Tiers::default());
+        }
         let held = Held::of(entries.take(partition)?);
         let mut rows = 0;
         others.drain(partition, |entry| {
@@ -240,7 +268,7 @@ fn compare_candidates(
     mut read: ReadCounts,
 ) -> Result<Part> {
     let Comparison { engine, pairing, .. } = comparison;
-    let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine.spill_dir());
+    let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine);
     ledger.matched(Tier::Exact, settled.exact);
     ledger.matched(Tier::ByRule, settled.by_rule);
     Side::BOTH.into_iter().for_each(|side| ledger.seen(side, settled.exact + settled.by_rule));

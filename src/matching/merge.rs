@@ -108,31 +108,38 @@ fn classify_key(old: Option<Run>, new: Option<Run>, ledger: &mut Ledger) -> Resu
 
 /// One whole row: the copies that each side has of it.
 fn classify_copies(old: Option<Run>, new: Option<Run>, ledger: &mut Ledger) -> Result<()> {
-    let left = match (old, new) {
+    match (old, new) {
         (Some(Run { varied: Some(old), .. }), Some(Run { varied: Some(new), .. })) => {
-            pair_copies(Sides { old, new }, ledger)
+            let left = pair_copies(Sides { old, new }, ledger);
+            left.old.into_iter().try_for_each(|row| ledger.record(only_in(Side::Old, row)))?;
+            left.new.into_iter().try_for_each(|row| ledger.record(only_in(Side::New, row)))
         }
         (old, new) => {
             let (in_old, in_new) = (count(&old), count(&new));
             ledger.matched(Tier::Exact, in_old.min(in_new));
-            Sides { old: copies(old, in_new), new: copies(new, in_old) }
+            record_copies(Side::Old, old, in_new, ledger)?;
+            record_copies(Side::New, new, in_old, ledger)
         }
-    };
-    for old in left.old {
-        ledger.record(Finding::Missing { old })?;
     }
-    for new in left.new {
-        ledger.record(Finding::Extra { new })?;
-    }
-    Ok(())
 }
 
-/// The copies of a run that the other side does not have.
-fn copies(run: Option<Run>, in_other: u64) -> Vec<RowRef> {
-    let Some(run) = run else { return vec![] };
-    match run.varied {
-        Some(varied) => varied.into_iter().skip(in_other as usize).map(|(_, row)| row).collect(),
-        None => (in_other..run.count).map(|_| run.first.clone()).collect(),
+/// Takes down the copies of a run that the other side does not have.
+fn record_copies(side: Side, run: Option<Run>, in_other: u64, ledger: &mut Ledger) -> Result<()> {
+    let Some(Run { first, count, varied }) = run else { return Ok(()) };
+    match varied {
+        Some(varied) => {
+            let mut left = varied.into_iter().skip(in_other as usize);
+            left.try_for_each(|(_, row)| ledger.record(only_in(side, row)))
+        }
+        None => (in_other..count).try_for_each(|_| ledger.record(only_in(side, first.clone()))),
+    }
+}
+
+/// A row that the other side does not have.
+fn only_in(side: Side, row: RowRef) -> Finding {
+    match side {
+        Side::Old => Finding::Missing { old: row },
+        Side::New => Finding::Extra { new: row },
     }
 }
 

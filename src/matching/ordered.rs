@@ -79,7 +79,7 @@ fn compare_range(
         Cursor::open(pairing, side, source, range.clone())
     };
     let cursors = Sides::try_from_fn(open)?;
-    let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine.spill_dir());
+    let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine);
     engine.meter.during(Stage::Compare, || merge(pairing, cursors, &mut ledger))?;
     Ok(Part::close(ledger)?)
 }

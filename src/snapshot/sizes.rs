@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 
 use arrow::datatypes::DataType;
-use parquet::basic::PageType;
+use parquet::basic::{Compression, PageType};
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::{DataFile, Snapshot};
 
 /// What a reader keeps of a file besides its footer, roughly.
 const FILE_BYTES: u64 = 2 << 10;
+/// What decoding a column takes besides its pages, and what decompressing it does.
+const COLUMN_BYTES: u64 = 24 << 10;
+const CODEC_BYTES: u64 = 160 << 10;
 /// A view, or what else a cell takes that has no fixed width.
 const CELL_BYTES: u64 = 16;
 
@@ -41,8 +44,7 @@ impl Snapshot {
             .map(|file| {
                 let leaves = self.leaves(file, columns);
                 let groups = file.metadata.row_groups().iter();
-                let bytes =
-                    |leaf: &usize, group: &[ColumnChunkMetaData]| group[*leaf].uncompressed_size().max(0) as u64;
+                let bytes = |leaf: &usize, group: &[ColumnChunkMetaData]| decoded_bytes(&group[*leaf]);
                 groups.map(|group| leaves.iter().map(|leaf| bytes(leaf, group.columns())).sum::<u64>()).sum::<u64>()
             })
             .sum();
@@ -60,15 +62,24 @@ impl Snapshot {
     }
 }
 
-/// A page of a column chunk, and its dictionary; the whole chunk, where its footer does not count its pages.
+/// A page of a column chunk, its dictionary, and what it takes to decode them; the whole chunk, where its footer does not count its pages.
 fn open_bytes(chunk: &ColumnChunkMetaData) -> u64 {
     let bytes = (chunk.compressed_size() + chunk.uncompressed_size()).max(0) as u64;
+    let codec = match chunk.compression() {
+        Compression::ZSTD(_) | Compression::BROTLI(_) | Compression::GZIP(_) => CODEC_BYTES,
+        _ => 0,
+    };
     let is_data = |page: PageType| matches!(page, PageType::DATA_PAGE | PageType::DATA_PAGE_V2);
     let counts = chunk.page_encoding_stats().into_iter().flatten().filter(|stats| is_data(stats.page_type));
-    match counts.map(|stats| stats.count.max(0) as u64).sum() {
-        0..=2 => bytes,
-        pages => 2 * bytes / pages,
-    }
+    let pages: u64 = counts.map(|stats| stats.count.max(0) as u64).sum();
+    COLUMN_BYTES + codec + if pages > 2 { 2 * bytes / pages } else { bytes }
+}
+
+/// What the text of a column chunk takes once it is decoded; what it takes encoded, where its footer does not tell: a
+/// dictionary holds a text once that many rows have.
+fn decoded_bytes(chunk: &ColumnChunkMetaData) -> u64 {
+    let decoded = chunk.unencoded_byte_array_data_bytes().unwrap_or(0);
+    decoded.max(chunk.uncompressed_size()).max(0) as u64
 }
 
 /// What a cell takes besides its text.
