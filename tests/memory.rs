@@ -33,9 +33,8 @@ fn within(shop: &Workshop, limit: u64, more: &[&str]) -> Value {
         Ok(report) => (limit, report),
         Err(said) => {
             let needed = said.split("needs about ").nth(1).and_then(|rest| rest.split(' ').next());
-            let needed: f64 = needed.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{said}"));
+            let limit = needed.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{said}"));
             assert!(said.contains("MiB, and --memory allows"), "{said}");
-            let limit = needed.ceil() as u64;
             (limit, compare(shop, limit, more).unwrap())
         }
     };

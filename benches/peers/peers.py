@@ -5,7 +5,9 @@ countersign's counts.
 """
 
 import json
+import os
 import sys
+import tempfile
 
 
 def columns_of(db, old: str, keys: list[str]) -> list[str]:
@@ -19,6 +21,7 @@ def connect(memory: str | None):
     db = duckdb.connect()
     db.execute(f"SET memory_limit = '{memory or '14GB'}'")
     db.execute("SET preserve_insertion_order = false")
+    db.execute(f"SET temp_directory = '{tempfile.gettempdir()}/peers-spill'")
     return db
 
 
@@ -53,9 +56,6 @@ def duckdb_hash(old, new, keys, memory):
 
 def write(db, columns, old_rows, new_rows, keys) -> dict:
     """Writes what differs, as countersign does: both rows and the names of the changed columns, in key order."""
-    import os
-    import tempfile
-
     changed = ", ".join(f"CASE WHEN o.{name} IS DISTINCT FROM n.{name} THEN '{name}' END" for name in columns)
     on = " AND ".join(f"o.{key} = n.{key}" for key in keys)
     differ = " OR ".join(f"(o.{name} IS DISTINCT FROM n.{name})" for name in columns)

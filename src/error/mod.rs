@@ -417,9 +417,9 @@ pub enum Error {
 
     /// The memory limit leaves no room to read in.
     #[error(
-        "this comparison needs about {}, and --memory allows {}\n  \
+        "this comparison needs about {} MiB, and --memory allows {}\n  \
          nothing was verified; allow more, or leave wide columns out with --ignore or --columns",
-        ByteSize(needed.next_multiple_of(1 << 20)), ByteSize(*.limit)
+        needed.div_ceil(1 << 20), ByteSize(*.limit)
     )]
     MemoryTooSmall {
         /// The limit, in bytes.
