@@ -104,8 +104,8 @@ struct Column<'a> {
 }
 
 impl Column<'_> {
-    /// Hands the digest and cell of every row from `start` on, and the column's words, to `mix`; see [`super::Domain::canonical_type`]
-    /// for the types that there are.
+    /// Hands the digest and cell of every row from `start` on, and the column's words, to `mix`; see
+    /// [`super::Domain::canonical_type`] for the types that there are.
     fn absorb(&self, start: usize, hashes: &mut [RowHash], mix: impl Fn(&mut RowHash, Words, [Words; LANES])) {
         let array = self.array;
         match array.data_type() {

@@ -180,9 +180,14 @@ impl Tally {
         }
     }
 
+    /// How many discrepancies there are in all.
+    pub fn discrepancies(&self) -> u64 {
+        Class::ALL.into_iter().map(|class| self.count(class)).sum()
+    }
+
     /// Whether nothing at all differs.
     pub fn is_clean(&self) -> bool {
-        Class::ALL.into_iter().all(|class| self.count(class) == 0)
+        self.discrepancies() == 0
     }
 
     /// Checks that every promised row fell into exactly one class.

@@ -8,7 +8,7 @@ mod table;
 
 use arrow::array::RecordBatch;
 
-use crate::discrepancy::{Class, Layout, Spooled, Tally, classes};
+use crate::discrepancy::{Layout, Spooled, Tally, classes};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::Job;
@@ -40,7 +40,7 @@ impl Lists {
     ) -> Result<Self> {
         let mut outputs = run_dir.map(|run_dir| Outputs::create(run_dir, layout, job)).transpose()?;
         let mut examples: Vec<Example> = vec![];
-        engine.progress.begin("writing", Class::ALL.into_iter().map(|class| tally.count(class)).sum());
+        engine.progress.begin("writing", tally.discrepancies());
         let mut pieces = Pieces::default();
         let mut take = |piece: RecordBatch| {
             engine.check_stop()?;
@@ -87,7 +87,7 @@ impl Outputs {
 
     /// Ends all files. Each list has to be as long as its count.
     fn finish(self, tally: &Tally) -> Result<Vec<Digest>> {
-        let total: u64 = Class::ALL.into_iter().map(|class| tally.count(class)).sum();
+        let total = tally.discrepancies();
         if self.rows != total {
             return Err(Error::Internal(format!("{} of {total} discrepancies reached the lists", self.rows)));
         }

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::{DataFile, types};
@@ -49,26 +49,26 @@ impl LocalFile {
     pub fn open(file: &DataFile, skips: bool, meter: &Arc<Meter>) -> Result<ParquetRecordBatchReaderBuilder<Self>> {
         let input = File::open(&file.absolute_path)?;
         let metadata = match skips {
-            false => file.prepared.get_or_make(|| prepare(file)),
-            true => file.prepared_pages.get_or_make(|| prepare_pages(file, &input)),
+            false => file.prepared.get_or_make(|| prepare(file, file.metadata.clone())),
+            true => file.prepared_pages.get_or_make(|| prepare(file, with_pages(file, &input)?.into())),
         }?;
         let input = LocalFile { input: input.into(), size: file.size, meter: meter.clone() };
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata))
     }
 }
 
-fn prepare(file: &DataFile) -> Result<ArrowReaderMetadata> {
+fn prepare(file: &DataFile, metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {
     let options = ArrowReaderOptions::new().with_schema(types::with_views(&file.schema));
-    ArrowReaderMetadata::try_new(file.metadata.clone(), options)
+    ArrowReaderMetadata::try_new(metadata, options)
 }
 
-fn prepare_pages(file: &DataFile, input: &File) -> Result<ArrowReaderMetadata> {
+/// The footer with the places of all pages.
+fn with_pages(file: &DataFile, input: &File) -> Result<ParquetMetaData> {
     let mut reader = ParquetMetaDataReader::new_with_metadata(file.metadata.as_ref().clone())
         .with_column_index_policy(PageIndexPolicy::Skip)
         .with_offset_index_policy(PageIndexPolicy::Optional);
     reader.read_page_indexes(input)?;
-    let options = ArrowReaderOptions::new().with_schema(types::with_views(&file.schema));
-    ArrowReaderMetadata::try_new(reader.finish()?.into(), options)
+    reader.finish()
 }
 
 impl Length for LocalFile {

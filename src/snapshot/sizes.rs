@@ -62,7 +62,8 @@ impl Snapshot {
     }
 }
 
-/// A page of a column chunk, its dictionary, and what it takes to decode them; the whole chunk, where its footer does not count its pages.
+/// A page of a column chunk, its dictionary, and what it takes to decode them; the whole chunk, where its footer
+/// does not count its pages.
 fn open_bytes(chunk: &ColumnChunkMetaData) -> u64 {
     let bytes = (chunk.compressed_size() + chunk.uncompressed_size()).max(0) as u64;
     let codec = match chunk.compression() {
