@@ -13,6 +13,8 @@ const BASE_BYTES: u64 = 64 << 20;
 const WORKER_BYTES: u64 = 12 << 20;
 /// How many batches of each side a merge may hold: three before it, and those that gathered findings keep.
 const BATCHES_HELD: u64 = 11;
+/// How many batches of each side sorts hold besides those that they count: being read, gathered, written or read back.
+const BATCHES_UNCOUNTED: u64 = 8;
 /// Sorting and matching are not begun with less than this, nor with less than room for so many batches: a sort
 /// that spilled merges its runs from a few batches of each. Small batches may be fewer.
 const WORKING_BYTES_MIN: u64 = 32 << 20;
@@ -26,6 +28,9 @@ const RUNS_MERGED_MAX: u64 = 1024;
 /// Batches are not made smaller than this as long as there are workers to do without, and never smaller than that.
 const BATCH_ROWS_SMALL: usize = 1024;
 const BATCH_ROWS_MIN: usize = 1;
+/// A refusal names a limit that leaves room for batches of so many bytes, or not small ones: within the least limit of
+/// all they would be single rows, which is slow.
+const BATCH_BYTES_QUICK: u64 = 1 << 20;
 
 /// What it takes to read a pair of snapshots, as their footers tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +77,9 @@ impl Demand {
             let held_bytes = self.held_bytes(threads, batch_bytes);
             let batches = if batch_rows > BATCH_ROWS_SMALL { WORKING_BATCHES } else { WORKING_SMALL_BATCHES };
             let working_min = WORKING_BYTES_MIN.max(batches * batch_bytes);
-            needed = needed.min(held_bytes + working_min);
+            if batch_rows >= BATCH_ROWS_SMALL.min(limits.batch_rows) || batch_bytes >= BATCH_BYTES_QUICK {
+                needed = needed.min(held_bytes + working_min);
+            }
             if let Some(working_bytes) = limits.working.or(limits.memory.checked_sub(held_bytes))
                 && (working_bytes >= working_min || limits.working.is_some())
             {
@@ -86,7 +93,7 @@ impl Demand {
 
     fn held_bytes(&self, threads: usize, batch_bytes: u64) -> u64 {
         let worker = WORKER_BYTES + self.page_bytes + BATCHES_HELD * batch_bytes;
-        BASE_BYTES + self.footer_bytes + threads as u64 * worker
+        BASE_BYTES + self.footer_bytes + BATCHES_UNCOUNTED * batch_bytes + threads as u64 * worker
     }
 }
 
@@ -109,7 +116,12 @@ mod tests {
         let tighter = within(300 << 20, demand).unwrap();
         assert_eq!((tighter.threads, tighter.batch_rows), (2, 1024));
         let Err(Error::MemoryTooSmall { needed, .. }) = within(100 << 20, demand) else { panic!("it cannot fit") };
-        assert_eq!(within(needed, demand).unwrap().threads, 1);
-        assert!(within(needed - 1, demand).is_err());
+        let named = within(needed, demand).unwrap();
+        assert_eq!((named.threads, named.batch_rows), (1, 1024));
+        assert_eq!(within(needed - 1, demand).unwrap().batch_rows, 512);
+        // of wide rows, few make a batch
+        let wide = Demand { row_bytes: 80_000, ..demand };
+        let Err(Error::MemoryTooSmall { needed, .. }) = within(100 << 20, wide) else { panic!("it cannot fit") };
+        assert_eq!(within(needed, wide).unwrap().batch_rows, 16);
     }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{concat_batches, filter_record_batch};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -23,8 +23,10 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use parquet::arrow::arrow_reader::RowSelection;
 
 use super::Comparison;
@@ -103,6 +105,7 @@ impl Candidates {
     pub fn sorted<'a>(&self, comparison: &Comparison<'a>, side: Side) -> Result<Sorted<'a>> {
         let Comparison { engine, .. } = comparison;
         let kept = std::mem::take(&mut *lock(&self.kept[side]));
+        let kept = (!kept.is_empty()).then(|| Kept::of(engine, kept));
         let plan = sort_plan(comparison, side, self.reads(side), kept).map_err(Error::internal)?;
         let runtime = engine.reader();
         // only within the runtime does a plan find the threads for its partitions
@@ -175,21 +178,56 @@ fn selection(words: &[AtomicU64], rows: usize) -> RowSelection {
     RowSelection::from_boolean_buffer(BooleanBuffer::new(words.into(), 0, rows))
 }
 
+/// Rows that were kept, on their way into the sort. They count against the memory that sorts may fill until the sort
+/// has taken them over, which counts them itself.
+#[derive(Debug)]
+struct Kept {
+    schema: SchemaRef,
+    batches: Mutex<std::vec::IntoIter<RecordBatch>>,
+    memory: MemoryReservation,
+}
+
+impl Kept {
+    fn of(engine: &Engine, batches: Vec<RecordBatch>) -> Self {
+        let memory = MemoryConsumer::new("kept rows").register(&engine.environment().memory_pool);
+        memory.grow(batches.iter().map(RecordBatch::get_array_memory_size).sum());
+        Kept { schema: batches[0].schema(), batches: Mutex::new(batches.into_iter()), memory }
+    }
+}
+
+impl PartitionStream for Kept {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Hands the rows over; there is nothing left for a second time.
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let batches = std::mem::take(&mut *lock(&self.batches));
+        let memory = self.memory.split(self.memory.size());
+        let batches = batches.map(move |batch| {
+            memory.shrink(batch.get_array_memory_size());
+            Ok(batch)
+        });
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), stream::iter(batches)))
+    }
+}
+
 /// Scans the reads, adds the rows that were kept, and the canonical keys, and sorts by them.
 fn sort_plan(
     comparison: &Comparison,
     side: Side,
     reads: Vec<FileRead>,
-    kept: Vec<RecordBatch>,
+    kept: Option<Kept>,
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
     let nothing_to_read = reads.is_empty();
     let scan = snapshots[side].plan(&engine.readers(), reads, &pairing.projection(side), engine.sort_partitions())?;
     let schema = scan.schema();
-    let scan = match kept.is_empty() {
-        true => scan,
-        false => {
-            let kept: Arc<dyn ExecutionPlan> = MemorySourceConfig::try_new_exec(&[kept], schema.clone(), None)?;
+    let scan = match kept {
+        None => scan,
+        Some(kept) => {
+            let kept = StreamingTableExec::try_new(schema.clone(), vec![Arc::new(kept)], None, [], false, None)?;
+            let kept: Arc<dyn ExecutionPlan> = Arc::new(kept);
             match nothing_to_read {
                 true => kept,
                 // where there is room for one sort only, both go through it
