@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use crate::columns::{Pairing, unknown_names};
+use crate::discrepancy::Layout;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::explain;
+use crate::history;
 use crate::job::{Job, Source};
 use crate::job_file::Mistake;
 use crate::progress::Progress;
@@ -28,7 +31,13 @@ pub fn all_mistakes(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<
     }
     match sides {
         Sides { old: Some(old), new: Some(new) } => {
-            let error = Pairing::of(&Sides { old, new }, &job).err();
+            let snapshots = Sides { old, new };
+            let sound = |pairing: Pairing| {
+                let now = jiff::Timestamp::now();
+                history::require_past(&job, now)?;
+                explain::require_sound(&engine, &job, &Layout::of(&pairing, &snapshots), now)
+            };
+            let error = Pairing::of(&snapshots, &job).and_then(sound).err();
             // a rule that could not be read may be the one that makes the columns comparable
             let follows = |error: &Error| has_mistakes_of_form && matches!(error, Error::DifferentFamilies { .. });
             mistakes.extend(error.filter(|error| !follows(error)).map(|error| mistake(&error, None)));

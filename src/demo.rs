@@ -219,7 +219,8 @@ fn decimals(rows: &[&Subscription], precision: u8) -> Result<Decimal128Array> {
     Ok(cents.with_precision_and_scale(precision, 2)?)
 }
 
-fn write_file(path: &Path, batch: &RecordBatch) -> Result<()> {
+/// Writes a snapshot of one file.
+pub fn write_file(path: &Path, batch: &RecordBatch) -> Result<()> {
     let dir = path.parent().map(PathBuf::from).unwrap_or_default();
     fs::create_dir_all(&dir).map_err(Error::unwritable(&dir))?;
     let file = File::create(path).map_err(Error::unwritable(path))?;

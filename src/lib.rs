@@ -6,6 +6,8 @@
 
 // the words
 pub mod sides;
+pub mod class;
+pub mod csv;
 pub mod error;
 pub mod job;
 pub mod job_file;
@@ -19,17 +21,20 @@ pub mod engine;
 
 // the way
 pub mod snapshot;
-pub mod shape;
 pub mod canonical;
 pub mod plain;
 pub mod render;
+pub mod shape;
 pub mod rules;
 pub mod columns;
-pub mod check;
 pub mod discrepancy;
 pub mod matching;
+pub mod manifest;
 pub mod run_dir;
 pub mod job_dir;
+pub mod history;
+pub mod explain;
+pub mod check;
 pub mod lists;
 pub mod report;
 
@@ -37,6 +42,7 @@ pub mod report;
 pub mod inspect;
 pub mod init;
 pub mod demo;
+pub mod nights;
 pub mod cli;
 
 use std::sync::Arc;
@@ -46,13 +52,16 @@ use columns::Pairing;
 use discrepancy::{Keep, Layout};
 use engine::Engine;
 use error::Result;
+use explain::Explainer;
+use history::{History, Standings};
 use job::Job;
 use lists::Lists;
-use matching::Comparison;
+use manifest::InputDigests;
+use matching::{Comparison, Matched};
 use meter::Stage;
 use progress::Progress;
-use report::{Clock, Report, StageTime};
-use run_dir::{Inputs, RunDir};
+use report::{Clock, Found, Report, StageTime};
+use run_dir::RunDir;
 
 /// Compares two snapshots as the job says, and writes the run directory if it names one.
 ///
@@ -62,6 +71,7 @@ use run_dir::{Inputs, RunDir};
 /// Whatever keeps the snapshots from being verified. Nothing is left half-written then.
 pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
     let clock = Clock::start(job);
+    history::require_past(job, clock.started())?;
     let run_dir = clock.out().map(RunDir::claim).transpose()?;
     let beside = || run_dir.as_ref().map_or_else(std::env::temp_dir, RunDir::spill_dir);
     let spill_dir = job.temp.clone().unwrap_or_else(beside);
@@ -77,22 +87,25 @@ pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Re
     let keep = if run_dir.is_some() { Keep::All } else { Keep::First(job.examples) };
     let comparison =
         Comparison { engine: &engine, snapshots: &snapshots, pairing: &pairing, layout: layout.clone(), keep };
-    let matched = comparison.run(job.way)?;
-    let write = || Lists::write(&engine, run_dir.as_ref(), &layout, matched.findings, &matched.tally, job);
-    let lists = engine.meter.during(Stage::Write, write)?;
-    let mut report = Report::of(
-        job,
-        &snapshots,
-        &pairing,
-        &matched.tally,
-        lists.examples,
-        clock.stop(&engine, matched.way, matched.reason),
-    );
+    let Matched { findings, tally, way, reason } = comparison.run(job.way)?;
+
+    let digests = || run_dir.as_ref().map(|_| InputDigests::of(&engine, &snapshots, &tables)).transpose();
+    let read = engine.meter.during(Stage::Write, digests)?;
+    let history = read.as_ref().map_or(Ok(None), |read| History::read(job, read, engine.working_memory()))?;
+    let input_failures = history::failures(job, tally.rows, history.as_ref(), clock.started());
+    let standings = history.map(|history| Standings::begin(history, clock.id(), run_dir.as_ref())).transpose()?;
+    let mut explainer = Explainer::new(&engine, job, &snapshots, &pairing, &layout, standings, clock.started())?;
+    let write = || Lists::write(&engine, run_dir.as_ref(), &layout, findings, &tally, job, &mut explainer);
+    let mut lists = engine.meter.during(Stage::Write, write)?;
+    let explained = explainer.finish(&tally, run_dir.as_ref())?;
+    lists.files.extend(explained.files.iter().cloned());
+
+    let found = Found { tally: &tally, explained, examples: lists.examples, input_failures };
+    let mut report = Report::of(job, &snapshots, &pairing, found, clock.stop(&engine, way, reason));
     engine.progress.finish();
 
-    if let Some(run_dir) = run_dir {
-        let inputs = Inputs { snapshots: &snapshots, tables: &tables };
-        let publish = || run_dir.publish(&report.run.id, job, &engine, inputs, report.files(), lists.files);
+    if let (Some(run_dir), Some(read)) = (run_dir, read) {
+        let publish = || run_dir.publish(&report.run.id, job, &engine, read, report.files(), lists.files);
         engine.meter.during(Stage::Write, publish)?;
         report.run.stages = StageTime::all(&engine.meter);
     }

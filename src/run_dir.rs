@@ -1,23 +1,18 @@
 //! The run directory: written beside its place, renamed into it, and whole once it has a manifest.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::job::{self, Job};
-use crate::shape::{Tables, query_files};
-use crate::sides::{Side, Sides};
+use crate::job::Job;
+use crate::manifest::{Digest, InputDigests, MANIFEST, Manifest};
+use crate::sides::Sides;
 use crate::snapshot::{DataFile, Snapshot, absolute};
 use crate::work_dir::{PREFIX, WorkDir};
-
-/// The file that makes a directory a run. It is written last.
-pub const MANIFEST: &str = "manifest.json";
 
 /// Takes away what runs that were killed have left below a job's directory, which nobody else may be using.
 ///
@@ -41,14 +36,6 @@ pub struct RunDir {
     dir: PathBuf,
     staging: WorkDir,
     created: Created,
-}
-
-/// What a run read.
-pub struct Inputs<'a> {
-    /// Both sides.
-    pub snapshots: &'a Sides<Snapshot>,
-    /// The further tables.
-    pub tables: &'a Tables,
 }
 
 /// Directories that did not exist before, outermost first; they go again unless they are kept.
@@ -110,14 +97,14 @@ impl RunDir {
 
     /// Writes the reports and the manifest, and puts everything in its place.
     ///
-    /// `run` is the run's id; `inputs` are what it read; `reports` are file names with their content; `outputs` are the files
-    /// that were written before.
+    /// `run` is the run's id; `read` is what it read; `reports` are file names with their content; `outputs` are the
+    /// files that were written before.
     pub fn publish(
         self,
         run: &str,
         job: &Job,
         engine: &Engine,
-        inputs: Inputs,
+        read: InputDigests,
         reports: Vec<(&'static str, String)>,
         mut outputs: Vec<Digest>,
     ) -> Result<()> {
@@ -125,19 +112,10 @@ impl RunDir {
             outputs.push(self.write(name, &content)?);
         }
         outputs.sort_by(|one, two| one.path.cmp(&two.path));
-        let manifest = Manifest {
-            schema: "countersign/manifest/v1",
-            run,
-            version: env!("CARGO_PKG_VERSION"),
-            job_blake3: job_digest(job),
-            inputs: input_digests(engine, inputs.snapshots)?,
-            tables: table_digests(engine, inputs.tables)?,
-            queries: query_digests(inputs.snapshots)?,
-            outputs: &outputs,
-        };
+        let manifest = Manifest::of(run, job, read, outputs);
         self.write(MANIFEST, &format!("{}\n", to_json(&manifest)?))?;
         engine.check_stop()?;
-        self.put_in_place(&outputs)
+        self.put_in_place(&manifest.outputs)
     }
 
     fn write(&self, name: &str, content: &str) -> Result<Digest> {
@@ -209,88 +187,6 @@ impl Write for OutputFile {
     fn flush(&mut self) -> io::Result<()> {
         self.sink.file.flush()
     }
-}
-
-/// A file, and what proves that it is still the same.
-#[derive(Debug, Clone, Serialize)]
-pub struct Digest {
-    /// An output's name in the run directory, or an input's path.
-    pub path: String,
-    /// Its size.
-    pub bytes: u64,
-    /// The BLAKE3 digest of its content, in hexadecimal.
-    pub blake3: String,
-}
-
-#[derive(Serialize)]
-struct Manifest<'a> {
-    schema: &'static str,
-    run: &'a str,
-    version: &'a str,
-    job_blake3: String,
-    inputs: Sides<Vec<Digest>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    tables: BTreeMap<&'a str, Vec<Digest>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    queries: Vec<Digest>,
-    outputs: &'a [Digest],
-}
-
-fn input_digests(engine: &Engine, snapshots: &Sides<Snapshot>) -> Result<Sides<Vec<Digest>>> {
-    Sides::try_from_fn(|side: Side| file_digests(engine, snapshots[side].input()))
-}
-
-fn table_digests<'a>(engine: &Engine, tables: &'a Tables) -> Result<BTreeMap<&'a str, Vec<Digest>>> {
-    tables.iter().map(|(name, table)| Ok((name.as_str(), file_digests(engine, table)?))).collect()
-}
-
-fn query_digests(snapshots: &Sides<Snapshot>) -> Result<Vec<Digest>> {
-    let digest = |path: PathBuf| {
-        let content = fs::read(&path).map_err(Error::unreadable(&path))?;
-        let blake3 = blake3::hash(&content).to_hex().to_string();
-        Ok(Digest { path: path.display().to_string(), bytes: content.len() as u64, blake3 })
-    };
-    query_files(snapshots).into_iter().map(digest).collect()
-}
-
-fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<Digest>> {
-    engine.workers().install(|| {
-        let files = snapshot.files.par_iter();
-        files
-            .map(|file| {
-                engine.check_stop()?;
-                let digest = digest(&file.absolute_path).map_err(Error::unreadable(&file.path))?;
-                file.require_unchanged()?;
-                Ok(Digest {
-                    path: file.path.display().to_string(),
-                    bytes: file.size,
-                    blake3: digest.to_hex().to_string(),
-                })
-            })
-            .collect()
-    })
-}
-
-/// A file is read in pieces of this size. Mapping it would be no faster, counts as memory of ours, and ends the
-/// process if somebody cuts the file off meanwhile.
-const PIECE_BYTES: usize = 2 << 20;
-
-fn digest(path: &Path) -> io::Result<blake3::Hash> {
-    let (mut file, mut digest) = (File::open(path)?, blake3::Hasher::new());
-    let mut piece = vec![0; PIECE_BYTES];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(digest.finalize()),
-            read => {
-                digest.update_rayon(&piece[..read]);
-            }
-        }
-    }
-}
-
-/// The digest of everything in a job that can change its answer.
-fn job_digest(job: &Job) -> String {
-    blake3::hash(job::settings(job).to_string().as_bytes()).to_hex().to_string()
 }
 
 fn to_json(value: &impl Serialize) -> Result<String> {

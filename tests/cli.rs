@@ -75,6 +75,7 @@ fn formats_say_the_same() {
     let with = |format| shop.run(&["run", "d/subscriptions.toml", "--format", format]);
     let json: serde_json::Value = serde_json::from_slice(&with("json").stdout).unwrap();
     assert_eq!(json["counts"]["missing"], 12);
+    fs::remove_dir_all(shop.path("d/runs")).unwrap();
     let markdown = String::from_utf8(with("markdown").stdout).unwrap();
     let (lasting, _) = markdown.split_once("\nRun ").unwrap();
     assert_snapshot!("demo_markdown", lasting);

@@ -18,6 +18,7 @@ mod bad_input;
 mod cases;
 mod cli;
 mod equality;
+mod history;
 mod house;
 mod jobs;
 mod identical;

@@ -84,14 +84,14 @@ def watch(pid, stopped, peaks):
     os.kill(pid, 9)
 
 
-def countersign(old, new, keys, *more, name="countersign"):
+def countersign(old, new, keys, *more, name="countersign", counted=True):
     command = [TARGET / "countersign", "diff", old, new, "--key", ",".join(keys), "--format", "json", "--quiet", *more]
     picked = lambda report: {kind: report["counts"][kind] for kind in ["matched", "mismatch", "missing", "extra"]}
-    return Contender(name, command, picked)
+    return Contender(name, command, picked if counted else None)
 
 
-def floor(old, new):
-    return Contender("floor: decode, do nothing", [TARGET / "floor", old, new])
+def floor(old, new, name="floor: decode, do nothing"):
+    return Contender(name, [TARGET / "floor", old, new])
 
 
 def peer(name, old, new, keys, memory=None):
@@ -103,7 +103,7 @@ def peer(name, old, new, keys, memory=None):
     return Contender(name, command + ([memory] if memory else []), lambda counts: counts, name in SLOW)
 
 
-def workloads(place, scale, small):
+def workloads(place, scale, small, scales):
     """Each: a name, and a function that makes its contenders. SCALE is that of the headline."""
     lineitem = data.LINEITEM_KEY
 
@@ -117,6 +117,12 @@ def workloads(place, scale, small):
         old = data.lineitem(place, scale)
         new = data.changed_lineitem(old, 2)
         return [countersign(old, new, lineitem, "--threads", n, name=f"countersign, {n} thread(s)") for n in (1, 2)]
+
+    def scaling():
+        pairs = [(old, data.changed_lineitem(old, 2)) for old in (data.lineitem(place, scale) for scale in scales)]
+        return [make(old, new) for old, new in pairs for make in (
+            lambda old, new: floor(old, new, name=f"floor, {old.parent.name}"),
+            lambda old, new: countersign(old, new, lineitem, name=f"countersign, {old.parent.name}", counted=False))]
 
     def written(old, new, keys, peers):
         out = tempfile.mkdtemp(dir=place)
@@ -137,6 +143,7 @@ def workloads(place, scale, small):
         "narrow": lambda: pair(data.narrow(place, data.ROWS["narrow"], "narrow"), FAST + SLOW),
         "narrow-small": lambda: pair(data.narrow(place, min(data.ROWS["narrow"], 200_000), "narrow-small"), FAST + ["deepdiff_rs", "datacompy_polars", "csv_diff"]),
         "threads": threads,
+        "scaling": scaling,
         "tiny": lambda: pair(data.narrow(place, data.ROWS["tiny"], "tiny"), ["duckdb_join"]),
     }
 
@@ -162,16 +169,19 @@ def main():
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--record", type=pathlib.Path, help="where the tables (.md) and the raw figures (.json) go")
     asked = asked.parse_args()
+    if asked.record:
+        asked.record = pathlib.Path(os.environ.get("CALLED_FROM", ".")) / asked.record
+        asked.record.with_suffix(".md").touch()  # now, and not after half an hour
     place = PLACE / ("smoke" if asked.smoke else "data")
     if asked.smoke:
         data.ROWS.update(wide=1_000, narrow=10_000)
-    scale, small = (0.005, 0.001) if asked.smoke else (5, 1)
+    scale, small, scales = (0.005, 0.001, [0.001, 0.005]) if asked.smoke else (5, 1, [1, 5, 20])
     version = subprocess.run([TARGET / "countersign", "--version"], capture_output=True, text=True).stdout.strip()
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     machine = f"{os.cpu_count()} × {cpu}, {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') >> 30} GiB, {platform.system()}"
     print(f"{version}; {machine}; median of {asked.rounds} rounds, warm cache\n", flush=True)
     tables, raw = [], {}
-    for name, make in workloads(place, scale, small).items():
+    for name, make in workloads(place, scale, small, scales).items():
         if asked.only and name not in asked.only:
             continue
         contenders, expected = make(), None

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::history::History;
 use super::{Format, print, stop};
 use crate::demo::Planted;
 use crate::error::{Error, Result};
 use crate::job::{Job, Out};
 use crate::job_dir::JobDir;
+use crate::job_file::{JobFile, refusal};
 use crate::progress::Progress;
 use crate::report::Verdict;
-use crate::{demo, verify};
+use crate::{demo, nights, verify};
 
 /// Write a small pair of snapshots with known defects, and compare it
 ///
@@ -23,11 +25,18 @@ pub struct Demo {
     /// Where to write it
     #[arg(default_value = "countersign-demo")]
     dir: PathBuf,
+
+    /// Write thirty nights of a migration instead, and run the job of each
+    #[arg(long)]
+    nights: bool,
 }
 
 impl Demo {
     /// Writes the snapshots, compares them, prints the report, and checks it against what was planted.
     pub fn run(self) -> Result<Verdict> {
+        if self.nights {
+            return self.run_nights();
+        }
         let planted = demo::write(&self.dir)?;
         let (job, runs) = demo::job(&self.dir)?;
         let place = JobDir::open(&runs, &job.name)?;
@@ -43,6 +52,35 @@ impl Demo {
             "\nEvery planted defect was found. Look at the lists in {}, or run the job again:\n\n  countersign run {}",
             report.run.out.as_deref().unwrap_or_default(),
             self.dir.join(demo::JOB).display()
+        );
+        Ok(Verdict::Match)
+    }
+
+    /// Writes thirty nights, runs them one after the other, and checks that each report tells what was planted.
+    fn run_nights(self) -> Result<Verdict> {
+        let stop = stop::on_signal();
+        let mut runs = PathBuf::new();
+        for night in nights::write(&self.dir)? {
+            for _ in 0..night.runs {
+                let file = nights::night_dir(&self.dir, night.number).join(nights::JOB);
+                let JobFile { job: Some(job), runs: dir, mistakes } = JobFile::read(&file, &[])? else {
+                    return Err(Error::Internal("the demo's job makes no sense".into()));
+                };
+                if !mistakes.is_empty() {
+                    return Err(refusal(&file, mistakes));
+                }
+                let place = JobDir::open(&dir, &job.name)?;
+                let job = Job { out: Some(Out::Below(place.dir())), history: Some(place.dir()), ..job };
+                let report = verify(&job, stop.clone(), Progress::quiet())?;
+                place.point_at_latest(&report.run.id)?;
+                night.require_told(&report)?;
+                runs = place.dir();
+            }
+        }
+        History::list(&runs)?;
+        eprintln!(
+            "\nEvery night's report told what was planted in it; record.json has it, and {} the reports.",
+            runs.display()
         );
         Ok(Verdict::Match)
     }

@@ -2,9 +2,12 @@
 
 mod demo;
 mod diff;
+mod history;
 mod init;
 mod inspect;
 mod machine;
+mod metrics;
+mod outcome;
 mod run;
 mod stop;
 
@@ -42,6 +45,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Run(run::Run),
     Check(run::Check),
+    History(history::History),
     Demo(demo::Demo),
 }
 
@@ -78,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run().map(Verdict::exit_code),
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
+        Command::History(history) => history.run(),
         Command::Demo(demo) => demo.run().map(Verdict::exit_code),
     });
     let code = match outcome {

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::machine::Work;
-use super::{Format, INTERRUPTED, fail, print, stop, write_out};
+use super::outcome::{Failure, Outcome, all_as_json, summary};
+use super::{Format, INTERRUPTED, fail, metrics, print, stop, write_out};
 use crate::check;
 use crate::error::{Error, Result};
+use crate::history::runs_below;
 use crate::job::{Job, Out};
 use crate::job_dir::JobDir;
 use crate::job_file::{JobFile, refusal};
 use crate::render::escaped;
-use crate::report::text::verdict_words;
-use crate::report::{Report, grouped};
+use crate::report::Report;
 use crate::verify;
 
 /// Run jobs, and write a run directory for each
@@ -39,9 +39,21 @@ pub struct Run {
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
 
+    /// Look for earlier runs below this directory instead of the job's own
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
+
     /// How reports are written to standard output
     #[arg(long, short, value_enum, default_value_t)]
     format: Format,
+
+    /// Write what came of the jobs as metrics, for node_exporter's textfile collector
+    #[arg(long, value_name = "FILE.prom")]
+    metrics: Option<PathBuf>,
+
+    /// Give each job's report as JSON to a command of the shell, also when the job failed
+    #[arg(long, value_name = "COMMAND")]
+    notify: Option<String>,
 
     /// How many examples of each class the reports show
     #[arg(long, value_name = "N", default_value_t = crate::job::EXAMPLES)]
@@ -69,21 +81,6 @@ pub struct Check {
 /// The jobs of one command by their names.
 type JobNames = BTreeMap<String, PathBuf>;
 
-/// How one job ended.
-struct Outcome {
-    job: String,
-    result: Result<Report, u8>,
-}
-
-impl Outcome {
-    fn exit_code(&self) -> u8 {
-        match &self.result {
-            Ok(report) => report.verdict.exit_code(),
-            Err(code) => *code,
-        }
-    }
-}
-
 impl Run {
     /// Runs every job and returns the worst exit code.
     pub fn run(self) -> Result<u8> {
@@ -92,7 +89,10 @@ impl Run {
         let mut names = BTreeMap::new();
         for file in &self.jobs {
             let outcome = self.run_one(file, &mut names, &stop);
-            let interrupted = matches!(outcome.result, Err(INTERRUPTED));
+            let interrupted = outcome.exit_code() == INTERRUPTED;
+            if let Some(command) = &self.notify {
+                outcome.notify(command);
+            }
             if let (Ok(report), false) = (&outcome.result, matches!(self.format, Format::Json)) {
                 if !outcomes.is_empty() {
                     write_out("\n")?;
@@ -103,6 +103,9 @@ impl Run {
             if interrupted {
                 break;
             }
+        }
+        if let Some(file) = &self.metrics {
+            metrics::write(file, &outcomes)?;
         }
         match (self.format, outcomes.as_slice()) {
             (Format::Json, [Outcome { result: Ok(report), .. }]) if self.jobs.len() == 1 => {
@@ -118,9 +121,23 @@ impl Run {
     fn run_one(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Outcome {
         let name = file.file_stem().map_or_else(|| file.display().to_string(), |stem| stem.to_string_lossy().into());
         match self.verify(file, names, stop) {
-            Ok(report) => Outcome { job: report.job.clone(), result: Ok(report) },
-            Err(error) => Outcome { job: name, result: Err(fail(&error)) },
+            Ok(report) => Outcome { job: report.job.clone(), last_good: self.last_good(file), result: Ok(report) },
+            Err(error) => {
+                let failure = Failure { exit_code: fail(&error), error: error.to_string() };
+                Outcome { job: name, last_good: self.last_good(file), result: Err(failure) }
+            }
         }
+    }
+
+    /// When the last run began that found everything in order, in seconds since 1970; only metrics tell it.
+    fn last_good(&self, file: &Path) -> Option<i64> {
+        self.metrics.as_ref()?;
+        let JobFile { job, runs, .. } = JobFile::read(file, &self.set).ok()?;
+        let name = job?.name;
+        let dir = self.history.clone().unwrap_or_else(|| self.out.as_ref().unwrap_or(&runs).join(&name));
+        let (runs, _) = runs_below(&dir);
+        let good = runs.iter().rev().find(|run| run.told.job == name && run.told.is_good())?;
+        Some(good.told.run.started.parse::<jiff::Timestamp>().ok()?.as_second())
     }
 
     fn verify(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Result<Report> {
@@ -145,7 +162,8 @@ impl Run {
             )));
         }
         let place = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
-        let job = Job { out: Some(Out::Below(place.dir())), ..job };
+        let history = self.history.clone().unwrap_or_else(|| place.dir());
+        let job = Job { out: Some(Out::Below(place.dir())), history: Some(history), ..job };
         let report = verify(&job, stop.clone(), self.work.progress()).map_err(|error| all_of(file, &job, error))?;
         self.work.tell_timings(&report.run);
         place.point_at_latest(&report.run.id)?;
@@ -183,46 +201,4 @@ fn all_of(file: &Path, job: &Job, error: Error) -> Error {
         Ok(mistakes) => refusal(file, mistakes),
         Err(_) => error,
     }
-}
-
-fn all_as_json(outcomes: &[Outcome]) -> String {
-    let one = |outcome: &Outcome| match &outcome.result {
-        Ok(report) => serde_json::to_value(report).unwrap_or_default(),
-        Err(code) => serde_json::json!({ "job": outcome.job, "verdict": "failed", "exit_code": code }),
-    };
-    let all: Vec<_> = outcomes.iter().map(one).collect();
-    serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"
-}
-
-/// One line for each job.
-fn summary(outcomes: &[Outcome], format: Format) -> String {
-    let rows = outcomes.iter().map(|outcome| match &outcome.result {
-        Ok(report) => {
-            let verdict = verdict_words(report.verdict).0.to_string();
-            let counts = &report.counts;
-            let counts =
-                [counts.matched, counts.mismatch, counts.missing, counts.extra, counts.duplicate_keys].map(grouped);
-            [vec![escaped(&outcome.job), verdict], counts.to_vec(), vec![report.run.out.clone().unwrap_or_default()]]
-                .concat()
-        }
-        Err(_) => [vec![escaped(&outcome.job), "FAILED".into()], vec![String::new(); 6]].concat(),
-    });
-    let header = ["job", "verdict", "matched", "mismatch", "missing", "extra", "duplicate keys", "run"];
-    if matches!(format, Format::Markdown) {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut out = format!("\n{}|{}\n", line(&header.map(String::from)), " --- |".repeat(header.len()));
-        rows.for_each(|row| out += &line(&row));
-        return out;
-    }
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
-    for row in rows {
-        table.add_row(row);
-    }
-    for number in 2..=6 {
-        if let Some(column) = table.column_mut(number) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    format!("\n{}\n", table.trim_fmt())
 }

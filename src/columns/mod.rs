@@ -5,6 +5,7 @@ mod families;
 mod names;
 mod rows;
 mod settings;
+pub mod version;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub use names::unknown_names;
 use names::{NamePair, Names, Paths};
 pub use rows::{ReadCounts, Rows};
 use settings::Settings;
+use version::Version;
 
 /// Two columns that are compared with each other.
 #[derive(Debug, Clone)]
@@ -58,6 +60,8 @@ pub struct Pairing {
     pub coverage: Coverage,
     /// The types of the columns that cannot be compared, in words, in the order of the coverage's list.
     pub incomparable_types: Vec<Sides<String>>,
+    /// The column that tells which version of a row a side has, if the job names one. A scan reads it, too.
+    pub version: Option<Version>,
 }
 
 /// Which columns took part, by name. Nothing is left out without being listed here.
@@ -137,7 +141,8 @@ impl Pairing {
             return Err(Error::NothingToCompare);
         }
         coverage.compared = columns.iter().map(|column| column.name.clone()).collect();
-        let pairing = Pairing { columns, key_len, keyed, coverage, incomparable_types };
+        let version = job.in_flight.as_ref().map(|in_flight| Version::of(snapshots, in_flight)).transpose()?;
+        let pairing = Pairing { columns, key_len, keyed, coverage, incomparable_types, version };
         let gated = job.gate.columns.iter().map(|(name, _)| name);
         for name in gated.clone().chain(&job.list_columns) {
             pairing.require_compared(name, &names)?;

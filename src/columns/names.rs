@@ -266,7 +266,7 @@ fn column_names(snapshot: &Snapshot) -> Vec<String> {
     snapshot.stored_fields().iter().map(|field| field.name().clone()).collect()
 }
 
-fn no_such_column(word: &Word, place: &str, known: &[String]) -> Error {
+pub(super) fn no_such_column(word: &Word, place: &str, known: &[String]) -> Error {
     let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &word.text.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known));
     Error::NoSuchColumn {

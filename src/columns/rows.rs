@@ -14,7 +14,7 @@ use crate::sides::Side;
 /// One batch of one side.
 #[derive(Debug, Clone)]
 pub struct Rows {
-    /// The compared columns as read from the snapshot, in the order of [`Pairing::columns`].
+    /// The columns as read from the snapshot, in the order of [`Pairing::projection`].
     pub raw: RecordBatch,
     /// What identifies each row: the key columns under their rules, part by part.
     pub keys: Vec<ArrayRef>,
@@ -136,9 +136,19 @@ impl Pairing {
         &self.columns[self.key_len..]
     }
 
-    /// What a scan of one side has to read, in the order of [`Self::columns`].
+    /// What a scan of one side has to read: the columns in the order of [`Self::columns`], and the version, if it is none
+    /// of them.
     pub fn projection(&self, side: Side) -> Vec<usize> {
-        self.columns.iter().map(|column| column.at[side]).collect()
+        let mut columns: Vec<usize> = self.columns.iter().map(|column| column.at[side]).collect();
+        let version = self.version.as_ref().map(|version| version.at[side]);
+        columns.extend(version.filter(|at| !columns.contains(at)));
+        columns
+    }
+
+    /// Where the version stands in what a scan of one side reads.
+    pub fn version_place(&self, side: Side) -> Option<usize> {
+        let version = self.version.as_ref()?.at[side];
+        self.projection(side).iter().position(|at| *at == version)
     }
 
     /// The columns of which rows with the same key may have different values: all that are not part of the

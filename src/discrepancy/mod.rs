@@ -6,55 +6,12 @@ mod table;
 
 pub use ledger::{Finding, Keep, Ledger, RowRef};
 pub use spool::Spooled;
-pub use table::{Column, Layout, classes};
+pub use table::{Column, Layout, VERSIONS, classes, texts};
 
-use std::fmt;
-
+pub use crate::class::{ByClass, Class};
 use crate::columns::{ColumnPair, ReadCounts};
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
-
-/// The classes of discrepancy, in the order of every report.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Same key, different values.
-    Mismatch,
-    /// In old, not in new.
-    Missing,
-    /// In new, not in old.
-    Extra,
-    /// A key that stands more than once on a side.
-    DuplicateKey,
-}
-
-impl Class {
-    /// All classes.
-    pub const ALL: [Class; 4] = [Class::Mismatch, Class::Missing, Class::Extra, Class::DuplicateKey];
-
-    /// The class as it is written in data.
-    pub fn name(self) -> &'static str {
-        match self {
-            Class::Mismatch => "mismatch",
-            Class::Missing => "missing",
-            Class::Extra => "extra",
-            Class::DuplicateKey => "duplicate_key",
-        }
-    }
-
-    /// The class that is written so.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.name() == name)
-    }
-}
-
-impl fmt::Display for Class {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// How many rows fell into which class.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -180,9 +137,14 @@ impl Tally {
         }
     }
 
+    /// The discrepancies of every class.
+    pub fn counts(&self) -> ByClass<u64> {
+        ByClass::from_fn(|class| self.count(class))
+    }
+
     /// How many discrepancies there are in all.
     pub fn discrepancies(&self) -> u64 {
-        Class::ALL.into_iter().map(|class| self.count(class)).sum()
+        self.counts().total()
     }
 
     /// Whether nothing at all differs.

@@ -8,6 +8,7 @@
 //! | `changed` | list of text | the differing columns of a mismatch |
 //! | `old`, `new` | struct | all compared columns as each side has them; NULL where it has no row to show |
 //! | `tags` | list of text | explanations, once there are any |
+//! | `old_version`, `new_version` | as stored | which version of the row each side has, where the job names such columns |
 
 use std::sync::Arc;
 
@@ -56,6 +57,8 @@ pub struct Layout {
     key_len: usize,
     keyed: bool,
     raw: Sides<SchemaRef>,
+    /// Where the versions stand in what was read.
+    versions: Option<Sides<usize>>,
     schema: SchemaRef,
 }
 
@@ -75,7 +78,11 @@ impl Layout {
             .map(|(old, new)| key_field(old, new))
             .collect();
         let texts = || DataType::List(Field::new("item", DataType::Utf8, false).into());
-        let schema = Schema::new(vec![
+        let versions = match Sides::from_fn(|side| pairing.version_place(side)) {
+            Sides { old: Some(old), new: Some(new) } => Some(Sides { old, new }),
+            _ => None,
+        };
+        let mut fields = vec![
             Field::new("class", DataType::Utf8, false),
             Field::new("key", DataType::Struct(key_fields), false),
             Field::new("old_rows", DataType::UInt64, false),
@@ -84,13 +91,20 @@ impl Layout {
             Field::new("old", DataType::Struct(side_fields.old), true),
             Field::new("new", DataType::Struct(side_fields.new), true),
             Field::new("tags", texts(), false),
-        ]);
+        ];
+        if let Some(places) = versions {
+            for (side, name) in [(Side::Old, VERSIONS.old), (Side::New, VERSIONS.new)] {
+                let field = plain::field(name, raw[side].fields()[places[side]].as_ref());
+                fields.push(field.as_ref().clone().with_nullable(true));
+            }
+        }
         Layout {
             columns: pairing.columns.clone(),
             key_len: pairing.key_len,
             keyed: pairing.keyed,
             raw,
-            schema: schema.into(),
+            versions,
+            schema: Schema::new(fields).into(),
         }
     }
 
@@ -125,7 +139,7 @@ impl Layout {
     pub fn rows(&self, findings: &[Finding]) -> Result<RecordBatch> {
         let counts = |side: Side| UInt64Array::from_iter_values(findings.iter().map(|finding| finding.rows()[side]));
         let untagged = findings.iter().map(|_| vec![]);
-        let columns: Vec<ArrayRef> = vec![
+        let mut columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(findings.iter().map(|finding| finding.class().name()))),
             self.keys(findings)?,
             Arc::new(counts(Side::Old)),
@@ -135,6 +149,10 @@ impl Layout {
             self.side(findings, Side::New)?,
             Arc::new(texts(untagged)),
         ];
+        for (side, place) in self.versions.iter().flat_map(|places| [(Side::Old, places.old), (Side::New, places.new)])
+        {
+            columns.push(self.gather(findings.iter().map(|finding| finding.row(side)), place, side, false)?);
+        }
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
@@ -251,7 +269,11 @@ fn key_text(keys: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     Ok(Arc::new(texts.collect::<StringArray>()))
 }
 
-fn texts<'a>(lists: impl Iterator<Item = Vec<&'a str>>) -> ListArray {
+/// The columns that hold which version of a row each side has.
+pub const VERSIONS: Sides<&str> = Sides { old: "old_version", new: "new_version" };
+
+/// A column of lists of text.
+pub fn texts<'a>(lists: impl Iterator<Item = Vec<&'a str>>) -> ListArray {
     let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Field::new("item", DataType::Utf8, false));
     for list in lists {
         list.into_iter().for_each(|text| builder.values().append_value(text));

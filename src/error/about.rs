@@ -11,7 +11,8 @@ impl Error {
             | Error::BadQuery { place, .. }
             | Error::QueryFailed { place, .. }
             | Error::EmptyQuery { place, .. }
-            | Error::BadExpression { place, .. } => Some(place.clone()),
+            | Error::BadExpression { place, .. }
+            | Error::BadCondition { place, .. } => Some(place.clone()),
             Error::Contradiction(words) => {
                 let (place, _) = words.split_once(": ")?;
                 Some(place.into())

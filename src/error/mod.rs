@@ -357,6 +357,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// An expression over discrepancies that is not one, or that asks for what is not there.
+    #[error("{place}: the expression cannot be planned: {reason}")]
+    BadCondition {
+        /// Where it stands.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// An expression that failed over a row.
     #[error(
         "an expression over the {side} snapshot failed: {}\n  {}\n  \

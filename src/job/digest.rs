@@ -2,28 +2,40 @@
 
 use serde_json::{Value, json};
 
-use super::{ColumnSettings, Gate, Identity, Job, Source, Word};
+use super::{Allowance, ColumnSettings, Gate, Identity, InFlight, Job, Source, Waiver, Word};
+use crate::class::{ByClass, Class};
 use crate::sides::Sides;
 
 /// Everything in a job that can change its answer.
 pub fn settings(job: &Job) -> Value {
-    let key = match &job.identity {
-        Identity::Key(columns) => json!(texts(columns)),
-        Identity::WholeRow => Value::Null,
-    };
-    let map: Vec<_> = job.selection.map.iter().map(|(old, new)| json!([old.text, new.text])).collect();
     let tables: Vec<_> = job.tables.iter().map(|(name, table)| json!([name, source(table)])).collect();
     json!({
         "old": source(&job.sources.old),
         "new": source(&job.sources.new),
         "tables": tables,
+        "compare": compare(job),
+        "in_flight": job.in_flight.as_ref().map(in_flight),
+        "waivers": job.waivers.iter().map(waiver).collect::<Vec<_>>(),
+        "segments": texts(&job.segments),
+        "gate": gate(&job.gate),
+        "list_columns": texts(&job.list_columns),
+    })
+}
+
+/// Everything in a job that says how rows compare. Two jobs that agree in it find the same discrepancies in the same
+/// snapshots.
+pub fn compare(job: &Job) -> Value {
+    let key = match &job.identity {
+        Identity::Key(columns) => json!(texts(columns)),
+        Identity::WholeRow => Value::Null,
+    };
+    let map: Vec<_> = job.selection.map.iter().map(|(old, new)| json!([old.text, new.text])).collect();
+    json!({
         "key": key,
         "columns": texts(&job.selection.columns),
         "ignore": texts(&job.selection.ignore),
         "map": map,
         "settings": job.columns.iter().map(column).collect::<Vec<_>>(),
-        "gate": gate(&job.gate),
-        "list_columns": texts(&job.list_columns),
     })
 }
 
@@ -37,6 +49,9 @@ fn source(source: &Source) -> Value {
         "query": source.query.as_ref().map(|query| &query.sql),
         "taken_at": source.taken_at,
         "allow_empty": source.allow_empty,
+        "max_age": source.expects.max_age.map(|age| format!("{age:#}")),
+        "max_drop": source.expects.max_drop.as_ref().map(ToString::to_string),
+        "must_change": source.expects.must_change,
     })
 }
 
@@ -52,9 +67,30 @@ fn column(settings: &ColumnSettings) -> Value {
     })
 }
 
+fn in_flight(in_flight: &InFlight) -> Value {
+    let InFlight { columns, lag, assume_tz } = in_flight;
+    let zone = assume_tz.as_ref().map(|zone| &zone.text);
+    json!([columns.old.text, columns.new.text, format!("{lag:#}"), zone])
+}
+
+fn waiver(waiver: &Waiver) -> Value {
+    json!({
+        "name": waiver.name.text,
+        "classes": waiver.classes,
+        "columns": texts(&waiver.columns),
+        "where": waiver.condition.as_ref().map(|condition| &condition.text),
+        "ids": waiver.ids.as_ref().map(|(path, _)| path.display().to_string()),
+        "limit": waiver.limit,
+        "owner": waiver.owner,
+        "reason": waiver.reason,
+        "expires": waiver.expires.to_string(),
+    })
+}
+
 fn gate(gate: &Gate) -> Value {
-    let Gate { mismatch, missing, extra, duplicate_keys, columns } = gate;
-    let classes = [mismatch, missing, extra, duplicate_keys];
+    let Gate { classes, new, persisting_for, columns } = gate;
+    let texts =
+        |classes: &ByClass<Option<Allowance>>| Class::ALL.map(|class| classes[class].as_ref().map(ToString::to_string));
     let columns: Vec<_> = columns.iter().map(|(name, allowance)| json!([name.text, allowance.to_string()])).collect();
-    json!([classes.map(|allowance| allowance.as_ref().map(ToString::to_string)), columns])
+    json!([texts(classes), columns, texts(new), persisting_for])
 }

@@ -3,15 +3,17 @@
 mod digest;
 mod gate;
 pub mod rule;
+mod waiver;
 mod word;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::sides::Sides;
-pub use digest::settings;
+pub use digest::{compare, settings};
 pub use gate::{Allowance, Gate};
 pub use rule::{Rule, RuleSettings};
+pub use waiver::Waiver;
 pub use word::{Place, Word};
 
 /// One comparison of two snapshots.
@@ -29,6 +31,12 @@ pub struct Job {
     pub selection: Selection,
     /// What single columns are told, the general before the particular.
     pub columns: Vec<ColumnSettings>,
+    /// What the snapshots' times may explain.
+    pub in_flight: Option<InFlight>,
+    /// Known differences.
+    pub waivers: Vec<Waiver>,
+    /// What rows are grouped by in reports, as expressions in SQL.
+    pub segments: Vec<Word>,
     /// How many discrepancies are allowed.
     pub gate: Gate,
     /// Columns that the ID lists hold besides the key.
@@ -39,6 +47,8 @@ pub struct Job {
     pub limits: Limits,
     /// Where the run directory goes; `None` writes none.
     pub out: Option<Out>,
+    /// Where the runs before this one are looked for; `None` compares with none.
+    pub history: Option<PathBuf>,
     /// Where working files go; `None` takes the run directory's disk, or the system's directory for such files.
     pub temp: Option<PathBuf>,
     /// How many examples of each class the reports show.
@@ -58,11 +68,15 @@ impl Job {
             identity,
             selection: Selection::default(),
             columns: vec![],
+            in_flight: None,
+            waivers: vec![],
+            segments: vec![],
             gate: Gate::default(),
             list_columns: vec![],
             way: None,
             limits: Limits::default(),
             out: None,
+            history: None,
             temp: None,
             examples: EXAMPLES,
         }
@@ -80,12 +94,25 @@ pub struct Source {
     pub taken_at: Option<TakenAt>,
     /// Whether a table without rows is right.
     pub allow_empty: bool,
+    /// What a snapshot has to be so that anything follows from it.
+    pub expects: Expectations,
+}
+
+/// What a snapshot has to be so that anything follows from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expectations {
+    /// How long ago it may have been taken.
+    pub max_age: Option<jiff::SignedDuration>,
+    /// How many rows fewer than in the run before it may have; [`Allowance::usual_drop`] if nothing is said.
+    pub max_drop: Option<Allowance>,
+    /// Whether its files have to be others than those of earlier runs.
+    pub must_change: bool,
 }
 
 impl Source {
     /// Just the files of a path.
     pub fn of(path: Word) -> Self {
-        Source { path, query: None, taken_at: None, allow_empty: false }
+        Source { path, query: None, taken_at: None, allow_empty: false, expects: Expectations::default() }
     }
 }
 
@@ -107,6 +134,17 @@ pub struct TakenAt {
     pub from: String,
     /// When it ended.
     pub to: String,
+}
+
+/// How the times of the snapshots explain discrepancies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// The column of each side that tells when a row was written, or which version of it this is.
+    pub columns: Sides<Word>,
+    /// How long a change may take from one store to the other.
+    pub lag: jiff::SignedDuration,
+    /// The zone of times that name none.
+    pub assume_tz: Option<Word>,
 }
 
 /// What is said of some columns.

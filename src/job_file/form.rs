@@ -26,6 +26,14 @@ pub struct JobForm {
     /// How many discrepancies are allowed; a class that is not named stays at 0.
     #[serde(default)]
     pub gate: GateForm,
+    /// What the snapshots' times explain.
+    pub in_flight: Option<InFlightForm>,
+    /// Known differences, accepted for a time.
+    #[serde(default)]
+    pub waiver: Vec<WaiverForm>,
+    /// Where discrepancies are counted.
+    #[serde(default)]
+    pub segments: SegmentsForm,
     /// What the ID lists hold.
     #[serde(default)]
     pub lists: ListsForm,
@@ -56,6 +64,14 @@ pub struct SourceForm {
     /// Whether a table without rows is right.
     #[serde(default)]
     pub allow_empty: bool,
+    /// How long ago the snapshot may have been taken, such as `26h`; older ones verify nothing.
+    pub max_age: Option<String>,
+    /// How many rows fewer than in the run before the snapshot may have, as a share such as `"5 %"`; 20 % if nothing is
+    /// said.
+    pub max_drop: Option<AllowanceForm>,
+    /// Whether the files have to be others than those of earlier runs, unless both sides' are the same as then.
+    #[serde(default)]
+    pub must_change: bool,
 }
 
 /// A time, or the time in which an export ran.
@@ -146,6 +162,49 @@ pub struct ColumnForm {
     pub rules: RuleSettings,
 }
 
+/// How the times of the snapshots explain discrepancies. Needs `taken_at` on both sides.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InFlightForm {
+    /// The column that tells when a row was written, or which version of it this is, where both sides call it the same.
+    pub column: Option<String>,
+    /// That column of old.
+    pub old_column: Option<String>,
+    /// That column of new.
+    pub new_column: Option<String>,
+    /// How long a change may take from one store to the other, such as `5m`; no time at all, if nothing is said.
+    pub lag: Option<String>,
+    /// The zone of times that name none.
+    pub assume_tz: Option<String>,
+}
+
+/// A known difference, accepted for a time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaiverForm {
+    /// What it is called; its discrepancies are tagged with it.
+    pub name: String,
+    /// The classes that it is for: mismatch, missing, extra, duplicate_keys; all, if nothing is said.
+    #[serde(default)]
+    pub classes: Names,
+    /// The columns that may differ; a mismatch in any other is not waived.
+    #[serde(default)]
+    pub columns: Names,
+    /// A condition in SQL over the columns of `discrepancies.parquet`, such as `old['amount'] < 1`.
+    #[serde(rename = "where")]
+    pub condition: Option<String>,
+    /// An ID list with the key columns as its header: only these keys.
+    pub ids: Option<String>,
+    /// How many discrepancies it may cover; more, and none is waived.
+    pub limit: u64,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why the difference is accepted.
+    pub reason: String,
+    /// Until when: a time with its zone, or a day, which ends in UTC.
+    pub expires: Scalar,
+}
+
 /// How many discrepancies are allowed.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -161,6 +220,17 @@ pub struct GateForm {
     /// Pairs of rows that differ in a column.
     #[serde(default)]
     pub columns: BTreeMap<String, AllowanceForm>,
+    /// Pairs of rows that differ, and did not in the run before.
+    pub new_mismatch: Option<AllowanceForm>,
+    /// Rows only in old that the run before did not have.
+    pub new_missing: Option<AllowanceForm>,
+    /// Rows only in new that the run before did not have.
+    pub new_extra: Option<AllowanceForm>,
+    /// Keys that stand more than once on a side, and did not in the run before.
+    pub new_duplicate_keys: Option<AllowanceForm>,
+    /// Count only discrepancies that have been seen in so many pairs of snapshots in a row.
+    #[schemars(range(min = 1))]
+    pub persisting_for: Option<u32>,
 }
 
 /// A number of rows, or a share of them: `10`, `"0.1 %"`, `0.001`.
@@ -173,6 +243,16 @@ pub enum AllowanceForm {
     Rate(f64),
     /// A share in percent.
     Percent(String),
+}
+
+/// Where discrepancies are counted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentsForm {
+    /// Columns, or expressions in SQL over compared columns such as `date_trunc('month', created_at)`; rows are grouped by
+    /// each of them.
+    #[serde(default)]
+    pub by: Names,
 }
 
 /// What the ID lists hold.

@@ -6,6 +6,7 @@
 mod check;
 mod document;
 mod environment;
+mod explaining;
 mod form;
 
 use std::collections::BTreeMap;
@@ -13,9 +14,12 @@ use std::path::{Path, PathBuf};
 
 use bigdecimal::BigDecimal;
 
+use crate::class::ByClass;
 use crate::error::{Error, Result};
 use crate::job::rule::RuleSettings;
-use crate::job::{Allowance, ColumnSettings, Gate, Identity, Job, Place, Query, Selection, Source, TakenAt, Word};
+use crate::job::{
+    Allowance, ColumnSettings, Expectations, Gate, Identity, Job, Place, Query, Selection, Source, TakenAt, Word,
+};
 use crate::sides::Sides;
 use document::Document;
 pub use document::Mistake;
@@ -111,6 +115,10 @@ impl Reader<'_> {
                 self.wrong(&place, "the name `snapshot` is that of the side's own files; choose another");
             }
         }
+        let sources = Sides { old, new };
+        let in_flight = form.in_flight.and_then(|form| self.in_flight(form, &sources));
+        let waivers = self.waivers(form.waiver);
+        let segments = self.words(form.segments.by, &["segments", "by"]);
         let list_columns = self.words(form.lists.columns, &["lists", "columns"]);
         let gate = self.gate(form.gate);
         let identity = self.identity(&form.compare);
@@ -120,8 +128,8 @@ impl Reader<'_> {
             map: vec![],
         };
         let columns = self.columns(form.compare.rules, form.compare.columns);
-        let job = Job::new(&name, Sides { old, new }, identity);
-        Job { tables, selection, columns, gate, list_columns, ..job }
+        let job = Job::new(&name, sources, identity);
+        Job { tables, selection, columns, in_flight, waivers, segments, gate, list_columns, ..job }
     }
 
     fn name(&mut self, told: Option<String>) -> String {
@@ -151,11 +159,39 @@ impl Reader<'_> {
             true => path,
             false => self.dir.join(path).display().to_string(),
         };
+        let taken_at = form.taken_at.and_then(|taken_at| self.taken_at(taken_at, &time_place));
+        let (age_place, drop_place) = (place_of("max_age"), place_of("max_drop"));
+        if form.max_age.is_some() && taken_at.is_none() {
+            self.wrong(&age_place, "without `taken_at`, nothing tells how old the snapshot is");
+        }
+        let max_drop = form.max_drop.and_then(|allowed| self.allowance(allowed, &drop_place));
+        if let Some(Allowance::Count(_)) = max_drop {
+            self.wrong(&drop_place, "expected a share of the rows such as \"5 %\"");
+        }
         Source {
             path: Word { text: path, place },
             query: form.query.and_then(|query| self.query(query, query_place)),
-            taken_at: form.taken_at.and_then(|taken_at| self.taken_at(taken_at, &time_place)),
+            taken_at,
             allow_empty: form.allow_empty,
+            expects: Expectations {
+                max_age: form.max_age.and_then(|text| self.duration(&text, &age_place)),
+                max_drop,
+                must_change: form.must_change,
+            },
+        }
+    }
+
+    /// A length of time, such as `26h` or `1h 30m`.
+    fn duration(&mut self, text: &str, place: &Place) -> Option<jiff::SignedDuration> {
+        match text.parse::<jiff::SignedDuration>() {
+            Ok(duration) if !duration.is_negative() => Some(duration),
+            _ => {
+                self.wrong(
+                    place,
+                    format!("`{text}` is no length of time in hours, minutes and seconds, such as 26h or 5m"),
+                );
+                None
+            }
         }
     }
 
@@ -262,10 +298,18 @@ impl Reader<'_> {
             let place = self.document.place(&["gate", name]);
             allowance.and_then(|allowance| self.allowance(allowance, &place))
         };
-        let mismatch = class(form.mismatch, "mismatch");
-        let missing = class(form.missing, "missing");
-        let extra = class(form.extra, "extra");
-        let duplicate_keys = class(form.duplicate_keys, "duplicate_keys");
+        let classes = ByClass {
+            mismatch: class(form.mismatch, "mismatch"),
+            missing: class(form.missing, "missing"),
+            extra: class(form.extra, "extra"),
+            duplicate_keys: class(form.duplicate_keys, "duplicate_keys"),
+        };
+        let new = ByClass {
+            mismatch: class(form.new_mismatch, "new_mismatch"),
+            missing: class(form.new_missing, "new_missing"),
+            extra: class(form.new_extra, "new_extra"),
+            duplicate_keys: class(form.new_duplicate_keys, "new_duplicate_keys"),
+        };
         let mut columns = vec![];
         for (text, allowance) in form.columns {
             let place = self.document.place(&["gate", "columns", &text]);
@@ -273,7 +317,7 @@ impl Reader<'_> {
                 columns.push((Word { text, place }, allowance));
             }
         }
-        Gate { mismatch, missing, extra, duplicate_keys, columns }
+        Gate { classes, new, persisting_for: form.persisting_for, columns }
     }
 
     fn allowance(&mut self, form: AllowanceForm, place: &Place) -> Option<Allowance> {

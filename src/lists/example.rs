@@ -1,11 +1,12 @@
 //! The first few findings of each class, as people want to see them.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, UInt64Type};
+use arrow::datatypes::{DataType, Float64Type, UInt32Type, UInt64Type};
 
 use crate::canonical::convert;
 use crate::discrepancy::{Class, Column, Layout, classes};
 use crate::error::Result;
+use crate::explain::excuses;
 use crate::render::{Values, escaped};
 use crate::sides::Sides;
 
@@ -28,6 +29,15 @@ pub struct Example {
     pub rows: Sides<u64>,
     /// Of a mismatch, the changed columns; of a missing or extra row, its first few columns.
     pub values: Vec<Change>,
+    /// How it stands to the run before: new, persisting or flapping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<String>,
+    /// In how many pairs of snapshots in a row it has been seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<u32>,
+    /// What explains it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 /// A column and a value.
@@ -50,15 +60,41 @@ pub struct Change {
     pub new: Option<String>,
 }
 
-/// Takes examples from a batch of the table until there are enough of each class.
-pub fn examples_of(batch: &RecordBatch, layout: &Layout, wanted: usize, examples: &mut Vec<Example>) -> Result<()> {
-    let have = |examples: &[Example], class| examples.iter().filter(|example| example.class == class).count();
-    for (row, class) in classes(batch).into_iter().enumerate() {
-        if have(examples, class) < wanted {
-            examples.push(example(&batch.slice(row, 1), class, layout)?);
+/// The first few findings of each class: first what is new, then what persists, and last what times and waivers explain.
+#[derive(Default)]
+pub struct Examples {
+    by_urgency: [Vec<Example>; 3],
+}
+
+impl Examples {
+    /// Takes examples from a batch of the table until there are enough of each class.
+    pub fn take(&mut self, batch: &RecordBatch, layout: &Layout, wanted: usize) -> Result<()> {
+        let standings = batch.column_by_name("standing").map(|column| column.as_string::<i32>());
+        let tags = Column::Tags.of(batch).as_list::<i32>();
+        for (row, class) in classes(batch).into_iter().enumerate() {
+            let is_known = standings.is_some_and(|standings| standings.value(row) == "persisting");
+            let is_explained =
+                tags.value_length(row) > 0 && tags.value(row).as_string::<i32>().iter().flatten().any(excuses);
+            let urgency = if is_explained { 2 } else { usize::from(is_known) };
+            let examples = &mut self.by_urgency[urgency];
+            if examples.iter().filter(|example| example.class == class).count() < wanted {
+                examples.push(example(&batch.slice(row, 1), class, layout)?);
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// So many of each class, class by class.
+    pub fn finish(self, wanted: usize) -> Vec<Example> {
+        let mut examples: Vec<Example> = vec![];
+        for example in self.by_urgency.into_iter().flatten() {
+            if examples.iter().filter(|taken| taken.class == example.class).count() < wanted {
+                examples.push(example);
+            }
+        }
+        examples.sort_by_key(|example| example.class);
+        examples
+    }
 }
 
 fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> {
@@ -81,8 +117,17 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
         let [old, new] = shortened([value(&sides.old, column), value(&sides.new, column)]);
         Change { column: column.into(), old, new }
     });
-    let values = values.collect();
-    Ok(Example { class, key, rows: Sides { old: count(Column::OldRows), new: count(Column::NewRows) }, values })
+    let tags = Column::Tags.of(row).as_list::<i32>().value(0);
+    let text = |name: &str| row.column_by_name(name).map(|column| column.as_string::<i32>().value(0).to_string());
+    Ok(Example {
+        class,
+        key,
+        rows: Sides { old: count(Column::OldRows), new: count(Column::NewRows) },
+        values: values.collect(),
+        standing: text("standing"),
+        age: row.column_by_name("age").map(|column| column.as_primitive::<UInt32Type>().value(0)),
+        tags: tags.as_string::<i32>().iter().flatten().map(String::from).collect(),
+    })
 }
 
 /// A report shows this many characters of a value, from a little before the first that differs.

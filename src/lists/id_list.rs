@@ -5,12 +5,13 @@ use std::io::Write;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 
-use super::csv;
+use crate::csv;
 use crate::discrepancy::{Class, Column, Layout, Tally};
 use crate::error::{Error, Result};
 use crate::job::Word;
+use crate::manifest::Digest;
 use crate::render::Values;
-use crate::run_dir::{Digest, OutputFile, RunDir};
+use crate::run_dir::{OutputFile, RunDir};
 use crate::sides::Sides;
 
 /// Which findings a list holds.

@@ -1,19 +1,21 @@
 //! LIST: every finding goes to its list, complete and in key order; the first few become examples.
 
-mod csv;
 mod example;
 mod id_list;
 mod pieces;
 mod table;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 
 use crate::discrepancy::{Layout, Spooled, Tally, classes};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::explain::Explainer;
 use crate::job::Job;
-use crate::run_dir::{Digest, RunDir};
-use example::examples_of;
+use crate::manifest::Digest;
+use crate::run_dir::RunDir;
+use example::Examples;
 use id_list::IdLists;
 use pieces::Pieces;
 use table::Table;
@@ -29,7 +31,7 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Reads the findings once, in key order.
+    /// Reads the findings once, in key order, and has them explained on the way.
     pub fn write(
         engine: &Engine,
         run_dir: Option<&RunDir>,
@@ -37,14 +39,17 @@ impl Lists {
         findings: Vec<Spooled>,
         tally: &Tally,
         job: &Job,
+        explainer: &mut Explainer,
     ) -> Result<Self> {
-        let mut outputs = run_dir.map(|run_dir| Outputs::create(run_dir, layout, job)).transpose()?;
-        let mut examples: Vec<Example> = vec![];
+        let create = |run_dir| Outputs::create(run_dir, layout, job, explainer.schema());
+        let mut outputs = run_dir.map(create).transpose()?;
+        let mut examples = Examples::default();
         engine.progress.begin("writing", tally.discrepancies());
         let mut pieces = Pieces::default();
         let mut take = |piece: RecordBatch| {
             engine.check_stop()?;
-            examples_of(&piece, layout, job.examples, &mut examples)?;
+            let piece = explainer.explain(piece)?;
+            examples.take(&piece, layout, job.examples)?;
             engine.progress.advance(piece.num_rows() as u64);
             match &mut outputs {
                 Some(outputs) => engine.workers().install(|| outputs.write(&piece)),
@@ -59,8 +64,7 @@ impl Lists {
             Some(outputs) => engine.workers().install(|| outputs.finish(tally))?,
             None => vec![],
         };
-        examples.sort_by_key(|example| example.class);
-        Ok(Lists { files, examples })
+        Ok(Lists { files, examples: examples.finish(job.examples) })
     }
 }
 
@@ -72,9 +76,9 @@ struct Outputs {
 }
 
 impl Outputs {
-    fn create(run_dir: &RunDir, layout: &Layout, job: &Job) -> Result<Self> {
+    fn create(run_dir: &RunDir, layout: &Layout, job: &Job, schema: SchemaRef) -> Result<Self> {
         let ids = IdLists::create(run_dir, layout, &job.list_columns)?;
-        let table = Table::create(run_dir.create("discrepancies.parquet")?, layout.schema())?;
+        let table = Table::create(run_dir.create("discrepancies.parquet")?, schema)?;
         Ok(Outputs { ids, table, rows: 0 })
     }
 

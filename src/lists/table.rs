@@ -16,7 +16,8 @@ use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::run_dir::{Digest, OutputFile};
+use crate::manifest::Digest;
+use crate::run_dir::OutputFile;
 
 /// A row group ends with so many rows, or with so many encoded bytes.
 const GROUP_ROWS: usize = 1 << 20;

@@ -111,7 +111,7 @@ impl Candidates {
         // only within the runtime does a plan find the threads for its partitions
         let _within = runtime.enter();
         let stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
-        let width = comparison.pairing.columns.len();
+        let width = comparison.pairing.projection(side).len();
         Ok(Sorted { engine, side, plan, stream, width })
     }
 
@@ -240,7 +240,7 @@ fn sort_plan(
     };
     let column = |at: usize| Arc::new(Column::new(schema.field(at).name(), at)) as Arc<dyn PhysicalExpr>;
     let mut columns: Vec<(Arc<dyn PhysicalExpr>, String)> =
-        (0..pairing.columns.len()).map(|at| (column(at), format!("raw {at}"))).collect();
+        (0..schema.fields().len()).map(|at| (column(at), format!("raw {at}"))).collect();
     let mut order = vec![];
     for (at, pair) in pairing.keys().iter().enumerate() {
         for (part, data_type) in pair.key_part_types().into_iter().enumerate() {

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::grouped;
+use crate::class::{ByClass, Class};
 use crate::columns::Pairing;
 use crate::discrepancy::Tally;
+use crate::explain::Weighed;
 use crate::job::{Allowance, Gate};
 
 /// What was allowed, and what was found of it.
@@ -29,30 +31,45 @@ struct Checked {
     nouns: (String, String),
 }
 
-/// Holds what was found against the gates. A class without a gate is not allowed any.
+/// Holds what counts against the gates. A class without a gate is not allowed any; one that has only a gate for what is
+/// new is judged by that alone.
 ///
 /// Where the job names columns and no number for all mismatches, the columns speak for the class: one that is
 /// not named is not allowed any.
-pub fn check(gate: &Gate, tally: &Tally, pairing: &Pairing) -> Gates {
+pub fn check(gate: &Gate, tally: &Tally, weighed: &Weighed, pairing: &Pairing) -> Gates {
     let paired = tally.matched() + tally.mismatch;
+    let rows = ByClass {
+        mismatch: paired,
+        missing: tally.rows.old,
+        extra: tally.rows.new,
+        duplicate_keys: tally.rows.old.max(tally.rows.new),
+    };
     let mut gates = Gates(vec![]);
-    let by_column = !gate.columns.is_empty();
-    if gate.mismatch.is_some() || !by_column {
-        gates.add("mismatch", &gate.mismatch, tally.mismatch, paired, ("mismatch", "mismatches"));
-    }
-    for (column, counts) in pairing.columns.iter().zip(&tally.columns).filter(|_| by_column) {
-        let allowance = gate.columns.iter().find(|(name, _)| name.text == column.name);
-        let allowance = allowance.map(|(_, allowance)| allowance.clone());
-        if allowance.is_some() || gate.mismatch.is_none() {
-            let nouns = ["mismatch", "mismatches"].map(|noun| format!("{noun} in column {}", column.name));
+    for class in Class::ALL {
+        let (allowance, new) = (&gate.classes[class], &gate.new[class]);
+        let by_column = class == Class::Mismatch && !gate.columns.is_empty();
+        if allowance.is_some() || (new.is_none() && !by_column) {
+            let nouns = (class.noun(1), class.noun(2));
+            gates.add(class.plural(), allowance, weighed.counts[class], rows[class], nouns);
+        }
+        if new.is_some() {
+            let nouns = [1, 2].map(|count| format!("new {}", class.noun(count)));
             let [one, many] = &nouns;
-            gates.add(&format!("columns.{}", column.name), &allowance, counts.mismatches, paired, (one, many));
+            gates.add(&format!("new_{}", class.plural()), new, weighed.new[class], rows[class], (one, many));
+        }
+        if !by_column {
+            continue;
+        }
+        for (column, &found) in pairing.columns.iter().zip(&weighed.columns) {
+            let named = gate.columns.iter().find(|(name, _)| name.text == column.name);
+            let named = named.map(|(_, allowance)| allowance.clone());
+            if named.is_some() || (allowance.is_none() && new.is_none()) {
+                let nouns = [1, 2].map(|count| format!("{} in column {}", class.noun(count), column.name));
+                let [one, many] = &nouns;
+                gates.add(&format!("columns.{}", column.name), &named, found, paired, (one, many));
+            }
         }
     }
-    gates.add("missing", &gate.missing, tally.missing, tally.rows.old, ("missing row", "missing rows"));
-    gates.add("extra", &gate.extra, tally.extra, tally.rows.new, ("extra row", "extra rows"));
-    let rows = tally.rows.old.max(tally.rows.new);
-    gates.add("duplicate_keys", &gate.duplicate_keys, tally.duplicate_keys, rows, ("duplicate key", "duplicate keys"));
     gates
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::text::verdict_words;
+use super::text::history::{by_class, since};
+use super::text::{NO_INPUT, verdict_words};
 use super::{Report, count, grouped};
 use crate::discrepancy::Class;
 use crate::render::escaped;
@@ -11,17 +12,22 @@ use crate::sides::Side;
 /// The report as Markdown.
 pub fn render(report: &Report) -> String {
     let (word, words) = verdict_words(report.verdict);
+    let words = if report.input_failures.is_empty() { words } else { NO_INPUT };
     let mut out = format!("# {word}: {}\n\n{words}.\n\n", prose(&report.job));
     if let Some(suspicion) = &report.suspicion {
         let _ = writeln!(out, "**{}**\n", prose(suspicion));
     }
-    for reason in &report.reasons {
+    let reasons: Vec<_> = report.input_failures.iter().chain(&report.reasons).collect();
+    for reason in &reasons {
         let _ = writeln!(out, "- {}", prose(reason));
     }
-    if !report.reasons.is_empty() {
+    if !reasons.is_empty() {
         out.push('\n');
     }
     counts(report, &mut out);
+    history(report, &mut out);
+    explained(report, &mut out);
+    segments(report, &mut out);
     columns(report, &mut out);
     rules(report, &mut out);
     not_compared(report, &mut out);
@@ -49,6 +55,60 @@ fn counts(report: &Report, out: &mut String) {
     if report.backfill.missing_duplicated > 0 {
         let keys = count(report.backfill.missing_duplicated, "key");
         let _ = writeln!(out, "To backfill, too: {keys} that old has several times and new does not have.\n");
+    }
+}
+
+fn history(report: &Report, out: &mut String) {
+    let Some(history) = report.history.as_ref().filter(|history| !history.is_first()) else { return };
+    let _ = writeln!(out, "{}.\n", prose(&since(history)));
+    let rows = [
+        ("new", &history.new),
+        ("flapping", &history.flapping),
+        ("persisting", &history.persisting),
+        ("resolved", &history.resolved),
+    ];
+    if history.previous.is_some() {
+        let rows = rows.map(|(word, counts)| vec![word.into(), grouped(counts.total()), by_class(counts)]);
+        table(out, &["history", "count", "of which"], rows);
+    }
+    for skipped in &history.skipped {
+        let _ = writeln!(out, "- passed over: {}: {}", code(&skipped.dir), prose(&skipped.reason));
+    }
+}
+
+fn explained(report: &Report, out: &mut String) {
+    if let Some(found) = &report.in_flight {
+        let rows = [
+            ("in flight", found.counts.total()),
+            ("in flight for the second time", found.twice),
+            ("lost updates", found.lost_updates),
+            ("stale overwrites", found.stale_overwrites),
+            ("clock skew", found.clock_skew),
+        ];
+        let rows = rows.iter().filter(|(_, rows)| *rows > 0);
+        table(out, &["by time", "count"], rows.map(|(word, rows)| vec![word.to_string(), grouped(*rows)]));
+    }
+    if !report.waivers.is_empty() {
+        let rows = report.waivers.iter().map(|waiver| {
+            let found = format!("{} of {}", grouped(waiver.found), grouped(waiver.limit));
+            vec![prose(&waiver.name), found, prose(&waiver.owner), prose(&waiver.expires), prose(&waiver.reason)]
+        });
+        table(out, &["waiver", "covers", "owner", "until", "reason"], rows);
+    }
+}
+
+fn segments(report: &Report, out: &mut String) {
+    for kind in &report.segments {
+        let rows = kind.first.iter().filter(|segment| segment.counts.total() > 0).map(|segment| {
+            let value = segment.value.as_deref().map_or("NULL".into(), code);
+            let rate = format!("{:.2} %", segment.rate * 100.0);
+            let words = if segment.stands_out { "stands out" } else { "" };
+            vec![value, grouped(segment.counts.total()), rate, words.into()]
+        });
+        let rows: Vec<_> = rows.collect();
+        if !rows.is_empty() {
+            table(out, &[&code(&kind.by), "discrepancies", "of its rows", ""], rows);
+        }
     }
 }
 

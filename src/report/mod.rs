@@ -4,23 +4,26 @@ mod gates;
 pub mod json;
 pub mod markdown;
 pub mod text;
+mod verdict;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::class::ByClass;
 use crate::columns::{ColumnPair, Coverage, Pairing};
 use crate::discrepancy::{ColumnTally, Tally, Tiers};
 use crate::engine::Engine;
+use crate::explain::{Explained, InFlightReport, SegmentReport, WaiverReport};
+use crate::history::HistoryReport;
 use crate::job::{Job, TakenAt, Way};
 use crate::lists::Example;
 use crate::meter::Meter;
-use crate::sides::{Side, Sides};
+use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 
 pub use gates::GateReport;
-use gates::Gates;
 
 /// Everything a run has to say. Its JSON form is versioned and described by `schemas/report.v1.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -35,6 +38,9 @@ pub struct Report {
     pub suspicion: Option<String>,
     /// Why the verdict is not `match`, a line each.
     pub reasons: Vec<String>,
+    /// What is wrong with the snapshots themselves, a line each; then nothing is verified.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input_failures: Vec<String>,
     /// Rows of each side.
     pub rows: Sides<u64>,
     /// Rows, pairs of rows and keys by class.
@@ -48,6 +54,18 @@ pub struct Report {
     /// What was allowed, and what was found of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<GateReport>,
+    /// What has become of the discrepancies since the run before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryReport>,
+    /// What the snapshots' times explain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<InFlightReport>,
+    /// What has become of the waivers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<WaiverReport>,
+    /// Where the discrepancies are, by what the job groups rows by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentReport>,
     /// The columns that identify a row; empty where rows were compared whole.
     pub key: Vec<String>,
     /// Every compared column.
@@ -98,6 +116,14 @@ pub struct Counts {
     pub extra: u64,
     /// Keys that stand more than once on a side.
     pub duplicate_keys: u64,
+}
+
+impl Counts {
+    /// The discrepancies.
+    pub fn by_class(&self) -> ByClass<u64> {
+        let Counts { mismatch, missing, extra, duplicate_keys, .. } = *self;
+        ByClass { mismatch, missing, extra, duplicate_keys }
+    }
 }
 
 /// What has to be copied from old to new: two lists, two counts.
@@ -246,6 +272,18 @@ pub struct Clock {
     instant: Instant,
 }
 
+/// What the stages found.
+pub struct Found<'a> {
+    /// The counts.
+    pub tally: &'a Tally,
+    /// What is known of the discrepancies.
+    pub explained: Explained,
+    /// The first few of each class.
+    pub examples: Vec<Example>,
+    /// What is wrong with the snapshots themselves.
+    pub input_failures: Vec<String>,
+}
+
 /// What a run cost and how it went.
 pub struct Cost {
     clock: Clock,
@@ -261,12 +299,23 @@ impl Clock {
     /// Starts now.
     pub fn start(job: &Job) -> Self {
         let started = jiff::Timestamp::now();
-        let mut random = [0; 4];
-        // the random part only tells runs of the same second apart
+        let mut random = [0; 2];
         let _ = getrandom::fill(&mut random);
-        let id = format!("{}-{:08x}", started.strftime("%Y%m%dT%H%M%SZ"), u32::from_be_bytes(random));
+        // ids ascend with time, also within a second; the random part tells apart what began together
+        let fraction = i64::from(started.subsec_nanosecond()) * 0x1_0000 / 1_000_000_000;
+        let id = format!("{}-{fraction:04x}{:04x}", started.strftime("%Y%m%dT%H%M%SZ"), u16::from_be_bytes(random));
         let out = job.out.as_ref().map(|out| out.of_run(&id));
         Clock { id, out, started, instant: Instant::now() }
+    }
+
+    /// The run's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// When the run began.
+    pub fn started(&self) -> jiff::Timestamp {
+        self.started
     }
 
     /// Where the run directory goes, if it is written.
@@ -285,14 +334,8 @@ impl Clock {
 
 impl Report {
     /// Puts together what the stages found.
-    pub fn of(
-        job: &Job,
-        snapshots: &Sides<Snapshot>,
-        pairing: &Pairing,
-        tally: &Tally,
-        examples: Vec<Example>,
-        cost: Cost,
-    ) -> Self {
+    pub fn of(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, found: Found, cost: Cost) -> Self {
+        let Found { tally, explained, examples, input_failures } = found;
         let coverage = pairing.coverage.clone();
         let counts = Counts {
             matched: tally.matched(),
@@ -313,19 +356,27 @@ impl Report {
             rules: rules(pair, tally, pairing.keyed),
             by_either: by_column(tally.by_either),
         };
-        let gates = gates::check(&job.gate, tally, pairing);
+        let gates = gates::check(&job.gate, tally, &explained.weighed, pairing);
         Report {
             schema: "countersign/report/v1".into(),
             job: job.name.clone(),
-            verdict: verdict(tally, &coverage, &gates),
-            suspicion: key_suspicion(tally, pairing),
-            reasons: reasons(pairing, &gates),
+            verdict: match input_failures.is_empty() {
+                true => verdict::of(tally, &coverage, &gates, &explained.waivers),
+                false => Verdict::Unverified,
+            },
+            suspicion: verdict::key_suspicion(tally, pairing),
+            reasons: verdict::reasons(pairing, &gates, &explained),
+            input_failures,
             rows: tally.rows,
             counts,
             duplicate_rows: tally.duplicate_rows,
             backfill: Backfill { missing: tally.missing, missing_duplicated: tally.missing_duplicated },
             tiers: tally.tiers,
             gates: gates.named(),
+            history: explained.history,
+            in_flight: explained.in_flight,
+            waivers: explained.waivers,
+            segments: explained.segments,
             key: if pairing.keyed { pairing.keys().iter().map(|key| key.name.clone()).collect() } else { vec![] },
             columns: pairing.columns.iter().zip(&tally.columns).map(column).collect(),
             coverage,
@@ -347,56 +398,6 @@ impl Report {
 fn rules(pair: &ColumnPair, tally: &ColumnTally, keyed: bool) -> Vec<RuleReport> {
     let rules = pair.rules().iter().zip(&tally.rules);
     rules.map(|(rule, rows)| RuleReport { rule: rule.to_string(), rows: keyed.then_some(*rows) }).collect()
-}
-
-fn verdict(tally: &Tally, coverage: &Coverage, gates: &Gates) -> Verdict {
-    let has_gaps = !coverage.old_only.is_empty() || !coverage.new_only.is_empty();
-    match (coverage.incomparable.is_empty(), has_gaps, tally.is_clean()) {
-        (false, ..) => Verdict::Unverified,
-        (true, false, true) => Verdict::Match,
-        (true, false, false) if gates.all_within() => Verdict::Accepted,
-        _ => Verdict::Discrepant,
-    }
-}
-
-/// Below this share of the smaller side's rows in pairs, the key is the first suspect: one in a hundred.
-const KEY_SUSPECT_SHARE: u64 = 100;
-
-fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
-    let smaller = tally.rows.old.min(tally.rows.new);
-    let paired = tally.matched() + tally.mismatch;
-    if !pairing.keyed || smaller == 0 || paired * KEY_SUSPECT_SHARE >= smaller {
-        return None;
-    }
-    let key = pairing.keys().iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", ");
-    Some(format!(
-        "this key looks wrong: by ({key}), {} of {} of the smaller side have a counterpart",
-        grouped(paired),
-        count(smaller, "row")
-    ))
-}
-
-fn reasons(pairing: &Pairing, gates: &Gates) -> Vec<String> {
-    let coverage = &pairing.coverage;
-    let mut reasons = vec![];
-    let columns = |names: &[String]| count(names.len() as u64, "column");
-    if !coverage.incomparable.is_empty() {
-        let names = coverage.incomparable.iter().zip(&pairing.incomparable_types);
-        let names: Vec<String> = names
-            .map(|(name, types)| match types.old == types.new {
-                true => format!("{name} ({})", types.old),
-                false => format!("{name} ({} in old, {} in new)", types.old, types.new),
-            })
-            .collect();
-        reasons.push(format!("{} could not be compared: {}", columns(&coverage.incomparable), names.join(", ")));
-    }
-    reasons.extend(gates.reasons());
-    for (side, names) in [(Side::Old, &coverage.old_only), (Side::New, &coverage.new_only)] {
-        if !names.is_empty() {
-            reasons.push(format!("{} only in {side}: {}", columns(names), names.join(", ")));
-        }
-    }
-    reasons
 }
 
 fn run(job: &Job, snapshots: &Sides<Snapshot>, keyed: bool, cost: Cost) -> Run {

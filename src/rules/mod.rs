@@ -37,6 +37,7 @@ pub use fit::fits;
 use fit::require_fit;
 use meeting::Meeting;
 use reading::Read;
+pub use times::Zone;
 
 /// A column in a form in which equal cells are equal.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@
 //! snapshot that is evaluated while it is read.
 
 mod checked;
+mod row_expression;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -31,6 +32,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use checked::{CheckedArithmetic, checked};
+pub use row_expression::{RowExpression, count_by};
 
 use crate::engine::{Engine, Readers};
 use crate::error::{Error, Result};

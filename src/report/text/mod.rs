@@ -1,5 +1,7 @@
 //! The report for the engineer on call: the verdict first, then the numbers, then what to look at.
 
+pub mod history;
+
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Effects};
@@ -8,6 +10,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{Report, Run, Verdict, count, grouped};
 use crate::discrepancy::Class;
+use crate::explain::InFlightReport;
 use crate::job::TakenAt;
 use crate::lists::Example;
 use crate::render::escaped;
@@ -25,12 +28,18 @@ pub enum Style {
 /// How wide a value may be before it is cut; the lists hold it whole.
 const VALUE_WIDTH: usize = 60;
 
+/// How many segments of a kind are shown.
+const SEGMENTS: usize = 5;
+
 /// The report as text.
 pub fn render(report: &Report, style: Style) -> String {
     let sections = [
         headline(report, style),
         sides(report),
         counts(report),
+        history::render(report),
+        explained(report),
+        segments(report),
         columns(report),
         rules(report),
         not_compared(report),
@@ -47,6 +56,9 @@ pub fn render(report: &Report, style: Style) -> String {
         .to_string()
         + "\n"
 }
+
+/// What is said instead where the snapshots themselves are wrong.
+pub const NO_INPUT: &str = "the snapshots are not what they have to be, so nothing is proved";
 
 /// The verdict as people say it.
 pub fn verdict_words(verdict: Verdict) -> (&'static str, &'static str) {
@@ -72,11 +84,12 @@ fn headline(report: &Report, style: Style) -> String {
             format!("{style}{word}{style:#}")
         }
     };
+    let words = if report.input_failures.is_empty() { words } else { NO_INPUT };
     let mut out = match &report.suspicion {
         Some(suspicion) => format!("{}\n\n{word}  {words}\n", escaped(suspicion)),
         None => format!("{word}  {words}\n"),
     };
-    for reason in &report.reasons {
+    for reason in report.input_failures.iter().chain(&report.reasons) {
         let _ = writeln!(out, "  - {}", escaped(reason));
     }
     out
@@ -157,6 +170,68 @@ fn tiers(report: &Report) -> String {
     format!(": {}", parts.collect::<Vec<_>>().join(", "))
 }
 
+/// What times and waivers explain.
+fn explained(report: &Report) -> String {
+    let mut out = String::new();
+    if let Some(found) = &report.in_flight {
+        let InFlightReport { columns, lag, .. } = found;
+        let names = if columns.old == columns.new {
+            columns.new.clone()
+        } else {
+            format!("{} and {}", columns.old, columns.new)
+        };
+        let _ = writeln!(out, "  by {}, with a lag of {lag}", escaped(&names));
+        let mut table = plain_table();
+        let twice = match found.twice {
+            0 => String::new(),
+            twice => format!("; {} of them for the second time, which counts", grouped(twice)),
+        };
+        table.add_row(["in flight", &grouped(found.counts.total()), &(history::by_class(&found.counts) + &twice)]);
+        for (word, rows, words) in [
+            ("lost updates", found.lost_updates, "new is older than old"),
+            ("stale overwrites", found.stale_overwrites, "new is newer, and holds what old held in an earlier run"),
+            ("clock skew", found.clock_skew, "later than the snapshot that holds it"),
+        ] {
+            if rows > 0 {
+                table.add_row([word, &grouped(rows), words]);
+            }
+        }
+        right_align(&mut table, &[1]);
+        out += &format!("{}\n", nested(&table));
+    }
+    if !report.waivers.is_empty() {
+        let mut table = plain_table();
+        for waiver in &report.waivers {
+            let found = format!("{} of {}", grouped(waiver.found), grouped(waiver.limit));
+            let until = format!("until {}, {}: {}", waiver.expires, waiver.owner, waiver.reason);
+            table.add_row([escaped(&waiver.name), found, escaped(&until)]);
+        }
+        out += &format!("  waived\n{}", nested(&table));
+    }
+    out
+}
+
+/// Where the discrepancies are.
+fn segments(report: &Report) -> String {
+    let mut out = String::new();
+    for kind in &report.segments {
+        let mut table = plain_table();
+        for segment in kind.first.iter().filter(|segment| segment.counts.total() > 0).take(SEGMENTS) {
+            let value = segment.value.as_deref().map_or("NULL".into(), |value| cut(&escaped(value)));
+            let rate =
+                format!("{:.2} % of {}", segment.rate * 100.0, count(segment.rows.old.max(segment.rows.new), "row"));
+            let words = if segment.stands_out { "stands out" } else { "" };
+            table.add_row([value, grouped(segment.counts.total()), rate, words.into()]);
+        }
+        right_align(&mut table, &[1]);
+        if table.row_count() > 0 {
+            let _ = writeln!(out, "  by {}: {}", escaped(&kind.by), count(kind.segments as u64, "segment"));
+            out += &format!("{}\n", nested(&table));
+        }
+    }
+    out
+}
+
 fn columns(report: &Report) -> String {
     if report.key.is_empty() {
         // without a key there are no pairs to count by column
@@ -224,6 +299,7 @@ fn not_compared(report: &Report) -> String {
 
 fn examples(report: &Report) -> String {
     let mut out = String::new();
+    let has_previous = report.history.as_ref().is_some_and(|history| history.previous.is_some());
     for class in Class::ALL {
         let examples: Vec<&Example> = report.examples.iter().filter(|example| example.class == class).collect();
         if examples.is_empty() {
@@ -237,6 +313,7 @@ fn examples(report: &Report) -> String {
         };
         let shown = match examples.len() as u64 {
             n if n == total => "all of".to_string(),
+            n if has_previous => format!("{n} of"),
             n => format!("first {n} of"),
         };
         let place = match &report.run.out {
@@ -245,17 +322,20 @@ fn examples(report: &Report) -> String {
         };
         let _ = writeln!(out, "  {} ({shown} {}{place})", class.name().replace('_', " "), grouped(total));
         for example in examples {
-            out += &render_example(example, report.key.is_empty());
+            out += &render_example(example, report.key.is_empty(), has_previous);
         }
         out.push('\n');
     }
     out
 }
 
-fn render_example(example: &Example, whole_rows: bool) -> String {
+fn render_example(example: &Example, whole_rows: bool, has_previous: bool) -> String {
     let key: Vec<_> =
         example.key.iter().map(|named| format!("{} = {}", escaped(&named.column), cut(&named.value))).collect();
-    let mut out = format!("    {}\n", key.join(", "));
+    let mut notes: Vec<String> = example.tags.iter().map(|tag| escaped(tag)).collect();
+    notes.extend(history::standing_of(example).filter(|_| has_previous));
+    let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
+    let mut out = format!("    {}{notes}\n", key.join(", "));
     match example.class {
         Class::DuplicateKey => {
             let rows = example.rows;

@@ -1,0 +1,108 @@
+//! What came of the jobs, as OpenMetrics: a file that node_exporter's textfile collector picks up.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::outcome::Outcome;
+use crate::class::Class;
+use crate::error::{Error, Result};
+use crate::report::Report;
+use crate::sides::Side;
+
+const VERDICTS: [&str; 5] = ["match", "accepted", "discrepant", "unverified", "failed"];
+
+/// Writes the file beside its place, and renames it: a collector never reads half of it.
+pub fn write(file: &Path, outcomes: &[Outcome]) -> Result<()> {
+    let mut fresh = file.as_os_str().to_owned();
+    fresh.push(format!(".{}.tmp", std::process::id()));
+    let written = fs::write(&fresh, render(outcomes)).and_then(|()| fs::rename(&fresh, file));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&fresh);
+        Error::unwritable(file)(error)
+    })
+}
+
+fn render(outcomes: &[Outcome]) -> String {
+    let mut out = String::new();
+    let reports = || outcomes.iter().filter_map(|outcome| Some((outcome.job.as_str(), outcome.result.as_ref().ok()?)));
+    let mut family = |name: &str, help: &str, samples: Vec<(Vec<(&str, &str)>, f64)>| {
+        let _ = writeln!(out, "# TYPE countersign_{name} gauge\n# HELP countersign_{name} {help}");
+        for (labels, value) in samples {
+            let labels: Vec<String> =
+                labels.iter().map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
+            let _ = writeln!(out, "countersign_{name}{{{}}} {value}", labels.join(","));
+        }
+    };
+    let verdicts = outcomes.iter().flat_map(|outcome| {
+        let own = verdict(outcome);
+        VERDICTS.map(|word| (vec![("job", outcome.job.as_str()), ("verdict", word)], f64::from(u8::from(word == own))))
+    });
+    family("verdict", "1 for the verdict of the last run, 0 for all others.", verdicts.collect());
+    let discrepancies = reports().flat_map(|(job, report)| {
+        let counts = report.counts.by_class();
+        Class::ALL.map(|class| (vec![("job", job), ("class", class.plural())], counts[class] as f64))
+    });
+    family("discrepancies", "Discrepancies of the last run, by class.", discrepancies.collect());
+    let tagged = reports().flat_map(|(job, report)| {
+        tags(report).into_iter().map(move |(tag, found)| (vec![("job", job), ("tag", tag)], found as f64))
+    });
+    family("tagged", "Discrepancies of the last run, by what explains them.", tagged.collect());
+    let rows = reports().flat_map(|(job, report)| {
+        Side::BOTH.map(|side| {
+            let word = match side {
+                Side::Old => "old",
+                Side::New => "new",
+            };
+            (vec![("job", job), ("side", word)], report.rows[side] as f64)
+        })
+    });
+    family("rows", "Rows of each snapshot.", rows.collect());
+    let seconds = reports().map(|(job, report)| (vec![("job", job)], report.run.seconds));
+    family("run_seconds", "How long the last run took.", seconds.collect());
+    let now = Timestamp::now().as_second() as f64;
+    let ended = outcomes.iter().map(|outcome| (vec![("job", outcome.job.as_str())], now));
+    family("run_timestamp_seconds", "When the last run ended, in seconds since 1970.", ended.collect());
+    let good = outcomes.iter().filter_map(|outcome| Some((outcome, outcome.last_good?)));
+    let good = good.map(|(outcome, at)| (vec![("job", outcome.job.as_str())], at as f64));
+    family(
+        "last_good_run_timestamp_seconds",
+        "When the last run began whose verdict was match or accepted, in seconds since 1970.",
+        good.collect(),
+    );
+    out + "# EOF\n"
+}
+
+fn verdict(outcome: &Outcome) -> String {
+    let word = outcome.result.as_ref().ok().and_then(|report| serde_json::to_value(report.verdict).ok());
+    word.and_then(|word| word.as_str().map(String::from)).unwrap_or_else(|| "failed".into())
+}
+
+fn tags(report: &Report) -> Vec<(&str, u64)> {
+    let mut tags: Vec<(&str, u64)> = vec![];
+    if let Some(found) = &report.in_flight {
+        tags.extend([
+            ("in_flight", found.counts.total()),
+            ("lost_update", found.lost_updates),
+            ("stale_overwrite", found.stale_overwrites),
+            ("clock_skew", found.clock_skew),
+        ]);
+    }
+    if let Some(history) = &report.history {
+        tags.extend([
+            ("new", history.new.total()),
+            ("persisting", history.persisting.total()),
+            ("flapping", history.flapping.total()),
+        ]);
+    }
+    if !report.waivers.is_empty() {
+        tags.push(("waived", report.waivers.iter().map(|waiver| waiver.found).sum()));
+    }
+    tags
+}
+
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,106 @@
+//! How the jobs of one command ended.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::Format;
+use crate::render::escaped;
+use crate::report::text::verdict_words;
+use crate::report::{Report, grouped};
+
+/// How one job ended.
+pub struct Outcome {
+    /// The job's name, or its file's where it has none.
+    pub job: String,
+    /// When the last run began that found everything in order, in seconds since 1970.
+    pub last_good: Option<i64>,
+    /// What came of it.
+    pub result: Result<Report, Failure>,
+}
+
+/// A job that failed.
+pub struct Failure {
+    /// The exit code.
+    pub exit_code: u8,
+    /// What went wrong.
+    pub error: String,
+}
+
+impl Outcome {
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        match &self.result {
+            Ok(report) => report.verdict.exit_code(),
+            Err(failure) => failure.exit_code,
+        }
+    }
+
+    /// The report, or that there is none.
+    pub fn as_json(&self) -> Value {
+        match &self.result {
+            Ok(report) => serde_json::to_value(report).unwrap_or_default(),
+            Err(Failure { exit_code, error }) => {
+                json!({ "job": self.job, "verdict": "failed", "exit_code": exit_code, "error": error })
+            }
+        }
+    }
+
+    /// Gives the outcome to a command of the shell. If that fails, it is said, and changes nothing else.
+    pub fn notify(&self, command: &str) {
+        let run = || -> std::io::Result<()> {
+            let mut child = Command::new("sh").args(["-c", command]).stdin(Stdio::piped()).spawn()?;
+            let text = serde_json::to_string(&self.as_json()).unwrap_or_default() + "\n";
+            // a command that does not read on has heard enough
+            let _ = child.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes()));
+            match child.wait()? {
+                status if status.success() => Ok(()),
+                status => Err(std::io::Error::other(status.to_string())),
+            }
+        };
+        if let Err(error) = run() {
+            let _ = writeln!(std::io::stderr(), "warning: --notify {}: {error}", escaped(command));
+        }
+    }
+}
+
+/// All outcomes as a list.
+pub fn all_as_json(outcomes: &[Outcome]) -> String {
+    let all: Vec<_> = outcomes.iter().map(Outcome::as_json).collect();
+    serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"
+}
+
+/// One line for each job.
+pub fn summary(outcomes: &[Outcome], format: Format) -> String {
+    let rows = outcomes.iter().map(|outcome| match &outcome.result {
+        Ok(report) => {
+            let verdict = verdict_words(report.verdict).0.to_string();
+            let counts = &report.counts;
+            let counts =
+                [counts.matched, counts.mismatch, counts.missing, counts.extra, counts.duplicate_keys].map(grouped);
+            [vec![escaped(&outcome.job), verdict], counts.to_vec(), vec![report.run.out.clone().unwrap_or_default()]]
+                .concat()
+        }
+        Err(_) => [vec![escaped(&outcome.job), "FAILED".into()], vec![String::new(); 6]].concat(),
+    });
+    let header = ["job", "verdict", "matched", "mismatch", "missing", "extra", "duplicate keys", "run"];
+    if matches!(format, Format::Markdown) {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let mut out = format!("\n{}|{}\n", line(&header.map(String::from)), " --- |".repeat(header.len()));
+        rows.for_each(|row| out += &line(&row));
+        return out;
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for number in 2..=6 {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    format!("\n{}\n", table.trim_fmt())
+}

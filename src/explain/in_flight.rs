@@ -1,0 +1,216 @@
+//! What the times of the two snapshots explain. Rows change while they are exported, and between the two exports; a row
+//! whose newer version was written after the other side's export had begun may differ for that reason alone.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::class::{ByClass, Class};
+use crate::columns::version::Kind;
+use crate::history::Seen;
+use crate::job::{Job, TakenAt};
+use crate::sides::Sides;
+
+/// What the versions of a discrepancy's rows say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The newer version was written after the other side's export had begun.
+    InFlight,
+    /// New holds an older version than old.
+    LostUpdate,
+    /// New claims a newer version, and holds what old held in an earlier run.
+    StaleOverwrite,
+    /// A version is later than the snapshot that holds it.
+    ClockSkew,
+}
+
+impl Cause {
+    /// The tag.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::InFlight => "in_flight",
+            Cause::LostUpdate => "lost_update",
+            Cause::StaleOverwrite => "stale_overwrite",
+            Cause::ClockSkew => "clock_skew",
+        }
+    }
+}
+
+/// The times that were used, and what they explain.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct InFlightReport {
+    /// The columns that tell the versions of rows.
+    pub columns: Sides<String>,
+    /// When each snapshot was taken; without both times nothing is in flight.
+    pub taken_at: Sides<Option<TakenAt>>,
+    /// How long a change may take from one store to the other.
+    pub lag: String,
+    /// Discrepancies in flight.
+    pub counts: ByClass<u64>,
+    /// Those of them that were in flight in the run before, too; they count against the gates.
+    pub twice: u64,
+    /// Mismatches in which new is older than old.
+    pub lost_updates: u64,
+    /// Mismatches in which new is newer, and holds what old held in an earlier run.
+    pub stale_overwrites: u64,
+    /// Discrepancies with a version later than the snapshot that holds it.
+    pub clock_skew: u64,
+}
+
+/// When the exports began and ended, in microseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    from: i64,
+    to: i64,
+}
+
+/// Tells what versions and times explain.
+pub struct InFlight {
+    /// `None` where versions are no times, or where a snapshot's time is not known.
+    times: Option<Sides<Times>>,
+    lag_micros: i64,
+    report: InFlightReport,
+}
+
+impl InFlight {
+    /// By the times of a job's snapshots; `None` if the job does not ask for it.
+    pub fn of(job: &Job, kind: Option<&Kind>) -> Option<Self> {
+        let asked = job.in_flight.as_ref()?;
+        let taken = job.sources.as_ref().map(|source| source.taken_at.as_ref());
+        let times = match (taken, kind) {
+            (Sides { old: Some(old), new: Some(new) }, Some(Kind::Time(_))) => times(Sides { old, new }),
+            _ => None,
+        };
+        let report = InFlightReport {
+            columns: asked.columns.as_ref().map(|column| column.text.clone()),
+            taken_at: taken.map(|taken| taken.cloned()),
+            lag: format!("{:#}", asked.lag),
+            counts: ByClass::default(),
+            twice: 0,
+            lost_updates: 0,
+            stale_overwrites: 0,
+            clock_skew: 0,
+        };
+        Some(InFlight { times, lag_micros: micros(asked.lag), report })
+    }
+
+    /// What a discrepancy tells whose rows have these versions: that it is in flight, or all else that holds.
+    pub fn causes(&self, class: Class, versions: Sides<Option<i64>>, seen: Option<&Seen>) -> Vec<Cause> {
+        let Sides { old, new } = versions;
+        // written after the other side's export had begun
+        let is_late = |version: i64, other: fn(&Sides<Times>) -> Times| {
+            self.times.as_ref().is_some_and(|times| version > other(times).from - self.lag_micros)
+        };
+        let is_skewed = |version: i64, own: fn(&Sides<Times>) -> Times| {
+            self.times.as_ref().is_some_and(|times| version > own(times).to)
+        };
+        let in_flight = match (class, old, new) {
+            (Class::Mismatch, Some(old), Some(new)) if new > old => is_late(new, |times| times.old),
+            (Class::Mismatch, Some(old), Some(new)) if old > new => is_late(old, |times| times.new),
+            (Class::Missing, Some(old), _) => is_late(old, |times| times.new),
+            (Class::Extra, _, Some(new)) => is_late(new, |times| times.old),
+            _ => false,
+        };
+        if in_flight {
+            return vec![Cause::InFlight];
+        }
+        let order = match (class, old, new) {
+            (Class::Mismatch, Some(old), Some(new)) if new < old => Some(Cause::LostUpdate),
+            (Class::Mismatch, Some(old), Some(new)) if new > old && seen.is_some_and(holds_what_old_held) => {
+                Some(Cause::StaleOverwrite)
+            }
+            _ => None,
+        };
+        let skewed = old.is_some_and(|old| is_skewed(old, |times| times.old))
+            || new.is_some_and(|new| is_skewed(new, |times| times.new));
+        order.into_iter().chain(skewed.then_some(Cause::ClockSkew)).collect()
+    }
+
+    /// Counts a cause. `twice` says that the discrepancy was in flight in the run before, too.
+    pub fn count(&mut self, class: Class, cause: Cause, twice: bool) {
+        let report = &mut self.report;
+        match cause {
+            Cause::InFlight => {
+                report.counts[class] += 1;
+                report.twice += u64::from(twice);
+            }
+            Cause::LostUpdate => report.lost_updates += 1,
+            Cause::StaleOverwrite => report.stale_overwrites += 1,
+            Cause::ClockSkew => report.clock_skew += 1,
+        }
+    }
+
+    /// What came of it.
+    pub fn finish(self) -> InFlightReport {
+        self.report
+    }
+}
+
+fn holds_what_old_held(seen: &Seen) -> bool {
+    let before = seen.before.as_ref().and_then(|known| known.state.values.old);
+    before.is_some() && before == seen.identity.state.values.new
+}
+
+fn times(taken: Sides<&TakenAt>) -> Option<Sides<Times>> {
+    let parsed = |time: &str| time.parse::<Timestamp>().ok().map(Timestamp::as_microsecond);
+    let of = |taken: &TakenAt| Some(Times { from: parsed(&taken.from)?, to: parsed(&taken.to)? });
+    Some(Sides { old: of(taken.old)?, new: of(taken.new)? })
+}
+
+fn micros(duration: SignedDuration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{self, Identity, Place, Source, Word};
+
+    /// Old taken at second 1,000, new at 1,600, a lag of 60 seconds.
+    fn in_flight() -> InFlight {
+        let word = || Word { text: "updated_at".into(), place: Place::Flag("test") };
+        let source = |second: i64| {
+            let at = Timestamp::from_second(second).unwrap().to_string();
+            Source { taken_at: Some(TakenAt { from: at.clone(), to: at }), ..Source::of(word()) }
+        };
+        let sources = Sides { old: source(1_000), new: source(1_600) };
+        let asked = job::InFlight {
+            columns: Sides { old: word(), new: word() },
+            lag: SignedDuration::from_secs(60),
+            assume_tz: None,
+        };
+        let job = Job { in_flight: Some(asked), ..Job::new("test", sources, Identity::WholeRow) };
+        InFlight::of(&job, Some(&Kind::Time(None))).unwrap()
+    }
+
+    #[test]
+    fn only_what_is_later_than_the_other_sides_start_less_the_lag_is_in_flight() {
+        let causes = |class, old: Option<i64>, new: Option<i64>| {
+            let versions = Sides { old, new }.map(|second| second.map(|second| second * 1_000_000));
+            in_flight().causes(class, versions, None)
+        };
+        const IN_FLIGHT: [Cause; 1] = [Cause::InFlight];
+        // new is newer, and later than 940
+        assert_eq!(causes(Class::Mismatch, Some(10), Some(940)), []);
+        assert_eq!(causes(Class::Mismatch, Some(10), Some(941)), IN_FLIGHT);
+        // old is newer, and later than 1,540
+        assert_eq!(causes(Class::Mismatch, Some(1_541), Some(10)), IN_FLIGHT);
+        assert_eq!(causes(Class::Mismatch, Some(1_540), Some(10)), [Cause::LostUpdate, Cause::ClockSkew]);
+        assert_eq!(causes(Class::Mismatch, Some(1_000), Some(10)), [Cause::LostUpdate]);
+        // NULL and equal times explain nothing
+        assert_eq!(causes(Class::Mismatch, None, Some(999)), []);
+        assert_eq!(causes(Class::Mismatch, Some(999), Some(999)), []);
+        assert_eq!(causes(Class::Missing, Some(1_540), None), [Cause::ClockSkew]);
+        assert_eq!(causes(Class::Missing, Some(1_541), None), IN_FLIGHT);
+        assert_eq!(causes(Class::Missing, Some(500), None), []);
+        assert_eq!(causes(Class::Extra, None, Some(941)), IN_FLIGHT);
+        assert_eq!(causes(Class::Extra, None, Some(940)), []);
+        assert_eq!(causes(Class::DuplicateKey, Some(999), Some(1_500)), []);
+    }
+
+    #[test]
+    fn without_times_only_the_order_of_versions_tells() {
+        let counter = InFlight { times: None, ..in_flight() };
+        let causes = |old, new| counter.causes(Class::Mismatch, Sides { old: Some(old), new: Some(new) }, None);
+        assert_eq!(causes(3, 2), [Cause::LostUpdate]);
+        assert_eq!(causes(2, 3), []);
+    }
+}

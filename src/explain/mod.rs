@@ -1,0 +1,267 @@
+//! WHY: what is known of every discrepancy besides what it is, and whether it counts against the gates.
+//!
+//! A discrepancy does not count while a waiver covers it, while it is in flight for the first time, or before it has
+//! been seen as often as the gates ask for. It is listed all the same, with its tags.
+
+mod in_flight;
+mod segments;
+mod waivers;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, ListArray, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use jiff::Timestamp;
+
+use crate::class::{ByClass, Class};
+use crate::columns::Pairing;
+use crate::columns::version::Version;
+use crate::discrepancy::{Column, Layout, Tally, VERSIONS, classes, texts};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::history::{HistoryReport, Recogniser, Seen, Standing, Standings};
+use crate::job::Job;
+use crate::manifest::Digest;
+use crate::run_dir::RunDir;
+use crate::sides::Sides;
+use crate::snapshot::Snapshot;
+use in_flight::{Cause, InFlight};
+use segments::Segments;
+use waivers::Waivers;
+
+pub use in_flight::InFlightReport;
+pub use segments::{Segment, SegmentReport};
+pub use waivers::WaiverReport;
+
+/// How many discrepancies count against the gates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighed {
+    /// By class.
+    pub counts: ByClass<u64>,
+    /// Those of them that the run before did not have.
+    pub new: ByClass<u64>,
+    /// Mismatches by compared column.
+    pub columns: Vec<u64>,
+}
+
+impl Weighed {
+    /// All of them.
+    fn all(tally: &Tally) -> Self {
+        let columns = tally.columns.iter().map(|column| column.mismatches).collect();
+        Weighed { counts: tally.counts(), new: tally.counts(), columns }
+    }
+
+    fn none(columns: usize) -> Self {
+        Weighed { counts: ByClass::default(), new: ByClass::default(), columns: vec![0; columns] }
+    }
+
+    fn take(&mut self, class: Class, is_new: bool, changed: &[usize]) {
+        self.counts[class] += 1;
+        self.new[class] += u64::from(is_new);
+        changed.iter().for_each(|&column| self.columns[column] += 1);
+    }
+
+    fn add(&mut self, other: &Weighed) {
+        for class in Class::ALL {
+            self.counts[class] += other.counts[class];
+            self.new[class] += other.new[class];
+        }
+        self.columns.iter_mut().zip(&other.columns).for_each(|(own, other)| *own += other);
+    }
+}
+
+/// What came of explaining.
+pub struct Explained {
+    /// What counts against the gates.
+    pub weighed: Weighed,
+    /// How everything stands to the run before.
+    pub history: Option<HistoryReport>,
+    /// What the snapshots' times explain.
+    pub in_flight: Option<InFlightReport>,
+    /// What has become of the waivers.
+    pub waivers: Vec<WaiverReport>,
+    /// Where the discrepancies are.
+    pub segments: Vec<SegmentReport>,
+    /// The files that were written.
+    pub files: Vec<Digest>,
+}
+
+/// Explains the discrepancies of a run, piece by piece and in key order.
+pub struct Explainer {
+    columns: Vec<String>,
+    schema: SchemaRef,
+    recogniser: Recogniser,
+    /// How often a discrepancy has to be seen before it counts.
+    persisting_for: u32,
+    standings: Option<Standings>,
+    version: Option<Version>,
+    in_flight: Option<InFlight>,
+    waivers: Waivers,
+    segments: Segments,
+    weighed: Weighed,
+}
+
+impl Explainer {
+    /// Prepares to explain the discrepancies of a job.
+    pub fn new(
+        engine: &Engine,
+        job: &Job,
+        snapshots: &Sides<Snapshot>,
+        pairing: &Pairing,
+        layout: &Layout,
+        standings: Option<Standings>,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let schema = schema(layout, standings.is_some());
+        Ok(Explainer {
+            waivers: Waivers::of(engine, &job.waivers, layout, &schema, snapshot_time(job).unwrap_or(now))?,
+            segments: Segments::of(engine, &job.segments, snapshots, layout)?,
+            schema,
+            recogniser: Recogniser::default(),
+            persisting_for: job.gate.persisting_for.unwrap_or(1),
+            standings,
+            in_flight: InFlight::of(job, pairing.version.as_ref().map(|version| &version.kind)),
+            version: pairing.version.clone(),
+            weighed: Weighed::none(pairing.columns.len()),
+            columns: pairing.columns.iter().map(|column| column.name.clone()).collect(),
+        })
+    }
+
+    /// The schema of what [`Self::explain`] returns.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn has_nothing_to_do(&self) -> bool {
+        self.standings.is_none() && self.in_flight.is_none() && self.waivers.is_empty()
+    }
+
+    /// A piece of the table with what is known of its rows.
+    pub fn explain(&mut self, piece: RecordBatch) -> Result<RecordBatch> {
+        let classes = classes(&piece);
+        self.segments.take(&piece, &classes)?;
+        if self.has_nothing_to_do() {
+            return Ok(piece);
+        }
+        let identities = self.recogniser.of(&piece)?;
+        let seen = self.standings.as_mut().map(|standings| standings.of(&identities));
+        let causes = self.causes(&piece, &classes, seen.as_deref())?;
+        let mut columns = piece.columns().to_vec();
+        columns.extend(seen.iter().flat_map(|seen| columns_of(seen)));
+        let piece = RecordBatch::try_new(self.schema.clone(), columns)?;
+        let waivers = self.waivers.covering(&piece, &classes, &identities)?;
+
+        let is_in_flight = |row: usize| causes[row].contains(&Cause::InFlight);
+        let changed = Column::Changed.of(&piece).as_list::<i32>();
+        for (row, &class) in classes.iter().enumerate() {
+            let seen = seen.as_ref().map(|seen| &seen[row]);
+            let was_in_flight = seen.and_then(|seen| seen.before.as_ref()).is_some_and(|known| known.in_flight);
+            if let Some(in_flight) = &mut self.in_flight {
+                causes[row].iter().for_each(|&cause| in_flight.count(class, cause, was_in_flight));
+            }
+            let is_old_enough = seen.is_none_or(|seen| seen.age >= self.persisting_for);
+            let weighs = is_old_enough && (!is_in_flight(row) || was_in_flight);
+            let is_new = seen.is_none_or(|seen| seen.standing != Standing::Persisting);
+            let changed = self.numbers(changed, row);
+            match waivers[row] {
+                Some(waiver) => {
+                    let weighed = self.waivers.take(waiver);
+                    if weighs {
+                        weighed.take(class, is_new, &changed);
+                    }
+                }
+                None if weighs => self.weighed.take(class, is_new, &changed),
+                None => {}
+            }
+        }
+        if let (Some(standings), Some(seen)) = (&mut self.standings, &seen) {
+            standings.take(seen, is_in_flight)?;
+        }
+        self.tagged(piece, &causes, &waivers)
+    }
+
+    /// What times and versions say of each row of a piece.
+    fn causes(&self, piece: &RecordBatch, classes: &[Class], seen: Option<&[Seen]>) -> Result<Vec<Vec<Cause>>> {
+        let (Some(in_flight), Some(version)) = (&self.in_flight, &self.version) else {
+            return Ok(vec![vec![]; piece.num_rows()]);
+        };
+        let of_side = |name: &str| match piece.column_by_name(name) {
+            Some(column) => version.numbers(column),
+            None => Ok(vec![None; piece.num_rows()]),
+        };
+        let versions = Sides { old: of_side(VERSIONS.old)?, new: of_side(VERSIONS.new)? };
+        let causes = classes.iter().enumerate().map(|(row, &class)| {
+            let of_row = Sides { old: versions.old[row], new: versions.new[row] };
+            in_flight.causes(class, of_row, seen.map(|seen| &seen[row]))
+        });
+        Ok(causes.collect())
+    }
+
+    /// The changed columns of a row, by their numbers.
+    fn numbers(&self, changed: &ListArray, row: usize) -> Vec<usize> {
+        let names = changed.value(row);
+        let names = names.as_string::<i32>().iter().flatten();
+        names.filter_map(|name| self.columns.iter().position(|known| known == name)).collect()
+    }
+
+    fn tagged(&self, piece: RecordBatch, causes: &[Vec<Cause>], waivers: &[Option<usize>]) -> Result<RecordBatch> {
+        let waived: Vec<Option<String>> =
+            waivers.iter().map(|waiver| waiver.map(|number| self.waivers.tag(number))).collect();
+        let tags = causes.iter().zip(&waived).map(|(causes, waived)| {
+            causes.iter().map(|cause| cause.name()).chain(waived.as_deref()).collect::<Vec<&str>>()
+        });
+        let mut columns = piece.columns().to_vec();
+        columns[Column::Tags as usize] = Arc::new(texts(tags));
+        Ok(RecordBatch::try_new(piece.schema(), columns)?)
+    }
+
+    /// Ends the explaining. Where nothing was to be explained, everything counts.
+    pub fn finish(self, tally: &Tally, run_dir: Option<&RunDir>) -> Result<Explained> {
+        let mut weighed = if self.has_nothing_to_do() { Weighed::all(tally) } else { self.weighed };
+        let (history, file) = match self.standings.map(Standings::finish).transpose()? {
+            Some((history, file)) => (Some(history), file),
+            None => (None, None),
+        };
+        let (waivers, unheld) = self.waivers.finish();
+        unheld.iter().for_each(|unheld| weighed.add(unheld));
+        let in_flight = self.in_flight.map(InFlight::finish);
+        let (segments, segments_file) = self.segments.finish(run_dir)?;
+        let files = file.into_iter().chain(segments_file).collect();
+        Ok(Explained { weighed, history, in_flight, waivers, segments, files })
+    }
+}
+
+/// Whether a discrepancy with this tag is accepted for the time being.
+pub fn excuses(tag: &str) -> bool {
+    tag == Cause::InFlight.name() || tag.starts_with(waivers::TAG)
+}
+
+/// Checks what a job says of its discrepancies, without any.
+pub fn require_sound(engine: &Engine, job: &Job, layout: &Layout, now: Timestamp) -> Result<()> {
+    Waivers::of(engine, &job.waivers, layout, &schema(layout, true), now)?;
+    Segments::plan(engine, &job.segments, layout).map(drop)
+}
+
+/// The table with what the runs before tell, where they were asked.
+fn schema(layout: &Layout, with_history: bool) -> SchemaRef {
+    let mut fields = layout.schema().fields().to_vec();
+    if with_history {
+        fields.push(Field::new("standing", DataType::Utf8, false).into());
+        fields.push(Field::new("age", DataType::UInt32, false).into());
+        fields.push(Field::new("first_run", DataType::Utf8, true).into());
+    }
+    Schema::new(fields).into()
+}
+
+/// When the data of a run is from: the end of new's export.
+fn snapshot_time(job: &Job) -> Option<Timestamp> {
+    job.sources.new.taken_at.as_ref()?.to.parse().ok()
+}
+
+fn columns_of(seen: &[Seen]) -> [ArrayRef; 3] {
+    [
+        Arc::new(StringArray::from_iter_values(seen.iter().map(|seen| seen.standing.name()))),
+        Arc::new(UInt32Array::from_iter_values(seen.iter().map(|seen| seen.age))),
+        Arc::new(seen.iter().map(|seen| seen.first_run.as_deref()).collect::<StringArray>()),
+    ]
+}

@@ -1,0 +1,199 @@
+//! Where the discrepancies are: rows and discrepancies by segment, such as a region or a month, and the segments that
+//! stand out.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use arrow::array::{AsArray, RecordBatch, StructArray};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+
+use crate::class::{ByClass, Class};
+use crate::csv;
+use crate::discrepancy::{Column, Layout};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::job::Word;
+use crate::manifest::Digest;
+use crate::run_dir::RunDir;
+use crate::shape::{self, RowExpression};
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// More segments than this tell nobody anything, and would fill the memory.
+const SEGMENTS_MAX: usize = 100_000;
+/// Reports show so many segments of each kind; `segments.csv` has them all.
+const SHOWN: usize = 10;
+/// A segment stands out if it has so many times the discrepancies that its rows would lead one to expect, and if chance
+/// would bring that about less than once in ten thousand times: four standard deviations of a Poisson distribution.
+const STANDS_OUT_TIMES: f64 = 2.0;
+const STANDS_OUT_DEVIATIONS: f64 = 4.0;
+
+/// Rows and discrepancies of the segments of one kind.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct SegmentReport {
+    /// What the rows are grouped by, as the job says it.
+    pub by: String,
+    /// How many segments there are.
+    pub segments: usize,
+    /// Those that stand out first, then those with most discrepancies; the first few.
+    pub first: Vec<Segment>,
+}
+
+/// One segment.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Segment {
+    /// What its rows have in common; none for NULL.
+    pub value: Option<String>,
+    /// Its rows on each side.
+    pub rows: Sides<u64>,
+    /// Its discrepancies.
+    pub counts: ByClass<u64>,
+    /// Discrepancies per row of the larger side.
+    pub rate: f64,
+    /// Whether it has far more of them than its rows would lead one to expect.
+    pub stands_out: bool,
+}
+
+type Counts = BTreeMap<Option<String>, (Sides<u64>, ByClass<u64>)>;
+
+/// Counts segments as the discrepancies come.
+pub struct Segments {
+    kinds: Vec<Kind>,
+}
+
+struct Kind {
+    by: Word,
+    expressions: Sides<RowExpression>,
+    counts: Counts,
+}
+
+impl Segments {
+    /// Counts the rows of each segment of both sides.
+    ///
+    /// # Errors
+    /// If an expression cannot be planned over the compared columns, or makes too many segments.
+    pub fn of(engine: &Engine, by: &[Word], snapshots: &Sides<Snapshot>, layout: &Layout) -> Result<Self> {
+        let mut segments = Segments::plan(engine, by, layout)?;
+        for kind in &mut segments.kinds {
+            for side in Side::BOTH {
+                for (value, rows) in shape::count_by(engine, &snapshots[side], &kind.by, SEGMENTS_MAX)? {
+                    kind.counts.entry(value).or_default().0[side] += rows;
+                }
+            }
+            require_few(&kind.counts, &kind.by)?;
+        }
+        Ok(segments)
+    }
+
+    /// Plans the expressions, and counts nothing.
+    pub fn plan(engine: &Engine, by: &[Word], layout: &Layout) -> Result<Self> {
+        let kinds = by.iter().map(|by| {
+            let expressions = Sides::try_from_fn(|side| RowExpression::plan(engine, &row_schema(layout, side), by))?;
+            Ok(Kind { by: by.clone(), expressions, counts: Counts::new() })
+        });
+        Ok(Segments { kinds: kinds.collect::<Result<_>>()? })
+    }
+
+    /// Counts the discrepancies of a piece. Duplicate keys have no row to show, and belong to no segment.
+    pub fn take(&mut self, piece: &RecordBatch, classes: &[Class]) -> Result<()> {
+        for kind in &mut self.kinds {
+            let values = Sides::try_from_fn(|side| {
+                let column = match side {
+                    Side::Old => Column::Old,
+                    Side::New => Column::New,
+                };
+                kind.expressions[side].texts(&RecordBatch::from(without_nulls(column.of(piece).as_struct())))
+            })?;
+            for (row, &class) in classes.iter().enumerate().filter(|(_, class)| **class != Class::DuplicateKey) {
+                let side = if class == Class::Extra { Side::New } else { Side::Old };
+                kind.counts.entry(values[side][row].clone()).or_default().1[class] += 1;
+            }
+            require_few(&kind.counts, &kind.by)?;
+        }
+        Ok(())
+    }
+
+    /// The reports, and `segments.csv` if a run is written.
+    pub fn finish(self, run_dir: Option<&RunDir>) -> Result<(Vec<SegmentReport>, Option<Digest>)> {
+        let all: Vec<(Word, Vec<Segment>)> = self.kinds.into_iter().map(Kind::finish).collect();
+        let file = match run_dir.filter(|_| !all.is_empty()) {
+            Some(run_dir) => Some(write(run_dir, &all)?),
+            None => None,
+        };
+        let reports = all.into_iter().map(|(by, mut first)| {
+            let segments = first.len();
+            first.truncate(SHOWN);
+            SegmentReport { by: by.text, segments, first }
+        });
+        Ok((reports.collect(), file))
+    }
+}
+
+impl Kind {
+    fn finish(self) -> (Word, Vec<Segment>) {
+        let population = |rows: &Sides<u64>| rows.old.max(rows.new);
+        let all_rows: u64 = self.counts.values().map(|(rows, _)| population(rows)).sum();
+        let all_found: u64 = self.counts.values().map(|(_, counts)| counts.total()).sum();
+        let segment = |(value, (rows, counts)): (Option<String>, (Sides<u64>, ByClass<u64>))| {
+            let found = counts.total() as f64;
+            let expected = all_found as f64 * population(&rows) as f64 / all_rows.max(1) as f64;
+            let stands_out = found > STANDS_OUT_TIMES * expected
+                && found - expected > STANDS_OUT_DEVIATIONS * expected.sqrt()
+                && found > STANDS_OUT_DEVIATIONS;
+            let rate = found / population(&rows).max(1) as f64;
+            Segment { value, rows, counts, rate, stands_out }
+        };
+        let mut segments: Vec<Segment> = self.counts.into_iter().map(segment).collect();
+        // the order of the values stays where all else is equal
+        segments.sort_by_key(|segment| std::cmp::Reverse((segment.stands_out, segment.counts.total())));
+        (self.by, segments)
+    }
+}
+
+fn require_few(counts: &Counts, by: &Word) -> Result<()> {
+    match counts.len() <= SEGMENTS_MAX {
+        true => Ok(()),
+        false => Err(Error::Contradiction(format!(
+            "{}: `{}` makes more than {SEGMENTS_MAX} segments; group by something coarser",
+            by.place, by.text
+        ))),
+    }
+}
+
+/// What the discrepancies show of a side's rows.
+fn row_schema(layout: &Layout, side: Side) -> SchemaRef {
+    let name = match side {
+        Side::Old => "old",
+        Side::New => "new",
+    };
+    let schema = layout.schema();
+    match schema.field_with_name(name).map(|field| field.data_type()) {
+        Ok(DataType::Struct(fields)) => Schema::new(fields.clone()).into(),
+        _ => Schema::empty().into(),
+    }
+}
+
+/// A record batch cannot say that a whole row is NULL; its columns are.
+fn without_nulls(rows: &StructArray) -> StructArray {
+    let (fields, columns, _) = rows.clone().into_parts();
+    StructArray::new(fields, columns, None)
+}
+
+fn write(run_dir: &RunDir, all: &[(Word, Vec<Segment>)]) -> Result<Digest> {
+    let mut text = String::new();
+    let header = ["by", "value", "old_rows", "new_rows", "mismatch", "missing", "extra", "rate", "stands_out"];
+    csv::record(&mut text, header.map(Some));
+    for (by, segments) in all {
+        for segment in segments {
+            let Segment { value, rows, counts, rate, stands_out } = segment;
+            let numbers = [rows.old, rows.new, counts.mismatch, counts.missing, counts.extra].map(|n| n.to_string());
+            let (rate, stands_out) = (rate.to_string(), stands_out.to_string());
+            let fields = [Some(by.text.as_str()), value.as_deref()].into_iter();
+            let fields = fields.chain(numbers.iter().map(|number| Some(number.as_str())));
+            csv::record(&mut text, fields.chain([Some(rate.as_str()), Some(stands_out.as_str())]));
+        }
+    }
+    let mut file = run_dir.create("segments.csv")?;
+    file.write_all(text.as_bytes()).map_err(|error| file.error(error))?;
+    file.finish()
+}

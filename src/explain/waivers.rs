@@ -1,0 +1,211 @@
+//! Known differences: which discrepancies each covers, and whether it still holds.
+
+use std::collections::HashSet;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use jiff::Timestamp;
+
+use super::Weighed;
+use crate::class::Class;
+use crate::csv;
+use crate::discrepancy::{Column, Layout};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::history::{Digest, Identity, key_digest};
+use crate::job::Waiver;
+use crate::shape::RowExpression;
+
+/// How the tags of waivers begin.
+pub const TAG: &str = "waiver:";
+
+/// What has become of a waiver.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct WaiverReport {
+    /// Its name, which is the tag of its discrepancies.
+    pub name: String,
+    /// How many discrepancies it covers.
+    pub found: u64,
+    /// How many it may cover.
+    pub limit: u64,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why it was accepted.
+    pub reason: String,
+    /// Until when.
+    pub expires: String,
+    /// Why it does not hold, and its discrepancies count like all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// The waivers of a job, at work.
+#[derive(Default)]
+pub struct Waivers(Vec<Live>);
+
+struct Live {
+    waiver: Waiver,
+    condition: Option<RowExpression>,
+    ids: Option<HashSet<Digest>>,
+    is_expired: bool,
+    found: u64,
+    weighed: Weighed,
+}
+
+impl Waivers {
+    /// Prepares the waivers for discrepancies of this schema. `now` is the time that their expiry is held against.
+    ///
+    /// # Errors
+    /// If one names what is not there.
+    pub fn of(
+        engine: &Engine,
+        waivers: &[Waiver],
+        layout: &Layout,
+        schema: &SchemaRef,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let live = waivers.iter().map(|waiver| {
+            for column in &waiver.columns {
+                if !layout.columns().iter().any(|known| known.name == column.text) {
+                    let known = layout.columns().iter().map(|known| known.name.as_str()).collect::<Vec<_>>();
+                    return Err(Error::Contradiction(format!(
+                        "{}: no compared column is called `{}`; known: {}",
+                        column.place,
+                        column.text,
+                        known.join(", ")
+                    )));
+                }
+            }
+            let condition = waiver.condition.as_ref().map(|text| RowExpression::condition(engine, schema, text));
+            let ids = waiver.ids.as_ref().map(|(path, place)| {
+                let text = std::fs::read_to_string(path).map_err(Error::unreadable(path))?;
+                ids(&text, layout)
+                    .map_err(|reason| Error::Contradiction(format!("{}: `{}`: {reason}", place.place, path.display())))
+            });
+            Ok(Live {
+                condition: condition.transpose()?,
+                ids: ids.transpose()?,
+                is_expired: waiver.expires < now,
+                found: 0,
+                weighed: Weighed::none(layout.columns().len()),
+                waiver: waiver.clone(),
+            })
+        });
+        Ok(Waivers(live.collect::<Result<_>>()?))
+    }
+
+    /// Whether the job has none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The waiver of each row of a piece: the first that covers it.
+    pub fn covering(
+        &self,
+        piece: &RecordBatch,
+        classes: &[Class],
+        identities: &[Identity],
+    ) -> Result<Vec<Option<usize>>> {
+        let mut covering = vec![None; piece.num_rows()];
+        let changed = Column::Changed.of(piece).as_list::<i32>();
+        for (number, live) in self.0.iter().enumerate() {
+            let holds = live.condition.as_ref().map(|condition| condition.holds(piece)).transpose()?;
+            for row in 0..piece.num_rows() {
+                let holds = holds.as_ref().is_none_or(|holds| holds.value(row));
+                if covering[row].is_none()
+                    && holds
+                    && live.is_for(classes[row], || changed.value(row))
+                    && live.ids.as_ref().is_none_or(|ids| ids.contains(&identities[row].key))
+                {
+                    covering[row] = Some(number);
+                }
+            }
+        }
+        Ok(covering)
+    }
+
+    /// The tag of a waiver's discrepancies.
+    pub fn tag(&self, number: usize) -> String {
+        format!("{TAG}{}", self.0[number].waiver.name.text)
+    }
+
+    /// What a waiver's discrepancies would weigh.
+    pub fn take(&mut self, number: usize) -> &mut Weighed {
+        let live = &mut self.0[number];
+        live.found += 1;
+        &mut live.weighed
+    }
+
+    /// What has become of each, and what counts after all because its waiver does not hold.
+    pub fn finish(self) -> (Vec<WaiverReport>, Vec<Weighed>) {
+        let mut unheld = vec![];
+        let reports = self.0.into_iter().map(|live| {
+            let problem = live.problem();
+            if problem.is_some() {
+                unheld.push(live.weighed);
+            }
+            WaiverReport {
+                name: live.waiver.name.text,
+                found: live.found,
+                limit: live.waiver.limit,
+                owner: live.waiver.owner,
+                reason: live.waiver.reason,
+                expires: live.waiver.expires.to_string(),
+                problem,
+            }
+        });
+        (reports.collect(), unheld)
+    }
+}
+
+impl Live {
+    fn is_for(&self, class: Class, changed: impl Fn() -> ArrayRef) -> bool {
+        let Waiver { classes, columns, .. } = &self.waiver;
+        if !classes.is_empty() && !classes.contains(&class) {
+            return false;
+        }
+        if columns.is_empty() {
+            return true;
+        }
+        // columns are about mismatches, and all that differ have to be among them
+        class == Class::Mismatch
+            && changed().as_string::<i32>().iter().flatten().all(|name| columns.iter().any(|known| known.text == name))
+    }
+
+    fn problem(&self) -> Option<String> {
+        let Waiver { limit, expires, .. } = &self.waiver;
+        if self.is_expired {
+            return Some(format!("it expired at {expires}"));
+        }
+        match self.found {
+            0 => Some("it no longer matches anything; take it out of the job".into()),
+            found if found > *limit => {
+                Some(format!("it is exceeded: {found} discrepancies, where {limit} are accepted"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The keys of an ID list.
+fn ids(text: &str, layout: &Layout) -> std::result::Result<HashSet<Digest>, String> {
+    let mut records = csv::records(text)?.into_iter();
+    let wanted = layout.key_names();
+    let header = records.next().map(|(_, fields)| fields).unwrap_or_default();
+    let header: Vec<&str> = header.iter().map(|field| field.as_deref().unwrap_or_default()).collect();
+    let places = wanted.iter().map(|name| header.iter().position(|field| field == name));
+    let places: Option<Vec<usize>> = places.collect();
+    let Some(places) = places else {
+        return Err(format!("its header is `{}`; the key is `{}`", header.join(","), wanted.join(",")));
+    };
+    let mut ids = HashSet::new();
+    for (line, fields) in records {
+        if fields.len() != header.len() {
+            return Err(format!("line {line} has {} fields, the header {}", fields.len(), header.len()));
+        }
+        if !ids.insert(key_digest(places.iter().map(|at| fields[*at].as_deref()))) {
+            return Err(format!("line {line} repeats an ID"));
+        }
+    }
+    Ok(ids)
+}

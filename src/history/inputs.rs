@@ -1,0 +1,60 @@
+//! Is the input what we think? A snapshot that is too old, too small, or yesterday's once more proves nothing.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::History;
+use crate::error::{Error, Result};
+use crate::job::{Allowance, Job};
+use crate::sides::{Side, Sides};
+
+/// Refuses a job whose snapshots were taken in the future.
+pub fn require_past(job: &Job, now: Timestamp) -> Result<()> {
+    for side in Side::BOTH {
+        let Some(taken_at) = &job.sources[side].taken_at else { continue };
+        if parsed(&taken_at.from).is_none_or(|from| from > now) {
+            return Err(Error::Contradiction(format!(
+                "`taken_at` of the {side} snapshot, {}, lies in the future; it is {now:.0} now\n  \
+                 nothing was verified; check the job's times and this machine's clock",
+                taken_at.from
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with the snapshots themselves, a line each.
+pub fn failures(job: &Job, rows: Sides<u64>, history: Option<&History>, now: Timestamp) -> Vec<String> {
+    let mut failures = vec![];
+    for side in Side::BOTH {
+        let source = &job.sources[side];
+        let taken = source.taken_at.as_ref().and_then(|taken_at| parsed(&taken_at.from));
+        if let (Some(max_age), Some(taken)) = (source.expects.max_age, taken) {
+            let age = now.duration_since(taken);
+            if age > max_age {
+                let age = SignedDuration::from_mins(age.as_mins());
+                failures.push(format!("the {side} snapshot is {age:#} old; max_age is {max_age:#}"));
+            }
+        }
+        let Some(history) = history else { continue };
+        if let Some(previous) = &history.previous {
+            let before = previous.told.rows[side];
+            let allowed = source.expects.max_drop.clone().unwrap_or_else(Allowance::usual_drop);
+            let dropped = before.saturating_sub(rows[side]);
+            if !allowed.allows(dropped, before) {
+                failures.push(format!(
+                    "the {side} snapshot has {} rows, {} fewer than in run {}; max_drop is {allowed}",
+                    rows[side], dropped, previous.told.run.id
+                ));
+            }
+        }
+        if let (true, None, Some(same)) = (source.expects.must_change, &history.retry_of, &history.same_files[side]) {
+            failures
+                .push(format!("the {side} snapshot must change, and its files are those of run {}", same.told.run.id));
+        }
+    }
+    failures
+}
+
+fn parsed(time: &str) -> Option<Timestamp> {
+    time.parse().ok()
+}

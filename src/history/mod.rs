@@ -1,0 +1,262 @@
+//! COMPARE RUNS: what is new since the last pair of snapshots, what persists, what is gone, and what came back.
+//!
+//! Every run directory holds what its run knew (`history.parquet`). A run is compared with the last one before it that
+//! read other snapshots; so a retry of the same night says the same as the first try, and age counts pairs of snapshots
+//! and not runs.
+
+mod identity;
+mod inputs;
+mod known;
+mod past;
+
+use std::sync::Arc;
+
+use crate::class::ByClass;
+use crate::error::Result;
+use crate::job::Job;
+use crate::manifest::{self, InputDigests, compare_digest};
+use crate::run_dir::RunDir;
+use crate::sides::Sides;
+
+pub use identity::{Digest, Identity, Recogniser, key_digest};
+pub use inputs::{failures, require_past};
+pub use known::{AllKnown, FILE, Known};
+pub use past::{PastRun, Skipped, Told, runs_below};
+
+use known::Writer;
+
+/// What the runs before this one tell it.
+pub struct History {
+    /// The run that this one is compared with.
+    pub previous: Option<PastRun>,
+    /// What that run knew.
+    known: AllKnown,
+    /// The earlier run of the same snapshots, if this is a retry.
+    pub retry_of: Option<String>,
+    /// Why there is nothing to compare with, although there are runs.
+    pub new_baseline: Option<String>,
+    /// The last run that read a side's files just as they are now, by side.
+    pub same_files: Sides<Option<PastRun>>,
+    /// Runs that could not be used.
+    pub skipped: Vec<Skipped>,
+}
+
+impl History {
+    /// Looks for the runs of a job that reads these files, if the job asks for them; `room` is the memory that what is
+    /// known may take.
+    ///
+    /// # Errors
+    /// If what is known does not fit. A run that cannot be read is told and passed over.
+    pub fn read(job: &Job, inputs: &InputDigests, room: u64) -> Result<Option<Self>> {
+        let Some(dir) = &job.history else { return Ok(None) };
+        let (mut runs, mut skipped) = runs_below(dir);
+        runs.retain(|run| run.told.job == job.name);
+        let has_same = |run: &PastRun| Sides::from_fn(|side| run.has_same(side, &inputs.inputs[side]));
+        let last_with = |of: fn(&Sides<bool>) -> bool| runs.iter().rev().find(|run| of(&has_same(run))).cloned();
+        let same_files = Sides { old: last_with(|same| same.old), new: last_with(|same| same.new) };
+        let retry_of = last_with(|same| same.old && same.new).map(|run| run.told.run.id);
+        skipped.extend(missing(&runs));
+
+        let mut history =
+            History { previous: None, known: AllKnown::new(), retry_of, new_baseline: None, same_files, skipped };
+        let compare = compare_digest(job);
+        for run in runs.into_iter().rev() {
+            let same = has_same(&run);
+            if same.old && same.new || !run.told.input_failures.is_empty() {
+                continue;
+            }
+            let id = &run.told.run.id;
+            if run.manifest.compare_blake3 != compare {
+                history.new_baseline = Some(format!("what [compare] says has changed since run {id}"));
+                break;
+            }
+            match known::read(&run, room)? {
+                Ok(known) => {
+                    history.known = known;
+                    history.previous = Some(run);
+                    break;
+                }
+                Err(reason) => history.skipped.push(Skipped { dir: run.dir.display().to_string(), reason }),
+            }
+        }
+        Ok(Some(history))
+    }
+}
+
+/// Runs that a later one was compared with, and that are no longer there.
+fn missing(runs: &[PastRun]) -> Vec<Skipped> {
+    let is_there = |id: &String| runs.iter().any(|run| run.told.run.id == *id);
+    let gone = runs.iter().filter_map(|run| {
+        let previous = run.told.history.as_ref()?.previous.as_ref().filter(|id| !is_there(id))?;
+        let reason = format!("run {previous}, which this one was compared with, is no longer there");
+        Some(Skipped { dir: run.dir.display().to_string(), reason })
+    });
+    gone.collect()
+}
+
+/// How a discrepancy stands to the run before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Not known.
+    New,
+    /// There already.
+    Persisting,
+    /// It was gone, and is back.
+    Flapping,
+}
+
+impl Standing {
+    /// The word in data.
+    pub fn name(self) -> &'static str {
+        match self {
+            Standing::New => "new",
+            Standing::Persisting => "persisting",
+            Standing::Flapping => "flapping",
+        }
+    }
+}
+
+/// A discrepancy, as the runs before see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// How it stands to the run before.
+    pub standing: Standing,
+    /// In how many pairs of snapshots in a row it has been seen, this one included.
+    pub age: u32,
+    /// The run that saw it first; `None` if that is this one.
+    pub first_run: Option<Arc<str>>,
+    /// What was known of it.
+    pub before: Option<Known>,
+    /// What it is known by.
+    pub identity: Identity,
+}
+
+/// What has become of the discrepancies since the run before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct HistoryReport {
+    /// The run that this one was compared with; without one, everything is new.
+    pub previous: Option<String>,
+    /// The earlier run of the same snapshots, if this was a retry. It adds nothing to any age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<String>,
+    /// Why a new count begins, although there are earlier runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_baseline: Option<String>,
+    /// Discrepancies that were not known.
+    pub new: ByClass<u64>,
+    /// Discrepancies that the run before had, too.
+    pub persisting: ByClass<u64>,
+    /// Discrepancies of the run before that are gone, by the class that they had.
+    pub resolved: ByClass<u64>,
+    /// Discrepancies that were gone, and are back.
+    pub flapping: ByClass<u64>,
+    /// Of those that persist, how many have another class, other changed columns or other values than before.
+    pub changed: u64,
+    /// The longest that one has persisted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Oldest>,
+    /// Earlier runs that could not be used, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+}
+
+/// The discrepancy that has been there longest.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Oldest {
+    /// In how many pairs of snapshots in a row it has been seen.
+    pub age: u32,
+    /// The run that saw it first.
+    pub first_run: String,
+}
+
+/// Tells of every discrepancy how it stands to the run before, and writes down what is known now.
+pub struct Standings {
+    known: AllKnown,
+    report: HistoryReport,
+    run: Arc<str>,
+    writer: Option<Writer>,
+}
+
+impl Standings {
+    /// Begins with what the run before knew. `run` is the id of this one.
+    pub fn begin(history: History, run: &str, run_dir: Option<&RunDir>) -> Result<Self> {
+        let writer = run_dir.map(|run_dir| Writer::create(run_dir.create(FILE)?)).transpose()?;
+        let report = HistoryReport {
+            previous: history.previous.map(|run| run.told.run.id),
+            retry_of: history.retry_of,
+            new_baseline: history.new_baseline,
+            skipped: history.skipped,
+            ..HistoryReport::default()
+        };
+        Ok(Standings { known: history.known, report, run: run.into(), writer })
+    }
+
+    /// How discrepancies stand to the run before.
+    pub fn of(&mut self, identities: &[Identity]) -> Vec<Seen> {
+        let seen = identities.iter().map(|&identity| {
+            let before = self.known.remove(&identity.key);
+            let (standing, age) = match &before {
+                None => (Standing::New, 1),
+                Some(Known { gone_for: Some(_), .. }) => (Standing::Flapping, 1),
+                Some(known) => (Standing::Persisting, known.age + 1),
+            };
+            let first_run = before.as_ref().map(|known| known.first_run.clone());
+            Seen { standing, age, first_run, before, identity }
+        });
+        seen.collect()
+    }
+
+    /// Counts them and writes them down. `in_flight` says which of them the snapshots' times explain.
+    pub fn take(&mut self, seen: &[Seen], in_flight: impl Fn(usize) -> bool) -> Result<()> {
+        let mut known = Vec::with_capacity(seen.len());
+        for (row, seen) in seen.iter().enumerate() {
+            let state = seen.identity.state;
+            let first_run = seen.first_run.clone().unwrap_or_else(|| self.run.clone());
+            self.count(seen, &first_run);
+            let entry = Known { state, first_run, age: seen.age, in_flight: in_flight(row), gone_for: None };
+            known.push((seen.identity.key, entry));
+        }
+        self.write(&known)
+    }
+
+    fn count(&mut self, seen: &Seen, first_run: &str) {
+        let class = seen.identity.state.class;
+        let report = &mut self.report;
+        match seen.standing {
+            Standing::New => report.new[class] += 1,
+            Standing::Flapping => report.flapping[class] += 1,
+            Standing::Persisting => {
+                report.persisting[class] += 1;
+                report.changed +=
+                    u64::from(seen.before.as_ref().is_some_and(|known| known.state != seen.identity.state));
+                if report.oldest.as_ref().is_none_or(|oldest| oldest.age < seen.age) {
+                    report.oldest = Some(Oldest { age: seen.age, first_run: first_run.into() });
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, known: &[(Digest, Known)]) -> Result<()> {
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.write(known))
+    }
+
+    /// What is left of what the run before knew is gone.
+    pub fn finish(mut self) -> Result<(HistoryReport, Option<manifest::Digest>)> {
+        let mut left: Vec<(Digest, Known)> = std::mem::take(&mut self.known).into_iter().collect();
+        left.sort_unstable_by_key(|(key, _)| *key);
+        for (_, known) in left.iter().filter(|(_, known)| known.gone_for.is_none()) {
+            self.report.resolved[known.state.class] += 1;
+        }
+        let gone: Vec<_> = left.into_iter().filter_map(|(key, known)| Some((key, known.gone()?))).collect();
+        self.write(&gone)?;
+        let digest = self.writer.take().map(Writer::finish).transpose()?;
+        Ok((self.report, digest))
+    }
+}
+
+impl HistoryReport {
+    /// Whether there is nothing to tell, because no run came before.
+    pub fn is_first(&self) -> bool {
+        self.previous.is_none() && self.retry_of.is_none() && self.new_baseline.is_none() && self.skipped.is_empty()
+    }
+}

@@ -1,0 +1,144 @@
+//! The runs before this one, as their directories tell them. No database: what a run directory does not hold whole is
+//! told and passed over, never guessed.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use walkdir::WalkDir;
+
+use crate::class::ByClass;
+use crate::manifest::{Digest, MANIFEST, Manifest, of_file};
+use crate::sides::{Side, Sides};
+
+/// The report of a past run; only what later runs need of it, so that reports of other versions are read, too.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Told {
+    /// The job's name.
+    pub job: String,
+    /// The answer, in the report's word.
+    pub verdict: String,
+    /// Rows of each side.
+    pub rows: Sides<u64>,
+    /// Discrepancies by class.
+    pub counts: ByClass<u64>,
+    /// What was wrong with the snapshots themselves.
+    #[serde(default)]
+    pub input_failures: Vec<String>,
+    /// How it stood to the run before.
+    #[serde(default)]
+    pub history: Option<ToldHistory>,
+    /// The circumstances.
+    pub run: ToldRun,
+}
+
+impl Told {
+    /// Whether it found everything in order.
+    pub fn is_good(&self) -> bool {
+        matches!(self.verdict.as_str(), "match" | "accepted")
+    }
+}
+
+/// How a past run stood to the run before it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ToldHistory {
+    /// The run that it was compared with.
+    #[serde(default)]
+    pub previous: Option<String>,
+    /// What was new in it.
+    pub new: ByClass<u64>,
+    /// What it no longer found.
+    pub resolved: ByClass<u64>,
+}
+
+/// The circumstances of a past run.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ToldRun {
+    /// Its id.
+    pub id: String,
+    /// When it began, in RFC 3339.
+    pub started: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// A run directory that is whole.
+#[derive(Debug, Clone)]
+pub struct PastRun {
+    /// Where it is.
+    pub dir: PathBuf,
+    /// Its report.
+    pub told: Told,
+    /// What it read and wrote.
+    pub manifest: Manifest,
+}
+
+/// A directory that looks like a run and cannot be used as one.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Skipped {
+    /// The directory.
+    pub dir: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// All runs below a directory, the oldest first, and what could not be read.
+pub fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
+    let (mut runs, mut skipped) = (vec![], vec![]);
+    for entry in WalkDir::new(dir).sort_by_file_name().into_iter().flatten() {
+        let Some(run_dir) = entry.path().parent().filter(|_| entry.file_name() == MANIFEST) else { continue };
+        match PastRun::read(run_dir) {
+            Ok(run) => runs.push(run),
+            Err(reason) => skipped.push(Skipped { dir: run_dir.display().to_string(), reason }),
+        }
+    }
+    runs.sort_by(|one, two| one.order().cmp(&two.order()));
+    // a copy of a run is that run
+    runs.dedup_by(|one, two| one.told.run.id == two.told.run.id);
+    (runs, skipped)
+}
+
+impl PastRun {
+    fn read(dir: &Path) -> Result<Self, String> {
+        let manifest: Manifest = json(&dir.join(MANIFEST))?;
+        let run = PastRun { dir: dir.into(), told: json(&dir.join("report.json"))?, manifest };
+        run.require_whole("report.json")?;
+        match run.told.run.id == run.manifest.run {
+            true => Ok(run),
+            false => Err(format!("its manifest is of run {}, its report of run {}", run.manifest.run, run.told.run.id)),
+        }
+    }
+
+    /// When it began, and its id for those of the same second.
+    fn order(&self) -> (&str, &str) {
+        (&self.told.run.started, &self.told.run.id)
+    }
+
+    /// Checks that a file of the run is as it was written.
+    pub fn require_whole(&self, name: &str) -> Result<(), String> {
+        let listed = self.manifest.outputs.iter().find(|output| output.path == name);
+        let listed = listed.ok_or_else(|| format!("its manifest does not name `{name}`"))?;
+        let found = of_file(&self.dir.join(name)).map_err(|error| format!("cannot read `{name}`: {error}"))?;
+        match found.to_hex().as_str() == listed.blake3 {
+            true => Ok(()),
+            false => Err(format!("`{name}` is not as the run wrote it")),
+        }
+    }
+
+    /// Whether it read the same data of a side.
+    pub fn has_same(&self, side: Side, files: &[Digest]) -> bool {
+        content(&self.manifest.read.inputs[side]) == content(files)
+    }
+}
+
+/// What files hold, whatever they are called.
+fn content(files: &[Digest]) -> Vec<&str> {
+    let mut digests: Vec<&str> = files.iter().map(|file| file.blake3.as_str()).collect();
+    digests.sort_unstable();
+    digests
+}
+
+fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
+    serde_json::from_str(&text).map_err(|error| format!("`{name}` is not what a run writes: {error}"))
+}

@@ -1,0 +1,29 @@
+//! Known differences, accepted for a time.
+
+use std::path::PathBuf;
+
+use super::Word;
+use crate::class::Class;
+
+/// A known difference that somebody answers for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// What it is called; its discrepancies bear the name as their tag.
+    pub name: Word,
+    /// The classes that it is for; all, if there are none.
+    pub classes: Vec<Class>,
+    /// The columns that may differ; all, if there are none. A mismatch in any other column is not waived.
+    pub columns: Vec<Word>,
+    /// A condition in SQL over the discrepancy's columns.
+    pub condition: Option<Word>,
+    /// An ID list: only these keys.
+    pub ids: Option<(PathBuf, Word)>,
+    /// How many discrepancies it may cover.
+    pub limit: u64,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why it is accepted.
+    pub reason: String,
+    /// Until when.
+    pub expires: jiff::Timestamp,
+}

@@ -1,0 +1,100 @@
+//! The parts of a job that explain discrepancies: `[in_flight]` and `[[waiver]]`.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::Reader;
+use super::form::{InFlightForm, Names, WaiverForm};
+use crate::class::Class;
+use crate::job::{InFlight, Place, Source, Waiver, Word};
+use crate::sides::{Side, Sides};
+
+impl Reader<'_> {
+    /// What the snapshots' times explain.
+    pub(super) fn in_flight(&mut self, form: InFlightForm, sources: &Sides<Source>) -> Option<InFlight> {
+        let section = self.document.place(&["in_flight"]);
+        for side in Side::BOTH {
+            if sources[side].taken_at.is_none() {
+                self.wrong(&section, format!("without `taken_at` in [{side}], nothing can be called in flight"));
+            }
+        }
+        let InFlightForm { column, old_column, new_column, lag, assume_tz } = form;
+        let word = |text: String, key: &str| Word { text, place: self.document.place(&["in_flight", key]) };
+        let both = column.map(|text| word(text, "column"));
+        let old = old_column.map(|text| word(text, "old_column")).or(both.clone());
+        let new = new_column.map(|text| word(text, "new_column")).or(both);
+        let assume_tz = assume_tz.map(|text| word(text, "assume_tz"));
+        let lag_place = self.document.place(&["in_flight", "lag"]);
+        let lag = lag.map_or(Some(jiff::SignedDuration::ZERO), |text| self.duration(&text, &lag_place))?;
+        match (old, new) {
+            (Some(old), Some(new)) => Some(InFlight { columns: Sides { old, new }, lag, assume_tz }),
+            _ => {
+                let words = "name the column that tells when a row was written: column = \"updated_at\", or old_column \
+                             and new_column";
+                self.wrong(&section, words);
+                None
+            }
+        }
+    }
+
+    /// Known differences.
+    pub(super) fn waivers(&mut self, forms: Vec<WaiverForm>) -> Vec<Waiver> {
+        let mut waivers: Vec<Waiver> = vec![];
+        for (item, form) in forms.into_iter().enumerate() {
+            let place = self.document.item_place(&["waiver"], Some(item));
+            if waivers.iter().any(|waiver| waiver.name.text == form.name) {
+                self.wrong(&place, format!("two waivers are called `{}`", form.name));
+            }
+            waivers.extend(self.waiver(form, &place));
+        }
+        waivers
+    }
+
+    fn waiver(&mut self, form: WaiverForm, place: &Place) -> Option<Waiver> {
+        let word = |text: String| Word { text, place: place.clone() };
+        let words = |names: Names| names.into_vec().into_iter().map(word).collect::<Vec<_>>();
+        for (key, text) in [("name", &form.name), ("owner", &form.owner), ("reason", &form.reason)] {
+            if text.trim().is_empty() {
+                self.wrong(place, format!("a waiver needs its {key}"));
+            }
+        }
+        let mut classes = vec![];
+        for name in form.classes.into_vec() {
+            match Class::ALL.into_iter().find(|class| class.plural() == name || class.name() == name) {
+                Some(class) => classes.push(class),
+                None => self
+                    .wrong(place, format!("`{name}` is no class; known: {}", Class::ALL.map(Class::plural).join(", "))),
+            }
+        }
+        let columns = words(form.columns);
+        let may_differ = classes.is_empty() || classes.contains(&Class::Mismatch);
+        if !columns.is_empty() && !may_differ {
+            self.wrong(place, "`columns` are about mismatches, and `classes` leaves these out");
+        }
+        let ids = form.ids.map(|path| self.expand(path, place));
+        let expires = self.expiry(&form.expires.text, place)?;
+        Some(Waiver {
+            name: word(form.name),
+            classes,
+            columns,
+            condition: form.condition.map(word),
+            ids: ids.map(|path| (self.dir.join(path), word("ids".into()))),
+            limit: form.limit,
+            owner: form.owner,
+            reason: form.reason,
+            expires,
+        })
+    }
+
+    /// A time, or the end of a day.
+    fn expiry(&mut self, text: &str, place: &Place) -> Option<Timestamp> {
+        let time = || text.replacen(' ', "T", 1).parse::<Timestamp>().ok();
+        let end_of_day = || text.parse::<Date>().ok()?.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok();
+        let found = time().or_else(|| end_of_day().map(|end| end.timestamp()));
+        if found.is_none() {
+            self.wrong(place, format!("`{text}` is no day such as 2026-12-31, and no time with a zone"));
+        }
+        found
+    }
+}

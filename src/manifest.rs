@@ -1,0 +1,148 @@
+//! What proves that a run's files, and what it read, are still the same: `manifest.json`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::job::{self, Job};
+use crate::shape::{Tables, query_files};
+use crate::sides::Sides;
+use crate::snapshot::Snapshot;
+
+/// The file that makes a directory a run. It is written last.
+pub const MANIFEST: &str = "manifest.json";
+
+/// A run's files and what it read, by their digests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of this form.
+    pub schema: String,
+    /// The run's id.
+    pub run: String,
+    /// The version of countersign.
+    pub version: String,
+    /// Of everything in the job that can change its answer.
+    pub job_blake3: String,
+    /// Of how the job compares.
+    pub compare_blake3: String,
+    /// What the run read.
+    #[serde(flatten)]
+    pub read: InputDigests,
+    /// What it wrote.
+    pub outputs: Vec<Digest>,
+}
+
+/// A file, and what proves that it is still the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// An output's name in the run directory, or an input's path.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The BLAKE3 digest of its content, in hexadecimal.
+    pub blake3: String,
+}
+
+/// What a run read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputDigests {
+    /// The files of each side.
+    pub inputs: Sides<Vec<Digest>>,
+    /// The files of further tables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, Vec<Digest>>,
+    /// The files of queries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<Digest>,
+}
+
+impl Manifest {
+    /// The manifest of a run.
+    pub fn of(run: &str, job: &Job, read: InputDigests, outputs: Vec<Digest>) -> Self {
+        Manifest {
+            schema: "countersign/manifest/v1".into(),
+            run: run.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            job_blake3: of_json(&job::settings(job)),
+            compare_blake3: compare_digest(job),
+            read,
+            outputs,
+        }
+    }
+}
+
+/// The digest of how a job compares.
+pub fn compare_digest(job: &Job) -> String {
+    of_json(&job::compare(job))
+}
+
+fn of_json(value: &Value) -> String {
+    blake3::hash(value.to_string().as_bytes()).to_hex().to_string()
+}
+
+impl InputDigests {
+    /// Reads everything that was compared once more.
+    ///
+    /// # Errors
+    /// If a file is no longer the one that was compared.
+    pub fn of(engine: &Engine, snapshots: &Sides<Snapshot>, tables: &Tables) -> Result<Self> {
+        let queries = query_files(snapshots).into_iter().map(query_digest);
+        Ok(InputDigests {
+            inputs: Sides::try_from_fn(|side| file_digests(engine, snapshots[side].input()))?,
+            tables: tables
+                .iter()
+                .map(|(name, table)| Ok((name.clone(), file_digests(engine, table)?)))
+                .collect::<Result<_>>()?,
+            queries: queries.collect::<Result<_>>()?,
+        })
+    }
+}
+
+fn query_digest(path: PathBuf) -> Result<Digest> {
+    let content = fs::read(&path).map_err(Error::unreadable(&path))?;
+    let blake3 = blake3::hash(&content).to_hex().to_string();
+    Ok(Digest { path: path.display().to_string(), bytes: content.len() as u64, blake3 })
+}
+
+fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<Digest>> {
+    engine.workers().install(|| {
+        let files = snapshot.files.par_iter();
+        files
+            .map(|file| {
+                engine.check_stop()?;
+                let digest = of_file(&file.absolute_path).map_err(Error::unreadable(&file.path))?;
+                file.require_unchanged()?;
+                Ok(Digest {
+                    path: file.path.display().to_string(),
+                    bytes: file.size,
+                    blake3: digest.to_hex().to_string(),
+                })
+            })
+            .collect()
+    })
+}
+
+/// A file is read in pieces of this size. Mapping it would be no faster, counts as memory of ours, and ends the
+/// process if somebody cuts the file off meanwhile.
+const PIECE_BYTES: usize = 2 << 20;
+
+/// The digest of a file.
+pub fn of_file(path: &Path) -> io::Result<blake3::Hash> {
+    let (mut file, mut digest) = (File::open(path)?, blake3::Hasher::new());
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(digest.finalize()),
+            read => {
+                digest.update_rayon(&piece[..read]);
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What has become of the discrepancies since the run before, in words.
+
+use std::fmt::Write;
+
+use super::{indented, plain_table, right_align};
+use crate::class::{ByClass, Class};
+use crate::history::HistoryReport;
+use crate::lists::Example;
+use crate::render::escaped;
+use crate::report::{Report, count, grouped};
+
+/// The section on history; nothing, where none was looked for.
+pub fn render(report: &Report) -> String {
+    let Some(history) = report.history.as_ref().filter(|history| !history.is_first()) else { return String::new() };
+    let mut out = format!("  {}\n", escaped(&since(history)));
+    if history.previous.is_some() {
+        let mut table = plain_table();
+        for (word, counts) in [
+            ("new", &history.new),
+            ("flapping", &history.flapping),
+            ("persisting", &history.persisting),
+            ("resolved", &history.resolved),
+        ] {
+            if word == "flapping" && counts.total() == 0 {
+                continue;
+            }
+            let words = match word {
+                "persisting" => [by_class(counts), persisting(history)].concat(),
+                "flapping" => format!("{}; gone before, and back", by_class(counts)),
+                _ => by_class(counts),
+            };
+            table.add_row([word.to_string(), grouped(counts.total()), words]);
+        }
+        right_align(&mut table, &[1]);
+        out += &indented(&table);
+    }
+    for skipped in &history.skipped {
+        let _ = writeln!(out, "  passed over: {}: {}", escaped(&skipped.dir), escaped(&skipped.reason));
+    }
+    out
+}
+
+/// What the run is compared with.
+pub fn since(history: &HistoryReport) -> String {
+    let since = match (&history.previous, &history.new_baseline) {
+        (Some(previous), _) => format!("since run {previous}"),
+        (None, Some(reason)) => format!("a new baseline, so everything counts as new: {reason}"),
+        (None, None) => "without an earlier run of other files".into(),
+    };
+    match &history.retry_of {
+        Some(run) => format!("{since}; the files are those of run {run}, so this adds nothing to any age"),
+        None => since,
+    }
+}
+
+/// `2 mismatches, 1 missing row`
+pub fn by_class(counts: &ByClass<u64>) -> String {
+    let classes = Class::ALL.into_iter().filter(|class| counts[*class] > 0);
+    let words = classes.map(|class| format!("{} {}", grouped(counts[class]), class.noun(counts[class])));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn persisting(history: &HistoryReport) -> String {
+    let mut words = String::new();
+    if history.changed > 0 {
+        let _ = write!(words, "; {} with other values than before", grouped(history.changed));
+    }
+    if let Some(oldest) = &history.oldest {
+        let pairs = count(u64::from(oldest.age), "pair");
+        let _ = write!(words, "; the oldest for {pairs} of snapshots, since run {}", oldest.first_run);
+    }
+    words
+}
+
+/// How an example stands to the run before.
+pub fn standing_of(example: &Example) -> Option<String> {
+    let standing = example.standing.as_deref()?;
+    Some(match example.age {
+        Some(age) if age > 1 => format!("{standing}, {} time in a row", ordinal(age)),
+        _ => standing.into(),
+    })
+}
+
+fn ordinal(number: u32) -> String {
+    let ending = match (number % 100, number % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}

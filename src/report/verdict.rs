@@ -1,0 +1,77 @@
+//! What a run's findings come to, and why.
+
+use super::gates::Gates;
+use super::{Verdict, count, grouped};
+use crate::columns::{Coverage, Pairing};
+use crate::discrepancy::Tally;
+use crate::explain::{Explained, WaiverReport};
+use crate::sides::Side;
+
+/// What a run's findings come to.
+pub fn of(tally: &Tally, coverage: &Coverage, gates: &Gates, waivers: &[WaiverReport]) -> Verdict {
+    let has_gaps = !coverage.old_only.is_empty() || !coverage.new_only.is_empty();
+    let alarms = has_gaps || waivers.iter().any(|waiver| waiver.problem.is_some());
+    match (coverage.incomparable.is_empty(), alarms, tally.is_clean()) {
+        (false, ..) => Verdict::Unverified,
+        (true, false, true) => Verdict::Match,
+        (true, false, false) if gates.all_within() => Verdict::Accepted,
+        _ => Verdict::Discrepant,
+    }
+}
+
+/// Below this share of the smaller side's rows in pairs, the key is the first suspect: one in a hundred.
+const KEY_SUSPECT_SHARE: u64 = 100;
+
+/// Says so where hardly any row finds a counterpart.
+pub fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
+    let smaller = tally.rows.old.min(tally.rows.new);
+    let paired = tally.matched() + tally.mismatch;
+    if !pairing.keyed || smaller == 0 || paired * KEY_SUSPECT_SHARE >= smaller {
+        return None;
+    }
+    let key = pairing.keys().iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "this key looks wrong: by ({key}), {} of {} of the smaller side have a counterpart",
+        grouped(paired),
+        count(smaller, "row")
+    ))
+}
+
+/// Why the verdict is what it is, a line each.
+pub fn reasons(pairing: &Pairing, gates: &Gates, explained: &Explained) -> Vec<String> {
+    let coverage = &pairing.coverage;
+    let mut reasons = vec![];
+    let columns = |names: &[String]| count(names.len() as u64, "column");
+    if !coverage.incomparable.is_empty() {
+        let names = coverage.incomparable.iter().zip(&pairing.incomparable_types);
+        let names: Vec<String> = names
+            .map(|(name, types)| match types.old == types.new {
+                true => format!("{name} ({})", types.old),
+                false => format!("{name} ({} in old, {} in new)", types.old, types.new),
+            })
+            .collect();
+        reasons.push(format!("{} could not be compared: {}", columns(&coverage.incomparable), names.join(", ")));
+    }
+    reasons.extend(gates.reasons());
+    for waiver in &explained.waivers {
+        let WaiverReport { name, owner, .. } = waiver;
+        reasons.extend(waiver.problem.as_ref().map(|problem| format!("waiver {name} of {owner}: {problem}")));
+    }
+    reasons.extend(accepted(explained));
+    for (side, names) in [(Side::Old, &coverage.old_only), (Side::New, &coverage.new_only)] {
+        if !names.is_empty() {
+            reasons.push(format!("{} only in {side}: {}", columns(names), names.join(", ")));
+        }
+    }
+    reasons
+}
+
+/// What does not count against the gates, and why.
+fn accepted(explained: &Explained) -> Option<String> {
+    let waived = explained.waivers.iter().filter(|waiver| waiver.problem.is_none()).map(|waiver| waiver.found).sum();
+    let in_flight = explained.in_flight.as_ref().map_or(0, |found| found.counts.total() - found.twice);
+    let parts = [(waived, "waived"), (in_flight, "in flight")];
+    let parts = parts.iter().filter(|(found, _)| *found > 0).map(|(found, why)| format!("{} {why}", grouped(*found)));
+    let parts: Vec<String> = parts.collect();
+    (!parts.is_empty()).then(|| format!("accepted: {}", parts.join(", ")))
+}
