@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::columns::{Pairing, unknown_names};
-use crate::discrepancy::Layout;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain;
@@ -33,9 +32,8 @@ pub fn all_mistakes(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<
         Sides { old: Some(old), new: Some(new) } => {
             let snapshots = Sides { old, new };
             let sound = |pairing: Pairing| {
-                let now = jiff::Timestamp::now();
-                history::require_past(&job, now)?;
-                explain::require_sound(&engine, &job, &Layout::of(&pairing, &snapshots), now)
+                history::require_past(&job, jiff::Timestamp::now())?;
+                explain::require_sound(&engine, &job, &snapshots, &pairing)
             };
             let error = Pairing::of(&snapshots, &job).and_then(sound).err();
             // a rule that could not be read may be the one that makes the columns comparable

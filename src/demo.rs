@@ -95,7 +95,7 @@ pub fn write(dir: &Path) -> Result<Planted> {
 /// The job that compares what [`write()`] wrote, and the directory of its runs.
 pub fn job(dir: &Path) -> Result<(Job, PathBuf)> {
     let place = dir.join(JOB);
-    let JobFile { job, runs, mistakes } = JobFile::read(&place, &[])?;
+    let JobFile { job, runs, mistakes, .. } = JobFile::read(&place, &[])?;
     match job {
         Some(job) if mistakes.is_empty() => Ok((job, runs)),
         _ => Err(refusal(&place, mistakes)),

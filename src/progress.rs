@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::talk::{self, Level};
+
 /// How often a line is written where there is no terminal to draw a bar on.
 const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -31,7 +33,7 @@ impl Progress {
 
     /// Draws to stderr: a bar on a terminal, a line every 15 seconds elsewhere.
     pub fn stderr() -> Self {
-        if std::io::stderr().is_terminal() {
+        if std::io::stderr().is_terminal() && talk::form() == talk::Form::Text {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
             return Progress { bar, lines: None };
         }
@@ -70,13 +72,14 @@ impl Progress {
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
         let rate = done as f64 / lines.began.elapsed().as_secs_f64();
         let left = all.saturating_sub(done) as f64 / rate.max(1.0);
-        eprintln!("{}: {done} of {all} rows, {rate:.0} rows/s, about {left:.0} s left", lines.stage);
+        let stage = lines.stage;
+        talk::say(Level::Info, &format!("{stage}: {done} of {all} rows, {rate:.0} rows/s, about {left:.0} s left"));
     }
 
     /// Says something that the user should know beforehand.
     pub fn note(&self, text: &str) {
         match &self.lines {
-            Some(_) => eprintln!("{text}"),
+            Some(_) => talk::say(Level::Info, text),
             None => self.bar.println(text),
         }
     }

@@ -10,6 +10,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::Result;
 use crate::snapshot::types::{Extension, extension, unit_name};
+pub use crate::talk::escaped;
+use crate::talk::visible;
 
 /// Writes the values of one array as text.
 pub struct Values<'a> {
@@ -145,19 +147,6 @@ pub fn quoted(text: &str) -> String {
         c => visible(c),
     };
     format!("\"{}\"", text.chars().map(character).collect::<String>())
-}
-
-/// Text on one line of a terminal: what could move a cursor or hide becomes an escape.
-pub fn escaped(text: &str) -> String {
-    text.chars().map(visible).collect()
-}
-
-fn visible(c: char) -> String {
-    match c {
-        '"' | '\'' | '\\' => c.into(),
-        // control, format and private characters, line breaks, and marks with nothing to stand on
-        c => c.escape_debug().collect(),
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

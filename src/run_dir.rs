@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -36,6 +37,15 @@ pub struct RunDir {
     dir: PathBuf,
     staging: WorkDir,
     created: Created,
+}
+
+/// Who may read a file of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Whoever the user's settings allow.
+    All,
+    /// The owner alone.
+    Owner,
 }
 
 /// Directories that did not exist before, outermost first; they go again unless they are kept.
@@ -88,9 +98,19 @@ impl RunDir {
 
     /// Begins a file of the run.
     pub fn create(&self, name: &str) -> Result<OutputFile> {
+        self.create_for(Readers::All, name)
+    }
+
+    /// Begins a file of the run that only some may read.
+    pub fn create_for(&self, readers: Readers, name: &str) -> Result<OutputFile> {
         let path = self.staging.path().join(name);
         let shown = self.dir.join(name);
-        let file = File::create(path).map_err(Error::unwritable(&shown))?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        if readers == Readers::Owner {
+            options.mode(0o600);
+        }
+        let file = options.open(path).map_err(Error::unwritable(&shown))?;
         let sink = Digesting { file: BufWriter::new(file), digest: blake3::Hasher::new(), bytes: 0 };
         Ok(OutputFile { name: name.into(), shown, sink })
     }

@@ -25,6 +25,7 @@ mod identical;
 mod init;
 mod inspect;
 mod memory;
+mod nightly;
 mod opening;
 mod properties;
 mod rules;

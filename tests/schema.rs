@@ -28,6 +28,11 @@ fn the_demo_report_fits_the_schema() {
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let errors: Vec<String> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
+    assert!(shop.run(&["demo", "--nights", "nights"]).status.success());
+    let night = fs::read_to_string(shop.path("nights/runs/accounts/latest/report.json")).unwrap();
+    let errors: Vec<String> =
+        validator.iter_errors(&serde_json::from_str(&night).unwrap()).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
     let mut incomplete = report.clone();
     incomplete.as_object_mut().unwrap().remove("verdict");
     assert!(!validator.is_valid(&incomplete), "a schema that takes anything proves nothing");

@@ -63,7 +63,7 @@ impl Demo {
         for night in nights::write(&self.dir)? {
             for _ in 0..night.runs {
                 let file = nights::night_dir(&self.dir, night.number).join(nights::JOB);
-                let JobFile { job: Some(job), runs: dir, mistakes } = JobFile::read(&file, &[])? else {
+                let JobFile { job: Some(job), runs: dir, mistakes, .. } = JobFile::read(&file, &[])? else {
                     return Err(Error::Internal("the demo's job makes no sense".into()));
                 };
                 if !mistakes.is_empty() {

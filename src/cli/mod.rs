@@ -8,6 +8,7 @@ mod inspect;
 mod machine;
 mod metrics;
 mod outcome;
+mod query;
 mod run;
 mod stop;
 
@@ -19,8 +20,8 @@ use std::sync::{Arc, Mutex};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, Result};
-use crate::render::escaped;
 use crate::report::{Report, Verdict, json, markdown, text};
+use crate::talk::{self, Level};
 
 /// Compare two exports of the same data, exactly
 ///
@@ -36,6 +37,20 @@ use crate::report::{Report, Verdict, json, markdown, text};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// How notes, warnings and errors are written to standard error
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    log_format: LogFormat,
+}
+
+/// How standard error is written.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +61,7 @@ enum Command {
     Run(run::Run),
     Check(run::Check),
     History(history::History),
+    Query(query::Query),
     Demo(demo::Demo),
 }
 
@@ -68,6 +84,10 @@ const INTERRUPTED: u8 = 130;
 /// Runs the command line and says how it went.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    talk::speak(match cli.log_format {
+        LogFormat::Text => talk::Form::Text,
+        LogFormat::Json => talk::Form::Json,
+    });
     // kept, not printed: a library's panic over a file that it cannot read may be caught on the way
     let panicked: Arc<Mutex<String>> = Arc::default();
     let last = panicked.clone();
@@ -83,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
         Command::History(history) => history.run(),
+        Command::Query(query) => query.run(),
         Command::Demo(demo) => demo.run().map(Verdict::exit_code),
     });
     let code = match outcome {
@@ -95,9 +116,7 @@ pub fn main() -> ExitCode {
 
 /// Says what went wrong, and returns the exit code for it.
 fn fail(error: &Error) -> u8 {
-    // a path or a name may hold anything; the line breaks are ours
-    let lines: Vec<String> = error.to_string().lines().map(escaped).collect();
-    let _ = writeln!(io::stderr(), "error: {}", lines.join("\n"));
+    talk::say(Level::Error, &error.to_string());
     if matches!(error, Error::Interrupted) { INTERRUPTED } else { COULD_NOT_VERIFY }
 }
 

@@ -10,6 +10,7 @@ use super::Format;
 use crate::render::escaped;
 use crate::report::text::verdict_words;
 use crate::report::{Report, grouped};
+use crate::talk::{self, Level};
 
 /// How one job ended.
 pub struct Outcome {
@@ -61,7 +62,7 @@ impl Outcome {
             }
         };
         if let Err(error) = run() {
-            let _ = writeln!(std::io::stderr(), "warning: --notify {}: {error}", escaped(command));
+            talk::say(Level::Warning, &format!("--notify {command}: {error}"));
         }
     }
 }

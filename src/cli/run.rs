@@ -12,7 +12,7 @@ use super::outcome::{Failure, Outcome, all_as_json, summary};
 use super::{Format, INTERRUPTED, fail, metrics, print, stop, write_out};
 use crate::check;
 use crate::error::{Error, Result};
-use crate::history::runs_below;
+use crate::history::{self, runs_below};
 use crate::job::{Job, Out};
 use crate::job_dir::JobDir;
 use crate::job_file::{JobFile, refusal};
@@ -84,6 +84,9 @@ type JobNames = BTreeMap<String, PathBuf>;
 impl Run {
     /// Runs every job and returns the worst exit code.
     pub fn run(self) -> Result<u8> {
+        if let Some(dir) = self.history.as_ref().filter(|dir| !dir.is_dir()) {
+            return Err(Error::Contradiction(format!("--history: `{}` is no directory", dir.display())));
+        }
         let stop = stop::on_signal();
         let mut outcomes: Vec<Outcome> = vec![];
         let mut names = BTreeMap::new();
@@ -141,7 +144,7 @@ impl Run {
     }
 
     fn verify(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Result<Report> {
-        let JobFile { job, runs, mistakes } = JobFile::read(file, &self.set)?;
+        let JobFile { job, runs, retain, mistakes } = JobFile::read(file, &self.set)?;
         let job = match job {
             Some(job) if mistakes.is_empty() => Job {
                 limits: self.work.limits(),
@@ -167,6 +170,9 @@ impl Run {
         let report = verify(&job, stop.clone(), self.work.progress()).map_err(|error| all_of(file, &job, error))?;
         self.work.tell_timings(&report.run);
         place.point_at_latest(&report.run.id)?;
+        if let Some(whole) = retain {
+            history::retain(&place.dir(), whole);
+        }
         Ok(report)
     }
 }

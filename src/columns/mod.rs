@@ -143,6 +143,15 @@ impl Pairing {
         coverage.compared = columns.iter().map(|column| column.name.clone()).collect();
         let version = job.in_flight.as_ref().map(|in_flight| Version::of(snapshots, in_flight)).transpose()?;
         let pairing = Pairing { columns, key_len, keyed, coverage, incomparable_types, version };
+        if let (false, Some(in_flight), Some(version)) = (pairing.keyed, &job.in_flight, &pairing.version)
+            && Side::BOTH.iter().any(|&side| !pairing.columns.iter().any(|column| column.at[side] == version.at[side]))
+        {
+            // of equal copies, nobody could say whose version counts
+            return Err(Error::Contradiction(format!(
+                "{}: without a key, the version has to be one of the compared columns",
+                in_flight.columns.new.place
+            )));
+        }
         let gated = job.gate.columns.iter().map(|(name, _)| name);
         for name in gated.clone().chain(&job.list_columns) {
             pairing.require_compared(name, &names)?;

@@ -120,7 +120,8 @@ impl Layout {
 
     /// Whether the floats of a column need all their digits to be seen to differ from the other side's:
     /// the 32-bit, the 64-bit and the decimal 0.1 are three numbers.
-    pub fn needs_all_digits(&self, at: usize) -> bool {
+    pub fn needs_all_digits(&self, name: &str) -> bool {
+        let Some(at) = self.columns.iter().position(|column| column.name == name) else { return false };
         let types = Sides::from_fn(|side| self.raw[side].field(at).data_type());
         matches!(self.columns[at].domain, Domain::Number { .. } | Domain::Float) && types.old != types.new
     }

@@ -21,6 +21,21 @@ impl Error {
         }
     }
 
+    /// The same without what it may quote of the data, for jobs with private columns.
+    pub fn without_values(mut self) -> Self {
+        match &mut self {
+            Error::ValueOutOfType { reason, .. }
+            | Error::FilesDoNotFit { reason, .. }
+            | Error::ExpressionFailed { reason, .. }
+            | Error::QueryFailed { reason, .. }
+            | Error::Damaged { reason, .. }
+            | Error::OutOfMemory { reason }
+            | Error::Internal(reason) => *reason = "what went wrong may quote private values, and is not shown".into(),
+            _ => {}
+        }
+        self
+    }
+
     /// Whether it is about what the user asked for, rather than about the data or the machine.
     pub fn is_about_the_job(&self) -> bool {
         self.place().is_some()

@@ -325,6 +325,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A question of the command line that is not one, or that asks for what is not there.
+    #[error("the question cannot be planned: {reason}\n  the tables are: {tables}; names count as they are written")]
+    BadQuestion {
+        /// What is wrong with it.
+        reason: String,
+        /// The tables that there are.
+        tables: String,
+    },
+
     /// A query that was planned and then failed over the data.
     #[error("{place}: the query failed: {reason}")]
     QueryFailed {

@@ -4,6 +4,7 @@
 //! been seen as often as the gates ask for. It is listed all the same, with its tags.
 
 mod in_flight;
+mod private;
 mod segments;
 mod waivers;
 
@@ -26,10 +27,12 @@ use crate::run_dir::RunDir;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 use in_flight::{Cause, InFlight};
+use private::Hiding;
 use segments::Segments;
 use waivers::Waivers;
 
 pub use in_flight::InFlightReport;
+pub use private::PrivateReport;
 pub use segments::{Segment, SegmentReport};
 pub use waivers::WaiverReport;
 
@@ -82,14 +85,27 @@ pub struct Explained {
     pub waivers: Vec<WaiverReport>,
     /// Where the discrepancies are.
     pub segments: Vec<SegmentReport>,
+    /// Whose values are not shown.
+    pub private: Option<PrivateReport>,
     /// The files that were written.
     pub files: Vec<Digest>,
+}
+
+/// A piece of the table, explained.
+pub struct Piece {
+    /// What may be shown, with what is known of each row.
+    pub shown: RecordBatch,
+    /// What the ID lists are made of.
+    pub listed: RecordBatch,
 }
 
 /// Explains the discrepancies of a run, piece by piece and in key order.
 pub struct Explainer {
     columns: Vec<String>,
-    schema: SchemaRef,
+    /// The table with what is known of each row, and the same as it may be shown.
+    known_schema: SchemaRef,
+    shown_schema: SchemaRef,
+    hiding: Hiding,
     recogniser: Recogniser,
     /// How often a discrepancy has to be seen before it counts.
     persisting_for: u32,
@@ -112,11 +128,15 @@ impl Explainer {
         standings: Option<Standings>,
         now: Timestamp,
     ) -> Result<Self> {
-        let schema = schema(layout, standings.is_some());
+        let hiding = Hiding::of(job, pairing, snapshots)?;
+        let known_schema = with_standing(&layout.schema(), standings.is_some());
+        let expiry = snapshot_time(job).unwrap_or(now);
         Ok(Explainer {
-            waivers: Waivers::of(engine, &job.waivers, layout, &schema, snapshot_time(job).unwrap_or(now))?,
-            segments: Segments::of(engine, &job.segments, snapshots, layout)?,
-            schema,
+            waivers: Waivers::of(engine, &job.waivers, layout, &known_schema, expiry)?,
+            segments: Segments::of(engine, &job.segments, snapshots, layout, &hiding)?,
+            shown_schema: with_standing(&hiding.schema(&layout.schema()), standings.is_some()),
+            known_schema,
+            hiding,
             recogniser: Recogniser::default(),
             persisting_for: job.gate.persisting_for.unwrap_or(1),
             standings,
@@ -127,9 +147,14 @@ impl Explainer {
         })
     }
 
-    /// The schema of what [`Self::explain`] returns.
+    /// The schema of what is shown.
     pub fn schema(&self) -> SchemaRef {
-        self.schema.clone()
+        self.shown_schema.clone()
+    }
+
+    /// Whether the ID lists hold private values, which only their owner may read.
+    pub fn has_private_lists(&self) -> bool {
+        self.hiding.has_plain_lists()
     }
 
     fn has_nothing_to_do(&self) -> bool {
@@ -137,19 +162,24 @@ impl Explainer {
     }
 
     /// A piece of the table with what is known of its rows.
-    pub fn explain(&mut self, piece: RecordBatch) -> Result<RecordBatch> {
+    pub fn explain(&mut self, piece: RecordBatch) -> Result<Piece> {
         let classes = classes(&piece);
         self.segments.take(&piece, &classes)?;
+        let hidden = self.hiding.hide(&piece)?;
         if self.has_nothing_to_do() {
-            return Ok(piece);
+            let listed = if self.has_private_lists() { piece } else { hidden.clone() };
+            return Ok(Piece { shown: hidden, listed });
         }
-        let identities = self.recogniser.of(&piece)?;
+        let identities = self.recogniser.of(&hidden, |column| self.hiding.forgets(column))?;
         let seen = self.standings.as_mut().map(|standings| standings.of(&identities));
         let causes = self.causes(&piece, &classes, seen.as_deref())?;
-        let mut columns = piece.columns().to_vec();
-        columns.extend(seen.iter().flat_map(|seen| columns_of(seen)));
-        let piece = RecordBatch::try_new(self.schema.clone(), columns)?;
-        let waivers = self.waivers.covering(&piece, &classes, &identities)?;
+        let standing: Vec<ArrayRef> = seen.iter().flat_map(|seen| columns_of(seen)).collect();
+        let with_standing = |piece: &RecordBatch, schema: &SchemaRef| {
+            let columns = piece.columns().iter().chain(&standing).cloned().collect();
+            RecordBatch::try_new(schema.clone(), columns)
+        };
+        let waivers = self.waivers.covering(&with_standing(&piece, &self.known_schema)?, &classes)?;
+        let shown = with_standing(&hidden, &self.shown_schema)?;
 
         let is_in_flight = |row: usize| causes[row].contains(&Cause::InFlight);
         let changed = Column::Changed.of(&piece).as_list::<i32>();
@@ -177,7 +207,8 @@ impl Explainer {
         if let (Some(standings), Some(seen)) = (&mut self.standings, &seen) {
             standings.take(seen, is_in_flight)?;
         }
-        self.tagged(piece, &causes, &waivers)
+        let listed = if self.has_private_lists() { piece } else { hidden };
+        Ok(Piece { shown: self.tagged(shown, &causes, &waivers)?, listed })
     }
 
     /// What times and versions say of each row of a piece.
@@ -227,7 +258,7 @@ impl Explainer {
         let in_flight = self.in_flight.map(InFlight::finish);
         let (segments, segments_file) = self.segments.finish(run_dir)?;
         let files = file.into_iter().chain(segments_file).collect();
-        Ok(Explained { weighed, history, in_flight, waivers, segments, files })
+        Ok(Explained { weighed, history, in_flight, waivers, segments, private: self.hiding.report(), files })
     }
 }
 
@@ -237,15 +268,17 @@ pub fn excuses(tag: &str) -> bool {
 }
 
 /// Checks what a job says of its discrepancies, without any.
-pub fn require_sound(engine: &Engine, job: &Job, layout: &Layout, now: Timestamp) -> Result<()> {
-    Waivers::of(engine, &job.waivers, layout, &schema(layout, true), now)?;
-    Segments::plan(engine, &job.segments, layout).map(drop)
+pub fn require_sound(engine: &Engine, job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<()> {
+    let hiding = Hiding::of(job, pairing, snapshots)?;
+    let (layout, now) = (&Layout::of(pairing, snapshots), Timestamp::now());
+    Waivers::of(engine, &job.waivers, layout, &with_standing(&layout.schema(), true), now)?;
+    Segments::plan(engine, &job.segments, layout, &hiding).map(drop)
 }
 
 /// The table with what the runs before tell, where they were asked.
-fn schema(layout: &Layout, with_history: bool) -> SchemaRef {
-    let mut fields = layout.schema().fields().to_vec();
-    if with_history {
+fn with_standing(schema: &SchemaRef, is_known: bool) -> SchemaRef {
+    let mut fields = schema.fields().to_vec();
+    if is_known {
         fields.push(Field::new("standing", DataType::Utf8, false).into());
         fields.push(Field::new("age", DataType::UInt32, false).into());
         fields.push(Field::new("first_run", DataType::Utf8, true).into());

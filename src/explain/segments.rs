@@ -7,6 +7,7 @@ use std::io::Write;
 use arrow::array::{AsArray, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 
+use super::private::Hiding;
 use crate::class::{ByClass, Class};
 use crate::csv;
 use crate::discrepancy::{Column, Layout};
@@ -72,8 +73,14 @@ impl Segments {
     ///
     /// # Errors
     /// If an expression cannot be planned over the compared columns, or makes too many segments.
-    pub fn of(engine: &Engine, by: &[Word], snapshots: &Sides<Snapshot>, layout: &Layout) -> Result<Self> {
-        let mut segments = Segments::plan(engine, by, layout)?;
+    pub fn of(
+        engine: &Engine,
+        by: &[Word],
+        snapshots: &Sides<Snapshot>,
+        layout: &Layout,
+        hiding: &Hiding,
+    ) -> Result<Self> {
+        let mut segments = Segments::plan(engine, by, layout, hiding)?;
         for kind in &mut segments.kinds {
             for side in Side::BOTH {
                 for (value, rows) in shape::count_by(engine, &snapshots[side], &kind.by, SEGMENTS_MAX)? {
@@ -86,9 +93,13 @@ impl Segments {
     }
 
     /// Plans the expressions, and counts nothing.
-    pub fn plan(engine: &Engine, by: &[Word], layout: &Layout) -> Result<Self> {
+    pub fn plan(engine: &Engine, by: &[Word], layout: &Layout, hiding: &Hiding) -> Result<Self> {
         let kinds = by.iter().map(|by| {
             let expressions = Sides::try_from_fn(|side| RowExpression::plan(engine, &row_schema(layout, side), by))?;
+            if let Some(column) = expressions.new.columns().iter().find(|column| hiding.hides(column)) {
+                let reason = format!("{}: `{}` would show values of `{column}`, which is private", by.place, by.text);
+                return Err(Error::Contradiction(reason));
+            }
             Ok(Kind { by: by.clone(), expressions, counts: Counts::new() })
         });
         Ok(Segments { kinds: kinds.collect::<Result<_>>()? })

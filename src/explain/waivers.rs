@@ -12,7 +12,7 @@ use crate::csv;
 use crate::discrepancy::{Column, Layout};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::history::{Digest, Identity, key_digest};
+use crate::history::{Digest, key_digest, key_digests};
 use crate::job::Waiver;
 use crate::shape::RowExpression;
 
@@ -100,13 +100,10 @@ impl Waivers {
     }
 
     /// The waiver of each row of a piece: the first that covers it.
-    pub fn covering(
-        &self,
-        piece: &RecordBatch,
-        classes: &[Class],
-        identities: &[Identity],
-    ) -> Result<Vec<Option<usize>>> {
+    pub fn covering(&self, piece: &RecordBatch, classes: &[Class]) -> Result<Vec<Option<usize>>> {
         let mut covering = vec![None; piece.num_rows()];
+        let has_ids = self.0.iter().any(|live| live.ids.is_some());
+        let keys = if has_ids { key_digests(piece)? } else { vec![] };
         let changed = Column::Changed.of(piece).as_list::<i32>();
         for (number, live) in self.0.iter().enumerate() {
             let holds = live.condition.as_ref().map(|condition| condition.holds(piece)).transpose()?;
@@ -115,7 +112,7 @@ impl Waivers {
                 if covering[row].is_none()
                     && holds
                     && live.is_for(classes[row], || changed.value(row))
-                    && live.ids.as_ref().is_none_or(|ids| ids.contains(&identities[row].key))
+                    && live.ids.as_ref().is_none_or(|ids| ids.contains(&keys[row]))
                 {
                     covering[row] = Some(number);
                 }

@@ -38,15 +38,15 @@ pub struct Recogniser {
 }
 
 impl Recogniser {
-    /// The identities of the rows of a piece of the table.
-    pub fn of(&mut self, piece: &RecordBatch) -> Result<Vec<Identity>> {
-        let keys = values_of(piece, Column::Key)?;
+    /// The identities of the rows of a piece of the table. `forgets` names columns of whose values later runs can make
+    /// nothing.
+    pub fn of(&mut self, piece: &RecordBatch, forgets: impl Fn(&str) -> bool) -> Result<Vec<Identity>> {
+        let keys = key_digests(piece)?;
         let sides = Sides { old: values_of(piece, Column::Old)?, new: values_of(piece, Column::New)? };
         let changed = Column::Changed.of(piece).as_list::<i32>();
         let mut identities = Vec::with_capacity(piece.num_rows());
         for (row, class) in classes(piece).into_iter().enumerate() {
-            let texts: Vec<Option<String>> = keys.iter().map(|(_, values)| values.bare(row)).collect();
-            let key = self.numbered(key_digest(texts.iter().map(Option::as_deref)));
+            let key = self.numbered(keys[row]);
             let names = changed.value(row);
             let names: Vec<&str> = names.as_string::<i32>().iter().flatten().collect();
             let values = Sides::from_fn(|side: Side| {
@@ -54,7 +54,9 @@ impl Recogniser {
                     let mut hasher = blake3::Hasher::new();
                     for (name, values) in sides[side].iter().filter(|(name, _)| names.contains(name)) {
                         absorb(&mut hasher, Some(name));
-                        absorb(&mut hasher, values.bare(row).as_deref());
+                        if !forgets(name) {
+                            absorb(&mut hasher, values.bare(row).as_deref());
+                        }
                     }
                     finish(&hasher)
                 })
@@ -77,6 +79,16 @@ impl Recogniser {
             }
         }
     }
+}
+
+/// The digests of the keys of a piece of the table.
+pub fn key_digests(piece: &RecordBatch) -> Result<Vec<Digest>> {
+    let keys = values_of(piece, Column::Key)?;
+    let of_row = |row: usize| {
+        let texts: Vec<Option<String>> = keys.iter().map(|(_, values)| values.bare(row)).collect();
+        key_digest(texts.iter().map(Option::as_deref))
+    };
+    Ok((0..piece.num_rows()).map(of_row).collect())
 }
 
 /// The digest of a key, by the texts that an ID list has for its columns.

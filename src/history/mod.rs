@@ -8,6 +8,7 @@ mod identity;
 mod inputs;
 mod known;
 mod past;
+mod retain;
 
 use std::sync::Arc;
 
@@ -18,10 +19,11 @@ use crate::manifest::{self, InputDigests, compare_digest};
 use crate::run_dir::RunDir;
 use crate::sides::Sides;
 
-pub use identity::{Digest, Identity, Recogniser, key_digest};
+pub use identity::{Digest, Identity, Recogniser, key_digest, key_digests};
 pub use inputs::{failures, require_past};
 pub use known::{AllKnown, FILE, Known};
 pub use past::{PastRun, Skipped, Told, runs_below};
+pub use retain::retain;
 
 use known::Writer;
 
@@ -66,7 +68,7 @@ impl History {
                 continue;
             }
             let id = &run.told.run.id;
-            if run.manifest.compare_blake3 != compare {
+            if run.compare != compare {
                 history.new_baseline = Some(format!("what [compare] says has changed since run {id}"));
                 break;
             }

@@ -68,8 +68,12 @@ pub struct PastRun {
     pub dir: PathBuf,
     /// Its report.
     pub told: Told,
-    /// What it read and wrote.
-    pub manifest: Manifest,
+    /// The digest of how it compared.
+    pub compare: String,
+    /// The digest of the data of each side.
+    content: Sides<blake3::Hash>,
+    /// What it wrote.
+    outputs: Vec<Digest>,
 }
 
 /// A directory that looks like a run and cannot be used as one.
@@ -100,12 +104,20 @@ pub fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
 impl PastRun {
     fn read(dir: &Path) -> Result<Self, String> {
         let manifest: Manifest = json(&dir.join(MANIFEST))?;
-        let run = PastRun { dir: dir.into(), told: json(&dir.join("report.json"))?, manifest };
-        run.require_whole("report.json")?;
-        match run.told.run.id == run.manifest.run {
-            true => Ok(run),
-            false => Err(format!("its manifest is of run {}, its report of run {}", run.manifest.run, run.told.run.id)),
+        let told: Told = json(&dir.join("report.json"))?;
+        if told.run.id != manifest.run {
+            return Err(format!("its manifest is of run {}, its report of run {}", manifest.run, told.run.id));
         }
+        let content = Sides::from_fn(|side| content(&manifest.read.inputs[side]));
+        let run =
+            PastRun { dir: dir.into(), told, compare: manifest.compare_blake3, content, outputs: manifest.outputs };
+        run.require_whole("report.json")?;
+        Ok(run)
+    }
+
+    /// The names of the files that it wrote.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().map(|output| output.path.as_str())
     }
 
     /// When it began, and its id for those of the same second.
@@ -115,7 +127,7 @@ impl PastRun {
 
     /// Checks that a file of the run is as it was written.
     pub fn require_whole(&self, name: &str) -> Result<(), String> {
-        let listed = self.manifest.outputs.iter().find(|output| output.path == name);
+        let listed = self.outputs.iter().find(|output| output.path == name);
         let listed = listed.ok_or_else(|| format!("its manifest does not name `{name}`"))?;
         let found = of_file(&self.dir.join(name)).map_err(|error| format!("cannot read `{name}`: {error}"))?;
         match found.to_hex().as_str() == listed.blake3 {
@@ -126,15 +138,15 @@ impl PastRun {
 
     /// Whether it read the same data of a side.
     pub fn has_same(&self, side: Side, files: &[Digest]) -> bool {
-        content(&self.manifest.read.inputs[side]) == content(files)
+        self.content[side] == content(files)
     }
 }
 
-/// What files hold, whatever they are called.
-fn content(files: &[Digest]) -> Vec<&str> {
+/// What files hold, whatever they are called: a digest of their digests.
+fn content(files: &[Digest]) -> blake3::Hash {
     let mut digests: Vec<&str> = files.iter().map(|file| file.blake3.as_str()).collect();
     digests.sort_unstable();
-    digests
+    blake3::hash(digests.join("\n").as_bytes())
 }
 
 fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, String> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Allowance, ColumnSettings, Gate, Identity, InFlight, Job, Source, Waiver, Word};
+use super::{Allowance, ColumnSettings, Gate, Identity, InFlight, Job, Private, Source, Waiver, Word};
 use crate::class::{ByClass, Class};
 use crate::sides::Sides;
 
@@ -17,6 +17,7 @@ pub fn settings(job: &Job) -> Value {
         "in_flight": job.in_flight.as_ref().map(in_flight),
         "waivers": job.waivers.iter().map(waiver).collect::<Vec<_>>(),
         "segments": texts(&job.segments),
+        "private": job.private.as_ref().map(private),
         "gate": gate(&job.gate),
         "list_columns": texts(&job.list_columns),
     })
@@ -71,6 +72,11 @@ fn in_flight(in_flight: &InFlight) -> Value {
     let InFlight { columns, lag, assume_tz } = in_flight;
     let zone = assume_tz.as_ref().map(|zone| &zone.text);
     json!([columns.old.text, columns.new.text, format!("{lag:#}"), zone])
+}
+
+/// Without the key.
+fn private(private: &Private) -> Value {
+    json!({ "columns": texts(&private.columns), "mode": private.mode, "plain_lists": private.plain_lists })
 }
 
 fn waiver(waiver: &Waiver) -> Value {

@@ -2,6 +2,7 @@
 
 mod digest;
 mod gate;
+pub mod private;
 pub mod rule;
 mod waiver;
 mod word;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use crate::sides::Sides;
 pub use digest::{compare, settings};
 pub use gate::{Allowance, Gate};
+pub use private::Private;
 pub use rule::{Rule, RuleSettings};
 pub use waiver::Waiver;
 pub use word::{Place, Word};
@@ -37,6 +39,8 @@ pub struct Job {
     pub waivers: Vec<Waiver>,
     /// What rows are grouped by in reports, as expressions in SQL.
     pub segments: Vec<Word>,
+    /// Values that must not leave.
+    pub private: Option<Private>,
     /// How many discrepancies are allowed.
     pub gate: Gate,
     /// Columns that the ID lists hold besides the key.
@@ -71,6 +75,7 @@ impl Job {
             in_flight: None,
             waivers: vec![],
             segments: vec![],
+            private: None,
             gate: Gate::default(),
             list_columns: vec![],
             way: None,

@@ -1,11 +1,15 @@
 //! The parts of a job that explain discrepancies: `[in_flight]` and `[[waiver]]`.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::Reader;
-use super::form::{InFlightForm, Names, WaiverForm};
+use super::check::check;
+use super::document::Document;
+use super::form::{InFlightForm, Names, WaiverForm, WaiversForm};
 use crate::class::Class;
 use crate::job::{InFlight, Place, Source, Waiver, Word};
 use crate::sides::{Side, Sides};
@@ -36,6 +40,36 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// Known differences that a file of their own holds.
+    pub(super) fn waivers_of_file(&mut self, file: String) -> Vec<Waiver> {
+        let place = self.document.place(&["waivers"]);
+        let file = self.dir.join(self.expand(file, &place));
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                self.wrong(&place, format!("cannot read `{}`: {error}", file.display()));
+                return vec![];
+            }
+        };
+        let document = match Document::parse(&file, &text, &[]) {
+            Ok(document) => document,
+            Err(mistakes) => {
+                self.mistakes.extend(mistakes);
+                return vec![];
+            }
+        };
+        let (mistakes, sound) = check(&document, schemars::schema_for!(WaiversForm).as_value());
+        let dir = file.parent().unwrap_or(Path::new(""));
+        let mut reader = Reader { document: &document, file: &file, dir, mistakes };
+        let waivers = match serde_json::from_value::<WaiversForm>(sound.to_json()) {
+            Ok(form) => reader.waivers(form.waiver),
+            // the mistakes say why
+            Err(_) => vec![],
+        };
+        self.mistakes.extend(reader.mistakes);
+        waivers
     }
 
     /// Known differences.

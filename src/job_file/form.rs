@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::job::private::Mode;
 use crate::job::rule::{RuleSettings, Scalar};
 
 /// A job of countersign: two snapshots, how they compare, what is allowed, and what is written.
@@ -31,15 +32,30 @@ pub struct JobForm {
     /// Known differences, accepted for a time.
     #[serde(default)]
     pub waiver: Vec<WaiverForm>,
+    /// A file with more of them, which several jobs may share.
+    pub waivers: Option<String>,
     /// Where discrepancies are counted.
     #[serde(default)]
     pub segments: SegmentsForm,
+    /// Values that must not leave.
+    pub private: Option<PrivateForm>,
     /// What the ID lists hold.
     #[serde(default)]
     pub lists: ListsForm,
     /// Where runs are written.
     #[serde(default)]
     pub output: OutputForm,
+    /// What is kept of old runs; everything, if nothing is said.
+    pub retain: Option<RetainForm>,
+}
+
+/// What is kept of old runs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetainForm {
+    /// How many of the last runs keep their lists and their table; reports, manifests and histories always stay.
+    #[schemars(range(min = 1))]
+    pub whole: u32,
 }
 
 /// What the job is called.
@@ -178,6 +194,15 @@ pub struct InFlightForm {
     pub assume_tz: Option<String>,
 }
 
+/// A file of known differences.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaiversForm {
+    /// Known differences, accepted for a time.
+    #[serde(default)]
+    pub waiver: Vec<WaiverForm>,
+}
+
 /// A known difference, accepted for a time.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -253,6 +278,30 @@ pub struct SegmentsForm {
     /// each of them.
     #[serde(default)]
     pub by: Names,
+}
+
+/// Values that must not leave: in everything that is written or shown, digests stand in their place, or nothing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrivateForm {
+    /// The columns.
+    pub columns: Names,
+    /// `hash` for digests, `omit` for nothing.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Write ID lists with private columns as they are, readable by their owner only.
+    pub lists: Option<PrivateLists>,
+    /// A file with the key of the digests, 64 hexadecimal digits; without one it is taken from COUNTERSIGN_PRIVATE_KEY,
+    /// and without that drawn for each run.
+    pub key_file: Option<String>,
+}
+
+/// How ID lists hold private columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivateLists {
+    /// As they are.
+    Plain,
 }
 
 /// What the ID lists hold.

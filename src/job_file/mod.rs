@@ -8,6 +8,7 @@ mod document;
 mod environment;
 mod explaining;
 mod form;
+mod private;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ pub struct JobFile {
     pub job: Option<Job>,
     /// Where the runs of all jobs go.
     pub runs: PathBuf,
+    /// How many of them are kept whole; `None` keeps all.
+    pub retain: Option<usize>,
     /// What is wrong with it.
     pub mistakes: Vec<Mistake>,
 }
@@ -45,7 +48,7 @@ impl JobFile {
     /// If the file cannot be read. Mistakes in it are part of the result.
     pub fn read(file: &Path, set: &[String]) -> Result<Self> {
         let text = std::fs::read_to_string(file).map_err(Error::unreadable(file))?;
-        let failed = |mistakes| JobFile { job: None, runs: PathBuf::new(), mistakes };
+        let failed = |mistakes| JobFile { job: None, runs: PathBuf::new(), retain: None, mistakes };
         let document = match Document::parse(file, &text, set) {
             Ok(document) => document,
             Err(mistakes) => return Ok(failed(mistakes)),
@@ -63,8 +66,9 @@ impl JobFile {
         };
         let mut reader = Reader { document: &document, file, dir: file.parent().unwrap_or(Path::new("")), mistakes };
         let runs = reader.runs(&form);
+        let retain = form.retain.as_ref().map(|retain| retain.whole as usize);
         let job = reader.job(form);
-        Ok(JobFile { job: Some(job), runs, mistakes: reader.mistakes })
+        Ok(JobFile { job: Some(job), runs, retain, mistakes: reader.mistakes })
     }
 }
 
@@ -117,7 +121,9 @@ impl Reader<'_> {
         }
         let sources = Sides { old, new };
         let in_flight = form.in_flight.and_then(|form| self.in_flight(form, &sources));
-        let waivers = self.waivers(form.waiver);
+        let mut waivers = self.waivers(form.waiver);
+        waivers.extend(form.waivers.map_or(vec![], |file| self.waivers_of_file(file)));
+        let private = form.private.and_then(|form| self.private(form));
         let segments = self.words(form.segments.by, &["segments", "by"]);
         let list_columns = self.words(form.lists.columns, &["lists", "columns"]);
         let gate = self.gate(form.gate);
@@ -129,7 +135,7 @@ impl Reader<'_> {
         };
         let columns = self.columns(form.compare.rules, form.compare.columns);
         let job = Job::new(&name, sources, identity);
-        Job { tables, selection, columns, in_flight, waivers, segments, gate, list_columns, ..job }
+        Job { tables, selection, columns, in_flight, waivers, segments, private, gate, list_columns, ..job }
     }
 
     fn name(&mut self, told: Option<String>) -> String {

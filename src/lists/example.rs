@@ -195,10 +195,10 @@ fn shown(row: &RecordBatch, column: Column, layout: &Layout) -> Result<Vec<Named
     if fields.is_null(0) {
         return Ok(vec![]);
     }
-    let columns = fields.columns().iter().zip(fields.fields()).enumerate();
+    let columns = fields.columns().iter().zip(fields.fields());
     columns
-        .map(|(at, (array, field))| {
-            let value = match layout.needs_all_digits(at) && array.data_type().is_floating() {
+        .map(|(array, field)| {
+            let value = match layout.needs_all_digits(field.name()) && array.data_type().is_floating() {
                 true => all_digits(array)?,
                 false => Values::of(array, field)?.shown(0),
             };

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::job::Word;
 use crate::manifest::Digest;
 use crate::render::Values;
-use crate::run_dir::{OutputFile, RunDir};
+use crate::run_dir::{OutputFile, Readers, RunDir};
 use crate::sides::Sides;
 
 /// Which findings a list holds.
@@ -60,7 +60,7 @@ pub struct IdLists {
 
 impl IdLists {
     /// Begins every list with its header; a list without entries is a file with a header only.
-    pub fn create(run_dir: &RunDir, layout: &Layout, columns: &[Word]) -> Result<Self> {
+    pub fn create(run_dir: &RunDir, layout: &Layout, columns: &[Word], readers: Readers) -> Result<Self> {
         let columns: Vec<String> = columns.iter().map(|column| column.text.clone()).collect();
         let names = layout.key_names();
         let mut lists = vec![];
@@ -71,7 +71,7 @@ impl IdLists {
             };
             let mut header = String::new();
             csv::record(&mut header, names.iter().copied().chain(more).map(Some));
-            let mut file = run_dir.create(name)?;
+            let mut file = run_dir.create_for(readers, name)?;
             file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
             lists.push((list, file, 0));
         }

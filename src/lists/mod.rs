@@ -6,15 +6,14 @@ mod pieces;
 mod table;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 
 use crate::discrepancy::{Layout, Spooled, Tally, classes};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::explain::Explainer;
+use crate::explain::{Explainer, Piece};
 use crate::job::Job;
 use crate::manifest::Digest;
-use crate::run_dir::RunDir;
+use crate::run_dir::{Readers, RunDir};
 use example::Examples;
 use id_list::IdLists;
 use pieces::Pieces;
@@ -41,7 +40,7 @@ impl Lists {
         job: &Job,
         explainer: &mut Explainer,
     ) -> Result<Self> {
-        let create = |run_dir| Outputs::create(run_dir, layout, job, explainer.schema());
+        let create = |run_dir| Outputs::create(run_dir, layout, job, explainer);
         let mut outputs = run_dir.map(create).transpose()?;
         let mut examples = Examples::default();
         engine.progress.begin("writing", tally.discrepancies());
@@ -49,8 +48,8 @@ impl Lists {
         let mut take = |piece: RecordBatch| {
             engine.check_stop()?;
             let piece = explainer.explain(piece)?;
-            examples.take(&piece, layout, job.examples)?;
-            engine.progress.advance(piece.num_rows() as u64);
+            examples.take(&piece.shown, layout, job.examples)?;
+            engine.progress.advance(piece.shown.num_rows() as u64);
             match &mut outputs {
                 Some(outputs) => engine.workers().install(|| outputs.write(&piece)),
                 None => Ok(()),
@@ -76,16 +75,18 @@ struct Outputs {
 }
 
 impl Outputs {
-    fn create(run_dir: &RunDir, layout: &Layout, job: &Job, schema: SchemaRef) -> Result<Self> {
-        let ids = IdLists::create(run_dir, layout, &job.list_columns)?;
-        let table = Table::create(run_dir.create("discrepancies.parquet")?, schema)?;
+    fn create(run_dir: &RunDir, layout: &Layout, job: &Job, explainer: &Explainer) -> Result<Self> {
+        let readers = if explainer.has_private_lists() { Readers::Owner } else { Readers::All };
+        let ids = IdLists::create(run_dir, layout, &job.list_columns, readers)?;
+        let table = Table::create(run_dir.create("discrepancies.parquet")?, explainer.schema())?;
         Ok(Outputs { ids, table, rows: 0 })
     }
 
-    fn write(&mut self, piece: &RecordBatch) -> Result<()> {
+    fn write(&mut self, piece: &Piece) -> Result<()> {
         let Outputs { ids, table, rows } = self;
-        *rows += piece.num_rows() as u64;
-        let (listed, tabled) = rayon::join(|| ids.write(piece, &classes(piece)), || table.write(piece));
+        let Piece { shown, listed } = piece;
+        *rows += shown.num_rows() as u64;
+        let (listed, tabled) = rayon::join(|| ids.write(listed, &classes(listed)), || table.write(shown));
         listed.and(tabled)
     }
 

@@ -24,6 +24,9 @@ pub fn render(report: &Report) -> String {
     if !reasons.is_empty() {
         out.push('\n');
     }
+    if let Some(private) = &report.private {
+        let _ = writeln!(out, "Private: {}.\n", prose(&private.words()));
+    }
     counts(report, &mut out);
     history(report, &mut out);
     explained(report, &mut out);

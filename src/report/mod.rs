@@ -15,7 +15,7 @@ use crate::class::ByClass;
 use crate::columns::{ColumnPair, Coverage, Pairing};
 use crate::discrepancy::{ColumnTally, Tally, Tiers};
 use crate::engine::Engine;
-use crate::explain::{Explained, InFlightReport, SegmentReport, WaiverReport};
+use crate::explain::{Explained, InFlightReport, PrivateReport, SegmentReport, WaiverReport};
 use crate::history::HistoryReport;
 use crate::job::{Job, TakenAt, Way};
 use crate::lists::Example;
@@ -66,6 +66,9 @@ pub struct Report {
     /// Where the discrepancies are, by what the job groups rows by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<SegmentReport>,
+    /// Whose values are not shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<PrivateReport>,
     /// The columns that identify a row; empty where rows were compared whole.
     pub key: Vec<String>,
     /// Every compared column.
@@ -377,6 +380,7 @@ impl Report {
             in_flight: explained.in_flight,
             waivers: explained.waivers,
             segments: explained.segments,
+            private: explained.private,
             key: if pairing.keyed { pairing.keys().iter().map(|key| key.name.clone()).collect() } else { vec![] },
             columns: pairing.columns.iter().zip(&tally.columns).map(column).collect(),
             coverage,

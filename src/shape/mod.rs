@@ -4,6 +4,7 @@
 //! rows twice, and only stored rows are sure to come back the same. An expression is a column of the
 //! snapshot that is evaluated while it is read.
 
+mod ask;
 mod checked;
 mod row_expression;
 
@@ -31,6 +32,7 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+pub use ask::ask;
 use checked::{CheckedArithmetic, checked};
 pub use row_expression::{RowExpression, count_by};
 

@@ -10,6 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::lit;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
 use futures::StreamExt;
 
 use super::{SNAPSHOT, SnapshotTable, checked, context, parts, said, unfit};
@@ -55,6 +56,11 @@ impl RowExpression {
                 reason: format!("it yields {other}, and a condition is true or false"),
             }),
         }
+    }
+
+    /// The columns that it reads.
+    pub fn columns(&self) -> Vec<String> {
+        collect_columns(&self.expression).iter().map(|column| column.name().to_string()).collect()
     }
 
     /// The values for these rows.

@@ -52,6 +52,15 @@ impl Snapshot {
         self.derived.iter().any(|derived| self.derived_name(&derived.column) == name)
     }
 
+    /// The column that an expression makes of a stored one, as reports call it, for each stored column that expressions
+    /// read.
+    pub fn made_of(&self) -> impl Iterator<Item = (&str, String)> {
+        self.derived.iter().flat_map(|derived| {
+            let read = collect_columns(&derived.expression);
+            read.into_iter().map(|column| (derived.column.as_str(), column.name().to_string()))
+        })
+    }
+
     /// Whether some expression reads a stored column.
     pub fn takes_up(&self, stored: &str) -> bool {
         self.derived

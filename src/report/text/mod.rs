@@ -123,6 +123,9 @@ fn sides(report: &Report) -> String {
         key => escaped(&key.join(", ")),
     };
     table.add_row(["key".to_string(), key]);
+    if let Some(private) = &report.private {
+        table.add_row(["private".to_string(), escaped(&private.words())]);
+    }
     indented(&table)
 }
 
@@ -344,7 +347,7 @@ fn render_example(example: &Example, whole_rows: bool, has_previous: bool) -> St
         Class::Mismatch => {
             let mut table = plain_table();
             for change in &example.values {
-                let side = |value: &Option<String>| cut(value.as_deref().unwrap_or(""));
+                let side = |value: &Option<String>| cut(value.as_deref().unwrap_or("(private)"));
                 let values = Sides { old: side(&change.old), new: side(&change.new) };
                 table.add_row([escaped(&change.column), format!("old {}", values.old), format!("new {}", values.new)]);
             }

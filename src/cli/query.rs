@@ -1,0 +1,252 @@
+//! `countersign query`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, UInt64Type};
+use clap::{Args, ValueEnum};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use parquet::arrow::ArrowWriter;
+use serde_json::{Map, Value};
+
+use super::machine::Work;
+use super::{stop, write_out};
+use crate::class::Class;
+use crate::csv;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::history::{PastRun, runs_below};
+use crate::job_file::{JobFile, refusal};
+use crate::manifest::MANIFEST;
+use crate::plain;
+use crate::render::{Values, escaped};
+use crate::shape::{self, Tables};
+use crate::sides::Side;
+use crate::snapshot::Snapshot;
+
+/// Ask anything of a job's data and runs, in SQL
+///
+/// Of a run directory, the tables are `discrepancies` and `runs`. Of a job file they are these, with the
+/// discrepancies of its last run, and `old` and `new` as the job shapes them, and its further tables; a job with
+/// private columns has no `old` and `new` here.
+#[derive(Debug, Args)]
+pub struct Query {
+    /// A run directory, or a job file
+    #[arg(value_name = "RUN|JOB.toml")]
+    of: PathBuf,
+
+    /// The question
+    #[arg(value_name = "SQL")]
+    sql: String,
+
+    /// How the answer is written
+    #[arg(long, short, value_enum, default_value_t)]
+    format: Format,
+
+    /// Write the answer to this file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    #[command(flatten)]
+    work: Work,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// With a header; NULL is an empty field, and the empty string is ""
+    Csv,
+    /// A list of objects
+    Json,
+    /// For programs; to a file
+    Parquet,
+}
+
+/// The tables that a question may be about.
+struct Askable {
+    tables: Tables,
+    runs: Vec<PastRun>,
+}
+
+impl Query {
+    /// Answers the question.
+    pub fn run(self) -> Result<u8> {
+        if self.format == Format::Parquet && self.out.is_none() && io::stdout().is_terminal() {
+            return Err(Error::Contradiction("--format parquet: name a file with --out".into()));
+        }
+        let progress = self.work.progress();
+        let spill = self.work.temp.clone().unwrap_or_else(std::env::temp_dir);
+        let engine = Engine::start(self.work.limits(), &spill, stop::on_signal(), progress)?;
+        let Askable { tables, runs } = match self.of.is_dir() {
+            true => of_run(&self.of)?,
+            false => of_job(&engine, &self.of)?,
+        };
+        let mut batches = vec![];
+        let take = |batch: &RecordBatch| {
+            batches.push(batch.clone());
+            Ok(())
+        };
+        let schema = shape::ask(&engine, &tables, vec![("runs", runs_table(&runs)?)], &self.sql, take)?;
+        engine.progress.finish();
+        self.write(&schema, &batches)?;
+        Ok(0)
+    }
+
+    fn write(&self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<()> {
+        let bytes = match self.format {
+            Format::Parquet => parquet(schema, batches)?,
+            Format::Table => table(schema, batches)?.into_bytes(),
+            Format::Csv => as_csv(schema, batches)?.into_bytes(),
+            Format::Json => as_json(schema, batches)?.into_bytes(),
+        };
+        match (&self.out, String::from_utf8(bytes)) {
+            (Some(path), text) => {
+                let bytes = text.map_or_else(|raw| raw.into_bytes(), String::into_bytes);
+                File::create(path).and_then(|mut file| file.write_all(&bytes)).map_err(Error::unwritable(path))
+            }
+            (None, Ok(text)) => write_out(&text),
+            (None, Err(raw)) => io::stdout().write_all(raw.as_bytes()).map_err(Error::unwritable("standard output")),
+        }
+    }
+}
+
+/// A run directory: what it found, and the runs beside it.
+fn of_run(dir: &Path) -> Result<Askable> {
+    if !dir.join(MANIFEST).is_file() {
+        return Err(Error::Contradiction(format!(
+            "`{}` is no run: it has no {MANIFEST}; name a run directory or a job file",
+            dir.display()
+        )));
+    }
+    // `latest` is a link, and the runs stand beside what it leads to
+    let dir = dir.canonicalize().map_err(Error::unreadable(dir))?;
+    let (runs, _) = runs_below(dir.parent().unwrap_or(&dir));
+    let own = runs.iter().find(|run| run.dir == dir).map(|run| run.told.job.clone());
+    let runs = runs.into_iter().filter(|run| Some(&run.told.job) == own.as_ref()).collect();
+    let discrepancies = discrepancies(&dir)?;
+    Ok(Askable { tables: Tables::from([("discrepancies".to_string(), discrepancies)]), runs })
+}
+
+fn discrepancies(dir: &Path) -> Result<Arc<Snapshot>> {
+    let path = dir.join("discrepancies.parquet").display().to_string();
+    Ok(Arc::new(Snapshot::open_table("discrepancies", &path, true)?))
+}
+
+/// A job: both sides as it shapes them, its tables, and its last run.
+fn of_job(engine: &Engine, file: &Path) -> Result<Askable> {
+    let JobFile { job, runs, mistakes, .. } = JobFile::read(file, &[])?;
+    let Some(job) = job.filter(|_| mistakes.is_empty()) else { return Err(refusal(file, mistakes)) };
+    let (runs, _) = runs_below(&runs.join(&job.name));
+    let runs: Vec<PastRun> = runs.into_iter().filter(|run| run.told.job == job.name).collect();
+    let mut tables = shape::open_tables(&job.tables)?;
+    // whose values must not leave, would leave here
+    if job.private.is_none() {
+        let sides = shape::open_sides(engine, &job.sources, &tables, &job.columns)?;
+        let [old, new] = Side::BOTH.map(|side| Arc::new(sides[side].clone()));
+        tables.extend([("old".to_string(), old), ("new".to_string(), new)]);
+    }
+    if let Some(last) = runs.last() {
+        tables.insert("discrepancies".into(), discrepancies(&last.dir)?);
+    }
+    Ok(Askable { tables, runs })
+}
+
+/// The runs of a job, a row each.
+fn runs_table(runs: &[PastRun]) -> Result<RecordBatch> {
+    let texts = |of: fn(&PastRun) -> String| {
+        Arc::new(runs.iter().map(|run| Some(of(run))).collect::<StringArray>()) as ArrayRef
+    };
+    let numbers =
+        |of: &dyn Fn(&PastRun) -> Option<u64>| Arc::new(runs.iter().map(of).collect::<UInt64Array>()) as ArrayRef;
+    let mut columns = vec![
+        ("run", texts(|run| run.told.run.id.clone())),
+        ("job", texts(|run| run.told.job.clone())),
+        ("started", texts(|run| run.told.run.started.clone())),
+        ("verdict", texts(|run| run.told.verdict.clone())),
+        ("dir", texts(|run| run.dir.display().to_string())),
+        ("old_rows", numbers(&|run| Some(run.told.rows.old))),
+        ("new_rows", numbers(&|run| Some(run.told.rows.new))),
+    ];
+    columns.extend(Class::ALL.map(|class| (class.plural(), numbers(&|run| Some(run.told.counts[class])))));
+    columns.push(("new", numbers(&|run| Some(run.told.history.as_ref()?.new.total()))));
+    columns.push(("resolved", numbers(&|run| Some(run.told.history.as_ref()?.resolved.total()))));
+    columns.push(("seconds", Arc::new(runs.iter().map(|run| Some(run.told.run.seconds)).collect::<Float64Array>())));
+    Ok(RecordBatch::try_from_iter(columns)?)
+}
+
+/// Hands every row to `each`, as bare texts and with the plain arrays that they come from.
+fn each_row(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    mut each: impl FnMut(&[ArrayRef], usize, Vec<Option<String>>),
+) -> Result<()> {
+    for batch in batches {
+        let columns = batch.columns().iter().map(plain::array).collect::<std::result::Result<Vec<_>, _>>()?;
+        let fields: Vec<_> = schema.fields().iter().map(|field| plain::field(field.name(), field)).collect();
+        let values = columns.iter().zip(&fields).map(|(column, field)| Values::of(column, field));
+        let values = values.collect::<Result<Vec<_>>>()?;
+        for row in 0..batch.num_rows() {
+            each(&columns, row, values.iter().map(|values| values.bare(row)).collect());
+        }
+    }
+    Ok(())
+}
+
+fn table(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(schema.fields().iter().map(|field| escaped(field.name())));
+    let mut rows = 0;
+    each_row(schema, batches, |_, _, texts| {
+        rows += 1;
+        table.add_row(texts.iter().map(|text| text.as_deref().map_or("NULL".into(), escaped)));
+    })?;
+    for (at, _) in schema.fields().iter().enumerate().filter(|(_, field)| field.data_type().is_numeric()) {
+        if let Some(column) = table.column_mut(at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    Ok(format!("{}\n\n{}\n", table.trim_fmt(), crate::report::count(rows, "row")))
+}
+
+fn as_csv(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
+    let mut out = String::new();
+    csv::record(&mut out, schema.fields().iter().map(|field| Some(field.name().as_str())));
+    each_row(schema, batches, |_, _, texts| csv::record(&mut out, texts.iter().map(Option::as_deref)))?;
+    Ok(out)
+}
+
+fn as_json(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
+    let mut rows = vec![];
+    each_row(schema, batches, |columns, row, texts| {
+        let values = columns.iter().zip(texts).map(|(column, text)| json_value(column, row, text));
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        rows.push(Value::Object(names.zip(values).collect::<Map<_, _>>()));
+    })?;
+    Ok(serde_json::to_string_pretty(&rows).map_err(Error::internal)? + "\n")
+}
+
+/// Numbers and truth values as such; everything else, decimals too, as its text, which loses nothing.
+fn json_value(column: &ArrayRef, row: usize, text: Option<String>) -> Value {
+    match (column.data_type(), text) {
+        (_, None) => Value::Null,
+        (DataType::Boolean, _) => column.as_boolean().value(row).into(),
+        (DataType::Int64, _) => column.as_primitive::<Int64Type>().value(row).into(),
+        (DataType::UInt64, _) => column.as_primitive::<UInt64Type>().value(row).into(),
+        (DataType::Float64, _) => column.as_primitive::<Float64Type>().value(row).into(),
+        (other, Some(text)) if other.is_integer() => text.parse::<i64>().map_or(Value::String(text), Value::from),
+        (_, Some(text)) => Value::String(text),
+    }
+}
+
+fn parquet(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
+    let mut writer = ArrowWriter::try_new(vec![], schema.clone(), None).map_err(Error::internal)?;
+    batches.iter().try_for_each(|batch| writer.write(batch)).map_err(Error::internal)?;
+    writer.into_inner().map_err(Error::internal)
+}

@@ -1,0 +1,239 @@
+//! Keeps the values of private columns out of everything that is written or shown: in their place stand digests by a key,
+//! or nothing.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StructArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+
+use crate::columns::{ColumnPair, Coverage, Pairing};
+use crate::discrepancy::{Column, VERSIONS};
+use crate::error::{Error, Result};
+use crate::job::private::Mode;
+use crate::job::{Job, Word};
+use crate::render;
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// What a report says of its private columns.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct PrivateReport {
+    /// The columns.
+    pub columns: Vec<String>,
+    /// What stands in the place of their values.
+    pub mode: Mode,
+    /// Whether digests of one value are the same in other runs: a key was given.
+    pub digests_last: bool,
+    /// Whether the ID lists hold private values, readable by their owner only.
+    pub plain_lists: bool,
+}
+
+impl PrivateReport {
+    /// The same in words.
+    pub fn words(&self) -> String {
+        let columns = self.columns.join(", ");
+        let lists = if self.plain_lists { "; the ID lists have them as they are" } else { "" };
+        match (self.mode, self.digests_last) {
+            (Mode::Omit, _) => format!("{columns}: left out{lists}"),
+            (Mode::Hash, true) => format!("{columns}: shown as digests{lists}"),
+            (Mode::Hash, false) => {
+                format!("{columns}: shown as digests, by a key of this run alone: other runs have other digests{lists}")
+            }
+        }
+    }
+}
+
+/// Hides values.
+#[derive(Default)]
+pub struct Hiding(Option<Inner>);
+
+struct Inner {
+    key: [u8; 32],
+    hides_versions: bool,
+    report: PrivateReport,
+}
+
+impl Hiding {
+    /// Hides what a job says.
+    ///
+    /// # Errors
+    /// If it names no column that there is, or asks for lists that would be of no use.
+    pub fn of(job: &Job, pairing: &Pairing, snapshots: &Sides<Snapshot>) -> Result<Self> {
+        let Some(private) = &job.private else { return Ok(Hiding(None)) };
+        for column in &private.columns {
+            require_known(column, &pairing.coverage)?;
+        }
+        let is_private = |name: &str| private.columns.iter().any(|column| column.text == name);
+        for (made, of) in snapshots.iter().flat_map(Snapshot::made_of) {
+            if is_private(&of) && !is_private(made) {
+                return Err(Error::Contradiction(format!(
+                    "{}: an expression makes `{made}` of `{of}`, which is private; name `{made}`, too",
+                    place_of(&private.columns, &of)
+                )));
+            }
+        }
+        if !private.plain_lists {
+            let keys = pairing.keys().iter().map(|key| key.name.as_str());
+            let listed = job.list_columns.iter().map(|column| column.text.as_str());
+            if let Some(name) = keys.chain(listed).find(|name| is_private(name)) {
+                return Err(Error::Contradiction(format!(
+                    "{}: the ID lists have column `{name}`, and digests in its place are of no use to a backfill\n  \
+                     [private] lists = \"plain\" writes them as they are, readable by their owner only",
+                    place_of(&private.columns, name)
+                )));
+            }
+        }
+        let key = match private.key {
+            Some(key) => key,
+            None => {
+                let mut key = [0; 32];
+                getrandom::fill(&mut key).map_err(Error::internal)?;
+                key
+            }
+        };
+        // the two sides may call it by other names than the pair's
+        let named = job.in_flight.iter().flat_map(|in_flight| in_flight.columns.iter());
+        let is_version = |column: &ColumnPair| {
+            let version = pairing.version.as_ref();
+            version.is_some_and(|version| Side::BOTH.iter().any(|&side| column.at[side] == version.at[side]))
+        };
+        let hides_versions = named.map(|column| column.text.as_str()).any(is_private)
+            || pairing.columns.iter().any(|column| is_version(column) && is_private(&column.name));
+        Ok(Hiding(Some(Inner {
+            key,
+            hides_versions,
+            report: PrivateReport {
+                columns: private.columns.iter().map(|column| column.text.clone()).collect(),
+                mode: private.mode,
+                digests_last: private.key.is_some(),
+                plain_lists: private.plain_lists,
+            },
+        })))
+    }
+
+    /// Whether a column is private.
+    pub fn hides(&self, column: &str) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.hides(column))
+    }
+
+    /// Whether files hold private values all the same.
+    pub fn has_plain_lists(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.report.plain_lists)
+    }
+
+    /// Whether a later run could make nothing of a digest.
+    pub fn forgets(&self, column: &str) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.hides(column) && !inner.report.digests_last)
+    }
+
+    /// What a report says of it.
+    pub fn report(&self) -> Option<PrivateReport> {
+        self.0.as_ref().map(|inner| inner.report.clone())
+    }
+
+    /// The schema of what is shown.
+    pub fn schema(&self, schema: &SchemaRef) -> SchemaRef {
+        let Some(inner) = &self.0 else { return schema.clone() };
+        let fields = schema.fields().iter().enumerate().map(|(at, field)| match (Part::at(at), field.data_type()) {
+            (Some(part), DataType::Struct(fields)) => {
+                let fields = fields.iter().filter_map(|field| inner.field(field, part)).collect();
+                Arc::new(field.as_ref().clone().with_data_type(DataType::Struct(fields)))
+            }
+            _ if inner.hides_versions && is_version(field.name()) => digest_field(field),
+            _ => field.clone(),
+        });
+        Schema::new(fields.collect::<Fields>()).into()
+    }
+
+    /// A piece of the table without private values.
+    pub fn hide(&self, piece: &RecordBatch) -> Result<RecordBatch> {
+        let Some(inner) = &self.0 else { return Ok(piece.clone()) };
+        let schema = piece.schema();
+        let columns = piece.columns().iter().zip(schema.fields()).enumerate();
+        let columns = columns.map(|(at, (column, field))| match Part::at(at) {
+            Some(part) => inner.rows(column.as_struct(), part),
+            None if inner.hides_versions && is_version(field.name()) => inner.digests(column, field),
+            None => Ok(column.clone()),
+        });
+        Ok(RecordBatch::try_new(self.schema(&schema), columns.collect::<Result<_>>()?)?)
+    }
+}
+
+/// The parts of the table that hold values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Key,
+    Row,
+}
+
+impl Part {
+    fn at(column: usize) -> Option<Self> {
+        match column {
+            _ if column == Column::Key as usize => Some(Part::Key),
+            _ if column == Column::Old as usize || column == Column::New as usize => Some(Part::Row),
+            _ => None,
+        }
+    }
+}
+
+impl Inner {
+    fn hides(&self, column: &str) -> bool {
+        self.report.columns.iter().any(|name| name == column)
+    }
+
+    /// The field that stands in the place of one. A key is never left out: its digest still tells rows apart.
+    fn field(&self, field: &FieldRef, part: Part) -> Option<FieldRef> {
+        match (self.hides(field.name()), self.report.mode, part) {
+            (false, ..) => Some(field.clone()),
+            (true, Mode::Omit, Part::Row) => None,
+            (true, ..) => Some(digest_field(field)),
+        }
+    }
+
+    fn rows(&self, rows: &StructArray, part: Part) -> Result<ArrayRef> {
+        let (mut fields, mut columns) = (vec![], vec![]);
+        for (column, field) in rows.columns().iter().zip(rows.fields()) {
+            let Some(shown) = self.field(field, part) else { continue };
+            columns.push(if self.hides(field.name()) { self.digests(column, field)? } else { column.clone() });
+            fields.push(shown);
+        }
+        let nulls = rows.nulls().cloned();
+        Ok(Arc::new(StructArray::try_new_with_length(fields.into(), columns, nulls, rows.len())?))
+    }
+
+    /// Digests of the values' texts; NULL stays NULL.
+    fn digests(&self, values: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+        let texts = render::column(values, field)?;
+        let digest = |text: &str| blake3::keyed_hash(&self.key, text.as_bytes()).to_hex()[..DIGEST_DIGITS].to_string();
+        Ok(Arc::new(texts.iter().map(|text| text.map(digest)).collect::<StringArray>()))
+    }
+}
+
+/// 128 bits, in hexadecimal.
+const DIGEST_DIGITS: usize = 32;
+
+fn digest_field(field: &FieldRef) -> FieldRef {
+    Field::new(field.name(), DataType::Utf8, true).into()
+}
+
+fn is_version(name: &str) -> bool {
+    VERSIONS.iter().any(|version| *version == name)
+}
+
+fn require_known(column: &Word, coverage: &Coverage) -> Result<()> {
+    let Coverage { compared, ignored, old_only, new_only, incomparable } = coverage;
+    let mut known = [compared, ignored, old_only, new_only, incomparable].into_iter().flatten();
+    match known.any(|name| *name == column.text) {
+        true => Ok(()),
+        false => Err(Error::NoSuchColumn {
+            option: column.place.to_string(),
+            place: "no column is called".into(),
+            column: column.text.clone(),
+            suggestion: None,
+        }),
+    }
+}
+
+fn place_of(columns: &[Word], name: &str) -> String {
+    columns.iter().find(|column| column.text == name).map(|column| column.place.to_string()).unwrap_or_default()
+}
