@@ -90,6 +90,7 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let snapshots = engine.meter.during(Stage::Open, open)?;
     run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart(&snapshots))?;
     let pairing = Pairing::of(&snapshots, job)?;
+    explain::require_sound(&engine, job, &snapshots, &pairing)?;
     engine.fit(&matching::demand(&snapshots, &pairing))?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
     let keep = if run_dir.is_some() { Keep::All } else { Keep::First(job.examples) };

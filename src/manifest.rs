@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::job::{self, Job};
+use crate::job::{self, Identity, Job, Private};
 use crate::shape::{Tables, query_files};
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
@@ -32,6 +32,9 @@ pub struct Manifest {
     pub job_blake3: String,
     /// Of how the job compares.
     pub compare_blake3: String,
+    /// Of what rows are recognised by in later runs: of nothing secret, unless the key is private; then of the key of
+    /// its digests, and none where that was the run's own.
+    pub recognition_blake3: Option<String>,
     /// What the run read.
     #[serde(flatten)]
     pub read: InputDigests,
@@ -72,6 +75,7 @@ impl Manifest {
             version: env!("CARGO_PKG_VERSION").into(),
             job_blake3: of_json(&job::settings(job)),
             compare_blake3: compare_digest(job),
+            recognition_blake3: recognition_digest(job),
             read,
             outputs,
         }
@@ -81,6 +85,23 @@ impl Manifest {
 /// The digest of how a job compares.
 pub fn compare_digest(job: &Job) -> String {
     of_json(&job::compare(job))
+}
+
+/// The digest of what rows are recognised by in later runs; `None` if they cannot be.
+pub fn recognition_digest(job: &Job) -> Option<String> {
+    const CONTEXT: &str = "countersign 2026 what tells one key of private digests from another";
+    let has_private_key = |private: &&Private| match &job.identity {
+        Identity::Key(columns) => {
+            columns.iter().any(|key| private.columns.iter().any(|column| column.text == key.text))
+        }
+        Identity::WholeRow => true,
+    };
+    match job.private.as_ref().filter(has_private_key) {
+        None => Some(blake3::hash(b"").to_hex().to_string()),
+        Some(private) => {
+            private.key.map(|key| blake3::Hash::from(blake3::derive_key(CONTEXT, &key)).to_hex().to_string())
+        }
+    }
 }
 
 fn of_json(value: &Value) -> String {

@@ -118,6 +118,39 @@ fn gates_speak_of_what_is_new_and_of_what_lasts() {
 }
 
 #[test]
+fn what_was_excused_counts_as_new_once_it_no_longer_is() {
+    let shop = Workshop::new();
+    let waiver = "[[waiver]]\nname = \"w\"\nlimit = 9\nowner = \"o\"\nreason = \"r\"\nexpires = 2999-01-01\n";
+    let gate = "[gate]\nnew_mismatch = 0\n";
+    let all = |note| [(1, note), (2, "b"), (3, "c"), (4, "d")];
+    job(&shop, &[gate, waiver].concat());
+    assert_eq!(night(&shop, &all("u")).0, 0);
+    // the waiver is gone, and the difference is not new to the history, but to the gate
+    job(&shop, gate);
+    let (code, report, _) = night(&shop, &all("v"));
+    assert_eq!((code, &report["history"]["persisting"]["mismatch"]), (1, &json!(1)));
+    assert_eq!(night(&shop, &all("w")).0, 0);
+    job(&shop, "[gate]\npersisting_for = 2\nnew_mismatch = 0\n[output]\ndir = \"others\"\n");
+    assert_eq!([night(&shop, &all("u")).0, night(&shop, &all("v")).0, night(&shop, &all("w")).0], [0, 1, 0]);
+}
+
+#[test]
+fn an_older_pair_again_says_what_it_said_the_first_time() {
+    let shop = Workshop::new();
+    job(&shop, "[gate]\nnew_mismatch = 0\n");
+    let one = [(1, "x"), (2, "b"), (3, "c"), (4, "d")];
+    let two = [(1, "x"), (2, "y"), (3, "c"), (4, "d")];
+    let (_, first, _) = night(&shop, &one);
+    let (_, second, _) = night(&shop, &two);
+    let (code, again, _) = night(&shop, &one);
+    assert_eq!((code, &again["history"]["retry_of"]), (1, &first["run"]["id"]));
+    assert_eq!((&again["history"]["previous"], &again["history"]["new"]), (&Value::Null, &first["history"]["new"]));
+    // and is not what the next night is compared with
+    let (_, third, _) = night(&shop, &[(1, "z"), (2, "y"), (3, "c"), (4, "d")]);
+    assert_eq!((&third["history"]["previous"], &third["history"]["oldest"]["age"]), (&second["run"]["id"], &json!(3)));
+}
+
+#[test]
 fn what_breaks_a_history_is_told_and_passed_over() {
     let shop = Workshop::new();
     job(&shop, "");
@@ -130,6 +163,16 @@ fn what_breaks_a_history_is_told_and_passed_over() {
     assert_eq!(third["history"]["previous"], first["run"]["id"]);
     let reason = third["history"]["skipped"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("`history.parquet` is not as the run wrote it"), "{reason}");
+    // a damaged copy of a run does not stand in its way
+    let copy = shop.path("runs/job/0-copy");
+    fs::create_dir(&copy).unwrap();
+    for name in ["manifest.json", "report.json"] {
+        fs::copy(dir(&third).join(name), copy.join(name)).unwrap();
+    }
+    let (_, next, _) = night(&shop, &[(1, "q"), (2, "b"), (3, "c"), (4, "d")]);
+    assert_eq!(next["history"]["previous"], third["run"]["id"]);
+    fs::remove_dir_all(copy).unwrap();
+    fs::remove_dir_all(dir(&next)).unwrap();
     // a run that is no longer there
     fs::remove_dir_all(dir(&second)).unwrap();
     fs::remove_dir_all(dir(&first)).unwrap();
@@ -158,10 +201,21 @@ fn a_snapshot_that_is_not_what_it_should_be_verifies_nothing() {
     // half of new is gone
     with("", "");
     let all = [(1, "a"), (2, "b"), (3, "c"), (4, "d")];
-    assert_eq!(night(&shop, &all).0, 0);
+    let (code, first, _) = night(&shop, &all);
+    assert_eq!(code, 0);
     let (code, report, _) = night(&shop, &all[..2]);
     assert_eq!((code, &report["verdict"]), (2, &json!("unverified")));
+    // old's files are the same again, which is told
+    assert_eq!(report["history"]["same_files"], json!({ "old": first["run"]["id"], "new": null }));
     assert!(report["input_failures"][0].as_str().unwrap().contains("max_drop is 20 %"));
+    // whatever else keeps runs from being compared, rows are counted
+    fs::write(shop.path("runs/job").join(first["run"]["id"].as_str().unwrap()).join("history.parquet"), "").unwrap();
+    assert_eq!(night(&shop, &[(1, "a"), (2, "b")]).0, 2);
+    // and running it once more does not make an export that did not come a retry
+    with("", "must_change = true");
+    write(&shop, "old.parquet", &[(1, "a"), (2, "b"), (3, "c"), (4, "changed")]);
+    write(&shop, "new.parquet", &all);
+    assert_eq!([run(&shop, &[]).0, run(&shop, &[]).0], [2, 2]);
     with("", "max_drop = \"50 %\"");
     assert_eq!(night(&shop, &[(1, "a"), (2, "x")]).1["verdict"], "discrepant");
     // an old snapshot
@@ -185,9 +239,8 @@ fn a_snapshot_that_is_not_what_it_should_be_verifies_nothing() {
 fn waivers_cover_what_they_name_and_no_more() {
     let shop = Workshop::new();
     let waiver = |rest: &str| {
-        format!(
-            "[[waiver]]\nname = \"known\"\nowner = \"pat\"\nreason = \"old importer\"\nexpires = 2999-01-01\n{rest}"
-        )
+        let expires = if rest.contains("expires") { "" } else { "expires = 2999-01-01\n" };
+        format!("[[waiver]]\nname = \"known\"\nowner = \"pat\"\nreason = \"old importer\"\n{expires}{rest}")
     };
     let all = [(1, "x"), (2, "y"), (3, "c"), (4, "d")];
     let verdict = |rest: &str| {
@@ -211,6 +264,7 @@ fn waivers_cover_what_they_name_and_no_more() {
         ("limit = 1\ncolumns = \"nota\"", "no compared column is called `nota`"),
         ("limit = 1\nclasses = \"mismatches\"", "`mismatches` is no class"),
         ("limit = 1\nwhere = \"nota = 1\"", "nota"),
+        ("limit = 1\nexpires = \"2026-11-20T00:00:01\"", "is no day"),
         ("limit = 1\nwhere = \"old_rows\"", "a condition is true or false"),
     ] {
         let (code, _, said) = verdict(rest);
@@ -245,4 +299,23 @@ fn version_columns_have_to_be_of_one_kind() {
     // a counter tells the order of versions, and nothing of when
     let (code, report, _) = with("column = \"id\"");
     assert_eq!((code, &report["in_flight"]["counts"]), (1, &classes(0, 0, 0)));
+    // a waiver's condition sees the tags
+    let versioned = |file: &str, version: i64| {
+        let columns: [(&str, ArrayRef); 3] = [
+            ("id", Arc::new(Int64Array::from(vec![1]))),
+            ("note", Arc::new(StringArray::from(vec![file]))),
+            ("version", Arc::new(Int64Array::from(vec![version]))),
+        ];
+        write_parquet(&shop.path(file), &RecordBatch::try_from_iter(columns).unwrap(), 2);
+    };
+    versioned("old.parquet", 2);
+    versioned("new.parquet", 1);
+    let waiver = "[[waiver]]\nname = \"w\"\nlimit = 1\nowner = \"o\"\nreason = \"r\"\nexpires = 2999-01-01\n";
+    for (condition, code) in [("array_has(tags, 'lost_update')", 0), ("NOT array_has(tags, 'lost_update')", 1)] {
+        let rest = format!(
+            "{sides}[compare]\nkey = \"id\"\n[in_flight]\ncolumn = \"version\"\n{waiver}where = \"{condition}\"\n[output]\ndir = \"versions\"\n"
+        );
+        fs::write(shop.path("job.toml"), rest).unwrap();
+        assert_eq!(run(&shop, &[]).0, code, "{condition}");
+    }
 }

@@ -175,6 +175,48 @@ fn private_keys_make_lists_useless_unless_they_are_asked_for() {
 }
 
 #[test]
+fn what_is_made_of_a_private_column_is_private() {
+    let shop = Workshop::new();
+    snapshots(&shop);
+    let sides = "[old]\npath = \"old.parquet\"\ntaken_at = 2026-01-01T00:00:00Z\n[new]\npath = \"new.parquet\"\ntaken_at = 2026-01-01T00:00:00Z\n";
+    let with = |rest: &str| {
+        fs::write(shop.path("job.toml"), format!("{sides}[compare]\nkey = \"id\"\n{rest}")).unwrap();
+        let (code, out, err) = run(&shop, &["run", "job.toml", "--format", "json"]);
+        (code, out + &err)
+    };
+    let other = "[compare.columns.mail]\nold_expr = \"concat(card, '')\"\nnew_expr = \"concat(card, '!')\"\n";
+    let (code, said) = with(&format!("{other}[private]\ncolumns = \"card\"\n"));
+    assert!(
+        code == 2 && said.contains("name `mail`, too") || !SECRETS.iter().any(|secret| said.contains(secret)),
+        "{said}"
+    );
+    // the stored column's name is as good as the pair's
+    let shaped =
+        "[compare.columns.region]\nold_expr = \"card\"\nnew_expr = \"card\"\n[compare]\n".replace("[compare]\n", "");
+    let (code, said) = with(&format!("{shaped}[private]\ncolumns = [\"card\", \"mail\"]\n"));
+    assert_eq!(code, 1, "{said}");
+    assert!(!SECRETS.iter().any(|secret| said.contains(secret)), "{said}");
+    // a private key is nothing to recognise rows by, unless its digests last
+    let (code, said) = with("[gate]\npersisting_for = 2\n[private]\ncolumns = \"id\"\nlists = \"plain\"\n");
+    assert!(code == 2 && said.contains("excused for ever"), "{said}");
+}
+
+#[test]
+fn segments_of_columns_that_are_expressions() {
+    let shop = Workshop::new();
+    snapshots(&shop);
+    job(
+        &shop,
+        "[compare.columns.place]\nold_expr = \"upper(region)\"\nnew_expr = \"upper(region)\"\n[segments]\nby = \"place\"\n",
+    );
+    let (code, out, said) = run(&shop, &["run", "job.toml", "--format", "json", "--quiet"]);
+    assert_eq!(code, 1, "{said}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let first = &report["segments"][0]["first"][0];
+    assert_eq!((&first["value"], &first["rows"]), (&json!("EU"), &json!({ "old": 2, "new": 1 })));
+}
+
+#[test]
 fn segments_say_where_discrepancies_are() {
     let shop = Workshop::new();
     let rows = |changed: bool| -> Vec<(i64, &str, &str, &str)> {
@@ -227,6 +269,13 @@ fn metrics_and_notifications_come_also_when_a_job_fails() {
     let told: Value = serde_json::from_str(&fs::read_to_string(shop.path("told.json")).unwrap()).unwrap();
     assert_eq!((&told["verdict"], &told["exit_code"]), (&json!("failed"), &json!(2)));
     assert!(told["error"].as_str().unwrap().contains("new.parquet"));
+    // a job is called what it is called, and once
+    let named = fs::read_to_string(shop.path("job.toml")).unwrap();
+    fs::write(shop.path("job.toml"), format!("[job]\nname = \"cards\"\n{named}")).unwrap();
+    assert_eq!(run(&shop, &["run", "job.toml", "job.toml", "--quiet", "--metrics", "m.prom"]).0, 2);
+    let metrics = fs::read_to_string(shop.path("m.prom")).unwrap();
+    assert_eq!(metrics.matches("countersign_verdict{job=\"cards\",verdict=\"failed\"} 1").count(), 1);
+    fs::write(shop.path("job.toml"), named).unwrap();
     // a notification that fails is said, and changes nothing
     snapshots(&shop);
     let (code, _, said) = run(&shop, &["run", "job.toml", "--quiet", "--notify", "exit 3", "--log-format", "json"]);
@@ -272,7 +321,9 @@ fn old_runs_lose_their_large_files_and_keep_what_they_counted() {
         cards(&shop, "new.parquet", &[(1, "SECRET-4002", night, "eu"), (2, "q", "r", "us"), (3, "x", "y", "eu")]);
         assert_eq!(run(&shop, &["run", "job.toml", "--quiet"]).0, 1);
     }
-    let runs = shop.runs("runs/job");
+    // another job below it is not its business
+    fs::create_dir_all(shop.path("runs/job/other/x")).unwrap();
+    let runs = shop.runs("runs/job").into_iter().filter(|run| run != "other").collect::<Vec<_>>();
     let has = |run: &String, name: &str| shop.path(&format!("runs/job/{run}/{name}")).exists();
     let whole: Vec<bool> =
         runs.iter().map(|run| has(run, "discrepancies.parquet") && has(run, "mismatch.csv")).collect();

@@ -82,7 +82,7 @@ fn text(runs: &[PastRun], skipped: &[Skipped]) -> String {
         out += &format!("{}  {}  {}\n\n", escaped(job), count(runs.len() as u64, "run"), sparkline(&totals));
         let mut table = plain_table();
         let classes = Class::ALL.map(|class| class.plural().replace('_', " "));
-        let header = ["started", "verdict"].map(String::from).into_iter().chain(classes);
+        let header = ["started", "snapshot of", "verdict"].map(String::from).into_iter().chain(classes);
         table.set_header(header.chain(["new", "resolved", "seconds", "run"].map(String::from)));
         for run in runs {
             let told = &run.told;
@@ -90,12 +90,13 @@ fn text(runs: &[PastRun], skipped: &[Skipped]) -> String {
                 Some(history) => [history.new.total(), history.resolved.total()].map(grouped),
                 None => [String::new(), String::new()],
             };
-            let mut row = vec![told.run.started.clone(), told.verdict.clone()];
+            let taken = told.run.inputs.new.taken_at.as_ref().map(|taken| taken.to.clone());
+            let mut row = vec![told.run.started.clone(), taken.unwrap_or_default(), told.verdict.clone()];
             row.extend(Class::ALL.map(|class| grouped(told.counts[class])));
             row.extend([new, resolved, format!("{:.1}", told.run.seconds), told.run.id.clone()]);
             table.add_row(row.iter().map(|cell| escaped(cell)));
         }
-        right_align(&mut table, &[2, 3, 4, 5, 6, 7, 8]);
+        right_align(&mut table, &[3, 4, 5, 6, 7, 8, 9]);
         out += &format!("{}\n", indented(&table));
     }
     for Skipped { dir, reason } in skipped {
@@ -119,6 +120,7 @@ fn one(run: &PastRun) -> serde_json::Value {
     json!({
         "id": told.run.id,
         "started": told.run.started,
+        "taken_at": told.run.inputs.new.taken_at,
         "dir": run.dir.display().to_string(),
         "verdict": told.verdict,
         "rows": told.rows,

@@ -27,7 +27,10 @@ pub fn write(file: &Path, outcomes: &[Outcome]) -> Result<()> {
 
 fn render(outcomes: &[Outcome]) -> String {
     let mut out = String::new();
-    let reports = || outcomes.iter().filter_map(|outcome| Some((outcome.job.as_str(), outcome.result.as_ref().ok()?)));
+    // a job that was run twice has one set of figures: the last
+    let is_last = |at: usize| !outcomes[at + 1..].iter().any(|later| later.job == outcomes[at].job);
+    let outcomes = || outcomes.iter().enumerate().filter(|(at, _)| is_last(*at)).map(|(_, outcome)| outcome);
+    let reports = || outcomes().filter_map(|outcome| Some((outcome.job.as_str(), outcome.result.as_ref().ok()?)));
     let mut family = |name: &str, help: &str, samples: Vec<(Vec<(&str, &str)>, f64)>| {
         let _ = writeln!(out, "# TYPE countersign_{name} gauge\n# HELP countersign_{name} {help}");
         for (labels, value) in samples {
@@ -36,7 +39,7 @@ fn render(outcomes: &[Outcome]) -> String {
             let _ = writeln!(out, "countersign_{name}{{{}}} {value}", labels.join(","));
         }
     };
-    let verdicts = outcomes.iter().flat_map(|outcome| {
+    let verdicts = outcomes().flat_map(|outcome| {
         let own = verdict(outcome);
         VERDICTS.map(|word| (vec![("job", outcome.job.as_str()), ("verdict", word)], f64::from(u8::from(word == own))))
     });
@@ -63,9 +66,9 @@ fn render(outcomes: &[Outcome]) -> String {
     let seconds = reports().map(|(job, report)| (vec![("job", job)], report.run.seconds));
     family("run_seconds", "How long the last run took.", seconds.collect());
     let now = Timestamp::now().as_second() as f64;
-    let ended = outcomes.iter().map(|outcome| (vec![("job", outcome.job.as_str())], now));
+    let ended = outcomes().map(|outcome| (vec![("job", outcome.job.as_str())], now));
     family("run_timestamp_seconds", "When the last run ended, in seconds since 1970.", ended.collect());
-    let good = outcomes.iter().filter_map(|outcome| Some((outcome, outcome.last_good?)));
+    let good = outcomes().filter_map(|outcome| Some((outcome, outcome.last_good?)));
     let good = good.map(|(outcome, at)| (vec![("job", outcome.job.as_str())], at as f64));
     family(
         "last_good_run_timestamp_seconds",

@@ -30,8 +30,8 @@ use crate::snapshot::Snapshot;
 /// Ask anything of a job's data and runs, in SQL
 ///
 /// Of a run directory, the tables are `discrepancies` and `runs`. Of a job file they are these, with the
-/// discrepancies of its last run, and `old` and `new` as the job shapes them, and its further tables; a job with
-/// private columns has no `old` and `new` here.
+/// discrepancies of its last run, and `old` and `new` as the job shapes them, and its further tables; of a
+/// job with private columns, only `discrepancies` and `runs`.
 #[derive(Debug, Args)]
 pub struct Query {
     /// A run directory, or a job file
@@ -144,9 +144,10 @@ fn of_job(engine: &Engine, file: &Path) -> Result<Askable> {
     let Some(job) = job.filter(|_| mistakes.is_empty()) else { return Err(refusal(file, mistakes)) };
     let (runs, _) = runs_below(&runs.join(&job.name));
     let runs: Vec<PastRun> = runs.into_iter().filter(|run| run.told.job == job.name).collect();
-    let mut tables = shape::open_tables(&job.tables)?;
-    // whose values must not leave, would leave here
+    let mut tables = Tables::new();
+    // whose values must not leave, would leave here; what further tables hold of them, nobody says
     if job.private.is_none() {
+        tables = shape::open_tables(&job.tables)?;
         let sides = shape::open_sides(engine, &job.sources, &tables, &job.columns)?;
         let [old, new] = Side::BOTH.map(|side| Arc::new(sides[side].clone()));
         tables.extend([("old".to_string(), old), ("new".to_string(), new)]);

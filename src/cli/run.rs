@@ -122,12 +122,17 @@ impl Run {
     }
 
     fn run_one(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Outcome {
-        let name = file.file_stem().map_or_else(|| file.display().to_string(), |stem| stem.to_string_lossy().into());
         match self.verify(file, names, stop) {
-            Ok(report) => Outcome { job: report.job.clone(), last_good: self.last_good(file), result: Ok(report) },
+            Ok(report) => {
+                let own = Some(&report.run.started).filter(|_| report.verdict.exit_code() == 0);
+                let own = own.and_then(|started| Some(started.parse::<jiff::Timestamp>().ok()?.as_second()));
+                Outcome { job: report.job.clone(), last_good: own.or_else(|| self.last_good(file)), result: Ok(report) }
+            }
             Err(error) => {
                 let failure = Failure { exit_code: fail(&error), error: error.to_string() };
-                Outcome { job: name, last_good: self.last_good(file), result: Err(failure) }
+                let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+                let job = JobFile::read(file, &self.set).ok().and_then(|file| file.job).map(|job| job.name).or(stem);
+                Outcome { job: job.unwrap_or_default(), last_good: self.last_good(file), result: Err(failure) }
             }
         }
     }
@@ -171,7 +176,7 @@ impl Run {
         self.work.tell_timings(&report.run);
         place.point_at_latest(&report.run.id)?;
         if let Some(whole) = retain {
-            history::retain(&place.dir(), whole);
+            history::retain(&place.dir(), &job.name, whole);
         }
         Ok(report)
     }

@@ -20,7 +20,7 @@ use crate::columns::version::Version;
 use crate::discrepancy::{Column, Layout, Tally, VERSIONS, classes, texts};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::history::{HistoryReport, Recogniser, Seen, Standing, Standings};
+use crate::history::{HistoryReport, Recogniser, Seen, Standings};
 use crate::job::Job;
 use crate::manifest::Digest;
 use crate::run_dir::RunDir;
@@ -133,7 +133,7 @@ impl Explainer {
         let expiry = snapshot_time(job).unwrap_or(now);
         Ok(Explainer {
             waivers: Waivers::of(engine, &job.waivers, layout, &known_schema, expiry)?,
-            segments: Segments::of(engine, &job.segments, snapshots, layout, &hiding)?,
+            segments: Segments::of(engine, &job.segments, snapshots, pairing, layout, &hiding)?,
             shown_schema: with_standing(&hiding.schema(&layout.schema()), standings.is_some()),
             known_schema,
             hiding,
@@ -178,8 +178,12 @@ impl Explainer {
             let columns = piece.columns().iter().chain(&standing).cloned().collect();
             RecordBatch::try_new(schema.clone(), columns)
         };
-        let waivers = self.waivers.covering(&with_standing(&piece, &self.known_schema)?, &classes)?;
+        let tags = |waivers: &[Option<String>]| tags(&causes, waivers);
+        let unwaived = vec![None; piece.num_rows()];
+        let known = tagged(with_standing(&piece, &self.known_schema)?, tags(&unwaived))?;
+        let waivers = self.waivers.covering(&known, &classes)?;
         let shown = with_standing(&hidden, &self.shown_schema)?;
+        let mut counted = vec![false; piece.num_rows()];
 
         let is_in_flight = |row: usize| causes[row].contains(&Cause::InFlight);
         let changed = Column::Changed.of(&piece).as_list::<i32>();
@@ -191,24 +195,27 @@ impl Explainer {
             }
             let is_old_enough = seen.is_none_or(|seen| seen.age >= self.persisting_for);
             let weighs = is_old_enough && (!is_in_flight(row) || was_in_flight);
-            let is_new = seen.is_none_or(|seen| seen.standing != Standing::Persisting);
+            // new is what did not count in the run before: also what was excused then, and no longer is
+            let has_counted = seen.and_then(|seen| seen.before.as_ref()).is_some_and(|known| known.counted);
+            counted[row] = weighs && waivers[row].is_none();
             let changed = self.numbers(changed, row);
             match waivers[row] {
                 Some(waiver) => {
                     let weighed = self.waivers.take(waiver);
                     if weighs {
-                        weighed.take(class, is_new, &changed);
+                        weighed.take(class, !has_counted, &changed);
                     }
                 }
-                None if weighs => self.weighed.take(class, is_new, &changed),
+                None if weighs => self.weighed.take(class, !has_counted, &changed),
                 None => {}
             }
         }
         if let (Some(standings), Some(seen)) = (&mut self.standings, &seen) {
-            standings.take(seen, is_in_flight)?;
+            standings.take(seen, is_in_flight, &counted)?;
         }
         let listed = if self.has_private_lists() { piece } else { hidden };
-        Ok(Piece { shown: self.tagged(shown, &causes, &waivers)?, listed })
+        let waived: Vec<Option<String>> = waivers.iter().map(|waiver| Some(self.waivers.tag((*waiver)?))).collect();
+        Ok(Piece { shown: tagged(shown, tags(&waived))?, listed })
     }
 
     /// What times and versions say of each row of a piece.
@@ -233,17 +240,6 @@ impl Explainer {
         let names = changed.value(row);
         let names = names.as_string::<i32>().iter().flatten();
         names.filter_map(|name| self.columns.iter().position(|known| known == name)).collect()
-    }
-
-    fn tagged(&self, piece: RecordBatch, causes: &[Vec<Cause>], waivers: &[Option<usize>]) -> Result<RecordBatch> {
-        let waived: Vec<Option<String>> =
-            waivers.iter().map(|waiver| waiver.map(|number| self.waivers.tag(number))).collect();
-        let tags = causes.iter().zip(&waived).map(|(causes, waived)| {
-            causes.iter().map(|cause| cause.name()).chain(waived.as_deref()).collect::<Vec<&str>>()
-        });
-        let mut columns = piece.columns().to_vec();
-        columns[Column::Tags as usize] = Arc::new(texts(tags));
-        Ok(RecordBatch::try_new(piece.schema(), columns)?)
     }
 
     /// Ends the explaining. Where nothing was to be explained, everything counts.
@@ -284,6 +280,20 @@ fn with_standing(schema: &SchemaRef, is_known: bool) -> SchemaRef {
         fields.push(Field::new("first_run", DataType::Utf8, true).into());
     }
     Schema::new(fields).into()
+}
+
+/// The tags of each row: what times say of it, and the waiver that covers it.
+fn tags(causes: &[Vec<Cause>], waivers: &[Option<String>]) -> ArrayRef {
+    let tags = causes.iter().zip(waivers).map(|(causes, waiver)| {
+        causes.iter().map(|cause| cause.name()).chain(waiver.as_deref()).collect::<Vec<&str>>()
+    });
+    Arc::new(texts(tags))
+}
+
+fn tagged(piece: RecordBatch, tags: ArrayRef) -> Result<RecordBatch> {
+    let mut columns = piece.columns().to_vec();
+    columns[Column::Tags as usize] = tags;
+    Ok(RecordBatch::try_new(piece.schema(), columns)?)
 }
 
 /// When the data of a run is from: the end of new's export.

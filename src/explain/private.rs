@@ -10,7 +10,7 @@ use crate::columns::{ColumnPair, Coverage, Pairing};
 use crate::discrepancy::{Column, VERSIONS};
 use crate::error::{Error, Result};
 use crate::job::private::Mode;
-use crate::job::{Job, Word};
+use crate::job::{Job, Private, Word};
 use crate::render;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
@@ -60,17 +60,43 @@ impl Hiding {
     /// If it names no column that there is, or asks for lists that would be of no use.
     pub fn of(job: &Job, pairing: &Pairing, snapshots: &Sides<Snapshot>) -> Result<Self> {
         let Some(private) = &job.private else { return Ok(Hiding(None)) };
+        let named = |name: &str| private.columns.iter().any(|column| column.text == name);
+        let stored = |side: Side, column: &ColumnPair| snapshots[side].made_of(column.at[side]);
+        // a pair is private by its own name, or by that of a stored column
+        let is_private_pair = |column: &ColumnPair| {
+            let by_side = |side: &Side| stored(*side, column).iter().any(|name| named(name));
+            named(&column.name) || Side::BOTH.iter().any(by_side)
+        };
         for column in &private.columns {
-            require_known(column, &pairing.coverage)?;
+            require_known(column, pairing, snapshots)?;
         }
-        let is_private = |name: &str| private.columns.iter().any(|column| column.text == name);
-        for (made, of) in snapshots.iter().flat_map(Snapshot::made_of) {
-            if is_private(&of) && !is_private(made) {
+        let (hidden, shown): (Vec<&ColumnPair>, Vec<&ColumnPair>) =
+            pairing.columns.iter().partition(|column| is_private_pair(column));
+        // what a private column is made of, by itself, is as private
+        let sources = Sides::from_fn(|side| {
+            let sources = hidden.iter().map(|column| stored(side, column)).filter(|sources| sources.len() == 1);
+            sources.flatten().collect::<Vec<String>>()
+        });
+        for (side, column) in Side::BOTH.into_iter().flat_map(|side| shown.iter().map(move |column| (side, column))) {
+            if let Some(source) = stored(side, column).iter().find(|source| sources[side].contains(source)) {
                 return Err(Error::Contradiction(format!(
-                    "{}: an expression makes `{made}` of `{of}`, which is private; name `{made}`, too",
-                    place_of(&private.columns, &of)
+                    "{}: `{}` is made of `{source}` of {side}, as a private column is; name `{}`, too",
+                    private.columns.first().map(|column| column.place.to_string()).unwrap_or_default(),
+                    column.name,
+                    column.name
                 )));
             }
+        }
+        let is_private = |name: &str| named(name) || hidden.iter().any(|column| column.name == name);
+        let has_private_key = pairing.keys().iter().any(|key| is_private(&key.name));
+        let remembers = job.in_flight.is_some() || job.gate.persisting_for.is_some_and(|pairs| pairs > 1);
+        if has_private_key && private.key.is_none() && remembers {
+            return Err(Error::Contradiction(format!(
+                "{}: the key is private, so later runs recognise rows by its digests alone, and what [in_flight] and \
+                 persisting_for excuse would be excused for ever\n  \
+                 give the digests a key that lasts, in COUNTERSIGN_PRIVATE_KEY or with key_file",
+                private.columns.first().map(|column| column.place.to_string()).unwrap_or_default()
+            )));
         }
         if !private.plain_lists {
             let keys = pairing.keys().iter().map(|key| key.name.as_str());
@@ -91,19 +117,18 @@ impl Hiding {
                 key
             }
         };
-        // the two sides may call it by other names than the pair's
-        let named = job.in_flight.iter().flat_map(|in_flight| in_flight.columns.iter());
-        let is_version = |column: &ColumnPair| {
-            let version = pairing.version.as_ref();
-            version.is_some_and(|version| Side::BOTH.iter().any(|&side| column.at[side] == version.at[side]))
+        let is_version = |side: Side| {
+            let Some(version) = pairing.version.as_ref().map(|version| version.at[side]) else { return false };
+            let made_of = snapshots[side].made_of(version);
+            hidden.iter().any(|column| column.at[side] == version)
+                || made_of.iter().any(|name| named(name) || sources[side].contains(name))
         };
-        let hides_versions = named.map(|column| column.text.as_str()).any(is_private)
-            || pairing.columns.iter().any(|column| is_version(column) && is_private(&column.name));
+        let hides_versions = Side::BOTH.into_iter().any(is_version);
         Ok(Hiding(Some(Inner {
             key,
             hides_versions,
             report: PrivateReport {
-                columns: private.columns.iter().map(|column| column.text.clone()).collect(),
+                columns: hidden_names(private, &hidden),
                 mode: private.mode,
                 digests_last: private.key.is_some(),
                 plain_lists: private.plain_lists,
@@ -220,10 +245,20 @@ fn is_version(name: &str) -> bool {
     VERSIONS.iter().any(|version| *version == name)
 }
 
-fn require_known(column: &Word, coverage: &Coverage) -> Result<()> {
-    let Coverage { compared, ignored, old_only, new_only, incomparable } = coverage;
+/// The names under which values are hidden: the pairs', and those that are not compared at all.
+fn hidden_names(private: &Private, hidden: &[&ColumnPair]) -> Vec<String> {
+    let mut names: Vec<String> = hidden.iter().map(|column| column.name.clone()).collect();
+    names.extend(private.columns.iter().map(|column| column.text.clone()));
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn require_known(column: &Word, pairing: &Pairing, snapshots: &Sides<Snapshot>) -> Result<()> {
+    let Coverage { compared, ignored, old_only, new_only, incomparable } = &pairing.coverage;
     let mut known = [compared, ignored, old_only, new_only, incomparable].into_iter().flatten();
-    match known.any(|name| *name == column.text) {
+    let is_stored = snapshots.iter().any(|side| side.stored_fields().iter().any(|field| *field.name() == column.text));
+    match is_stored || known.any(|name| *name == column.text) {
         true => Ok(()),
         false => Err(Error::NoSuchColumn {
             option: column.place.to_string(),

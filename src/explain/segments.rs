@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use super::private::Hiding;
 use crate::class::{ByClass, Class};
+use crate::columns::Pairing;
 use crate::csv;
 use crate::discrepancy::{Column, Layout};
 use crate::engine::Engine;
@@ -77,13 +78,18 @@ impl Segments {
         engine: &Engine,
         by: &[Word],
         snapshots: &Sides<Snapshot>,
+        pairing: &Pairing,
         layout: &Layout,
         hiding: &Hiding,
     ) -> Result<Self> {
         let mut segments = Segments::plan(engine, by, layout, hiding)?;
         for kind in &mut segments.kinds {
+            let like = kind.expressions.new.field().clone();
             for side in Side::BOTH {
-                for (value, rows) in shape::count_by(engine, &snapshots[side], &kind.by, SEGMENTS_MAX)? {
+                let columns: Vec<(&str, usize)> =
+                    pairing.columns.iter().map(|column| (column.name.as_str(), column.at[side])).collect();
+                let counts = shape::count_by(engine, &snapshots[side], &columns, &kind.by, &like, SEGMENTS_MAX)?;
+                for (value, rows) in counts {
                     kind.counts.entry(value).or_default().0[side] += rows;
                 }
             }
@@ -108,12 +114,13 @@ impl Segments {
     /// Counts the discrepancies of a piece. Duplicate keys have no row to show, and belong to no segment.
     pub fn take(&mut self, piece: &RecordBatch, classes: &[Class]) -> Result<()> {
         for kind in &mut self.kinds {
+            let like = kind.expressions.new.field().clone();
             let values = Sides::try_from_fn(|side| {
                 let column = match side {
                     Side::Old => Column::Old,
                     Side::New => Column::New,
                 };
-                kind.expressions[side].texts(&RecordBatch::from(without_nulls(column.of(piece).as_struct())))
+                kind.expressions[side].texts(&RecordBatch::from(without_nulls(column.of(piece).as_struct())), &like)
             })?;
             for (row, &class) in classes.iter().enumerate().filter(|(_, class)| **class != Class::DuplicateKey) {
                 let side = if class == Class::Extra { Side::New } else { Side::Old };

@@ -18,6 +18,8 @@ use crate::shape::RowExpression;
 
 /// How the tags of waivers begin.
 pub const TAG: &str = "waiver:";
+/// And those of waivers that accept nothing any more.
+const EXPIRED_TAG: &str = "expired_waiver:";
 
 /// What has become of a waiver.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -123,7 +125,9 @@ impl Waivers {
 
     /// The tag of a waiver's discrepancies.
     pub fn tag(&self, number: usize) -> String {
-        format!("{TAG}{}", self.0[number].waiver.name.text)
+        let Live { waiver, is_expired, .. } = &self.0[number];
+        let word = if *is_expired { EXPIRED_TAG } else { TAG };
+        format!("{word}{}", waiver.name.text)
     }
 
     /// What a waiver's discrepancies would weigh.

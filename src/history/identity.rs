@@ -1,7 +1,12 @@
-//! What a discrepancy is known by from run to run: its key, as the ID lists write it. Neither the way, nor the thread
-//! count, nor the width of an integer changes it.
+//! What a discrepancy is known by from run to run: its key, as the ID lists write it, with times in UTC and decimals
+//! without the zeros at their end. Neither the way, nor the thread count, nor the width of an integer, the scale of a
+//! decimal or the zone of a timestamp changes it.
 
-use arrow::array::{AsArray, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StructArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, FieldRef, Schema};
 
 use crate::class::Class;
 use crate::discrepancy::{Column, classes};
@@ -41,8 +46,9 @@ impl Recogniser {
     /// The identities of the rows of a piece of the table. `forgets` names columns of whose values later runs can make
     /// nothing.
     pub fn of(&mut self, piece: &RecordBatch, forgets: impl Fn(&str) -> bool) -> Result<Vec<Identity>> {
-        let keys = key_digests(piece)?;
-        let sides = Sides { old: values_of(piece, Column::Old)?, new: values_of(piece, Column::New)? };
+        let settled = settled(piece)?;
+        let keys = digests(&Texts::of(&settled, Column::Key)?, piece.num_rows());
+        let sides = Sides { old: Texts::of(&settled, Column::Old)?, new: Texts::of(&settled, Column::New)? };
         let changed = Column::Changed.of(piece).as_list::<i32>();
         let mut identities = Vec::with_capacity(piece.num_rows());
         for (row, class) in classes(piece).into_iter().enumerate() {
@@ -52,10 +58,12 @@ impl Recogniser {
             let values = Sides::from_fn(|side: Side| {
                 (class == Class::Mismatch).then(|| {
                     let mut hasher = blake3::Hasher::new();
-                    for (name, values) in sides[side].iter().filter(|(name, _)| names.contains(name)) {
+                    for name in &names {
                         absorb(&mut hasher, Some(name));
-                        if !forgets(name) {
-                            absorb(&mut hasher, values.bare(row).as_deref());
+                        match sides[side].column(name).filter(|_| !forgets(name)) {
+                            Some(values) => absorb(&mut hasher, values.text(row).as_deref()),
+                            // what is not known is not what the other side holds
+                            None => absorb(&mut hasher, Some(&format!("not known of {side}"))),
                         }
                     }
                     finish(&hasher)
@@ -81,14 +89,78 @@ impl Recogniser {
     }
 }
 
-/// The digests of the keys of a piece of the table.
+/// The digests of the keys of a piece of the table, by the very texts of the ID lists.
 pub fn key_digests(piece: &RecordBatch) -> Result<Vec<Digest>> {
-    let keys = values_of(piece, Column::Key)?;
+    let mut keys = Texts::of(piece, Column::Key)?;
+    keys.0.iter_mut().for_each(|column| column.is_decimal = false);
+    Ok(digests(&keys, piece.num_rows()))
+}
+
+fn digests(keys: &Texts, rows: usize) -> Vec<Digest> {
     let of_row = |row: usize| {
-        let texts: Vec<Option<String>> = keys.iter().map(|(_, values)| values.bare(row)).collect();
+        let texts: Vec<Option<String>> = keys.0.iter().map(|column| column.text(row)).collect();
         key_digest(texts.iter().map(Option::as_deref))
     };
-    Ok((0..piece.num_rows()).map(of_row).collect())
+    (0..rows).map(of_row).collect()
+}
+
+/// The columns of a struct of the table, as texts.
+struct Texts<'a>(Vec<TextColumn<'a>>);
+
+struct TextColumn<'a> {
+    name: &'a str,
+    values: Values<'a>,
+    /// Whether zeros at the end mean nothing.
+    is_decimal: bool,
+}
+
+impl<'a> Texts<'a> {
+    fn of(piece: &'a RecordBatch, column: Column) -> Result<Self> {
+        let rows = column.of(piece).as_struct();
+        let columns = rows.columns().iter().zip(rows.fields()).map(|(array, field)| {
+            let values = Values::of(array, field)?;
+            Ok(TextColumn { name: field.name(), values, is_decimal: field.data_type().is_decimal() })
+        });
+        Ok(Texts(columns.collect::<Result<_>>()?))
+    }
+
+    fn column(&self, name: &str) -> Option<&TextColumn<'a>> {
+        self.0.iter().find(|column| column.name == name)
+    }
+}
+
+impl TextColumn<'_> {
+    fn text(&self, row: usize) -> Option<String> {
+        let text = self.values.bare(row)?;
+        match self.is_decimal && text.contains('.') {
+            true => Some(text.trim_end_matches('0').trim_end_matches('.').to_string()),
+            false => Some(text),
+        }
+    }
+}
+
+/// The table with the times of its structs in UTC.
+fn settled(piece: &RecordBatch) -> Result<RecordBatch> {
+    let in_utc = |array: &ArrayRef, field: &FieldRef| -> Result<(ArrayRef, FieldRef)> {
+        match array.data_type() {
+            DataType::Timestamp(unit, Some(_)) => {
+                let utc = DataType::Timestamp(*unit, Some("UTC".into()));
+                Ok((cast(array, &utc)?, field.as_ref().clone().with_data_type(utc).into()))
+            }
+            _ => Ok((array.clone(), field.clone())),
+        }
+    };
+    let mut columns = piece.columns().to_vec();
+    let mut fields = piece.schema().fields().to_vec();
+    for at in [Column::Key, Column::Old, Column::New].map(|column| column as usize) {
+        let rows = columns[at].as_struct();
+        let settled = rows.columns().iter().zip(rows.fields()).map(|(array, field)| in_utc(array, field));
+        let (arrays, inner): (Vec<_>, Vec<_>) = settled.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let rows = StructArray::try_new_with_length(inner.into(), arrays, rows.nulls().cloned(), rows.len())?;
+        fields[at] = fields[at].as_ref().clone().with_data_type(rows.data_type().clone()).into();
+        columns[at] = Arc::new(rows);
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
 /// The digest of a key, by the texts that an ID list has for its columns.
@@ -96,12 +168,6 @@ pub fn key_digest<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
     let mut hasher = blake3::Hasher::new();
     texts.for_each(|text| absorb(&mut hasher, text));
     finish(&hasher)
-}
-
-fn values_of(piece: &RecordBatch, column: Column) -> Result<Vec<(&str, Values<'_>)>> {
-    let rows = column.of(piece).as_struct();
-    let columns = rows.columns().iter().zip(rows.fields());
-    columns.map(|(array, field)| Ok((field.name().as_str(), Values::of(array, field)?))).collect()
 }
 
 /// Length first, so that no two rows run into each other.

@@ -36,14 +36,14 @@ pub fn failures(job: &Job, rows: Sides<u64>, history: Option<&History>, now: Tim
             }
         }
         let Some(history) = history else { continue };
-        if let Some(previous) = &history.previous {
-            let before = previous.told.rows[side];
+        if let Some(last) = &history.last {
+            let before = last.told.rows[side];
             let allowed = source.expects.max_drop.clone().unwrap_or_else(Allowance::usual_drop);
             let dropped = before.saturating_sub(rows[side]);
             if !allowed.allows(dropped, before) {
                 failures.push(format!(
                     "the {side} snapshot has {} rows, {} fewer than in run {}; max_drop is {allowed}",
-                    rows[side], dropped, previous.told.run.id
+                    rows[side], dropped, last.told.run.id
                 ));
             }
         }

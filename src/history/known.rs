@@ -9,6 +9,7 @@
 //! | `first_run` | text | the run that saw it first |
 //! | `age` | integer | in how many pairs of snapshots in a row it has been seen |
 //! | `in_flight` | boolean | whether the snapshots' times explained it |
+//! | `counted` | boolean | whether it counted against the gates |
 //! | `gone_for` | integer | for how many pairs it has not been seen; NULL while it is there |
 
 use std::collections::HashMap;
@@ -53,6 +54,8 @@ pub struct Known {
     pub age: u32,
     /// Whether the snapshots' times explained it.
     pub in_flight: bool,
+    /// Whether it counted against the gates.
+    pub counted: bool,
     /// For how many pairs it has not been seen.
     pub gone_for: Option<u32>,
 }
@@ -97,8 +100,8 @@ fn add(batch: &RecordBatch, known: &mut AllKnown, runs: &mut HashMap<String, Arc
     let digests = |at: usize| batch.column(at).as_fixed_size_binary();
     let (keys, values) = (digests(0), Sides { old: digests(2), new: digests(3) });
     let (classes, first_runs) = (batch.column(1).as_string::<i32>(), batch.column(4).as_string::<i32>());
-    let (ages, gone) = (batch.column(5).as_primitive::<UInt32Type>(), batch.column(7).as_primitive::<UInt32Type>());
-    let in_flight = batch.column(6).as_boolean();
+    let (ages, gone) = (batch.column(5).as_primitive::<UInt32Type>(), batch.column(8).as_primitive::<UInt32Type>());
+    let (in_flight, counted) = (batch.column(6).as_boolean(), batch.column(7).as_boolean());
     let digest = |array: &FixedSizeBinaryArray, row: usize| -> Option<Digest> {
         array.is_valid(row).then(|| array.value(row).try_into().ok()).flatten()
     };
@@ -110,7 +113,8 @@ fn add(batch: &RecordBatch, known: &mut AllKnown, runs: &mut HashMap<String, Arc
         let first_run = runs.entry(first_run.into()).or_insert_with(|| first_run.into()).clone();
         let state = State { class, values: values.as_ref().map(|values| digest(values, row)) };
         let gone_for = gone.is_valid(row).then(|| gone.value(row));
-        let entry = Known { state, first_run, age: ages.value(row), in_flight: in_flight.value(row), gone_for };
+        let (in_flight, counted) = (in_flight.value(row), counted.value(row));
+        let entry = Known { state, first_run, age: ages.value(row), in_flight, counted, gone_for };
         known.insert(key, entry);
     }
     Ok(())
@@ -126,6 +130,7 @@ fn schema() -> SchemaRef {
         Field::new("first_run", DataType::Utf8, false),
         Field::new("age", DataType::UInt32, false),
         Field::new("in_flight", DataType::Boolean, false),
+        Field::new("counted", DataType::Boolean, false),
         Field::new("gone_for", DataType::UInt32, true),
     ])
     .into()
@@ -168,6 +173,7 @@ impl Writer {
             Arc::new(StringArray::from_iter_values(entries().map(|known| known.first_run.as_ref()))),
             Arc::new(UInt32Array::from_iter_values(entries().map(|known| known.age))),
             Arc::new(BooleanArray::from_iter(entries().map(|known| Some(known.in_flight)))),
+            Arc::new(BooleanArray::from_iter(entries().map(|known| Some(known.counted)))),
             Arc::new(entries().map(|known| known.gone_for).collect::<UInt32Array>()),
         ];
         let batch = RecordBatch::try_new(schema(), columns)?;
@@ -184,6 +190,11 @@ impl Known {
     /// The same, one pair of snapshots later, in which it was not seen; `None` once it need not be remembered.
     pub fn gone(&self) -> Option<Self> {
         let gone_for = self.gone_for.unwrap_or(0) + 1;
-        (gone_for <= REMEMBERED_PAIRS).then(|| Known { gone_for: Some(gone_for), in_flight: false, ..self.clone() })
+        (gone_for <= REMEMBERED_PAIRS).then(|| Known {
+            gone_for: Some(gone_for),
+            in_flight: false,
+            counted: false,
+            ..self.clone()
+        })
     }
 }

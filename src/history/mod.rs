@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::class::ByClass;
 use crate::error::Result;
 use crate::job::Job;
-use crate::manifest::{self, InputDigests, compare_digest};
+use crate::manifest::{self, InputDigests, compare_digest, recognition_digest};
 use crate::run_dir::RunDir;
 use crate::sides::Sides;
 
@@ -33,6 +33,8 @@ pub struct History {
     pub previous: Option<PastRun>,
     /// What that run knew.
     known: AllKnown,
+    /// The last run of other snapshots, whether anything that it knew can be used or not.
+    pub last: Option<PastRun>,
     /// The earlier run of the same snapshots, if this is a retry.
     pub retry_of: Option<String>,
     /// Why there is nothing to compare with, although there are runs.
@@ -53,29 +55,39 @@ impl History {
         let Some(dir) = &job.history else { return Ok(None) };
         let (mut runs, mut skipped) = runs_below(dir);
         runs.retain(|run| run.told.job == job.name);
+        skipped.extend(missing(&runs));
         let has_same = |run: &PastRun| Sides::from_fn(|side| run.has_same(side, &inputs.inputs[side]));
         let last_with = |of: fn(&Sides<bool>) -> bool| runs.iter().rev().find(|run| of(&has_same(run))).cloned();
         let same_files = Sides { old: last_with(|same| same.old), new: last_with(|same| same.new) };
-        let retry_of = last_with(|same| same.old && same.new).map(|run| run.told.run.id);
-        skipped.extend(missing(&runs));
 
-        let mut history =
-            History { previous: None, known: AllKnown::new(), retry_of, new_baseline: None, same_files, skipped };
-        let compare = compare_digest(job);
-        for run in runs.into_iter().rev() {
-            let same = has_same(&run);
-            if same.old && same.new || !run.told.input_failures.is_empty() {
-                continue;
-            }
+        let pairs = pairs(runs);
+        let own = pairs.iter().position(|run| has_same(run).iter().all(|same| *same));
+        let before = &pairs[..own.unwrap_or(pairs.len())];
+        let mut history = History {
+            previous: None,
+            known: AllKnown::new(),
+            last: before.last().cloned(),
+            retry_of: own.map(|own| pairs[own].told.run.id.clone()),
+            new_baseline: None,
+            same_files,
+            skipped,
+        };
+        let (compare, recognition) = (compare_digest(job), recognition_digest(job));
+        for run in before.iter().rev() {
             let id = &run.told.run.id;
             if run.compare != compare {
                 history.new_baseline = Some(format!("what [compare] says has changed since run {id}"));
                 break;
             }
-            match known::read(&run, room)? {
+            if run.recognition != recognition || recognition.is_none() {
+                let reason = "the key is private, and its digests are by another key than in run";
+                history.new_baseline = Some(format!("{reason} {id}"));
+                break;
+            }
+            match known::read(run, room)? {
                 Ok(known) => {
                     history.known = known;
-                    history.previous = Some(run);
+                    history.previous = Some(run.clone());
                     break;
                 }
                 Err(reason) => history.skipped.push(Skipped { dir: run.dir.display().to_string(), reason }),
@@ -83,6 +95,19 @@ impl History {
         }
         Ok(Some(history))
     }
+}
+
+/// The last run of each pair of snapshots, in the order in which the pairs were first seen. Runs whose snapshots were not
+/// what they had to be are left out.
+fn pairs(runs: Vec<PastRun>) -> Vec<PastRun> {
+    let mut pairs: Vec<PastRun> = vec![];
+    for run in runs.into_iter().filter(|run| run.told.input_failures.is_empty()) {
+        match pairs.iter_mut().find(|pair| pair.has_same_pair(&run)) {
+            Some(pair) => *pair = run,
+            None => pairs.push(run),
+        }
+    }
+    pairs
 }
 
 /// Runs that a later one was compared with, and that are no longer there.
@@ -141,6 +166,10 @@ pub struct HistoryReport {
     /// The earlier run of the same snapshots, if this was a retry. It adds nothing to any age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<String>,
+    /// The earlier run that read the same files of one side, while those of the other have changed: a store that stands
+    /// still, or its last export once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_files: Option<Sides<Option<String>>>,
     /// Why a new count begins, although there are earlier runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_baseline: Option<String>,
@@ -183,7 +212,10 @@ impl Standings {
     /// Begins with what the run before knew. `run` is the id of this one.
     pub fn begin(history: History, run: &str, run_dir: Option<&RunDir>) -> Result<Self> {
         let writer = run_dir.map(|run_dir| Writer::create(run_dir.create(FILE)?)).transpose()?;
+        let same_files = history.same_files.map(|run| run.map(|run| run.told.run.id));
+        let is_one_sided = history.retry_of.is_none() && same_files.iter().any(Option::is_some);
         let report = HistoryReport {
+            same_files: is_one_sided.then_some(same_files),
             previous: history.previous.map(|run| run.told.run.id),
             retry_of: history.retry_of,
             new_baseline: history.new_baseline,
@@ -208,14 +240,16 @@ impl Standings {
         seen.collect()
     }
 
-    /// Counts them and writes them down. `in_flight` says which of them the snapshots' times explain.
-    pub fn take(&mut self, seen: &[Seen], in_flight: impl Fn(usize) -> bool) -> Result<()> {
+    /// Counts them and writes them down. `in_flight` says which of them the snapshots' times explain, `counted` which of
+    /// them count against the gates.
+    pub fn take(&mut self, seen: &[Seen], in_flight: impl Fn(usize) -> bool, counted: &[bool]) -> Result<()> {
         let mut known = Vec::with_capacity(seen.len());
         for (row, seen) in seen.iter().enumerate() {
             let state = seen.identity.state;
             let first_run = seen.first_run.clone().unwrap_or_else(|| self.run.clone());
             self.count(seen, &first_run);
-            let entry = Known { state, first_run, age: seen.age, in_flight: in_flight(row), gone_for: None };
+            let (in_flight, counted) = (in_flight(row), counted[row]);
+            let entry = Known { state, first_run, age: seen.age, in_flight, counted, gone_for: None };
             known.push((seen.identity.key, entry));
         }
         self.write(&known)
@@ -259,6 +293,7 @@ impl Standings {
 impl HistoryReport {
     /// Whether there is nothing to tell, because no run came before.
     pub fn is_first(&self) -> bool {
-        self.previous.is_none() && self.retry_of.is_none() && self.new_baseline.is_none() && self.skipped.is_empty()
+        let HistoryReport { previous, retry_of, new_baseline, same_files, skipped, .. } = self;
+        previous.is_none() && retry_of.is_none() && new_baseline.is_none() && same_files.is_none() && skipped.is_empty()
     }
 }

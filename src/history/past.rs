@@ -7,6 +7,7 @@ use serde::Deserialize;
 use walkdir::WalkDir;
 
 use crate::class::ByClass;
+use crate::job::TakenAt;
 use crate::manifest::{Digest, MANIFEST, Manifest, of_file};
 use crate::sides::{Side, Sides};
 
@@ -59,6 +60,16 @@ pub struct ToldRun {
     pub started: String,
     /// How long it took.
     pub seconds: f64,
+    /// What each side was.
+    pub inputs: Sides<ToldInput>,
+}
+
+/// One side's snapshot in a past run.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ToldInput {
+    /// When it was taken, if its job said so.
+    #[serde(default)]
+    pub taken_at: Option<TakenAt>,
 }
 
 /// A run directory that is whole.
@@ -70,6 +81,8 @@ pub struct PastRun {
     pub told: Told,
     /// The digest of how it compared.
     pub compare: String,
+    /// The digest of what private keys were recognised by.
+    pub recognition: Option<String>,
     /// The digest of the data of each side.
     content: Sides<blake3::Hash>,
     /// What it wrote.
@@ -88,8 +101,10 @@ pub struct Skipped {
 /// All runs below a directory, the oldest first, and what could not be read.
 pub fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
     let (mut runs, mut skipped) = (vec![], vec![]);
-    for entry in WalkDir::new(dir).sort_by_file_name().into_iter().flatten() {
-        let Some(run_dir) = entry.path().parent().filter(|_| entry.file_name() == MANIFEST) else { continue };
+    // runs may be kept elsewhere and linked to; `latest` is a link, too, and the run that it leads to is taken once
+    for entry in WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter().flatten() {
+        let is_manifest = entry.file_name() == MANIFEST && entry.file_type().is_file();
+        let Some(run_dir) = entry.path().parent().filter(|_| is_manifest) else { continue };
         match PastRun::read(run_dir) {
             Ok(run) => runs.push(run),
             Err(reason) => skipped.push(Skipped { dir: run_dir.display().to_string(), reason }),
@@ -109,20 +124,31 @@ impl PastRun {
             return Err(format!("its manifest is of run {}, its report of run {}", manifest.run, told.run.id));
         }
         let content = Sides::from_fn(|side| content(&manifest.read.inputs[side]));
-        let run =
-            PastRun { dir: dir.into(), told, compare: manifest.compare_blake3, content, outputs: manifest.outputs };
+        let run = PastRun {
+            dir: dir.into(),
+            told,
+            compare: manifest.compare_blake3,
+            recognition: manifest.recognition_blake3,
+            content,
+            outputs: manifest.outputs,
+        };
         run.require_whole("report.json")?;
         Ok(run)
     }
 
-    /// The names of the files that it wrote.
-    pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.outputs.iter().map(|output| output.path.as_str())
+    /// Whether another run read the same data of both sides.
+    pub fn has_same_pair(&self, other: &PastRun) -> bool {
+        self.content == other.content
     }
 
-    /// When it began, and its id for those of the same second.
-    fn order(&self) -> (&str, &str) {
-        (&self.told.run.started, &self.told.run.id)
+    /// Whether it stands where its run has written it, as far as the name tells.
+    fn is_copy(&self) -> bool {
+        self.dir.file_name().is_none_or(|name| name != self.told.run.id.as_str())
+    }
+
+    /// When it began, its id for those of the same second, and copies last.
+    fn order(&self) -> (&str, &str, bool) {
+        (&self.told.run.started, &self.told.run.id, self.is_copy())
     }
 
     /// Checks that a file of the run is as it was written.

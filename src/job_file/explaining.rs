@@ -124,7 +124,10 @@ impl Reader<'_> {
     /// A time, or the end of a day.
     fn expiry(&mut self, text: &str, place: &Place) -> Option<Timestamp> {
         let time = || text.replacen(' ', "T", 1).parse::<Timestamp>().ok();
-        let end_of_day = || text.parse::<Date>().ok()?.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok();
+        // a time without a zone would be read as its day
+        let is_day = text.len() == "2026-12-31".len();
+        let day = || text.parse::<Date>().ok().filter(|_| is_day);
+        let end_of_day = || day()?.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok();
         let found = time().or_else(|| end_of_day().map(|end| end.timestamp()));
         if found.is_none() {
             self.wrong(place, format!("`{text}` is no day such as 2026-12-31, and no time with a zone"));

@@ -26,6 +26,9 @@ use document::Document;
 pub use document::Mistake;
 use form::{AllowanceForm, ColumnForm, CompareForm, GateForm, JobForm, Names, SharedRules, SourceForm, TakenAtForm};
 
+/// How long the name of a directory may be nearly everywhere, in bytes.
+const NAME_MAX: usize = 255;
+
 /// The directory of runs where a job names none.
 const RUNS: &str = "runs";
 
@@ -143,6 +146,9 @@ impl Reader<'_> {
         let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = told.map_or(stem, |name| self.expand(name, &place));
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+        if name.len() > NAME_MAX {
+            self.wrong(&place, format!("the name has {} bytes, and a directory's may have {NAME_MAX}", name.len()));
+        }
         if name.is_empty() || name.starts_with('.') || name == "latest" || !name.chars().all(plain) {
             let words = format!("`{name}` cannot name a directory; use letters, digits, `-`, `_` and `.`");
             self.wrong(&place, words);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::text::history::{by_class, since};
+use super::text::history::{by_class, since, unchanged};
 use super::text::{NO_INPUT, verdict_words};
 use super::{Report, count, grouped};
 use crate::discrepancy::Class;
@@ -73,6 +73,9 @@ fn history(report: &Report, out: &mut String) {
     if history.previous.is_some() {
         let rows = rows.map(|(word, counts)| vec![word.into(), grouped(counts.total()), by_class(counts)]);
         table(out, &["history", "count", "of which"], rows);
+    }
+    for words in unchanged(history) {
+        let _ = writeln!(out, "- {}", prose(&words));
     }
     for skipped in &history.skipped {
         let _ = writeln!(out, "- passed over: {}: {}", code(&skipped.dir), prose(&skipped.reason));

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef};
-use datafusion::common::DFSchema;
+use datafusion::common::{Column, DFSchema};
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::lit;
+use datafusion::logical_expr::{Expr, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use futures::StreamExt;
@@ -75,16 +76,40 @@ impl RowExpression {
         Ok(values.as_boolean().iter().map(|holds| Some(holds == Some(true))).collect())
     }
 
-    /// The values for these rows as text.
-    pub fn texts(&self, rows: &RecordBatch) -> Result<Vec<Option<String>>> {
-        let values = plain::array(&self.values(rows)?)?;
-        let texts = render::column(&values, &plain::field(self.field.name(), &self.field))?;
-        Ok(texts.iter().map(|text| text.map(String::from)).collect())
+    /// What it yields.
+    pub fn field(&self) -> &FieldRef {
+        &self.field
+    }
+
+    /// The values for these rows as text, as another expression's values would be written.
+    pub fn texts(&self, rows: &RecordBatch, like: &FieldRef) -> Result<Vec<Option<String>>> {
+        texts(&self.values(rows)?, &self.field, like)
     }
 }
 
-/// Counts the rows of a snapshot by what an expression yields, as text; no more than `most` values and one.
-pub fn count_by(engine: &Engine, snapshot: &Snapshot, by: &Word, most: usize) -> Result<BTreeMap<Option<String>, u64>> {
+/// Values as text. `5` and `5.00`, and an instant in two zones, are written the same way if `like` is one field: as far as
+/// its type holds them.
+fn texts(values: &ArrayRef, field: &FieldRef, like: &FieldRef) -> Result<Vec<Option<String>>> {
+    let (own, like) = (plain::field("by", field), plain::field("by", like));
+    let values = plain::array(values)?;
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let texts = match cast_with_options(&values, like.data_type(), &strict) {
+        Ok(values) => render::column(&values, &like)?,
+        Err(_) => render::column(&values, &own)?,
+    };
+    Ok(texts.iter().map(|text| text.map(String::from)).collect())
+}
+
+/// Counts the rows of a snapshot by what an expression yields, as text like `like`; no more than `most` values and one.
+/// `columns` are the columns that the expression may read, by their names in it and their places in the snapshot.
+pub fn count_by(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    columns: &[(&str, usize)],
+    by: &Word,
+    like: &FieldRef,
+    most: usize,
+) -> Result<BTreeMap<Option<String>, u64>> {
     let place = by.place.to_string();
     let failed = |error: DataFusionError| {
         Error::of_plan(error, |error| Error::QueryFailed { place: place.clone(), reason: said(&error) })
@@ -94,6 +119,9 @@ pub fn count_by(engine: &Engine, snapshot: &Snapshot, by: &Word, most: usize) ->
     context.register_table(SNAPSHOT, Arc::new(table)).map_err(failed)?;
     let frame = engine.reader().block_on(context.table(SNAPSHOT)).map_err(failed)?;
     let bad = |error: DataFusionError| Error::BadCondition { place: place.clone(), reason: said(&error) };
+    let stored = |at: usize| snapshot.schema.field(at).name();
+    let columns = columns.iter().map(|(name, at)| Expr::Column(Column::new_unqualified(stored(*at))).alias(*name));
+    let frame = frame.select(columns.collect::<Vec<_>>()).map_err(bad)?;
     let by = frame.parse_sql_expr(&by.text).map_err(bad)?;
     let grouped = frame.aggregate(vec![by.alias("by")], vec![count(lit(1)).alias("rows")]).map_err(bad)?;
     let mut stream = engine.reader().block_on(grouped.execute_stream()).map_err(failed)?;
@@ -101,10 +129,9 @@ pub fn count_by(engine: &Engine, snapshot: &Snapshot, by: &Word, most: usize) ->
     while let Some(batch) = engine.reader().block_on(stream.next()) {
         engine.check_stop()?;
         let batch = batch.map_err(failed)?;
-        let values = plain::array(batch.column(0))?;
-        let texts = render::column(&values, &plain::field("by", batch.schema().field(0)))?;
-        for (text, rows) in texts.iter().zip(batch.column(1).as_primitive::<Int64Type>().values()) {
-            *counts.entry(text.map(String::from)).or_default() += *rows as u64;
+        let texts = texts(batch.column(0), &batch.schema().fields()[0], like)?;
+        for (text, rows) in texts.into_iter().zip(batch.column(1).as_primitive::<Int64Type>().values()) {
+            *counts.entry(text).or_default() += *rows as u64;
         }
         if counts.len() > most {
             break;

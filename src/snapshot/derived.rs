@@ -52,13 +52,15 @@ impl Snapshot {
         self.derived.iter().any(|derived| self.derived_name(&derived.column) == name)
     }
 
-    /// The column that an expression makes of a stored one, as reports call it, for each stored column that expressions
-    /// read.
-    pub fn made_of(&self) -> impl Iterator<Item = (&str, String)> {
-        self.derived.iter().flat_map(|derived| {
-            let read = collect_columns(&derived.expression);
-            read.into_iter().map(|column| (derived.column.as_str(), column.name().to_string()))
-        })
+    /// The stored columns that a column of the schema is made of; itself, if it is stored.
+    pub fn made_of(&self, column: usize) -> Vec<String> {
+        match column.checked_sub(self.stored_fields().len()) {
+            None => vec![self.schema.field(column).name().clone()],
+            Some(derived) => {
+                let read = collect_columns(&self.derived[derived].expression);
+                read.iter().map(|column| column.name().to_string()).collect()
+            }
+        }
     }
 
     /// Whether some expression reads a stored column.

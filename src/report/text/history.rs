@@ -8,6 +8,7 @@ use crate::history::HistoryReport;
 use crate::lists::Example;
 use crate::render::escaped;
 use crate::report::{Report, count, grouped};
+use crate::sides::Side;
 
 /// The section on history; nothing, where none was looked for.
 pub fn render(report: &Report) -> String {
@@ -34,6 +35,9 @@ pub fn render(report: &Report) -> String {
         right_align(&mut table, &[1]);
         out += &indented(&table);
     }
+    for words in unchanged(history) {
+        let _ = writeln!(out, "  {}", escaped(&words));
+    }
     for skipped in &history.skipped {
         let _ = writeln!(out, "  passed over: {}: {}", escaped(&skipped.dir), escaped(&skipped.reason));
     }
@@ -51,6 +55,16 @@ pub fn since(history: &HistoryReport) -> String {
         Some(run) => format!("{since}; the files are those of run {run}, so this adds nothing to any age"),
         None => since,
     }
+}
+
+/// The sides whose files an earlier run has read.
+pub fn unchanged(history: &HistoryReport) -> Vec<String> {
+    let Some(same) = &history.same_files else { return vec![] };
+    let words = |side: Side| {
+        let run = same[side].as_ref()?;
+        Some(format!("{side} has the files of run {run}: a store that stands still, or its last export once more"))
+    };
+    Side::BOTH.into_iter().filter_map(words).collect()
 }
 
 /// `2 mismatches, 1 missing row`
