@@ -52,7 +52,9 @@ fn hot_loops(criterion: &mut Criterion) {
         bencher.iter(|| hasher.hash(&old[..1], black_box(&old[1..]), &mut hashes));
     });
     group.bench_function("a quick look at equal slices", |bencher| {
-        bencher.iter(|| assert!(old.iter().zip(black_box(&new)).all(|(old, new)| plainly_equal(old, new))));
+        bencher.iter(|| {
+            assert!(old.iter().zip(black_box(&new)).all(|(old, new)| plainly_equal((old, 0), (new, 0), old.len())))
+        });
     });
     group.bench_function("an answer for every row", |bencher| {
         bencher.iter(|| old.iter().zip(black_box(&new)).map(|(old, new)| equal_rows(old, new)).collect::<Vec<_>>());

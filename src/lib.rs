@@ -100,7 +100,7 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
 
     let digests = || run_dir.as_ref().map(|_| InputDigests::of(&engine, &snapshots, &tables)).transpose();
     let read = engine.meter.during(Stage::Write, digests)?;
-    let history = read.as_ref().map_or(Ok(None), |read| History::read(job, read, engine.working_memory()))?;
+    let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, read))?;
     let input_failures = history::failures(job, tally.rows, history.as_ref(), clock.started());
     let standings = history.map(|history| Standings::begin(history, clock.id(), run_dir.as_ref())).transpose()?;
     let mut explainer = Explainer::new(&engine, job, &snapshots, &pairing, &layout, standings, clock.started())?;

@@ -9,7 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::*;
 use countersign::canonical::canonical;
 use countersign::canonical::domain::{Domain, Nested, NoDomain};
-use countersign::canonical::order::{equal_rows, plainly_equal};
+use countersign::canonical::order::{equal_rows, leading_equal, plainly_equal};
 use countersign::canonical::row_hash::RowHasher;
 use countersign::sides::{Side, Sides};
 
@@ -36,8 +36,13 @@ fn compare(old: ArrayRef, new: ArrayRef) -> Vec<bool> {
     let hashed: Vec<bool> = hash(&old).iter().zip(&hash(&new)).map(|(old, new)| old == new).collect();
     assert_eq!(equal, hashed, "the row hash disagrees");
     for (row, equal) in equal.iter().enumerate() {
-        let plainly = plainly_equal(&old.slice(row, 1), &new.slice(row, 1));
+        let plainly = plainly_equal((&old, row), (&new, row), 1);
         assert!(*equal || !plainly, "the quick look disagrees in row {row}");
+        let len = old.len() - row;
+        let leading = leading_equal((&old, row), (&new, row), len).unwrap();
+        let rows = equal_rows(&old.slice(row, len), &new.slice(row, len)).unwrap();
+        let wanted = rows.iter().take_while(|equal| *equal).count();
+        assert_eq!(leading, wanted, "from row {row}");
     }
     equal
 }

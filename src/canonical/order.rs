@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, DynComparator, MAX_INLINE_VIEW_LEN, make_comparator};
+use arrow::array::{Array, ArrayRef, AsArray, DynComparator, MAX_INLINE_VIEW_LEN, make_comparator};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::SortOptions;
 use arrow::compute::kernels::cmp;
@@ -19,46 +19,92 @@ pub fn equal_rows(one: &dyn Array, two: &dyn Array) -> Result<BooleanBuffer, Arr
     Ok(cmp::not_distinct(&Borrowed(one), &Borrowed(two))?.values().clone())
 }
 
-/// Whether two equally long canonical columns are equal throughout, as far as a quick look tells: `false` may
+/// A canonical column from a row on. Where runs of equal keys are short, cutting slices off would cost more than comparing
+/// them.
+pub type Part<'a> = (&'a dyn Array, usize);
+
+/// Whether `len` rows of two canonical columns are equal throughout, as far as a quick look tells: `false` may
 /// also mean that it takes a closer one.
 ///
-/// Nearly all slices of two snapshots are equal, and then this reads them once, at the speed of memory, where
+/// Nearly all parts of two snapshots are equal, and then this reads them once, at the speed of memory, where
 /// [`equal_rows`] writes an answer for every row.
-pub fn plainly_equal(one: &dyn Array, two: &dyn Array) -> bool {
-    if one.null_count() + two.null_count() > 0 || one.data_type() != two.data_type() {
+pub fn plainly_equal(one: Part, two: Part, len: usize) -> bool {
+    if has_null(one, len) || has_null(two, len) || one.0.data_type() != two.0.data_type() {
         return false;
     }
-    match one.data_type() {
-        DataType::Boolean => one.as_boolean().values() == two.as_boolean().values(),
-        DataType::Int32 => same_values::<Int32Type>(one, two),
-        DataType::Int64 => same_values::<Int64Type>(one, two),
-        DataType::UInt64 => same_values::<UInt64Type>(one, two),
-        DataType::Decimal128(..) => same_values::<Decimal128Type>(one, two),
-        DataType::Decimal256(..) => same_values::<Decimal256Type>(one, two),
-        DataType::Float64 => {
-            // NaN is equal to NaN here
-            let bits = |array: &dyn Array| array.as_primitive::<Float64Type>().values().inner().clone();
+    match one.0.data_type() {
+        DataType::Boolean => {
+            let bits = |(array, start): Part| array.as_boolean().values().slice(start, len);
             bits(one) == bits(two)
         }
-        DataType::BinaryView => same_bytes(one.as_binary_view(), two.as_binary_view()),
+        DataType::Int32 => same_values::<Int32Type>(one, two, len),
+        DataType::Int64 => same_values::<Int64Type>(one, two, len),
+        DataType::UInt64 => same_values::<UInt64Type>(one, two, len),
+        DataType::Decimal128(..) => same_values::<Decimal128Type>(one, two, len),
+        DataType::Decimal256(..) => same_values::<Decimal256Type>(one, two, len),
+        DataType::Float64 => {
+            let width = size_of::<f64>();
+            // NaN is equal to NaN here
+            let bits = |(array, start): Part<'_>| {
+                array.as_primitive::<Float64Type>().values().inner().slice_with_length(start * width, len * width)
+            };
+            bits(one) == bits(two)
+        }
+        DataType::BinaryView => same_bytes(one, two, len),
         _ => false,
     }
 }
 
-fn same_values<T: ArrowPrimitiveType>(one: &dyn Array, two: &dyn Array) -> bool
+/// How many rows from the start, of `len`, are equal in two canonical columns.
+pub fn leading_equal(one: Part, two: Part, len: usize) -> Result<usize, ArrowError> {
+    if plainly_equal(one, two, len) {
+        return Ok(len);
+    }
+    let differing = match (one.0.data_type(), two.0.data_type()) {
+        (one_type, two_type) if one_type != two_type || has_null(one, len) || has_null(two, len) => None,
+        (DataType::Int32, _) => first_other::<Int32Type>(one, two, len),
+        (DataType::Int64, _) => first_other::<Int64Type>(one, two, len),
+        (DataType::UInt64, _) => first_other::<UInt64Type>(one, two, len),
+        _ => None,
+    };
+    match differing {
+        Some(at) => Ok(at),
+        None => Ok(leading(&equal_rows(&one.0.slice(one.1, len), &two.0.slice(two.1, len))?)),
+    }
+}
+
+fn has_null((array, start): Part, len: usize) -> bool {
+    let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
+    nulls.is_some_and(|nulls| nulls.inner().slice(start, len).count_set_bits() < len)
+}
+
+fn values<T: ArrowPrimitiveType>((array, start): Part<'_>, len: usize) -> &[T::Native] {
+    &array.as_primitive::<T>().values()[start..start + len]
+}
+
+fn same_values<T: ArrowPrimitiveType>(one: Part, two: Part, len: usize) -> bool
 where
     T::Native: PartialEq,
 {
-    one.as_primitive::<T>().values() == two.as_primitive::<T>().values()
+    values::<T>(one, len) == values::<T>(two, len)
 }
 
-fn same_bytes(one: &BinaryViewArray, two: &BinaryViewArray) -> bool {
+fn first_other<T: ArrowPrimitiveType>(one: Part, two: Part, len: usize) -> Option<usize>
+where
+    T::Native: PartialEq,
+{
+    values::<T>(one, len).iter().zip(values::<T>(two, len)).position(|(one, two)| one != two)
+}
+
+fn same_bytes(one: Part, two: Part, len: usize) -> bool {
+    let (first, second) = (one.0.as_binary_view(), two.0.as_binary_view());
+    let views = first.views()[one.1..one.1 + len].iter().zip(&second.views()[two.1..two.1 + len]);
     let is_same = |(row, (a, b)): (usize, (&u128, &u128))| {
         // a short string is its view; the low half of a long one's is its length and its first bytes
         let is_short = *a as u32 <= MAX_INLINE_VIEW_LEN;
-        if is_short { a == b } else { *a as u64 == *b as u64 && one.value(row) == two.value(row) }
+        if is_short { a == b } else { *a as u64 == *b as u64 && first.value(one.1 + row) == second.value(two.1 + row) }
     };
-    one.views().iter().zip(two.views().iter()).enumerate().all(is_same)
+    views.enumerate().all(is_same)
 }
 
 /// An array as the comparison kernels want it.

@@ -29,6 +29,7 @@ use parquet::file::properties::WriterProperties;
 use super::identity::{Digest, State};
 use super::past::PastRun;
 use crate::class::Class;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::manifest;
 use crate::run_dir::OutputFile;
@@ -63,11 +64,11 @@ pub struct Known {
 /// What a run knew, by key.
 pub type AllKnown = HashMap<Digest, Known>;
 
-/// Reads what a past run knew, as long as that fits `room` bytes.
+/// Reads what a past run knew, as long as that fits the working memory.
 ///
 /// # Errors
 /// In words, if the file is not whole; as an error, if it does not fit.
-pub fn read(run: &PastRun, room: u64) -> Result<Result<AllKnown, String>> {
+pub fn read(run: &PastRun, engine: &Engine) -> Result<Result<AllKnown, String>> {
     if let Err(reason) = run.require_whole(FILE) {
         return Ok(Err(reason));
     }
@@ -79,8 +80,9 @@ pub fn read(run: &PastRun, room: u64) -> Result<Result<AllKnown, String>> {
         Err(reason) => return Ok(Err(format!("`{FILE}`: {reason}"))),
     };
     let rows = reader.metadata().file_metadata().num_rows().max(0) as u64;
+    let (room, limit) = (engine.working_memory(), engine.limits().memory);
     if rows * KNOWN_BYTES > room {
-        return Err(Error::MemoryTooSmall { limit: room, needed: rows * KNOWN_BYTES });
+        return Err(Error::MemoryTooSmall { limit, needed: limit.saturating_sub(room) + rows * KNOWN_BYTES });
     }
     let mut known = AllKnown::with_capacity(rows as usize);
     let mut runs: HashMap<String, Arc<str>> = HashMap::new();

@@ -13,6 +13,7 @@ mod retain;
 use std::sync::Arc;
 
 use crate::class::ByClass;
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::Job;
 use crate::manifest::{self, InputDigests, compare_digest, recognition_digest};
@@ -46,12 +47,11 @@ pub struct History {
 }
 
 impl History {
-    /// Looks for the runs of a job that reads these files, if the job asks for them; `room` is the memory that what is
-    /// known may take.
+    /// Looks for the runs of a job that reads these files, if the job asks for them.
     ///
     /// # Errors
     /// If what is known does not fit. A run that cannot be read is told and passed over.
-    pub fn read(job: &Job, inputs: &InputDigests, room: u64) -> Result<Option<Self>> {
+    pub fn read(engine: &Engine, job: &Job, inputs: &InputDigests) -> Result<Option<Self>> {
         let Some(dir) = &job.history else { return Ok(None) };
         let (mut runs, mut skipped) = runs_below(dir);
         runs.retain(|run| run.told.job == job.name);
@@ -84,7 +84,7 @@ impl History {
                 history.new_baseline = Some(format!("{reason} {id}"));
                 break;
             }
-            match known::read(run, room)? {
+            match known::read(run, engine)? {
                 Ok(known) => {
                     history.known = known;
                     history.previous = Some(run.clone());

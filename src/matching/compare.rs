@@ -20,11 +20,11 @@ pub fn compare(pairing: &Pairing, pairs: Pairs, len: usize, ledger: &mut Ledger)
     let mut differing: Vec<(usize, BooleanBuffer)> = vec![];
     let mut tiers = Tiers::default();
     for (place, column) in pairing.checked().enumerate() {
-        let form = |(rows, start): (&Arc<Rows>, usize)| rows.exact[place].slice(start, len);
-        let forms = pairs.map(form);
-        if pairing.columns[column].chain.is_none() && forms.old.plainly_equals(&forms.new) {
+        let Sides { old, new } = pairs.map(|(rows, start)| (&rows.exact[place], start));
+        if pairing.columns[column].chain.is_none() && old.0.plainly_equals(old.1, new.0, new.1, len) {
             continue;
         }
+        let forms = Sides { old, new }.map(|(form, start)| form.slice(start, len));
         let equal = forms.old.equals(&forms.new)?;
         tiers.add_read(column, &pairs, len, &equal, ledger);
         if equal.count_set_bits() == len {

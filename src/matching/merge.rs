@@ -3,11 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::Array;
-
 use super::compare::compare;
 use super::cursor::{Cursor, Halt, Run};
-use crate::canonical::order::{KeyOrder, equal_rows, leading, plainly_equal};
+use crate::canonical::order::{KeyOrder, leading_equal};
 use crate::columns::{Pairing, Rows};
 use crate::discrepancy::{Finding, Ledger, RowRef, Tier};
 use crate::error::{Error, Result};
@@ -79,10 +77,7 @@ fn shared_keys(old: (&Arc<Rows>, usize), new: (&Arc<Rows>, usize), reach: usize)
         if shared == 0 {
             break;
         }
-        let (old_key, new_key) = (old_key.slice(old.1, shared), new_key.slice(new.1, shared));
-        if !plainly_equal(&old_key, &new_key) {
-            shared = leading(&equal_rows(&old_key, &new_key)?);
-        }
+        shared = leading_equal((old_key, old.1), (new_key, new.1), shared)?;
     }
     Ok(shared)
 }

@@ -50,8 +50,10 @@ pub struct Form {
 
 impl Form {
     /// Whether two forms are equal throughout, as far as a quick look tells.
-    pub fn plainly_equals(&self, other: &Form) -> bool {
-        self.unreadable.is_none() && other.unreadable.is_none() && plainly_equal(&self.value, &other.value)
+    pub fn plainly_equals(&self, start: usize, other: &Form, other_start: usize, len: usize) -> bool {
+        self.unreadable.is_none()
+            && other.unreadable.is_none()
+            && plainly_equal((&self.value, start), (&other.value, other_start), len)
     }
 
     /// Which rows of two forms are equal.
