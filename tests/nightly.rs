@@ -196,6 +196,13 @@ fn what_is_made_of_a_private_column_is_private() {
     let (code, said) = with(&format!("{shaped}[private]\ncolumns = [\"card\", \"mail\"]\n"));
     assert_eq!(code, 1, "{said}");
     assert!(!SECRETS.iter().any(|secret| said.contains(secret)), "{said}");
+    // an error would quote the value that could not be read
+    let failing = "[compare.columns.card]\nold_expr = \"cast(card AS INT)\"\nnew_expr = \"cast(card AS INT)\"\n";
+    let (code, said) = with(failing);
+    assert!(code == 2 && said.contains("SECRET-4000"), "{said}");
+    let (code, said) = with(&format!("{failing}[private]\ncolumns = \"card\"\n"));
+    assert!(code == 2 && said.contains("may quote private values"), "{said}");
+    assert!(!SECRETS.iter().any(|secret| said.contains(secret)), "{said}");
     // a private key is nothing to recognise rows by, unless its digests last
     let (code, said) = with("[gate]\npersisting_for = 2\n[private]\ncolumns = \"id\"\nlists = \"plain\"\n");
     assert!(code == 2 && said.contains("excused for ever"), "{said}");
