@@ -308,7 +308,11 @@ fn questions_in_sql() {
         ask("job.toml", "SELECT o.id FROM old o LEFT JOIN new n ON o.id = n.id WHERE n.id IS NULL", "table");
     assert_eq!(out, " id\n  3\n\n1 row\n");
     assert_eq!(
-        run(&shop, &["query", "job.toml", "SELECT id FROM new", "--format", "parquet", "--out", "answer.parquet"]).0,
+        run(
+            &shop,
+            &["query", "job.toml", "SELECT id FROM new ORDER BY id", "--format", "parquet", "--out", "answer.parquet"]
+        )
+        .0,
         0
     );
     assert!(content(&shop.path("answer.parquet")).ends_with("1\n2\n4\n"));
