@@ -16,6 +16,14 @@ impl Side {
     /// Both sides, old first: the order of every report.
     pub const BOTH: [Side; 2] = [Side::Old, Side::New];
 
+    /// The side's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Old => "old",
+            Side::New => "new",
+        }
+    }
+
     /// The other side.
     pub fn other(self) -> Side {
         match self {
@@ -27,10 +35,7 @@ impl Side {
 
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Side::Old => "old",
-            Side::New => "new",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -54,13 +54,7 @@ fn render(outcomes: &[Outcome]) -> String {
     });
     family("tagged", "Discrepancies of the last run, by what explains them.", tagged.collect());
     let rows = reports().flat_map(|(job, report)| {
-        Side::BOTH.map(|side| {
-            let word = match side {
-                Side::Old => "old",
-                Side::New => "new",
-            };
-            (vec![("job", job), ("side", word)], report.rows[side] as f64)
-        })
+        Side::BOTH.map(|side| (vec![("job", job), ("side", side.name())], report.rows[side] as f64))
     });
     family("rows", "Rows of each snapshot.", rows.collect());
     let seconds = reports().map(|(job, report)| (vec![("job", job)], report.run.seconds));
@@ -78,9 +72,8 @@ fn render(outcomes: &[Outcome]) -> String {
     out + "# EOF\n"
 }
 
-fn verdict(outcome: &Outcome) -> String {
-    let word = outcome.result.as_ref().ok().and_then(|report| serde_json::to_value(report.verdict).ok());
-    word.and_then(|word| word.as_str().map(String::from)).unwrap_or_else(|| "failed".into())
+fn verdict(outcome: &Outcome) -> &'static str {
+    outcome.result.as_ref().map_or("failed", |report| report.verdict.name())
 }
 
 fn tags(report: &Report) -> Vec<(&str, u64)> {

@@ -123,29 +123,34 @@ impl Run {
 
     fn run_one(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Outcome {
         match self.verify(file, names, stop) {
+            Ok(report) if report.verdict.exit_code() == 0 => {
+                Outcome { job: report.job.clone(), last_good: seconds(&report.run.started), result: Ok(report) }
+            }
             Ok(report) => {
-                let own = Some(&report.run.started).filter(|_| report.verdict.exit_code() == 0);
-                let own = own.and_then(|started| Some(started.parse::<jiff::Timestamp>().ok()?.as_second()));
-                Outcome { job: report.job.clone(), last_good: own.or_else(|| self.last_good(file)), result: Ok(report) }
+                let last_good = self.metrics.as_ref().and_then(|_| self.last_good(file).1);
+                Outcome { job: report.job.clone(), last_good, result: Ok(report) }
             }
             Err(error) => {
                 let failure = Failure { exit_code: fail(&error), error: error.to_string() };
-                let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-                let job = JobFile::read(file, &self.set).ok().and_then(|file| file.job).map(|job| job.name).or(stem);
-                Outcome { job: job.unwrap_or_default(), last_good: self.last_good(file), result: Err(failure) }
+                let stem = || file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let (job, last_good) = self.last_good(file);
+                Outcome { job: job.unwrap_or_else(stem), last_good, result: Err(failure) }
             }
         }
     }
 
-    /// When the last run began that found everything in order, in seconds since 1970; only metrics tell it.
-    fn last_good(&self, file: &Path) -> Option<i64> {
-        self.metrics.as_ref()?;
-        let JobFile { job, runs, .. } = JobFile::read(file, &self.set).ok()?;
-        let name = job?.name;
-        let dir = self.history.clone().unwrap_or_else(|| self.out.as_ref().unwrap_or(&runs).join(&name));
-        let (runs, _) = runs_below(&dir);
-        let good = runs.iter().rev().find(|run| run.told.job == name && run.told.is_good())?;
-        Some(good.told.run.started.parse::<jiff::Timestamp>().ok()?.as_second())
+    /// The job's name, and when its last run began that found everything in order, which only metrics tell.
+    fn last_good(&self, file: &Path) -> (Option<String>, Option<i64>) {
+        let Ok(JobFile { job: Some(job), runs, .. }) = JobFile::read(file, &self.set) else { return (None, None) };
+        let last_good = || {
+            self.metrics.as_ref()?;
+            let dir = self.history.clone().unwrap_or_else(|| self.out.as_ref().unwrap_or(&runs).join(&job.name));
+            let (runs, _) = runs_below(&dir);
+            let good = runs.iter().rev().find(|run| run.told.job == job.name && run.told.is_good())?;
+            seconds(&good.told.run.started)
+        };
+        let last_good = last_good();
+        (Some(job.name), last_good)
     }
 
     fn verify(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Result<Report> {
@@ -201,6 +206,11 @@ impl Check {
         }
         Ok(worst)
     }
+}
+
+/// A time of a report, in seconds since 1970.
+fn seconds(time: &str) -> Option<i64> {
+    time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 /// What made a run fail, and if that is a mistake in its job, all others with it.

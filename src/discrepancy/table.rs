@@ -188,11 +188,7 @@ impl Layout {
     }
 
     fn side(&self, findings: &[Finding], side: Side) -> Result<ArrayRef> {
-        let place = match side {
-            Side::Old => Column::Old,
-            Side::New => Column::New,
-        };
-        let fields = self.fields(place);
+        let fields = self.fields(Column::of_side(side));
         let columns: Result<Vec<_>> = (0..fields.len())
             .map(|at| self.gather(findings.iter().map(|finding| finding.row(side)), at, side, !self.keyed))
             .collect();
@@ -201,7 +197,7 @@ impl Layout {
     }
 
     /// The fields of one of the table's structs.
-    fn fields(&self, column: Column) -> Fields {
+    pub fn fields(&self, column: Column) -> Fields {
         match self.schema.field(column as usize).data_type() {
             DataType::Struct(fields) => fields.clone(),
             other => unreachable!("the layout makes it a struct, not {other}"),
@@ -284,6 +280,14 @@ pub fn texts<'a>(lists: impl Iterator<Item = Vec<&'a str>>) -> ListArray {
 }
 
 impl Column {
+    /// The column of a side's values.
+    pub fn of_side(side: Side) -> Self {
+        match side {
+            Side::Old => Column::Old,
+            Side::New => Column::New,
+        }
+    }
+
     /// The column of a batch of the table.
     pub fn of(self, batch: &RecordBatch) -> &ArrayRef {
         batch.column(self as usize)

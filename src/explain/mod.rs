@@ -183,39 +183,49 @@ impl Explainer {
         let known = tagged(with_standing(&piece, &self.known_schema)?, tags(&unwaived))?;
         let waivers = self.waivers.covering(&known, &classes)?;
         let shown = with_standing(&hidden, &self.shown_schema)?;
-        let mut counted = vec![false; piece.num_rows()];
-
-        let is_in_flight = |row: usize| causes[row].contains(&Cause::InFlight);
-        let changed = Column::Changed.of(&piece).as_list::<i32>();
-        for (row, &class) in classes.iter().enumerate() {
-            let seen = seen.as_ref().map(|seen| &seen[row]);
-            let was_in_flight = seen.and_then(|seen| seen.before.as_ref()).is_some_and(|known| known.in_flight);
-            if let Some(in_flight) = &mut self.in_flight {
-                causes[row].iter().for_each(|&cause| in_flight.count(class, cause, was_in_flight));
-            }
-            let is_old_enough = seen.is_none_or(|seen| seen.age >= self.persisting_for);
-            let weighs = is_old_enough && (!is_in_flight(row) || was_in_flight);
-            // new is what did not count in the run before: also what was excused then, and no longer is
-            let has_counted = seen.and_then(|seen| seen.before.as_ref()).is_some_and(|known| known.counted);
-            counted[row] = weighs && waivers[row].is_none();
-            let changed = self.numbers(changed, row);
-            match waivers[row] {
-                Some(waiver) => {
-                    let weighed = self.waivers.take(waiver);
-                    if weighs {
-                        weighed.take(class, !has_counted, &changed);
-                    }
-                }
-                None if weighs => self.weighed.take(class, !has_counted, &changed),
-                None => {}
-            }
-        }
+        let counted = self.weigh(&piece, &classes, &causes, seen.as_deref(), &waivers);
         if let (Some(standings), Some(seen)) = (&mut self.standings, &seen) {
-            standings.take(seen, is_in_flight, &counted)?;
+            standings.take(seen, |row| causes[row].contains(&Cause::InFlight), &counted)?;
         }
         let listed = if self.has_private_lists() { piece } else { hidden };
         let waived: Vec<Option<String>> = waivers.iter().map(|waiver| Some(self.waivers.tag((*waiver)?))).collect();
         Ok(Piece { shown: tagged(shown, tags(&waived))?, listed })
+    }
+
+    /// Counts the rows of a piece against the gates, or for the waiver that covers them; says which count against the
+    /// gates.
+    fn weigh(
+        &mut self,
+        piece: &RecordBatch,
+        classes: &[Class],
+        causes: &[Vec<Cause>],
+        seen: Option<&[Seen]>,
+        waivers: &[Option<usize>],
+    ) -> Vec<bool> {
+        let changed = Column::Changed.of(piece).as_list::<i32>();
+        let mut counted = Vec::with_capacity(classes.len());
+        for (row, &class) in classes.iter().enumerate() {
+            let seen = seen.map(|seen| &seen[row]);
+            let before = seen.and_then(|seen| seen.before.as_ref());
+            let was_in_flight = before.is_some_and(|known| known.in_flight);
+            if let Some(in_flight) = &mut self.in_flight {
+                causes[row].iter().for_each(|&cause| in_flight.count(class, cause, was_in_flight));
+            }
+            let is_old_enough = seen.is_none_or(|seen| seen.age >= self.persisting_for);
+            let weighs = is_old_enough && (!causes[row].contains(&Cause::InFlight) || was_in_flight);
+            // new is what did not count in the run before: also what was excused then, and no longer is
+            let is_new = !before.is_some_and(|known| known.counted);
+            let changed = self.numbers(changed, row);
+            let weighed = match waivers[row] {
+                Some(waiver) => self.waivers.take(waiver),
+                None => &mut self.weighed,
+            };
+            if weighs {
+                weighed.take(class, is_new, &changed);
+            }
+            counted.push(weighs && waivers[row].is_none());
+        }
+        counted
     }
 
     /// What times and versions say of each row of a piece.

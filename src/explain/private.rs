@@ -61,6 +61,7 @@ impl Hiding {
     pub fn of(job: &Job, pairing: &Pairing, snapshots: &Sides<Snapshot>) -> Result<Self> {
         let Some(private) = &job.private else { return Ok(Hiding(None)) };
         let named = |name: &str| private.columns.iter().any(|column| column.text == name);
+        let place = private.columns.first().map(|column| column.place.to_string()).unwrap_or_default();
         let stored = |side: Side, column: &ColumnPair| snapshots[side].made_of(column.at[side]);
         // a pair is private by its own name, or by that of a stored column
         let is_private_pair = |column: &ColumnPair| {
@@ -80,10 +81,8 @@ impl Hiding {
         for (side, column) in Side::BOTH.into_iter().flat_map(|side| shown.iter().map(move |column| (side, column))) {
             if let Some(source) = stored(side, column).iter().find(|source| sources[side].contains(source)) {
                 return Err(Error::Contradiction(format!(
-                    "{}: `{}` is made of `{source}` of {side}, as a private column is; name `{}`, too",
-                    private.columns.first().map(|column| column.place.to_string()).unwrap_or_default(),
-                    column.name,
-                    column.name
+                    "{place}: `{name}` is made of `{source}` of {side}, as a private column is; name `{name}`, too",
+                    name = column.name
                 )));
             }
         }
@@ -92,10 +91,9 @@ impl Hiding {
         let remembers = job.in_flight.is_some() || job.gate.persisting_for.is_some_and(|pairs| pairs > 1);
         if has_private_key && private.key.is_none() && remembers {
             return Err(Error::Contradiction(format!(
-                "{}: the key is private, so later runs recognise rows by its digests alone, and what [in_flight] and \
-                 persisting_for excuse would be excused for ever\n  \
-                 give the digests a key that lasts, in COUNTERSIGN_PRIVATE_KEY or with key_file",
-                private.columns.first().map(|column| column.place.to_string()).unwrap_or_default()
+                "{place}: the key is private, so later runs recognise rows by its digests alone, and what [in_flight] \
+                 and persisting_for excuse would be excused for ever\n  \
+                 give the digests a key that lasts, in COUNTERSIGN_PRIVATE_KEY or with key_file"
             )));
         }
         if !private.plain_lists {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use arrow::array::{AsArray, RecordBatch, StructArray};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 
 use super::private::Hiding;
 use crate::class::{ByClass, Class};
@@ -116,11 +116,8 @@ impl Segments {
         for kind in &mut self.kinds {
             let like = kind.expressions.new.field().clone();
             let values = Sides::try_from_fn(|side| {
-                let column = match side {
-                    Side::Old => Column::Old,
-                    Side::New => Column::New,
-                };
-                kind.expressions[side].texts(&RecordBatch::from(without_nulls(column.of(piece).as_struct())), &like)
+                let rows = Column::of_side(side).of(piece).as_struct();
+                kind.expressions[side].texts(&RecordBatch::from(without_nulls(rows)), &like)
             })?;
             for (row, &class) in classes.iter().enumerate().filter(|(_, class)| **class != Class::DuplicateKey) {
                 let side = if class == Class::Extra { Side::New } else { Side::Old };
@@ -180,15 +177,7 @@ fn require_few(counts: &Counts, by: &Word) -> Result<()> {
 
 /// What the discrepancies show of a side's rows.
 fn row_schema(layout: &Layout, side: Side) -> SchemaRef {
-    let name = match side {
-        Side::Old => "old",
-        Side::New => "new",
-    };
-    let schema = layout.schema();
-    match schema.field_with_name(name).map(|field| field.data_type()) {
-        Ok(DataType::Struct(fields)) => Schema::new(fields.clone()).into(),
-        _ => Schema::empty().into(),
-    }
+    Schema::new(layout.fields(Column::of_side(side))).into()
 }
 
 /// A record batch cannot say that a whole row is NULL; its columns are.

@@ -291,6 +291,16 @@ impl Standings {
 }
 
 impl HistoryReport {
+    /// What has become of discrepancies, in the order of every report.
+    pub fn fates(&self) -> [(&'static str, &ByClass<u64>); 4] {
+        [
+            ("new", &self.new),
+            ("flapping", &self.flapping),
+            ("persisting", &self.persisting),
+            ("resolved", &self.resolved),
+        ]
+    }
+
     /// Whether there is nothing to tell, because no run came before.
     pub fn is_first(&self) -> bool {
         let HistoryReport { previous, retry_of, new_baseline, same_files, skipped, .. } = self;

@@ -64,14 +64,8 @@ fn counts(report: &Report, out: &mut String) {
 fn history(report: &Report, out: &mut String) {
     let Some(history) = report.history.as_ref().filter(|history| !history.is_first()) else { return };
     let _ = writeln!(out, "{}.\n", prose(&since(history)));
-    let rows = [
-        ("new", &history.new),
-        ("flapping", &history.flapping),
-        ("persisting", &history.persisting),
-        ("resolved", &history.resolved),
-    ];
     if history.previous.is_some() {
-        let rows = rows.map(|(word, counts)| vec![word.into(), grouped(counts.total()), by_class(counts)]);
+        let rows = history.fates().map(|(word, counts)| vec![word.into(), grouped(counts.total()), by_class(counts)]);
         table(out, &["history", "count", "of which"], rows);
     }
     for words in unchanged(history) {

@@ -96,6 +96,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict as it is written in data.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Match => "match",
+            Verdict::Accepted => "accepted",
+            Verdict::Discrepant => "discrepant",
+            Verdict::Unverified => "unverified",
+        }
+    }
+
     /// The exit code that says the same: 0 for what is verified, 1 for discrepancies, 2 for the rest.
     pub fn exit_code(self) -> u8 {
         match self {

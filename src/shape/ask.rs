@@ -5,10 +5,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
-use datafusion::execution::context::SQLOptions;
 use futures::StreamExt;
 
-use super::{SnapshotTable, Tables, context, said};
+use super::{SnapshotTable, Tables, context, only_queries, said};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -41,8 +40,7 @@ pub fn ask(
     for (name, batch) in &small {
         context.register_batch(*name, batch.clone()).map_err(bad)?;
     }
-    let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let frame = engine.reader().block_on(context.sql_with_options(sql, only_queries)).map_err(bad)?;
+    let frame = engine.reader().block_on(context.sql_with_options(sql, only_queries())).map_err(bad)?;
     let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
     let mut stream = engine.reader().block_on(frame.execute_stream()).map_err(failed)?;
     while let Some(batch) = engine.reader().block_on(stream.next()) {

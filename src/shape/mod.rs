@@ -13,7 +13,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
@@ -23,6 +23,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, TableType, Volatility};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
@@ -135,17 +136,31 @@ fn context(engine: &Engine) -> SessionContext {
 }
 
 fn plan_expression(engine: &Engine, snapshot: &Snapshot, column: &str, text: &Word) -> Result<Derived> {
-    let refused = |reason: String| Error::BadExpression { place: text.place.to_string(), side: snapshot.side, reason };
-    let bad = |error: DataFusionError| refused(said(&error));
-    let context = context(engine);
-    let schema = DFSchema::try_from(arrow::datatypes::Schema::new(snapshot.stored_fields().to_vec())).map_err(bad)?;
-    let parsed = context.parse_sql_expr(&text.text, &schema).map_err(bad)?;
-    if let Some(reason) = parts(&parsed).find_map(unfit) {
-        return Err(refused(reason.into()));
+    let schema = Schema::new(snapshot.stored_fields().to_vec());
+    match plan_row_by_row(engine, schema, &text.text) {
+        Ok((expression, field)) => {
+            Ok(Derived { column: column.into(), text: text.clone(), expression, field: field.as_ref().clone() })
+        }
+        Err(reason) => Err(Error::BadExpression { place: text.place.to_string(), side: snapshot.side, reason }),
     }
-    let expression = context.create_physical_expr(parsed, &schema).and_then(checked).map_err(bad)?;
-    let field = expression.return_field(schema.as_arrow()).map_err(bad)?;
-    Ok(Derived { column: column.into(), text: text.clone(), expression, field: field.as_ref().clone() })
+}
+
+/// Plans an expression that yields one value for each row of a table, the same each time; or says what keeps it from that.
+fn plan_row_by_row(
+    engine: &Engine,
+    schema: Schema,
+    text: &str,
+) -> std::result::Result<(Arc<dyn PhysicalExpr>, FieldRef), String> {
+    let bad = |error: DataFusionError| said(&error);
+    let context = context(engine);
+    let table = DFSchema::try_from(schema).map_err(bad)?;
+    let parsed = context.parse_sql_expr(text, &table).map_err(bad)?;
+    if let Some(reason) = parts(&parsed).find_map(unfit) {
+        return Err(reason.into());
+    }
+    let expression = context.create_physical_expr(parsed, &table).and_then(checked).map_err(bad)?;
+    let field = expression.return_field(table.as_arrow()).map_err(bad)?;
+    Ok((expression, field))
 }
 
 /// Why a part of an expression cannot be evaluated row by row, to the same each time.
@@ -179,8 +194,7 @@ fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query:
         let table = SnapshotTable { snapshot, readers: engine.readers() };
         context.register_table(name, Arc::new(table)).map_err(bad)?;
     }
-    let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let frame = engine.reader().block_on(context.sql_with_options(&query.sql, only_queries)).map_err(bad)?;
+    let frame = engine.reader().block_on(context.sql_with_options(&query.sql, only_queries())).map_err(bad)?;
     let names: Vec<&String> = frame.schema().fields().iter().map(|field| field.name()).collect();
     match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
         Some((_, twice)) => {
@@ -189,6 +203,11 @@ fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query:
         }
         None => Ok(frame),
     }
+}
+
+/// A question changes nothing.
+fn only_queries() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
 }
 
 fn place_of(query: &Query) -> String {

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::Column;
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, lit};
@@ -14,7 +13,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use futures::StreamExt;
 
-use super::{SNAPSHOT, SnapshotTable, checked, context, parts, said, unfit};
+use super::{SNAPSHOT, SnapshotTable, context, plan_row_by_row, said};
+use crate::canonical::convert;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::Word;
@@ -34,17 +34,10 @@ impl RowExpression {
     /// Plans an expression over rows of this schema.
     pub fn plan(engine: &Engine, schema: &SchemaRef, text: &Word) -> Result<Self> {
         let place = text.place.to_string();
-        let refused = |reason: String| Error::BadCondition { place: place.clone(), reason };
-        let bad = |error: DataFusionError| refused(said(&error));
-        let context = context(engine);
-        let table = DFSchema::try_from(schema.as_ref().clone()).map_err(bad)?;
-        let parsed = context.parse_sql_expr(&text.text, &table).map_err(bad)?;
-        if let Some(reason) = parts(&parsed).find_map(unfit) {
-            return Err(refused(reason.into()));
+        match plan_row_by_row(engine, schema.as_ref().clone(), &text.text) {
+            Ok((expression, field)) => Ok(RowExpression { expression, field, place }),
+            Err(reason) => Err(Error::BadCondition { place, reason }),
         }
-        let expression = context.create_physical_expr(parsed, &table).and_then(checked).map_err(bad)?;
-        let field = expression.return_field(schema).map_err(bad)?;
-        Ok(RowExpression { expression, field, place })
     }
 
     /// Plans an expression that is true or false.
@@ -92,8 +85,7 @@ impl RowExpression {
 fn texts(values: &ArrayRef, field: &FieldRef, like: &FieldRef) -> Result<Vec<Option<String>>> {
     let (own, like) = (plain::field("by", field), plain::field("by", like));
     let values = plain::array(values)?;
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
-    let texts = match cast_with_options(&values, like.data_type(), &strict) {
+    let texts = match convert(&values, like.data_type()) {
         Ok(values) => render::column(&values, &like)?,
         Err(_) => render::column(&values, &own)?,
     };
