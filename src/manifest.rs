@@ -1,6 +1,6 @@
 //! What proves that a run's files, and what it read, are still the same: `manifest.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::{self, Identity, Job, Private};
-use crate::shape::{Tables, query_files};
-use crate::sides::Sides;
+use crate::shape::Tables;
+use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
 /// The file that makes a directory a run. It is written last.
@@ -113,10 +113,11 @@ impl InputDigests {
     ///
     /// # Errors
     /// If a file is no longer the one that was compared.
-    pub fn of(engine: &Engine, snapshots: &Sides<Snapshot>, tables: &Tables) -> Result<Self> {
-        let queries = query_files(snapshots).into_iter().map(query_digest);
+    pub fn of(engine: &Engine, job: &Job, snapshots: Sides<Option<&Snapshot>>, tables: &Tables) -> Result<Self> {
+        let queries = query_files(job).into_iter().map(query_digest);
+        let inputs = |side: Side| snapshots[side].map(|snapshot| file_digests(engine, snapshot.input()));
         Ok(InputDigests {
-            inputs: Sides::try_from_fn(|side| file_digests(engine, snapshots[side].input()))?,
+            inputs: Sides::try_from_fn(|side| inputs(side).unwrap_or(Ok(vec![])))?,
             tables: tables
                 .iter()
                 .map(|(name, table)| Ok((name.clone(), file_digests(engine, table)?)))
@@ -124,6 +125,16 @@ impl InputDigests {
             queries: queries.collect::<Result<_>>()?,
         })
     }
+}
+
+/// The files of queries that a job names.
+fn query_files(job: &Job) -> BTreeSet<PathBuf> {
+    let of_sides = job.sources.iter().filter_map(|source| source.query.as_ref());
+    let of_checks = job.checks.iter().flat_map(|check| {
+        let inputs = check.inputs.iter().map(|(_, query)| query);
+        [&check.query].into_iter().chain(inputs)
+    });
+    of_sides.chain(of_checks).filter_map(|query| query.file.clone()).collect()
 }
 
 fn query_digest(path: PathBuf) -> Result<Digest> {

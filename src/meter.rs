@@ -21,13 +21,15 @@ pub enum Stage {
     Match,
     /// Comparing rows with the same key.
     Compare,
+    /// Asking the checks.
+    Check,
     /// Writing what was found.
     Write,
 }
 
 impl Stage {
     /// All of them, in the order of the data's way.
-    pub const ALL: [Stage; 8] = [
+    pub const ALL: [Stage; 9] = [
         Stage::Open,
         Stage::Scan,
         Stage::Decode,
@@ -35,6 +37,7 @@ impl Stage {
         Stage::Hash,
         Stage::Match,
         Stage::Compare,
+        Stage::Check,
         Stage::Write,
     ];
 
@@ -48,6 +51,7 @@ impl Stage {
             Stage::Hash => "hash",
             Stage::Match => "match",
             Stage::Compare => "compare",
+            Stage::Check => "check",
             Stage::Write => "write",
         }
     }

@@ -2,16 +2,27 @@
 //!
 //! Works on arrays of plain types (see [`crate::plain`]).
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::Result;
+use crate::plain;
 use crate::snapshot::types::{Extension, extension, unit_name};
 pub use crate::talk::escaped;
 use crate::talk::visible;
+
+/// The bare texts of every row of a batch of any types.
+pub fn rows(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
+    let schema = batch.schema();
+    let columns = batch.columns().iter().map(plain::array).collect::<std::result::Result<Vec<_>, _>>()?;
+    let fields: Vec<_> = schema.fields().iter().map(|field| plain::field(field.name(), field)).collect();
+    let values = columns.iter().zip(&fields).map(|(column, field)| Values::of(column, field));
+    let values = values.collect::<Result<Vec<_>>>()?;
+    Ok((0..batch.num_rows()).map(|row| values.iter().map(|values| values.bare(row)).collect()).collect())
+}
 
 /// Writes the values of one array as text.
 pub struct Values<'a> {

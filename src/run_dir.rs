@@ -11,7 +11,6 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::manifest::{Digest, InputDigests, MANIFEST, Manifest};
-use crate::sides::Sides;
 use crate::snapshot::{DataFile, Snapshot, absolute};
 use crate::work_dir::{PREFIX, WorkDir};
 
@@ -78,9 +77,9 @@ impl RunDir {
     }
 
     /// Refuses to write where one of the snapshots is read from.
-    pub fn require_apart(&self, snapshots: &Sides<Snapshot>) -> Result<()> {
+    pub fn require_apart<'a>(&self, snapshots: impl IntoIterator<Item = &'a Snapshot>) -> Result<()> {
         let dir = absolute(&self.dir)?;
-        for snapshot in snapshots.iter().map(Snapshot::input) {
+        for snapshot in snapshots.into_iter().map(Snapshot::input) {
             let below = Path::new(&snapshot.location);
             let is_below = below.is_dir() && dir.starts_with(absolute(below)?);
             let is_beside = |file: &DataFile| file.absolute_path.parent() == Some(&dir);

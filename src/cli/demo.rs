@@ -1,19 +1,20 @@
 //! `countersign demo`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::history::History;
-use super::{Format, print, stop};
+use super::{Format, print, stop, write_out};
 use crate::demo::Planted;
 use crate::error::{Error, Result};
-use crate::job::{Job, Out};
+use crate::engine::Engine;
+use crate::job::{Job, Limits, Out};
 use crate::job_dir::JobDir;
 use crate::job_file::{JobFile, refusal};
 use crate::progress::Progress;
-use crate::report::Verdict;
-use crate::{demo, nights, verify};
+use crate::report::{Verdict, count};
+use crate::{demo, generate, nights, verify};
 
 /// Write a small pair of snapshots with known defects, and compare it
 ///
@@ -27,13 +28,24 @@ pub struct Demo {
     dir: PathBuf,
 
     /// Write thirty nights of a migration instead, and run the job of each
-    #[arg(long)]
+    #[arg(long, conflicts_with = "migration")]
     nights: bool,
+
+    /// Write this example of a migration instead, a folder with a generate.sql, with snapshots of any size
+    #[arg(long, value_name = "FOLDER")]
+    migration: Option<PathBuf>,
+
+    /// How large the snapshots of the migration are: what its generate.sql calls $size
+    #[arg(long, value_name = "N", default_value_t = generate::SIZE, requires = "migration")]
+    size: u64,
 }
 
 impl Demo {
     /// Writes the snapshots, compares them, prints the report, and checks it against what was planted.
     pub fn run(self) -> Result<Verdict> {
+        if let Some(folder) = &self.migration {
+            return self.write_migration(folder);
+        }
         if self.nights {
             return self.run_nights();
         }
@@ -53,6 +65,17 @@ impl Demo {
             report.run.out.as_deref().unwrap_or_default(),
             self.dir.join(demo::JOB).display()
         );
+        Ok(Verdict::Match)
+    }
+
+    fn write_migration(&self, folder: &Path) -> Result<Verdict> {
+        let spill = std::env::temp_dir();
+        let engine = Engine::start(Limits::default(), &spill, stop::on_signal(), Progress::stderr())?;
+        let files = generate::migration(&engine, folder, &self.dir, self.size)?;
+        engine.progress.finish();
+        for (file, rows) in files {
+            write_out(&format!("{}  {}\n", file.display(), count(rows, "row")))?;
+        }
         Ok(Verdict::Match)
     }
 

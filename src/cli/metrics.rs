@@ -53,6 +53,16 @@ fn render(outcomes: &[Outcome]) -> String {
         tags(report).into_iter().map(move |(tag, found)| (vec![("job", job), ("tag", tag)], found as f64))
     });
     family("tagged", "Discrepancies of the last run, by what explains them.", tagged.collect());
+    let violations = reports().flat_map(|(job, report)| {
+        let lists = report.checks.iter().filter(|check| check.list.is_some());
+        lists.map(move |check| (vec![("job", job), ("check", check.name.as_str())], check.found as f64))
+    });
+    family("violations", "Violations that the checks of the last run found.", violations.collect());
+    let failing = reports().map(|(job, report)| {
+        let failing = report.checks.iter().filter(|check| !check.holds).count();
+        (vec![("job", job)], failing as f64)
+    });
+    family("checks_failing", "Checks that did not hold in the last run.", failing.collect());
     let rows = reports().flat_map(|(job, report)| {
         Side::BOTH.map(|side| (vec![("job", job), ("side", side.name())], report.rows[side] as f64))
     });

@@ -1,5 +1,6 @@
 //! `countersign query`.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -19,11 +20,12 @@ use crate::csv;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::history::{PastRun, runs_below};
+use crate::job::Scope;
 use crate::job_file::{JobFile, refusal};
 use crate::manifest::MANIFEST;
 use crate::plain;
 use crate::render::{Values, escaped};
-use crate::shape::{self, Tables};
+use crate::shape::{self, Desk, Tables};
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
 
@@ -92,7 +94,11 @@ impl Query {
             batches.push(batch.clone());
             Ok(())
         };
-        let schema = shape::ask(&engine, &tables, vec![("runs", runs_table(&runs)?)], &self.sql, take)?;
+        let mut desk = Desk::with(&engine, &tables)?;
+        desk.lay_rows("runs", runs_table(&runs)?)?;
+        let question = desk.plan(&self.sql, &BTreeMap::new(), "SQL")?;
+        let schema = question.schema();
+        question.ask(&engine, take)?;
         engine.progress.finish();
         self.write(&schema, &batches)?;
         Ok(0)
@@ -148,11 +154,17 @@ fn of_job(engine: &Engine, file: &Path) -> Result<Askable> {
     // whose values must not leave, would leave here; what further tables hold of them, nobody says
     if job.private.is_none() {
         tables = shape::open_tables(&job.tables)?;
-        let sides = shape::open_sides(engine, &job.sources, &tables, &job.columns)?;
-        let [old, new] = Side::BOTH.map(|side| Arc::new(sides[side].clone()));
-        tables.extend([("old".to_string(), old), ("new".to_string(), new)]);
+        let sides = match job.scope {
+            Scope::Both => Side::BOTH.as_slice(),
+            Scope::OldAlone => &[Side::Old],
+        };
+        let open = |side: Side| shape::open_side(engine, side, &job.sources[side], &tables, &job.columns);
+        let opened = sides.iter().map(|side| Ok((side.name().to_string(), Arc::new(open(*side)?))));
+        let opened = opened.collect::<Result<Vec<_>>>()?;
+        tables.extend(opened);
     }
-    if let Some(last) = runs.last() {
+    // a run of old alone has no such table
+    if let Some(last) = runs.last().filter(|_| job.scope == Scope::Both) {
         tables.insert("discrepancies".into(), discrepancies(&last.dir)?);
     }
     Ok(Askable { tables, runs })

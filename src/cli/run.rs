@@ -10,12 +10,12 @@ use clap::Args;
 use super::machine::Work;
 use super::outcome::{Failure, Outcome, all_as_json, summary};
 use super::{Format, INTERRUPTED, fail, metrics, print, stop, write_out};
-use crate::check;
 use crate::error::{Error, Result};
 use crate::history::{self, runs_below};
 use crate::job::{Job, Out};
 use crate::job_dir::JobDir;
 use crate::job_file::{JobFile, refusal};
+use crate::mistakes;
 use crate::render::escaped;
 use crate::report::Report;
 use crate::verify;
@@ -163,7 +163,7 @@ impl Run {
                 examples: self.examples,
                 ..job
             },
-            job => return Err(refusal(file, check::all_mistakes(job, mistakes)?)),
+            job => return Err(refusal(file, mistakes::all(job, mistakes)?)),
         };
         if let Some(other) = names.insert(job.name.clone(), file.to_path_buf()).filter(|other| other != file) {
             return Err(Error::Contradiction(format!(
@@ -193,7 +193,7 @@ impl Check {
         let mut worst = 0;
         for file in &self.jobs {
             let checked = JobFile::read(file, &self.set).and_then(|JobFile { job, mistakes, .. }| {
-                let mistakes = check::all_mistakes(job.clone(), mistakes)?;
+                let mistakes = mistakes::all(job.clone(), mistakes)?;
                 match job {
                     Some(job) if mistakes.is_empty() => Ok(job),
                     _ => Err(refusal(file, mistakes)),
@@ -218,7 +218,7 @@ fn all_of(file: &Path, job: &Job, error: Error) -> Error {
     if !error.is_about_the_job() {
         return error;
     }
-    match check::all_mistakes(Some(job.clone()), vec![check::mistake(&error, None)]) {
+    match mistakes::all(Some(job.clone()), vec![mistakes::mistake(&error, None)]) {
         Ok(mistakes) => refusal(file, mistakes),
         Err(_) => error,
     }

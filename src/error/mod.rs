@@ -315,19 +315,10 @@ pub enum Error {
     },
 
     /// A query that is not one, or that asks for what is not there.
-    #[error(
-        "{place}: the query cannot be planned: {reason}\n  the side's files are table `snapshot`; names count as they are written"
-    )]
+    #[error("{place}: the query cannot be planned: {reason}\n  the tables are: {tables}; names count as they are written")]
     BadQuery {
-        /// Where the job speaks of it.
+        /// Where the user wrote it.
         place: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-
-    /// A question of the command line that is not one, or that asks for what is not there.
-    #[error("the question cannot be planned: {reason}\n  the tables are: {tables}; names count as they are written")]
-    BadQuestion {
         /// What is wrong with it.
         reason: String,
         /// The tables that there are.

@@ -281,6 +281,12 @@ pub fn require_sound(engine: &Engine, job: &Job, snapshots: &Sides<Snapshot>, pa
     Segments::plan(engine, &job.segments, layout, &hiding).map(drop)
 }
 
+/// What the table of discrepancies of a run looks like.
+pub fn shown_schema(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<SchemaRef> {
+    let hiding = Hiding::of(job, pairing, snapshots)?;
+    Ok(with_standing(&hiding.schema(&Layout::of(pairing, snapshots).schema()), true))
+}
+
 /// The table with what the runs before tell, where they were asked.
 fn with_standing(schema: &SchemaRef, is_known: bool) -> SchemaRef {
     let mut fields = schema.fields().to_vec();

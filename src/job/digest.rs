@@ -2,21 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::{Allowance, ColumnSettings, Gate, Identity, InFlight, Job, Private, Source, Waiver, Word};
+use super::{Allowance, Check, ColumnSettings, Gate, Identity, InFlight, Job, Private, Scope, Source, Waiver, Word};
 use crate::class::{ByClass, Class};
 use crate::sides::Sides;
 
 /// Everything in a job that can change its answer.
 pub fn settings(job: &Job) -> Value {
     let tables: Vec<_> = job.tables.iter().map(|(name, table)| json!([name, source(table)])).collect();
+    let new = (job.scope == Scope::Both).then(|| source(&job.sources.new));
     json!({
         "old": source(&job.sources.old),
-        "new": source(&job.sources.new),
+        "new": new,
         "tables": tables,
         "compare": compare(job),
         "in_flight": job.in_flight.as_ref().map(in_flight),
         "waivers": job.waivers.iter().map(waiver).collect::<Vec<_>>(),
         "segments": texts(&job.segments),
+        "checks": job.checks.iter().map(check).collect::<Vec<_>>(),
         "private": job.private.as_ref().map(private),
         "gate": gate(&job.gate),
         "list_columns": texts(&job.list_columns),
@@ -53,6 +55,7 @@ fn source(source: &Source) -> Value {
         "max_age": source.expects.max_age.map(|age| format!("{age:#}")),
         "max_drop": source.expects.max_drop.as_ref().map(ToString::to_string),
         "must_change": source.expects.must_change,
+        "key": texts(&source.key),
     })
 }
 
@@ -77,6 +80,19 @@ fn in_flight(in_flight: &InFlight) -> Value {
 /// Without the key.
 fn private(private: &Private) -> Value {
     json!({ "columns": texts(&private.columns), "mode": private.mode, "plain_lists": private.plain_lists })
+}
+
+fn check(check: &Check) -> Value {
+    let inputs: Vec<_> = check.inputs.iter().map(|(name, query)| json!([name, query.sql])).collect();
+    let values: Vec<_> = check.values.iter().map(|(name, value)| json!([name, value.to_string()])).collect();
+    json!({
+        "name": check.name.text,
+        "sql": check.query.sql,
+        "inputs": inputs,
+        "params": values,
+        "id": texts(&check.id),
+        "expect": check.expect.to_string(),
+    })
 }
 
 fn waiver(waiver: &Waiver) -> Value {

@@ -1,5 +1,6 @@
 //! What one comparison is asked to do, resolved once; nothing downstream sees a raw flag.
 
+mod check;
 mod digest;
 mod gate;
 pub mod private;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::sides::Sides;
+pub use check::{Check, Expect, Literal, LiteralType};
 pub use digest::{compare, settings};
 pub use gate::{Allowance, Gate};
 pub use private::Private;
@@ -23,6 +25,8 @@ pub use word::{Place, Word};
 pub struct Job {
     /// The job's name in reports.
     pub name: String,
+    /// Whether there are two snapshots to compare.
+    pub scope: Scope,
     /// Where each snapshot is, and what is made of it.
     pub sources: Sides<Source>,
     /// Further tables, for the queries.
@@ -39,6 +43,10 @@ pub struct Job {
     pub waivers: Vec<Waiver>,
     /// What rows are grouped by in reports, as expressions in SQL.
     pub segments: Vec<Word>,
+    /// Questions whose answers are violations.
+    pub checks: Vec<Check>,
+    /// The columns whose values make the groups that move as a whole.
+    pub group: Vec<Word>,
     /// Values that must not leave.
     pub private: Option<Private>,
     /// How many discrepancies are allowed.
@@ -67,6 +75,7 @@ impl Job {
     pub fn new(name: &str, sources: Sides<Source>, identity: Identity) -> Self {
         Job {
             name: name.into(),
+            scope: Scope::Both,
             sources,
             tables: BTreeMap::new(),
             identity,
@@ -75,6 +84,8 @@ impl Job {
             in_flight: None,
             waivers: vec![],
             segments: vec![],
+            checks: vec![],
+            group: vec![],
             private: None,
             gate: Gate::default(),
             list_columns: vec![],
@@ -86,6 +97,15 @@ impl Job {
             examples: EXAMPLES,
         }
     }
+}
+
+/// What a job is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Two snapshots, which are compared.
+    Both,
+    /// Old alone, before there is a new store: nothing is compared, and only checks are run. The source of new says nothing.
+    OldAlone,
 }
 
 /// One table's export.
@@ -101,6 +121,8 @@ pub struct Source {
     pub allow_empty: bool,
     /// What a snapshot has to be so that anything follows from it.
     pub expects: Expectations,
+    /// The columns that are unique in a further table; none, if nothing is said.
+    pub key: Vec<Word>,
 }
 
 /// What a snapshot has to be so that anything follows from it.
@@ -117,7 +139,7 @@ pub struct Expectations {
 impl Source {
     /// Just the files of a path.
     pub fn of(path: Word) -> Self {
-        Source { path, query: None, taken_at: None, allow_empty: false, expects: Expectations::default() }
+        Source { path, query: None, taken_at: None, allow_empty: false, expects: Expectations::default(), key: vec![] }
     }
 }
 

@@ -206,7 +206,8 @@ fn kind(node: &Node) -> String {
     }
 }
 
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name that somebody may have meant.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
     known.min_by_key(distance).filter(|known| distance(known) <= known.len().max(3) / 3 + 1)
 }

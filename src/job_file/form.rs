@@ -17,13 +17,13 @@ pub struct JobForm {
     pub job: JobSection,
     /// The snapshot of the store that is being left.
     pub old: SourceForm,
-    /// The snapshot of the store that takes over.
-    pub new: SourceForm,
+    /// The snapshot of the store that takes over; without it nothing is compared, and only the checks are run.
+    pub new: Option<SourceForm>,
     /// Further tables, by the names under which queries find them.
     #[serde(default)]
     pub tables: BTreeMap<String, SourceForm>,
     /// How rows and columns compare.
-    pub compare: CompareForm,
+    pub compare: Option<CompareForm>,
     /// How many discrepancies are allowed; a class that is not named stays at 0.
     #[serde(default)]
     pub gate: GateForm,
@@ -37,6 +37,9 @@ pub struct JobForm {
     /// Where discrepancies are counted.
     #[serde(default)]
     pub segments: SegmentsForm,
+    /// Questions whose answers are violations.
+    #[serde(default)]
+    pub check: Vec<CheckForm>,
     /// Values that must not leave.
     pub private: Option<PrivateForm>,
     /// What the ID lists hold.
@@ -88,6 +91,9 @@ pub struct SourceForm {
     /// Whether the files have to be others than those of earlier runs, unless both sides' are the same as then.
     #[serde(default)]
     pub must_change: bool,
+    /// Of a further table: the columns that identify a row. A key that stands more than once, or is NULL, is an error.
+    #[serde(default)]
+    pub key: Names,
 }
 
 /// A time, or the time in which an export ran.
@@ -131,8 +137,56 @@ impl Names {
     }
 }
 
-/// How rows and columns compare.
+/// A question in SQL over `old`, `new`, `discrepancies` and the further tables; the rows of its answer are violations.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckForm {
+    /// What it is called in reports, and in the name of its list; without it, the query's file's name.
+    pub name: Option<String>,
+    /// SQL: a query, or the path of a file with one.
+    pub sql: Option<String>,
+    /// A query of the library instead, by its name.
+    pub library: Option<String>,
+    /// Tables that the query reads, by their names; each is a query over the job's tables, or the path of a file with one.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
+    /// Values of the parameters that the query declares at its head.
+    #[serde(default)]
+    pub params: BTreeMap<String, Scalar>,
+    /// The columns of its answer that say which row is at fault; if nothing is said the key's, or `id`.
+    #[serde(default)]
+    pub id: Names,
+    /// What the answer has to be: `"empty"`, `{ at_most = 10 }`, or one value, `{ value = 0 }`.
+    #[serde(default)]
+    pub expect: ExpectForm,
+}
+
+/// What the answer of a check has to be.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ExpectForm {
+    /// `"empty"`: no rows.
+    Word(String),
+    /// So many rows at most.
+    AtMost {
+        /// How many.
+        at_most: u64,
+    },
+    /// One row of one column.
+    Value {
+        /// Its value; numbers compare as numbers.
+        value: Scalar,
+    },
+}
+
+impl Default for ExpectForm {
+    fn default() -> Self {
+        ExpectForm::Word("empty".into())
+    }
+}
+
+/// How rows and columns compare.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompareForm {
     /// The columns that identify a row on both sides.

@@ -4,10 +4,13 @@
 //! resolved. All mistakes are told at once, each with its line.
 
 mod check;
+mod checks;
 mod document;
 mod environment;
 mod explaining;
 mod form;
+mod header;
+mod library;
 mod private;
 
 use std::collections::BTreeMap;
@@ -19,7 +22,7 @@ use crate::class::ByClass;
 use crate::error::{Error, Result};
 use crate::job::rule::RuleSettings;
 use crate::job::{
-    Allowance, ColumnSettings, Expectations, Gate, Identity, Job, Place, Query, Selection, Source, TakenAt, Word,
+    Allowance, ColumnSettings, Expectations, Gate, Identity, Job, Place, Query, Scope, Selection, Source, TakenAt, Word,
 };
 use crate::sides::Sides;
 use document::Document;
@@ -104,7 +107,28 @@ impl Reader<'_> {
     fn job(&mut self, form: JobForm) -> Job {
         let name = self.name(form.job.name);
         let old = self.source(form.old, &["old"]);
-        let new = self.source(form.new, &["new"]);
+        let scope = if form.new.is_some() { Scope::Both } else { Scope::OldAlone };
+        let new = match form.new {
+            Some(new) => self.source(new, &["new"]),
+            None => Source::of(Word { text: String::new(), place: self.document.place(&["old"]) }),
+        };
+        let place = self.document.place(&[]);
+        let compare = match (form.compare, scope) {
+            (Some(_), Scope::OldAlone) => {
+                self.wrong(&place, "the job lacks the section [new], which [compare] compares with");
+                CompareForm { no_key: true, ..CompareForm::default() }
+            }
+            (None, Scope::OldAlone) if form.check.is_empty() => {
+                self.wrong(&place, "the job lacks the section [new], and has no [[check]] that could do without");
+                CompareForm { no_key: true, ..CompareForm::default() }
+            }
+            (Some(compare), Scope::Both) => compare,
+            (None, Scope::Both) => {
+                self.wrong(&place, "the job lacks the section [compare]");
+                CompareForm { no_key: true, ..CompareForm::default() }
+            }
+            (None, Scope::OldAlone) => CompareForm { no_key: true, ..CompareForm::default() },
+        };
         let tables: BTreeMap<String, Source> = form
             .tables
             .into_iter()
@@ -117,12 +141,17 @@ impl Reader<'_> {
             if let Some(query) = &table.query {
                 self.wrong(&query.place, "a further table has no query; shape it where it is joined");
             }
-            if name == "snapshot" {
-                let place = self.document.place(&["tables", name]);
-                self.wrong(&place, "the name `snapshot` is that of the side's own files; choose another");
-            }
+            let owner = match name.as_str() {
+                "snapshot" => "the side's own files",
+                "old" | "new" => "a side",
+                "discrepancies" => "the table of discrepancies",
+                _ => continue,
+            };
+            let place = self.document.place(&["tables", name]);
+            self.wrong(&place, format!("the name `{name}` is that of {owner}; choose another"));
         }
         let sources = Sides { old, new };
+        let checks = self.checks(form.check, &sources);
         let in_flight = form.in_flight.and_then(|form| self.in_flight(form, &sources));
         let mut waivers = self.waivers(form.waiver);
         waivers.extend(form.waivers.map_or(vec![], |file| self.waivers_of_file(file)));
@@ -130,15 +159,15 @@ impl Reader<'_> {
         let segments = self.words(form.segments.by, &["segments", "by"]);
         let list_columns = self.words(form.lists.columns, &["lists", "columns"]);
         let gate = self.gate(form.gate);
-        let identity = self.identity(&form.compare);
+        let identity = self.identity(&compare);
         let selection = Selection {
-            columns: self.words(form.compare.only.clone(), &["compare", "only"]),
-            ignore: self.words(form.compare.ignore.clone(), &["compare", "ignore"]),
+            columns: self.words(compare.only.clone(), &["compare", "only"]),
+            ignore: self.words(compare.ignore.clone(), &["compare", "ignore"]),
             map: vec![],
         };
-        let columns = self.columns(form.compare.rules, form.compare.columns);
-        let job = Job::new(&name, sources, identity);
-        Job { tables, selection, columns, in_flight, waivers, segments, private, gate, list_columns, ..job }
+        let columns = self.columns(compare.rules, compare.columns);
+        let job = Job { scope, ..Job::new(&name, sources, identity) };
+        Job { tables, selection, columns, in_flight, waivers, segments, checks, private, gate, list_columns, ..job }
     }
 
     fn name(&mut self, told: Option<String>) -> String {
@@ -185,6 +214,7 @@ impl Reader<'_> {
             query: form.query.and_then(|query| self.query(query, query_place)),
             taken_at,
             allow_empty: form.allow_empty,
+            key: self.words(form.key, &[at, &["key"]].concat()),
             expects: Expectations {
                 max_age: form.max_age.and_then(|text| self.duration(&text, &age_place)),
                 max_drop,

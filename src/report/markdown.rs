@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::text::history::{by_class, since, unchanged};
-use super::text::{NO_INPUT, verdict_words};
+use super::text::{NO_INPUT, old_alone_words, verdict_words};
 use super::{Report, count, grouped};
 use crate::discrepancy::Class;
 use crate::render::escaped;
@@ -12,7 +12,11 @@ use crate::sides::Side;
 /// The report as Markdown.
 pub fn render(report: &Report) -> String {
     let (word, words) = verdict_words(report.verdict);
-    let words = if report.input_failures.is_empty() { words } else { NO_INPUT };
+    let words = match (report.input_failures.is_empty(), report.is_comparison()) {
+        (false, _) => NO_INPUT,
+        (true, false) => old_alone_words(report.verdict),
+        (true, true) => words,
+    };
     let mut out = format!("# {word}: {}\n\n{words}.\n\n", prose(&report.job));
     if let Some(suspicion) = &report.suspicion {
         let _ = writeln!(out, "**{}**\n", prose(suspicion));
@@ -27,13 +31,18 @@ pub fn render(report: &Report) -> String {
     if let Some(private) = &report.private {
         let _ = writeln!(out, "Private: {}.\n", prose(&private.words()));
     }
-    counts(report, &mut out);
+    if report.is_comparison() {
+        counts(report, &mut out);
+    }
     history(report, &mut out);
     explained(report, &mut out);
+    checks(report, &mut out);
     segments(report, &mut out);
-    columns(report, &mut out);
-    rules(report, &mut out);
-    not_compared(report, &mut out);
+    if report.is_comparison() {
+        columns(report, &mut out);
+        rules(report, &mut out);
+        not_compared(report, &mut out);
+    }
     examples(report, &mut out);
     run(report, &mut out);
     out
@@ -94,6 +103,27 @@ fn explained(report: &Report, out: &mut String) {
             vec![prose(&waiver.name), found, prose(&waiver.owner), prose(&waiver.expires), prose(&waiver.reason)]
         });
         table(out, &["waiver", "covers", "owner", "until", "reason"], rows);
+    }
+}
+
+fn checks(report: &Report, out: &mut String) {
+    if report.checks.is_empty() {
+        return;
+    }
+    let rows = report.checks.iter().map(|check| {
+        let list = check.list.as_deref().map(code).unwrap_or_default();
+        let state = if check.holds { "holds" } else { "fails" };
+        let question = check.question.as_deref().map(prose).unwrap_or_default();
+        vec![prose(&check.name), state.into(), check.found_words(), check.expected_words(), list, question]
+    });
+    table(out, &["check", "", "found", "", "list", "question"], rows);
+    for check in report.checks.iter().filter(|check| !check.examples.is_empty()) {
+        let names: Vec<String> = check.columns.iter().map(|column| code(column)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let values = |row: &Vec<Option<String>>| {
+            row.iter().map(|value| value.as_deref().map_or("NULL".into(), code)).collect::<Vec<_>>()
+        };
+        table(out, &names, check.examples.iter().map(values));
     }
 }
 

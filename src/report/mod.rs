@@ -1,20 +1,20 @@
 //! TELL: the report, once as data, and one file per format that shows it.
 
+mod clock;
 mod gates;
 pub mod json;
 pub mod markdown;
 pub mod text;
 mod verdict;
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checks::CheckReport;
 use crate::class::ByClass;
 use crate::columns::{ColumnPair, Coverage, Pairing};
 use crate::discrepancy::{ColumnTally, Tally, Tiers};
-use crate::engine::Engine;
 use crate::explain::{Explained, InFlightReport, PrivateReport, SegmentReport, WaiverReport};
 use crate::history::HistoryReport;
 use crate::job::{Job, TakenAt, Way};
@@ -23,6 +23,7 @@ use crate::meter::Meter;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 
+pub use clock::{Clock, Cost};
 pub use gates::GateReport;
 
 /// Everything a run has to say. Its JSON form is versioned and described by `schemas/report.v1.json`.
@@ -66,6 +67,9 @@ pub struct Report {
     /// Where the discrepancies are, by what the job groups rows by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<SegmentReport>,
+    /// What became of the checks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckReport>,
     /// Whose values are not shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private: Option<PrivateReport>,
@@ -228,7 +232,7 @@ pub struct Run {
 /// How long threads were at one stage of the work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StageTime {
-    /// The stage: open, scan, decode, settle, hash, match, compare, write.
+    /// The stage: open, scan, decode, settle, hash, match, compare, check, write.
     pub stage: String,
     /// The time, added up from all threads.
     pub seconds: f64,
@@ -275,14 +279,8 @@ pub enum MatchingWay {
     Hashed,
     /// Without a key; the reason names the way that was taken.
     Multiset,
-}
-
-/// Times a run, and names it.
-pub struct Clock {
-    id: String,
-    out: Option<PathBuf>,
-    started: jiff::Timestamp,
-    instant: Instant,
+    /// Not at all: the job has old alone.
+    None,
 }
 
 /// What the stages found.
@@ -293,62 +291,27 @@ pub struct Found<'a> {
     pub explained: Explained,
     /// The first few of each class.
     pub examples: Vec<Example>,
+    /// What became of the checks.
+    pub checks: Vec<CheckReport>,
     /// What is wrong with the snapshots themselves.
     pub input_failures: Vec<String>,
 }
 
-/// What a run cost and how it went.
-pub struct Cost {
-    clock: Clock,
-    seconds: f64,
-    stages: Vec<StageTime>,
-    bytes_read: u64,
-    spilled_bytes: u64,
-    way: Way,
-    reason: String,
-}
-
-impl Clock {
-    /// Starts now.
-    pub fn start(job: &Job) -> Self {
-        let started = jiff::Timestamp::now();
-        let mut random = [0; 2];
-        let _ = getrandom::fill(&mut random);
-        // ids ascend with time, also within a second; the random part tells apart what began together
-        let fraction = i64::from(started.subsec_nanosecond()) * 0x1_0000 / 1_000_000_000;
-        let id = format!("{}-{fraction:04x}{:04x}", started.strftime("%Y%m%dT%H%M%SZ"), u16::from_be_bytes(random));
-        let out = job.out.as_ref().map(|out| out.of_run(&id));
-        Clock { id, out, started, instant: Instant::now() }
-    }
-
-    /// The run's id.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// When the run began.
-    pub fn started(&self) -> jiff::Timestamp {
-        self.started
-    }
-
-    /// Where the run directory goes, if it is written.
-    pub fn out(&self) -> Option<&Path> {
-        self.out.as_deref()
-    }
-
-    /// Ends now.
-    pub fn stop(self, engine: &Engine, way: Way, reason: String) -> Cost {
-        let seconds = self.instant.elapsed().as_secs_f64();
-        let (bytes_read, spilled_bytes) = (engine.meter.bytes_read(), engine.meter.bytes_spilled());
-        let stages = StageTime::all(&engine.meter);
-        Cost { clock: self, seconds, stages, bytes_read, spilled_bytes, way, reason }
+impl MatchingWay {
+    /// How a comparison brought equal keys together, and why, in words.
+    pub fn of(pairing: &Pairing, way: Way, reason: String) -> (Self, String) {
+        match (pairing.keyed, way) {
+            (false, way) => (MatchingWay::Multiset, format!("whole rows, {way}: {reason}")),
+            (true, Way::Ordered) => (MatchingWay::Ordered, reason),
+            (true, Way::Hashed) => (MatchingWay::Hashed, reason),
+        }
     }
 }
 
 impl Report {
     /// Puts together what the stages found.
     pub fn of(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, found: Found, cost: Cost) -> Self {
-        let Found { tally, explained, examples, input_failures } = found;
+        let Found { tally, explained, examples, checks, input_failures } = found;
         let coverage = pairing.coverage.clone();
         let counts = Counts {
             matched: tally.matched(),
@@ -374,11 +337,11 @@ impl Report {
             schema: "countersign/report/v1".into(),
             job: job.name.clone(),
             verdict: match input_failures.is_empty() {
-                true => verdict::of(tally, &coverage, &gates, &explained.waivers),
+                true => verdict::of(tally, &coverage, &gates, &explained.waivers, &checks),
                 false => Verdict::Unverified,
             },
             suspicion: verdict::key_suspicion(tally, pairing),
-            reasons: verdict::reasons(pairing, &gates, &explained),
+            reasons: verdict::reasons(pairing, &gates, &explained, &checks),
             input_failures,
             rows: tally.rows,
             counts,
@@ -390,13 +353,53 @@ impl Report {
             in_flight: explained.in_flight,
             waivers: explained.waivers,
             segments: explained.segments,
+            checks,
             private: explained.private,
             key: if pairing.keyed { pairing.keys().iter().map(|key| key.name.clone()).collect() } else { vec![] },
             columns: pairing.columns.iter().zip(&tally.columns).map(column).collect(),
             coverage,
             examples,
-            run: run(job, snapshots, pairing.keyed, cost),
+            run: cost.of_comparison(job, snapshots),
         }
+    }
+
+    /// Puts together what was found in old alone. Nothing is compared then, so the verdict is never `match`.
+    pub fn of_old(job: &Job, old: &Snapshot, checks: Vec<CheckReport>, input_failures: Vec<String>, cost: Cost) -> Self {
+        let fails = checks.iter().any(|check| !check.holds);
+        Report {
+            schema: "countersign/report/v1".into(),
+            job: job.name.clone(),
+            verdict: match (input_failures.is_empty(), fails) {
+                (false, _) => Verdict::Unverified,
+                (true, true) => Verdict::Discrepant,
+                (true, false) => Verdict::Accepted,
+            },
+            suspicion: None,
+            reasons: verdict::reasons_of_old(&checks),
+            input_failures,
+            rows: Sides { old: old.rows(), new: 0 },
+            counts: Counts { matched: 0, mismatch: 0, missing: 0, extra: 0, duplicate_keys: 0 },
+            duplicate_rows: Sides::default(),
+            backfill: Backfill { missing: 0, missing_duplicated: 0 },
+            tiers: Tiers::default(),
+            gates: vec![],
+            history: None,
+            in_flight: None,
+            waivers: vec![],
+            segments: vec![],
+            checks,
+            private: None,
+            key: vec![],
+            columns: vec![],
+            coverage: Coverage::default(),
+            examples: vec![],
+            run: cost.of_old(job, old),
+        }
+    }
+
+    /// Whether two snapshots were compared at all.
+    pub fn is_comparison(&self) -> bool {
+        self.run.way != MatchingWay::None
     }
 
     /// The report in every format, as files of a run directory.
@@ -412,50 +415,6 @@ impl Report {
 fn rules(pair: &ColumnPair, tally: &ColumnTally, keyed: bool) -> Vec<RuleReport> {
     let rules = pair.rules().iter().zip(&tally.rules);
     rules.map(|(rule, rows)| RuleReport { rule: rule.to_string(), rows: keyed.then_some(*rows) }).collect()
-}
-
-fn run(job: &Job, snapshots: &Sides<Snapshot>, keyed: bool, cost: Cost) -> Run {
-    let way = match (keyed, cost.way) {
-        (false, _) => MatchingWay::Multiset,
-        (true, Way::Ordered) => MatchingWay::Ordered,
-        (true, Way::Hashed) => MatchingWay::Hashed,
-    };
-    let way_reason = match keyed {
-        true => cost.reason,
-        false => format!("whole rows, {}: {}", cost.way, cost.reason),
-    };
-    Run {
-        started: cost.clock.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        way,
-        way_reason,
-        seconds: (cost.seconds * 1000.0).round() / 1000.0,
-        stages: cost.stages,
-        peak_memory_bytes: peak_memory_bytes(),
-        bytes_read: cost.bytes_read,
-        spilled_bytes: cost.spilled_bytes,
-        inputs: Sides::from_fn(|side| Input {
-            path: snapshots[side].location.clone(),
-            files: snapshots[side].input().files.len(),
-            bytes: snapshots[side].input().bytes(),
-            query: job.sources[side].query.as_ref().map(|query| match &query.file {
-                Some(file) => file.display().to_string(),
-                None => "inline".into(),
-            }),
-            taken_at: job.sources[side].taken_at.clone(),
-            skipped_files: snapshots[side].input().skipped.len(),
-        }),
-        out: cost.clock.out.map(|out| out.display().to_string()),
-        id: cost.clock.id,
-    }
-}
-
-/// The process's high-water mark, as Linux tells it.
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 /// A number with its noun: `1 row`, `1,234 rows`.

@@ -2,16 +2,27 @@
 
 use super::gates::Gates;
 use super::{Verdict, count, grouped};
+use crate::checks::CheckReport;
 use crate::columns::{Coverage, Pairing};
 use crate::discrepancy::Tally;
 use crate::explain::{Explained, WaiverReport};
 use crate::sides::Side;
 
 /// What a run's findings come to.
-pub fn of(tally: &Tally, coverage: &Coverage, gates: &Gates, waivers: &[WaiverReport]) -> Verdict {
+pub fn of(
+    tally: &Tally,
+    coverage: &Coverage,
+    gates: &Gates,
+    waivers: &[WaiverReport],
+    checks: &[CheckReport],
+) -> Verdict {
     let has_gaps = !coverage.old_only.is_empty() || !coverage.new_only.is_empty();
-    let alarms = has_gaps || waivers.iter().any(|waiver| waiver.problem.is_some());
-    match (coverage.incomparable.is_empty(), alarms, tally.is_clean()) {
+    let alarms = has_gaps
+        || waivers.iter().any(|waiver| waiver.problem.is_some())
+        || checks.iter().any(|check| !check.holds);
+    // violations within a limit are accepted, as discrepancies are
+    let is_clean = tally.is_clean() && !checks.iter().any(|check| check.list.is_some() && check.found > 0);
+    match (coverage.incomparable.is_empty(), alarms, is_clean) {
         (false, ..) => Verdict::Unverified,
         (true, false, true) => Verdict::Match,
         (true, false, false) if gates.all_within() => Verdict::Accepted,
@@ -38,7 +49,7 @@ pub fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
 }
 
 /// Why the verdict is what it is, a line each.
-pub fn reasons(pairing: &Pairing, gates: &Gates, explained: &Explained) -> Vec<String> {
+pub fn reasons(pairing: &Pairing, gates: &Gates, explained: &Explained, checks: &[CheckReport]) -> Vec<String> {
     let coverage = &pairing.coverage;
     let mut reasons = vec![];
     let columns = |names: &[String]| count(names.len() as u64, "column");
@@ -53,6 +64,7 @@ pub fn reasons(pairing: &Pairing, gates: &Gates, explained: &Explained) -> Vec<S
         reasons.push(format!("{} could not be compared: {}", columns(&coverage.incomparable), names.join(", ")));
     }
     reasons.extend(gates.reasons());
+    reasons.extend(of_checks(checks));
     for waiver in &explained.waivers {
         let WaiverReport { name, owner, .. } = waiver;
         reasons.extend(waiver.problem.as_ref().map(|problem| format!("waiver {name} of {owner}: {problem}")));
@@ -64,6 +76,26 @@ pub fn reasons(pairing: &Pairing, gates: &Gates, explained: &Explained) -> Vec<S
         }
     }
     reasons
+}
+
+/// Why the verdict on old alone is what it is, a line each.
+pub fn reasons_of_old(checks: &[CheckReport]) -> Vec<String> {
+    let holding = checks.iter().filter(|check| check.holds).count() as u64;
+    let mut reasons = vec!["nothing was compared: the job has no [new]".to_string()];
+    reasons.extend(of_checks(checks));
+    if holding > 0 {
+        reasons.push(format!("{} {}", count(holding, "check"), if holding == 1 { "holds" } else { "hold" }));
+    }
+    reasons
+}
+
+/// The checks that found something, a line each.
+fn of_checks(checks: &[CheckReport]) -> impl Iterator<Item = String> {
+    let found = checks.iter().filter(|check| !check.holds || check.list.is_some() && check.found > 0);
+    found.map(|check| {
+        let accepted = if check.holds { "accepted: " } else { "" };
+        format!("{accepted}check {}: {}, where {}", check.name, check.found_words(), check.expected_words())
+    })
 }
 
 /// What does not count against the gates, and why.

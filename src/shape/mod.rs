@@ -4,13 +4,16 @@
 //! rows twice, and only stored rows are sure to come back the same. An expression is a column of the
 //! snapshot that is evaluated while it is read.
 
-mod ask;
 mod checked;
+mod desk;
+mod keys;
+mod parameters;
+mod private;
 mod row_expression;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
@@ -18,23 +21,21 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, TableType, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-pub use ask::ask;
 use checked::{CheckedArithmetic, checked};
+pub use desk::{Desk, Question};
+pub use keys::require_keys;
 pub use row_expression::{RowExpression, count_by};
 
 use crate::engine::{Engine, Readers};
@@ -66,18 +67,26 @@ pub fn open_sides(
     tables: &Tables,
     columns: &[ColumnSettings],
 ) -> Result<Sides<Snapshot>> {
-    Sides::try_from_fn(|side| {
-        let source = &sources[side];
-        let stored = Snapshot::open(side, &source.path.text, source.allow_empty || source.query.is_some())?;
-        let mut snapshot = match &source.query {
-            None => stored,
-            Some(query) => run_query(engine, stored, tables, query, source.allow_empty)?,
-        };
-        for (name, expression) in expressions(columns, side) {
-            snapshot.derive(plan_expression(engine, &snapshot, name, expression)?);
-        }
-        Ok(snapshot)
-    })
+    Sides::try_from_fn(|side| open_side(engine, side, &sources[side], tables, columns))
+}
+
+/// Opens one side, and shapes it as the job says.
+pub fn open_side(
+    engine: &Engine,
+    side: Side,
+    source: &Source,
+    tables: &Tables,
+    columns: &[ColumnSettings],
+) -> Result<Snapshot> {
+    let stored = Snapshot::open(side, &source.path.text, source.allow_empty || source.query.is_some())?;
+    let mut snapshot = match &source.query {
+        None => stored,
+        Some(query) => run_query(engine, stored, tables, query, source.allow_empty)?,
+    };
+    for (name, expression) in expressions(columns, side) {
+        snapshot.derive(plan_expression(engine, &snapshot, name, expression)?);
+    }
+    Ok(snapshot)
 }
 
 /// A side as far as it can be planned.
@@ -110,9 +119,8 @@ fn plan_source(engine: &Engine, side: Side, source: &Source, tables: &Tables) ->
     let stored = Snapshot::open(side, &source.path.text, source.allow_empty || source.query.is_some())?;
     let Some(query) = &source.query else { return Ok(stored) };
     let stored = Arc::new(stored);
-    let frame = plan_query(engine, &stored, tables, query)?;
-    let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
-    Ok(Snapshot::planned(side, schema, Origin { snapshot: stored, query: query.file.clone() }))
+    let question = plan_query(engine, &stored, tables, query)?;
+    Ok(Snapshot::planned(side, question.schema(), Origin { snapshot: stored, query: query.file.clone() }))
 }
 
 /// The columns of a side that are expressions.
@@ -186,28 +194,10 @@ fn parts(expression: &Expr) -> impl Iterator<Item = &Expr> {
     parts.into_iter()
 }
 
-fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query: &Query) -> Result<DataFrame> {
-    let bad = |error: DataFusionError| Error::BadQuery { place: place_of(query), reason: said(&error) };
-    let context = context(engine);
-    let own = (SNAPSHOT.to_string(), snapshot.clone());
-    for (name, snapshot) in tables.iter().map(|(name, table)| (name.clone(), table.clone())).chain([own]) {
-        let table = SnapshotTable { snapshot, readers: engine.readers() };
-        context.register_table(name, Arc::new(table)).map_err(bad)?;
-    }
-    let frame = engine.reader().block_on(context.sql_with_options(&query.sql, only_queries())).map_err(bad)?;
-    let names: Vec<&String> = frame.schema().fields().iter().map(|field| field.name()).collect();
-    match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-        Some((_, twice)) => {
-            let reason = format!("its result has column `{twice}` twice; say what to call each, with AS");
-            Err(Error::BadQuery { place: place_of(query), reason })
-        }
-        None => Ok(frame),
-    }
-}
-
-/// A question changes nothing.
-fn only_queries() -> SQLOptions {
-    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query: &Query) -> Result<Question> {
+    let mut desk = Desk::with(engine, tables)?;
+    desk.lay(SNAPSHOT, snapshot)?;
+    desk.plan(&query.sql, &BTreeMap::new(), &place_of(query))
 }
 
 fn place_of(query: &Query) -> String {
@@ -221,9 +211,9 @@ fn place_of(query: &Query) -> String {
 fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, allow_empty: bool) -> Result<Snapshot> {
     let side = stored.side;
     let stored = Arc::new(stored);
-    let frame = plan_query(engine, &stored, tables, query)?;
+    let question = plan_query(engine, &stored, tables, query)?;
     let place = engine.spill_dir().join(format!("query-{side}.parquet"));
-    write_rows(engine, frame, query, &place)?;
+    write_rows(engine, question, &place)?;
     let location = place.display().to_string();
     let mut shaped = Snapshot::open(side, &location, true)?;
     if shaped.rows() == 0 && !allow_empty {
@@ -234,10 +224,8 @@ fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, 
     Ok(shaped)
 }
 
-fn write_rows(engine: &Engine, frame: DataFrame, query: &Query, place: &Path) -> Result<()> {
-    let failed = |error: DataFusionError| {
-        Error::of_plan(error, |error| Error::QueryFailed { place: place_of(query), reason: said(&error) })
-    };
+/// Writes the answer to a question into a Parquet file.
+pub fn write_rows(engine: &Engine, question: Question, place: &Path) -> Result<()> {
     let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
     let file = File::create(place).map_err(|error| spilling(error.to_string()))?;
     let properties = WriterProperties::builder()
@@ -246,22 +234,20 @@ fn write_rows(engine: &Engine, frame: DataFrame, query: &Query, place: &Path) ->
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .build();
     engine.progress.begin("querying", 0);
-    let mut stream = engine.reader().block_on(frame.execute_stream()).map_err(failed)?;
+    let asked = question.place().to_string();
     let unwritable = |error: ParquetError| match error {
         ParquetError::External(error) => spilling(error.to_string()),
         // of all kinds of value, only some intervals have no place in a Parquet file
         error => {
             let reason = format!("its result cannot be stored; cast what is an interval to something else ({error})");
-            Error::QueryFailed { place: place_of(query), reason }
+            Error::QueryFailed { place: asked.clone(), reason }
         }
     };
-    let mut writer = ArrowWriter::try_new(file, stream.schema(), Some(properties)).map_err(unwritable)?;
-    while let Some(batch) = engine.reader().block_on(stream.next()) {
-        engine.check_stop()?;
-        let batch = batch.map_err(failed)?;
+    let mut writer = ArrowWriter::try_new(file, question.schema(), Some(properties)).map_err(unwritable)?;
+    question.ask(engine, |batch| {
         engine.progress.advance(batch.num_rows() as u64);
-        writer.write(&batch).map_err(unwritable)?;
-    }
+        writer.write(batch).map_err(unwritable)
+    })?;
     writer.close().map_err(unwritable)?;
     Ok(())
 }
@@ -309,9 +295,4 @@ impl TableProvider for SnapshotTable {
         }
         self.snapshot.plan(&self.readers, self.snapshot.all_reads(), columns, state.config().target_partitions())
     }
-}
-
-/// The files that a job names and that are no data: its queries.
-pub fn query_files(snapshots: &Sides<Snapshot>) -> Vec<PathBuf> {
-    Side::BOTH.into_iter().filter_map(|side| snapshots[side].origin.as_ref()?.query.clone()).collect()
 }

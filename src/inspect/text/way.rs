@@ -36,7 +36,7 @@ fn candidates(inspection: &Inspection) -> String {
 fn way_of(key: &Key, inspection: &Inspection) -> String {
     let mut table = plain_table();
     let way = match key.way {
-        None => "none",
+        None | Some(MatchingWay::None) => "none",
         Some(MatchingWay::Ordered) => "ordered",
         Some(MatchingWay::Hashed | MatchingWay::Multiset) => "hashed",
     };

@@ -1,5 +1,6 @@
 //! The report for the engineer on call: the verdict first, then the numbers, then what to look at.
 
+mod checks;
 pub mod history;
 
 use std::fmt::Write;
@@ -8,7 +9,7 @@ use anstyle::{AnsiColor, Effects};
 use bytesize::ByteSize;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Report, Run, Verdict, count, grouped};
+use super::{MatchingWay, Report, Run, Verdict, count, grouped};
 use crate::discrepancy::Class;
 use crate::explain::InFlightReport;
 use crate::job::TakenAt;
@@ -36,13 +37,14 @@ pub fn render(report: &Report, style: Style) -> String {
     let sections = [
         headline(report, style),
         sides(report),
-        counts(report),
+        comparison(report, counts),
         history::render(report),
         explained(report),
+        checks::render(report),
         segments(report),
-        columns(report),
+        comparison(report, columns),
         rules(report),
-        not_compared(report),
+        comparison(report, not_compared),
         examples(report),
         run(&report.run),
     ];
@@ -57,6 +59,11 @@ pub fn render(report: &Report, style: Style) -> String {
         + "\n"
 }
 
+/// A section that says nothing where nothing was compared.
+fn comparison(report: &Report, section: fn(&Report) -> String) -> String {
+    if report.is_comparison() { section(report) } else { String::new() }
+}
+
 /// What is said instead where the snapshots themselves are wrong.
 pub const NO_INPUT: &str = "the snapshots are not what they have to be, so nothing is proved";
 
@@ -67,6 +74,15 @@ pub fn verdict_words(verdict: Verdict) -> (&'static str, &'static str) {
         Verdict::Accepted => ("ACCEPTED", "old and new differ only in what was allowed"),
         Verdict::Discrepant => ("DISCREPANT", "old and new differ"),
         Verdict::Unverified => ("UNVERIFIED", "not everything could be compared, so nothing is proved"),
+    }
+}
+
+/// The verdict on old alone as people say it.
+pub fn old_alone_words(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Match | Verdict::Accepted => "every check of old holds; there is no new to compare it with",
+        Verdict::Discrepant => "old violates what is expected of it; there is no new to compare it with",
+        Verdict::Unverified => "not everything could be checked, so nothing is proved",
     }
 }
 
@@ -84,7 +100,11 @@ fn headline(report: &Report, style: Style) -> String {
             format!("{style}{word}{style:#}")
         }
     };
-    let words = if report.input_failures.is_empty() { words } else { NO_INPUT };
+    let words = match (report.input_failures.is_empty(), report.is_comparison()) {
+        (false, _) => NO_INPUT,
+        (true, false) => old_alone_words(report.verdict),
+        (true, true) => words,
+    };
     let mut out = match &report.suspicion {
         Some(suspicion) => format!("{}\n\n{word}  {words}\n", escaped(suspicion)),
         None => format!("{word}  {words}\n"),
@@ -97,7 +117,8 @@ fn headline(report: &Report, style: Style) -> String {
 
 fn sides(report: &Report) -> String {
     let mut table = plain_table();
-    for side in Side::BOTH {
+    let sides = if report.is_comparison() { Side::BOTH.as_slice() } else { &[Side::Old] };
+    for &side in sides {
         let input = &report.run.inputs[side];
         let skipped = match input.skipped_files {
             0 => String::new(),
@@ -118,6 +139,9 @@ fn sides(report: &Report) -> String {
         table.add_row([side.to_string(), escaped(&input.path), count(report.rows[side], "row"), files]);
     }
     right_align(&mut table, &[2]);
+    if !report.is_comparison() {
+        return indented(&table);
+    }
     let key = match report.key.as_slice() {
         [] => "none: rows are compared whole".to_string(),
         key => escaped(&key.join(", ")),
@@ -371,7 +395,9 @@ fn render_example(example: &Example, whole_rows: bool, has_previous: bool) -> St
 fn run(run: &Run) -> String {
     let mut table = plain_table();
     let way = serde_json::to_string(&run.way).unwrap_or_default();
-    table.add_row(["way", &format!("{}: {}", way.trim_matches('"'), escaped(&run.way_reason))]);
+    if run.way != MatchingWay::None {
+        table.add_row(["way", &format!("{}: {}", way.trim_matches('"'), escaped(&run.way_reason))]);
+    }
     let mut cost = vec![format!("{:.1} s", run.seconds)];
     cost.extend(run.peak_memory_bytes.map(|bytes| format!("{} of memory", ByteSize(bytes))));
     cost.push(format!("{} read", ByteSize(run.bytes_read)));

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::checks::{self, Discrepancies, Material};
 use crate::columns::{Pairing, unknown_names};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::history;
-use crate::job::{Job, Source};
+use crate::job::{Job, Scope, Source};
 use crate::job_file::Mistake;
 use crate::progress::Progress;
 use crate::shape::{self, Tables};
@@ -15,14 +16,18 @@ use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
 /// Adds to the mistakes of a job's text those that show when its files and its SQL are looked at.
-pub fn all_mistakes(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mistake>> {
+pub fn all(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mistake>> {
     let Some(job) = job else { return Ok(mistakes) };
     let has_mistakes_of_form = !mistakes.is_empty();
     let engine = Engine::start(job.limits.clone(), &std::env::temp_dir(), Arc::default(), Progress::quiet())?;
     let mut note = |error: Error, place: Option<String>| mistakes.push(mistake(&error, place));
     let tables = open_tables(&job, &mut note);
     let mut sides: Sides<Option<Snapshot>> = Sides::default();
-    for side in Side::BOTH {
+    let asked = match job.scope {
+        Scope::Both => Side::BOTH.as_slice(),
+        Scope::OldAlone => &[Side::Old],
+    };
+    for &side in asked {
         let source = &job.sources[side];
         let planned = shape::plan_side(&engine, side, source, &tables, &job.columns);
         planned.mistakes.into_iter().for_each(|error| note(error, Some(place_of(source))));
@@ -33,12 +38,28 @@ pub fn all_mistakes(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<
             let snapshots = Sides { old, new };
             let sound = |pairing: Pairing| {
                 history::require_past(&job, jiff::Timestamp::now())?;
-                explain::require_sound(&engine, &job, &snapshots, &pairing)
+                explain::require_sound(&engine, &job, &snapshots, &pairing)?;
+                let columns = explain::shown_schema(&job, &snapshots, &pairing)?;
+                let discrepancies = Some(Discrepancies::Columns(columns));
+                Ok(Material::of_pair(&job, &snapshots, &pairing, &tables, discrepancies))
             };
-            let error = Pairing::of(&snapshots, &job).and_then(sound).err();
+            let error = match Pairing::of(&snapshots, &job).and_then(sound) {
+                // a parameter that could not be read would be missed once more
+                Ok(_) if has_mistakes_of_form => None,
+                Ok(material) => {
+                    let wrong = checks::mistakes(&engine, &job, &material);
+                    mistakes.extend(wrong.iter().map(|error| mistake(error, None)));
+                    None
+                }
+                Err(error) => Some(error),
+            };
             // a rule that could not be read may be the one that makes the columns comparable
             let follows = |error: &Error| has_mistakes_of_form && matches!(error, Error::DifferentFamilies { .. });
             mistakes.extend(error.filter(|error| !follows(error)).map(|error| mistake(&error, None)));
+        }
+        Sides { old: Some(old), new: None } if job.scope == Scope::OldAlone => {
+            let wrong = checks::mistakes(&engine, &job, &Material::of_old(&job, old, &tables));
+            mistakes.extend(wrong.iter().map(|error| mistake(error, None)));
         }
         Sides { new: Some(new), .. } => {
             mistakes.extend(unknown_names(&new, &job).into_iter().map(|error| mistake(&error, None)));

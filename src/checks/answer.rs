@@ -1,0 +1,176 @@
+//! The answers of checks: a list of violations in a file of its own, or one value.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bigdecimal::BigDecimal;
+use parquet::arrow::ArrowWriter;
+
+use super::CheckReport;
+use crate::csv;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::job::{Check, Job, Literal};
+use crate::manifest::Digest;
+use crate::render;
+use crate::run_dir::{OutputFile, Readers, RunDir};
+use crate::shape::Question;
+
+/// A list of violations, being written.
+pub struct List {
+    /// The columns that say which row is at fault; they come first.
+    pub id: Vec<String>,
+    /// Where each column of the list stands in the answer.
+    places: Vec<usize>,
+    names: Vec<String>,
+    file: Option<OutputFile>,
+    groups: Option<Groups>,
+    found: u64,
+    shown: usize,
+    examples: Vec<Vec<Option<String>>>,
+}
+
+/// The groups of the violations, one row each, in a working file.
+struct Groups {
+    places: Vec<usize>,
+    path: PathBuf,
+    schema: SchemaRef,
+    writer: ArrowWriter<File>,
+}
+
+impl List {
+    /// Begins a list with its header.
+    pub fn create(
+        job: &Job,
+        check: &Check,
+        schema: SchemaRef,
+        id: Vec<String>,
+        is_private: bool,
+        run_dir: Option<&RunDir>,
+        engine: &Engine,
+    ) -> Result<Self> {
+        let all: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
+        let place = |name: &String| all.iter().position(|known| *known == name);
+        let others = all.iter().filter(|name| !id.contains(name)).map(|name| place(name));
+        let places: Vec<usize> = id.iter().map(place).chain(others).flatten().collect();
+        let names: Vec<String> = places.iter().map(|at| all[*at].clone()).collect();
+        let file = run_dir.map(|run_dir| {
+            let readers = if is_private { Readers::Owner } else { Readers::All };
+            let mut file = run_dir.create_for(readers, &file_name(check))?;
+            let mut header = String::new();
+            csv::record(&mut header, names.iter().map(|name| Some(name.as_str())));
+            file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+            Ok::<_, Error>(file)
+        });
+        let groups = (!job.group.is_empty()).then(|| {
+            let places = job.group.iter().filter_map(|column| place(&column.text)).collect();
+            Groups::create(job, check, places, engine)
+        });
+        Ok(List {
+            id,
+            places,
+            names,
+            file: file.transpose()?,
+            groups: groups.transpose()?,
+            found: 0,
+            shown: if is_private { 0 } else { job.examples },
+            examples: vec![],
+        })
+    }
+
+    /// Adds a part of the answer.
+    pub fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+        let rows = render::rows(batch)?;
+        let mut lines = String::new();
+        for row in &rows {
+            let fields = || self.places.iter().map(|at| row[*at].as_deref());
+            csv::record(&mut lines, fields());
+            if self.examples.len() < self.shown {
+                self.examples.push(fields().map(|field| field.map(String::from)).collect());
+            }
+        }
+        self.found += rows.len() as u64;
+        if let Some(file) = &mut self.file {
+            file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
+        }
+        self.groups.as_mut().map_or(Ok(()), |groups| groups.take(&rows))
+    }
+
+    /// Ends the list.
+    pub fn finish(self, report: CheckReport) -> Result<(CheckReport, Option<Digest>, Option<PathBuf>)> {
+        let file = self.file.map(OutputFile::finish).transpose()?;
+        let groups = self.groups.map(Groups::finish).transpose()?;
+        let list = Some(file.as_ref().map_or_else(|| format!("check-{}.csv", report.name), |file| file.path.clone()));
+        let report = CheckReport { found: self.found, list, columns: self.names, examples: self.examples, ..report };
+        Ok((report, file, groups))
+    }
+}
+
+fn file_name(check: &Check) -> String {
+    format!("check-{}.csv", check.name.text)
+}
+
+impl Groups {
+    fn create(job: &Job, check: &Check, places: Vec<usize>, engine: &Engine) -> Result<Self> {
+        let fields = job.group.iter().map(|column| Field::new(&column.text, DataType::Utf8, true));
+        let schema: SchemaRef = Schema::new(fields.collect::<Vec<_>>()).into();
+        let path = engine.spill_dir().join(format!("violations-{}.parquet", check.name.text));
+        let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
+        let file = File::create(&path).map_err(|error| spilling(error.to_string()))?;
+        let writer = ArrowWriter::try_new(file, schema.clone(), None).map_err(|error| spilling(error.to_string()))?;
+        Ok(Groups { places, path, schema, writer })
+    }
+
+    fn take(&mut self, rows: &[Vec<Option<String>>]) -> Result<()> {
+        let column = |at: &usize| -> ArrayRef {
+            Arc::new(rows.iter().map(|row| row[*at].as_deref()).collect::<StringArray>())
+        };
+        let batch = RecordBatch::try_new(self.schema.clone(), self.places.iter().map(column).collect())?;
+        self.writer.write(&batch).map_err(|error| self.error(error.to_string()))
+    }
+
+    fn finish(mut self) -> Result<PathBuf> {
+        self.writer.finish().map_err(|error| self.error(error.to_string()))?;
+        Ok(self.path)
+    }
+
+    fn error(&self, reason: String) -> Error {
+        Error::Spill { dir: self.path.parent().map(PathBuf::from).unwrap_or_default(), reason }
+    }
+}
+
+/// The one value of an answer, as text.
+///
+/// # Errors
+/// If the answer has no row, or more than one.
+pub fn single_value(engine: &Engine, question: Question) -> Result<Option<String>> {
+    let place = question.place().to_string();
+    let mut rows = vec![];
+    question.ask(engine, |batch| {
+        // more than two tell nothing new
+        let few = batch.slice(0, batch.num_rows().min(2));
+        rows.extend(render::rows(&few)?);
+        rows.truncate(2);
+        Ok(())
+    })?;
+    match rows.as_slice() {
+        [row] => Ok(row[0].clone()),
+        rows => {
+            let found = if rows.is_empty() { "no row" } else { "several rows" };
+            Err(Error::QueryFailed { place, reason: format!("one value is expected, and the answer has {found}") })
+        }
+    }
+}
+
+/// Whether a value is the one that is expected; numbers by value, everything else as text.
+pub fn is_value(wanted: &Literal, value: Option<&str>) -> bool {
+    match (wanted, value) {
+        (_, None) => false,
+        (Literal::Decimal(number), Some(value)) => value.parse::<BigDecimal>().is_ok_and(|value| value == *number),
+        (wanted, Some(value)) => wanted.to_string() == value,
+    }
+}

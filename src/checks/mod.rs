@@ -1,0 +1,310 @@
+//! ASK: the checks of a job. Each is a question in SQL whose answer is violations: they are listed, counted and held
+//! against what the job expects.
+
+mod answer;
+mod secrets;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use crate::columns::Pairing;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::explain;
+use crate::job::{Check, Expect, Identity, Job, Scope};
+use crate::manifest::Digest;
+use crate::run_dir::RunDir;
+use crate::shape::{Desk, Question, Tables};
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+use answer::{List, single_value};
+pub use secrets::Secrets;
+
+/// What became of a check.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct CheckReport {
+    /// Its name.
+    pub name: String,
+    /// What it asks, in words, if its query says so.
+    pub question: Option<String>,
+    /// What its answer has to be: `empty`, `at most 10`, or a value.
+    pub expect: String,
+    /// Whether it is.
+    pub holds: bool,
+    /// The rows of its answer: violations, unless one value was asked for.
+    pub found: u64,
+    /// The value, if one was asked for; none for NULL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The file with all rows of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
+    /// The columns of the answer, those first that say which row is at fault.
+    pub columns: Vec<String>,
+    /// The first few rows, in order; none where they are private.
+    pub examples: Vec<Vec<Option<String>>>,
+}
+
+impl CheckReport {
+    /// What was found, in words.
+    pub fn found_words(&self) -> String {
+        match (&self.list, &self.value) {
+            (Some(_), _) if self.found == 1 => "1 violation".into(),
+            (Some(_), _) => format!("{} violations", indicatif::HumanCount(self.found)),
+            (None, value) => format!("the value is {}", value.as_deref().unwrap_or("NULL")),
+        }
+    }
+
+    /// What was expected, in words.
+    pub fn expected_words(&self) -> String {
+        match (&self.list, self.expect.as_str()) {
+            (Some(_), "empty") => "none is allowed".into(),
+            (Some(_), most) => format!("{most} are allowed"),
+            (None, value) => format!("expected is {value}"),
+        }
+    }
+}
+
+/// What came of the checks.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// A report for each, in the order of the job.
+    pub reports: Vec<CheckReport>,
+    /// The lists that were written.
+    pub files: Vec<Digest>,
+    /// The working files with the groups of all violations, where the job has groups.
+    pub violations: Vec<PathBuf>,
+}
+
+/// What checks may ask about.
+pub struct Material<'a> {
+    /// The further tables of the job.
+    pub tables: &'a Tables,
+    /// Both sides; new's is `None` where there is none yet.
+    pub sides: Sides<Option<Arc<Snapshot>>>,
+    /// The table of discrepancies, where there is one.
+    pub discrepancies: Option<Discrepancies>,
+    /// Whose values must not be shown.
+    pub secrets: Secrets,
+}
+
+/// The table of discrepancies.
+pub enum Discrepancies {
+    /// What it will look like.
+    Columns(SchemaRef),
+    /// The file.
+    File(PathBuf),
+}
+
+impl Discrepancies {
+    /// The table of a run that is being written.
+    pub fn of_run(run_dir: &RunDir) -> Self {
+        Discrepancies::File(run_dir.spill_dir().join("discrepancies.parquet"))
+    }
+}
+
+impl<'a> Material<'a> {
+    /// Both sides of a comparison.
+    pub fn of_pair(
+        job: &Job,
+        snapshots: &Sides<Snapshot>,
+        pairing: &Pairing,
+        tables: &'a Tables,
+        discrepancies: Option<Discrepancies>,
+    ) -> Self {
+        Material {
+            tables,
+            sides: snapshots.as_ref().map(|snapshot| Some(Arc::new(snapshot.clone()))),
+            discrepancies,
+            secrets: Secrets::of_pair(job, pairing, snapshots),
+        }
+    }
+
+    /// Old alone.
+    pub fn of_old(job: &Job, old: Snapshot, tables: &'a Tables) -> Self {
+        let sides = Sides { old: Some(Arc::new(old)), new: None };
+        Material { tables, sides, discrepancies: None, secrets: Secrets::of_names(job) }
+    }
+
+    fn desk<'e>(&self, engine: &'e Engine) -> Result<Desk<'e>> {
+        let mut desk = Desk::with(engine, self.tables)?;
+        for side in Side::BOTH {
+            if let Some(snapshot) = &self.sides[side] {
+                desk.lay(side.name(), snapshot)?;
+            }
+        }
+        match &self.discrepancies {
+            None => {}
+            Some(Discrepancies::Columns(columns)) => desk.lay_columns("discrepancies", columns.clone())?,
+            Some(Discrepancies::File(path)) => {
+                let table = Snapshot::open_table("discrepancies", &path.display().to_string(), true)?;
+                desk.lay("discrepancies", &Arc::new(table))?;
+            }
+        }
+        Ok(desk)
+    }
+}
+
+/// A check whose question is planned.
+struct Planned<'a> {
+    check: &'a Check,
+    question: Question,
+    kind: Kind,
+}
+
+/// What is made of an answer.
+enum Kind {
+    /// A list, by these columns; private values among them may be listed, and not shown.
+    Violations { id: Vec<String>, is_private: bool },
+    /// One value.
+    Value,
+}
+
+/// Makes sure, before any row is compared, that every check can be asked.
+///
+/// # Errors
+/// The first mistake in a check.
+pub fn require_sound(
+    engine: &Engine,
+    job: &Job,
+    snapshots: &Sides<Snapshot>,
+    pairing: &Pairing,
+    tables: &Tables,
+) -> Result<()> {
+    if job.checks.is_empty() {
+        return Ok(());
+    }
+    let columns = explain::shown_schema(job, snapshots, pairing)?;
+    let material = Material::of_pair(job, snapshots, pairing, tables, Some(Discrepancies::Columns(columns)));
+    mistakes(engine, job, &material).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// What is wrong with the checks of a job: the first mistake in each. None is asked.
+pub fn mistakes(engine: &Engine, job: &Job, material: &Material) -> Vec<Error> {
+    job.checks.iter().filter_map(|check| plan(engine, job, material, check).err()).collect()
+}
+
+/// Asks every check, and lists its answer.
+///
+/// # Errors
+/// If one cannot be planned, fails over the data, or answers in another form than the job expects.
+pub fn run(engine: &Engine, job: &Job, material: &Material, run_dir: Option<&RunDir>) -> Result<Checked> {
+    let mut checked = Checked::default();
+    let planned = job.checks.iter().map(|check| plan(engine, job, material, check)).collect::<Result<Vec<_>>>()?;
+    for planned in planned {
+        engine.progress.begin("checking", 0);
+        let Planned { check, question, kind } = planned;
+        let report = CheckReport {
+            name: check.name.text.clone(),
+            question: check.question.clone(),
+            expect: check.expect.to_string(),
+            holds: true,
+            found: 0,
+            value: None,
+            list: None,
+            columns: question.schema().fields().iter().map(|field| field.name().clone()).collect(),
+            examples: vec![],
+        };
+        let report = match (&check.expect, kind) {
+            (Expect::Value(wanted), _) => {
+                let value = single_value(engine, question)?;
+                CheckReport { holds: answer::is_value(wanted, value.as_deref()), found: 1, value, ..report }
+            }
+            (Expect::AtMost(most), Kind::Violations { id, is_private }) => {
+                let mut list = List::create(job, check, question.schema(), id, is_private, run_dir, engine)?;
+                question.ordered_by(&list.id)?.ask(engine, |batch| list.take(batch))?;
+                let (report, file, groups) = list.finish(report)?;
+                checked.files.extend(file);
+                checked.violations.extend(groups);
+                CheckReport { holds: report.found <= *most, ..report }
+            }
+            (Expect::AtMost(_), Kind::Value) => unreachable!("what is to be empty is a list"),
+        };
+        checked.reports.push(report);
+    }
+    Ok(checked)
+}
+
+fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -> Result<Planned<'a>> {
+    let place = match &check.query.file {
+        Some(file) => format!("{} {}: {}", check.query.place, check.name.text, file.display()),
+        None => format!("{} {}", check.query.place, check.name.text),
+    };
+    let wrong = |words: String| Error::Contradiction(format!("{place}: {words}"));
+    let mut desk = material.desk(engine)?;
+    for (name, query) in &check.inputs {
+        if desk.has(name) {
+            return Err(wrong(format!("the name `{name}` is that of a table of the job; call the input something else")));
+        }
+        let view = desk.plan(&query.sql, &check.values, &format!("{place}: input {name}"))?;
+        desk.lay_view(name, view)?;
+    }
+    let question = desk.plan(&check.query.sql, &check.values, &place)?;
+    let columns: Vec<String> = question.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let shown = question.shown(&|table, column| material.secrets.hides(table, column));
+    let kind = match check.expect {
+        Expect::Value(_) if columns.len() == 1 => Kind::Value,
+        Expect::Value(_) => {
+            return Err(wrong(format!("one value is expected, and the answer has columns {}", columns.join(", "))));
+        }
+        Expect::AtMost(_) => {
+            let id = id_columns(job, check, &columns).map_err(wrong)?;
+            let is_private = shown.iter().any(|column| id.contains(column));
+            Kind::Violations { id, is_private }
+        }
+    };
+    let may_list = |column: &String| match &kind {
+        Kind::Violations { id, .. } => id.contains(column) && material.secrets.may_be_listed(),
+        Kind::Value => false,
+    };
+    match shown.iter().find(|column| !may_list(column)) {
+        Some(column) => Err(wrong(format!(
+            "column `{column}` of its answer shows private values; leave it out, or only test\n  it in the query: `… IS NULL`, `… = ''`"
+        ))),
+        None => Ok(Planned { check, question, kind }),
+    }
+}
+
+/// The columns that say which row is at fault: those that the check names, the key's, or `id`; and those of the group.
+fn id_columns(job: &Job, check: &Check, columns: &[String]) -> std::result::Result<Vec<String>, String> {
+    let known = columns.join(", ");
+    let group = job.group.iter().map(|column| &column.text);
+    if let Some(column) = group.clone().find(|column| !columns.contains(column)) {
+        return Err(format!("its answer has no column `{column}`, by which [group] gathers; it has {known}"));
+    }
+    let key: Vec<&String> = match (&job.identity, job.scope) {
+        (Identity::Key(key), Scope::Both) => key.iter().map(|column| &column.text).collect(),
+        _ => vec![],
+    };
+    let has_all = |names: &[&String]| !names.is_empty() && names.iter().all(|name| columns.contains(name));
+    let named: Vec<&String> = check.id.iter().map(|column| &column.text).collect();
+    if let Some(column) = named.iter().find(|column| !columns.contains(column)) {
+        return Err(format!("its answer has no column `{column}`; it has {known}"));
+    }
+    let id_column = "id".to_string();
+    let mut id: Vec<String> = match () {
+        () if !named.is_empty() => named.into_iter().cloned().collect(),
+        () if has_all(&key) => key.into_iter().cloned().collect(),
+        () if columns.contains(&id_column) => vec![id_column],
+        () if job.group.iter().len() > 0 => vec![],
+        () => {
+            let key = if key.is_empty() { String::new() } else { format!("the key ({}) nor ", join(&key)) };
+            return Err(format!(
+                "its answer has no ID: neither {key}`id` is among its columns {known}\n  \
+                 say which column is one, with id = [\"…\"]"
+            ));
+        }
+    };
+    for column in group {
+        if !id.contains(column) {
+            id.push(column.clone());
+        }
+    }
+    Ok(id)
+}
+
+fn join(names: &[&String]) -> String {
+    names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
+}

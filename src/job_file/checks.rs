@@ -1,0 +1,147 @@
+//! `[[check]]`: a query of the user's or of the library, its inputs, its parameters, and what its answer has to be.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Reader;
+use super::check::nearest;
+use super::form::{CheckForm, ExpectForm};
+use super::header::Header;
+use super::library;
+use crate::job::rule::Scalar;
+use crate::job::{Check, Expect, Literal, LiteralType, Place, Query, Source, Word};
+use crate::sides::Sides;
+
+/// The parameter that a job's times give a value where its `params` do not.
+const TAKEN_AT: &str = "taken_at";
+
+/// The names of tables that a job has anyway.
+const OWN_TABLES: [&str; 3] = ["old", "new", "discrepancies"];
+
+impl Reader<'_> {
+    /// The checks of a job.
+    pub(super) fn checks(&mut self, forms: Vec<CheckForm>, sources: &Sides<Source>) -> Vec<Check> {
+        let taken_at = sources.new.taken_at.as_ref().or(sources.old.taken_at.as_ref());
+        let taken_at = taken_at.and_then(|taken| LiteralType::Timestamp.read(&taken.to));
+        let mut checks: Vec<Check> = vec![];
+        for (item, form) in forms.into_iter().enumerate() {
+            let place = self.document.item_place(&["check"], Some(item));
+            let Some(check) = self.check(form, &place, taken_at.as_ref()) else { continue };
+            if checks.iter().any(|other| other.name.text == check.name.text) {
+                self.wrong(&place, format!("two checks are called `{}`; give one a `name`", check.name.text));
+            }
+            checks.push(check);
+        }
+        checks
+    }
+
+    fn check(&mut self, form: CheckForm, place: &Place, taken_at: Option<&Literal>) -> Option<Check> {
+        let CheckForm { name, sql, library, inputs, params, id, expect } = form;
+        let (query, own_name) = match (sql, library) {
+            (Some(sql), None) => {
+                let stem = Path::new(&sql).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+                let query = self.query(sql, place.clone())?;
+                let stem = stem.filter(|_| query.file.is_some());
+                (query, stem)
+            }
+            (None, Some(library)) => (self.library(&library, place)?, Some(library)),
+            _ => {
+                self.wrong(place, "a check needs `sql`, a file or a query, or else `library`, the name of one of ours");
+                return None;
+            }
+        };
+        let Some(name) = name.or(own_name) else {
+            self.wrong(place, "a check whose query stands in the job needs a `name`");
+            return None;
+        };
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+            self.wrong(place, format!("`{name}` cannot name a list; use letters, digits, `-` and `_`"));
+        }
+        let word = |text: String| Word { text, place: place.clone() };
+        let mut tables = vec![];
+        for (name, sql) in inputs {
+            if OWN_TABLES.contains(&name.as_str()) {
+                self.wrong(place, format!("the name `{name}` is that of a table of the job; call the input something else"));
+            }
+            let query = self.query(sql, place.clone())?;
+            tables.push((name, query));
+        }
+        let header = Header::of(&query.sql).map_err(|words| self.wrong(place, words)).ok()?;
+        let values = self.values(&header, params, place, taken_at);
+        let expect = self.expect(expect, place)?;
+        Some(Check {
+            name: word(name),
+            question: header.question,
+            query,
+            inputs: tables,
+            values,
+            id: id.into_vec().into_iter().map(word).collect(),
+            expect,
+        })
+    }
+
+    fn library(&mut self, name: &str, place: &Place) -> Option<Query> {
+        match library::QUERIES.iter().find(|(known, _)| *known == name) {
+            Some((_, sql)) => Some(Query { sql: sql.to_string(), file: None, place: place.clone() }),
+            None => {
+                let known = library::QUERIES.map(|(known, _)| known);
+                let words = match nearest(name, known.into_iter()) {
+                    Some(near) => format!("the library has no `{name}`; did you mean `{near}`?"),
+                    None => format!("the library has no `{name}`; it has {}", known.join(", ")),
+                };
+                self.wrong(place, words);
+                None
+            }
+        }
+    }
+
+    /// A value for each parameter that the query declares.
+    fn values(
+        &mut self,
+        header: &Header,
+        params: BTreeMap<String, Scalar>,
+        place: &Place,
+        taken_at: Option<&Literal>,
+    ) -> BTreeMap<String, Literal> {
+        let mut values = BTreeMap::new();
+        for (name, Scalar { text }) in &params {
+            let Some((_, data_type)) = header.parameters.iter().find(|(known, _)| known == name) else {
+                let known = header.parameters.iter().map(|(known, _)| known.as_str());
+                let near = nearest(name, known).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                self.wrong(place, format!("the query declares no parameter `${name}`{near}"));
+                continue;
+            };
+            let text = self.expand(text.clone(), place);
+            match data_type.read(&text) {
+                Some(value) => drop(values.insert(name.clone(), value)),
+                None => self.wrong(place, format!("parameter `{name}` is `{text}`, and is to be {}", data_type.wanted())),
+            }
+        }
+        for (name, data_type) in header.parameters.iter().filter(|(name, _)| !params.contains_key(name)) {
+            match taken_at.filter(|_| name == TAKEN_AT && *data_type == LiteralType::Timestamp) {
+                Some(taken_at) => drop(values.insert(name.clone(), taken_at.clone())),
+                None => self.wrong(place, format!("parameter `{name}` has no value; give it {}", data_type.wanted())),
+            }
+        }
+        values
+    }
+
+    fn expect(&mut self, form: ExpectForm, place: &Place) -> Option<Expect> {
+        match form {
+            ExpectForm::Word(word) if word == "empty" => Some(Expect::AtMost(0)),
+            ExpectForm::Word(word) => {
+                self.wrong(
+                    place,
+                    format!("expected \"{word}\"? It may be \"empty\", {{ at_most = 10 }} or {{ value = 0 }}"),
+                );
+                None
+            }
+            ExpectForm::AtMost { at_most } => Some(Expect::AtMost(at_most)),
+            ExpectForm::Value { value: Scalar { text } } => {
+                // what is a number, is compared as one
+                let number = LiteralType::Decimal.read(&text);
+                number.or_else(|| LiteralType::Text.read(&text)).map(Expect::Value)
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The circumstances of a run: when it began, what it cost, what it read.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::{Input, MatchingWay, Run, StageTime};
+use crate::engine::Engine;
+use crate::job::{Job, Source};
+use crate::sides::Sides;
+use crate::snapshot::Snapshot;
+
+/// Times a run, and names it.
+pub struct Clock {
+    id: String,
+    out: Option<PathBuf>,
+    started: jiff::Timestamp,
+    instant: Instant,
+}
+
+/// What a run cost and how it went.
+pub struct Cost {
+    clock: Clock,
+    seconds: f64,
+    stages: Vec<StageTime>,
+    bytes_read: u64,
+    spilled_bytes: u64,
+    way: MatchingWay,
+    reason: String,
+}
+
+impl Clock {
+    /// Starts now.
+    pub fn start(job: &Job) -> Self {
+        let started = jiff::Timestamp::now();
+        let mut random = [0; 2];
+        let _ = getrandom::fill(&mut random);
+        // ids ascend with time, also within a second; the random part tells apart what began together
+        let fraction = i64::from(started.subsec_nanosecond()) * 0x1_0000 / 1_000_000_000;
+        let id = format!("{}-{fraction:04x}{:04x}", started.strftime("%Y%m%dT%H%M%SZ"), u16::from_be_bytes(random));
+        let out = job.out.as_ref().map(|out| out.of_run(&id));
+        Clock { id, out, started, instant: Instant::now() }
+    }
+
+    /// The run's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// When the run began.
+    pub fn started(&self) -> jiff::Timestamp {
+        self.started
+    }
+
+    /// Where the run directory goes, if it is written.
+    pub fn out(&self) -> Option<&Path> {
+        self.out.as_deref()
+    }
+
+    /// Ends now.
+    pub fn stop(self, engine: &Engine, way: MatchingWay, reason: String) -> Cost {
+        let seconds = self.instant.elapsed().as_secs_f64();
+        let (bytes_read, spilled_bytes) = (engine.meter.bytes_read(), engine.meter.bytes_spilled());
+        let stages = StageTime::all(&engine.meter);
+        Cost { clock: self, seconds, stages, bytes_read, spilled_bytes, way, reason }
+    }
+}
+
+impl Cost {
+    /// The circumstances of a comparison.
+    pub fn of_comparison(self, job: &Job, snapshots: &Sides<Snapshot>) -> Run {
+        self.run(Sides::from_fn(|side| input(&job.sources[side], &snapshots[side])))
+    }
+
+    /// The circumstances of a look at old alone.
+    pub fn of_old(self, job: &Job, old: &Snapshot) -> Run {
+        let nothing =
+            Input { path: String::new(), files: 0, bytes: 0, query: None, taken_at: None, skipped_files: 0 };
+        self.run(Sides { old: input(&job.sources.old, old), new: nothing })
+    }
+
+    fn run(self, inputs: Sides<Input>) -> Run {
+        Run {
+            started: self.clock.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            way: self.way,
+            way_reason: self.reason,
+            seconds: (self.seconds * 1000.0).round() / 1000.0,
+            stages: self.stages,
+            peak_memory_bytes: peak_memory_bytes(),
+            bytes_read: self.bytes_read,
+            spilled_bytes: self.spilled_bytes,
+            inputs,
+            out: self.clock.out.map(|out| out.display().to_string()),
+            id: self.clock.id,
+        }
+    }
+}
+
+fn input(source: &Source, snapshot: &Snapshot) -> Input {
+    let stored = snapshot.input();
+    Input {
+        path: snapshot.location.clone(),
+        files: stored.files.len(),
+        bytes: stored.bytes(),
+        query: source.query.as_ref().map(|query| match &query.file {
+            Some(file) => file.display().to_string(),
+            None => "inline".into(),
+        }),
+        taken_at: source.taken_at.clone(),
+        skipped_files: stored.skipped.len(),
+    }
+}
+
+/// The process's high-water mark, as Linux tells it.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}

@@ -1,0 +1,169 @@
+//! The tables that a question in SQL is about, and the question once it is planned.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::Column;
+use datafusion::dataframe::DataFrame;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::Expr;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+
+use super::parameters::bind;
+use super::private::shows;
+use super::{SnapshotTable, Tables, context, said};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::job::Literal;
+use crate::snapshot::Snapshot;
+
+/// Tables under their names.
+pub struct Desk<'e> {
+    engine: &'e Engine,
+    context: SessionContext,
+    names: BTreeSet<String>,
+}
+
+impl<'e> Desk<'e> {
+    /// A desk with the tables of a job on it.
+    pub fn with(engine: &'e Engine, tables: &Tables) -> Result<Self> {
+        let mut desk = Desk { engine, context: context(engine), names: BTreeSet::new() };
+        for (name, table) in tables {
+            desk.lay(name, table)?;
+        }
+        Ok(desk)
+    }
+
+    /// Adds a snapshot.
+    pub fn lay(&mut self, name: &str, snapshot: &Arc<Snapshot>) -> Result<()> {
+        self.register(name, Arc::new(SnapshotTable { snapshot: snapshot.clone(), readers: self.engine.readers() }))
+    }
+
+    /// Adds a few rows that are at hand.
+    pub fn lay_rows(&mut self, name: &str, rows: RecordBatch) -> Result<()> {
+        let table = datafusion::datasource::MemTable::try_new(rows.schema(), vec![vec![rows]]);
+        self.register(name, Arc::new(table.map_err(Error::internal)?))
+    }
+
+    /// Adds a table of which only the columns are known yet.
+    pub fn lay_columns(&mut self, name: &str, columns: SchemaRef) -> Result<()> {
+        self.register(name, Arc::new(EmptyTable::new(columns)))
+    }
+
+    /// Adds what a question yields, under a name.
+    pub fn lay_view(&mut self, name: &str, question: Question) -> Result<()> {
+        self.register(name, question.frame.into_view())
+    }
+
+    fn register(&mut self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+        self.names.insert(name.into());
+        self.context.register_table(name, table).map(drop).map_err(Error::internal)
+    }
+
+    /// Whether a table of this name is on the desk.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Plans a question, with a value for each of its parameters.
+    ///
+    /// # Errors
+    /// [`Error::BadQuery`] at `place`, which is where the user wrote the question.
+    pub fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, place: &str) -> Result<Question> {
+        let bad = |reason: String| {
+            let tables: Vec<&str> = self.names.iter().map(String::as_str).collect();
+            Error::BadQuery { place: place.into(), reason, tables: tables.join(", ") }
+        };
+        let refused = |error: DataFusionError| bad(said(&error));
+        let state = self.context.state();
+        let dialect = state.config().options().sql_parser.dialect;
+        let mut statement = state.sql_to_statement(sql, &dialect).map_err(refused)?;
+        bind(&mut statement, values).map_err(bad)?;
+        let plan = self.engine.reader().block_on(state.statement_to_plan(statement)).map_err(refused)?;
+        only_queries().verify_plan(&plan).map_err(refused)?;
+        let frame = DataFrame::new(self.context.state(), plan);
+        let names: Vec<&String> = frame.schema().fields().iter().map(|field| field.name()).collect();
+        match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            Some((_, twice)) => Err(bad(format!("its result has column `{twice}` twice; say what to call each, with AS"))),
+            None => Ok(Question { frame, place: place.into() }),
+        }
+    }
+}
+
+/// A question changes nothing.
+fn only_queries() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
+
+/// A question that can be asked.
+pub struct Question {
+    pub(super) frame: DataFrame,
+    place: String,
+}
+
+impl Question {
+    /// The columns of the answer.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::new(self.frame.schema().as_arrow().clone())
+    }
+
+    /// Where it was asked.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The columns of the answer that show values of private columns, by what `is_private` says of a table's columns.
+    pub fn shown(&self, is_private: &dyn Fn(&str, &str) -> bool) -> Vec<String> {
+        let shown = shows(self.frame.logical_plan(), is_private);
+        let fields = self.frame.schema().fields().iter().zip(shown);
+        fields.filter(|(_, shown)| *shown).map(|(field, _)| field.name().clone()).collect()
+    }
+
+    /// The same with its rows in order: by these columns, and by all others after them, so that the same rows always
+    /// come in the same order.
+    pub fn ordered_by(self, first: &[String]) -> Result<Self> {
+        let schema = self.schema();
+        let has_order = |name: &&String| {
+            let field = schema.field_with_name(name);
+            field.is_ok_and(|field| !field.data_type().is_nested() && *field.data_type() != DataType::Null)
+        };
+        let others = schema.fields().iter().map(|field| field.name()).filter(|name| !first.contains(name));
+        let order = first.iter().chain(others).filter(has_order);
+        let order = order.map(|name| Expr::Column(Column::new_unqualified(name)).sort(true, true)).collect::<Vec<_>>();
+        if order.is_empty() {
+            return Ok(self);
+        }
+        // the columns of a join have their tables' names before them; as a view, they have none
+        let Question { frame, place } = self;
+        let plain = frame.schema().columns().into_iter().map(|column| {
+            let name = column.name.clone();
+            Expr::Column(column).alias(name)
+        });
+        let plain = plain.collect::<Vec<_>>();
+        let frame = frame.select(plain).and_then(|frame| frame.sort(order)).map_err(Error::internal)?;
+        Ok(Question { frame, place })
+    }
+
+    /// Asks it, and hands the answer to `take`, batch by batch.
+    ///
+    /// # Errors
+    /// If the question fails over the data, or if `take` does.
+    pub fn ask(self, engine: &Engine, mut take: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+        let Question { frame, place } = self;
+        let failed = |error: DataFusionError| {
+            Error::of_plan(error, |error| Error::QueryFailed { place: place.clone(), reason: said(&error) })
+        };
+        let mut stream = engine.reader().block_on(frame.execute_stream()).map_err(failed)?;
+        while let Some(batch) = engine.reader().block_on(stream.next()) {
+            engine.check_stop()?;
+            take(&batch.map_err(failed)?)?;
+        }
+        Ok(())
+    }
+}
