@@ -6,6 +6,7 @@
 //! * `equality`: what is equal and what is not, type by type
 //! * `opening`: which files a path means
 //! * `inspect`: what is said of a snapshot before it is compared
+//! * `pages`: the pages of the migrations, command by command
 //! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
 //! * `memory`: the limit holds, or the run is refused
@@ -27,6 +28,7 @@ mod inspect;
 mod memory;
 mod nightly;
 mod opening;
+mod pages;
 mod properties;
 mod rules;
 mod schema;

@@ -126,9 +126,8 @@ impl Groups {
     }
 
     fn take(&mut self, rows: &[Vec<Option<String>>]) -> Result<()> {
-        let column = |at: &usize| -> ArrayRef {
-            Arc::new(rows.iter().map(|row| row[*at].as_deref()).collect::<StringArray>())
-        };
+        let column =
+            |at: &usize| -> ArrayRef { Arc::new(rows.iter().map(|row| row[*at].as_deref()).collect::<StringArray>()) };
         let batch = RecordBatch::try_new(self.schema.clone(), self.places.iter().map(column).collect())?;
         self.writer.write(&batch).map_err(|error| self.error(error.to_string()))
     }

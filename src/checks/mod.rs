@@ -236,7 +236,9 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
     let mut desk = material.desk(engine)?;
     for (name, query) in &check.inputs {
         if desk.has(name) {
-            return Err(wrong(format!("the name `{name}` is that of a table of the job; call the input something else")));
+            return Err(wrong(format!(
+                "the name `{name}` is that of a table of the job; call the input something else"
+            )));
         }
         let view = desk.plan(&query.sql, &check.values, &format!("{place}: input {name}"))?;
         desk.lay_view(name, view)?;

@@ -315,7 +315,9 @@ pub enum Error {
     },
 
     /// A query that is not one, or that asks for what is not there.
-    #[error("{place}: the query cannot be planned: {reason}\n  the tables are: {tables}; names count as they are written")]
+    #[error(
+        "{place}: the query cannot be planned: {reason}\n  the tables are: {tables}; names count as they are written"
+    )]
     BadQuery {
         /// Where the user wrote it.
         place: String,

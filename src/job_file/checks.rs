@@ -61,7 +61,10 @@ impl Reader<'_> {
         let mut tables = vec![];
         for (name, sql) in inputs {
             if OWN_TABLES.contains(&name.as_str()) {
-                self.wrong(place, format!("the name `{name}` is that of a table of the job; call the input something else"));
+                self.wrong(
+                    place,
+                    format!("the name `{name}` is that of a table of the job; call the input something else"),
+                );
             }
             let query = self.query(sql, place.clone())?;
             tables.push((name, query));
@@ -114,7 +117,9 @@ impl Reader<'_> {
             let text = self.expand(text.clone(), place);
             match data_type.read(&text) {
                 Some(value) => drop(values.insert(name.clone(), value)),
-                None => self.wrong(place, format!("parameter `{name}` is `{text}`, and is to be {}", data_type.wanted())),
+                None => {
+                    self.wrong(place, format!("parameter `{name}` is `{text}`, and is to be {}", data_type.wanted()))
+                }
             }
         }
         for (name, data_type) in header.parameters.iter().filter(|(name, _)| !params.contains_key(name)) {

@@ -73,8 +73,7 @@ impl Cost {
 
     /// The circumstances of a look at old alone.
     pub fn of_old(self, job: &Job, old: &Snapshot) -> Run {
-        let nothing =
-            Input { path: String::new(), files: 0, bytes: 0, query: None, taken_at: None, skipped_files: 0 };
+        let nothing = Input { path: String::new(), files: 0, bytes: 0, query: None, taken_at: None, skipped_files: 0 };
         self.run(Sides { old: input(&job.sources.old, old), new: nothing })
     }
 

@@ -364,7 +364,13 @@ impl Report {
     }
 
     /// Puts together what was found in old alone. Nothing is compared then, so the verdict is never `match`.
-    pub fn of_old(job: &Job, old: &Snapshot, checks: Vec<CheckReport>, input_failures: Vec<String>, cost: Cost) -> Self {
+    pub fn of_old(
+        job: &Job,
+        old: &Snapshot,
+        checks: Vec<CheckReport>,
+        input_failures: Vec<String>,
+        cost: Cost,
+    ) -> Self {
         let fails = checks.iter().any(|check| !check.holds);
         Report {
             schema: "countersign/report/v1".into(),

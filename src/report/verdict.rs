@@ -17,9 +17,8 @@ pub fn of(
     checks: &[CheckReport],
 ) -> Verdict {
     let has_gaps = !coverage.old_only.is_empty() || !coverage.new_only.is_empty();
-    let alarms = has_gaps
-        || waivers.iter().any(|waiver| waiver.problem.is_some())
-        || checks.iter().any(|check| !check.holds);
+    let alarms =
+        has_gaps || waivers.iter().any(|waiver| waiver.problem.is_some()) || checks.iter().any(|check| !check.holds);
     // violations within a limit are accepted, as discrepancies are
     let is_clean = tally.is_clean() && !checks.iter().any(|check| check.list.is_some() && check.found > 0);
     match (coverage.incomparable.is_empty(), alarms, is_clean) {

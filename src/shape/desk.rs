@@ -90,7 +90,9 @@ impl<'e> Desk<'e> {
         let frame = DataFrame::new(self.context.state(), plan);
         let names: Vec<&String> = frame.schema().fields().iter().map(|field| field.name()).collect();
         match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-            Some((_, twice)) => Err(bad(format!("its result has column `{twice}` twice; say what to call each, with AS"))),
+            Some((_, twice)) => {
+                Err(bad(format!("its result has column `{twice}` twice; say what to call each, with AS")))
+            }
             None => Ok(Question { frame, place: place.into() }),
         }
     }

@@ -54,7 +54,8 @@ fn require_unique(engine: &Engine, desk: &Desk, name: &str, key: &[Word]) -> Res
     question.ask(engine, |batch| {
         let rows = batch.column(key.len()).as_primitive::<Int64Type>();
         for (row, texts) in render::rows(batch)?.into_iter().enumerate() {
-            let key: Vec<String> = texts.into_iter().take(key.len()).map(|text| text.unwrap_or("NULL".into())).collect();
+            let key: Vec<String> =
+                texts.into_iter().take(key.len()).map(|text| text.unwrap_or("NULL".into())).collect();
             named.push(format!("{} in {}", key.join(", "), rows_words(rows.value(row))));
             keys = batch.column(key.len() + 1).as_primitive::<Int64Type>().value(row);
         }
@@ -64,7 +65,11 @@ fn require_unique(engine: &Engine, desk: &Desk, name: &str, key: &[Word]) -> Res
         true => Ok(()),
         false => {
             let names: Vec<&str> = key.iter().map(|key| key.text.as_str()).collect();
-            let more = if keys > named.len() as i64 { format!(", and {} more", keys - named.len() as i64) } else { String::new() };
+            let more = if keys > named.len() as i64 {
+                format!(", and {} more", keys - named.len() as i64)
+            } else {
+                String::new()
+            };
             Err(Error::Contradiction(format!(
                 "{place}: `{}` is not a key of table `{name}`: {}{more}\n  mend the table, or take the key out of the job",
                 names.join(", "),

@@ -49,7 +49,9 @@ pub fn shows(plan: &LogicalPlan, is_private: &dyn Fn(&str, &str) -> bool) -> Vec
         }
         LogicalPlan::Union(_) => {
             let inputs = inputs();
-            (0..plan.schema().fields().len()).map(|at| inputs.iter().any(|shown| shown.get(at) != Some(&false))).collect()
+            (0..plan.schema().fields().len())
+                .map(|at| inputs.iter().any(|shown| shown.get(at) != Some(&false)))
+                .collect()
         }
         LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => vec![false; plan.schema().fields().len()],
         _ => all_or_none(plan, inputs().concat()),
@@ -129,7 +131,22 @@ fn is_test(operator: Operator) -> bool {
     };
     matches!(
         operator,
-        And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom | LikeMatch | ILikeMatch
-            | NotLikeMatch | NotILikeMatch | RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch
+        And | Or
+            | Eq
+            | NotEq
+            | Lt
+            | LtEq
+            | Gt
+            | GtEq
+            | IsDistinctFrom
+            | IsNotDistinctFrom
+            | LikeMatch
+            | ILikeMatch
+            | NotLikeMatch
+            | NotILikeMatch
+            | RegexMatch
+            | RegexIMatch
+            | RegexNotMatch
+            | RegexNotIMatch
     )
 }
