@@ -37,6 +37,7 @@ pub mod history;
 pub mod explain;
 pub mod lists;
 pub mod checks;
+pub mod groups;
 pub mod report;
 pub mod mistakes;
 
@@ -99,6 +100,7 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let pairing = Pairing::of(&snapshots, job)?;
     explain::require_sound(&engine, job, &snapshots, &pairing)?;
     checks::require_sound(&engine, job, &snapshots, &pairing, &tables)?;
+    groups::require_sound(job, &snapshots, &pairing)?;
     engine.fit(&matching::demand(&snapshots, &pairing))?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
     let keep = if run_dir.is_some() { Keep::All } else { Keep::First(job.examples) };
@@ -120,12 +122,17 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
 
     let material = Material::of_pair(job, &snapshots, &pairing, &tables, run_dir.as_ref().map(Discrepancies::of_run));
     let checked = engine.meter.during(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
-    lists.files.extend(checked.files);
+    lists.files.extend(checked.files.iter().cloned());
+    let found = groups::Findings { tally: &tally, checked: &checked, input_failures: &input_failures };
+    let gather = || groups::gather(&engine, job, &snapshots, &pairing, &material, &found, run_dir.as_ref());
+    let (groups, files) = engine.meter.during(Stage::Check, gather)?.unzip();
+    lists.files.extend(files.into_iter().flatten());
 
     let (way, reason) = MatchingWay::of(&pairing, way, reason);
-    let found = Found { tally: &tally, explained, examples: lists.examples, checks: checked.reports, input_failures };
+    let Lists { examples, files } = lists;
+    let found = Found { tally: &tally, explained, examples, checks: checked.reports, groups, input_failures };
     let mut report = Report::of(job, &snapshots, &pairing, found, clock.stop(&engine, way, reason));
-    publish(job, &engine, run_dir, read, lists.files, &mut report)?;
+    publish(job, &engine, run_dir, read, files, &mut report)?;
     Ok(report)
 }
 

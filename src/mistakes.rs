@@ -7,6 +7,7 @@ use crate::columns::{Pairing, unknown_names};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain;
+use crate::groups;
 use crate::history;
 use crate::job::{Job, Scope, Source};
 use crate::job_file::Mistake;
@@ -39,6 +40,7 @@ pub fn all(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mistake>>
             let sound = |pairing: Pairing| {
                 history::require_past(&job, jiff::Timestamp::now())?;
                 explain::require_sound(&engine, &job, &snapshots, &pairing)?;
+                groups::require_sound(&job, &snapshots, &pairing)?;
                 let columns = explain::shown_schema(&job, &snapshots, &pairing)?;
                 let discrepancies = Some(Discrepancies::Columns(columns));
                 Ok(Material::of_pair(&job, &snapshots, &pairing, &tables, discrepancies))

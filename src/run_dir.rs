@@ -132,9 +132,14 @@ impl RunDir {
         }
         outputs.sort_by(|one, two| one.path.cmp(&two.path));
         let manifest = Manifest::of(run, job, read, outputs);
-        self.write(MANIFEST, &format!("{}\n", to_json(&manifest)?))?;
+        self.publish_as(engine, MANIFEST, &format!("{}\n", to_json(&manifest)?), &manifest.outputs)
+    }
+
+    /// Puts files in their place, and after them the one that makes them whole.
+    pub fn publish_as(self, engine: &Engine, last: &str, content: &str, outputs: &[Digest]) -> Result<()> {
+        self.write(last, content)?;
         engine.check_stop()?;
-        self.put_in_place(&manifest.outputs)
+        self.put_in_place(outputs, last)
     }
 
     fn write(&self, name: &str, content: &str) -> Result<Digest> {
@@ -143,11 +148,11 @@ impl RunDir {
         file.finish()
     }
 
-    fn put_in_place(mut self, outputs: &[Digest]) -> Result<()> {
-        if self.dir.join(MANIFEST).exists() {
+    fn put_in_place(mut self, outputs: &[Digest], last: &str) -> Result<()> {
+        if self.dir.join(last).exists() {
             return Err(Error::OutputHoldsRun { dir: self.dir.clone() });
         }
-        let names = outputs.iter().map(|output| output.path.as_str()).chain([MANIFEST]);
+        let names = outputs.iter().map(|output| output.path.as_str()).chain([last]);
         let mut placed = vec![];
         for name in names {
             let place = self.dir.join(name);

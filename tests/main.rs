@@ -17,8 +17,10 @@
 
 mod bad_input;
 mod cases;
+mod checks;
 mod cli;
 mod equality;
+mod groups;
 mod history;
 mod house;
 mod jobs;

@@ -11,13 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use walkdir::WalkDir;
 
-use crate::support::{Workshop, write_parquet};
-
-fn run(shop: &Workshop, args: &[&str]) -> (i32, String, String) {
-    let output = shop.run(args);
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
+use crate::support::{Workshop, run, write_parquet};
 
 fn job(shop: &Workshop, rest: &str) {
     let sides = "[old]\npath = \"old.parquet\"\n[new]\npath = \"new.parquet\"\n[compare]\nkey = \"id\"\n";

@@ -48,6 +48,13 @@ impl Workshop {
     }
 }
 
+/// Runs the binary in a workshop: its exit code, what it wrote, and what it said.
+pub fn run(shop: &Workshop, args: &[&str]) -> (i32, String, String) {
+    let output = shop.run(args);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
 /// Writes a Parquet file, and the directories above it.
 pub fn write_parquet(path: &Path, batch: &RecordBatch, row_group_rows: usize) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -128,7 +128,8 @@ impl<'a> Material<'a> {
         Material { tables, sides, discrepancies: None, secrets: Secrets::of_names(job) }
     }
 
-    fn desk<'e>(&self, engine: &'e Engine) -> Result<Desk<'e>> {
+    /// A desk with all of it.
+    pub fn desk<'e>(&self, engine: &'e Engine) -> Result<Desk<'e>> {
         let mut desk = Desk::with(engine, self.tables)?;
         for side in Side::BOTH {
             if let Some(snapshot) = &self.sides[side] {

@@ -10,14 +10,18 @@ use clap::Args;
 use super::machine::Work;
 use super::outcome::{Failure, Outcome, all_as_json, summary};
 use super::{Format, INTERRUPTED, fail, metrics, print, stop, write_out};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::groups::{Combined, Member, combine};
 use crate::history::{self, runs_below};
 use crate::job::{Job, Out};
 use crate::job_dir::JobDir;
-use crate::job_file::{JobFile, refusal};
+use crate::job_file::{GROUPS, JobFile, refusal};
 use crate::mistakes;
 use crate::render::escaped;
-use crate::report::Report;
+use crate::report::text::groups;
+use crate::report::{Report, new_id};
+use crate::run_dir::RunDir;
 use crate::verify;
 
 /// Run jobs, and write a run directory for each
@@ -110,6 +114,7 @@ impl Run {
         if let Some(file) = &self.metrics {
             metrics::write(file, &outcomes)?;
         }
+        let groups = self.gather(&outcomes, &stop)?;
         match (self.format, outcomes.as_slice()) {
             (Format::Json, [Outcome { result: Ok(report), .. }]) if self.jobs.len() == 1 => {
                 print(report, self.format)?;
@@ -118,7 +123,39 @@ impl Run {
             (_, [_]) => {}
             (format, outcomes) => write_out(&summary(outcomes, format))?,
         }
+        if let (Some(groups), false) = (groups, matches!(self.format, Format::Json)) {
+            write_out(&groups)?;
+        }
         Ok(outcomes.iter().map(Outcome::exit_code).max().unwrap_or(0))
+    }
+
+    /// Gathers the groups of several jobs, and says what came of it; nothing, where fewer than two jobs have groups.
+    fn gather(&self, outcomes: &[Outcome], stop: &Arc<AtomicBool>) -> Result<Option<String>> {
+        let member = |outcome: &Outcome| {
+            let report = outcome.result.as_ref().ok()?;
+            let (groups, dir) = (report.groups.clone()?, PathBuf::from(report.run.out.clone()?));
+            Some(Member { job: report.job.clone(), run: report.run.id.clone(), dir, groups })
+        };
+        let members: Vec<Member> = outcomes.iter().filter_map(member).collect();
+        let failed = outcomes.iter().filter(|outcome| outcome.result.is_err());
+        let failed: Vec<&str> = failed.map(|outcome| outcome.job.as_str()).collect();
+        let (Some(first), true) = (members.first(), self.jobs.len() > 1) else { return Ok(None) };
+        let runs = first.dir.parent().and_then(Path::parent).unwrap_or(Path::new(".")).to_path_buf();
+        let place = JobDir::open(&runs, GROUPS)?;
+        let id = new_id();
+        let run_dir = RunDir::claim(&place.dir().join(&id))?;
+        let engine = Engine::start(self.work.limits(), &run_dir.spill_dir(), stop.clone(), self.work.progress())?;
+        let Combined { jobs, groups, .. } = combine(&engine, members, &failed, run_dir, self.examples)?;
+        engine.progress.finish();
+        place.point_at_latest(&id)?;
+        let names: Vec<&str> = jobs.iter().map(|job| job.job.as_str()).collect();
+        let dir = place.dir().join(&id);
+        Ok(Some(format!(
+            "\n{}\n  over {}; complete in {}\n",
+            groups::render(Some(&groups)).trim_end(),
+            escaped(&names.join(", ")),
+            escaped(&dir.display().to_string())
+        )))
     }
 
     fn run_one(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Outcome {

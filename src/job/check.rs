@@ -129,6 +129,7 @@ impl LiteralType {
     /// What a value of this type looks like, in words.
     pub fn wanted(self) -> String {
         let (_, name, example) = Self::ALL[self as usize];
-        format!("a {name} such as {example}")
+        let article = if self == LiteralType::Integer { "an" } else { "a" };
+        format!("{article} {name} such as {example}")
     }
 }

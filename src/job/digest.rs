@@ -18,6 +18,7 @@ pub fn settings(job: &Job) -> Value {
         "in_flight": job.in_flight.as_ref().map(in_flight),
         "waivers": job.waivers.iter().map(waiver).collect::<Vec<_>>(),
         "segments": texts(&job.segments),
+        "group": texts(&job.group),
         "checks": job.checks.iter().map(check).collect::<Vec<_>>(),
         "private": job.private.as_ref().map(private),
         "gate": gate(&job.gate),

@@ -40,6 +40,9 @@ pub struct JobForm {
     /// Questions whose answers are violations.
     #[serde(default)]
     pub check: Vec<CheckForm>,
+    /// What moves as a whole.
+    #[serde(default)]
+    pub group: GroupForm,
     /// Values that must not leave.
     pub private: Option<PrivateForm>,
     /// What the ID lists hold.
@@ -330,6 +333,15 @@ pub enum AllowanceForm {
 pub struct SegmentsForm {
     /// Columns, or expressions in SQL over compared columns such as `date_trunc('month', created_at)`; rows are grouped by
     /// each of them.
+    #[serde(default)]
+    pub by: Names,
+}
+
+/// What moves as a whole.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupForm {
+    /// The columns whose values make a group, such as `account_id`; compared columns, of whole numbers or text.
     #[serde(default)]
     pub by: Names,
 }

@@ -32,6 +32,9 @@ use form::{AllowanceForm, ColumnForm, CompareForm, GateForm, JobForm, Names, Sha
 /// How long the name of a directory may be nearly everywhere, in bytes.
 const NAME_MAX: usize = 255;
 
+/// The directory beside those of jobs that holds the groups of several.
+pub const GROUPS: &str = "groups";
+
 /// The directory of runs where a job names none.
 const RUNS: &str = "runs";
 
@@ -157,6 +160,13 @@ impl Reader<'_> {
         waivers.extend(form.waivers.map_or(vec![], |file| self.waivers_of_file(file)));
         let private = form.private.and_then(|form| self.private(form));
         let segments = self.words(form.segments.by, &["segments", "by"]);
+        let group = self.words(form.group.by, &["group", "by"]);
+        if let (Scope::OldAlone, Some(column)) = (scope, group.first()) {
+            self.wrong(
+                &column.place.clone(),
+                "groups are gathered from both sides, and the job lacks the section [new]",
+            );
+        }
         let list_columns = self.words(form.lists.columns, &["lists", "columns"]);
         let gate = self.gate(form.gate);
         let identity = self.identity(&compare);
@@ -167,7 +177,20 @@ impl Reader<'_> {
         };
         let columns = self.columns(compare.rules, compare.columns);
         let job = Job { scope, ..Job::new(&name, sources, identity) };
-        Job { tables, selection, columns, in_flight, waivers, segments, checks, private, gate, list_columns, ..job }
+        Job {
+            tables,
+            selection,
+            columns,
+            in_flight,
+            waivers,
+            segments,
+            checks,
+            group,
+            private,
+            gate,
+            list_columns,
+            ..job
+        }
     }
 
     fn name(&mut self, told: Option<String>) -> String {
@@ -178,7 +201,11 @@ impl Reader<'_> {
         if name.len() > NAME_MAX {
             self.wrong(&place, format!("the name has {} bytes, and a directory's may have {NAME_MAX}", name.len()));
         }
-        if name.is_empty() || name.starts_with('.') || name == "latest" || !name.chars().all(plain) {
+        if name.is_empty()
+            || name.starts_with('.')
+            || ["latest", GROUPS].contains(&name.as_str())
+            || !name.chars().all(plain)
+        {
             let words = format!("`{name}` cannot name a directory; use letters, digits, `-`, `_` and `.`");
             self.wrong(&place, words);
         }

@@ -32,11 +32,7 @@ impl Clock {
     /// Starts now.
     pub fn start(job: &Job) -> Self {
         let started = jiff::Timestamp::now();
-        let mut random = [0; 2];
-        let _ = getrandom::fill(&mut random);
-        // ids ascend with time, also within a second; the random part tells apart what began together
-        let fraction = i64::from(started.subsec_nanosecond()) * 0x1_0000 / 1_000_000_000;
-        let id = format!("{}-{fraction:04x}{:04x}", started.strftime("%Y%m%dT%H%M%SZ"), u16::from_be_bytes(random));
+        let id = id_of(started);
         let out = job.out.as_ref().map(|out| out.of_run(&id));
         Clock { id, out, started, instant: Instant::now() }
     }
@@ -63,6 +59,19 @@ impl Clock {
         let stages = StageTime::all(&engine.meter);
         Cost { clock: self, seconds, stages, bytes_read, spilled_bytes, way, reason }
     }
+}
+
+/// The id of something that begins now: when, and a random part.
+pub fn new_id() -> String {
+    id_of(jiff::Timestamp::now())
+}
+
+fn id_of(started: jiff::Timestamp) -> String {
+    let mut random = [0; 2];
+    let _ = getrandom::fill(&mut random);
+    // ids ascend with time, also within a second; the random part tells apart what began together
+    let fraction = i64::from(started.subsec_nanosecond()) * 0x1_0000 / 1_000_000_000;
+    format!("{}-{fraction:04x}{:04x}", started.strftime("%Y%m%dT%H%M%SZ"), u16::from_be_bytes(random))
 }
 
 impl Cost {

@@ -37,6 +37,7 @@ pub fn render(report: &Report) -> String {
     history(report, &mut out);
     explained(report, &mut out);
     checks(report, &mut out);
+    groups(report, &mut out);
     segments(report, &mut out);
     if report.is_comparison() {
         columns(report, &mut out);
@@ -124,6 +125,16 @@ fn checks(report: &Report, out: &mut String) {
             row.iter().map(|value| value.as_deref().map_or("NULL".into(), code)).collect::<Vec<_>>()
         };
         table(out, &names, check.examples.iter().map(values));
+    }
+}
+
+fn groups(report: &Report, out: &mut String) {
+    let Some(groups) = &report.groups else { return };
+    let rows = [("ready", groups.ready), ("partial", groups.partial), ("untouched", groups.untouched)];
+    let head = format!("groups by {}", groups.by.iter().map(|name| code(name)).collect::<Vec<_>>().join(", "));
+    table(out, &[&head, "count"], rows.map(|(state, found)| vec![state.into(), grouped(found)]));
+    for doubt in &groups.doubts {
+        let _ = writeln!(out, "None is called ready: {}.\n", prose(doubt));
     }
 }
 

@@ -16,6 +16,7 @@ use crate::class::ByClass;
 use crate::columns::{ColumnPair, Coverage, Pairing};
 use crate::discrepancy::{ColumnTally, Tally, Tiers};
 use crate::explain::{Explained, InFlightReport, PrivateReport, SegmentReport, WaiverReport};
+use crate::groups::GroupReport;
 use crate::history::HistoryReport;
 use crate::job::{Job, TakenAt, Way};
 use crate::lists::Example;
@@ -23,7 +24,7 @@ use crate::meter::Meter;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 
-pub use clock::{Clock, Cost};
+pub use clock::{Clock, Cost, new_id};
 pub use gates::GateReport;
 
 /// Everything a run has to say. Its JSON form is versioned and described by `schemas/report.v1.json`.
@@ -70,6 +71,9 @@ pub struct Report {
     /// What became of the checks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckReport>,
+    /// What moves as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupReport>,
     /// Whose values are not shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private: Option<PrivateReport>,
@@ -293,6 +297,8 @@ pub struct Found<'a> {
     pub examples: Vec<Example>,
     /// What became of the checks.
     pub checks: Vec<CheckReport>,
+    /// What moves as a whole.
+    pub groups: Option<GroupReport>,
     /// What is wrong with the snapshots themselves.
     pub input_failures: Vec<String>,
 }
@@ -311,7 +317,7 @@ impl MatchingWay {
 impl Report {
     /// Puts together what the stages found.
     pub fn of(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, found: Found, cost: Cost) -> Self {
-        let Found { tally, explained, examples, checks, input_failures } = found;
+        let Found { tally, explained, examples, checks, groups, input_failures } = found;
         let coverage = pairing.coverage.clone();
         let counts = Counts {
             matched: tally.matched(),
@@ -354,6 +360,7 @@ impl Report {
             waivers: explained.waivers,
             segments: explained.segments,
             checks,
+            groups,
             private: explained.private,
             key: if pairing.keyed { pairing.keys().iter().map(|key| key.name.clone()).collect() } else { vec![] },
             columns: pairing.columns.iter().zip(&tally.columns).map(column).collect(),
@@ -394,6 +401,7 @@ impl Report {
             waivers: vec![],
             segments: vec![],
             checks,
+            groups: None,
             private: None,
             key: vec![],
             columns: vec![],

@@ -35,7 +35,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use checked::{CheckedArithmetic, checked};
 pub use desk::{Desk, Question};
-pub use keys::require_keys;
+pub use keys::{quoted, require_keys};
 pub use row_expression::{RowExpression, count_by};
 
 use crate::engine::{Engine, Readers};

@@ -1,6 +1,7 @@
 //! The report for the engineer on call: the verdict first, then the numbers, then what to look at.
 
 mod checks;
+pub mod groups;
 pub mod history;
 
 use std::fmt::Write;
@@ -41,6 +42,7 @@ pub fn render(report: &Report, style: Style) -> String {
         history::render(report),
         explained(report),
         checks::render(report),
+        groups::render(report.groups.as_ref()),
         segments(report),
         comparison(report, columns),
         rules(report),

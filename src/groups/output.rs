@@ -1,0 +1,103 @@
+//! Every group, in a table and in a list for each state.
+
+use std::io::Write;
+
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use super::{Group, GroupReport, TABLE};
+use crate::csv;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::manifest::Digest;
+use crate::render;
+use crate::run_dir::{OutputFile, RunDir};
+use crate::shape::Question;
+use crate::sides::Sides;
+
+/// The states, in the order of the lists.
+const STATES: [&str; 3] = ["ready", "partial", "untouched"];
+
+/// The files, being written.
+pub struct Output {
+    by: Vec<String>,
+    table: ArrowWriter<OutputFile>,
+    lists: Vec<(OutputFile, u64)>,
+    shown: usize,
+    first: Vec<Group>,
+}
+
+impl Output {
+    /// Begins the table, and the lists with their headers. The lists are called by `prefix` and the state.
+    pub fn create(run_dir: &RunDir, by: &[String], schema: SchemaRef, prefix: &str, shown: usize) -> Result<Self> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
+            .build();
+        let table = ArrowWriter::try_new(run_dir.create(TABLE)?, schema, Some(properties)).map_err(Error::internal)?;
+        let lists = STATES.iter().map(|state| {
+            let mut file = run_dir.create(&format!("{prefix}{state}.csv"))?;
+            let mut header = String::new();
+            csv::record(&mut header, by.iter().map(|name| Some(name.as_str())));
+            file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+            Ok((file, 0))
+        });
+        Ok(Output { by: by.to_vec(), table, lists: lists.collect::<Result<_>>()?, shown, first: vec![] })
+    }
+
+    /// Writes the answer to the question that counts, in its order.
+    pub fn write(
+        mut self,
+        engine: &Engine,
+        question: Question,
+        doubts: Vec<String>,
+    ) -> Result<(GroupReport, Vec<Digest>)> {
+        question.ask(engine, |batch| {
+            let mut lines = STATES.map(|_| String::new());
+            for row in render::rows(batch)? {
+                let (values, rest) = row.split_at(self.by.len());
+                let state = STATES.iter().position(|state| rest.last() == Some(&Some(state.to_string())));
+                let state = state.ok_or_else(|| Error::Internal("a group is in no state".into()))?;
+                csv::record(&mut lines[state], values.iter().map(Option::as_deref));
+                self.lists[state].1 += 1;
+                if STATES[state] == "partial" && self.first.len() < self.shown {
+                    self.first.push(group(values, rest));
+                }
+            }
+            for ((file, _), lines) in self.lists.iter_mut().zip(lines) {
+                file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
+            }
+            self.table.write(batch).map_err(written)
+        })?;
+        let [ready, partial, untouched] = [0, 1, 2].map(|state: usize| self.lists[state].1);
+        let mut files = vec![self.table.into_inner().map_err(written)?.finish()?];
+        for (file, _) in self.lists {
+            files.push(file.finish()?);
+        }
+        Ok((GroupReport { by: self.by, ready, partial, untouched, doubts, first: self.first }, files))
+    }
+}
+
+/// The counts come in the order of the question: rows of old and of new, four kinds of discrepancy, violations, state.
+fn group(values: &[Option<String>], rest: &[Option<String>]) -> Group {
+    let count = |at: usize| rest[at].as_deref().and_then(|count| count.parse().ok()).unwrap_or(0);
+    Group {
+        values: values.to_vec(),
+        rows: Sides { old: count(0), new: count(1) },
+        discrepancies: (2..6).map(count).sum(),
+        violations: count(6),
+    }
+}
+
+fn written(error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(source) => Error::Unwritable { path: TABLE.into(), source: *source },
+            Err(other) => Error::internal(other),
+        },
+        other => Error::internal(other),
+    }
+}
