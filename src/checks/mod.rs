@@ -244,7 +244,7 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
         let view = desk.plan(&query.sql, &check.values, &format!("{place}: input {name}"))?;
         desk.lay_view(name, view)?;
     }
-    let question = desk.plan(&check.query.sql, &check.values, &place)?;
+    let question = desk.plan(&check.query.sql, &check.values, &place).map_err(|error| with_inputs(check, error))?;
     let columns: Vec<String> = question.schema().fields().iter().map(|field| field.name().clone()).collect();
     let shown = question.shown(&|table, column| material.secrets.hides(table, column));
     let kind = match check.expect {
@@ -267,6 +267,16 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
             "column `{column}` of its answer shows private values; leave it out, or only test\n  it in the query: `… IS NULL`, `… = ''`"
         ))),
         None => Ok(Planned { check, question, kind }),
+    }
+}
+
+/// What a query of the library reads, is said where it cannot be planned.
+fn with_inputs(check: &Check, error: Error) -> Error {
+    match (error, &check.reads, check.query.file.is_none()) {
+        (Error::BadQuery { place, reason, tables }, Some(reads), true) => {
+            Error::BadQuery { place, reason: format!("{reason}\n  its inputs are: {reads}"), tables }
+        }
+        (error, ..) => error,
     }
 }
 

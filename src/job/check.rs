@@ -16,6 +16,8 @@ pub struct Check {
     pub name: Word,
     /// What it asks, in words, if its query says so.
     pub question: Option<String>,
+    /// What it reads, in words, if its query says so.
+    pub reads: Option<String>,
     /// The query.
     pub query: Query,
     /// Tables that it reads, made from those of the job by queries of their own.

@@ -75,6 +75,7 @@ impl Reader<'_> {
         Some(Check {
             name: word(name),
             question: header.question,
+            reads: header.inputs,
             query,
             inputs: tables,
             values,

@@ -15,6 +15,8 @@ use crate::job::LiteralType;
 pub struct Header {
     /// What the query asks, in words.
     pub question: Option<String>,
+    /// What it reads, in words.
+    pub inputs: Option<String>,
     /// Its parameters.
     pub parameters: Vec<(String, LiteralType)>,
 }
@@ -45,15 +47,18 @@ impl Header {
             }
             parameters.push((name, data_type));
         }
-        Ok(Header { question: question(&comments), parameters })
+        Ok(Header { question: words(&comments, "Question:"), inputs: words(&comments, "Inputs:"), parameters })
     }
 }
 
-/// The words after `Question:`, to the next line that begins with a word and a colon.
-fn question(comments: &[&str]) -> Option<String> {
-    let begins = |line: &&str| line.split_whitespace().next().is_some_and(|word| word.ends_with(':'));
-    let at = comments.iter().position(|line| line.starts_with("Question:"))?;
-    let first = comments[at].strip_prefix("Question:")?.trim();
+/// The words after a title, to the next line that begins with a word and a colon.
+fn words(comments: &[&str], title: &str) -> Option<String> {
+    let begins = |line: &&str| {
+        let first = line.split_whitespace().next();
+        first.is_some_and(|word| word.ends_with(':') && word.starts_with(char::is_uppercase))
+    };
+    let at = comments.iter().position(|line| line.starts_with(title))?;
+    let first = comments[at].strip_prefix(title)?.trim();
     let rest = comments[at + 1..].iter().take_while(|line| !begins(line) && !line.is_empty() && !line.starts_with('$'));
     Some([first].into_iter().chain(rest.copied()).collect::<Vec<_>>().join(" "))
 }
@@ -68,6 +73,7 @@ mod tests {
                    -- Parameters: $state text, what it is called; $after duration\n--   $most integer\nSELECT $other";
         let header = Header::of(sql).unwrap();
         assert_eq!(header.question.as_deref(), Some("which items are stuck?"));
+        assert_eq!(header.inputs.as_deref(), Some("item(id, state)"));
         let names: Vec<_> = header.parameters.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["state", "after", "most"]);
         assert_eq!(header.parameters[1].1, LiteralType::Duration);

@@ -17,7 +17,7 @@ use futures::StreamExt;
 
 use super::parameters::bind;
 use super::private::shows;
-use super::{SnapshotTable, Tables, context, said};
+use super::{SNAPSHOT, SnapshotTable, Tables, context, said};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::Literal;
@@ -77,7 +77,11 @@ impl<'e> Desk<'e> {
     /// [`Error::BadQuery`] at `place`, which is where the user wrote the question.
     pub fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, place: &str) -> Result<Question> {
         let bad = |reason: String| {
-            let tables: Vec<&str> = self.names.iter().map(String::as_str).collect();
+            let shown = |name: &String| match name.as_str() {
+                SNAPSHOT => format!("{name} (the side's files)"),
+                _ => name.clone(),
+            };
+            let tables: Vec<String> = self.names.iter().map(shown).collect();
             Error::BadQuery { place: place.into(), reason, tables: tables.join(", ") }
         };
         let refused = |error: DataFusionError| bad(said(&error));

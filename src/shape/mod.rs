@@ -257,9 +257,11 @@ fn said(error: &DataFusionError) -> String {
     let text = error.find_root().strip_backtrace();
     let prefixes = ["SQL error: ", "Schema error: ", "Error during planning: ", "Execution error: ", "Arrow error: "];
     let plain = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(&text);
+    // names of tables without those of the places that they would stand in
+    let plain = plain.replace("datafusion.public.", "");
     match plain.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")")) {
         Some(inner) => inner.into(),
-        None => plain.into(),
+        None => plain,
     }
 }
 
