@@ -2,6 +2,7 @@
 
 mod digest;
 mod gate;
+mod misplaced;
 pub mod private;
 pub mod rule;
 mod waiver;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use crate::sides::Sides;
 pub use digest::{compare, settings};
 pub use gate::{Allowance, Gate};
+pub use misplaced::Misplaced;
 pub use private::Private;
 pub use rule::{Rule, RuleSettings};
 pub use waiver::Waiver;
@@ -35,6 +37,8 @@ pub struct Job {
     pub columns: Vec<ColumnSettings>,
     /// What the snapshots' times may explain.
     pub in_flight: Option<InFlight>,
+    /// What is looked for under other keys.
+    pub misplaced: Option<Misplaced>,
     /// Known differences.
     pub waivers: Vec<Waiver>,
     /// What rows are grouped by in reports, as expressions in SQL.
@@ -73,6 +77,7 @@ impl Job {
             selection: Selection::default(),
             columns: vec![],
             in_flight: None,
+            misplaced: None,
             waivers: vec![],
             segments: vec![],
             private: None,

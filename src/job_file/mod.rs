@@ -124,6 +124,7 @@ impl Reader<'_> {
         }
         let sources = Sides { old, new };
         let in_flight = form.in_flight.and_then(|form| self.in_flight(form, &sources));
+        let misplaced = form.misplaced.map(|form| self.misplaced(form));
         let mut waivers = self.waivers(form.waiver);
         waivers.extend(form.waivers.map_or(vec![], |file| self.waivers_of_file(file)));
         let private = form.private.and_then(|form| self.private(form));
@@ -138,7 +139,7 @@ impl Reader<'_> {
         };
         let columns = self.columns(form.compare.rules, form.compare.columns);
         let job = Job::new(&name, sources, identity);
-        Job { tables, selection, columns, in_flight, waivers, segments, private, gate, list_columns, ..job }
+        Job { tables, selection, columns, in_flight, misplaced, waivers, segments, private, gate, list_columns, ..job }
     }
 
     fn name(&mut self, told: Option<String>) -> String {

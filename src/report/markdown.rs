@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::text::history::{by_class, since, unchanged};
+use super::text::misplaced;
 use super::text::{NO_INPUT, verdict_words};
 use super::{Report, count, grouped};
 use crate::discrepancy::Class;
@@ -30,6 +31,7 @@ pub fn render(report: &Report) -> String {
     counts(report, &mut out);
     history(report, &mut out);
     explained(report, &mut out);
+    misplaced_values(report, &mut out);
     segments(report, &mut out);
     columns(report, &mut out);
     rules(report, &mut out);
@@ -94,6 +96,23 @@ fn explained(report: &Report, out: &mut String) {
             vec![prose(&waiver.name), found, prose(&waiver.owner), prose(&waiver.expires), prose(&waiver.reason)]
         });
         table(out, &["waiver", "covers", "owner", "until", "reason"], rows);
+    }
+}
+
+fn misplaced_values(report: &Report, out: &mut String) {
+    let Some(found) = &report.misplaced else { return };
+    let _ = writeln!(out, "{}.\n", prose(&misplaced::headline(found)));
+    let rows = misplaced::rows(found)
+        .map(|(kind, rows)| vec![kind.name().into(), grouped(rows), misplaced::words(kind).into()]);
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        table(out, &["misplaced", "count", "what it is"], rows);
+    }
+    for example in &found.examples {
+        let _ = writeln!(out, "- {}", prose(&example.words));
+    }
+    if !found.examples.is_empty() {
+        out.push('\n');
     }
 }
 

@@ -1,6 +1,7 @@
 //! The report for the engineer on call: the verdict first, then the numbers, then what to look at.
 
 pub mod history;
+pub mod misplaced;
 
 use std::fmt::Write;
 
@@ -39,6 +40,7 @@ pub fn render(report: &Report, style: Style) -> String {
         counts(report),
         history::render(report),
         explained(report),
+        misplaced::render(report),
         segments(report),
         columns(report),
         rules(report),
