@@ -35,7 +35,7 @@ use segments::Segments;
 use waivers::Waivers;
 
 pub use in_flight::InFlightReport;
-pub use misplaced::{Kind, MisplacedExample, MisplacedReport, Misplacements, Told};
+pub use misplaced::{Kind as MisplacedKind, MisplacedExample, MisplacedReport, Misplacements, Told};
 pub use private::PrivateReport;
 pub use segments::{Segment, SegmentReport};
 pub use waivers::WaiverReport;

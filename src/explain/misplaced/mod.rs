@@ -105,14 +105,14 @@ impl Misplacements {
 
     /// The column of the table that has them.
     pub fn column(&self) -> Result<ArrayRef> {
-        let all = || self.rows.iter().flatten();
+        let all: Vec<&Told> = self.rows.iter().flatten().collect();
         let keys = self.others.as_ref().map_or(Ok(vec![]), joined)?;
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(all().map(|told| told.kind.name()))),
-            Arc::new(StringArray::from_iter_values(all().map(|told| &told.columns))),
-            Arc::new(all().map(|told| told.other.map(|other| keys[other].as_str())).collect::<StringArray>()),
+            Arc::new(StringArray::from_iter_values(all.iter().map(|told| told.kind.name()))),
+            Arc::new(StringArray::from_iter_values(all.iter().map(|told| &told.columns))),
+            Arc::new(all.iter().map(|told| told.other.map(|other| keys[other].as_str())).collect::<StringArray>()),
         ];
-        let items = StructArray::try_new_with_length(item_fields(), columns, None, all().count())?;
+        let items = StructArray::try_new_with_length(item_fields(), columns, None, all.len())?;
         let offsets = OffsetBuffer::from_lengths(self.rows.iter().map(Vec::len));
         Ok(Arc::new(ListArray::try_new(item(), offsets, Arc::new(items), None)?))
     }
@@ -151,6 +151,9 @@ fn joined(keys: &StructArray) -> Result<Vec<String>> {
     Ok((0..keys.len()).map(text).collect())
 }
 
+/// Sentences show this many characters of a key's column; the list has it whole.
+const SHOWN_CHARACTERS: usize = 60;
+
 /// A key as a person should see it.
 fn shown_key(keys: &StructArray, row: usize, layout: &Layout) -> Result<String> {
     let columns = keys.columns().iter().zip(keys.fields()).enumerate();
@@ -160,7 +163,9 @@ fn shown_key(keys: &StructArray, row: usize, layout: &Layout) -> Result<String> 
             true => values.shown(row),
             false => values.bare(row).map_or("NULL".into(), |text| escaped(&text)),
         };
-        Ok(format!("{} = {value}", field.name()))
+        let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
+        let cut = if shown.len() < value.len() { "…" } else { "" };
+        Ok(format!("{} = {shown}{cut}", field.name()))
     });
     Ok(parts.collect::<Result<Vec<String>>>()?.join(", "))
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{nested, plain_table, right_align};
-use crate::explain::{Kind, MisplacedReport};
+use crate::explain::{MisplacedKind, MisplacedReport};
 use crate::render::escaped;
 use crate::report::{Report, grouped};
 
@@ -36,16 +36,16 @@ pub fn headline(found: &MisplacedReport) -> String {
 }
 
 /// The kinds that there are, with their numbers.
-pub fn rows(found: &MisplacedReport) -> impl Iterator<Item = (Kind, u64)> {
+pub fn rows(found: &MisplacedReport) -> impl Iterator<Item = (MisplacedKind, u64)> {
     found.counts().into_iter().filter(|(_, rows)| *rows > 0)
 }
 
 /// What a kind is.
-pub fn words(kind: Kind) -> &'static str {
+pub fn words(kind: MisplacedKind) -> &'static str {
     match kind {
-        Kind::Swapped => "new has under each of two keys what old has under the other",
-        Kind::Rekeyed => "missing and extra rows with the same values: rows that were given another key",
-        Kind::Copied => "new has under this key what old has under another",
-        Kind::Exchanged => "new has in each of two columns what old has in the other",
+        MisplacedKind::Swapped => "new has under each of two keys what old has under the other",
+        MisplacedKind::Rekeyed => "missing and extra rows with the same values: rows that were given another key",
+        MisplacedKind::Copied => "new has under this key what old has under another",
+        MisplacedKind::Exchanged => "new has in each of two columns what old has in the other",
     }
 }
