@@ -248,7 +248,7 @@ fn drawn(dice: &mut Dice) -> [Vec<Row>; 2] {
         Some("h"),
         Some("a text that is longer than a view"),
     ];
-    let payloads: Vec<Row> = (0..3 + dice.below(18))
+    let payloads: Vec<Row> = (0..3 + dice.below(60))
         .map(|_| {
             let number = Some(dice.below(12) as i64).filter(|number| *number > 0);
             let flag = [None, Some(true), Some(false)][dice.below(3)];

@@ -95,7 +95,8 @@ mod tests {
     #[test]
     fn digests_are_found_and_doubled_ones_are_left_out() {
         let digest = |number: u64| blake3::hash(&number.to_le_bytes()).as_bytes()[..16].try_into().unwrap();
-        let claim = |number: u64| Claim { digest: digest(number / 2), place: Place::new(number, number % 3 == 0) };
+        let claim =
+            |number: u64| Claim { digest: digest(number / 2), place: Place::new(number, number.is_multiple_of(3)) };
         for len in [0, 1, 2, 3, 1_000] {
             let mut claims: Vec<Claim> = (0..len).map(claim).collect();
             claims.sort_unstable();

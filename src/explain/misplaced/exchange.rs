@@ -1,6 +1,6 @@
 //! Columns of a row whose values are exchanged.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 
@@ -43,16 +43,16 @@ impl Exchange {
             columns
         });
         let suspects: Vec<Vec<usize>> = suspects.collect();
-        let mut digests: BTreeMap<usize, Sides<Vec<Option<Digest>>>> = BTreeMap::new();
-        for &at in suspects.iter().filter(|columns| columns.len() > 1).flatten() {
-            if !digests.contains_key(&at) {
-                let of_column = Sides::try_from_fn(|side| {
-                    let values: ArrayRef = Column::of_side(side).of(piece).as_struct().column(at).clone();
-                    digester.digests(&[at], &[values], side)
-                })?;
-                digests.insert(at, of_column);
-            }
-        }
+        let wanted: BTreeSet<usize> = suspects.iter().filter(|columns| columns.len() > 1).flatten().copied().collect();
+        let of_column = |at: usize| {
+            let digests = Sides::try_from_fn(|side| {
+                let values: ArrayRef = Column::of_side(side).of(piece).as_struct().column(at).clone();
+                digester.digests(&[at], &[values], side)
+            });
+            Ok((at, digests?))
+        };
+        let digests = wanted.into_iter().map(of_column);
+        let digests: BTreeMap<usize, Sides<Vec<Option<Digest>>>> = digests.collect::<Result<_>>()?;
         let is_exchanged = |row: usize, [one, two]: [usize; 2]| {
             let (one, two) = (&digests[&one], &digests[&two]);
             match (one.old[row], two.old[row]) {
