@@ -20,12 +20,12 @@ use crate::error::{Error, Result};
 use crate::matching::Comparison;
 use crate::sides::Side;
 
-/// The shares of the working memory, in eighths, that claims, links and keys may fill. All else is done when it is looked
-/// for misplaced values.
-const CLAIMS_SHARE: u64 = 5;
+/// The shares of the working memory, in sixteenths, that claims, links and keys may fill. Claims are gone before anything is
+/// written; links and keys stay until all is, and the writers' buffers beside them.
+const CLAIMS_SHARE: u64 = 8;
 const LINKS_SHARE: u64 = 1;
-const KEYS_SHARE: u64 = 2;
-const SHARES: u64 = 8;
+const KEYS_SHARE: u64 = 1;
+const SHARES: u64 = 16;
 /// What a claim takes, with what finds it and what counts it.
 const CLAIM_BYTES: u64 = size_of::<Claim>() as u64 + Lookup::BYTES + size_of::<AtomicU32>() as u64;
 const LINK_BYTES: u64 = size_of::<Link>() as u64;
@@ -138,12 +138,13 @@ impl Search<'_> {
             }
         }
         links.sort_unstable();
+        links.shrink_to_fit();
         let Some(keys) = self.keys(&links)? else { return Ok(None) };
         Ok(Some(Links { links, keys }))
     }
 
-    fn share(&self, eighths: u64) -> u64 {
-        self.comparison.engine.working_memory() / SHARES * eighths
+    fn share(&self, sixteenths: u64) -> u64 {
+        self.comparison.engine.working_memory() / SHARES * sixteenths
     }
 
     fn each_batch(&self, mut each: impl FnMut(u64, &RecordBatch) -> Result<bool>) -> Result<()> {
