@@ -103,7 +103,7 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     groups::require_sound(job, &snapshots, &pairing)?;
     engine.fit(&matching::demand(&snapshots, &pairing))?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
-    let keep = if run_dir.is_some() { Keep::All } else { Keep::First(job.examples) };
+    let keep = if run_dir.is_some() || job.misplaced.is_some() { Keep::All } else { Keep::First(job.examples) };
     let comparison =
         Comparison { engine: &engine, snapshots: &snapshots, pairing: &pairing, layout: layout.clone(), keep };
     let Matched { findings, tally, way, reason } = comparison.run(job.way)?;
@@ -115,6 +115,8 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let input_failures = history::failures(job, tally.rows, history.as_ref(), clock.started());
     let standings = history.map(|history| Standings::begin(history, clock.id(), run_dir.as_ref())).transpose()?;
     let mut explainer = Explainer::new(&engine, job, &snapshots, &pairing, &layout, standings, clock.started())?;
+    let look = || explainer.look_for_misplaced(job, &comparison, &findings, &tally);
+    engine.meter.during(Stage::Match, look)?;
     let write = || Lists::write(&engine, run_dir.as_ref(), &layout, findings, &tally, job, &mut explainer);
     let mut lists = engine.meter.during(Stage::Write, write)?;
     let explained = explainer.finish(&tally, run_dir.as_ref())?;

@@ -10,6 +10,7 @@
 //! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
 //! * `memory`: the limit holds, or the run is refused
+//! * `misplaced`: values that are right and stand under another key
 //! * `schema`: the report's JSON Schema
 //! * `house`: the layout of `src/`
 
@@ -28,6 +29,7 @@ mod identical;
 mod init;
 mod inspect;
 mod memory;
+mod misplaced;
 mod nightly;
 mod opening;
 mod pages;

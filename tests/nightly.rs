@@ -57,7 +57,7 @@ fn snapshots(shop: &Workshop) {
 }
 
 /// Everything that stands in a file: its bytes, and for Parquet every value of every column.
-fn content(path: &Path) -> String {
+pub fn content(path: &Path) -> String {
     let mut text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
     if path.extension().is_some_and(|ending| ending == "parquet") {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();

@@ -37,6 +37,8 @@ pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayR
     let target = domain.canonical_type();
     match (array.data_type(), domain) {
         (DataType::Null, _) => Ok(new_null_array(&target, array.len())),
+        // how a column that can only hold NULL is kept among plain types
+        (DataType::Boolean, _) if array.null_count() == array.len() => Ok(new_null_array(&target, array.len())),
         (DataType::Dictionary(_, value), _) => canonical(&convert(array, value)?, domain, side),
         (DataType::RunEndEncoded(_, value), _) => canonical(&convert(array, value.data_type())?, domain, side),
         (_, Domain::Null | Domain::Boolean | Domain::Int32 | Domain::Int64 | Domain::UInt64) => convert(array, &target),

@@ -103,6 +103,9 @@ fn tags(report: &Report) -> Vec<(&str, u64)> {
             ("flapping", history.flapping.total()),
         ]);
     }
+    if let Some(found) = &report.misplaced {
+        tags.extend(found.counts().map(|(kind, rows)| (kind.tag(), rows)));
+    }
     if !report.waivers.is_empty() {
         tags.push(("waived", report.waivers.iter().map(|waiver| waiver.found).sum()));
     }

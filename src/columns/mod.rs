@@ -153,7 +153,8 @@ impl Pairing {
             )));
         }
         let gated = job.gate.columns.iter().map(|(name, _)| name);
-        for name in gated.clone().chain(&job.list_columns) {
+        let looked_for = job.misplaced.iter().flat_map(|misplaced| &misplaced.columns);
+        for name in gated.clone().chain(&job.list_columns).chain(looked_for) {
             pairing.require_compared(name, &names)?;
         }
         let is_key = |name: &Word| pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);

@@ -5,8 +5,8 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 
 use super::{ColumnPair, Pairing};
-use crate::canonical::canonical;
 use crate::canonical::cells::Cells;
+use crate::canonical::{Domain, canonical};
 use crate::error::{Error, Result};
 use crate::rules::{Chain, Form};
 use crate::sides::Side;
@@ -192,15 +192,22 @@ impl ColumnPair {
         }
     }
 
+    /// One side's cells under all rules but a tolerance.
+    pub fn full(&self, array: &ArrayRef, side: Side) -> Result<Form> {
+        match &self.chain {
+            None => Ok(Form { value: self.canonical(array, side)?, unreadable: None }),
+            Some(chain) => chain.full(array, side).map_err(|error| self.located(error, side)),
+        }
+    }
+
+    /// Where cells meet under all rules but a tolerance.
+    pub fn full_domain(&self) -> &Domain {
+        self.chain.as_deref().map_or(&self.domain, Chain::full_domain)
+    }
+
     /// One side's cells as parts of a key, under all rules.
     pub fn key_parts(&self, array: &ArrayRef, side: Side) -> Result<Vec<ArrayRef>> {
-        match &self.chain {
-            None => Ok(vec![self.canonical(array, side)?]),
-            Some(chain) => {
-                let form = chain.full(array, side).map_err(|error| self.located(error, side))?;
-                Ok(form.arrays().cloned().collect())
-            }
-        }
+        Ok(self.full(array, side)?.arrays().cloned().collect())
     }
 
     /// The types of the parts of a key that [`Self::key_parts`] yields.

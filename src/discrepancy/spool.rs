@@ -1,7 +1,8 @@
 //! Findings in waiting: in memory while they are few, in a working file when they are many.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Seek, SeekFrom};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
@@ -31,7 +32,7 @@ pub struct Spool {
     tail: Option<FileWriter<BufWriter<File>>>,
 }
 
-/// Gives the batches back, in the same order.
+/// Gives the batches back, in the same order and as often as they are wanted.
 pub struct Spooled {
     dir: PathBuf,
     head: Vec<RecordBatch>,
@@ -107,25 +108,48 @@ impl Spool {
 fn finish(mut writer: FileWriter<BufWriter<File>>) -> Result<File, ArrowError> {
     writer.finish()?;
     let buffered = writer.into_inner()?;
-    let mut file = buffered.into_inner().map_err(|error| error.into_error())?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(file)
+    Ok(buffered.into_inner().map_err(|error| error.into_error())?)
 }
 
 impl Spooled {
     /// The batches, in the order in which they were pushed.
-    pub fn read(self) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
-        let dir = self.dir;
-        let tail = match self.tail {
+    pub fn read(&self) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+        let tail = match &self.tail {
             None => None,
             Some(file) => {
-                let reader = FileReader::try_new(BufReader::new(file), None);
-                Some(reader.map_err(|reason| spill_error(&dir, reason))?)
+                let reader = FileReader::try_new(BufReader::new(Reading { file, position: 0 }), None);
+                Some(reader.map_err(|reason| spill_error(&self.dir, reason))?)
             }
         };
         let tail = tail.into_iter().flatten();
-        let tail = tail.map(move |batch| batch.map_err(|reason| spill_error(&dir, reason)));
-        Ok(self.head.into_iter().map(Ok).chain(tail))
+        let tail = tail.map(|batch| batch.map_err(|reason| spill_error(&self.dir, reason)));
+        Ok(self.head.iter().cloned().map(Ok).chain(tail))
+    }
+}
+
+/// A file on its way from the beginning to the end, whoever else reads it.
+struct Reading<'a> {
+    file: &'a File,
+    position: u64,
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Reading<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(offset) => self.file.metadata()?.len().checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
     }
 }
 

@@ -9,6 +9,13 @@
 //! | `old`, `new` | struct | all compared columns as each side has them; NULL where it has no row to show |
 //! | `tags` | list of text | explanations, once there are any |
 //! | `old_version`, `new_version` | as stored | which version of the row each side has, where the job names such columns |
+//!
+//! What is explained of a discrepancy comes after these, where it is asked for:
+//!
+//! | column | type | holds |
+//! | --- | --- | --- |
+//! | `standing`, `age`, `first_run` | text, integer, text | how it stands to the runs before |
+//! | `misplaced` | list of struct | where else its values stand: `kind`, `columns` (`*` for all) and `other_key`, as text |
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 //! been seen as often as the gates ask for. It is listed all the same, with its tags.
 
 mod in_flight;
+mod misplaced;
 mod private;
 mod segments;
 mod waivers;
@@ -17,21 +18,24 @@ use jiff::Timestamp;
 use crate::class::{ByClass, Class};
 use crate::columns::Pairing;
 use crate::columns::version::Version;
-use crate::discrepancy::{Column, Layout, Tally, VERSIONS, classes, texts};
+use crate::discrepancy::{Column, Layout, Spooled, Tally, VERSIONS, classes, texts};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::history::{HistoryReport, Recogniser, Seen, Standings};
 use crate::job::Job;
 use crate::manifest::Digest;
+use crate::matching::Comparison;
 use crate::run_dir::RunDir;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 use in_flight::{Cause, InFlight};
+use misplaced::Misplaced;
 use private::Hiding;
 use segments::Segments;
 use waivers::Waivers;
 
 pub use in_flight::InFlightReport;
+pub use misplaced::{Kind as MisplacedKind, MisplacedExample, MisplacedReport, Misplacements, Told};
 pub use private::PrivateReport;
 pub use segments::{Segment, SegmentReport};
 pub use waivers::WaiverReport;
@@ -81,6 +85,8 @@ pub struct Explained {
     pub history: Option<HistoryReport>,
     /// What the snapshots' times explain.
     pub in_flight: Option<InFlightReport>,
+    /// What stands under another key.
+    pub misplaced: Option<MisplacedReport>,
     /// What has become of the waivers.
     pub waivers: Vec<WaiverReport>,
     /// Where the discrepancies are.
@@ -97,6 +103,8 @@ pub struct Piece {
     pub shown: RecordBatch,
     /// What the ID lists are made of.
     pub listed: RecordBatch,
+    /// What of it is misplaced, with keys as the ID lists have them; `None` if the job does not ask.
+    pub misplaced: Option<Misplacements>,
 }
 
 /// Explains the discrepancies of a run, piece by piece and in key order.
@@ -112,6 +120,7 @@ pub struct Explainer {
     standings: Option<Standings>,
     version: Option<Version>,
     in_flight: Option<InFlight>,
+    misplaced: Option<Misplaced>,
     waivers: Waivers,
     segments: Segments,
     weighed: Weighed,
@@ -129,22 +138,37 @@ impl Explainer {
         now: Timestamp,
     ) -> Result<Self> {
         let hiding = Hiding::of(job, pairing, snapshots)?;
-        let known_schema = with_standing(&layout.schema(), standings.is_some());
+        let known = |schema: SchemaRef| with_known(&schema, standings.is_some(), job.misplaced.is_some());
+        let known_schema = known(layout.schema());
         let expiry = snapshot_time(job).unwrap_or(now);
         Ok(Explainer {
             waivers: Waivers::of(engine, &job.waivers, layout, &known_schema, expiry)?,
             segments: Segments::of(engine, &job.segments, snapshots, pairing, layout, &hiding)?,
-            shown_schema: with_standing(&hiding.schema(&layout.schema()), standings.is_some()),
+            shown_schema: known(hiding.schema(&layout.schema())),
             known_schema,
             hiding,
             recogniser: Recogniser::default(),
             persisting_for: job.gate.persisting_for.unwrap_or(1),
             standings,
             in_flight: InFlight::of(job, pairing.version.as_ref().map(|version| &version.kind)),
+            misplaced: None,
             version: pairing.version.clone(),
             weighed: Weighed::none(pairing.columns.len()),
             columns: pairing.columns.iter().map(|column| column.name.clone()).collect(),
         })
+    }
+
+    /// Looks for what stands under another key, where the job asks for it. Reads the findings more than once.
+    pub fn look_for_misplaced(
+        &mut self,
+        job: &Job,
+        comparison: &Comparison,
+        findings: &[Spooled],
+        tally: &Tally,
+    ) -> Result<()> {
+        let find = |asked| Misplaced::find(asked, job, comparison, findings, tally);
+        self.misplaced = job.misplaced.as_ref().map(find).transpose()?;
+        Ok(())
     }
 
     /// The schema of what is shown.
@@ -158,7 +182,7 @@ impl Explainer {
     }
 
     fn has_nothing_to_do(&self) -> bool {
-        self.standings.is_none() && self.in_flight.is_none() && self.waivers.is_empty()
+        self.standings.is_none() && self.in_flight.is_none() && self.misplaced.is_none() && self.waivers.is_empty()
     }
 
     /// A piece of the table with what is known of its rows.
@@ -168,28 +192,35 @@ impl Explainer {
         let hidden = self.hiding.hide(&piece)?;
         if self.has_nothing_to_do() {
             let listed = if self.has_private_lists() { piece } else { hidden.clone() };
-            return Ok(Piece { shown: hidden, listed });
+            return Ok(Piece { shown: hidden, listed, misplaced: None });
         }
         let identities = self.recogniser.of(&hidden, |column| self.hiding.forgets(column))?;
         let seen = self.standings.as_mut().map(|standings| standings.of(&identities));
         let causes = self.causes(&piece, &classes, seen.as_deref())?;
+        let misplaced = self.misplaced.as_mut().map(|misplaced| misplaced.of(&piece, &classes)).transpose()?;
+        let shown_misplaced = misplaced.as_ref().map(|found| found.hidden(&self.hiding)).transpose()?;
+        if let (Some(own), Some(shown)) = (&mut self.misplaced, &shown_misplaced) {
+            own.take(&hidden, &classes, shown)?;
+        }
         let standing: Vec<ArrayRef> = seen.iter().flat_map(|seen| columns_of(seen)).collect();
-        let with_standing = |piece: &RecordBatch, schema: &SchemaRef| {
-            let columns = piece.columns().iter().chain(&standing).cloned().collect();
-            RecordBatch::try_new(schema.clone(), columns)
+        let with_known = |piece: &RecordBatch, schema: &SchemaRef, misplaced: &Option<Misplacements>| {
+            let misplaced = misplaced.as_ref().map(Misplacements::column).transpose()?;
+            let columns = piece.columns().iter().chain(&standing).chain(&misplaced).cloned().collect();
+            Ok::<_, Error>(RecordBatch::try_new(schema.clone(), columns)?)
         };
-        let tags = |waivers: &[Option<String>]| tags(&causes, waivers);
         let unwaived = vec![None; piece.num_rows()];
-        let known = tagged(with_standing(&piece, &self.known_schema)?, tags(&unwaived))?;
+        let why = misplaced.as_ref().map_or_else(|| vec![vec![]; piece.num_rows()], Misplacements::tags);
+        let tags = |waivers: &[Option<String>]| tags(&causes, &why, waivers);
+        let known = tagged(with_known(&piece, &self.known_schema, &misplaced)?, tags(&unwaived))?;
         let waivers = self.waivers.covering(&known, &classes)?;
-        let shown = with_standing(&hidden, &self.shown_schema)?;
+        let shown = with_known(&hidden, &self.shown_schema, &shown_misplaced)?;
         let counted = self.weigh(&piece, &classes, &causes, seen.as_deref(), &waivers);
         if let (Some(standings), Some(seen)) = (&mut self.standings, &seen) {
             standings.take(seen, |row| causes[row].contains(&Cause::InFlight), &counted)?;
         }
-        let listed = if self.has_private_lists() { piece } else { hidden };
+        let (listed, misplaced) = if self.has_private_lists() { (piece, misplaced) } else { (hidden, shown_misplaced) };
         let waived: Vec<Option<String>> = waivers.iter().map(|waiver| Some(self.waivers.tag((*waiver)?))).collect();
-        Ok(Piece { shown: tagged(shown, tags(&waived))?, listed })
+        Ok(Piece { shown: tagged(shown, tags(&waived))?, listed, misplaced })
     }
 
     /// Counts the rows of a piece against the gates, or for the waiver that covers them; says which count against the
@@ -262,9 +293,19 @@ impl Explainer {
         let (waivers, unheld) = self.waivers.finish();
         unheld.iter().for_each(|unheld| weighed.add(unheld));
         let in_flight = self.in_flight.map(InFlight::finish);
+        let misplaced = self.misplaced.map(Misplaced::finish);
         let (segments, segments_file) = self.segments.finish(run_dir)?;
         let files = file.into_iter().chain(segments_file).collect();
-        Ok(Explained { weighed, history, in_flight, waivers, segments, private: self.hiding.report(), files })
+        Ok(Explained {
+            weighed,
+            history,
+            in_flight,
+            misplaced,
+            waivers,
+            segments,
+            private: self.hiding.report(),
+            files,
+        })
     }
 }
 
@@ -277,31 +318,37 @@ pub fn excuses(tag: &str) -> bool {
 pub fn require_sound(engine: &Engine, job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<()> {
     let hiding = Hiding::of(job, pairing, snapshots)?;
     let (layout, now) = (&Layout::of(pairing, snapshots), Timestamp::now());
-    Waivers::of(engine, &job.waivers, layout, &with_standing(&layout.schema(), true), now)?;
+    job.misplaced.as_ref().map_or(Ok(()), |asked| misplaced::require_sound(asked, pairing))?;
+    let schema = with_known(&layout.schema(), true, job.misplaced.is_some());
+    Waivers::of(engine, &job.waivers, layout, &schema, now)?;
     Segments::plan(engine, &job.segments, layout, &hiding).map(drop)
 }
 
 /// What the table of discrepancies of a run looks like.
 pub fn shown_schema(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<SchemaRef> {
     let hiding = Hiding::of(job, pairing, snapshots)?;
-    Ok(with_standing(&hiding.schema(&Layout::of(pairing, snapshots).schema()), true))
+    Ok(with_known(&hiding.schema(&Layout::of(pairing, snapshots).schema()), true, job.misplaced.is_some()))
 }
 
-/// The table with what the runs before tell, where they were asked.
-fn with_standing(schema: &SchemaRef, is_known: bool) -> SchemaRef {
+/// The table with what the runs before tell, and what stands under another key, where they were asked for.
+fn with_known(schema: &SchemaRef, has_standing: bool, has_misplaced: bool) -> SchemaRef {
     let mut fields = schema.fields().to_vec();
-    if is_known {
+    if has_standing {
         fields.push(Field::new("standing", DataType::Utf8, false).into());
         fields.push(Field::new("age", DataType::UInt32, false).into());
         fields.push(Field::new("first_run", DataType::Utf8, true).into());
     }
+    if has_misplaced {
+        fields.push(misplaced::field());
+    }
     Schema::new(fields).into()
 }
 
-/// The tags of each row: what times say of it, and the waiver that covers it.
-fn tags(causes: &[Vec<Cause>], waivers: &[Option<String>]) -> ArrayRef {
-    let tags = causes.iter().zip(waivers).map(|(causes, waiver)| {
-        causes.iter().map(|cause| cause.name()).chain(waiver.as_deref()).collect::<Vec<&str>>()
+/// The tags of each row: what times say of it, where else its values stand, and the waiver that covers it.
+fn tags(causes: &[Vec<Cause>], misplaced: &[Vec<&str>], waivers: &[Option<String>]) -> ArrayRef {
+    let tags = causes.iter().zip(misplaced).zip(waivers).map(|((causes, misplaced), waiver)| {
+        let causes = causes.iter().map(|cause| cause.name());
+        causes.chain(misplaced.iter().copied()).chain(waiver.as_deref()).collect::<Vec<&str>>()
     });
     Arc::new(texts(tags))
 }

@@ -168,6 +168,14 @@ impl Hiding {
         Schema::new(fields.collect::<Fields>()).into()
     }
 
+    /// Keys without private values.
+    pub fn hide_keys(&self, keys: &StructArray) -> Result<StructArray> {
+        match &self.0 {
+            None => Ok(keys.clone()),
+            Some(inner) => Ok(inner.rows(keys, Part::Key)?.as_struct().clone()),
+        }
+    }
+
     /// A piece of the table without private values.
     pub fn hide(&self, piece: &RecordBatch) -> Result<RecordBatch> {
         let Some(inner) = &self.0 else { return Ok(piece.clone()) };

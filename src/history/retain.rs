@@ -6,13 +6,14 @@ use std::path::Path;
 use super::past::runs_below;
 
 /// The files of a run that grow with its discrepancies.
-const LARGE: [&str; 6] = [
+const LARGE: [&str; 7] = [
     "discrepancies.parquet",
     "missing.csv",
     "extra.csv",
     "mismatch.csv",
     "duplicate_keys.csv",
     "missing_duplicated.csv",
+    "misplaced.csv",
 ];
 
 /// Keeps the last runs of a job whole, and of the others the reports, the manifest and the history. Only what stands in

@@ -16,6 +16,7 @@ pub fn settings(job: &Job) -> Value {
         "tables": tables,
         "compare": compare(job),
         "in_flight": job.in_flight.as_ref().map(in_flight),
+        "misplaced": job.misplaced.as_ref().map(|misplaced| texts(&misplaced.columns)),
         "waivers": job.waivers.iter().map(waiver).collect::<Vec<_>>(),
         "segments": texts(&job.segments),
         "group": texts(&job.group),

@@ -3,6 +3,7 @@
 mod check;
 mod digest;
 mod gate;
+mod misplaced;
 pub mod private;
 pub mod rule;
 mod waiver;
@@ -15,6 +16,7 @@ use crate::sides::Sides;
 pub use check::{Check, Expect, Literal, LiteralType};
 pub use digest::{compare, settings};
 pub use gate::{Allowance, Gate};
+pub use misplaced::Misplaced;
 pub use private::Private;
 pub use rule::{Rule, RuleSettings};
 pub use waiver::Waiver;
@@ -39,6 +41,8 @@ pub struct Job {
     pub columns: Vec<ColumnSettings>,
     /// What the snapshots' times may explain.
     pub in_flight: Option<InFlight>,
+    /// What is looked for under other keys.
+    pub misplaced: Option<Misplaced>,
     /// Known differences.
     pub waivers: Vec<Waiver>,
     /// What rows are grouped by in reports, as expressions in SQL.
@@ -82,6 +86,7 @@ impl Job {
             selection: Selection::default(),
             columns: vec![],
             in_flight: None,
+            misplaced: None,
             waivers: vec![],
             segments: vec![],
             checks: vec![],

@@ -1,4 +1,4 @@
-//! The parts of a job that explain discrepancies: `[in_flight]` and `[[waiver]]`.
+//! The parts of a job that explain discrepancies: `[in_flight]`, `[misplaced]` and `[[waiver]]`.
 
 use std::path::Path;
 
@@ -9,9 +9,9 @@ use jiff::tz::TimeZone;
 use super::Reader;
 use super::check::check;
 use super::document::Document;
-use super::form::{InFlightForm, Names, WaiverForm, WaiversForm};
+use super::form::{InFlightForm, MisplacedForm, Names, WaiverForm, WaiversForm};
 use crate::class::Class;
-use crate::job::{InFlight, Place, Source, Waiver, Word};
+use crate::job::{InFlight, Misplaced, Place, Source, Waiver, Word};
 use crate::sides::{Side, Sides};
 
 impl Reader<'_> {
@@ -40,6 +40,12 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// What is looked for under other keys.
+    pub(super) fn misplaced(&self, form: MisplacedForm) -> Misplaced {
+        let columns = self.words(form.columns, &["misplaced", "columns"]);
+        Misplaced { columns, place: self.document.place(&["misplaced"]) }
     }
 
     /// Known differences that a file of their own holds.

@@ -29,6 +29,8 @@ pub struct JobForm {
     pub gate: GateForm,
     /// What the snapshots' times explain.
     pub in_flight: Option<InFlightForm>,
+    /// What is looked for under other keys than its own.
+    pub misplaced: Option<MisplacedForm>,
     /// Known differences, accepted for a time.
     #[serde(default)]
     pub waiver: Vec<WaiverForm>,
@@ -249,6 +251,15 @@ pub struct InFlightForm {
     pub lag: Option<String>,
     /// The zone of times that name none.
     pub assume_tz: Option<String>,
+}
+
+/// Says which discrepancies are values that are right and stand under another key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MisplacedForm {
+    /// The columns whose values are looked for, each by itself; if nothing is said, all values of a row together.
+    #[serde(default)]
+    pub columns: Names,
 }
 
 /// A file of known differences.

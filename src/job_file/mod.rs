@@ -156,6 +156,7 @@ impl Reader<'_> {
         let sources = Sides { old, new };
         let checks = self.checks(form.check, &sources);
         let in_flight = form.in_flight.and_then(|form| self.in_flight(form, &sources));
+        let misplaced = form.misplaced.map(|form| self.misplaced(form));
         let mut waivers = self.waivers(form.waiver);
         waivers.extend(form.waivers.map_or(vec![], |file| self.waivers_of_file(file)));
         let private = form.private.and_then(|form| self.private(form));
@@ -182,6 +183,7 @@ impl Reader<'_> {
             selection,
             columns,
             in_flight,
+            misplaced,
             waivers,
             segments,
             checks,

@@ -2,6 +2,7 @@
 
 mod example;
 mod id_list;
+mod misplaced;
 mod pieces;
 mod table;
 
@@ -16,6 +17,7 @@ use crate::manifest::Digest;
 use crate::run_dir::{Readers, RunDir};
 use example::Examples;
 use id_list::IdLists;
+use misplaced::MisplacedList;
 use pieces::Pieces;
 use table::Table;
 
@@ -70,6 +72,7 @@ impl Lists {
 /// The files that hold every finding.
 struct Outputs {
     ids: IdLists,
+    misplaced: Option<MisplacedList>,
     table: Table,
     rows: u64,
 }
@@ -78,14 +81,18 @@ impl Outputs {
     fn create(run_dir: &RunDir, layout: &Layout, job: &Job, explainer: &Explainer) -> Result<Self> {
         let readers = if explainer.has_private_lists() { Readers::Owner } else { Readers::All };
         let ids = IdLists::create(run_dir, layout, &job.list_columns, readers)?;
+        let misplaced = job.misplaced.as_ref().map(|_| MisplacedList::create(run_dir, layout, readers)).transpose()?;
         let table = Table::create(run_dir.create("discrepancies.parquet")?, explainer.schema())?;
-        Ok(Outputs { ids, table, rows: 0 })
+        Ok(Outputs { ids, misplaced, table, rows: 0 })
     }
 
     fn write(&mut self, piece: &Piece) -> Result<()> {
-        let Outputs { ids, table, rows } = self;
-        let Piece { shown, listed } = piece;
+        let Outputs { ids, misplaced, table, rows } = self;
+        let Piece { shown, listed, misplaced: found } = piece;
         *rows += shown.num_rows() as u64;
+        if let (Some(list), Some(found)) = (misplaced, found) {
+            list.write(listed, found)?;
+        }
         let (listed, tabled) = rayon::join(|| ids.write(listed, &classes(listed)), || table.write(shown));
         listed.and(tabled)
     }
@@ -98,6 +105,7 @@ impl Outputs {
         }
         let mut files = self.ids.finish(tally)?;
         files.push(self.table.finish()?);
+        files.extend(self.misplaced.map(MisplacedList::finish).transpose()?);
         Ok(files)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::text::history::{by_class, since, unchanged};
+use super::text::misplaced;
 use super::text::{NO_INPUT, old_alone_words, verdict_words};
 use super::{Report, count, grouped};
 use crate::discrepancy::Class;
@@ -36,6 +37,7 @@ pub fn render(report: &Report) -> String {
     }
     history(report, &mut out);
     explained(report, &mut out);
+    misplaced_values(report, &mut out);
     checks(report, &mut out);
     groups(report, &mut out);
     segments(report, &mut out);
@@ -135,6 +137,23 @@ fn groups(report: &Report, out: &mut String) {
     table(out, &[&head, "count"], rows.map(|(state, found)| vec![state.into(), grouped(found)]));
     for doubt in &groups.doubts {
         let _ = writeln!(out, "None is called ready: {}.\n", prose(doubt));
+    }
+}
+
+fn misplaced_values(report: &Report, out: &mut String) {
+    let Some(found) = &report.misplaced else { return };
+    let _ = writeln!(out, "{}.\n", prose(&misplaced::headline(found)));
+    let rows = misplaced::rows(found)
+        .map(|(kind, rows)| vec![kind.name().into(), grouped(rows), misplaced::words(kind).into()]);
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        table(out, &["misplaced", "count", "what it is"], rows);
+    }
+    for example in &found.examples {
+        let _ = writeln!(out, "- {}", prose(&example.words));
+    }
+    if !found.examples.is_empty() {
+        out.push('\n');
     }
 }
 

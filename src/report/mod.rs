@@ -15,7 +15,7 @@ use crate::checks::CheckReport;
 use crate::class::ByClass;
 use crate::columns::{ColumnPair, Coverage, Pairing};
 use crate::discrepancy::{ColumnTally, Tally, Tiers};
-use crate::explain::{Explained, InFlightReport, PrivateReport, SegmentReport, WaiverReport};
+use crate::explain::{Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, WaiverReport};
 use crate::groups::GroupReport;
 use crate::history::HistoryReport;
 use crate::job::{Job, TakenAt, Way};
@@ -62,6 +62,9 @@ pub struct Report {
     /// What the snapshots' times explain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlightReport>,
+    /// What stands under another key than its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub misplaced: Option<MisplacedReport>,
     /// What has become of the waivers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<WaiverReport>,
@@ -357,6 +360,7 @@ impl Report {
             gates: gates.named(),
             history: explained.history,
             in_flight: explained.in_flight,
+            misplaced: explained.misplaced,
             waivers: explained.waivers,
             segments: explained.segments,
             checks,
@@ -398,6 +402,7 @@ impl Report {
             gates: vec![],
             history: None,
             in_flight: None,
+            misplaced: None,
             waivers: vec![],
             segments: vec![],
             checks,

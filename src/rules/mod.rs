@@ -143,6 +143,11 @@ impl Chain {
         &self.exact.domain
     }
 
+    /// Where cells meet under all rules except a tolerance.
+    pub fn full_domain(&self) -> &Domain {
+        &self.full.domain
+    }
+
     /// The types of the parts of a key that cells are under all rules.
     pub fn key_part_types(&self) -> Vec<DataType> {
         let unreadable = self.full.reading.map(|_| DataType::BinaryView);

@@ -3,6 +3,7 @@
 mod checks;
 pub mod groups;
 pub mod history;
+pub mod misplaced;
 
 use std::fmt::Write;
 
@@ -41,6 +42,7 @@ pub fn render(report: &Report, style: Style) -> String {
         comparison(report, counts),
         history::render(report),
         explained(report),
+        misplaced::render(report),
         checks::render(report),
         groups::render(report.groups.as_ref()),
         segments(report),

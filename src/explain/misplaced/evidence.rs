@@ -1,0 +1,167 @@
+//! Digests of the values that are looked for, and which of them are evidence of anything.
+//!
+//! A value is what it is under all rules but a tolerance, so that 5 is found where 5.00 is meant, and what a rule makes
+//! equal is equal here, too. Digests have 128 bits and a secret of the run.
+
+use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
+use arrow::buffer::BooleanBuffer;
+
+use crate::canonical::Domain;
+use crate::canonical::row_hash::RowHasher;
+use crate::columns::{ColumnPair, Pairing};
+use crate::error::{Error, Result};
+use crate::job;
+use crate::rules::Form;
+use crate::sides::{Side, Sides};
+
+/// What stands for a value.
+pub type Digest = [u8; 16];
+
+/// Columns whose values are looked for together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Their place in the order of units.
+    pub number: u16,
+    /// What they are called in lists.
+    pub name: String,
+    /// Their numbers in the pairing, never none.
+    pub columns: Vec<usize>,
+}
+
+/// What the list calls all columns together.
+pub const WHOLE: &str = "*";
+
+/// What a job looks for.
+///
+/// # Errors
+/// If rows have no key, or a column is named that is part of it or was named before.
+pub fn units(asked: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Unit>> {
+    if !pairing.keyed {
+        return Err(Error::Contradiction(format!(
+            "{}: without a key, no value stands under a wrong one; name the key, or leave [misplaced] out",
+            asked.place
+        )));
+    }
+    if asked.columns.is_empty() {
+        let columns: Vec<usize> = (pairing.key_len..pairing.columns.len()).collect();
+        let whole = Unit { number: 0, name: WHOLE.into(), columns };
+        return Ok(Some(whole).filter(|unit| !unit.columns.is_empty()).into_iter().collect());
+    }
+    let units = asked.columns.iter().enumerate().map(|(number, word)| {
+        let wrong = |words: &str| Err(Error::Contradiction(format!("{}: `{}` {words}", word.place, word.text)));
+        let Some(at) = pairing.columns.iter().position(|column| column.name == word.text) else {
+            return wrong("is not compared, so nothing tells where its values belong");
+        };
+        if at < pairing.key_len {
+            return wrong("is part of the key, which is what values are misplaced by");
+        }
+        if asked.columns[..number].iter().any(|before| before.text == word.text) {
+            return wrong("is named twice");
+        }
+        Ok(Unit { number: number as u16, name: word.text.clone(), columns: vec![at] })
+    });
+    units.collect()
+}
+
+/// Makes digests.
+pub struct Digester {
+    hasher: RowHasher,
+    columns: Vec<ColumnPair>,
+}
+
+impl Digester {
+    /// For the columns of a pairing, with a secret of its own.
+    pub fn new(pairing: &Pairing) -> Result<Self> {
+        Ok(Digester { hasher: RowHasher::new(64)?, columns: pairing.columns.clone() })
+    }
+
+    /// The compared columns.
+    pub fn columns(&self) -> &[ColumnPair] {
+        &self.columns
+    }
+
+    /// The digest of each row's values in these columns, as one side has them; `None` where they are evidence of nothing.
+    pub fn digests(&self, columns: &[usize], arrays: &[ArrayRef], side: Side) -> Result<Vec<Option<Digest>>> {
+        let pairs = columns.iter().map(|&at| &self.columns[at]);
+        let forms =
+            pairs.clone().zip(arrays).map(|(pair, array)| form(pair, array, side)).collect::<Result<Vec<_>>>()?;
+        let Some(rows) = forms.first().map(|form| form.value.len()) else { return Ok(vec![]) };
+        let values: Vec<ArrayRef> = forms.iter().map(|form| form.value.clone()).collect();
+        let mut hashes = vec![];
+        self.hasher.hash(&values, &[], &mut hashes);
+        let (mut telling, mut lost) = (BooleanBuffer::new_unset(rows), BooleanBuffer::new_unset(rows));
+        for (pair, form) in pairs.zip(&forms) {
+            telling = &telling | &tells(&form.value, pair.full_domain());
+            // what cannot be read equals nothing
+            if let Some(unreadable) = &form.unreadable {
+                lost = &lost | &valid(unreadable);
+            }
+        }
+        let is_evidence = &telling & &!&lost;
+        let digest = |[low, high]: [u64; 2]| (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        Ok(hashes.iter().zip(&is_evidence).map(|(hash, is_evidence)| is_evidence.then(|| digest(hash.row))).collect())
+    }
+}
+
+fn form(pair: &ColumnPair, array: &ArrayRef, side: Side) -> Result<Form> {
+    match array.logical_null_count() == array.len() {
+        true => Ok(Form { value: new_null_array(&pair.full_domain().canonical_type(), array.len()), unreadable: None }),
+        false => pair.full(array, side),
+    }
+}
+
+/// Which cells are worth anything as evidence: NULL, blanks, true and false stand everywhere.
+fn tells(value: &ArrayRef, domain: &Domain) -> BooleanBuffer {
+    let of_bytes = |is_blank: fn(&[u8]) -> bool| -> BooleanBuffer {
+        value.as_binary_view().iter().map(|bytes| bytes.is_some_and(|bytes| !is_blank(bytes))).collect()
+    };
+    match domain {
+        Domain::Null | Domain::Boolean => BooleanBuffer::new_unset(value.len()),
+        Domain::Text => of_bytes(is_blank_text),
+        Domain::Binary => of_bytes(|bytes| bytes.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace())),
+        _ => valid(value),
+    }
+}
+
+fn is_blank_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| text.trim().is_empty())
+}
+
+fn valid(array: &ArrayRef) -> BooleanBuffer {
+    match array.logical_nulls() {
+        Some(nulls) => nulls.into_inner(),
+        None => BooleanBuffer::new_set(array.len()),
+    }
+}
+
+/// For each column, the first one whose values can be told to be equal to its own: of the same domain and, where the
+/// domain leaves open what its values mean (a time's unit is that of its column), of the same types and rules.
+pub fn alike(columns: &[ColumnPair], types: Sides<&arrow::datatypes::Fields>) -> Vec<usize> {
+    let is_alike = |one: usize, two: usize| {
+        let (first, second) = (&columns[one], &columns[two]);
+        let same_types = types.iter().all(|fields| fields[one].data_type() == fields[two].data_type());
+        first.full_domain() == second.full_domain()
+            && (says_all(first.full_domain()) || same_types && first.rules() == second.rules())
+    };
+    (0..columns.len()).map(|at| (0..at).find(|&other| is_alike(other, at)).unwrap_or(at)).collect()
+}
+
+fn says_all(domain: &Domain) -> bool {
+    use Domain::*;
+    matches!(
+        domain,
+        Int32
+            | Int64
+            | UInt64
+            | Float
+            | Decimal128 { .. }
+            | Decimal256 { .. }
+            | Number { .. }
+            | Digits
+            | Text
+            | Binary
+            | Uuid
+            | Json
+            | Date
+    )
+}

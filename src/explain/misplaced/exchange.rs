@@ -1,0 +1,77 @@
+//! Columns of a row whose values are exchanged.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+
+use super::evidence::{Digest, Digester, alike};
+use crate::class::Class;
+use crate::discrepancy::{Column, Layout};
+use crate::error::Result;
+use crate::sides::Sides;
+
+/// Finds exchanged columns.
+pub struct Exchange {
+    /// The compared columns that are not part of the key, by name.
+    columns: HashMap<String, usize>,
+    /// For each column, the first one that it can be compared with.
+    alike: Vec<usize>,
+}
+
+impl Exchange {
+    /// Among the columns of a table.
+    pub fn of(layout: &Layout) -> Self {
+        let columns = layout.columns().iter().enumerate().skip(layout.key_names().len());
+        let (old, new) = (layout.fields(Column::Old), layout.fields(Column::New));
+        Exchange {
+            columns: columns.map(|(at, column)| (column.name.clone(), at)).collect(),
+            alike: alike(layout.columns(), Sides { old: &old, new: &new }),
+        }
+    }
+
+    /// The pairs of exchanged columns of each row of a piece: new's value of each is old's of the other.
+    pub fn pairs(&self, digester: &Digester, piece: &RecordBatch, classes: &[Class]) -> Result<Vec<Vec<[usize; 2]>>> {
+        let changed = Column::Changed.of(piece).as_list::<i32>();
+        let suspects = classes.iter().enumerate().map(|(row, &class)| {
+            if class != Class::Mismatch || changed.value_length(row) < 2 {
+                return vec![];
+            }
+            let names = changed.value(row);
+            let mut columns: Vec<usize> =
+                names.as_string::<i32>().iter().flatten().filter_map(|name| self.columns.get(name).copied()).collect();
+            columns.sort_unstable();
+            columns
+        });
+        let suspects: Vec<Vec<usize>> = suspects.collect();
+        let wanted: BTreeSet<usize> = suspects.iter().filter(|columns| columns.len() > 1).flatten().copied().collect();
+        let of_column = |at: usize| {
+            let digests = Sides::try_from_fn(|side| {
+                let values: ArrayRef = Column::of_side(side).of(piece).as_struct().column(at).clone();
+                digester.digests(&[at], &[values], side)
+            });
+            Ok((at, digests?))
+        };
+        let digests = wanted.into_iter().map(of_column);
+        let digests: BTreeMap<usize, Sides<Vec<Option<Digest>>>> = digests.collect::<Result<_>>()?;
+        let is_exchanged = |row: usize, [one, two]: [usize; 2]| {
+            let (one, two) = (&digests[&one], &digests[&two]);
+            match (one.old[row], two.old[row]) {
+                (Some(first), Some(second)) => {
+                    first != second && two.new[row] == Some(first) && one.new[row] == Some(second)
+                }
+                _ => false,
+            }
+        };
+        let pairs = suspects.iter().enumerate().map(|(row, columns)| {
+            let pairs = columns.iter().enumerate().flat_map(|(at, &one)| {
+                columns[at + 1..].iter().map(move |&two| [one, two]).filter(|[one, two]| self.are_alike(*one, *two))
+            });
+            pairs.filter(|pair| is_exchanged(row, *pair)).collect()
+        });
+        Ok(pairs.collect())
+    }
+
+    fn are_alike(&self, one: usize, two: usize) -> bool {
+        self.alike[one] == self.alike[two]
+    }
+}

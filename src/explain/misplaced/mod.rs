@@ -1,0 +1,196 @@
+//! Which discrepancies are values that are right and stand under another key, or in another column.
+//!
+//! | kind | what it is |
+//! | --- | --- |
+//! | swapped | new has under each of two keys what old has under the other |
+//! | rekeyed | a missing row and an extra row have the same values: one row, which was given another key |
+//! | copied | new has under a key what old has under another one that differs, too; and it is neither of the above |
+//! | exchanged | in a mismatch, new has in each of two columns what old has in the other |
+
+mod claims;
+mod evidence;
+mod exchange;
+mod report;
+mod search;
+mod told;
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch, StructArray};
+
+use crate::class::Class;
+use crate::columns::Pairing;
+use crate::discrepancy::{Column, Layout, Spooled, Tally};
+use crate::error::Result;
+use crate::job::{self, Job};
+use crate::matching::Comparison;
+use crate::render::{Values, escaped};
+use evidence::{Digester, Unit, units};
+use exchange::Exchange;
+pub use report::{MisplacedExample, MisplacedReport};
+use search::{Links, Search};
+use told::kinds;
+pub use told::{Misplacements, Told, field};
+
+/// How a value came to stand where it does.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "MisplacedKind")]
+pub enum Kind {
+    /// Two keys have each other's values.
+    Swapped,
+    /// A row was given another key.
+    Rekeyed,
+    /// A value stands under another key, too.
+    Copied,
+    /// Two columns have each other's values.
+    Exchanged,
+}
+
+impl Kind {
+    /// The kind's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Swapped => "swapped",
+            Kind::Rekeyed => "rekeyed",
+            Kind::Copied => "copied",
+            Kind::Exchanged => "exchanged",
+        }
+    }
+
+    /// The tag.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Kind::Swapped => "misplaced:swapped",
+            Kind::Rekeyed => "misplaced:rekeyed",
+            Kind::Copied => "misplaced:copied",
+            Kind::Exchanged => "misplaced:exchanged",
+        }
+    }
+}
+
+/// Sentences show this many characters of a key's column; the list has it whole.
+const SHOWN_CHARACTERS: usize = 60;
+
+/// A key as a person should see it.
+fn shown_key(keys: &StructArray, row: usize, layout: &Layout) -> Result<String> {
+    let columns = keys.columns().iter().zip(keys.fields()).enumerate();
+    let parts = columns.map(|(at, (column, field))| {
+        let values = Values::of(column, field)?;
+        let value = match layout.key_is_text(at) {
+            true => values.shown(row),
+            false => values.bare(row).map_or("NULL".into(), |text| escaped(&text)),
+        };
+        let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
+        let cut = if shown.len() < value.len() { "…" } else { "" };
+        Ok(format!("{} = {shown}{cut}", field.name()))
+    });
+    Ok(parts.collect::<Result<Vec<String>>>()?.join(", "))
+}
+
+/// Tells what is misplaced, piece by piece and in key order.
+pub struct Misplaced {
+    layout: Arc<Layout>,
+    digester: Digester,
+    units: Vec<Unit>,
+    exchange: Exchange,
+    links: Links,
+    /// How many rows have been told of.
+    rows: u64,
+    examples: usize,
+    report: MisplacedReport,
+}
+
+impl Misplaced {
+    /// Looks for what a job asks for, among all discrepancies of a run.
+    pub fn find(
+        asked: &job::Misplaced,
+        job: &Job,
+        comparison: &Comparison,
+        findings: &[Spooled],
+        tally: &Tally,
+    ) -> Result<Self> {
+        let digester = Digester::new(comparison.pairing)?;
+        let units = units(asked, comparison.pairing)?;
+        let search = Search { comparison, digester: &digester, findings, tally };
+        let (links, not_searched) = match search.run(&units)? {
+            Ok(links) => (links, None),
+            Err(reason) => (Links::default(), Some(reason)),
+        };
+        let columns = asked.columns.iter().map(|column| column.text.clone()).collect();
+        Ok(Misplaced {
+            layout: comparison.layout.clone(),
+            exchange: Exchange::of(&comparison.layout),
+            digester,
+            units,
+            links,
+            rows: 0,
+            examples: job.examples,
+            report: MisplacedReport { columns, not_searched, ..MisplacedReport::default() },
+        })
+    }
+
+    /// What is known of the rows of the next piece.
+    pub fn of(&mut self, piece: &RecordBatch, classes: &[Class]) -> Result<Misplacements> {
+        let first = self.rows;
+        self.rows += piece.num_rows() as u64;
+        let mut rows = vec![vec![]; piece.num_rows()];
+        let links = self.links.of(first..self.rows);
+        for (number, link) in links.iter().enumerate() {
+            let unit = self.units.iter().find(|unit| unit.number == link.unit);
+            let columns = unit.map(|unit| unit.name.clone()).unwrap_or_default();
+            let told = Told { kind: link.kind, columns, other: Some(number) };
+            rows[(u64::from(link.row) - first) as usize].push(told);
+        }
+        let pairs = self.exchange.pairs(&self.digester, piece, classes)?;
+        for (row, pairs) in rows.iter_mut().zip(pairs) {
+            let name = |at: usize| self.digester.columns()[at].name.as_str();
+            row.extend(pairs.into_iter().map(|[one, two]| Told {
+                kind: Kind::Exchanged,
+                columns: [name(one), name(two)].join(", "),
+                other: None,
+            }));
+        }
+        Ok(Misplacements { rows, others: self.links.keys(links)? })
+    }
+
+    /// Counts what is known of a piece, and takes examples of it, `shown` as they may be.
+    pub fn take(&mut self, piece: &RecordBatch, classes: &[Class], shown: &Misplacements) -> Result<()> {
+        let first = self.rows - piece.num_rows() as u64;
+        let keys = Column::Key.of(piece).as_struct();
+        let others = self.links.of(first..self.rows);
+        for (row, told) in shown.rows.iter().enumerate() {
+            kinds(told).into_iter().for_each(|kind| self.report.count(kind));
+            for told in told {
+                // two keys that are told of each other are one example
+                let is_second = told.other.is_some_and(|other| u64::from(others[other].other) < first + row as u64);
+                let examples = &self.report.examples;
+                let taken = examples.iter().filter(|example| example.kind == told.kind).count();
+                if taken >= self.examples || is_second && told.kind != Kind::Copied {
+                    continue;
+                }
+                let other = match (told.other, &shown.others) {
+                    (Some(other), Some(keys)) => Some(shown_key(keys, other, &self.layout)?),
+                    _ => None,
+                };
+                let key = shown_key(keys, row, &self.layout)?;
+                let is_owner = classes[row] == Class::Missing;
+                self.report.examples.push(MisplacedExample::new(told.kind, &told.columns, key, other, is_owner));
+            }
+        }
+        Ok(())
+    }
+
+    /// What came of it.
+    pub fn finish(mut self) -> MisplacedReport {
+        self.report.examples.sort_by_key(|example| example.kind);
+        self.report
+    }
+}
+
+/// Checks what a job asks for.
+pub fn require_sound(asked: &job::Misplaced, pairing: &Pairing) -> Result<()> {
+    units(asked, pairing).map(drop)
+}

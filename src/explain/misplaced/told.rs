@@ -1,0 +1,92 @@
+//! What is known of the rows of a piece, and how the table holds it.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, ListArray, StringArray, StructArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+
+use super::Kind;
+use crate::error::Result;
+use crate::explain::private::Hiding;
+use crate::render::Values;
+
+/// What is known of one row of a piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// How it came to stand there.
+    pub kind: Kind,
+    /// The column; `*` for all values, two columns for an exchange.
+    pub columns: String,
+    /// The other key, by its number among those of the piece.
+    pub other: Option<usize>,
+}
+
+/// What is known of the rows of a piece.
+#[derive(Debug, Clone)]
+pub struct Misplacements {
+    /// Row by row.
+    pub rows: Vec<Vec<Told>>,
+    /// The other keys; `None` if there are none.
+    pub others: Option<StructArray>,
+}
+
+impl Misplacements {
+    /// The same without private values.
+    pub fn hidden(&self, hiding: &Hiding) -> Result<Self> {
+        let others = self.others.as_ref().map(|keys| hiding.hide_keys(keys)).transpose()?;
+        Ok(Misplacements { rows: self.rows.clone(), others })
+    }
+
+    /// The tags of each row, each once.
+    pub fn tags(&self) -> Vec<Vec<&'static str>> {
+        self.rows.iter().map(|row| kinds(row).into_iter().map(Kind::tag).collect()).collect()
+    }
+
+    /// The column of the table that has them.
+    pub fn column(&self) -> Result<ArrayRef> {
+        let all: Vec<&Told> = self.rows.iter().flatten().collect();
+        let keys = self.others.as_ref().map_or(Ok(vec![]), joined)?;
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(all.iter().map(|told| told.kind.name()))),
+            Arc::new(StringArray::from_iter_values(all.iter().map(|told| &told.columns))),
+            Arc::new(all.iter().map(|told| told.other.map(|other| keys[other].as_str())).collect::<StringArray>()),
+        ];
+        let items = StructArray::try_new_with_length(item_fields(), columns, None, all.len())?;
+        let offsets = OffsetBuffer::from_lengths(self.rows.iter().map(Vec::len));
+        Ok(Arc::new(ListArray::try_new(item(), offsets, Arc::new(items), None)?))
+    }
+}
+
+/// The kinds among what is known of a row.
+pub fn kinds(told: &[Told]) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = told.iter().map(|told| told.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+/// The field of the table's column.
+pub fn field() -> FieldRef {
+    Field::new("misplaced", DataType::List(item()), false).into()
+}
+
+fn item() -> FieldRef {
+    Field::new("item", DataType::Struct(item_fields()), false).into()
+}
+
+fn item_fields() -> Fields {
+    let text = |name: &str, nullable: bool| Field::new(name, DataType::Utf8, nullable);
+    vec![text("kind", false), text("columns", false), text("other_key", true)].into()
+}
+
+/// Keys as one text each, as the lists write their columns.
+fn joined(keys: &StructArray) -> Result<Vec<String>> {
+    let columns = keys.columns().iter().zip(keys.fields());
+    let columns = columns.map(|(column, field)| Values::of(column, field)).collect::<Result<Vec<_>>>()?;
+    let text = |row: usize| {
+        let parts = columns.iter().map(|column| column.bare(row).unwrap_or_else(|| "NULL".into()));
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    Ok((0..keys.len()).map(text).collect())
+}

@@ -1,0 +1,62 @@
+//! `misplaced.csv`: every value that is right and stands under another key, with that key.
+
+use std::io::Write;
+
+use arrow::array::{AsArray, RecordBatch, StructArray};
+
+use crate::csv;
+use crate::discrepancy::{Column, Layout, classes};
+use crate::error::Result;
+use crate::explain::Misplacements;
+use crate::manifest::Digest;
+use crate::render::Values;
+use crate::run_dir::{OutputFile, Readers, RunDir};
+
+/// The list, being written.
+pub struct MisplacedList {
+    file: OutputFile,
+    key_len: usize,
+}
+
+impl MisplacedList {
+    /// Begins the list with its header.
+    pub fn create(run_dir: &RunDir, layout: &Layout, readers: Readers) -> Result<Self> {
+        let names = layout.key_names();
+        let others: Vec<String> = names.iter().map(|name| format!("other_{name}")).collect();
+        let own = names.iter().copied().chain(["class", "kind", "columns"]);
+        let mut header = String::new();
+        csv::record(&mut header, own.chain(others.iter().map(String::as_str)).map(Some));
+        let mut file = run_dir.create_for(readers, "misplaced.csv")?;
+        file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+        Ok(MisplacedList { file, key_len: names.len() })
+    }
+
+    /// Adds what is misplaced among the rows of a batch of the table.
+    pub fn write(&mut self, batch: &RecordBatch, found: &Misplacements) -> Result<()> {
+        let keys = columns(Column::Key.of(batch).as_struct())?;
+        let others = found.others.as_ref().map_or(Ok(vec![]), columns)?;
+        let mut lines = String::new();
+        for ((row, class), told) in classes(batch).into_iter().enumerate().zip(&found.rows) {
+            for told in told {
+                let own: Vec<Option<String>> = keys.iter().map(|column| column.bare(row)).collect();
+                let other: Vec<Option<String>> = match told.other {
+                    Some(other) => others.iter().map(|column| column.bare(other)).collect(),
+                    None => vec![None; self.key_len],
+                };
+                let words = [class.name(), told.kind.name(), &told.columns].map(Some);
+                let own = own.iter().map(Option::as_deref);
+                csv::record(&mut lines, own.chain(words).chain(other.iter().map(Option::as_deref)));
+            }
+        }
+        self.file.write_all(lines.as_bytes()).map_err(|error| self.file.error(error))
+    }
+
+    /// Ends the list.
+    pub fn finish(self) -> Result<Digest> {
+        self.file.finish()
+    }
+}
+
+fn columns(keys: &StructArray) -> Result<Vec<Values<'_>>> {
+    keys.columns().iter().zip(keys.fields()).map(|(column, field)| Values::of(column, field)).collect()
+}
