@@ -13,12 +13,15 @@
 //! What is drawn is drawn by arithmetic on row numbers, so the same size makes the same snapshots everywhere.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use tempfile::NamedTempFile;
 use walkdir::WalkDir;
 
 use crate::engine::Engine;
@@ -87,24 +90,26 @@ fn queries_of(text: &str) -> Vec<(usize, Becomes, String)> {
     queries
 }
 
+/// Writes a snapshot beside its place, and puts it there once it is whole.
 fn write(engine: &Engine, question: Question, path: &Path) -> Result<u64> {
     let dir = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
-    let failed = |error: parquet::errors::ParquetError| Error::Unwritable {
-        path: path.into(),
-        source: std::io::Error::other(error),
-    };
-    let file = File::create(path).map_err(Error::unwritable(path))?;
+    let failed = |error: ParquetError| Error::Unwritable { path: path.into(), source: std::io::Error::other(error) };
+    let file = NamedTempFile::new_in(dir).map_err(Error::unwritable(path))?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-    let mut writer = ArrowWriter::try_new(file, question.schema(), Some(properties)).map_err(failed)?;
-    let mut rows = 0;
     engine.progress.begin("generating", 0);
-    question.ask(engine, |batch| {
+    let mut answer = question.answer(engine)?;
+    let mut writer = ArrowWriter::try_new(file, answer.schema(), Some(properties)).map_err(failed)?;
+    let mut rows = 0;
+    while let Some(batch) = answer.next_batch()? {
         rows += batch.num_rows() as u64;
         engine.progress.advance(batch.num_rows() as u64);
-        writer.write(batch).map_err(failed)
-    })?;
-    writer.close().map_err(failed)?;
+        writer.write(&batch).map_err(failed)?;
+    }
+    let file = writer.into_inner().map_err(failed)?;
+    let everybody = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(file.path(), everybody).map_err(Error::unwritable(path))?;
+    file.persist(path).map_err(|error| Error::Unwritable { path: path.into(), source: error.error })?;
     Ok(rows)
 }
 

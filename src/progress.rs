@@ -42,11 +42,12 @@ impl Progress {
         Progress { bar: ProgressBar::hidden(), lines: Some(Mutex::new(lines)) }
     }
 
-    /// Begins a stage that will pass over `rows` rows.
+    /// Begins a stage that will pass over `rows` rows; 0, if nobody knows how many.
     pub fn begin(&self, stage: &'static str, rows: u64) {
-        let style = ProgressStyle::with_template(
-            "{msg:<10} {wide_bar:.dim} {percent:>3} %  {human_pos} of {human_len} rows  {rate:.dim}  {eta} left",
-        );
+        let style = ProgressStyle::with_template(match rows {
+            0 => "{msg:<10} {spinner:.dim}  {human_pos} rows  {rate:.dim}",
+            _ => "{msg:<10} {wide_bar:.dim} {percent:>3} %  {human_pos} of {human_len} rows  {rate:.dim}  {eta} left",
+        });
         let rate = |state: &ProgressState, out: &mut dyn Write| {
             let _ = write!(out, "{} rows/s", HumanCount(state.per_sec() as u64));
         };
@@ -73,7 +74,11 @@ impl Progress {
         let rate = done as f64 / lines.began.elapsed().as_secs_f64();
         let left = all.saturating_sub(done) as f64 / rate.max(1.0);
         let stage = lines.stage;
-        talk::say(Level::Info, &format!("{stage}: {done} of {all} rows, {rate:.0} rows/s, about {left:.0} s left"));
+        let words = match all {
+            0 => format!("{stage}: {done} rows, {rate:.0} rows/s"),
+            _ => format!("{stage}: {done} of {all} rows, {rate:.0} rows/s, about {left:.0} s left"),
+        };
+        talk::say(Level::Info, &words);
     }
 
     /// Says something that the user should know beforehand.

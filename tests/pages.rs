@@ -118,8 +118,28 @@ fn the_page_runs_as_it_is_written(name: &str) {
 }
 
 #[test]
+fn balance_service() {
+    the_page_runs_as_it_is_written("balance-service");
+}
+
+#[test]
 fn embedded_list() {
     the_page_runs_as_it_is_written("embedded-list");
+}
+
+#[test]
+fn invoicing_rebuild() {
+    the_page_runs_as_it_is_written("invoicing-rebuild");
+}
+
+#[test]
+fn payment_instruments() {
+    the_page_runs_as_it_is_written("payment-instruments");
+}
+
+#[test]
+fn subscription_platform() {
+    the_page_runs_as_it_is_written("subscription-platform");
 }
 
 #[test]

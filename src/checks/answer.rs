@@ -49,6 +49,7 @@ impl List {
         check: &Check,
         schema: SchemaRef,
         id: Vec<String>,
+        group: Vec<String>,
         is_private: bool,
         run_dir: Option<&RunDir>,
         engine: &Engine,
@@ -67,7 +68,7 @@ impl List {
             Ok::<_, Error>(file)
         });
         let groups = (!job.group.is_empty()).then(|| {
-            let places = job.group.iter().filter_map(|column| place(&column.text)).collect();
+            let places = group.iter().filter_map(place).collect();
             Groups::create(job, check, places, engine)
         });
         Ok(List {

@@ -13,7 +13,7 @@ use crate::columns::Pairing;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain;
-use crate::job::{Check, Expect, Identity, Job, Scope};
+use crate::job::{Check, Expect, Identity, Job, Query, Scope, Word};
 use crate::manifest::Digest;
 use crate::run_dir::RunDir;
 use crate::shape::{Desk, Question, Tables};
@@ -214,7 +214,8 @@ pub fn run(engine: &Engine, job: &Job, material: &Material, run_dir: Option<&Run
                 CheckReport { holds: answer::is_value(wanted, value.as_deref()), found: 1, value, ..report }
             }
             (Expect::AtMost(most), Kind::Violations { id, is_private }) => {
-                let mut list = List::create(job, check, question.schema(), id, is_private, run_dir, engine)?;
+                let group = group_columns(job, check).map_err(Error::Internal)?;
+                let mut list = List::create(job, check, question.schema(), id, group, is_private, run_dir, engine)?;
                 question.ordered_by(&list.id)?.ask(engine, |batch| list.take(batch))?;
                 let (report, file, groups) = list.finish(report)?;
                 checked.files.extend(file);
@@ -235,15 +236,7 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
     };
     let wrong = |words: String| Error::Contradiction(format!("{place}: {words}"));
     let mut desk = material.desk(engine)?;
-    for (name, query) in &check.inputs {
-        if desk.has(name) {
-            return Err(wrong(format!(
-                "the name `{name}` is that of a table of the job; call the input something else"
-            )));
-        }
-        let view = desk.plan(&query.sql, &check.values, &format!("{place}: input {name}"))?;
-        desk.lay_view(name, view)?;
-    }
+    lay_inputs(&mut desk, check, &place)?;
     let question = desk.plan(&check.query.sql, &check.values, &place).map_err(|error| with_inputs(check, error))?;
     let columns: Vec<String> = question.schema().fields().iter().map(|field| field.name().clone()).collect();
     let shown = question.shown(&|table, column| material.secrets.hides(table, column));
@@ -270,6 +263,34 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
     }
 }
 
+/// Lays the inputs of a check on the desk; one may read another, whatever their order.
+fn lay_inputs(desk: &mut Desk, check: &Check, place: &str) -> Result<()> {
+    let mut waiting: Vec<&(String, Query)> = check.inputs.iter().collect();
+    while !waiting.is_empty() {
+        let (mut later, mut mistake) = (vec![], None);
+        for input in &waiting {
+            let (name, query) = input;
+            if desk.has(name) {
+                return Err(Error::Contradiction(format!(
+                    "{place}: the name `{name}` is that of a table of the job; call the input something else"
+                )));
+            }
+            match desk.plan(&query.sql, &check.values, &format!("{place}: input {name}")) {
+                Ok(view) => desk.lay_view(name, view)?,
+                Err(error) => {
+                    later.push(*input);
+                    mistake = mistake.or(Some(error));
+                }
+            }
+        }
+        match mistake {
+            Some(error) if later.len() == waiting.len() => return Err(error),
+            _ => waiting = later,
+        }
+    }
+    Ok(())
+}
+
 /// What a query of the library reads, is said where it cannot be planned.
 fn with_inputs(check: &Check, error: Error) -> Error {
     match (error, &check.reads, check.query.file.is_none()) {
@@ -283,9 +304,12 @@ fn with_inputs(check: &Check, error: Error) -> Error {
 /// The columns that say which row is at fault: those that the check names, the key's, or `id`; and those of the group.
 fn id_columns(job: &Job, check: &Check, columns: &[String]) -> std::result::Result<Vec<String>, String> {
     let known = columns.join(", ");
-    let group = job.group.iter().map(|column| &column.text);
-    if let Some(column) = group.clone().find(|column| !columns.contains(column)) {
-        return Err(format!("its answer has no column `{column}`, by which [group] gathers; it has {known}"));
+    let group = group_columns(job, check)?;
+    if let Some(column) = group.iter().find(|column| !columns.contains(column)) {
+        return Err(format!(
+            "its answer has no column `{column}`, by which [group] gathers; it has {known}\n  \
+             say which of its columns it is, with group = [\"…\"]"
+        ));
     }
     let key: Vec<&String> = match (&job.identity, job.scope) {
         (Identity::Key(key), Scope::Both) => key.iter().map(|column| &column.text).collect(),
@@ -301,7 +325,7 @@ fn id_columns(job: &Job, check: &Check, columns: &[String]) -> std::result::Resu
         () if !named.is_empty() => named.into_iter().cloned().collect(),
         () if has_all(&key) => key.into_iter().cloned().collect(),
         () if columns.contains(&id_column) => vec![id_column],
-        () if job.group.iter().len() > 0 => vec![],
+        () if !group.is_empty() => vec![],
         () => {
             let key = if key.is_empty() { String::new() } else { format!("the key ({}) nor ", join(&key)) };
             return Err(format!(
@@ -310,12 +334,19 @@ fn id_columns(job: &Job, check: &Check, columns: &[String]) -> std::result::Resu
             ));
         }
     };
-    for column in group {
-        if !id.contains(column) {
-            id.push(column.clone());
-        }
-    }
+    let more: Vec<String> = group.into_iter().filter(|column| !id.contains(column)).collect();
+    id.extend(more);
     Ok(id)
+}
+
+/// The columns of a check's answer that are those of the job's groups, in the order of the groups'.
+fn group_columns(job: &Job, check: &Check) -> std::result::Result<Vec<String>, String> {
+    let names = |words: &[Word]| words.iter().map(|word| word.text.clone()).collect::<Vec<_>>();
+    match (check.group.len(), job.group.len()) {
+        (0, _) => Ok(names(&job.group)),
+        (own, groups) if own == groups => Ok(names(&check.group)),
+        (own, groups) => Err(format!("its `group` has {own} columns, and [group] gathers by {groups}")),
+    }
 }
 
 fn join(names: &[&String]) -> String {

@@ -41,7 +41,7 @@ pub struct Query {
     of: PathBuf,
 
     /// The question
-    #[arg(value_name = "SQL")]
+    #[arg(value_name = "SQL", allow_hyphen_values = true)]
     sql: String,
 
     /// How the answer is written
@@ -90,15 +90,14 @@ impl Query {
             false => of_job(&engine, &self.of)?,
         };
         let mut batches = vec![];
-        let take = |batch: &RecordBatch| {
-            batches.push(batch.clone());
-            Ok(())
-        };
         let mut desk = Desk::with(&engine, &tables)?;
         desk.lay_rows("runs", runs_table(&runs)?)?;
         let question = desk.plan(&self.sql, &BTreeMap::new(), "SQL")?;
-        let schema = question.schema();
-        question.ask(&engine, take)?;
+        let mut answer = question.answer(&engine)?;
+        let schema = answer.schema();
+        while let Some(batch) = answer.next_batch()? {
+            batches.push(batch);
+        }
         engine.progress.finish();
         self.write(&schema, &batches)?;
         Ok(0)

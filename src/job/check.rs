@@ -26,6 +26,8 @@ pub struct Check {
     pub values: BTreeMap<String, Literal>,
     /// The columns of its answer that say which row or group is at fault; the key, or `id`, if there are none.
     pub id: Vec<Word>,
+    /// The columns of its answer that are those of the job's groups; by the same names, if there are none.
+    pub group: Vec<Word>,
     /// What the answer has to be.
     pub expect: Expect,
 }

@@ -93,6 +93,7 @@ fn check(check: &Check) -> Value {
         "inputs": inputs,
         "params": values,
         "id": texts(&check.id),
+        "group": texts(&check.group),
         "expect": check.expect.to_string(),
     })
 }

@@ -36,7 +36,7 @@ impl Reader<'_> {
     }
 
     fn check(&mut self, form: CheckForm, place: &Place, taken_at: Option<&Literal>) -> Option<Check> {
-        let CheckForm { name, sql, library, inputs, params, id, expect } = form;
+        let CheckForm { name, sql, library, inputs, params, id, group, expect } = form;
         let (query, own_name) = match (sql, library) {
             (Some(sql), None) => {
                 let stem = Path::new(&sql).file_stem().map(|stem| stem.to_string_lossy().into_owned());
@@ -80,6 +80,7 @@ impl Reader<'_> {
             inputs: tables,
             values,
             id: id.into_vec().into_iter().map(word).collect(),
+            group: group.into_vec().into_iter().map(word).collect(),
             expect,
         })
     }

@@ -161,6 +161,9 @@ pub struct CheckForm {
     /// The columns of its answer that say which row is at fault; if nothing is said the key's, or `id`.
     #[serde(default)]
     pub id: Names,
+    /// The columns of its answer that are those of [group], where they are called something else.
+    #[serde(default)]
+    pub group: Names,
     /// What the answer has to be: `"empty"`, `{ at_most = 10 }`, or one value, `{ value = 0 }`.
     #[serde(default)]
     pub expect: ExpectForm,

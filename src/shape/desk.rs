@@ -10,6 +10,7 @@ use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
@@ -161,15 +162,47 @@ impl Question {
     /// # Errors
     /// If the question fails over the data, or if `take` does.
     pub fn ask(self, engine: &Engine, mut take: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
-        let Question { frame, place } = self;
-        let failed = |error: DataFusionError| {
-            Error::of_plan(error, |error| Error::QueryFailed { place: place.clone(), reason: said(&error) })
-        };
-        let mut stream = engine.reader().block_on(frame.execute_stream()).map_err(failed)?;
-        while let Some(batch) = engine.reader().block_on(stream.next()) {
-            engine.check_stop()?;
-            take(&batch.map_err(failed)?)?;
+        let mut answer = self.answer(engine)?;
+        while let Some(batch) = answer.next_batch()? {
+            take(&batch)?;
         }
         Ok(())
     }
+
+    /// Asks it; the answer comes as it is read.
+    ///
+    /// # Errors
+    /// If the question cannot be carried out.
+    pub fn answer(self, engine: &Engine) -> Result<Answer<'_>> {
+        let Question { frame, place } = self;
+        match engine.reader().block_on(frame.execute_stream()) {
+            Ok(stream) => Ok(Answer { engine, stream, place }),
+            Err(error) => Err(failed(&place, error)),
+        }
+    }
+}
+
+/// The answer to a question.
+pub struct Answer<'e> {
+    engine: &'e Engine,
+    stream: SendableRecordBatchStream,
+    place: String,
+}
+
+impl Answer<'_> {
+    /// The columns as they come: what parts of a union have in common is known only now.
+    pub fn schema(&self) -> SchemaRef {
+        self.stream.schema()
+    }
+
+    /// The next rows.
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        self.engine.check_stop()?;
+        let batch = self.engine.reader().block_on(self.stream.next());
+        batch.transpose().map_err(|error| failed(&self.place, error))
+    }
+}
+
+fn failed(place: &str, error: DataFusionError) -> Error {
+    Error::of_plan(error, |error| Error::QueryFailed { place: place.into(), reason: said(&error) })
 }

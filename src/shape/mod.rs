@@ -243,11 +243,12 @@ pub fn write_rows(engine: &Engine, question: Question, place: &Path) -> Result<(
             Error::QueryFailed { place: asked.clone(), reason }
         }
     };
-    let mut writer = ArrowWriter::try_new(file, question.schema(), Some(properties)).map_err(unwritable)?;
-    question.ask(engine, |batch| {
+    let mut answer = question.answer(engine)?;
+    let mut writer = ArrowWriter::try_new(file, answer.schema(), Some(properties)).map_err(unwritable)?;
+    while let Some(batch) = answer.next_batch()? {
         engine.progress.advance(batch.num_rows() as u64);
-        writer.write(batch).map_err(unwritable)
-    })?;
+        writer.write(&batch).map_err(unwritable)?;
+    }
     writer.close().map_err(unwritable)?;
     Ok(())
 }

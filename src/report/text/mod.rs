@@ -143,18 +143,20 @@ fn sides(report: &Report) -> String {
         table.add_row([side.to_string(), escaped(&input.path), count(report.rows[side], "row"), files]);
     }
     right_align(&mut table, &[2]);
+    let private = match &report.private {
+        Some(private) => format!("  private  {}\n", escaped(&private.words())),
+        None => String::new(),
+    };
     if !report.is_comparison() {
-        return indented(&table);
+        return indented(&table) + "\n" + &private;
     }
     let key = match report.key.as_slice() {
         [] => "none: rows are compared whole".to_string(),
         key => escaped(&key.join(", ")),
     };
     table.add_row(["key".to_string(), key]);
-    if let Some(private) = &report.private {
-        table.add_row(["private".to_string(), escaped(&private.words())]);
-    }
-    indented(&table)
+    let sides = indented(&table);
+    if private.is_empty() { sides } else { sides + "\n" + &private }
 }
 
 fn counts(report: &Report) -> String {
