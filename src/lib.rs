@@ -44,6 +44,7 @@ pub mod inspect;
 pub mod init;
 pub mod demo;
 pub mod nights;
+pub mod waves;
 pub mod cli;
 
 use std::sync::Arc;
