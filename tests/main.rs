@@ -10,6 +10,7 @@
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
 //! * `memory`: the limit holds, or the run is refused
 //! * `schema`: the report's JSON Schema
+//! * `waves`, `waves_refused`: lists cut for workers
 //! * `house`: the layout of `src/`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
@@ -31,3 +32,5 @@ mod properties;
 mod rules;
 mod schema;
 mod support;
+mod waves;
+mod waves_refused;
