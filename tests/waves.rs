@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -141,6 +142,14 @@ fn waves_have_the_sizes_that_were_asked_for() {
     let said = cut(&shop, "list.csv --out part --sizes 10,20");
     assert!(said.contains("980 IDs in no wave"), "{said}");
     assert_eq!(self::document(&shop, "part")["totals"]["left_over"], 980);
+    // what only its owner can read stays so
+    let mode = |file: &str| fs::metadata(shop.path(file)).unwrap().permissions().mode();
+    assert_eq!(mode("part/wave-01.csv"), mode("list.csv"));
+    fs::set_permissions(shop.path("list.csv"), fs::Permissions::from_mode(0o600)).unwrap();
+    cut(&shop, "list.csv --out private --sizes 10,20");
+    for file in ["wave-01.csv", "wave-02.csv", "left_over.parquet"] {
+        assert_eq!(mode(&format!("private/{file}")) & 0o777, 0o600, "{file}");
+    }
     // groups are counted as one
     cut(&shop, "list.csv --out groups --sizes 3,rest --group-by account");
     assert_eq!(self::document(&shop, "groups")["files"][0]["groups"], 3);

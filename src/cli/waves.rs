@@ -15,7 +15,7 @@ use crate::waves::document::{Document, WaveFile};
 use crate::waves::parameters::{Format, KeyType, Order};
 use crate::waves::request::{Choices, Request};
 use crate::waves::sizes::Size;
-use crate::waves::{claim, cut};
+use crate::waves::{claim, cut, publish};
 
 /// Cut an ID list into waves and shards
 ///
@@ -116,7 +116,8 @@ impl Waves {
         let dir = claim(&self.out)?;
         let spill = self.machine.temp.clone().unwrap_or_else(|| dir.spill_dir());
         let mut engine = Engine::start(self.machine.limits(), &spill, stop, self.machine.progress())?;
-        let document = cut(&mut engine, &request, dir)?;
+        let document = cut(&mut engine, &request, &dir)?;
+        publish(&engine, dir, &document)?;
         engine.progress.finish();
         notes(&document).iter().for_each(|note| talk::say(Level::Info, note));
         write_out(&summary(&document))?;

@@ -18,7 +18,7 @@ use super::parameters::Format;
 use crate::csv;
 use crate::error::{Error, Result};
 use crate::manifest::Digest;
-use crate::run_dir::{OutputFile, RunDir};
+use crate::run_dir::OutputFile;
 
 /// A list, being written.
 pub struct ListFile {
@@ -36,8 +36,7 @@ enum Form {
 
 impl ListFile {
     /// Begins a list of these columns, of which `id` is the ID where it stands alone.
-    pub fn create(dir: &RunDir, name: &str, format: Format, names: &[String], id: usize) -> Result<Self> {
-        let mut file = dir.create(name)?;
+    pub fn begin(mut file: OutputFile, format: Format, names: &[String], id: usize) -> Result<Self> {
         let form = match format {
             Format::Csv => {
                 let mut header = String::new();

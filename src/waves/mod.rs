@@ -1,4 +1,4 @@
-//! Cuts ID lists into waves and shards for a fleet of workers. [`cut`] is the whole way on one screen, and no stage
+//! Cuts ID lists into waves and shards for a fleet of workers. [`cut()`] is the whole way on one screen, and no stage
 //! holds more than some batches in memory:
 //!
 //! | stage | module | does |
@@ -31,6 +31,8 @@ pub mod write;
 use std::fs;
 use std::path::Path;
 
+use arrow::array::{Array, RecordBatch};
+
 use crate::engine::Engine;
 use crate::error::{Error, Result, WavesError};
 use crate::job::{Place, Word};
@@ -45,6 +47,7 @@ use document::{Document, NAME, SCHEMA, Totals};
 use entries::Shape;
 use ids::{Ids, Known};
 use lookup::Lookup;
+use parameters::Parameters;
 use previous::By;
 use reading::Listed;
 use request::{Request, Settled};
@@ -64,11 +67,11 @@ pub fn claim(dir: &Path) -> Result<RunDir> {
     }
 }
 
-/// Cuts lists, and writes the directory that was claimed.
+/// Cuts lists, and writes everything but `waves.json` below a directory that was claimed; [`publish`] puts it in its place.
 ///
 /// # Errors
-/// Whatever keeps the lists from being cut. Nothing is left half-written then.
-pub fn cut(engine: &mut Engine, request: &Request, dir: RunDir) -> Result<Document> {
+/// Whatever keeps the lists from being cut.
+pub fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Result<Document> {
     let Settled { parameters, previous, source } = request.settle()?;
     let columns = Columns::of(&parameters, &source.paths[0], &source.names)?;
     let where_word = parameters.condition.clone().map(|text| Word { text, place: Place::Flag("--where") });
@@ -82,10 +85,12 @@ pub fn cut(engine: &mut Engine, request: &Request, dir: RunDir) -> Result<Docume
         (None, _) => None,
     };
     let rows_of = run.as_ref().zip(side);
-    engine.fit(&demand(first.as_ref(), rows_of.map_or(0, |(run, _)| run.row_bytes())))?;
+    let demand = demand(engine, first.as_ref(), rows_of.map_or(0, |(run, _)| run.row_bytes()));
+    engine.fit(&demand)?;
     let engine: &Engine = engine;
     let shape = Shape::of(&columns, rows_of.map(|(run, side)| run.fields(side)));
 
+    engine.progress.begin("reading", source.about(first.as_ref().map_or(1, text_bytes))?);
     let listed = source.read(engine, &columns, condition.as_ref())?;
     let (done, done_inputs) = match request.done.as_slice() {
         [] => (None, vec![]),
@@ -102,6 +107,7 @@ pub fn cut(engine: &mut Engine, request: &Request, dir: RunDir) -> Result<Docume
     let known = Known { done, previous: members(By::Id)?, rows };
     let groups = if columns.is_grouped() { members(By::Group)? } else { None };
 
+    let all = listed.ids;
     let mut ids = Ids::of(&source, &columns, &shape, listed, known);
     let Arranged { entries, units } = arrange(engine, &columns, &shape, &mut ids, groups)?;
     let division = match &previous {
@@ -109,10 +115,16 @@ pub fn cut(engine: &mut Engine, request: &Request, dir: RunDir) -> Result<Docume
         None => Division::Sizes(sizes::targets(&parameters.sizes, units)?),
     };
     let entries = assign(engine, &columns, &shape, entries, &division, parameters.shards)?;
-    let plan = Plan { waves: division.waves(), shards: parameters.shards, format: parameters.format };
-    let written = write(&dir, &columns, &shape, plan, entries, || engine.check_stop())?;
+    let Parameters { shards, format, .. } = parameters;
+    let plan = Plan { waves: division.waves(), shards, format, readers: source.readers };
+    engine.progress.begin("writing", all);
+    let advance = |rows| {
+        engine.progress.advance(rows);
+        engine.check_stop()
+    };
+    let written = write(dir, &columns, &shape, plan, entries, advance)?;
 
-    let (Listed { inputs, ids: all, excluded, .. }, counted) = ids.finish()?;
+    let (Listed { inputs, excluded, .. }, counted) = ids.finish()?;
     let Written { files, finished, left_over, weight, units: units_written } = written;
     let count = |aside: &Option<document::AsideFile>| aside.as_ref().map_or(0, |aside| aside.ids);
     let totals = Totals {
@@ -141,20 +153,36 @@ pub fn cut(engine: &mut Engine, request: &Request, dir: RunDir) -> Result<Docume
         left_over,
     };
     document.conserve(units, units_written)?;
-    publish(engine, dir, &document)?;
     Ok(document)
 }
 
-/// What it takes to read the lists: about the bytes of a row, with all that is known of it.
-fn demand(first: Option<&arrow::array::RecordBatch>, row_bytes: u64) -> Demand {
+/// What it takes to cut: about the bytes of an ID, with all that is known of it.
+fn demand(engine: &Engine, first: Option<&RecordBatch>, row_bytes: u64) -> Demand {
     /// Digest, place and what else is known of an ID.
     const ENTRY_BYTES: u64 = 64;
-    let listed = first.map_or(0, |first| first.get_array_memory_size() as u64 / first.num_rows().max(1) as u64);
-    Demand { row_bytes: ENTRY_BYTES + listed + 2 * row_bytes, ..Demand::default() }
+    /// The part of the limit that is left to what sorts hold besides what they count, where one feeds the next.
+    const UNCOUNTED_PART: u64 = 10;
+    Demand {
+        footer_bytes: engine.limits().memory / UNCOUNTED_PART,
+        row_bytes: ENTRY_BYTES + first.map_or(0, text_bytes) + 2 * row_bytes,
+        ..Demand::default()
+    }
+}
+
+/// About the bytes of a row of texts.
+fn text_bytes(rows: &RecordBatch) -> u64 {
+    /// Where each text ends.
+    const END_BYTES: usize = 4;
+    let texts = list::texts(rows, 0, rows.num_columns());
+    let bytes: usize = texts.iter().map(|column| column.values().len() + END_BYTES * column.len()).sum();
+    bytes.div_ceil(rows.num_rows().max(1)) as u64
 }
 
 /// Writes `waves.json`, and puts everything in its place, `waves.json` last.
-fn publish(engine: &Engine, dir: RunDir, document: &Document) -> Result<()> {
+///
+/// # Errors
+/// If that cannot be done; then everything is taken back.
+pub fn publish(engine: &Engine, dir: RunDir, document: &Document) -> Result<()> {
     let text = serde_json::to_string_pretty(document).map_err(Error::internal)?;
     dir.write(NAME, &format!("{text}\n"))?;
     engine.check_stop()?;

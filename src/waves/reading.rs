@@ -1,5 +1,6 @@
 //! READ: the lists become rows that are sorted by the digest of their IDs, and so shuffled.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::list::{self, List, Piece};
 use super::sorter::{Sorted, Sorter};
 use crate::engine::Engine;
 use crate::error::{Error, Result, WavesError};
+use crate::run_dir::Readers;
 use crate::shape::RowExpression;
 
 /// The bits of a place that hold the line; those before them hold the list.
@@ -24,6 +26,8 @@ pub struct Source {
     pub paths: Vec<PathBuf>,
     /// The header.
     pub names: Vec<String>,
+    /// Who may read what is made of them: what only its owner can read stays so.
+    pub readers: Readers,
     bare: String,
 }
 
@@ -44,8 +48,12 @@ impl Source {
     /// has no header.
     pub fn open(paths: &[PathBuf], bare: &str) -> Result<Self> {
         let mut names: Option<(PathBuf, Vec<String>)> = None;
+        let mut readers = Readers::All;
         for path in paths {
             let list = List::open(path, bare)?;
+            if list.readers() == Readers::Owner {
+                readers = Readers::Owner;
+            }
             match &names {
                 _ if !list.has_header() => {}
                 None => names = Some((path.clone(), list.columns)),
@@ -63,13 +71,19 @@ impl Source {
         }
         // where no list has a header, there is no ID either
         let names = names.map_or_else(|| vec![bare.to_string()], |(_, names)| names);
-        Ok(Source { paths: paths.to_vec(), names, bare: bare.into() })
+        Ok(Source { paths: paths.to_vec(), names, readers, bare: bare.into() })
     }
 
     /// Where a digest's row stands: list and line.
     pub fn place(&self, place: u64) -> (PathBuf, u64) {
         let list = self.paths.get((place >> LINE_BITS) as usize).cloned().unwrap_or_default();
         (list, place & ((1 << LINE_BITS) - 1))
+    }
+
+    /// About how many rows there are, if a row takes so many bytes of text.
+    pub fn about(&self, row_bytes: u64) -> Result<u64> {
+        let bytes = |path: &PathBuf| Ok::<_, Error>(fs::metadata(path).map_err(Error::unreadable(path))?.len());
+        Ok(self.paths.iter().map(bytes).sum::<Result<u64>>()? / row_bytes.max(1))
     }
 
     /// Hands over all rows that a condition leaves, piece by piece, with the number of their list; returns what was read.

@@ -14,7 +14,7 @@ use super::files::{ListFile, ParquetFile};
 use super::list::schema;
 use super::parameters::Format;
 use crate::error::{Error, Result};
-use crate::run_dir::RunDir;
+use crate::run_dir::{OutputFile, Readers, RunDir};
 
 /// The name of the file of finished IDs.
 const FINISHED: &str = "finished.parquet";
@@ -30,6 +30,8 @@ pub struct Plan {
     pub shards: Option<u32>,
     /// What the files are.
     pub format: Format,
+    /// Who may read them.
+    pub readers: Readers,
 }
 
 /// What was written.
@@ -65,25 +67,26 @@ impl Plan {
     }
 }
 
-/// Writes the entries, which come in the order of the files.
+/// Writes the entries, which come in the order of the files; `advance` hears how many have come, and may end the work.
 pub fn write(
     dir: &RunDir,
     columns: &Columns,
     shape: &Shape,
     plan: Plan,
     entries: Entries,
-    stop: impl Fn() -> Result<()>,
+    advance: impl Fn(u64) -> Result<()>,
 ) -> Result<Written> {
     let mut members = plan.members();
     let mut writer = Writer { dir, columns, shape, plan, open: None, written: Written::default() };
     let (mut finished, mut left_over) = (Aside::of(FINISHED, columns, true), Aside::of(LEFT_OVER, columns, false));
     for batch in entries {
         let batch = batch?;
-        stop()?;
+        advance(batch.num_rows() as u64)?;
         let assigned: Vec<Assigned> = shape.key(&batch).iter().flatten().map(Assigned::of).collect();
-        finished.add(dir, shape, &batch, &assigned, |row| shape.finished(&batch).value(row))?;
+        let create = |name: &str| dir.create_for(plan.readers, name);
+        finished.add(create, shape, &batch, &assigned, |row| shape.finished(&batch).value(row))?;
         let is_left = |row: usize| assigned[row].member.wave == 0 && !shape.finished(&batch).value(row);
-        left_over.add(dir, shape, &batch, &assigned, is_left)?;
+        left_over.add(create, shape, &batch, &assigned, is_left)?;
         let mut start = 0;
         for run in assigned.chunk_by(|one, two| one.member == two.member) {
             let rows = batch.slice(start, run.len());
@@ -140,13 +143,17 @@ impl Writer<'_> {
         Ok(())
     }
 
+    fn create(&self, name: &str) -> Result<OutputFile> {
+        self.dir.create_for(self.plan.readers, name)
+    }
+
     fn begin(&mut self, member: Member) -> Result<()> {
         self.close()?;
         let stem = self.plan.stem(member);
         let name = format!("{stem}.{}", self.plan.format.extension());
-        let list = ListFile::create(self.dir, &name, self.plan.format, &self.columns.names, self.columns.key[0])?;
+        let list = ListFile::begin(self.create(&name)?, self.plan.format, &self.columns.names, self.columns.key[0])?;
         let rows = match self.shape.row_schema() {
-            Some(schema) => Some(ParquetFile::begin(self.dir.create(&format!("{stem}.rows.parquet"))?, schema)?),
+            Some(schema) => Some(ParquetFile::begin(self.create(&format!("{stem}.rows.parquet"))?, schema)?),
             None => None,
         };
         let told = WaveFile {
@@ -233,7 +240,7 @@ impl Aside {
 
     fn add(
         &mut self,
-        dir: &RunDir,
+        create: impl Fn(&str) -> Result<OutputFile>,
         shape: &Shape,
         batch: &RecordBatch,
         assigned: &[Assigned],
@@ -254,7 +261,7 @@ impl Aside {
         self.ids += rows.num_rows() as u64;
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(ParquetFile::begin(dir.create(self.name)?, self.schema.clone())?),
+            None => self.file.insert(ParquetFile::begin(create(self.name)?, self.schema.clone())?),
         };
         file.write(&rows)
     }

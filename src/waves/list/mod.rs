@@ -6,6 +6,7 @@ mod parquet;
 mod table;
 
 use std::fs::{self, Metadata};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use self::parquet::ParquetList;
 use self::table::CsvList;
 use crate::error::{Error, Result, WavesError};
 use crate::manifest::{Digest, of_file};
+use crate::run_dir::Readers;
 
 /// A piece ends with the row that brings it to so many bytes of text, however few rows that are.
 const PIECE_BYTES: usize = 1 << 20;
@@ -29,12 +31,7 @@ pub struct List {
     /// The names of its columns; none for a list that is empty and has no header.
     pub columns: Vec<String>,
     form: Form,
-    stored: Stored,
-}
-
-/// What proves that a file is the same before and after it is read.
-struct Stored {
-    digest: Digest,
+    /// What the file was before it was read.
     before: Metadata,
 }
 
@@ -75,14 +72,17 @@ impl List {
         if let Some(twice) = columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name)) {
             return Err(Error::ColumnTwice { column: twice.1.clone(), path: path.into() });
         }
-        let blake3 = of_file(path).map_err(Error::unreadable(path))?.to_hex().to_string();
-        let digest = Digest { path: path.display().to_string(), bytes: before.len(), blake3 };
-        Ok(List { path: path.into(), columns, form, stored: Stored { digest, before } })
+        Ok(List { path: path.into(), columns, form, before })
     }
 
     /// Whether it has a header of its own, or is at least known to have columns.
     pub fn has_header(&self) -> bool {
         !self.columns.is_empty()
+    }
+
+    /// Who can read the file.
+    pub fn readers(&self) -> Readers {
+        if self.before.permissions().mode() & 0o077 == 0 { Readers::Owner } else { Readers::All }
     }
 
     /// The next rows: at most so many.
@@ -102,12 +102,12 @@ impl List {
     /// # Errors
     /// If it has changed meanwhile.
     pub fn finish(self) -> Result<Digest> {
-        let after = fs::metadata(&self.path).map_err(Error::unreadable(&self.path))?;
-        let is_same =
-            after.len() == self.stored.before.len() && after.modified().ok() == self.stored.before.modified().ok();
-        match is_same {
-            true => Ok(self.stored.digest),
-            false => Err(Error::ChangedWhileReading { path: self.path }),
+        let List { path, before, .. } = self;
+        let blake3 = of_file(&path).map_err(Error::unreadable(&path))?.to_hex().to_string();
+        let after = fs::metadata(&path).map_err(Error::unreadable(&path))?;
+        match after.len() == before.len() && after.modified().ok() == before.modified().ok() {
+            true => Ok(Digest { path: path.display().to_string(), bytes: before.len(), blake3 }),
+            false => Err(Error::ChangedWhileReading { path }),
         }
     }
 }
