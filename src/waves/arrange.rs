@@ -324,7 +324,7 @@ mod tests {
         for first in [10_u64, 100, 1000, 4321] {
             let mut tenths = [0_u64; 10];
             for rank in 0..first {
-                tenths[(u128::from(place(7, rank)) * 10 >> 64) as usize] += 1;
+                tenths[((u128::from(place(7, rank)) * 10) >> 64) as usize] += 1;
             }
             let (least, most) = (tenths.iter().min().unwrap(), tenths.iter().max().unwrap());
             assert!(most - least <= 3, "{first}: {tenths:?}");

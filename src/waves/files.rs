@@ -31,7 +31,7 @@ enum Form {
     /// With the place of the ID among the columns.
     Text(OutputFile, usize),
     Ndjson(OutputFile),
-    Parquet(ParquetFile),
+    Parquet(Box<ParquetFile>),
 }
 
 impl ListFile {
@@ -46,7 +46,7 @@ impl ListFile {
             }
             Format::Text => Form::Text(file, id),
             Format::Ndjson => Form::Ndjson(file),
-            Format::Parquet => Form::Parquet(ParquetFile::begin(file, schema(names))?),
+            Format::Parquet => Form::Parquet(ParquetFile::begin(file, schema(names))?.into()),
         };
         Ok(ListFile { names: names.to_vec(), form })
     }

@@ -47,7 +47,7 @@ use document::{Document, NAME, SCHEMA, Totals};
 use entries::Shape;
 use ids::{Ids, Known};
 use lookup::Lookup;
-use parameters::Parameters;
+use parameters::{Order, Parameters};
 use previous::By;
 use reading::Listed;
 use request::{Request, Settled};
@@ -85,8 +85,8 @@ pub fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Result<Docum
         (None, _) => None,
     };
     let rows_of = run.as_ref().zip(side);
-    let demand = demand(engine, first.as_ref(), rows_of.map_or(0, |(run, _)| run.row_bytes()));
-    engine.fit(&demand)?;
+    let row_bytes = rows_of.map_or(0, |(run, _)| run.row_bytes());
+    engine.fit(&demand(engine, first.as_ref(), row_bytes, sorts_at_once(request, &parameters)))?;
     let engine: &Engine = engine;
     let shape = Shape::of(&columns, rows_of.map(|(run, side)| run.fields(side)));
 
@@ -156,17 +156,30 @@ pub fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Result<Docum
     Ok(document)
 }
 
-/// What it takes to cut: about the bytes of an ID, with all that is known of it.
-fn demand(engine: &Engine, first: Option<&RecordBatch>, row_bytes: u64) -> Demand {
+/// What it takes to cut: about the bytes of an ID with all that is known of it, and what `sorts` that are open at the
+/// same time hold besides what they count.
+fn demand(engine: &Engine, first: Option<&RecordBatch>, row_bytes: u64, sorts: u64) -> Demand {
     /// Digest, place and what else is known of an ID.
     const ENTRY_BYTES: u64 = 64;
-    /// The part of the limit that is left to what sorts hold besides what they count, where one feeds the next.
-    const UNCOUNTED_PART: u64 = 10;
+    /// The part of the limit that is left to each sort, measured.
+    const UNCOUNTED_PART: u64 = 20;
     Demand {
-        footer_bytes: engine.limits().memory / UNCOUNTED_PART,
+        footer_bytes: engine.limits().memory * sorts / UNCOUNTED_PART,
         row_bytes: ENTRY_BYTES + first.map_or(0, text_bytes) + 2 * row_bytes,
         ..Demand::default()
     }
+}
+
+/// How many sorts are open at the same time, at most: one feeds another, and what is looked up comes out of others.
+fn sorts_at_once(request: &Request, parameters: &Parameters) -> u64 {
+    let is_plain = parameters.group_by.is_empty() && parameters.order == Order::Shuffle && parameters.balance.is_none();
+    let arranging = match (is_plain, parameters.group_by.is_empty()) {
+        (true, _) => u64::from(parameters.shards.is_some()),
+        (false, true) => 1,
+        (false, false) => 2,
+    };
+    let previous = if request.previous.is_some() { 2 } else { 0 };
+    1 + arranging + u64::from(!request.done.is_empty()) + previous + u64::from(request.rows.is_some())
 }
 
 /// About the bytes of a row of texts.

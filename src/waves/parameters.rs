@@ -161,7 +161,7 @@ impl FromStr for Order {
         };
         match name {
             "" => Err("name a column, or say shuffle or key".into()),
-            "shuffle" | "key" if name.len() + ":desc".len() == text.len() => {
+            "shuffle" | "key" if [":desc", ":asc"].iter().any(|end| text.strip_suffix(end) == Some(name)) => {
                 Err(format!("`{name}` has no direction; a column of that name is written {name}:text:desc"))
             }
             name => Ok(Order::Column { name: name.into(), reading, direction }),
