@@ -3,11 +3,11 @@
 //!
 //! | stage | module | does |
 //! | --- | --- | --- |
-//! | read | [`reading`] | lists in every form; checked, and sorted by the digest of the ID |
-//! | know | [`ids`] | every ID once; is it finished, where was it before, its row |
-//! | arrange | [`arrange`] | units in the order of the cut |
-//! | cut | [`assign`] | wave and shard of each ID |
-//! | write | [`write`] | a file for each, and `waves.json` |
+//! | read | [`mod@reading`] | lists in every form; checked, and sorted by the digest of the ID |
+//! | know | [`mod@ids`] | every ID once; is it finished, where was it before, its row |
+//! | arrange | [`mod@arrange`] | units in the order of the cut |
+//! | cut | [`mod@assign`] | wave and shard of each ID |
+//! | write | [`mod@write`] | a file for each, and `waves.json` |
 
 pub mod arrange;
 pub mod assign;
