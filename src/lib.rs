@@ -47,6 +47,7 @@ pub mod init;
 pub mod demo;
 pub mod generate;
 pub mod nights;
+pub mod waves;
 pub mod cli;
 
 use std::sync::Arc;

@@ -100,10 +100,13 @@ impl RunDir {
         self.create_for(Readers::All, name)
     }
 
-    /// Begins a file of the run that only some may read.
+    /// Begins a file of the run that only some may read. Its name may be a path below the directory.
     pub fn create_for(&self, readers: Readers, name: &str) -> Result<OutputFile> {
         let path = self.staging.path().join(name);
         let shown = self.dir.join(name);
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir).map_err(Error::unwritable(&shown))?;
+        }
         let mut options = File::options();
         options.write(true).create(true).truncate(true);
         if readers == Readers::Owner {
@@ -142,22 +145,30 @@ impl RunDir {
         self.put_in_place(outputs, last)
     }
 
-    fn write(&self, name: &str, content: &str) -> Result<Digest> {
+    /// Writes a small file of the run.
+    pub fn write(&self, name: &str, content: &str) -> Result<Digest> {
         let mut file = self.create(name)?;
         file.write_all(content.as_bytes()).map_err(|error| file.error(error))?;
         file.finish()
     }
 
-    fn put_in_place(mut self, outputs: &[Digest], last: &str) -> Result<()> {
+    fn put_in_place(self, outputs: &[Digest], last: &str) -> Result<()> {
         if self.dir.join(last).exists() {
             return Err(Error::OutputHoldsRun { dir: self.dir.clone() });
         }
-        let names = outputs.iter().map(|output| output.path.as_str()).chain([last]);
+        self.place(outputs.iter().map(|output| output.path.as_str()).chain([last]))
+    }
+
+    /// Puts files and directories that were written here in their place, in this order; all of them or none.
+    pub fn place<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Result<()> {
         let mut placed = vec![];
         for name in names {
             let place = self.dir.join(name);
             if let Err(source) = fs::rename(self.staging.path().join(name), &place) {
-                placed.iter().for_each(|place: &PathBuf| drop(fs::remove_file(place)));
+                placed.iter().for_each(|place: &PathBuf| match place.is_dir() {
+                    true => drop(fs::remove_dir_all(place)),
+                    false => drop(fs::remove_file(place)),
+                });
                 return Err(Error::Unwritable { path: place, source });
             }
             placed.push(place);

@@ -12,6 +12,7 @@
 //! * `memory`: the limit holds, or the run is refused
 //! * `misplaced`: values that are right and stand under another key
 //! * `schema`: the report's JSON Schema
+//! * `waves`, `waves_refused`: lists cut for workers
 //! * `house`: the layout of `src/`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
@@ -37,3 +38,5 @@ mod properties;
 mod rules;
 mod schema;
 mod support;
+mod waves;
+mod waves_refused;

@@ -86,7 +86,7 @@ impl ValueEnum for Way {
 impl Diff {
     /// Compares, prints the report, and returns its verdict.
     pub fn run(self) -> Result<Verdict> {
-        let progress = self.work.progress();
+        let progress = self.work.machine.progress();
         let format = self.format;
         let report = verify(&self.job(), stop::on_signal(), progress)?;
         self.work.tell_timings(&report.run);
@@ -113,9 +113,9 @@ impl Diff {
                 map,
             },
             way: self.work.way,
-            limits: self.work.limits(),
+            limits: self.work.machine.limits(),
             out: self.out.clone().map(Out::At),
-            temp: self.work.temp.clone(),
+            temp: self.work.machine.temp.clone(),
             examples: self.examples,
             ..Job::new("diff", sources, identity)
         }

@@ -17,6 +17,17 @@ pub struct Work {
     #[arg(long, value_enum)]
     pub way: Option<Way>,
 
+    #[command(flatten)]
+    pub machine: Machine,
+
+    /// Say on standard error where the time went, stage by stage
+    #[arg(long)]
+    timings: bool,
+}
+
+/// What any longer work may take of the machine. None of it changes an answer.
+#[derive(Debug, Args)]
+pub struct Machine {
     /// Memory for all of it, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<ByteSize>,
@@ -29,16 +40,12 @@ pub struct Work {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 
-    /// Say on standard error where the time went, stage by stage
-    #[arg(long)]
-    timings: bool,
-
     /// No progress on standard error
     #[arg(long, short)]
     quiet: bool,
 }
 
-impl Work {
+impl Machine {
     /// What the work may cost.
     pub fn limits(&self) -> Limits {
         let defaults = Limits::default();
@@ -49,6 +56,13 @@ impl Work {
         }
     }
 
+    /// What the user sees meanwhile.
+    pub fn progress(&self) -> Progress {
+        if self.quiet { Progress::quiet() } else { Progress::stderr() }
+    }
+}
+
+impl Work {
     /// Says where the time of a run went, if that was asked for.
     pub fn tell_timings(&self, run: &Run) {
         if !self.timings {
@@ -60,14 +74,9 @@ impl Work {
             format!("  {name:8} {seconds:9.3} s {share:6.1} %\n")
         };
         let stages: String = run.stages.iter().map(|stage| line(&stage.stage, stage.seconds)).collect();
-        let threads = self.limits().threads;
+        let threads = self.machine.limits().threads;
         let sum = line("together", total);
         eprint!("time of {threads} threads, {:.3} s by the clock\n{stages}{sum}", run.seconds);
-    }
-
-    /// What the user sees meanwhile.
-    pub fn progress(&self) -> Progress {
-        if self.quiet { Progress::quiet() } else { Progress::stderr() }
     }
 }
 

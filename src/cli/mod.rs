@@ -11,6 +11,7 @@ mod outcome;
 mod query;
 mod run;
 mod stop;
+mod waves;
 
 use std::io::{self, IsTerminal, Write};
 use std::panic;
@@ -62,6 +63,7 @@ enum Command {
     Check(run::Check),
     History(history::History),
     Query(query::Query),
+    Waves(waves::Waves),
     Demo(demo::Demo),
 }
 
@@ -104,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::History(history) => history.run(),
         Command::Query(query) => query.run(),
+        Command::Waves(waves) => waves.run(),
         Command::Demo(demo) => demo.run().map(Verdict::exit_code),
     });
     let code = match outcome {

@@ -82,9 +82,9 @@ impl Query {
         if self.format == Format::Parquet && self.out.is_none() && io::stdout().is_terminal() {
             return Err(Error::Contradiction("--format parquet: name a file with --out".into()));
         }
-        let progress = self.work.progress();
-        let spill = self.work.temp.clone().unwrap_or_else(std::env::temp_dir);
-        let engine = Engine::start(self.work.limits(), &spill, stop::on_signal(), progress)?;
+        let progress = self.work.machine.progress();
+        let spill = self.work.machine.temp.clone().unwrap_or_else(std::env::temp_dir);
+        let engine = Engine::start(self.work.machine.limits(), &spill, stop::on_signal(), progress)?;
         let Askable { tables, runs } = match self.of.is_dir() {
             true => of_run(&self.of)?,
             false => of_job(&engine, &self.of)?,

@@ -144,7 +144,12 @@ impl Run {
         let place = JobDir::open(&runs, GROUPS)?;
         let id = new_id();
         let run_dir = RunDir::claim(&place.dir().join(&id))?;
-        let engine = Engine::start(self.work.limits(), &run_dir.spill_dir(), stop.clone(), self.work.progress())?;
+        let engine = Engine::start(
+            self.work.machine.limits(),
+            &run_dir.spill_dir(),
+            stop.clone(),
+            self.work.machine.progress(),
+        )?;
         let Combined { jobs, groups, .. } = combine(&engine, members, &failed, run_dir, self.examples)?;
         engine.progress.finish();
         place.point_at_latest(&id)?;
@@ -194,8 +199,8 @@ impl Run {
         let JobFile { job, runs, retain, mistakes } = JobFile::read(file, &self.set)?;
         let job = match job {
             Some(job) if mistakes.is_empty() => Job {
-                limits: self.work.limits(),
-                temp: self.work.temp.clone(),
+                limits: self.work.machine.limits(),
+                temp: self.work.machine.temp.clone(),
                 way: self.work.way,
                 examples: self.examples,
                 ..job
@@ -214,7 +219,8 @@ impl Run {
         let place = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
         let history = self.history.clone().unwrap_or_else(|| place.dir());
         let job = Job { out: Some(Out::Below(place.dir())), history: Some(history), ..job };
-        let report = verify(&job, stop.clone(), self.work.progress()).map_err(|error| all_of(file, &job, error))?;
+        let report =
+            verify(&job, stop.clone(), self.work.machine.progress()).map_err(|error| all_of(file, &job, error))?;
         self.work.tell_timings(&report.run);
         place.point_at_latest(&report.run.id)?;
         if let Some(whole) = retain {

@@ -266,7 +266,8 @@ fn column_names(snapshot: &Snapshot) -> Vec<String> {
     snapshot.stored_fields().iter().map(|field| field.name().clone()).collect()
 }
 
-pub(super) fn no_such_column(word: &Word, place: &str, known: &[String]) -> Error {
+/// A column that a word of the user's names and `place` does not have, with the nearest of those that there are.
+pub fn no_such_column(word: &Word, place: &str, known: &[String]) -> Error {
     let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &word.text.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known));
     Error::NoSuchColumn {

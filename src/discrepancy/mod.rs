@@ -5,7 +5,7 @@ mod spool;
 mod table;
 
 pub use ledger::{Finding, Keep, Ledger, RowRef};
-pub use spool::Spooled;
+pub use spool::{Spool, Spooled};
 pub use table::{Column, Layout, VERSIONS, classes, texts};
 
 pub use crate::class::{ByClass, Class};

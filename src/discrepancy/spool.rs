@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -36,7 +37,7 @@ pub struct Spool {
 pub struct Spooled {
     dir: PathBuf,
     head: Vec<RecordBatch>,
-    tail: Option<File>,
+    tail: Option<Arc<File>>,
 }
 
 impl Spool {
@@ -71,7 +72,7 @@ impl Spool {
         let dir = self.dir.clone();
         let tail = match self.tail.take() {
             None => None,
-            Some(writer) => Some(finish(writer).map_err(|reason| spill_error(&dir, reason))?),
+            Some(writer) => Some(Arc::new(finish(writer).map_err(|reason| spill_error(&dir, reason))?)),
         };
         Ok(Spooled { dir, head: self.head, tail })
     }
@@ -113,27 +114,29 @@ fn finish(mut writer: FileWriter<BufWriter<File>>) -> Result<File, ArrowError> {
 
 impl Spooled {
     /// The batches, in the order in which they were pushed.
-    pub fn read(&self) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+    pub fn read(&self) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
         let tail = match &self.tail {
             None => None,
             Some(file) => {
-                let reader = FileReader::try_new(BufReader::new(Reading { file, position: 0 }), None);
+                let reading = Reading { file: file.clone(), position: 0 };
+                let reader = FileReader::try_new(BufReader::new(reading), None);
                 Some(reader.map_err(|reason| spill_error(&self.dir, reason))?)
             }
         };
         let tail = tail.into_iter().flatten();
-        let tail = tail.map(|batch| batch.map_err(|reason| spill_error(&self.dir, reason)));
-        Ok(self.head.iter().cloned().map(Ok).chain(tail))
+        let dir = self.dir.clone();
+        let tail = tail.map(move |batch| batch.map_err(|reason| spill_error(&dir, reason)));
+        Ok(self.head.clone().into_iter().map(Ok).chain(tail))
     }
 }
 
 /// A file on its way from the beginning to the end, whoever else reads it.
-struct Reading<'a> {
-    file: &'a File,
+struct Reading {
+    file: Arc<File>,
     position: u64,
 }
 
-impl Read for Reading<'_> {
+impl Read for Reading {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read_at(buffer, self.position)?;
         self.position += read as u64;
@@ -141,7 +144,7 @@ impl Read for Reading<'_> {
     }
 }
 
-impl Seek for Reading<'_> {
+impl Seek for Reading {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),

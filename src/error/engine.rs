@@ -27,3 +27,10 @@ impl Error {
         }
     }
 }
+
+impl From<ArrowError> for Error {
+    /// Arrow kernels are called on shapes that were checked before; a failure there is ours.
+    fn from(error: ArrowError) -> Self {
+        Error::internal(error)
+    }
+}

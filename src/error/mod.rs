@@ -10,6 +10,7 @@
 
 mod about;
 mod engine;
+mod waves;
 mod words;
 
 use std::io;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 
 use crate::sides::{Owner, Side, Sides};
+pub use waves::WavesError;
 use words::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 
 /// The result of anything that can fail to verify.
@@ -446,6 +448,10 @@ pub enum Error {
         reason: String,
     },
 
+    /// Lists that cannot be cut into waves.
+    #[error(transparent)]
+    Waves(#[from] WavesError),
+
     /// The user asked us to stop.
     #[error("interrupted; nothing was verified and nothing was written")]
     Interrupted,
@@ -480,12 +486,5 @@ impl Error {
     pub fn unreadable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Error::Unreadable { path, source }
-    }
-}
-
-impl From<arrow::error::ArrowError> for Error {
-    /// Arrow kernels are called on shapes that were checked before; a failure there is ours.
-    fn from(error: arrow::error::ArrowError) -> Self {
-        Error::internal(error)
     }
 }

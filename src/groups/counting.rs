@@ -25,6 +25,15 @@ pub fn is_id(data_type: &DataType) -> bool {
     }
 }
 
+/// The type of SQL that holds the IDs of both types.
+fn common(old: &DataType, new: &DataType) -> &'static str {
+    match (old.is_integer(), new.is_integer()) {
+        (true, true) if [old, new].contains(&&DataType::UInt64) => "DECIMAL(20, 0)",
+        (true, true) => "BIGINT",
+        _ => "VARCHAR",
+    }
+}
+
 /// Knows where the columns of groups and keys stand.
 pub struct Counting {
     by: Vec<Part>,
@@ -38,6 +47,8 @@ pub struct Counting {
 struct Part {
     name: String,
     stored: Sides<String>,
+    /// The type of SQL in which groups of both sides meet, so that lists of numbers are in the order of numbers.
+    common: &'static str,
     /// Whether both sides have it in one type, as the table does.
     is_typed: bool,
 }
@@ -51,6 +62,7 @@ impl Counting {
             Some(Part {
                 name: name.clone(),
                 stored: Sides::from_fn(|side| field(side).name().clone()),
+                common: common(field(Side::Old).data_type(), field(Side::New).data_type()),
                 is_typed: field(Side::Old).data_type() == field(Side::New).data_type(),
             })
         };
@@ -85,7 +97,8 @@ impl Counting {
         parts.push(self.part(&self.of_row("new"), "mismatch", &moved));
         parts.extend(Side::BOTH.map(|side| self.duplicates(side)));
         for number in 0..self.violations {
-            let columns: Vec<String> = self.by.iter().map(|part| quoted(&part.name)).collect();
+            let column = |part: &Part| format!("CAST({} AS {})", quoted(&part.name), part.common);
+            let columns: Vec<String> = self.by.iter().map(column).collect();
             parts.push(self.part(&columns, "violations", &format!("violations_{number}")));
         }
         states(&self.names(), &parts.join("\nUNION ALL\n"), sure)
@@ -130,16 +143,19 @@ impl Counting {
             .collect();
         let from = format!("{} AS s JOIN (SELECT key FROM {duplicate}) AS d ON {}", side.name(), same.join(" AND "));
         let columns: Vec<String> =
-            self.by.iter().map(|part| format!("CAST(s.{} AS VARCHAR)", quoted(&part.stored[side]))).collect();
+            self.by.iter().map(|part| format!("CAST(s.{} AS {})", quoted(&part.stored[side]), part.common)).collect();
         self.part(&columns, "duplicate_rows", &from)
     }
 
     fn of_side(&self, side: Side) -> Vec<String> {
-        self.by.iter().map(|part| format!("CAST({} AS VARCHAR)", quoted(&part.stored[side]))).collect()
+        self.by.iter().map(|part| format!("CAST({} AS {})", quoted(&part.stored[side]), part.common)).collect()
     }
 
     fn of_row(&self, row: &str) -> Vec<String> {
-        let of = |part: &Part| format!("CAST(get_field({row}, '{}') AS VARCHAR)", part.name.replace('\'', "''"));
+        let of = |part: &Part| {
+            let name = part.name.replace('\'', "''");
+            format!("CAST(get_field({row}, '{name}') AS {})", part.common)
+        };
         self.by.iter().map(of).collect()
     }
 

@@ -1,0 +1,333 @@
+//! ARRANGE: puts units (groups, or IDs where there are none) into the order of the cut.
+//!
+//! A shuffle of plain IDs is the order of their digests, in which they come. Units of different weight are spread: by
+//! weight, the heavy ones first, each takes the place that is furthest from those before it. Groups are gathered first,
+//! reduced to one row each, put in order, and their members follow them.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, RecordBatch, UInt64Array, UInt64Builder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::columns::{Columns, DIGEST_BYTES, Manner, text};
+use super::entries::{Entries, Member, Shape};
+use super::ids::{Ids, same_digest};
+use super::lookup::Lookup;
+use super::sorter::{Sorted, Sorter};
+use crate::discrepancy::{Spool, Spooled};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+/// The bytes before the key of a member of a group: the number of its group.
+pub const UNIT_BYTES: usize = 8;
+/// 2^64 by the golden ratio: multiples of it, as fractions, fall between those before them as evenly as can be.
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+/// Groups that are handed on together.
+const BATCH_GROUPS: usize = 8192;
+
+/// Entries in the order of the cut.
+pub struct Arranged<'a> {
+    /// The entries; of groups, the key begins with the number of the group.
+    pub entries: Entries<'a>,
+    /// How many units there are.
+    pub units: u64,
+}
+
+/// Puts IDs in order. `known` says where an earlier cut has put each group.
+pub fn arrange<'a>(
+    engine: &'a Engine,
+    columns: &'a Columns,
+    shape: &'a Shape,
+    ids: &'a mut Ids<'_>,
+    known: Option<Lookup<'a>>,
+) -> Result<Arranged<'a>> {
+    if columns.is_grouped() {
+        return by_group(engine, columns, shape, ids, known);
+    }
+    let units = ids.total();
+    let entries: Entries = match (columns.manner(), columns.is_weighted()) {
+        (Manner::Shuffled, false) => Box::new(ids),
+        (Manner::Shuffled, true) => {
+            let ranked = sorted(engine, shape, ids, |batch| heavy_first(columns, shape, batch))?;
+            Box::new(sorted(engine, shape, ranked, spread(columns.seed(), shape))?)
+        }
+        (Manner::Ordered, _) => Box::new(sorted(engine, shape, ids, |batch| in_order(columns, shape, batch))?),
+    };
+    Ok(Arranged { entries, units })
+}
+
+/// Sorts entries by another key.
+fn sorted<'a>(
+    engine: &'a Engine,
+    shape: &Shape,
+    entries: impl Iterator<Item = Result<RecordBatch>>,
+    mut key: impl FnMut(&RecordBatch) -> BinaryArray,
+) -> Result<Sorted<'a>> {
+    let mut sorter = Sorter::begin(engine, shape.schema())?;
+    for batch in entries {
+        let batch = batch?;
+        sorter.push(shape.keyed(&batch, key(&batch))?)?;
+    }
+    Ok(sorter.finish())
+}
+
+/// Makes a key for every row.
+fn keys(rows: usize, mut write: impl FnMut(usize, &mut Vec<u8>)) -> BinaryArray {
+    let (mut keys, mut bytes) = (BinaryBuilder::new(), vec![]);
+    for row in 0..rows {
+        bytes.clear();
+        write(row, &mut bytes);
+        keys.append_value(&bytes);
+    }
+    keys.finish()
+}
+
+/// By weight, the heavy ones first, and then by chance.
+fn heavy_first(columns: &Columns, shape: &Shape, batch: &RecordBatch) -> BinaryArray {
+    let (texts, digests) = (shape.texts(batch), shape.key(batch));
+    keys(batch.num_rows(), |row, key| {
+        key.extend((!columns.weight(&texts, row)).to_be_bytes());
+        key.extend(digests.value(row));
+    })
+}
+
+/// In the order that was asked for, and then by chance.
+fn in_order(columns: &Columns, shape: &Shape, batch: &RecordBatch) -> BinaryArray {
+    let (texts, digests) = (shape.texts(batch), shape.key(batch));
+    keys(batch.num_rows(), |row, key| {
+        columns.push_order(key, &texts, row);
+        key.extend(digests.value(row));
+    })
+}
+
+/// The places of units that come by rank.
+fn spread(seed: u64, shape: &Shape) -> impl FnMut(&RecordBatch) -> BinaryArray {
+    let mut rank = 0;
+    move |batch| {
+        keys(shape.key(batch).len(), |_, key| {
+            key.extend(place(seed, rank).to_be_bytes());
+            rank += 1;
+        })
+    }
+}
+
+/// The place of the unit of a rank, as a fraction of 2^64. No two ranks share one, and those of the first ranks, however
+/// many, are spread evenly.
+fn place(seed: u64, rank: u64) -> u64 {
+    xxh3_64(&seed.to_le_bytes()).wrapping_add(rank.wrapping_mul(GOLDEN))
+}
+
+/// A group, reduced to one row.
+struct Group {
+    digest: [u8; DIGEST_BYTES],
+    /// Where its first member stands.
+    order: Vec<u8>,
+    weight: u64,
+    member: Option<Member>,
+}
+
+fn by_group<'a>(
+    engine: &'a Engine,
+    columns: &'a Columns,
+    shape: &'a Shape,
+    ids: &'a mut Ids<'_>,
+    known: Option<Lookup<'a>>,
+) -> Result<Arranged<'a>> {
+    let gathered = sorted(engine, shape, ids, |batch| {
+        let (texts, digests) = (shape.texts(batch), shape.key(batch));
+        let groups = columns.group_digests(&texts);
+        keys(batch.num_rows(), |row, key| {
+            key.extend(groups.value(row));
+            columns.push_order(key, &texts, row);
+            key.extend(digests.value(row));
+        })
+    })?;
+    let Reduced { ranked, members, units } = reduce(engine, columns, shape, gathered, known)?;
+    let mut places = Lookup::of(numbered(engine, columns, ranked)?)?;
+    let mut sorter = Sorter::begin(engine, shape.schema())?;
+    for batch in members.read()? {
+        sorter.push(follow(shape, &batch?, &mut places)?)?;
+    }
+    Ok(Arranged { entries: Box::new(sorter.finish()), units })
+}
+
+/// Groups by rank, and their members as they came.
+struct Reduced<'a> {
+    ranked: Sorted<'a>,
+    members: Spooled,
+    units: u64,
+}
+
+/// Reduces groups, whose members stand beside each other, to one row each.
+fn reduce<'a>(
+    engine: &'a Engine,
+    columns: &Columns,
+    shape: &Shape,
+    gathered: Sorted,
+    mut known: Option<Lookup>,
+) -> Result<Reduced<'a>> {
+    let mut spool = Spool::new(shape.schema().clone(), engine.spill_dir());
+    let mut ranks = Groups::begin(engine, columns.manner())?;
+    let mut group: Option<Group> = None;
+    let mut last: Option<(RecordBatch, usize)> = None;
+    let mut units = 0;
+    for batch in gathered {
+        let batch = batch?;
+        let (texts, keys) = (shape.texts(&batch), shape.key(&batch));
+        for row in 0..batch.num_rows() {
+            let key = keys.value(row);
+            let (digest, rest) = key.split_at(DIGEST_BYTES);
+            let goes_on = group.as_ref().is_some_and(|group| group.digest == digest);
+            if !goes_on {
+                units += 1;
+                let found = known.as_mut().map_or(Ok(None), |known| known.find(digest))?;
+                let member = found.map(|(batch, at)| batch.column(1).as_primitive::<UInt64Type>().value(at));
+                let digest = digest.try_into().map_err(Error::internal)?;
+                let order = rest[..rest.len() - DIGEST_BYTES].to_vec();
+                let next = Group { digest, order, weight: 0, member: member.map(Member::unpacked) };
+                group.replace(next).map_or(Ok(()), |whole| ranks.push(whole))?;
+            } else {
+                let (before, at) = match row {
+                    0 => last.as_ref().map(|(before, at)| (shape.texts(before), *at)).unwrap_or_default(),
+                    _ => (texts.clone(), row - 1),
+                };
+                if columns.group.iter().any(|column| text(before[*column], at) != text(texts[*column], row)) {
+                    let words = [columns.group_words(&before, at), columns.group_words(&texts, row)];
+                    return Err(same_digest(&words[0], &words[1], columns.seed()));
+                }
+            }
+            let Some(group) = &mut group else { continue };
+            group.weight = group.weight.saturating_add(columns.weight(&texts, row));
+            match (shape.member(&batch, row), group.member) {
+                (Some(own), Some(other)) if own != other => {
+                    return Err(divided(columns.group_words(&texts, row), own, other));
+                }
+                (own, other) => group.member = own.or(other),
+            }
+        }
+        last = Some((batch.clone(), batch.num_rows() - 1));
+        spool.push(batch)?;
+    }
+    group.map_or(Ok(()), |whole| ranks.push(whole))?;
+    Ok(Reduced { ranked: ranks.finish()?, members: spool.close()?, units })
+}
+
+/// The earlier cut had a group's IDs in two places: they were of two groups then.
+fn divided(group: String, one: Member, other: Member) -> Error {
+    let shown = |member: Member| match member.wave {
+        0 => "no wave".to_string(),
+        wave => format!("wave {wave}, shard {}", member.shard),
+    };
+    Error::Contradiction(format!(
+        "--previous: group {group} had IDs in {} and in {} of the earlier cut: some have changed their group since\n  \
+         a group is never cut; cut anew, without --previous",
+        shown(one),
+        shown(other)
+    ))
+}
+
+/// Groups on their way into the sort by rank.
+struct Groups<'a> {
+    manner: Manner,
+    sorter: Sorter<'a>,
+    schema: SchemaRef,
+    waiting: Vec<Group>,
+}
+
+impl<'a> Groups<'a> {
+    fn begin(engine: &'a Engine, manner: Manner) -> Result<Self> {
+        let schema: SchemaRef = Arc::new(Schema::new(vec![
+            Field::new("key", DataType::Binary, false),
+            Field::new("group", DataType::Binary, false),
+            Field::new("member", DataType::UInt64, true),
+        ]));
+        Ok(Groups { manner, sorter: Sorter::begin(engine, &schema)?, schema, waiting: vec![] })
+    }
+
+    fn push(&mut self, group: Group) -> Result<()> {
+        self.waiting.push(group);
+        if self.waiting.len() >= BATCH_GROUPS { self.hand_on() } else { Ok(()) }
+    }
+
+    fn hand_on(&mut self) -> Result<()> {
+        let groups = std::mem::take(&mut self.waiting);
+        let ranks = keys(groups.len(), |row, key| {
+            match self.manner {
+                Manner::Shuffled => key.extend((!groups[row].weight).to_be_bytes()),
+                Manner::Ordered => key.extend(&groups[row].order),
+            }
+            key.extend(groups[row].digest);
+        });
+        let digests = BinaryArray::from_iter_values(groups.iter().map(|group| group.digest));
+        let members: UInt64Array = groups.iter().map(|group| group.member.map(Member::packed)).collect();
+        let columns: Vec<ArrayRef> = vec![Arc::new(ranks), Arc::new(digests), Arc::new(members)];
+        self.sorter.push(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+
+    fn finish(mut self) -> Result<Sorted<'a>> {
+        if !self.waiting.is_empty() {
+            self.hand_on()?;
+        }
+        Ok(self.sorter.finish())
+    }
+}
+
+/// Gives every group its place, and sorts groups by their digests again.
+fn numbered<'a>(engine: &'a Engine, columns: &Columns, ranked: Sorted) -> Result<Sorted<'a>> {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("key", DataType::Binary, false),
+        Field::new("place", DataType::UInt64, false),
+        Field::new("member", DataType::UInt64, true),
+    ]));
+    let mut sorter = Sorter::begin(engine, &schema)?;
+    let mut rank = 0;
+    for batch in ranked {
+        let batch = batch?;
+        let ranks = rank..rank + batch.num_rows() as u64;
+        rank = ranks.end;
+        let places: UInt64Array = match columns.manner() {
+            Manner::Shuffled => UInt64Array::from_iter_values(ranks.map(|rank| place(columns.seed(), rank))),
+            Manner::Ordered => UInt64Array::from_iter_values(ranks),
+        };
+        let columns = vec![batch.column(1).clone(), Arc::new(places), batch.column(2).clone()];
+        sorter.push(RecordBatch::try_new(schema.clone(), columns)?)?;
+    }
+    Ok(sorter.finish())
+}
+
+/// Members take the place of their group instead of its digest, and where it belongs.
+fn follow(shape: &Shape, batch: &RecordBatch, places: &mut Lookup) -> Result<RecordBatch> {
+    let (mut keys, mut members, mut key) = (BinaryBuilder::new(), UInt64Builder::new(), vec![]);
+    let own = shape.key(batch);
+    for row in 0..batch.num_rows() {
+        let (digest, rest) = own.value(row).split_at(DIGEST_BYTES);
+        let Some((group, at)) = places.find(digest)? else {
+            return Err(Error::Internal("a group has lost its place".into()));
+        };
+        key.clear();
+        key.extend(group.column(1).as_primitive::<UInt64Type>().value(at).to_be_bytes());
+        key.extend(rest);
+        keys.append_value(&key);
+        let member = group.column(2).as_primitive::<UInt64Type>();
+        members.append_option(member.is_valid(at).then(|| member.value(at)));
+    }
+    shape.joined(batch, keys.finish(), members.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_ranks_are_spread_evenly_however_many() {
+        for first in [10_u64, 100, 1000, 4321] {
+            let mut tenths = [0_u64; 10];
+            for rank in 0..first {
+                tenths[((u128::from(place(7, rank)) * 10) >> 64) as usize] += 1;
+            }
+            let (least, most) = (tenths.iter().min().unwrap(), tenths.iter().max().unwrap());
+            assert!(most - least <= 3, "{first}: {tenths:?}");
+        }
+    }
+}

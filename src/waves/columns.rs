@@ -1,0 +1,246 @@
+//! Which columns of the lists play which part, and what becomes of their texts: digests, weights, places in an order.
+
+use std::path::Path;
+
+use arrow::array::{Array, BinaryArray, BinaryBuilder, StringArray};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use super::parameters::{Direction, Format, KeyType, Order, Parameters, Reading};
+use super::sort_key;
+use crate::columns::no_such_column;
+use crate::error::{Error, Result, WavesError};
+use crate::job::{Place, Word};
+use crate::render::quoted;
+
+/// The bytes of a digest.
+pub const DIGEST_BYTES: usize = 16;
+
+/// The columns of the lists, by their parts in a cut. Places are counted from 0 in the lists' header.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    /// The header.
+    pub names: Vec<String>,
+    /// The ID.
+    pub key: Vec<usize>,
+    /// What stays together.
+    pub group: Vec<usize>,
+    key_types: Vec<KeyType>,
+    balance: Option<usize>,
+    order: ByColumn,
+    seed: u64,
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ByColumn {
+    Shuffle,
+    Key,
+    Column(usize, Reading, Direction),
+}
+
+/// How units are put in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// By chance.
+    Shuffled,
+    /// By values.
+    Ordered,
+}
+
+impl Columns {
+    /// Finds the columns that the parameters name in the header of a list.
+    ///
+    /// # Errors
+    /// If one is not there.
+    pub fn of(parameters: &Parameters, list: &Path, names: &[String]) -> Result<Self> {
+        let find = |option: &'static str, name: &String| find(option, name, list, names);
+        let all =
+            |option, columns: &[String]| columns.iter().map(|name| find(option, name)).collect::<Result<Vec<_>>>();
+        let key = all("--key", &parameters.key)?;
+        let key_types = match parameters.key_type.as_slice() {
+            [] => vec![KeyType::Text; key.len()],
+            [one] => vec![*one; key.len()],
+            types if types.len() == key.len() => types.to_vec(),
+            types => {
+                return Err(Error::Contradiction(format!(
+                    "--key-type: {} types for the {} columns of the ID; give one, or one for each",
+                    types.len(),
+                    key.len()
+                )));
+            }
+        };
+        if parameters.format == Format::Text && key.len() > 1 {
+            return Err(Error::Contradiction(
+                "--format text: one bare ID a line has no room for an ID of several columns; take csv".into(),
+            ));
+        }
+        let order = match &parameters.order {
+            Order::Shuffle => ByColumn::Shuffle,
+            Order::Key => ByColumn::Key,
+            Order::Column { name, reading, direction } => {
+                ByColumn::Column(find("--order", name)?, *reading, *direction)
+            }
+        };
+        Ok(Columns {
+            names: names.to_vec(),
+            group: all("--group-by", &parameters.group_by)?,
+            balance: parameters.balance.as_ref().map(|name| find("--balance", name)).transpose()?,
+            key,
+            key_types,
+            order,
+            seed: parameters.seed,
+            format: parameters.format,
+        })
+    }
+
+    /// How units are put in order.
+    pub fn manner(&self) -> Manner {
+        if matches!(self.order, ByColumn::Shuffle) { Manner::Shuffled } else { Manner::Ordered }
+    }
+
+    /// Whether units can be of different weight.
+    pub fn is_weighted(&self) -> bool {
+        self.balance.is_some() || self.is_grouped()
+    }
+
+    /// Whether IDs come in groups.
+    pub fn is_grouped(&self) -> bool {
+        !self.group.is_empty()
+    }
+
+    /// What the shuffle begins with.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The digests of IDs, which also shuffle them.
+    pub fn id_digests(&self, texts: &[&StringArray]) -> BinaryArray {
+        digests(self.seed, &self.key.iter().map(|at| texts[*at]).collect::<Vec<_>>())
+    }
+
+    /// The digests of what stays together, which also shuffle it.
+    pub fn group_digests(&self, texts: &[&StringArray]) -> BinaryArray {
+        digests(self.seed, &self.group.iter().map(|at| texts[*at]).collect::<Vec<_>>())
+    }
+
+    /// Appends bytes that put IDs in the order that was asked for; nothing for a shuffle.
+    pub fn push_order(&self, out: &mut Vec<u8>, texts: &[&StringArray], row: usize) {
+        match self.order {
+            ByColumn::Shuffle => {}
+            ByColumn::Key => {
+                for (at, key_type) in self.key.iter().zip(&self.key_types) {
+                    let write = if *key_type == KeyType::Integer { sort_key::number } else { sort_key::text };
+                    sort_key::push(out, Direction::Ascending, text(texts[*at], row), write);
+                }
+            }
+            ByColumn::Column(at, reading, direction) => {
+                let write = if reading == Reading::Number { sort_key::number } else { sort_key::text };
+                sort_key::push(out, direction, text(texts[at], row), write);
+            }
+        }
+    }
+
+    /// The weight of an ID.
+    pub fn weight(&self, texts: &[&StringArray], row: usize) -> u64 {
+        // checked when the list was read
+        self.balance.map_or(1, |at| text(texts[at], row).and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
+    /// Checks a row of a list.
+    ///
+    /// # Errors
+    /// If the ID is not of its type or cannot be written, if a weight is no whole number, or a number none.
+    pub fn check(&self, list: &Path, line: u64, texts: &[&StringArray], row: usize) -> Result<()> {
+        let wrong = |reason: String| Err(WavesError::BadLine { list: list.into(), line, reason }.into());
+        for (at, key_type) in self.key.iter().zip(&self.key_types) {
+            if let Some(text) = text(texts[*at], row).filter(|text| !key_type.fits(text)) {
+                let (name, words) = (&self.names[*at], key_type.words());
+                return wrong(format!(
+                    "column `{name}` is {}, which is not {words}\n  \
+                     correct the list, or say what its IDs are with --key-type",
+                    quoted(text)
+                ));
+            }
+            if self.format == Format::Text
+                && text(texts[*at], row).is_none_or(|text| text.is_empty() || text.contains(['\n', '\r']))
+            {
+                return wrong(format!(
+                    "ID {} cannot be written as a bare line; take --format csv",
+                    self.id_words(texts, row)
+                ));
+            }
+        }
+        if let Some(at) = self.balance.filter(|at| !text(texts[*at], row).is_some_and(is_weight)) {
+            return wrong(format!(
+                "column `{}` is {}, and a weight for --balance is a whole number, 0 or more",
+                self.names[at],
+                shown(texts[at], row)
+            ));
+        }
+        if let ByColumn::Column(at, Reading::Number, _) = self.order
+            && text(texts[at], row).is_some_and(|text| !sort_key::is_number(text))
+        {
+            let (name, shown) = (&self.names[at], shown(texts[at], row));
+            return wrong(format!(
+                "column `{name}` is {shown}, which is no number such as -12.50\n  to put it in order as text, say --order {name}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// An ID as people write it.
+    pub fn id_words(&self, texts: &[&StringArray], row: usize) -> String {
+        words(&self.key, texts, row)
+    }
+
+    /// A group as people write it.
+    pub fn group_words(&self, texts: &[&StringArray], row: usize) -> String {
+        words(&self.group, texts, row)
+    }
+}
+
+/// Finds a column that an option names in the header of a list.
+pub fn find(option: &'static str, name: &String, list: &Path, names: &[String]) -> Result<usize> {
+    let word = || Word { text: name.clone(), place: Place::Flag(option) };
+    let place = || format!("`{}` has the columns {}, and no column", list.display(), names.join(", "));
+    names.iter().position(|known| known == name).ok_or_else(|| no_such_column(&word(), &place(), names))
+}
+
+/// The text of a row, `None` for NULL.
+pub fn text(texts: &StringArray, row: usize) -> Option<&str> {
+    texts.is_valid(row).then(|| texts.value(row))
+}
+
+fn is_weight(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok()
+}
+
+fn shown(texts: &StringArray, row: usize) -> String {
+    text(texts, row).map_or("NULL".into(), quoted)
+}
+
+fn words(columns: &[usize], texts: &[&StringArray], row: usize) -> String {
+    columns.iter().map(|at| shown(texts[*at], row)).collect::<Vec<_>>().join(", ")
+}
+
+/// The digests of rows of texts. Length first, so that no two rows run into each other; NULL has no length.
+pub fn digests(seed: u64, columns: &[&StringArray]) -> BinaryArray {
+    let rows = columns.first().map_or(0, |column| column.len());
+    let mut digests = BinaryBuilder::with_capacity(rows, rows * DIGEST_BYTES);
+    let mut bytes = vec![];
+    for row in 0..rows {
+        bytes.clear();
+        for column in columns {
+            match text(column, row) {
+                None => bytes.push(0),
+                Some(text) => {
+                    bytes.push(1);
+                    bytes.extend((text.len() as u64).to_le_bytes());
+                    bytes.extend(text.as_bytes());
+                }
+            }
+        }
+        digests.append_value(xxh3_128_with_seed(&bytes, seed).to_be_bytes());
+    }
+    digests.finish()
+}

@@ -1,0 +1,164 @@
+//! The files of a cut, in every form that they are written in. Their bytes depend on the rows alone and not on the
+//! batches in which these come.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, RecordBatch, StringArray};
+use arrow::compute::BatchCoalescer;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use super::columns::text;
+use super::list::{self, schema};
+use super::parameters::Format;
+use crate::csv;
+use crate::error::{Error, Result};
+use crate::manifest::Digest;
+use crate::run_dir::OutputFile;
+
+/// A list, being written.
+pub struct ListFile {
+    names: Vec<String>,
+    form: Form,
+}
+
+enum Form {
+    Csv(OutputFile),
+    /// With the place of the ID among the columns.
+    Text(OutputFile, usize),
+    Ndjson(OutputFile),
+    Parquet(Box<ParquetFile>),
+}
+
+impl ListFile {
+    /// Begins a list of these columns, of which `id` is the ID where it stands alone.
+    pub fn begin(mut file: OutputFile, format: Format, names: &[String], id: usize) -> Result<Self> {
+        let form = match format {
+            Format::Csv => {
+                let mut header = String::new();
+                csv::record(&mut header, names.iter().map(|name| Some(name.as_str())));
+                file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+                Form::Csv(file)
+            }
+            Format::Text => Form::Text(file, id),
+            Format::Ndjson => Form::Ndjson(file),
+            Format::Parquet => Form::Parquet(ParquetFile::begin(file, schema(names))?.into()),
+        };
+        Ok(ListFile { names: names.to_vec(), form })
+    }
+
+    /// Adds rows of text.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        let texts = list::texts(rows, 0, self.names.len());
+        let lines = 0..rows.num_rows();
+        let (file, content) = match &mut self.form {
+            Form::Parquet(file) => return file.write(rows),
+            Form::Csv(file) => {
+                let mut content = String::new();
+                lines.for_each(|row| csv::record(&mut content, texts.iter().map(|column| text(column, row))));
+                (file, content)
+            }
+            Form::Text(file, id) => {
+                let ids = lines.map(|row| text(texts[*id], row).unwrap_or_default());
+                let content = ids.flat_map(|id| [id, "\n"]).collect();
+                (file, content)
+            }
+            Form::Ndjson(file) => {
+                let mut content = String::new();
+                lines.for_each(|row| object(&mut content, &self.names, &texts, row));
+                (file, content)
+            }
+        };
+        file.write_all(content.as_bytes()).map_err(|error| file.error(error))
+    }
+
+    /// Ends the list.
+    pub fn finish(self) -> Result<Digest> {
+        match self.form {
+            Form::Csv(file) | Form::Text(file, _) | Form::Ndjson(file) => file.finish(),
+            Form::Parquet(file) => file.finish(),
+        }
+    }
+}
+
+/// A row as a JSON object on a line of its own.
+fn object(out: &mut String, names: &[String], texts: &[&StringArray], row: usize) {
+    let json = |text: &str| serde_json::Value::from(text).to_string();
+    for (at, (name, column)) in names.iter().zip(texts).enumerate() {
+        out.push_str(if at == 0 { "{" } else { "," });
+        out.push_str(&json(name));
+        out.push(':');
+        match column.is_valid(row) {
+            true => out.push_str(&json(column.value(row))),
+            false => out.push_str("null"),
+        }
+    }
+    out.push_str("}\n");
+}
+
+/// Rows that are encoded together; pages end with them.
+const PIECE_ROWS: usize = 1024;
+/// A row group ends with the piece that brings it to so many encoded bytes.
+const GROUP_BYTES: usize = 16 << 20;
+
+/// A Parquet file, being written.
+pub struct ParquetFile {
+    place: PathBuf,
+    writer: ArrowWriter<OutputFile>,
+    pieces: BatchCoalescer,
+}
+
+impl ParquetFile {
+    /// Begins a file.
+    pub fn begin(file: OutputFile, schema: SchemaRef) -> Result<Self> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
+            .build();
+        let place = file.place();
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
+        let writer = writer.map_err(|error| unwritten(&place, error))?;
+        Ok(ParquetFile { place, writer, pieces: BatchCoalescer::new(schema, PIECE_ROWS) })
+    }
+
+    /// Adds rows.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.pieces.push_batch(rows.clone())?;
+        self.encode()
+    }
+
+    fn encode(&mut self) -> Result<()> {
+        while let Some(piece) = self.pieces.next_completed_batch() {
+            let written =
+                self.writer.write(&piece).and_then(|()| match self.writer.in_progress_size() >= GROUP_BYTES {
+                    true => self.writer.flush(),
+                    false => Ok(()),
+                });
+            written.map_err(|error| unwritten(&self.place, error))?;
+        }
+        Ok(())
+    }
+
+    /// Ends the file.
+    pub fn finish(mut self) -> Result<Digest> {
+        self.pieces.finish_buffered_batch()?;
+        self.encode()?;
+        let place = self.place;
+        self.writer.into_inner().map_err(|error| unwritten(&place, error))?.finish()
+    }
+}
+
+/// Finds the system's words in a Parquet writer's error.
+fn unwritten(place: &Path, error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(source) => Error::Unwritable { path: place.into(), source: *source },
+            Err(other) => Error::internal(other),
+        },
+        other => Error::internal(other),
+    }
+}

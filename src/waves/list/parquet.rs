@@ -1,0 +1,51 @@
+//! Lists in Parquet files: values of any type, written as the ID lists of a run write them.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use super::{Piece, schema};
+use crate::error::{Error, Result, WavesError};
+use crate::{plain, render};
+
+/// Rows that are decoded together.
+const BATCH_ROWS: usize = 1024;
+
+/// A list in a Parquet file.
+pub struct ParquetList {
+    reader: ParquetRecordBatchReader,
+    row: u64,
+}
+
+impl ParquetList {
+    /// Opens a list.
+    pub fn open(path: &Path) -> Result<(Self, Vec<String>)> {
+        let file = File::open(path).map_err(Error::unreadable(path))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| wrong(path, &error))?;
+        let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| wrong(path, &error))?;
+        Ok((ParquetList { reader, row: 0 }, names))
+    }
+
+    /// The next rows.
+    pub fn read(&mut self, path: &Path, columns: &[String]) -> Result<Option<Piece>> {
+        let Some(batch) = self.reader.next() else { return Ok(None) };
+        let batch = batch.map_err(|error| wrong(path, &error))?;
+        let text = |(array, name): (&ArrayRef, &String)| -> Result<ArrayRef> {
+            let field = plain::field(name, batch.schema().field_with_name(name)?);
+            Ok(Arc::new(render::column(&plain::array(array)?, &field)?))
+        };
+        let texts = batch.columns().iter().zip(columns).map(text).collect::<Result<Vec<_>>>()?;
+        let first = self.row + 1;
+        self.row += batch.num_rows() as u64;
+        Ok(Some(Piece { texts: RecordBatch::try_new(schema(columns), texts)?, lines: (first..=self.row).collect() }))
+    }
+}
+
+fn wrong(path: &Path, error: &impl ToString) -> Error {
+    let reason = format!("is no Parquet file that can be read: {}\n  write or copy it again", error.to_string());
+    WavesError::BadList { list: path.into(), reason }.into()
+}

@@ -1,0 +1,208 @@
+//! Cuts ID lists into waves and shards for a fleet of workers. [`cut()`] is the whole way on one screen, and no stage
+//! holds more than some batches in memory:
+//!
+//! | stage | module | does |
+//! | --- | --- | --- |
+//! | read | [`mod@reading`] | lists in every form; checked, and sorted by the digest of the ID |
+//! | know | [`mod@ids`] | every ID once; is it finished, where was it before, its row |
+//! | arrange | [`mod@arrange`] | units in the order of the cut |
+//! | cut | [`mod@assign`] | wave and shard of each ID |
+//! | write | [`mod@write`] | a file for each, and `waves.json` |
+
+pub mod arrange;
+pub mod assign;
+pub mod columns;
+pub mod document;
+pub mod entries;
+pub mod files;
+pub mod ids;
+pub mod list;
+pub mod lookup;
+pub mod parameters;
+pub mod previous;
+pub mod reading;
+pub mod request;
+pub mod rows;
+pub mod sizes;
+pub mod sort_key;
+pub mod sorter;
+pub mod write;
+
+use std::fs;
+use std::path::Path;
+
+use arrow::array::{Array, RecordBatch};
+
+use crate::engine::Engine;
+use crate::error::{Error, Result, WavesError};
+use crate::job::{Place, Word};
+use crate::memory::Demand;
+use crate::run_dir::RunDir;
+use crate::shape::RowExpression;
+use crate::work_dir;
+use arrange::{Arranged, arrange};
+use assign::{Division, assign};
+use columns::Columns;
+use document::{Document, NAME, SCHEMA, Totals};
+use entries::Shape;
+use ids::{Ids, Known};
+use lookup::Lookup;
+use parameters::{Order, Parameters};
+use previous::By;
+use reading::Listed;
+use request::{Request, Settled};
+use write::{Plan, Written, write};
+
+/// Claims the directory of a cut.
+///
+/// # Errors
+/// If something is in it.
+pub fn claim(dir: &Path) -> Result<RunDir> {
+    let entries = fs::read_dir(dir).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    // what a killed cut has left is swept, and is nobody's data
+    let is_left = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(work_dir::PREFIX);
+    match entries.iter().all(is_left) {
+        true => RunDir::claim(dir),
+        false => Err(WavesError::OutputNotEmpty { dir: dir.into() }.into()),
+    }
+}
+
+/// Cuts lists, and writes everything but `waves.json` below a directory that was claimed; [`publish`] puts it in its place.
+///
+/// # Errors
+/// Whatever keeps the lists from being cut.
+pub fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Result<Document> {
+    let Settled { parameters, previous, source } = request.settle()?;
+    let columns = Columns::of(&parameters, &source.paths[0], &source.names)?;
+    let where_word = parameters.condition.clone().map(|text| Word { text, place: Place::Flag("--where") });
+    let plan_condition = |word: &Word| RowExpression::condition(engine, &list::schema(&source.names), word);
+    let condition = where_word.as_ref().map(plan_condition).transpose()?;
+    let first = source.first(engine, condition.as_ref())?;
+    let run = request.rows.as_ref().map(|dir| rows::RowSource::open(dir, &parameters.key)).transpose()?;
+    let side = match (&run, &first) {
+        (Some(run), Some(first)) => Some(run.side(engine, &columns, &list::texts(first, 0, columns.names.len()))?),
+        (Some(_), None) => Some(crate::sides::Side::Old),
+        (None, _) => None,
+    };
+    let rows_of = run.as_ref().zip(side);
+    let row_bytes = rows_of.map_or(0, |(run, _)| run.row_bytes());
+    engine.fit(&demand(engine, first.as_ref(), row_bytes, sorts_at_once(request, &parameters)))?;
+    let engine: &Engine = engine;
+    let shape = Shape::of(&columns, rows_of.map(|(run, side)| run.fields(side)));
+
+    engine.progress.begin("reading", source.about(first.as_ref().map_or(1, text_bytes))?);
+    let listed = source.read(engine, &columns, condition.as_ref())?;
+    let (done, done_inputs) = match request.done.as_slice() {
+        [] => (None, vec![]),
+        paths => {
+            let (done, inputs) = reading::done(engine, paths, &parameters.key, parameters.seed)?;
+            (Some(Lookup::of(done)?), inputs)
+        }
+    };
+    let members = |by: By| match &previous {
+        Some(previous) => Lookup::of(previous.members(engine, &columns, by)?).map(Some),
+        None => Ok(None),
+    };
+    let rows = rows_of.map(|(run, side)| Ok::<_, Error>((run, run.rows(engine, &columns, side)?))).transpose()?;
+    let known = Known { done, previous: members(By::Id)?, rows };
+    let groups = if columns.is_grouped() { members(By::Group)? } else { None };
+
+    let all = listed.ids;
+    let mut ids = Ids::of(&source, &columns, &shape, listed, known);
+    let Arranged { entries, units } = arrange(engine, &columns, &shape, &mut ids, groups)?;
+    let division = match &previous {
+        Some(previous) => Division::Kept { last: previous.document.waves },
+        None => Division::Sizes(sizes::targets(&parameters.sizes, units)?),
+    };
+    let entries = assign(engine, &columns, &shape, entries, &division, parameters.shards)?;
+    let Parameters { shards, format, .. } = parameters;
+    let plan = Plan { waves: division.waves(), shards, format, readers: source.readers };
+    engine.progress.begin("writing", all);
+    let advance = |rows| {
+        engine.progress.advance(rows);
+        engine.check_stop()
+    };
+    let written = write(dir, &columns, &shape, plan, entries, advance)?;
+
+    let (Listed { inputs, excluded, .. }, counted) = ids.finish()?;
+    let Written { files, finished, left_over, weight, units: units_written } = written;
+    let count = |aside: &Option<document::AsideFile>| aside.as_ref().map_or(0, |aside| aside.ids);
+    let totals = Totals {
+        ids: all,
+        groups: columns.is_grouped().then_some(units),
+        weight,
+        excluded,
+        finished: count(&finished),
+        finished_unknown: counted.finished_unknown,
+        left_over: count(&left_over),
+        gone: counted.gone,
+        added: counted.added,
+    };
+    let document = Document {
+        schema: SCHEMA.into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        lists: inputs,
+        done: done_inputs,
+        previous: previous.map(|previous| previous.file),
+        parameters,
+        totals,
+        rows: rows_of.map(|(run, side)| run.note(side)),
+        waves: plan.waves,
+        files,
+        finished,
+        left_over,
+    };
+    document.conserve(units, units_written)?;
+    Ok(document)
+}
+
+/// What it takes to cut: about the bytes of an ID with all that is known of it, and what `sorts` that are open at the
+/// same time hold besides what they count.
+fn demand(engine: &Engine, first: Option<&RecordBatch>, row_bytes: u64, sorts: u64) -> Demand {
+    /// Digest, place and what else is known of an ID.
+    const ENTRY_BYTES: u64 = 64;
+    /// The part of the limit that is left to each sort, measured.
+    const UNCOUNTED_PART: u64 = 20;
+    Demand {
+        footer_bytes: engine.limits().memory * sorts / UNCOUNTED_PART,
+        row_bytes: ENTRY_BYTES + first.map_or(0, text_bytes) + 2 * row_bytes,
+        ..Demand::default()
+    }
+}
+
+/// How many sorts are open at the same time, at most: one feeds another, and what is looked up comes out of others.
+fn sorts_at_once(request: &Request, parameters: &Parameters) -> u64 {
+    let is_plain = parameters.group_by.is_empty() && parameters.order == Order::Shuffle && parameters.balance.is_none();
+    let arranging = match (is_plain, parameters.group_by.is_empty()) {
+        (true, _) => u64::from(parameters.shards.is_some()),
+        (false, true) => 1,
+        (false, false) => 2,
+    };
+    let previous = if request.previous.is_some() { 2 } else { 0 };
+    1 + arranging + u64::from(!request.done.is_empty()) + previous + u64::from(request.rows.is_some())
+}
+
+/// About the bytes of a row of texts.
+fn text_bytes(rows: &RecordBatch) -> u64 {
+    /// Where each text ends.
+    const END_BYTES: usize = 4;
+    let texts = list::texts(rows, 0, rows.num_columns());
+    let bytes: usize = texts.iter().map(|column| column.values().len() + END_BYTES * column.len()).sum();
+    bytes.div_ceil(rows.num_rows().max(1)) as u64
+}
+
+/// Writes `waves.json`, and puts everything in its place, `waves.json` last.
+///
+/// # Errors
+/// If that cannot be done; then everything is taken back.
+pub fn publish(engine: &Engine, dir: RunDir, document: &Document) -> Result<()> {
+    let text = serde_json::to_string_pretty(document).map_err(Error::internal)?;
+    dir.write(NAME, &format!("{text}\n"))?;
+    engine.check_stop()?;
+    let top = |name: &str| name.split('/').next().unwrap_or_default().to_string();
+    let files = document.files.iter().flat_map(|file| [Some(&file.file), file.rows.as_ref().map(|rows| &rows.path)]);
+    let aside = document.finished.iter().chain(&document.left_over).map(|aside| &aside.file.path);
+    let mut names: Vec<String> = files.flatten().chain(aside).map(|name| top(name)).collect();
+    names.dedup();
+    dir.place(names.iter().map(String::as_str).chain([NAME]))
+}

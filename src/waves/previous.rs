@@ -1,0 +1,141 @@
+//! An earlier cut: how it was made, that its files are still what it wrote, and where it has put each ID.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::columns::{Columns, text};
+use super::document::{Document, NAME, SCHEMA};
+use super::entries::Member;
+use super::list::List;
+use super::reading::each_digest;
+use super::sorter::{Sorted, Sorter};
+use crate::engine::Engine;
+use crate::error::{Error, Result, WavesError};
+use crate::manifest::{Digest, of_file};
+
+/// An earlier cut.
+pub struct Previous {
+    /// How it was made, and its files.
+    pub document: Document,
+    /// Its `waves.json`.
+    pub file: Digest,
+    dir: PathBuf,
+}
+
+/// By what its members are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// IDs.
+    Id,
+    /// Groups.
+    Group,
+}
+
+/// A file of an earlier cut that says where IDs are.
+enum Part {
+    /// All in one place.
+    In(Member),
+    /// Each where its last two columns say.
+    Told,
+}
+
+impl Previous {
+    /// Reads a `waves.json`, and checks every file that it names.
+    ///
+    /// # Errors
+    /// If it is none, or if a file is not as it was written.
+    pub fn read(path: &Path) -> Result<Self> {
+        let path = if path.is_dir() { path.join(NAME) } else { path.to_path_buf() };
+        let wrong = |reason: String| Error::from(WavesError::BadList { list: path.clone(), reason });
+        let content = fs::read(&path).map_err(Error::unreadable(&path))?;
+        let document: serde_json::Value = serde_json::from_slice(&content).map_err(|error| {
+            wrong(format!("is not what a cut writes: {error}\n  name the {NAME} of the cut before"))
+        })?;
+        if document["schema"] != SCHEMA {
+            return Err(wrong(format!("is no {NAME} of this version: its schema is {}", document["schema"])));
+        }
+        let document: Document =
+            serde_json::from_value(document).map_err(|error| wrong(format!("is not what a cut writes: {error}")))?;
+        let blake3 = blake3::hash(&content).to_hex().to_string();
+        let file = Digest { path: path.display().to_string(), bytes: content.len() as u64, blake3 };
+        let dir = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let previous = Previous { document, file, dir };
+        previous.require_whole()?;
+        Ok(previous)
+    }
+
+    fn require_whole(&self) -> Result<()> {
+        let Document { files, finished, left_over, .. } = &self.document;
+        let files = files.iter().map(|file| (&file.file, &file.blake3));
+        let aside = finished.iter().chain(left_over).map(|aside| (&aside.file.path, &aside.file.blake3));
+        for (name, blake3) in files.chain(aside) {
+            let file = self.dir.join(name);
+            let reason = match of_file(&file) {
+                Err(error) => format!("cannot be read: {error}"),
+                Ok(found) if found.to_hex().as_str() != blake3 => "is not as it was written".into(),
+                Ok(_) => continue,
+            };
+            return Err(WavesError::PreviousChanged { file, reason }.into());
+        }
+        Ok(())
+    }
+
+    /// Where every ID is, or every group, by digest.
+    pub fn members<'a>(&self, engine: &'a Engine, columns: &Columns, by: By) -> Result<Sorted<'a>> {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("key", DataType::Binary, false),
+            Field::new("member", DataType::UInt64, false),
+        ]));
+        let mut sorter = Sorter::begin(engine, &schema)?;
+        let chosen = match by {
+            By::Id => &self.document.parameters.key,
+            By::Group => &self.document.parameters.group_by,
+        };
+        for (name, part) in self.parts() {
+            let path = self.dir.join(name);
+            if by == By::Group && !has_columns(&path, chosen)? {
+                continue;
+            }
+            each_digest("--previous", &path, chosen, columns.seed(), engine, |digests, texts| {
+                let members: UInt64Array = match part {
+                    Part::In(member) => vec![member.packed(); digests.len()].into(),
+                    Part::Told => told(&path, texts, digests.len())?,
+                };
+                sorter.push(RecordBatch::try_new(schema.clone(), vec![digests, Arc::new(members)])?)
+            })?;
+        }
+        Ok(sorter.finish())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = (&str, Part)> {
+        let Document { files, finished, left_over, .. } = &self.document;
+        let waves = files.iter().map(|file| {
+            let member = Member { wave: file.wave, shard: file.shard.unwrap_or(1) };
+            (file.file.as_str(), Part::In(member))
+        });
+        let finished = finished.iter().map(|aside| (aside.file.path.as_str(), Part::Told));
+        let left_over = left_over.iter().map(|aside| (aside.file.path.as_str(), Part::In(Member::LEFT_OVER)));
+        waves.chain(finished).chain(left_over)
+    }
+}
+
+/// Bare lines hold no groups: of those only the IDs can be recognised.
+fn has_columns(path: &Path, columns: &[String]) -> Result<bool> {
+    let list = List::open(path, "")?;
+    Ok(columns.iter().all(|column| list.columns.contains(column)))
+}
+
+/// What the last two columns of a file of finished IDs say: wave and shard, NULL for none.
+fn told(path: &Path, texts: &[&StringArray], rows: usize) -> Result<UInt64Array> {
+    let [.., waves, shards] = texts else {
+        let reason = "has no columns for wave and shard".into();
+        return Err(WavesError::PreviousChanged { file: path.into(), reason }.into());
+    };
+    let number = |texts: &StringArray, row| text(texts, row).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let member = |row| Member { wave: number(waves, row), shard: number(shards, row) };
+    Ok((0..rows).map(|row| Some(member(row).packed())).collect())
+}

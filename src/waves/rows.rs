@@ -1,0 +1,264 @@
+//! The complete rows of IDs, from `discrepancies.parquet` of a run: old's to backfill what is missing or differs, new's
+//! to take back what is extra.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt64Array};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, UInt8Type};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::columns::{Columns, digests};
+use super::document::RowsNote;
+use super::lookup::Lookup;
+use super::sorter::Sorter;
+use crate::class::Class;
+use crate::columns::Coverage;
+use crate::discrepancy::Column;
+use crate::engine::Engine;
+use crate::error::{Error, Result, WavesError};
+use crate::manifest::{MANIFEST, Manifest, of_file};
+use crate::render;
+use crate::sides::Side;
+
+const TABLE: &str = "discrepancies.parquet";
+/// Rows that are decoded together; they may be wide.
+const BATCH_ROWS: usize = 1024;
+
+/// A run whose rows are wanted.
+pub struct RowSource {
+    dir: PathBuf,
+    run: String,
+    report: Told,
+    /// The fields of each side's rows.
+    fields: [Fields; 2],
+    /// The places of the ID's columns among the key columns of the table.
+    key: Vec<usize>,
+    row_bytes: u64,
+}
+
+/// What a report must tell.
+#[derive(Debug, Deserialize)]
+struct Told {
+    key: Vec<String>,
+    private: Option<Value>,
+    coverage: Coverage,
+}
+
+/// The rows of one side, by the digests of their IDs.
+pub struct Rows<'a> {
+    side: Side,
+    lookup: Lookup<'a>,
+}
+
+impl RowSource {
+    /// Reads what a run says of itself.
+    ///
+    /// # Errors
+    /// If it is no whole run, if its key is not the ID, or if it holds digests in place of values.
+    pub fn open(dir: &Path, key: &[String]) -> Result<Self> {
+        let bad = |reason: String| Error::from(WavesError::BadList { list: dir.into(), reason });
+        if !dir.join(MANIFEST).is_file() {
+            return Err(bad(format!("is no run: it has no {MANIFEST}\n  name a run directory with --rows")));
+        }
+        let manifest: Manifest = json(dir, MANIFEST)?;
+        let report: Told = json(dir, "report.json")?;
+        if report.private.is_some() {
+            return Err(bad(
+                "is a run with private columns: it holds digests in their place, which are no rows to write\n  \
+                 cut the IDs alone, without --rows"
+                    .into(),
+            ));
+        }
+        let place = |name: &String| report.key.iter().position(|key| key == name);
+        let places: Option<Vec<usize>> = key.iter().map(place).collect();
+        let places = places.filter(|places| places.len() == report.key.len() && !places.is_empty());
+        let Some(places) = places else {
+            let own = if report.key.is_empty() { "whole rows".into() } else { report.key.join(", ") };
+            return Err(bad(format!("is a run by {own}, and the ID is {}\n  name its key with --key", key.join(", "))));
+        };
+        let listed = manifest.outputs.iter().find(|output| output.path == TABLE);
+        let found = of_file(&dir.join(TABLE)).map_err(Error::unreadable(dir.join(TABLE)))?;
+        if listed.is_none_or(|listed| listed.blake3 != found.to_hex().as_str()) {
+            return Err(bad(format!("is not whole: `{TABLE}` is not as the run wrote it")));
+        }
+        let mut source = RowSource {
+            dir: dir.into(),
+            run: manifest.run,
+            report,
+            fields: Default::default(),
+            key: places,
+            row_bytes: 0,
+        };
+        let builder = source.builder()?;
+        source.fields =
+            Side::BOTH.map(|side| match builder.schema().field(Column::of_side(side) as usize).data_type() {
+                DataType::Struct(fields) => fields.clone(),
+                _ => Fields::empty(),
+            });
+        let groups = builder.metadata().row_groups();
+        let (bytes, rows) =
+            groups.iter().fold((0, 0), |sum, group| (sum.0 + group.total_byte_size(), sum.1 + group.num_rows()));
+        source.row_bytes = (bytes / rows.max(1)).max(0) as u64;
+        Ok(source)
+    }
+
+    /// About how much a row takes.
+    pub fn row_bytes(&self) -> u64 {
+        self.row_bytes
+    }
+
+    /// The fields of a side's rows.
+    pub fn fields(&self, side: Side) -> &Fields {
+        &self.fields[side as usize]
+    }
+
+    /// What is to be said of the rows of a side.
+    pub fn note(&self, side: Side) -> RowsNote {
+        let Coverage { ignored, old_only, new_only, incomparable, .. } = &self.report.coverage;
+        let own = match side {
+            Side::Old => old_only,
+            Side::New => new_only,
+        };
+        let names: BTreeSet<&String> = ignored.iter().chain(own).chain(incomparable).collect();
+        RowsNote {
+            run: self.dir.display().to_string(),
+            id: self.run.clone(),
+            side: side.to_string(),
+            columns_not_included: names.into_iter().cloned().collect(),
+        }
+    }
+
+    /// The side whose row of this ID is to be written: the side that has it.
+    ///
+    /// # Errors
+    /// If it has no single row.
+    pub fn side(&self, engine: &Engine, columns: &Columns, texts: &[&StringArray]) -> Result<Side> {
+        let wanted = columns.id_digests(texts);
+        for batch in self.read(&[Column::Class, Column::Key])? {
+            engine.check_stop()?;
+            let batch = batch.map_err(|error| self.damaged(&error))?;
+            let digests = self.digests(batch.column(1), columns.seed())?;
+            let names = batch.column(0).as_string::<i32>();
+            let found = (0..batch.num_rows()).find(|row| digests.value(*row) == wanted.value(0));
+            if let Some(class) = found.and_then(|row| Class::from_name(names.value(row))) {
+                return side_of(class).ok_or_else(|| duplicate(columns.id_words(texts, 0)));
+            }
+        }
+        Err(self.unknown(columns.id_words(texts, 0)))
+    }
+
+    /// Sorts the rows of a side by the digests of their IDs; IDs of other classes stand among them without a row.
+    pub fn rows<'a>(&self, engine: &'a Engine, columns: &Columns, side: Side) -> Result<Rows<'a>> {
+        let schema: SchemaRef = Arc::new(Schema::new(vec![
+            Field::new("key", DataType::Binary, false),
+            Field::new("class", DataType::UInt8, false),
+            Field::new("row", DataType::Struct(self.fields(side).clone()), true),
+        ]));
+        let mut sorter = Sorter::begin(engine, &schema)?;
+        for batch in self.read(&[Column::Class, Column::Key, Column::of_side(side)])? {
+            let batch = batch.map_err(|error| self.damaged(&error))?;
+            let names = batch.column(0).as_string::<i32>();
+            let found: Vec<Option<Class>> = names.iter().map(|name| name.and_then(Class::from_name)).collect();
+            // the other side of a mismatch would be carried along for nothing
+            let wanted = |(row, class): (usize, &Option<Class>)| {
+                let is_wanted = class.and_then(side_of) == Some(side);
+                is_wanted.then_some(row as u64)
+            };
+            let wanted: UInt64Array = found.iter().enumerate().map(wanted).collect();
+            let numbers = found.iter().map(|class| class.map_or(u8::MAX, |class| class as u8));
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(self.digests(batch.column(1), columns.seed())?),
+                Arc::new(UInt8Array::from_iter_values(numbers)),
+                take(batch.column(2), &wanted, None)?,
+            ];
+            sorter.push(RecordBatch::try_new(schema.clone(), columns)?)?;
+        }
+        Ok(Rows { side, lookup: Lookup::of(sorter.finish())? })
+    }
+
+    /// The digests of IDs, by the very texts of the ID lists.
+    fn digests(&self, key: &ArrayRef, seed: u64) -> Result<arrow::array::BinaryArray> {
+        let key = key.as_struct();
+        let text = |at: &usize| render::column(key.column(*at), &key.fields()[*at]);
+        let texts: Vec<StringArray> = self.key.iter().map(text).collect::<Result<_>>()?;
+        Ok(digests(seed, &texts.iter().collect::<Vec<_>>()))
+    }
+
+    fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+        let path = self.dir.join(TABLE);
+        let file = File::open(&path).map_err(Error::unreadable(&path))?;
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| self.damaged(&error))
+    }
+
+    fn read(&self, columns: &[Column]) -> Result<ParquetRecordBatchReader> {
+        let builder = self.builder()?;
+        let chosen = ProjectionMask::roots(builder.parquet_schema(), columns.iter().map(|column| *column as usize));
+        let reader = builder.with_projection(chosen).with_batch_size(BATCH_ROWS).build();
+        reader.map_err(|error| self.damaged(&error))
+    }
+
+    fn damaged(&self, error: &impl ToString) -> Error {
+        let reason = format!("is not a table that a run has written: {}", error.to_string());
+        WavesError::BadList { list: self.dir.join(TABLE), reason }.into()
+    }
+
+    /// An error for an ID that the run does not have.
+    pub fn unknown(&self, id: String) -> Error {
+        let reason = format!("it is no discrepancy of the run `{}`\n  cut the lists of that run", self.dir.display());
+        WavesError::NoRow { id, reason }.into()
+    }
+}
+
+impl Rows<'_> {
+    /// The row of an ID; `None` if the run does not have the ID.
+    ///
+    /// # Errors
+    /// If the ID has no row on this side, or several.
+    pub fn find(&mut self, digest: &[u8], id: impl Fn() -> String) -> Result<Option<(ArrayRef, usize)>> {
+        let Some((batch, row)) = self.lookup.find(digest)? else { return Ok(None) };
+        let number = batch.column(1).as_primitive::<UInt8Type>().value(row);
+        let class = Class::ALL.into_iter().find(|class| *class as u8 == number);
+        match class.and_then(side_of) {
+            Some(side) if side == self.side => Ok(Some((batch.column(2).clone(), row))),
+            Some(side) => Err(WavesError::NoRow {
+                id: id(),
+                reason: format!(
+                    "its row is one of {side}, and rows of this cut are those of {}\n  \
+                     cut lists of missing and mismatching rows apart from lists of extra ones",
+                    self.side
+                ),
+            }
+            .into()),
+            None => Err(duplicate(id())),
+        }
+    }
+}
+
+/// The side that has the row to write.
+fn side_of(class: Class) -> Option<Side> {
+    match class {
+        Class::Missing | Class::Mismatch => Some(Side::Old),
+        Class::Extra => Some(Side::New),
+        Class::DuplicateKey => None,
+    }
+}
+
+fn duplicate(id: String) -> Error {
+    let reason = "it is a duplicate key, of which no row is the one\n  take it out of the list".into();
+    WavesError::NoRow { id, reason }.into()
+}
+
+fn json<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<T> {
+    let content = std::fs::read(dir.join(name)).map_err(Error::unreadable(dir.join(name)))?;
+    serde_json::from_slice(&content).map_err(|error| {
+        WavesError::BadList { list: dir.join(name), reason: format!("is not what a run writes: {error}") }.into()
+    })
+}

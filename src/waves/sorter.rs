@@ -1,0 +1,154 @@
+//! Sorts batches by their first column, bytes without NULL, under the engine's memory limit; what does not fit goes to
+//! working files.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use futures::{StreamExt, stream};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
+
+use crate::canonical::order::ASCENDING;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+/// Batches that may wait before and behind a sort.
+const WAITING: usize = 1;
+
+/// Batches in any order go in; [`Sorter::finish`] gives them back in order.
+pub struct Sorter<'a> {
+    input: Sender<RecordBatch>,
+    sorted: Sorted<'a>,
+}
+
+/// Batches in order.
+pub struct Sorted<'a> {
+    engine: &'a Engine,
+    plan: Arc<dyn ExecutionPlan>,
+    output: Receiver<datafusion::error::Result<RecordBatch>>,
+    task: JoinHandle<()>,
+}
+
+impl<'a> Sorter<'a> {
+    /// Begins a sort of batches of this schema.
+    pub fn begin(engine: &'a Engine, schema: &SchemaRef) -> Result<Self> {
+        let (input, incoming) = channel(WAITING);
+        let plan = sort_plan(schema, incoming).map_err(Error::internal)?;
+        let runtime = engine.reader();
+        // only within the runtime does a plan find the threads for its working files
+        let _within = runtime.enter();
+        let mut stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
+        let (outgoing, output) = channel(WAITING);
+        let task = runtime.spawn(async move {
+            while let Some(batch) = stream.next().await {
+                if outgoing.send(batch).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Sorter { input, sorted: Sorted { engine, plan, output, task } })
+    }
+
+    /// Adds rows.
+    pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        self.sorted.engine.check_stop()?;
+        match self.input.blocking_send(batch) {
+            Ok(()) => Ok(()),
+            // the sort has ended before its input has: it says why
+            Err(_) => match self.sorted.receive()? {
+                Some(_) | None => Err(Error::Internal("a sort has ended early".into())),
+            },
+        }
+    }
+
+    /// Ends the input.
+    pub fn finish(self) -> Sorted<'a> {
+        self.sorted
+    }
+}
+
+impl Sorted<'_> {
+    fn receive(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            // sorting can keep us waiting long for the first batch
+            let next = async { tokio::time::timeout(Duration::from_millis(200), self.output.recv()).await };
+            let waited = self.engine.reader().block_on(next);
+            self.engine.check_stop()?;
+            match waited {
+                Err(_) => continue,
+                Ok(None) => return Ok(None),
+                Ok(Some(Ok(batch))) if batch.num_rows() == 0 => continue,
+                Ok(Some(Ok(batch))) => return Ok(Some(batch)),
+                Ok(Some(Err(error))) => {
+                    return Err(Error::of_plan(error, |error| {
+                        let dir = self.engine.spill_dir();
+                        match error.find_root() {
+                            DataFusionError::IoError(source) => Error::Spill { dir, reason: source.to_string() },
+                            DataFusionError::ArrowError(reason, _) => Error::Spill { dir, reason: reason.to_string() },
+                            _ => Error::Internal(format!("sorting IDs: {error}")),
+                        }
+                    }));
+                }
+            }
+        }
+    }
+}
+
+impl Iterator for Sorted<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.receive().transpose()
+    }
+}
+
+impl Drop for Sorted<'_> {
+    fn drop(&mut self) {
+        self.task.abort();
+        let spilled = self.plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0);
+        self.engine.meter.count_spilled(spilled as u64);
+    }
+}
+
+fn sort_plan(schema: &SchemaRef, incoming: Receiver<RecordBatch>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    let source = Arc::new(Incoming { schema: schema.clone(), batches: Mutex::new(Some(incoming)) });
+    let source = StreamingTableExec::try_new(schema.clone(), vec![source], None, [], false, None)?;
+    let first = Arc::new(Column::new(schema.field(0).name(), 0));
+    let order = LexOrdering::new([PhysicalSortExpr::new(first, ASCENDING)]);
+    let order = order.ok_or_else(|| DataFusionError::Internal("a sort by nothing".into()))?;
+    Ok(Arc::new(SortExec::new(order, Arc::new(source))))
+}
+
+/// What comes in, as a plan reads it.
+#[derive(Debug)]
+struct Incoming {
+    schema: SchemaRef,
+    batches: Mutex<Option<Receiver<RecordBatch>>>,
+}
+
+impl PartitionStream for Incoming {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Hands the rows over; there is nothing left for a second time.
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let batches = stream::unfold(batches, async |batches| {
+            let mut batches = batches?;
+            let batch = batches.recv().await?;
+            Some((Ok(batch), Some(batches)))
+        });
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches))
+    }
+}
