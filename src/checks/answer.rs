@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bigdecimal::BigDecimal;
 use parquet::arrow::ArrowWriter;
 
-use super::CheckReport;
+use super::{CheckReport, Columns};
 use crate::csv;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -22,8 +22,6 @@ use crate::shape::Question;
 
 /// A list of violations, being written.
 pub struct List {
-    /// The columns that say which row is at fault; they come first.
-    pub id: Vec<String>,
     /// Where each column of the list stands in the answer.
     places: Vec<usize>,
     names: Vec<String>,
@@ -45,15 +43,14 @@ struct Groups {
 impl List {
     /// Begins a list with its header.
     pub fn create(
+        engine: &Engine,
         job: &Job,
         check: &Check,
         schema: SchemaRef,
-        id: Vec<String>,
-        group: Vec<String>,
-        is_private: bool,
+        columns: Columns,
         run_dir: Option<&RunDir>,
-        engine: &Engine,
     ) -> Result<Self> {
+        let Columns { id, group, is_private } = columns;
         let all: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
         let place = |name: &String| all.iter().position(|known| *known == name);
         let others = all.iter().filter(|name| !id.contains(name)).map(|name| place(name));
@@ -72,7 +69,6 @@ impl List {
             Groups::create(job, check, places, engine)
         });
         Ok(List {
-            id,
             places,
             names,
             file: file.transpose()?,

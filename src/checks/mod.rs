@@ -155,10 +155,20 @@ struct Planned<'a> {
     kind: Kind,
 }
 
+/// The columns of a list that mean something to us.
+struct Columns {
+    /// Those that say which row is at fault.
+    id: Vec<String>,
+    /// Those of the job's groups, in the order of the groups'.
+    group: Vec<String>,
+    /// Whether the IDs are private, and may be listed all the same; then they are not shown.
+    is_private: bool,
+}
+
 /// What is made of an answer.
 enum Kind {
-    /// A list, by these columns; private values among them may be listed, and not shown.
-    Violations { id: Vec<String>, is_private: bool },
+    /// A list.
+    Violations(Columns),
     /// One value.
     Value,
 }
@@ -213,10 +223,10 @@ pub fn run(engine: &Engine, job: &Job, material: &Material, run_dir: Option<&Run
                 let value = single_value(engine, question)?;
                 CheckReport { holds: answer::is_value(wanted, value.as_deref()), found: 1, value, ..report }
             }
-            (Expect::AtMost(most), Kind::Violations { id, is_private }) => {
-                let group = group_columns(job, check).map_err(Error::Internal)?;
-                let mut list = List::create(job, check, question.schema(), id, group, is_private, run_dir, engine)?;
-                question.ordered_by(&list.id)?.ask(engine, |batch| list.take(batch))?;
+            (Expect::AtMost(most), Kind::Violations(columns)) => {
+                let question = question.ordered_by(&columns.id)?;
+                let mut list = List::create(engine, job, check, question.schema(), columns, run_dir)?;
+                question.ask(engine, |batch| list.take(batch))?;
                 let (report, file, groups) = list.finish(report)?;
                 checked.files.extend(file);
                 checked.violations.extend(groups);
@@ -248,11 +258,12 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
         Expect::AtMost(_) => {
             let id = id_columns(job, check, &columns).map_err(wrong)?;
             let is_private = shown.iter().any(|column| id.contains(column));
-            Kind::Violations { id, is_private }
+            let group = group_columns(job, check).map_err(wrong)?;
+            Kind::Violations(Columns { id, group, is_private })
         }
     };
     let may_list = |column: &String| match &kind {
-        Kind::Violations { id, .. } => id.contains(column) && material.secrets.may_be_listed(),
+        Kind::Violations(Columns { id, .. }) => id.contains(column) && material.secrets.may_be_listed(),
         Kind::Value => false,
     };
     match shown.iter().find(|column| !may_list(column)) {
