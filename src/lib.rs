@@ -40,6 +40,7 @@ pub mod checks;
 pub mod groups;
 pub mod report;
 pub mod mistakes;
+pub mod signoff;
 
 // the commands
 pub mod inspect;

@@ -37,6 +37,7 @@ mod pages;
 mod properties;
 mod rules;
 mod schema;
+mod signoff;
 mod support;
 mod waves;
 mod waves_refused;

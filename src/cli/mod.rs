@@ -10,6 +10,7 @@ mod metrics;
 mod outcome;
 mod query;
 mod run;
+mod signoff;
 mod stop;
 mod waves;
 
@@ -60,6 +61,8 @@ enum Command {
     Init(init::Init),
     Inspect(inspect::Inspect),
     Run(run::Run),
+    #[command(name = "signoff")]
+    SignOff(signoff::SignOff),
     Check(run::Check),
     History(history::History),
     Query(query::Query),
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Init(init) => init.run(),
         Command::Inspect(inspect) => inspect.run().map(Verdict::exit_code),
         Command::Run(run) => run.run(),
+        Command::SignOff(signoff) => signoff.run(),
         Command::Check(check) => check.run(),
         Command::History(history) => history.run(),
         Command::Query(query) => query.run(),

@@ -38,7 +38,7 @@ pub use in_flight::InFlightReport;
 pub use misplaced::{Kind as MisplacedKind, MisplacedExample, MisplacedReport, Misplacements, Told};
 pub use private::PrivateReport;
 pub use segments::{Segment, SegmentReport};
-pub use waivers::WaiverReport;
+pub use waivers::{TAG as WAIVER_TAG, WaiverReport};
 
 /// How many discrepancies count against the gates.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod known;
 mod past;
 mod retain;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::class::ByClass;
@@ -44,6 +45,29 @@ pub struct History {
     pub same_files: Sides<Option<PastRun>>,
     /// Runs that could not be used.
     pub skipped: Vec<Skipped>,
+}
+
+/// What the last pairs of snapshots knew before the one of a run that stands elsewhere; none, if there are not so many, if
+/// one of them compared otherwise, or if what it knew is not whole.
+pub fn past_knowledge(engine: &Engine, job: &Job, run: &Path, wanted: usize) -> Result<Option<Vec<AllKnown>>> {
+    let Some(dir) = &job.history else { return Ok(None) };
+    let (mut runs, _) = runs_below(dir);
+    runs.retain(|past| past.told.job == job.name);
+    let (own, _) = runs_below(run);
+    let mut pairs = pairs(runs);
+    pairs.retain(|past| !own.iter().any(|own| past.has_same_pair(own)));
+    let Some(first) = pairs.len().checked_sub(wanted) else { return Ok(None) };
+    let mut all = vec![];
+    for past in &pairs[first..] {
+        if past.compare != compare_digest(job) {
+            return Ok(None);
+        }
+        match known::read(past, engine)? {
+            Ok(known) => all.push(known),
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(Some(all))
 }
 
 impl History {

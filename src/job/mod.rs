@@ -6,6 +6,7 @@ mod gate;
 mod misplaced;
 pub mod private;
 pub mod rule;
+mod signoff;
 mod waiver;
 mod word;
 
@@ -19,6 +20,7 @@ pub use gate::{Allowance, Gate};
 pub use misplaced::Misplaced;
 pub use private::Private;
 pub use rule::{Rule, RuleSettings};
+pub use signoff::{AcceptedTier, Backup, Becomes, Cleanup, SignOff, Status};
 pub use waiver::Waiver;
 pub use word::{Place, Word};
 
@@ -53,6 +55,8 @@ pub struct Job {
     pub group: Vec<Word>,
     /// Values that must not leave.
     pub private: Option<Private>,
+    /// What may be deleted.
+    pub sign_off: Option<SignOff>,
     /// How many discrepancies are allowed.
     pub gate: Gate,
     /// Columns that the ID lists hold besides the key.
@@ -92,6 +96,7 @@ impl Job {
             checks: vec![],
             group: vec![],
             private: None,
+            sign_off: None,
             gate: Gate::default(),
             list_columns: vec![],
             way: None,

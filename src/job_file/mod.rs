@@ -12,6 +12,7 @@ mod form;
 mod header;
 mod library;
 mod private;
+mod signoff;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -155,6 +156,7 @@ impl Reader<'_> {
         }
         let sources = Sides { old, new };
         let checks = self.checks(form.check, &sources);
+        let sign_off = form.signoff.and_then(|form| self.sign_off(form, scope, &sources, &tables));
         let in_flight = form.in_flight.and_then(|form| self.in_flight(form, &sources));
         let misplaced = form.misplaced.map(|form| self.misplaced(form));
         let mut waivers = self.waivers(form.waiver);
@@ -189,6 +191,7 @@ impl Reader<'_> {
             checks,
             group,
             private,
+            sign_off,
             gate,
             list_columns,
             ..job

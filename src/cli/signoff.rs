@@ -1,0 +1,113 @@
+//! `countersign signoff`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::machine::Machine;
+use super::{stop, write_out};
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::job_file::{JobFile, refusal};
+use crate::mistakes;
+use crate::render::escaped;
+use crate::report::grouped;
+use crate::signoff::{self, After, Request};
+
+/// Decide which rows may be deleted, and write a certificate
+///
+/// Every candidate is approved or blocked with every reason. A delete job takes approved.csv, checks it with
+/// `countersign verify`, and deletes. With --after, fresh snapshots prove that exactly the approved rows are gone. See
+/// docs/sign-off.md.
+#[derive(Debug, Args)]
+pub struct SignOff {
+    /// The job file, which has a section [signoff]
+    #[arg(value_name = "JOB.toml")]
+    job: PathBuf,
+
+    /// The IDs that a delete job wants to remove: CSV with a header
+    #[arg(long, value_name = "LIST", required_unless_present = "after")]
+    candidates: Option<PathBuf>,
+
+    /// Write the lists, the page and the certificate to this directory
+    #[arg(long, short, value_name = "DIR", required_unless_present = "after")]
+    out: Option<PathBuf>,
+
+    /// Sign the certificate with this key, which `countersign keygen` writes
+    #[arg(long, value_name = "NAME.key")]
+    key: Option<PathBuf>,
+
+    /// Write the approved rows whole, to restore.parquet
+    #[arg(long)]
+    rows: bool,
+
+    /// Prove by fresh snapshots that exactly what this certificate approves is gone
+    #[arg(long, value_name = "DIR/certificate.json", conflicts_with_all = ["candidates", "out", "key", "rows"])]
+    after: Option<PathBuf>,
+
+    /// Lay a setting over those of the file, such as signoff.max_age=2h
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Look for earlier runs below this directory instead of the job's own
+    #[arg(long, value_name = "DIR")]
+    history: Option<PathBuf>,
+
+    #[command(flatten)]
+    machine: Machine,
+}
+
+impl SignOff {
+    /// Decides; 0 if all are approved, 1 if some are blocked, 2 if nothing was verified.
+    pub fn run(self) -> Result<u8> {
+        let JobFile { job, runs, mistakes, .. } = JobFile::read(&self.job, &self.set)?;
+        let job = match job {
+            Some(job) if mistakes.is_empty() => job,
+            job => return Err(refusal(&self.job, mistakes::all(job, mistakes)?)),
+        };
+        let own = runs.join(&job.name);
+        let history = self.history.clone().or(Some(own).filter(|dir| dir.is_dir()));
+        let job = Job { limits: self.machine.limits(), temp: self.machine.temp.clone(), history, ..job };
+        let stop = stop::on_signal();
+        if let Some(certificate) = &self.after {
+            let dir = signoff::directory(certificate)?;
+            let (after, report) = signoff::after(&job, &dir, stop, self.machine.progress())?;
+            let is_verified = report.verdict.exit_code() < 2;
+            write_out(&told(&after, is_verified))?;
+            return Ok(match (is_verified, after.is_proved()) {
+                (false, _) => 2,
+                (true, false) => 1,
+                (true, true) => 0,
+            });
+        }
+        let (Some(candidates), Some(out)) = (self.candidates, self.out) else {
+            return Err(Error::Internal("clap asks for both".into()));
+        };
+        let request = Request { job_file: self.job, candidates, out, key: self.key, rows: self.rows };
+        let signed = signoff::sign(&job, &request, stop, self.machine.progress())?;
+        write_out(&signoff::text(&job, &signed)?)?;
+        Ok(signed.exit_code())
+    }
+}
+
+/// As many IDs of a kind are shown.
+const SHOWN: usize = 5;
+
+fn told(after: &After, is_verified: bool) -> String {
+    let mut out = match (is_verified, after.is_proved()) {
+        (false, _) => "UNVERIFIED  not everything could be compared, so nothing is proved\n\n".to_string(),
+        (true, true) => "PROVED  exactly what was approved is gone\n\n".into(),
+        (true, false) => "NOT AS APPROVED  what has happened is not what was approved\n\n".into(),
+    };
+    out += &format!("  done         {} of {} approved\n", grouped(after.done), grouped(after.approved));
+    for (name, ids) in
+        [("still there", &after.still_there), ("gone, too", &after.gone_too), ("changed", &after.changed)]
+    {
+        let shown: Vec<String> = ids.iter().take(SHOWN).map(|id| escaped(id)).collect();
+        let more = if ids.len() > SHOWN { ", …" } else { "" };
+        let shown = if ids.is_empty() { String::new() } else { format!("  {}{more}", shown.join("; ")) };
+        out += &format!("  {name:<11}  {}{shown}\n", grouped(ids.len() as u64));
+    }
+    out += &format!("  in flight    {}\n", grouped(after.in_flight));
+    out
+}

@@ -1,0 +1,91 @@
+//! `[signoff]`: what a delete job wants to remove, and what has to hold so that it may.
+
+use std::collections::BTreeMap;
+
+use super::Reader;
+use super::form::{CleanupForm, SideForm, SignOffForm, StatusForm};
+use crate::job::{AcceptedTier, Backup, Cleanup, Place, Scope, SignOff, Source, Status, Word};
+use crate::sides::{Side, Sides};
+
+/// How old snapshots and certificates may become, if nothing is said.
+const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
+impl Reader<'_> {
+    pub(super) fn sign_off(
+        &mut self,
+        form: SignOffForm,
+        scope: Scope,
+        sources: &Sides<Source>,
+        tables: &BTreeMap<String, Source>,
+    ) -> Option<SignOff> {
+        let place_of = |key: &str| self.document.place(&["signoff", key]);
+        let section = self.document.place(&["signoff"]);
+        let (age_place, expires_place, backup_place) = (place_of("max_age"), place_of("expires"), place_of("backup"));
+        let (truth_place, local_place, cleanup_place) =
+            (place_of("source_of_truth"), place_of("local_status"), place_of("cleanup"));
+        if scope == Scope::OldAlone {
+            self.wrong(&section, "nothing can be signed off without a comparison, and the job lacks the section [new]");
+        }
+        let delete_from = match form.delete_from {
+            SideForm::Old => Side::Old,
+            SideForm::New => Side::New,
+        };
+        let source_of_truth = form.source_of_truth.and_then(|form| self.status(form, &truth_place, tables));
+        let local_status = form.local_status.and_then(|form| self.status(form, &local_place, tables));
+        if delete_from == Side::New && source_of_truth.is_none() {
+            self.wrong(&section, "to delete from new, `source_of_truth` has to say which candidates may go");
+        }
+        let cleanup = match form.cleanup {
+            CleanupForm::Column { column, becomes } => {
+                Cleanup::Column { column: Word { text: column, place: cleanup_place }, becomes }
+            }
+            CleanupForm::Word(word) if word == "row" => Cleanup::Row,
+            CleanupForm::Word(word) => {
+                self.wrong(
+                    &cleanup_place,
+                    format!("`{word}` may be \"row\" or {{ column = \"…\", becomes = \"null\" }}"),
+                );
+                Cleanup::Row
+            }
+        };
+        let candidate_key = self.words(form.candidate_key, &["signoff", "candidate_key"]);
+        let mut duration = |text: Option<String>, place: &Place| match text {
+            Some(text) => self.duration(&text, place),
+            None => Some(DAY),
+        };
+        let (max_age, expires) = (duration(form.max_age, &age_place)?, duration(form.expires, &expires_place)?);
+        let backup = match form.backup {
+            Some(backup) => {
+                let path = self.expand(backup.path, &backup_place);
+                let path = self.dir.join(path).display().to_string();
+                let max_age = self.duration(&backup.max_age, &backup_place)?;
+                Some(Backup { path: Word { text: path, place: backup_place }, max_age })
+            }
+            None => None,
+        };
+        let accept_tiers = if form.accept_tiers.is_empty() { vec![AcceptedTier::Exact] } else { form.accept_tiers };
+        Some(SignOff {
+            delete_from,
+            cleanup,
+            candidate_key,
+            source_of_truth,
+            local_status,
+            accept_tiers,
+            max_age,
+            clean_runs: form.clean_runs,
+            expires,
+            backup,
+            checks: self.checks(form.check, sources),
+        })
+    }
+
+    fn status(&mut self, form: StatusForm, place: &Place, tables: &BTreeMap<String, Source>) -> Option<Status> {
+        let StatusForm { table, key, column, must_be } = form;
+        if !tables.contains_key(&table) {
+            self.wrong(place, format!("the job has no [tables.{table}]"));
+            return None;
+        }
+        let word = |text: String| Word { text, place: place.clone() };
+        Some(Status { table: word(table), key: word(key), column: word(column), must_be: must_be.text })
+    }
+}

@@ -1,0 +1,471 @@
+//! SIGN: may these rows be deleted? Each candidate is approved or blocked, with every reason that blocks it, and a
+//! certificate says on what that rests. Nothing is deleted here.
+
+mod after;
+mod backup;
+mod candidates;
+mod canaries;
+mod certify;
+mod evidence;
+mod page;
+mod rules;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arrow::datatypes::DataType;
+use jiff::Timestamp;
+
+pub use after::{After, after};
+pub use canaries::Canary;
+pub use rules::{CandidateFacts, RowFacts, StatusFound, reasons, words};
+
+use crate::columns::Pairing;
+use crate::csv;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::history::{Digest, key_digest, past_knowledge};
+use crate::job::{Cleanup, Identity, Job, Out, SignOff};
+use crate::manifest::{MANIFEST, Manifest};
+use crate::progress::Progress;
+use crate::report::{Report, Verdict};
+use crate::run_dir::RunDir;
+use crate::shape::{self, Tables};
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+use candidates::Candidates;
+use evidence::{Rows, Sources};
+
+/// What is asked for on the command line.
+pub struct Request {
+    /// The job file.
+    pub job_file: PathBuf,
+    /// The list of candidates.
+    pub candidates: PathBuf,
+    /// Where everything is written.
+    pub out: PathBuf,
+    /// The key that signs; without one, the certificate is not signed and no delete job accepts it.
+    pub key: Option<PathBuf>,
+    /// Whether the approved rows are written whole.
+    pub rows: bool,
+}
+
+/// A requirement of all candidates, and whether it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    /// Its name, which is also the reason that blocks where it does not hold.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was found, in words.
+    pub words: String,
+}
+
+/// The answer.
+#[derive(Debug)]
+pub struct Signed {
+    /// The run that it rests on.
+    pub report: Report,
+    /// What concerns all candidates.
+    pub requirements: Vec<Requirement>,
+    /// What proves that the comparison can fail.
+    pub canaries: Vec<Canary>,
+    /// How many candidates there are.
+    pub candidates: u64,
+    /// How many of them may go.
+    pub approved: u64,
+    /// How many each reason blocks.
+    pub blocked_by: BTreeMap<String, u64>,
+    /// The first few that are blocked, with their reasons.
+    pub examples: Vec<(String, BTreeSet<String>)>,
+    /// Whether anything was verified at all.
+    pub is_verified: bool,
+    /// Who signed: the id of the key; none for a certificate that is not signed.
+    pub key_id: Option<String>,
+    /// Until when it holds.
+    pub expires: Timestamp,
+    /// Where it is written.
+    pub out: PathBuf,
+}
+
+impl Signed {
+    /// 0 if all are approved, 1 if some are blocked, 2 if nothing was verified.
+    pub fn exit_code(&self) -> u8 {
+        match (self.is_verified, self.approved == self.candidates) {
+            (false, _) => 2,
+            (true, false) => 1,
+            (true, true) => 0,
+        }
+    }
+}
+
+/// Decides on every candidate, and writes the lists and the certificate.
+///
+/// # Errors
+/// If the job has no `[signoff]`, the list is no list of candidates, or anything keeps the snapshots from being compared.
+/// Nothing is left half-written then.
+pub fn sign(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progress) -> Result<Signed> {
+    let terms = terms(job)?;
+    let now = Timestamp::now();
+    let run_dir = RunDir::claim(&request.out)?;
+    let place = request.out.join(RUN);
+    let undo = Undo(Some(place.clone()));
+    let checks = job.checks.iter().chain(&terms.checks).cloned().collect();
+    let whole = Job { out: Some(Out::At(place.clone())), checks, ..job.clone() };
+    let report = crate::verify(&whole, stop.clone(), progress)?;
+
+    let engine = Engine::start(job.limits.clone(), &run_dir.spill_dir(), stop, Progress::quiet())?;
+    let tables = shape::open_tables(&job.tables)?;
+    let snapshots = shape::open_sides(&engine, &job.sources, &tables, &job.columns)?;
+    let pairing = Pairing::of(&snapshots, job)?;
+    require_decidable(job, terms, &snapshots, &pairing, &place)?;
+    let (key, types) = candidate_key(terms, &snapshots, &pairing)?;
+    let candidates = Candidates::read(&request.candidates, &key, &types)?;
+    let selected = evidence::select(&engine, terms, &snapshots, &pairing, &candidates, &types)?;
+    let own_pairing = Pairing::of(&selected, job)?;
+    let sources =
+        Sources { engine: &engine, job, terms, rows: &selected, pairing: &own_pairing, candidates: &candidates };
+    let mut rows = Rows::read(&sources)?;
+    rows.take_discrepancies(&engine, &place.join("discrepancies.parquet"))?;
+    if report.groups.is_some() {
+        rows.take_groups(&sources, &place.join("groups_ready.csv"))?;
+    }
+    let mut requirements = requirements(job, terms, &report, &own_pairing, now);
+    if terms.clean_runs > 1 {
+        let past = past_knowledge(&engine, job, &place, terms.clean_runs as usize - 1)?;
+        let words = match &past {
+            Some(_) => format!("{} pairs of snapshots before this one are known", terms.clean_runs - 1),
+            None => format!("fewer than {} pairs of snapshots before this one are known", terms.clean_runs - 1),
+        };
+        requirements.push(Requirement { name: "not_clean_before", holds: past.is_some(), words });
+        rows.take_past(past.as_deref());
+    }
+    if let Some(backup) = &terms.backup {
+        let (wrong, requirement) = backup::compare(&sources, &tables, backup, now)?;
+        rows.take_backup(&wrong);
+        requirements.push(requirement);
+    }
+    let mut facts = rows.by_candidate(&candidates);
+    take_statuses(&engine, terms, &tables, &candidates, &mut facts)?;
+    take_checks(&whole, terms, &report, &place, &candidates, &rows, &mut facts)?;
+
+    let is_sound = |key: &[Option<String>]| {
+        let places = rows.of(&key_digest(key.iter().map(Option::as_deref)));
+        places.iter().all(|&place| rows.facts[place].class.is_none() && rows.facts[place].copies == 1)
+    };
+    let canaries = release_canaries(&engine, job, &selected, &own_pairing, &is_sound, terms, &facts)?;
+    let failing: BTreeSet<String> =
+        requirements.iter().filter(|requirement| !requirement.holds).map(|failing| failing.name.to_string()).collect();
+    let decisions: Vec<BTreeSet<String>> =
+        facts.iter().map(|facts| reasons(facts, terms).union(&failing).cloned().collect()).collect();
+    let caught = canaries.iter().all(Canary::is_caught);
+    // without a row that is equal, nothing is approved, and there is nothing that a canary could be put into
+    let has_sound = decisions.iter().any(BTreeSet::is_empty);
+    let is_verified = report.verdict != Verdict::Unverified && (caught || !has_sound) && compares(&own_pairing);
+
+    let mut signed = Signed {
+        requirements,
+        canaries,
+        candidates: decisions.len() as u64,
+        approved: if is_verified { decisions.iter().filter(|reasons| reasons.is_empty()).count() as u64 } else { 0 },
+        blocked_by: BTreeMap::new(),
+        examples: vec![],
+        is_verified,
+        key_id: None,
+        expires: now + terms.expires,
+        out: request.out.clone(),
+        report,
+    };
+    write::all(&sources, request, &rows, &decisions, &mut signed, run_dir, now)?;
+    undo.keep();
+    Ok(signed)
+}
+
+/// The run's directory in that of the sign-off.
+const RUN: &str = "run";
+
+/// Takes the run away again, unless it is kept.
+struct Undo(Option<PathBuf>);
+
+impl Undo {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if let Some(run) = &self.0 {
+            // where the run itself failed, there is nothing
+            let _ = std::fs::remove_dir_all(run);
+            let _ = run.parent().map(std::fs::remove_dir);
+        }
+    }
+}
+
+/// The answer for a terminal.
+pub fn text(job: &Job, signed: &Signed) -> Result<String> {
+    Ok(page::text(job, terms(job)?, signed))
+}
+
+/// The directory of a certificate.
+pub fn directory(certificate: &Path) -> Result<PathBuf> {
+    let dir = certificate.parent().unwrap_or(Path::new("")).to_path_buf();
+    match dir.join(RUN).is_dir() {
+        true => Ok(dir),
+        false => Err(Error::Contradiction(format!(
+            "`{}` does not stand in the directory of its sign-off: {RUN}/ is not beside it",
+            certificate.display()
+        ))),
+    }
+}
+
+fn terms(job: &Job) -> Result<&SignOff> {
+    job.sign_off.as_ref().ok_or_else(|| {
+        Error::Contradiction(format!("`{}`: the job has no [signoff], which says what may be deleted", job.name))
+    })
+}
+
+/// Whether anything but the key is compared.
+fn compares(pairing: &Pairing) -> bool {
+    pairing.columns.len() > pairing.key_len
+}
+
+/// Refuses jobs whose rows cannot be told apart by what a list of IDs says.
+fn require_decidable(
+    job: &Job,
+    terms: &SignOff,
+    snapshots: &Sides<Snapshot>,
+    pairing: &Pairing,
+    run: &Path,
+) -> Result<()> {
+    let wrong = |words: String| Err(Error::Contradiction(format!("[signoff]: {words}")));
+    if !pairing.keyed {
+        return wrong("without a key, nothing names the rows that are to go".into());
+    }
+    if pairing.keys_have_rules() {
+        return wrong("the key has rules, so one ID may stand for several rows; shape the key with a query".into());
+    }
+    for pair in pairing.keys() {
+        let field = |side: Side| snapshots[side].schema.field(pair.at[side]).data_type().clone();
+        let (old, new) = (field(Side::Old), field(Side::New));
+        if !(old.is_integer() && new.is_integer() || is_text(&old) && is_text(&new)) {
+            return wrong(format!(
+                "key `{}` is {} in old and {} in new; it has to be whole numbers or text in both",
+                pair.name, pair.types.old, pair.types.new
+            ));
+        }
+    }
+    let manifest = run.join(MANIFEST);
+    let text = std::fs::read_to_string(&manifest).map_err(Error::unreadable(&manifest))?;
+    let manifest: Manifest = serde_json::from_str(&text).map_err(Error::internal)?;
+    let content = |side: Side| manifest.read.inputs[side].iter().map(|file| &file.blake3).collect::<BTreeSet<_>>();
+    if content(Side::Old) == content(Side::New) {
+        return wrong("both sides are the same files; a snapshot that is held against itself proves nothing".into());
+    }
+    if let (Cleanup::Column { column, .. }, own) = (&terms.cleanup, terms.delete_from) {
+        let has = |snapshot: &Snapshot| snapshot.schema.fields().iter().any(|field| *field.name() == column.text);
+        if !has(&snapshots[own]) && !has(snapshots[own].input()) {
+            return wrong(format!("{}: {own} has no column `{}`", column.place, column.text));
+        }
+    }
+    if job.private.is_some() && key_is_private(job, pairing) {
+        return wrong("the key is private, and the lists would show it".into());
+    }
+    Ok(())
+}
+
+fn key_is_private(job: &Job, pairing: &Pairing) -> bool {
+    let private: Vec<&String> =
+        job.private.iter().flat_map(|private| &private.columns).map(|name| &name.text).collect();
+    pairing.keys().iter().any(|key| private.contains(&&key.name))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => false,
+    }
+}
+
+/// The columns that name a candidate, by new's names, and their types where the rows are to be deleted.
+fn candidate_key(
+    terms: &SignOff,
+    snapshots: &Sides<Snapshot>,
+    pairing: &Pairing,
+) -> Result<(Vec<String>, Vec<DataType>)> {
+    let own = terms.delete_from;
+    let names: Vec<String> = match terms.candidate_key.as_slice() {
+        [] => pairing.keys().iter().map(|key| key.name.clone()).collect(),
+        named => named.iter().map(|name| name.text.clone()).collect(),
+    };
+    let mut types = vec![];
+    for name in &names {
+        let Some(pair) = pairing.columns.iter().find(|pair| pair.name == *name) else {
+            let place = terms.candidate_key.first().map(|word| word.place.to_string()).unwrap_or_default();
+            return Err(Error::Contradiction(format!("{place}: no compared column is called `{name}`")));
+        };
+        let data_type = snapshots[own].schema.field(pair.at[own]).data_type().clone();
+        if !data_type.is_integer() && !is_text(&data_type) {
+            return Err(Error::Contradiction(format!(
+                "[signoff]: `{name}` is {}; candidates are named by whole numbers or text",
+                pair.types[own]
+            )));
+        }
+        types.push(data_type);
+    }
+    if names.len() > 1 && (terms.source_of_truth.is_some() || terms.local_status.is_some()) {
+        return Err(Error::Contradiction(
+            "[signoff]: statuses are looked up by one column, and candidates are named by several\n  \
+             say with candidate_key which column the status tables know"
+                .into(),
+        ));
+    }
+    Ok((names, types))
+}
+
+/// What concerns all candidates.
+fn requirements(job: &Job, terms: &SignOff, report: &Report, pairing: &Pairing, now: Timestamp) -> Vec<Requirement> {
+    let age = |side: Side| {
+        let taken = job.sources[side].taken_at.as_ref()?;
+        Some(now.duration_since(taken.from.parse::<Timestamp>().ok()?))
+    };
+    let ages = Sides::from_fn(age);
+    let is_fresh = |side: Side| ages[side].is_some_and(|age| age <= terms.max_age && !age.is_negative());
+    let words = |side: Side| match ages[side] {
+        Some(age) => format!("{side} is {:#} old", jiff::SignedDuration::from_mins(age.as_mins())),
+        None => format!("nothing tells how old {side} is"),
+    };
+    // that of the rows has a column of ours
+    let coverage = &report.coverage;
+    let gaps = [&coverage.incomparable, &coverage.old_only, &coverage.new_only];
+    let is_whole = report.verdict != Verdict::Unverified && coverage.incomparable.is_empty() && compares(pairing);
+    let compared = match compares(pairing) {
+        true => format!(
+            "{} compared columns, {} not compared",
+            coverage.compared.len(),
+            gaps.iter().map(|gap| gap.len()).sum::<usize>() + coverage.ignored.len()
+        ),
+        false => "nothing but the key is compared".into(),
+    };
+    vec![
+        Requirement { name: "unverified", holds: is_whole, words: compared },
+        Requirement {
+            name: "snapshots_too_old",
+            holds: Side::BOTH.into_iter().all(is_fresh),
+            words: format!("{}, {}; {:#} is allowed", words(Side::Old), words(Side::New), terms.max_age),
+        },
+    ]
+}
+
+fn take_statuses(
+    engine: &Engine,
+    terms: &SignOff,
+    tables: &Tables,
+    candidates: &Candidates,
+    facts: &mut [CandidateFacts],
+) -> Result<()> {
+    if let Some(status) = &terms.source_of_truth {
+        let found = evidence::statuses(engine, status, tables, candidates)?;
+        facts.iter_mut().zip(found).for_each(|(facts, found)| facts.truth = Some(found));
+    }
+    if let Some(status) = &terms.local_status {
+        let found = evidence::statuses(engine, status, tables, candidates)?;
+        facts.iter_mut().zip(found).for_each(|(facts, found)| facts.local = Some(found));
+    }
+    Ok(())
+}
+
+/// Takes in which candidates the checks of the sign-off name: by their own columns, or by the key of their rows. A check
+/// that fails and names nobody blocks everybody.
+fn take_checks(
+    job: &Job,
+    terms: &SignOff,
+    report: &Report,
+    run: &Path,
+    candidates: &Candidates,
+    rows: &Rows,
+    facts: &mut [CandidateFacts],
+) -> Result<()> {
+    for check in &terms.checks {
+        let name = &check.name.text;
+        let Some(found) = report.checks.iter().find(|found| found.name == *name) else { continue };
+        let Some(list) = &found.list else {
+            if !found.holds {
+                facts.iter_mut().for_each(|facts| {
+                    facts.checks.insert(name.clone());
+                });
+            }
+            continue;
+        };
+        let path = run.join(list);
+        let text = std::fs::read_to_string(&path).map_err(Error::unreadable(&path))?;
+        let mut records = csv::records(&text).map_err(Error::Internal)?.into_iter();
+        let header: Vec<String> =
+            records.next().map(|(_, names)| names.into_iter().flatten().collect()).unwrap_or_default();
+        let places = |names: &[String]| -> Option<Vec<usize>> {
+            names.iter().map(|name| header.iter().position(|column| column == name)).collect()
+        };
+        let key: Vec<String> = match &job.identity {
+            Identity::Key(key) => key.iter().map(|name| name.text.clone()).collect(),
+            Identity::WholeRow => vec![],
+        };
+        let digest = |fields: &[Option<String>], places: &[usize]| -> Digest {
+            key_digest(places.iter().map(|at| fields[*at].as_deref()))
+        };
+        match (places(&candidates.key), places(&key)) {
+            (Some(places), _) => {
+                for (_, fields) in records {
+                    if let Some(&at) = candidates.places.get(&digest(&fields, &places)) {
+                        facts[at].checks.insert(name.clone());
+                    }
+                }
+            }
+            (None, Some(places)) => {
+                for (_, fields) in records {
+                    for &row in rows.of(&digest(&fields, &places)) {
+                        facts[rows.candidates[row]].checks.insert(name.clone());
+                    }
+                }
+            }
+            (None, None) => {
+                return Err(Error::Contradiction(format!(
+                    "{}: check {name} of [signoff] has to name candidates: its answer has columns {}, and neither {} nor {}",
+                    check.name.place,
+                    header.join(", "),
+                    candidates.key.join(", "),
+                    key.join(", ")
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts canaries into the comparison and, where statuses count, among them.
+fn release_canaries(
+    engine: &Engine,
+    job: &Job,
+    selected: &Sides<Snapshot>,
+    pairing: &Pairing,
+    is_sound: &dyn Fn(&[Option<String>]) -> bool,
+    terms: &SignOff,
+    facts: &[CandidateFacts],
+) -> Result<Vec<Canary>> {
+    let mut canaries = canaries::release(engine, job, selected, pairing, is_sound)?;
+    if let (Some(_), Some(sound)) =
+        (&terms.source_of_truth, facts.iter().find(|facts| reasons(facts, terms).is_empty()))
+    {
+        let stale = [StatusFound::Absent, StatusFound::Null, StatusFound::Several, StatusFound::Value("canary".into())];
+        let injected = stale.len() as u64;
+        let blocked =
+            |truth: StatusFound| !reasons(&CandidateFacts { truth: Some(truth), ..sound.clone() }, terms).is_empty();
+        let caught = stale.into_iter().filter(|truth| blocked(truth.clone())).count() as u64;
+        canaries.push(Canary { name: "stale status".into(), injected, caught, is_possible: true });
+    }
+    Ok(canaries)
+}

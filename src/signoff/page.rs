@@ -1,0 +1,147 @@
+//! What was decided, on one page: for the lead who hands it on, and for the terminal.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+
+use super::{Signed, words};
+use crate::job::{Cleanup, Job, SignOff};
+use crate::render::escaped;
+use crate::report::grouped;
+use crate::sides::Side;
+
+/// The verdict, in a word and in words.
+pub fn headline(signed: &Signed) -> (&'static str, String) {
+    let Signed { candidates, approved, .. } = signed;
+    match (signed.is_verified, approved == candidates) {
+        (false, _) => ("UNVERIFIED", "nothing is proved, so nothing may be deleted".into()),
+        (true, true) => ("APPROVED", format!("all {} candidates may be deleted", grouped(*candidates))),
+        (true, false) => (
+            "BLOCKED",
+            format!("{} of {} candidates may not be deleted", grouped(candidates - approved), grouped(*candidates)),
+        ),
+    }
+}
+
+/// What is done to the approved rows.
+pub fn deed(terms: &SignOff) -> String {
+    match &terms.cleanup {
+        Cleanup::Row => format!("rows of {}", terms.delete_from),
+        Cleanup::Column { column, becomes } => {
+            format!("column {} of {}, which becomes {}", column.text, terms.delete_from, becomes.name())
+        }
+    }
+}
+
+/// The answer for a terminal.
+pub fn text(job: &Job, terms: &SignOff, signed: &Signed) -> String {
+    let (word, told) = headline(signed);
+    let mut out = format!("{word}  {told}\n");
+    let line = |out: &mut String, name: &str, words: &str| {
+        let _ = writeln!(out, "  {name:<13}  {words}");
+    };
+    out.push('\n');
+    line(&mut out, "job", &escaped(&job.name));
+    line(&mut out, "to be deleted", &escaped(&deed(terms)));
+    line(&mut out, "approved", &grouped(signed.approved));
+    line(&mut out, "blocked", &grouped(signed.candidates - signed.approved));
+    if !signed.blocked_by.is_empty() {
+        out.push_str("\n  blocked by\n");
+        let width = signed.blocked_by.keys().map(String::len).max().unwrap_or(0);
+        for (reason, count) in &signed.blocked_by {
+            let _ = writeln!(out, "    {reason:<width$}  {:>9}  {}", grouped(*count), words(reason));
+        }
+    }
+    if !signed.examples.is_empty() {
+        out.push_str("\n  first blocked\n");
+        for (id, reasons) in &signed.examples {
+            let reasons: Vec<&str> = reasons.iter().map(String::as_str).collect();
+            let _ = writeln!(out, "    {}  {}", escaped(id), reasons.join(", "));
+        }
+    }
+    out.push_str("\n  required of all\n");
+    for requirement in &signed.requirements {
+        let state = if requirement.holds { "holds" } else { "FAILS" };
+        let _ = writeln!(out, "    {state}  {}: {}", requirement_words(requirement.name), escaped(&requirement.words));
+    }
+    let injected: u64 = signed.canaries.iter().map(|canary| canary.injected).sum();
+    let caught: u64 = signed.canaries.iter().map(|canary| canary.caught).sum();
+    let _ = writeln!(out, "\n  canaries      {caught} of {injected} planted defects were found");
+    for canary in signed.canaries.iter().filter(|canary| !canary.is_caught()) {
+        let what = if canary.injected == 0 { "could not be planted" } else { "was NOT found" };
+        let _ = writeln!(out, "    {}: {what}", escaped(&canary.name));
+    }
+    let ignored = &signed.report.coverage.ignored;
+    if !ignored.is_empty() {
+        let _ = writeln!(out, "  not compared  {}", escaped(&ignored.join(", ")));
+    }
+    let until = signed.expires.strftime("%Y-%m-%dT%H:%M:%SZ");
+    match &signed.key_id {
+        Some(id) => drop(writeln!(out, "  signed        by {}, until {until}", &id[..16.min(id.len())])),
+        None => drop(writeln!(out, "  signed        by nobody: --key FILE signs; `verify` refuses what is not signed")),
+    }
+    let _ = writeln!(out, "  written       to {}", escaped(&signed.out.display().to_string()));
+    out
+}
+
+fn requirement_words(name: &str) -> &'static str {
+    match name {
+        "unverified" => "the comparison is verified",
+        "snapshots_too_old" => "the snapshots are fresh",
+        "not_clean_before" => "the pairs before are known",
+        "backup_too_old" => "the backup is whole and fresh",
+        _ => "",
+    }
+}
+
+/// The page for the lead.
+pub fn markdown(job: &Job, terms: &SignOff, signed: &Signed, now: Timestamp) -> String {
+    let (word, told) = headline(signed);
+    let cell = |text: &str| escaped(text).replace('|', "\\|");
+    let mut out = format!("# {word}: {told}\n\n");
+    let _ = writeln!(out, "| | |\n| --- | --- |");
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(out, "| {name} | {} |", cell(&value));
+    };
+    row("job", job.name.clone());
+    row("to be deleted", deed(terms));
+    for side in Side::BOTH {
+        let input = &signed.report.run.inputs[side];
+        let taken = input.taken_at.as_ref().map_or("unknown".into(), |taken| taken.from.clone());
+        row(side.name(), format!("{}, taken {taken}, {} rows", input.path, grouped(signed.report.rows[side])));
+    }
+    row("candidates", grouped(signed.candidates));
+    row("approved", grouped(signed.approved));
+    row("blocked", grouped(signed.candidates - signed.approved));
+    row("signed", now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    row("signed by", signed.key_id.clone().unwrap_or_else(|| "nobody; `verify` refuses it".into()));
+    row("holds until", signed.expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    let coverage = &signed.report.coverage;
+    for (name, columns) in [
+        ("compared", &coverage.compared),
+        ("ignored", &coverage.ignored),
+        ("only in old", &coverage.old_only),
+        ("only in new", &coverage.new_only),
+        ("could not be compared", &coverage.incomparable),
+    ] {
+        if !columns.is_empty() {
+            row(name, columns.join(", "));
+        }
+    }
+    if !signed.blocked_by.is_empty() {
+        out.push_str("\n## Blocked\n\n| reason | candidates | what it means |\n| --- | --- | --- |\n");
+        for (reason, count) in &signed.blocked_by {
+            let _ = writeln!(out, "| {} | {} | {} |", cell(reason), grouped(*count), cell(&words(reason)));
+        }
+    }
+    out.push_str("\n## Required of all\n\n| requirement | | found |\n| --- | --- | --- |\n");
+    for requirement in &signed.requirements {
+        let state = if requirement.holds { "holds" } else { "**fails**" };
+        let _ = writeln!(out, "| {} | {state} | {} |", requirement_words(requirement.name), cell(&requirement.words));
+    }
+    out.push_str("\n## The check can fail\n\n| planted | times | found |\n| --- | --- | --- |\n");
+    for canary in &signed.canaries {
+        let _ = writeln!(out, "| {} | {} | {} |", cell(&canary.name), canary.injected, canary.caught);
+    }
+    out
+}
