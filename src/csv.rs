@@ -142,6 +142,9 @@ impl<R: BufRead> Reader<R> {
                     let (field, after) = rest.split_at(length);
                     let is_last = after.first() != Some(&b',');
                     let field = if is_last { field.strip_suffix(b"\r").unwrap_or(field) } else { field };
+                    if field.contains(&b'\r') {
+                        return Err(self.wrong("a carriage return stands alone; lines end with a line feed"));
+                    }
                     text.extend_from_slice(field);
                     at += length;
                     if field.is_empty() { Field::Null } else { Field::Text }

@@ -155,7 +155,9 @@ fn examine(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let sides = Sides { old: Some(&old), new: None };
     let digests = || run_dir.as_ref().map(|_| InputDigests::of(&engine, job, sides, &tables)).transpose();
     let read = engine.meter.during(Stage::Write, digests)?;
-    let input_failures = history::failures(job, Sides { old: old.rows(), new: 0 }, None, clock.started());
+    let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, read))?;
+    let rows = Sides { old: old.rows(), new: 0 };
+    let input_failures = history::failures(job, rows, history.as_ref(), clock.started());
     let cost = clock.stop(&engine, MatchingWay::None, "the job has no [new]".into());
     let mut report = Report::of_old(job, &old, checked.reports, input_failures, cost);
     publish(job, &engine, run_dir, read, checked.files, &mut report)?;

@@ -339,3 +339,114 @@ fn lists_are_the_same_whatever_the_threads() {
     assert_eq!(lists[0].lines().count(), 31);
     assert!(lists.iter().all(|other| *other == lists[0]));
 }
+
+/// What overflows is an error or a wider number, and never another one.
+#[test]
+fn sums_do_not_wrap_around() {
+    let shop = Workshop::new();
+    let half = i64::MAX;
+    let rows: Vec<(i64, &str, Option<&str>, &str)> =
+        vec![(half, "a", None, "x"), (half, "a", None, "x"), (2, "a", None, "x")];
+    let ids: ArrayRef = Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>());
+    write_parquet(&shop.path("old.parquet"), &RecordBatch::try_from_iter([("n", ids)]).unwrap(), 2);
+    let asked = |sql: &str, value: &str| {
+        let check = format!("[[check]]\nname = \"c\"\nsql = \"{sql}\"\nexpect = {{ value = \"{value}\" }}\n");
+        job(&shop, &format!("[old]\npath = \"old.parquet\"\n{check}"));
+        let (code, out, said) = run(&shop, &["run", "job.toml"]);
+        (code, out + &said)
+    };
+    let (code, said) = asked("SELECT sum(n) FROM old", "18446744073709551616");
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(asked("SELECT max(s) FROM (SELECT sum(n) OVER () AS s FROM old)", "18446744073709551616").0, 0);
+    assert_eq!(asked("SELECT sum(DISTINCT n) FROM old", "9223372036854775809").0, 0);
+    for sql in ["SELECT sum(n * 4) FROM old", "SELECT max(n * 4) FROM old", "SELECT n * 4 FROM old LIMIT 1"] {
+        let (code, said) = asked(sql, "0");
+        assert!(code == 2 && said.contains("verflow"), "{sql}: {said}");
+    }
+    let balance = "[[check]]\nlibrary = \"balance_per_group\"\ninputs.debit = \"SELECT 1 AS id, 'x' AS unit, n AS amount FROM old\"\n\
+                   inputs.credit = \"SELECT 1 AS id, 'x' AS unit, CAST(0 AS BIGINT) AS amount FROM old\"\n";
+    job(&shop, &format!("[old]\npath = \"old.parquet\"\n{balance}"));
+    assert_eq!(run(&shop, &["run", "job.toml", "--quiet"]).0, 1);
+    assert!(list(&shop, "balance_per_group").contains("-18446744073709551616"));
+}
+
+/// Private is also what a query makes of a private column, what the other side calls it, and what is not compared.
+#[test]
+fn private_columns_are_followed_through_queries_and_names() {
+    let shop = Workshop::new();
+    snapshots(&shop);
+    let shaped = "query = \"SELECT id, account, state, card AS pan, upper(card) AS masked, at FROM snapshot\"\n";
+    let old = format!("[old]\npath = \"old.parquet\"\n{shaped}");
+    let ask = |private: &str, sql: &str| {
+        format!("[private]\ncolumns = [\"{private}\"]\n[[check]]\nname = \"c\"\nsql = \"{sql}\"\n")
+    };
+    let refused = |text: String, words: &str| {
+        job(&shop, &text);
+        let (code, out, said) = run(&shop, &["run", "job.toml"]);
+        assert!(code == 2 && said.contains(words) && !(out + &said).contains("SECRET"), "{text}: {said}");
+    };
+    for sql in ["SELECT id, pan FROM old", "SELECT id, masked FROM old"] {
+        refused(format!("{old}{}", ask("card", sql)), "shows private values");
+        refused(format!("{old}{}", ask("pan", sql)), "shows private values");
+    }
+    refused(format!("{old}{}", ask("crad", "SELECT id FROM old")), "no column is called `crad`");
+    // one that is mapped, and not compared
+    let mapped = PAIR.replace(
+        "key = \"id\"",
+        "key = \"id\"\nignore = [\"number\", \"card\"]\n[compare.columns.number]\nold = \"card\"",
+    );
+    let new = "path = \"new.parquet\"\nquery = \"SELECT id, account, state, card AS number, at FROM snapshot\"";
+    let mapped = mapped.replace("path = \"new.parquet\"", new);
+    refused(format!("{mapped}{}", ask("number", "SELECT id, card FROM old")), "shows private values");
+    let table = "[tables.cards]\npath = \"old.parquet\"\n";
+    refused(format!("{mapped}{table}{}", ask("number", "SELECT id, card FROM cards")), "shows private values");
+    // in the table of discrepancies, too
+    let both =
+        format!("{old}[new]\npath = \"new.parquet\"\n{shaped}[compare]\nkey = \"id\"\n[private]\ncolumns = \"card\"\n");
+    job(&shop, &both);
+    let (_, out, said) = run(&shop, &["run", "job.toml"]);
+    assert!(said.is_empty() && !out.contains("SECRET"), "{out}{said}");
+}
+
+#[test]
+fn old_alone_is_held_to_what_snapshots_have_to_be() {
+    let shop = Workshop::new();
+    let alone = |more: &str| {
+        format!(
+            "[old]\npath = \"old.parquet\"\n{more}[[check]]\nname = \"c\"\nsql = \"SELECT id FROM old WHERE id < 0\"\n"
+        )
+    };
+    let rows: Vec<(i64, &str, Option<&str>, &str)> = (0..100).map(|id| (id, "a", None, "x")).collect();
+    payments(&shop, "old.parquet", &rows);
+    job(&shop, &alone("max_drop = \"5 %\"\n"));
+    assert_eq!(run(&shop, &["run", "job.toml", "--quiet"]).0, 0);
+    payments(&shop, "old.parquet", &rows[..50]);
+    let (code, out, _) = run(&shop, &["run", "job.toml", "--quiet"]);
+    assert!(code == 2 && out.contains("50 fewer than in run"), "{out}");
+    // it says nothing of a comparison that comes later
+    payments(&shop, "new.parquet", &rows[..50]);
+    job(&shop, &PAIR.replace("old.parquet\"", "old.parquet\"\nmust_change = true"));
+    assert_eq!(run(&shop, &["run", "job.toml", "--quiet"]).0, 0);
+    for section in
+        ["[gate]\nmissing = 1\n", "[segments]\nby = \"account\"\n", "[misplaced]\n", "[in_flight]\ncolumn = \"at\"\n"]
+    {
+        job(&shop, &format!("{}{section}", alone("")));
+        let (code, _, said) = run(&shop, &["run", "job.toml"]);
+        assert!(
+            code == 2 && said.contains("is about what differs, and the job lacks the section [new]"),
+            "{section}: {said}"
+        );
+    }
+}
+
+#[test]
+fn inputs_have_any_name_and_any_order() {
+    let shop = Workshop::new();
+    snapshots(&shop);
+    let check = "[[check]]\nname = \"c\"\nsql = \"SELECT \\\"a.b\\\".id FROM \\\"a.b\\\" JOIN \\\"Zwei\\\" ON \\\"a.b\\\".id = \\\"Zwei\\\".id\"\n\
+                 inputs.\"a.b\" = \"SELECT id FROM \\\"Zwei\\\"\"\ninputs.Zwei = \"SELECT id FROM old WHERE id = 2\"\n";
+    job(&shop, &format!("{PAIR}{check}"));
+    let (code, _, said) = run(&shop, &["run", "job.toml", "--quiet"]);
+    assert_eq!(code, 1, "{said}");
+    assert_eq!(list(&shop, "c"), "id\n2\n");
+}

@@ -99,6 +99,56 @@ fn what_may_concern_any_group_keeps_all_from_being_ready() {
     assert!(run(&shop, &["check", "x.toml"]).2.contains("no compared column is called `acount`"));
 }
 
+#[test]
+fn a_folded_key_keeps_all_of_its_groups_from_being_ready() {
+    let shop = Workshop::new();
+    let rows: [Row; 3] = [(1, "a", 0), (1, "A", 0), (1, "b", 0)];
+    write(&shop, "t-old.parquet", &rows);
+    write(&shop, "t-new.parquet", &rows);
+    let sides = "[old]\npath = \"t-old.parquet\"\n[new]\npath = \"t-new.parquet\"\n";
+    let compare = "[compare]\nkey = [\"account\", \"id\"]\n[compare.columns.account]\ncasefold = true\n[group]\nby = \"account\"\n";
+    fs::write(shop.path("t.toml"), format!("{sides}{compare}")).unwrap();
+    let (_, out, said) = run(&shop, &["run", "t.toml"]);
+    assert!(out.contains("could not be found again by their keys"), "{out}{said}");
+    assert_eq!(states(&shop, "runs/t/latest", "groups_")[0], Vec::<String>::new());
+}
+
+#[test]
+fn a_violation_of_no_known_group_leaves_everything_in_doubt() {
+    let shop = Workshop::new();
+    write(&shop, "t-old.parquet", &[(1, "a", 0), (2, "b", 0)]);
+    write(&shop, "t-new.parquet", &[(1, "a", 0), (2, "b", 0), (2, "b", 0)][..2]);
+    for account in ["CAST(NULL AS VARCHAR)", "upper(account)"] {
+        job(
+            &shop,
+            "t",
+            &format!("[[check]]\nname = \"c\"\nsql = \"SELECT id, {account} AS account FROM old WHERE id = 1\"\n"),
+        );
+        let (_, out, said) = run(&shop, &["run", "t.toml"]);
+        assert!(out.contains("1 violation is of a group that neither side has"), "{out}{said}");
+        let found = states(&shop, "runs/t/latest", "groups_");
+        assert_eq!(found.map(|groups| groups.join(" ")), [String::new(), "a b".into(), String::new()]);
+    }
+    job(&shop, "t", "[[check]]\nname = \"c\"\nsql = \"SELECT id, 1.5 AS account FROM old\"\n");
+    assert!(run(&shop, &["check", "t.toml"]).2.contains("groups are whole numbers and text"));
+}
+
+#[test]
+fn jobs_may_have_the_group_as_number_and_as_text() {
+    let shop = Workshop::new();
+    write(&shop, "texts-old.parquet", &[(1, "7", 0), (2, "8", 0)]);
+    write(&shop, "texts-new.parquet", &[(1, "7", 0)]);
+    job(&shop, "texts", "");
+    let numbers = "query = \"SELECT id, CAST(account AS BIGINT) AS account, value FROM snapshot\"\n";
+    let sides = format!("[old]\npath = \"texts-old.parquet\"\n{numbers}[new]\npath = \"texts-new.parquet\"\n{numbers}");
+    fs::write(shop.path("numbers.toml"), format!("{sides}[compare]\nkey = \"id\"\n[group]\nby = \"account\"\n"))
+        .unwrap();
+    let (code, _, said) = run(&shop, &["run", "texts.toml", "numbers.toml", "--quiet"]);
+    assert_eq!(code, 1, "{said}");
+    let [ready, partial, untouched] = states(&shop, "runs/groups/latest", "");
+    assert_eq!((ready, partial, untouched), (vec!["7".to_string()], vec![], vec!["8".to_string()]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

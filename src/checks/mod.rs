@@ -7,7 +7,7 @@ mod secrets;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::columns::Pairing;
 use crate::engine::Engine;
@@ -124,8 +124,9 @@ impl<'a> Material<'a> {
 
     /// Old alone.
     pub fn of_old(job: &Job, old: Snapshot, tables: &'a Tables) -> Self {
+        let secrets = Secrets::of_old(job, &old);
         let sides = Sides { old: Some(Arc::new(old)), new: None };
-        Material { tables, sides, discrepancies: None, secrets: Secrets::of_names(job) }
+        Material { tables, sides, discrepancies: None, secrets }
     }
 
     /// A desk with all of it.
@@ -194,6 +195,9 @@ pub fn require_sound(
 
 /// What is wrong with the checks of a job: the first mistake in each. None is asked.
 pub fn mistakes(engine: &Engine, job: &Job, material: &Material) -> Vec<Error> {
+    if let Some(unknown) = unknown_secret(job, material) {
+        return vec![unknown];
+    }
     job.checks.iter().filter_map(|check| plan(engine, job, material, check).err()).collect()
 }
 
@@ -202,6 +206,9 @@ pub fn mistakes(engine: &Engine, job: &Job, material: &Material) -> Vec<Error> {
 /// # Errors
 /// If one cannot be planned, fails over the data, or answers in another form than the job expects.
 pub fn run(engine: &Engine, job: &Job, material: &Material, run_dir: Option<&RunDir>) -> Result<Checked> {
+    if let Some(unknown) = unknown_secret(job, material) {
+        return Err(unknown);
+    }
     let mut checked = Checked::default();
     let planned = job.checks.iter().map(|check| plan(engine, job, material, check)).collect::<Result<Vec<_>>>()?;
     for planned in planned {
@@ -259,6 +266,15 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
             let id = id_columns(job, check, &columns).map_err(wrong)?;
             let is_private = shown.iter().any(|column| id.contains(column));
             let group = group_columns(job, check).map_err(wrong)?;
+            let schema = question.schema();
+            for column in &group {
+                let data_type = schema.field_with_name(column).map(|field| field.data_type().clone());
+                if let Some(other) = data_type.ok().filter(|data_type| !is_id(data_type)) {
+                    return Err(wrong(format!(
+                        "column `{column}` of its answer is {other}; groups are whole numbers and text"
+                    )));
+                }
+            }
             Kind::Violations(Columns { id, group, is_private })
         }
     };
@@ -300,6 +316,23 @@ fn lay_inputs(desk: &mut Desk, check: &Check, place: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A private column that old alone does not have, under the name that the job gives it.
+fn unknown_secret(job: &Job, material: &Material) -> Option<Error> {
+    let (Scope::OldAlone, Some(old)) = (job.scope, &material.sides.old) else { return None };
+    let has = |name: &str| {
+        let of = |snapshot: &Snapshot| snapshot.schema.fields().iter().any(|field| field.name() == name);
+        of(old) || of(old.input()) || material.tables.values().any(|table| of(table))
+    };
+    let private = job.private.iter().flat_map(|private| &private.columns);
+    let unknown = private.into_iter().find(|column| !has(&column.text))?;
+    Some(Error::NoSuchColumn {
+        option: unknown.place.to_string(),
+        place: "no column is called".into(),
+        column: unknown.text.clone(),
+        suggestion: None,
+    })
 }
 
 /// What a query of the library reads, is said where it cannot be planned.
@@ -362,4 +395,13 @@ fn group_columns(job: &Job, check: &Check) -> std::result::Result<Vec<String>, S
 
 fn join(names: &[&String]) -> String {
     names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether values of a type name rows and groups.
+pub fn is_id(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_id(value),
+        other => other.is_integer() || matches!(other, DataType::Decimal128(_, 0)),
+    }
 }

@@ -65,7 +65,10 @@ impl Hiding {
         let stored = |side: Side, column: &ColumnPair| snapshots[side].made_of(column.at[side]);
         // a pair is private by its own name, or by that of a stored column
         let is_private_pair = |column: &ColumnPair| {
-            let by_side = |side: &Side| stored(*side, column).iter().any(|name| named(name));
+            let by_side = |side: &Side| {
+                let own = snapshots[*side].schema.field(column.at[*side]).name();
+                named(own) || stored(*side, column).iter().any(|name| named(name))
+            };
             named(&column.name) || Side::BOTH.iter().any(by_side)
         };
         for column in &private.columns {
@@ -263,7 +266,9 @@ fn hidden_names(private: &Private, hidden: &[&ColumnPair]) -> Vec<String> {
 fn require_known(column: &Word, pairing: &Pairing, snapshots: &Sides<Snapshot>) -> Result<()> {
     let Coverage { compared, ignored, old_only, new_only, incomparable } = &pairing.coverage;
     let mut known = [compared, ignored, old_only, new_only, incomparable].into_iter().flatten();
-    let is_stored = snapshots.iter().any(|side| side.stored_fields().iter().any(|field| *field.name() == column.text));
+    // also what a query has made something else of
+    let has = |snapshot: &Snapshot| snapshot.stored_fields().iter().any(|field| *field.name() == column.text);
+    let is_stored = snapshots.iter().any(|side| has(side) || has(side.input()));
     match is_stored || known.any(|name| *name == column.text) {
         true => Ok(()),
         false => Err(Error::NoSuchColumn {

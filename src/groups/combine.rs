@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use arrow::datatypes::DataType;
 use serde::Serialize;
 
-use super::counting::states;
+use super::counting::{COUNTS, states};
 use super::output::Output;
 use super::{GroupReport, TABLE, lay_file};
 use crate::engine::Engine;
@@ -75,7 +76,7 @@ pub fn combine(
     for (number, job) in jobs.iter().enumerate() {
         lay_file(&mut desk, &format!("job_{number}"), &job.dir.join(TABLE))?;
     }
-    let parts: Vec<String> = (0..jobs.len()).map(|number| format!("SELECT * FROM job_{number}")).collect();
+    let parts = parts(&desk, &by, jobs.len())?;
     let doubts = jobs.iter().flat_map(|job| job.groups.doubts.iter().map(|doubt| format!("{}: {doubt}", job.job)));
     let doubts: Vec<String> = doubts.chain(failed.iter().map(|job| format!("{job}: the job failed"))).collect();
     let names: Vec<String> = by.iter().map(|name| quoted(name)).collect();
@@ -93,4 +94,22 @@ pub fn combine(
     let text = serde_json::to_string_pretty(&combined).map_err(Error::internal)? + "\n";
     run_dir.publish_as(engine, SUMMARY, &text, &combined.outputs)?;
     Ok(combined)
+}
+
+/// The groups of every job. Where one has numbers and another text, all are text.
+fn parts(desk: &Desk, by: &[String], jobs: usize) -> Result<Vec<String>> {
+    let names: Vec<String> = by.iter().map(|name| quoted(name)).collect();
+    let types = |number: usize| -> Result<Vec<DataType>> {
+        let sql = format!("SELECT {} FROM job_{number}", names.join(", "));
+        let schema = desk.plan(&sql, &BTreeMap::new(), "[group]")?.schema();
+        Ok(schema.fields().iter().map(|field| field.data_type().clone()).collect())
+    };
+    let types = (0..jobs).map(types).collect::<Result<Vec<_>>>()?;
+    let column = |at: usize, name: &String| match types.iter().all(|own| own[at] == types[0][at]) {
+        true => name.clone(),
+        false => format!("CAST({name} AS VARCHAR) AS {name}"),
+    };
+    let columns: Vec<String> = names.iter().enumerate().map(|(at, name)| column(at, name)).collect();
+    let counts = COUNTS.join(", ");
+    Ok((0..jobs).map(|number| format!("SELECT {}, {counts} FROM job_{number}", columns.join(", "))).collect())
 }

@@ -14,7 +14,7 @@ use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
 /// What the counts are called, in the order of the table.
-const COUNTS: [&str; 7] = ["old_rows", "new_rows", "mismatch", "missing", "extra", "duplicate_rows", "violations"];
+pub const COUNTS: [&str; 7] = ["old_rows", "new_rows", "mismatch", "missing", "extra", "duplicate_rows", "violations"];
 
 /// Whether values of a type name groups.
 pub fn is_id(data_type: &DataType) -> bool {
@@ -69,7 +69,8 @@ impl Counting {
         let keys: Vec<String> = pairing.keys().iter().map(|key| key.name.clone()).collect();
         Counting {
             by: by.iter().filter_map(part).collect(),
-            key_has_group: by.iter().all(|name| keys.contains(name)),
+            // under a rule, one key may stand for rows of several groups
+            key_has_group: !pairing.keys_have_rules() && by.iter().all(|name| keys.contains(name)),
             key: keys.iter().filter_map(part).collect(),
             violations,
         }
@@ -91,15 +92,13 @@ impl Counting {
             .of_row("old")
             .iter()
             .zip(&self.of_row("new"))
-            .map(|(old, new)| format!("{old} IS DISTINCT FROM {new}"))
+            .map(|(old, new)| format!("({old} IS DISTINCT FROM {new})"))
             .collect();
         let moved = format!("discrepancies WHERE class = 'mismatch' AND ({})", other.join(" OR "));
         parts.push(self.part(&self.of_row("new"), "mismatch", &moved));
         parts.extend(Side::BOTH.map(|side| self.duplicates(side)));
         for number in 0..self.violations {
-            let column = |part: &Part| format!("CAST({} AS {})", quoted(&part.name), part.common);
-            let columns: Vec<String> = self.by.iter().map(column).collect();
-            parts.push(self.part(&columns, "violations", &format!("violations_{number}")));
+            parts.push(self.part(&self.of_violations(), "violations", &format!("violations_{number}")));
         }
         states(&self.names(), &parts.join("\nUNION ALL\n"), sure)
     }
@@ -107,7 +106,8 @@ impl Counting {
     /// How many rows of duplicate keys the question attributes to groups.
     pub fn duplicate_rows(&self, engine: &Engine, desk: &Desk) -> Result<Sides<u64>> {
         Sides::try_from_fn(|side| {
-            let sql = format!("SELECT coalesce(sum(duplicate_rows), 0) FROM ({})", self.duplicates(side));
+            let sql =
+                format!("SELECT CAST(coalesce(sum(duplicate_rows), 0) AS BIGINT) FROM ({})", self.duplicates(side));
             let question = desk.plan(&sql, &BTreeMap::new(), "[group]")?;
             let mut rows = 0;
             question.ask(engine, |batch| {
@@ -116,6 +116,39 @@ impl Counting {
             })?;
             Ok(rows as u64)
         })
+    }
+
+    /// How many violations are of groups that neither side has.
+    pub fn unknown_violations(&self, engine: &Engine, desk: &Desk) -> Result<u64> {
+        let names = self.names().join(", ");
+        let known =
+            Side::BOTH.map(|side| format!("SELECT {} FROM {side}", self.aliased(&self.of_side(side)).join(", ")));
+        let same: Vec<String> =
+            self.names().iter().map(|name| format!("(v.{name} IS NOT DISTINCT FROM k.{name})")).collect();
+        let mut rows = 0;
+        for number in 0..self.violations {
+            let violations = self.aliased(&self.of_violations()).join(", ");
+            let sql = format!(
+                "SELECT count(*) FROM (SELECT {violations} FROM violations_{number}) AS v LEFT ANTI JOIN \
+                 (SELECT {names} FROM ({}) GROUP BY {names}) AS k ON {}",
+                known.join(" UNION ALL "),
+                same.join(" AND ")
+            );
+            desk.plan(&sql, &BTreeMap::new(), "[group]")?.ask(engine, |batch| {
+                rows += batch.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>();
+                Ok(())
+            })?;
+        }
+        Ok(rows as u64)
+    }
+
+    fn aliased(&self, columns: &[String]) -> Vec<String> {
+        columns.iter().zip(self.names()).map(|(column, name)| format!("{column} AS {name}")).collect()
+    }
+
+    /// What is no value of the group's type, is of no group.
+    fn of_violations(&self) -> Vec<String> {
+        self.by.iter().map(|part| format!("TRY_CAST({} AS {})", quoted(&part.name), part.common)).collect()
     }
 
     fn names(&self) -> Vec<String> {
@@ -136,8 +169,8 @@ impl Counting {
                 let (stored, told) =
                     (quoted(&part.stored[side]), format!("get_field(d.key, '{}')", part.name.replace('\'', "''")));
                 match part.is_typed {
-                    true => format!("s.{stored} IS NOT DISTINCT FROM {told}"),
-                    false => format!("CAST(s.{stored} AS VARCHAR) IS NOT DISTINCT FROM CAST({told} AS VARCHAR)"),
+                    true => format!("(s.{stored} IS NOT DISTINCT FROM {told})"),
+                    false => format!("(CAST(s.{stored} AS VARCHAR) IS NOT DISTINCT FROM CAST({told} AS VARCHAR))"),
                 }
             })
             .collect();
@@ -186,7 +219,8 @@ pub fn states(names: &[String], parts: &str, sure: bool) -> String {
     format!(
         "SELECT {names}, {}, CASE WHEN new_rows = 0 THEN 'untouched' \
          WHEN old_rows = new_rows AND {wrong} = 0 AND {sure} THEN 'ready' ELSE 'partial' END AS state\n\
-         FROM (SELECT {names}, {sums} FROM (\n{parts}\n) GROUP BY {names})\nORDER BY {names}",
+         FROM (SELECT {names}, {sums} FROM (\n{parts}\n) GROUP BY {names})\n\
+         WHERE old_rows + new_rows > 0\nORDER BY {names}",
         COUNTS.join(", ")
     )
 }

@@ -127,6 +127,11 @@ pub fn gather(
             doubts.push(format!("{missed} rows of duplicate keys of {side} could not be found again by their keys"));
         }
     }
+    match counting.unknown_violations(engine, &desk)? {
+        0 => {}
+        1 => doubts.push("1 violation is of a group that neither side has".into()),
+        many => doubts.push(format!("{many} violations are of groups that neither side has")),
+    }
     let question = desk.plan(&counting.sql(doubts.is_empty()), &BTreeMap::new(), "[group]")?;
     let output = Output::create(run_dir, &by, question.schema(), "groups_", job.examples)?;
     let (report, files) = output.write(engine, question, doubts)?;

@@ -78,7 +78,8 @@ impl History {
     pub fn read(engine: &Engine, job: &Job, inputs: &InputDigests) -> Result<Option<Self>> {
         let Some(dir) = &job.history else { return Ok(None) };
         let (mut runs, mut skipped) = runs_below(dir);
-        runs.retain(|run| run.told.job == job.name);
+        // a look at old alone says nothing of a comparison, nor the other way round
+        runs.retain(|run| run.told.job == job.name && run.scope() == job.scope);
         skipped.extend(missing(&runs));
         let has_same = |run: &PastRun| Sides::from_fn(|side| run.has_same(side, &inputs.inputs[side]));
         let last_with = |of: fn(&Sides<bool>) -> bool| runs.iter().rev().find(|run| of(&has_same(run))).cloned();

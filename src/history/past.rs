@@ -7,6 +7,7 @@ use serde::Deserialize;
 use walkdir::WalkDir;
 
 use crate::class::ByClass;
+use crate::job::Scope;
 use crate::job::TakenAt;
 use crate::manifest::{Digest, MANIFEST, Manifest, of_file};
 use crate::sides::{Side, Sides};
@@ -134,6 +135,11 @@ impl PastRun {
         };
         run.require_whole("report.json")?;
         Ok(run)
+    }
+
+    /// Whether it has compared two snapshots.
+    pub fn scope(&self) -> Scope {
+        if self.content.new == content(&[]) { Scope::OldAlone } else { Scope::Both }
     }
 
     /// Whether another run read the same data of both sides.

@@ -27,7 +27,7 @@ impl Reader<'_> {
         for (item, form) in forms.into_iter().enumerate() {
             let place = self.document.item_place(&["check"], Some(item));
             let Some(check) = self.check(form, &place, taken_at.as_ref()) else { continue };
-            if checks.iter().any(|other| other.name.text == check.name.text) {
+            if checks.iter().any(|other| other.name.text.eq_ignore_ascii_case(&check.name.text)) {
                 self.wrong(&place, format!("two checks are called `{}`; give one a `name`", check.name.text));
             }
             checks.push(check);

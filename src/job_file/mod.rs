@@ -157,12 +157,18 @@ impl Reader<'_> {
         let sources = Sides { old, new };
         let checks = self.checks(form.check, &sources);
         let sign_off = form.signoff.and_then(|form| self.sign_off(form, scope, &sources, &tables));
-        let in_flight = form.in_flight.and_then(|form| self.in_flight(form, &sources));
+        let in_flight = form.in_flight.filter(|_| scope == Scope::Both).and_then(|form| self.in_flight(form, &sources));
         let misplaced = form.misplaced.map(|form| self.misplaced(form));
         let mut waivers = self.waivers(form.waiver);
         waivers.extend(form.waivers.map_or(vec![], |file| self.waivers_of_file(file)));
         let private = form.private.and_then(|form| self.private(form));
         let segments = self.words(form.segments.by, &["segments", "by"]);
+        for section in ["gate", "waiver", "waivers", "segments", "lists", "misplaced", "in_flight"] {
+            if scope == Scope::OldAlone && self.document.root.get(section).is_some() {
+                let place = self.document.place(&[section]);
+                self.wrong(&place, format!("[{section}] is about what differs, and the job lacks the section [new]"));
+            }
+        }
         let group = self.words(form.group.by, &["group", "by"]);
         if let (Scope::OldAlone, Some(column)) = (scope, group.first()) {
             self.wrong(

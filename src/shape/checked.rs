@@ -10,10 +10,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::BinaryExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 
-/// Checks the arithmetic of a query's columns and conditions.
+/// Checks the arithmetic of a query's columns and conditions, and of what it sums up.
 #[derive(Debug)]
 pub struct CheckedArithmetic;
 
@@ -32,6 +33,16 @@ impl PhysicalOptimizerRule for CheckedArithmetic {
                 return Ok(Transformed::yes(Arc::new(
                     FilterExecBuilder::from(filter).with_predicate(condition).build()?,
                 )));
+            }
+            if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+                let functions = aggregate.aggr_expr().iter().map(|function| {
+                    let parts = function.all_expressions();
+                    let args = parts.args.into_iter().map(checked).collect::<Result<Vec<_>>>()?;
+                    let checked = function.with_new_expressions(args, parts.order_by_exprs);
+                    Ok(checked.map_or_else(|| function.clone(), Arc::new))
+                });
+                let functions = functions.collect::<Result<Vec<_>>>()?;
+                return Ok(Transformed::yes(Arc::new(aggregate.with_new_aggr_exprs(functions))));
             }
             Ok(Transformed::no(node))
         };

@@ -1,12 +1,12 @@
 //! The tables that a question in SQL is about, and the question once it is planned.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::common::Column;
+use datafusion::common::{Column, TableReference};
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
@@ -17,7 +17,7 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
 use super::parameters::bind;
-use super::private::shows;
+use super::private::{shows, tables_columns};
 use super::{SNAPSHOT, SnapshotTable, Tables, context, said};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -64,7 +64,7 @@ impl<'e> Desk<'e> {
 
     fn register(&mut self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
         self.names.insert(name.into());
-        self.context.register_table(name, table).map(drop).map_err(Error::internal)
+        self.context.register_table(TableReference::bare(name), table).map(drop).map_err(Error::internal)
     }
 
     /// Whether a table of this name is on the desk.
@@ -130,6 +130,19 @@ impl Question {
         let shown = shows(self.frame.logical_plan(), is_private);
         let fields = self.frame.schema().fields().iter().zip(shown);
         fields.filter(|(_, shown)| *shown).map(|(field, _)| field.name().clone()).collect()
+    }
+
+    /// The columns of tables that each column of the answer is made of, by their names.
+    pub fn made_of(&self) -> HashMap<String, Vec<String>> {
+        let plan = self.frame.logical_plan();
+        let mut made_of: HashMap<String, Vec<String>> = HashMap::new();
+        for read in tables_columns(plan) {
+            let shown = shows(plan, &|_, column| column == read);
+            for (field, _) in self.frame.schema().fields().iter().zip(shown).filter(|(_, shown)| *shown) {
+                made_of.entry(field.name().clone()).or_default().push(read.clone());
+            }
+        }
+        made_of
     }
 
     /// The same with its rows in order: by these columns, and by all others after them, so that the same rows always

@@ -10,6 +10,7 @@ mod keys;
 mod parameters;
 mod private;
 mod row_expression;
+mod sums;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,6 +25,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{Expr, TableType, Volatility};
+use datafusion::optimizer::Analyzer;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
@@ -37,6 +39,7 @@ use checked::{CheckedArithmetic, checked};
 pub use desk::{Desk, Question};
 pub use keys::{quoted, require_keys};
 pub use row_expression::{RowExpression, count_by};
+use sums::WideSums;
 
 use crate::engine::{Engine, Readers};
 use crate::error::{Error, Result};
@@ -120,7 +123,8 @@ fn plan_source(engine: &Engine, side: Side, source: &Source, tables: &Tables) ->
     let Some(query) = &source.query else { return Ok(stored) };
     let stored = Arc::new(stored);
     let question = plan_query(engine, &stored, tables, query)?;
-    Ok(Snapshot::planned(side, question.schema(), Origin { snapshot: stored, query: query.file.clone() }))
+    let made_of = question.made_of();
+    Ok(Snapshot::planned(side, question.schema(), Origin { snapshot: stored, query: query.file.clone(), made_of }))
 }
 
 /// The columns of a side that are expressions.
@@ -140,7 +144,9 @@ fn context(engine: &Engine) -> SessionContext {
         SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(engine.environment());
     // before any rule that hides arithmetic in a scan or a join
     let rules = [Arc::new(CheckedArithmetic) as _].into_iter().chain(PhysicalOptimizer::new().rules).collect();
-    SessionContext::new_with_state(state.with_physical_optimizer_rules(rules).build())
+    let analysis = [Arc::new(WideSums) as _].into_iter().chain(Analyzer::new().rules).collect();
+    let state = state.with_physical_optimizer_rules(rules).with_analyzer_rules(analysis);
+    SessionContext::new_with_state(state.build())
 }
 
 fn plan_expression(engine: &Engine, snapshot: &Snapshot, column: &str, text: &Word) -> Result<Derived> {
@@ -212,6 +218,7 @@ fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, 
     let side = stored.side;
     let stored = Arc::new(stored);
     let question = plan_query(engine, &stored, tables, query)?;
+    let made_of = question.made_of();
     let place = engine.spill_dir().join(format!("query-{side}.parquet"));
     write_rows(engine, question, &place)?;
     let location = place.display().to_string();
@@ -220,7 +227,7 @@ fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, 
         return Err(Error::EmptyQuery { place: place_of(query), side });
     }
     shaped.location = stored.location.clone();
-    shaped.origin = Some(Origin { snapshot: stored, query: query.file.clone() });
+    shaped.origin = Some(Origin { snapshot: stored, query: query.file.clone(), made_of });
     Ok(shaped)
 }
 

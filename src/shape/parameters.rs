@@ -44,12 +44,16 @@ fn literal(value: &Literal) -> Result<Expr, String> {
         Literal::Boolean(truth) => plain(Value::Boolean(*truth)),
         // these are written by us: digits, points, and the letters of times
         Literal::Integer(number) => parsed(&format!("({number})")),
-        Literal::Decimal(number) => parsed(&format!("({})", number.to_plain_string())),
+        Literal::Decimal(number) => {
+            // a decimal, also where it is whole
+            let text = number.to_plain_string();
+            parsed(&if text.contains('.') { format!("({text})") } else { format!("({text}.0)") })
+        }
         Literal::Date(day) => parsed(&format!("DATE '{day}'")),
         Literal::Timestamp(time) => parsed(&format!("arrow_cast('{time}', 'Timestamp(Microsecond, Some(\"UTC\"))')")),
         Literal::Duration(time) => {
-            let micros = i64::try_from(time.as_micros()).map_err(|_| format!("{time:#} is too long a time"))?;
-            parsed(&format!("INTERVAL '{micros} microseconds'"))
+            let nanos = i64::try_from(time.as_nanos()).map_err(|_| format!("{time:#} is too long a time"))?;
+            parsed(&format!("INTERVAL '{nanos} nanoseconds'"))
         }
     }
 }

@@ -4,6 +4,8 @@
 //! shown; whatever else is made of a private value is. Where it is not clear what an operator makes of its input, all of
 //! its output counts as shown.
 
+use std::collections::BTreeSet;
+
 use datafusion::common::Column;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{Alias, Case};
@@ -56,6 +58,19 @@ pub fn shows(plan: &LogicalPlan, is_private: &dyn Fn(&str, &str) -> bool) -> Vec
         LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => vec![false; plan.schema().fields().len()],
         _ => all_or_none(plan, inputs().concat()),
     }
+}
+
+/// The names of all columns that a plan reads from tables.
+pub fn tables_columns(plan: &LogicalPlan) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    // every part of a plan can be looked at
+    let _ = plan.apply_with_subqueries(|part| {
+        if let LogicalPlan::TableScan(scan) = part {
+            names.extend(scan.projected_schema.fields().iter().map(|field| field.name().clone()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    names
 }
 
 fn all_or_none(plan: &LogicalPlan, shown: Vec<bool>) -> Vec<bool> {

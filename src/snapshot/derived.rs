@@ -52,15 +52,19 @@ impl Snapshot {
         self.derived.iter().any(|derived| self.derived_name(&derived.column) == name)
     }
 
-    /// The stored columns that a column of the schema is made of; itself, if it is stored.
+    /// The stored columns that a column of the schema is made of; itself, if it is stored. What a query has made is made of
+    /// what the query read.
     pub fn made_of(&self, column: usize) -> Vec<String> {
-        match column.checked_sub(self.stored_fields().len()) {
+        let stored = match column.checked_sub(self.stored_fields().len()) {
             None => vec![self.schema.field(column).name().clone()],
             Some(derived) => {
                 let read = collect_columns(&self.derived[derived].expression);
                 read.iter().map(|column| column.name().to_string()).collect()
             }
-        }
+        };
+        let Some(origin) = &self.origin else { return stored };
+        let read = |name: &String| origin.made_of.get(name).cloned().unwrap_or_else(|| vec![name.clone()]);
+        stored.iter().flat_map(read).collect()
     }
 
     /// Whether some expression reads a stored column.

@@ -62,6 +62,8 @@ pub struct Origin {
     pub snapshot: Arc<Snapshot>,
     /// The query's file, if it stands in one.
     pub query: Option<PathBuf>,
+    /// The columns of what it read that each column of its result is made of, by name; none for those that are made of none.
+    pub made_of: HashMap<String, Vec<String>>,
 }
 
 /// Why a column of a snapshot cannot be read as one column.

@@ -162,7 +162,7 @@ impl Columns {
                 ));
             }
             if self.format == Format::Text
-                && text(texts[*at], row).is_none_or(|text| text.is_empty() || text.contains(['\n', '\r']))
+                && text(texts[*at], row).is_none_or(|text| text.is_empty() || text.contains(['\n', '\r', '\u{feff}']))
             {
                 return wrong(format!(
                     "ID {} cannot be written as a bare line; take --format csv",

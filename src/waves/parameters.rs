@@ -42,9 +42,9 @@ pub enum KeyType {
     /// Anything
     #[default]
     Text,
-    /// Digits, and perhaps a minus before them; put in order by value
+    /// Digits, without zeros before them, and perhaps a minus; put in order by value
     Integer,
-    /// 32 hexadecimal digits with dashes
+    /// 32 hexadecimal digits in lower case, with dashes
     Uuid,
 }
 
@@ -53,8 +53,8 @@ impl KeyType {
     pub fn words(self) -> &'static str {
         match self {
             KeyType::Text => "text",
-            KeyType::Integer => "an integer",
-            KeyType::Uuid => "a UUID",
+            KeyType::Integer => "an integer as one writes it",
+            KeyType::Uuid => "a UUID in lower case",
         }
     }
 
@@ -64,12 +64,14 @@ impl KeyType {
             KeyType::Text => true,
             KeyType::Integer => {
                 let digits = text.strip_prefix('-').unwrap_or(text);
-                !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+                // 7 and 07 would be two IDs of one row
+                let is_written_once = text == "0" || !digits.starts_with('0');
+                !digits.is_empty() && is_written_once && digits.bytes().all(|byte| byte.is_ascii_digit())
             }
             KeyType::Uuid => {
                 let is_right = |(at, byte): (usize, u8)| match at {
                     8 | 13 | 18 | 23 => byte == b'-',
-                    _ => byte.is_ascii_hexdigit(),
+                    _ => byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'),
                 };
                 text.len() == 36 && text.bytes().enumerate().all(is_right)
             }
@@ -225,7 +227,9 @@ mod tests {
     #[test]
     fn types_of_ids() {
         assert!(KeyType::Integer.fits("-12") && !KeyType::Integer.fits("1.5") && !KeyType::Integer.fits("-"));
-        assert!(KeyType::Uuid.fits("6F9619ff-8b86-d011-b42d-00c04fc964ff"));
+        assert!(!KeyType::Integer.fits("012") && !KeyType::Integer.fits("-0") && KeyType::Integer.fits("0"));
+        assert!(KeyType::Uuid.fits("6f9619ff-8b86-d011-b42d-00c04fc964ff"));
+        assert!(!KeyType::Uuid.fits("6F9619ff-8b86-d011-b42d-00c04fc964ff"));
         assert!(!KeyType::Uuid.fits("6F9619ff8b86d011b42d00c04fc964ff"));
     }
 }
