@@ -197,7 +197,7 @@ fn no_byte_can_be_changed_taken_away_or_put_in() {
     }
     // every other value: a sample of the payload, and all that is around it
     let last = bytes.len() - 1;
-    for at in (0..16).chain((16..last - 300).step_by(211)).chain((last - 300..=last).step_by(5)).chain([last]) {
+    for at in (0..16).chain((16..last - 300).step_by(509)).chain((last - 300..=last).step_by(5)).chain([last]) {
         for value in (0..=255).filter(|value| *value != bytes[at]) {
             changed[at] = value;
             refused(&changed, &format!("byte {at} as {value}"));
@@ -315,7 +315,10 @@ fn the_key_comes_from_the_user_and_never_from_the_certificate() {
         let mut command = Binary::cargo_bin("countersign").unwrap();
         command.current_dir(sign_off.shop.path("")).args(["verify", "out/certificate.json"]);
         command.env_remove("COUNTERSIGN_PUBLIC_KEY");
-        let output = key.map_or(&mut command, |key| command.env("COUNTERSIGN_PUBLIC_KEY", key)).output().unwrap();
+        if let Some(key) = key {
+            command.env("COUNTERSIGN_PUBLIC_KEY", key);
+        }
+        let output = command.output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     };
     for none in [None, Some("")] {
@@ -419,7 +422,7 @@ fn keys_are_made_once_and_guarded() {
     let text = |name: &str| fs::read_to_string(shop.path(name)).unwrap();
     let (private, public) = (text("team.key"), text("team.pub"));
     assert!(private.starts_with("-----BEGIN PRIVATE KEY-----\n") && public.starts_with("-----BEGIN PUBLIC KEY-----\n"));
-    let secret = private.lines().nth(1).unwrap();
+    let secret = private.lines().nth(1).unwrap().to_string();
     assert!(!format!("{key:?}{out}").contains(&secret[22..]) && format!("{key:?}").contains(&key.public().id()));
 
     let (code, _, said) = run(&shop, &["keygen", "--out", "team"]);
