@@ -39,6 +39,7 @@ pub mod lists;
 pub mod checks;
 pub mod groups;
 pub mod report;
+pub mod certificate;
 pub mod mistakes;
 pub mod signoff;
 

@@ -1,6 +1,7 @@
 //! The integration tests, one binary. From the outside in:
 //!
 //! * `cases`: folders under `fixtures/cases` that a person without Rust can add to
+//! * `certificate`: what is written verifies, and nothing else does
 //! * `cli`: help, errors and exit codes as a user meets them
 //! * `bad_input`: what must end with exit code 2 and leave nothing behind
 //! * `equality`: what is equal and what is not, type by type
@@ -19,6 +20,7 @@
 
 mod bad_input;
 mod cases;
+mod certificate;
 mod checks;
 mod cli;
 mod equality;

@@ -5,6 +5,7 @@ mod diff;
 mod history;
 mod init;
 mod inspect;
+mod keygen;
 mod machine;
 mod metrics;
 mod outcome;
@@ -12,6 +13,7 @@ mod query;
 mod run;
 mod signoff;
 mod stop;
+mod verify;
 mod waves;
 
 use std::io::{self, IsTerminal, Write};
@@ -67,6 +69,8 @@ enum Command {
     History(history::History),
     Query(query::Query),
     Waves(waves::Waves),
+    Keygen(keygen::Keygen),
+    Verify(verify::Verify),
     Demo(demo::Demo),
 }
 
@@ -111,6 +115,8 @@ pub fn main() -> ExitCode {
         Command::History(history) => history.run(),
         Command::Query(query) => query.run(),
         Command::Waves(waves) => waves.run(),
+        Command::Keygen(keygen) => keygen.run(),
+        Command::Verify(verify) => verify.run(),
         Command::Demo(demo) => demo.run().map(Verdict::exit_code),
     });
     let code = match outcome {

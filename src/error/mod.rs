@@ -9,6 +9,7 @@
 //! * Messages are lowercase fragments that read well after `error: `.
 
 mod about;
+mod certificate;
 mod engine;
 mod waves;
 mod words;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 
 use crate::sides::{Owner, Side, Sides};
+pub use certificate::CertificateError;
 pub use waves::WavesError;
 use words::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 
@@ -451,6 +453,10 @@ pub enum Error {
     /// Lists that cannot be cut into waves.
     #[error(transparent)]
     Waves(#[from] WavesError),
+
+    /// A certificate that cannot be made or believed.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
 
     /// The user asked us to stop.
     #[error("interrupted; nothing was verified and nothing was written")]
