@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::machine::Machine;
 use super::{stop, write_out};
+use crate::certificate::PrivateKey;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job_file::{JobFile, refusal};
@@ -83,7 +84,8 @@ impl SignOff {
         let (Some(candidates), Some(out)) = (self.candidates, self.out) else {
             return Err(Error::Internal("clap asks for both".into()));
         };
-        let request = Request { job_file: self.job, candidates, out, key: self.key, rows: self.rows };
+        let key = self.key.as_deref().map(PrivateKey::read).transpose()?;
+        let request = Request { job_file: self.job, candidates, out, key, rows: self.rows };
         let signed = signoff::sign(&job, &request, stop, self.machine.progress())?;
         write_out(&signoff::text(&job, &signed)?)?;
         Ok(signed.exit_code())

@@ -27,6 +27,8 @@ pub fn compare(
     let own = sources.terms.delete_from;
     let source = Source { path: backup.path.clone(), allow_empty: true, ..sources.job.sources[own].clone() };
     let copy = shape::open_side(sources.engine, Side::New, &source, tables, &sources.job.columns)?;
+    let files = copy.input().files.iter().map(|file| file.path.display().to_string());
+    sources.backup_files.borrow_mut().extend(files);
     let written = copy.input().files.iter().filter_map(|file| {
         let written = std::fs::metadata(&file.absolute_path).ok()?.modified().ok()?;
         Timestamp::try_from(written).ok()

@@ -1,14 +1,138 @@
-//! What the certificate says.
+//! What the certificate says: which files it is about, and what was found in them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
+use rayon::prelude::*;
 
 use super::evidence::Sources;
-use super::{Request, Signed};
-use crate::error::Result;
-use crate::manifest::Digest;
+use super::write::APPROVED;
+use super::{RUN, Request, Signed};
+use crate::certificate::statement::{
+    Approved, Canary, Cleanup, Counts, Coverage, Moment, Predicate, Requirement, SnapshotSeen, Snapshots, Tool,
+};
+use crate::certificate::{Certificate, Role, Statement, Subject, Verdict, digests_of};
+use crate::error::{Error, Result};
+use crate::job;
+use crate::manifest::{Digest, MANIFEST, Manifest};
 use crate::run_dir::RunDir;
+use crate::sides::Side;
 
-/// The certificate, as the bytes of its file.
-pub fn certificate(_: &Sources, _: &Request, _: &Signed, _: &RunDir, _: &[Digest], _: Timestamp) -> Result<String> {
-    Ok("{}\n".into())
+/// The certificate, as the bytes of its file; `files` are those that were written beside it.
+pub fn certificate(
+    sources: &Sources,
+    request: &Request,
+    signed: &Signed,
+    run_dir: &RunDir,
+    files: &[Digest],
+    now: Timestamp,
+) -> Result<String> {
+    let statement = Statement::of(subjects(sources, request, run_dir, files)?, predicate(sources, signed, now));
+    Certificate::of(statement, request.key.as_ref())?.to_text()
+}
+
+/// Every file that was read, as the run's manifest names them, and every file that was written.
+fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Digest]) -> Result<Vec<Subject>> {
+    let manifest = request.out.join(RUN).join(MANIFEST);
+    let text = std::fs::read_to_string(&manifest).map_err(Error::unreadable(&manifest))?;
+    let manifest: Manifest = serde_json::from_str(&text).map_err(Error::internal)?;
+    let mut all: Vec<(Role, String)> = vec![];
+    let mut add = |role: Role, files: &[Digest]| all.extend(files.iter().map(|file| (role.clone(), file.path.clone())));
+    for side in Side::BOTH {
+        add(Role::Side(side), &manifest.read.inputs[side]);
+    }
+    for (name, files) in &manifest.read.tables {
+        add(Role::Table(name.clone()), files);
+    }
+    add(Role::Sql, &manifest.read.queries);
+    all.push((Role::Job, request.job_file.display().to_string()));
+    all.push((Role::Candidates, request.candidates.display().to_string()));
+    all.extend(sources.backup_files.borrow().iter().map(|file| (Role::Backup, file.clone())));
+    let read = sources.engine.workers().install(|| {
+        let subjects = all.par_iter().map(|(role, path)| {
+            sources.engine.check_stop()?;
+            let digests = digests_of(Path::new(path)).map_err(Error::unreadable(path.as_str()))?;
+            Ok(Subject::of(role, path, digests))
+        });
+        subjects.collect::<Result<Vec<_>>>()
+    })?;
+    // what was compared has to be what is certified
+    let known: BTreeMap<&str, &str> = Side::BOTH
+        .iter()
+        .flat_map(|side| &manifest.read.inputs[*side])
+        .chain(manifest.read.tables.values().flatten())
+        .chain(&manifest.read.queries)
+        .map(|file| (file.path.as_str(), file.blake3.as_str()))
+        .collect();
+    if let Some(changed) = read.iter().find(|read| known.get(read.path()).is_some_and(|blake3| *blake3 != read.digest.blake3)) {
+        let words = format!("`{}` was changed while it was signed off; run it again", changed.path());
+        return Err(Error::Contradiction(words));
+    }
+    let written = files.iter().map(|file| {
+        let path = run_dir.spill_dir().join(&file.path);
+        let digests = digests_of(&path).map_err(Error::unreadable(&path))?;
+        Ok(Subject::of(&Role::Output, &file.path, digests))
+    });
+    let mut subjects = read;
+    subjects.extend(written.collect::<Result<Vec<_>>>()?);
+    subjects.sort_by(|one, two| one.name.cmp(&two.name));
+    // one file may be read by several queries
+    subjects.dedup_by(|one, two| one.name == two.name);
+    Ok(subjects)
+}
+
+fn predicate(sources: &Sources, signed: &Signed, now: Timestamp) -> Predicate {
+    let coverage = signed.report.coverage.clone();
+    let seen = |side: Side| SnapshotSeen {
+        path: signed.report.run.inputs[side].path.clone(),
+        taken_at: signed.report.run.inputs[side].taken_at.clone(),
+        rows: signed.report.rows[side],
+    };
+    let requirements = signed.requirements.iter().map(|requirement| Requirement {
+        name: requirement.name.into(),
+        holds: requirement.holds,
+        figures: BTreeMap::new(),
+        words: requirement.words.clone(),
+    });
+    Predicate {
+        tool: Tool::this(),
+        job: sources.job.name.clone(),
+        verdict: match (signed.is_verified, signed.approved == signed.candidates) {
+            (false, _) => Verdict::Unverified,
+            (true, true) => Verdict::Approved,
+            (true, false) => Verdict::PartlyApproved,
+        },
+        delete_from: sources.terms.delete_from.into(),
+        cleanup: match &sources.terms.cleanup {
+            job::Cleanup::Row => Cleanup::Row,
+            job::Cleanup::Column { column, becomes } => {
+                Cleanup::Column { column: column.text.clone(), becomes: becomes.name().into() }
+            }
+        },
+        key: sources.candidates.key.clone(),
+        counts: Counts {
+            candidates: signed.candidates,
+            approved: signed.approved,
+            blocked: signed.candidates - signed.approved,
+        },
+        approved: Approved { file: format!("{}:{APPROVED}", Role::Output), ids: signed.approved },
+        requirements: requirements.collect(),
+        blocked_by: signed.blocked_by.clone(),
+        coverage: Coverage {
+            compared: coverage.compared,
+            ignored: coverage.ignored,
+            old_only: coverage.old_only,
+            new_only: coverage.new_only,
+            incomparable: coverage.incomparable,
+        },
+        canaries: signed
+            .canaries
+            .iter()
+            .map(|canary| Canary { name: canary.name.clone(), injected: canary.injected, caught: canary.caught })
+            .collect(),
+        snapshots: Snapshots { old: seen(Side::Old), new: seen(Side::New) },
+        signed_at: Moment::of(now),
+        expires: Moment::of(signed.expires),
+    }
 }

@@ -1,5 +1,6 @@
 //! What is known of every candidate and its rows.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::path::Path;
@@ -56,6 +57,8 @@ pub struct Sources<'a> {
     pub pairing: &'a Pairing,
     /// The candidates.
     pub candidates: &'a Candidates,
+    /// The files of the backup, once they are known.
+    pub backup_files: RefCell<Vec<String>>,
 }
 
 /// Cuts both sides down to the rows of candidates: those of the side that they are to be deleted from, and those of the

@@ -11,6 +11,7 @@ mod page;
 mod rules;
 mod write;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use after::{After, after};
 pub use canaries::Canary;
 pub use rules::{CandidateFacts, RowFacts, StatusFound, reasons, words};
 
+use crate::certificate::PrivateKey;
 use crate::columns::Pairing;
 use crate::csv;
 use crate::engine::Engine;
@@ -48,7 +50,7 @@ pub struct Request {
     /// Where everything is written.
     pub out: PathBuf,
     /// The key that signs; without one, the certificate is not signed and no delete job accepts it.
-    pub key: Option<PathBuf>,
+    pub key: Option<PrivateKey>,
     /// Whether the approved rows are written whole.
     pub rows: bool,
 }
@@ -127,7 +129,7 @@ pub fn sign(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progr
     let selected = evidence::select(&engine, terms, &snapshots, &pairing, &candidates, &types)?;
     let own_pairing = Pairing::of(&selected, job)?;
     let sources =
-        Sources { engine: &engine, job, terms, rows: &selected, pairing: &own_pairing, candidates: &candidates };
+        Sources { engine: &engine, job, terms, rows: &selected, pairing: &own_pairing, candidates: &candidates, backup_files: RefCell::default() };
     let mut rows = Rows::read(&sources)?;
     rows.take_discrepancies(&engine, &place.join("discrepancies.parquet"))?;
     if report.groups.is_some() {
@@ -174,7 +176,7 @@ pub fn sign(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progr
         blocked_by: BTreeMap::new(),
         examples: vec![],
         is_verified,
-        key_id: None,
+        key_id: request.key.as_ref().map(|key| key.public().id()),
         expires: now + terms.expires,
         out: request.out.clone(),
         report,
