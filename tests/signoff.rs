@@ -143,7 +143,7 @@ fn what_cannot_be_told_blocks() {
     fs::copy(shop.path("old.parquet"), shop.path("backup.parquet")).unwrap();
     assert_eq!(sign(&shop).0, 0);
     let stale = format!("{OLD_TERMS}backup = {{ path = \"backup.parquet\", max_age = \"0s\" }}\n");
-    assert_eq!(blocks(&stale, same), (1, "backup_too_old".into()));
+    assert_eq!(blocks(&stale, same), (1, "backup_unusable".into()));
     // a check that names it, and one that names nobody and fails
     let check = "[[signoff.check]]\nname = \"still_used\"\nsql = \"SELECT id FROM old WHERE id = 1\"\n";
     job(&shop, &format!("{OLD_TERMS}{check}"));
@@ -275,6 +275,128 @@ fn after_the_delete_everything_else_that_happened_is_found() {
     assert!(code == 1 && said.contains("gone, too    1  7"), "{said}");
     let (code, said) = after(&[1, 2], Some(6));
     assert!(code == 1 && said.contains("changed      1  6"), "{said}");
+    // a row that stood in old alone is lost without a trace in a comparison; and one that is gone from both
+    let (code, said) = after(&[1, 2, 4], None);
+    assert!(code == 1 && said.contains("gone, too    1  4"), "{said}");
+    let mut new: Vec<Row> = OLD.iter().filter(|row| row.0 != 4 && row.0 != 6).copied().collect();
+    new[2].2 = 99;
+    new.extend([OLD[4], (9, "e", 9, 50)]);
+    write(&shop, "new.parquet", &new);
+    let (code, said) = after(&[1, 2, 6], None);
+    assert!(code == 1 && said.contains("gone, too    1  6"), "{said}");
+    // the lists are those that were signed off
+    let list = fs::read_to_string(shop.path("out/approved.csv")).unwrap();
+    fs::write(shop.path("out/approved.csv"), list + "6,x\n").unwrap();
+    let (code, said) = after(&[1, 2, 6], None);
+    assert!(code == 2 && said.contains("is not as the sign-off wrote it"), "{said}");
+}
+
+#[test]
+fn the_delete_job_can_check_what_was_signed() {
+    let shop = Workshop::new();
+    pair(&shop);
+    job(&shop, OLD_TERMS);
+    candidates(&shop, "id", &["1", "2", "3"]);
+    assert_eq!(run(&shop, &["keygen", "--out", "lead"]).0, 0);
+    let sign = ["signoff", "job.toml", "--candidates", "ids.csv", "--out", "out", "--key", "lead.key", "--quiet"];
+    let (code, out, said) = run(&shop, &sign);
+    assert!(code == 1 && out.contains("signed         by"), "{out}{said}");
+    let verify = |more: &[&str]| {
+        let (code, out, said) = run(&shop, &[&["verify", "out/certificate.json", "--key", "lead.pub"], more].concat());
+        (code, out + &said)
+    };
+    fs::write(shop.path("delete.csv"), "id\n2\n1\n").unwrap();
+    let (code, said) = verify(&["--list", "delete.csv", "--inputs", "."]);
+    assert_eq!(code, 0, "{said}");
+    fs::write(shop.path("delete.csv"), "id\n2\n3\n").unwrap();
+    let (code, said) = verify(&["--list", "delete.csv"]);
+    assert!(code == 2 && said.contains('3'), "{said}");
+    let text = fs::read_to_string(shop.path("job.toml")).unwrap();
+    fs::write(shop.path("job.toml"), text + "\n").unwrap();
+    let (code, said) = verify(&["--inputs", "."]);
+    assert!(code == 2 && said.contains("job.toml"), "{said}");
+    // an unverified sign-off approves nothing, and an unsigned one is refused
+    assert_eq!(run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "unsigned", "--quiet"]).0, 1);
+    let (code, _, said) = run(&shop, &["verify", "unsigned/certificate.json", "--key", "lead.pub"]);
+    assert!(code == 2 && said.contains("sign"), "{said}");
+    // the key file is its owner's alone
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(shop.path("lead.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let mut again = sign;
+    again[5] = "again";
+    let (code, _, said) = run(&shop, &again);
+    assert!(code == 2 && said.contains("chmod 600") && !shop.path("again").exists(), "{said}");
+}
+
+#[test]
+fn a_column_that_nobody_compared_does_not_go() {
+    let shop = Workshop::new();
+    write(&shop, "old.parquet", &OLD);
+    let mut new = OLD.to_vec();
+    new.push((9, "e", 9, 50));
+    write(&shop, "new.parquet", &new);
+    candidates(&shop, "id", &["1"]);
+    // only in old: deleting the row would delete it
+    job(&shop, OLD_TERMS);
+    let text = fs::read_to_string(shop.path("job.toml")).unwrap();
+    let shaped = text.replace(
+        "path = \"old.parquet\"\n",
+        "path = \"old.parquet\"\nquery = \"SELECT *, id AS extra FROM snapshot\"\n",
+    );
+    fs::write(shop.path("job.toml"), shaped).unwrap();
+    assert_eq!(sign(&shop).2["1"], "uncovered");
+    // emptied, and ignored
+    let terms = "[signoff]\ndelete_from = \"old\"\ncleanup = { column = \"value\", becomes = \"null\" }\n";
+    job(&shop, terms);
+    assert_eq!(sign(&shop).0, 0);
+    let text = fs::read_to_string(shop.path("job.toml")).unwrap();
+    fs::write(shop.path("job.toml"), text.replace("ignore = \"at\"", "ignore = [\"at\", \"value\"]")).unwrap();
+    assert_eq!(sign(&shop).2["1"], "uncovered");
+}
+
+#[test]
+fn a_row_of_another_candidate_does_not_go_from_new() {
+    let shop = Workshop::new();
+    write(&shop, "old.parquet", &OLD);
+    let mut new = OLD.to_vec();
+    new[0].1 = "b";
+    write(&shop, "new.parquet", &new);
+    statuses(&shop, "truth.parquet", &[("a", "migrated"), ("b", "abandoned"), ("c", "abandoned")]);
+    let terms = "[tables.truth]\npath = \"truth.parquet\"\n[signoff]\ndelete_from = \"new\"\ncandidate_key = \"account\"\n\
+                 source_of_truth = { table = \"truth\", key = \"id\", column = \"state\", must_be = \"abandoned\" }\n";
+    job(&shop, terms);
+    candidates(&shop, "account", &["b", "c"]);
+    let (_, approved, blocked) = sign(&shop);
+    assert_eq!((approved.len(), blocked["b"].as_str()), (1, "of_another_candidate"));
+    // a source of truth that is old decides nothing
+    let taken = Timestamp::now() - SignedDuration::from_hours(30);
+    job(
+        &shop,
+        &terms.replace("path = \"truth.parquet\"\n", &format!("path = \"truth.parquet\"\ntaken_at = {taken}\n")),
+    );
+    assert_eq!(sign(&shop).2["c"], "statuses_too_old");
+}
+
+#[test]
+fn nothing_private_is_written() {
+    let shop = Workshop::new();
+    pair(&shop);
+    candidates(&shop, "account", &["a"]);
+    let refused = |terms: &str, more: &[&str], words: &str| {
+        job(&shop, terms);
+        let args = [&["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"], more].concat();
+        let (code, _, said) = run(&shop, &args);
+        assert!(code == 2 && said.contains(words), "{said}");
+        assert!(!shop.path("x").exists());
+    };
+    let private = "[private]\ncolumns = \"account\"\n";
+    refused(&format!("{private}{OLD_TERMS}candidate_key = \"account\"\n"), &[], "`account` is private");
+    candidates(&shop, "id", &["1"]);
+    refused(&format!("{private}{OLD_TERMS}"), &["--rows"], "--rows would write private values");
+    // a private version is no guard; a hash is
+    job(&shop, &format!("[private]\ncolumns = \"at\"\n{OLD_TERMS}"));
+    assert_eq!(sign(&shop).0, 0);
+    assert!(fs::read_to_string(shop.path("out/approved.csv")).unwrap().starts_with("id,row_hash\n1,"));
 }
 
 proptest! {
@@ -333,7 +455,7 @@ proptest! {
             let (here, there) = (of(own, row.0), of(other, row.0));
             let is_late = |row: &Row| row.3 == 1;
             let once = here.len() == 1 && there.len() == 1;
-            once && !is_late(row) && !is_late(&there[0]) && (from_new || (row.1, row.2) == (there[0].1, there[0].2))
+            once && !is_late(row) && !is_late(&there[0]) && row.1 == there[0].1 && (from_new || row.2 == there[0].2)
         };
         let model: BTreeSet<String> = ids
             .iter()

@@ -6,13 +6,14 @@ use clap::Args;
 
 use super::machine::Machine;
 use super::{stop, write_out};
-use crate::certificate::PrivateKey;
+use crate::certificate::keys::PUBLIC_KEY_VARIABLE;
+use crate::certificate::{PrivateKey, PublicKey};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job_file::{JobFile, refusal};
 use crate::mistakes;
 use crate::render::escaped;
-use crate::report::grouped;
+use crate::report::{count, grouped};
 use crate::signoff::{self, After, Request};
 
 /// Decide which rows may be deleted, and write a certificate
@@ -34,8 +35,8 @@ pub struct SignOff {
     #[arg(long, short, value_name = "DIR", required_unless_present = "after")]
     out: Option<PathBuf>,
 
-    /// Sign the certificate with this key, which `countersign keygen` writes
-    #[arg(long, value_name = "NAME.key")]
+    /// Sign the certificate with this key, NAME.key of `countersign keygen`; with --after, NAME.pub that it is checked by
+    #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
     /// Write the approved rows whole, to restore.parquet
@@ -43,7 +44,7 @@ pub struct SignOff {
     rows: bool,
 
     /// Prove by fresh snapshots that exactly what this certificate approves is gone
-    #[arg(long, value_name = "DIR/certificate.json", conflicts_with_all = ["candidates", "out", "key", "rows"])]
+    #[arg(long, value_name = "DIR/certificate.json", conflicts_with_all = ["candidates", "out", "rows"])]
     after: Option<PathBuf>,
 
     /// Lay a setting over those of the file, such as signoff.max_age=2h
@@ -71,10 +72,13 @@ impl SignOff {
         let job = Job { limits: self.machine.limits(), temp: self.machine.temp.clone(), history, ..job };
         let stop = stop::on_signal();
         if let Some(certificate) = &self.after {
-            let dir = signoff::directory(certificate)?;
-            let (after, report) = signoff::after(&job, &dir, stop, self.machine.progress())?;
+            let key = match (&self.key, std::env::var_os(PUBLIC_KEY_VARIABLE)) {
+                (None, None) => None,
+                (file, _) => Some(PublicKey::find(file.as_deref())?),
+            };
+            let (after, report) = signoff::after(&job, certificate, key.as_ref(), stop, self.machine.progress())?;
             let is_verified = report.verdict.exit_code() < 2;
-            write_out(&told(&after, is_verified))?;
+            write_out(&told(&after, is_verified, key.is_some()))?;
             return Ok(match (is_verified, after.is_proved()) {
                 (false, _) => 2,
                 (true, false) => 1,
@@ -95,13 +99,14 @@ impl SignOff {
 /// As many IDs of a kind are shown.
 const SHOWN: usize = 5;
 
-fn told(after: &After, is_verified: bool) -> String {
+fn told(after: &After, is_verified: bool, is_signed: bool) -> String {
     let mut out = match (is_verified, after.is_proved()) {
         (false, _) => "UNVERIFIED  not everything could be compared, so nothing is proved\n\n".to_string(),
         (true, true) => "PROVED  exactly what was approved is gone\n\n".into(),
         (true, false) => "NOT AS APPROVED  what has happened is not what was approved\n\n".into(),
     };
-    out += &format!("  done         {} of {} approved\n", grouped(after.done), grouped(after.approved));
+    let approved = count(after.approved, &format!("approved {}", after.unit));
+    out += &format!("  done         {} of {approved}\n", grouped(after.done));
     for (name, ids) in
         [("still there", &after.still_there), ("gone, too", &after.gone_too), ("changed", &after.changed)]
     {
@@ -111,5 +116,10 @@ fn told(after: &After, is_verified: bool) -> String {
         out += &format!("  {name:<11}  {}{shown}\n", grouped(ids.len() as u64));
     }
     out += &format!("  in flight    {}\n", grouped(after.in_flight));
-    out
+    let signature =
+        if is_signed { "and was signed with the key" } else { "; its signature was not checked: --key NAME.pub does" };
+    out + &format!(
+        "  certificate  names the files beside it as they are{}{signature}\n",
+        if is_signed { ", " } else { "" }
+    )
 }

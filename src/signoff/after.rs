@@ -11,8 +11,9 @@ use arrow::array::AsArray;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::candidates::Candidates;
-use super::write::{APPROVED, APPROVED_ROWS};
-use super::{RUN, candidate_key, terms};
+use super::write::{APPROVED, APPROVED_ROWS, KEYS};
+use super::{RUN, candidate_key, directory, terms};
+use crate::certificate::{Certificate, PublicKey, digests_of};
 use crate::class::Class;
 use crate::columns::Pairing;
 use crate::csv;
@@ -21,17 +22,21 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::history::{Digest, key_digest, key_digests};
 use crate::job::{Becomes, Cleanup, Job, Out};
+use crate::manifest::{MANIFEST, Manifest, of_file};
 use crate::progress::Progress;
 use crate::render;
 use crate::report::Report;
 use crate::shape::{self, Desk, Tables, quoted};
 use crate::sides::Side;
+use crate::snapshot::Snapshot;
 use crate::work_dir::WorkDir;
 
 /// What was found after a delete.
 #[derive(Debug, Default)]
 pub struct After {
-    /// How many rows or candidates were approved.
+    /// What is counted: `row`, or `candidate` for a column that is emptied.
+    pub unit: &'static str,
+    /// How many were approved.
     pub approved: u64,
     /// How many of them are gone, or emptied.
     pub done: u64,
@@ -56,69 +61,162 @@ impl After {
 struct Found {
     key: String,
     class: Class,
+    changed: Vec<String>,
     is_in_flight: bool,
 }
 
-/// Compares fresh snapshots, and holds what differs against what a sign-off has approved and what it knew. `signed_off` is the
-/// directory of the sign-off.
-pub fn after(job: &Job, signed_off: &Path, stop: Arc<AtomicBool>, progress: Progress) -> Result<(After, Report)> {
+/// Compares fresh snapshots, and holds what differs against what a certificate approves and what its sign-off knew. `key` is
+/// the public key that has to have signed it; without one, only digests are checked.
+///
+/// # Errors
+/// If the certificate is not what was signed, if the files beside it are not those that it names, or if anything keeps the
+/// snapshots from being compared.
+pub fn after(
+    job: &Job,
+    certificate: &Path,
+    key: Option<&PublicKey>,
+    stop: Arc<AtomicBool>,
+    progress: Progress,
+) -> Result<(After, Report)> {
     let terms = terms(job)?;
+    let signed_off = directory(certificate)?;
+    require_whole(certificate, &signed_off, key)?;
     let spill = job.temp.clone().unwrap_or_else(std::env::temp_dir);
     let work = WorkDir::create(&spill).map_err(|error| Error::Spill { dir: spill, reason: error.to_string() })?;
     let out = work.path().join(RUN);
     let fresh = Job { out: Some(Out::At(out.clone())), history: None, ..job.clone() };
     let report = crate::verify(&fresh, stop.clone(), progress)?;
-    let now = discrepancies(&out.join("discrepancies.parquet"))?;
-    let before = discrepancies(&signed_off.join(RUN).join("discrepancies.parquet"))?;
+    let now = discrepancies(&out.join(DISCREPANCIES))?;
+    let before = discrepancies(&signed_off.join(RUN).join(DISCREPANCIES))?;
     let engine = Engine::start(job.limits.clone(), work.path(), stop, Progress::quiet())?;
 
     let tables = shape::open_tables(&job.tables)?;
     let snapshots = shape::open_sides(&engine, &job.sources, &tables, &job.columns)?;
     let pairing = Pairing::of(&snapshots, job)?;
-    let (key, types) = candidate_key(terms, &snapshots, &pairing)?;
-    let list = Candidates::read(&signed_off.join(APPROVED), &key, &types)?;
-    let approved = approved_rows(signed_off, &pairing)?;
+    let (names, types) = candidate_key(terms, &snapshots, &pairing)?;
+    let list = Candidates::read(&signed_off.join(APPROVED), &names, &types)?;
+    let approved = approved_rows(&signed_off, &pairing)?;
     let own = terms.delete_from;
-    // what a delete leaves behind: a row of the other side alone
-    let gone = if own == Side::Old { Class::Extra } else { Class::Missing };
+    let gone = gone(&engine, &snapshots[own], &pairing, own, &signed_off)?;
 
-    let mut after = After { approved: list.texts.len() as u64, ..After::default() };
-    for (digest, found) in &now {
-        if approved.contains_key(digest) {
-            continue;
+    // of rows that are deleted, and of lists that a query takes apart, the rows are gone; of an emptied column, none is
+    let emptied = match &terms.cleanup {
+        Cleanup::Column { column, becomes } => {
+            Some((column.text.as_str(), *becomes, has_column(&snapshots[own], &column.text)))
         }
+        Cleanup::Row => None,
+    };
+    let rows_go = emptied.is_none_or(|(_, _, is_stored)| !is_stored);
+    let mut after = After { unit: if emptied.is_some() { "candidate" } else { "row" }, ..After::default() };
+    let is_expected = |digest: &Digest| rows_go && approved.contains_key(digest);
+    after.gone_too = gone.iter().filter(|(digest, _)| !is_expected(digest)).map(|(_, key)| key.clone()).collect();
+    for (digest, found) in &now {
+        let own_change = emptied.is_some_and(|(column, ..)| {
+            approved.contains_key(digest)
+                && found.changed.iter().all(|changed| stored_name(&snapshots[own], &pairing, own, changed) == column)
+        });
+        let is_gone = gone.contains_key(digest);
         match before.get(digest) {
-            Some(known) if known.class == found.class => {}
+            _ if is_gone || own_change => {}
+            Some(known) if known.class == found.class && known.changed == found.changed => {}
             _ if found.is_in_flight => after.in_flight += 1,
-            _ if found.class == gone => after.gone_too.push(found.key.clone()),
             _ => after.changed.push(found.key.clone()),
         }
     }
-    // a column that is compared shows as a mismatch of its own, and one that is exploded as rows that are gone
-    let is_gone = |digest: &Digest| now.get(digest).is_some_and(|found| found.class == gone);
-    let left: HashSet<String> = match &terms.cleanup {
-        Cleanup::Row => {
-            approved.iter().filter(|(digest, _)| !is_gone(digest)).map(|(_, shown)| shown.clone()).collect()
+    let left: HashSet<String> = match emptied {
+        None => {
+            approved.iter().filter(|(digest, _)| !gone.contains_key(*digest)).map(|(_, shown)| shown.clone()).collect()
         }
-        Cleanup::Column { column, becomes } => not_emptied(
-            &engine,
-            &snapshots[own],
-            &snapshots[own.other()],
-            &pairing,
-            own,
-            &column.text,
-            *becomes,
-            &list,
-        )?,
+        Some((column, becomes, _)) => {
+            let sides = Both { own: &snapshots[own], other: &snapshots[own.other()], side: own };
+            not_emptied(&engine, &sides, &pairing, column, becomes, &list)?
+        }
     };
     after.still_there = left.into_iter().collect();
     for list in [&mut after.still_there, &mut after.gone_too, &mut after.changed] {
-        list.sort();
+        sort(list);
     }
-    let all = if matches!(terms.cleanup, Cleanup::Row) { approved.len() as u64 } else { after.approved };
-    after.approved = all;
-    after.done = all - (after.still_there.len() as u64).min(all);
+    after.approved = if emptied.is_none() { approved.len() as u64 } else { list.texts.len() as u64 };
+    after.done = after.approved - (after.still_there.len() as u64).min(after.approved);
     Ok((after, report))
+}
+
+const DISCREPANCIES: &str = "discrepancies.parquet";
+
+/// Numbers by value, everything else as text.
+fn sort(ids: &mut [String]) {
+    match ids.iter().map(|id| id.parse::<i128>().ok()).collect::<Option<Vec<_>>>() {
+        Some(_) => ids.sort_by_key(|id| id.parse::<i128>().unwrap_or(0)),
+        None => ids.sort(),
+    }
+}
+
+/// Makes sure that the files beside a certificate are those that it names.
+fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>) -> Result<()> {
+    let bytes = std::fs::read(certificate).map_err(Error::unreadable(certificate))?;
+    let parsed = Certificate::parse(&bytes, certificate)?;
+    if let Some(key) = key {
+        parsed.require_signed_by(key, certificate)?;
+    }
+    for subject in parsed.statement.subject.iter().filter(|subject| subject.is_output()) {
+        let path = signed_off.join(subject.path());
+        let found = digests_of(&path).map_err(Error::unreadable(&path))?;
+        if found != subject.digest {
+            return Err(Error::Contradiction(format!("`{}` is not as the sign-off wrote it", path.display())));
+        }
+    }
+    // the certificate names the run's manifest, and that the files of the run
+    let run = signed_off.join(RUN);
+    let manifest = run.join(MANIFEST);
+    let text = std::fs::read_to_string(&manifest).map_err(Error::unreadable(&manifest))?;
+    let manifest: Manifest = serde_json::from_str(&text).map_err(Error::internal)?;
+    let path = run.join(DISCREPANCIES);
+    let found = of_file(&path).map_err(Error::unreadable(&path))?.to_hex().to_string();
+    match manifest.outputs.iter().any(|output| output.path == DISCREPANCIES && output.blake3 == found) {
+        true => Ok(()),
+        false => Err(Error::Contradiction(format!("`{}` is not as its run wrote it", path.display()))),
+    }
+}
+
+fn has_column(snapshot: &Snapshot, column: &str) -> bool {
+    snapshot.schema.fields().iter().any(|field| field.name() == column)
+}
+
+/// What a side calls a compared column.
+fn stored_name<'a>(snapshot: &'a Snapshot, pairing: &Pairing, side: Side, name: &'a str) -> &'a str {
+    let pair = pairing.columns.iter().find(|pair| pair.name == name);
+    pair.map_or(name, |pair| snapshot.schema.field(pair.at[side]).name())
+}
+
+/// The keys that the side had at the sign-off, and has no more.
+fn gone(
+    engine: &Engine,
+    own: &Snapshot,
+    pairing: &Pairing,
+    side: Side,
+    signed_off: &Path,
+) -> Result<HashMap<Digest, String>> {
+    let mut desk = Desk::with(engine, &Tables::new())?;
+    let path = signed_off.join(KEYS).display().to_string();
+    desk.lay("before", &Arc::new(Snapshot::open_table("keys", &path, true)?))?;
+    desk.lay("now", &Arc::new(own.clone()))?;
+    let same = pairing
+        .keys()
+        .iter()
+        .enumerate()
+        .map(|(at, key)| format!("b.k{at} = n.{}", quoted(own.schema.field(key.at[side]).name())));
+    let sql = format!(
+        "SELECT DISTINCT b.* FROM before AS b LEFT ANTI JOIN now AS n ON {}",
+        same.collect::<Vec<_>>().join(" AND ")
+    );
+    let mut gone = HashMap::new();
+    desk.plan(&sql, &BTreeMap::new(), "[signoff]")?.ask(engine, |batch| {
+        for key in render::rows(batch)?.into_iter().filter(|key| key.iter().all(Option::is_some)) {
+            gone.insert(key_digest(key.iter().map(Option::as_deref)), shown(&key));
+        }
+        Ok(())
+    })?;
+    Ok(gone)
 }
 
 fn shown(texts: &[Option<String>]) -> String {
@@ -136,12 +234,14 @@ fn discrepancies(path: &Path) -> Result<HashMap<Digest, Found>> {
         let keys = Column::Key.of(&batch).as_struct();
         let schema = arrow::datatypes::Schema::new(keys.fields().clone());
         let keys = arrow::array::RecordBatch::try_new(Arc::new(schema), keys.columns().to_vec())?;
-        let tags = Column::Tags.of(&batch).as_list::<i32>();
+        let (tags, changes) = (Column::Tags.of(&batch).as_list::<i32>(), Column::Changed.of(&batch).as_list::<i32>());
         let rows = render::rows(&keys)?.into_iter().zip(key_digests(&batch)?).zip(classes(&batch)).enumerate();
         for (row, ((key, digest), class)) in rows {
             let tags = tags.value(row);
+            let changed = changes.value(row);
+            let changed = changed.as_string::<i32>().iter().flatten().map(String::from).collect();
             let is_in_flight = tags.as_string::<i32>().iter().flatten().any(|tag| tag == "in_flight");
-            all.insert(digest, Found { key: shown(&key), class, is_in_flight });
+            all.insert(digest, Found { key: shown(&key), class, changed, is_in_flight });
         }
     }
     Ok(all)
@@ -162,25 +262,30 @@ fn approved_rows(signed_off: &Path, pairing: &Pairing) -> Result<HashMap<Digest,
     Ok(rows.collect())
 }
 
+/// Both sides, from where rows are emptied.
+struct Both<'a> {
+    own: &'a Snapshot,
+    other: &'a Snapshot,
+    side: Side,
+}
+
 /// The approved candidates whose column is not emptied as it should be.
-#[expect(clippy::too_many_arguments, reason = "both sides, their columns, and what was to become of one of them")]
 fn not_emptied(
     engine: &Engine,
-    own: &crate::snapshot::Snapshot,
-    other: &crate::snapshot::Snapshot,
+    sides: &Both,
     pairing: &Pairing,
-    side: Side,
     column: &str,
     becomes: Becomes,
     approved: &Candidates,
 ) -> Result<HashSet<String>> {
+    let Both { own, other, side } = *sides;
     let mut desk = Desk::with(engine, &Tables::new())?;
-    let is_stored = own.schema.fields().iter().any(|field| field.name() == column);
+    let is_stored = has_column(own, column);
     desk.lay("d", &Arc::new(if is_stored { own.clone() } else { own.input().clone() }))?;
     desk.lay("o", &Arc::new(other.clone()))?;
     let texts = vec![arrow::datatypes::DataType::Utf8; approved.key.len()];
     desk.lay_rows("approved", approved.table(&texts)?)?;
-    let stored = |name: &String, side: Side, snapshot: &crate::snapshot::Snapshot| {
+    let stored = |name: &String, side: Side, snapshot: &Snapshot| {
         let pair = pairing.columns.iter().find(|pair| pair.name == *name);
         quoted(pair.map_or(name.as_str(), |pair| snapshot.schema.field(pair.at[side]).name()))
     };

@@ -26,7 +26,7 @@ pub fn compare(
 ) -> Result<(HashSet<Digest>, Requirement)> {
     let own = sources.terms.delete_from;
     let source = Source { path: backup.path.clone(), allow_empty: true, ..sources.job.sources[own].clone() };
-    let copy = shape::open_side(sources.engine, Side::New, &source, tables, &sources.job.columns)?;
+    let copy = shape::open_side(sources.engine, own, &source, tables, &sources.job.columns)?;
     let files = copy.input().files.iter().map(|file| file.path.display().to_string());
     sources.backup_files.borrow_mut().extend(files);
     let written = copy.input().files.iter().filter_map(|file| {
@@ -66,7 +66,7 @@ pub fn compare(
         ([], None) => "nothing tells how old it is".into(),
         (gaps, _) => format!("it lacks {}", gaps.join(", ")),
     };
-    Ok((wrong, Requirement { name: "backup_too_old", holds: is_fresh && gaps.is_empty(), words }))
+    Ok((wrong, Requirement { name: "backup_unusable", holds: is_fresh && gaps.is_empty(), words }))
 }
 
 /// The backup, cut down to the rows of candidates.

@@ -34,8 +34,8 @@ pub fn certificate(
 
 /// Every file that was read, as the run's manifest names them, and every file that was written.
 fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Digest]) -> Result<Vec<Subject>> {
-    let manifest = request.out.join(RUN).join(MANIFEST);
-    let text = std::fs::read_to_string(&manifest).map_err(Error::unreadable(&manifest))?;
+    let manifest_path = request.out.join(RUN).join(MANIFEST);
+    let text = std::fs::read_to_string(&manifest_path).map_err(Error::unreadable(&manifest_path))?;
     let manifest: Manifest = serde_json::from_str(&text).map_err(Error::internal)?;
     let mut all: Vec<(Role, String)> = vec![];
     let mut add = |role: Role, files: &[Digest]| all.extend(files.iter().map(|file| (role.clone(), file.path.clone())));
@@ -65,7 +65,9 @@ fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Dig
         .chain(&manifest.read.queries)
         .map(|file| (file.path.as_str(), file.blake3.as_str()))
         .collect();
-    if let Some(changed) = read.iter().find(|read| known.get(read.path()).is_some_and(|blake3| *blake3 != read.digest.blake3)) {
+    if let Some(changed) =
+        read.iter().find(|read| known.get(read.path()).is_some_and(|blake3| *blake3 != read.digest.blake3))
+    {
         let words = format!("`{}` was changed while it was signed off; run it again", changed.path());
         return Err(Error::Contradiction(words));
     }
@@ -75,6 +77,8 @@ fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Dig
         Ok(Subject::of(&Role::Output, &file.path, digests))
     });
     let mut subjects = read;
+    let manifest = digests_of(&manifest_path).map_err(Error::unreadable(&manifest_path))?;
+    subjects.push(Subject::of(&Role::Output, &format!("{RUN}/{MANIFEST}"), manifest));
     subjects.extend(written.collect::<Result<Vec<_>>>()?);
     subjects.sort_by(|one, two| one.name.cmp(&two.name));
     // one file may be read by several queries

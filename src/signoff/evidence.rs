@@ -13,8 +13,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::candidates::Candidates;
 use super::rules::{CandidateFacts, RowFacts, StatusFound};
-use crate::columns::Pairing;
 use crate::columns::version::Kind;
+use crate::columns::{self, Pairing};
 use crate::csv;
 use crate::discrepancy::{Column, classes};
 use crate::engine::Engine;
@@ -53,6 +53,8 @@ pub struct Sources<'a> {
     pub terms: &'a SignOff,
     /// Both sides, cut down to the rows of candidates.
     pub rows: &'a Sides<Snapshot>,
+    /// Both sides, whole.
+    pub whole: &'a Sides<Snapshot>,
     /// How their columns compare.
     pub pairing: &'a Pairing,
     /// The candidates.
@@ -130,10 +132,12 @@ impl Rows {
     fn read_own(&mut self, sources: &Sources) -> Result<()> {
         let own = sources.terms.delete_from;
         let columns: Vec<String> = Self::own_columns(sources, own).iter().map(|name| quoted(name)).collect();
+        let is_shown = version_is_shown(sources);
         let version = sources
             .pairing
             .version
             .as_ref()
+            .filter(|_| is_shown)
             .map(|version| quoted(sources.rows[own].schema.field(version.at[own]).name()));
         let sql = format!(
             "SELECT CAST({} AS BIGINT UNSIGNED) AS place, {} AS version, {} FROM t ORDER BY {}",
@@ -210,7 +214,9 @@ impl Rows {
                 let places: Vec<usize> = (start..start + width).collect();
                 Ok(batch.project(&places)?)
             };
-            let tiers = tiers(pairing, part(0)?, part(width)?)?;
+            let sides = Sides { old: pairing.rows(Side::Old, part(0)?)?, new: pairing.rows(Side::New, part(width)?)? };
+            let tiers = tiers(pairing, &sides)?;
+            let moved = moved(pairing, &sides, &sources.candidates.key)?;
             let versions = Sides { old: batch.column(2 * width).clone(), new: batch.column(2 * width + 1).clone() };
             let is_late = late.of_rows(pairing, &versions)?;
             let key: Vec<usize> = (own_start..own_start + pairing.key_len).collect();
@@ -220,6 +226,7 @@ impl Rows {
                     let facts = &mut self.facts[place];
                     facts.in_other = true;
                     facts.tier = tiers[row];
+                    facts.is_of_another = moved.value(row);
                     facts.is_late = is_late[row];
                 }
             }
@@ -325,14 +332,21 @@ impl Rows {
     }
 }
 
+/// Whether the version of a row may stand beside its ID: a private one may not.
+pub fn version_is_shown(sources: &Sources) -> bool {
+    let Some(version) = &sources.pairing.version else { return false };
+    let own = sources.terms.delete_from;
+    let name = sources.rows[own].schema.field(version.at[own]).name();
+    !sources.job.private.iter().flat_map(|private| &private.columns).any(|private| private.text == *name)
+}
+
 fn aliased(alias: &str, columns: &[String]) -> String {
     columns.iter().enumerate().map(|(at, name)| format!("{name} AS {alias}{at}")).collect::<Vec<_>>().join(", ")
 }
 
 /// How each pair of rows came to be equal, as far as that is for rules to say: whether it is, the comparison decides.
-fn tiers(pairing: &Pairing, old: RecordBatch, new: RecordBatch) -> Result<Vec<Option<AcceptedTier>>> {
-    let rows = old.num_rows();
-    let sides = Sides { old: pairing.rows(Side::Old, old)?, new: pairing.rows(Side::New, new)? };
+fn tiers(pairing: &Pairing, sides: &Sides<columns::Rows>) -> Result<Vec<Option<AcceptedTier>>> {
+    let rows = sides.old.raw.num_rows();
     let (mut by_rule, mut tolerated) = (BooleanBuffer::new_unset(rows), BooleanBuffer::new_unset(rows));
     for (place, column) in pairing.checked().enumerate() {
         let unequal = !&sides.old.exact[place].equals(&sides.new.exact[place])?;
@@ -354,6 +368,17 @@ fn tiers(pairing: &Pairing, old: RecordBatch, new: RecordBatch) -> Result<Vec<Op
         (false, false) => AcceptedTier::Exact,
     };
     Ok((0..rows).map(|row| Some(tier(row))).collect())
+}
+
+/// Which pairs of rows differ in a column that names candidates.
+fn moved(pairing: &Pairing, sides: &Sides<columns::Rows>, named: &[String]) -> Result<BooleanBuffer> {
+    let mut moved = BooleanBuffer::new_unset(sides.old.raw.num_rows());
+    for (place, column) in pairing.checked().enumerate() {
+        if named.contains(&pairing.columns[column].name) {
+            moved = &moved | &!&sides.old.exact[place].equals(&sides.new.exact[place])?;
+        }
+    }
+    Ok(moved)
 }
 
 /// Tells which rows were written after a snapshot had begun.

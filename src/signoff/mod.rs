@@ -25,7 +25,7 @@ pub use canaries::Canary;
 pub use rules::{CandidateFacts, RowFacts, StatusFound, reasons, words};
 
 use crate::certificate::PrivateKey;
-use crate::columns::Pairing;
+use crate::columns::{ColumnPair, Pairing};
 use crate::csv;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -33,7 +33,7 @@ use crate::history::{Digest, key_digest, past_knowledge};
 use crate::job::{Cleanup, Identity, Job, Out, SignOff};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::progress::Progress;
-use crate::report::{Report, Verdict};
+use crate::report::{Report, Verdict, count};
 use crate::run_dir::RunDir;
 use crate::shape::{self, Tables};
 use crate::sides::{Side, Sides};
@@ -126,21 +126,35 @@ pub fn sign(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progr
     require_decidable(job, terms, &snapshots, &pairing, &place)?;
     let (key, types) = candidate_key(terms, &snapshots, &pairing)?;
     let candidates = Candidates::read(&request.candidates, &key, &types)?;
+    if candidates.texts.is_empty() {
+        return Err(Error::Contradiction(format!("`{}` has no candidates", request.candidates.display())));
+    }
+    require_shown(job, request, &key)?;
     let selected = evidence::select(&engine, terms, &snapshots, &pairing, &candidates, &types)?;
     let own_pairing = Pairing::of(&selected, job)?;
-    let sources =
-        Sources { engine: &engine, job, terms, rows: &selected, pairing: &own_pairing, candidates: &candidates, backup_files: RefCell::default() };
+    let sources = Sources {
+        engine: &engine,
+        job,
+        terms,
+        whole: &snapshots,
+        rows: &selected,
+        pairing: &own_pairing,
+        candidates: &candidates,
+        backup_files: RefCell::default(),
+    };
     let mut rows = Rows::read(&sources)?;
     rows.take_discrepancies(&engine, &place.join("discrepancies.parquet"))?;
     if report.groups.is_some() {
         rows.take_groups(&sources, &place.join("groups_ready.csv"))?;
     }
-    let mut requirements = requirements(job, terms, &report, &own_pairing, now);
+    let mut requirements = requirements(job, terms, &report, &own_pairing, &selected[terms.delete_from], now);
     if terms.clean_runs > 1 {
         let past = past_knowledge(&engine, job, &place, terms.clean_runs as usize - 1)?;
         let words = match &past {
-            Some(_) => format!("{} pairs of snapshots before this one are known", terms.clean_runs - 1),
-            None => format!("fewer than {} pairs of snapshots before this one are known", terms.clean_runs - 1),
+            Some(_) => format!("the {} before this one are known", count(u64::from(terms.clean_runs) - 1, "pair")),
+            None => {
+                format!("fewer than the {} before this one are known", count(u64::from(terms.clean_runs) - 1, "pair"))
+            }
         };
         requirements.push(Requirement { name: "not_clean_before", holds: past.is_some(), words });
         rows.take_past(past.as_deref());
@@ -214,7 +228,7 @@ pub fn text(job: &Job, signed: &Signed) -> Result<String> {
 }
 
 /// The directory of a certificate.
-pub fn directory(certificate: &Path) -> Result<PathBuf> {
+fn directory(certificate: &Path) -> Result<PathBuf> {
     let dir = certificate.parent().unwrap_or(Path::new("")).to_path_buf();
     match dir.join(RUN).is_dir() {
         true => Ok(dir),
@@ -294,6 +308,19 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
+/// Refuses to write private values.
+fn require_shown(job: &Job, request: &Request, key: &[String]) -> Result<()> {
+    let private =
+        |name: &String| job.private.iter().flat_map(|private| &private.columns).any(|column| column.text == *name);
+    if let Some(name) = key.iter().find(|name| private(name)) {
+        return Err(Error::Contradiction(format!("[signoff]: `{name}` is private, and the lists would show it")));
+    }
+    match (&job.private, request.rows) {
+        (Some(_), true) => Err(Error::Contradiction("--rows would write private values; the job has [private]".into())),
+        _ => Ok(()),
+    }
+}
+
 /// The columns that name a candidate, by new's names, and their types where the rows are to be deleted.
 fn candidate_key(
     terms: &SignOff,
@@ -331,7 +358,14 @@ fn candidate_key(
 }
 
 /// What concerns all candidates.
-fn requirements(job: &Job, terms: &SignOff, report: &Report, pairing: &Pairing, now: Timestamp) -> Vec<Requirement> {
+fn requirements(
+    job: &Job,
+    terms: &SignOff,
+    report: &Report,
+    pairing: &Pairing,
+    rows: &Snapshot,
+    now: Timestamp,
+) -> Vec<Requirement> {
     let age = |side: Side| {
         let taken = job.sources[side].taken_at.as_ref()?;
         Some(now.duration_since(taken.from.parse::<Timestamp>().ok()?))
@@ -354,14 +388,67 @@ fn requirements(job: &Job, terms: &SignOff, report: &Report, pairing: &Pairing, 
         ),
         false => "nothing but the key is compared".into(),
     };
-    vec![
+    let own = terms.delete_from;
+    let uncovered = uncovered(terms, report, pairing, rows);
+    let mut requirements = vec![
         Requirement { name: "unverified", holds: is_whole, words: compared },
+        Requirement {
+            name: "uncovered",
+            holds: uncovered.is_empty(),
+            words: match uncovered.as_slice() {
+                [] => format!("every column of {own} that goes was compared, or is ignored by name"),
+                names => format!("not compared: {}", names.join(", ")),
+            },
+        },
         Requirement {
             name: "snapshots_too_old",
             holds: Side::BOTH.into_iter().all(is_fresh),
             words: format!("{}, {}; {:#} is allowed", words(Side::Old), words(Side::New), terms.max_age),
         },
-    ]
+    ];
+    requirements.extend(statuses_are_fresh(job, terms, now));
+    requirements
+}
+
+/// The columns that would go, and that nothing tells about: those of one side alone, and an emptied one that is ignored.
+fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, rows: &Snapshot) -> Vec<String> {
+    let coverage = &report.coverage;
+    let own = terms.delete_from;
+    let alone = if own == Side::Old { &coverage.old_only } else { &coverage.new_only };
+    match &terms.cleanup {
+        Cleanup::Row => alone.clone(),
+        Cleanup::Column { column, .. } => {
+            // a column that a query has taken apart is compared as what it became
+            let is_stored = rows.schema.fields().iter().any(|field| *field.name() == column.text);
+            let stored = |pair: &ColumnPair| rows.schema.field(pair.at[own]).name();
+            let is_compared = pairing.columns.iter().any(|pair| *stored(pair) == column.text);
+            if is_stored && !is_compared { vec![column.text.clone()] } else { vec![] }
+        }
+    }
+}
+
+/// Whether the status tables are as young as they have to be, where the job says how old they are.
+fn statuses_are_fresh(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirement> {
+    let tables = [&terms.source_of_truth, &terms.local_status].into_iter().flatten();
+    let ages: Vec<(String, jiff::SignedDuration, jiff::SignedDuration)> = tables
+        .filter_map(|status| {
+            let source = job.tables.get(&status.table.text)?;
+            let taken = source.taken_at.as_ref()?.from.parse::<Timestamp>().ok()?;
+            let allowed = source.expects.max_age.unwrap_or(terms.max_age).min(terms.max_age);
+            Some((status.table.text.clone(), now.duration_since(taken), allowed))
+        })
+        .collect();
+    if ages.is_empty() {
+        return None;
+    }
+    let words = ages
+        .iter()
+        .map(|(table, age, _)| format!("{table} is {:#} old", jiff::SignedDuration::from_mins(age.as_mins())));
+    Some(Requirement {
+        name: "statuses_too_old",
+        holds: ages.iter().all(|(_, age, allowed)| age <= allowed && !age.is_negative()),
+        words: words.collect::<Vec<_>>().join(", "),
+    })
 }
 
 fn take_statuses(
@@ -419,7 +506,15 @@ fn take_checks(
         let digest = |fields: &[Option<String>], places: &[usize]| -> Digest {
             key_digest(places.iter().map(|at| fields[*at].as_deref()))
         };
-        match (places(&candidates.key), places(&key)) {
+        let told: Vec<String> = check.id.iter().map(|name| name.text.clone()).collect();
+        let id = vec!["id".to_string()];
+        let same_length = |names: &Vec<String>| names.len() == candidates.key.len();
+        // by the names of the list, by those that the check gives, or by the `id` of a question of the library
+        let named = [&candidates.key, &told, &id]
+            .into_iter()
+            .filter(|names| same_length(names))
+            .find_map(|names| places(names));
+        match (named, places(&key)) {
             (Some(places), _) => {
                 for (_, fields) in records {
                     if let Some(&at) = candidates.places.get(&digest(&fields, &places)) {

@@ -89,7 +89,9 @@ fn requirement_words(name: &str) -> &'static str {
         "unverified" => "the comparison is verified",
         "snapshots_too_old" => "the snapshots are fresh",
         "not_clean_before" => "the pairs before are known",
-        "backup_too_old" => "the backup is whole and fresh",
+        "uncovered" => "every column that goes is compared",
+        "statuses_too_old" => "the status tables are fresh",
+        "backup_unusable" => "the backup is whole and fresh",
         _ => "",
     }
 }

@@ -13,6 +13,8 @@ pub struct RowFacts {
     pub copies: u64,
     /// Whether the other side has its key.
     pub in_other: bool,
+    /// Whether the other side has it under another candidate.
+    pub is_of_another: bool,
     /// How it came to be equal; none, if it did not.
     pub tier: Option<AcceptedTier>,
     /// The class of its discrepancy, if it has one.
@@ -112,7 +114,7 @@ fn of_row(row: &RowFacts, terms: &SignOff) -> Vec<String> {
             block(row.class.is_none() && row.in_other && !is_accepted, "tier");
         }
         // half-copied rows may differ; what has no counterpart is the only copy, and that is told above
-        Side::New => {}
+        Side::New => block(row.is_of_another, "of_another_candidate"),
     }
     block(row.group_is_ready == Some(false), "group_not_ready");
     block(row.is_backed_up == Some(false), "not_backed_up");
@@ -144,9 +146,12 @@ pub fn words(reason: &str) -> String {
         "local_status_has_several" => "the local status has it more than once",
         "local_status_does_not_know" => "the local status does not know it",
         "statuses_disagree" => "the local status and the source of truth disagree",
+        "of_another_candidate" => "old has a row of it under another candidate, whose state is another question",
+        "uncovered" => "a column would go that nothing was compared with",
+        "statuses_too_old" => "a status table is too old",
         "snapshots_too_old" => "a snapshot is too old, or nothing tells how old it is",
         "unverified" => "the comparison is not verified",
-        "backup_too_old" => "the backup is too old",
+        "backup_unusable" => "the backup is too old, or lacks columns",
         other => match other.strip_prefix("check:") {
             Some(check) => return format!("check {check} names it"),
             None => "",

@@ -7,20 +7,21 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, UInt64Array};
 use jiff::Timestamp;
 
-use super::evidence::{PLACE, Rows, Sources};
+use super::evidence::{PLACE, Rows, Sources, version_is_shown};
 use super::{Request, Signed, certify, page};
 use crate::csv;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::history::key_digest;
-use crate::manifest::Digest;
+use crate::manifest::{Digest, of_file};
 use crate::run_dir::RunDir;
-use crate::shape::{Desk, Tables, quoted, write_rows};
+use crate::shape::{Desk, Question, Tables, quoted, write_rows};
 
 /// What the files of a sign-off are called.
 pub const APPROVED: &str = "approved.csv";
 pub const APPROVED_ROWS: &str = "approved_rows.csv";
 pub const BLOCKED: &str = "blocked.csv";
 pub const RESTORE: &str = "restore.parquet";
+pub const KEYS: &str = "keys.parquet";
 pub const PAGE: &str = "signoff.md";
 pub const CERTIFICATE: &str = "certificate.json";
 
@@ -55,6 +56,7 @@ pub fn all(
             signed.examples.push((super::candidates::shown(texts), reasons.clone()));
         }
     }
+    files.push(keys(sources, &run_dir)?);
     files.push(run_dir.write(PAGE, &page::markdown(sources.job, sources.terms, signed, now))?);
     let certificate = certify::certificate(sources, request, signed, &run_dir, &files, now)?;
     run_dir.publish_as(sources.engine, CERTIFICATE, &certificate, &files)
@@ -69,7 +71,7 @@ fn approved(sources: &Sources, rows: &Rows, run_dir: &RunDir, is_approved: &dyn 
         guards.entry(*candidate).or_default().push(guard);
     }
     let has_one_each = names_rows(sources);
-    let guard_name = if sources.pairing.version.is_some() { "version" } else { "row_hash" };
+    let guard_name = if version_is_shown(sources) { "version" } else { "row_hash" };
     let more = if has_one_each { vec![guard_name] } else { vec!["rows", "rows_hash"] };
     let mut text = String::new();
     csv::record(&mut text, candidates.key.iter().map(String::as_str).chain(more).map(Some));
@@ -100,7 +102,7 @@ fn approved_rows(
     if names_rows(sources) {
         return Ok(None);
     }
-    let guard = if sources.pairing.version.is_some() { "version" } else { "row_hash" };
+    let guard = if version_is_shown(sources) { "version" } else { "row_hash" };
     let key = sources.pairing.keys().iter().map(|key| key.name.as_str());
     let mut file = run_dir.create(APPROVED_ROWS)?;
     let mut text = String::new();
@@ -129,6 +131,20 @@ fn blocked(sources: &Sources, decisions: &[BTreeSet<String>], is_verified: bool,
     run_dir.write(BLOCKED, &text)
 }
 
+/// The keys of all rows of the side, by which a later look tells what is gone.
+fn keys(sources: &Sources, run_dir: &RunDir) -> Result<Digest> {
+    let own = sources.terms.delete_from;
+    let mut desk = Desk::with(sources.engine, &Tables::new())?;
+    desk.lay("t", &Arc::new(sources.whole[own].clone()))?;
+    let columns = sources.pairing.columns.iter().take(sources.pairing.key_len);
+    let columns: Vec<String> = columns
+        .enumerate()
+        .map(|(at, pair)| format!("{} AS k{at}", quoted(sources.rows[own].schema.field(pair.at[own]).name())))
+        .collect();
+    let question = desk.plan(&format!("SELECT {} FROM t", columns.join(", ")), &BTreeMap::new(), "[signoff]")?;
+    write_file(sources, run_dir, question, KEYS)
+}
+
 /// The rows that may go, whole, as the side has them.
 fn restore(sources: &Sources, rows: &Rows, run_dir: &RunDir, is_approved: &dyn Fn(usize) -> bool) -> Result<Digest> {
     let own = sources.terms.delete_from;
@@ -150,9 +166,13 @@ fn restore(sources: &Sources, rows: &Rows, run_dir: &RunDir, is_approved: &dyn F
         key.collect::<Vec<_>>().join(", ")
     );
     let question = desk.plan(&sql, &BTreeMap::new(), "[signoff]")?;
-    let path = run_dir.spill_dir().join(RESTORE);
+    write_file(sources, run_dir, question, RESTORE)
+}
+
+fn write_file(sources: &Sources, run_dir: &RunDir, question: Question, name: &str) -> Result<Digest> {
+    let path = run_dir.spill_dir().join(name);
     write_rows(sources.engine, question, &path)?;
-    let digest = crate::manifest::of_file(&path).map_err(crate::error::Error::unreadable(&path))?;
-    let bytes = std::fs::metadata(&path).map_err(crate::error::Error::unreadable(&path))?.len();
-    Ok(Digest { path: RESTORE.into(), bytes, blake3: digest.to_hex().to_string() })
+    let digest = of_file(&path).map_err(Error::unreadable(&path))?;
+    let bytes = std::fs::metadata(&path).map_err(Error::unreadable(&path))?.len();
+    Ok(Digest { path: name.into(), bytes, blake3: digest.to_hex().to_string() })
 }
