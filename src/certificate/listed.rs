@@ -15,13 +15,13 @@ use crate::render::quoted;
 type Digest = [u8; 16];
 
 /// The IDs of the approved list: 16 bytes each, in the order of their digests.
-pub struct Approved {
-    digests: Vec<Digest>,
-    /// Where the digests with each beginning start, and after them where the last end. Most of a search in millions
-    /// would wait for memory; this leaves a few neighbours of each digest to look at.
-    starts: Vec<usize>,
-    /// How many bits make a beginning.
-    bits: u32,
+pub struct Approved(Vec<Digest>);
+
+/// What is wrong with a line of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    NotApproved,
+    Repeated,
 }
 
 /// An ID of a list: the texts of its key columns, `None` for NULL.
@@ -55,38 +55,21 @@ impl Approved {
         }
         found.par_sort_unstable();
         match found.is_sorted_by(|one, two| one < two) {
-            true => Ok(Approved::of(found)),
+            true => Ok(Approved(found)),
             false => {
                 Err(wrong("names an ID twice, although it was signed\n  it approves nothing; sign off again").into())
             }
         }
     }
 
-    /// Takes digests in their order, each once.
-    fn of(digests: Vec<Digest>) -> Self {
-        let bits = digests.len().max(1).ilog2().saturating_sub(2);
-        let mut starts = Vec::with_capacity((1 << bits) + 1);
-        for (at, digest) in digests.iter().enumerate() {
-            starts.resize(starts.len().max(beginning(digest, bits) + 1), at);
-        }
-        starts.resize((1 << bits) + 1, digests.len());
-        Approved { digests, starts, bits }
-    }
-
-    fn find(&self, digest: &Digest) -> Option<usize> {
-        let beginning = beginning(digest, self.bits);
-        let (start, end) = (self.starts[beginning], self.starts[beginning + 1]);
-        self.digests[start..end].binary_search(digest).ok().map(|at| start + at)
-    }
-
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.digests.len()
+        self.0.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.digests.is_empty()
+        self.0.is_empty()
     }
 
     /// Makes sure that a list names approved IDs alone, each once; returns how many.
@@ -94,24 +77,52 @@ impl Approved {
     /// # Errors
     /// With the first line that is wrong.
     pub fn require_all(&self, list: &Path, key: &[String]) -> Result<u64> {
-        let input = BufReader::with_capacity(1 << 20, File::open(list).map_err(Error::unreadable(list))?);
-        let mut seen = vec![false; self.digests.len()];
-        let (mut ids, mut bytes) = (0, vec![]);
-        each_id(list, input, key, |line, id| {
-            let wrong = |reason: &str| {
-                let reason = format!("ID {} {reason}", words(id));
-                CertificateError::BadLine { list: list.into(), line, reason }
-            };
-            let Some(place) = self.find(&digest_of(id, &mut bytes)) else {
-                return Err(wrong("is not approved\n  delete nothing of this list; cut it from the approved one"));
-            };
-            if std::mem::replace(&mut seen[place], true) {
-                return Err(wrong("stands in the list a second time\n  a list names every ID once"));
-            }
-            ids += 1;
+        let open =
+            || File::open(list).map(|file| BufReader::with_capacity(1 << 20, file)).map_err(Error::unreadable(list));
+        let (mut listed, mut bytes) = (vec![], vec![]);
+        each_id(list, open()?, key, |line, id| {
+            listed.push((digest_of(id, &mut bytes), line));
             Ok(())
         })?;
-        Ok(ids)
+        listed.par_sort_unstable();
+        let Some((line, fault)) = self.first_fault(&listed) else { return Ok(listed.len() as u64) };
+        let words = |id: &str| match fault {
+            Fault::NotApproved => {
+                format!("{id} is not approved\n  delete nothing of this list; cut it from the approved one")
+            }
+            Fault::Repeated => format!("{id} stands in the list a second time\n  a list names every ID once"),
+        };
+        // texts are not kept for millions of lines that are right: the one that is wrong is read again, if it can be
+        let mut id = None;
+        let find = |input| {
+            each_id(list, input, key, |at, texts| {
+                id = id.take().or_else(|| (at == line).then(|| format!("ID {}", shown(texts))));
+                Ok(())
+            })
+        };
+        let _ = open().and_then(find);
+        Err(bad_line(list, line, words(id.as_deref().unwrap_or("an ID"))).into())
+    }
+
+    /// The first line of a list that is wrong. The list comes in the order of its digests, so both are gone through side
+    /// by side: looking millions of IDs up one by one would mostly wait for memory.
+    fn first_fault(&self, listed: &[(Digest, u64)]) -> Option<(u64, Fault)> {
+        let mut approved = self.0.iter().peekable();
+        let mut last = None;
+        let mut first = None;
+        for (digest, line) in listed {
+            while approved.next_if(|approved| *approved < digest).is_some() {}
+            let fault = if approved.peek() != Some(&digest) {
+                Fault::NotApproved
+            } else if last == Some(digest) {
+                Fault::Repeated
+            } else {
+                last = Some(digest);
+                continue;
+            };
+            first = first.into_iter().chain([(*line, fault)]).min();
+        }
+        first
     }
 }
 
@@ -132,11 +143,6 @@ fn digest_of(id: &Id, bytes: &mut Vec<u8>) -> Digest {
     let mut digest = [0; 16];
     digest.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
     digest
-}
-
-/// The first bits of a digest, as a number.
-fn beginning(digest: &Digest, bits: u32) -> usize {
-    (u128::from_be_bytes(*digest) >> 64 >> (64 - bits)) as usize
 }
 
 /// Reads a list and calls a function for every ID, with its line.
@@ -195,7 +201,7 @@ fn bad_line(list: &Path, line: u64, reason: String) -> CertificateError {
 }
 
 /// An ID as people write it.
-fn words(id: &Id) -> String {
+fn shown(id: &Id) -> String {
     id.iter().map(|text| text.map_or("NULL".into(), quoted)).collect::<Vec<_>>().join(", ")
 }
 
@@ -204,18 +210,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_digest_is_found_and_no_other() {
-        let digest = |id: &Id| digest_of(id, &mut vec![]);
-        for number in [0, 1, 3, 4, 7, 8, 1000] {
-            let mut digests: Vec<_> = (0..number).map(|id: u32| digest(&[Some(&id.to_string())])).collect();
-            digests.extend([[0; 16], [0xff; 16]]);
-            digests.sort_unstable();
-            let approved = Approved::of(digests.clone());
-            assert!(digests.iter().enumerate().all(|(at, digest)| approved.find(digest) == Some(at)));
-            let others = (0..1000).map(|id: u32| digest(&[None, Some(&id.to_string())]));
-            assert!(others.into_iter().all(|other| approved.find(&other).is_none()));
-        }
-        assert_eq!(Approved::of(vec![]).find(&[0; 16]), None);
+    fn the_first_wrong_line_is_found() {
+        let digest = |number: u8| [number; 16];
+        let approved = Approved([1, 3, 5, 7].map(digest).to_vec());
+        let first = |numbers: &[u8]| {
+            let mut listed: Vec<_> = numbers.iter().zip(1..).map(|(number, line)| (digest(*number), line)).collect();
+            listed.sort_unstable();
+            approved.first_fault(&listed)
+        };
+        assert_eq!((first(&[]), first(&[7, 1, 5, 3])), (None, None));
+        assert_eq!(first(&[5, 1, 8, 0, 4]), Some((3, Fault::NotApproved)));
+        assert_eq!(first(&[7, 5, 7, 7, 0]), Some((3, Fault::Repeated)));
+        assert_eq!(first(&[9, 9]), Some((1, Fault::NotApproved)));
+        assert_eq!(Approved(vec![]).first_fault(&[(digest(1), 2)]), Some((2, Fault::NotApproved)));
     }
 
     #[test]
