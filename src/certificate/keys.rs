@@ -168,7 +168,7 @@ fn read_text(file: File) -> io::Result<String> {
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     let opened = File::options().write(true).create_new(true).mode(mode).open(path);
     let mut file = opened.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => CertificateError::KeyExists { file: path.into(), source }.into(),
+        io::ErrorKind::AlreadyExists => CertificateError::KeyExists { file: path.into() }.into(),
         _ => Error::Unwritable { path: path.into(), source },
     })?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());

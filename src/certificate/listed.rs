@@ -9,11 +9,20 @@ use rayon::slice::ParallelSliceMut;
 use super::digests::{Digesting, Digests};
 use crate::csv::{Fields, Problem, Reader};
 use crate::error::{CertificateError, Error, Result};
-use crate::history::{Digest, key_digest};
 use crate::render::quoted;
+
+/// 128 bits of what is known of an ID.
+type Digest = [u8; 16];
 
 /// The IDs of the approved list: 16 bytes each, in the order of their digests.
 pub struct Approved(Vec<Digest>);
+
+/// What is wrong with a line of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    NotApproved,
+    Repeated,
+}
 
 /// An ID of a list: the texts of its key columns, `None` for NULL.
 type Id<'a> = [Option<&'a str>];
@@ -29,9 +38,9 @@ impl Approved {
             wrong(&format!("cannot be read: {error}\n  it is the approved list, and belongs beside the certificate"))
         });
         let mut input = Digesting::of(opened?);
-        let mut found = vec![];
+        let (mut found, mut bytes) = (vec![], vec![]);
         let read = each_id(list, input.reader(), key, |_, id| {
-            found.push(key_digest(id.iter().copied()));
+            found.push(digest_of(id, &mut bytes));
             Ok(())
         });
         if input.finish().map_err(Error::unreadable(list))? != *digests {
@@ -68,25 +77,72 @@ impl Approved {
     /// # Errors
     /// With the first line that is wrong.
     pub fn require_all(&self, list: &Path, key: &[String]) -> Result<u64> {
-        let input = BufReader::with_capacity(1 << 20, File::open(list).map_err(Error::unreadable(list))?);
-        let mut seen = vec![false; self.0.len()];
-        let mut ids = 0;
-        each_id(list, input, key, |line, id| {
-            let wrong = |reason: &str| {
-                let reason = format!("ID {} {reason}", words(id));
-                CertificateError::BadLine { list: list.into(), line, reason }
-            };
-            let place = self.0.binary_search(&key_digest(id.iter().copied()));
-            let place = place
-                .map_err(|_| wrong("is not approved\n  delete nothing of this list; cut it from the approved one"))?;
-            if std::mem::replace(&mut seen[place], true) {
-                return Err(wrong("stands in the list a second time\n  a list names every ID once"));
-            }
-            ids += 1;
+        let open =
+            || File::open(list).map(|file| BufReader::with_capacity(1 << 20, file)).map_err(Error::unreadable(list));
+        let (mut listed, mut bytes) = (vec![], vec![]);
+        each_id(list, open()?, key, |line, id| {
+            listed.push((digest_of(id, &mut bytes), line));
             Ok(())
         })?;
-        Ok(ids)
+        listed.par_sort_unstable();
+        let Some((line, fault)) = self.first_fault(&listed) else { return Ok(listed.len() as u64) };
+        let words = |id: &str| match fault {
+            Fault::NotApproved => {
+                format!("{id} is not approved\n  delete nothing of this list; cut it from the approved one")
+            }
+            Fault::Repeated => format!("{id} stands in the list a second time\n  a list names every ID once"),
+        };
+        // texts are not kept for millions of lines that are right: the one that is wrong is read again, if it can be
+        let mut id = None;
+        let find = |input| {
+            each_id(list, input, key, |at, texts| {
+                id = id.take().or_else(|| (at == line).then(|| format!("ID {}", shown(texts))));
+                Ok(())
+            })
+        };
+        let _ = open().and_then(find);
+        Err(bad_line(list, line, words(id.as_deref().unwrap_or("an ID"))).into())
     }
+
+    /// The first line of a list that is wrong. The list comes in the order of its digests, so both are gone through side
+    /// by side: looking millions of IDs up one by one would mostly wait for memory.
+    fn first_fault(&self, listed: &[(Digest, u64)]) -> Option<(u64, Fault)> {
+        let mut approved = self.0.iter().peekable();
+        let mut last = None;
+        let mut first = None;
+        for (digest, line) in listed {
+            while approved.next_if(|approved| *approved < digest).is_some() {}
+            let fault = if approved.peek() != Some(&digest) {
+                Fault::NotApproved
+            } else if last == Some(digest) {
+                Fault::Repeated
+            } else {
+                last = Some(digest);
+                continue;
+            };
+            first = first.into_iter().chain([(*line, fault)]).min();
+        }
+        first
+    }
+}
+
+/// The digest of an ID. Length first, so that its parts do not run into each other; NULL has no length. In one piece,
+/// which BLAKE3 has a shorter way for; `bytes` is room for it.
+fn digest_of(id: &Id, bytes: &mut Vec<u8>) -> Digest {
+    bytes.clear();
+    for text in id {
+        match text {
+            None => bytes.push(0),
+            Some(text) => {
+                bytes.push(1);
+                bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+                bytes.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+    digest
 }
 
 /// Reads a list and calls a function for every ID, with its line.
@@ -145,6 +201,43 @@ fn bad_line(list: &Path, line: u64, reason: String) -> CertificateError {
 }
 
 /// An ID as people write it.
-fn words(id: &Id) -> String {
+fn shown(id: &Id) -> String {
     id.iter().map(|text| text.map_or("NULL".into(), quoted)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_wrong_line_is_found() {
+        let digest = |number: u8| [number; 16];
+        let approved = Approved([1, 3, 5, 7].map(digest).to_vec());
+        let first = |numbers: &[u8]| {
+            let mut listed: Vec<_> = numbers.iter().zip(1..).map(|(number, line)| (digest(*number), line)).collect();
+            listed.sort_unstable();
+            approved.first_fault(&listed)
+        };
+        assert_eq!((first(&[]), first(&[7, 1, 5, 3])), (None, None));
+        assert_eq!(first(&[5, 1, 8, 0, 4]), Some((3, Fault::NotApproved)));
+        assert_eq!(first(&[7, 5, 7, 7, 0]), Some((3, Fault::Repeated)));
+        assert_eq!(first(&[9, 9]), Some((1, Fault::NotApproved)));
+        assert_eq!(Approved(vec![]).first_fault(&[(digest(1), 2)]), Some((2, Fault::NotApproved)));
+    }
+
+    #[test]
+    fn ids_differ_where_their_texts_do() {
+        let ids: [&Id; 8] = [
+            &[None],
+            &[Some("")],
+            &[None, None],
+            &[Some(""), None],
+            &[None, Some("")],
+            &[Some("ab"), Some("c")],
+            &[Some("a"), Some("bc")],
+            &[Some("abc"), Some("")],
+        ];
+        let digests: std::collections::BTreeSet<_> = ids.map(|id| digest_of(id, &mut vec![])).into();
+        assert_eq!(digests.len(), ids.len());
+    }
 }

@@ -5,7 +5,7 @@
 //! * [`keys`]: Ed25519 keys and their files
 //! * [`envelope`]: the file `certificate.json`, a DSSE envelope
 //! * [`listed`]: an ID list against the approved one
-//! * [`verify`]: the checks that a delete job asks for before it deletes
+//! * [`mod@verify`]: the checks that a delete job asks for before it deletes
 
 pub mod digests;
 pub mod envelope;

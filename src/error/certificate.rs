@@ -1,6 +1,5 @@
 //! What keeps a certificate from being made, or from being believed.
 
-use std::io;
 use std::path::PathBuf;
 
 use super::words::indented;
@@ -153,11 +152,9 @@ pub enum CertificateError {
     },
 
     /// A key file that stands already.
-    #[error("`{}` exists, and a key is never overwritten: {source}\n  name another with --out", file.display())]
+    #[error("`{}` exists, and a key is never overwritten\n  name another with --out", file.display())]
     KeyExists {
         /// The file.
         file: PathBuf,
-        /// What the system said.
-        source: io::Error,
     },
 }
