@@ -300,7 +300,7 @@ fn the_delete_job_can_check_what_was_signed() {
     assert_eq!(run(&shop, &["keygen", "--out", "lead"]).0, 0);
     let sign = ["signoff", "job.toml", "--candidates", "ids.csv", "--out", "out", "--key", "lead.key", "--quiet"];
     let (code, out, said) = run(&shop, &sign);
-    assert!(code == 1 && out.contains("signed         by"), "{out}{said}");
+    assert!(code == 1 && out.contains("signed         by "), "{out}{said}");
     let verify = |more: &[&str]| {
         let (code, out, said) = run(&shop, &[&["verify", "out/certificate.json", "--key", "lead.pub"], more].concat());
         (code, out + &said)

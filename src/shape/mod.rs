@@ -219,7 +219,9 @@ fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, 
     let stored = Arc::new(stored);
     let question = plan_query(engine, &stored, tables, query)?;
     let made_of = question.made_of();
-    let place = engine.spill_dir().join(format!("query-{side}.parquet"));
+    // a backup may be shaped as its side was
+    let places = (1..).map(|number| engine.spill_dir().join(format!("query-{side}-{number}.parquet")));
+    let place = places.into_iter().find(|place| !place.exists()).unwrap_or_default();
     write_rows(engine, question, &place)?;
     let location = place.display().to_string();
     let mut shaped = Snapshot::open(side, &location, true)?;

@@ -66,21 +66,22 @@ pub fn text(job: &Job, terms: &SignOff, signed: &Signed) -> String {
     }
     let injected: u64 = signed.canaries.iter().map(|canary| canary.injected).sum();
     let caught: u64 = signed.canaries.iter().map(|canary| canary.caught).sum();
-    let _ = writeln!(out, "\n  canaries      {caught} of {injected} planted defects were found");
+    out.push('\n');
+    line(&mut out, "canaries", &format!("{caught} of {injected} planted defects were found"));
     for canary in signed.canaries.iter().filter(|canary| !canary.is_caught()) {
         let what = if canary.injected == 0 { "could not be planted" } else { "was NOT found" };
         let _ = writeln!(out, "    {}: {what}", escaped(&canary.name));
     }
     let ignored = &signed.report.coverage.ignored;
     if !ignored.is_empty() {
-        let _ = writeln!(out, "  not compared  {}", escaped(&ignored.join(", ")));
+        line(&mut out, "not compared", &escaped(&ignored.join(", ")));
     }
     let until = signed.expires.strftime("%Y-%m-%dT%H:%M:%SZ");
     match &signed.key_id {
-        Some(id) => drop(writeln!(out, "  signed        by {}, until {until}", &id[..16.min(id.len())])),
-        None => drop(writeln!(out, "  signed        by nobody: --key FILE signs; `verify` refuses what is not signed")),
+        Some(id) => line(&mut out, "signed", &format!("by {}, until {until}", &id[..16.min(id.len())])),
+        None => line(&mut out, "signed", "by nobody: --key FILE signs; `verify` refuses what is not signed"),
     }
-    let _ = writeln!(out, "  written       to {}", escaped(&signed.out.display().to_string()));
+    line(&mut out, "written", &format!("to {}", escaped(&signed.out.display().to_string())));
     out
 }
 
