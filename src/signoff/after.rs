@@ -11,8 +11,9 @@ use arrow::array::AsArray;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::candidates::Candidates;
+use super::terms::{candidate_key, terms};
 use super::write::{APPROVED, APPROVED_ROWS, KEYS};
-use super::{RUN, candidate_key, directory, terms};
+use super::{RUN, directory};
 use crate::certificate::{Certificate, PublicKey, digests_of};
 use crate::class::Class;
 use crate::columns::Pairing;

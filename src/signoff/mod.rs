@@ -8,7 +8,9 @@ mod canaries;
 mod certify;
 mod evidence;
 mod page;
+mod requirements;
 mod rules;
+mod terms;
 mod write;
 
 use std::cell::RefCell;
@@ -17,29 +19,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use arrow::datatypes::DataType;
 use jiff::Timestamp;
 
 pub use after::{After, after};
 pub use canaries::Canary;
+pub use requirements::Requirement;
 pub use rules::{CandidateFacts, RowFacts, StatusFound, reasons, words};
 
 use crate::certificate::PrivateKey;
-use crate::columns::{ColumnPair, Pairing};
+use crate::columns::Pairing;
 use crate::csv;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::history::{Digest, key_digest, past_knowledge};
-use crate::job::{Cleanup, Identity, Job, Out, SignOff};
-use crate::manifest::{MANIFEST, Manifest};
+use crate::job::{Identity, Job, Out, SignOff};
 use crate::progress::Progress;
 use crate::report::{Report, Verdict, count};
 use crate::run_dir::RunDir;
 use crate::shape::{self, Tables};
-use crate::sides::{Side, Sides};
+use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 use candidates::Candidates;
 use evidence::{Rows, Sources};
+use requirements::{compares, requirements};
+use terms::{candidate_key, require_decidable, require_shown, terms};
 
 /// What is asked for on the command line.
 pub struct Request {
@@ -53,17 +56,6 @@ pub struct Request {
     pub key: Option<PrivateKey>,
     /// Whether the approved rows are written whole.
     pub rows: bool,
-}
-
-/// A requirement of all candidates, and whether it holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requirement {
-    /// Its name, which is also the reason that blocks where it does not hold.
-    pub name: &'static str,
-    /// Whether it holds.
-    pub holds: bool,
-    /// What was found, in words.
-    pub words: String,
 }
 
 /// The answer.
@@ -237,218 +229,6 @@ fn directory(certificate: &Path) -> Result<PathBuf> {
             certificate.display()
         ))),
     }
-}
-
-fn terms(job: &Job) -> Result<&SignOff> {
-    job.sign_off.as_ref().ok_or_else(|| {
-        Error::Contradiction(format!("`{}`: the job has no [signoff], which says what may be deleted", job.name))
-    })
-}
-
-/// Whether anything but the key is compared.
-fn compares(pairing: &Pairing) -> bool {
-    pairing.columns.len() > pairing.key_len
-}
-
-/// Refuses jobs whose rows cannot be told apart by what a list of IDs says.
-fn require_decidable(
-    job: &Job,
-    terms: &SignOff,
-    snapshots: &Sides<Snapshot>,
-    pairing: &Pairing,
-    run: &Path,
-) -> Result<()> {
-    let wrong = |words: String| Err(Error::Contradiction(format!("[signoff]: {words}")));
-    if !pairing.keyed {
-        return wrong("without a key, nothing names the rows that are to go".into());
-    }
-    if pairing.keys_have_rules() {
-        return wrong("the key has rules, so one ID may stand for several rows; shape the key with a query".into());
-    }
-    for pair in pairing.keys() {
-        let field = |side: Side| snapshots[side].schema.field(pair.at[side]).data_type().clone();
-        let (old, new) = (field(Side::Old), field(Side::New));
-        if !(old.is_integer() && new.is_integer() || is_text(&old) && is_text(&new)) {
-            return wrong(format!(
-                "key `{}` is {} in old and {} in new; it has to be whole numbers or text in both",
-                pair.name, pair.types.old, pair.types.new
-            ));
-        }
-    }
-    let manifest = run.join(MANIFEST);
-    let text = std::fs::read_to_string(&manifest).map_err(Error::unreadable(&manifest))?;
-    let manifest: Manifest = serde_json::from_str(&text).map_err(Error::internal)?;
-    let content = |side: Side| manifest.read.inputs[side].iter().map(|file| &file.blake3).collect::<BTreeSet<_>>();
-    if content(Side::Old) == content(Side::New) {
-        return wrong("both sides are the same files; a snapshot that is held against itself proves nothing".into());
-    }
-    if let (Cleanup::Column { column, .. }, own) = (&terms.cleanup, terms.delete_from) {
-        let has = |snapshot: &Snapshot| snapshot.schema.fields().iter().any(|field| *field.name() == column.text);
-        if !has(&snapshots[own]) && !has(snapshots[own].input()) {
-            return wrong(format!("{}: {own} has no column `{}`", column.place, column.text));
-        }
-    }
-    if job.private.is_some() && key_is_private(job, pairing) {
-        return wrong("the key is private, and the lists would show it".into());
-    }
-    Ok(())
-}
-
-fn key_is_private(job: &Job, pairing: &Pairing) -> bool {
-    let private: Vec<&String> =
-        job.private.iter().flat_map(|private| &private.columns).map(|name| &name.text).collect();
-    pairing.keys().iter().any(|key| private.contains(&&key.name))
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, value) => is_text(value),
-        _ => false,
-    }
-}
-
-/// Refuses to write private values.
-fn require_shown(job: &Job, request: &Request, key: &[String]) -> Result<()> {
-    let private =
-        |name: &String| job.private.iter().flat_map(|private| &private.columns).any(|column| column.text == *name);
-    if let Some(name) = key.iter().find(|name| private(name)) {
-        return Err(Error::Contradiction(format!("[signoff]: `{name}` is private, and the lists would show it")));
-    }
-    match (&job.private, request.rows) {
-        (Some(_), true) => Err(Error::Contradiction("--rows would write private values; the job has [private]".into())),
-        _ => Ok(()),
-    }
-}
-
-/// The columns that name a candidate, by new's names, and their types where the rows are to be deleted.
-fn candidate_key(
-    terms: &SignOff,
-    snapshots: &Sides<Snapshot>,
-    pairing: &Pairing,
-) -> Result<(Vec<String>, Vec<DataType>)> {
-    let own = terms.delete_from;
-    let names: Vec<String> = match terms.candidate_key.as_slice() {
-        [] => pairing.keys().iter().map(|key| key.name.clone()).collect(),
-        named => named.iter().map(|name| name.text.clone()).collect(),
-    };
-    let mut types = vec![];
-    for name in &names {
-        let Some(pair) = pairing.columns.iter().find(|pair| pair.name == *name) else {
-            let place = terms.candidate_key.first().map(|word| word.place.to_string()).unwrap_or_default();
-            return Err(Error::Contradiction(format!("{place}: no compared column is called `{name}`")));
-        };
-        let data_type = snapshots[own].schema.field(pair.at[own]).data_type().clone();
-        if !data_type.is_integer() && !is_text(&data_type) {
-            return Err(Error::Contradiction(format!(
-                "[signoff]: `{name}` is {}; candidates are named by whole numbers or text",
-                pair.types[own]
-            )));
-        }
-        types.push(data_type);
-    }
-    if names.len() > 1 && (terms.source_of_truth.is_some() || terms.local_status.is_some()) {
-        return Err(Error::Contradiction(
-            "[signoff]: statuses are looked up by one column, and candidates are named by several\n  \
-             say with candidate_key which column the status tables know"
-                .into(),
-        ));
-    }
-    Ok((names, types))
-}
-
-/// What concerns all candidates.
-fn requirements(
-    job: &Job,
-    terms: &SignOff,
-    report: &Report,
-    pairing: &Pairing,
-    rows: &Snapshot,
-    now: Timestamp,
-) -> Vec<Requirement> {
-    let age = |side: Side| {
-        let taken = job.sources[side].taken_at.as_ref()?;
-        Some(now.duration_since(taken.from.parse::<Timestamp>().ok()?))
-    };
-    let ages = Sides::from_fn(age);
-    let is_fresh = |side: Side| ages[side].is_some_and(|age| age <= terms.max_age && !age.is_negative());
-    let words = |side: Side| match ages[side] {
-        Some(age) => format!("{side} is {:#} old", jiff::SignedDuration::from_mins(age.as_mins())),
-        None => format!("nothing tells how old {side} is"),
-    };
-    // that of the rows has a column of ours
-    let coverage = &report.coverage;
-    let gaps = [&coverage.incomparable, &coverage.old_only, &coverage.new_only];
-    let is_whole = report.verdict != Verdict::Unverified && coverage.incomparable.is_empty() && compares(pairing);
-    let compared = match compares(pairing) {
-        true => format!(
-            "{} compared columns, {} not compared",
-            coverage.compared.len(),
-            gaps.iter().map(|gap| gap.len()).sum::<usize>() + coverage.ignored.len()
-        ),
-        false => "nothing but the key is compared".into(),
-    };
-    let own = terms.delete_from;
-    let uncovered = uncovered(terms, report, pairing, rows);
-    let mut requirements = vec![
-        Requirement { name: "unverified", holds: is_whole, words: compared },
-        Requirement {
-            name: "uncovered",
-            holds: uncovered.is_empty(),
-            words: match uncovered.as_slice() {
-                [] => format!("every column of {own} that goes was compared, or is ignored by name"),
-                names => format!("not compared: {}", names.join(", ")),
-            },
-        },
-        Requirement {
-            name: "snapshots_too_old",
-            holds: Side::BOTH.into_iter().all(is_fresh),
-            words: format!("{}, {}; {:#} is allowed", words(Side::Old), words(Side::New), terms.max_age),
-        },
-    ];
-    requirements.extend(statuses_are_fresh(job, terms, now));
-    requirements
-}
-
-/// The columns that would go, and that nothing tells about: those of one side alone, and an emptied one that is ignored.
-fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, rows: &Snapshot) -> Vec<String> {
-    let coverage = &report.coverage;
-    let own = terms.delete_from;
-    let alone = if own == Side::Old { &coverage.old_only } else { &coverage.new_only };
-    match &terms.cleanup {
-        Cleanup::Row => alone.clone(),
-        Cleanup::Column { column, .. } => {
-            // a column that a query has taken apart is compared as what it became
-            let is_stored = rows.schema.fields().iter().any(|field| *field.name() == column.text);
-            let stored = |pair: &ColumnPair| rows.schema.field(pair.at[own]).name();
-            let is_compared = pairing.columns.iter().any(|pair| *stored(pair) == column.text);
-            if is_stored && !is_compared { vec![column.text.clone()] } else { vec![] }
-        }
-    }
-}
-
-/// Whether the status tables are as young as they have to be, where the job says how old they are.
-fn statuses_are_fresh(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirement> {
-    let tables = [&terms.source_of_truth, &terms.local_status].into_iter().flatten();
-    let ages: Vec<(String, jiff::SignedDuration, jiff::SignedDuration)> = tables
-        .filter_map(|status| {
-            let source = job.tables.get(&status.table.text)?;
-            let taken = source.taken_at.as_ref()?.from.parse::<Timestamp>().ok()?;
-            let allowed = source.expects.max_age.unwrap_or(terms.max_age).min(terms.max_age);
-            Some((status.table.text.clone(), now.duration_since(taken), allowed))
-        })
-        .collect();
-    if ages.is_empty() {
-        return None;
-    }
-    let words = ages
-        .iter()
-        .map(|(table, age, _)| format!("{table} is {:#} old", jiff::SignedDuration::from_mins(age.as_mins())));
-    Some(Requirement {
-        name: "statuses_too_old",
-        holds: ages.iter().all(|(_, age, allowed)| age <= allowed && !age.is_negative()),
-        words: words.collect::<Vec<_>>().join(", "),
-    })
 }
 
 fn take_statuses(
