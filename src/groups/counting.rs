@@ -16,15 +16,6 @@ use crate::snapshot::Snapshot;
 /// What the counts are called, in the order of the table.
 pub const COUNTS: [&str; 7] = ["old_rows", "new_rows", "mismatch", "missing", "extra", "duplicate_rows", "violations"];
 
-/// Whether values of a type name groups.
-pub fn is_id(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, value) => is_id(value),
-        other => other.is_integer(),
-    }
-}
-
 /// The type of SQL that holds the IDs of both types.
 fn common(old: &DataType, new: &DataType) -> &'static str {
     match (old.is_integer(), new.is_integer()) {

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checks::{Checked, Material};
+use crate::checks::{Checked, Material, is_id};
 use crate::columns::Pairing;
 use crate::discrepancy::Tally;
 use crate::engine::Engine;
@@ -83,7 +83,7 @@ pub fn require_sound(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing) 
         };
         for side in Side::BOTH {
             let field = snapshots[side].schema.field(pair.at[side]);
-            if !counting::is_id(field.data_type()) {
+            if !is_id(field.data_type()) {
                 return wrong(format!(
                     "`{}` is {} in {side}; rows are gathered by whole numbers and text",
                     column.text, pair.types[side]

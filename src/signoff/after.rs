@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::candidates::Candidates;
 use super::terms::{candidate_key, terms};
 use super::write::{APPROVED, APPROVED_ROWS, KEYS};
-use super::{RUN, directory};
+use super::{RUN, directory, without_values};
 use crate::certificate::{Certificate, PublicKey, digests_of};
 use crate::class::Class;
 use crate::columns::Pairing;
@@ -73,6 +73,16 @@ struct Found {
 /// If the certificate is not what was signed, if the files beside it are not those that it names, or if anything keeps the
 /// snapshots from being compared.
 pub fn after(
+    job: &Job,
+    certificate: &Path,
+    key: Option<&PublicKey>,
+    stop: Arc<AtomicBool>,
+    progress: Progress,
+) -> Result<(After, Report)> {
+    look(job, certificate, key, stop, progress).map_err(|error| without_values(job, error))
+}
+
+fn look(
     job: &Job,
     certificate: &Path,
     key: Option<&PublicKey>,

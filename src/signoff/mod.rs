@@ -102,6 +102,15 @@ impl Signed {
 /// If the job has no `[signoff]`, the list is no list of candidates, or anything keeps the snapshots from being compared.
 /// Nothing is left half-written then.
 pub fn sign(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progress) -> Result<Signed> {
+    decide(job, request, stop, progress).map_err(|error| without_values(job, error))
+}
+
+/// What went wrong, without what it may quote of private data.
+fn without_values(job: &Job, error: Error) -> Error {
+    if job.private.is_some() { error.without_values() } else { error }
+}
+
+fn decide(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progress) -> Result<Signed> {
     let terms = terms(job)?;
     let now = Timestamp::now();
     let run_dir = RunDir::claim(&request.out)?;
@@ -169,7 +178,7 @@ pub fn sign(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progr
         requirements.iter().filter(|requirement| !requirement.holds).map(|failing| failing.name.to_string()).collect();
     let decisions: Vec<BTreeSet<String>> =
         facts.iter().map(|facts| reasons(facts, terms).union(&failing).cloned().collect()).collect();
-    let caught = canaries.iter().all(Canary::is_caught);
+    let caught = !canaries.is_empty() && canaries.iter().all(Canary::is_caught);
     // without a row that is equal, nothing is approved, and there is nothing that a canary could be put into
     let has_sound = decisions.iter().any(BTreeSet::is_empty);
     let is_verified = report.verdict != Verdict::Unverified && (caught || !has_sound) && compares(&own_pairing);
