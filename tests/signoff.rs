@@ -308,6 +308,11 @@ fn the_delete_job_can_check_what_was_signed() {
     fs::write(shop.path("delete.csv"), "id\n2\n1\n").unwrap();
     let (code, said) = verify(&["--list", "delete.csv", "--inputs", "."]);
     assert_eq!(code, 0, "{said}");
+    let bytes = fs::read(shop.path("out/certificate.json")).unwrap();
+    let certificate = countersign::certificate::Certificate::parse(&bytes, Path::new("out/certificate.json")).unwrap();
+    let predicate = &certificate.statement.predicate;
+    assert_eq!((predicate.counts.approved, predicate.blocked_by["mismatch"]), (2, 1));
+    assert!(predicate.requirements.iter().all(|requirement| requirement.figures["candidates"] == 3));
     fs::write(shop.path("delete.csv"), "id\n2\n3\n").unwrap();
     let (code, said) = verify(&["--list", "delete.csv"]);
     assert!(code == 2 && said.contains('3'), "{said}");

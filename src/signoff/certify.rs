@@ -96,7 +96,10 @@ fn predicate(sources: &Sources, signed: &Signed, now: Timestamp) -> Predicate {
     let requirements = signed.requirements.iter().map(|requirement| Requirement {
         name: requirement.name.into(),
         holds: requirement.holds,
-        figures: BTreeMap::new(),
+        figures: BTreeMap::from([
+            ("candidates".to_string(), signed.candidates),
+            ("blocked".to_string(), signed.blocked_by.get(requirement.name).copied().unwrap_or(0)),
+        ]),
         words: requirement.words.clone(),
     });
     Predicate {
