@@ -67,6 +67,13 @@ pub struct InputDigests {
 }
 
 impl Manifest {
+    /// Reads the manifest of a run directory.
+    pub fn read(run: &Path) -> Result<Self> {
+        let path = run.join(MANIFEST);
+        let text = fs::read_to_string(&path).map_err(Error::unreadable(&path))?;
+        serde_json::from_str(&text).map_err(Error::internal)
+    }
+
     /// The manifest of a run.
     pub fn of(run: &str, job: &Job, read: InputDigests, outputs: Vec<Digest>) -> Self {
         Manifest {

@@ -382,6 +382,20 @@ fn a_row_of_another_candidate_does_not_go_from_new() {
     assert_eq!(sign(&shop).2["c"], "statuses_too_old");
 }
 
+/// One would write the other's list, and block nobody.
+#[test]
+fn checks_of_the_job_and_of_the_sign_off_have_names_of_their_own() {
+    let shop = Workshop::new();
+    pair(&shop);
+    candidates(&shop, "id", &["1"]);
+    let value = "[[check]]\nname = \"c\"\nsql = \"SELECT count(*) FROM old\"\nexpect = { value = 8 }\n";
+    let names = "[[signoff.check]]\nname = \"c\"\nsql = \"SELECT id FROM old WHERE id = 1\"\n";
+    job(&shop, &format!("{value}{OLD_TERMS}{names}"));
+    let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
+    assert!(code == 2 && said.contains("a [[check]] is called `c`, too"), "{said}");
+    assert!(!shop.path("x").exists());
+}
+
 #[test]
 fn nothing_private_is_written() {
     let shop = Workshop::new();

@@ -157,6 +157,14 @@ impl Reader<'_> {
         let sources = Sides { old, new };
         let checks = self.checks(form.check, &sources);
         let sign_off = form.signoff.and_then(|form| self.sign_off(form, scope, &sources, &tables));
+        for check in sign_off.iter().flat_map(|terms| &terms.checks) {
+            // both write a list, and each would be taken for the other
+            if checks.iter().any(|other| other.name.text.eq_ignore_ascii_case(&check.name.text)) {
+                let words =
+                    format!("a [[check]] is called `{}`, too; give one of them another `name`", check.name.text);
+                self.wrong(&check.name.place, words);
+            }
+        }
         let in_flight = form.in_flight.filter(|_| scope == Scope::Both).and_then(|form| self.in_flight(form, &sources));
         let misplaced = form.misplaced.map(|form| self.misplaced(form));
         let mut waivers = self.waivers(form.waiver);

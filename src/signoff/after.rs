@@ -23,7 +23,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::history::{Digest, key_digest, key_digests};
 use crate::job::{Becomes, Cleanup, Job, Out};
-use crate::manifest::{MANIFEST, Manifest, of_file};
+use crate::manifest::{Manifest, of_file};
 use crate::progress::Progress;
 use crate::render;
 use crate::report::Report;
@@ -178,9 +178,7 @@ fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>)
     }
     // the certificate names the run's manifest, and that the files of the run
     let run = signed_off.join(RUN);
-    let manifest = run.join(MANIFEST);
-    let text = std::fs::read_to_string(&manifest).map_err(Error::unreadable(&manifest))?;
-    let manifest: Manifest = serde_json::from_str(&text).map_err(Error::internal)?;
+    let manifest = Manifest::read(&run)?;
     let path = run.join(DISCREPANCIES);
     let found = of_file(&path).map_err(Error::unreadable(&path))?.to_hex().to_string();
     match manifest.outputs.iter().any(|output| output.path == DISCREPANCIES && output.blake3 == found) {

@@ -34,9 +34,8 @@ pub fn certificate(
 
 /// Every file that was read, as the run's manifest names them, and every file that was written.
 fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Digest]) -> Result<Vec<Subject>> {
-    let manifest_path = request.out.join(RUN).join(MANIFEST);
-    let text = std::fs::read_to_string(&manifest_path).map_err(Error::unreadable(&manifest_path))?;
-    let manifest: Manifest = serde_json::from_str(&text).map_err(Error::internal)?;
+    let run = request.out.join(RUN);
+    let manifest = Manifest::read(&run)?;
     let mut all: Vec<(Role, String)> = vec![];
     let mut add = |role: Role, files: &[Digest]| all.extend(files.iter().map(|file| (role.clone(), file.path.clone())));
     for side in Side::BOTH {
@@ -77,7 +76,8 @@ fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Dig
         Ok(Subject::of(&Role::Output, &file.path, digests))
     });
     let mut subjects = read;
-    let manifest = digests_of(&manifest_path).map_err(Error::unreadable(&manifest_path))?;
+    let path = run.join(MANIFEST);
+    let manifest = digests_of(&path).map_err(Error::unreadable(&path))?;
     subjects.push(Subject::of(&Role::Output, &format!("{RUN}/{MANIFEST}"), manifest));
     subjects.extend(written.collect::<Result<Vec<_>>>()?);
     subjects.sort_by(|one, two| one.name.cmp(&two.name));

@@ -9,7 +9,7 @@ use super::Request;
 use crate::columns::Pairing;
 use crate::error::{Error, Result};
 use crate::job::{Cleanup, Job, SignOff};
-use crate::manifest::{MANIFEST, Manifest};
+use crate::manifest::Manifest;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
@@ -48,9 +48,7 @@ pub fn require_decidable(
             ));
         }
     }
-    let manifest = run.join(MANIFEST);
-    let text = std::fs::read_to_string(&manifest).map_err(Error::unreadable(&manifest))?;
-    let manifest: Manifest = serde_json::from_str(&text).map_err(Error::internal)?;
+    let manifest = Manifest::read(run)?;
     let content = |side: Side| manifest.read.inputs[side].iter().map(|file| &file.blake3).collect::<BTreeSet<_>>();
     if content(Side::Old) == content(Side::New) {
         return wrong("both sides are the same files; a snapshot that is held against itself proves nothing".into());

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::evidence::{PLACE, Rows, Sources, version_is_shown};
 use super::{Request, Signed, certify, page};
+use crate::certificate::CERTIFICATE;
 use crate::csv;
 use crate::error::{Error, Result};
 use crate::history::key_digest;
@@ -23,7 +24,6 @@ pub const BLOCKED: &str = "blocked.csv";
 pub const RESTORE: &str = "restore.parquet";
 pub const KEYS: &str = "keys.parquet";
 pub const PAGE: &str = "signoff.md";
-pub const CERTIFICATE: &str = "certificate.json";
 
 /// As many blocked candidates are shown.
 const SHOWN: usize = 5;
