@@ -24,7 +24,7 @@ use crate::job::Scope;
 use crate::job_file::{JobFile, refusal};
 use crate::manifest::MANIFEST;
 use crate::plain;
-use crate::render::{Values, escaped};
+use crate::render::{self, escaped};
 use crate::shape::{self, Desk, Tables};
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
@@ -193,18 +193,11 @@ fn runs_table(runs: &[PastRun]) -> Result<RecordBatch> {
 }
 
 /// Hands every row to `each`, as bare texts and with the plain arrays that they come from.
-fn each_row(
-    schema: &SchemaRef,
-    batches: &[RecordBatch],
-    mut each: impl FnMut(&[ArrayRef], usize, Vec<Option<String>>),
-) -> Result<()> {
+fn each_row(batches: &[RecordBatch], mut each: impl FnMut(&[ArrayRef], usize, Vec<Option<String>>)) -> Result<()> {
     for batch in batches {
         let columns = batch.columns().iter().map(plain::array).collect::<std::result::Result<Vec<_>, _>>()?;
-        let fields: Vec<_> = schema.fields().iter().map(|field| plain::field(field.name(), field)).collect();
-        let values = columns.iter().zip(&fields).map(|(column, field)| Values::of(column, field));
-        let values = values.collect::<Result<Vec<_>>>()?;
-        for row in 0..batch.num_rows() {
-            each(&columns, row, values.iter().map(|values| values.bare(row)).collect());
+        for (row, texts) in render::rows(batch)?.into_iter().enumerate() {
+            each(&columns, row, texts);
         }
     }
     Ok(())
@@ -215,7 +208,7 @@ fn table(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(schema.fields().iter().map(|field| escaped(field.name())));
     let mut rows = 0;
-    each_row(schema, batches, |_, _, texts| {
+    each_row(batches, |_, _, texts| {
         rows += 1;
         table.add_row(texts.iter().map(|text| text.as_deref().map_or("NULL".into(), escaped)));
     })?;
@@ -230,13 +223,13 @@ fn table(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
 fn as_csv(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
     let mut out = String::new();
     csv::record(&mut out, schema.fields().iter().map(|field| Some(field.name().as_str())));
-    each_row(schema, batches, |_, _, texts| csv::record(&mut out, texts.iter().map(Option::as_deref)))?;
+    each_row(batches, |_, _, texts| csv::record(&mut out, texts.iter().map(Option::as_deref)))?;
     Ok(out)
 }
 
 fn as_json(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
     let mut rows = vec![];
-    each_row(schema, batches, |columns, row, texts| {
+    each_row(batches, |columns, row, texts| {
         let values = columns.iter().zip(texts).map(|(column, text)| json_value(column, row, text));
         let names = schema.fields().iter().map(|field| field.name().clone());
         rows.push(Value::Object(names.zip(values).collect::<Map<_, _>>()));

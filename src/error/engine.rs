@@ -1,11 +1,25 @@
-//! What comes out of DataFusion, where some of our own parts work inside of its plans.
+//! What comes out of DataFusion and Parquet's writers, where some of our own parts work inside of them.
+
+use std::path::Path;
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+use parquet::errors::ParquetError;
 
 use super::Error;
 
 impl Error {
+    /// What a Parquet writer failed with: the system's words, where it was the system.
+    pub fn of_parquet(place: &Path, error: ParquetError) -> Error {
+        match error {
+            ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+                Ok(source) => Error::Unwritable { path: place.into(), source: *source },
+                Err(other) => Error::internal(other),
+            },
+            other => Error::internal(other),
+        }
+    }
+
     /// The error that a plan failed with: our own, if one of our parts failed; too little memory; or else what
     /// `otherwise` makes of it.
     pub fn of_plan(error: DataFusionError, otherwise: impl FnOnce(DataFusionError) -> Error) -> Error {

@@ -5,7 +5,6 @@ use std::io::Write;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::{Group, GroupReport, TABLE};
@@ -70,10 +69,11 @@ impl Output {
             for ((file, _), lines) in self.lists.iter_mut().zip(lines) {
                 file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
             }
-            self.table.write(batch).map_err(written)
+            self.table.write(batch).map_err(|error| Error::of_parquet(TABLE.as_ref(), error))
         })?;
         let [ready, partial, untouched] = [0, 1, 2].map(|state: usize| self.lists[state].1);
-        let mut files = vec![self.table.into_inner().map_err(written)?.finish()?];
+        let mut files =
+            vec![self.table.into_inner().map_err(|error| Error::of_parquet(TABLE.as_ref(), error))?.finish()?];
         for (file, _) in self.lists {
             files.push(file.finish()?);
         }
@@ -89,15 +89,5 @@ fn group(values: &[Option<String>], rest: &[Option<String>]) -> Group {
         rows: Sides { old: count(0), new: count(1) },
         discrepancies: (2..6).map(count).sum(),
         violations: count(6),
-    }
-}
-
-fn written(error: ParquetError) -> Error {
-    match error {
-        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-            Ok(source) => Error::Unwritable { path: TABLE.into(), source: *source },
-            Err(other) => Error::internal(other),
-        },
-        other => Error::internal(other),
     }
 }

@@ -3,7 +3,7 @@
 //! Where pieces and row groups end depends on the rows alone, so that the bytes do not depend on how the rows
 //! came. The columns of a piece are encoded by all workers at a time.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -52,7 +52,7 @@ impl Table {
         let place = file.place();
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
         let parts = writer.and_then(ArrowWriter::into_serialized_writer);
-        let (writer, factory) = parts.map_err(|error| written(&place, error))?;
+        let (writer, factory) = parts.map_err(|error| Error::of_parquet(&place, error))?;
         Ok(Table { place, schema, writer, factory, group: None })
     }
 
@@ -91,7 +91,7 @@ impl Table {
             chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
             group.close().map(drop)
         };
-        append().map_err(|error| written(&self.place, error))
+        append().map_err(|error| Error::of_parquet(&self.place, error))
     }
 
     /// Ends the file.
@@ -99,18 +99,7 @@ impl Table {
         if let Some(group) = self.group.take() {
             self.end(group)?;
         }
-        let file = self.writer.into_inner().map_err(|error| written(&self.place, error))?;
+        let file = self.writer.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?;
         file.finish()
-    }
-}
-
-/// Finds the system's words in a Parquet writer's error.
-fn written(place: &Path, error: ParquetError) -> Error {
-    match error {
-        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-            Ok(source) => Error::Unwritable { path: place.into(), source: *source },
-            Err(other) => Error::internal(other),
-        },
-        other => Error::internal(other),
     }
 }

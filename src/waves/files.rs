@@ -2,14 +2,13 @@
 //! batches in which these come.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::columns::text;
@@ -121,7 +120,7 @@ impl ParquetFile {
             .build();
         let place = file.place();
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
-        let writer = writer.map_err(|error| unwritten(&place, error))?;
+        let writer = writer.map_err(|error| Error::of_parquet(&place, error))?;
         Ok(ParquetFile { place, writer, pieces: BatchCoalescer::new(schema, PIECE_ROWS) })
     }
 
@@ -138,7 +137,7 @@ impl ParquetFile {
                     true => self.writer.flush(),
                     false => Ok(()),
                 });
-            written.map_err(|error| unwritten(&self.place, error))?;
+            written.map_err(|error| Error::of_parquet(&self.place, error))?;
         }
         Ok(())
     }
@@ -148,17 +147,6 @@ impl ParquetFile {
         self.pieces.finish_buffered_batch()?;
         self.encode()?;
         let place = self.place;
-        self.writer.into_inner().map_err(|error| unwritten(&place, error))?.finish()
-    }
-}
-
-/// Finds the system's words in a Parquet writer's error.
-fn unwritten(place: &Path, error: ParquetError) -> Error {
-    match error {
-        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-            Ok(source) => Error::Unwritable { path: place.into(), source: *source },
-            Err(other) => Error::internal(other),
-        },
-        other => Error::internal(other),
+        self.writer.into_inner().map_err(|error| Error::of_parquet(&place, error))?.finish()
     }
 }
