@@ -176,5 +176,5 @@ fn environment(division: &Division, spill_dir: &WorkDir) -> Result<Arc<RuntimeEn
         .with_memory_pool(Arc::new(FairSpillPool::new(division.working_bytes as usize)))
         .with_disk_manager_builder(disk)
         .build_arc()
-        .map_err(Error::internal)
+        .map_err(|error| Error::of_plan(error, spill_dir.path(), Error::internal))
 }

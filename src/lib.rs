@@ -15,6 +15,7 @@ pub mod job_file;
 // where the work runs
 pub mod talk;
 pub mod work_dir;
+pub mod file_identity;
 pub mod progress;
 pub mod meter;
 pub mod memory;
@@ -31,6 +32,7 @@ pub mod columns;
 pub mod discrepancy;
 pub mod matching;
 pub mod manifest;
+pub mod destination;
 pub mod run_dir;
 pub mod job_dir;
 pub mod history;
@@ -72,6 +74,7 @@ use report::{Clock, Found, MatchingWay, Report, StageTime};
 use run_dir::RunDir;
 use shape::Tables;
 use sides::{Side, Sides};
+use snapshot::Snapshot;
 
 /// Compares two snapshots as the job says, and writes the run directory if it names one.
 ///
@@ -80,9 +83,21 @@ use sides::{Side, Sides};
 /// # Errors
 /// Whatever keeps the snapshots from being verified. Nothing is left half-written then.
 pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
+    run(job, None, stop, progress)
+}
+
+/// The same, into a run directory within another one, which is published with that.
+///
+/// # Errors
+/// Whatever keeps the snapshots from being verified.
+pub(crate) fn verify_within(job: &Job, run_dir: RunDir, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
+    run(job, Some(run_dir), stop, progress)
+}
+
+fn run(job: &Job, run_dir: Option<RunDir>, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
     let verified = match job.scope {
-        Scope::Both => compare(job, stop, progress),
-        Scope::OldAlone => examine(job, stop, progress),
+        Scope::Both => compare(job, run_dir, stop, progress),
+        Scope::OldAlone => examine(job, run_dir, stop, progress),
     };
     verified.map_err(|error| match job.private {
         Some(_) => error.without_values(),
@@ -90,16 +105,15 @@ pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Re
     })
 }
 
-fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
+fn compare(job: &Job, run_dir: Option<RunDir>, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
     let clock = Clock::start(job);
     history::require_past(job, clock.started())?;
-    let run_dir = clock.out().map(RunDir::claim).transpose()?;
+    let run_dir = claim(job, run_dir, &clock)?;
     let mut engine = start(job, run_dir.as_ref(), stop, progress)?;
 
     let tables = engine.meter.during(Stage::Open, || open_tables(&engine, job))?;
     let open = || shape::open_sides(&engine, &job.sources, &tables, &job.columns);
     let snapshots = engine.meter.during(Stage::Open, open)?;
-    run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart(snapshots.iter()))?;
     let pairing = Pairing::of(&snapshots, job)?;
     explain::require_sound(&engine, job, &snapshots, &pairing)?;
     checks::require_sound(&engine, job, &snapshots, &pairing, &tables)?;
@@ -133,6 +147,7 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let (groups, files) = engine.meter.during(Stage::Check, gather)?.unzip();
     lists.files.extend(files.into_iter().flatten());
 
+    require_unchanged(snapshots.iter().chain(tables.values().map(Arc::as_ref)))?;
     let (way, reason) = MatchingWay::of(&pairing, way, reason);
     let Lists { examples, files } = lists;
     let found = Found { tally: &tally, explained, examples, checks: checked.reports, groups, input_failures };
@@ -142,14 +157,13 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
 }
 
 /// Runs the checks of a job that has old alone, before there is a new store.
-fn examine(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
+fn examine(job: &Job, run_dir: Option<RunDir>, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
     let clock = Clock::start(job);
-    let run_dir = clock.out().map(RunDir::claim).transpose()?;
+    let run_dir = claim(job, run_dir, &clock)?;
     let engine = start(job, run_dir.as_ref(), stop, progress)?;
     let tables = engine.meter.during(Stage::Open, || open_tables(&engine, job))?;
     let open = || shape::open_side(&engine, Side::Old, &job.sources.old, &tables, &job.columns);
     let old = engine.meter.during(Stage::Open, open)?;
-    run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart([&old]))?;
 
     let material = Material::of_old(job, old.clone(), &tables);
     let checked = engine.meter.during(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
@@ -157,6 +171,7 @@ fn examine(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let digests = || run_dir.as_ref().map(|_| InputDigests::of(&engine, job, sides, &tables)).transpose();
     let read = engine.meter.during(Stage::Write, digests)?;
     let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, read))?;
+    require_unchanged([&old].into_iter().chain(tables.values().map(Arc::as_ref)))?;
     let rows = Sides { old: old.rows(), new: 0 };
     let input_failures = history::failures(job, rows, history.as_ref(), clock.started());
     let cost = clock.stop(&engine, MatchingWay::None, "the job has no [new]".into());
@@ -165,10 +180,25 @@ fn examine(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     Ok(report)
 }
 
+/// Makes sure that a run directory can be written, where one is wanted, before anything is read.
+fn claim(job: &Job, given: Option<RunDir>, clock: &Clock) -> Result<Option<RunDir>> {
+    let run_dir = match given {
+        Some(given) => Some(given),
+        None => clock.out().map(RunDir::claim).transpose()?,
+    };
+    run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart(job))?;
+    Ok(run_dir)
+}
+
 fn start(job: &Job, run_dir: Option<&RunDir>, stop: Arc<AtomicBool>, progress: Progress) -> Result<Engine> {
     let beside = || run_dir.map_or_else(std::env::temp_dir, RunDir::spill_dir);
     let spill_dir = job.temp.clone().unwrap_or_else(beside);
     Engine::start(job.limits.clone(), &spill_dir, stop, progress)
+}
+
+/// Makes sure that what was read is still there as it was, now that everything was read.
+fn require_unchanged<'a>(mut snapshots: impl Iterator<Item = &'a Snapshot>) -> Result<()> {
+    snapshots.try_for_each(Snapshot::require_unchanged)
 }
 
 fn open_tables(engine: &Engine, job: &Job) -> Result<Tables> {

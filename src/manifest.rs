@@ -1,6 +1,6 @@
 //! What proves that a run's files, and what it read, are still the same: `manifest.json`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -71,7 +71,8 @@ impl Manifest {
     pub fn read(run: &Path) -> Result<Self> {
         let path = run.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(Error::unreadable(&path))?;
-        serde_json::from_str(&text).map_err(Error::internal)
+        serde_json::from_str(&text)
+            .map_err(|error| Error::Contradiction(format!("`{}` is not what a run writes: {error}", path.display())))
     }
 
     /// The manifest of a run.
@@ -121,7 +122,7 @@ impl InputDigests {
     /// # Errors
     /// If a file is no longer the one that was compared.
     pub fn of(engine: &Engine, job: &Job, snapshots: Sides<Option<&Snapshot>>, tables: &Tables) -> Result<Self> {
-        let queries = query_files(job).into_iter().map(query_digest);
+        let queries = query_files(job).into_iter().map(|(path, sql)| query_digest(&path, sql)).collect();
         let inputs = |side: Side| snapshots[side].map(|snapshot| file_digests(engine, snapshot.input()));
         Ok(InputDigests {
             inputs: Sides::try_from_fn(|side| inputs(side).unwrap_or(Ok(vec![])))?,
@@ -129,25 +130,24 @@ impl InputDigests {
                 .iter()
                 .map(|(name, table)| Ok((name.clone(), file_digests(engine, table)?)))
                 .collect::<Result<_>>()?,
-            queries: queries.collect::<Result<_>>()?,
+            queries,
         })
     }
 }
 
-/// The files of queries that a job names.
-fn query_files(job: &Job) -> BTreeSet<PathBuf> {
+/// The files of queries that a job names, with what was read of each.
+fn query_files(job: &Job) -> BTreeMap<PathBuf, &str> {
     let of_sides = job.sources.iter().filter_map(|source| source.query.as_ref());
     let of_checks = job.checks.iter().flat_map(|check| {
         let inputs = check.inputs.iter().map(|(_, query)| query);
         [&check.query].into_iter().chain(inputs)
     });
-    of_sides.chain(of_checks).filter_map(|query| query.file.clone()).collect()
+    of_sides.chain(of_checks).filter_map(|query| Some((query.file.clone()?, query.sql.as_str()))).collect()
 }
 
-fn query_digest(path: PathBuf) -> Result<Digest> {
-    let content = fs::read(&path).map_err(Error::unreadable(&path))?;
-    let blake3 = blake3::hash(&content).to_hex().to_string();
-    Ok(Digest { path: path.display().to_string(), bytes: content.len() as u64, blake3 })
+fn query_digest(path: &Path, sql: &str) -> Digest {
+    let blake3 = blake3::hash(sql.as_bytes()).to_hex().to_string();
+    Digest { path: path.display().to_string(), bytes: sql.len() as u64, blake3 }
 }
 
 fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<Digest>> {
@@ -156,7 +156,7 @@ fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<Digest>> {
         files
             .map(|file| {
                 engine.check_stop()?;
-                let digest = of_file(&file.absolute_path).map_err(Error::unreadable(&file.path))?;
+                let digest = of_opened(file.open()?).map_err(Error::unreadable(&file.path))?;
                 file.require_unchanged()?;
                 Ok(Digest {
                     path: file.path.display().to_string(),
@@ -174,7 +174,12 @@ const PIECE_BYTES: usize = 2 << 20;
 
 /// The digest of a file.
 pub fn of_file(path: &Path) -> io::Result<blake3::Hash> {
-    let (mut file, mut digest) = (File::open(path)?, blake3::Hasher::new());
+    of_opened(File::open(path)?)
+}
+
+/// The digest of what is left to read of a file.
+pub fn of_opened(mut file: File) -> io::Result<blake3::Hash> {
+    let mut digest = blake3::Hasher::new();
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         match file.read(&mut piece)? {

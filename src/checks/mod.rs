@@ -101,7 +101,7 @@ pub enum Discrepancies {
 impl Discrepancies {
     /// The table of a run that is being written.
     pub fn of_run(run_dir: &RunDir) -> Self {
-        Discrepancies::File(run_dir.spill_dir().join("discrepancies.parquet"))
+        Discrepancies::File(run_dir.path_of("discrepancies.parquet"))
     }
 }
 

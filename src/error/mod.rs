@@ -149,13 +149,28 @@ pub enum Error {
 
     /// A file that was replaced or deleted while it was being compared.
     #[error(
-        "`{}` changed while it was being read\n  \
-         compare again once the export has finished",
+        "`{}` changed while it was being read: {how}\n  \
+         nothing was verified; run again once whatever writes there has finished",
         path.display()
     )]
     ChangedWhileReading {
         /// The file.
         path: PathBuf,
+        /// In which way.
+        how: String,
+    },
+
+    /// A data file that was not there when the comparison began.
+    #[error(
+        "`{}` appeared in {} while it was being read\n  \
+         nothing was verified; run again once the export has finished",
+        path.display(), owner.to_string().trim_end_matches(',')
+    )]
+    AppearedWhileReading {
+        /// The file.
+        path: PathBuf,
+        /// Whose file it would be.
+        owner: Owner,
     },
 
     /// A side without a single row.
@@ -404,12 +419,42 @@ pub enum Error {
     },
 
     /// An output directory that the next run would read as data.
-    #[error("`{}` is part of the {side} snapshot; a run there would be read as data the next time\n  name another directory with --out", dir.display())]
+    #[error(
+        "`{}` is part of {}; what is written there would be read as data the next time\n  \
+         name another directory with --out",
+        dir.display(), owner.to_string().trim_end_matches(',')
+    )]
     OutputInSnapshot {
         /// The directory.
         dir: PathBuf,
-        /// The snapshot's side.
-        side: Side,
+        /// Whose files would be listed with it.
+        owner: Owner,
+    },
+
+    /// An output directory with something in it.
+    #[error(
+        "`{}` is not empty: it holds `{holds}`, and output is not mixed with other files\n  \
+         name a new directory, such as --out {instead}",
+        dir.display()
+    )]
+    OutputNotEmpty {
+        /// The directory.
+        dir: PathBuf,
+        /// Something in it.
+        holds: String,
+        /// A directory that would do.
+        instead: String,
+    },
+
+    /// An existing directory that no rename can replace.
+    #[error("cannot publish to `{}`: {reason}\n  name a new directory below it, such as --out {instead}", dir.display())]
+    OutputUnfit {
+        /// The directory.
+        dir: PathBuf,
+        /// Why not.
+        reason: String,
+        /// A directory that would do.
+        instead: String,
     },
 
     /// Output that cannot be written: no permission, disk full, a file in the way.
@@ -422,7 +467,7 @@ pub enum Error {
     },
 
     /// Working files that cannot be written or read back.
-    #[error("cannot spill to `{}`: {reason}\n  free some space there, or raise --memory; working files go to --temp, or else below --out, or else below TMPDIR", dir.display())]
+    #[error("cannot spill to `{}`: {reason}\n  nothing was verified; free some space there, choose another directory with --temp, or raise --memory; working files go to --temp, or else beside --out, or else below TMPDIR", dir.display())]
     Spill {
         /// The directory of the working files.
         dir: PathBuf,

@@ -12,6 +12,7 @@ use crate::csv;
 use crate::discrepancy::{Column, Layout};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::file_identity::InputFile;
 use crate::history::{Digest, key_digest, key_digests};
 use crate::job::Waiver;
 use crate::shape::RowExpression;
@@ -80,7 +81,7 @@ impl Waivers {
             }
             let condition = waiver.condition.as_ref().map(|text| RowExpression::condition(engine, schema, text));
             let ids = waiver.ids.as_ref().map(|(path, place)| {
-                let text = std::fs::read_to_string(path).map_err(Error::unreadable(path))?;
+                let (_, text) = InputFile::read_text(path)?;
                 ids(&text, layout)
                     .map_err(|reason| Error::Contradiction(format!("{}: `{}`: {reason}", place.place, path.display())))
             });

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use walkdir::WalkDir;
 
 use crate::class::ByClass;
+use crate::destination::is_staging;
 use crate::job::Scope;
 use crate::job::TakenAt;
 use crate::manifest::{Digest, MANIFEST, Manifest, of_file};
@@ -103,7 +104,10 @@ pub struct Skipped {
 pub fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
     let (mut runs, mut skipped) = (vec![], vec![]);
     // runs may be kept elsewhere and linked to; `latest` is a link, too, and the run that it leads to is taken once
-    for entry in WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter().flatten() {
+    let walk = WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter();
+    // what is being written is no run yet
+    let walk = walk.filter_entry(|entry| entry.depth() == 0 || !is_staging(entry.file_name()));
+    for entry in walk.flatten() {
         let is_manifest = entry.file_name() == MANIFEST && entry.file_type().is_file();
         let Some(run_dir) = entry.path().parent().filter(|_| is_manifest) else { continue };
         match PastRun::read(run_dir) {

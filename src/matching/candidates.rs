@@ -110,7 +110,8 @@ impl Candidates {
         let runtime = engine.reader();
         // only within the runtime does a plan find the threads for its partitions
         let _within = runtime.enter();
-        let stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
+        let stream = plan.execute(0, engine.task());
+        let stream = stream.map_err(|error| Error::of_plan(error, &engine.spill_dir(), Error::internal))?;
         let width = comparison.pairing.projection(side).len();
         Ok(Sorted { engine, side, plan, stream, width })
     }
@@ -286,7 +287,7 @@ impl Sorted<'_> {
                     return Ok(Some(batch.project(&raw)?));
                 }
                 Ok(Some(Err(error))) => {
-                    return Err(Error::of_plan(error, |error| {
+                    return Err(Error::of_plan(error, &self.engine.spill_dir(), |error| {
                         Error::Internal(format!("sorting rows of the {} snapshot: {error}", self.side))
                     }));
                 }

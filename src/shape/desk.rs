@@ -190,7 +190,7 @@ impl Question {
         let Question { frame, place } = self;
         match engine.reader().block_on(frame.execute_stream()) {
             Ok(stream) => Ok(Answer { engine, stream, place }),
-            Err(error) => Err(failed(&place, error)),
+            Err(error) => Err(failed(engine, &place, error)),
         }
     }
 }
@@ -212,10 +212,11 @@ impl Answer<'_> {
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         self.engine.check_stop()?;
         let batch = self.engine.reader().block_on(self.stream.next());
-        batch.transpose().map_err(|error| failed(&self.place, error))
+        batch.transpose().map_err(|error| failed(self.engine, &self.place, error))
     }
 }
 
-fn failed(place: &str, error: DataFusionError) -> Error {
-    Error::of_plan(error, |error| Error::QueryFailed { place: place.into(), reason: said(&error) })
+fn failed(engine: &Engine, place: &str, error: DataFusionError) -> Error {
+    let failed = |error| Error::QueryFailed { place: place.into(), reason: said(&error) };
+    Error::of_plan(error, &engine.spill_dir(), failed)
 }

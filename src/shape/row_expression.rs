@@ -104,7 +104,8 @@ pub fn count_by(
 ) -> Result<BTreeMap<Option<String>, u64>> {
     let place = by.place.to_string();
     let failed = |error: DataFusionError| {
-        Error::of_plan(error, |error| Error::QueryFailed { place: place.clone(), reason: said(&error) })
+        let failed = |error| Error::QueryFailed { place: place.clone(), reason: said(&error) };
+        Error::of_plan(error, &engine.spill_dir(), failed)
     };
     let context = context(engine);
     let table = SnapshotTable { snapshot: Arc::new(snapshot.clone()), readers: engine.readers() };

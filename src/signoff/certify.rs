@@ -34,7 +34,7 @@ pub fn certificate(
 
 /// Every file that was read, as the run's manifest names them, and every file that was written.
 fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Digest]) -> Result<Vec<Subject>> {
-    let run = request.out.join(RUN);
+    let run = run_dir.path_of(RUN);
     let manifest = Manifest::read(&run)?;
     let mut all: Vec<(Role, String)> = vec![];
     let mut add = |role: Role, files: &[Digest]| all.extend(files.iter().map(|file| (role.clone(), file.path.clone())));
@@ -71,7 +71,7 @@ fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Dig
         return Err(Error::Contradiction(words));
     }
     let written = files.iter().map(|file| {
-        let path = run_dir.spill_dir().join(&file.path);
+        let path = run_dir.path_of(&file.path);
         let digests = digests_of(&path).map_err(Error::unreadable(&path))?;
         Ok(Subject::of(&Role::Output, &file.path, digests))
     });

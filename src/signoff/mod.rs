@@ -114,11 +114,12 @@ fn decide(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progres
     let terms = terms(job)?;
     let now = Timestamp::now();
     let run_dir = RunDir::claim(&request.out)?;
-    let place = request.out.join(RUN);
-    let undo = Undo(Some(place.clone()));
+    run_dir.require_apart(job)?;
+    // nothing of the run is in its place before the sign-off is
+    let place = run_dir.path_of(RUN);
     let checks = job.checks.iter().chain(&terms.checks).cloned().collect();
-    let whole = Job { out: Some(Out::At(place.clone())), checks, ..job.clone() };
-    let report = crate::verify(&whole, stop.clone(), progress)?;
+    let whole = Job { out: Some(Out::At(request.out.join(RUN))), checks, ..job.clone() };
+    let report = crate::verify_within(&whole, run_dir.nested(RUN)?, stop.clone(), progress)?;
 
     let engine = Engine::start(job.limits.clone(), &run_dir.spill_dir(), stop, Progress::quiet())?;
     let tables = shape::open_tables(&job.tables)?;
@@ -197,31 +198,11 @@ fn decide(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progres
         report,
     };
     write::all(&sources, request, &rows, &decisions, &mut signed, run_dir, now)?;
-    undo.keep();
     Ok(signed)
 }
 
 /// The run's directory in that of the sign-off.
 const RUN: &str = "run";
-
-/// Takes the run away again, unless it is kept.
-struct Undo(Option<PathBuf>);
-
-impl Undo {
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Undo {
-    fn drop(&mut self) {
-        if let Some(run) = &self.0 {
-            // where the run itself failed, there is nothing
-            let _ = std::fs::remove_dir_all(run);
-            let _ = run.parent().map(std::fs::remove_dir);
-        }
-    }
-}
 
 /// The answer for a terminal.
 pub fn text(job: &Job, signed: &Signed) -> Result<String> {

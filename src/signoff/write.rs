@@ -59,7 +59,8 @@ pub fn all(
     files.push(keys(sources, &run_dir)?);
     files.push(run_dir.write(PAGE, &page::markdown(sources.job, sources.terms, signed, now))?);
     let certificate = certify::certificate(sources, request, signed, &run_dir, &files, now)?;
-    run_dir.publish_as(sources.engine, CERTIFICATE, &certificate, &files)
+    let outputs = files.iter().map(|file| file.path.as_str());
+    run_dir.publish_as(sources.engine, CERTIFICATE, &certificate, outputs)
 }
 
 /// The candidates that may go, each with what its delete has to find unchanged: the version of its row or a hash of it; or
@@ -170,7 +171,7 @@ fn restore(sources: &Sources, rows: &Rows, run_dir: &RunDir, is_approved: &dyn F
 }
 
 fn write_file(sources: &Sources, run_dir: &RunDir, question: Question, name: &str) -> Result<Digest> {
-    let path = run_dir.spill_dir().join(name);
+    let path = run_dir.path_of(name);
     write_rows(sources.engine, question, &path)?;
     let digest = of_file(&path).map_err(Error::unreadable(&path))?;
     let bytes = std::fs::metadata(&path).map_err(Error::unreadable(&path))?.len();

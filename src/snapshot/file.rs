@@ -47,7 +47,7 @@ impl LocalFile {
     /// Opens a file for one read. `skips` says that the read leaves rows out, so that it pays to know where pages
     /// begin.
     pub fn open(file: &DataFile, skips: bool, meter: &Arc<Meter>) -> Result<ParquetRecordBatchReaderBuilder<Self>> {
-        let input = File::open(&file.absolute_path)?;
+        let input = file.open().map_err(|error| ParquetError::External(error.into()))?;
         let metadata = match skips {
             false => file.prepared.get_or_make(|| prepare(file, file.metadata.clone())),
             true => file.prepared_pages.get_or_make(|| prepare(file, with_pages(file, &input)?.into())),

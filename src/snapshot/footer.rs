@@ -5,7 +5,6 @@ use std::io::{Read, Seek, SeekFrom};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
@@ -16,6 +15,7 @@ use parquet::file::metadata::ParquetMetaData;
 use super::file::Prepared;
 use super::{absolute, int96, types};
 use crate::error::{Error, Result};
+use crate::file_identity::InputFile;
 
 /// A data file whose footer was read and found whole.
 #[derive(Debug, Clone)]
@@ -26,8 +26,8 @@ pub struct DataFile {
     pub absolute_path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
-    /// When it was last written, at admission.
-    modified: Option<SystemTime>,
+    /// What it was at admission.
+    input: InputFile,
     /// Its footer.
     pub metadata: Arc<ParquetMetaData>,
     /// What reads make of the footer.
@@ -54,9 +54,11 @@ impl DataFile {
         }
         let absolute_path = absolute(&path)?;
         require_plain_name(&absolute_path)?;
-        let file = File::open(&path).map_err(Error::unreadable(&path))?;
+        let opened = InputFile::open(path.clone(), absolute_path.clone());
+        let (input, file) = opened.map_err(Error::unreadable(&path))?;
+        let size = input.identity().size();
         let footer = load(&file).map_err(|error| Error::NotParquet {
-            reason: refusal(&file, meta.len(), &error.to_string()),
+            reason: refusal(&file, size, &error.to_string()),
             path: path.clone(),
             among,
         })?;
@@ -68,8 +70,8 @@ impl DataFile {
         let (schema, inexact) = int96::settle_units(&path, &file, schema, parquet)?;
         Ok(DataFile {
             absolute_path,
-            size: meta.len(),
-            modified: meta.modified().ok(),
+            size,
+            input,
             metadata: footer.metadata().clone(),
             prepared: Prepared::default(),
             prepared_pages: Prepared::default(),
@@ -95,14 +97,17 @@ impl DataFile {
         self.partitions.retain(|(name, _)| fields.iter().any(|field| field.name() == name));
     }
 
+    /// Opens the file again.
+    ///
+    /// # Errors
+    /// If it is not the one that was admitted.
+    pub fn open(&self) -> Result<File> {
+        self.input.reopen()
+    }
+
     /// Makes sure that the file is still the one that was admitted.
     pub fn require_unchanged(&self) -> Result<()> {
-        let changed = || Error::ChangedWhileReading { path: self.path.clone() };
-        let meta = std::fs::metadata(&self.absolute_path).map_err(|_| changed())?;
-        match meta.len() == self.size && meta.modified().ok() == self.modified {
-            true => Ok(()),
-            false => Err(changed()),
-        }
+        self.input.require_unchanged()
     }
 }
 

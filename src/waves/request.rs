@@ -11,6 +11,7 @@ use super::previous::Previous;
 use super::reading::Source;
 use super::sizes::Size;
 use crate::error::{Error, Result};
+use crate::sides::Side;
 
 /// What the ID's column is called where a list has no header and nobody names it.
 const BARE: &str = "id";
@@ -143,6 +144,13 @@ fn default_key(list: &Path, names: &[String]) -> Vec<String> {
         Some(key) => key,
         None => names[..1].to_vec(),
     }
+}
+
+/// The paths of the snapshots that a run has compared, as its report has them; none, if there is no such run.
+pub fn inputs_of_run(run: &Path) -> Vec<(Side, String)> {
+    let Some(report) = document(&run.join("report.json"), "countersign/report/") else { return vec![] };
+    let path = |side: Side| report["run"]["inputs"][side.name()]["path"].as_str().map(|path| (side, path.into()));
+    Side::BOTH.into_iter().filter_map(path).collect()
 }
 
 /// A document of ours, if there is one.

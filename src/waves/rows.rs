@@ -24,7 +24,8 @@ use crate::columns::Coverage;
 use crate::discrepancy::Column;
 use crate::engine::Engine;
 use crate::error::{Error, Result, WavesError};
-use crate::manifest::{MANIFEST, Manifest, of_file};
+use crate::file_identity::InputFile;
+use crate::manifest::{MANIFEST, Manifest, of_opened};
 use crate::render;
 use crate::sides::Side;
 
@@ -35,6 +36,7 @@ const BATCH_ROWS: usize = 1024;
 /// A run whose rows are wanted.
 pub struct RowSource {
     dir: PathBuf,
+    table: InputFile,
     run: String,
     report: Told,
     /// The fields of each side's rows.
@@ -85,12 +87,15 @@ impl RowSource {
             return Err(bad(format!("is a run by {own}, and the ID is {}\n  name its key with --key", key.join(", "))));
         };
         let listed = manifest.outputs.iter().find(|output| output.path == TABLE);
-        let found = of_file(&dir.join(TABLE)).map_err(Error::unreadable(dir.join(TABLE)))?;
+        let path = dir.join(TABLE);
+        let (table, file) = InputFile::open(path.clone(), path.clone()).map_err(Error::unreadable(&path))?;
+        let found = of_opened(file).map_err(Error::unreadable(&path))?;
         if listed.is_none_or(|listed| listed.blake3 != found.to_hex().as_str()) {
             return Err(bad(format!("is not whole: `{TABLE}` is not as the run wrote it")));
         }
         let mut source = RowSource {
             dir: dir.into(),
+            table,
             run: manifest.run,
             report,
             fields: Default::default(),
@@ -108,6 +113,11 @@ impl RowSource {
             groups.iter().fold((0, 0), |sum, group| (sum.0 + group.total_byte_size(), sum.1 + group.num_rows()));
         source.row_bytes = (bytes / rows.max(1)).max(0) as u64;
         Ok(source)
+    }
+
+    /// Makes sure that the rows are still those that the run has written.
+    pub fn require_unchanged(&self) -> Result<()> {
+        self.table.require_unchanged()
     }
 
     /// About how much a row takes.
@@ -193,9 +203,7 @@ impl RowSource {
     }
 
     fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-        let path = self.dir.join(TABLE);
-        let file = File::open(&path).map_err(Error::unreadable(&path))?;
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| self.damaged(&error))
+        ParquetRecordBatchReaderBuilder::try_new(self.table.reopen()?).map_err(|error| self.damaged(&error))
     }
 
     fn read(&self, columns: &[Column]) -> Result<ParquetRecordBatchReader> {

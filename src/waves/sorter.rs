@@ -47,7 +47,8 @@ impl<'a> Sorter<'a> {
         let runtime = engine.reader();
         // only within the runtime does a plan find the threads for its working files
         let _within = runtime.enter();
-        let mut stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
+        let stream = plan.execute(0, engine.task());
+        let mut stream = stream.map_err(|error| Error::of_plan(error, &engine.spill_dir(), Error::internal))?;
         let (outgoing, output) = channel(WAITING);
         let task = runtime.spawn(async move {
             while let Some(batch) = stream.next().await {
@@ -90,13 +91,8 @@ impl Sorted<'_> {
                 Ok(Some(Ok(batch))) if batch.num_rows() == 0 => continue,
                 Ok(Some(Ok(batch))) => return Ok(Some(batch)),
                 Ok(Some(Err(error))) => {
-                    return Err(Error::of_plan(error, |error| {
-                        let dir = self.engine.spill_dir();
-                        match error.find_root() {
-                            DataFusionError::IoError(source) => Error::Spill { dir, reason: source.to_string() },
-                            DataFusionError::ArrowError(reason, _) => Error::Spill { dir, reason: reason.to_string() },
-                            _ => Error::Internal(format!("sorting IDs: {error}")),
-                        }
+                    return Err(Error::of_plan(error, &self.engine.spill_dir(), |error| {
+                        Error::Internal(format!("sorting IDs: {error}"))
                     }));
                 }
             }

@@ -22,8 +22,7 @@ pub struct ParquetList {
 
 impl ParquetList {
     /// Opens a list.
-    pub fn open(path: &Path) -> Result<(Self, Vec<String>)> {
-        let file = File::open(path).map_err(Error::unreadable(path))?;
+    pub fn open(path: &Path, file: File) -> Result<(Self, Vec<String>)> {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| wrong(path, &error))?;
         let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| wrong(path, &error))?;
