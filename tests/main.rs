@@ -13,6 +13,8 @@
 //! * `memory`: the limit holds, or the run is refused
 //! * `misplaced`: values that are right and stand under another key
 //! * `schema`: the report's JSON Schema
+//! * `publish`: output replaces nothing, and speaks of files that stayed the same
+//! * `interrupted`: killed at any moment, or refused by the system at any call
 //! * `waves`, `waves_refused`: lists cut for workers
 //! * `house`: the layout of `src/`
 
@@ -31,12 +33,14 @@ mod jobs;
 mod identical;
 mod init;
 mod inspect;
+mod interrupted;
 mod memory;
 mod misplaced;
 mod nightly;
 mod opening;
 mod pages;
 mod properties;
+mod publish;
 mod rules;
 mod schema;
 mod signoff;
