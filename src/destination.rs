@@ -14,7 +14,7 @@ use walkdir::WalkDir;
 
 use crate::error::{Error, Result};
 use crate::manifest::MANIFEST;
-use crate::work_dir::{Created, PREFIX, WorkDir};
+use crate::work_dir::{Created, PREFIX, WorkDir, sync_dir};
 
 /// A place where a directory can be published, and the locked directory beside it in which that is built.
 pub struct Destination {
@@ -206,21 +206,6 @@ pub fn sync_tree(dir: &Path) -> Result<(), (PathBuf, io::Error)> {
         synced.map_err(|error| (entry.into_path(), error))?;
     }
     Ok(())
-}
-
-/// Brings the names in a directory to the disk, where its file system can do that and we may open it.
-pub fn sync_dir(dir: &Path) -> io::Result<()> {
-    match File::open(dir).and_then(|dir| dir.sync_all()) {
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-            ) =>
-        {
-            Ok(())
-        }
-        synced => synced,
-    }
 }
 
 /// Whether a directory entry is one that this program works in, and nothing that was published.

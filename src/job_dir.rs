@@ -5,9 +5,8 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::destination::sync_dir;
 use crate::error::{Error, Result};
-use crate::work_dir::{Created, WorkDir, is_at};
+use crate::work_dir::{Created, WorkDir, is_at, sync_dir};
 
 /// The link to the last run.
 const LATEST: &str = "latest";

@@ -112,6 +112,21 @@ pub fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
+/// Brings the names in a directory to the disk, where its file system can do that and we may open it.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    match File::open(dir).and_then(|dir| dir.sync_all()) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
 /// Directories that did not exist before, outermost first. They are removed again, if they are empty, unless they are
 /// kept.
 #[derive(Default)]
@@ -127,7 +142,11 @@ impl Created {
         let mut created = Created::default();
         for dir in missing {
             match fs::create_dir(&dir) {
-                Ok(()) => created.0.push(dir),
+                Ok(()) => {
+                    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).map(PathBuf::from);
+                    created.0.push(dir);
+                    sync_dir(above.as_deref().unwrap_or(Path::new(".")))?;
+                }
                 // somebody else was faster, or it ends in `..`
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
                 Err(error) => return Err(error),

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
@@ -15,7 +15,9 @@ use walkdir::WalkDir;
 use crate::support::{Workshop, run, write_parquet};
 
 fn rows(values: &[i64]) -> RecordBatch {
-    let at = (Timestamp::now() - SignedDuration::from_hours(50)).as_microsecond();
+    // the same in all files
+    static AT: OnceLock<i64> = OnceLock::new();
+    let at = *AT.get_or_init(|| (Timestamp::now() - SignedDuration::from_hours(50)).as_microsecond());
     let columns: [(&str, ArrayRef); 3] = [
         ("id", Arc::new((1..=values.len() as i64).collect::<Int64Array>())),
         ("value", Arc::new(Int64Array::from(values.to_vec()))),
@@ -27,8 +29,9 @@ fn rows(values: &[i64]) -> RecordBatch {
 /// Two equal snapshots, a job with a sign-off, and candidates.
 fn shop() -> Workshop {
     let shop = Workshop::new();
-    for file in ["exports/old/a.parquet", "exports/new/a.parquet"] {
-        write_parquet(&shop.path(file), &rows(&[1, 2, 3, 4]), 10);
+    // the same file twice would prove nothing
+    for (file, row_group_rows) in [("exports/old/a.parquet", 10), ("exports/new/a.parquet", 2)] {
+        write_parquet(&shop.path(file), &rows(&[1, 2, 3, 4]), row_group_rows);
     }
     job(&shop, "exports/old", "");
     fs::write(shop.path("ids.csv"), "id\n1\n2\n").unwrap();
@@ -287,9 +290,12 @@ fn output_goes_where_no_listing_of_an_input_finds_it() {
         let words = format!("`{out}` is part of {owner}; what is written there would be read as data the next time");
         assert!(code == 2 && said.contains(&words), "{old} {more} {out}: {said}");
         assert_eq!(all(&shop.path("")), before);
-        let (code, _, said) = run(&shop, &["run", "job.toml", "--quiet", "--out", out]);
-        assert!(code == 2 && said.contains("is part of"), "{old} {more} {out}: {said}");
-        assert_eq!(all(&shop.path("")), before);
+        // runs are two directories further down, where `*/*` does not look
+        if !more.contains('*') && !old.contains("o*") && !old.contains("*/*.p") {
+            let (code, _, said) = run(&shop, &["run", "job.toml", "--quiet", "--out", out]);
+            assert!(code == 2 && said.contains("is part of"), "{old} {more} {out}: {said}");
+            assert_eq!(all(&shop.path("")), before);
+        }
     }
     let text = fs::read_to_string(shop.path("job.toml")).unwrap();
     fs::write(shop.path("job.toml"), text.replace("[signoff]\ndelete_from = \"old\"", backup)).unwrap();
@@ -441,17 +447,16 @@ fn meanwhile(shop: &Workshop, old: &str, act: impl FnOnce()) -> (i32, String) {
         .spawn()
         .unwrap();
     let began = Instant::now();
-    // working files come after admission
+    // new is opened after old was admitted
     let is_begun = || {
-        let staged = WalkDir::new(shop.path("out")).min_depth(2).max_depth(2).into_iter().flatten();
-        let mut working = staged.filter(|entry| entry.file_name().to_string_lossy().starts_with(".countersign-"));
-        working.next().is_some()
+        let open = fs::read_dir(format!("/proc/{}/fd", child.id())).into_iter().flatten().flatten();
+        let mut files = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        files.any(|file| file.ends_with("new/x.parquet"))
     };
     while !is_begun() {
         assert!(began.elapsed() < Duration::from_secs(60), "the run never began");
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(1));
     }
-    std::thread::sleep(Duration::from_millis(120));
     act();
     let output = child.wait_with_output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
@@ -489,7 +494,9 @@ fn a_file_that_is_replaced_or_written_to_while_it_is_read_is_noticed() {
 
 #[test]
 fn a_data_file_that_appears_is_noticed_and_a_marker_is_not() {
-    let aside = |shop: &Workshop, to: &str| drop(fs::copy(shop.path("aside/y.parquet"), shop.path(to)).unwrap());
+    let aside = |shop: &Workshop, to: &str| {
+        fs::copy(shop.path("aside/y.parquet"), shop.path(to)).unwrap();
+    };
     for location in ["old", "old/*.parquet", "old/**"] {
         let shop = large();
         let (code, said) = meanwhile(&shop, location, || aside(&shop, "old/z.parquet"));

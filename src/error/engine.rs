@@ -12,13 +12,17 @@ use super::Error;
 impl Error {
     /// What a Parquet writer failed with: the system's words, where it was the system.
     pub fn of_parquet(place: &Path, error: ParquetError) -> Error {
-        match error {
-            ParquetError::External(inner) => match inner.downcast::<io::Error>() {
-                Ok(source) => Error::Unwritable { path: place.into(), source: *source },
-                Err(other) => Error::internal(other),
-            },
-            other => Error::internal(other),
+        match io_error(&error) {
+            Some(source) => {
+                Error::Unwritable { path: place.into(), source: io::Error::new(source.kind(), source.to_string()) }
+            }
+            None => Error::internal(error),
         }
+    }
+
+    /// What reading a file of ours again failed with.
+    pub fn of_reading(path: &Path, error: &dyn std::fmt::Display) -> Error {
+        Error::Unreadable { path: path.into(), source: io::Error::other(error.to_string()) }
     }
 
     /// The error that a plan failed with: our own, if one of our parts failed; too little memory; a disk that failed under

@@ -14,6 +14,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -140,6 +141,7 @@ fn schema() -> SchemaRef {
 
 /// Writes what this run knows.
 pub struct Writer {
+    place: PathBuf,
     file: ArrowWriter<OutputFile>,
 }
 
@@ -150,8 +152,10 @@ impl Writer {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .build();
-        let file = ArrowWriter::try_new(file, schema(), Some(properties)).map_err(Error::internal)?;
-        Ok(Writer { file })
+        let place = file.place();
+        let file = ArrowWriter::try_new(file, schema(), Some(properties));
+        let file = file.map_err(|error| Error::of_parquet(&place, error))?;
+        Ok(Writer { place, file })
     }
 
     /// Adds discrepancies.
@@ -179,12 +183,12 @@ impl Writer {
             Arc::new(entries().map(|known| known.gone_for).collect::<UInt32Array>()),
         ];
         let batch = RecordBatch::try_new(schema(), columns)?;
-        self.file.write(&batch).map_err(Error::internal)
+        self.file.write(&batch).map_err(|error| Error::of_parquet(&self.place, error))
     }
 
     /// Ends the file.
     pub fn finish(self) -> Result<manifest::Digest> {
-        self.file.into_inner().map_err(Error::internal)?.finish()
+        self.file.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?.finish()
     }
 }
 

@@ -8,8 +8,8 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::past::runs_below;
-use crate::destination::{sync_dir, sync_tree};
-use crate::work_dir::WorkDir;
+use crate::destination::sync_tree;
+use crate::work_dir::{WorkDir, sync_dir};
 
 /// The files of a run that grow with its discrepancies.
 const LARGE: [&str; 7] = [

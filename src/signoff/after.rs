@@ -235,11 +235,11 @@ fn shown(texts: &[Option<String>]) -> String {
 /// The discrepancies of a run, by key.
 fn discrepancies(path: &Path) -> Result<HashMap<Digest, Found>> {
     let file = File::open(path).map_err(Error::unreadable(path))?;
-    let unreadable = |error: &dyn std::fmt::Display| Error::Internal(format!("`{}`: {error}", path.display()));
+    let unreadable = |error: &dyn std::fmt::Display| Error::of_reading(path, error);
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|reader| reader.build());
     let mut all = HashMap::new();
     for batch in reader.map_err(|error| unreadable(&error))? {
-        let batch = batch?;
+        let batch = batch.map_err(|error| unreadable(&error))?;
         let keys = Column::Key.of(&batch).as_struct();
         let schema = arrow::datatypes::Schema::new(keys.fields().clone());
         let keys = arrow::array::RecordBatch::try_new(Arc::new(schema), keys.columns().to_vec())?;

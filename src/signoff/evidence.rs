@@ -236,12 +236,12 @@ impl Rows {
 
     /// Takes in what the whole comparison says of these rows: a file of discrepancies.
     pub fn take_discrepancies(&mut self, engine: &Engine, path: &Path) -> Result<()> {
-        let unreadable = |reason: String| Error::Internal(format!("`{}`: {reason}", path.display()));
+        let unreadable = |reason: String| Error::of_reading(path, &reason);
         let file = File::open(path).map_err(Error::unreadable(path))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|reader| reader.build());
         for batch in reader.map_err(|error| unreadable(error.to_string()))? {
             engine.check_stop()?;
-            let batch = batch?;
+            let batch = batch.map_err(|error| unreadable(error.to_string()))?;
             let tags = Column::Tags.of(&batch).as_list::<i32>();
             let digests = key_digests(&batch)?;
             for (row, class) in classes(&batch).into_iter().enumerate() {

@@ -121,7 +121,8 @@ fn decide(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progres
     let whole = Job { out: Some(Out::At(request.out.join(RUN))), checks, ..job.clone() };
     let report = crate::verify_within(&whole, run_dir.nested(RUN)?, stop.clone(), progress)?;
 
-    let engine = Engine::start(job.limits.clone(), &run_dir.spill_dir(), stop, Progress::quiet())?;
+    let spill = job.temp.clone().unwrap_or_else(|| run_dir.spill_dir());
+    let engine = Engine::start(job.limits.clone(), &spill, stop, Progress::quiet())?;
     let tables = shape::open_tables(&job.tables)?;
     let snapshots = shape::open_sides(&engine, &job.sources, &tables, &job.columns)?;
     let pairing = Pairing::of(&snapshots, job)?;
@@ -197,6 +198,7 @@ fn decide(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progres
         out: request.out.clone(),
         report,
     };
+    tables.values().try_for_each(|table| table.require_unchanged())?;
     write::all(&sources, request, &rows, &decisions, &mut signed, run_dir, now)?;
     Ok(signed)
 }

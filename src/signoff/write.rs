@@ -16,6 +16,7 @@ use crate::history::key_digest;
 use crate::manifest::{Digest, of_file};
 use crate::run_dir::RunDir;
 use crate::shape::{Desk, Question, Tables, quoted, write_rows};
+use crate::snapshot::Snapshot;
 
 /// What the files of a sign-off are called.
 pub const APPROVED: &str = "approved.csv";
@@ -58,6 +59,7 @@ pub fn all(
     }
     files.push(keys(sources, &run_dir)?);
     files.push(run_dir.write(PAGE, &page::markdown(sources.job, sources.terms, signed, now))?);
+    sources.whole.iter().try_for_each(Snapshot::require_unchanged)?;
     let certificate = certify::certificate(sources, request, signed, &run_dir, &files, now)?;
     let outputs = files.iter().map(|file| file.path.as_str());
     run_dir.publish_as(sources.engine, CERTIFICATE, &certificate, outputs)
