@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use walkdir::WalkDir;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, OutputError, Result};
 use crate::manifest::MANIFEST;
 use crate::work_dir::{Created, PREFIX, WorkDir, sync_dir};
 
@@ -47,10 +47,9 @@ impl Destination {
     }
 
     fn existing(shown: &Path, plain: &Path, meta: &fs::Metadata) -> Result<Self> {
-        let unfit = |reason: &str| Error::OutputUnfit {
-            dir: shown.into(),
-            reason: reason.into(),
-            instead: free_name(shown).display().to_string(),
+        let unfit = |reason: &str| {
+            let instead = free_name(shown).display().to_string();
+            Error::from(OutputError::Unfit { dir: shown.into(), reason: reason.into(), instead })
         };
         if meta.is_symlink() {
             return Err(match plain.is_dir() {
@@ -164,16 +163,17 @@ impl Destination {
 
 fn require_empty(shown: &Path, dir: &Path) -> Result<()> {
     if dir.join(MANIFEST).exists() {
-        return Err(Error::OutputHoldsRun { dir: shown.into() });
+        return Err(OutputError::HoldsRun { dir: shown.into() }.into());
     }
     match fs::read_dir(dir).map_err(Error::unwritable(shown))?.next() {
         None => Ok(()),
         Some(Err(error)) => Err(Error::unwritable(shown)(error)),
-        Some(Ok(entry)) => Err(Error::OutputNotEmpty {
+        Some(Ok(entry)) => Err(OutputError::NotEmpty {
             dir: shown.into(),
             holds: entry.file_name().to_string_lossy().into_owned(),
             instead: free_name(shown).display().to_string(),
-        }),
+        }
+        .into()),
     }
 }
 

@@ -11,7 +11,7 @@ use walkdir::WalkDir;
 
 use crate::destination::Destination;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, OutputError, Result};
 use crate::job::Job;
 use crate::manifest::{Digest, InputDigests, MANIFEST, Manifest};
 use crate::sides::{Owner, Side};
@@ -98,7 +98,7 @@ impl RunDir {
     pub fn require_apart_from<'a>(&self, inputs: impl Iterator<Item = (Owner, &'a str)>) -> Result<()> {
         for (owner, location) in inputs.filter(|(_, location)| !location.is_empty()) {
             if would_list(location, &self.path, &OUTPUTS)? {
-                return Err(Error::OutputInSnapshot { dir: self.shown.clone(), owner });
+                return Err(OutputError::AmongInputs { dir: self.shown.clone(), owner }.into());
             }
         }
         Ok(())

@@ -48,14 +48,14 @@ fn a_run_is_never_overwritten() {
 }
 
 #[test]
-fn a_directory_without_a_manifest_is_not_a_run_and_other_files_in_it_are_left_alone() {
+fn a_directory_with_something_in_it_is_no_place_for_a_run() {
     let shop = shop_with(10);
     fs::create_dir(shop.path("run")).unwrap();
-    fs::write(shop.path("run/notes.txt"), "mine").unwrap();
-    fs::write(shop.path("run/missing.csv"), "left by a run that was killed").unwrap();
-    assert_eq!(shop.run(&["diff", "old", "new", "--key", "id", "--out", "run"]).status.code(), Some(1));
-    assert_eq!(fs::read_to_string(shop.path("run/notes.txt")).unwrap(), "mine");
-    assert_eq!(fs::read_to_string(shop.path("run/missing.csv")).unwrap(), "id\n");
+    fs::write(shop.path("run/missing.csv"), "mine").unwrap();
+    let said = refused(&shop, &["diff", "old", "new", "--key", "id", "--out", "run"]);
+    assert!(said.contains("`run` is not empty: it holds `missing.csv`"), "{said}");
+    assert_eq!(fs::read_to_string(shop.path("run/missing.csv")).unwrap(), "mine");
+    assert_eq!(shop.names("run"), ["missing.csv"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@
 mod about;
 mod certificate;
 mod engine;
+mod output;
 mod waves;
 mod words;
 
@@ -21,6 +22,7 @@ use bytesize::ByteSize;
 
 use crate::sides::{Owner, Side, Sides};
 pub use certificate::CertificateError;
+pub use output::OutputError;
 pub use waves::WavesError;
 use words::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 
@@ -411,51 +413,9 @@ pub enum Error {
         lock: PathBuf,
     },
 
-    /// The output directory holds a run already.
-    #[error("`{}` already holds a run (it has a manifest.json)\n  a run is evidence and is not overwritten; name another directory with --out", dir.display())]
-    OutputHoldsRun {
-        /// The directory.
-        dir: PathBuf,
-    },
-
-    /// An output directory that the next run would read as data.
-    #[error(
-        "`{}` is part of {}; what is written there would be read as data the next time\n  \
-         name another directory with --out",
-        dir.display(), owner.to_string().trim_end_matches(',')
-    )]
-    OutputInSnapshot {
-        /// The directory.
-        dir: PathBuf,
-        /// Whose files would be listed with it.
-        owner: Owner,
-    },
-
-    /// An output directory with something in it.
-    #[error(
-        "`{}` is not empty: it holds `{holds}`, and output is not mixed with other files\n  \
-         name a new directory, such as --out {instead}",
-        dir.display()
-    )]
-    OutputNotEmpty {
-        /// The directory.
-        dir: PathBuf,
-        /// Something in it.
-        holds: String,
-        /// A directory that would do.
-        instead: String,
-    },
-
-    /// An existing directory that no rename can replace.
-    #[error("cannot publish to `{}`: {reason}\n  name a new directory below it, such as --out {instead}", dir.display())]
-    OutputUnfit {
-        /// The directory.
-        dir: PathBuf,
-        /// Why not.
-        reason: String,
-        /// A directory that would do.
-        instead: String,
-    },
+    /// A place where nothing can be published.
+    #[error(transparent)]
+    Output(#[from] OutputError),
 
     /// Output that cannot be written: no permission, disk full, a file in the way.
     #[error("cannot write `{}`: {source}{}", path.display(), disk_note(.source))]
