@@ -151,8 +151,7 @@ pub enum Error {
 
     /// A file that was replaced or deleted while it was being compared.
     #[error(
-        "`{}` changed while it was being read: {how}\n  \
-         nothing was verified; run again once whatever writes there has finished",
+        "`{}` changed while it was being read: {how}\n  nothing was verified; run again once it stays as it is",
         path.display()
     )]
     ChangedWhileReading {
@@ -413,10 +412,6 @@ pub enum Error {
         lock: PathBuf,
     },
 
-    /// A place where nothing can be published.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-
     /// Output that cannot be written: no permission, disk full, a file in the way.
     #[error("cannot write `{}`: {source}{}", path.display(), disk_note(.source))]
     Unwritable {
@@ -454,6 +449,10 @@ pub enum Error {
         /// What the engine said.
         reason: String,
     },
+
+    /// A place where nothing can be published.
+    #[error(transparent)]
+    Output(#[from] OutputError),
 
     /// Lists that cannot be cut into waves.
     #[error(transparent)]
