@@ -56,7 +56,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use checks::{Discrepancies, Material};
-use columns::Pairing;
+use columns::{Pairing, Privacy};
 use discrepancy::{Keep, Layout};
 use engine::Engine;
 use error::Result;
@@ -64,7 +64,7 @@ use explain::Explainer;
 use history::{History, Standings};
 use job::{Job, Scope};
 use lists::Lists;
-use manifest::{Digest, InputDigests};
+use manifest::{Digest, InputDigests, RunIdentity};
 use matching::{Comparison, Matched};
 use meter::Stage;
 use progress::Progress;
@@ -101,9 +101,10 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let snapshots = engine.meter.during(Stage::Open, open)?;
     run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart(snapshots.iter()))?;
     let pairing = Pairing::of(&snapshots, job)?;
-    explain::require_sound(&engine, job, &snapshots, &pairing)?;
-    checks::require_sound(&engine, job, &snapshots, &pairing, &tables)?;
-    groups::require_sound(job, &snapshots, &pairing)?;
+    let privacy = Privacy::of(job, &snapshots, &pairing, &tables)?;
+    explain::require_sound(&engine, job, &snapshots, &pairing, &privacy)?;
+    checks::require_sound(&engine, job, &snapshots, &pairing, &privacy, &tables)?;
+    groups::require_sound(job, &snapshots, &pairing, &privacy)?;
     engine.fit(&matching::demand(&snapshots, &pairing))?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
     let keep = if run_dir.is_some() || job.misplaced.is_some() { Keep::All } else { Keep::First(job.examples) };
@@ -114,10 +115,10 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let sides = snapshots.as_ref().map(Some);
     let digests = || run_dir.as_ref().map(|_| InputDigests::of(&engine, job, sides, &tables)).transpose();
     let read = engine.meter.during(Stage::Write, digests)?;
-    let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, read))?;
+    let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, &privacy, read))?;
     let input_failures = history::failures(job, tally.rows, history.as_ref(), clock.started());
     let standings = history.map(|history| Standings::begin(history, clock.id(), run_dir.as_ref())).transpose()?;
-    let mut explainer = Explainer::new(&engine, job, &snapshots, &pairing, &layout, standings, clock.started())?;
+    let mut explainer = Explainer::new(job, &comparison, &privacy, standings, clock.started())?;
     let look = || explainer.look_for_misplaced(job, &comparison, &findings, &tally);
     engine.meter.during(Stage::Match, look)?;
     let write = || Lists::write(&engine, run_dir.as_ref(), &layout, findings, &tally, job, &mut explainer);
@@ -125,7 +126,7 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let explained = explainer.finish(&tally, run_dir.as_ref())?;
     lists.files.extend(explained.files.iter().cloned());
 
-    let material = Material::of_pair(job, &snapshots, &pairing, &tables, run_dir.as_ref().map(Discrepancies::of_run));
+    let material = Material::of_pair(&snapshots, &privacy, &tables, run_dir.as_ref().map(Discrepancies::of_run));
     let checked = engine.meter.during(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
     lists.files.extend(checked.files.iter().cloned());
     let found = groups::Findings { tally: &tally, checked: &checked, input_failures: &input_failures };
@@ -137,7 +138,7 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let Lists { examples, files } = lists;
     let found = Found { tally: &tally, explained, examples, checks: checked.reports, groups, input_failures };
     let mut report = Report::of(job, &snapshots, &pairing, found, clock.stop(&engine, way, reason));
-    publish(job, &engine, run_dir, read, files, &mut report)?;
+    publish(job, &privacy, &engine, run_dir, read, files, &mut report)?;
     Ok(report)
 }
 
@@ -151,17 +152,17 @@ fn examine(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let old = engine.meter.during(Stage::Open, open)?;
     run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart([&old]))?;
 
-    let material = Material::of_old(job, old.clone(), &tables);
+    let material = Material::of_old(old.clone(), Privacy::of_old(job, &old, &tables)?, &tables);
     let checked = engine.meter.during(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
     let sides = Sides { old: Some(&old), new: None };
     let digests = || run_dir.as_ref().map(|_| InputDigests::of(&engine, job, sides, &tables)).transpose();
     let read = engine.meter.during(Stage::Write, digests)?;
-    let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, read))?;
+    let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, &material.privacy, read))?;
     let rows = Sides { old: old.rows(), new: 0 };
     let input_failures = history::failures(job, rows, history.as_ref(), clock.started());
     let cost = clock.stop(&engine, MatchingWay::None, "the job has no [new]".into());
     let mut report = Report::of_old(job, &old, checked.reports, input_failures, cost);
-    publish(job, &engine, run_dir, read, checked.files, &mut report)?;
+    publish(job, &material.privacy, &engine, run_dir, read, checked.files, &mut report)?;
     Ok(report)
 }
 
@@ -180,6 +181,7 @@ fn open_tables(engine: &Engine, job: &Job) -> Result<Tables> {
 /// Writes the reports and the manifest, where a run is written.
 fn publish(
     job: &Job,
+    privacy: &Privacy,
     engine: &Engine,
     run_dir: Option<RunDir>,
     read: Option<InputDigests>,
@@ -188,7 +190,8 @@ fn publish(
 ) -> Result<()> {
     engine.progress.finish();
     if let (Some(run_dir), Some(read)) = (run_dir, read) {
-        let publish = || run_dir.publish(&report.run.id, job, engine, read, report.files(), files);
+        let identity = RunIdentity { run: &report.run.id, job, privacy };
+        let publish = || run_dir.publish(&identity, engine, read, report.files(), files);
         engine.meter.during(Stage::Write, publish)?;
         report.run.stages = StageTime::all(&engine.meter);
     }

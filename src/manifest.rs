@@ -9,9 +9,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::columns::Privacy;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::job::{self, Identity, Job, Private};
+use crate::job::{self, Job};
 use crate::shape::Tables;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
@@ -66,6 +67,16 @@ pub struct InputDigests {
     pub queries: Vec<Digest>,
 }
 
+/// The run that a manifest is of.
+pub struct RunIdentity<'a> {
+    /// The run's id.
+    pub run: &'a str,
+    /// The job.
+    pub job: &'a Job,
+    /// Its private columns.
+    pub privacy: &'a Privacy,
+}
+
 impl Manifest {
     /// Reads the manifest of a run directory.
     pub fn read(run: &Path) -> Result<Self> {
@@ -75,14 +86,15 @@ impl Manifest {
     }
 
     /// The manifest of a run.
-    pub fn of(run: &str, job: &Job, read: InputDigests, outputs: Vec<Digest>) -> Self {
+    pub fn of(identity: &RunIdentity, read: InputDigests, outputs: Vec<Digest>) -> Self {
+        let RunIdentity { run, job, privacy } = *identity;
         Manifest {
             schema: "countersign/manifest/v1".into(),
             run: run.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             job_blake3: of_json(&job::settings(job)),
             compare_blake3: compare_digest(job),
-            recognition_blake3: recognition_digest(job),
+            recognition_blake3: privacy.recognition(),
             read,
             outputs,
         }
@@ -92,23 +104,6 @@ impl Manifest {
 /// The digest of how a job compares.
 pub fn compare_digest(job: &Job) -> String {
     of_json(&job::compare(job))
-}
-
-/// The digest of what rows are recognised by in later runs; `None` if they cannot be.
-pub fn recognition_digest(job: &Job) -> Option<String> {
-    const CONTEXT: &str = "countersign 2026 what tells one key of private digests from another";
-    let has_private_key = |private: &&Private| match &job.identity {
-        Identity::Key(columns) => {
-            columns.iter().any(|key| private.columns.iter().any(|column| column.text == key.text))
-        }
-        Identity::WholeRow => true,
-    };
-    match job.private.as_ref().filter(has_private_key) {
-        None => Some(blake3::hash(b"").to_hex().to_string()),
-        Some(private) => {
-            private.key.map(|key| blake3::Hash::from(blake3::derive_key(CONTEXT, &key)).to_hex().to_string())
-        }
-    }
 }
 
 fn of_json(value: &Value) -> String {

@@ -9,8 +9,7 @@ use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::job::Job;
-use crate::manifest::{Digest, InputDigests, MANIFEST, Manifest};
+use crate::manifest::{Digest, InputDigests, MANIFEST, Manifest, RunIdentity};
 use crate::snapshot::{DataFile, Snapshot, absolute};
 use crate::work_dir::{PREFIX, WorkDir};
 
@@ -119,12 +118,11 @@ impl RunDir {
 
     /// Writes the reports and the manifest, and puts everything in its place.
     ///
-    /// `run` is the run's id; `read` is what it read; `reports` are file names with their content; `outputs` are the
+    /// `read` is what the run read; `reports` are file names with their content; `outputs` are the
     /// files that were written before.
     pub fn publish(
         self,
-        run: &str,
-        job: &Job,
+        identity: &RunIdentity,
         engine: &Engine,
         read: InputDigests,
         reports: Vec<(&'static str, String)>,
@@ -134,7 +132,7 @@ impl RunDir {
             outputs.push(self.write(name, &content)?);
         }
         outputs.sort_by(|one, two| one.path.cmp(&two.path));
-        let manifest = Manifest::of(run, job, read, outputs);
+        let manifest = Manifest::of(identity, read, outputs);
         self.publish_as(engine, MANIFEST, &format!("{}\n", to_json(&manifest)?), &manifest.outputs)
     }
 

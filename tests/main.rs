@@ -8,6 +8,7 @@
 //! * `opening`: which files a path means
 //! * `inspect`: what is said of a snapshot before it is compared
 //! * `pages`: the pages of the migrations, command by command
+//! * `private`: no private value is in anything that is written or shown
 //! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
 //! * `memory`: the limit holds, or the run is refused
@@ -36,6 +37,7 @@ mod misplaced;
 mod nightly;
 mod opening;
 mod pages;
+mod private;
 mod properties;
 mod rules;
 mod schema;

@@ -3,6 +3,7 @@
 
 mod families;
 mod names;
+pub mod privacy;
 mod rows;
 mod settings;
 pub mod version;
@@ -21,6 +22,7 @@ use crate::snapshot::{Snapshot, type_name};
 use families::different_families;
 use names::{NamePair, Names, Paths};
 pub use names::{no_such_column, unknown_names};
+pub use privacy::Privacy;
 pub use rows::{ReadCounts, Rows};
 use settings::Settings;
 use version::Version;

@@ -165,7 +165,11 @@ fn settled(piece: &RecordBatch) -> Result<RecordBatch> {
 
 /// The digest of a key, by the texts that an ID list has for its columns.
 pub fn key_digest<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
-    let mut hasher = blake3::Hasher::new();
+    digest_by(blake3::Hasher::new(), texts)
+}
+
+/// The digest of a row's texts by a hasher of one's own, such as one with a key.
+pub fn digest_by<'a>(mut hasher: blake3::Hasher, texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
     texts.for_each(|text| absorb(&mut hasher, text));
     finish(&hasher)
 }

@@ -14,14 +14,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::class::ByClass;
+use crate::columns::Privacy;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::Job;
-use crate::manifest::{self, InputDigests, compare_digest, recognition_digest};
+use crate::manifest::{self, InputDigests, compare_digest};
 use crate::run_dir::RunDir;
 use crate::sides::Sides;
 
-pub use identity::{Digest, Identity, Recogniser, key_digest, key_digests};
+pub use identity::{Digest, Identity, Recogniser, digest_by, key_digest, key_digests};
 pub use inputs::{failures, require_past};
 pub use known::{AllKnown, FILE, Known};
 pub use past::{PastRun, Skipped, Told, runs_below};
@@ -75,7 +76,7 @@ impl History {
     ///
     /// # Errors
     /// If what is known does not fit. A run that cannot be read is told and passed over.
-    pub fn read(engine: &Engine, job: &Job, inputs: &InputDigests) -> Result<Option<Self>> {
+    pub fn read(engine: &Engine, job: &Job, privacy: &Privacy, inputs: &InputDigests) -> Result<Option<Self>> {
         let Some(dir) = &job.history else { return Ok(None) };
         let (mut runs, mut skipped) = runs_below(dir);
         // a look at old alone says nothing of a comparison, nor the other way round
@@ -97,7 +98,7 @@ impl History {
             same_files,
             skipped,
         };
-        let (compare, recognition) = (compare_digest(job), recognition_digest(job));
+        let (compare, recognition) = (compare_digest(job), privacy.recognition());
         for run in before.iter().rev() {
             let id = &run.told.run.id;
             if run.compare != compare {

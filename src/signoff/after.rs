@@ -11,12 +11,12 @@ use arrow::array::AsArray;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::candidates::Candidates;
-use super::terms::{candidate_key, terms};
+use super::terms::{candidate_key, require_ids_shown, terms};
 use super::write::{APPROVED, APPROVED_ROWS, KEYS};
 use super::{RUN, directory, without_values};
 use crate::certificate::{Certificate, PublicKey, digests_of};
 use crate::class::Class;
-use crate::columns::Pairing;
+use crate::columns::{Pairing, Privacy};
 use crate::csv;
 use crate::discrepancy::{Column, classes};
 use crate::engine::Engine;
@@ -105,6 +105,7 @@ fn look(
     let snapshots = shape::open_sides(&engine, &job.sources, &tables, &job.columns)?;
     let pairing = Pairing::of(&snapshots, job)?;
     let (names, types) = candidate_key(terms, &snapshots, &pairing)?;
+    require_ids_shown(&Privacy::of(job, &snapshots, &pairing, &tables)?, &names)?;
     let list = Candidates::read(&signed_off.join(APPROVED), &names, &types)?;
     let approved = approved_rows(&signed_off, &pairing)?;
     let own = terms.delete_from;

@@ -14,13 +14,13 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::candidates::Candidates;
 use super::rules::{CandidateFacts, RowFacts, StatusFound};
 use crate::columns::version::Kind;
-use crate::columns::{self, Pairing};
+use crate::columns::{self, Pairing, Privacy};
 use crate::csv;
 use crate::discrepancy::{Column, classes};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain::WAIVER_TAG;
-use crate::history::{AllKnown, Digest, key_digest, key_digests};
+use crate::history::{AllKnown, Digest, digest_by, key_digest, key_digests};
 use crate::job::{AcceptedTier, Job, Rule, SignOff, Status};
 use crate::render;
 use crate::shape::{Desk, Tables, quoted};
@@ -57,6 +57,8 @@ pub struct Sources<'a> {
     pub whole: &'a Sides<Snapshot>,
     /// How their columns compare.
     pub pairing: &'a Pairing,
+    /// Which of them are private.
+    pub privacy: &'a Privacy,
     /// The candidates.
     pub candidates: &'a Candidates,
     /// The files of the backup, once they are known.
@@ -150,6 +152,7 @@ impl Rows {
         desk.lay("t", &Arc::new(sources.rows[own].clone()))?;
         let question = desk.plan(&sql, &BTreeMap::new(), "[signoff]")?;
         let key_len = sources.pairing.key_len;
+        let hasher = sources.privacy.row_hasher()?;
         question.ask(sources.engine, |batch| {
             let places = batch.column(0).as_primitive::<UInt64Type>();
             for (row, texts) in render::rows(batch)?.into_iter().enumerate() {
@@ -157,7 +160,7 @@ impl Rows {
                 let digest = key_digest(key.iter().map(Option::as_deref));
                 let guard = match &texts[1] {
                     Some(version) => version.clone(),
-                    None => hex::encode(key_digest(texts[2..].iter().map(Option::as_deref))),
+                    None => hex::encode(digest_by(hasher.clone(), texts[2..].iter().map(Option::as_deref))),
                 };
                 self.places.entry(digest).or_default().push(self.keys.len());
                 self.keys.push(key);
@@ -334,10 +337,7 @@ impl Rows {
 
 /// Whether the version of a row may stand beside its ID: a private one may not.
 pub fn version_is_shown(sources: &Sources) -> bool {
-    let Some(version) = &sources.pairing.version else { return false };
-    let own = sources.terms.delete_from;
-    let name = sources.rows[own].schema.field(version.at[own]).name();
-    !sources.job.private.iter().flat_map(|private| &private.columns).any(|private| private.text == *name)
+    sources.pairing.version.is_some() && !sources.privacy.hides_versions()
 }
 
 fn aliased(alias: &str, columns: &[String]) -> String {

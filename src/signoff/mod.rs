@@ -27,7 +27,7 @@ pub use requirements::Requirement;
 pub use rules::{CandidateFacts, RowFacts, StatusFound, reasons, words};
 
 use crate::certificate::PrivateKey;
-use crate::columns::Pairing;
+use crate::columns::{Pairing, Privacy};
 use crate::csv;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -124,13 +124,14 @@ fn decide(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progres
     let tables = shape::open_tables(&job.tables)?;
     let snapshots = shape::open_sides(&engine, &job.sources, &tables, &job.columns)?;
     let pairing = Pairing::of(&snapshots, job)?;
-    require_decidable(job, terms, &snapshots, &pairing, &place)?;
+    let privacy = Privacy::of(job, &snapshots, &pairing, &tables)?;
+    require_decidable(terms, &snapshots, &pairing, &place)?;
     let (key, types) = candidate_key(terms, &snapshots, &pairing)?;
+    require_shown(&privacy, request, &key)?;
     let candidates = Candidates::read(&request.candidates, &key, &types)?;
     if candidates.texts.is_empty() {
         return Err(Error::Contradiction(format!("`{}` has no candidates", request.candidates.display())));
     }
-    require_shown(job, request, &key)?;
     let selected = evidence::select(&engine, terms, &snapshots, &pairing, &candidates, &types)?;
     let own_pairing = Pairing::of(&selected, job)?;
     let sources = Sources {
@@ -140,6 +141,7 @@ fn decide(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progres
         whole: &snapshots,
         rows: &selected,
         pairing: &own_pairing,
+        privacy: &privacy,
         candidates: &candidates,
         backup_files: RefCell::default(),
     };

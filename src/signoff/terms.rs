@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow::datatypes::DataType;
 
 use super::Request;
-use crate::columns::Pairing;
+use crate::columns::{Pairing, Privacy};
 use crate::error::{Error, Result};
 use crate::job::{Cleanup, Job, SignOff};
 use crate::manifest::Manifest;
@@ -24,13 +24,7 @@ pub fn terms(job: &Job) -> Result<&SignOff> {
 }
 
 /// Refuses jobs whose rows cannot be told apart by what a list of IDs says.
-pub fn require_decidable(
-    job: &Job,
-    terms: &SignOff,
-    snapshots: &Sides<Snapshot>,
-    pairing: &Pairing,
-    run: &Path,
-) -> Result<()> {
+pub fn require_decidable(terms: &SignOff, snapshots: &Sides<Snapshot>, pairing: &Pairing, run: &Path) -> Result<()> {
     let wrong = |words: String| Err(Error::Contradiction(format!("[signoff]: {words}")));
     if !pairing.keyed {
         return wrong("without a key, nothing names the rows that are to go".into());
@@ -59,16 +53,7 @@ pub fn require_decidable(
             return wrong(format!("{}: {own} has no column `{}`", column.place, column.text));
         }
     }
-    if job.private.is_some() && key_is_private(job, pairing) {
-        return wrong("the key is private, and the lists would show it".into());
-    }
     Ok(())
-}
-
-fn key_is_private(job: &Job, pairing: &Pairing) -> bool {
-    let private: Vec<&String> =
-        job.private.iter().flat_map(|private| &private.columns).map(|name| &name.text).collect();
-    pairing.keys().iter().any(|key| private.contains(&&key.name))
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -79,16 +64,24 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// Refuses to write private values.
-pub fn require_shown(job: &Job, request: &Request, key: &[String]) -> Result<()> {
-    let private =
-        |name: &String| job.private.iter().flat_map(|private| &private.columns).any(|column| column.text == *name);
-    if let Some(name) = key.iter().find(|name| private(name)) {
-        return Err(Error::Contradiction(format!("[signoff]: `{name}` is private, and the lists would show it")));
+/// Refuses to write private values: in lists, as rows, or as hashes that could be guessed.
+pub fn require_shown(privacy: &Privacy, request: &Request, key: &[String]) -> Result<()> {
+    require_ids_shown(privacy, key)?;
+    if privacy.is_asked() && request.rows {
+        return Err(Error::Contradiction("--rows would write private values; the job has [private]".into()));
     }
-    match (&job.private, request.rows) {
-        (Some(_), true) => Err(Error::Contradiction("--rows would write private values; the job has [private]".into())),
-        _ => Ok(()),
+    privacy.row_hasher().map(drop)
+}
+
+/// Refuses IDs that are private, whoever names them.
+pub fn require_ids_shown(privacy: &Privacy, key: &[String]) -> Result<()> {
+    let named = key.iter().map(String::as_str).filter(|name| privacy.hides_pair(name));
+    match privacy.private_key().into_iter().chain(named).next() {
+        Some(name) => Err(Error::Contradiction(format!(
+            "[signoff]: `{name}` is private, and the lists would show it ({})",
+            privacy.origin(name).unwrap_or_default()
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -47,6 +47,11 @@ impl Snapshot {
         format!("{column} ({}_expr)", self.side)
     }
 
+    /// The columns that expressions yield, by the names that reports give them.
+    pub fn derived_columns(&self) -> impl Iterator<Item = (&str, &Field)> {
+        self.derived.iter().map(|derived| (derived.column.as_str(), &derived.field))
+    }
+
     /// Whether a name of the schema is that of an expression's column.
     pub fn derives(&self, name: &str) -> bool {
         self.derived.iter().any(|derived| self.derived_name(&derived.column) == name)
