@@ -8,6 +8,7 @@
 //! * `opening`: which files a path means
 //! * `inspect`: what is said of a snapshot before it is compared
 //! * `pages`: the pages of the migrations, command by command
+//! * `readings`: the tier of what is equal as read
 //! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
 //! * `memory`: the limit holds, or the run is refused
@@ -37,6 +38,7 @@ mod nightly;
 mod opening;
 mod pages;
 mod properties;
+mod readings;
 mod rules;
 mod schema;
 mod signoff;

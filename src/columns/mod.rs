@@ -21,7 +21,7 @@ use crate::snapshot::{Snapshot, type_name};
 use families::different_families;
 use names::{NamePair, Names, Paths};
 pub use names::{no_such_column, unknown_names};
-pub use rows::{ReadCounts, Rows};
+pub use rows::{ReadCounts, ReadRows, Rows};
 use settings::Settings;
 use version::Version;
 

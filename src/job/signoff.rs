@@ -32,6 +32,14 @@ pub struct SignOff {
     pub checks: Vec<Check>,
 }
 
+impl SignOff {
+    /// Whether rows of a tier may go. A job that accepts rules which may lose something also accepts readings that do not.
+    pub fn accepts(&self, tier: AcceptedTier) -> bool {
+        let is_named = |tier| self.accept_tiers.contains(&tier);
+        is_named(tier) || tier == AcceptedTier::ByReading && is_named(AcceptedTier::ByRule)
+    }
+}
+
 /// What is done to a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cleanup {
@@ -99,7 +107,9 @@ pub struct Backup {
 pub enum AcceptedTier {
     /// By value.
     Exact,
-    /// By a rule that the user chose.
+    /// Through a reading that loses nothing.
+    ByReading,
+    /// By another rule that the user chose. Accepting it accepts `by_reading` as well.
     ByRule,
     /// Within a tolerance that the user chose.
     Tolerated,

@@ -422,7 +422,7 @@ pub struct SignOffForm {
     pub source_of_truth: Option<StatusForm>,
     /// A copy of it that has to agree.
     pub local_status: Option<StatusForm>,
-    /// How rows may have come to be equal: `exact`, `by_rule`, `tolerated`; exact, if nothing is said.
+    /// How rows may have come to be equal: `exact`, `by_reading`, `by_rule`, `tolerated`; exact, if nothing is said.
     #[serde(default)]
     pub accept_tiers: Vec<AcceptedTier>,
     /// How long ago the snapshots may have been taken; 24 hours, if nothing is said.

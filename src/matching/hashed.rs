@@ -164,15 +164,14 @@ impl<'a> Hashing<'a> {
         let mut start = 0;
         while let Some(batch) = scan.next_batch()? {
             let rows = engine.meter.during(Stage::Settle, || pairing.rows(chunk.side, batch))?;
-            let by_rule = if chunk.side == Side::Old { rows.read_by_rule() } else { None };
-            read.count(chunk.side, &rows);
+            read.count(&rows);
             engine.meter.during(Stage::Hash, || {
                 let Scratch { hashes, entries } = &mut *scratch;
                 self.hasher.hash(&rows.keys, &rows.exact_arrays(), hashes);
                 entries.clear();
                 entries.extend(hashes.iter().enumerate().map(|(at, hash)| {
-                    let by_rule = by_rule.as_ref().is_some_and(|rows| rows.value(at));
-                    Entry { row: hash.row, key: hash.key, place: Place::new(number, start + at, by_rule) }
+                    let tier = Tier::as_read(rows.read_rows.as_ref(), at);
+                    Entry { row: hash.row, key: hash.key, place: Place::new(number, start + at, tier) }
                 }));
                 work(&rows.raw, entries)
             })?;
@@ -211,8 +210,7 @@ fn close(comparison: &Comparison, held: Vec<Held>, candidates: &Candidates) -> T
 }
 
 fn both(mut sum: Tiers, part: Tiers) -> Tiers {
-    sum.add(Tier::Exact, part.exact);
-    sum.add(Tier::ByRule, part.by_rule);
+    sum.add_all(&part);
     sum
 }
 
@@ -269,9 +267,8 @@ fn compare_candidates(
 ) -> Result<Part> {
     let Comparison { engine, pairing, .. } = comparison;
     let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine);
-    ledger.matched(Tier::Exact, settled.exact);
-    ledger.matched(Tier::ByRule, settled.by_rule);
-    Side::BOTH.into_iter().for_each(|side| ledger.seen(side, settled.exact + settled.by_rule));
+    Tier::ALL.into_iter().for_each(|tier| ledger.matched(tier, settled.count(tier)));
+    Side::BOTH.into_iter().for_each(|side| ledger.seen(side, settled.total()));
     let open = candidates.count();
     if open > 0 {
         engine.progress.begin("comparing", open);
@@ -282,7 +279,7 @@ fn compare_candidates(
             let source = move || {
                 let batch = sorted.next_batch()?.map(|batch| pairing.rows(side, batch)).transpose()?;
                 if let (Some(rows), Ok(mut read)) = (&batch, read_again.lock()) {
-                    read.count(side, rows);
+                    read.count(rows);
                 }
                 Ok(batch)
             };

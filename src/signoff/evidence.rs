@@ -16,7 +16,7 @@ use super::rules::{CandidateFacts, RowFacts, StatusFound};
 use crate::columns::version::Kind;
 use crate::columns::{self, Pairing};
 use crate::csv;
-use crate::discrepancy::{Column, classes};
+use crate::discrepancy::{Column, Tier, classes};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain::WAIVER_TAG;
@@ -357,15 +357,15 @@ fn tiers(pairing: &Pairing, sides: &Sides<columns::Rows>) -> Result<Vec<Option<A
             false => by_rule = &by_rule | &unequal,
         }
     }
-    for side in sides.iter() {
-        if let Some(read) = side.read_by_rule() {
-            by_rule = &by_rule | &read;
-        }
-    }
     let tier = |row: usize| match (tolerated.value(row), by_rule.value(row)) {
         (true, _) => AcceptedTier::Tolerated,
         (false, true) => AcceptedTier::ByRule,
-        (false, false) => AcceptedTier::Exact,
+        (false, false) => match Tier::as_read(sides.old.read_rows.as_ref(), row) {
+            Tier::Exact => AcceptedTier::Exact,
+            Tier::ByReading => AcceptedTier::ByReading,
+            Tier::ByRule => AcceptedTier::ByRule,
+            Tier::Tolerated => AcceptedTier::Tolerated,
+        },
     };
     Ok((0..rows).map(|row| Some(tier(row))).collect())
 }

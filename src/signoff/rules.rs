@@ -110,7 +110,7 @@ fn of_row(row: &RowFacts, terms: &SignOff) -> Vec<String> {
         Side::Old => {
             block(row.class == Some(Class::Mismatch), "mismatch");
             block(row.is_waived, "waived");
-            let is_accepted = row.tier.is_some_and(|tier| terms.accept_tiers.contains(&tier));
+            let is_accepted = row.tier.is_some_and(|tier| terms.accepts(tier));
             block(row.class.is_none() && row.in_other && !is_accepted, "tier");
         }
         // half-copied rows may differ; what has no counterpart is the only copy, and that is told above
