@@ -17,6 +17,7 @@ pub mod talk;
 pub mod work_dir;
 pub mod progress;
 pub mod meter;
+pub mod spilling;
 pub mod memory;
 pub mod engine;
 
@@ -172,6 +173,7 @@ fn start(job: &Job, run_dir: Option<&RunDir>, stop: Arc<AtomicBool>, progress: P
 }
 
 fn open_tables(engine: &Engine, job: &Job) -> Result<Tables> {
+    snapshot::require_room_for_footers(engine.limits(), job.locations())?;
     let tables = shape::open_tables(&job.tables)?;
     shape::require_keys(engine, job, &tables)?;
     Ok(tables)

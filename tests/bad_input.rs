@@ -180,7 +180,7 @@ fn too_little_memory_is_said_and_never_an_answer() {
     assert!(refused.contains("needs about") && refused.contains("--memory allows 64.0 KiB"), "{refused}");
     job.limits.working = Some(64 << 10);
     match verify(&job) {
-        Err(Error::OutOfMemory { .. }) => {}
+        Err(Error::Memory(_)) => {}
         Ok(report) => assert_eq!(report.counts.mismatch, 200_000),
         Err(other) => panic!("{other}"),
     }

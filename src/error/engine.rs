@@ -6,7 +6,7 @@ use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 
-use super::Error;
+use super::{Error, MemoryError};
 
 impl Error {
     /// What a Parquet writer failed with: the system's words, where it was the system.
@@ -25,7 +25,7 @@ impl Error {
     pub fn of_plan(error: DataFusionError, otherwise: impl FnOnce(DataFusionError) -> Error) -> Error {
         match error {
             DataFusionError::Context(_, inner) => Self::of_plan(*inner, otherwise),
-            DataFusionError::ResourcesExhausted(reason) => Error::OutOfMemory { reason },
+            DataFusionError::ResourcesExhausted(reason) => MemoryError::RanOut { reason }.into(),
             DataFusionError::External(inner) => match inner.downcast::<Error>() {
                 Ok(own) => *own,
                 Err(inner) => otherwise(DataFusionError::External(inner)),

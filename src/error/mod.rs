@@ -11,16 +11,16 @@
 mod about;
 mod certificate;
 mod engine;
+mod memory;
 mod waves;
 mod words;
 
 use std::io;
 use std::path::PathBuf;
 
-use bytesize::ByteSize;
-
 use crate::sides::{Owner, Side, Sides};
 pub use certificate::CertificateError;
+pub use memory::MemoryError;
 pub use waves::WavesError;
 use words::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 
@@ -430,25 +430,9 @@ pub enum Error {
         reason: String,
     },
 
-    /// The memory limit leaves no room to read in.
-    #[error(
-        "this comparison needs about {} MiB, and --memory allows {}\n  \
-         nothing was verified; allow more, or leave wide columns out with --ignore or --columns",
-        needed.div_ceil(1 << 20), ByteSize(*.limit)
-    )]
-    MemoryTooSmall {
-        /// The limit, in bytes.
-        limit: u64,
-        /// What one worker needs, in bytes.
-        needed: u64,
-    },
-
-    /// A sort or a query ran out of the memory limit.
-    #[error("the work does not fit in the memory limit: {reason}\n  nothing was verified; raise --memory")]
-    OutOfMemory {
-        /// What the engine said.
-        reason: String,
-    },
+    /// A memory limit that is too small.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
 
     /// Lists that cannot be cut into waves.
     #[error(transparent)]

@@ -13,7 +13,7 @@ mod word;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::sides::Sides;
+use crate::sides::{Owner, Side, Sides};
 pub use check::{Check, Expect, Literal, LiteralType};
 pub use digest::{compare, settings};
 pub use gate::{Allowance, Gate};
@@ -79,6 +79,17 @@ pub struct Job {
 pub const EXAMPLES: usize = 3;
 
 impl Job {
+    /// Where the files are that are read, and what they are to the job.
+    pub fn locations(&self) -> impl Iterator<Item = (Owner, &str)> {
+        let sides = match self.scope {
+            Scope::Both => Side::BOTH.as_slice(),
+            Scope::OldAlone => &[Side::Old],
+        };
+        let sides = sides.iter().map(|&side| (Owner::Side(side), &self.sources[side]));
+        let tables = self.tables.iter().map(|(name, source)| (Owner::Table(name.clone()), source));
+        sides.chain(tables).map(|(owner, source)| (owner, source.path.text.as_str()))
+    }
+
     /// A comparison of two snapshots by the data alone: no rules, no gates, nothing written.
     pub fn new(name: &str, sources: Sides<Source>, identity: Identity) -> Self {
         Job {

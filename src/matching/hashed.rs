@@ -16,7 +16,7 @@ use arrow::array::RecordBatch;
 use bytesize::ByteSize;
 use rayon::prelude::*;
 
-use super::candidates::{Candidates, Chunk};
+use super::candidates::{Candidates, Chunk, Sorted};
 use super::cursor::{Cursor, Halt, KeyRange};
 use super::entries::{self, Entries, Entry, Place, partitions_for};
 use super::held::{self, Held, meet_all};
@@ -58,7 +58,7 @@ pub fn run(comparison: &Comparison) -> Result<Vec<Part>> {
     let working = engine.working_memory();
     let held_side = if snapshots.new.rows() < snapshots.old.rows() { Side::New } else { Side::Old };
     let partitions = partitions_for(snapshots[held_side].rows());
-    let candidates = Candidates::none(snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
+    let candidates = Candidates::none(engine, snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
 
     if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), working) {
         engine.progress.note(&format!(
@@ -261,8 +261,8 @@ fn match_partitions(
 ///
 /// `read` are the cells of all rows that a rule was needed to read; without those of the candidates, they
 /// are those of the pairs that are settled.
-fn compare_candidates(
-    comparison: &Comparison,
+fn compare_candidates<'a>(
+    comparison: &Comparison<'a>,
     candidates: &Candidates,
     settled: Tiers,
     mut read: ReadCounts,
@@ -276,8 +276,7 @@ fn compare_candidates(
     if open > 0 {
         engine.progress.begin("comparing", open);
         let read_again = Mutex::new(ReadCounts::new(pairing));
-        let open = |side: Side| -> Result<Cursor, Halt> {
-            let mut sorted = candidates.sorted(comparison, side)?;
+        let open = |side: Side, mut sorted: Sorted<'a>| -> Result<Cursor, Halt> {
             let read_again = &read_again;
             let source = move || {
                 let batch = sorted.next_batch()?.map(|batch| pairing.rows(side, batch)).transpose()?;
@@ -288,8 +287,9 @@ fn compare_candidates(
             };
             Cursor::open(pairing, side, Box::new(source), KeyRange::default())
         };
+        let Sides { old, new } = candidates.sorted(comparison)?;
         // a side is sorted when its first batch is there, so both are opened at once
-        let (old, new) = engine.workers().join(|| open(Side::Old), || open(Side::New));
+        let (old, new) = engine.workers().join(|| open(Side::Old, old), || open(Side::New, new));
         engine.meter.during(Stage::Compare, || merge(pairing, Sides { old: old?, new: new? }, &mut ledger))?;
         read.subtract(&read_again.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()));
     }

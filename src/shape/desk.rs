@@ -16,6 +16,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
+use super::carry_out::carry_out;
 use super::parameters::bind;
 use super::private::{shows, tables_columns};
 use super::{SNAPSHOT, SnapshotTable, Tables, context, said};
@@ -188,7 +189,7 @@ impl Question {
     /// If the question cannot be carried out.
     pub fn answer(self, engine: &Engine) -> Result<Answer<'_>> {
         let Question { frame, place } = self;
-        match engine.reader().block_on(frame.execute_stream()) {
+        match carry_out(engine, frame) {
             Ok(stream) => Ok(Answer { engine, stream, place }),
             Err(error) => Err(failed(&place, error)),
         }

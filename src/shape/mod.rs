@@ -4,6 +4,7 @@
 //! rows twice, and only stored rows are sure to come back the same. An expression is a column of the
 //! snapshot that is evaluated while it is read.
 
+mod carry_out;
 mod checked;
 mod desk;
 mod keys;
@@ -305,6 +306,7 @@ impl TableProvider for SnapshotTable {
             let agreed = self.snapshot.require_agreement(self.snapshot.schema.field(at).name());
             agreed.map_err(|error| DataFusionError::External(error.into()))?;
         }
-        self.snapshot.plan(&self.readers, self.snapshot.all_reads(), columns, state.config().target_partitions())
+        let readers = Readers { batch_rows: state.config().batch_size(), ..self.readers.clone() };
+        self.snapshot.plan(&readers, self.snapshot.all_reads(), columns, state.config().target_partitions())
     }
 }

@@ -13,6 +13,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use futures::StreamExt;
 
+use super::carry_out::carry_out;
 use super::{SNAPSHOT, SnapshotTable, context, plan_row_by_row, said};
 use crate::canonical::convert;
 use crate::engine::Engine;
@@ -116,7 +117,7 @@ pub fn count_by(
     let frame = frame.select(columns.collect::<Vec<_>>()).map_err(bad)?;
     let by = frame.parse_sql_expr(&by.text).map_err(bad)?;
     let grouped = frame.aggregate(vec![by.alias("by")], vec![count(lit(1)).alias("rows")]).map_err(bad)?;
-    let mut stream = engine.reader().block_on(grouped.execute_stream()).map_err(failed)?;
+    let mut stream = carry_out(engine, grouped).map_err(failed)?;
     let mut counts = BTreeMap::new();
     while let Some(batch) = engine.reader().block_on(stream.next()) {
         engine.check_stop()?;

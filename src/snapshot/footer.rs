@@ -11,7 +11,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataBuilder};
 
 use super::file::Prepared;
 use super::{absolute, int96, types};
@@ -70,7 +70,7 @@ impl DataFile {
             absolute_path,
             size: meta.len(),
             modified: meta.modified().ok(),
-            metadata: footer.metadata().clone(),
+            metadata: without_notes(footer),
             prepared: Prepared::default(),
             prepared_pages: Prepared::default(),
             schema,
@@ -130,6 +130,21 @@ fn load(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
     let options = || ArrowReaderOptions::new().with_encoding_stats_as_mask(false);
     let with = |skip: bool| ArrowReaderMetadata::load(file, options().with_skip_arrow_metadata(skip));
     panic::catch_unwind(AssertUnwindSafe(|| with(false))).unwrap_or_else(|_| with(true))
+}
+
+/// A footer without the notes that its writer left there: the schema among them has been read, and the rest may be large.
+fn without_notes(footer: ArrowReaderMetadata) -> Arc<ParquetMetaData> {
+    let metadata = footer.metadata().clone();
+    drop(footer);
+    if metadata.file_metadata().key_value_metadata().is_none() {
+        return metadata;
+    }
+    let file = metadata.file_metadata();
+    let (version, rows, writer) = (file.version(), file.num_rows(), file.created_by().map(str::to_string));
+    let (schema, orders) = (file.schema_descr_ptr(), file.column_orders().cloned());
+    let file = FileMetaData::new(version, rows, writer, None, schema, orders);
+    let groups = Arc::unwrap_or_clone(metadata).into_builder().take_row_groups();
+    ParquetMetaDataBuilder::new(file).set_row_groups(groups).build().into()
 }
 
 /// Finds the plainest true words for a file that has no readable footer, to follow its name.

@@ -19,6 +19,7 @@ pub mod types;
 pub use decode::compact;
 pub use footer::DataFile;
 pub use scan::{FileRead, Scan};
+pub use sizes::require_room_for_footers;
 pub use statistics::Statistics;
 pub use types::type_name;
 

@@ -166,6 +166,7 @@ fn demand(engine: &Engine, first: Option<&RecordBatch>, row_bytes: u64, sorts: u
     Demand {
         footer_bytes: engine.limits().memory * sorts / UNCOUNTED_PART,
         row_bytes: ENTRY_BYTES + first.map_or(0, text_bytes) + 2 * row_bytes,
+        sorts,
         ..Demand::default()
     }
 }

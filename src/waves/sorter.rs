@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::canonical::order::ASCENDING;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::spilling::spilled_bytes;
 
 /// Batches that may wait before and behind a sort.
 const WAITING: usize = 1;
@@ -43,7 +44,8 @@ impl<'a> Sorter<'a> {
     /// Begins a sort of batches of this schema.
     pub fn begin(engine: &'a Engine, schema: &SchemaRef) -> Result<Self> {
         let (input, incoming) = channel(WAITING);
-        let plan = sort_plan(schema, incoming).map_err(Error::internal)?;
+        let plan =
+            sort_plan(schema, incoming).and_then(|plan| engine.with_even_share(plan)).map_err(Error::internal)?;
         let runtime = engine.reader();
         // only within the runtime does a plan find the threads for its working files
         let _within = runtime.enter();
@@ -115,8 +117,7 @@ impl Iterator for Sorted<'_> {
 impl Drop for Sorted<'_> {
     fn drop(&mut self) {
         self.task.abort();
-        let spilled = self.plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0);
-        self.engine.meter.count_spilled(spilled as u64);
+        self.engine.meter.count_spilled(spilled_bytes(self.plan.as_ref()));
     }
 }
 
