@@ -69,8 +69,7 @@ def query(place, limits):
 
 
 def groups(place, limits):
-    sums = ('query = "SELECT id, sum(amount) AS amount, array_agg(note ORDER BY note)[1] AS note FROM snapshot '
-            'GROUP BY id ORDER BY id DESC"\n')
+    sums = 'query = "SELECT id, sum(amount) AS amount, max(note) AS note FROM snapshot GROUP BY id ORDER BY note DESC"\n'
     (place / "groups.toml").write_text(JOB.format(query=sums))
     return ["run", "groups.toml", *limits]
 

@@ -210,7 +210,7 @@ fn environment(division: &Division, spill_dir: &WorkDir) -> datafusion::error::R
         .with_max_temp_directory_size(u64::MAX)
         .with_max_spill_merge_fan_in(division.runs_merged);
     RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(SpillingPool::new(division.working_bytes, division.threads)))
+        .with_memory_pool(Arc::new(SpillingPool::shared(division.working_bytes, division.threads)))
         .with_disk_manager_builder(disk)
         .build_arc()
 }

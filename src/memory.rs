@@ -13,7 +13,7 @@ use crate::job::Limits;
 use crate::spilling::SORT_BATCHES;
 
 /// What the process takes before it reads anything, measured.
-const BASE_BYTES: u64 = 64 << 20;
+const BASE_BYTES: u64 = 80 << 20;
 /// What a worker takes whatever it reads: decompression, the writer's buffers, what the allocator holds back.
 const WORKER_BYTES: u64 = 12 << 20;
 /// How many batches of each side a merge may hold: three before it, and those that gathered findings keep.
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(plenty.held_bytes + plenty.working_bytes, 16 << 30);
         let tight = within(512 << 20, demand).unwrap();
         assert_eq!((tight.threads, tight.batch_rows), (4, 1024));
-        let tighter = within(300 << 20, demand).unwrap();
+        let tighter = within(320 << 20, demand).unwrap();
         assert_eq!((tighter.threads, tighter.batch_rows), (2, 1024));
         let Err(Error::Memory(MemoryError::TooSmall { needed, .. })) = within(100 << 20, demand) else {
             panic!("it cannot fit")

@@ -18,7 +18,7 @@ use crate::sides::Owner;
 
 /// How many times its length a footer takes at least: while it is read, and from then on.
 const FOOTER_READ: u64 = 2;
-const FOOTER_KEPT: u64 = 4;
+const FOOTER_KEPT: u64 = 3;
 /// What a reader keeps of a file besides its footer, roughly.
 const FILE_BYTES: u64 = 2 << 10;
 /// What decoding a column takes besides its pages, and what decompressing it does.
