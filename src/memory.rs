@@ -27,7 +27,7 @@ const WORKING_BATCHES: u64 = 256;
 /// Workers are given up before the working memory is less than this part of the limit.
 const WORKING_PART: u64 = 5;
 /// A sort is not begun with less than this.
-const SORT_BYTES_MIN: u64 = 16 << 20;
+const SORT_BYTES_MIN: u64 = 8 << 20;
 /// What one partition of a sort should have to itself: views keep whole pages alive, so a sort holds more than it counts.
 const SORT_PARTITION_BYTES: u64 = 256 << 20;
 /// The same in batches, so that what merges the partitions has room for a few of each.
