@@ -22,6 +22,9 @@ use crate::work_dir::WorkDir;
 /// than it counts.
 const SORT_PARTITION_BYTES: u64 = 512 << 20;
 
+/// The stack of a thread that evaluates expressions, which may be deep. Only what is used of it takes memory.
+const STACK_BYTES: usize = 16 << 20;
+
 /// The running environment of one comparison. Cheap to borrow everywhere, never global.
 pub struct Engine {
     limits: Limits,
@@ -56,6 +59,7 @@ impl Engine {
         let division = Demand::default().divide(&limits)?;
         let reader = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(limits.threads)
+            .thread_stack_size(STACK_BYTES)
             // spilled runs are read on these; each thread that frees memory keeps some of it
             .max_blocking_threads(limits.threads)
             .enable_all()
@@ -162,6 +166,7 @@ impl Engine {
 fn workers(division: &Division) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(division.threads)
+        .stack_size(STACK_BYTES)
         .thread_name(|n| format!("worker-{n}"))
         .build()
         .map_err(Error::internal)

@@ -8,6 +8,7 @@
 pub mod sides;
 pub mod class;
 pub mod csv;
+pub(crate) mod regular_file;
 pub mod error;
 pub mod job;
 pub mod job_file;

@@ -1,7 +1,6 @@
 //! What proves that a run's files, and what it read, are still the same: `manifest.json`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use serde_json::Value;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::{self, Identity, Job, Private};
+use crate::regular_file::{self, DOCUMENT_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::shape::Tables;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
@@ -32,6 +32,9 @@ pub struct Manifest {
     pub job_blake3: String,
     /// Of how the job compares.
     pub compare_blake3: String,
+    /// Of everything in the job that decides in which rows a discrepancy is found; runs of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_blake3: Option<String>,
     /// Of what rows are recognised by in later runs: of nothing secret, unless the key is private; then of the key of
     /// its digests, and none where that was the run's own.
     pub recognition_blake3: Option<String>,
@@ -70,7 +73,7 @@ impl Manifest {
     /// Reads the manifest of a run directory.
     pub fn read(run: &Path) -> Result<Self> {
         let path = run.join(MANIFEST);
-        let text = fs::read_to_string(&path).map_err(Error::unreadable(&path))?;
+        let text = regular_file::read_text(&path, DOCUMENT_BYTES_MAX).map_err(Error::unreadable(&path))?;
         serde_json::from_str(&text).map_err(Error::internal)
     }
 
@@ -82,6 +85,7 @@ impl Manifest {
             version: env!("CARGO_PKG_VERSION").into(),
             job_blake3: of_json(&job::settings(job)),
             compare_blake3: compare_digest(job),
+            evidence_blake3: Some(evidence_digest(job)),
             recognition_blake3: recognition_digest(job),
             read,
             outputs,
@@ -92,6 +96,11 @@ impl Manifest {
 /// The digest of how a job compares.
 pub fn compare_digest(job: &Job) -> String {
     of_json(&job::compare(job))
+}
+
+/// The digest of everything in a job that decides in which rows a discrepancy is found.
+pub fn evidence_digest(job: &Job) -> String {
+    of_json(&job::evidence(job))
 }
 
 /// The digest of what rows are recognised by in later runs; `None` if they cannot be.
@@ -145,7 +154,7 @@ fn query_files(job: &Job) -> BTreeSet<PathBuf> {
 }
 
 fn query_digest(path: PathBuf) -> Result<Digest> {
-    let content = fs::read(&path).map_err(Error::unreadable(&path))?;
+    let content = regular_file::read(&path, TEXT_BYTES_MAX).map_err(Error::unreadable(&path))?;
     let blake3 = blake3::hash(&content).to_hex().to_string();
     Ok(Digest { path: path.display().to_string(), bytes: content.len() as u64, blake3 })
 }
@@ -174,7 +183,7 @@ const PIECE_BYTES: usize = 2 << 20;
 
 /// The digest of a file.
 pub fn of_file(path: &Path) -> io::Result<blake3::Hash> {
-    let (mut file, mut digest) = (File::open(path)?, blake3::Hasher::new());
+    let (mut file, mut digest) = (regular_file::open(path)?, blake3::Hasher::new());
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         match file.read(&mut piece)? {

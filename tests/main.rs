@@ -13,6 +13,8 @@
 //! * `memory`: the limit holds, or the run is refused
 //! * `misplaced`: values that are right and stand under another key
 //! * `schema`: the report's JSON Schema
+//! * `foreign`: damaged footers, endless files, job files and SQL without measure: refused in time, and by name
+//! * `clean_runs`: which earlier nights say that a row was clean
 //! * `waves`, `waves_refused`: lists cut for workers
 //! * `house`: the layout of `src/`
 
@@ -22,8 +24,10 @@ mod bad_input;
 mod cases;
 mod certificate;
 mod checks;
+mod clean_runs;
 mod cli;
 mod equality;
+mod foreign;
 mod groups;
 mod history;
 mod house;

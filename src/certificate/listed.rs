@@ -1,6 +1,5 @@
 //! The approved list, and a list that is held against it.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use rayon::slice::ParallelSliceMut;
 use super::digests::{Digesting, Digests};
 use crate::csv::{Fields, Problem, Reader};
 use crate::error::{CertificateError, Error, Result};
+use crate::regular_file;
 use crate::render::quoted;
 
 /// 128 bits of what is known of an ID.
@@ -34,7 +34,7 @@ impl Approved {
     /// If it is not the list that was signed, or not one of so many IDs.
     pub fn read(list: &Path, digests: &Digests, key: &[String], ids: u64) -> Result<Self> {
         let wrong = |reason: &str| CertificateError::BadList { list: list.into(), reason: reason.into() };
-        let opened = File::open(list).map_err(|error| {
+        let opened = regular_file::open(list).map_err(|error| {
             wrong(&format!("cannot be read: {error}\n  it is the approved list, and belongs beside the certificate"))
         });
         let mut input = Digesting::of(opened?);
@@ -77,8 +77,11 @@ impl Approved {
     /// # Errors
     /// With the first line that is wrong.
     pub fn require_all(&self, list: &Path, key: &[String]) -> Result<u64> {
-        let open =
-            || File::open(list).map(|file| BufReader::with_capacity(1 << 20, file)).map_err(Error::unreadable(list));
+        let open = || {
+            regular_file::open(list)
+                .map(|file| BufReader::with_capacity(1 << 20, file))
+                .map_err(Error::unreadable(list))
+        };
         let (mut listed, mut bytes) = (vec![], vec![]);
         each_id(list, open()?, key, |line, id| {
             listed.push((digest_of(id, &mut bytes), line));

@@ -13,7 +13,6 @@
 //! | `gone_for` | integer | for how many pairs it has not been seen; NULL while it is there |
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -22,7 +21,6 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -32,8 +30,10 @@ use crate::class::Class;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::manifest;
+use crate::regular_file;
 use crate::run_dir::OutputFile;
 use crate::sides::Sides;
+use crate::snapshot::open_parquet;
 
 /// The file's name in a run directory.
 pub const FILE: &str = "history.parquet";
@@ -73,16 +73,19 @@ pub fn read(run: &PastRun, engine: &Engine) -> Result<Result<AllKnown, String>> 
         return Ok(Err(reason));
     }
     let path = run.dir.join(FILE);
-    let opened = File::open(&path).map_err(|error| error.to_string());
-    let reader = opened.and_then(|file| ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| e.to_string()));
+    let opened = regular_file::open(&path).map_err(|error| error.to_string());
+    let reader = opened.and_then(|file| open_parquet(file).map_err(|error| error.to_string()));
     let reader = match reader {
         Ok(reader) => reader,
         Err(reason) => return Ok(Err(format!("`{FILE}`: {reason}"))),
     };
     let rows = reader.metadata().file_metadata().num_rows().max(0) as u64;
     let (room, limit) = (engine.working_memory(), engine.limits().memory);
-    if rows * KNOWN_BYTES > room {
-        return Err(Error::MemoryTooSmall { limit, needed: limit.saturating_sub(room) + rows * KNOWN_BYTES });
+    if rows.saturating_mul(KNOWN_BYTES) > room {
+        return Err(Error::MemoryTooSmall {
+            limit,
+            needed: limit.saturating_sub(room).saturating_add(rows.saturating_mul(KNOWN_BYTES)),
+        });
     }
     let mut known = AllKnown::with_capacity(rows as usize);
     let mut runs: HashMap<String, Arc<str>> = HashMap::new();

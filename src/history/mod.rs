@@ -4,6 +4,7 @@
 //! read other snapshots; so a retry of the same night says the same as the first try, and age counts pairs of snapshots
 //! and not runs.
 
+mod clean;
 mod identity;
 mod inputs;
 mod known;
@@ -47,22 +48,13 @@ pub struct History {
     pub skipped: Vec<Skipped>,
 }
 
-/// What the last pairs of snapshots knew before the one of a run that stands elsewhere; none, if there are not so many, if
-/// one of them compared otherwise, or if what it knew is not whole.
+/// What the last pairs of snapshots knew before the one of a run that stands elsewhere; none, if there are not so many, or
+/// if of one of them no run says which rows were clean by the job as it is now.
 pub fn past_knowledge(engine: &Engine, job: &Job, run: &Path, wanted: usize) -> Result<Option<Vec<AllKnown>>> {
-    let Some(dir) = &job.history else { return Ok(None) };
-    let (mut runs, _) = runs_below(dir);
-    runs.retain(|past| past.told.job == job.name);
-    let (own, _) = runs_below(run);
-    let mut pairs = pairs(runs);
-    pairs.retain(|past| !own.iter().any(|own| past.has_same_pair(own)));
-    let Some(first) = pairs.len().checked_sub(wanted) else { return Ok(None) };
+    let Some(runs) = clean::last_pairs(job, run, wanted) else { return Ok(None) };
     let mut all = vec![];
-    for past in &pairs[first..] {
-        if past.compare != compare_digest(job) {
-            return Ok(None);
-        }
-        match known::read(past, engine)? {
+    for run in &runs {
+        match known::read(run, engine)? {
             Ok(known) => all.push(known),
             Err(_) => return Ok(None),
         }

@@ -10,6 +10,7 @@ use crate::class::ByClass;
 use crate::job::Scope;
 use crate::job::TakenAt;
 use crate::manifest::{Digest, MANIFEST, Manifest, of_file};
+use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::sides::{Side, Sides};
 
 /// The report of a past run; only what later runs need of it, so that reports of other versions are read, too.
@@ -37,6 +38,11 @@ impl Told {
     /// Whether it found everything in order.
     pub fn is_good(&self) -> bool {
         matches!(self.verdict.as_str(), "match" | "accepted")
+    }
+
+    /// Whether it verified anything, for better or worse.
+    pub fn is_verified(&self) -> bool {
+        self.is_good() || self.verdict == "discrepant"
     }
 }
 
@@ -82,6 +88,8 @@ pub struct PastRun {
     pub told: Told,
     /// The digest of how it compared.
     pub compare: String,
+    /// The digest of everything that decided in which rows it found a discrepancy, if its version wrote one.
+    pub evidence: Option<String>,
     /// The digest of what private keys were recognised by.
     pub recognition: Option<String>,
     /// The digest of the data of each side.
@@ -129,6 +137,7 @@ impl PastRun {
             dir: dir.into(),
             told,
             compare: manifest.compare_blake3,
+            evidence: manifest.evidence_blake3,
             recognition: manifest.recognition_blake3,
             content,
             outputs: manifest.outputs,
@@ -183,6 +192,7 @@ fn content(files: &[Digest]) -> blake3::Hash {
 
 fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
+    let text =
+        regular_file::read_text(path, DOCUMENT_BYTES_MAX).map_err(|error| format!("cannot read `{name}`: {error}"))?;
     serde_json::from_str(&text).map_err(|error| format!("`{name}` is not what a run writes: {error}"))
 }

@@ -373,7 +373,7 @@ impl ToleranceSettings {
     fn tolerance(&self) -> Result<Tolerance, String> {
         let number = |scalar: &Scalar| -> Result<BigDecimal, String> {
             let wrong = || format!("`tolerance`: `{}` is neither a number nor a duration such as \"5s\"", scalar.text);
-            let number: BigDecimal = scalar.text.parse().map_err(|_| wrong())?;
+            let number = super::number(&scalar.text).ok_or_else(wrong)?;
             match number.sign() == bigdecimal::num_bigint::Sign::Minus {
                 true => Err("`tolerance`: a distance is not negative".into()),
                 false => Ok(number),

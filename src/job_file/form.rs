@@ -423,8 +423,7 @@ pub struct SignOffForm {
     /// A copy of it that has to agree.
     pub local_status: Option<StatusForm>,
     /// How rows may have come to be equal: `exact`, `by_rule`, `tolerated`; exact, if nothing is said.
-    #[serde(default)]
-    pub accept_tiers: Vec<AcceptedTier>,
+    pub accept_tiers: Option<Vec<AcceptedTier>>,
     /// How long ago the snapshots may have been taken; 24 hours, if nothing is said.
     pub max_age: Option<String>,
     /// In how many pairs of snapshots, this one included, a row has to have been without discrepancy.

@@ -21,6 +21,7 @@ impl Reader<'_> {
         let place_of = |key: &str| self.document.place(&["signoff", key]);
         let section = self.document.place(&["signoff"]);
         let (age_place, expires_place, backup_place) = (place_of("max_age"), place_of("expires"), place_of("backup"));
+        let tiers_place = place_of("accept_tiers");
         let (truth_place, local_place, cleanup_place) =
             (place_of("source_of_truth"), place_of("local_status"), place_of("cleanup"));
         if scope == Scope::OldAlone {
@@ -63,7 +64,10 @@ impl Reader<'_> {
             }
             None => None,
         };
-        let accept_tiers = if form.accept_tiers.is_empty() { vec![AcceptedTier::Exact] } else { form.accept_tiers };
+        let accept_tiers = form.accept_tiers.unwrap_or_else(|| vec![AcceptedTier::Exact]);
+        if accept_tiers.is_empty() {
+            self.wrong(&tiers_place, "no tier is named, and no row could be approved; leave it out for `exact`");
+        }
         Some(SignOff {
             delete_from,
             cleanup,

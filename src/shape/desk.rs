@@ -16,6 +16,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
+use super::depth::require_shallow;
 use super::parameters::bind;
 use super::private::{shows, tables_columns};
 use super::{SNAPSHOT, SnapshotTable, Tables, context, said};
@@ -86,6 +87,7 @@ impl<'e> Desk<'e> {
             Error::BadQuery { place: place.into(), reason, tables: tables.join(", ") }
         };
         let refused = |error: DataFusionError| bad(said(&error));
+        require_shallow(sql).map_err(bad)?;
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
         let mut statement = state.sql_to_statement(sql, &dialect).map_err(refused)?;

@@ -5,6 +5,7 @@
 //! snapshot that is evaluated while it is read.
 
 mod checked;
+mod depth;
 mod desk;
 mod keys;
 mod parameters;
@@ -166,6 +167,7 @@ fn plan_row_by_row(
     text: &str,
 ) -> std::result::Result<(Arc<dyn PhysicalExpr>, FieldRef), String> {
     let bad = |error: DataFusionError| said(&error);
+    depth::require_shallow(text)?;
     let context = context(engine);
     let table = DFSchema::try_from(schema).map_err(bad)?;
     let parsed = context.parse_sql_expr(text, &table).map_err(bad)?;

@@ -13,6 +13,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use futures::StreamExt;
 
+use super::depth::require_shallow;
 use super::{SNAPSHOT, SnapshotTable, context, plan_row_by_row, said};
 use crate::canonical::convert;
 use crate::engine::Engine;
@@ -114,6 +115,7 @@ pub fn count_by(
     let stored = |at: usize| snapshot.schema.field(at).name();
     let columns = columns.iter().map(|(name, at)| Expr::Column(Column::new_unqualified(stored(*at))).alias(*name));
     let frame = frame.select(columns.collect::<Vec<_>>()).map_err(bad)?;
+    require_shallow(&by.text).map_err(|reason| Error::BadCondition { place: place.clone(), reason })?;
     let by = frame.parse_sql_expr(&by.text).map_err(bad)?;
     let grouped = frame.aggregate(vec![by.alias("by")], vec![count(lit(1)).alias("rows")]).map_err(bad)?;
     let mut stream = engine.reader().block_on(grouped.execute_stream()).map_err(failed)?;

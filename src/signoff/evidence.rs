@@ -390,7 +390,7 @@ struct Late {
 impl Late {
     fn of(job: &Job, pairing: &Pairing) -> Self {
         let is_time = pairing.version.as_ref().is_some_and(|version| matches!(version.kind, Kind::Time(_)));
-        let lag = job.in_flight.as_ref().map(|in_flight| in_flight.lag.as_micros() as i64);
+        let lag = job.in_flight.as_ref().map(|in_flight| in_flight.lag_micros());
         let began = |side: Side| {
             let taken = job.sources[side].taken_at.as_ref()?;
             Some(taken.from.parse::<jiff::Timestamp>().ok()?.as_microsecond() - lag?)

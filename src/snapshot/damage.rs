@@ -5,6 +5,7 @@ use std::fs::File;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::bounds::{guarded, guarded_next};
 use super::{DataFile, FileRead, Snapshot};
 use crate::error::{Error, Result};
 
@@ -37,12 +38,15 @@ fn check_chunk(file: &DataFile, row_group: usize, leaf: usize) -> Result<()> {
         reason,
     };
     let input = File::open(&file.absolute_path).map_err(Error::unreadable(&file.path))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(input).map_err(|error| damaged(error.to_string()))?;
-    let mask = ProjectionMask::leaves(builder.parquet_schema(), [leaf]);
-    let reader = builder.with_row_groups(vec![row_group]).with_projection(mask).build();
+    let reader = guarded(|| {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(input)?;
+        let mask = ProjectionMask::leaves(builder.parquet_schema(), [leaf]);
+        builder.with_row_groups(vec![row_group]).with_projection(mask).build()
+    });
+    let mut reader = reader.map_err(damaged)?;
     let mut rows = 0;
-    for batch in reader.map_err(|error| damaged(error.to_string()))? {
-        rows += batch.map_err(|error| damaged(error.to_string()))?.num_rows() as i64;
+    while let Some(batch) = guarded_next(&mut reader) {
+        rows += batch.map_err(damaged)?.num_rows() as i64;
     }
     match file.metadata.row_group(row_group).num_rows() {
         promised if promised == rows => Ok(()),

@@ -14,6 +14,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::bounds::has_decodable_pages;
 use super::{DataFile, types};
 use crate::meter::{Meter, Stage};
 
@@ -64,6 +65,9 @@ fn prepare(file: &DataFile, metadata: Arc<ParquetMetaData>) -> Result<ArrowReade
 
 /// The footer with the places of all pages.
 fn with_pages(file: &DataFile, input: &File) -> Result<ParquetMetaData> {
+    if !has_decodable_pages(&file.metadata, input) {
+        return Ok(file.metadata.as_ref().clone());
+    }
     let mut reader = ParquetMetaDataReader::new_with_metadata(file.metadata.as_ref().clone())
         .with_column_index_policy(PageIndexPolicy::Skip)
         .with_offset_index_policy(PageIndexPolicy::Optional);

@@ -2,17 +2,15 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::bounds::{Flaw, load};
 use super::file::Prepared;
 use super::{absolute, int96, types};
 use crate::error::{Error, Result};
@@ -55,11 +53,7 @@ impl DataFile {
         let absolute_path = absolute(&path)?;
         require_plain_name(&absolute_path)?;
         let file = File::open(&path).map_err(Error::unreadable(&path))?;
-        let footer = load(&file).map_err(|error| Error::NotParquet {
-            reason: refusal(&file, meta.len(), &error.to_string()),
-            path: path.clone(),
-            among,
-        })?;
+        let footer = load(&file, meta.len()).map_err(|flaw| refused(flaw, &file, meta.len(), &path, among))?;
         let parquet = footer.metadata().file_metadata().schema_descr();
         let schema = types::readable(footer.schema(), parquet);
         if let Some(column) = types::name_twice("", schema.fields()) {
@@ -121,15 +115,13 @@ fn require_plain_name(path: &Path) -> Result<()> {
     }
 }
 
-/// Reads the footer and the Arrow schema that the writer left in it.
-///
-/// A schema of types that Arrow's own reader does not know ends in a panic there; the file is then read
-/// by its Parquet types alone.
-fn load(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
-    // the counts of pages say how large these are
-    let options = || ArrowReaderOptions::new().with_encoding_stats_as_mask(false);
-    let with = |skip: bool| ArrowReaderMetadata::load(file, options().with_skip_arrow_metadata(skip));
-    panic::catch_unwind(AssertUnwindSafe(|| with(false))).unwrap_or_else(|_| with(true))
+/// Why a file is not admitted.
+fn refused(flaw: Flaw, file: &File, size: u64, path: &Path, among: usize) -> Error {
+    let path = path.to_path_buf();
+    match flaw {
+        Flaw::Footer(reason) => Error::NotParquet { reason: refusal(file, size, &reason), path, among },
+        Flaw::Chunk { row_group, column, reason } => Error::Damaged { path, row_group, column, reason },
+    }
 }
 
 /// Finds the plainest true words for a file that has no readable footer, to follow its name.

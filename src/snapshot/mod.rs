@@ -3,11 +3,13 @@
 //! Nothing is admitted on trust: every footer is read before the first row is, and what the footers
 //! promise (rows per row group) is what the run has to account for.
 
+mod bounds;
 mod damage;
 mod decode;
 mod derived;
 mod file;
 mod footer;
+mod head;
 mod int96;
 mod listing;
 mod partitions;
@@ -16,6 +18,7 @@ mod sizes;
 mod statistics;
 pub mod types;
 
+pub use bounds::{guarded, open_parquet};
 pub use decode::compact;
 pub use footer::DataFile;
 pub use scan::{FileRead, Scan};

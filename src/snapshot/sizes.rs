@@ -65,7 +65,7 @@ impl Snapshot {
 /// A page of a column chunk, its dictionary, and what it takes to decode them; the whole chunk, where its footer
 /// does not count its pages.
 fn open_bytes(chunk: &ColumnChunkMetaData) -> u64 {
-    let bytes = (chunk.compressed_size() + chunk.uncompressed_size()).max(0) as u64;
+    let bytes = chunk.compressed_size().saturating_add(chunk.uncompressed_size()).max(0) as u64;
     let codec = match chunk.compression() {
         Compression::ZSTD(_) | Compression::BROTLI(_) | Compression::GZIP(_) => CODEC_BYTES,
         _ => 0,

@@ -1,6 +1,5 @@
 //! What is asked for, and what it comes to: what the user leaves out, the run beside the list or the cut before says.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -11,6 +10,7 @@ use super::previous::Previous;
 use super::reading::Source;
 use super::sizes::Size;
 use crate::error::{Error, Result};
+use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 
 /// What the ID's column is called where a list has no header and nobody names it.
 const BARE: &str = "id";
@@ -147,6 +147,6 @@ fn default_key(list: &Path, names: &[String]) -> Vec<String> {
 
 /// A document of ours, if there is one.
 fn document(path: &Path, schema: &str) -> Option<Value> {
-    let document: Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let document: Value = serde_json::from_slice(&regular_file::read(path, DOCUMENT_BYTES_MAX).ok()?).ok()?;
     document["schema"].as_str()?.starts_with(schema).then_some(document)
 }

@@ -25,8 +25,10 @@ use crate::discrepancy::Column;
 use crate::engine::Engine;
 use crate::error::{Error, Result, WavesError};
 use crate::manifest::{MANIFEST, Manifest, of_file};
+use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::render;
 use crate::sides::Side;
+use crate::snapshot::open_parquet;
 
 const TABLE: &str = "discrepancies.parquet";
 /// Rows that are decoded together; they may be wide.
@@ -194,8 +196,8 @@ impl RowSource {
 
     fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>> {
         let path = self.dir.join(TABLE);
-        let file = File::open(&path).map_err(Error::unreadable(&path))?;
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| self.damaged(&error))
+        let file = regular_file::open(&path).map_err(Error::unreadable(&path))?;
+        open_parquet(file).map_err(|error| self.damaged(&error))
     }
 
     fn read(&self, columns: &[Column]) -> Result<ParquetRecordBatchReader> {
@@ -257,7 +259,7 @@ fn duplicate(id: String) -> Error {
 }
 
 fn json<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<T> {
-    let content = std::fs::read(dir.join(name)).map_err(Error::unreadable(dir.join(name)))?;
+    let content = regular_file::read(&dir.join(name), DOCUMENT_BYTES_MAX).map_err(Error::unreadable(dir.join(name)))?;
     serde_json::from_slice(&content).map_err(|error| {
         WavesError::BadList { list: dir.join(name), reason: format!("is not what a run writes: {error}") }.into()
     })

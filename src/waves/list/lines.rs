@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{Gathered, bad_line};
 use crate::error::{Error, Result};
+use crate::regular_file;
 
 const BUFFER_BYTES: usize = 1 << 20;
 /// No line is longer than this: beyond it, the file is no text.
@@ -21,7 +22,7 @@ pub struct Lines {
 impl Lines {
     /// Begins before the first line.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::unreadable(path))?;
+        let file = regular_file::open(path).map_err(Error::unreadable(path))?;
         Ok(Lines { input: BufReader::with_capacity(BUFFER_BYTES, file), line: vec![], number: 0 })
     }
 

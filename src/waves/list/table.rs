@@ -7,6 +7,7 @@ use std::path::Path;
 use super::{Gathered, bad_line};
 use crate::csv::{Fields, Problem, Reader};
 use crate::error::{Error, Result, WavesError};
+use crate::regular_file;
 
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -20,7 +21,7 @@ pub struct CsvList {
 impl CsvList {
     /// Opens a list, and reads the names of its columns.
     pub fn open(path: &Path) -> Result<(Self, Vec<String>)> {
-        let file = File::open(path).map_err(Error::unreadable(path))?;
+        let file = regular_file::open(path).map_err(Error::unreadable(path))?;
         let mut reader = Reader::new(BufReader::with_capacity(BUFFER_BYTES, file));
         let mut fields = Fields::default();
         if reader.read(&mut fields).map_err(|problem| wrong(path, problem))?.is_none() {
