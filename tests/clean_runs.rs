@@ -9,21 +9,25 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::support::{Workshop, lines, run, write_parquet};
 
+/// When all rows were written, in microseconds since 1970: long before the snapshots.
+const WRITTEN: i64 = 1_700_000_000_000_000;
+
 /// Writes rows 1 to 5 of a night and one of its own, so that each night's files are others; row 3 of new is wrong if
 /// `is_wrong`.
 fn write_night(shop: &Workshop, dir: &str, night: i64, is_wrong: bool) {
     let ids: Vec<i64> = (1..=5).chain([100 + night]).collect();
-    let at = (Timestamp::now() - SignedDuration::from_hours(50)).as_microsecond();
     for side in ["old", "new"] {
         for (name, part) in [("part-a", &ids[..3]), ("part-b", &ids[3..])] {
             let value = |id: &i64| if is_wrong && side == "new" && *id == 3 { 999 } else { *id };
             let columns: [(&str, ArrayRef); 3] = [
                 ("id", Arc::new(part.iter().copied().collect::<Int64Array>())),
                 ("value", Arc::new(part.iter().map(value).collect::<Int64Array>())),
-                ("at", Arc::new(TimestampMicrosecondArray::from(vec![at; part.len()]).with_timezone("UTC"))),
+                ("at", Arc::new(TimestampMicrosecondArray::from(vec![WRITTEN; part.len()]).with_timezone("UTC"))),
             ];
             let batch = RecordBatch::try_from_iter(columns).unwrap();
-            write_parquet(&shop.path(&format!("{dir}/{side}/region={name}/{name}.parquet")), &batch, 10);
+            // both sides have the same rows, and are not the same files
+            let group_rows = if side == "old" { 2 } else { 10 };
+            write_parquet(&shop.path(&format!("{dir}/{side}/region={name}/{name}.parquet")), &batch, group_rows);
         }
     }
 }
@@ -138,10 +142,10 @@ fn a_night_with_a_column_that_nothing_compares_is_no_clean_night() {
         for side in ["old", "new"] {
             let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 3, 100 + night]));
             let span: ArrayRef = Arc::new(IntervalDayTimeArray::from(vec![IntervalDayTime::new(1, 1); 3]));
-            let at = (Timestamp::now() - SignedDuration::from_hours(50)).as_microsecond();
-            let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![at; 3]).with_timezone("UTC"));
+            let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![WRITTEN; 3]).with_timezone("UTC"));
             let batch = RecordBatch::try_from_iter([("id", ids.clone()), ("value", ids), ("span", span), ("at", at)]);
-            write_parquet(&shop.path(&format!("exports/{side}/all.parquet")), &batch.unwrap(), 10);
+            let group_rows = if side == "old" { 2 } else { 10 };
+            write_parquet(&shop.path(&format!("exports/{side}/all.parquet")), &batch.unwrap(), group_rows);
         }
     };
     for night in [1, 2] {

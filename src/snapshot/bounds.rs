@@ -108,10 +108,6 @@ pub fn has_decodable_pages(metadata: &ParquetMetaData, file: &File) -> bool {
 /// Checks that a footer's numbers are possible in a file of this size.
 fn require_possible(metadata: &ParquetMetaData, size: u64) -> Result<(), Flaw> {
     let footer = |reason: String| Err(Flaw::Footer(reason));
-    let promised = metadata.file_metadata().num_rows();
-    if !(0..=ROWS_MAX).contains(&promised) {
-        return footer(format!("it promises {promised} rows"));
-    }
     let mut rows: i64 = 0;
     for (row_group, group) in metadata.row_groups().iter().enumerate() {
         let own = group.num_rows();
@@ -128,7 +124,10 @@ fn require_possible(metadata: &ParquetMetaData, size: u64) -> Result<(), Flaw> {
             })?;
         }
     }
-    Ok(())
+    match metadata.file_metadata().num_rows() {
+        promised if (0..=ROWS_MAX).contains(&promised) => Ok(()),
+        promised => footer(format!("it promises {promised} rows")),
+    }
 }
 
 /// What is impossible about a column chunk, in words.

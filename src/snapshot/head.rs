@@ -151,7 +151,7 @@ impl<R: Read> Walk<R> {
             0 => i16::try_from(zigzag(self.varint()?)).ok(),
             step => id.checked_add(i16::from(step)),
         };
-        *id = next.ok_or("a field of it has no number")?;
+        *id = next.ok_or("a field in it has no number")?;
         Ok(kind)
     }
 
@@ -203,7 +203,7 @@ impl<R: Read> Walk<R> {
                     }
                 }
             }
-            kind => Err(format!("a value of it has the unknown type {kind}")),
+            kind => Err(format!("a value in it has the unknown type {kind}")),
         }
     }
 
@@ -245,7 +245,7 @@ impl<R: Read> Walk<R> {
                 return Ok(number);
             }
         }
-        Err("a number of it does not end".into())
+        Err("a number in it does not end".into())
     }
 }
 
