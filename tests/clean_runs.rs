@@ -122,6 +122,7 @@ fn another_table_is_another_question() {
 #[test]
 fn a_night_that_verified_nothing_is_no_clean_night() {
     let shop = shop();
+    night(&shop, 0, false, PLAIN, "");
     night(&shop, 1, false, PLAIN, "");
     write_night(&shop, "exports", 2, false);
     write_job(&shop, "path = \"exports/SIDE\"\nmax_age = \"1s\"", "");
