@@ -2,11 +2,11 @@
 //! runs of one job apart.
 
 use std::fs::{self, File, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::run_dir::sweep;
+use crate::work_dir::{Created, WorkDir, is_at, sync_dir};
 
 /// The link to the last run.
 const LATEST: &str = "latest";
@@ -16,6 +16,8 @@ pub struct JobDir {
     dir: PathBuf,
     lock: File,
     lock_path: PathBuf,
+    /// Directories that did not exist before; a run that left nothing takes them with it.
+    created: Created,
 }
 
 impl JobDir {
@@ -32,19 +34,20 @@ impl JobDir {
             )));
         }
         loop {
-            fs::create_dir_all(&dir).map_err(Error::unwritable(&dir))?;
-            let lock = File::options().create(true).append(true).open(&lock_path).map_err(unwritable)?;
+            let created = Created::make(&dir).map_err(Error::unwritable(&dir))?;
+            let lock = match File::options().create(true).append(true).open(&lock_path) {
+                // a run that left nothing has just removed the directory
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !dir.exists() => continue,
+                lock => lock.map_err(unwritable)?,
+            };
             match lock.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(Error::JobRuns { job: job.into(), lock: lock_path }),
                 Err(TryLockError::Error(source)) => return Err(unwritable(source)),
             }
             // a run that left nothing takes its lock file with it, perhaps just now
-            let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
-            let held = lock.metadata().map(identity).map_err(unwritable)?;
-            if fs::metadata(&lock_path).map(identity).is_ok_and(|there| there == held) {
-                sweep(&dir);
-                return Ok(JobDir { dir, lock, lock_path });
+            if is_at(&lock, &lock_path) {
+                return Ok(JobDir { dir, lock, lock_path, created });
             }
         }
     }
@@ -57,22 +60,22 @@ impl JobDir {
     /// Makes `latest` lead to a run.
     pub fn point_at_latest(&self, id: &str) -> Result<()> {
         let link = self.dir.join(LATEST);
-        let fresh = self.dir.join(".latest");
-        let _ = fs::remove_file(&fresh);
-        let linked = std::os::unix::fs::symlink(id, &fresh).and_then(|()| fs::rename(&fresh, &link));
+        let linked = WorkDir::create(&self.dir).and_then(|work| {
+            let fresh = work.path().join(LATEST);
+            std::os::unix::fs::symlink(id, &fresh)?;
+            fs::rename(&fresh, &link)?;
+            sync_dir(&self.dir)
+        });
         linked.map_err(Error::unwritable(&link))
     }
 }
 
 impl Drop for JobDir {
     fn drop(&mut self) {
-        // a directory without a run is not left behind
-        if fs::read_dir(&self.dir).is_ok_and(|entries| entries.count() == 1) {
-            let _ = fs::remove_file(&self.lock_path);
-            let _ = fs::remove_dir(&self.dir);
-            if let Some(runs) = self.dir.parent() {
-                let _ = fs::remove_dir(runs);
-            }
+        // a directory without a run is not left behind, if it was made for this one
+        match fs::read_dir(&self.dir).is_ok_and(|entries| entries.count() == 1) {
+            true => drop(fs::remove_file(&self.lock_path)),
+            false => self.created.keep(),
         }
         let _ = self.lock.unlock();
     }

@@ -8,6 +8,7 @@
 pub mod sides;
 pub mod class;
 pub mod csv;
+pub(crate) mod regular_file;
 pub mod error;
 pub mod job;
 pub mod job_file;
@@ -15,8 +16,10 @@ pub mod job_file;
 // where the work runs
 pub mod talk;
 pub mod work_dir;
+pub mod file_identity;
 pub mod progress;
 pub mod meter;
+pub mod spilling;
 pub mod memory;
 pub mod engine;
 
@@ -31,6 +34,7 @@ pub mod columns;
 pub mod discrepancy;
 pub mod matching;
 pub mod manifest;
+pub mod destination;
 pub mod run_dir;
 pub mod job_dir;
 pub mod history;
@@ -56,15 +60,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use checks::{Discrepancies, Material};
-use columns::Pairing;
-use discrepancy::{Keep, Layout};
+use columns::{Pairing, Privacy};
+use discrepancy::{Asked, Keep, Layout, Spooled};
 use engine::Engine;
 use error::Result;
 use explain::Explainer;
 use history::{History, Standings};
 use job::{Job, Scope};
 use lists::Lists;
-use manifest::{Digest, InputDigests};
+use manifest::{Digest, InputDigests, RunIdentity};
 use matching::{Comparison, Matched};
 use meter::Stage;
 use progress::Progress;
@@ -72,6 +76,7 @@ use report::{Clock, Found, MatchingWay, Report, StageTime};
 use run_dir::RunDir;
 use shape::Tables;
 use sides::{Side, Sides};
+use snapshot::Snapshot;
 
 /// Compares two snapshots as the job says, and writes the run directory if it names one.
 ///
@@ -81,7 +86,7 @@ use sides::{Side, Sides};
 /// Whatever keeps the snapshots from being verified. Nothing is left half-written then.
 pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
     let verified = match job.scope {
-        Scope::Both => compare(job, stop, progress),
+        Scope::Both => compare(job, None, stop, progress, |_, _, _, _| Ok(None)).map(|compared| compared.report),
         Scope::OldAlone => examine(job, stop, progress),
     };
     verified.map_err(|error| match job.private {
@@ -90,34 +95,60 @@ pub fn verify(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Re
     })
 }
 
-fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
+/// A comparison that is over, for whoever asked how single rows came out.
+pub(crate) struct Compared {
+    pub(crate) report: Report,
+    pub(crate) engine: Engine,
+    pub(crate) tables: Tables,
+    pub(crate) snapshots: Sides<Snapshot>,
+    pub(crate) pairing: Pairing,
+    pub(crate) privacy: Privacy,
+    pub(crate) asked: Option<Asked>,
+    pub(crate) outcomes: Vec<Spooled>,
+}
+
+/// Compares both sides. `ask` may look at the snapshots before they are read, and ask how some of their rows come out.
+pub(crate) fn compare(
+    job: &Job,
+    run_dir: Option<RunDir>,
+    stop: Arc<AtomicBool>,
+    progress: Progress,
+    ask: impl FnOnce(&Engine, &Sides<Snapshot>, &Pairing, &Privacy) -> Result<Option<Asked>>,
+) -> Result<Compared> {
     let clock = Clock::start(job);
     history::require_past(job, clock.started())?;
-    let run_dir = clock.out().map(RunDir::claim).transpose()?;
+    let run_dir = claim(job, run_dir, &clock)?;
     let mut engine = start(job, run_dir.as_ref(), stop, progress)?;
 
     let tables = engine.meter.during(Stage::Open, || open_tables(&engine, job))?;
     let open = || shape::open_sides(&engine, &job.sources, &tables, &job.columns);
     let snapshots = engine.meter.during(Stage::Open, open)?;
-    run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart(snapshots.iter()))?;
     let pairing = Pairing::of(&snapshots, job)?;
-    explain::require_sound(&engine, job, &snapshots, &pairing)?;
-    checks::require_sound(&engine, job, &snapshots, &pairing, &tables)?;
-    groups::require_sound(job, &snapshots, &pairing)?;
+    let privacy = Privacy::of(job, &snapshots, &pairing, &tables)?;
+    explain::require_sound(&engine, job, &snapshots, &pairing, &privacy)?;
+    checks::require_sound(&engine, job, &snapshots, &pairing, &privacy, &tables)?;
+    groups::require_sound(job, &snapshots, &pairing, &privacy)?;
+    let asked = ask(&engine, &snapshots, &pairing, &privacy)?;
     engine.fit(&matching::demand(&snapshots, &pairing))?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
     let keep = if run_dir.is_some() || job.misplaced.is_some() { Keep::All } else { Keep::First(job.examples) };
-    let comparison =
-        Comparison { engine: &engine, snapshots: &snapshots, pairing: &pairing, layout: layout.clone(), keep };
-    let Matched { findings, tally, way, reason } = comparison.run(job.way)?;
+    let comparison = Comparison {
+        engine: &engine,
+        snapshots: &snapshots,
+        pairing: &pairing,
+        layout: layout.clone(),
+        keep,
+        asked: asked.as_ref(),
+    };
+    let Matched { findings, outcomes, tally, way, reason } = comparison.run(job.way)?;
 
     let sides = snapshots.as_ref().map(Some);
     let digests = || run_dir.as_ref().map(|_| InputDigests::of(&engine, job, sides, &tables)).transpose();
     let read = engine.meter.during(Stage::Write, digests)?;
-    let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, read))?;
+    let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, &privacy, read))?;
     let input_failures = history::failures(job, tally.rows, history.as_ref(), clock.started());
     let standings = history.map(|history| Standings::begin(history, clock.id(), run_dir.as_ref())).transpose()?;
-    let mut explainer = Explainer::new(&engine, job, &snapshots, &pairing, &layout, standings, clock.started())?;
+    let mut explainer = Explainer::new(job, &comparison, &privacy, standings, clock.started())?;
     let look = || explainer.look_for_misplaced(job, &comparison, &findings, &tally);
     engine.meter.during(Stage::Match, look)?;
     let write = || Lists::write(&engine, run_dir.as_ref(), &layout, findings, &tally, job, &mut explainer);
@@ -125,7 +156,7 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let explained = explainer.finish(&tally, run_dir.as_ref())?;
     lists.files.extend(explained.files.iter().cloned());
 
-    let material = Material::of_pair(job, &snapshots, &pairing, &tables, run_dir.as_ref().map(Discrepancies::of_run));
+    let material = Material::of_pair(&snapshots, &privacy, &tables, run_dir.as_ref().map(Discrepancies::of_run));
     let checked = engine.meter.during(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
     lists.files.extend(checked.files.iter().cloned());
     let found = groups::Findings { tally: &tally, checked: &checked, input_failures: &input_failures };
@@ -133,36 +164,47 @@ fn compare(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let (groups, files) = engine.meter.during(Stage::Check, gather)?.unzip();
     lists.files.extend(files.into_iter().flatten());
 
+    require_unchanged(snapshots.iter().chain(tables.values().map(Arc::as_ref)))?;
     let (way, reason) = MatchingWay::of(&pairing, way, reason);
     let Lists { examples, files } = lists;
     let found = Found { tally: &tally, explained, examples, checks: checked.reports, groups, input_failures };
     let mut report = Report::of(job, &snapshots, &pairing, found, clock.stop(&engine, way, reason));
-    publish(job, &engine, run_dir, read, files, &mut report)?;
-    Ok(report)
+    publish(job, &privacy, &engine, run_dir, read, files, &mut report)?;
+    Ok(Compared { report, engine, tables, snapshots, pairing, privacy, asked, outcomes })
 }
 
 /// Runs the checks of a job that has old alone, before there is a new store.
 fn examine(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
     let clock = Clock::start(job);
-    let run_dir = clock.out().map(RunDir::claim).transpose()?;
+    let run_dir = claim(job, None, &clock)?;
     let engine = start(job, run_dir.as_ref(), stop, progress)?;
     let tables = engine.meter.during(Stage::Open, || open_tables(&engine, job))?;
     let open = || shape::open_side(&engine, Side::Old, &job.sources.old, &tables, &job.columns);
     let old = engine.meter.during(Stage::Open, open)?;
-    run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart([&old]))?;
 
-    let material = Material::of_old(job, old.clone(), &tables);
+    let material = Material::of_old(old.clone(), Privacy::of_old(job, &old, &tables)?, &tables);
     let checked = engine.meter.during(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
     let sides = Sides { old: Some(&old), new: None };
     let digests = || run_dir.as_ref().map(|_| InputDigests::of(&engine, job, sides, &tables)).transpose();
     let read = engine.meter.during(Stage::Write, digests)?;
-    let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, read))?;
+    let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, &material.privacy, read))?;
+    require_unchanged([&old].into_iter().chain(tables.values().map(Arc::as_ref)))?;
     let rows = Sides { old: old.rows(), new: 0 };
     let input_failures = history::failures(job, rows, history.as_ref(), clock.started());
     let cost = clock.stop(&engine, MatchingWay::None, "the job has no [new]".into());
     let mut report = Report::of_old(job, &old, checked.reports, input_failures, cost);
-    publish(job, &engine, run_dir, read, checked.files, &mut report)?;
+    publish(job, &material.privacy, &engine, run_dir, read, checked.files, &mut report)?;
     Ok(report)
+}
+
+/// Makes sure that a run directory can be written, where one is wanted, before anything is read.
+fn claim(job: &Job, given: Option<RunDir>, clock: &Clock) -> Result<Option<RunDir>> {
+    let run_dir = match given {
+        Some(given) => Some(given),
+        None => clock.out().map(RunDir::claim).transpose()?,
+    };
+    run_dir.as_ref().map_or(Ok(()), |run_dir| run_dir.require_apart(job))?;
+    Ok(run_dir)
 }
 
 fn start(job: &Job, run_dir: Option<&RunDir>, stop: Arc<AtomicBool>, progress: Progress) -> Result<Engine> {
@@ -171,7 +213,13 @@ fn start(job: &Job, run_dir: Option<&RunDir>, stop: Arc<AtomicBool>, progress: P
     Engine::start(job.limits.clone(), &spill_dir, stop, progress)
 }
 
+/// Makes sure that what was read is still there as it was, now that everything was read.
+fn require_unchanged<'a>(mut snapshots: impl Iterator<Item = &'a Snapshot>) -> Result<()> {
+    snapshots.try_for_each(Snapshot::require_unchanged)
+}
+
 fn open_tables(engine: &Engine, job: &Job) -> Result<Tables> {
+    snapshot::require_room_for_footers(engine.limits(), job.locations())?;
     let tables = shape::open_tables(&job.tables)?;
     shape::require_keys(engine, job, &tables)?;
     Ok(tables)
@@ -180,6 +228,7 @@ fn open_tables(engine: &Engine, job: &Job) -> Result<Tables> {
 /// Writes the reports and the manifest, where a run is written.
 fn publish(
     job: &Job,
+    privacy: &Privacy,
     engine: &Engine,
     run_dir: Option<RunDir>,
     read: Option<InputDigests>,
@@ -188,7 +237,8 @@ fn publish(
 ) -> Result<()> {
     engine.progress.finish();
     if let (Some(run_dir), Some(read)) = (run_dir, read) {
-        let publish = || run_dir.publish(&report.run.id, job, engine, read, report.files(), files);
+        let identity = RunIdentity { run: &report.run.id, job, privacy };
+        let publish = || run_dir.publish(&identity, engine, read, report.files(), files);
         engine.meter.during(Stage::Write, publish)?;
         report.run.stages = StageTime::all(&engine.meter);
     }

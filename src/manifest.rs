@@ -1,7 +1,7 @@
 //! What proves that a run's files, and what it read, are still the same: `manifest.json`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::columns::Privacy;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::job::{self, Identity, Job, Private};
+use crate::job::{self, Job};
+use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::shape::Tables;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
@@ -32,6 +34,9 @@ pub struct Manifest {
     pub job_blake3: String,
     /// Of how the job compares.
     pub compare_blake3: String,
+    /// Of everything in the job that decides in which rows a discrepancy is found; runs of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_blake3: Option<String>,
     /// Of what rows are recognised by in later runs: of nothing secret, unless the key is private; then of the key of
     /// its digests, and none where that was the run's own.
     pub recognition_blake3: Option<String>,
@@ -66,23 +71,36 @@ pub struct InputDigests {
     pub queries: Vec<Digest>,
 }
 
+/// The run that a manifest is of.
+pub struct RunIdentity<'a> {
+    /// The run's id.
+    pub run: &'a str,
+    /// The job.
+    pub job: &'a Job,
+    /// Its private columns.
+    pub privacy: &'a Privacy,
+}
+
 impl Manifest {
     /// Reads the manifest of a run directory.
     pub fn read(run: &Path) -> Result<Self> {
         let path = run.join(MANIFEST);
-        let text = fs::read_to_string(&path).map_err(Error::unreadable(&path))?;
-        serde_json::from_str(&text).map_err(Error::internal)
+        let text = regular_file::read_text(&path, DOCUMENT_BYTES_MAX).map_err(Error::unreadable(&path))?;
+        serde_json::from_str(&text)
+            .map_err(|error| Error::Contradiction(format!("`{}` is not what a run writes: {error}", path.display())))
     }
 
     /// The manifest of a run.
-    pub fn of(run: &str, job: &Job, read: InputDigests, outputs: Vec<Digest>) -> Self {
+    pub fn of(identity: &RunIdentity, read: InputDigests, outputs: Vec<Digest>) -> Self {
+        let RunIdentity { run, job, privacy } = *identity;
         Manifest {
             schema: "countersign/manifest/v1".into(),
             run: run.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             job_blake3: of_json(&job::settings(job)),
             compare_blake3: compare_digest(job),
-            recognition_blake3: recognition_digest(job),
+            evidence_blake3: Some(evidence_digest(job)),
+            recognition_blake3: privacy.recognition(),
             read,
             outputs,
         }
@@ -94,21 +112,9 @@ pub fn compare_digest(job: &Job) -> String {
     of_json(&job::compare(job))
 }
 
-/// The digest of what rows are recognised by in later runs; `None` if they cannot be.
-pub fn recognition_digest(job: &Job) -> Option<String> {
-    const CONTEXT: &str = "countersign 2026 what tells one key of private digests from another";
-    let has_private_key = |private: &&Private| match &job.identity {
-        Identity::Key(columns) => {
-            columns.iter().any(|key| private.columns.iter().any(|column| column.text == key.text))
-        }
-        Identity::WholeRow => true,
-    };
-    match job.private.as_ref().filter(has_private_key) {
-        None => Some(blake3::hash(b"").to_hex().to_string()),
-        Some(private) => {
-            private.key.map(|key| blake3::Hash::from(blake3::derive_key(CONTEXT, &key)).to_hex().to_string())
-        }
-    }
+/// The digest of everything in a job that decides in which rows a discrepancy is found.
+pub fn evidence_digest(job: &Job) -> String {
+    of_json(&job::evidence(job))
 }
 
 fn of_json(value: &Value) -> String {
@@ -121,7 +127,7 @@ impl InputDigests {
     /// # Errors
     /// If a file is no longer the one that was compared.
     pub fn of(engine: &Engine, job: &Job, snapshots: Sides<Option<&Snapshot>>, tables: &Tables) -> Result<Self> {
-        let queries = query_files(job).into_iter().map(query_digest);
+        let queries = query_files(job).into_iter().map(|(path, sql)| query_digest(&path, sql)).collect();
         let inputs = |side: Side| snapshots[side].map(|snapshot| file_digests(engine, snapshot.input()));
         Ok(InputDigests {
             inputs: Sides::try_from_fn(|side| inputs(side).unwrap_or(Ok(vec![])))?,
@@ -129,25 +135,24 @@ impl InputDigests {
                 .iter()
                 .map(|(name, table)| Ok((name.clone(), file_digests(engine, table)?)))
                 .collect::<Result<_>>()?,
-            queries: queries.collect::<Result<_>>()?,
+            queries,
         })
     }
 }
 
-/// The files of queries that a job names.
-fn query_files(job: &Job) -> BTreeSet<PathBuf> {
+/// The files of queries that a job names, with what was read of each.
+fn query_files(job: &Job) -> BTreeMap<PathBuf, &str> {
     let of_sides = job.sources.iter().filter_map(|source| source.query.as_ref());
     let of_checks = job.checks.iter().flat_map(|check| {
         let inputs = check.inputs.iter().map(|(_, query)| query);
         [&check.query].into_iter().chain(inputs)
     });
-    of_sides.chain(of_checks).filter_map(|query| query.file.clone()).collect()
+    of_sides.chain(of_checks).filter_map(|query| Some((query.file.clone()?, query.sql.as_str()))).collect()
 }
 
-fn query_digest(path: PathBuf) -> Result<Digest> {
-    let content = fs::read(&path).map_err(Error::unreadable(&path))?;
-    let blake3 = blake3::hash(&content).to_hex().to_string();
-    Ok(Digest { path: path.display().to_string(), bytes: content.len() as u64, blake3 })
+fn query_digest(path: &Path, sql: &str) -> Digest {
+    let blake3 = blake3::hash(sql.as_bytes()).to_hex().to_string();
+    Digest { path: path.display().to_string(), bytes: sql.len() as u64, blake3 }
 }
 
 fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<Digest>> {
@@ -156,7 +161,7 @@ fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<Digest>> {
         files
             .map(|file| {
                 engine.check_stop()?;
-                let digest = of_file(&file.absolute_path).map_err(Error::unreadable(&file.path))?;
+                let digest = of_opened(file.open()?).map_err(Error::unreadable(&file.path))?;
                 file.require_unchanged()?;
                 Ok(Digest {
                     path: file.path.display().to_string(),
@@ -174,7 +179,12 @@ const PIECE_BYTES: usize = 2 << 20;
 
 /// The digest of a file.
 pub fn of_file(path: &Path) -> io::Result<blake3::Hash> {
-    let (mut file, mut digest) = (File::open(path)?, blake3::Hasher::new());
+    of_opened(regular_file::open(path)?)
+}
+
+/// The digest of what is left to read of a file.
+pub fn of_opened(mut file: File) -> io::Result<blake3::Hash> {
+    let mut digest = blake3::Hasher::new();
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         match file.read(&mut piece)? {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::checks::{self, Discrepancies, Material};
-use crate::columns::{Pairing, unknown_names};
+use crate::columns::{Pairing, Privacy, unknown_names};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain;
@@ -39,11 +39,12 @@ pub fn all(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mistake>>
             let snapshots = Sides { old, new };
             let sound = |pairing: Pairing| {
                 history::require_past(&job, jiff::Timestamp::now())?;
-                explain::require_sound(&engine, &job, &snapshots, &pairing)?;
-                groups::require_sound(&job, &snapshots, &pairing)?;
-                let columns = explain::shown_schema(&job, &snapshots, &pairing)?;
+                let privacy = Privacy::of(&job, &snapshots, &pairing, &tables)?;
+                explain::require_sound(&engine, &job, &snapshots, &pairing, &privacy)?;
+                groups::require_sound(&job, &snapshots, &pairing, &privacy)?;
+                let columns = explain::shown_schema(&job, &snapshots, &pairing, &privacy)?;
                 let discrepancies = Some(Discrepancies::Columns(columns));
-                Ok(Material::of_pair(&job, &snapshots, &pairing, &tables, discrepancies))
+                Ok(Material::of_pair(&snapshots, &privacy, &tables, discrepancies))
             };
             let error = match Pairing::of(&snapshots, &job).and_then(sound) {
                 // a parameter that could not be read would be missed once more
@@ -60,7 +61,10 @@ pub fn all(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mistake>>
             mistakes.extend(error.filter(|error| !follows(error)).map(|error| mistake(&error, None)));
         }
         Sides { old: Some(old), new: None } if job.scope == Scope::OldAlone => {
-            let wrong = checks::mistakes(&engine, &job, &Material::of_old(&job, old, &tables));
+            let wrong = match Privacy::of_old(&job, &old, &tables) {
+                Ok(privacy) => checks::mistakes(&engine, &job, &Material::of_old(old, privacy, &tables)),
+                Err(unknown) => vec![unknown],
+            };
             mistakes.extend(wrong.iter().map(|error| mistake(error, None)));
         }
         Sides { new: Some(new), .. } => {

@@ -1,41 +1,34 @@
-//! The run directory: written beside its place, renamed into it, and whole once it has a manifest.
+//! The run directory: built beside its place, and put there as a whole by one rename.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use walkdir::WalkDir;
 
+use crate::destination::Destination;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, OutputError, Result};
 use crate::job::Job;
-use crate::manifest::{Digest, InputDigests, MANIFEST, Manifest};
-use crate::snapshot::{DataFile, Snapshot, absolute};
-use crate::work_dir::{PREFIX, WorkDir};
+use crate::manifest::{Digest, InputDigests, MANIFEST, Manifest, RunIdentity};
+use crate::sides::{Owner, Side};
+use crate::snapshot::would_list;
 
-/// Takes away what runs that were killed have left below a job's directory, which nobody else may be using.
-///
-/// Only a directory that holds nothing but preparations is such a leftover; whatever else stands there stays.
-pub fn sweep(job_dir: &Path) {
-    let names = |dir: &Path| -> Vec<PathBuf> {
-        fs::read_dir(dir).map_or_else(|_| vec![], |entries| entries.flatten().map(|entry| entry.path()).collect())
-    };
-    let is_staging = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-    for run in names(job_dir).into_iter().filter(|run| run.is_dir() && !run.is_symlink()) {
-        let inside = names(&run);
-        if !inside.is_empty() && inside.iter().all(is_staging) {
-            // what cannot be taken away now is taken away next time
-            let _ = fs::remove_dir_all(run);
-        }
-    }
-}
-
-/// A directory that was claimed for a run and is not one yet. Dropping it takes everything back.
+/// A directory that is being written. Until it is published, nothing of it is in its place; dropping it removes it.
 pub struct RunDir {
-    dir: PathBuf,
-    staging: WorkDir,
-    created: Created,
+    /// The place as the user wrote it.
+    shown: PathBuf,
+    /// The same from the root.
+    path: PathBuf,
+    /// Where it is built.
+    staged: PathBuf,
+    /// Where working files go.
+    working: PathBuf,
+    /// What puts it in its place; a nested one is published with the directory that it is in.
+    destination: Option<Destination>,
 }
 
 /// Who may read a file of a run.
@@ -47,52 +40,78 @@ pub enum Readers {
     Owner,
 }
 
-/// Directories that did not exist before, outermost first; they go again unless they are kept.
-struct Created(Vec<PathBuf>);
-
-impl Drop for Created {
-    fn drop(&mut self) {
-        for dir in self.0.iter().rev() {
-            // somebody else may have put something in it
-            let _ = fs::remove_dir(dir);
-        }
-    }
-}
+/// Files as runs, sign-offs and cuts write them: what a listing of an input must not find.
+const OUTPUTS: [&str; 12] = [
+    "discrepancies.parquet",
+    "history.parquet",
+    "manifest.json",
+    "report.json",
+    "missing.csv",
+    "keys.parquet",
+    "restore.parquet",
+    "run/discrepancies.parquet",
+    "wave-01.csv",
+    "wave-01.parquet",
+    "wave-01.rows.parquet",
+    "wave-01/shard-001.parquet",
+];
 
 impl RunDir {
-    /// Makes sure, before any work is done, that a run can be written here.
+    /// Makes sure, before any work is done, that a directory can be published here, and begins it.
+    ///
+    /// # Errors
+    /// If there is something in the place already, or if it cannot be written to.
     pub fn claim(dir: &Path) -> Result<Self> {
-        if dir.join(MANIFEST).exists() {
-            return Err(Error::OutputHoldsRun { dir: dir.into() });
-        }
-        let missing: Vec<PathBuf> = dir
-            .ancestors()
-            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
-            .map(Path::to_path_buf)
-            .collect();
-        fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
-        let created = Created(missing.into_iter().rev().collect());
-        let staging = WorkDir::create(dir).map_err(Error::unwritable(dir))?;
-        Ok(RunDir { dir: dir.into(), staging, created })
+        let destination = Destination::claim(dir)?;
+        Ok(RunDir {
+            shown: dir.into(),
+            path: destination.path().into(),
+            staged: destination.staged(),
+            working: destination.working(),
+            destination: Some(destination),
+        })
     }
 
-    /// Refuses to write where one of the snapshots is read from.
-    pub fn require_apart<'a>(&self, snapshots: impl IntoIterator<Item = &'a Snapshot>) -> Result<()> {
-        let dir = absolute(&self.dir)?;
-        for snapshot in snapshots.into_iter().map(Snapshot::input) {
-            let below = Path::new(&snapshot.location);
-            let is_below = below.is_dir() && dir.starts_with(absolute(below)?);
-            let is_beside = |file: &DataFile| file.absolute_path.parent() == Some(&dir);
-            if is_below || !Path::new(&snapshot.location).is_file() && snapshot.files.iter().any(is_beside) {
-                return Err(Error::OutputInSnapshot { dir: self.dir.clone(), side: snapshot.side });
+    /// Begins a directory within this one, which is published with it.
+    pub fn nested(&self, name: &str) -> Result<Self> {
+        let (shown, path, staged) = (self.shown.join(name), self.path.join(name), self.staged.join(name));
+        fs::create_dir(&staged).map_err(Error::unwritable(&shown))?;
+        Ok(RunDir { shown, path, staged, working: self.working.clone(), destination: None })
+    }
+
+    /// Refuses to write where files of a job are read from.
+    ///
+    /// # Errors
+    /// If a listing of one of the job's inputs would find what is written here.
+    pub fn require_apart(&self, job: &Job) -> Result<()> {
+        let sides = Side::BOTH.map(|side| (Owner::Side(side), job.sources[side].path.text.as_str()));
+        let tables = job.tables.iter().map(|(name, table)| (Owner::Table(name.clone()), table.path.text.as_str()));
+        let backup = job.sign_off.iter().filter_map(|terms| terms.backup.as_ref());
+        let backup = backup.map(|backup| (Owner::Backup, backup.path.text.as_str()));
+        self.require_apart_from(sides.into_iter().chain(tables).chain(backup))
+    }
+
+    /// Refuses to write where a listing of one of these paths would find it.
+    ///
+    /// # Errors
+    /// If it would.
+    pub fn require_apart_from<'a>(&self, inputs: impl Iterator<Item = (Owner, &'a str)>) -> Result<()> {
+        for (owner, location) in inputs.filter(|(_, location)| !location.is_empty()) {
+            if would_list(location, &self.path, &OUTPUTS)? {
+                return Err(OutputError::AmongInputs { dir: self.shown.clone(), owner }.into());
             }
         }
         Ok(())
     }
 
-    /// Where working files go: the disk that was chosen for the output.
+    /// Where working files go: the disk that was chosen for the output, and nothing that is published.
     pub fn spill_dir(&self) -> PathBuf {
-        self.staging.path().into()
+        self.working.clone()
+    }
+
+    /// Where a file is until the directory is published.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.staged.join(name)
     }
 
     /// Begins a file of the run.
@@ -102,8 +121,8 @@ impl RunDir {
 
     /// Begins a file of the run that only some may read. Its name may be a path below the directory.
     pub fn create_for(&self, readers: Readers, name: &str) -> Result<OutputFile> {
-        let path = self.staging.path().join(name);
-        let shown = self.dir.join(name);
+        let path = self.path_of(name);
+        let shown = self.shown.join(name);
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir).map_err(Error::unwritable(&shown))?;
         }
@@ -117,14 +136,13 @@ impl RunDir {
         Ok(OutputFile { name: name.into(), shown, sink })
     }
 
-    /// Writes the reports and the manifest, and puts everything in its place.
+    /// Writes the reports and the manifest, and publishes the run.
     ///
-    /// `run` is the run's id; `read` is what it read; `reports` are file names with their content; `outputs` are the
+    /// `read` is what the run read; `reports` are file names with their content; `outputs` are the
     /// files that were written before.
     pub fn publish(
         self,
-        run: &str,
-        job: &Job,
+        identity: &RunIdentity,
         engine: &Engine,
         read: InputDigests,
         reports: Vec<(&'static str, String)>,
@@ -134,15 +152,28 @@ impl RunDir {
             outputs.push(self.write(name, &content)?);
         }
         outputs.sort_by(|one, two| one.path.cmp(&two.path));
-        let manifest = Manifest::of(run, job, read, outputs);
-        self.publish_as(engine, MANIFEST, &format!("{}\n", to_json(&manifest)?), &manifest.outputs)
+        let manifest = Manifest::of(identity, read, outputs);
+        let text = format!("{}\n", to_json(&manifest)?);
+        self.publish_as(engine, MANIFEST, &text, manifest.outputs.iter().map(|output| output.path.as_str()))
     }
 
-    /// Puts files in their place, and after them the one that makes them whole.
-    pub fn publish_as(self, engine: &Engine, last: &str, content: &str, outputs: &[Digest]) -> Result<()> {
+    /// Writes the file that names all others, and publishes the directory.
+    ///
+    /// `outputs` are the files that it names.
+    ///
+    /// # Errors
+    /// If that cannot be done. Then nothing is published.
+    pub fn publish_as<'a>(
+        self,
+        engine: &Engine,
+        last: &'a str,
+        content: &str,
+        outputs: impl Iterator<Item = &'a str>,
+    ) -> Result<()> {
         self.write(last, content)?;
+        self.require_named(&outputs.chain([last]).collect())?;
         engine.check_stop()?;
-        self.put_in_place(outputs, last)
+        self.destination.map_or(Ok(()), Destination::publish)
     }
 
     /// Writes a small file of the run.
@@ -152,28 +183,17 @@ impl RunDir {
         file.finish()
     }
 
-    fn put_in_place(self, outputs: &[Digest], last: &str) -> Result<()> {
-        if self.dir.join(last).exists() {
-            return Err(Error::OutputHoldsRun { dir: self.dir.clone() });
-        }
-        self.place(outputs.iter().map(|output| output.path.as_str()).chain([last]))
-    }
-
-    /// Puts files and directories that were written here in their place, in this order; all of them or none.
-    pub fn place<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Result<()> {
-        let mut placed = vec![];
-        for name in names {
-            let place = self.dir.join(name);
-            if let Err(source) = fs::rename(self.staging.path().join(name), &place) {
-                placed.iter().for_each(|place: &PathBuf| match place.is_dir() {
-                    true => drop(fs::remove_dir_all(place)),
-                    false => drop(fs::remove_file(place)),
-                });
-                return Err(Error::Unwritable { path: place, source });
+    /// Makes sure that every file is named by the last one, itself or by the manifest of a nested run.
+    fn require_named(&self, outputs: &BTreeSet<&str>) -> Result<()> {
+        let is_nested_run = |dir: &Path| dir != self.staged && dir.join(MANIFEST).is_file();
+        let entries = WalkDir::new(&self.staged).into_iter().filter_entry(|entry| !is_nested_run(entry.path()));
+        for entry in entries {
+            let entry = entry.map_err(|error| Error::unwritable(&self.shown)(error.into()))?;
+            let name = entry.path().strip_prefix(&self.staged).unwrap_or(entry.path()).to_string_lossy();
+            if !entry.file_type().is_dir() && !outputs.contains(name.as_ref()) {
+                return Err(Error::Internal(format!("`{name}` was written and is named nowhere")));
             }
-            placed.push(place);
         }
-        self.created.0.clear();
         Ok(())
     }
 }

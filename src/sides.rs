@@ -46,6 +46,8 @@ pub enum Owner {
     Side(Side),
     /// A further table.
     Table(String),
+    /// A copy of the rows that a sign-off may delete.
+    Backup,
     /// A snapshot that is looked at by itself.
     Lone,
 }
@@ -55,6 +57,7 @@ impl fmt::Display for Owner {
         match self {
             Owner::Side(side) => write!(f, "the {side} snapshot"),
             Owner::Lone => f.write_str("the snapshot"),
+            Owner::Backup => f.write_str("the backup"),
             Owner::Table(name) => write!(f, "table `{name}`,"),
         }
     }

@@ -90,6 +90,8 @@ impl SignOff {
             blocked_by: BTreeMap::from([("missing".into(), 1)]),
             coverage: Coverage { compared: vec!["amount".into()], ..Coverage::default() },
             canaries: vec![Canary { name: "missing".into(), injected: 3, caught: 3 }],
+            evidence: None,
+            writes_stopped: None,
             snapshots: Snapshots { old: seen("old.parquet"), new: SnapshotSeen { taken_at: None, ..seen("new") } },
             signed_at: Moment::of(now()),
             expires: Moment::of(now() + SignedDuration::from_hours(24)),

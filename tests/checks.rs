@@ -304,6 +304,12 @@ fn no_answer_shows_private_values() {
         "WITH c AS (SELECT * FROM old) SELECT c.id, c.card FROM c JOIN new ON c.id = new.id",
         "SELECT id, CASE WHEN state = 'done' THEN card END AS x FROM old",
         "SELECT id, named_struct('c', card) AS x FROM old",
+        "SELECT o.id, (SELECT max(concat(o.c, n.state)) FROM new AS n) AS x FROM (SELECT id, card AS c FROM old) AS o",
+        "SELECT o.id, l.x FROM (SELECT id, card AS c FROM old) AS o, LATERAL (SELECT concat(o.c, '') AS x) AS l",
+        "SELECT DISTINCT ON (id) id, concat(card, '') AS x FROM old",
+        "SELECT id, unnest([card, state]) AS x FROM old",
+        "SELECT id, x FROM (VALUES (1, (SELECT max(card) FROM old))) AS v (id, x)",
+        "WITH RECURSIVE r AS (SELECT id, card AS x, 0 AS n FROM old UNION ALL SELECT id, x, n + 1 FROM r WHERE n < 1) SELECT id, x FROM r",
     ] {
         job(&shop, &format!("{PAIR}{private}[[check]]\nname = \"c\"\nsql = \"{sql}\"\n"));
         let (code, out, said) = run(&shop, &["run", "job.toml"]);
@@ -314,6 +320,14 @@ fn no_answer_shows_private_values() {
         ("SELECT id FROM old WHERE btrim(card) <> ''", "id\n1\n2\n"),
         ("SELECT id, card IS NULL AS x FROM old WHERE card LIKE 'SECRET-1%'", "id,x\n1,false\n"),
         ("SELECT id, count(card) AS x FROM old GROUP BY id", "id,x\n1,1\n2,1\n3,1\n"),
+        (
+            "SELECT DISTINCT ON (id) id, state AS x FROM (SELECT id, state, card FROM old) WHERE id = 1",
+            "id,x\n1,done\n",
+        ),
+        (
+            "SELECT o.id, (SELECT max(n.state) FROM new AS n WHERE n.card = o.card) AS x FROM old AS o WHERE o.id = 1",
+            "id,x\n1,done\n",
+        ),
         ("SELECT o.id, n.state FROM old AS o JOIN new AS n ON o.card = n.card", "id,state\n1,done\n"),
     ] {
         job(&shop, &format!("{PAIR}{private}[[check]]\nname = \"c\"\nsql = \"{sql}\"\n"));

@@ -3,7 +3,14 @@
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use countersign::columns::Privacy;
+use countersign::engine::Engine;
+use countersign::history::{Digest, key_digest, past_unclean};
+use countersign::job::{Job, Limits};
+use countersign::job_file::JobFile;
+use countersign::progress::Progress;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 use crate::support::{Workshop, write_parquet};
@@ -85,6 +92,43 @@ fn a_discrepancy_is_new_then_persists_is_resolved_and_comes_back() {
     assert_eq!(retry["history"]["retry_of"], fourth["run"]["id"]);
     assert_eq!(retry["history"]["previous"], third["run"]["id"]);
     assert_eq!(retry["history"]["flapping"], fourth["history"]["flapping"]);
+}
+
+#[test]
+fn keys_of_past_pairs_come_from_one_run_after_the_other() {
+    let shop = Workshop::new();
+    job(&shop, "");
+    for new in [[(1, "x"), (2, "b"), (3, "c")], [(1, "x"), (3, "c"), (4, "d")], [(2, "z"), (3, "c"), (4, "d")]] {
+        assert_eq!(night(&shop, &new).0, 1);
+    }
+    let file = JobFile::read(&shop.path("job.toml"), &[]).unwrap();
+    let job = file.job.unwrap();
+    let job = Job { history: Some(file.runs.join(&job.name)), ..job };
+    let engine = || Engine::start(Limits::default(), &shop.path("."), Arc::default(), Progress::quiet()).unwrap();
+    let unclean = |wanted: usize| -> Option<Vec<Digest>> {
+        let engine = engine();
+        let file = past_unclean(&engine, &job, &Privacy::default(), &shop.path("elsewhere"), wanted).unwrap()?;
+        let batches = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(file).unwrap()).unwrap().build().unwrap();
+        let batches: Vec<RecordBatch> = batches.map(Result::unwrap).collect();
+        let keys = batches.iter().flat_map(|batch| batch.column(0).as_fixed_size_binary().iter().flatten());
+        let mut keys: Vec<Digest> = keys.map(|key| key.try_into().unwrap()).collect();
+        keys.sort_unstable();
+        Some(keys)
+    };
+    let digests = |ids: &[&str]| {
+        let mut digests: Vec<Digest> = ids.iter().map(|id| key_digest([Some(*id)].into_iter())).collect();
+        digests.sort_unstable();
+        Some(digests)
+    };
+    // what a later run only remembers is not among them
+    assert_eq!(unclean(1), digests(&["1", "2"]));
+    assert_eq!(unclean(2), digests(&["1", "2", "1", "2"]));
+    assert_eq!(unclean(3), digests(&["1", "2", "1", "2", "1", "4"]));
+    assert_eq!(unclean(4), None);
+    // it takes no memory for what is known
+    let narrow = Limits { working: Some(600), ..Limits::default() };
+    let engine = Engine::start(narrow, &shop.path("."), Arc::default(), Progress::quiet()).unwrap();
+    assert!(past_unclean(&engine, &job, &Privacy::default(), &shop.path("elsewhere"), 3).unwrap().is_some());
 }
 
 #[test]

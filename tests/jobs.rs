@@ -191,15 +191,16 @@ fn runs_lie_under_their_job_and_the_latest_is_pointed_at() {
 fn what_a_killed_run_left_goes_with_the_next() {
     let shop = shop();
     job(&shop, "job.toml", "[compare]\nkey = \"id\"\n");
-    let left = shop.path("runs/job/20260101T000000Z-00000000/.countersign-killed");
-    fs::create_dir_all(&left).unwrap();
-    fs::write(left.join("missing.csv"), "half of i").unwrap();
+    let left = shop.path("runs/job/.countersign-0123456789abcdef");
+    fs::create_dir_all(left.join("publish")).unwrap();
+    fs::write(left.join("publish/missing.csv"), "half of i").unwrap();
+    fs::write(shop.path("runs/job/.countersign-0123456789abcdef.lock"), "").unwrap();
     // what a user put there is no leftover
     let kept = shop.path("runs/job/notes");
     fs::create_dir_all(&kept).unwrap();
     fs::write(kept.join("notes.txt"), "keep").unwrap();
     assert_eq!(said(&shop, &["run", "job.toml", "--quiet"]).0, 1);
-    assert!(!left.parent().unwrap().exists());
+    assert!(!left.exists());
     assert_eq!(fs::read_to_string(kept.join("notes.txt")).unwrap(), "keep");
 }
 

@@ -8,11 +8,17 @@
 //! * `opening`: which files a path means
 //! * `inspect`: what is said of a snapshot before it is compared
 //! * `pages`: the pages of the migrations, command by command
+//! * `private`: no private value is in anything that is written or shown
+//! * `readings`: the tier of what is equal as read
 //! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
 //! * `memory`: the limit holds, or the run is refused
 //! * `misplaced`: values that are right and stand under another key
 //! * `schema`: the report's JSON Schema
+//! * `publish`: output replaces nothing, and speaks of files that stayed the same
+//! * `interrupted`: killed at any moment, or refused by the system at any call
+//! * `foreign`: damaged footers, endless files, job files and SQL without measure: refused in time, and by name
+//! * `clean_runs`: which earlier nights say that a row was clean
 //! * `waves`, `waves_refused`: lists cut for workers
 //! * `house`: the layout of `src/`
 
@@ -22,8 +28,10 @@ mod bad_input;
 mod cases;
 mod certificate;
 mod checks;
+mod clean_runs;
 mod cli;
 mod equality;
+mod foreign;
 mod groups;
 mod history;
 mod house;
@@ -31,15 +39,20 @@ mod jobs;
 mod identical;
 mod init;
 mod inspect;
+mod interrupted;
 mod memory;
 mod misplaced;
 mod nightly;
 mod opening;
 mod pages;
+mod private;
 mod properties;
+mod publish;
+mod readings;
 mod rules;
 mod schema;
 mod signoff;
+mod signoff_evidence;
 mod support;
 mod waves;
 mod waves_refused;

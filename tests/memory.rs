@@ -3,10 +3,14 @@
 //! Small copies of what `.ci/soak` runs in full. Each is a process of its own, which reports the most memory that
 //! it ever held.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 
 use crate::support::{Workshop, write_parquet};
@@ -73,6 +77,47 @@ fn sides_in_no_order_spill() {
     write(&shop.path("new/1.parquet"), (0..rows).rev().collect(), different, 100_000);
     let report = within(&shop, 144, &["--out", "run"]);
     assert_eq!((count(&report, "mismatch"), count(&report, "matched")), (1_000_000, 0));
+}
+
+#[test]
+fn any_number_of_threads() {
+    let shop = Workshop::new();
+    let rows = 300_000;
+    write(&shop.path("old/1.parquet"), scattered(rows).collect(), scattered(rows).collect(), 20_000);
+    write(&shop.path("new/1.parquet"), (0..rows).rev().collect(), (0..rows).rev().map(|id| -id - 1).collect(), 20_000);
+    for threads in ["1", "7", "32"] {
+        for limit in [160, 256] {
+            // refused before it begins or not at all: nothing of it is missing
+            let report = within(&shop, limit, &["--threads", threads]);
+            assert_eq!(count(&report, "mismatch"), rows as u64);
+        }
+        let job = "[job]\nname = \"sorted\"\n[old]\npath = \"old\"\nquery = \"SELECT * FROM snapshot ORDER BY value\"\n\
+                   [new]\npath = \"new\"\nquery = \"SELECT id, sum(value) AS value FROM snapshot GROUP BY id ORDER BY id\"\n\
+                   [compare]\nkey = [\"id\"]\n";
+        std::fs::write(shop.path("sorted.toml"), job).unwrap();
+        let args = ["run", "sorted.toml", "--quiet", "--format", "json", "--memory", "256MiB", "--threads", threads];
+        let output = shop.run(&args);
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn footers_are_reckoned_with_before_they_are_read() {
+    let shop = Workshop::new();
+    let batch = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef)]).unwrap();
+    for side in ["old", "new"] {
+        std::fs::create_dir_all(shop.path(side)).unwrap();
+        let notes = KeyValue::new("notes".into(), "x".repeat(40 << 20));
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![notes])).build();
+        let file = File::create(shop.path(&format!("{side}/1.parquet"))).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+    let refused = compare(&shop, 160, &[]).unwrap_err();
+    assert!(refused.contains("the footer of `") && refused.contains("1.parquet` alone has 40.0 MiB"), "{refused}");
+    // with what it names, it works, and that is kept
+    assert_eq!(count(&within(&shop, 160, &[]), "matched"), 2);
 }
 
 #[test]

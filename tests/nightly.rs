@@ -251,6 +251,7 @@ fn metrics_and_notifications_come_also_when_a_job_fails() {
         "countersign_verdict{job=\"job\",verdict=\"failed\"} 0",
         "countersign_discrepancies{job=\"job\",class=\"mismatch\"} 2",
         "countersign_rows{job=\"job\",side=\"new\"} 3",
+        "countersign_matched{job=\"job\",tier=\"by_reading\"} 0",
         "countersign_tagged{job=\"job\",tag=\"new\"} 4",
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");

@@ -16,6 +16,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
+use countersign::discrepancy::Tiers;
 use countersign::job::{Out, Way};
 use countersign::report::Report;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
@@ -429,6 +430,8 @@ proptest! {
             job.out = Some(Out::At(shop.path(&format!("run{number}"))));
             let report = verify(&job).unwrap();
             prop_assert_eq!(&answer_of(&report), &expected, "{:?} with {} bits", way, key_hash_bits);
+            // no rule was given, so whatever is equal is equal by value
+            prop_assert_eq!(report.tiers, Tiers { exact: expected.matched, ..Tiers::default() });
             for (list, length) in [("missing", expected.missing), ("extra", expected.extra), ("mismatch", expected.mismatch), ("duplicate_keys", expected.duplicate_keys)] {
                 let path = shop.path(&format!("run{number}/{list}.csv"));
                 let content = std::fs::read(&path).unwrap();
@@ -499,7 +502,9 @@ proptest! {
             job.limits.key_hash_bits = key_hash_bits;
             let out = shop.path(&format!("run{}{key_hash_bits}", way.unwrap()));
             job.out = Some(Out::At(out.clone()));
-            let counts = verify(&job).unwrap().counts;
+            let report = verify(&job).unwrap();
+            prop_assert_eq!(report.tiers, Tiers { exact: expected[0], ..Tiers::default() });
+            let counts = report.counts;
             prop_assert_eq!([counts.matched, counts.missing, counts.extra], expected);
             let now = ["missing", "extra"].map(|list| lines(&out.join(format!("{list}.csv"))));
             let first = lists.get_or_insert_with(|| now.clone());

@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use crate::support::{Workshop, lines, run, write_parquet};
 
 /// An id, an account, a value, and when the row was written: in hours before now.
-type Row = (i64, &'static str, i64, i64);
+pub type Row = (i64, &'static str, i64, i64);
 
-fn write(shop: &Workshop, file: &str, rows: &[Row]) {
+pub fn write(shop: &Workshop, file: &str, rows: &[Row]) {
     let now = Timestamp::now();
     let times = rows.iter().map(|row| (now - SignedDuration::from_hours(row.3)).as_microsecond());
     let columns: [(&str, ArrayRef); 4] = [
@@ -27,7 +27,7 @@ fn write(shop: &Workshop, file: &str, rows: &[Row]) {
 }
 
 /// A table of states; the state `-` is NULL.
-fn statuses(shop: &Workshop, file: &str, rows: &[(&str, &str)]) {
+pub fn statuses(shop: &Workshop, file: &str, rows: &[(&str, &str)]) {
     let columns: [(&str, ArrayRef); 2] = [
         ("id", Arc::new(rows.iter().map(|row| Some(row.0)).collect::<StringArray>())),
         ("state", Arc::new(rows.iter().map(|row| Some(row.1).filter(|state| *state != "-")).collect::<StringArray>())),
@@ -36,7 +36,7 @@ fn statuses(shop: &Workshop, file: &str, rows: &[(&str, &str)]) {
 }
 
 /// A job whose snapshots were taken two hours ago.
-fn job(shop: &Workshop, terms: &str) {
+pub fn job(shop: &Workshop, terms: &str) {
     let taken = Timestamp::now() - SignedDuration::from_hours(2);
     let side = |name: &str| format!("[{name}]\npath = \"{name}.parquet\"\ntaken_at = {taken}\nallow_empty = true\n");
     let text = format!(
@@ -48,13 +48,13 @@ fn job(shop: &Workshop, terms: &str) {
     fs::write(shop.path("job.toml"), text).unwrap();
 }
 
-fn candidates(shop: &Workshop, header: &str, ids: &[&str]) {
+pub fn candidates(shop: &Workshop, header: &str, ids: &[&str]) {
     let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
     fs::write(shop.path("ids.csv"), format!("{header}\n{lines}")).unwrap();
 }
 
 /// Signs off, and says with which exit code, what was approved, and what blocks what is not.
-fn sign(shop: &Workshop) -> (i32, BTreeSet<String>, BTreeMap<String, String>) {
+pub fn sign(shop: &Workshop) -> (i32, BTreeSet<String>, BTreeMap<String, String>) {
     let _ = fs::remove_dir_all(shop.path("out"));
     let (code, out, said) = run(shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "out", "--quiet"]);
     assert!(shop.path("out/approved.csv").exists(), "{out}{said}");
@@ -65,7 +65,7 @@ fn sign(shop: &Workshop) -> (i32, BTreeSet<String>, BTreeMap<String, String>) {
     (code, approved, blocked.collect())
 }
 
-const OLD: [Row; 8] = [
+pub const OLD: [Row; 8] = [
     (1, "a", 1, 50),
     (2, "a", 2, 50),
     (3, "b", 3, 50),
@@ -76,7 +76,7 @@ const OLD: [Row; 8] = [
     (8, "d", 8, 1),
 ];
 
-fn pair(shop: &Workshop) {
+pub fn pair(shop: &Workshop) {
     write(shop, "old.parquet", &OLD);
     let mut new = OLD.to_vec();
     new[2].2 = 99;
@@ -86,7 +86,7 @@ fn pair(shop: &Workshop) {
     write(shop, "new.parquet", &new);
 }
 
-const OLD_TERMS: &str = "[signoff]\ndelete_from = \"old\"\n";
+pub const OLD_TERMS: &str = "[signoff]\ndelete_from = \"old\"\n";
 
 #[test]
 fn rows_go_from_old_only_where_new_has_them_equal_and_once() {
@@ -109,7 +109,9 @@ fn rows_go_from_old_only_where_new_has_them_equal_and_once() {
     assert_eq!(sign(&shop).0, 0);
     // each row comes with what its delete has to find unchanged
     let guard = lines(&shop.path("out/approved.csv"))[0].clone();
-    assert!(guard.starts_with("1,20") && guard.ends_with('Z'), "{guard}");
+    // in UTC and without a zone, as PostgreSQL and MariaDB both take it
+    let time = guard.strip_prefix("1,").unwrap();
+    assert!(time.replacen(' ', "T", 1).parse::<jiff::civil::DateTime>().is_ok() && time.contains(' '), "{guard}");
 }
 
 #[test]
@@ -490,18 +492,5 @@ proptest! {
             .collect();
         prop_assert!(approved.is_subset(&model), "{:?} but {:?}: {:?} {:?} {:?}", approved, model, old, new, truth);
         prop_assert!(code == 2 || approved == model, "{} {:?} but {:?}: {:?} {:?} {:?}", code, approved, model, old, new, truth);
-    }
-}
-
-/// The migration's own accident is on its page; here, that it is written down as a rule.
-#[test]
-fn every_reason_has_words() {
-    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/signoff/rules.rs")).unwrap();
-    let blocks = source.split("block(").skip(1).filter_map(|rest| rest.split('"').nth(1));
-    let reasons: BTreeSet<&str> =
-        blocks.filter(|reason| reason.chars().all(|c| c.is_ascii_lowercase() || c == '_')).collect();
-    assert!(reasons.len() > 8, "{reasons:?}");
-    for reason in reasons {
-        assert!(!countersign::signoff::words(reason).is_empty(), "{reason}");
     }
 }

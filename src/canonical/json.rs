@@ -48,11 +48,34 @@ pub fn has_meaning(text: &str) -> bool {
 
 fn form(text: &str) -> Vec<u8> {
     let mut out = vec![MEANING];
+    if is_too_deep(text) {
+        return [&[TEXT], text.as_bytes()].concat();
+    }
     let parsed = serde_json::from_str::<&RawValue>(text).and_then(|value| write(value, &mut out, DEPTH_MAX));
     match parsed {
         Ok(()) => out,
         Err(_) => [&[TEXT], text.as_bytes()].concat(),
     }
+}
+
+/// Whether more brackets are open at one place than a document may have. What is written level by level reads the rest of
+/// the text at each: of a text that is nothing but brackets, this is seen once.
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut is_string, mut is_escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_string => is_escaped = true,
+            b'"' => is_string = !is_string,
+            b'[' | b'{' if !is_string => depth += 1,
+            b']' | b'}' if !is_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return true;
+        }
+    }
+    false
 }
 
 fn write(value: &RawValue, out: &mut Vec<u8>, depth: usize) -> serde_json::Result<()> {

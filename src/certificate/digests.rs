@@ -1,11 +1,12 @@
 //! Two digests of a file in one reading: SHA-256, which other tools know, and BLAKE3, which the manifests of runs hold.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::regular_file;
 
 /// The digests of a file's content, in lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ const PIECE_BYTES: usize = 2 << 20;
 
 /// The digests of a file. It is read once.
 pub fn digests_of(path: &Path) -> io::Result<Digests> {
-    Digesting::of(File::open(path)?).finish()
+    Digesting::of(regular_file::open(path)?).finish()
 }
 
 impl Digests {

@@ -17,6 +17,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
 use crate::error::{CertificateError, Error, Result};
+use crate::regular_file;
 
 /// The environment's variable that may hold the public key: a path, or the PEM text itself.
 pub const PUBLIC_KEY_VARIABLE: &str = "COUNTERSIGN_PUBLIC_KEY";
@@ -56,7 +57,7 @@ impl PrivateKey {
     /// If it is none, and if anybody but its owner can read it.
     pub fn read(file: &Path) -> Result<Self> {
         let wrong = |reason: &str| CertificateError::BadKey { file: file.into(), reason: reason.into() };
-        let opened = File::open(file).map_err(Error::unreadable(file))?;
+        let opened = regular_file::open(file).map_err(Error::unreadable(file))?;
         // of the file that was opened: the name may be given to another one meanwhile
         let mode = opened.metadata().map_err(Error::unreadable(file))?.mode();
         if mode & 0o077 != 0 {
@@ -127,7 +128,7 @@ impl PublicKey {
 
     /// Reads a key file.
     pub fn read(file: &Path) -> Result<Self> {
-        let text = File::open(file).and_then(read_text).map_err(Error::unreadable(file))?;
+        let text = regular_file::open(file).and_then(read_text).map_err(Error::unreadable(file))?;
         Self::parse(&text, file)
     }
 

@@ -1,28 +1,29 @@
 //! The approved list, and a list that is held against it.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use arrow::array::BooleanBufferBuilder;
 use rayon::slice::ParallelSliceMut;
 
 use super::digests::{Digesting, Digests};
 use crate::csv::{Fields, Problem, Reader};
 use crate::error::{CertificateError, Error, Result};
+use crate::regular_file;
 use crate::render::quoted;
 
 /// 128 bits of what is known of an ID.
 type Digest = [u8; 16];
 
-/// The IDs of the approved list: 16 bytes each, in the order of their digests.
-pub struct Approved(Vec<Digest>);
-
-/// What is wrong with a line of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fault {
-    NotApproved,
-    Repeated,
+/// The IDs of the approved list: 16 bytes each, in the order of their digests, and where to look for one.
+pub struct Approved {
+    ids: Vec<Digest>,
+    /// Where the digests begin that have the same first bits, with one more place for the end.
+    starts: Vec<usize>,
 }
+
+/// As many digests have the same first bits, about.
+const IDS_PER_START: usize = 16;
 
 /// An ID of a list: the texts of its key columns, `None` for NULL.
 type Id<'a> = [Option<&'a str>];
@@ -34,11 +35,14 @@ impl Approved {
     /// If it is not the list that was signed, or not one of so many IDs.
     pub fn read(list: &Path, digests: &Digests, key: &[String], ids: u64) -> Result<Self> {
         let wrong = |reason: &str| CertificateError::BadList { list: list.into(), reason: reason.into() };
-        let opened = File::open(list).map_err(|error| {
+        let opened = regular_file::open(list).map_err(|error| {
             wrong(&format!("cannot be read: {error}\n  it is the approved list, and belongs beside the certificate"))
         });
-        let mut input = Digesting::of(opened?);
-        let (mut found, mut bytes) = (vec![], vec![]);
+        let opened = opened?;
+        // a line has two bytes at least, whatever the certificate says
+        let lines_max = opened.metadata().map_err(Error::unreadable(list))?.len() / 2;
+        let mut input = Digesting::of(opened);
+        let (mut found, mut bytes) = (Vec::with_capacity(ids.min(lines_max) as usize), vec![]);
         let read = each_id(list, input.reader(), key, |_, id| {
             found.push(digest_of(id, &mut bytes));
             Ok(())
@@ -55,75 +59,78 @@ impl Approved {
         }
         found.par_sort_unstable();
         match found.is_sorted_by(|one, two| one < two) {
-            true => Ok(Approved(found)),
+            true => Ok(Approved::of(found)),
             false => {
                 Err(wrong("names an ID twice, although it was signed\n  it approves nothing; sign off again").into())
             }
         }
     }
 
+    /// IDs in the order of their digests.
+    fn of(ids: Vec<Digest>) -> Self {
+        let buckets = (ids.len() / IDS_PER_START).next_power_of_two();
+        let mut starts = vec![0; buckets + 1];
+        ids.iter().for_each(|id| starts[first_bits(id, buckets) + 1] += 1);
+        (0..buckets).for_each(|at| starts[at + 1] += starts[at]);
+        Approved { ids, starts }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.ids.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ids.is_empty()
     }
 
-    /// Makes sure that a list names approved IDs alone, each once; returns how many.
+    /// The place of an ID, if it is approved.
+    fn place(&self, id: &Digest) -> Option<usize> {
+        let bucket = first_bits(id, self.starts.len() - 1);
+        let start = self.starts[bucket];
+        self.ids[start..self.starts[bucket + 1]].binary_search(id).ok().map(|at| start + at)
+    }
+
+    /// Makes sure that a list names approved IDs alone, each once; returns how many. The list itself is not held.
     ///
     /// # Errors
     /// With the first line that is wrong.
     pub fn require_all(&self, list: &Path, key: &[String]) -> Result<u64> {
-        let open =
-            || File::open(list).map(|file| BufReader::with_capacity(1 << 20, file)).map_err(Error::unreadable(list));
-        let (mut listed, mut bytes) = (vec![], vec![]);
-        each_id(list, open()?, key, |line, id| {
-            listed.push((digest_of(id, &mut bytes), line));
-            Ok(())
-        })?;
-        listed.par_sort_unstable();
-        let Some((line, fault)) = self.first_fault(&listed) else { return Ok(listed.len() as u64) };
-        let words = |id: &str| match fault {
-            Fault::NotApproved => {
-                format!("{id} is not approved\n  delete nothing of this list; cut it from the approved one")
+        let input = BufReader::with_capacity(1 << 20, regular_file::open(list).map_err(Error::unreadable(list))?);
+        let (mut seen, mut count, mut bytes) = (BooleanBufferBuilder::new(self.len()), 0, vec![]);
+        seen.append_n(self.len(), false);
+        each_id(list, input, key, |line, id| {
+            count += 1;
+            match self.place(&digest_of(id, &mut bytes)) {
+                None => Err(bad_line(
+                    list,
+                    line,
+                    format!(
+                        "ID {} is not approved\n  delete nothing of this list; cut it from the approved one",
+                        shown(id)
+                    ),
+                )),
+                Some(at) if seen.get_bit(at) => Err(bad_line(
+                    list,
+                    line,
+                    format!("ID {} stands in the list a second time\n  a list names every ID once", shown(id)),
+                )),
+                Some(at) => {
+                    seen.set_bit(at, true);
+                    Ok(())
+                }
             }
-            Fault::Repeated => format!("{id} stands in the list a second time\n  a list names every ID once"),
-        };
-        // texts are not kept for millions of lines that are right: the one that is wrong is read again, if it can be
-        let mut id = None;
-        let find = |input| {
-            each_id(list, input, key, |at, texts| {
-                id = id.take().or_else(|| (at == line).then(|| format!("ID {}", shown(texts))));
-                Ok(())
-            })
-        };
-        let _ = open().and_then(find);
-        Err(bad_line(list, line, words(id.as_deref().unwrap_or("an ID"))).into())
+        })?;
+        Ok(count)
     }
+}
 
-    /// The first line of a list that is wrong. The list comes in the order of its digests, so both are gone through side
-    /// by side: looking millions of IDs up one by one would mostly wait for memory.
-    fn first_fault(&self, listed: &[(Digest, u64)]) -> Option<(u64, Fault)> {
-        let mut approved = self.0.iter().peekable();
-        let mut last = None;
-        let mut first = None;
-        for (digest, line) in listed {
-            while approved.next_if(|approved| *approved < digest).is_some() {}
-            let fault = if approved.peek() != Some(&digest) {
-                Fault::NotApproved
-            } else if last == Some(digest) {
-                Fault::Repeated
-            } else {
-                last = Some(digest);
-                continue;
-            };
-            first = first.into_iter().chain([(*line, fault)]).min();
-        }
-        first
-    }
+/// The first bits of a digest, as a number below `buckets`, which is a power of two.
+fn first_bits(id: &Digest, buckets: usize) -> usize {
+    let first = u64::from_be_bytes([id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7]]);
+    // 64 bits of a shift are none
+    first.checked_shr(u64::BITS - buckets.trailing_zeros()).unwrap_or(0) as usize
 }
 
 /// The digest of an ID. Length first, so that its parts do not run into each other; NULL has no length. In one piece,
@@ -210,19 +217,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_wrong_line_is_found() {
-        let digest = |number: u8| [number; 16];
-        let approved = Approved([1, 3, 5, 7].map(digest).to_vec());
-        let first = |numbers: &[u8]| {
-            let mut listed: Vec<_> = numbers.iter().zip(1..).map(|(number, line)| (digest(*number), line)).collect();
-            listed.sort_unstable();
-            approved.first_fault(&listed)
-        };
-        assert_eq!((first(&[]), first(&[7, 1, 5, 3])), (None, None));
-        assert_eq!(first(&[5, 1, 8, 0, 4]), Some((3, Fault::NotApproved)));
-        assert_eq!(first(&[7, 5, 7, 7, 0]), Some((3, Fault::Repeated)));
-        assert_eq!(first(&[9, 9]), Some((1, Fault::NotApproved)));
-        assert_eq!(Approved(vec![]).first_fault(&[(digest(1), 2)]), Some((2, Fault::NotApproved)));
+    fn an_id_is_found_among_few_and_many() {
+        for count in [0_u32, 1, 2, 17, 1_000, 5_000] {
+            let digest = |number: u32| {
+                let mut digest = [0; 16];
+                digest.copy_from_slice(&blake3::hash(&number.to_le_bytes()).as_bytes()[..16]);
+                digest
+            };
+            let mut ids: Vec<Digest> = (0..count).map(digest).collect();
+            ids.sort_unstable();
+            let approved = Approved::of(ids.clone());
+            let found = |number: u32| approved.place(&digest(number)).map(|at| ids[at] == digest(number));
+            assert!((0..count).all(|number| found(number) == Some(true)));
+            assert!((count..count + 100).all(|number| found(number).is_none()));
+        }
     }
 
     #[test]

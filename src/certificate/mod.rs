@@ -18,6 +18,7 @@ pub use digests::{Digests, digests_of};
 pub use envelope::Certificate;
 pub use keys::{PrivateKey, PublicKey};
 pub use statement::{Predicate, Role, Statement, Subject, Verdict};
+pub(crate) use verify::read;
 pub use verify::{Check, Outcome, Request, verify};
 
 /// The file that holds a certificate, in the directory of the sign-off.

@@ -127,6 +127,12 @@ pub struct Predicate {
     pub coverage: Coverage,
     /// Whether mistakes that were put in on purpose were found.
     pub canaries: Vec<Canary>,
+    /// What became of the IDs that evidence names; certificates of earlier versions do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// Since when nothing is written, where the job declares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes_stopped: Option<Moment>,
     /// The two snapshots.
     pub snapshots: Snapshots,
     /// When it was signed.
@@ -271,6 +277,20 @@ pub struct Canary {
     pub injected: u64,
     /// How many of them were found.
     pub caught: u64,
+}
+
+/// What became of the IDs that evidence names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// IDs that checks named.
+    pub named: u64,
+    /// Of them, those that are neither a candidate's nor any row's.
+    pub of_nobody: u64,
+    /// IDs that could not be read as values of their columns.
+    pub unreadable: u64,
+    /// Discrepancies whose keys neither snapshot has.
+    pub lost: u64,
 }
 
 /// The two snapshots.

@@ -1,6 +1,5 @@
 //! What is checked of a certificate before anybody deletes on its word.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use super::keys::PublicKey;
 use super::listed::Approved;
 use super::statement::{Moment, Predicate, Statement, Subject, Verdict};
 use crate::error::{CertificateError, Error, Result};
+use crate::regular_file;
 use crate::report::{count, grouped};
 
 /// What is to be verified, and with what.
@@ -108,13 +108,14 @@ fn not_checked(name: &'static str, words: &str) -> Check {
     Check { name, outcome: Outcome::NotChecked, words: words.into() }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>> {
-    let bytes = fs::metadata(file).map_err(Error::unreadable(file))?.len();
-    if bytes > CERTIFICATE_BYTES_MAX {
-        let reason = format!("it is too large for one ({bytes} bytes)");
-        return Err(CertificateError::BadForm { file: file.into(), reason }.into());
-    }
-    fs::read(file).map_err(Error::unreadable(file))
+/// The bytes of a certificate's file.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
+    regular_file::read(file, CERTIFICATE_BYTES_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => {
+            CertificateError::BadForm { file: file.into(), reason: error.to_string() }.into()
+        }
+        _ => Error::Unreadable { path: file.into(), source: error },
+    })
 }
 
 fn require_in_time(predicate: &Predicate, now: Timestamp, file: &Path) -> Result<(), CertificateError> {

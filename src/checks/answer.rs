@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use bigdecimal::BigDecimal;
 use parquet::arrow::ArrowWriter;
 
 use super::{CheckReport, Columns};
 use crate::csv;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::job::{Check, Job, Literal};
+use crate::job::{Check, Job, Literal, number};
 use crate::manifest::Digest;
 use crate::render;
 use crate::run_dir::{OutputFile, Readers, RunDir};
@@ -166,7 +165,7 @@ pub fn single_value(engine: &Engine, question: Question) -> Result<Option<String
 pub fn is_value(wanted: &Literal, value: Option<&str>) -> bool {
     match (wanted, value) {
         (_, None) => false,
-        (Literal::Decimal(number), Some(value)) => value.parse::<BigDecimal>().is_ok_and(|value| value == *number),
+        (Literal::Decimal(wanted), Some(value)) => number(value).is_some_and(|value| value == *wanted),
         (wanted, Some(value)) => wanted.to_string() == value,
     }
 }

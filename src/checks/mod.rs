@@ -2,14 +2,13 @@
 //! against what the job expects.
 
 mod answer;
-mod secrets;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
-use crate::columns::Pairing;
+use crate::columns::{Pairing, Privacy};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain;
@@ -20,7 +19,6 @@ use crate::shape::{Desk, Question, Tables};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use answer::{List, single_value};
-pub use secrets::Secrets;
 
 /// What became of a check.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -86,8 +84,8 @@ pub struct Material<'a> {
     pub sides: Sides<Option<Arc<Snapshot>>>,
     /// The table of discrepancies, where there is one.
     pub discrepancies: Option<Discrepancies>,
-    /// Whose values must not be shown.
-    pub secrets: Secrets,
+    /// Which columns are private.
+    pub privacy: Privacy,
 }
 
 /// The table of discrepancies.
@@ -101,16 +99,15 @@ pub enum Discrepancies {
 impl Discrepancies {
     /// The table of a run that is being written.
     pub fn of_run(run_dir: &RunDir) -> Self {
-        Discrepancies::File(run_dir.spill_dir().join("discrepancies.parquet"))
+        Discrepancies::File(run_dir.path_of("discrepancies.parquet"))
     }
 }
 
 impl<'a> Material<'a> {
     /// Both sides of a comparison.
     pub fn of_pair(
-        job: &Job,
         snapshots: &Sides<Snapshot>,
-        pairing: &Pairing,
+        privacy: &Privacy,
         tables: &'a Tables,
         discrepancies: Option<Discrepancies>,
     ) -> Self {
@@ -118,15 +115,14 @@ impl<'a> Material<'a> {
             tables,
             sides: snapshots.as_ref().map(|snapshot| Some(Arc::new(snapshot.clone()))),
             discrepancies,
-            secrets: Secrets::of_pair(job, pairing, snapshots),
+            privacy: privacy.clone(),
         }
     }
 
     /// Old alone.
-    pub fn of_old(job: &Job, old: Snapshot, tables: &'a Tables) -> Self {
-        let secrets = Secrets::of_old(job, &old);
+    pub fn of_old(old: Snapshot, privacy: Privacy, tables: &'a Tables) -> Self {
         let sides = Sides { old: Some(Arc::new(old)), new: None };
-        Material { tables, sides, discrepancies: None, secrets }
+        Material { tables, sides, discrepancies: None, privacy }
     }
 
     /// A desk with all of it.
@@ -183,21 +179,19 @@ pub fn require_sound(
     job: &Job,
     snapshots: &Sides<Snapshot>,
     pairing: &Pairing,
+    privacy: &Privacy,
     tables: &Tables,
 ) -> Result<()> {
     if job.checks.is_empty() {
         return Ok(());
     }
-    let columns = explain::shown_schema(job, snapshots, pairing)?;
-    let material = Material::of_pair(job, snapshots, pairing, tables, Some(Discrepancies::Columns(columns)));
+    let columns = explain::shown_schema(job, snapshots, pairing, privacy)?;
+    let material = Material::of_pair(snapshots, privacy, tables, Some(Discrepancies::Columns(columns)));
     mistakes(engine, job, &material).into_iter().next().map_or(Ok(()), Err)
 }
 
 /// What is wrong with the checks of a job: the first mistake in each. None is asked.
 pub fn mistakes(engine: &Engine, job: &Job, material: &Material) -> Vec<Error> {
-    if let Some(unknown) = unknown_secret(job, material) {
-        return vec![unknown];
-    }
     job.checks.iter().filter_map(|check| plan(engine, job, material, check).err()).collect()
 }
 
@@ -206,9 +200,6 @@ pub fn mistakes(engine: &Engine, job: &Job, material: &Material) -> Vec<Error> {
 /// # Errors
 /// If one cannot be planned, fails over the data, or answers in another form than the job expects.
 pub fn run(engine: &Engine, job: &Job, material: &Material, run_dir: Option<&RunDir>) -> Result<Checked> {
-    if let Some(unknown) = unknown_secret(job, material) {
-        return Err(unknown);
-    }
     let mut checked = Checked::default();
     let planned = job.checks.iter().map(|check| plan(engine, job, material, check)).collect::<Result<Vec<_>>>()?;
     for planned in planned {
@@ -256,7 +247,7 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
     lay_inputs(&mut desk, check, &place)?;
     let question = desk.plan(&check.query.sql, &check.values, &place).map_err(|error| with_inputs(check, error))?;
     let columns: Vec<String> = question.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let shown = question.shown(&|table, column| material.secrets.hides(table, column));
+    let shown = question.shown(&|table, column| material.privacy.hides_in_sql(table, column));
     let kind = match check.expect {
         Expect::Value(_) if columns.len() == 1 => Kind::Value,
         Expect::Value(_) => {
@@ -279,7 +270,7 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
         }
     };
     let may_list = |column: &String| match &kind {
-        Kind::Violations(Columns { id, .. }) => id.contains(column) && material.secrets.may_be_listed(),
+        Kind::Violations(Columns { id, .. }) => id.contains(column) && material.privacy.has_plain_lists(),
         Kind::Value => false,
     };
     match shown.iter().find(|column| !may_list(column)) {
@@ -316,23 +307,6 @@ fn lay_inputs(desk: &mut Desk, check: &Check, place: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A private column that old alone does not have, under the name that the job gives it.
-fn unknown_secret(job: &Job, material: &Material) -> Option<Error> {
-    let (Scope::OldAlone, Some(old)) = (job.scope, &material.sides.old) else { return None };
-    let has = |name: &str| {
-        let of = |snapshot: &Snapshot| snapshot.schema.fields().iter().any(|field| field.name() == name);
-        of(old) || of(old.input()) || material.tables.values().any(|table| of(table))
-    };
-    let private = job.private.iter().flat_map(|private| &private.columns);
-    let unknown = private.into_iter().find(|column| !has(&column.text))?;
-    Some(Error::NoSuchColumn {
-        option: unknown.place.to_string(),
-        place: "no column is called".into(),
-        column: unknown.text.clone(),
-        suggestion: None,
-    })
 }
 
 /// What a query of the library reads, is said where it cannot be planned.

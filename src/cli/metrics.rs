@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::outcome::Outcome;
 use crate::class::Class;
+use crate::discrepancy::Tier;
 use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::sides::Side;
@@ -49,6 +50,10 @@ fn render(outcomes: &[Outcome]) -> String {
         Class::ALL.map(|class| (vec![("job", job), ("class", class.plural())], counts[class] as f64))
     });
     family("discrepancies", "Discrepancies of the last run, by class.", discrepancies.collect());
+    let matched = reports().flat_map(|(job, report)| {
+        Tier::ALL.map(|tier| (vec![("job", job), ("tier", tier.name())], report.tiers.count(tier) as f64))
+    });
+    family("matched", "Pairs of equal rows of the last run, by how they came to be equal.", matched.collect());
     let tagged = reports().flat_map(|(job, report)| {
         tags(report).into_iter().map(move |(tag, found)| (vec![("job", job), ("tag", tag)], found as f64))
     });

@@ -90,8 +90,21 @@ enum Format {
 const COULD_NOT_VERIFY: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
+/// The stack of the thread that everything begins on. Plans of SQL are trees, and the deepest that a query may have takes
+/// more than the 8 MiB that are usual; only what is used of it takes memory.
+const STACK_BYTES: usize = 64 << 20;
+
 /// Runs the command line and says how it went.
 pub fn main() -> ExitCode {
+    let spawned = std::thread::Builder::new().name("main".into()).stack_size(STACK_BYTES).spawn(run);
+    match spawned {
+        // a panic has been said where it was caught
+        Ok(running) => running.join().unwrap_or(ExitCode::from(COULD_NOT_VERIFY)),
+        Err(_) => run(),
+    }
+}
+
+fn run() -> ExitCode {
     let cli = Cli::parse();
     talk::speak(match cli.log_format {
         LogFormat::Text => talk::Form::Text,

@@ -27,7 +27,7 @@ use crate::plain;
 use crate::render::{self, escaped};
 use crate::shape::{self, Desk, Tables};
 use crate::sides::Side;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, require_room_for_footers};
 
 /// Ask anything of a job's data and runs, in SQL
 ///
@@ -152,6 +152,7 @@ fn of_job(engine: &Engine, file: &Path) -> Result<Askable> {
     let mut tables = Tables::new();
     // whose values must not leave, would leave here; what further tables hold of them, nobody says
     if job.private.is_none() {
+        require_room_for_footers(engine.limits(), job.locations())?;
         tables = shape::open_tables(&job.tables)?;
         let sides = match job.scope {
             Scope::Both => Side::BOTH.as_slice(),

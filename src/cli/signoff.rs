@@ -106,14 +106,23 @@ fn told(after: &After, is_verified: bool, is_signed: bool) -> String {
         (true, false) => "NOT AS APPROVED  what has happened is not what was approved\n\n".into(),
     };
     let approved = count(after.approved, &format!("approved {}", after.unit));
-    out += &format!("  done         {} of {approved}\n", grouped(after.done));
-    for (name, ids) in
-        [("still there", &after.still_there), ("gone, too", &after.gone_too), ("changed", &after.changed)]
-    {
-        let shown: Vec<String> = ids.iter().take(SHOWN).map(|id| escaped(id)).collect();
-        let more = if ids.len() > SHOWN { ", …" } else { "" };
-        let shown = if ids.is_empty() { String::new() } else { format!("  {}{more}", shown.join("; ")) };
-        out += &format!("  {name:<11}  {}{shown}\n", grouped(ids.len() as u64));
+    out += &format!("  done         {} of {approved}\n", grouped(after.done()));
+    for (name, ids) in [
+        ("still there", &after.still_there),
+        ("gone, too", &after.gone_too),
+        ("changed", &after.changed),
+        ("lost", &after.lost),
+    ] {
+        let shown: Vec<String> = ids.first.iter().take(SHOWN).map(|id| escaped(id)).collect();
+        let more = if ids.count > SHOWN as u64 { ", …" } else { "" };
+        let shown = if ids.count == 0 { String::new() } else { format!("  {}{more}", shown.join("; ")) };
+        out += &format!("  {name:<11}  {}{shown}\n", grouped(ids.count));
+    }
+    if after.lost.count > 0 {
+        out += "               the other store no longer has these approved rows as they were, each once\n";
+    }
+    if after.written_since > 0 {
+        out += &format!("  newer        {}  written in the other store since\n", grouped(after.written_since));
     }
     out += &format!("  in flight    {}\n", grouped(after.in_flight));
     let signature =

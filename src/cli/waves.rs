@@ -10,12 +10,13 @@ use super::{stop, write_out};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::report::{count, grouped};
+use crate::run_dir::RunDir;
 use crate::talk::{self, Level};
 use crate::waves::document::{Document, WaveFile};
 use crate::waves::parameters::{Format, KeyType, Order};
 use crate::waves::request::{Choices, Request};
 use crate::waves::sizes::Size;
-use crate::waves::{claim, cut, publish};
+use crate::waves::{cut, publish, require_apart};
 
 /// Cut an ID list into waves and shards
 ///
@@ -113,7 +114,8 @@ impl Waves {
             },
         };
         let stop = stop::on_signal();
-        let dir = claim(&self.out)?;
+        let dir = RunDir::claim(&self.out)?;
+        require_apart(&request, &dir)?;
         let spill = self.machine.temp.clone().unwrap_or_else(|| dir.spill_dir());
         let mut engine = Engine::start(self.machine.limits(), &spill, stop, self.machine.progress())?;
         let document = cut(&mut engine, &request, &dir)?;

@@ -1,8 +1,10 @@
 //! PAIR: which column of old compares with which column of new, in which domain, by which rules, and what
 //! is left over.
 
+mod digests;
 mod families;
 mod names;
+pub mod privacy;
 mod rows;
 mod settings;
 pub mod version;
@@ -18,10 +20,12 @@ use crate::job::{Job, Rule, Selection, Word};
 use crate::rules::{Chain, Unfit};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
+pub use digests::{DIGEST_BYTES, Digests};
 use families::different_families;
 use names::{NamePair, Names, Paths};
 pub use names::{no_such_column, unknown_names};
-pub use rows::{ReadCounts, Rows};
+pub use privacy::Privacy;
+pub use rows::{ReadCounts, ReadRows, Rows};
 use settings::Settings;
 use version::Version;
 

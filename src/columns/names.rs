@@ -1,12 +1,15 @@
 //! Names: which column of old is called what in new, and what a name given by the user stands for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::canonical::domain::pair_names;
 use crate::error::{Error, Result};
 use crate::job::{Identity, Job, Word};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
+
+/// For how many unknown names a near one is looked for.
+const SUGGESTIONS_MAX: usize = 50;
 
 /// What names given by the user stand for.
 #[derive(Default)]
@@ -20,17 +23,25 @@ pub struct Resolved {
 }
 
 /// Paths that the user left out, and whether each was met.
-pub struct Paths(Vec<(Word, bool)>);
+pub struct Paths {
+    paths: Vec<(Word, bool)>,
+    /// Where in `paths` each text first stands.
+    places: HashMap<String, usize>,
+}
 
 impl Paths {
     /// None of them met yet.
     pub fn new(paths: &[Word]) -> Self {
-        Paths(paths.iter().map(|path| (path.clone(), false)).collect())
+        let mut places = HashMap::new();
+        for (at, path) in paths.iter().enumerate() {
+            places.entry(path.text.clone()).or_insert(at);
+        }
+        Paths { paths: paths.iter().map(|path| (path.clone(), false)).collect(), places }
     }
 
     /// Whether a path is left out.
     pub fn take(&mut self, path: &str) -> bool {
-        let found = self.0.iter_mut().find(|(name, _)| name.text == path);
+        let found = self.places.get(path).map(|&at| &mut self.paths[at]);
         found.is_some_and(|(_, met)| {
             *met = true;
             true
@@ -39,9 +50,9 @@ impl Paths {
 
     /// All paths, each of which has to have been met: one that was not would be compared after all.
     pub fn all_found(self) -> Result<Vec<String>> {
-        match self.0.iter().find(|(_, met)| !met) {
+        match self.paths.iter().find(|(_, met)| !met) {
             Some((path, _)) => Err(no_such_column(path, "no compared column has a field", &[])),
-            None => Ok(self.0.into_iter().map(|(path, _)| path.text).collect()),
+            None => Ok(self.paths.into_iter().map(|(path, _)| path.text).collect()),
         }
     }
 }
@@ -64,6 +75,8 @@ pub struct Names {
     pub left: Sides<Vec<String>>,
     /// Stored columns whose place an expression has taken without reading them, in words.
     pub replaced: Vec<String>,
+    /// The first pair that goes by each name, on each side.
+    by_name: Sides<HashMap<String, usize>>,
 }
 
 impl Names {
@@ -71,34 +84,17 @@ impl Names {
     ///
     /// Columns that an expression takes up are not left over.
     pub fn of(snapshots: &Sides<Snapshot>, job: &Job) -> Result<Self> {
-        let all = Sides::from_fn(|side| column_names(&snapshots[side]));
-        let mut mapped: Vec<NamePair> = vec![];
-        for (name, old, new) in told_pairs(snapshots, job) {
-            for (side, name) in [(Side::Old, &old), (Side::New, &new)] {
-                if !all[side].contains(&name.text) && !snapshots[side].derives(&name.text) {
-                    return Err(no_such_column(name, &format!("the {side} snapshot has no column"), &all[side]));
-                }
-            }
-            if mapped.iter().any(|pair| pair.new == new.text) {
-                let reason = format!("{}: two old columns are mapped to `{}`", old.place, new.text);
-                return Err(Error::Contradiction(reason));
-            }
-            if mapped.iter().any(|pair| pair.old == old.text) {
-                return Err(Error::Contradiction(format!("{}: `{}` is mapped twice", old.place, old.text)));
-            }
-            mapped.push(NamePair { name, old: old.text, new: new.text });
-        }
+        let all = Sides::from_fn(|side| Stored::of(&snapshots[side]));
+        let (mapped, seen) = mapped(snapshots, job, &all)?;
         let free = Sides::from_fn(|side| {
-            let is_free = |name: &&String| {
-                !mapped.iter().any(|pair| name.as_str() == if side == Side::Old { &pair.old } else { &pair.new })
-            };
-            all[side].iter().filter(is_free).map(String::as_str).collect::<Vec<_>>()
+            let names = all[side].names.iter().map(String::as_str);
+            names.filter(|name| !seen[side].contains(*name)).collect::<Vec<_>>()
         });
         // a stored column whose name an expression has taken is paired no more
-        let taken = Sides::from_fn(|side| names_of_expressions(&snapshots[side], job));
+        let taken = Sides::from_fn(|side| names_of_expressions(&all[side], side, job));
         let split = |side: Side, is_taken: bool| {
             let names = free[side].iter().copied();
-            names.filter(|name| taken[side].iter().any(|taken| taken == name) == is_taken).collect::<Vec<_>>()
+            names.filter(|name| taken[side].contains(*name) == is_taken).collect::<Vec<_>>()
         };
         let replaced = Sides::from_fn(|side| split(side, true));
         let free = Sides::from_fn(|side| split(side, false));
@@ -113,7 +109,7 @@ impl Names {
             .chain(mapped)
             .collect();
         // the new side's order, which a map must not disturb
-        pairs.sort_by_key(|pair| snapshots.new.schema.index_of(&pair.new).ok());
+        pairs.sort_by_cached_key(|pair| snapshots.new.schema.index_of(&pair.new).ok());
         let left = Sides::from_fn(|side| {
             let names = left[side].iter().filter(|name| !snapshots[side].takes_up(name));
             names.map(|name| name.to_string()).collect()
@@ -121,7 +117,8 @@ impl Names {
         let unread = |side: Side| replaced[side].iter().filter(move |name| !snapshots[side].takes_up(name));
         let shown = |side: Side| unread(side).map(move |name| format!("{name} (of {side}, replaced by {side}_expr)"));
         let replaced = Side::BOTH.into_iter().flat_map(shown).collect();
-        Ok(Names { pairs, left, replaced })
+        let by_name = Sides { old: first_by(&pairs, |pair| &pair.old), new: first_by(&pairs, |pair| &pair.name) };
+        Ok(Names { pairs, left, replaced, by_name })
     }
 
     /// The pair that goes by a name: its new one, or else its old one.
@@ -150,10 +147,12 @@ impl Names {
     /// name, in this order. A name that could mean two things is an error.
     pub fn resolve(&self, wanted: &[Word], with_paths: bool) -> Result<Resolved> {
         let mut resolved = Resolved::default();
+        let known = self.known();
+        let left: HashSet<&String> = self.left.iter().flatten().collect();
         for word in wanted {
             let name = &word.text;
             let Sides { old: by_old, new: by_new } = self.called(name);
-            let is_left = self.left.iter().any(|names| names.contains(name));
+            let is_left = left.contains(name);
             match (by_new, is_left, by_old) {
                 (Some(_), true, _) | (None, true, Some(_)) => {
                     return Err(Error::Contradiction(format!(
@@ -164,9 +163,9 @@ impl Names {
                 }
                 (Some(pair), false, _) | (None, false, Some(pair)) => drop(resolved.pairs.insert(pair)),
                 (None, true, None) => drop(resolved.left.insert(name.clone())),
-                (None, false, None) if with_paths && self.is_path(name) => resolved.paths.push(word.clone()),
+                (None, false, None) if with_paths && is_path(name, &known) => resolved.paths.push(word.clone()),
                 (None, false, None) => {
-                    let known: Vec<String> = self.known().into_iter().collect();
+                    let known: Vec<String> = known.into_iter().collect();
                     return Err(no_such_column(word, "neither snapshot has a column", &known));
                 }
             }
@@ -176,17 +175,7 @@ impl Names {
 
     /// The pairs that go by a name, on each side.
     fn called(&self, name: &str) -> Sides<Option<usize>> {
-        Sides {
-            old: self.pairs.iter().position(|pair| pair.old == name),
-            new: self.pairs.iter().position(|pair| pair.name == name),
-        }
-    }
-
-    /// Whether a name goes on below a column.
-    fn is_path(&self, name: &str) -> bool {
-        let below =
-            |column: &String| name.strip_prefix(column.as_str()).is_some_and(|rest| rest.starts_with(['.', '[']));
-        self.known().iter().any(below)
+        self.by_name.as_ref().map(|by_name| by_name.get(name).copied())
     }
 
     /// The pairs that make up the key, in its order.
@@ -214,9 +203,76 @@ impl Names {
     }
 }
 
+/// The first pair that goes by each name.
+fn first_by(pairs: &[NamePair], name: impl Fn(&NamePair) -> &String) -> HashMap<String, usize> {
+    let mut first = HashMap::new();
+    for (at, pair) in pairs.iter().enumerate() {
+        first.entry(name(pair).clone()).or_insert(at);
+    }
+    first
+}
+
+/// Whether a name goes on below a column.
+fn is_path(name: &str, known: &BTreeSet<String>) -> bool {
+    name.char_indices().any(|(at, c)| matches!(c, '.' | '[') && known.contains(&name[..at]))
+}
+
+/// The names of a snapshot's stored columns.
+struct Stored {
+    names: Vec<String>,
+    exact: HashSet<String>,
+    /// How often each stands there without regard to case, and a name that it stands for.
+    folded: HashMap<String, (usize, String)>,
+}
+
+impl Stored {
+    fn of(snapshot: &Snapshot) -> Self {
+        let names: Vec<String> = snapshot.stored_fields().iter().map(|field| field.name().clone()).collect();
+        let mut folded: HashMap<String, (usize, String)> = HashMap::new();
+        for name in &names {
+            folded.entry(name.to_lowercase()).or_insert_with(|| (0, name.clone())).0 += 1;
+        }
+        Stored { exact: names.iter().cloned().collect(), folded, names }
+    }
+
+    /// The column that goes by a name, if need be without case.
+    fn named(&self, name: &str) -> String {
+        match self.folded.get(&name.to_lowercase()) {
+            Some((1, stored)) if !self.exact.contains(name) => stored.clone(),
+            _ => name.into(),
+        }
+    }
+}
+
+/// The pairs that the user names, and the names that they take on each side.
+fn mapped(
+    snapshots: &Sides<Snapshot>,
+    job: &Job,
+    all: &Sides<Stored>,
+) -> Result<(Vec<NamePair>, Sides<HashSet<String>>)> {
+    let mut pairs: Vec<NamePair> = vec![];
+    let mut seen: Sides<HashSet<String>> = Sides::default();
+    for (name, old, new) in told_pairs(snapshots, job, all) {
+        for (side, name) in [(Side::Old, &old), (Side::New, &new)] {
+            if !all[side].exact.contains(&name.text) && !snapshots[side].derives(&name.text) {
+                return Err(no_such_column(name, &format!("the {side} snapshot has no column"), &all[side].names));
+            }
+        }
+        if !seen.new.insert(new.text.clone()) {
+            let reason = format!("{}: two old columns are mapped to `{}`", old.place, new.text);
+            return Err(Error::Contradiction(reason));
+        }
+        if !seen.old.insert(old.text.clone()) {
+            return Err(Error::Contradiction(format!("{}: `{}` is mapped twice", old.place, old.text)));
+        }
+        pairs.push(NamePair { name, old: old.text, new: new.text });
+    }
+    Ok((pairs, seen))
+}
+
 /// The pairs that the user names: by a map, by a column's `old`, and by expressions, which are columns of
 /// their own.
-fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job) -> Vec<(String, Word, Word)> {
+fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Vec<(String, Word, Word)> {
     let map = job.selection.map.iter();
     let mut pairs: Vec<_> = map.map(|(old, new)| (new.text.clone(), old.clone(), new.clone())).collect();
     for settings in &job.columns {
@@ -225,7 +281,7 @@ fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job) -> Vec<(String, Word, Word
             Some(_) => Word { text: snapshots[side].derived_name(&name.text), place: name.place.clone() },
             None => match (&settings.old, side) {
                 (Some(old), Side::Old) => old.clone(),
-                _ => Word { text: stored_name(&snapshots[side], &name.text), place: name.place.clone() },
+                _ => Word { text: all[side].named(&name.text), place: name.place.clone() },
             },
         };
         let (old, new) = (own(Side::Old), own(Side::New));
@@ -236,34 +292,23 @@ fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job) -> Vec<(String, Word, Word
 }
 
 /// The stored columns that go by the name of an expression of their side.
-fn names_of_expressions(snapshot: &Snapshot, job: &Job) -> Vec<String> {
-    let names = job.columns.iter().filter(|settings| settings.expressions[snapshot.side].is_some());
-    names.flat_map(|settings| settings.names.first()).map(|name| stored_name(snapshot, &name.text)).collect()
+fn names_of_expressions(stored: &Stored, side: Side, job: &Job) -> HashSet<String> {
+    let names = job.columns.iter().filter(|settings| settings.expressions[side].is_some());
+    names.flat_map(|settings| settings.names.first()).map(|name| stored.named(&name.text)).collect()
 }
 
 /// Names of pairs that cannot be, since new has no such column; for when nothing is known of old.
 pub fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
-    let known = column_names(new);
-    let derived = |name: &str| job.columns.iter().any(|own| own.expressions.new.is_some() && own.names[0].text == name);
-    let is_known = |name: &str| known.iter().any(|known| known.to_lowercase() == name.to_lowercase()) || derived(name);
+    let stored = Stored::of(new);
+    let derived = job.columns.iter().filter(|own| own.expressions.new.is_some());
+    let derived: HashSet<&str> = derived.map(|own| own.names[0].text.as_str()).collect();
+    let is_known = |name: &str| stored.folded.contains_key(&name.to_lowercase()) || derived.contains(name);
     let own = job.columns.iter().flat_map(|settings| &settings.names).filter(|name| !name.text.contains('*'));
     let named = own.chain(job.gate.columns.iter().map(|(name, _)| name)).chain(&job.list_columns);
-    let unknown = named.filter(|name| !is_known(&name.text));
-    unknown.map(|name| no_such_column(name, "the new snapshot has no column", &known)).collect()
-}
-
-/// The column of a snapshot that goes by a name, if need be without case.
-fn stored_name(snapshot: &Snapshot, name: &str) -> String {
-    let names = column_names(snapshot);
-    let alike: Vec<&String> = names.iter().filter(|known| known.to_lowercase() == name.to_lowercase()).collect();
-    match alike.as_slice() {
-        [one] if !names.iter().any(|known| known == name) => one.to_string(),
-        _ => name.into(),
-    }
-}
-
-fn column_names(snapshot: &Snapshot) -> Vec<String> {
-    snapshot.stored_fields().iter().map(|field| field.name().clone()).collect()
+    let unknown = named.filter(|name| !is_known(&name.text)).enumerate();
+    // to look for a near name among thousands of columns for thousands of names takes minutes
+    let near = |at: usize| if at < SUGGESTIONS_MAX { stored.names.as_slice() } else { &[] };
+    unknown.map(|(at, name)| no_such_column(name, "the new snapshot has no column", near(at))).collect()
 }
 
 /// A column that a word of the user's names and `place` does not have, with the nearest of those that there are.

@@ -8,7 +8,7 @@ use super::{ColumnPair, Pairing};
 use crate::canonical::cells::Cells;
 use crate::canonical::{Domain, canonical};
 use crate::error::{Error, Result};
-use crate::rules::{Chain, Form};
+use crate::rules::{Chain, Form, ReadCells};
 use crate::sides::Side;
 
 /// One batch of one side.
@@ -20,19 +20,43 @@ pub struct Rows {
     pub keys: Vec<ArrayRef>,
     /// What is compared of rows with the same key, in the order of [`Pairing::checked`].
     pub exact: Vec<Form>,
-    /// The cells that a rule was needed to read, as far as this side tells.
+    /// The cells that rules were needed to read, as far as this side tells.
     pub read_by: Vec<ReadBy>,
+    /// The rows that have such cells; `None` if there are none.
+    pub read_rows: Option<ReadRows>,
 }
 
-/// The cells of one column that count for one rule if they are equal as read.
+/// The cells of one column that rules were needed to read.
 #[derive(Debug, Clone)]
 pub struct ReadBy {
     /// The column, by its number in the pairing.
     pub column: usize,
-    /// The rule, by its number in the column's chain.
-    pub rule: usize,
     /// The cells.
-    pub cells: BooleanBuffer,
+    pub cells: ReadCells,
+}
+
+/// Rows that rules were needed to read, each by its worst cell.
+#[derive(Debug, Clone)]
+pub struct ReadRows {
+    /// Rows that rules which lose nothing were enough for.
+    pub by_reading: BooleanBuffer,
+    /// All others.
+    pub by_rule: BooleanBuffer,
+}
+
+impl ReadRows {
+    /// The rows that have such cells; `None` if there are none.
+    fn of(cells: &[ReadBy]) -> Option<Self> {
+        let union = |part: fn(&ReadCells) -> &BooleanBuffer| {
+            cells.iter().map(|read| part(&read.cells).clone()).reduce(|any, cells| &any | &cells)
+        };
+        let (by_reading, by_rule) = union(|cells| &cells.by_reading).zip(union(|cells| &cells.by_rule))?;
+        Some(ReadRows { by_reading: &by_reading & &!&by_rule, by_rule })
+    }
+
+    fn slice(&self, start: usize, len: usize) -> Self {
+        ReadRows { by_reading: self.by_reading.slice(start, len), by_rule: self.by_rule.slice(start, len) }
+    }
 }
 
 /// How many cells rules were needed to read, by column.
@@ -42,8 +66,10 @@ pub struct ReadCounts(Vec<ReadCount>);
 /// How many cells of one column rules were needed to read.
 #[derive(Debug, Clone)]
 pub struct ReadCount {
-    /// Cells of old that some rule was needed for.
-    pub any: u64,
+    /// Cells that were read by rules which lose nothing.
+    pub by_reading: u64,
+    /// All other cells that rules were needed to read.
+    pub by_rule: u64,
     /// Cells that each rule of the column's chain was needed for.
     pub rules: Vec<u64>,
 }
@@ -51,7 +77,7 @@ pub struct ReadCount {
 impl ReadCounts {
     /// Nothing counted yet.
     pub fn new(pairing: &Pairing) -> Self {
-        let none = |column: &ColumnPair| ReadCount { any: 0, rules: vec![0; column.rules().len()] };
+        let none = |column: &ColumnPair| ReadCount { by_reading: 0, by_rule: 0, rules: vec![0; column.rules().len()] };
         ReadCounts(pairing.columns.iter().map(none).collect())
     }
 
@@ -60,19 +86,14 @@ impl ReadCounts {
         self.0.iter()
     }
 
-    /// Counts the cells of a batch of one side. Rules that new tells of are never needed alone, so whether any
-    /// is needed, old tells.
-    pub fn count(&mut self, side: Side, rows: &Rows) {
-        for (at, count) in self.0.iter_mut().enumerate() {
-            let of_column = rows.read_by.iter().filter(|read| read.column == at);
-            let mut any: Option<BooleanBuffer> = None;
-            for read in of_column {
-                count.rules[read.rule] += read.cells.count_set_bits() as u64;
-                any = Some(any.map_or_else(|| read.cells.clone(), |any| &any | &read.cells));
-            }
-            if side == Side::Old {
-                count.any += any.map_or(0, |any| any.count_set_bits() as u64);
-            }
+    /// Counts the cells of a batch.
+    pub fn count(&mut self, rows: &Rows) {
+        let count = |cells: &BooleanBuffer| cells.count_set_bits() as u64;
+        for ReadBy { column, cells } in &rows.read_by {
+            let counts = &mut self.0[*column];
+            counts.by_reading += count(&cells.by_reading);
+            counts.by_rule += count(&cells.by_rule);
+            cells.rules.iter().for_each(|(rule, cells)| counts.rules[*rule] += count(cells));
         }
     }
 
@@ -88,7 +109,8 @@ impl ReadCounts {
 
     fn combine(&mut self, other: &ReadCounts, with: fn(u64, u64) -> u64) {
         for (own, other) in self.0.iter_mut().zip(&other.0) {
-            own.any = with(own.any, other.any);
+            own.by_reading = with(own.by_reading, other.by_reading);
+            own.by_rule = with(own.by_rule, other.by_rule);
             own.rules.iter_mut().zip(&other.rules).for_each(|(own, other)| *own = with(*own, *other));
         }
     }
@@ -97,19 +119,14 @@ impl ReadCounts {
 impl Rows {
     /// A part of the rows.
     pub fn slice(&self, start: usize, len: usize) -> Rows {
-        let read_by = |read: &ReadBy| ReadBy { cells: read.cells.slice(start, len), ..read.clone() };
+        let read_by = |read: &ReadBy| ReadBy { column: read.column, cells: read.cells.slice(start, len) };
         Rows {
             raw: self.raw.slice(start, len),
             keys: self.keys.iter().map(|key| key.slice(start, len)).collect(),
             exact: self.exact.iter().map(|form| form.slice(start, len)).collect(),
             read_by: self.read_by.iter().map(read_by).collect(),
+            read_rows: self.read_rows.as_ref().map(|rows| rows.slice(start, len)),
         }
-    }
-
-    /// Which rows a rule was needed to read, in any column; `None` where there is no such rule.
-    pub fn read_by_rule(&self) -> Option<BooleanBuffer> {
-        let (first, rest) = self.read_by.split_first()?;
-        Some(rest.iter().fold(first.cells.clone(), |any, read| &any | &read.cells))
     }
 
     /// What one row is as read, as bytes that only equal rows have.
@@ -175,11 +192,12 @@ impl Pairing {
             let form = column.exact(array, side)?;
             if let Some(chain) = &column.chain {
                 let cells = chain.read_by(array, &form, side)?;
-                read_by.extend(cells.into_iter().map(|(rule, cells)| ReadBy { column: at, rule, cells }));
+                read_by.extend(cells.map(|cells| ReadBy { column: at, cells }));
             }
             exact.push(form);
         }
-        Ok(Rows { raw, keys, exact, read_by })
+        let read_rows = ReadRows::of(&read_by);
+        Ok(Rows { raw, keys, exact, read_by, read_rows })
     }
 }
 

@@ -11,7 +11,11 @@ use crate::rules::fits;
 use crate::sides::{Side, Sides};
 
 /// The settings of every pair.
-pub struct Settings(Vec<PairSettings>);
+pub struct Settings<'a> {
+    pairs: Vec<PairSettings>,
+    /// What the job says, in its order.
+    told: &'a [ColumnSettings],
+}
 
 /// A rule, and where it was chosen.
 pub struct Told {
@@ -26,21 +30,20 @@ pub struct Told {
 #[derive(Default)]
 struct PairSettings {
     rules: RuleSettings,
-    /// The settings that each rule came from are told by the last that names the column.
-    told: Vec<(RuleSettings, Place, bool)>,
+    /// Which of the job's settings are about the pair. A rule came from the last of them that has it.
+    told: Vec<usize>,
     expressions: Sides<Option<String>>,
 }
 
-impl Settings {
+impl<'a> Settings<'a> {
     /// Finds the pairs that the settings name.
-    pub fn of(names: &Names, job: &Job) -> Result<Self> {
+    pub fn of(names: &Names, job: &'a Job) -> Result<Self> {
         let mut all: Vec<PairSettings> = names.pairs.iter().map(|_| PairSettings::default()).collect();
-        for settings in &job.columns {
-            let by_name = settings.names.iter().all(|name| !name.text.contains('*'));
+        for (told, settings) in job.columns.iter().enumerate() {
             for number in named(settings, names)? {
                 let pair = &mut all[number];
                 pair.rules = std::mem::take(&mut pair.rules).overridden_by(&settings.rules);
-                pair.told.push((settings.rules.clone(), settings.place.clone(), by_name));
+                pair.told.push(told);
                 for side in Side::BOTH {
                     if let Some(expression) = &settings.expressions[side] {
                         pair.expressions[side] = Some(expression.text.clone());
@@ -48,31 +51,31 @@ impl Settings {
                 }
             }
         }
-        Ok(Settings(all))
+        Ok(Settings { pairs: all, told: &job.columns })
     }
 
     /// The rules of a pair, in the order in which they are applied. Rules that were chosen by a pattern and
     /// mean nothing for these types are left out.
     pub fn rules(&self, pair: usize, role: Role, fields: Sides<&Field>) -> Result<Vec<Told>> {
-        let settings = &self.0[pair];
+        let settings = &self.pairs[pair];
+        let last = || settings.told.last().map(|&told| self.told[told].place.clone());
         let place_of = |rule: &Rule| {
-            let told = settings.told.iter().rev().find(|(told, ..)| told.rules().is_ok_and(|told| told.contains(rule)));
-            told.map_or((Place::Set("compare".into()), true), |(_, place, by_name)| (place.clone(), *by_name))
+            let mut told = settings.told.iter().rev().map(|&told| &self.told[told]);
+            let told = told.find(|told| told.rules.rules().is_ok_and(|rules| rules.contains(rule)));
+            told.map_or((Place::Set("compare".into()), true), |told| (told.place.clone(), is_by_name(told)))
         };
         let expressions = Side::BOTH
             .into_iter()
             .filter_map(|side| settings.expressions[side].clone().map(|text| Rule::Expression(side, text)));
         let chosen = settings.rules.rules().map_err(|reason| {
-            let place = settings.told.last().map(|(_, place, _)| place.to_string()).unwrap_or_default();
+            let place = last().map(|place| place.to_string()).unwrap_or_default();
             Error::Contradiction(format!("{place}: {reason}"))
         })?;
         let rules: Vec<Told> = expressions
             .chain(chosen)
             .map(|rule| {
                 let (place, by_name) = match &rule {
-                    Rule::Expression(..) => {
-                        (settings.told.last().map_or(Place::Set("compare".into()), |(_, place, _)| place.clone()), true)
-                    }
+                    Rule::Expression(..) => (last().unwrap_or(Place::Set("compare".into())), true),
                     rule => place_of(rule),
                 };
                 Told { rule, place, by_name }
@@ -89,6 +92,11 @@ impl Settings {
             None => Ok(rules),
         }
     }
+}
+
+/// Whether settings name their columns, and have no pattern for them.
+fn is_by_name(settings: &ColumnSettings) -> bool {
+    settings.names.iter().all(|name| !name.text.contains('*'))
 }
 
 fn is_for_keys(rule: &Rule) -> bool {
@@ -111,12 +119,17 @@ fn named(settings: &ColumnSettings, names: &Names) -> Result<Vec<usize>> {
     Ok(pairs)
 }
 
-/// Whether a name fits a pattern in which `*` stands for anything.
+/// Whether a name fits a pattern in which `*` stands for anything. Each part between two stars is taken where it first
+/// fits, which leaves the most for the parts after it.
 fn matches(pattern: &str, name: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(tail) = name.strip_prefix(start) else { return false };
-    let ends = tail.char_indices().map(|(at, _)| at).chain([tail.len()]);
-    ends.into_iter().any(|at| matches(rest, &tail[at..]))
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|start| name.strip_prefix(start)) else { return false };
+    let Some(end) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else { return false };
+        rest = after;
+    }
+    rest.ends_with(end)
 }
 
 #[cfg(test)]
@@ -128,7 +141,10 @@ mod tests {
         for (pattern, name) in [("*_at", "created_at"), ("*", ""), ("a*c*", "abcd"), ("é*", "éa"), ("*at*", "rate")] {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in [("*_at", "at"), ("a*", "ba"), ("a*c", "abcd"), ("a", "ab")] {
+        let many = ("*a".repeat(60) + "b", "a".repeat(200));
+        for (pattern, name) in
+            [("*_at", "at"), ("a*", "ba"), ("a*c", "abcd"), ("a", "ab"), ("ab*ba", "aba"), (&*many.0, &*many.1)]
+        {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
     }

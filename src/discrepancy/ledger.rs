@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::outcomes::{Outcomes, Pairs};
 use super::spool::{Spool, Spooled};
 use super::table::Layout;
 use super::{Class, ColumnTally, Tally, Tier};
@@ -109,7 +110,7 @@ const GATHER_BATCHES_OF_FINDINGS: usize = 4;
 const GATHER_BATCHES: usize = 16;
 
 /// The findings of one part of a comparison, in key order.
-pub struct Ledger {
+pub struct Ledger<'a> {
     layout: Arc<Layout>,
     keep: Keep,
     kept: [usize; Class::ALL.len()],
@@ -118,17 +119,19 @@ pub struct Ledger {
     last_batch: Sides<Option<Arc<Rows>>>,
     batches_held: usize,
     spool: Spool,
+    outcomes: Option<Outcomes<'a>>,
     tally: Tally,
 }
 
-impl Ledger {
+impl<'a> Ledger<'a> {
     /// An empty ledger; what does not fit in memory goes to working files.
-    pub fn new(layout: Arc<Layout>, keep: Keep, engine: &Engine) -> Self {
+    pub fn new(layout: Arc<Layout>, keep: Keep, outcomes: Option<Outcomes<'a>>, engine: &Engine) -> Self {
         Ledger {
             tally: Tally::new(layout.columns()),
             spool: Spool::new(layout.schema(), engine.spill_dir()),
             layout,
             keep,
+            outcomes,
             kept: [0; Class::ALL.len()],
             gathered: vec![],
             gathered_max: GATHER_FINDINGS.min(GATHER_BATCHES_OF_FINDINGS * engine.batch_rows()),
@@ -157,9 +160,17 @@ impl Ledger {
         self.tally.read(counts);
     }
 
-    /// Takes down a discrepancy. Findings must come in key order.
+    /// Records how pairs of rows with one key each came out, where somebody asks.
+    pub fn pairs(&mut self, pairs: &Pairs) -> Result<()> {
+        self.outcomes.as_mut().map_or(Ok(()), |outcomes| outcomes.pairs(pairs))
+    }
+
+    /// Records a discrepancy. Findings must come in key order.
     pub fn record(&mut self, finding: Finding) -> Result<()> {
         self.count(&finding);
+        if let Some(outcomes) = &mut self.outcomes {
+            outcomes.finding(&finding)?;
+        }
         let kept = &mut self.kept[finding.class() as usize];
         if matches!(self.keep, Keep::First(few) if *kept >= few) {
             return Ok(());
@@ -180,10 +191,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Ends the part: its counts, and its kept findings.
-    pub fn close(mut self) -> Result<(Tally, Spooled)> {
+    /// Ends the part: its counts, its kept findings, and the outcomes that were asked for.
+    pub fn close(mut self) -> Result<(Tally, Spooled, Option<Spooled>)> {
         self.flush()?;
-        Ok((self.tally, self.spool.close()?))
+        let outcomes = self.outcomes.map(Outcomes::close).transpose()?;
+        Ok((self.tally, self.spool.close()?, outcomes))
     }
 
     fn count(&mut self, finding: &Finding) {

@@ -1,15 +1,17 @@
 //! WHAT: the four things that can be wrong, how they are counted, and the table that lists them.
 
 mod ledger;
+mod outcomes;
 mod spool;
 mod table;
 
 pub use ledger::{Finding, Keep, Ledger, RowRef};
+pub use outcomes::{Asked, Outcome, Outcomes, Pairs};
 pub use spool::{Spool, Spooled};
 pub use table::{Column, Layout, VERSIONS, classes, texts};
 
 pub use crate::class::{ByClass, Class};
-use crate::columns::{ColumnPair, ReadCounts};
+use crate::columns::{ColumnPair, ReadCounts, ReadRows};
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
 
@@ -36,15 +38,50 @@ pub struct Tally {
     pub columns: Vec<ColumnTally>,
 }
 
-/// How a pair of rows came to be equal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a pair of rows came to be equal, from best to worst. A pair is in the tier of its worst cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// By value.
     Exact,
-    /// Only by a rule that the user chose.
+    /// Only through a reading that loses nothing.
+    ByReading,
+    /// Only by another rule that the user chose.
     ByRule,
     /// Only within a tolerance that the user chose.
     Tolerated,
+}
+
+impl Tier {
+    /// All tiers, from best to worst.
+    pub const ALL: [Tier; 4] = [Tier::Exact, Tier::ByReading, Tier::ByRule, Tier::Tolerated];
+
+    /// The tier as it is written in data.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Exact => "exact",
+            Tier::ByReading => "by_reading",
+            Tier::ByRule => "by_rule",
+            Tier::Tolerated => "tolerated",
+        }
+    }
+
+    /// The tier in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Tier::ByReading => "by reading",
+            Tier::ByRule => "by rule",
+            other => other.name(),
+        }
+    }
+
+    /// The tier of a row that is equal as read; `read` are the rows of its batch that rules were needed to read.
+    pub fn as_read(read: Option<&ReadRows>, row: usize) -> Self {
+        match read {
+            Some(read) if read.by_rule.value(row) => Tier::ByRule,
+            Some(read) if read.by_reading.value(row) => Tier::ByReading,
+            _ => Tier::Exact,
+        }
+    }
 }
 
 /// How matched pairs came to be equal.
@@ -52,7 +89,10 @@ pub enum Tier {
 pub struct Tiers {
     /// By value.
     pub exact: u64,
-    /// Only by a rule that the user chose.
+    /// Only through a reading that loses nothing.
+    #[serde(default)]
+    pub by_reading: u64,
+    /// Only by another rule that the user chose.
     pub by_rule: u64,
     /// Only within a tolerance that the user chose.
     pub tolerated: u64,
@@ -63,9 +103,30 @@ impl Tiers {
     pub fn add(&mut self, tier: Tier, pairs: u64) {
         match tier {
             Tier::Exact => self.exact += pairs,
+            Tier::ByReading => self.by_reading += pairs,
             Tier::ByRule => self.by_rule += pairs,
             Tier::Tolerated => self.tolerated += pairs,
         }
+    }
+
+    /// How many pairs are in a tier.
+    pub fn count(&self, tier: Tier) -> u64 {
+        match tier {
+            Tier::Exact => self.exact,
+            Tier::ByReading => self.by_reading,
+            Tier::ByRule => self.by_rule,
+            Tier::Tolerated => self.tolerated,
+        }
+    }
+
+    /// The pairs of all tiers.
+    pub fn total(&self) -> u64 {
+        Tier::ALL.into_iter().map(|tier| self.count(tier)).sum()
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn add_all(&mut self, other: &Tiers) {
+        Tier::ALL.into_iter().for_each(|tier| self.add(tier, other.count(tier)));
     }
 }
 
@@ -74,7 +135,9 @@ impl Tiers {
 pub struct ColumnTally {
     /// Pairs that differ.
     pub mismatches: u64,
-    /// Pairs that only a rule makes equal.
+    /// Pairs that are equal only through a reading that loses nothing.
+    pub by_reading: u64,
+    /// Pairs that only another rule makes equal.
     pub by_rule: u64,
     /// Pairs that only a tolerance makes equal.
     pub tolerated: u64,
@@ -93,13 +156,14 @@ impl Tally {
 
     /// Pairs of equal rows.
     pub fn matched(&self) -> u64 {
-        self.tiers.exact + self.tiers.by_rule + self.tiers.tolerated
+        self.tiers.total()
     }
 
     /// Counts cells that rules were needed to read, of pairs that are equal as read.
     pub fn read(&mut self, counts: &ReadCounts) {
         for (own, counts) in self.columns.iter_mut().zip(counts.columns()) {
-            own.by_rule += counts.any;
+            own.by_reading += counts.by_reading;
+            own.by_rule += counts.by_rule;
             own.rules.iter_mut().zip(&counts.rules).for_each(|(own, count)| *own += count);
         }
     }
@@ -110,9 +174,7 @@ impl Tally {
             self.rows[side] += part.rows[side];
             self.duplicate_rows[side] += part.duplicate_rows[side];
         }
-        self.tiers.exact += part.tiers.exact;
-        self.tiers.by_rule += part.tiers.by_rule;
-        self.tiers.tolerated += part.tiers.tolerated;
+        self.tiers.add_all(&part.tiers);
         self.mismatch += part.mismatch;
         self.missing += part.missing;
         self.extra += part.extra;
@@ -120,6 +182,7 @@ impl Tally {
         self.missing_duplicated += part.missing_duplicated;
         for (sum, part) in self.columns.iter_mut().zip(&part.columns) {
             sum.mismatches += part.mismatches;
+            sum.by_reading += part.by_reading;
             sum.by_rule += part.by_rule;
             sum.tolerated += part.tolerated;
             sum.by_either += part.by_either;

@@ -180,18 +180,31 @@ impl Layout {
                     (of, row) if of == side => Some(row),
                     _ => None,
                 });
-                let part = self.gather(rows, at, side, true)?;
-                match field.data_type() {
-                    own if own == part.data_type() => Ok(part),
-                    DataType::Utf8 => key_text(&part, self.raw[side].field(at)),
-                    wider => Ok::<_, Error>(convert(&part, wider)?),
-                }
+                self.key_column(self.gather(rows, at, side, true)?, field, at, side)
             })?;
             let place = |(row, finding): (usize, &Finding)| (finding.key().0 as usize, row);
             let places: Vec<_> = findings.iter().enumerate().map(place).collect();
             columns.push(interleave(&[&parts.old, &parts.new], &places)?);
         }
         Ok(Arc::new(StructArray::try_new_with_length(fields, columns, None, findings.len())?))
+    }
+
+    /// One side's keys, as the table holds them.
+    pub fn key_columns(&self, raw: &[ArrayRef], side: Side) -> Result<Vec<ArrayRef>> {
+        let column = |(at, field): (usize, &FieldRef)| {
+            let plain = plain::settle(&plain::array(&raw[at])?, &self.columns[at].domain, side)?;
+            self.key_column(plain, field, at, side)
+        };
+        self.fields(Column::Key).iter().enumerate().map(column).collect()
+    }
+
+    /// One side's column of the key, in the type that the table has for it.
+    fn key_column(&self, plain: ArrayRef, field: &FieldRef, at: usize, side: Side) -> Result<ArrayRef> {
+        match field.data_type() {
+            own if own == plain.data_type() => Ok(plain),
+            DataType::Utf8 => key_text(&plain, self.raw[side].field(at)),
+            wider => Ok::<_, Error>(convert(&plain, wider)?),
+        }
     }
 
     fn side(&self, findings: &[Finding], side: Side) -> Result<ArrayRef> {

@@ -1,6 +1,6 @@
 //! What an error is about: the user's words, or the data and the machine.
 
-use super::Error;
+use super::{Error, MemoryError};
 
 impl Error {
     /// Where the user said what is wrong, for errors that begin with it.
@@ -29,7 +29,7 @@ impl Error {
             | Error::ExpressionFailed { reason, .. }
             | Error::QueryFailed { reason, .. }
             | Error::Damaged { reason, .. }
-            | Error::OutOfMemory { reason }
+            | Error::Memory(MemoryError::RanOut { reason })
             | Error::Internal(reason) => *reason = "what went wrong may quote private values, and is not shown".into(),
             _ => {}
         }

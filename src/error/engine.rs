@@ -1,44 +1,92 @@
 //! What comes out of DataFusion and Parquet's writers, where some of our own parts work inside of them.
 
+use std::io;
 use std::path::Path;
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 
-use super::Error;
+use super::{Error, MemoryError};
 
 impl Error {
     /// What a Parquet writer failed with: the system's words, where it was the system.
     pub fn of_parquet(place: &Path, error: ParquetError) -> Error {
-        match error {
-            ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-                Ok(source) => Error::Unwritable { path: place.into(), source: *source },
-                Err(other) => Error::internal(other),
-            },
-            other => Error::internal(other),
+        match io_error(&error) {
+            Some(source) => {
+                Error::Unwritable { path: place.into(), source: io::Error::new(source.kind(), source.to_string()) }
+            }
+            None => Error::internal(error),
         }
     }
 
-    /// The error that a plan failed with: our own, if one of our parts failed; too little memory; or else what
-    /// `otherwise` makes of it.
-    pub fn of_plan(error: DataFusionError, otherwise: impl FnOnce(DataFusionError) -> Error) -> Error {
+    /// What reading a file of ours again failed with.
+    pub fn of_reading(path: &Path, error: &dyn std::fmt::Display) -> Error {
+        Error::Unreadable { path: path.into(), source: io::Error::other(error.to_string()) }
+    }
+
+    /// The error that a plan failed with: our own, if one of our parts failed; too little memory; a disk that failed under
+    /// working files, which are in `spill_dir`; or else what `otherwise` makes of it.
+    pub fn of_plan(
+        error: DataFusionError,
+        spill_dir: &Path,
+        otherwise: impl FnOnce(DataFusionError) -> Error,
+    ) -> Error {
+        // our own parts read the inputs, and say so themselves; whatever else reads or writes, does so with working files
+        let spilling = |source: &io::Error| Error::Spill { dir: spill_dir.into(), reason: source.to_string() };
         match error {
-            DataFusionError::Context(_, inner) => Self::of_plan(*inner, otherwise),
-            DataFusionError::ResourcesExhausted(reason) => Error::OutOfMemory { reason },
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+                Self::of_plan(*inner, spill_dir, otherwise)
+            }
+            DataFusionError::ResourcesExhausted(reason) => MemoryError::RanOut { reason }.into(),
             DataFusionError::External(inner) => match inner.downcast::<Error>() {
                 Ok(own) => *own,
-                Err(inner) => otherwise(DataFusionError::External(inner)),
+                Err(inner) => match io_error(inner.as_ref()) {
+                    Some(source) => spilling(source),
+                    None => otherwise(DataFusionError::External(inner)),
+                },
             },
             DataFusionError::ArrowError(inner, trace) => match *inner {
                 ArrowError::ExternalError(inner) => match inner.downcast::<DataFusionError>() {
-                    Ok(inner) => Self::of_plan(*inner, otherwise),
-                    Err(inner) => Self::of_plan(DataFusionError::External(inner), otherwise),
+                    Ok(inner) => Self::of_plan(*inner, spill_dir, otherwise),
+                    Err(inner) => Self::of_plan(DataFusionError::External(inner), spill_dir, otherwise),
                 },
-                inner => otherwise(DataFusionError::ArrowError(inner.into(), trace)),
+                inner => match io_error(&inner) {
+                    Some(source) => spilling(source),
+                    None => otherwise(DataFusionError::ArrowError(inner.into(), trace)),
+                },
             },
-            other => otherwise(other),
+            other => match io_error(&other) {
+                Some(source) => spilling(source),
+                None => otherwise(other),
+            },
         }
+    }
+}
+
+/// What the system said, if that is what is at the bottom of an error.
+fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+    if let Some(found) = error.downcast_ref::<io::Error>() {
+        return Some(found);
+    }
+    // these do not give what they hold as their source
+    match error.downcast_ref::<ArrowError>() {
+        Some(ArrowError::IoError(_, found)) => return Some(found),
+        Some(ArrowError::ExternalError(inner)) => return io_error(inner.as_ref()),
+        _ => {}
+    }
+    if let Some(ParquetError::External(inner)) = error.downcast_ref::<ParquetError>() {
+        return io_error(inner.as_ref());
+    }
+    match error.downcast_ref::<DataFusionError>() {
+        Some(DataFusionError::IoError(found)) => Some(found),
+        Some(DataFusionError::ArrowError(inner, _)) => io_error(inner.as_ref()),
+        Some(DataFusionError::ParquetError(inner)) => io_error(inner.as_ref()),
+        Some(DataFusionError::External(inner)) => io_error(inner.as_ref()),
+        Some(DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner)) => io_error(inner.as_ref()),
+        Some(DataFusionError::Shared(inner)) => io_error(inner.as_ref()),
+        Some(DataFusionError::Collection(all)) => all.iter().find_map(|inner| io_error(inner)),
+        _ => error.source().and_then(io_error),
     }
 }
 
@@ -46,5 +94,43 @@ impl From<ArrowError> for Error {
     /// Arrow kernels are called on shapes that were checked before; a failure there is ours.
     fn from(error: ArrowError) -> Self {
         Error::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn full() -> io::Error {
+        io::ErrorKind::StorageFull.into()
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_one_wherever_it_is_wrapped() {
+        let arrow = || ArrowError::IoError("write failed".into(), full());
+        let chains = [
+            DataFusionError::IoError(full()),
+            DataFusionError::ArrowError(arrow().into(), None),
+            DataFusionError::External(full().into()),
+            DataFusionError::External(Box::new(DataFusionError::IoError(full()))),
+            DataFusionError::ParquetError(Box::new(ParquetError::External(full().into()))),
+            DataFusionError::Context(
+                "sorting".into(),
+                Box::new(DataFusionError::Shared(Arc::new(DataFusionError::IoError(full())))),
+            ),
+            DataFusionError::Collection(vec![DataFusionError::Plan("x".into()), DataFusionError::IoError(full())]),
+            DataFusionError::ArrowError(Box::new(ArrowError::ExternalError(Box::new(arrow()))), None),
+        ];
+        for chain in chains {
+            let said = chain.to_string();
+            let error = Error::of_plan(chain, Path::new("spill"), Error::internal);
+            assert!(matches!(error, Error::Spill { .. }), "{said}: {error}");
+        }
+        let own = DataFusionError::External(Box::new(Error::Interrupted));
+        assert!(matches!(Error::of_plan(own, Path::new("spill"), Error::internal), Error::Interrupted));
+        let other = DataFusionError::Execution("division by zero".into());
+        assert!(matches!(Error::of_plan(other, Path::new("spill"), Error::internal), Error::Internal(_)));
     }
 }

@@ -11,16 +11,18 @@
 mod about;
 mod certificate;
 mod engine;
+mod memory;
+mod output;
 mod waves;
 mod words;
 
 use std::io;
 use std::path::PathBuf;
 
-use bytesize::ByteSize;
-
 use crate::sides::{Owner, Side, Sides};
 pub use certificate::CertificateError;
+pub use memory::MemoryError;
+pub use output::OutputError;
 pub use waves::WavesError;
 use words::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 
@@ -149,13 +151,27 @@ pub enum Error {
 
     /// A file that was replaced or deleted while it was being compared.
     #[error(
-        "`{}` changed while it was being read\n  \
-         compare again once the export has finished",
+        "`{}` changed while it was being read: {how}\n  nothing was verified; run again once it stays as it is",
         path.display()
     )]
     ChangedWhileReading {
         /// The file.
         path: PathBuf,
+        /// In which way.
+        how: String,
+    },
+
+    /// A data file that was not there when the comparison began.
+    #[error(
+        "`{}` appeared in {} while it was being read\n  \
+         nothing was verified; run again once the export has finished",
+        path.display(), owner.to_string().trim_end_matches(',')
+    )]
+    AppearedWhileReading {
+        /// The file.
+        path: PathBuf,
+        /// Whose file it would be.
+        owner: Owner,
     },
 
     /// A side without a single row.
@@ -396,22 +412,6 @@ pub enum Error {
         lock: PathBuf,
     },
 
-    /// The output directory holds a run already.
-    #[error("`{}` already holds a run (it has a manifest.json)\n  a run is evidence and is not overwritten; name another directory with --out", dir.display())]
-    OutputHoldsRun {
-        /// The directory.
-        dir: PathBuf,
-    },
-
-    /// An output directory that the next run would read as data.
-    #[error("`{}` is part of the {side} snapshot; a run there would be read as data the next time\n  name another directory with --out", dir.display())]
-    OutputInSnapshot {
-        /// The directory.
-        dir: PathBuf,
-        /// The snapshot's side.
-        side: Side,
-    },
-
     /// Output that cannot be written: no permission, disk full, a file in the way.
     #[error("cannot write `{}`: {source}{}", path.display(), disk_note(.source))]
     Unwritable {
@@ -422,7 +422,7 @@ pub enum Error {
     },
 
     /// Working files that cannot be written or read back.
-    #[error("cannot spill to `{}`: {reason}\n  free some space there, or raise --memory; working files go to --temp, or else below --out, or else below TMPDIR", dir.display())]
+    #[error("cannot spill to `{}`: {reason}\n  nothing was verified; free some space there, choose another directory with --temp, or raise --memory; working files go to --temp, or else beside --out, or else below TMPDIR", dir.display())]
     Spill {
         /// The directory of the working files.
         dir: PathBuf,
@@ -430,25 +430,13 @@ pub enum Error {
         reason: String,
     },
 
-    /// The memory limit leaves no room to read in.
-    #[error(
-        "this comparison needs about {} MiB, and --memory allows {}\n  \
-         nothing was verified; allow more, or leave wide columns out with --ignore or --columns",
-        needed.div_ceil(1 << 20), ByteSize(*.limit)
-    )]
-    MemoryTooSmall {
-        /// The limit, in bytes.
-        limit: u64,
-        /// What one worker needs, in bytes.
-        needed: u64,
-    },
+    /// A memory limit that is too small.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
 
-    /// A sort or a query ran out of the memory limit.
-    #[error("the work does not fit in the memory limit: {reason}\n  nothing was verified; raise --memory")]
-    OutOfMemory {
-        /// What the engine said.
-        reason: String,
-    },
+    /// A place where nothing can be published.
+    #[error(transparent)]
+    Output(#[from] OutputError),
 
     /// Lists that cannot be cut into waves.
     #[error(transparent)]

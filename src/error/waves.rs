@@ -39,13 +39,6 @@ pub enum WavesError {
         places: Box<[(PathBuf, u64); 2]>,
     },
 
-    /// A directory with something in it.
-    #[error("`{}` is not empty, and a cut is not mixed with other files\n  name another directory with --out", dir.display())]
-    OutputNotEmpty {
-        /// The directory.
-        dir: PathBuf,
-    },
-
     /// An earlier cut whose files are not what it wrote.
     #[error(
         "`{}`, of the earlier cut, {reason}\n  \

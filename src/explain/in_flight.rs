@@ -1,7 +1,7 @@
 //! What the times of the two snapshots explain. Rows change while they are exported, and between the two exports; a row
 //! whose newer version was written after the other side's export had begun may differ for that reason alone.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::class::{ByClass, Class};
 use crate::columns::version::Kind;
@@ -89,7 +89,7 @@ impl InFlight {
             stale_overwrites: 0,
             clock_skew: 0,
         };
-        Some(InFlight { times, lag_micros: micros(asked.lag), report })
+        Some(InFlight { times, lag_micros: asked.lag_micros(), report })
     }
 
     /// What a discrepancy tells whose rows have these versions: that it is in flight, or all else that holds.
@@ -155,12 +155,10 @@ fn times(taken: Sides<&TakenAt>) -> Option<Sides<Times>> {
     Some(Sides { old: of(taken.old)?, new: of(taken.new)? })
 }
 
-fn micros(duration: SignedDuration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
     use crate::job::{self, Identity, Place, Source, Word};
 

@@ -16,8 +16,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use jiff::Timestamp;
 
 use crate::class::{ByClass, Class};
-use crate::columns::Pairing;
 use crate::columns::version::Version;
+use crate::columns::{Pairing, Privacy};
 use crate::discrepancy::{Column, Layout, Spooled, Tally, VERSIONS, classes, texts};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -129,21 +129,20 @@ pub struct Explainer {
 impl Explainer {
     /// Prepares to explain the discrepancies of a job.
     pub fn new(
-        engine: &Engine,
         job: &Job,
-        snapshots: &Sides<Snapshot>,
-        pairing: &Pairing,
-        layout: &Layout,
+        comparison: &Comparison,
+        privacy: &Privacy,
         standings: Option<Standings>,
         now: Timestamp,
     ) -> Result<Self> {
-        let hiding = Hiding::of(job, pairing, snapshots)?;
+        let Comparison { engine, snapshots, pairing, layout, .. } = comparison;
+        let hiding = Hiding::of(job, privacy)?;
         let known = |schema: SchemaRef| with_known(&schema, standings.is_some(), job.misplaced.is_some());
         let known_schema = known(layout.schema());
         let expiry = snapshot_time(job).unwrap_or(now);
         Ok(Explainer {
             waivers: Waivers::of(engine, &job.waivers, layout, &known_schema, expiry)?,
-            segments: Segments::of(engine, &job.segments, snapshots, pairing, layout, &hiding)?,
+            segments: Segments::of(engine, &job.segments, snapshots, pairing, layout, privacy)?,
             shown_schema: known(hiding.schema(&layout.schema())),
             known_schema,
             hiding,
@@ -315,18 +314,24 @@ pub fn excuses(tag: &str) -> bool {
 }
 
 /// Checks what a job says of its discrepancies, without any.
-pub fn require_sound(engine: &Engine, job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<()> {
-    let hiding = Hiding::of(job, pairing, snapshots)?;
+pub fn require_sound(
+    engine: &Engine,
+    job: &Job,
+    snapshots: &Sides<Snapshot>,
+    pairing: &Pairing,
+    privacy: &Privacy,
+) -> Result<()> {
+    Hiding::of(job, privacy)?;
     let (layout, now) = (&Layout::of(pairing, snapshots), Timestamp::now());
     job.misplaced.as_ref().map_or(Ok(()), |asked| misplaced::require_sound(asked, pairing))?;
     let schema = with_known(&layout.schema(), true, job.misplaced.is_some());
     Waivers::of(engine, &job.waivers, layout, &schema, now)?;
-    Segments::plan(engine, &job.segments, layout, &hiding).map(drop)
+    Segments::plan(engine, &job.segments, layout, privacy).map(drop)
 }
 
 /// What the table of discrepancies of a run looks like.
-pub fn shown_schema(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<SchemaRef> {
-    let hiding = Hiding::of(job, pairing, snapshots)?;
+pub fn shown_schema(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, privacy: &Privacy) -> Result<SchemaRef> {
+    let hiding = Hiding::of(job, privacy)?;
     Ok(with_known(&hiding.schema(&Layout::of(pairing, snapshots).schema()), true, job.misplaced.is_some()))
 }
 

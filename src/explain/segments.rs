@@ -7,9 +7,8 @@ use std::io::Write;
 use arrow::array::{AsArray, RecordBatch, StructArray};
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::private::Hiding;
 use crate::class::{ByClass, Class};
-use crate::columns::Pairing;
+use crate::columns::{Pairing, Privacy};
 use crate::csv;
 use crate::discrepancy::{Column, Layout};
 use crate::engine::Engine;
@@ -80,9 +79,9 @@ impl Segments {
         snapshots: &Sides<Snapshot>,
         pairing: &Pairing,
         layout: &Layout,
-        hiding: &Hiding,
+        privacy: &Privacy,
     ) -> Result<Self> {
-        let mut segments = Segments::plan(engine, by, layout, hiding)?;
+        let mut segments = Segments::plan(engine, by, layout, privacy)?;
         for kind in &mut segments.kinds {
             let like = kind.expressions.new.field().clone();
             for side in Side::BOTH {
@@ -99,10 +98,10 @@ impl Segments {
     }
 
     /// Plans the expressions, and counts nothing.
-    pub fn plan(engine: &Engine, by: &[Word], layout: &Layout, hiding: &Hiding) -> Result<Self> {
+    pub fn plan(engine: &Engine, by: &[Word], layout: &Layout, privacy: &Privacy) -> Result<Self> {
         let kinds = by.iter().map(|by| {
             let expressions = Sides::try_from_fn(|side| RowExpression::plan(engine, &row_schema(layout, side), by))?;
-            if let Some(column) = expressions.new.columns().iter().find(|column| hiding.hides(column)) {
+            if let Some(column) = expressions.new.columns().iter().find(|column| privacy.hides_pair(column)) {
                 let reason = format!("{}: `{}` would show values of `{column}`, which is private", by.place, by.text);
                 return Err(Error::Contradiction(reason));
             }

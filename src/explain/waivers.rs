@@ -1,6 +1,7 @@
 //! Known differences: which discrepancies each covers, and whether it still holds.
 
 use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -8,13 +9,17 @@ use jiff::Timestamp;
 
 use super::Weighed;
 use crate::class::Class;
-use crate::csv;
+use crate::csv::{Fields, Reader};
 use crate::discrepancy::{Column, Layout};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::history::{Digest, key_digest, key_digests};
 use crate::job::Waiver;
+use crate::regular_file;
 use crate::shape::RowExpression;
+
+/// A list of IDs is read through a buffer of this size.
+const LIST_BUFFER_BYTES: usize = 1 << 20;
 
 /// How the tags of waivers begin.
 pub const TAG: &str = "waiver:";
@@ -80,8 +85,8 @@ impl Waivers {
             }
             let condition = waiver.condition.as_ref().map(|text| RowExpression::condition(engine, schema, text));
             let ids = waiver.ids.as_ref().map(|(path, place)| {
-                let text = std::fs::read_to_string(path).map_err(Error::unreadable(path))?;
-                ids(&text, layout)
+                let input = regular_file::open(path).map_err(Error::unreadable(path))?;
+                ids(BufReader::with_capacity(LIST_BUFFER_BYTES, input), layout)
                     .map_err(|reason| Error::Contradiction(format!("{}: `{}`: {reason}", place.place, path.display())))
             });
             Ok(Live {
@@ -189,22 +194,23 @@ impl Live {
 }
 
 /// The keys of an ID list.
-fn ids(text: &str, layout: &Layout) -> std::result::Result<HashSet<Digest>, String> {
-    let mut records = csv::records(text)?.into_iter();
+fn ids(input: impl BufRead, layout: &Layout) -> std::result::Result<HashSet<Digest>, String> {
+    let (mut reader, mut fields) = (Reader::new(input), Fields::default());
+    reader.read(&mut fields).map_err(|problem| problem.to_string())?;
+    let header: Vec<String> = fields.iter().map(|field| field.unwrap_or_default().into()).collect();
     let wanted = layout.key_names();
-    let header = records.next().map(|(_, fields)| fields).unwrap_or_default();
-    let header: Vec<&str> = header.iter().map(|field| field.as_deref().unwrap_or_default()).collect();
     let places = wanted.iter().map(|name| header.iter().position(|field| field == name));
     let places: Option<Vec<usize>> = places.collect();
     let Some(places) = places else {
         return Err(format!("its header is `{}`; the key is `{}`", header.join(","), wanted.join(",")));
     };
     let mut ids = HashSet::new();
-    for (line, fields) in records {
+    while let Some(line) = reader.read(&mut fields).map_err(|problem| problem.to_string())? {
         if fields.len() != header.len() {
             return Err(format!("line {line} has {} fields, the header {}", fields.len(), header.len()));
         }
-        if !ids.insert(key_digest(places.iter().map(|at| fields[*at].as_deref()))) {
+        let id: Vec<Option<&str>> = fields.iter().collect();
+        if !ids.insert(key_digest(places.iter().map(|at| id[*at]))) {
             return Err(format!("line {line} repeats an ID"));
         }
     }

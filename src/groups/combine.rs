@@ -92,7 +92,8 @@ pub fn combine(
         outputs,
     };
     let text = serde_json::to_string_pretty(&combined).map_err(Error::internal)? + "\n";
-    run_dir.publish_as(engine, SUMMARY, &text, &combined.outputs)?;
+    let outputs = combined.outputs.iter().map(|output| output.path.as_str());
+    run_dir.publish_as(engine, SUMMARY, &text, outputs)?;
     Ok(combined)
 }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::checks::{Checked, Material, is_id};
-use crate::columns::Pairing;
+use crate::columns::{Pairing, Privacy};
 use crate::discrepancy::Tally;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -75,7 +75,7 @@ pub struct Findings<'a> {
 ///
 /// # Errors
 /// If a column is not compared, is private, or is no column of IDs.
-pub fn require_sound(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<()> {
+pub fn require_sound(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, privacy: &Privacy) -> Result<()> {
     for column in &job.group {
         let wrong = |words: String| Err(Error::Contradiction(format!("{}: {words}", column.place)));
         let Some(pair) = pairing.columns.iter().find(|pair| pair.name == column.text) else {
@@ -89,13 +89,9 @@ pub fn require_sound(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing) 
                     column.text, pair.types[side]
                 ));
             }
-            let private = job.private.iter().flat_map(|private| &private.columns);
-            let made_of = snapshots[side].made_of(pair.at[side]);
-            if let Some(name) =
-                private.map(|name| &name.text).find(|name| **name == pair.name || made_of.contains(name))
-            {
-                return wrong(format!("`{name}` is private, and groups would show it"));
-            }
+        }
+        if privacy.hides_pair(&pair.name) {
+            return wrong(format!("`{}` is private, and groups would show it", pair.name));
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Every group, in a table and in a list for each state.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
@@ -23,6 +24,7 @@ const STATES: [&str; 3] = ["ready", "partial", "untouched"];
 /// The files, being written.
 pub struct Output {
     by: Vec<String>,
+    place: PathBuf,
     table: ArrowWriter<OutputFile>,
     lists: Vec<(OutputFile, u64)>,
     shown: usize,
@@ -36,7 +38,10 @@ impl Output {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
             .build();
-        let table = ArrowWriter::try_new(run_dir.create(TABLE)?, schema, Some(properties)).map_err(Error::internal)?;
+        let file = run_dir.create(TABLE)?;
+        let place = file.place();
+        let table = ArrowWriter::try_new(file, schema, Some(properties));
+        let table = table.map_err(|error| Error::of_parquet(&place, error))?;
         let lists = STATES.iter().map(|state| {
             let mut file = run_dir.create(&format!("{prefix}{state}.csv"))?;
             let mut header = String::new();
@@ -44,7 +49,7 @@ impl Output {
             file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
             Ok((file, 0))
         });
-        Ok(Output { by: by.to_vec(), table, lists: lists.collect::<Result<_>>()?, shown, first: vec![] })
+        Ok(Output { by: by.to_vec(), place, table, lists: lists.collect::<Result<_>>()?, shown, first: vec![] })
     }
 
     /// Writes the answer to the question that counts, in its order.
@@ -69,11 +74,10 @@ impl Output {
             for ((file, _), lines) in self.lists.iter_mut().zip(lines) {
                 file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
             }
-            self.table.write(batch).map_err(|error| Error::of_parquet(TABLE.as_ref(), error))
+            self.table.write(batch).map_err(|error| Error::of_parquet(&self.place, error))
         })?;
         let [ready, partial, untouched] = [0, 1, 2].map(|state: usize| self.lists[state].1);
-        let mut files =
-            vec![self.table.into_inner().map_err(|error| Error::of_parquet(TABLE.as_ref(), error))?.finish()?];
+        let mut files = vec![self.table.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?.finish()?];
         for (file, _) in self.lists {
             files.push(file.finish()?);
         }

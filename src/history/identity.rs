@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StructArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema};
 
 use crate::class::Class;
 use crate::discrepancy::{Column, classes};
@@ -89,6 +89,16 @@ impl Recogniser {
     }
 }
 
+/// The digests by which later runs know keys: what [`Recogniser`] gives the first copy of each. `fields` are those of the
+/// table's keys.
+pub fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<Digest>> {
+    let rows = keys.first().map_or(0, |column| column.len());
+    let settled = keys.iter().zip(fields).map(|(array, field)| in_utc(array, field));
+    let settled = settled.collect::<Result<Vec<_>>>()?;
+    let columns = settled.iter().map(|(array, field)| TextColumn::of(array, field));
+    Ok(digests(&Texts(columns.collect::<Result<_>>()?), rows))
+}
+
 /// The digests of the keys of a piece of the table, by the very texts of the ID lists.
 pub fn key_digests(piece: &RecordBatch) -> Result<Vec<Digest>> {
     let mut keys = Texts::of(piece, Column::Key)?;
@@ -117,10 +127,7 @@ struct TextColumn<'a> {
 impl<'a> Texts<'a> {
     fn of(piece: &'a RecordBatch, column: Column) -> Result<Self> {
         let rows = column.of(piece).as_struct();
-        let columns = rows.columns().iter().zip(rows.fields()).map(|(array, field)| {
-            let values = Values::of(array, field)?;
-            Ok(TextColumn { name: field.name(), values, is_decimal: field.data_type().is_decimal() })
-        });
+        let columns = rows.columns().iter().zip(rows.fields()).map(|(array, field)| TextColumn::of(array, field));
         Ok(Texts(columns.collect::<Result<_>>()?))
     }
 
@@ -129,7 +136,12 @@ impl<'a> Texts<'a> {
     }
 }
 
-impl TextColumn<'_> {
+impl<'a> TextColumn<'a> {
+    fn of(array: &'a ArrayRef, field: &'a FieldRef) -> Result<Self> {
+        let values = Values::of(array, field)?;
+        Ok(TextColumn { name: field.name(), values, is_decimal: field.data_type().is_decimal() })
+    }
+
     fn text(&self, row: usize) -> Option<String> {
         let text = self.values.bare(row)?;
         match self.is_decimal && text.contains('.') {
@@ -139,17 +151,19 @@ impl TextColumn<'_> {
     }
 }
 
+/// A column with its times in UTC.
+fn in_utc(array: &ArrayRef, field: &FieldRef) -> Result<(ArrayRef, FieldRef)> {
+    match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            let utc = DataType::Timestamp(*unit, Some("UTC".into()));
+            Ok((cast(array, &utc)?, field.as_ref().clone().with_data_type(utc).into()))
+        }
+        _ => Ok((array.clone(), field.clone())),
+    }
+}
+
 /// The table with the times of its structs in UTC.
 fn settled(piece: &RecordBatch) -> Result<RecordBatch> {
-    let in_utc = |array: &ArrayRef, field: &FieldRef| -> Result<(ArrayRef, FieldRef)> {
-        match array.data_type() {
-            DataType::Timestamp(unit, Some(_)) => {
-                let utc = DataType::Timestamp(*unit, Some("UTC".into()));
-                Ok((cast(array, &utc)?, field.as_ref().clone().with_data_type(utc).into()))
-            }
-            _ => Ok((array.clone(), field.clone())),
-        }
-    };
     let mut columns = piece.columns().to_vec();
     let mut fields = piece.schema().fields().to_vec();
     for at in [Column::Key, Column::Old, Column::New].map(|column| column as usize) {
@@ -165,9 +179,29 @@ fn settled(piece: &RecordBatch) -> Result<RecordBatch> {
 
 /// The digest of a key, by the texts that an ID list has for its columns.
 pub fn key_digest<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
-    let mut hasher = blake3::Hasher::new();
+    digest_by(blake3::Hasher::new(), texts)
+}
+
+/// The digest of a row's texts by a hasher of one's own, such as one with a key.
+pub fn digest_by<'a>(mut hasher: blake3::Hasher, texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
     texts.for_each(|text| absorb(&mut hasher, text));
     finish(&hasher)
+}
+
+/// The digest of texts that come one by one; that of [`key_digest`] for the same texts.
+#[derive(Default)]
+pub struct TextHasher(blake3::Hasher);
+
+impl TextHasher {
+    /// Adds a text.
+    pub fn add(&mut self, text: Option<&str>) {
+        absorb(&mut self.0, text);
+    }
+
+    /// The digest of all that were added.
+    pub fn finish(self) -> Digest {
+        finish(&self.0)
+    }
 }
 
 /// Length first, so that no two rows run into each other.

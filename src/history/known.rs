@@ -14,15 +14,17 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, FixedSizeBinaryBuilder, RecordBatch, StringArray,
     UInt32Array,
 };
+use arrow::compute::{filter, is_null};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -30,19 +32,24 @@ use super::identity::{Digest, State};
 use super::past::PastRun;
 use crate::class::Class;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, MemoryError, Result};
 use crate::manifest;
+use crate::regular_file;
 use crate::run_dir::OutputFile;
 use crate::sides::Sides;
+use crate::snapshot::open_parquet;
 
 /// The file's name in a run directory.
 pub const FILE: &str = "history.parquet";
 /// A discrepancy that is gone is remembered for so many pairs of snapshots; if it comes back later, it counts as new.
 const REMEMBERED_PAIRS: u32 = 90;
-/// What a discrepancy takes in memory while runs are compared, roughly.
-const KNOWN_BYTES: u64 = 160;
+/// What a discrepancy takes in memory while runs are compared: itself, and whether it was taken.
+const KNOWN_BYTES: u64 = (size_of::<(Digest, Known)>() + size_of::<bool>()) as u64;
+/// Where two of its columns stand.
+const KEY: usize = 0;
+const GONE_FOR: usize = 8;
 /// Rows that are written together.
-const GROUP_ROWS: usize = 64 << 10;
+pub const GROUP_ROWS: usize = 64 << 10;
 
 /// What is known of one discrepancy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,48 +68,117 @@ pub struct Known {
     pub gone_for: Option<u32>,
 }
 
-/// What a run knew, by key.
-pub type AllKnown = HashMap<Digest, Known>;
+/// What a run knew, by key: sorted, which takes half of what a hash map does.
+#[derive(Debug, Default)]
+pub struct AllKnown {
+    entries: Vec<(Digest, Known)>,
+    taken: Vec<bool>,
+}
 
-/// Reads what a past run knew, as long as that fits the working memory.
+impl AllKnown {
+    fn of(mut entries: Vec<(Digest, Known)>) -> Self {
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        AllKnown { taken: vec![false; entries.len()], entries }
+    }
+
+    fn find(&self, key: &Digest) -> Option<usize> {
+        let found = self.entries.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
+        (!self.taken[found]).then_some(found)
+    }
+
+    /// What is known of a discrepancy.
+    pub fn get(&self, key: &Digest) -> Option<&Known> {
+        self.find(key).map(|at| &self.entries[at].1)
+    }
+
+    /// Takes out what is known of a discrepancy.
+    pub fn take(&mut self, key: &Digest) -> Option<Known> {
+        let found = self.find(key)?;
+        self.taken[found] = true;
+        Some(self.entries[found].1.clone())
+    }
+
+    /// What was not taken, by key in ascending order.
+    pub fn left(&self) -> impl Iterator<Item = &(Digest, Known)> {
+        self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry)
+    }
+}
+
+/// The file of what a past run knew, batch by batch.
+///
+/// # Errors
+/// In words, if it is not whole.
+fn open(run: &PastRun) -> Result<ParquetRecordBatchReaderBuilder<File>, String> {
+    run.require_whole(FILE)?;
+    let opened = regular_file::open(&run.dir.join(FILE)).map_err(|error| error.to_string());
+    let reader = opened.and_then(|file| open_parquet(file).map_err(|error| error.to_string()));
+    let reader = reader.map_err(|reason| format!("`{FILE}`: {reason}"))?;
+    match reader.schema().fields() == schema().fields() {
+        true => Ok(reader),
+        false => Err(format!("`{FILE}`: its columns are not those of this version")),
+    }
+}
+
+/// Reads what a past run knew, as long as that fits into the working memory beside `held`, what is known of other runs.
 ///
 /// # Errors
 /// In words, if the file is not whole; as an error, if it does not fit.
-pub fn read(run: &PastRun, engine: &Engine) -> Result<Result<AllKnown, String>> {
-    if let Err(reason) = run.require_whole(FILE) {
-        return Ok(Err(reason));
-    }
-    let path = run.dir.join(FILE);
-    let opened = File::open(&path).map_err(|error| error.to_string());
-    let reader = opened.and_then(|file| ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| e.to_string()));
-    let reader = match reader {
+pub fn read(run: &PastRun, engine: &Engine, held: &[AllKnown]) -> Result<Result<AllKnown, String>> {
+    let reader = match open(run) {
         Ok(reader) => reader,
-        Err(reason) => return Ok(Err(format!("`{FILE}`: {reason}"))),
+        Err(reason) => return Ok(Err(reason)),
     };
     let rows = reader.metadata().file_metadata().num_rows().max(0) as u64;
+    let held_rows: u64 = held.iter().map(|known| known.entries.len() as u64).sum();
     let (room, limit) = (engine.working_memory(), engine.limits().memory);
-    if rows * KNOWN_BYTES > room {
-        return Err(Error::MemoryTooSmall { limit, needed: limit.saturating_sub(room) + rows * KNOWN_BYTES });
+    let taken = (held_rows + rows).saturating_mul(KNOWN_BYTES);
+    if taken > room {
+        let needed = limit.saturating_sub(room).saturating_add(taken);
+        return Err(MemoryError::TooSmall { limit, needed }.into());
     }
-    let mut known = AllKnown::with_capacity(rows as usize);
+    let mut known = Vec::with_capacity(rows as usize);
     let mut runs: HashMap<String, Arc<str>> = HashMap::new();
     let read = || -> Result<AllKnown, String> {
         for batch in reader.build().map_err(|error| error.to_string())? {
             add(&batch.map_err(|error| error.to_string())?, &mut known, &mut runs)?;
         }
-        Ok(known)
+        Ok(AllKnown::of(known))
     };
     Ok(read().map_err(|reason| format!("`{FILE}`: {reason}")))
 }
 
-fn add(batch: &RecordBatch, known: &mut AllKnown, runs: &mut HashMap<String, Arc<str>>) -> Result<(), String> {
-    if batch.schema().fields() != schema().fields() {
-        return Err("its columns are not those of this version".into());
+/// Hands the keys of the discrepancies that a past run had to `take`, some at a time, as an array of digests.
+///
+/// # Errors
+/// In words, if the file is not whole; as an error, if `take` fails.
+pub fn each_unclean(run: &PastRun, mut take: impl FnMut(ArrayRef) -> Result<()>) -> Result<Result<(), String>> {
+    let reader = open(run).and_then(|reader| {
+        let columns = ProjectionMask::roots(reader.parquet_schema(), [KEY, GONE_FOR]);
+        reader.with_projection(columns).build().map_err(|error| format!("`{FILE}`: {error}"))
+    });
+    let reader = match reader {
+        Ok(reader) => reader,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    for batch in reader {
+        match batch {
+            Ok(batch) => take(filter(batch.column(0), &is_null(batch.column(1))?)?)?,
+            Err(error) => return Ok(Err(format!("`{FILE}`: {error}"))),
+        }
     }
+    Ok(Ok(()))
+}
+
+fn add(
+    batch: &RecordBatch,
+    known: &mut Vec<(Digest, Known)>,
+    runs: &mut HashMap<String, Arc<str>>,
+) -> Result<(), String> {
     let digests = |at: usize| batch.column(at).as_fixed_size_binary();
-    let (keys, values) = (digests(0), Sides { old: digests(2), new: digests(3) });
+    let (keys, values) = (digests(KEY), Sides { old: digests(2), new: digests(3) });
     let (classes, first_runs) = (batch.column(1).as_string::<i32>(), batch.column(4).as_string::<i32>());
-    let (ages, gone) = (batch.column(5).as_primitive::<UInt32Type>(), batch.column(8).as_primitive::<UInt32Type>());
+    let (ages, gone) =
+        (batch.column(5).as_primitive::<UInt32Type>(), batch.column(GONE_FOR).as_primitive::<UInt32Type>());
     let (in_flight, counted) = (batch.column(6).as_boolean(), batch.column(7).as_boolean());
     let digest = |array: &FixedSizeBinaryArray, row: usize| -> Option<Digest> {
         array.is_valid(row).then(|| array.value(row).try_into().ok()).flatten()
@@ -117,7 +193,7 @@ fn add(batch: &RecordBatch, known: &mut AllKnown, runs: &mut HashMap<String, Arc
         let gone_for = gone.is_valid(row).then(|| gone.value(row));
         let (in_flight, counted) = (in_flight.value(row), counted.value(row));
         let entry = Known { state, first_run, age: ages.value(row), in_flight, counted, gone_for };
-        known.insert(key, entry);
+        known.push((key, entry));
     }
     Ok(())
 }
@@ -140,6 +216,7 @@ fn schema() -> SchemaRef {
 
 /// Writes what this run knows.
 pub struct Writer {
+    place: PathBuf,
     file: ArrowWriter<OutputFile>,
 }
 
@@ -150,8 +227,10 @@ impl Writer {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .build();
-        let file = ArrowWriter::try_new(file, schema(), Some(properties)).map_err(Error::internal)?;
-        Ok(Writer { file })
+        let place = file.place();
+        let file = ArrowWriter::try_new(file, schema(), Some(properties));
+        let file = file.map_err(|error| Error::of_parquet(&place, error))?;
+        Ok(Writer { place, file })
     }
 
     /// Adds discrepancies.
@@ -179,12 +258,12 @@ impl Writer {
             Arc::new(entries().map(|known| known.gone_for).collect::<UInt32Array>()),
         ];
         let batch = RecordBatch::try_new(schema(), columns)?;
-        self.file.write(&batch).map_err(Error::internal)
+        self.file.write(&batch).map_err(|error| Error::of_parquet(&self.place, error))
     }
 
     /// Ends the file.
     pub fn finish(self) -> Result<manifest::Digest> {
-        self.file.into_inner().map_err(Error::internal)?.finish()
+        self.file.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?.finish()
     }
 }
 

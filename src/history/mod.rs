@@ -4,30 +4,34 @@
 //! read other snapshots; so a retry of the same night says the same as the first try, and age counts pairs of snapshots
 //! and not runs.
 
+mod clean;
 mod identity;
 mod inputs;
 mod known;
 mod past;
 mod retain;
+mod unclean;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::class::ByClass;
+use crate::columns::Privacy;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::Job;
-use crate::manifest::{self, InputDigests, compare_digest, recognition_digest};
+use crate::manifest::{self, InputDigests, compare_digest};
 use crate::run_dir::RunDir;
 use crate::sides::Sides;
 
-pub use identity::{Digest, Identity, Recogniser, key_digest, key_digests};
+pub use identity::{Digest, Identity, Recogniser, TextHasher, digest_by, key_digest, key_digests, known_digests};
 pub use inputs::{failures, require_past};
 pub use known::{AllKnown, FILE, Known};
 pub use past::{PastRun, Skipped, Told, runs_below};
 pub use retain::retain;
 
 use known::Writer;
+use unclean::KeyWriter;
 
 /// What the runs before this one tell it.
 pub struct History {
@@ -47,27 +51,33 @@ pub struct History {
     pub skipped: Vec<Skipped>,
 }
 
-/// What the last pairs of snapshots knew before the one of a run that stands elsewhere; none, if there are not so many, if
-/// one of them compared otherwise, or if what it knew is not whole.
-pub fn past_knowledge(engine: &Engine, job: &Job, run: &Path, wanted: usize) -> Result<Option<Vec<AllKnown>>> {
-    let Some(dir) = &job.history else { return Ok(None) };
-    let (mut runs, _) = runs_below(dir);
-    runs.retain(|past| past.told.job == job.name);
-    let (own, _) = runs_below(run);
-    let mut pairs = pairs(runs);
-    pairs.retain(|past| !own.iter().any(|own| past.has_same_pair(own)));
-    let Some(first) = pairs.len().checked_sub(wanted) else { return Ok(None) };
-    let mut all = vec![];
-    for past in &pairs[first..] {
-        if past.compare != compare_digest(job) {
+/// A working file of the digests of all keys that had a discrepancy in one of the last pairs of snapshots before the one
+/// of a run that stands elsewhere; a key stands there once for each pair. None, if there are not so many pairs, or if
+/// of one of them no run says which rows were clean by the job as it is now.
+///
+/// It is a Parquet file with the column `key`, of 16 bytes. The pairs are read one after the other, in few bytes of
+/// memory, however many there are.
+pub fn past_unclean(
+    engine: &Engine,
+    job: &Job,
+    privacy: &Privacy,
+    run: &Path,
+    wanted: usize,
+) -> Result<Option<PathBuf>> {
+    let Some(pairs) = clean::last_pairs(job, privacy, run, wanted) else { return Ok(None) };
+    let path = engine.spill_dir().join("unclean.parquet");
+    let mut writer = KeyWriter::create(&path)?;
+    for past in &pairs {
+        let written = known::each_unclean(past, |keys| {
+            engine.check_stop()?;
+            writer.write(keys)
+        })?;
+        if written.is_err() {
             return Ok(None);
         }
-        match known::read(past, engine)? {
-            Ok(known) => all.push(known),
-            Err(_) => return Ok(None),
-        }
     }
-    Ok(Some(all))
+    writer.finish()?;
+    Ok(Some(path))
 }
 
 impl History {
@@ -75,7 +85,7 @@ impl History {
     ///
     /// # Errors
     /// If what is known does not fit. A run that cannot be read is told and passed over.
-    pub fn read(engine: &Engine, job: &Job, inputs: &InputDigests) -> Result<Option<Self>> {
+    pub fn read(engine: &Engine, job: &Job, privacy: &Privacy, inputs: &InputDigests) -> Result<Option<Self>> {
         let Some(dir) = &job.history else { return Ok(None) };
         let (mut runs, mut skipped) = runs_below(dir);
         // a look at old alone says nothing of a comparison, nor the other way round
@@ -90,14 +100,14 @@ impl History {
         let before = &pairs[..own.unwrap_or(pairs.len())];
         let mut history = History {
             previous: None,
-            known: AllKnown::new(),
+            known: AllKnown::default(),
             last: before.last().cloned(),
             retry_of: own.map(|own| pairs[own].told.run.id.clone()),
             new_baseline: None,
             same_files,
             skipped,
         };
-        let (compare, recognition) = (compare_digest(job), recognition_digest(job));
+        let (compare, recognition) = (compare_digest(job), privacy.recognition());
         for run in before.iter().rev() {
             let id = &run.told.run.id;
             if run.compare != compare {
@@ -109,7 +119,7 @@ impl History {
                 history.new_baseline = Some(format!("{reason} {id}"));
                 break;
             }
-            match known::read(run, engine)? {
+            match known::read(run, engine, &[])? {
                 Ok(known) => {
                     history.known = known;
                     history.previous = Some(run.clone());
@@ -253,7 +263,7 @@ impl Standings {
     /// How discrepancies stand to the run before.
     pub fn of(&mut self, identities: &[Identity]) -> Vec<Seen> {
         let seen = identities.iter().map(|&identity| {
-            let before = self.known.remove(&identity.key);
+            let before = self.known.take(&identity.key);
             let (standing, age) = match &before {
                 None => (Standing::New, 1),
                 Some(Known { gone_for: Some(_), .. }) => (Standing::Flapping, 1),
@@ -303,13 +313,15 @@ impl Standings {
 
     /// What is left of what the run before knew is gone.
     pub fn finish(mut self) -> Result<(HistoryReport, Option<manifest::Digest>)> {
-        let mut left: Vec<(Digest, Known)> = std::mem::take(&mut self.known).into_iter().collect();
-        left.sort_unstable_by_key(|(key, _)| *key);
-        for (_, known) in left.iter().filter(|(_, known)| known.gone_for.is_none()) {
+        let known = std::mem::take(&mut self.known);
+        for (_, known) in known.left().filter(|(_, known)| known.gone_for.is_none()) {
             self.report.resolved[known.state.class] += 1;
         }
-        let gone: Vec<_> = left.into_iter().filter_map(|(key, known)| Some((key, known.gone()?))).collect();
-        self.write(&gone)?;
+        let mut gone = known.left().filter_map(|(key, known)| Some((*key, known.gone()?))).peekable();
+        while gone.peek().is_some() {
+            let some: Vec<_> = gone.by_ref().take(known::GROUP_ROWS).collect();
+            self.write(&some)?;
+        }
         let digest = self.writer.take().map(Writer::finish).transpose()?;
         Ok((self.report, digest))
     }

@@ -7,9 +7,11 @@ use serde::Deserialize;
 use walkdir::WalkDir;
 
 use crate::class::ByClass;
+use crate::destination::is_staging;
 use crate::job::Scope;
 use crate::job::TakenAt;
 use crate::manifest::{Digest, MANIFEST, Manifest, of_file};
+use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::sides::{Side, Sides};
 
 /// The report of a past run; only what later runs need of it, so that reports of other versions are read, too.
@@ -37,6 +39,11 @@ impl Told {
     /// Whether it found everything in order.
     pub fn is_good(&self) -> bool {
         matches!(self.verdict.as_str(), "match" | "accepted")
+    }
+
+    /// Whether it verified anything, for better or worse.
+    pub fn is_verified(&self) -> bool {
+        self.is_good() || self.verdict == "discrepant"
     }
 }
 
@@ -82,6 +89,8 @@ pub struct PastRun {
     pub told: Told,
     /// The digest of how it compared.
     pub compare: String,
+    /// The digest of everything that decided in which rows it found a discrepancy, if its version wrote one.
+    pub evidence: Option<String>,
     /// The digest of what private keys were recognised by.
     pub recognition: Option<String>,
     /// The digest of the data of each side.
@@ -103,7 +112,10 @@ pub struct Skipped {
 pub fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
     let (mut runs, mut skipped) = (vec![], vec![]);
     // runs may be kept elsewhere and linked to; `latest` is a link, too, and the run that it leads to is taken once
-    for entry in WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter().flatten() {
+    let walk = WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter();
+    // what is being written is no run yet
+    let walk = walk.filter_entry(|entry| entry.depth() == 0 || !is_staging(entry.file_name()));
+    for entry in walk.flatten() {
         let is_manifest = entry.file_name() == MANIFEST && entry.file_type().is_file();
         let Some(run_dir) = entry.path().parent().filter(|_| is_manifest) else { continue };
         match PastRun::read(run_dir) {
@@ -129,6 +141,7 @@ impl PastRun {
             dir: dir.into(),
             told,
             compare: manifest.compare_blake3,
+            evidence: manifest.evidence_blake3,
             recognition: manifest.recognition_blake3,
             content,
             outputs: manifest.outputs,
@@ -145,6 +158,11 @@ impl PastRun {
     /// Whether another run read the same data of both sides.
     pub fn has_same_pair(&self, other: &PastRun) -> bool {
         self.content == other.content
+    }
+
+    /// Whether another run read the same data of a side.
+    pub fn has_same_data(&self, side: Side, other: &PastRun) -> bool {
+        self.content[side] == other.content[side]
     }
 
     /// Whether it stands where its run has written it, as far as the name tells.
@@ -183,6 +201,7 @@ fn content(files: &[Digest]) -> blake3::Hash {
 
 fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
+    let text =
+        regular_file::read_text(path, DOCUMENT_BYTES_MAX).map_err(|error| format!("cannot read `{name}`: {error}"))?;
     serde_json::from_str(&text).map_err(|error| format!("`{name}` is not what a run writes: {error}"))
 }

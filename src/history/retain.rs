@@ -1,9 +1,15 @@
-//! Takes the large files of old runs away. What they counted, and what they knew, stays.
+//! Removes the large files of old runs. What they counted, and what they knew, stays.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use super::past::runs_below;
+use crate::destination::sync_tree;
+use crate::work_dir::{WorkDir, sync_dir};
 
 /// The files of a run that grow with its discrepancies.
 const LARGE: [&str; 7] = [
@@ -22,7 +28,48 @@ pub fn retain(job_dir: &Path, job: &str, whole: usize) {
     let (mut runs, _) = runs_below(job_dir);
     runs.retain(|run| run.told.job == job && run.dir == job_dir.join(&run.told.run.id) && !run.dir.is_symlink());
     for run in &runs[..runs.len().saturating_sub(whole)] {
-        // what cannot be taken away now is taken away next time
-        LARGE.iter().for_each(|name| drop(fs::remove_file(run.dir.join(name))));
+        // what cannot be removed now is removed next time
+        let _ = slim(job_dir, &run.dir);
     }
+}
+
+/// Removes the large files of a run in one step: the run without them is built beside it, and the two are swapped.
+fn slim(job_dir: &Path, run: &Path) -> io::Result<()> {
+    let is_large = |name: &str| fs::symlink_metadata(run.join(name)).is_ok_and(|meta| meta.is_file());
+    if !LARGE.iter().any(|name| is_large(name)) {
+        return Ok(());
+    }
+    let work = WorkDir::create(job_dir)?;
+    let slim = work.path().join("slim");
+    link_tree(run, &slim, &is_kept)?;
+    sync_tree(&slim).map_err(|(_, error)| error)?;
+    match renameat_with(CWD, &slim, CWD, run, RenameFlags::EXCHANGE) {
+        // the whole run goes with the working directory
+        Ok(()) => sync_dir(job_dir),
+        // a file system that cannot swap; without some of these files the run is read as without all of them
+        Err(_) => LARGE.iter().filter(|name| is_large(name)).try_for_each(|name| fs::remove_file(run.join(name))),
+    }
+}
+
+fn is_kept(name: &str) -> bool {
+    !LARGE.contains(&name)
+}
+
+/// Makes a directory with the same files as another one, but for those directly in it that are not wanted.
+fn link_tree(from: &Path, to: &Path, is_wanted: &dyn Fn(&str) -> bool) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name(), entry.file_type()?);
+        let (from, to) = (entry.path(), to.join(&name));
+        if kind.is_dir() {
+            link_tree(&from, &to, &|_| true)?;
+        } else if kind.is_symlink() {
+            symlink(fs::read_link(&from)?, &to)?;
+        } else if is_wanted(&name.to_string_lossy()) && fs::hard_link(&from, &to).is_err() {
+            // some file systems have no links
+            fs::copy(&from, &to)?;
+        }
+    }
+    fs::set_permissions(to, fs::metadata(from)?.permissions())
 }

@@ -17,8 +17,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::{Identity, Job, Place, Selection, Source, Word};
 use crate::matching::Comparison;
-use crate::sides::{Side, Sides};
-use crate::snapshot::Snapshot;
+use crate::sides::{Owner, Side, Sides};
+use crate::snapshot::{Snapshot, require_room_for_footers};
 use explain::Suggestion;
 use key::KeyChoice;
 use pairs::{Columns, Pair};
@@ -39,6 +39,7 @@ pub struct Proposal {
 
 /// Looks at two snapshots and proposes how to compare them.
 pub fn propose(engine: &Engine, paths: Sides<String>) -> Result<Proposal> {
+    require_room_for_footers(engine.limits(), Side::BOTH.map(|side| (Owner::Side(side), paths[side].as_str())))?;
     let sides = Sides::try_from_fn(|side| Snapshot::open(side, &paths[side], false))?;
     let mut columns = Columns::of(engine, &sides)?;
     let key = key::choose(engine, &sides, &paths, &mut columns)?;
@@ -77,8 +78,14 @@ fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&Pa
 fn compare(engine: &Engine, sides: &Sides<Snapshot>, job: &Job, few: usize) -> Result<(Tally, Vec<Spooled>)> {
     let pairing = Pairing::of(sides, job)?;
     let layout = Arc::new(Layout::of(&pairing, sides));
-    let comparison =
-        Comparison { engine, snapshots: sides, pairing: &pairing, layout: layout.clone(), keep: Keep::First(few) };
+    let comparison = Comparison {
+        engine,
+        snapshots: sides,
+        pairing: &pairing,
+        layout: layout.clone(),
+        keep: Keep::First(few),
+        asked: None,
+    };
     let matched = comparison.run(None)?;
     Ok((matched.tally, matched.findings))
 }

@@ -51,9 +51,9 @@ pub fn look(snapshot: &Snapshot, stop: &AtomicBool) -> Result<(Checksums, Vec<Fi
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        let found = match File::open(&data.absolute_path) {
+        let found = match data.open() {
             Ok(file) => look_at_file(data, &file, &mut seen),
-            Err(source) => Some(Error::Unreadable { path: data.path.clone(), source }),
+            Err(error) => Some(error),
         };
         damaged.extend(found.as_ref().map(Finding::of));
     }

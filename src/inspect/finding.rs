@@ -48,7 +48,8 @@ fn place(error: &Error) -> (Option<String>, Option<String>) {
         Error::NotParquet { path, .. }
         | Error::Unreadable { path, .. }
         | Error::BadFileName { path, .. }
-        | Error::ChangedWhileReading { path } => (Some(path.display().to_string()), None),
+        | Error::ChangedWhileReading { path, .. }
+        | Error::AppearedWhileReading { path, .. } => (Some(path.display().to_string()), None),
         Error::Damaged { path, column, .. }
         | Error::ColumnTwice { path, column }
         | Error::FileLacksColumn { path, column }

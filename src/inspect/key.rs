@@ -135,7 +135,7 @@ pub fn foresee(
             (MatchingWay::Hashed, FirstKeys::OutOfOrder, reason)
         }
         Ok(Some(obstacle)) => (MatchingWay::Hashed, FirstKeys::NotRead, obstacle.words("the snapshot")),
-        Err(error @ (Error::Interrupted | Error::Spill { .. } | Error::OutOfMemory { .. } | Error::Internal(_))) => {
+        Err(error @ (Error::Interrupted | Error::Spill { .. } | Error::Memory(_) | Error::Internal(_))) => {
             return Err(error);
         }
         Err(error) => {

@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::job::Limits;
-use crate::sides::Sides;
-use crate::snapshot::Snapshot;
+use crate::sides::{Owner, Sides};
+use crate::snapshot::{Snapshot, require_room_for_footers};
 use column::Stored;
 use key::Reflection;
 
@@ -106,6 +106,7 @@ impl Inspection {
     /// # Errors
     /// If the path means no files, or the key names a column that is not there. Broken files are findings.
     pub fn of(path: &str, key: &[String], limits: &Limits, stop: Arc<AtomicBool>) -> Result<Self> {
+        require_room_for_footers(limits, [(Owner::Lone, path)])?;
         let (snapshot, refused) = Snapshot::survey(path)?;
         let refused_files = refused.iter().filter(|error| !matches!(error, Error::PartitionsDisagree { .. })).count();
         let mut broken: Vec<Finding> = refused.iter().map(Finding::of).collect();

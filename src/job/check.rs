@@ -120,7 +120,7 @@ impl LiteralType {
         Some(match self {
             LiteralType::Text => Literal::Text(text.into()),
             LiteralType::Integer => Literal::Integer(text.parse().ok()?),
-            LiteralType::Decimal => Literal::Decimal(text.parse().ok()?),
+            LiteralType::Decimal => Literal::Decimal(super::number(text)?),
             LiteralType::Boolean => Literal::Boolean(text.parse().ok()?),
             // jiff would take the day of a time
             LiteralType::Date if text.len() == "2026-12-31".len() => Literal::Date(text.parse().ok()?),

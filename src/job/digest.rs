@@ -44,6 +44,25 @@ pub fn compare(job: &Job) -> Value {
     })
 }
 
+/// Everything in a job that decides in which rows a run finds a discrepancy. A row that was clean in a run of other such
+/// settings may not be clean by these: a query may have left it out, or the column in which it differs.
+///
+/// Checks, gates, waivers and times are no part of it: what they say is said of discrepancies that were found.
+pub fn evidence(job: &Job) -> Value {
+    let tables: Vec<_> = job.tables.iter().map(|(name, table)| json!([name, rows(table)])).collect();
+    let new = (job.scope == Scope::Both).then(|| rows(&job.sources.new));
+    json!({ "old": rows(&job.sources.old), "new": new, "tables": tables, "compare": compare(job) })
+}
+
+/// What says which rows a source has.
+fn rows(source: &Source) -> Value {
+    json!({
+        "layout": source.layout,
+        "query": source.query.as_ref().map(|query| query.sql.trim()),
+        "key": texts(&source.key),
+    })
+}
+
 fn texts(words: &[Word]) -> Vec<&str> {
     words.iter().map(|word| word.text.as_str()).collect()
 }

@@ -3,7 +3,9 @@
 mod check;
 mod digest;
 mod gate;
+mod layout;
 mod misplaced;
+mod number;
 pub mod private;
 pub mod rule;
 mod signoff;
@@ -13,14 +15,16 @@ mod word;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::sides::Sides;
+use crate::sides::{Owner, Side, Sides};
 pub use check::{Check, Expect, Literal, LiteralType};
-pub use digest::{compare, settings};
+pub use digest::{compare, evidence, settings};
 pub use gate::{Allowance, Gate};
+pub use layout::{VARIES, decides, layout};
 pub use misplaced::Misplaced;
+pub use number::number;
 pub use private::Private;
 pub use rule::{Rule, RuleSettings};
-pub use signoff::{AcceptedTier, Backup, Becomes, Cleanup, SignOff, Status};
+pub use signoff::{AcceptedTier, Backup, Becomes, CHECKS_MAX, Cleanup, SignOff, Status, WritesStopped};
 pub use waiver::Waiver;
 pub use word::{Place, Word};
 
@@ -79,6 +83,17 @@ pub struct Job {
 pub const EXAMPLES: usize = 3;
 
 impl Job {
+    /// Where the files are that are read, and what they are to the job.
+    pub fn locations(&self) -> impl Iterator<Item = (Owner, &str)> {
+        let sides = match self.scope {
+            Scope::Both => Side::BOTH.as_slice(),
+            Scope::OldAlone => &[Side::Old],
+        };
+        let sides = sides.iter().map(|&side| (Owner::Side(side), &self.sources[side]));
+        let tables = self.tables.iter().map(|(name, source)| (Owner::Table(name.clone()), source));
+        sides.chain(tables).map(|(owner, source)| (owner, source.path.text.as_str()))
+    }
+
     /// A comparison of two snapshots by the data alone: no rules, no gates, nothing written.
     pub fn new(name: &str, sources: Sides<Source>, identity: Identity) -> Self {
         Job {
@@ -123,6 +138,8 @@ pub enum Scope {
 pub struct Source {
     /// A file, a directory or a glob.
     pub path: Word,
+    /// What of the path says which rows it stands for, and stays the same from night to night.
+    pub layout: String,
     /// What shapes the snapshot before it is compared; the files are table `snapshot` in it.
     pub query: Option<Query>,
     /// When the snapshot was taken.
@@ -149,7 +166,15 @@ pub struct Expectations {
 impl Source {
     /// Just the files of a path.
     pub fn of(path: Word) -> Self {
-        Source { path, query: None, taken_at: None, allow_empty: false, expects: Expectations::default(), key: vec![] }
+        Source {
+            layout: layout(&path.text),
+            path,
+            query: None,
+            taken_at: None,
+            allow_empty: false,
+            expects: Expectations::default(),
+            key: vec![],
+        }
     }
 }
 
@@ -182,6 +207,14 @@ pub struct InFlight {
     pub lag: jiff::SignedDuration,
     /// The zone of times that name none.
     pub assume_tz: Option<Word>,
+}
+
+impl InFlight {
+    /// The lag in microseconds. An absurdly long one explains every discrepancy, as it says, and never wraps around;
+    /// half the range is left for the times that it is taken from.
+    pub fn lag_micros(&self) -> i64 {
+        i64::try_from(self.lag.as_micros()).unwrap_or(i64::MAX).min(i64::MAX / 2)
+    }
 }
 
 /// What is said of some columns.

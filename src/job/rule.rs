@@ -137,6 +137,25 @@ pub enum Reading {
     Base64,
 }
 
+impl Reading {
+    /// Whether two values that a column of another family can hold are still two values once they are read so. How a
+    /// value is written (`5.0` and `5`, `yes` and `true`) is no part of it.
+    pub fn loses_nothing(self) -> bool {
+        match self {
+            Reading::Text
+            | Reading::Decimal
+            | Reading::Integer
+            | Reading::Boolean
+            | Reading::Timestamp
+            | Reading::Uuid
+            | Reading::Hex
+            | Reading::Base64 => true,
+            // numbers are rounded, the time of day is dropped, and documents have no one form
+            Reading::Float | Reading::Float32 | Reading::Date | Reading::Json => false,
+        }
+    }
+}
+
 impl fmt::Display for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -373,7 +392,7 @@ impl ToleranceSettings {
     fn tolerance(&self) -> Result<Tolerance, String> {
         let number = |scalar: &Scalar| -> Result<BigDecimal, String> {
             let wrong = || format!("`tolerance`: `{}` is neither a number nor a duration such as \"5s\"", scalar.text);
-            let number: BigDecimal = scalar.text.parse().map_err(|_| wrong())?;
+            let number = super::number(&scalar.text).ok_or_else(wrong)?;
             match number.sign() == bigdecimal::num_bigint::Sign::Minus {
                 true => Err("`tolerance`: a distance is not negative".into()),
                 false => Ok(number),

@@ -1,9 +1,12 @@
 //! What a delete job wants to remove, and what has to hold so that it may.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Check, Word};
 use crate::sides::Side;
+
+/// No sign-off has more checks than this.
+pub const CHECKS_MAX: usize = 64;
 
 /// The terms of a sign-off.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub struct SignOff {
     pub local_status: Option<Status>,
     /// How rows may have come to be equal.
     pub accept_tiers: Vec<AcceptedTier>,
+    /// From when on nothing was written, as a person declares.
+    pub writes_stopped: Option<WritesStopped>,
     /// How long ago the snapshots may have been taken.
     pub max_age: SignedDuration,
     /// In how many pairs of snapshots, this one included, a row has to have been without discrepancy.
@@ -30,6 +35,23 @@ pub struct SignOff {
     pub backup: Option<Backup>,
     /// Questions whose answers block the candidates that they name.
     pub checks: Vec<Check>,
+}
+
+impl SignOff {
+    /// Whether rows of a tier may go. A job that accepts rules which may lose something also accepts readings that do not.
+    pub fn accepts(&self, tier: AcceptedTier) -> bool {
+        let is_named = |tier| self.accept_tiers.contains(&tier);
+        is_named(tier) || tier == AcceptedTier::ByReading && is_named(AcceptedTier::ByRule)
+    }
+}
+
+/// A declaration that nothing is written any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WritesStopped {
+    /// Since when.
+    pub instant: Timestamp,
+    /// What the job says, and where.
+    pub origin: Word,
 }
 
 /// What is done to a row.
@@ -99,7 +121,9 @@ pub struct Backup {
 pub enum AcceptedTier {
     /// By value.
     Exact,
-    /// By a rule that the user chose.
+    /// Through a reading that loses nothing.
+    ByReading,
+    /// By another rule that the user chose. Accepting it accepts `by_reading` as well.
     ByRule,
     /// Within a tolerance that the user chose.
     Tolerated,

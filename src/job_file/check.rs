@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::document::{Document, Kind, Mistake, Node};
+use super::document::{Document, Kind, Mistake, Node, Table};
 
 /// The mistakes of a document, and the document without what they are about.
 pub fn check(document: &Document, schema: &Value) -> (Vec<Mistake>, Node) {
@@ -51,7 +51,10 @@ impl Checker<'_> {
             return None;
         }
         let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
-        let (least, most) = (bound("minimum"), bound("maximum"));
+        // the format of a number may bound it, too
+        let is_short = schema.get("format").is_some_and(|format| format == "uint32");
+        let most_of_format = is_short.then_some(f64::from(u32::MAX));
+        let (least, most) = (bound("minimum"), bound("maximum").or(most_of_format));
         let is_outside = |value: f64| least.is_some_and(|least| value < least) || most.is_some_and(|most| value > most);
         if value.as_f64().is_some_and(is_outside) {
             let wanted = match (least, most) {
@@ -69,7 +72,7 @@ impl Checker<'_> {
     fn check_table(
         &self,
         node: &Node,
-        entries: &[(String, Node)],
+        entries: &Table,
         schema: &Value,
         path: &str,
         mistakes: &mut Vec<Mistake>,
@@ -77,20 +80,21 @@ impl Checker<'_> {
         let empty = serde_json::Map::new();
         let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
         let more = schema.get("additionalProperties").filter(|more| more.is_object());
-        let mut sound = vec![];
-        for (name, entry) in entries {
+        let mut sound = Table::default();
+        for (name, entry) in entries.iter() {
             let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match known.get(name).or(more) {
                 Some(schema) => {
-                    let entry = self.check(entry, schema, &below, mistakes);
-                    sound.extend(entry.map(|entry| (name.clone(), entry)));
+                    if let Some(entry) = self.check(entry, schema, &below, mistakes) {
+                        sound.insert(name.clone(), entry);
+                    }
                 }
                 None => mistakes.push(self.mistake(entry, unknown(name, path, known.keys()))),
             }
         }
         for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
             let Some(required) = required.as_str() else { continue };
-            if !entries.iter().any(|(name, _)| name == required) {
+            if entries.get(required).is_none() {
                 let place = if path.is_empty() { "the job".to_string() } else { format!("[{path}]") };
                 let what = if path.is_empty() { format!("the section [{required}]") } else { format!("`{required}`") };
                 mistakes.push(self.mistake(node, format!("{place} lacks {what}")));

@@ -1,6 +1,6 @@
 //! `[[check]]`: a query of the user's or of the library, its inputs, its parameters, and what its answer has to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use super::Reader;
@@ -23,11 +23,11 @@ impl Reader<'_> {
     pub(super) fn checks(&mut self, forms: Vec<CheckForm>, sources: &Sides<Source>) -> Vec<Check> {
         let taken_at = sources.new.taken_at.as_ref().or(sources.old.taken_at.as_ref());
         let taken_at = taken_at.and_then(|taken| LiteralType::Timestamp.read(&taken.to));
-        let mut checks: Vec<Check> = vec![];
+        let (mut checks, mut names) = (vec![], HashSet::new());
         for (item, form) in forms.into_iter().enumerate() {
             let place = self.document.item_place(&["check"], Some(item));
             let Some(check) = self.check(form, &place, taken_at.as_ref()) else { continue };
-            if checks.iter().any(|other| other.name.text.eq_ignore_ascii_case(&check.name.text)) {
+            if !names.insert(check.name.text.to_ascii_lowercase()) {
                 self.wrong(&place, format!("two checks are called `{}`; give one a `name`", check.name.text));
             }
             checks.push(check);

@@ -1,6 +1,7 @@
 //! The text of a job file, with the settings of the command line laid over it, and the place of everything
 //! in it.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,9 @@ use crate::job::Place;
 /// A job file that was parsed.
 pub struct Document {
     file: PathBuf,
-    text: String,
+    /// How long the text is, and where its lines end. A file may have very many settings, and each is asked for its line.
+    length: usize,
+    line_ends: Vec<usize>,
     /// The settings of the command line: where each begins in a text that goes on behind the file's.
     set: Vec<(usize, String)>,
     /// All settings.
@@ -38,8 +41,43 @@ pub enum Kind {
     Time(String),
     /// A list.
     List(Vec<Node>),
-    /// A table, in the order of the text.
-    Table(Vec<(String, Node)>),
+    /// A table.
+    Table(Table),
+}
+
+/// The entries of a table, in the order of the text.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    entries: Vec<(String, Node)>,
+    /// Where in `entries` each name is.
+    by_name: HashMap<String, usize>,
+}
+
+impl Table {
+    /// The value under a name.
+    pub fn get(&self, name: &str) -> Option<&Node> {
+        self.by_name.get(name).map(|at| &self.entries[*at].1)
+    }
+
+    /// All entries.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Node)> {
+        self.entries.iter().map(|(name, node)| (name, node))
+    }
+
+    /// Puts a value under a name, in place of what is there.
+    pub fn insert(&mut self, name: String, node: Node) {
+        match self.by_name.get(&name) {
+            Some(&at) => self.entries[at].1 = node,
+            None => {
+                self.by_name.insert(name.clone(), self.entries.len());
+                self.entries.push((name, node));
+            }
+        }
+    }
+
+    fn get_mut(&mut self, name: &str) -> Option<&mut Node> {
+        self.by_name.get(name).map(|at| &mut self.entries[*at].1)
+    }
 }
 
 /// One mistake in a job file.
@@ -54,8 +92,9 @@ pub struct Mistake {
 impl Document {
     /// Parses the text of a job file and lays `key=value` settings over it.
     pub fn parse(file: &Path, text: &str, set: &[String]) -> Result<Self, Vec<Mistake>> {
-        let root = Node { span: 0..0, kind: Kind::Table(vec![]) };
-        let mut document = Document { file: file.into(), text: text.into(), set: vec![], root };
+        let root = Node { span: 0..0, kind: Kind::Table(Table::default()) };
+        let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        let mut document = Document { file: file.into(), length: text.len(), line_ends, set: vec![], root };
         match DeTable::parse(text) {
             Ok(root) => document.root = Node::of_table(root.get_ref(), 0..0),
             Err(error) => {
@@ -95,14 +134,13 @@ impl Document {
         if let Some((_, setting)) = self.set.iter().rev().find(|(start, _)| span.start >= *start) {
             return Place::Set(setting.clone());
         }
-        let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = self.line_ends.partition_point(|end| *end < span.start) + 1;
         Place::Line { file: self.file.clone(), line, key: key.into() }
     }
 
     fn lay_over(&mut self, setting: &str) -> Result<(), String> {
         let (path, value) = setting.split_once('=').ok_or("write it as key=value, such as compare.key=id")?;
-        let start = self.set.last().map_or(self.text.len() + 1, |(start, last)| start + last.len() + 1);
+        let start = self.set.last().map_or(self.length + 1, |(start, last)| start + last.len() + 1);
         // a bare word is text
         let as_text = format!("v = {}", Value::String(value.into()));
         let parsed = [format!("v = {value}"), as_text].iter().find_map(|text| {
@@ -139,12 +177,12 @@ impl Node {
     }
 
     fn of_table(table: &DeTable, span: Range<usize>) -> Node {
-        let mut entries = vec![];
+        let mut entries = Table::default();
         for (name, value) in table {
             let mut node = Node::of(value);
             // of a setting, its key is what people look for
             node.span = name.span();
-            entries.push((name.get_ref().to_string(), node));
+            entries.insert(name.get_ref().to_string(), node);
         }
         Node { span, kind: Kind::Table(entries) }
     }
@@ -152,7 +190,7 @@ impl Node {
     /// The value under a key.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.kind {
-            Kind::Table(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, node)| node),
+            Kind::Table(entries) => entries.get(key),
             _ => None,
         }
     }
@@ -164,11 +202,11 @@ impl Node {
             return Ok(());
         };
         let Kind::Table(entries) = &mut self.kind else { return Err(format!("`{first}` has nothing to stand in")) };
-        if !entries.iter().any(|(name, _)| name == first) {
-            entries.push((first.to_string(), Node { span: start..start, kind: Kind::Table(vec![]) }));
+        if entries.get(first).is_none() {
+            entries.insert(first.to_string(), Node { span: start..start, kind: Kind::Table(Table::default()) });
         }
-        match entries.iter_mut().find(|(name, _)| name == first) {
-            Some((_, node)) => node.put(rest, value, start),
+        match entries.get_mut(first) {
+            Some(node) => node.put(rest, value, start),
             None => Ok(()),
         }
     }
@@ -177,7 +215,7 @@ impl Node {
         self.span = start..start;
         match &mut self.kind {
             Kind::List(items) => items.iter_mut().for_each(|item| item.move_to(start)),
-            Kind::Table(entries) => entries.iter_mut().for_each(|(_, node)| node.move_to(start)),
+            Kind::Table(table) => table.entries.iter_mut().for_each(|(_, node)| node.move_to(start)),
             Kind::Scalar(_) | Kind::Time(_) => {}
         }
     }

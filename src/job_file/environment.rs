@@ -1,7 +1,32 @@
 //! `${VAR}` in a job file.
 
+use crate::job;
+
 /// Puts the values of variables in their places: `${VAR}`, which has to be set, and `${VAR:-default}`.
 pub fn expand(text: &str, value_of: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    fill(text, value_of, |out, value| *out += value)
+}
+
+/// What of a path stays the same from night to night: its variables may have other values, unless those choose among
+/// files.
+pub fn layout(path: &str) -> String {
+    layout_by(path, |name| std::env::var(name).ok())
+}
+
+fn layout_by(path: &str, value_of: impl Fn(&str) -> Option<String>) -> String {
+    let settled = fill(path, value_of, |out, value| match job::decides(value) {
+        true => *out += value,
+        false => out.push(job::VARIES),
+    });
+    // of a path with a variable that is not set, nothing is read
+    job::layout(settled.as_deref().unwrap_or(path))
+}
+
+fn fill(
+    text: &str,
+    value_of: impl Fn(&str) -> Option<String>,
+    put: impl Fn(&mut String, &str),
+) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -12,8 +37,8 @@ pub fn expand(text: &str, value_of: impl Fn(&str) -> Option<String>) -> Result<S
             None => (inner, None),
         };
         match (value_of(name).filter(|value| !value.is_empty()), default) {
-            (Some(value), _) => out += &value,
-            (None, Some(default)) => out += default,
+            (Some(value), _) => put(&mut out, &value),
+            (None, Some(default)) => put(&mut out, default),
             (None, None) => {
                 return Err(format!("the variable {name} is not set; set it, or give a default: ${{{name}:-…}}"));
             }
@@ -25,7 +50,7 @@ pub fn expand(text: &str, value_of: impl Fn(&str) -> Option<String>) -> Result<S
 
 #[cfg(test)]
 mod tests {
-    use super::expand;
+    use super::{expand, layout_by};
 
     #[test]
     fn variables_are_put_in_their_places() {
@@ -35,5 +60,16 @@ mod tests {
         assert_eq!(expand("$DAY 5$", value_of).unwrap(), "$DAY 5$");
         assert!(expand("${X}", value_of).unwrap_err().contains("X is not set"));
         assert!(expand("${X", value_of).is_err());
+    }
+
+    #[test]
+    fn a_variable_decides_only_where_its_value_chooses_files() {
+        let layout =
+            |path: &str, value: &str| layout_by(path, |_| Some(value.to_string()).filter(|text| !text.is_empty()));
+        assert_eq!(layout("exports/${NIGHT}/old", "monday"), layout("exports/${NIGHT}/old", "2026-11-27"));
+        assert_eq!(layout("exports/${NIGHT:-first}/old", ""), layout("exports/${NIGHT:-first}/old", "second"));
+        assert_eq!(layout("exports/${NIGHT}/old", "monday"), layout("exports/2026-11-27/old", ""));
+        assert_ne!(layout("exports/${PART}", "a*.parquet"), layout("exports/${PART}", "*.parquet"));
+        assert_ne!(layout("exports/${PART}", "region=1"), layout("exports/${PART}", "region=2"));
     }
 }

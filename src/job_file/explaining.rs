@@ -1,5 +1,6 @@
 //! The parts of a job that explain discrepancies: `[in_flight]`, `[misplaced]` and `[[waiver]]`.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use super::document::Document;
 use super::form::{InFlightForm, MisplacedForm, Names, WaiverForm, WaiversForm};
 use crate::class::Class;
 use crate::job::{InFlight, Misplaced, Place, Source, Waiver, Word};
+use crate::regular_file::{self, TEXT_BYTES_MAX};
 use crate::sides::{Side, Sides};
 
 impl Reader<'_> {
@@ -52,7 +54,7 @@ impl Reader<'_> {
     pub(super) fn waivers_of_file(&mut self, file: String) -> Vec<Waiver> {
         let place = self.document.place(&["waivers"]);
         let file = self.dir.join(self.expand(file, &place));
-        let text = match std::fs::read_to_string(&file) {
+        let text = match regular_file::read_text(&file, TEXT_BYTES_MAX) {
             Ok(text) => text,
             Err(error) => {
                 self.wrong(&place, format!("cannot read `{}`: {error}", file.display()));
@@ -80,13 +82,17 @@ impl Reader<'_> {
 
     /// Known differences.
     pub(super) fn waivers(&mut self, forms: Vec<WaiverForm>) -> Vec<Waiver> {
-        let mut waivers: Vec<Waiver> = vec![];
+        let (mut waivers, mut names): (Vec<Waiver>, HashSet<String>) = (vec![], HashSet::new());
         for (item, form) in forms.into_iter().enumerate() {
             let place = self.document.item_place(&["waiver"], Some(item));
-            if waivers.iter().any(|waiver| waiver.name.text == form.name) {
-                self.wrong(&place, format!("two waivers are called `{}`", form.name));
+            let name = form.name.clone();
+            if names.contains(&name) {
+                self.wrong(&place, format!("two waivers are called `{name}`"));
             }
-            waivers.extend(self.waiver(form, &place));
+            if let Some(waiver) = self.waiver(form, &place) {
+                names.insert(name);
+                waivers.push(waiver);
+            }
         }
         waivers
     }

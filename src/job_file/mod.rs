@@ -13,8 +13,9 @@ mod header;
 mod library;
 mod private;
 mod signoff;
+mod signoff_form;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bigdecimal::BigDecimal;
@@ -23,8 +24,10 @@ use crate::class::ByClass;
 use crate::error::{Error, Result};
 use crate::job::rule::RuleSettings;
 use crate::job::{
-    Allowance, ColumnSettings, Expectations, Gate, Identity, Job, Place, Query, Scope, Selection, Source, TakenAt, Word,
+    Allowance, ColumnSettings, Expectations, Gate, Identity, Job, Place, Query, Scope, Selection, Source, TakenAt,
+    Word, number,
 };
+use crate::regular_file::{self, TEXT_BYTES_MAX};
 use crate::sides::Sides;
 use document::Document;
 pub use document::Mistake;
@@ -32,6 +35,9 @@ use form::{AllowanceForm, ColumnForm, CompareForm, GateForm, JobForm, Names, Sha
 
 /// How long the name of a directory may be nearly everywhere, in bytes.
 const NAME_MAX: usize = 255;
+
+/// No length of time in a job is longer: a century. Times that are moved by it are still times.
+const DURATION_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(100 * 366 * 24);
 
 /// The directory beside those of jobs that holds the groups of several.
 pub const GROUPS: &str = "groups";
@@ -57,7 +63,7 @@ impl JobFile {
     /// # Errors
     /// If the file cannot be read. Mistakes in it are part of the result.
     pub fn read(file: &Path, set: &[String]) -> Result<Self> {
-        let text = std::fs::read_to_string(file).map_err(Error::unreadable(file))?;
+        let text = regular_file::read_text(file, TEXT_BYTES_MAX).map_err(Error::unreadable(file))?;
         let failed = |mistakes| JobFile { job: None, runs: PathBuf::new(), retain: None, mistakes };
         let document = match Document::parse(file, &text, set) {
             Ok(document) => document,
@@ -157,9 +163,10 @@ impl Reader<'_> {
         let sources = Sides { old, new };
         let checks = self.checks(form.check, &sources);
         let sign_off = form.signoff.and_then(|form| self.sign_off(form, scope, &sources, &tables));
+        let names: HashSet<String> = checks.iter().map(|check| check.name.text.to_ascii_lowercase()).collect();
         for check in sign_off.iter().flat_map(|terms| &terms.checks) {
             // both write a list, and each would be taken for the other
-            if checks.iter().any(|other| other.name.text.eq_ignore_ascii_case(&check.name.text)) {
+            if names.contains(&check.name.text.to_ascii_lowercase()) {
                 let words =
                     format!("a [[check]] is called `{}`, too; give one of them another `name`", check.name.text);
                 self.wrong(&check.name.place, words);
@@ -220,12 +227,13 @@ impl Reader<'_> {
         if name.len() > NAME_MAX {
             self.wrong(&place, format!("the name has {} bytes, and a directory's may have {NAME_MAX}", name.len()));
         }
-        if name.is_empty()
-            || name.starts_with('.')
-            || ["latest", GROUPS].contains(&name.as_str())
-            || !name.chars().all(plain)
-        {
-            let words = format!("`{name}` cannot name a directory; use letters, digits, `-`, `_` and `.`");
+        let is_taken = ["latest", GROUPS].contains(&name.as_str());
+        let is_odd = name.is_empty() || name.trim() != name || name.starts_with(['.', '-']) || !name.chars().all(plain);
+        if is_taken || is_odd {
+            let words = format!(
+                "`{}` cannot name a directory; use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit",
+                name.escape_debug()
+            );
             self.wrong(&place, words);
         }
         name
@@ -240,6 +248,7 @@ impl Reader<'_> {
 
     fn source(&mut self, form: SourceForm, at: &[&str]) -> Source {
         let place_of = |key: &str| self.document.place(&[at, &[key]].concat());
+        let layout = environment::layout(&form.path);
         let (place, query_place, time_place) = (place_of("path"), place_of("query"), place_of("taken_at"));
         let path = self.expand(form.path, &place);
         let path = match path.contains("://") {
@@ -257,6 +266,7 @@ impl Reader<'_> {
         }
         Source {
             path: Word { text: path, place },
+            layout,
             query: form.query.and_then(|query| self.query(query, query_place)),
             taken_at,
             allow_empty: form.allow_empty,
@@ -272,7 +282,11 @@ impl Reader<'_> {
     /// A length of time, such as `26h` or `1h 30m`.
     fn duration(&mut self, text: &str, place: &Place) -> Option<jiff::SignedDuration> {
         match text.parse::<jiff::SignedDuration>() {
-            Ok(duration) if !duration.is_negative() => Some(duration),
+            Ok(duration) if !duration.is_negative() && duration <= DURATION_MAX => Some(duration),
+            Ok(duration) if duration > DURATION_MAX => {
+                self.wrong(place, format!("`{text}` is more than a hundred years"));
+                None
+            }
             _ => {
                 self.wrong(
                     place,
@@ -294,7 +308,7 @@ impl Reader<'_> {
             return None;
         }
         let file = self.dir.join(self.expand(text, &place));
-        match std::fs::read_to_string(&file) {
+        match regular_file::read_text(&file, TEXT_BYTES_MAX) {
             Ok(sql) => Some(Query { sql, file: Some(file), place }),
             Err(error) => {
                 let words = format!("cannot read `{}`: {error}; name a file, or write the query here", file.display());
@@ -304,19 +318,19 @@ impl Reader<'_> {
         }
     }
 
+    /// An instant, with its zone.
+    fn time(&mut self, text: String, place: &Place) -> Option<jiff::Timestamp> {
+        let text = self.expand(text, place);
+        // TOML allows a blank where RFC 3339 has a T
+        let time = text.replacen(' ', "T", 1).parse::<jiff::Timestamp>();
+        if time.is_err() {
+            self.wrong(place, format!("`{text}` is no time with a zone, such as 2026-11-20T02:00:00Z"));
+        }
+        time.ok()
+    }
+
     fn taken_at(&mut self, form: TakenAtForm, place: &Place) -> Option<TakenAt> {
-        let mut time = |text: String| {
-            let text = self.expand(text, place);
-            // TOML allows a blank where RFC 3339 has a T
-            match text.replacen(' ', "T", 1).parse::<jiff::Timestamp>() {
-                Ok(time) => Some(time),
-                Err(_) => {
-                    let words = format!("`{text}` is no time with a zone, such as 2026-11-20T02:00:00Z");
-                    self.wrong(place, words);
-                    None
-                }
-            }
-        };
+        let mut time = |text: String| self.time(text, place);
         let (from, to) = match form {
             TakenAtForm::At(at) => {
                 let at = time(at.text)?;
@@ -415,9 +429,9 @@ impl Reader<'_> {
                 self.wrong(place, format!("{rate:?} could mean rows or a share; write {rate}, or \"100 %\" for all"));
                 return None;
             }
-            AllowanceForm::Rate(rate) => rate.to_string().parse::<BigDecimal>().ok(),
+            AllowanceForm::Rate(rate) => number(&rate.to_string()),
             AllowanceForm::Percent(text) => {
-                let percent = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<BigDecimal>().ok());
+                let percent = text.trim().strip_suffix('%').and_then(|percent| number(percent.trim()));
                 percent.map(|percent| percent / BigDecimal::from(100))
             }
         };
@@ -440,13 +454,9 @@ pub fn refusal(file: &Path, mut mistakes: Vec<Mistake>) -> Error {
         digits.split(':').next().and_then(|digits| digits.parse().ok()).unwrap_or(usize::MAX)
     };
     mistakes.sort_by_key(line);
-    let mut seen = vec![];
-    mistakes.retain(|mistake| {
-        // the same words without a place are the same mistake
-        let is_new = !seen.contains(&mistake.words);
-        seen.push(mistake.words.clone());
-        is_new
-    });
+    let mut seen = HashSet::new();
+    // the same words without a place are the same mistake
+    mistakes.retain(|mistake| seen.insert(mistake.words.clone()));
     Error::BadJob {
         file: file.into(),
         mistakes: mistakes.into_iter().map(|mistake| format!("{}: {}", mistake.place, mistake.words)).collect(),

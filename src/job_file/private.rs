@@ -1,14 +1,33 @@
 //! `[private]`: values that must not leave, and the key of their digests.
 
-use std::fs;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use super::Reader;
 use super::form::{PrivateForm, PrivateLists};
 use crate::job::{Place, Private};
+use crate::regular_file;
 
 /// Where the key is, if no file holds it.
 const KEY_VARIABLE: &str = "COUNTERSIGN_PRIVATE_KEY";
+/// What is read of a key file; a key and the white space around it are far shorter.
+const KEY_BYTES: u64 = 4 << 10;
+
+/// A key file.
+struct Key {
+    mode: u32,
+    text: String,
+}
+
+/// Reads the text and the mode of one and the same file: its name may be given to another one meanwhile.
+fn read_key(file: &Path) -> io::Result<Key> {
+    let opened = regular_file::open(file)?;
+    let mode = opened.metadata()?.permissions().mode();
+    let mut text = String::new();
+    opened.take(KEY_BYTES).read_to_string(&mut text)?;
+    Ok(Key { mode, text })
+}
 
 impl Reader<'_> {
     pub(super) fn private(&mut self, form: PrivateForm) -> Option<Private> {
@@ -31,13 +50,12 @@ impl Reader<'_> {
     fn key_of_file(&mut self, file: String, place: &Place) -> Option<[u8; 32]> {
         let file = self.dir.join(self.expand(file, place));
         let shown = format!("`{}`", file.display());
-        let read = fs::metadata(&file).and_then(|meta| Ok((meta.permissions().mode(), fs::read_to_string(&file)?)));
-        match read {
-            Ok((mode, _)) if mode & 0o077 != 0 => {
+        match read_key(&file) {
+            Ok(Key { mode, .. }) if mode & 0o077 != 0 => {
                 self.wrong(place, format!("{shown} can be read by others; make it yours alone: chmod 600 {shown}"));
                 None
             }
-            Ok((_, text)) => self.key(&text, &shown, place),
+            Ok(Key { text, .. }) => self.key(&text, &shown, place),
             Err(error) => {
                 self.wrong(place, format!("cannot read {shown}: {error}"));
                 None

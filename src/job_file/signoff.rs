@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Reader;
-use super::form::{CleanupForm, SideForm, SignOffForm, StatusForm};
-use crate::job::{AcceptedTier, Backup, Cleanup, Place, Scope, SignOff, Source, Status, Word};
+use super::signoff_form::{CleanupForm, SideForm, SignOffForm, StatusForm};
+use crate::job::{Backup, CHECKS_MAX, Cleanup, Place, Scope, SignOff, Source, Status, Word, WritesStopped};
 use crate::sides::{Side, Sides};
 
 /// How old snapshots and certificates may become, if nothing is said.
@@ -18,7 +18,8 @@ impl Reader<'_> {
         sources: &Sides<Source>,
         tables: &BTreeMap<String, Source>,
     ) -> Option<SignOff> {
-        let place_of = |key: &str| self.document.place(&["signoff", key]);
+        let document = self.document;
+        let place_of = |key: &str| document.place(&["signoff", key]);
         let section = self.document.place(&["signoff"]);
         let (age_place, expires_place, backup_place) = (place_of("max_age"), place_of("expires"), place_of("backup"));
         let (truth_place, local_place, cleanup_place) =
@@ -63,14 +64,26 @@ impl Reader<'_> {
             }
             None => None,
         };
-        let accept_tiers = if form.accept_tiers.is_empty() { vec![AcceptedTier::Exact] } else { form.accept_tiers };
+        if form.accept_tiers.is_empty() {
+            let words = "no tier is named, and no row could be approved; leave it out for `exact`";
+            self.wrong(&place_of("accept_tiers"), words);
+        }
+        let stopped_place = place_of("writes_stopped");
+        let writes_stopped = form.writes_stopped.and_then(|stopped| {
+            let origin = Word { text: stopped.text.clone(), place: stopped_place.clone() };
+            Some(WritesStopped { instant: self.time(stopped.text, &stopped_place)?, origin })
+        });
+        if form.check.len() > CHECKS_MAX {
+            self.wrong(&section, format!("no more than {CHECKS_MAX} [[signoff.check]] are counted"));
+        }
         Some(SignOff {
             delete_from,
             cleanup,
             candidate_key,
             source_of_truth,
             local_status,
-            accept_tiers,
+            accept_tiers: form.accept_tiers,
+            writes_stopped,
             max_age,
             clean_runs: form.clean_runs,
             expires,

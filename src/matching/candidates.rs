@@ -11,14 +11,12 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
@@ -26,6 +24,7 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::{StreamExt, stream};
 use parquet::arrow::arrow_reader::RowSelection;
 
@@ -38,6 +37,7 @@ use crate::error::{Error, Result};
 use crate::meter::Stage;
 use crate::sides::{Side, Sides};
 use crate::snapshot::{FileRead, Snapshot, compact};
+use crate::spilling::spilled_bytes;
 
 /// One row group of one side: what a worker hashes at a time.
 pub struct Chunk {
@@ -62,11 +62,13 @@ pub struct Candidates {
     kept: Sides<Mutex<Vec<RecordBatch>>>,
     /// How many bytes kept rows may still take.
     room_bytes: AtomicI64,
+    /// How many rows a batch has, at most.
+    batch_rows: usize,
 }
 
 impl Candidates {
     /// No row of these snapshots; room to keep so many bytes of rows.
-    pub fn none(snapshots: &Sides<Snapshot>, room_bytes: u64) -> Self {
+    pub fn none(engine: &Engine, snapshots: &Sides<Snapshot>, room_bytes: u64) -> Self {
         let mut chunks = vec![];
         for snapshot in snapshots.iter() {
             for (file, row_group, rows) in snapshot.row_groups().filter(|(_, _, rows)| *rows > 0) {
@@ -75,7 +77,8 @@ impl Candidates {
         }
         let words = |chunk: &Chunk| (0..chunk.rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         let bits = chunks.iter().map(words).collect();
-        Candidates { chunks, bits, kept: Sides::default(), room_bytes: AtomicI64::new(room_bytes as i64) }
+        let (kept, room_bytes) = (Sides::default(), AtomicI64::new(room_bytes as i64));
+        Candidates { chunks, bits, kept, room_bytes, batch_rows: engine.batch_rows() }
     }
 
     /// The chunks, by number.
@@ -91,7 +94,7 @@ impl Candidates {
 
     /// Adds rows of one chunk with their values.
     pub fn keeper(&self, side: Side) -> Keeper<'_> {
-        Keeper { candidates: self, side, gathered: vec![], gathered_bytes: 0 }
+        Keeper { candidates: self, side, gathered: vec![], gathered_bytes: 0, gathered_rows: 0 }
     }
 
     /// How many rows are in the set.
@@ -101,18 +104,28 @@ impl Candidates {
         marked.sum::<u64>() + kept.sum::<u64>()
     }
 
-    /// One side's rows of the set in key order, under the memory limit; those that were not kept are read again.
-    pub fn sorted<'a>(&self, comparison: &Comparison<'a>, side: Side) -> Result<Sorted<'a>> {
+    /// The rows of the set in key order, by side, under the memory limit; those that were not kept are read again.
+    pub fn sorted<'a>(&self, comparison: &Comparison<'a>) -> Result<Sides<Sorted<'a>>> {
         let Comparison { engine, .. } = comparison;
-        let kept = std::mem::take(&mut *lock(&self.kept[side]));
-        let kept = (!kept.is_empty()).then(|| Kept::of(engine, kept));
-        let plan = sort_plan(comparison, side, self.reads(side), kept).map_err(Error::internal)?;
-        let runtime = engine.reader();
-        // only within the runtime does a plan find the threads for its partitions
-        let _within = runtime.enter();
-        let stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
-        let width = comparison.pairing.projection(side).len();
-        Ok(Sorted { engine, side, plan, stream, width })
+        let kept = Sides::from_fn(|side| std::mem::take(&mut *lock(&self.kept[side])));
+        let waiting_bytes: u64 = kept.iter().flatten().map(|batch| batch.get_array_memory_size() as u64).sum();
+        let kept = kept.map(|kept| (!kept.is_empty()).then(|| Kept::of(kept)));
+        let unsorted = Sides::try_from_fn(|side| unsorted(comparison, side, self.reads(side), kept[side].as_ref()));
+        let unsorted = unsorted.map_err(Error::internal)?;
+        // both sides are sorted at the same time, and each of their partitions has to get through with what it is given
+        let partitions: usize = unsorted.iter().map(|plan| plan.output_partitioning().partition_count()).sum();
+        let sorted = |side: Side| -> Result<Sorted<'a>> {
+            let own_memory = |sort| engine.with_own_memory(sort, partitions, waiting_bytes);
+            let plan = sort_plan(comparison, side, unsorted[side].clone(), own_memory).map_err(Error::internal)?;
+            let runtime = engine.reader();
+            // only within the runtime does a plan find the threads for its partitions
+            let _within = runtime.enter();
+            let stream = plan.execute(0, engine.task());
+            let stream = stream.map_err(|error| Error::of_plan(error, &engine.spill_dir(), Error::internal))?;
+            let width = comparison.pairing.projection(side).len();
+            Ok(Sorted { engine, side, plan, stream, width })
+        };
+        Sides::try_from_fn(sorted)
     }
 
     /// One read per row group, so that a single large file is sorted by several workers, too.
@@ -135,6 +148,7 @@ pub struct Keeper<'a> {
     side: Side,
     gathered: Vec<RecordBatch>,
     gathered_bytes: usize,
+    gathered_rows: usize,
 }
 
 /// Rows are put together until they take so many bytes, so that few rows do not become tiny batches.
@@ -156,15 +170,20 @@ impl Keeper<'_> {
         let rows = compact(&filter_record_batch(batch, &BooleanArray::new(open, None))?)?;
         let bytes = rows.get_array_memory_size();
         self.candidates.room_bytes.fetch_sub(bytes as i64, Ordering::Relaxed);
-        self.gathered.push(rows);
+        // a sort takes a batch that it has to cut for more than it is
+        if self.gathered_rows + rows.num_rows() > self.candidates.batch_rows {
+            self.finish()?;
+        }
         self.gathered_bytes += bytes;
+        self.gathered_rows += rows.num_rows();
+        self.gathered.push(rows);
         if self.gathered_bytes >= KEPT_BATCH_BYTES { self.finish() } else { Ok(()) }
     }
 
     /// Hands the rows over.
     pub fn finish(&mut self) -> Result<()> {
         let gathered = std::mem::take(&mut self.gathered);
-        self.gathered_bytes = 0;
+        (self.gathered_bytes, self.gathered_rows) = (0, 0);
         if let Some(first) = gathered.first() {
             lock(&self.candidates.kept[self.side]).push(concat_batches(&first.schema(), &gathered)?);
         }
@@ -178,20 +197,16 @@ fn selection(words: &[AtomicU64], rows: usize) -> RowSelection {
     RowSelection::from_boolean_buffer(BooleanBuffer::new(words.into(), 0, rows))
 }
 
-/// Rows that were kept, on their way into the sort. They count against the memory that sorts may fill until the sort
-/// has taken them over, which counts them itself.
-#[derive(Debug)]
+/// Rows that were kept, on their way into the sort, which counts them as it takes them over.
+#[derive(Debug, Clone)]
 struct Kept {
     schema: SchemaRef,
-    batches: Mutex<std::vec::IntoIter<RecordBatch>>,
-    memory: MemoryReservation,
+    batches: Arc<Mutex<std::vec::IntoIter<RecordBatch>>>,
 }
 
 impl Kept {
-    fn of(engine: &Engine, batches: Vec<RecordBatch>) -> Self {
-        let memory = MemoryConsumer::new("kept rows").register(&engine.environment().memory_pool);
-        memory.grow(batches.iter().map(RecordBatch::get_array_memory_size).sum());
-        Kept { schema: batches[0].schema(), batches: Mutex::new(batches.into_iter()), memory }
+    fn of(batches: Vec<RecordBatch>) -> Self {
+        Kept { schema: batches[0].schema(), batches: Arc::new(Mutex::new(batches.into_iter())) }
     }
 }
 
@@ -203,46 +218,46 @@ impl PartitionStream for Kept {
     /// Hands the rows over; there is nothing left for a second time.
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let batches = std::mem::take(&mut *lock(&self.batches));
-        let memory = self.memory.split(self.memory.size());
-        let batches = batches.map(move |batch| {
-            memory.shrink(batch.get_array_memory_size());
-            Ok(batch)
-        });
-        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), stream::iter(batches)))
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), stream::iter(batches.map(Ok))))
     }
 }
 
-/// Scans the reads, adds the rows that were kept, and the canonical keys, and sorts by them.
-fn sort_plan(
+/// Scans the reads, and adds the rows that were kept.
+fn unsorted(
     comparison: &Comparison,
     side: Side,
     reads: Vec<FileRead>,
-    kept: Option<Kept>,
+    kept: Option<&Kept>,
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
     let nothing_to_read = reads.is_empty();
     let scan = snapshots[side].plan(&engine.readers(), reads, &pairing.projection(side), engine.sort_partitions())?;
-    let schema = scan.schema();
-    let scan = match kept {
-        None => scan,
-        Some(kept) => {
-            let kept = StreamingTableExec::try_new(schema.clone(), vec![Arc::new(kept)], None, [], false, None)?;
-            let kept: Arc<dyn ExecutionPlan> = Arc::new(kept);
-            match nothing_to_read {
-                true => kept,
-                // where there is room for one sort only, both go through it
-                false if engine.sort_partitions() == 1 => {
-                    Arc::new(CoalescePartitionsExec::new(UnionExec::try_new(vec![scan, kept])?))
-                }
-                false => UnionExec::try_new(vec![scan, kept])?,
-            }
+    let Some(kept) = kept else { return Ok(scan) };
+    let kept = StreamingTableExec::try_new(scan.schema(), vec![Arc::new(kept.clone())], None, [], false, None)?;
+    let kept: Arc<dyn ExecutionPlan> = Arc::new(kept);
+    Ok(match nothing_to_read {
+        true => kept,
+        // where there is room for one sort only, both go through it
+        false if engine.sort_partitions() == 1 => {
+            Arc::new(CoalescePartitionsExec::new(UnionExec::try_new(vec![scan, kept])?))
         }
-    };
+        false => UnionExec::try_new(vec![scan, kept])?,
+    })
+}
+
+/// Adds the canonical keys to a side's rows, and sorts by them.
+fn sort_plan(
+    comparison: &Comparison,
+    side: Side,
+    unsorted: Arc<dyn ExecutionPlan>,
+    own_memory: impl FnOnce(Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>>,
+) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    let schema = unsorted.schema();
     let column = |at: usize| Arc::new(Column::new(schema.field(at).name(), at)) as Arc<dyn PhysicalExpr>;
     let mut columns: Vec<(Arc<dyn PhysicalExpr>, String)> =
         (0..schema.fields().len()).map(|at| (column(at), format!("raw {at}"))).collect();
     let mut order = vec![];
-    for (at, pair) in pairing.keys().iter().enumerate() {
+    for (at, pair) in comparison.pairing.keys().iter().enumerate() {
         for (part, data_type) in pair.key_part_types().into_iter().enumerate() {
             let function = ScalarUDF::from(KeyPart::new(pair.clone(), part, data_type.clone(), side));
             let field: FieldRef = Field::new(format!("key {at} part {part}"), data_type, true).into();
@@ -253,10 +268,10 @@ fn sort_plan(
             columns.push((Arc::new(key), name));
         }
     }
-    let keyed = Arc::new(ProjectionExec::try_new(columns, scan)?);
+    let keyed = Arc::new(ProjectionExec::try_new(columns, unsorted)?);
     let Some(order) = LexOrdering::new(order) else { return Ok(keyed) };
-    let sorted = SortExec::new(order.clone(), keyed).with_preserve_partitioning(true);
-    Ok(Arc::new(SortPreservingMergeExec::new(order, Arc::new(sorted))))
+    let sort = SortExec::new(order.clone(), keyed).with_preserve_partitioning(true);
+    Ok(Arc::new(SortPreservingMergeExec::new(order, own_memory(Arc::new(sort))?)))
 }
 
 /// One side's candidates in key order.
@@ -286,7 +301,7 @@ impl Sorted<'_> {
                     return Ok(Some(batch.project(&raw)?));
                 }
                 Ok(Some(Err(error))) => {
-                    return Err(Error::of_plan(error, |error| {
+                    return Err(Error::of_plan(error, &self.engine.spill_dir(), |error| {
                         Error::Internal(format!("sorting rows of the {} snapshot: {error}", self.side))
                     }));
                 }
@@ -299,11 +314,6 @@ impl Drop for Sorted<'_> {
     fn drop(&mut self) {
         self.engine.meter.count_spilled(spilled_bytes(self.plan.as_ref()));
     }
-}
-
-fn spilled_bytes(plan: &dyn ExecutionPlan) -> u64 {
-    let own = plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0);
-    own as u64 + plan.children().iter().map(|child| spilled_bytes(child.as_ref())).sum::<u64>()
 }
 
 /// A part of a key column as it is compared, as a function that a plan can call.

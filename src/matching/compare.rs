@@ -7,16 +7,16 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 
 use crate::columns::{Pairing, Rows};
-use crate::discrepancy::{Finding, Ledger, RowRef, Tier};
+use crate::discrepancy::{Finding, Ledger, Pairs, RowRef, Tier};
 use crate::error::{Error, Result};
-use crate::rules::{Chain, Judgement};
-use crate::sides::{Side, Sides};
+use crate::rules::{Chain, Judgement, ReadCells};
+use crate::sides::Sides;
 
 /// Where the pairs begin on each side.
-type Pairs<'a> = Sides<(&'a Arc<Rows>, usize)>;
+type Starts<'a> = Sides<(&'a Arc<Rows>, usize)>;
 
 /// Takes down how `len` pairs of rows compare.
-pub fn compare(pairing: &Pairing, pairs: Pairs, len: usize, ledger: &mut Ledger) -> Result<()> {
+pub fn compare(pairing: &Pairing, pairs: Starts, len: usize, ledger: &mut Ledger) -> Result<()> {
     let mut differing: Vec<(usize, BooleanBuffer)> = vec![];
     let mut tiers = Tiers::default();
     for (place, column) in pairing.checked().enumerate() {
@@ -38,49 +38,75 @@ pub fn compare(pairing: &Pairing, pairs: Pairs, len: usize, ledger: &mut Ledger)
             differing.push((column, unequal));
         }
     }
-    if differing.is_empty() && tiers.by_rule.is_none() && tiers.tolerated.is_none() {
+    if differing.is_empty() && tiers.are_all_exact() {
         ledger.matched(Tier::Exact, len as u64);
-        return Ok(());
+        return ledger.pairs(&Pairs { starts: pairs, len, mismatch: None, tiers: &[] });
     }
     record(pairing, pairs, len, &differing, &tiers, ledger)
 }
 
-/// Which pairs owe it to what that they are equal in some column.
+/// Which pairs have a cell that is equal only by what each tier says; `None` where there are none.
 #[derive(Default)]
 struct Tiers {
+    by_reading: Option<BooleanBuffer>,
     by_rule: Option<BooleanBuffer>,
     tolerated: Option<BooleanBuffer>,
 }
 
 fn include(bits: &mut Option<BooleanBuffer>, more: &BooleanBuffer) {
-    *bits = Some(bits.take().map_or_else(|| more.clone(), |bits| &bits | more));
+    if more.has_true() {
+        *bits = Some(bits.take().map_or_else(|| more.clone(), |bits| &bits | more));
+    }
 }
 
 impl Tiers {
-    /// Counts the cells that are equal as read, where a rule was needed to read them.
-    fn add_read(&mut self, column: usize, pairs: &Pairs, len: usize, equal: &BooleanBuffer, ledger: &mut Ledger) {
-        let mut any = None;
-        for (side, (rows, start)) in [(Side::Old, pairs.old), (Side::New, pairs.new)] {
+    fn are_all_exact(&self) -> bool {
+        self.by_reading.is_none() && self.by_rule.is_none() && self.tolerated.is_none()
+    }
+
+    /// Counts the cells that are equal as read, where rules were needed to read them.
+    fn add_read(&mut self, column: usize, pairs: &Starts, len: usize, equal: &BooleanBuffer, ledger: &mut Ledger) {
+        let tally = ledger.column(column);
+        for (rows, start) in pairs.iter() {
             for read in rows.read_by.iter().filter(|read| read.column == column) {
-                let cells = &read.cells.slice(start, len) & equal;
-                ledger.column(column).rules[read.rule] += cells.count_set_bits() as u64;
-                if side == Side::Old {
-                    include(&mut any, &cells);
+                let ReadCells { rules, by_reading, by_rule } = read.cells.slice(*start, len);
+                for (rule, cells) in rules {
+                    tally.rules[rule] += count(&(&cells & equal));
                 }
+                let (by_reading, by_rule) = (&by_reading & equal, &by_rule & equal);
+                tally.by_reading += count(&by_reading);
+                tally.by_rule += count(&by_rule);
+                include(&mut self.by_reading, &by_reading);
+                include(&mut self.by_rule, &by_rule);
             }
         }
-        if let Some(cells) = any {
-            ledger.column(column).by_rule += cells.count_set_bits() as u64;
-            include(&mut self.by_rule, &cells);
-        }
     }
+
+    /// The matched pairs by tier, each in that of its worst cell.
+    fn of_pairs(&self, matched: &BooleanBuffer) -> [(Tier, BooleanBuffer); 4] {
+        let mut left = matched.clone();
+        let mut take = |cells: &Option<BooleanBuffer>| {
+            let Some(cells) = cells else { return BooleanBuffer::new_unset(matched.len()) };
+            let taken = &left & cells;
+            left = &left & &!cells;
+            taken
+        };
+        let tolerated = take(&self.tolerated);
+        let by_rule = take(&self.by_rule);
+        let by_reading = take(&self.by_reading);
+        [(Tier::Exact, left), (Tier::ByReading, by_reading), (Tier::ByRule, by_rule), (Tier::Tolerated, tolerated)]
+    }
+}
+
+fn count(bits: &BooleanBuffer) -> u64 {
+    bits.count_set_bits() as u64
 }
 
 /// Asks the rules about the pairs that are not equal as read; returns those that differ all the same.
 fn judge(
     chain: &Chain,
     column: usize,
-    pairs: &Pairs,
+    pairs: &Starts,
     unequal: &BooleanBuffer,
     tiers: &mut Tiers,
     ledger: &mut Ledger,
@@ -93,14 +119,14 @@ fn judge(
     let Judgement { ruled, tolerated, needed } =
         chain.judge(&Sides { old: cells(&pairs.old)?, new: cells(&pairs.new)? })?;
     let tally = ledger.column(column);
-    tally.by_rule += ruled.count_set_bits() as u64;
-    tally.tolerated += tolerated.count_set_bits() as u64;
+    tally.by_rule += count(&ruled);
+    tally.tolerated += count(&tolerated);
     let mut credited = BooleanBuffer::new_unset(asked.len());
     for (rule, cells) in needed {
-        tally.rules[rule] += cells.count_set_bits() as u64;
+        tally.rules[rule] += count(&cells);
         credited = &credited | &cells;
     }
-    tally.by_either += (&(&ruled | &tolerated) & &!&credited).count_set_bits() as u64;
+    tally.by_either += count(&(&(&ruled | &tolerated) & &!&credited));
     let spread = |bits: &BooleanBuffer| spread(bits, &asked, unequal.len());
     include(&mut tiers.by_rule, &spread(&ruled));
     include(&mut tiers.tolerated, &spread(&tolerated));
@@ -117,24 +143,19 @@ fn spread(bits: &BooleanBuffer, places: &[usize], len: usize) -> BooleanBuffer {
 
 fn record(
     pairing: &Pairing,
-    pairs: Pairs,
+    pairs: Starts,
     len: usize,
     differing: &[(usize, BooleanBuffer)],
     tiers: &Tiers,
     ledger: &mut Ledger,
 ) -> Result<()> {
-    let none = || BooleanBuffer::new_unset(len);
-    let mismatch = differing.iter().fold(none(), |any, (_, rows)| &any | rows);
-    let matched = !&mismatch;
-    let tolerated = &matched & tiers.tolerated.as_ref().unwrap_or(&none());
-    let by_rule = &(&matched & tiers.by_rule.as_ref().unwrap_or(&none())) & &!&tolerated;
-    let count = |rows: &BooleanBuffer| rows.count_set_bits() as u64;
-    ledger.matched(Tier::Tolerated, count(&tolerated));
-    ledger.matched(Tier::ByRule, count(&by_rule));
-    ledger.matched(Tier::Exact, count(&matched) - count(&tolerated) - count(&by_rule));
+    let mismatch = differing.iter().fold(BooleanBuffer::new_unset(len), |any, (_, rows)| &any | rows);
+    let tiers = tiers.of_pairs(&!&mismatch);
+    tiers.iter().for_each(|(tier, rows)| ledger.matched(*tier, count(rows)));
     if differing.iter().any(|(column, _)| *column < pairing.key_len) {
         return Err(Error::internal("rows with one key were taken for a mismatch in it"));
     }
+    ledger.pairs(&Pairs { starts: pairs, len, mismatch: Some(&mismatch), tiers: &tiers })?;
     for at in mismatch.set_indices() {
         let changed = differing.iter().filter(|(_, rows)| rows.value(at)).map(|(column, _)| *column).collect();
         let rows = pairs.map(|(rows, start)| RowRef { batch: rows.clone(), row: start + at });

@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 
 use crate::canonical::order::{KeyOrder, steps};
 use crate::columns::{Pairing, Rows};
-use crate::discrepancy::RowRef;
+use crate::discrepancy::{RowRef, Tier};
 use crate::error::{Error, Result};
 use crate::sides::Side;
 
@@ -157,7 +157,9 @@ impl<'a> Cursor<'a> {
         self.advance(1)?;
         let mut varied: Vec<(Vec<u8>, RowRef)> =
             rows.into_iter().map(|row| (row.batch.exact_bytes(row.row), row)).collect();
-        varied.sort_by(|(one, _), (two, _)| one.cmp(two));
+        // what is read as one value may have been several: that which needed no rule comes first, and finds its pair
+        let tier = |RowRef { batch, row }: &RowRef| Tier::as_read(batch.read_rows.as_ref(), *row);
+        varied.sort_by(|(one, one_row), (two, two_row)| one.cmp(two).then_with(|| tier(one_row).cmp(&tier(two_row))));
         Ok(Run { first: varied[0].1.clone(), count: varied.len() as u64, varied: Some(varied) })
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::discrepancy::Tier;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -24,24 +25,28 @@ pub struct Entry {
     pub place: Place,
 }
 
-/// Where a row stands, and three bits that say what is known of it.
+/// Where a row stands, and four bits that say what is known of it: two for its tier if it is equal as read.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct Place(pub u64);
 
 impl Place {
-    /// A rule was needed to read the row.
-    pub const BY_RULE: u64 = 1 << 63;
     /// A row of the other side equals it.
-    pub const SETTLED: u64 = 1 << 62;
+    pub const SETTLED: u64 = 1 << 61;
     /// It takes a closer look.
-    pub const OPEN: u64 = 1 << 61;
-    const FLAGS: u64 = Self::BY_RULE | Self::SETTLED | Self::OPEN;
+    pub const OPEN: u64 = 1 << 60;
+    const TIER_SHIFT: u32 = 62;
+    const TIER: u64 = 0b11 << Self::TIER_SHIFT;
+    const FLAGS: u64 = Self::TIER | Self::SETTLED | Self::OPEN;
 
-    /// Row `row` of chunk `chunk` (below 2²⁹).
-    pub fn new(chunk: usize, row: usize, by_rule: bool) -> Self {
-        let flag = if by_rule { Self::BY_RULE } else { 0 };
-        Place(flag | (chunk as u64) << 32 | row as u64)
+    /// Row `row` of chunk `chunk` (below 2²⁸), of this tier if it is equal as read.
+    pub fn new(chunk: usize, row: usize, tier: Tier) -> Self {
+        Place((tier as u64) << Self::TIER_SHIFT | (chunk as u64) << 32 | row as u64)
+    }
+
+    /// The row's tier if it is equal as read, as far as its own side tells.
+    pub fn tier(self) -> Tier {
+        Tier::ALL[(self.0 >> Self::TIER_SHIFT) as usize]
     }
 
     /// Whether a bit is set.
@@ -290,4 +295,22 @@ impl Spill {
 pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // a worker that panicked has ended the run already
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_keeps_chunk_row_and_tier_apart() {
+        let (chunk, row) = ((1 << 28) - 1, u32::MAX as usize);
+        for tier in Tier::ALL {
+            for flags in [0, Place::SETTLED, Place::OPEN, Place::SETTLED | Place::OPEN] {
+                let place = Place(Place::new(chunk, row, tier).0 | flags);
+                assert_eq!((place.chunk(), place.row_in_chunk(), place.tier()), (chunk, row, tier));
+                assert_eq!(place.is(Place::SETTLED), flags & Place::SETTLED != 0);
+                assert_eq!(place.is(Place::OPEN), flags & Place::OPEN != 0);
+            }
+        }
+    }
 }

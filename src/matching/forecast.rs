@@ -62,5 +62,6 @@ pub fn demand(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Demand {
         footer_bytes: of_sides(|snapshot, _| snapshot.footer_bytes()),
         page_bytes: of_sides(Snapshot::page_bytes),
         row_bytes: of_sides(Snapshot::row_bytes),
+        ..Demand::default()
     }
 }

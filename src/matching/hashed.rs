@@ -16,7 +16,7 @@ use arrow::array::RecordBatch;
 use bytesize::ByteSize;
 use rayon::prelude::*;
 
-use super::candidates::{Candidates, Chunk};
+use super::candidates::{Candidates, Chunk, Sorted};
 use super::cursor::{Cursor, Halt, KeyRange};
 use super::entries::{self, Entries, Entry, Place, partitions_for};
 use super::held::{self, Held, meet_all};
@@ -24,7 +24,7 @@ use super::merge::merge;
 use super::{Comparison, Part};
 use crate::canonical::row_hash::{RowHash, RowHasher};
 use crate::columns::ReadCounts;
-use crate::discrepancy::{Ledger, Tier, Tiers};
+use crate::discrepancy::{Tier, Tiers};
 use crate::error::Result;
 use crate::meter::Stage;
 use crate::sides::{Side, Sides};
@@ -58,7 +58,7 @@ pub fn run(comparison: &Comparison) -> Result<Vec<Part>> {
     let working = engine.working_memory();
     let held_side = if snapshots.new.rows() < snapshots.old.rows() { Side::New } else { Side::Old };
     let partitions = partitions_for(snapshots[held_side].rows());
-    let candidates = Candidates::none(snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
+    let candidates = Candidates::none(engine, snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
 
     if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), working) {
         engine.progress.note(&format!(
@@ -164,15 +164,19 @@ impl<'a> Hashing<'a> {
         let mut start = 0;
         while let Some(batch) = scan.next_batch()? {
             let rows = engine.meter.during(Stage::Settle, || pairing.rows(chunk.side, batch))?;
-            let by_rule = if chunk.side == Side::Old { rows.read_by_rule() } else { None };
-            read.count(chunk.side, &rows);
+            // rows that are asked about are decided by the merge: their hash is that of no row
+            let asked = self.comparison.asked.map(|asked| asked.includes(pairing, &rows.raw, chunk.side));
+            let asked = asked.transpose()?.flatten();
+            read.count(&rows);
             engine.meter.during(Stage::Hash, || {
                 let Scratch { hashes, entries } = &mut *scratch;
                 self.hasher.hash(&rows.keys, &rows.exact_arrays(), hashes);
                 entries.clear();
                 entries.extend(hashes.iter().enumerate().map(|(at, hash)| {
-                    let by_rule = by_rule.as_ref().is_some_and(|rows| rows.value(at));
-                    Entry { row: hash.row, key: hash.key, place: Place::new(number, start + at, by_rule) }
+                    let tier = Tier::as_read(rows.read_rows.as_ref(), at);
+                    let is_asked = asked.as_ref().is_some_and(|rows| rows.value(at));
+                    let row = if is_asked { hash.row.map(|word| !word) } else { hash.row };
+                    Entry { row, key: hash.key, place: Place::new(number, start + at, tier) }
                 }));
                 work(&rows.raw, entries)
             })?;
@@ -211,8 +215,7 @@ fn close(comparison: &Comparison, held: Vec<Held>, candidates: &Candidates) -> T
 }
 
 fn both(mut sum: Tiers, part: Tiers) -> Tiers {
-    sum.add(Tier::Exact, part.exact);
-    sum.add(Tier::ByRule, part.by_rule);
+    sum.add_all(&part);
     sum
 }
 
@@ -261,35 +264,34 @@ fn match_partitions(
 ///
 /// `read` are the cells of all rows that a rule was needed to read; without those of the candidates, they
 /// are those of the pairs that are settled.
-fn compare_candidates(
-    comparison: &Comparison,
+fn compare_candidates<'a>(
+    comparison: &Comparison<'a>,
     candidates: &Candidates,
     settled: Tiers,
     mut read: ReadCounts,
 ) -> Result<Part> {
     let Comparison { engine, pairing, .. } = comparison;
-    let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine);
-    ledger.matched(Tier::Exact, settled.exact);
-    ledger.matched(Tier::ByRule, settled.by_rule);
-    Side::BOTH.into_iter().for_each(|side| ledger.seen(side, settled.exact + settled.by_rule));
+    let mut ledger = comparison.ledger();
+    Tier::ALL.into_iter().for_each(|tier| ledger.matched(tier, settled.count(tier)));
+    Side::BOTH.into_iter().for_each(|side| ledger.seen(side, settled.total()));
     let open = candidates.count();
     if open > 0 {
         engine.progress.begin("comparing", open);
         let read_again = Mutex::new(ReadCounts::new(pairing));
-        let open = |side: Side| -> Result<Cursor, Halt> {
-            let mut sorted = candidates.sorted(comparison, side)?;
+        let open = |side: Side, mut sorted: Sorted<'a>| -> Result<Cursor, Halt> {
             let read_again = &read_again;
             let source = move || {
                 let batch = sorted.next_batch()?.map(|batch| pairing.rows(side, batch)).transpose()?;
                 if let (Some(rows), Ok(mut read)) = (&batch, read_again.lock()) {
-                    read.count(side, rows);
+                    read.count(rows);
                 }
                 Ok(batch)
             };
             Cursor::open(pairing, side, Box::new(source), KeyRange::default())
         };
+        let Sides { old, new } = candidates.sorted(comparison)?;
         // a side is sorted when its first batch is there, so both are opened at once
-        let (old, new) = engine.workers().join(|| open(Side::Old), || open(Side::New));
+        let (old, new) = engine.workers().join(|| open(Side::Old, old), || open(Side::New, new));
         engine.meter.during(Stage::Compare, || merge(pairing, Sides { old: old?, new: new? }, &mut ledger))?;
         read.subtract(&read_again.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()));
     }

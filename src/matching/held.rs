@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::buffer::BooleanBuffer;
 
 use super::entries::{Entry, Place, partition_of};
-use crate::discrepancy::{Tier, Tiers};
+use crate::discrepancy::Tiers;
 
 /// What this many held rows take, in bytes: each an entry, what it met, and about half the start of a bucket.
 pub fn bytes_of(rows: u64) -> u64 {
@@ -93,8 +93,8 @@ impl Held {
             let met = Place(met.load(Ordering::Relaxed));
             match (met.is(Place::SETTLED), met.is(Place::OPEN)) {
                 (true, false) => {
-                    let by_rule = entry.place.is(Place::BY_RULE) || met.is(Place::BY_RULE);
-                    settled.add(if by_rule { Tier::ByRule } else { Tier::Exact }, 1);
+                    // old tells the tier, and new says exact
+                    settled.add(entry.place.tier().max(met.tier()), 1);
                 }
                 (true, true) => {
                     open(entry.place);

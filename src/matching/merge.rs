@@ -150,8 +150,7 @@ fn pair_copies(runs: Sides<Vec<(Vec<u8>, RowRef)>>, ledger: &mut Ledger) -> Side
             left.old.push(old);
             continue;
         }
-        let by_rule = old.batch.read_by.iter().any(|read| read.cells.value(old.row));
-        ledger.matched(if by_rule { Tier::ByRule } else { Tier::Exact }, 1);
+        ledger.matched(Tier::as_read(old.batch.read_rows.as_ref(), old.row), 1);
     }
     left.new.extend(new.map(|(_, row)| row));
     let paired = left.old.len().min(left.new.len());

@@ -19,7 +19,7 @@ pub use plan::{Obstacle, Ranges};
 use std::sync::Arc;
 
 use crate::columns::Pairing;
-use crate::discrepancy::{Keep, Layout, Ledger, Spooled, Tally};
+use crate::discrepancy::{Asked, Keep, Layout, Ledger, Outcomes, Spooled, Tally};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::Way;
@@ -40,6 +40,8 @@ pub struct Comparison<'a> {
     pub layout: Arc<Layout>,
     /// Which findings are kept.
     pub keep: Keep,
+    /// The rows of which it is asked how they come out.
+    pub asked: Option<&'a Asked>,
 }
 
 /// What matching found.
@@ -48,6 +50,8 @@ pub struct Matched {
     pub tally: Tally,
     /// The findings, in key order when read one part after the other.
     pub findings: Vec<Spooled>,
+    /// How the rows came out that were asked about.
+    pub outcomes: Vec<Spooled>,
     /// The way that gave the answer.
     pub way: Way,
     /// Why that way, in words.
@@ -58,16 +62,23 @@ pub struct Matched {
 struct Part {
     tally: Tally,
     findings: Spooled,
+    outcomes: Option<Spooled>,
 }
 
 impl Part {
     fn close(ledger: Ledger) -> Result<Self> {
-        let (tally, findings) = ledger.close()?;
-        Ok(Part { tally, findings })
+        let (tally, findings, outcomes) = ledger.close()?;
+        Ok(Part { tally, findings, outcomes })
     }
 }
 
 impl Comparison<'_> {
+    /// A ledger for one part of the comparison.
+    fn ledger(&self) -> Ledger<'_> {
+        let outcomes = |asked| Outcomes::new(asked, self.pairing, self.layout.clone(), self.engine);
+        Ledger::new(self.layout.clone(), self.keep, self.asked.map(outcomes), self.engine)
+    }
+
     /// Compares both sides, by the way that is asked for or by the cheaper one that is right.
     pub fn run(&self, forced: Option<Way>) -> Result<Matched> {
         let reason = match Plan::choose(self.engine, self.snapshots, self.pairing, forced)? {
@@ -85,16 +96,17 @@ impl Comparison<'_> {
     /// Adds up the parts and checks that no row was lost or counted twice.
     fn gather(&self, parts: Vec<Part>, way: Way, reason: String) -> Result<Matched> {
         let mut tally = Tally::new(&self.pairing.columns);
-        let mut findings = vec![];
+        let (mut findings, mut outcomes) = (vec![], vec![]);
         for part in parts {
             tally.add(&part.tally);
             findings.push(part.findings);
+            outcomes.extend(part.outcomes);
         }
         for snapshot in self.snapshots.iter() {
             snapshot.require_unchanged()?;
         }
         tally.conserve(Sides { old: self.snapshots.old.rows(), new: self.snapshots.new.rows() })?;
-        Ok(Matched { tally, findings, way, reason })
+        Ok(Matched { tally, findings, outcomes, way, reason })
     }
 }
 

@@ -12,7 +12,6 @@ use super::cursor::{Cursor, Halt, KeyRange};
 use super::merge::merge;
 use super::plan::KeyLayout;
 use super::{Comparison, Part};
-use crate::discrepancy::Ledger;
 use crate::error::{Error, Result};
 use crate::meter::Stage;
 use crate::sides::{Side, Sides};
@@ -79,7 +78,7 @@ fn compare_range(
         Cursor::open(pairing, side, source, range.clone())
     };
     let cursors = Sides::try_from_fn(open)?;
-    let mut ledger = Ledger::new(comparison.layout.clone(), comparison.keep, engine);
+    let mut ledger = comparison.ledger();
     engine.meter.during(Stage::Compare, || merge(pairing, cursors, &mut ledger))?;
     Ok(Part::close(ledger)?)
 }

@@ -6,7 +6,7 @@ use super::text::history::{by_class, since, unchanged};
 use super::text::misplaced;
 use super::text::{NO_INPUT, old_alone_words, verdict_words};
 use super::{Report, count, grouped};
-use crate::discrepancy::Class;
+use crate::discrepancy::{Class, Tier};
 use crate::render::escaped;
 use crate::sides::Side;
 
@@ -62,10 +62,10 @@ fn counts(report: &Report, out: &mut String) {
         ("duplicate keys", counts.duplicate_keys),
     ];
     table(out, &["class", "count"], rows.map(|(name, count)| vec![name.into(), grouped(count)]));
-    if report.tiers.by_rule + report.tiers.tolerated > 0 {
-        let tiers = &report.tiers;
-        let rows = [("exact", tiers.exact), ("by rule", tiers.by_rule), ("tolerated", tiers.tolerated)];
-        table(out, &["matched", "count"], rows.map(|(name, count)| vec![name.into(), grouped(count)]));
+    let tiers = &report.tiers;
+    if tiers.exact != tiers.total() {
+        let rows = Tier::ALL.map(|tier| vec![tier.words().into(), grouped(tiers.count(tier))]);
+        table(out, &["matched", "count"], rows);
     }
     if report.backfill.missing_duplicated > 0 {
         let keys = count(report.backfill.missing_duplicated, "key");

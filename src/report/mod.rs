@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::checks::CheckReport;
 use crate::class::ByClass;
 use crate::columns::{ColumnPair, Coverage, Pairing};
-use crate::discrepancy::{ColumnTally, Tally, Tiers};
+use crate::discrepancy::{ColumnTally, Tally, Tier, Tiers};
 use crate::explain::{Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, WaiverReport};
 use crate::groups::GroupReport;
 use crate::history::HistoryReport;
@@ -170,7 +170,10 @@ pub struct ColumnReport {
     pub new_type: String,
     /// Pairs of rows that differ in it.
     pub mismatches: u64,
-    /// Pairs of rows that only a rule made equal in it.
+    /// Pairs of rows that are equal in it only through a reading that loses nothing.
+    #[serde(default)]
+    pub by_reading: u64,
+    /// Pairs of rows that only another rule made equal in it.
     pub by_rule: u64,
     /// Pairs of rows that only a tolerance made equal in it.
     pub tolerated: u64,
@@ -192,6 +195,16 @@ pub struct RuleReport {
 }
 
 impl ColumnReport {
+    /// Pairs of rows that are equal in it only by what a tier says. What is equal by value, needs nothing.
+    pub fn equal_by(&self, tier: Tier) -> u64 {
+        match tier {
+            Tier::Exact => 0,
+            Tier::ByReading => self.by_reading,
+            Tier::ByRule => self.by_rule,
+            Tier::Tolerated => self.tolerated,
+        }
+    }
+
     /// What a rule of this column did, in words.
     pub fn words_of(&self, rule: &RuleReport) -> String {
         match rule.rows {
@@ -336,6 +349,7 @@ impl Report {
             old_type: pair.types.old.clone(),
             new_type: pair.types.new.clone(),
             mismatches: tally.mismatches,
+            by_reading: by_column(tally.by_reading),
             by_rule: by_column(tally.by_rule),
             tolerated: by_column(tally.tolerated),
             rules: rules(pair, tally, pairing.keyed),

@@ -72,7 +72,7 @@ impl Meeting {
         let instants = zone.is_some() || zoned(&fields.old) || zoned(&fields.new);
         let clocks = Clocks { instants, zone };
         let (bridges, tells_kind) = (stored.is_err(), told_reading(&active).is_some());
-        let checks_only = checks && reading.is_some() && stored.is_ok() && values.is_none();
+        let checks_only = checks && reading.is_some() && stored.is_ok();
         let domain = match reading {
             Some(reading) if !checks_only => reading::domain(reading),
             _ => stored?,

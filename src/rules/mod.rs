@@ -2,10 +2,11 @@
 //!
 //! A pair of cells is compared in up to three steps, and the first that makes it equal gives its tier:
 //!
-//! 1. *exact*: as read. Only the rules that say what a cell **is** take part (expressions, `values`, `as`,
-//!    `assume_tz`); where the columns could not be compared without them, equal cells count for the rule.
-//! 2. *by rule*: with all rules except a tolerance.
-//! 3. *tolerated*: within the tolerance.
+//! 1. As read. Only the rules that say what a cell **is** take part (expressions, `values`, `as`, `assume_tz`).
+//!    The pair is *exact* if none of them was needed, *by reading* if those that were needed lose nothing, and
+//!    *by rule* otherwise; see [`ReadCells`].
+//! 2. *By rule*: with all rules except a tolerance.
+//! 3. *Tolerated*: within the tolerance.
 //!
 //! A rule is credited with a pair if the pair would not be equal without it.
 
@@ -13,6 +14,7 @@ mod calculate;
 mod default;
 mod fit;
 mod meeting;
+mod needed;
 mod reading;
 mod text;
 mod times;
@@ -36,6 +38,8 @@ use crate::sides::{Side, Sides};
 pub use fit::fits;
 use fit::require_fit;
 use meeting::Meeting;
+use needed::Codes;
+pub use needed::ReadCells;
 use reading::Read;
 pub use times::Zone;
 
@@ -94,6 +98,8 @@ pub struct Chain {
     full: Meeting,
     /// All rules but this one; `None` where the columns could not be compared then.
     without: Vec<Option<Meeting>>,
+    /// The table of `values`, where there is one.
+    codes: Option<Codes>,
 }
 
 /// Why a chain cannot be built.
@@ -130,7 +136,9 @@ impl Chain {
             }
         });
         let without = without.collect();
-        Ok(Chain { name: name.into(), fields, rules, exact, full, without })
+        let chain = Chain { name: name.into(), fields, rules, exact, full, without, codes: None };
+        let codes = chain.read_codes()?;
+        Ok(Chain { codes, ..chain })
     }
 
     /// The rules, in the order in which they are applied.
@@ -169,59 +177,13 @@ impl Chain {
         self.form(array, side, &self.full)
     }
 
-    /// The rules that pairs which are equal as read may owe it to, as far as this side tells, and which of its
-    /// cells do: all that are not NULL where the columns would not compare without rules, and those that
-    /// `values`, or `assume_tz` beside `as`, changed.
-    ///
-    /// A pair that is equal as read is NULL on both sides or on none, so one side can tell for both. It is the
-    /// old one, but for a zone that only changes new's cells.
-    pub fn read_by(&self, array: &ArrayRef, form: &Form, side: Side) -> Result<Vec<(usize, BooleanBuffer)>> {
-        let mut read = vec![];
-        for (at, rule) in self.rules.iter().enumerate().filter(|(at, _)| self.teller(*at) == Some(side)) {
-            let cells = match rule {
-                Rule::Values(_) => self.changed_by_values(array)?,
-                Rule::AssumeTz(_) if self.exact.tells_kind => self.changed_by_zone(array, form, side)?,
-                _ => valid(&form.value),
-            };
-            read.push((at, cells));
-        }
-        Ok(read)
-    }
-
-    /// The side that tells which cells a rule was needed to read; `None` if it is not needed to read any.
-    fn teller(&self, at: usize) -> Option<Side> {
-        match &self.rules[at] {
-            Rule::Expression(..) | Rule::Values(_) => Some(Side::Old),
-            // a zone reads naive and zoned timestamps as timestamps without being told
-            Rule::As(reading) if self.exact.bridges => {
-                let same = self.without[at].as_ref().is_some_and(|without| without.reading == Some(*reading));
-                (!same).then_some(Side::Old)
-            }
-            Rule::AssumeTz(_) if self.exact.bridges => {
-                let changes_old = !self.exact.tells_kind || self.exact.is_changed_by_zone(&self.fields.old);
-                Some(if changes_old { Side::Old } else { Side::New })
-            }
-            _ => None,
-        }
-    }
-
-    fn changed_by_zone(&self, array: &ArrayRef, form: &Form, side: Side) -> Result<BooleanBuffer> {
-        let without = self.form(array, side, &self.exact.without_zone())?;
-        Ok(&valid(&form.value) & &!&equal_rows(&form.value, &without.value)?)
-    }
-
-    fn changed_by_values(&self, array: &ArrayRef) -> Result<BooleanBuffer> {
-        let field = &self.fields.old;
-        if family(field) != Some(Family::Text) {
-            return Ok(valid(array));
-        }
-        let texts = convert(array, &DataType::Utf8View)?;
-        let changed = |text: &str| self.exact.values.get(text).is_some_and(|new| new != text);
-        Ok(texts.as_string_view().iter().map(|text| text.is_some_and(changed)).collect())
-    }
-
     fn form(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<Form> {
-        let Read { array: read, unreadable } = self.read(array, side, meeting)?;
+        let (cleaned, field) = self.clean(array, side, meeting)?;
+        self.form_of_cleaned(&cleaned, &field, side, meeting)
+    }
+
+    fn form_of_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Form> {
+        let Read { array: read, unreadable } = self.read_cleaned(array, field, side, meeting)?;
         let value = match meeting.checks_only {
             true => canonical(array, &meeting.domain, side)?,
             false => self.settle(&read, side, meeting)?,
@@ -231,12 +193,16 @@ impl Chain {
 
     /// Applies the rules up to `default_is_null`.
     fn read(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<Read> {
-        let (array, field) = self.clean(array, side, meeting)?;
+        let (cleaned, field) = self.clean(array, side, meeting)?;
+        self.read_cleaned(&cleaned, &field, side, meeting)
+    }
+
+    fn read_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Read> {
         let read = match meeting.reading {
-            Some(reading) => reading::read(&array, &field, reading, meeting.floats, &meeting.clocks, side)?,
-            None => Read { array, unreadable: None },
+            Some(reading) => reading::read(array, field, reading, meeting.floats, &meeting.clocks, side)?,
+            None => Read { array: array.clone(), unreadable: None },
         };
-        match self.default(&field, side, meeting)? {
+        match self.default(field, side, meeting)? {
             Some((default, domain)) => {
                 Ok(Read { array: default::without(&read.array, &default, &domain, side)?, ..read })
             }
@@ -253,10 +219,7 @@ impl Chain {
             return Ok((array.clone(), field.clone()));
         }
         let cleaning = meeting.rules(&self.rules);
-        let texts: StringViewArray = match is_text {
-            true => convert(array, &DataType::Utf8View)?.as_string_view().clone(),
-            false => (&render::column(&plain::array(array)?, &plain::field(field.name(), field))?).into(),
-        };
+        let texts = texts_of(array, field)?;
         let default = cleaning.iter().find_map(|rule| match rule {
             Rule::DefaultIsNull(value) => text::clean_all(value, &cleaning),
             _ => None,
@@ -388,6 +351,14 @@ pub struct Judgement {
     pub tolerated: BooleanBuffer,
     /// For each rule, the pairs that would not be equal without it.
     pub needed: Vec<(usize, BooleanBuffer)>,
+}
+
+/// The cells of a column as text, as they are written.
+fn texts_of(array: &ArrayRef, field: &Field) -> Result<StringViewArray> {
+    match family(field) {
+        Some(Family::Text) => Ok(convert(array, &DataType::Utf8View)?.as_string_view().clone()),
+        _ => Ok((&render::column(&plain::array(array)?, &plain::field(field.name(), field))?).into()),
+    }
 }
 
 fn text_field(field: &Field) -> FieldRef {

@@ -12,17 +12,20 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, ScalarUDF};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
+use super::carry_out::carry_out;
+use super::depth::require_shallow;
+use super::lineage::lineage;
 use super::parameters::bind;
 use super::private::{shows, tables_columns};
-use super::{SNAPSHOT, SnapshotTable, Tables, context, said};
+use super::{SNAPSHOT, SnapshotTable, Tables, context, context_with, said};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::Literal;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Lineage, Snapshot};
 
 /// Tables under their names.
 pub struct Desk<'e> {
@@ -39,6 +42,18 @@ impl<'e> Desk<'e> {
             desk.lay(name, table)?;
         }
         Ok(desk)
+    }
+
+    /// A desk for questions about tables of any size: joins sort both sides, and what does not fit in memory is spilled.
+    pub fn spilling(engine: &'e Engine) -> Self {
+        let config = engine.config().with_target_partitions(engine.sort_partitions());
+        let config = config.set_bool("datafusion.optimizer.prefer_hash_join", false);
+        Desk { engine, context: context_with(engine, config), names: BTreeSet::new() }
+    }
+
+    /// Adds a function that questions may call.
+    pub fn add_function(&mut self, function: ScalarUDF) {
+        self.context.register_udf(function);
     }
 
     /// Adds a snapshot.
@@ -72,6 +87,11 @@ impl<'e> Desk<'e> {
         self.names.contains(name)
     }
 
+    /// Plans a question of the sign-off's own.
+    pub fn question(&self, sql: &str) -> Result<Question> {
+        self.plan(sql, &BTreeMap::new(), "[signoff]")
+    }
+
     /// Plans a question, with a value for each of its parameters.
     ///
     /// # Errors
@@ -86,6 +106,7 @@ impl<'e> Desk<'e> {
             Error::BadQuery { place: place.into(), reason, tables: tables.join(", ") }
         };
         let refused = |error: DataFusionError| bad(said(&error));
+        require_shallow(sql).map_err(bad)?;
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
         let mut statement = state.sql_to_statement(sql, &dialect).map_err(refused)?;
@@ -145,6 +166,24 @@ impl Question {
         made_of
     }
 
+    /// Which columns of the side's own files each column of the answer is made of, by name.
+    pub fn made_of_snapshot(&self) -> HashMap<String, Vec<String>> {
+        let plan = self.frame.logical_plan();
+        let mut made_of: HashMap<String, Vec<String>> = HashMap::new();
+        for read in tables_columns(plan) {
+            let shown = shows(plan, &|table, column| table == SNAPSHOT && column == read);
+            for (field, _) in self.frame.schema().fields().iter().zip(shown).filter(|(_, shown)| *shown) {
+                made_of.entry(field.name().clone()).or_default().push(read.clone());
+            }
+        }
+        made_of
+    }
+
+    /// Which stored rows the rows of the answer come from.
+    pub fn lineage(&self) -> Lineage {
+        lineage(self.frame.logical_plan())
+    }
+
     /// The same with its rows in order: by these columns, and by all others after them, so that the same rows always
     /// come in the same order.
     pub fn ordered_by(self, first: &[String]) -> Result<Self> {
@@ -188,9 +227,9 @@ impl Question {
     /// If the question cannot be carried out.
     pub fn answer(self, engine: &Engine) -> Result<Answer<'_>> {
         let Question { frame, place } = self;
-        match engine.reader().block_on(frame.execute_stream()) {
+        match carry_out(engine, frame) {
             Ok(stream) => Ok(Answer { engine, stream, place }),
-            Err(error) => Err(failed(&place, error)),
+            Err(error) => Err(failed(engine, &place, error)),
         }
     }
 }
@@ -212,10 +251,11 @@ impl Answer<'_> {
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         self.engine.check_stop()?;
         let batch = self.engine.reader().block_on(self.stream.next());
-        batch.transpose().map_err(|error| failed(&self.place, error))
+        batch.transpose().map_err(|error| failed(self.engine, &self.place, error))
     }
 }
 
-fn failed(place: &str, error: DataFusionError) -> Error {
-    Error::of_plan(error, |error| Error::QueryFailed { place: place.into(), reason: said(&error) })
+fn failed(engine: &Engine, place: &str, error: DataFusionError) -> Error {
+    let failed = |error| Error::QueryFailed { place: place.into(), reason: said(&error) };
+    Error::of_plan(error, &engine.spill_dir(), failed)
 }

@@ -4,13 +4,18 @@
 //! rows twice, and only stored rows are sure to come back the same. An expression is a column of the
 //! snapshot that is evaluated while it is read.
 
+mod carry_out;
 mod checked;
+mod depth;
 mod desk;
+mod function;
 mod keys;
+mod lineage;
 mod parameters;
 mod private;
 mod row_expression;
 mod sums;
+mod working_table;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -29,17 +34,19 @@ use datafusion::optimizer::Analyzer;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use checked::{CheckedArithmetic, checked};
-pub use desk::{Desk, Question};
+pub use desk::{Answer, Desk, Question};
+pub use function::row_function;
 pub use keys::{quoted, require_keys};
 pub use row_expression::{RowExpression, count_by};
 use sums::WideSums;
+pub use working_table::WorkingTable;
 
 use crate::engine::{Engine, Readers};
 use crate::error::{Error, Result};
@@ -123,8 +130,8 @@ fn plan_source(engine: &Engine, side: Side, source: &Source, tables: &Tables) ->
     let Some(query) = &source.query else { return Ok(stored) };
     let stored = Arc::new(stored);
     let question = plan_query(engine, &stored, tables, query)?;
-    let made_of = question.made_of();
-    Ok(Snapshot::planned(side, question.schema(), Origin { snapshot: stored, query: query.file.clone(), made_of }))
+    let origin = origin(stored, query, &question);
+    Ok(Snapshot::planned(side, question.schema(), origin))
 }
 
 /// The columns of a side that are expressions.
@@ -136,8 +143,11 @@ fn expressions(columns: &[ColumnSettings], side: Side) -> impl Iterator<Item = (
 
 /// A context in which names are taken as they are written, and `100.0` is a decimal and no binary fraction.
 fn context(engine: &Engine) -> SessionContext {
-    let config = engine
-        .config()
+    context_with(engine, engine.config())
+}
+
+fn context_with(engine: &Engine, config: SessionConfig) -> SessionContext {
+    let config = config
         .set_bool("datafusion.sql_parser.enable_ident_normalization", false)
         .set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
     let state =
@@ -166,6 +176,7 @@ fn plan_row_by_row(
     text: &str,
 ) -> std::result::Result<(Arc<dyn PhysicalExpr>, FieldRef), String> {
     let bad = |error: DataFusionError| said(&error);
+    depth::require_shallow(text)?;
     let context = context(engine);
     let table = DFSchema::try_from(schema).map_err(bad)?;
     let parsed = context.parse_sql_expr(text, &table).map_err(bad)?;
@@ -213,12 +224,23 @@ fn place_of(query: &Query) -> String {
     }
 }
 
+/// What a query's result comes from.
+fn origin(stored: Arc<Snapshot>, query: &Query, question: &Question) -> Origin {
+    Origin {
+        snapshot: stored,
+        query: query.file.clone(),
+        made_of: question.made_of(),
+        made_of_snapshot: question.made_of_snapshot(),
+        lineage: question.lineage(),
+    }
+}
+
 /// Runs a query and opens its result as the side's snapshot.
 fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, allow_empty: bool) -> Result<Snapshot> {
     let side = stored.side;
     let stored = Arc::new(stored);
     let question = plan_query(engine, &stored, tables, query)?;
-    let made_of = question.made_of();
+    let origin = origin(stored.clone(), query, &question);
     // a backup may be shaped as its side was
     let places = (1..).map(|number| engine.spill_dir().join(format!("query-{side}-{number}.parquet")));
     let place = places.into_iter().find(|place| !place.exists()).unwrap_or_default();
@@ -229,7 +251,7 @@ fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, 
         return Err(Error::EmptyQuery { place: place_of(query), side });
     }
     shaped.location = stored.location.clone();
-    shaped.origin = Some(Origin { snapshot: stored, query: query.file.clone(), made_of });
+    shaped.origin = Some(origin);
     Ok(shaped)
 }
 
@@ -237,11 +259,7 @@ fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, 
 pub fn write_rows(engine: &Engine, question: Question, place: &Path) -> Result<()> {
     let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
     let file = File::create(place).map_err(|error| spilling(error.to_string()))?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::LZ4_RAW)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .build();
+    let properties = working_file_properties();
     engine.progress.begin("querying", 0);
     let asked = question.place().to_string();
     let unwritable = |error: ParquetError| match error {
@@ -260,6 +278,15 @@ pub fn write_rows(engine: &Engine, question: Question, place: &Path) -> Result<(
     }
     writer.close().map_err(unwritable)?;
     Ok(())
+}
+
+/// How working files are written: fast to write and to read again.
+fn working_file_properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::LZ4_RAW)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .build()
 }
 
 /// What the engine says of a mistake, without its own words around it.
@@ -305,6 +332,7 @@ impl TableProvider for SnapshotTable {
             let agreed = self.snapshot.require_agreement(self.snapshot.schema.field(at).name());
             agreed.map_err(|error| DataFusionError::External(error.into()))?;
         }
-        self.snapshot.plan(&self.readers, self.snapshot.all_reads(), columns, state.config().target_partitions())
+        let readers = Readers { batch_rows: state.config().batch_size(), ..self.readers.clone() };
+        self.snapshot.plan(&readers, self.snapshot.all_reads(), columns, state.config().target_partitions())
     }
 }

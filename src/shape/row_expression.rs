@@ -13,6 +13,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use futures::StreamExt;
 
+use super::carry_out::carry_out;
+use super::depth::require_shallow;
 use super::{SNAPSHOT, SnapshotTable, context, plan_row_by_row, said};
 use crate::canonical::convert;
 use crate::engine::Engine;
@@ -104,7 +106,8 @@ pub fn count_by(
 ) -> Result<BTreeMap<Option<String>, u64>> {
     let place = by.place.to_string();
     let failed = |error: DataFusionError| {
-        Error::of_plan(error, |error| Error::QueryFailed { place: place.clone(), reason: said(&error) })
+        let failed = |error| Error::QueryFailed { place: place.clone(), reason: said(&error) };
+        Error::of_plan(error, &engine.spill_dir(), failed)
     };
     let context = context(engine);
     let table = SnapshotTable { snapshot: Arc::new(snapshot.clone()), readers: engine.readers() };
@@ -114,9 +117,10 @@ pub fn count_by(
     let stored = |at: usize| snapshot.schema.field(at).name();
     let columns = columns.iter().map(|(name, at)| Expr::Column(Column::new_unqualified(stored(*at))).alias(*name));
     let frame = frame.select(columns.collect::<Vec<_>>()).map_err(bad)?;
+    require_shallow(&by.text).map_err(|reason| Error::BadCondition { place: place.clone(), reason })?;
     let by = frame.parse_sql_expr(&by.text).map_err(bad)?;
     let grouped = frame.aggregate(vec![by.alias("by")], vec![count(lit(1)).alias("rows")]).map_err(bad)?;
-    let mut stream = engine.reader().block_on(grouped.execute_stream()).map_err(failed)?;
+    let mut stream = carry_out(engine, grouped).map_err(failed)?;
     let mut counts = BTreeMap::new();
     while let Some(batch) = engine.reader().block_on(stream.next()) {
         engine.check_stop()?;

@@ -1,36 +1,49 @@
-//! After the delete: fresh snapshots prove that exactly the approved rows are gone, and that nothing else has changed beyond
-//! what the snapshots' times allow.
+//! After the delete: fresh snapshots prove that exactly the approved rows are gone from one store and still in the other, and
+//! that nothing else has changed beyond what the snapshots' times allow.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use arrow::array::AsArray;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use jiff::Timestamp;
 
-use super::candidates::Candidates;
-use super::terms::{candidate_key, terms};
-use super::write::{APPROVED, APPROVED_ROWS, KEYS};
+use super::coverage::is_empty;
+use super::csv_columns::CsvColumns;
+use super::evidence::discrepancies;
+use super::guards::RowHash;
+use super::ids::{Form, IdColumns, digests_where_read, shown};
+use super::outputs::{APPROVED, APPROVED_ROWS, COUNTERPARTS, KEYS};
+use super::terms::{candidate_columns, require_ids_shown, terms};
 use super::{RUN, directory, without_values};
-use crate::certificate::{Certificate, PublicKey, digests_of};
-use crate::class::Class;
-use crate::columns::Pairing;
-use crate::csv;
-use crate::discrepancy::{Column, classes};
-use crate::engine::Engine;
+use crate::certificate::{Certificate, PublicKey, Statement, digests_of};
+use crate::columns::version::{Kind, Version};
+use crate::columns::{DIGEST_BYTES, Digests};
 use crate::error::{Error, Result};
-use crate::history::{Digest, key_digest, key_digests};
-use crate::job::{Becomes, Cleanup, Job, Out};
+use crate::job::{Cleanup, Job, Out, SignOff};
 use crate::manifest::{Manifest, of_file};
 use crate::progress::Progress;
-use crate::render;
 use crate::report::Report;
-use crate::shape::{self, Desk, Tables, quoted};
+use crate::shape::{Desk, WorkingTable, quoted, row_function};
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
 use crate::work_dir::WorkDir;
+use crate::{Compared, render};
+
+/// As many IDs of a kind are named.
+const NAMED: usize = 6;
+const DISCREPANCIES: &str = "discrepancies.parquet";
+
+/// Some IDs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// How many there are.
+    pub count: u64,
+    /// The first few of them.
+    pub first: Vec<String>,
+}
 
 /// What was found after a delete.
 #[derive(Debug, Default)]
@@ -39,14 +52,16 @@ pub struct After {
     pub unit: &'static str,
     /// How many were approved.
     pub approved: u64,
-    /// How many of them are gone, or emptied.
-    pub done: u64,
     /// Approved, and still there.
-    pub still_there: Vec<String>,
+    pub still_there: Listed,
     /// Gone as well, and not approved.
-    pub gone_too: Vec<String>,
+    pub gone_too: Listed,
     /// Other rows that have changed since.
-    pub changed: Vec<String>,
+    pub changed: Listed,
+    /// Approved rows that the other store no longer has as they were: gone, there twice, or changed without a newer version.
+    pub lost: Listed,
+    /// Approved rows that the other store has in a newer version, written since its snapshot of the sign-off.
+    pub written_since: u64,
     /// Changes that the snapshots' times explain.
     pub in_flight: u64,
 }
@@ -54,20 +69,17 @@ pub struct After {
 impl After {
     /// Whether exactly what was approved has happened.
     pub fn is_proved(&self) -> bool {
-        self.still_there.is_empty() && self.gone_too.is_empty() && self.changed.is_empty()
+        [&self.still_there, &self.gone_too, &self.changed, &self.lost].iter().all(|listed| listed.count == 0)
+    }
+
+    /// How many of the approved are gone, or emptied.
+    pub fn done(&self) -> u64 {
+        self.approved.saturating_sub(self.still_there.count)
     }
 }
 
-/// A discrepancy, as far as it is looked at here.
-struct Found {
-    key: String,
-    class: Class,
-    changed: Vec<String>,
-    is_in_flight: bool,
-}
-
-/// Compares fresh snapshots, and holds what differs against what a certificate approves and what its sign-off knew. `key` is
-/// the public key that has to have signed it; without one, only digests are checked.
+/// Compares fresh snapshots, and what differs with what a certificate approves and what its sign-off knew. `key` is the
+/// public key that has to have signed it; without one, only digests are checked.
 ///
 /// # Errors
 /// If the certificate is not what was signed, if the files beside it are not those that it names, or if anything keeps the
@@ -79,10 +91,10 @@ pub fn after(
     stop: Arc<AtomicBool>,
     progress: Progress,
 ) -> Result<(After, Report)> {
-    look(job, certificate, key, stop, progress).map_err(|error| without_values(job, error))
+    verify_deletion(job, certificate, key, stop, progress).map_err(|error| without_values(job, error))
 }
 
-fn look(
+fn verify_deletion(
     job: &Job,
     certificate: &Path,
     key: Option<&PublicKey>,
@@ -91,80 +103,23 @@ fn look(
 ) -> Result<(After, Report)> {
     let terms = terms(job)?;
     let signed_off = directory(certificate)?;
-    require_whole(certificate, &signed_off, key)?;
-    let spill = job.temp.clone().unwrap_or_else(std::env::temp_dir);
-    let work = WorkDir::create(&spill).map_err(|error| Error::Spill { dir: spill, reason: error.to_string() })?;
+    let statement = require_whole(certificate, &signed_off, key)?;
+    let temp = job.temp.clone().unwrap_or_else(std::env::temp_dir);
+    let work = WorkDir::create(&temp).map_err(|error| Error::Spill { dir: temp, reason: error.to_string() })?;
     let out = work.path().join(RUN);
-    let fresh = Job { out: Some(Out::At(out.clone())), history: None, ..job.clone() };
-    let report = crate::verify(&fresh, stop.clone(), progress)?;
-    let now = discrepancies(&out.join(DISCREPANCIES))?;
-    let before = discrepancies(&signed_off.join(RUN).join(DISCREPANCIES))?;
-    let engine = Engine::start(job.limits.clone(), work.path(), stop, Progress::quiet())?;
-
-    let tables = shape::open_tables(&job.tables)?;
-    let snapshots = shape::open_sides(&engine, &job.sources, &tables, &job.columns)?;
-    let pairing = Pairing::of(&snapshots, job)?;
-    let (names, types) = candidate_key(terms, &snapshots, &pairing)?;
-    let list = Candidates::read(&signed_off.join(APPROVED), &names, &types)?;
-    let approved = approved_rows(&signed_off, &pairing)?;
-    let own = terms.delete_from;
-    let gone = gone(&engine, &snapshots[own], &pairing, own, &signed_off)?;
-
-    // of rows that are deleted, and of lists that a query takes apart, the rows are gone; of an emptied column, none is
-    let emptied = match &terms.cleanup {
-        Cleanup::Column { column, becomes } => {
-            Some((column.text.as_str(), *becomes, has_column(&snapshots[own], &column.text)))
-        }
-        Cleanup::Row => None,
-    };
-    let rows_go = emptied.is_none_or(|(_, _, is_stored)| !is_stored);
-    let mut after = After { unit: if emptied.is_some() { "candidate" } else { "row" }, ..After::default() };
-    let is_expected = |digest: &Digest| rows_go && approved.contains_key(digest);
-    after.gone_too = gone.iter().filter(|(digest, _)| !is_expected(digest)).map(|(_, key)| key.clone()).collect();
-    for (digest, found) in &now {
-        let own_change = emptied.is_some_and(|(column, ..)| {
-            approved.contains_key(digest)
-                && found.changed.iter().all(|changed| stored_name(&snapshots[own], &pairing, own, changed) == column)
-        });
-        let is_gone = gone.contains_key(digest);
-        match before.get(digest) {
-            _ if is_gone || own_change => {}
-            Some(known) if known.class == found.class && known.changed == found.changed => {}
-            _ if found.is_in_flight => after.in_flight += 1,
-            _ => after.changed.push(found.key.clone()),
-        }
-    }
-    let left: HashSet<String> = match emptied {
-        None => {
-            approved.iter().filter(|(digest, _)| !gone.contains_key(*digest)).map(|(_, shown)| shown.clone()).collect()
-        }
-        Some((column, becomes, _)) => {
-            let sides = Both { own: &snapshots[own], other: &snapshots[own.other()], side: own };
-            not_emptied(&engine, &sides, &pairing, column, becomes, &list)?
-        }
-    };
-    after.still_there = left.into_iter().collect();
-    for list in [&mut after.still_there, &mut after.gone_too, &mut after.changed] {
-        sort(list);
-    }
-    after.approved = if emptied.is_none() { approved.len() as u64 } else { list.texts.len() as u64 };
-    after.done = after.approved - (after.still_there.len() as u64).min(after.approved);
-    Ok((after, report))
-}
-
-const DISCREPANCIES: &str = "discrepancies.parquet";
-
-/// Numbers by value, everything else as text.
-fn sort(ids: &mut [String]) {
-    match ids.iter().map(|id| id.parse::<i128>().ok()).collect::<Option<Vec<_>>>() {
-        Some(_) => ids.sort_by_key(|id| id.parse::<i128>().unwrap_or(0)),
-        None => ids.sort(),
-    }
+    let fresh = Job { out: Some(Out::At(out.clone())), history: None, temp: Some(work.path().into()), ..job.clone() };
+    let compared = crate::compare(&fresh, None, stop, progress, |_, snapshots, pairing, privacy| {
+        let (_, names) = candidate_columns(terms, snapshots, pairing)?;
+        require_ids_shown(privacy, &names).map(|()| None)
+    })?;
+    let look = Look::new(terms, &compared, &signed_off, &statement)?;
+    let after = look.at_both_sides(&out)?;
+    Ok((after, compared.report))
 }
 
 /// Makes sure that the files beside a certificate are those that it names.
-fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>) -> Result<()> {
-    let bytes = std::fs::read(certificate).map_err(Error::unreadable(certificate))?;
+fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>) -> Result<Statement> {
+    let bytes = crate::certificate::read(certificate)?;
     let parsed = Certificate::parse(&bytes, certificate)?;
     if let Some(key) = key {
         parsed.require_signed_by(key, certificate)?;
@@ -182,8 +137,242 @@ fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>)
     let path = run.join(DISCREPANCIES);
     let found = of_file(&path).map_err(Error::unreadable(&path))?.to_hex().to_string();
     match manifest.outputs.iter().any(|output| output.path == DISCREPANCIES && output.blake3 == found) {
-        true => Ok(()),
+        true => Ok(parsed.statement),
         false => Err(Error::Contradiction(format!("`{}` is not as its run wrote it", path.display()))),
+    }
+}
+
+/// Everything that is looked at.
+struct Look<'a> {
+    terms: &'a SignOff,
+    compared: &'a Compared,
+    signed_off: &'a Path,
+    statement: &'a Statement,
+    keys: IdColumns,
+    /// The approved candidates and the approved rows: tables of an `id` or a `key`, and of `shown`.
+    candidates: Arc<Snapshot>,
+    rows: Arc<Snapshot>,
+    ids: IdColumns,
+}
+
+impl<'a> Look<'a> {
+    fn new(terms: &'a SignOff, compared: &'a Compared, signed_off: &'a Path, statement: &'a Statement) -> Result<Self> {
+        let Compared { snapshots, pairing, .. } = compared;
+        let (columns, _) = candidate_columns(terms, snapshots, pairing)?;
+        let digests = Digests::new()?;
+        let ids = IdColumns::new(pairing, snapshots, &columns, &digests)?;
+        let key: Vec<usize> = (0..pairing.key_len).collect();
+        let keys = IdColumns::new(pairing, snapshots, &key, &digests)?;
+        let list =
+            |file: &str, ids: &IdColumns, name: &str| approved(compared, terms, &signed_off.join(file), ids, name);
+        let rows = if signed_off.join(APPROVED_ROWS).exists() { APPROVED_ROWS } else { APPROVED };
+        let (candidates, rows) = (list(APPROVED, &ids, "approved-candidates")?, list(rows, &keys, "approved-rows")?);
+        Ok(Look { terms, compared, signed_off, statement, keys, candidates, rows, ids })
+    }
+
+    fn own(&self) -> Side {
+        self.terms.delete_from
+    }
+
+    /// The column that is emptied, if it is one that the rows still have afterwards.
+    fn emptied(&self) -> Option<&str> {
+        match &self.terms.cleanup {
+            Cleanup::Column { column, .. } if has_column(&self.compared.snapshots[self.own()], &column.text) => {
+                Some(&column.text)
+            }
+            Cleanup::Column { .. } | Cleanup::Row => None,
+        }
+    }
+
+    fn at_both_sides(&self, run: &Path) -> Result<After> {
+        let Compared { engine, snapshots, .. } = self.compared;
+        let now = discrepancies(engine, &self.keys, &run.join(DISCREPANCIES), "found-now")?;
+        let before = self.signed_off.join(RUN).join(DISCREPANCIES);
+        let before = discrepancies(engine, &self.keys, &before, "found-before")?;
+        let mut desk = Desk::spilling(engine);
+        for (name, table) in [("now", now.table), ("before", before.table), ("approved", self.rows.clone())] {
+            desk.lay(name, &table)?;
+        }
+        for side in Side::BOTH {
+            desk.lay(side.name(), &Arc::new(snapshots[side].clone()))?;
+        }
+        self.lay_gone(&mut desk)?;
+        // of rows that are deleted, and of lists that a query takes apart, the rows are gone; of an emptied column, none is
+        let expected =
+            if self.emptied().is_none() { "LEFT ANTI JOIN approved AS a ON g.\"key\" = a.\"key\"" } else { "" };
+        let gone_too = self.listed(&desk, &format!("SELECT g.shown FROM gone AS g {expected}"))?;
+        let changes = self.changes(&mut desk);
+        let changed = self.listed(&desk, &format!("SELECT shown FROM ({changes}) WHERE NOT in_flight"))?;
+        let in_flight = self.listed(&desk, &format!("SELECT shown FROM ({changes}) WHERE in_flight"))?.count;
+        let (lost, written_since) = self.counterparts(&mut desk)?;
+        let (unit, approved, still_there) = match &self.terms.cleanup {
+            Cleanup::Row => {
+                let left = "SELECT a.shown FROM approved AS a LEFT ANTI JOIN gone AS g ON a.\"key\" = g.\"key\"";
+                ("row", self.rows.rows(), self.listed(&desk, left)?)
+            }
+            Cleanup::Column { .. } => ("candidate", self.candidates.rows(), self.not_emptied()?),
+        };
+        Ok(After { unit, approved, still_there, gone_too, changed, lost, written_since, in_flight })
+    }
+
+    /// The keys that the side had at the sign-off, and has no more: a view `gone` of `key` and `shown`.
+    fn lay_gone(&self, desk: &mut Desk) -> Result<()> {
+        let own = self.own();
+        let (keys, parts) = (self.signed_off.join(KEYS), self.keys.len());
+        desk.lay("keys", &Arc::new(Snapshot::open_table("keys", &keys.display().to_string(), true)?))?;
+        desk.add_function(read_keys("key_before", &self.keys, own));
+        desk.add_function(self.keys.function("key_now", own, Form::Compared));
+        desk.add_function(show("show"));
+        let columns = (0..parts).map(|at| format!("k{at}")).collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "SELECT DISTINCT b.\"key\", b.shown FROM (SELECT key_before({columns}) AS \"key\", show({columns}) AS shown \
+             FROM keys) AS b LEFT ANTI JOIN {own} AS n ON b.\"key\" = key_now({})",
+            self.keys.sql(own, "n")
+        );
+        let gone = desk.question(&sql)?;
+        desk.lay_view("gone", gone)
+    }
+
+    /// The discrepancies that were not there at the sign-off, and that the delete does not explain.
+    fn changes(&self, desk: &mut Desk) -> String {
+        let explained = match self.emptied() {
+            None => "false".to_string(),
+            Some(column) => {
+                let Compared { snapshots, pairing, .. } = self.compared;
+                let own = self.own();
+                let name = |at: usize| snapshots[own].schema.field(pairing.columns[at].at[own]).name();
+                let emptied: Vec<String> = (0..pairing.columns.len())
+                    .filter(|at| name(*at) == column)
+                    .map(|at| pairing.columns[at].name.clone())
+                    .collect();
+                desk.add_function(row_function("is_of", DataType::Boolean, move |columns| {
+                    let names = cast(&columns[0], &DataType::Utf8)?;
+                    let names = names.as_string::<i32>().iter().map(|names| {
+                        let names: Vec<String> = serde_json::from_str(names?).ok()?;
+                        Some(names.iter().all(|name| emptied.contains(name)))
+                    });
+                    Ok(Arc::new(names.collect::<arrow::array::BooleanArray>()))
+                }));
+                "(a.\"key\" IS NOT NULL AND is_of(n.changed))".into()
+            }
+        };
+        format!(
+            "SELECT n.shown, n.in_flight FROM now AS n LEFT ANTI JOIN gone AS g ON n.\"key\" = g.\"key\" \
+             LEFT JOIN before AS b ON n.\"key\" = b.\"key\" AND n.class = b.class AND n.changed = b.changed \
+             LEFT JOIN (SELECT DISTINCT \"key\" FROM approved) AS a ON n.\"key\" = a.\"key\" \
+             WHERE b.\"key\" IS NULL AND NOT {explained}"
+        )
+    }
+
+    /// The approved rows that the other store no longer has as they were, and how many it has in a newer version.
+    fn counterparts(&self, desk: &mut Desk) -> Result<(Listed, u64)> {
+        let Compared { snapshots, pairing, privacy, .. } = self.compared;
+        let path = self.signed_off.join(COUNTERPARTS);
+        if !path.exists() {
+            return Err(Error::Contradiction(format!(
+                "`{}` is missing: an earlier version made this sign-off, and did not keep what the other store had\n  \
+                 sign off again with this version before the next delete",
+                path.display()
+            )));
+        }
+        let other = self.own().other();
+        let (hash, columns) = RowHash::new(pairing, privacy, &snapshots[other], other)?;
+        desk.lay("counterparts", &Arc::new(Snapshot::open_table("counterparts", &path.display().to_string(), true)?))?;
+        desk.add_function(hash.function("row_hash_now"));
+        desk.add_function(read_keys("other_key_before", &self.keys, other));
+        desk.add_function(self.keys.function("other_key_now", other, Form::Compared));
+        let parts = (0..self.keys.len()).map(|at| format!("k{at}")).collect::<Vec<_>>().join(", ");
+        let columns: Vec<String> = columns.iter().map(|name| format!("o.{name}")).collect();
+        let is_newer = self.is_newer(desk, other);
+        let sql = format!(
+            "SELECT a.shown, count(n.\"key\") AS rows, \
+             bool_and(coalesce(n.row_hash = c.row_hash, false)) AS same, bool_and(coalesce(n.newer, false)) AS newer \
+             FROM (SELECT DISTINCT \"key\", shown FROM approved) AS a \
+             LEFT JOIN (SELECT other_key_before({parts}) AS \"key\", row_hash FROM counterparts) AS c ON a.\"key\" = c.\"key\" \
+             LEFT JOIN (SELECT other_key_now({}) AS \"key\", row_hash_now({}) AS row_hash, {is_newer} AS newer \
+             FROM {other} AS o) AS n ON a.\"key\" = n.\"key\" GROUP BY a.\"key\", a.shown",
+            self.keys.sql(other, "o"),
+            columns.join(", ")
+        );
+        let lost = self.listed(desk, &format!("SELECT shown FROM ({sql}) WHERE NOT (rows = 1 AND (same OR newer))"))?;
+        let newer = self.listed(desk, &format!("SELECT shown FROM ({sql}) WHERE rows = 1 AND NOT same AND newer"))?;
+        Ok((lost, newer.count))
+    }
+
+    /// Whether a row of the other side was written after that side's snapshot of the sign-off, in SQL.
+    fn is_newer(&self, desk: &mut Desk, other: Side) -> String {
+        let seen = match other {
+            Side::Old => &self.statement.predicate.snapshots.old,
+            Side::New => &self.statement.predicate.snapshots.new,
+        };
+        let Compared { snapshots, pairing, .. } = self.compared;
+        let taken = seen.taken_at.as_ref().and_then(|taken| taken.from.parse::<Timestamp>().ok());
+        let is_time = |version: &&Version| matches!(version.kind, Kind::Time(_));
+        let (Some(version), Some(taken)) = (pairing.version.as_ref().filter(is_time), taken) else {
+            return "false".into();
+        };
+        let (name, version) = (quoted(snapshots[other].schema.field(version.at[other]).name()), version.clone());
+        desk.add_function(row_function("is_newer", DataType::Boolean, move |columns| {
+            let versions = version.numbers(&columns[0])?;
+            let newer = versions.into_iter().map(|version| Some(version? > taken.as_microsecond()));
+            Ok(Arc::new(newer.collect::<arrow::array::BooleanArray>()))
+        }));
+        format!("is_newer(o.{name})")
+    }
+
+    /// The approved candidates whose column is not emptied as it should be.
+    fn not_emptied(&self) -> Result<Listed> {
+        let Cleanup::Column { column, becomes } = &self.terms.cleanup else { return Ok(Listed::default()) };
+        let Compared { engine, snapshots, pairing, .. } = self.compared;
+        let (own, other) = (self.own(), self.own().other());
+        let stored = &snapshots[own];
+        let stored = if has_column(stored, &column.text) { stored } else { stored.input() };
+        let mut desk = Desk::spilling(engine);
+        desk.lay("d", &Arc::new(stored.clone()))?;
+        desk.lay("o", &Arc::new(snapshots[other].clone()))?;
+        desk.lay("approved", &self.candidates)?;
+        desk.add_function(self.ids.function("own_id", own, Form::Compared));
+        let pair = pairing.columns.iter().find(|pair| snapshots[own].schema.field(pair.at[own]).name() == &column.text);
+        let (mut join, mut width) = (String::new(), String::new());
+        if *becomes == crate::job::Becomes::BlankSameWidth {
+            let Some(pair) = pair else {
+                return Err(Error::Contradiction(format!(
+                    "[signoff] cleanup: column `{}` is not compared, so nothing tells how wide its values were",
+                    column.text
+                )));
+            };
+            desk.add_function(self.keys.function("own_key", own, Form::Compared));
+            desk.add_function(self.keys.function("other_key", other, Form::Compared));
+            width = format!("o.{}", quoted(snapshots[other].schema.field(pair.at[other]).name()));
+            let (here, there) = (self.keys.sql(own, "d"), self.keys.sql(other, "o"));
+            join = format!(" LEFT JOIN o ON own_key({here}) = other_key({there})");
+        }
+        let is_empty = is_empty(*becomes, &format!("d.{}", quoted(&column.text)), &width);
+        let sql = format!(
+            "SELECT DISTINCT a.shown FROM d JOIN approved AS a ON own_id({}) = a.\"key\"{join} WHERE ({is_empty}) IS NOT TRUE",
+            self.ids.sql(own, "d")
+        );
+        self.listed(&desk, &sql)
+    }
+
+    /// The IDs that a question yields, in a column `shown`.
+    fn listed(&self, desk: &Desk, sql: &str) -> Result<Listed> {
+        let engine = &self.compared.engine;
+        let mut listed = Listed::default();
+        desk.question(&format!("SELECT count(*) AS ids FROM ({sql})"))?.ask(engine, |batch| {
+            listed.count += batch.column(0).as_primitive::<Int64Type>().iter().flatten().sum::<i64>() as u64;
+            Ok(())
+        })?;
+        if listed.count > 0 {
+            // numbers by value, everything else as text
+            let order = "TRY_CAST(shown AS DECIMAL(38, 0)), shown";
+            let first = format!("SELECT shown FROM ({sql}) ORDER BY {order} LIMIT {NAMED}");
+            desk.question(&first)?.ask(engine, |batch| {
+                listed.first.extend(render::rows(batch)?.into_iter().flatten().flatten());
+                Ok(())
+            })?;
+        }
+        Ok(listed)
     }
 }
 
@@ -191,147 +380,43 @@ fn has_column(snapshot: &Snapshot, column: &str) -> bool {
     snapshot.schema.fields().iter().any(|field| field.name() == column)
 }
 
-/// What a side calls a compared column.
-fn stored_name<'a>(snapshot: &'a Snapshot, pairing: &Pairing, side: Side, name: &'a str) -> &'a str {
-    let pair = pairing.columns.iter().find(|pair| pair.name == name);
-    pair.map_or(name, |pair| snapshot.schema.field(pair.at[side]).name())
+/// An approved list as a table of `key` (a digest) and `shown`.
+fn approved(compared: &Compared, terms: &SignOff, path: &Path, ids: &IdColumns, name: &str) -> Result<Arc<Snapshot>> {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), true),
+        Field::new("shown", DataType::Utf8, false),
+    ]));
+    let mut table = WorkingTable::create(&compared.engine, name, schema.clone())?;
+    let mut lines = CsvColumns::open(path)?;
+    let places: Vec<usize> = (0..ids.len()).collect();
+    while let Some(batch) = lines.next_batch(&places)? {
+        let read = ids.read(&batch.columns, terms.delete_from)?;
+        let keys = digests_where_read(&ids.compared(&read.columns, terms.delete_from)?, &read.states)?;
+        table.write(&RecordBatch::try_new(schema.clone(), vec![keys, texts(&batch.columns)?])?)?;
+    }
+    table.finish()
 }
 
-/// The keys that the side had at the sign-off, and has no more.
-fn gone(
-    engine: &Engine,
-    own: &Snapshot,
-    pairing: &Pairing,
-    side: Side,
-    signed_off: &Path,
-) -> Result<HashMap<Digest, String>> {
-    let mut desk = Desk::with(engine, &Tables::new())?;
-    let path = signed_off.join(KEYS).display().to_string();
-    desk.lay("before", &Arc::new(Snapshot::open_table("keys", &path, true)?))?;
-    desk.lay("now", &Arc::new(own.clone()))?;
-    let same = pairing
-        .keys()
+/// Keys of one side in another type than now, as digests.
+fn read_keys(name: &str, keys: &IdColumns, side: Side) -> datafusion::logical_expr::ScalarUDF {
+    let keys = keys.clone();
+    row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
+        let read = keys.read(columns, side)?;
+        digests_where_read(&keys.compared(&read.columns, side)?, &read.states)
+    })
+}
+
+/// IDs for people.
+fn show(name: &str) -> datafusion::logical_expr::ScalarUDF {
+    row_function(name, DataType::Utf8, texts)
+}
+
+fn texts(columns: &[ArrayRef]) -> Result<ArrayRef> {
+    let fields: Vec<Field> = columns
         .iter()
         .enumerate()
-        .map(|(at, key)| format!("b.k{at} = n.{}", quoted(own.schema.field(key.at[side]).name())));
-    let sql = format!(
-        "SELECT DISTINCT b.* FROM before AS b LEFT ANTI JOIN now AS n ON {}",
-        same.collect::<Vec<_>>().join(" AND ")
-    );
-    let mut gone = HashMap::new();
-    desk.plan(&sql, &BTreeMap::new(), "[signoff]")?.ask(engine, |batch| {
-        for key in render::rows(batch)?.into_iter().filter(|key| key.iter().all(Option::is_some)) {
-            gone.insert(key_digest(key.iter().map(Option::as_deref)), shown(&key));
-        }
-        Ok(())
-    })?;
-    Ok(gone)
-}
-
-fn shown(texts: &[Option<String>]) -> String {
-    super::candidates::shown(texts)
-}
-
-/// The discrepancies of a run, by key.
-fn discrepancies(path: &Path) -> Result<HashMap<Digest, Found>> {
-    let file = File::open(path).map_err(Error::unreadable(path))?;
-    let unreadable = |error: &dyn std::fmt::Display| Error::Internal(format!("`{}`: {error}", path.display()));
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|reader| reader.build());
-    let mut all = HashMap::new();
-    for batch in reader.map_err(|error| unreadable(&error))? {
-        let batch = batch?;
-        let keys = Column::Key.of(&batch).as_struct();
-        let schema = arrow::datatypes::Schema::new(keys.fields().clone());
-        let keys = arrow::array::RecordBatch::try_new(Arc::new(schema), keys.columns().to_vec())?;
-        let (tags, changes) = (Column::Tags.of(&batch).as_list::<i32>(), Column::Changed.of(&batch).as_list::<i32>());
-        let rows = render::rows(&keys)?.into_iter().zip(key_digests(&batch)?).zip(classes(&batch)).enumerate();
-        for (row, ((key, digest), class)) in rows {
-            let tags = tags.value(row);
-            let changed = changes.value(row);
-            let changed = changed.as_string::<i32>().iter().flatten().map(String::from).collect();
-            let is_in_flight = tags.as_string::<i32>().iter().flatten().any(|tag| tag == "in_flight");
-            all.insert(digest, Found { key: shown(&key), class, changed, is_in_flight });
-        }
-    }
-    Ok(all)
-}
-
-/// The keys of the rows that were approved.
-fn approved_rows(signed_off: &Path, pairing: &Pairing) -> Result<HashMap<Digest, String>> {
-    let rows = signed_off.join(APPROVED_ROWS);
-    let path = if rows.exists() { rows } else { signed_off.join(APPROVED) };
-    let text = std::fs::read_to_string(&path).map_err(Error::unreadable(&path))?;
-    let records =
-        csv::records(&text).map_err(|words| Error::Contradiction(format!("`{}`: {words}", path.display())))?;
-    let key_len = pairing.key_len;
-    let rows = records.into_iter().skip(1).map(|(_, fields)| {
-        let key = &fields[..key_len.min(fields.len())];
-        (key_digest(key.iter().map(Option::as_deref)), shown(key))
-    });
-    Ok(rows.collect())
-}
-
-/// Both sides, from where rows are emptied.
-struct Both<'a> {
-    own: &'a Snapshot,
-    other: &'a Snapshot,
-    side: Side,
-}
-
-/// The approved candidates whose column is not emptied as it should be.
-fn not_emptied(
-    engine: &Engine,
-    sides: &Both,
-    pairing: &Pairing,
-    column: &str,
-    becomes: Becomes,
-    approved: &Candidates,
-) -> Result<HashSet<String>> {
-    let Both { own, other, side } = *sides;
-    let mut desk = Desk::with(engine, &Tables::new())?;
-    let is_stored = has_column(own, column);
-    desk.lay("d", &Arc::new(if is_stored { own.clone() } else { own.input().clone() }))?;
-    desk.lay("o", &Arc::new(other.clone()))?;
-    let texts = vec![arrow::datatypes::DataType::Utf8; approved.key.len()];
-    desk.lay_rows("approved", approved.table(&texts)?)?;
-    let stored = |name: &String, side: Side, snapshot: &Snapshot| {
-        let pair = pairing.columns.iter().find(|pair| pair.name == *name);
-        quoted(pair.map_or(name.as_str(), |pair| snapshot.schema.field(pair.at[side]).name()))
-    };
-    let named = approved.key.iter().enumerate();
-    let named: Vec<String> =
-        named.map(|(at, name)| format!("CAST(d.{} AS VARCHAR) = a.c{at}", stored(name, side, own))).collect();
-    let value = format!("d.{}", quoted(column));
-    let (is_empty, join) = match becomes {
-        Becomes::Null => (format!("{value} IS NULL"), String::new()),
-        Becomes::EmptyList => (format!("({value} IS NULL OR cardinality({value}) = 0)"), String::new()),
-        Becomes::BlankSameWidth => {
-            let pair = pairing.columns.iter().find(|pair| own.schema.field(pair.at[side]).name() == column);
-            let Some(pair) = pair else {
-                return Err(Error::Contradiction(format!(
-                    "[signoff] cleanup: column `{column}` is not compared, so nothing tells how wide its values were"
-                )));
-            };
-            let width = quoted(other.schema.field(pair.at[side.other()]).name());
-            let same = pairing.keys().iter().map(|key| {
-                let (one, two) =
-                    (own.schema.field(key.at[side]).name(), other.schema.field(key.at[side.other()]).name());
-                format!("d.{} = o.{}", quoted(one), quoted(two))
-            });
-            let join = format!(" LEFT JOIN o ON {}", same.collect::<Vec<_>>().join(" AND "));
-            (format!("btrim({value}) = '' AND character_length({value}) = character_length(o.{width})"), join)
-        }
-    };
-    let columns: Vec<String> = (0..approved.key.len()).map(|at| format!("a.c{at}")).collect();
-    let sql = format!(
-        "SELECT DISTINCT {} FROM d JOIN approved AS a ON {}{join} WHERE ({is_empty}) IS NOT TRUE",
-        columns.join(", "),
-        named.join(" AND ")
-    );
-    let mut left = HashSet::new();
-    desk.plan(&sql, &BTreeMap::new(), "[signoff] cleanup")?.ask(engine, |batch| {
-        left.extend(render::rows(batch)?.iter().map(|texts| shown(texts)));
-        Ok(())
-    })?;
-    Ok(left)
+        .map(|(at, column)| Field::new(format!("k{at}"), column.data_type().clone(), true))
+        .collect();
+    let rows = render::rows(&RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.to_vec())?)?;
+    Ok(Arc::new(rows.iter().map(|row| Some(shown(row))).collect::<StringArray>()))
 }

@@ -1,88 +1,81 @@
-//! Whether the rows of candidates stand in the backup, and are equal there.
+//! Whether the rows of candidates are in the backup, and equal there.
 
-use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use jiff::{SignedDuration, Timestamp};
 
-use super::Requirement;
-use super::evidence::Sources;
-use crate::columns::Pairing;
-use crate::discrepancy::{Keep, Layout};
+use super::Context;
+use super::decide::Requires;
+use super::requirements::Requirement;
+use super::selected::{self, selected_rows};
+use crate::columns::{DIGEST_BYTES, Pairing};
+use crate::discrepancy::{Column, Keep, Layout};
 use crate::error::Result;
-use crate::history::{Digest, key_digests};
-use crate::job::{Backup, Identity, Job, Place, Selection, Source, Word};
+use crate::job::{Backup, Identity, Job, Place, Source, Word};
 use crate::matching::Comparison;
-use crate::shape::{self, Desk, Tables, quoted};
+use crate::shape::{self, WorkingTable};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// Compares the rows of candidates with those of the backup; says which keys the backup has otherwise or not at all.
-pub fn compare(
-    sources: &Sources,
-    tables: &Tables,
-    backup: &Backup,
-    now: Timestamp,
-) -> Result<(HashSet<Digest>, Requirement)> {
-    let own = sources.terms.delete_from;
-    let source = Source { path: backup.path.clone(), allow_empty: true, ..sources.job.sources[own].clone() };
-    let copy = shape::open_side(sources.engine, own, &source, tables, &sources.job.columns)?;
-    let files = copy.input().files.iter().map(|file| file.path.display().to_string());
-    sources.backup_files.borrow_mut().extend(files);
+/// What came of looking into the backup.
+pub struct BackedUp {
+    /// The keys that it lacks or has otherwise: a table of `key`.
+    pub wrong: Arc<Snapshot>,
+    /// Whether it is whole and fresh.
+    pub requirement: Requirement,
+    /// The backup, as it was opened.
+    pub copy: Snapshot,
+}
+
+/// Compares the rows of candidates with those of the backup.
+pub fn compare(context: &Context, backup: &Backup, now: Timestamp) -> Result<BackedUp> {
+    let Context { engine, job, terms, .. } = context;
+    let own = terms.delete_from;
+    let source = Source { path: backup.path.clone(), allow_empty: true, ..job.sources[own].clone() };
+    let copy = shape::open_side(engine, own, &source, context.tables, &job.columns)?;
+    let word = |text: String| Word { text, place: Place::Flag("backup") };
+    let key: Vec<Word> = (0..context.keys.len()).map(|at| word(context.keys.field(at, own).name().clone())).collect();
+    let mut rows = selected_rows(context, &context.snapshots[own], "selected", selected::Rows::OfCandidates)?;
+    let mut kept = selected_rows(context, &copy, "backup", selected::Rows::OfCandidates)?;
+    (rows.side, kept.side) = (Side::Old, Side::New);
+    let snapshots = Sides { old: rows, new: kept };
+    let sources = Sides { old: source.clone(), new: source };
+    let against = Job::new("backup", sources, Identity::Key(key));
+    let pairing = Pairing::of(&snapshots, &against)?;
+    let layout = Arc::new(Layout::of(&pairing, &snapshots));
+    let comparison =
+        Comparison { engine, snapshots: &snapshots, pairing: &pairing, layout, keep: Keep::All, asked: None };
+    let schema: SchemaRef =
+        Arc::new(Schema::new(vec![Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), true)]));
+    let mut wrong = WorkingTable::create(engine, "not-backed-up", schema.clone())?;
+    for part in comparison.run(None)?.findings {
+        for batch in part.read()? {
+            let batch = batch?;
+            let keys = context.keys.read(Column::Key.of(&batch).as_struct().columns(), own)?;
+            let digests: ArrayRef = Arc::new(context.keys.compared(&keys.columns, own)?);
+            wrong.write(&RecordBatch::try_new(schema.clone(), vec![digests])?)?;
+        }
+    }
+    let requirement = whole_and_fresh(&pairing, &copy, backup, now);
+    Ok(BackedUp { wrong: wrong.finish()?, requirement, copy })
+}
+
+fn whole_and_fresh(pairing: &Pairing, copy: &Snapshot, backup: &Backup, now: Timestamp) -> Requirement {
     let written = copy.input().files.iter().filter_map(|file| {
-        let written = std::fs::metadata(&file.absolute_path).ok()?.modified().ok()?;
+        let written = fs::metadata(&file.absolute_path).ok()?.modified().ok()?;
         Timestamp::try_from(written).ok()
     });
     let age = written.min().map(|oldest| now.duration_since(oldest));
-    let mut rows = sources.rows[own].clone();
-    rows.side = Side::Old;
-    let name = |at: usize| sources.rows[own].schema.field(sources.pairing.columns[at].at[own]).name().clone();
-    let word = |text: String| Word { text, place: Place::Flag("backup") };
-    let key: Vec<Word> = (0..sources.pairing.key_len).map(|at| word(name(at))).collect();
-    let copy = of_candidates(sources, &copy, &key)?;
-    let snapshots = Sides { old: rows, new: copy };
-    // the column that tells the candidate is ours
-    let ignored = sources.rows[own].schema.fields().iter().map(|field| field.name().clone());
-    let known: HashSet<String> = snapshots.new.schema.fields().iter().map(|field| field.name().clone()).collect();
-    let ours = ignored.filter(|name| name.starts_with("countersign ") && !known.contains(name)).map(word);
-    let selection = Selection { ignore: ours.collect(), ..Selection::default() };
-    let sources_of = Sides { old: source.clone(), new: source };
-    let job = Job { selection, ..Job::new("backup", sources_of, Identity::Key(key)) };
-    let pairing = Pairing::of(&snapshots, &job)?;
-    let layout = Arc::new(Layout::of(&pairing, &snapshots));
-    let comparison =
-        Comparison { engine: sources.engine, snapshots: &snapshots, pairing: &pairing, layout, keep: Keep::All };
-    let mut wrong = HashSet::new();
-    for part in comparison.run(None)?.findings {
-        for batch in part.read()? {
-            wrong.extend(key_digests(&batch?)?);
-        }
-    }
-    let coverage = &pairing.coverage;
-    let gaps = [&coverage.old_only, &coverage.incomparable].into_iter().flatten().cloned().collect::<Vec<_>>();
+    let gaps = [&pairing.coverage.old_only, &pairing.coverage.incomparable].into_iter().flatten().cloned();
+    let gaps: Vec<String> = gaps.collect();
     let is_fresh = age.is_some_and(|age| age <= backup.max_age && !age.is_negative());
     let words = match (gaps.as_slice(), age) {
-        ([], Some(age)) => format!("its oldest file is {:#} old", jiff::SignedDuration::from_mins(age.as_mins())),
+        ([], Some(age)) => format!("its oldest file is {:#} old", SignedDuration::from_mins(age.as_mins())),
         ([], None) => "nothing tells how old it is".into(),
         (gaps, _) => format!("it lacks {}", gaps.join(", ")),
     };
-    Ok((wrong, Requirement { name: "backup_unusable", holds: is_fresh && gaps.is_empty(), words }))
-}
-
-/// The backup, cut down to the rows of candidates.
-fn of_candidates(sources: &Sources, copy: &Snapshot, key: &[Word]) -> Result<Snapshot> {
-    let mut desk = Desk::with(sources.engine, &Tables::new())?;
-    desk.lay("backup", &Arc::new(copy.clone()))?;
-    desk.lay("selected", &Arc::new(sources.rows[sources.terms.delete_from].clone()))?;
-    let same = key.iter().map(|name| format!("b.{name} = s.{name}", name = quoted(&name.text)));
-    let order = key.iter().map(|name| format!("b.{}", quoted(&name.text)));
-    let sql = format!(
-        "SELECT b.* FROM backup AS b LEFT SEMI JOIN selected AS s ON {} ORDER BY {}",
-        same.collect::<Vec<_>>().join(" AND "),
-        order.collect::<Vec<_>>().join(", ")
-    );
-    let question = desk.plan(&sql, &BTreeMap::new(), "[signoff] backup")?;
-    let path = sources.engine.spill_dir().join("selected-backup.parquet");
-    shape::write_rows(sources.engine, question, &path)?;
-    Snapshot::open(Side::New, &path.display().to_string(), true)
+    Requirement { requires: Requires::UsableBackup, holds: is_fresh && gaps.is_empty(), words }
 }

@@ -11,20 +11,24 @@ use arrow::compute::{concat, concat_batches, take};
 use arrow::datatypes::{Field, Schema};
 use parquet::arrow::ArrowWriter;
 
+use super::Context;
+use super::decide::{Facts, Policy, State, decide};
+use super::ids::Form;
+use super::selected::{Rows, selected_rows};
 use crate::class::Class;
 use crate::columns::Pairing;
-use crate::discrepancy::{Column, Keep, Layout, classes};
-use crate::engine::Engine;
+use crate::discrepancy::{Column, Keep, Layout, Outcome, classes};
 use crate::error::{Error, Result};
-use crate::job::{Job, Way};
+use crate::job::Way;
 use crate::matching::Comparison;
-use crate::render;
-use crate::shape::{Desk, Tables, quoted};
+use crate::shape::{Desk, quoted, write_rows};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// As many candidates take part.
-const ROWS_MAX: usize = 10_000;
+/// How many rows take part: as many as there is room for, within these bounds.
+const ROWS_MIN: u64 = 16;
+const ROWS_MAX: u64 = 10_000;
+const BYTES_MAX: u64 = 16 << 20;
 
 /// One kind of defect, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,25 +68,28 @@ enum Defect {
 /// Rows of both sides that are equal, side by side.
 struct Pairs {
     sides: Sides<RecordBatch>,
-    keys: Vec<Vec<Option<String>>>,
+    /// The digests of their keys.
+    keys: Vec<Vec<u8>>,
 }
 
-/// Puts defects into a copy of the rows of candidates that have no discrepancy, and looks whether they are found.
-/// `is_sound` tells by a row's key whether it has none.
+/// Puts defects into a copy of rows that match, and looks whether they are found; where statuses count, among them, too.
+/// `sound` are the facts of a candidate that may go.
 pub fn release(
-    engine: &Engine,
-    job: &Job,
-    rows: &Sides<Snapshot>,
-    pairing: &Pairing,
-    is_sound: &dyn Fn(&[Option<String>]) -> bool,
+    context: &Context,
+    outcomes: Option<&Arc<Snapshot>>,
+    policy: &Policy,
+    sound: Option<&Facts>,
 ) -> Result<Vec<Canary>> {
-    let pairs = pairs(engine, rows, pairing, is_sound)?;
+    let Some(outcomes) = outcomes else { return Ok(vec![]) };
+    let rows = matching_rows(context, outcomes)?;
+    let pairing = Pairing::of(&rows, context.job)?;
+    let pairs = pairs(context, &rows)?;
     let mut plants = vec![];
     let count = pairs.keys.len();
     if count == 0 {
         return Ok(vec![]);
     }
-    let swapped = first_that_differ(pairing, &pairs.sides)?;
+    let swapped = first_that_differ(&pairing, &pairs.sides)?;
     for at in pairing.key_len..pairing.columns.len() {
         plants.push((format!("change {}", pairing.columns[at].name), Defect::Change(at)));
     }
@@ -93,56 +100,70 @@ pub fn release(
     while waiting.peek().is_some() {
         let plants = waiting.by_ref().take(count).enumerate();
         let plants = plants.map(|(row, (name, what))| Plant { name, rows: vec![row], what }).collect();
-        canaries.extend(round(engine, job, pairing, &pairs, plants)?);
+        canaries.extend(round(context, &pairing, &pairs, plants)?);
     }
     let swap = Plant { name: "swap".into(), rows: swapped.map_or(vec![], |rows| rows.to_vec()), what: Defect::Swap };
-    canaries.extend(round(engine, job, pairing, &pairs, vec![swap])?);
+    canaries.extend(round(context, &pairing, &pairs, vec![swap])?);
+    canaries.extend(stale_statuses(policy, sound));
     Ok(canaries)
 }
 
-fn pairs(
-    engine: &Engine,
-    rows: &Sides<Snapshot>,
-    pairing: &Pairing,
-    is_sound: &dyn Fn(&[Option<String>]) -> bool,
-) -> Result<Pairs> {
-    let mut desk = Desk::with(engine, &Tables::new())?;
+/// States that block, given to a candidate that may go.
+fn stale_statuses(policy: &Policy, sound: Option<&Facts>) -> Option<Canary> {
+    let sound = sound.filter(|_| policy.terms.source_of_truth.is_some())?;
+    let stale = [State::Absent, State::Null, State::Several, State::Value("canary".into())];
+    let injected = stale.len() as u64;
+    let is_caught = |truth: &State| !decide(&Facts { truth: Some(truth.clone()), ..sound.clone() }, policy).is_empty();
+    let caught = stale.iter().filter(|truth| is_caught(truth)).count() as u64;
+    Some(Canary { name: "stale status".into(), injected, caught, is_possible: true })
+}
+
+/// Some of the rows of both sides that match, each side in a working file.
+fn matching_rows(context: &Context, outcomes: &Arc<Snapshot>) -> Result<Sides<Snapshot>> {
+    let engine = context.engine;
+    let row_bytes = crate::matching::demand(context.snapshots, context.pairing).row_bytes.max(1);
+    let rows_max = (BYTES_MAX / row_bytes).clamp(ROWS_MIN, ROWS_MAX);
+    let mut desk = Desk::spilling(engine);
+    desk.lay("outcomes", outcomes)?;
+    let sql = format!(
+        "SELECT \"key\" FROM outcomes WHERE outcome >= {} ORDER BY \"key\" LIMIT {rows_max}",
+        Outcome::FIRST_MATCHED_CODE
+    );
+    let path = engine.spill_dir().join("canary-keys.parquet");
+    write_rows(engine, desk.question(&sql)?, &path)?;
+    let keys = Arc::new(Snapshot::open_table("canaries", &path.display().to_string(), true)?);
+    Sides::try_from_fn(|side| selected_rows(context, &context.snapshots[side], "canary-rows", Rows::WithKeys(&keys)))
+}
+
+fn pairs(context: &Context, rows: &Sides<Snapshot>) -> Result<Pairs> {
+    let mut desk = Desk::spilling(context.engine);
     let mut columns = vec![];
-    for (side, alias) in [(Side::Old, "o"), (Side::New, "n")] {
+    let mut same = vec![];
+    for side in Side::BOTH {
         desk.lay(side.name(), &Arc::new(rows[side].clone()))?;
         let names = rows[side].schema.fields().iter().enumerate();
-        columns.extend(names.map(|(at, field)| format!("{alias}.{} AS {alias}{at}", quoted(field.name()))));
+        columns.extend(names.map(|(at, field)| format!("{side}.{} AS {side}{at}", quoted(field.name()))));
+        let function = format!("key_of_{side}");
+        desk.add_function(context.keys.function(&function, side, Form::Compared));
+        same.push(format!("{function}({})", context.keys.sql(side, side.name())));
     }
-    let name = |side: Side, at: usize| quoted(rows[side].schema.field(pairing.columns[at].at[side]).name());
-    let same = (0..pairing.key_len).map(|at| format!("o.{} = n.{}", name(Side::Old, at), name(Side::New, at)));
-    let order: Vec<String> = (0..pairing.key_len).map(|at| format!("o.{}", name(Side::Old, at))).collect();
     let sql = format!(
-        "SELECT {} FROM old AS o JOIN new AS n ON {} ORDER BY {} LIMIT {ROWS_MAX}",
+        "SELECT {} FROM old JOIN new ON {} ORDER BY {}",
         columns.join(", "),
-        same.collect::<Vec<_>>().join(" AND "),
-        order.join(", ")
+        same.join(" = "),
+        context.keys.sql(Side::Old, "old")
     );
-    let question = desk.plan(&sql, &BTreeMap::new(), "[signoff]")?;
-    let width = rows.old.schema.fields().len();
-    let key: Vec<usize> = (0..pairing.key_len).map(|at| pairing.columns[at].at.old).collect();
-    let (mut batches, mut keys, mut schema) = (vec![], vec![], question.schema());
-    question.ask(engine, |batch| {
-        let texts = render::rows(&batch.project(&key)?)?;
-        let sound: UInt32Array =
-            texts.iter().enumerate().filter(|(_, key)| is_sound(key)).map(|(row, _)| row as u32).collect();
-        keys.extend(sound.values().iter().map(|&row| texts[row as usize].clone()));
-        let columns = batch.columns().iter().map(|column| take(column, &sound, None));
-        schema = batch.schema();
-        batches.push(RecordBatch::try_new(batch.schema(), columns.collect::<std::result::Result<_, _>>()?)?);
+    let question = desk.question(&sql)?;
+    let (mut batches, schema) = (vec![], question.schema());
+    question.ask(context.engine, |batch| {
+        batches.push(batch.clone());
         Ok(())
     })?;
+    let schema = batches.first().map_or(schema, |batch: &RecordBatch| batch.schema());
     let all = concat_batches(&schema, &batches)?;
     let part = |side: Side, start: usize| -> Result<RecordBatch> {
-        let fields: Vec<Field> = rows[side]
-            .schema
-            .fields()
-            .iter()
-            .enumerate()
+        let fields = rows[side].schema.fields().iter().enumerate();
+        let fields: Vec<Field> = fields
             .map(|(at, field)| {
                 let data_type = all.schema().field(start + at).data_type().clone();
                 field.as_ref().clone().with_data_type(data_type).with_nullable(true)
@@ -151,15 +172,42 @@ fn pairs(
         let columns = (start..start + fields.len()).map(|at| all.column(at).clone()).collect();
         Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
     };
-    Ok(Pairs { sides: Sides { old: part(Side::Old, 0)?, new: part(Side::New, width)? }, keys })
+    let sides = Sides { old: part(Side::Old, 0)?, new: part(Side::New, rows.old.schema.fields().len())? };
+    let key =
+        (0..context.keys.len()).map(|at| sides.old.column_by_name(context.keys.field(at, Side::Old).name()).cloned());
+    let key: Vec<ArrayRef> = key.flatten().collect();
+    let keys = context.keys.compared(&key, Side::Old)?;
+    Ok(Pairs { sides, keys: keys.iter().flatten().map(<[u8]>::to_vec).collect() })
 }
 
 /// Plants some defects in one copy of new, and compares it with old, both ways.
-fn round(engine: &Engine, job: &Job, pairing: &Pairing, pairs: &Pairs, plants: Vec<Plant>) -> Result<Vec<Canary>> {
+fn round(context: &Context, pairing: &Pairing, pairs: &Pairs, plants: Vec<Plant>) -> Result<Vec<Canary>> {
+    let (new, planted) = plant_all(pairing, pairs, &plants)?;
+    let dir = context.engine.spill_dir();
+    let open = |side: Side, batch: &RecordBatch| -> Result<Snapshot> {
+        let path = dir.join(format!("canaries-{side}.parquet"));
+        write(&path, batch)?;
+        Snapshot::open(side, &path.display().to_string(), true)
+    };
+    let snapshots = Sides { old: open(Side::Old, &pairs.sides.old)?, new: open(Side::New, &new)? };
+    let own = Pairing::of(&snapshots, context.job)?;
+    let [ordered, hashed] = [Way::Ordered, Way::Hashed].map(|way| find(context, &snapshots, &own, way));
+    let found = [ordered?, hashed?];
+    let canaries = plants.iter().zip(planted).map(|(plant, is_planted)| {
+        let is_found = |found: &FoundByKey, row: usize| is_found(pairing, plant, found.get(&pairs.keys[row]));
+        let caught = is_planted && found.iter().all(|found| plant.rows.iter().all(|&row| is_found(found, row)));
+        let is_possible = is_planted || !matches!(plant.what, Defect::Swap);
+        Canary { name: plant.name.clone(), injected: u64::from(is_planted), caught: u64::from(caught), is_possible }
+    });
+    Ok(canaries.collect())
+}
+
+/// A copy of new with the defects, and which of them could be planted.
+fn plant_all(pairing: &Pairing, pairs: &Pairs, plants: &[Plant]) -> Result<(RecordBatch, Vec<bool>)> {
     let mut new = pairs.sides.new.clone();
     let mut order: Vec<u32> = (0..new.num_rows() as u32).collect();
     let mut planted = vec![];
-    for plant in &plants {
+    for plant in plants {
         let is_planted = match (&plant.what, plant.rows.as_slice()) {
             (Defect::Change(at), &[row]) => match changed(pairing, &pairs.sides, *at, row)? {
                 Some(column) => {
@@ -193,26 +241,7 @@ fn round(engine: &Engine, job: &Job, pairing: &Pairing, pairs: &Pairs, plants: V
     let order = UInt32Array::from(order);
     let columns = new.columns().iter().map(|column| take(column, &order, None));
     let new = RecordBatch::try_new(new.schema(), columns.collect::<std::result::Result<_, _>>()?)?;
-    let dir = engine.spill_dir();
-    let open = |side: Side, batch: &RecordBatch| -> Result<Snapshot> {
-        let path = dir.join(format!("canaries-{side}.parquet"));
-        write(&path, batch)?;
-        Snapshot::open(side, &path.display().to_string(), true)
-    };
-    let snapshots = Sides { old: open(Side::Old, &pairs.sides.old)?, new: open(Side::New, &new)? };
-    let own = Pairing::of(&snapshots, job)?;
-    let found = [Way::Ordered, Way::Hashed].map(|way| find(engine, &snapshots, &own, way));
-    let [ordered, hashed] = found;
-    let found = [ordered?, hashed?];
-    let canaries = plants.iter().zip(planted).map(|(plant, is_planted)| {
-        let caught = is_planted
-            && found
-                .iter()
-                .all(|found| plant.rows.iter().all(|&row| is_found(pairing, plant, found.get(&pairs.keys[row]))));
-        let is_possible = is_planted || !matches!(plant.what, Defect::Swap);
-        Canary { name: plant.name.clone(), injected: u64::from(is_planted), caught: u64::from(caught), is_possible }
-    });
-    Ok(canaries.collect())
+    Ok((new, planted))
 }
 
 fn is_found(pairing: &Pairing, plant: &Plant, found: Option<&(Class, Vec<String>)>) -> bool {
@@ -225,22 +254,25 @@ fn is_found(pairing: &Pairing, plant: &Plant, found: Option<&(Class, Vec<String>
     }
 }
 
-type FoundByKey = BTreeMap<Vec<Option<String>>, (Class, Vec<String>)>;
+/// The class and the changed columns of each discrepancy, by the digest of its key.
+type FoundByKey = BTreeMap<Vec<u8>, (Class, Vec<String>)>;
 
-fn find(engine: &Engine, snapshots: &Sides<Snapshot>, pairing: &Pairing, way: Way) -> Result<FoundByKey> {
+fn find(context: &Context, snapshots: &Sides<Snapshot>, pairing: &Pairing, way: Way) -> Result<FoundByKey> {
     let layout = Arc::new(Layout::of(pairing, snapshots));
-    let comparison = Comparison { engine, snapshots, pairing, layout, keep: Keep::All };
+    let engine = context.engine;
+    let comparison = Comparison { engine, snapshots, pairing, layout, keep: Keep::All, asked: None };
     let mut all = FoundByKey::new();
     for part in comparison.run(Some(way))?.findings {
         for batch in part.read()? {
             let batch = batch?;
-            let keys = Column::Key.of(&batch).as_struct();
-            let keys = RecordBatch::try_new(Arc::new(Schema::new(keys.fields().clone())), keys.columns().to_vec())?;
+            // what is planted has rows of old, so its keys are as old has them
+            let keys = context.keys.read(Column::Key.of(&batch).as_struct().columns(), Side::Old)?;
+            let keys = context.keys.compared(&keys.columns, Side::Old)?;
             let changed = Column::Changed.of(&batch).as_list::<i32>();
-            for ((row, key), class) in render::rows(&keys)?.into_iter().enumerate().zip(classes(&batch)) {
+            for (row, class) in classes(&batch).into_iter().enumerate() {
                 let changed = changed.value(row);
                 let changed = changed.as_string::<i32>().iter().flatten().map(String::from).collect();
-                all.insert(key, (class, changed));
+                all.insert(keys.value(row).to_vec(), (class, changed));
             }
         }
     }

@@ -1,99 +1,190 @@
-//! The list of what is to be deleted.
+//! The list of what is to be deleted, as a table that questions can join.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray, UInt64Array};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use parquet::bloom_filter::Sbbf;
 
-use crate::csv;
+use super::csv_columns::CsvColumns;
+use super::ids::{IdColumns, IdState, digests_where_read, shown};
+use crate::columns::DIGEST_BYTES;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::history::{Digest, key_digest};
+use crate::file_identity::InputFile;
+use crate::render;
+use crate::shape::{Desk, WorkingTable};
+use crate::sides::Side;
+use crate::snapshot::Snapshot;
 
-/// The candidates, in the order of their list.
+/// The candidates.
 pub struct Candidates {
-    /// The columns that name a candidate.
+    /// The columns that name a candidate, by new's names.
     pub key: Vec<String>,
-    /// Their values.
-    pub texts: Vec<Vec<Option<String>>>,
-    /// The place of each, by the digest of its values.
-    pub places: HashMap<Digest, usize>,
+    /// One row for each; see [`schema`].
+    pub table: Arc<Snapshot>,
+    /// How many there are.
+    pub count: u64,
+    /// The digests of all of them, and a few others.
+    pub filter: Sbbf,
+    /// The list that was read.
+    pub input: InputFile,
+}
+
+/// The share of IDs of others that the filter lets pass.
+const FILTER_ERROR: f64 = 0.01;
+
+/// The columns of the table of candidates.
+///
+/// | column | type | holds |
+/// | --- | --- | --- |
+/// | `n` | integer | the number in the list, from 0 |
+/// | `line` | integer | the line of the list |
+/// | `has_null` | boolean | whether a part of the ID is NULL |
+/// | `stored` | 16 bytes | the digest of the ID as the side stores it |
+/// | `id` | 16 bytes | the digest of the ID as the comparison sees it |
+/// | `c0`, `c1`, … | text | the parts of the ID, as the list writes them |
+fn schema(parts: usize) -> SchemaRef {
+    let digest = || DataType::FixedSizeBinary(DIGEST_BYTES);
+    let mut fields = vec![
+        Field::new("n", DataType::UInt64, false),
+        Field::new("line", DataType::UInt64, false),
+        Field::new("has_null", DataType::Boolean, false),
+        Field::new("stored", digest(), true),
+        Field::new("id", digest(), true),
+    ];
+    fields.extend((0..parts).map(|at| Field::new(format!("c{at}"), DataType::Utf8, true)));
+    Arc::new(Schema::new(fields))
 }
 
 impl Candidates {
-    /// Reads a list in CSV. `types` are those of the key's columns in the snapshot.
+    /// Reads a list in CSV. `ids` are the columns that name a candidate, on the side `own` that rows are deleted from.
     ///
     /// # Errors
-    /// If its header lacks a column of the key, or a line has another number of fields, an ID that was there before, or a
-    /// value of another type.
-    pub fn read(path: &Path, key: &[String], types: &[DataType]) -> Result<Self> {
-        let wrong = |words: String| Error::Contradiction(format!("`{}`: {words}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(Error::unreadable(path))?;
-        let mut records = csv::records(&text).map_err(wrong)?.into_iter();
-        let header = records.next().map(|(_, fields)| fields).unwrap_or_default();
-        let header: Vec<String> = header.into_iter().map(Option::unwrap_or_default).collect();
-        let place = |name: &String| header.iter().position(|column| column == name);
-        let Some(columns) = key.iter().map(place).collect::<Option<Vec<usize>>>() else {
-            let words = "line 1: its header is";
-            return Err(wrong(format!("{words} `{}`; candidates are named by `{}`", header.join(","), key.join(","))));
-        };
-        let mut candidates = Candidates { key: key.to_vec(), texts: vec![], places: HashMap::new() };
-        for (line, fields) in records {
-            if fields.len() != header.len() {
-                return Err(wrong(format!("line {line} has {} fields, the header {}", fields.len(), header.len())));
-            }
-            let texts: Vec<Option<String>> = columns.iter().map(|at| fields[*at].clone()).collect();
-            for ((text, data_type), name) in texts.iter().zip(types).zip(key) {
-                if let Some(text) = text.as_ref().filter(|text| data_type.is_integer() && !is_integer(text, data_type))
-                {
-                    return Err(wrong(format!(
-                        "line {line}: `{text}` is no {name}: these are whole numbers ({data_type})"
-                    )));
-                }
-            }
-            let digest = key_digest(texts.iter().map(Option::as_deref));
-            if candidates.places.insert(digest, candidates.texts.len()).is_some() {
-                return Err(wrong(format!("line {line} repeats {}", shown(&texts))));
-            }
-            candidates.texts.push(texts);
+    /// If its header lacks a column of the key, or has it twice; or a line has another number of fields, an ID that is no
+    /// value of its column, or one that was there before.
+    pub fn read(engine: &Engine, path: &Path, key: &[String], ids: &IdColumns, own: Side) -> Result<Self> {
+        let mut list = List::open(path, key, ids, own)?;
+        let mut table = WorkingTable::create(engine, "candidates", schema(key.len()))?;
+        let mut count = 0;
+        while let Some(batch) = list.next_batch(count)? {
+            engine.check_stop()?;
+            count += batch.num_rows() as u64;
+            table.write(&batch)?;
         }
-        Ok(candidates)
+        if count == 0 {
+            return Err(Error::Contradiction(format!("`{}` has no candidates", path.display())));
+        }
+        let table = table.finish()?;
+        let mut desk = Desk::spilling(engine);
+        desk.lay("candidates", &table)?;
+        list.require_each_once(engine, &desk)?;
+        let mut filter = Sbbf::new_with_ndv_fpp(count, FILTER_ERROR).map_err(Error::internal)?;
+        desk.question("SELECT id FROM candidates")?.ask(engine, |batch| {
+            batch.column(0).as_fixed_size_binary().iter().flatten().for_each(|id| filter.insert(id));
+            Ok(())
+        })?;
+        Ok(Candidates { key: key.to_vec(), table, count, filter, input: list.lines.input })
+    }
+}
+
+/// A list that is being read.
+struct List<'a> {
+    lines: CsvColumns,
+    places: Vec<usize>,
+    key: &'a [String],
+    ids: &'a IdColumns,
+    own: Side,
+}
+
+impl<'a> List<'a> {
+    fn open(path: &Path, key: &'a [String], ids: &'a IdColumns, own: Side) -> Result<Self> {
+        let lines = CsvColumns::open(path)?;
+        if let Some(name) = key.iter().find(|name| lines.header.iter().filter(|own| own == name).count() > 1) {
+            return Err(lines.wrong(1, &format!(": its header has `{name}` twice")));
+        }
+        match lines.places(key) {
+            Some(places) => Ok(List { lines, places, key, ids, own }),
+            None => {
+                let (header, key) = (lines.header.join(","), key.join(","));
+                Err(lines.wrong(1, &format!(": its header is `{header}`; candidates are named by `{key}`")))
+            }
+        }
     }
 
-    /// The candidates as a table: columns `c0`, `c1`, … in the types of the snapshot's, and `place`.
-    pub fn table(&self, types: &[DataType]) -> Result<RecordBatch> {
-        let mut columns: Vec<(String, ArrayRef)> = vec![];
-        for (at, data_type) in types.iter().enumerate() {
-            let texts = self.texts.iter().map(|texts| texts[at].as_deref());
-            let column: ArrayRef = match data_type {
-                DataType::UInt64 => {
-                    let numbers = texts.map(|text| text.and_then(|text| text.parse::<i128>().ok()));
-                    Arc::new(numbers.collect::<Decimal128Array>().with_precision_and_scale(20, 0)?)
-                }
-                integer if integer.is_integer() => {
-                    Arc::new(texts.map(|text| text.and_then(|text| text.parse::<i64>().ok())).collect::<Int64Array>())
-                }
-                _ => Arc::new(texts.collect::<StringArray>()),
+    /// The next candidates; the first of them has the number `first`.
+    fn next_batch(&mut self, first: u64) -> Result<Option<RecordBatch>> {
+        let lines = self.lines.next_batch(&self.places)?;
+        lines.map(|lines| self.batch(first, &lines.numbers, lines.columns)).transpose()
+    }
+
+    fn batch(&self, first: u64, lines: &[u64], texts: Vec<ArrayRef>) -> Result<RecordBatch> {
+        self.require_as_written(lines, &texts)?;
+        let ids = self.ids.read(&texts, self.own)?;
+        if let Some(row) = ids.states.iter().position(|state| *state == IdState::Unreadable) {
+            let id: Vec<Option<String>> = texts.iter().map(|texts| text(texts, row)).collect();
+            let types: Vec<String> =
+                (0..self.ids.len()).map(|at| self.ids.field(at, self.own).data_type().to_string()).collect();
+            let words = format!(": `{}` is not a value of {} ({})", shown(&id), self.key.join(", "), types.join(", "));
+            return Err(self.lines.wrong(lines[row], &words));
+        }
+        let len = lines.len();
+        let has_null = |row: usize| Some(texts.iter().any(|texts| texts.is_null(row)));
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt64Array::from_iter_values(first..first + len as u64)),
+            Arc::new(UInt64Array::from(lines.to_vec())),
+            Arc::new((0..len).map(has_null).collect::<BooleanArray>()),
+            digests_where_read(&self.ids.stored(&ids.columns, self.own)?, &ids.states)?,
+            digests_where_read(&self.ids.compared(&ids.columns, self.own)?, &ids.states)?,
+        ];
+        columns.extend(texts);
+        Ok(RecordBatch::try_new(schema(self.places.len()), columns)?)
+    }
+
+    /// A list of whole numbers writes them as the side does: the delete job takes the text.
+    fn require_as_written(&self, lines: &[u64], texts: &[ArrayRef]) -> Result<()> {
+        for (at, texts) in texts.iter().enumerate() {
+            let data_type = self.ids.field(at, self.own).data_type();
+            let written = |text: &str| match data_type {
+                DataType::UInt64 => text.parse::<u64>().map(|number| number.to_string()).ok(),
+                _ => text.parse::<i64>().map(|number| number.to_string()).ok(),
             };
-            columns.push((format!("c{at}"), column));
+            let is_wrong = |text: &str| data_type.is_integer() && written(text).is_none_or(|written| written != text);
+            if let Some(row) = texts.as_string::<i32>().iter().position(|text| text.is_some_and(is_wrong)) {
+                let text = text(texts, row).unwrap_or_default();
+                let words = format!(": `{text}` is no {}: these are whole numbers ({data_type})", self.key[at]);
+                return Err(self.lines.wrong(lines[row], &words));
+            }
         }
-        let places: ArrayRef = Arc::new((0..self.texts.len() as u64).collect::<UInt64Array>());
-        columns.push(("place".into(), places));
-        Ok(RecordBatch::try_from_iter(columns)?)
+        Ok(())
+    }
+
+    /// Refuses a list that names a value twice, however it writes it.
+    fn require_each_once(&self, engine: &Engine, desk: &Desk) -> Result<()> {
+        let texts: Vec<String> = (0..self.key.len()).map(|at| format!("c{at}")).collect();
+        // what no row can hold is told apart by its text
+        let foreign: Vec<String> =
+            texts.iter().map(|text| format!("CASE WHEN stored IS NULL THEN {text} END")).collect();
+        let sql = format!(
+            "SELECT line, {texts} FROM (SELECT line, {texts}, \
+             row_number() OVER (PARTITION BY stored, {} ORDER BY line) AS copy FROM candidates) \
+             WHERE copy = 2 ORDER BY line LIMIT 1",
+            foreign.join(", "),
+            texts = texts.join(", ")
+        );
+        let mut repeated = None;
+        desk.question(&sql)?.ask(engine, |batch| {
+            for (row, texts) in render::rows(batch)?.into_iter().enumerate() {
+                repeated = Some((batch.column(0).as_primitive::<UInt64Type>().value(row), shown(&texts[1..])));
+            }
+            Ok(())
+        })?;
+        repeated.map_or(Ok(()), |(line, id)| Err(self.lines.wrong(line, &format!(" repeats {id}"))))
     }
 }
 
-/// As the snapshot writes it: digits, and perhaps a minus before them.
-fn is_integer(text: &str, data_type: &DataType) -> bool {
-    let fits = match data_type {
-        DataType::UInt64 => text.parse::<u64>().map(|number| number.to_string()).ok(),
-        _ => text.parse::<i64>().map(|number| number.to_string()).ok(),
-    };
-    fits.is_some_and(|written| written == text)
-}
-
-/// An ID for people.
-pub fn shown(texts: &[Option<String>]) -> String {
-    texts.iter().map(|text| text.as_deref().unwrap_or("NULL")).collect::<Vec<_>>().join(", ")
+fn text(texts: &ArrayRef, row: usize) -> Option<String> {
+    let texts = texts.as_string::<i32>();
+    texts.is_valid(row).then(|| texts.value(row).to_string())
 }

@@ -6,11 +6,11 @@ use std::path::Path;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use super::evidence::Sources;
-use super::write::APPROVED;
-use super::{RUN, Request, Signed};
+use super::outputs::APPROVED;
+use super::{Context, RUN, Request, Signed};
 use crate::certificate::statement::{
-    Approved, Canary, Cleanup, Counts, Coverage, Moment, Predicate, Requirement, SnapshotSeen, Snapshots, Tool,
+    Approved, Canary, Cleanup, Counts, Coverage, Evidence, Moment, Predicate, Requirement, SnapshotSeen, Snapshots,
+    Tool,
 };
 use crate::certificate::{Certificate, Role, Statement, Subject, Verdict, digests_of};
 use crate::error::{Error, Result};
@@ -18,23 +18,31 @@ use crate::job;
 use crate::manifest::{Digest, MANIFEST, Manifest};
 use crate::run_dir::RunDir;
 use crate::sides::Side;
+use crate::snapshot::Snapshot;
 
 /// The certificate, as the bytes of its file; `files` are those that were written beside it.
 pub fn certificate(
-    sources: &Sources,
+    context: &Context,
     request: &Request,
     signed: &Signed,
+    backup: Option<&Snapshot>,
     run_dir: &RunDir,
     files: &[Digest],
     now: Timestamp,
 ) -> Result<String> {
-    let statement = Statement::of(subjects(sources, request, run_dir, files)?, predicate(sources, signed, now));
+    let statement = Statement::of(subjects(context, request, backup, run_dir, files)?, predicate(context, signed, now));
     Certificate::of(statement, request.key.as_ref())?.to_text()
 }
 
 /// Every file that was read, as the run's manifest names them, and every file that was written.
-fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Digest]) -> Result<Vec<Subject>> {
-    let run = request.out.join(RUN);
+fn subjects(
+    context: &Context,
+    request: &Request,
+    backup: Option<&Snapshot>,
+    run_dir: &RunDir,
+    files: &[Digest],
+) -> Result<Vec<Subject>> {
+    let run = run_dir.path_of(RUN);
     let manifest = Manifest::read(&run)?;
     let mut all: Vec<(Role, String)> = vec![];
     let mut add = |role: Role, files: &[Digest]| all.extend(files.iter().map(|file| (role.clone(), file.path.clone())));
@@ -47,10 +55,11 @@ fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Dig
     add(Role::Sql, &manifest.read.queries);
     all.push((Role::Job, request.job_file.display().to_string()));
     all.push((Role::Candidates, request.candidates.display().to_string()));
-    all.extend(sources.backup_files.borrow().iter().map(|file| (Role::Backup, file.clone())));
-    let read = sources.engine.workers().install(|| {
+    let kept = backup.iter().flat_map(|backup| backup.input().files.iter());
+    all.extend(kept.map(|file| (Role::Backup, file.path.display().to_string())));
+    let read = context.engine.workers().install(|| {
         let subjects = all.par_iter().map(|(role, path)| {
-            sources.engine.check_stop()?;
+            context.engine.check_stop()?;
             let digests = digests_of(Path::new(path)).map_err(Error::unreadable(path.as_str()))?;
             Ok(Subject::of(role, path, digests))
         });
@@ -71,7 +80,7 @@ fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Dig
         return Err(Error::Contradiction(words));
     }
     let written = files.iter().map(|file| {
-        let path = run_dir.spill_dir().join(&file.path);
+        let path = run_dir.path_of(&file.path);
         let digests = digests_of(&path).map_err(Error::unreadable(&path))?;
         Ok(Subject::of(&Role::Output, &file.path, digests))
     });
@@ -86,45 +95,50 @@ fn subjects(sources: &Sources, request: &Request, run_dir: &RunDir, files: &[Dig
     Ok(subjects)
 }
 
-fn predicate(sources: &Sources, signed: &Signed, now: Timestamp) -> Predicate {
+fn requirements(signed: &Signed) -> Vec<Requirement> {
+    let requirement = |requirement: &super::Requirement| {
+        let code = requirement.requires.code();
+        let blocked = signed.blocked_by.get(code).copied().unwrap_or(0);
+        Requirement {
+            name: code.into(),
+            holds: requirement.holds,
+            figures: BTreeMap::from([("candidates".into(), signed.candidates), ("blocked".into(), blocked)]),
+            words: requirement.words.clone(),
+        }
+    };
+    signed.requirements.iter().map(requirement).collect()
+}
+
+fn predicate(context: &Context, signed: &Signed, now: Timestamp) -> Predicate {
     let coverage = signed.report.coverage.clone();
     let seen = |side: Side| SnapshotSeen {
         path: signed.report.run.inputs[side].path.clone(),
         taken_at: signed.report.run.inputs[side].taken_at.clone(),
         rows: signed.report.rows[side],
     };
-    let requirements = signed.requirements.iter().map(|requirement| Requirement {
-        name: requirement.name.into(),
-        holds: requirement.holds,
-        figures: BTreeMap::from([
-            ("candidates".to_string(), signed.candidates),
-            ("blocked".to_string(), signed.blocked_by.get(requirement.name).copied().unwrap_or(0)),
-        ]),
-        words: requirement.words.clone(),
-    });
     Predicate {
         tool: Tool::this(),
-        job: sources.job.name.clone(),
+        job: context.job.name.clone(),
         verdict: match (signed.is_verified, signed.approved == signed.candidates) {
             (false, _) => Verdict::Unverified,
             (true, true) => Verdict::Approved,
             (true, false) => Verdict::PartlyApproved,
         },
-        delete_from: sources.terms.delete_from.into(),
-        cleanup: match &sources.terms.cleanup {
+        delete_from: context.terms.delete_from.into(),
+        cleanup: match &context.terms.cleanup {
             job::Cleanup::Row => Cleanup::Row,
             job::Cleanup::Column { column, becomes } => {
                 Cleanup::Column { column: column.text.clone(), becomes: becomes.name().into() }
             }
         },
-        key: sources.candidates.key.clone(),
+        key: context.candidate_key.clone(),
         counts: Counts {
             candidates: signed.candidates,
             approved: signed.approved,
             blocked: signed.candidates - signed.approved,
         },
         approved: Approved { file: format!("{}:{APPROVED}", Role::Output), ids: signed.approved },
-        requirements: requirements.collect(),
+        requirements: requirements(signed),
         blocked_by: signed.blocked_by.clone(),
         coverage: Coverage {
             compared: coverage.compared,
@@ -138,6 +152,13 @@ fn predicate(sources: &Sources, signed: &Signed, now: Timestamp) -> Predicate {
             .iter()
             .map(|canary| Canary { name: canary.name.clone(), injected: canary.injected, caught: canary.caught })
             .collect(),
+        evidence: Some(Evidence {
+            named: signed.evidence.named,
+            of_nobody: signed.evidence.of_nobody,
+            unreadable: signed.evidence.unreadable,
+            lost: signed.evidence.lost,
+        }),
+        writes_stopped: context.terms.writes_stopped.as_ref().map(|stopped| Moment::of(stopped.instant)),
         snapshots: Snapshots { old: seen(Side::Old), new: seen(Side::New) },
         signed_at: Moment::of(now),
         expires: Moment::of(signed.expires),

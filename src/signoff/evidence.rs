@@ -1,445 +1,344 @@
-//! What is known of every candidate and its rows.
+//! What speaks for or against candidates: the run's discrepancies, the answers of checks, the states in status tables.
+//! Each ID is read as a value and looked up; none is passed over. What is found becomes a table that facts are joined from.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{DataType, UInt64Type};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt8Array, UInt64Array};
+use arrow::compute::{filter_record_batch, interleave};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::bloom_filter::Sbbf;
 
-use super::candidates::Candidates;
-use super::rules::{CandidateFacts, RowFacts, StatusFound};
-use crate::columns::version::Kind;
-use crate::columns::{self, Pairing};
-use crate::csv;
+use super::Context;
+use super::csv_columns::CsvColumns;
+use super::ids::{Form, IdColumns, IdState, ReadIds, digests_where_read, trimmed};
+use crate::class::Class;
+use crate::columns::DIGEST_BYTES;
 use crate::discrepancy::{Column, classes};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain::WAIVER_TAG;
-use crate::history::{AllKnown, Digest, key_digest, key_digests};
-use crate::job::{AcceptedTier, Job, Rule, SignOff, Status};
-use crate::render;
-use crate::shape::{Desk, Tables, quoted};
+use crate::job::{Check, Status};
+use crate::report::Report;
+use crate::shape::{Desk, WorkingTable, quoted, row_function};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// The column of selected rows that tells their candidate.
-pub const PLACE: &str = "countersign candidate";
-
-/// The rows of all candidates.
-pub struct Rows {
-    /// What identifies each row, in the order of the key.
-    pub keys: Vec<Vec<Option<String>>>,
-    /// The candidate of each row.
-    pub candidates: Vec<usize>,
-    /// What proves that a row is still the one that was compared: its version, or else a hash of its values.
-    pub guards: Vec<String>,
-    /// What is known of each.
-    pub facts: Vec<RowFacts>,
-    places: HashMap<Digest, Vec<usize>>,
+/// What became of the IDs that evidence names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EvidenceCounts {
+    /// IDs that the checks of the sign-off name.
+    pub named: u64,
+    /// Of them, those that are neither a candidate's nor any row's.
+    pub of_nobody: u64,
+    /// Of them, those that cannot be read.
+    pub unreadable_names: u64,
+    /// IDs of all evidence that cannot be read as values of their columns.
+    pub unreadable: u64,
+    /// The first of them, in words.
+    pub first_unreadable: Option<String>,
+    /// Discrepancies of the run whose keys neither side has.
+    pub lost: u64,
 }
 
-/// Where evidence comes from.
-pub struct Sources<'a> {
-    /// The engine.
-    pub engine: &'a Engine,
-    /// The job.
-    pub job: &'a Job,
-    /// Its terms.
-    pub terms: &'a SignOff,
-    /// Both sides, cut down to the rows of candidates.
-    pub rows: &'a Sides<Snapshot>,
-    /// Both sides, whole.
-    pub whole: &'a Sides<Snapshot>,
-    /// How their columns compare.
-    pub pairing: &'a Pairing,
-    /// The candidates.
-    pub candidates: &'a Candidates,
-    /// The files of the backup, once they are known.
-    pub backup_files: RefCell<Vec<String>>,
-}
-
-/// Cuts both sides down to the rows of candidates: those of the side that they are to be deleted from, and those of the
-/// other side with the same keys.
-pub fn select(
-    engine: &Engine,
-    terms: &SignOff,
-    snapshots: &Sides<Snapshot>,
-    pairing: &Pairing,
-    candidates: &Candidates,
-    types: &[DataType],
-) -> Result<Sides<Snapshot>> {
-    let (own, other) = (terms.delete_from, terms.delete_from.other());
-    let mut desk = Desk::with(engine, &Tables::new())?;
-    for side in Side::BOTH {
-        desk.lay(side.name(), &Arc::new(snapshots[side].clone()))?;
-    }
-    desk.lay_rows("candidates", candidates.table(types)?)?;
-    let stored = |side: Side, at: usize| quoted(snapshots[side].schema.field(pairing.columns[at].at[side]).name());
-    let key = |side: Side| (0..pairing.key_len).map(|at| stored(side, at)).collect::<Vec<String>>();
-    let named = candidates.key.iter().enumerate().filter_map(|(number, name)| {
-        let at = pairing.columns.iter().position(|column| column.name == *name)?;
-        Some(format!("d.{} = c.c{number}", stored(own, at)))
-    });
-    let named: Vec<String> = named.collect();
-    let sql = format!(
-        "SELECT d.*, CAST(c.place AS BIGINT) AS {} FROM {own} AS d JOIN candidates AS c ON {} ORDER BY {}",
-        quoted(PLACE),
-        named.join(" AND "),
-        key(own).iter().map(|column| format!("d.{column}")).collect::<Vec<_>>().join(", ")
-    );
-    let own_rows = written(engine, &desk, &sql, own)?;
-    desk.lay("selected", &Arc::new(own_rows.clone()))?;
-    let same: Vec<String> =
-        key(other).iter().zip(key(own)).map(|(other, own)| format!("o.{other} = s.{own}")).collect();
-    let sql = format!(
-        "SELECT o.* FROM {other} AS o LEFT SEMI JOIN selected AS s ON {} ORDER BY {}",
-        same.join(" AND "),
-        key(other).iter().map(|column| format!("o.{column}")).collect::<Vec<_>>().join(", ")
-    );
-    let other_rows = written(engine, &desk, &sql, other)?;
-    Ok(match own {
-        Side::Old => Sides { old: own_rows, new: other_rows },
-        Side::New => Sides { old: other_rows, new: own_rows },
-    })
-}
-
-fn written(engine: &Engine, desk: &Desk, sql: &str, side: Side) -> Result<Snapshot> {
-    let path = engine.spill_dir().join(format!("selected-{side}.parquet"));
-    let question = desk.plan(sql, &BTreeMap::new(), "[signoff]")?;
-    crate::shape::write_rows(engine, question, &path)?;
-    Snapshot::open(side, &path.display().to_string(), true)
-}
-
-impl Rows {
-    /// Reads the rows of candidates once, and what old and new say of them.
-    pub fn read(sources: &Sources) -> Result<Self> {
-        let mut rows = Rows { keys: vec![], candidates: vec![], guards: vec![], facts: vec![], places: HashMap::new() };
-        rows.read_own(sources)?;
-        rows.read_pairs(sources)?;
-        Ok(rows)
+impl EvidenceCounts {
+    /// Whether every ID could be read, and every discrepancy be found.
+    pub fn is_whole(&self) -> bool {
+        self.unreadable == 0 && self.lost == 0
     }
 
-    fn own_columns(sources: &Sources, side: Side) -> Vec<String> {
-        let snapshot = &sources.rows[side];
-        sources.pairing.columns.iter().map(|pair| snapshot.schema.field(pair.at[side]).name().clone()).collect()
-    }
-
-    fn read_own(&mut self, sources: &Sources) -> Result<()> {
-        let own = sources.terms.delete_from;
-        let columns: Vec<String> = Self::own_columns(sources, own).iter().map(|name| quoted(name)).collect();
-        let is_shown = version_is_shown(sources);
-        let version = sources
-            .pairing
-            .version
-            .as_ref()
-            .filter(|_| is_shown)
-            .map(|version| quoted(sources.rows[own].schema.field(version.at[own]).name()));
-        let sql = format!(
-            "SELECT CAST({} AS BIGINT UNSIGNED) AS place, {} AS version, {} FROM t ORDER BY {}",
-            quoted(PLACE),
-            version.unwrap_or("NULL".into()),
-            columns.iter().enumerate().map(|(at, name)| format!("{name} AS v{at}")).collect::<Vec<_>>().join(", "),
-            columns.join(", ")
-        );
-        let mut desk = Desk::with(sources.engine, &Tables::new())?;
-        desk.lay("t", &Arc::new(sources.rows[own].clone()))?;
-        let question = desk.plan(&sql, &BTreeMap::new(), "[signoff]")?;
-        let key_len = sources.pairing.key_len;
-        question.ask(sources.engine, |batch| {
-            let places = batch.column(0).as_primitive::<UInt64Type>();
-            for (row, texts) in render::rows(batch)?.into_iter().enumerate() {
-                let key: Vec<Option<String>> = texts[2..2 + key_len].to_vec();
-                let digest = key_digest(key.iter().map(Option::as_deref));
-                let guard = match &texts[1] {
-                    Some(version) => version.clone(),
-                    None => hex::encode(key_digest(texts[2..].iter().map(Option::as_deref))),
-                };
-                self.places.entry(digest).or_default().push(self.keys.len());
-                self.keys.push(key);
-                self.candidates.push(places.value(row) as usize);
-                self.guards.push(guard);
-                self.facts.push(RowFacts::default());
-            }
-            Ok(())
-        })?;
-        for places in self.places.values() {
-            places.iter().for_each(|&place| self.facts[place].copies = places.len() as u64);
+    fn unreadable(&mut self, ids: u64, source: impl FnOnce() -> String) {
+        self.unreadable += ids;
+        if ids > 0 && self.first_unreadable.is_none() {
+            self.first_unreadable = Some(source());
         }
-        Ok(())
     }
+}
 
-    /// Brings the rows of both sides together by their keys, and sees for each pair how it came to be equal.
-    fn read_pairs(&mut self, sources: &Sources) -> Result<()> {
-        let Sources { engine, pairing, rows, .. } = sources;
-        let names = Sides::from_fn(|side| Self::own_columns(sources, side));
-        let columns = |side: Side, alias: &str| -> Vec<String> {
-            let columns = names[side].iter().enumerate();
-            columns.map(|(at, name)| format!("{alias}.{} AS {alias}{at}", quoted(name))).collect()
-        };
-        let version = |side: Side, alias: &str| match &pairing.version {
-            Some(version) => {
-                let name = quoted(rows[side].schema.field(version.at[side]).name());
-                format!("{alias}.{name} AS {alias}_version")
+fn digest_field(name: &str) -> Field {
+    Field::new(name, DataType::FixedSizeBinary(DIGEST_BYTES), true)
+}
+
+/// What the columns of an answer name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Candidates,
+    Rows,
+}
+
+/// The IDs that the answers of the sign-off's checks name: a table of `n` (of the ID), `names` (0: candidates, 1: rows),
+/// `id` (a digest) and `checks` (a bit for each).
+pub fn named_by_checks(
+    context: &Context,
+    report: &Report,
+    run: &Path,
+    counts: &mut EvidenceCounts,
+) -> Result<Arc<Snapshot>> {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("n", DataType::UInt64, false),
+        Field::new("names", DataType::UInt8, false),
+        digest_field("id"),
+        Field::new("checks", DataType::UInt64, false),
+    ]));
+    let mut table = WorkingTable::create(context.engine, "named-by-checks", schema.clone())?;
+    for (number, check) in context.terms.checks.iter().enumerate() {
+        let found = report.checks.iter().find(|found| found.name == check.name.text);
+        let Some(list) = found.and_then(|found| found.list.as_ref()) else { continue };
+        let mut answer = Answer::open(context, check, &run.join(list))?;
+        while let Some(columns) = answer.next_batch()? {
+            let rows = columns.first().map_or(0, |column| column.len());
+            let first = counts.named;
+            counts.named += rows as u64;
+            let ids = if answer.names == Names::Candidates { &context.ids } else { &context.keys };
+            let forms = forms(ids, &columns)?;
+            let is_unreadable = |row: &usize| forms.iter().all(|(_, states)| states[*row] == IdState::Unreadable);
+            let unreadable = (0..rows).filter(is_unreadable).count();
+            counts.unreadable_names += unreadable as u64;
+            counts.unreadable(unreadable as u64, || format!("check {} names an ID that is none", check.name.text));
+            for (digests, _) in forms {
+                let columns: Vec<ArrayRef> = vec![
+                    Arc::new(UInt64Array::from_iter_values(first..first + rows as u64)),
+                    Arc::new(UInt8Array::from_value(answer.names as u8, rows)),
+                    digests,
+                    Arc::new(UInt64Array::from_value(1 << number, rows)),
+                ];
+                table.write(&RecordBatch::try_new(schema.clone(), columns)?)?;
             }
-            None => format!("NULL AS {alias}_version"),
-        };
-        let same: Vec<String> = names.old[..pairing.key_len]
-            .iter()
-            .zip(&names.new)
-            .map(|(old, new)| format!("o.{} = n.{}", quoted(old), quoted(new)))
-            .collect();
-        let sql = format!(
-            "SELECT {}, {}, {}, {} FROM old AS o JOIN new AS n ON {}",
-            columns(Side::Old, "o").join(", "),
-            columns(Side::New, "n").join(", "),
-            version(Side::Old, "o"),
-            version(Side::New, "n"),
-            same.join(" AND ")
-        );
-        let mut desk = Desk::with(engine, &Tables::new())?;
+        }
+    }
+    table.finish()
+}
+
+/// The digests of IDs that may be written as either side writes them, or padded.
+fn forms(ids: &IdColumns, columns: &[ArrayRef]) -> Result<Vec<(ArrayRef, Vec<IdState>)>> {
+    let without_padding: Vec<Option<ArrayRef>> = columns.iter().map(trimmed).collect();
+    let mut all = vec![columns.to_vec()];
+    if without_padding.iter().any(Option::is_some) {
+        let trimmed = without_padding.into_iter().zip(columns);
+        all.push(trimmed.map(|(trimmed, column)| trimmed.unwrap_or_else(|| column.clone())).collect());
+    }
+    let mut forms = vec![];
+    for columns in all {
         for side in Side::BOTH {
-            desk.lay(side.name(), &Arc::new(rows[side].clone()))?;
+            let ReadIds { columns, states } = ids.read(&columns, side)?;
+            forms.push((digests_where_read(&ids.compared(&columns, side)?, &states)?, states));
         }
-        let question = desk.plan(&sql, &BTreeMap::new(), "[signoff]")?;
-        let late = Late::of(sources.job, pairing);
-        let width = pairing.columns.len();
-        let own_start = if sources.terms.delete_from == Side::Old { 0 } else { width };
-        question.ask(engine, |batch| {
-            let part = |start: usize| -> Result<RecordBatch> {
-                let places: Vec<usize> = (start..start + width).collect();
-                Ok(batch.project(&places)?)
-            };
-            let sides = Sides { old: pairing.rows(Side::Old, part(0)?)?, new: pairing.rows(Side::New, part(width)?)? };
-            let tiers = tiers(pairing, &sides)?;
-            let moved = moved(pairing, &sides, &sources.candidates.key)?;
-            let versions = Sides { old: batch.column(2 * width).clone(), new: batch.column(2 * width + 1).clone() };
-            let is_late = late.of_rows(pairing, &versions)?;
-            let key: Vec<usize> = (own_start..own_start + pairing.key_len).collect();
-            for (row, key) in render::rows(&batch.project(&key)?)?.into_iter().enumerate() {
-                let digest = key_digest(key.iter().map(Option::as_deref));
-                for &place in self.places.get(&digest).into_iter().flatten() {
-                    let facts = &mut self.facts[place];
-                    facts.in_other = true;
-                    facts.tier = tiers[row];
-                    facts.is_of_another = moved.value(row);
-                    facts.is_late = is_late[row];
-                }
-            }
-            Ok(())
-        })
     }
+    Ok(forms)
+}
 
-    /// Takes in what the whole comparison says of these rows: a file of discrepancies.
-    pub fn take_discrepancies(&mut self, engine: &Engine, path: &Path) -> Result<()> {
-        let unreadable = |reason: String| Error::Internal(format!("`{}`: {reason}", path.display()));
-        let file = File::open(path).map_err(Error::unreadable(path))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|reader| reader.build());
-        for batch in reader.map_err(|error| unreadable(error.to_string()))? {
-            engine.check_stop()?;
-            let batch = batch?;
-            let tags = Column::Tags.of(&batch).as_list::<i32>();
-            let digests = key_digests(&batch)?;
-            for (row, class) in classes(&batch).into_iter().enumerate() {
-                let Some(places) = self.places.get(&digests[row]) else { continue };
-                let tags = tags.value(row);
-                let tags: Vec<&str> = tags.as_string::<i32>().iter().flatten().collect();
-                for &place in places {
-                    let facts = &mut self.facts[place];
-                    facts.class = Some(class);
-                    facts.tier = None;
-                    facts.is_waived = tags.iter().any(|tag| tag.starts_with(WAIVER_TAG));
-                    if tags.contains(&"in_flight") {
-                        facts.is_late = Some(true);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
+/// The answer of a check, as its list holds it.
+struct Answer {
+    lines: CsvColumns,
+    places: Vec<usize>,
+    names: Names,
+}
 
-    /// The places of rows by the digest of their key.
-    pub fn of(&self, digest: &Digest) -> &[usize] {
-        self.places.get(digest).map_or(&[], Vec::as_slice)
-    }
-
-    /// Takes in which groups are ready: a list, with the columns that the job gathers by.
-    pub fn take_groups(&mut self, sources: &Sources, list: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(list).map_err(Error::unreadable(list))?;
-        let records = csv::records(&text).map_err(Error::Internal)?;
-        let digest = |texts: &[Option<String>]| key_digest(texts.iter().map(Option::as_deref));
-        let ready: HashSet<Digest> = records.iter().skip(1).map(|(_, texts)| digest(texts)).collect();
-        let own = sources.terms.delete_from;
-        let column = |name: &str| {
-            let pair = sources.pairing.columns.iter().find(|pair| pair.name == name)?;
-            Some(quoted(sources.rows[own].schema.field(pair.at[own]).name()))
-        };
-        let by: Vec<String> = sources.job.group.iter().filter_map(|name| column(&name.text)).collect();
-        let key: Vec<String> =
-            Self::own_columns(sources, own)[..sources.pairing.key_len].iter().map(|name| quoted(name)).collect();
-        let mut desk = Desk::with(sources.engine, &Tables::new())?;
-        desk.lay("t", &Arc::new(sources.rows[own].clone()))?;
-        let sql = format!("SELECT {}, {} FROM t", aliased("g", &by), aliased("k", &key));
-        let question = desk.plan(&sql, &BTreeMap::new(), "[signoff]")?;
-        let mut not_ready = HashSet::new();
-        question.ask(sources.engine, |batch| {
-            for texts in render::rows(batch)? {
-                let (group, key) = texts.split_at(by.len());
-                if !ready.contains(&digest(group)) {
-                    not_ready.insert(digest(key));
-                }
-            }
-            Ok(())
-        })?;
-        for (digest, places) in &self.places {
-            places.iter().for_each(|&place| self.facts[place].group_is_ready = Some(!not_ready.contains(digest)));
-        }
-        Ok(())
-    }
-
-    /// Takes in what earlier pairs of snapshots knew; none of them is known where one is missing.
-    pub fn take_past(&mut self, past: Option<&[AllKnown]>) {
-        for (digest, places) in &self.places {
-            let is_clean = |known: &AllKnown| known.get(digest).is_none_or(|known| known.gone_for.is_some());
-            let was_clean = past.is_some_and(|past| past.iter().all(is_clean));
-            places.iter().for_each(|&place| self.facts[place].was_clean = Some(was_clean));
+impl Answer {
+    /// IDs are found by the columns that name candidates, by those that the check gives, by the `id` of a question of the
+    /// library, or else by the key of the rows.
+    fn open(context: &Context, check: &Check, path: &Path) -> Result<Self> {
+        let lines = CsvColumns::open(path)?;
+        let given: Vec<String> = check.id.iter().map(|name| name.text.clone()).collect();
+        let by_candidate = [context.candidate_key.clone(), given, vec!["id".to_string()]]
+            .into_iter()
+            .filter(|names| names.len() == context.candidate_key.len())
+            .find_map(|names| lines.places(&names));
+        let key: Vec<String> = context.pairing.keys().iter().map(|key| key.name.clone()).collect();
+        match (by_candidate, lines.places(&key)) {
+            (Some(places), _) => Ok(Answer { lines, places, names: Names::Candidates }),
+            (None, Some(places)) => Ok(Answer { lines, places, names: Names::Rows }),
+            (None, None) => Err(Error::Contradiction(format!(
+                "{}: check {} of [signoff] has to name candidates: its answer has columns {}, and neither {} nor {}",
+                check.name.place,
+                check.name.text,
+                lines.header.join(", "),
+                context.candidate_key.join(", "),
+                key.join(", ")
+            ))),
         }
     }
 
-    /// Takes in which rows the backup has otherwise, or not at all.
-    pub fn take_backup(&mut self, wrong: &HashSet<Digest>) {
-        for (digest, places) in &self.places {
-            places.iter().for_each(|&place| self.facts[place].is_backed_up = Some(!wrong.contains(digest)));
-        }
-    }
-
-    /// The facts of every candidate.
-    pub fn by_candidate(&self, candidates: &Candidates) -> Vec<CandidateFacts> {
-        let has_null = |texts: &Vec<Option<String>>| texts.iter().any(Option::is_none);
-        let mut all: Vec<CandidateFacts> = candidates
-            .texts
-            .iter()
-            .map(|texts| CandidateFacts { has_null: has_null(texts), ..CandidateFacts::default() })
-            .collect();
-        for (facts, &candidate) in self.facts.iter().zip(&self.candidates) {
-            all[candidate].rows.push(facts.clone());
-        }
-        all
+    fn next_batch(&mut self) -> Result<Option<Vec<ArrayRef>>> {
+        Ok(self.lines.next_batch(&self.places)?.map(|lines| lines.columns))
     }
 }
 
-/// Whether the version of a row may stand beside its ID: a private one may not.
-pub fn version_is_shown(sources: &Sources) -> bool {
-    let Some(version) = &sources.pairing.version else { return false };
-    let own = sources.terms.delete_from;
-    let name = sources.rows[own].schema.field(version.at[own]).name();
-    !sources.job.private.iter().flat_map(|private| &private.columns).any(|private| private.text == *name)
-}
-
-fn aliased(alias: &str, columns: &[String]) -> String {
-    columns.iter().enumerate().map(|(at, name)| format!("{name} AS {alias}{at}")).collect::<Vec<_>>().join(", ")
-}
-
-/// How each pair of rows came to be equal, as far as that is for rules to say: whether it is, the comparison decides.
-fn tiers(pairing: &Pairing, sides: &Sides<columns::Rows>) -> Result<Vec<Option<AcceptedTier>>> {
-    let rows = sides.old.raw.num_rows();
-    let (mut by_rule, mut tolerated) = (BooleanBuffer::new_unset(rows), BooleanBuffer::new_unset(rows));
-    for (place, column) in pairing.checked().enumerate() {
-        let unequal = !&sides.old.exact[place].equals(&sides.new.exact[place])?;
-        let has_tolerance = pairing.columns[column].rules().iter().any(|rule| matches!(rule, Rule::Tolerance(..)));
-        // one that both could have made equal, counts as tolerated
-        match has_tolerance {
-            true => tolerated = &tolerated | &unequal,
-            false => by_rule = &by_rule | &unequal,
-        }
-    }
-    for side in sides.iter() {
-        if let Some(read) = side.read_by_rule() {
-            by_rule = &by_rule | &read;
-        }
-    }
-    let tier = |row: usize| match (tolerated.value(row), by_rule.value(row)) {
-        (true, _) => AcceptedTier::Tolerated,
-        (false, true) => AcceptedTier::ByRule,
-        (false, false) => AcceptedTier::Exact,
-    };
-    Ok((0..rows).map(|row| Some(tier(row))).collect())
-}
-
-/// Which pairs of rows differ in a column that names candidates.
-fn moved(pairing: &Pairing, sides: &Sides<columns::Rows>, named: &[String]) -> Result<BooleanBuffer> {
-    let mut moved = BooleanBuffer::new_unset(sides.old.raw.num_rows());
-    for (place, column) in pairing.checked().enumerate() {
-        if named.contains(&pairing.columns[column].name) {
-            moved = &moved | &!&sides.old.exact[place].equals(&sides.new.exact[place])?;
-        }
-    }
-    Ok(moved)
-}
-
-/// Tells which rows were written after a snapshot had begun.
-struct Late {
-    /// When each export began, less the lag, in microseconds since 1970; none, if nothing tells.
-    began: Option<Sides<i64>>,
-}
-
-impl Late {
-    fn of(job: &Job, pairing: &Pairing) -> Self {
-        let is_time = pairing.version.as_ref().is_some_and(|version| matches!(version.kind, Kind::Time(_)));
-        let lag = job.in_flight.as_ref().map(|in_flight| in_flight.lag.as_micros() as i64);
-        let began = |side: Side| {
-            let taken = job.sources[side].taken_at.as_ref()?;
-            Some(taken.from.parse::<jiff::Timestamp>().ok()?.as_microsecond() - lag?)
-        };
-        let began = match (is_time, began(Side::Old), began(Side::New)) {
-            (true, Some(old), Some(new)) => Some(Sides { old, new }),
-            _ => None,
-        };
-        Late { began }
-    }
-
-    /// Of each pair; none where a side has no version.
-    fn of_rows(&self, pairing: &Pairing, versions: &Sides<ArrayRef>) -> Result<Vec<Option<bool>>> {
-        let rows = versions.old.len();
-        let (Some(began), Some(version)) = (&self.began, &pairing.version) else { return Ok(vec![None; rows]) };
-        let first = began.old.min(began.new);
-        let numbers = Sides::try_from_fn(|side| version.numbers(&versions[side]))?;
-        let late = |row: usize| Some(numbers.old[row]? > first || numbers.new[row]? > first);
-        Ok((0..rows).map(late).collect())
-    }
-}
-
-/// In which state a table has each candidate.
-pub fn statuses(
-    engine: &Engine,
-    status: &Status,
-    tables: &Tables,
-    candidates: &Candidates,
-) -> Result<Vec<StatusFound>> {
-    let place = status.table.place.to_string();
-    let mut desk = Desk::with(engine, tables)?;
-    desk.lay_rows("candidates of the sign-off", candidates.table(&[DataType::Utf8])?)?;
+/// In which state a status table has each ID: a table of `id` (a digest), `rows`, `known` (rows with a state) and `state`.
+///
+/// Rows of IDs that are no candidate's are left out.
+pub fn states(context: &Context, status: &Status, name: &str, counts: &mut EvidenceCounts) -> Result<Arc<Snapshot>> {
+    let engine = context.engine;
+    let schema: SchemaRef = Arc::new(Schema::new(vec![digest_field("id"), Field::new("state", DataType::Utf8, true)]));
+    let mut found = WorkingTable::create(engine, &format!("{name}-found"), schema.clone())?;
+    let desk = Desk::with(engine, context.tables)?;
     let (table, key, column) = (quoted(&status.table.text), quoted(&status.key.text), quoted(&status.column.text));
-    let sql = format!(
-        "SELECT CAST(t.{key} AS VARCHAR) AS id, CAST(t.{column} AS VARCHAR) AS state FROM {table} AS t \
-         LEFT SEMI JOIN \"candidates of the sign-off\" AS c ON CAST(t.{key} AS VARCHAR) = c.c0"
-    );
-    let mut found = vec![StatusFound::Absent; candidates.texts.len()];
-    let question = desk.plan(&sql, &BTreeMap::new(), &place)?;
+    let sql = format!("SELECT {key} AS id, CAST({column} AS VARCHAR) AS state FROM {table}");
+    let question = desk.plan(&sql, &Default::default(), &status.table.place.to_string())?;
+    let own = context.terms.delete_from;
     question.ask(engine, |batch| {
-        for texts in render::rows(batch)? {
-            let Some(&at) = candidates.places.get(&key_digest([texts[0].as_deref()].into_iter())) else { continue };
-            found[at] = match (&found[at], &texts[1]) {
-                (StatusFound::Absent, Some(value)) => StatusFound::Value(value.clone()),
-                (StatusFound::Absent, None) => StatusFound::Null,
-                _ => StatusFound::Several,
-            };
-        }
+        let ReadIds { columns, states } = context.ids.read(&batch.columns()[..1], own)?;
+        let unreadable = states.iter().filter(|state| **state == IdState::Unreadable).count();
+        counts.unreadable(unreadable as u64, || format!("table {} has an ID that is none", status.table.text));
+        let ids = digests_where_read(&context.ids.compared(&columns, own)?, &states)?;
+        let is_asked = asked(&context.candidates.filter, &ids);
+        let states = arrow::compute::cast(batch.column(1), &DataType::Utf8)?;
+        found.write(&filter_record_batch(&RecordBatch::try_new(schema.clone(), vec![ids, states])?, &is_asked)?)
+    })?;
+    let mut desk = Desk::spilling(engine);
+    desk.lay("found", &found.finish()?)?;
+    let sql = "SELECT id, count(*) AS rows, count(state) AS known, min(state) AS state FROM found GROUP BY id";
+    let path = engine.spill_dir().join(format!("{name}.parquet"));
+    crate::shape::write_rows(engine, desk.question(sql)?, &path)?;
+    Ok(Arc::new(Snapshot::open_table(name, &path.display().to_string(), true)?))
+}
+
+/// Which digests the filter lets pass; none that is NULL.
+fn asked(filter: &Sbbf, ids: &ArrayRef) -> BooleanArray {
+    ids.as_fixed_size_binary().iter().map(|id| Some(id.is_some_and(|id| filter.check(id)))).collect()
+}
+
+/// The discrepancies of a run, by the digests of their keys: a table of `key`, `shown` (the key for people), `class`,
+/// `changed` (the columns, in one text), `waived`, `in_flight` and `n`.
+pub fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name: &str) -> Result<Discrepancies> {
+    let texts = |name: &str| Field::new(name, DataType::Utf8, false);
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        digest_field("key"),
+        texts("shown"),
+        texts("class"),
+        texts("changed"),
+        Field::new("waived", DataType::Boolean, false),
+        Field::new("in_flight", DataType::Boolean, false),
+    ]));
+    let mut table = WorkingTable::create(engine, name, schema.clone())?;
+    let (mut count, mut unreadable) = (0, 0);
+    let file = File::open(path).map_err(Error::unreadable(path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|reader| reader.build());
+    for batch in reader.map_err(|error| Error::of_parquet(path, error))? {
+        engine.check_stop()?;
+        let batch = batch.map_err(|error| Error::of_reading(path, &error))?;
+        count += batch.num_rows() as u64;
+        let found = classes(&batch);
+        let (digests, lost) = keys_of(keys, &batch, &found)?;
+        unreadable += lost;
+        let struct_keys = Column::Key.of(&batch).as_struct();
+        let key_schema = Arc::new(Schema::new(struct_keys.fields().clone()));
+        let rows = crate::render::rows(&RecordBatch::try_new(key_schema, struct_keys.columns().to_vec())?)?;
+        let (tags, changed) = (lists(&batch, Column::Tags), lists(&batch, Column::Changed));
+        let has = |tag: fn(&str) -> bool| tags.iter().map(|tags| Some(tags.iter().any(|own| tag(own)))).collect();
+        let (waived, in_flight): (BooleanArray, BooleanArray) =
+            (has(|tag| tag.starts_with(WAIVER_TAG)), has(|tag| tag == "in_flight"));
+        let changed = changed.iter().map(|names| serde_json::to_string(names).map_err(Error::internal));
+        let columns: Vec<ArrayRef> = vec![
+            digests,
+            Arc::new(rows.iter().map(|row| Some(super::ids::shown(row))).collect::<StringArray>()),
+            Arc::new(found.iter().map(|class| Some(class.name())).collect::<StringArray>()),
+            Arc::new(StringArray::from(changed.collect::<Result<Vec<_>>>()?)),
+            Arc::new(waived),
+            Arc::new(in_flight),
+        ];
+        table.write(&RecordBatch::try_new(schema.clone(), columns)?)?;
+    }
+    Ok(Discrepancies { table: table.finish()?, count, unreadable })
+}
+
+/// A run's discrepancies, ready to be joined.
+pub struct Discrepancies {
+    /// The table.
+    pub table: Arc<Snapshot>,
+    /// How many there are.
+    pub count: u64,
+    /// How many have a key that cannot be read as a value of the key's columns.
+    pub unreadable: u64,
+}
+
+/// The digests of keys that a table of discrepancies writes, and how many cannot be read: old's where old has the row.
+fn keys_of(keys: &IdColumns, batch: &RecordBatch, classes: &[Class]) -> Result<(ArrayRef, u64)> {
+    let columns = Column::Key.of(batch).as_struct().columns();
+    let old_rows = Column::OldRows.of(batch).as_primitive::<UInt64Type>();
+    let read = Sides::try_from_fn(|side| keys.read(columns, side))?;
+    let digests = Sides::try_from_fn(|side| {
+        let ReadIds { columns, states } = &read[side];
+        digests_where_read(&keys.compared(columns, side)?, states)
+    })?;
+    let writer = |row: usize| match classes[row] {
+        Class::Extra => Side::New,
+        Class::DuplicateKey if old_rows.value(row) == 0 => Side::New,
+        Class::Missing | Class::Mismatch | Class::DuplicateKey => Side::Old,
+    };
+    let writers: Vec<Side> = (0..batch.num_rows()).map(writer).collect();
+    let is_unreadable = |(row, side): &(usize, &Side)| read[**side].states[*row] != IdState::Read;
+    let unreadable = writers.iter().enumerate().filter(is_unreadable).count();
+    let places: Vec<(usize, usize)> = writers.iter().enumerate().map(|(row, side)| (*side as usize, row)).collect();
+    Ok((interleave(&[&digests.old, &digests.new], &places)?, unreadable as u64))
+}
+
+fn lists(batch: &RecordBatch, column: Column) -> Vec<Vec<String>> {
+    let lists = column.of(batch).as_list::<i32>();
+    let texts = |row: usize| lists.value(row).as_string::<i32>().iter().flatten().map(String::from).collect();
+    (0..batch.num_rows()).map(texts).collect()
+}
+
+/// Counts the named IDs that are nobody's, and the discrepancies whose keys neither side has, by looking both up among
+/// the candidates and all rows of both sides.
+pub fn look_up(
+    context: &Context,
+    named: &Arc<Snapshot>,
+    discrepancies: &Discrepancies,
+    counts: &mut EvidenceCounts,
+) -> Result<()> {
+    counts.unreadable(discrepancies.unreadable, || "the run has discrepancies whose keys cannot be read".into());
+    if counts.named == 0 && discrepancies.count == 0 {
+        return Ok(());
+    }
+    let mut desk = Desk::spilling(context.engine);
+    desk.lay("named", named)?;
+    desk.lay("discrepancies", &discrepancies.table)?;
+    desk.lay("candidates", &context.candidates.table)?;
+    let mut wanted =
+        Sbbf::new_with_ndv_fpp((counts.named * 4 + discrepancies.count).max(1), 0.01).map_err(Error::internal)?;
+    desk.question("SELECT id FROM named UNION ALL SELECT key FROM discrepancies")?.ask(context.engine, |batch| {
+        batch.column(0).as_fixed_size_binary().iter().flatten().for_each(|id| wanted.insert(id));
         Ok(())
     })?;
-    Ok(found)
+    let wanted = Arc::new(wanted);
+    desk.add_function(row_function("is_wanted", DataType::Boolean, move |columns| {
+        Ok(Arc::new(asked(&wanted, &columns[0])))
+    }));
+    let mut all = vec!["SELECT 0 AS names, id FROM candidates".to_string()];
+    for side in Side::BOTH {
+        desk.lay(side.name(), &Arc::new(context.snapshots[side].clone()))?;
+        for (number, (name, ids)) in [("id", &context.ids), ("key", &context.keys)].into_iter().enumerate() {
+            let function = format!("{name}_of_{side}");
+            desk.add_function(ids.function(&function, side, Form::Compared));
+            let columns = ids.sql(side, side.name());
+            all.push(format!("SELECT {number} AS names, {function}({columns}) AS id FROM {side}"));
+        }
+    }
+    let all = format!("SELECT names, id FROM ({}) WHERE is_wanted(id)", all.join(" UNION ALL "));
+    let counted = |sql: String| -> Result<u64> {
+        let mut count = 0;
+        desk.question(&sql)?.ask(context.engine, |batch| {
+            count += batch.column(0).as_primitive::<Int64Type>().iter().flatten().sum::<i64>() as u64;
+            Ok(())
+        })?;
+        Ok(count)
+    };
+    if counts.named > 0 {
+        let found = counted(format!(
+            "SELECT count(*) AS ids FROM (SELECT DISTINCT n FROM named AS a LEFT SEMI JOIN ({all}) AS b \
+             ON a.id = b.id AND a.names = b.names)"
+        ))?;
+        counts.of_nobody = (counts.named - found).saturating_sub(counts.unreadable_names);
+    }
+    if discrepancies.count > 0 {
+        counts.lost = counted(format!(
+            "SELECT count(*) AS ids FROM discrepancies AS a LEFT ANTI JOIN (SELECT id FROM ({all}) WHERE names = 1) AS b \
+             ON a.key = b.id"
+        ))?;
+        counts.lost -= discrepancies.unreadable.min(counts.lost);
+    }
+    Ok(())
 }

@@ -1,48 +1,68 @@
 //! SIGN: may these rows be deleted? Each candidate is approved or blocked, with every reason that blocks it, and a
 //! certificate says on what that rests. Nothing is deleted here.
+//!
+//! The comparison records how the candidates' rows come out; that and all evidence are joined into one table of facts;
+//! `decide` decides row by row.
 
 mod after;
 mod backup;
 mod candidates;
 mod canaries;
 mod certify;
+mod coverage;
+mod csv_columns;
+mod decide;
 mod evidence;
+mod facts;
+mod guards;
+mod history;
+mod ids;
+mod outputs;
 mod page;
 mod requirements;
-mod rules;
+mod selected;
 mod terms;
-mod write;
+mod totals;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arrow::array::RecordBatch;
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{DataType, Field, Schema};
 use jiff::Timestamp;
 
 pub use after::{After, after};
 pub use canaries::Canary;
+pub use evidence::EvidenceCounts;
 pub use requirements::Requirement;
-pub use rules::{CandidateFacts, RowFacts, StatusFound, reasons, words};
 
+use crate::Compared;
 use crate::certificate::PrivateKey;
-use crate::columns::Pairing;
-use crate::csv;
+use crate::columns::{DIGEST_BYTES, Digests, Pairing, Privacy};
+use crate::discrepancy::{Asked, Layout};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::history::{Digest, key_digest, past_knowledge};
-use crate::job::{Identity, Job, Out, SignOff};
+use crate::job::{Job, Out, SignOff};
 use crate::progress::Progress;
-use crate::report::{Report, Verdict, count};
+use crate::report::{Report, Verdict};
 use crate::run_dir::RunDir;
-use crate::shape::{self, Tables};
-use crate::sides::Sides;
+use crate::shape::{Tables, WorkingTable};
+use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use candidates::Candidates;
-use evidence::{Rows, Sources};
+use coverage::Traced;
+use csv_columns::{CsvColumns, Lines};
+use decide::{Policy, Reason};
+use evidence::look_up;
+use facts::{Evidence, FactsTable};
+use guards::Guard;
+use ids::{IdColumns, digests_where_read};
 use requirements::{compares, requirements};
-use terms::{candidate_key, require_decidable, require_shown, terms};
+use terms::{candidate_columns, require_decidable, require_different_files, require_shown, terms};
+use totals::Totals;
 
 /// What is asked for on the command line.
 pub struct Request {
@@ -67,13 +87,17 @@ pub struct Signed {
     pub requirements: Vec<Requirement>,
     /// What proves that the comparison can fail.
     pub canaries: Vec<Canary>,
+    /// What became of the IDs that evidence names.
+    pub evidence: EvidenceCounts,
     /// How many candidates there are.
     pub candidates: u64,
     /// How many of them may go.
     pub approved: u64,
-    /// How many each reason blocks.
+    /// How many each reason blocks, by the reason's code.
     pub blocked_by: BTreeMap<String, u64>,
-    /// The first few that are blocked, with their reasons.
+    /// What the reasons mean, by their codes.
+    pub meanings: BTreeMap<String, String>,
+    /// The first few that are blocked, with the codes of their reasons.
     pub examples: Vec<(String, BTreeSet<String>)>,
     /// Whether anything was verified at all.
     pub is_verified: bool,
@@ -96,13 +120,41 @@ impl Signed {
     }
 }
 
+/// What the parts of a sign-off share.
+struct Context<'a> {
+    engine: &'a Engine,
+    job: &'a Job,
+    terms: &'a SignOff,
+    tables: &'a Tables,
+    snapshots: &'a Sides<Snapshot>,
+    pairing: &'a Pairing,
+    privacy: &'a Privacy,
+    layout: Arc<Layout>,
+    candidates: &'a Candidates,
+    /// The columns that name a candidate, by new's names.
+    candidate_key: Vec<String>,
+    /// The same columns, and those of the key, as IDs.
+    ids: IdColumns,
+    keys: IdColumns,
+    /// The columns that the job gathers groups by.
+    groups: Option<IdColumns>,
+    /// Whether the outcomes hold the other side's keys.
+    asks_for_keys: bool,
+}
+
+/// The run's directory in that of the sign-off.
+const RUN: &str = "run";
+
 /// Decides on every candidate, and writes the lists and the certificate.
 ///
 /// # Errors
 /// If the job has no `[signoff]`, the list is no list of candidates, or anything keeps the snapshots from being compared.
 /// Nothing is left half-written then.
 pub fn sign(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progress) -> Result<Signed> {
-    decide(job, request, stop, progress).map_err(|error| without_values(job, error))
+    let run_dir = RunDir::claim(&request.out)?;
+    run_dir.require_apart(job)?;
+    let signed = sign_into(run_dir, job, request, stop, progress);
+    signed.map_err(|error| without_values(job, error))
 }
 
 /// What went wrong, without what it may quote of private data.
@@ -110,117 +162,210 @@ fn without_values(job: &Job, error: Error) -> Error {
     if job.private.is_some() { error.without_values() } else { error }
 }
 
-fn decide(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progress) -> Result<Signed> {
+fn sign_into(
+    run_dir: RunDir,
+    job: &Job,
+    request: &Request,
+    stop: Arc<AtomicBool>,
+    progress: Progress,
+) -> Result<Signed> {
     let terms = terms(job)?;
     let now = Timestamp::now();
-    let run_dir = RunDir::claim(&request.out)?;
-    let place = request.out.join(RUN);
-    let undo = Undo(Some(place.clone()));
     let checks = job.checks.iter().chain(&terms.checks).cloned().collect();
-    let whole = Job { out: Some(Out::At(place.clone())), checks, ..job.clone() };
-    let report = crate::verify(&whole, stop.clone(), progress)?;
+    let temp = job.temp.clone().or(Some(run_dir.spill_dir()));
+    let whole = Job { out: Some(Out::At(request.out.join(RUN))), checks, temp, ..job.clone() };
+    let mut read = None;
+    let compared =
+        crate::compare(&whole, Some(run_dir.nested(RUN)?), stop, progress, |engine, snapshots, pairing, privacy| {
+            require_decidable(job, terms, snapshots, pairing, privacy)?;
+            let (columns, key) = candidate_columns(terms, snapshots, pairing)?;
+            require_shown(privacy, request, &key)?;
+            let digests = Digests::new()?;
+            let ids = IdColumns::new(pairing, snapshots, &columns, &digests)?;
+            let traced = coverage::trace(terms, &snapshots[terms.delete_from], &ids, &key)?;
+            let candidates = Candidates::read(engine, &request.candidates, &key, &ids, terms.delete_from)?;
+            let filter = candidates.filter.clone();
+            let with_keys = terms.clean_runs > 1 && !keys_are_alike(snapshots, pairing);
+            read = Some((candidates, ids, traced));
+            Ok(Some(Asked { side: terms.delete_from, names: columns, digests, filter, with_keys }))
+        })?;
+    let run = run_dir.path_of(RUN);
+    require_different_files(&run)?;
+    let (candidates, ids, traced) = read.ok_or_else(|| Error::internal("the comparison did not ask for candidates"))?;
+    let context = context(job, terms, &compared, &candidates, ids)?;
+    let decided = decide_all(&context, request, &compared, traced.as_ref(), &run, now)?;
+    outputs::write(&context, request, decided, run_dir, now)
+}
 
-    let engine = Engine::start(job.limits.clone(), &run_dir.spill_dir(), stop, Progress::quiet())?;
-    let tables = shape::open_tables(&job.tables)?;
-    let snapshots = shape::open_sides(&engine, &job.sources, &tables, &job.columns)?;
-    let pairing = Pairing::of(&snapshots, job)?;
-    require_decidable(job, terms, &snapshots, &pairing, &place)?;
-    let (key, types) = candidate_key(terms, &snapshots, &pairing)?;
-    let candidates = Candidates::read(&request.candidates, &key, &types)?;
-    if candidates.texts.is_empty() {
-        return Err(Error::Contradiction(format!("`{}` has no candidates", request.candidates.display())));
-    }
-    require_shown(job, request, &key)?;
-    let selected = evidence::select(&engine, terms, &snapshots, &pairing, &candidates, &types)?;
-    let own_pairing = Pairing::of(&selected, job)?;
-    let sources = Sources {
-        engine: &engine,
+/// Whether the keys of both sides are written alike, so that one side's tells the other's.
+fn keys_are_alike(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> bool {
+    let data_type =
+        |side: Side, at: usize| snapshots[side].schema.field(pairing.columns[at].at[side]).data_type().clone();
+    !pairing.keys_have_rules() && (0..pairing.key_len).all(|at| data_type(Side::Old, at) == data_type(Side::New, at))
+}
+
+fn context<'a>(
+    job: &'a Job,
+    terms: &'a SignOff,
+    compared: &'a Compared,
+    candidates: &'a Candidates,
+    ids: IdColumns,
+) -> Result<Context<'a>> {
+    let Compared { engine, tables, snapshots, pairing, privacy, asked, .. } = compared;
+    let keys: Vec<usize> = (0..pairing.key_len).collect();
+    let by = job.group.iter().filter_map(|name| pairing.columns.iter().position(|pair| pair.name == name.text));
+    let by: Vec<usize> = by.collect();
+    let groups = (!by.is_empty()).then(|| IdColumns::new(pairing, snapshots, &by, &ids.digests)).transpose()?;
+    Ok(Context {
+        engine,
         job,
         terms,
-        whole: &snapshots,
-        rows: &selected,
-        pairing: &own_pairing,
-        candidates: &candidates,
-        backup_files: RefCell::default(),
-    };
-    let mut rows = Rows::read(&sources)?;
-    rows.take_discrepancies(&engine, &place.join("discrepancies.parquet"))?;
-    if report.groups.is_some() {
-        rows.take_groups(&sources, &place.join("groups_ready.csv"))?;
+        tables,
+        snapshots,
+        pairing,
+        privacy,
+        layout: Arc::new(Layout::of(pairing, snapshots)),
+        candidates,
+        candidate_key: candidates.key.clone(),
+        keys: IdColumns::new(pairing, snapshots, &keys, &ids.digests)?,
+        ids,
+        groups,
+        asks_for_keys: asked.as_ref().is_some_and(|asked| asked.with_keys),
+    })
+}
+
+/// What was decided, before it is written.
+struct Decided<'a> {
+    signed: Signed,
+    policy: Policy<'a>,
+    facts: FactsTable,
+    guard: Guard,
+    /// Which candidates nothing blocks, by their numbers.
+    may_go: BooleanBuffer,
+    backup: Option<Snapshot>,
+}
+
+impl Decided<'_> {
+    fn approves(&self, candidate: u64) -> bool {
+        self.signed.is_verified && self.may_go.value(candidate as usize)
     }
-    let mut requirements = requirements(job, terms, &report, &own_pairing, &selected[terms.delete_from], now);
+}
+
+/// Gathers the evidence, joins the facts, and decides.
+fn decide_all<'a>(
+    context: &Context<'a>,
+    request: &Request,
+    compared: &Compared,
+    traced: Option<&Traced>,
+    run: &Path,
+    now: Timestamp,
+) -> Result<Decided<'a>> {
+    let (engine, terms, report) = (context.engine, context.terms, &compared.report);
+    let guard = Guard::new(context)?;
+    let (mut evidence, counts) = gather(context, report, run)?;
+    evidence.stored = traced.map(|traced| coverage::stored_rows(context, traced)).transpose()?;
+    let mut requirements = requirements(context, report, &counts, run, now)?;
     if terms.clean_runs > 1 {
-        let past = past_knowledge(&engine, job, &place, terms.clean_runs as usize - 1)?;
-        let words = match &past {
-            Some(_) => format!("the {} before this one are known", count(u64::from(terms.clean_runs) - 1, "pair")),
-            None => {
-                format!("fewer than the {} before this one are known", count(u64::from(terms.clean_runs) - 1, "pair"))
-            }
-        };
-        requirements.push(Requirement { name: "not_clean_before", holds: past.is_some(), words });
-        rows.take_past(past.as_deref());
-    }
-    if let Some(backup) = &terms.backup {
-        let (wrong, requirement) = backup::compare(&sources, &tables, backup, now)?;
-        rows.take_backup(&wrong);
+        let (unclean, requirement) = history::unclean(context, run)?;
+        evidence.unclean = unclean;
         requirements.push(requirement);
     }
-    let mut facts = rows.by_candidate(&candidates);
-    take_statuses(&engine, terms, &tables, &candidates, &mut facts)?;
-    take_checks(&whole, terms, &report, &place, &candidates, &rows, &mut facts)?;
+    let mut backup_copy = None;
+    if let Some(backup) = &terms.backup {
+        let backup::BackedUp { wrong, requirement, copy } = backup::compare(context, backup, now)?;
+        evidence.not_backed_up = Some(wrong);
+        requirements.push(requirement);
+        backup_copy = Some(copy);
+    }
+    let outcomes = facts::outcomes(engine, &compared.outcomes)?;
+    let facts = facts::join(context, outcomes.as_ref(), &evidence, &guard)?;
+    let policy = Policy::new(context.job, terms, context.pairing, &requirements, failing_checks(terms, report));
+    let mut totals = Totals::of(context, &facts, &policy)?;
+    let canaries = canaries::release(context, outcomes.as_ref(), &policy, totals.sound.as_ref())?;
+    let may_go = totals.may_go.finish();
+    let signed = signed(context, request, report, requirements, canaries, counts, totals, now);
+    Ok(Decided { signed, policy, facts, guard, may_go, backup: backup_copy })
+}
 
-    let is_sound = |key: &[Option<String>]| {
-        let places = rows.of(&key_digest(key.iter().map(Option::as_deref)));
-        places.iter().all(|&place| rows.facts[place].class.is_none() && rows.facts[place].copies == 1)
-    };
-    let canaries = release_canaries(&engine, job, &selected, &own_pairing, &is_sound, terms, &facts)?;
-    let failing: BTreeSet<String> =
-        requirements.iter().filter(|requirement| !requirement.holds).map(|failing| failing.name.to_string()).collect();
-    let decisions: Vec<BTreeSet<String>> =
-        facts.iter().map(|facts| reasons(facts, terms).union(&failing).cloned().collect()).collect();
+/// Everything that is known besides the comparison's outcomes, and what became of the IDs that it names.
+fn gather(context: &Context, report: &Report, run: &Path) -> Result<(Evidence, EvidenceCounts)> {
+    let terms = context.terms;
+    let (mut evidence, mut counts) = (Evidence::default(), EvidenceCounts::default());
+    let named = evidence::named_by_checks(context, report, run, &mut counts)?;
+    let discrepancies = run.join("discrepancies.parquet");
+    let found = evidence::discrepancies(context.engine, &context.keys, &discrepancies, "discrepancies")?;
+    look_up(context, &named, &found, &mut counts)?;
+    evidence.named = (counts.named > 0).then_some(named);
+    evidence.discrepancies = Some(found.table);
+    for (status, name, table) in
+        [(&terms.source_of_truth, "truth", &mut evidence.truth), (&terms.local_status, "local", &mut evidence.local)]
+    {
+        *table = status.as_ref().map(|status| evidence::states(context, status, name, &mut counts)).transpose()?;
+    }
+    if let (Some(groups), Some(_)) = (&context.groups, &report.groups) {
+        evidence.groups = Some(ready_groups(context, groups, &run.join("groups_ready.csv"))?);
+    }
+    Ok((evidence, counts))
+}
+
+/// The answer, as far as it is known before it is written.
+#[expect(clippy::too_many_arguments, reason = "each is a part of the answer")]
+fn signed(
+    context: &Context,
+    request: &Request,
+    report: &Report,
+    requirements: Vec<Requirement>,
+    canaries: Vec<Canary>,
+    evidence: EvidenceCounts,
+    totals: Totals,
+    now: Timestamp,
+) -> Signed {
     let caught = !canaries.is_empty() && canaries.iter().all(Canary::is_caught);
     // without a row that is equal, nothing is approved, and there is nothing that a canary could be put into
-    let has_sound = decisions.iter().any(BTreeSet::is_empty);
-    let is_verified = report.verdict != Verdict::Unverified && (caught || !has_sound) && compares(&own_pairing);
-
-    let mut signed = Signed {
+    let is_verified = report.verdict != Verdict::Unverified
+        && evidence.is_whole()
+        && (caught || totals.approved == 0)
+        && compares(context.pairing)
+        && !totals.lacks_outcomes;
+    Signed {
         requirements,
         canaries,
-        candidates: decisions.len() as u64,
-        approved: if is_verified { decisions.iter().filter(|reasons| reasons.is_empty()).count() as u64 } else { 0 },
-        blocked_by: BTreeMap::new(),
-        examples: vec![],
+        evidence,
+        candidates: context.candidates.count,
+        approved: if is_verified { totals.approved } else { 0 },
+        blocked_by: totals.blocked_by,
+        meanings: totals.meanings,
+        examples: totals.examples,
         is_verified,
         key_id: request.key.as_ref().map(|key| key.public().id()),
-        expires: now + terms.expires,
+        expires: now + context.terms.expires,
         out: request.out.clone(),
-        report,
-    };
-    write::all(&sources, request, &rows, &decisions, &mut signed, run_dir, now)?;
-    undo.keep();
-    Ok(signed)
-}
-
-/// The run's directory in that of the sign-off.
-const RUN: &str = "run";
-
-/// Takes the run away again, unless it is kept.
-struct Undo(Option<PathBuf>);
-
-impl Undo {
-    fn keep(mut self) {
-        self.0 = None;
+        report: report.clone(),
     }
 }
 
-impl Drop for Undo {
-    fn drop(&mut self) {
-        if let Some(run) = &self.0 {
-            // where the run itself failed, there is nothing
-            let _ = std::fs::remove_dir_all(run);
-            let _ = run.parent().map(std::fs::remove_dir);
-        }
+/// The checks of the sign-off that fail and name nobody: they block all candidates.
+fn failing_checks(terms: &SignOff, report: &Report) -> BTreeSet<Reason> {
+    let checks = terms.checks.iter().enumerate().filter(|(_, check)| {
+        let found = report.checks.iter().find(|found| found.name == check.name.text);
+        found.is_none_or(|found| found.list.is_none() && !found.holds)
+    });
+    checks.map(|(number, _)| Reason::Check(number as u8)).collect()
+}
+
+/// The groups that are ready: a table of `id`.
+fn ready_groups(context: &Context, groups: &IdColumns, list: &Path) -> Result<Arc<Snapshot>> {
+    let own = context.terms.delete_from;
+    let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::FixedSizeBinary(DIGEST_BYTES), true)]));
+    let mut table = WorkingTable::create(context.engine, "ready-groups", schema.clone())?;
+    let mut lines = CsvColumns::open(list)?;
+    let places: Vec<usize> = (0..groups.len()).collect();
+    while let Some(Lines { columns, .. }) = lines.next_batch(&places)? {
+        let read = groups.read(&columns, own)?;
+        let ids = digests_where_read(&groups.compared(&read.columns, own)?, &read.states)?;
+        table.write(&RecordBatch::try_new(schema.clone(), vec![ids])?)?;
     }
+    table.finish()
 }
 
 /// The answer for a terminal.
@@ -238,120 +383,4 @@ fn directory(certificate: &Path) -> Result<PathBuf> {
             certificate.display()
         ))),
     }
-}
-
-fn take_statuses(
-    engine: &Engine,
-    terms: &SignOff,
-    tables: &Tables,
-    candidates: &Candidates,
-    facts: &mut [CandidateFacts],
-) -> Result<()> {
-    if let Some(status) = &terms.source_of_truth {
-        let found = evidence::statuses(engine, status, tables, candidates)?;
-        facts.iter_mut().zip(found).for_each(|(facts, found)| facts.truth = Some(found));
-    }
-    if let Some(status) = &terms.local_status {
-        let found = evidence::statuses(engine, status, tables, candidates)?;
-        facts.iter_mut().zip(found).for_each(|(facts, found)| facts.local = Some(found));
-    }
-    Ok(())
-}
-
-/// Takes in which candidates the checks of the sign-off name: by their own columns, or by the key of their rows. A check
-/// that fails and names nobody blocks everybody.
-fn take_checks(
-    job: &Job,
-    terms: &SignOff,
-    report: &Report,
-    run: &Path,
-    candidates: &Candidates,
-    rows: &Rows,
-    facts: &mut [CandidateFacts],
-) -> Result<()> {
-    for check in &terms.checks {
-        let name = &check.name.text;
-        let Some(found) = report.checks.iter().find(|found| found.name == *name) else { continue };
-        let Some(list) = &found.list else {
-            if !found.holds {
-                facts.iter_mut().for_each(|facts| {
-                    facts.checks.insert(name.clone());
-                });
-            }
-            continue;
-        };
-        let path = run.join(list);
-        let text = std::fs::read_to_string(&path).map_err(Error::unreadable(&path))?;
-        let mut records = csv::records(&text).map_err(Error::Internal)?.into_iter();
-        let header: Vec<String> =
-            records.next().map(|(_, names)| names.into_iter().flatten().collect()).unwrap_or_default();
-        let places = |names: &[String]| -> Option<Vec<usize>> {
-            names.iter().map(|name| header.iter().position(|column| column == name)).collect()
-        };
-        let key: Vec<String> = match &job.identity {
-            Identity::Key(key) => key.iter().map(|name| name.text.clone()).collect(),
-            Identity::WholeRow => vec![],
-        };
-        let digest = |fields: &[Option<String>], places: &[usize]| -> Digest {
-            key_digest(places.iter().map(|at| fields[*at].as_deref()))
-        };
-        let told: Vec<String> = check.id.iter().map(|name| name.text.clone()).collect();
-        let id = vec!["id".to_string()];
-        let same_length = |names: &Vec<String>| names.len() == candidates.key.len();
-        // by the names of the list, by those that the check gives, or by the `id` of a question of the library
-        let named = [&candidates.key, &told, &id]
-            .into_iter()
-            .filter(|names| same_length(names))
-            .find_map(|names| places(names));
-        match (named, places(&key)) {
-            (Some(places), _) => {
-                for (_, fields) in records {
-                    if let Some(&at) = candidates.places.get(&digest(&fields, &places)) {
-                        facts[at].checks.insert(name.clone());
-                    }
-                }
-            }
-            (None, Some(places)) => {
-                for (_, fields) in records {
-                    for &row in rows.of(&digest(&fields, &places)) {
-                        facts[rows.candidates[row]].checks.insert(name.clone());
-                    }
-                }
-            }
-            (None, None) => {
-                return Err(Error::Contradiction(format!(
-                    "{}: check {name} of [signoff] has to name candidates: its answer has columns {}, and neither {} nor {}",
-                    check.name.place,
-                    header.join(", "),
-                    candidates.key.join(", "),
-                    key.join(", ")
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Puts canaries into the comparison and, where statuses count, among them.
-fn release_canaries(
-    engine: &Engine,
-    job: &Job,
-    selected: &Sides<Snapshot>,
-    pairing: &Pairing,
-    is_sound: &dyn Fn(&[Option<String>]) -> bool,
-    terms: &SignOff,
-    facts: &[CandidateFacts],
-) -> Result<Vec<Canary>> {
-    let mut canaries = canaries::release(engine, job, selected, pairing, is_sound)?;
-    if let (Some(_), Some(sound)) =
-        (&terms.source_of_truth, facts.iter().find(|facts| reasons(facts, terms).is_empty()))
-    {
-        let stale = [StatusFound::Absent, StatusFound::Null, StatusFound::Several, StatusFound::Value("canary".into())];
-        let injected = stale.len() as u64;
-        let blocked =
-            |truth: StatusFound| !reasons(&CandidateFacts { truth: Some(truth), ..sound.clone() }, terms).is_empty();
-        let caught = stale.into_iter().filter(|truth| blocked(truth.clone())).count() as u64;
-        canaries.push(Canary { name: "stale status".into(), injected, caught, is_possible: true });
-    }
-    Ok(canaries)
 }

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use super::{Signed, words};
+use super::Signed;
 use crate::job::{Cleanup, Job, SignOff};
 use crate::render::escaped;
-use crate::report::grouped;
+use crate::report::{count, grouped};
 use crate::sides::Side;
 
 /// The verdict, in a word and in words.
@@ -49,7 +49,7 @@ pub fn text(job: &Job, terms: &SignOff, signed: &Signed) -> String {
         out.push_str("\n  blocked by\n");
         let width = signed.blocked_by.keys().map(String::len).max().unwrap_or(0);
         for (reason, count) in &signed.blocked_by {
-            let _ = writeln!(out, "    {reason:<width$}  {:>9}  {}", grouped(*count), words(reason));
+            let _ = writeln!(out, "    {reason:<width$}  {:>9}  {}", grouped(*count), meaning(signed, reason));
         }
     }
     if !signed.examples.is_empty() {
@@ -62,7 +62,10 @@ pub fn text(job: &Job, terms: &SignOff, signed: &Signed) -> String {
     out.push_str("\n  required of all\n");
     for requirement in &signed.requirements {
         let state = if requirement.holds { "holds" } else { "FAILS" };
-        let _ = writeln!(out, "    {state}  {}: {}", requirement_words(requirement.name), escaped(&requirement.words));
+        let _ = writeln!(out, "    {state}  {}: {}", requirement.requires, escaped(&requirement.words));
+    }
+    if let Some(words) = of_nobody(signed) {
+        line(&mut out, "unknown IDs", &words);
     }
     let injected: u64 = signed.canaries.iter().map(|canary| canary.injected).sum();
     let caught: u64 = signed.canaries.iter().map(|canary| canary.caught).sum();
@@ -85,16 +88,20 @@ pub fn text(job: &Job, terms: &SignOff, signed: &Signed) -> String {
     out
 }
 
-fn requirement_words(name: &str) -> &'static str {
-    match name {
-        "unverified" => "the comparison is verified",
-        "snapshots_too_old" => "the snapshots are fresh",
-        "not_clean_before" => "the pairs before are known",
-        "uncovered" => "every column that goes is compared",
-        "statuses_too_old" => "the status tables are fresh",
-        "backup_unusable" => "the backup is whole and fresh",
-        _ => "",
-    }
+fn meaning<'a>(signed: &'a Signed, code: &str) -> &'a str {
+    signed.meanings.get(code).map_or("", String::as_str)
+}
+
+/// What became of the IDs that checks named and nobody has, if there are some.
+fn of_nobody(signed: &Signed) -> Option<String> {
+    let evidence = &signed.evidence;
+    let ids = count(evidence.of_nobody, "ID");
+    (evidence.of_nobody > 0).then(|| {
+        format!(
+            "{ids} of {} that the checks name: no candidate and no row of either side has it",
+            grouped(evidence.named)
+        )
+    })
 }
 
 /// The page for the lead.
@@ -116,6 +123,9 @@ pub fn markdown(job: &Job, terms: &SignOff, signed: &Signed, now: Timestamp) -> 
     row("candidates", grouped(signed.candidates));
     row("approved", grouped(signed.approved));
     row("blocked", grouped(signed.candidates - signed.approved));
+    if let Some(stopped) = &terms.writes_stopped {
+        row("writes stopped", format!("{}, as {} declares", stopped.origin.text, stopped.origin.place));
+    }
     row("signed", now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     row("signed by", signed.key_id.clone().unwrap_or_else(|| "nobody; `verify` refuses it".into()));
     row("holds until", signed.expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
@@ -131,16 +141,19 @@ pub fn markdown(job: &Job, terms: &SignOff, signed: &Signed, now: Timestamp) -> 
             row(name, columns.join(", "));
         }
     }
+    if let Some(words) = of_nobody(signed) {
+        row("unknown IDs", words);
+    }
     if !signed.blocked_by.is_empty() {
         out.push_str("\n## Blocked\n\n| reason | candidates | what it means |\n| --- | --- | --- |\n");
         for (reason, count) in &signed.blocked_by {
-            let _ = writeln!(out, "| {} | {} | {} |", cell(reason), grouped(*count), cell(&words(reason)));
+            let _ = writeln!(out, "| {} | {} | {} |", cell(reason), grouped(*count), cell(meaning(signed, reason)));
         }
     }
     out.push_str("\n## Required of all\n\n| requirement | | found |\n| --- | --- | --- |\n");
     for requirement in &signed.requirements {
         let state = if requirement.holds { "holds" } else { "**fails**" };
-        let _ = writeln!(out, "| {} | {state} | {} |", requirement_words(requirement.name), cell(&requirement.words));
+        let _ = writeln!(out, "| {} | {state} | {} |", requirement.requires, cell(&requirement.words));
     }
     out.push_str("\n## The check can fail\n\n| planted | times | found |\n| --- | --- | --- |\n");
     for canary in &signed.canaries {

@@ -1,33 +1,87 @@
 //! What has to hold for all candidates together.
 
+use std::path::Path;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::columns::{ColumnPair, Pairing};
-use crate::job::{Cleanup, Job, SignOff};
-use crate::report::{Report, Verdict};
+use super::Context;
+use super::coverage::uncovered;
+use super::decide::Requires;
+use super::evidence::EvidenceCounts;
+use crate::columns::Pairing;
+use crate::error::Result;
+use crate::history::runs_below;
+use crate::job::{Job, SignOff};
+use crate::report::{Report, Verdict, count};
 use crate::sides::{Side, Sides};
-use crate::snapshot::Snapshot;
 
 /// A requirement of all candidates, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
-    /// Its name, which is also the reason that blocks where it does not hold.
-    pub name: &'static str,
+    /// What is required.
+    pub requires: Requires,
     /// Whether it holds.
     pub holds: bool,
     /// What was found, in words.
     pub words: String,
 }
 
-/// What concerns all candidates.
+/// What concerns all candidates, but for earlier runs and the backup. `run` is the directory of the run.
 pub fn requirements(
-    job: &Job,
-    terms: &SignOff,
+    context: &Context,
     report: &Report,
-    pairing: &Pairing,
-    rows: &Snapshot,
+    evidence: &EvidenceCounts,
+    run: &Path,
     now: Timestamp,
-) -> Vec<Requirement> {
+) -> Result<Vec<Requirement>> {
+    let Context { job, terms, pairing, snapshots, .. } = context;
+    let mut requirements = vec![
+        verified(report, pairing, evidence),
+        covered(context, report, uncovered(terms, report, pairing, &snapshots[terms.delete_from])),
+        fresh_snapshots(job, terms, now),
+    ];
+    requirements.extend(fresh_statuses(job, terms, now));
+    requirements.extend(writes_stopped(job, terms, report, run));
+    Ok(requirements)
+}
+
+fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> Requirement {
+    let coverage = &report.coverage;
+    let gaps = [&coverage.incomparable, &coverage.old_only, &coverage.new_only];
+    let left_out = gaps.iter().map(|gap| gap.len()).sum::<usize>() + coverage.ignored.len();
+    let words = if !compares(pairing) {
+        "nothing but the key is compared".into()
+    } else if let Some(first) = &evidence.first_unreadable {
+        format!("{}, such as: {first}", count(evidence.unreadable, "ID of the evidence that cannot be read"))
+    } else if evidence.lost > 0 {
+        format!("{} of the run with a key that neither side has", count(evidence.lost, "discrepancy"))
+    } else {
+        format!("{} compared columns, {left_out} not compared", coverage.compared.len())
+    };
+    let is_whole = report.verdict != Verdict::Unverified && coverage.incomparable.is_empty();
+    Requirement { requires: Requires::Verified, holds: is_whole && compares(pairing) && evidence.is_whole(), words }
+}
+
+fn covered(context: &Context, report: &Report, uncovered: Vec<String>) -> Requirement {
+    let own = context.terms.delete_from;
+    let words = match uncovered.as_slice() {
+        [] => format!("every column of {own} that goes was compared, or is ignored by name"),
+        names => {
+            let stored = |name: &&String| context.snapshots[own].origin.is_some() && !is_gap(report, name);
+            let advice =
+                if names.iter().any(|name| stored(&name)) { "; take it into the query of the job" } else { "" };
+            format!("not compared: {}{advice}", names.join(", "))
+        }
+    };
+    Requirement { requires: Requires::Covered, holds: uncovered.is_empty(), words }
+}
+
+fn is_gap(report: &Report, name: &str) -> bool {
+    let coverage = &report.coverage;
+    coverage.old_only.iter().chain(&coverage.new_only).any(|gap| gap == name)
+}
+
+fn fresh_snapshots(job: &Job, terms: &SignOff, now: Timestamp) -> Requirement {
     let age = |side: Side| {
         let taken = job.sources[side].taken_at.as_ref()?;
         Some(now.duration_since(taken.from.parse::<Timestamp>().ok()?))
@@ -38,59 +92,15 @@ pub fn requirements(
         Some(age) => format!("{side} is {:#} old", SignedDuration::from_mins(age.as_mins())),
         None => format!("nothing tells how old {side} is"),
     };
-    // that of the rows has a column of ours
-    let coverage = &report.coverage;
-    let gaps = [&coverage.incomparable, &coverage.old_only, &coverage.new_only];
-    let is_whole = report.verdict != Verdict::Unverified && coverage.incomparable.is_empty() && compares(pairing);
-    let compared = match compares(pairing) {
-        true => format!(
-            "{} compared columns, {} not compared",
-            coverage.compared.len(),
-            gaps.iter().map(|gap| gap.len()).sum::<usize>() + coverage.ignored.len()
-        ),
-        false => "nothing but the key is compared".into(),
-    };
-    let own = terms.delete_from;
-    let uncovered = uncovered(terms, report, pairing, rows);
-    let mut requirements = vec![
-        Requirement { name: "unverified", holds: is_whole, words: compared },
-        Requirement {
-            name: "uncovered",
-            holds: uncovered.is_empty(),
-            words: match uncovered.as_slice() {
-                [] => format!("every column of {own} that goes was compared, or is ignored by name"),
-                names => format!("not compared: {}", names.join(", ")),
-            },
-        },
-        Requirement {
-            name: "snapshots_too_old",
-            holds: Side::BOTH.into_iter().all(is_fresh),
-            words: format!("{}, {}; {:#} is allowed", words(Side::Old), words(Side::New), terms.max_age),
-        },
-    ];
-    requirements.extend(statuses_are_fresh(job, terms, now));
-    requirements
-}
-
-/// The columns that would go, and that nothing tells about: those of one side alone, and an emptied one that is ignored.
-fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, rows: &Snapshot) -> Vec<String> {
-    let coverage = &report.coverage;
-    let own = terms.delete_from;
-    let alone = if own == Side::Old { &coverage.old_only } else { &coverage.new_only };
-    match &terms.cleanup {
-        Cleanup::Row => alone.clone(),
-        Cleanup::Column { column, .. } => {
-            // a column that a query has taken apart is compared as what it became
-            let is_stored = rows.schema.fields().iter().any(|field| *field.name() == column.text);
-            let stored = |pair: &ColumnPair| rows.schema.field(pair.at[own]).name();
-            let is_compared = pairing.columns.iter().any(|pair| *stored(pair) == column.text);
-            if is_stored && !is_compared { vec![column.text.clone()] } else { vec![] }
-        }
+    Requirement {
+        requires: Requires::FreshSnapshots,
+        holds: Side::BOTH.into_iter().all(is_fresh),
+        words: format!("{}, {}; {:#} is allowed", words(Side::Old), words(Side::New), terms.max_age),
     }
 }
 
 /// Whether the status tables are as young as they have to be, where the job says how old they are.
-fn statuses_are_fresh(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirement> {
+fn fresh_statuses(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirement> {
     let tables = [&terms.source_of_truth, &terms.local_status].into_iter().flatten();
     let ages: Vec<(String, SignedDuration, SignedDuration)> = tables
         .filter_map(|status| {
@@ -106,10 +116,39 @@ fn statuses_are_fresh(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requ
     let words =
         ages.iter().map(|(table, age, _)| format!("{table} is {:#} old", SignedDuration::from_mins(age.as_mins())));
     Some(Requirement {
-        name: "statuses_too_old",
+        requires: Requires::FreshStatuses,
         holds: ages.iter().all(|(_, age, allowed)| age <= allowed && !age.is_negative()),
         words: words.collect::<Vec<_>>().join(", "),
     })
+}
+
+/// Whether writes had stopped before both exports, where a person declares it; and whether no run since shows otherwise.
+fn writes_stopped(job: &Job, terms: &SignOff, report: &Report, run: &Path) -> Option<Requirement> {
+    let stopped = terms.writes_stopped.as_ref()?;
+    let taken = |from: &str| from.parse::<Timestamp>().ok();
+    let is_before = |side: Side| {
+        let own = job.sources[side].taken_at.as_ref();
+        own.and_then(|own| taken(&own.from)).is_some_and(|taken| stopped.instant <= taken)
+    };
+    let late: Vec<String> =
+        Side::BOTH.into_iter().filter(|side| !is_before(*side)).map(|side| side.to_string()).collect();
+    let (own, _) = runs_below(run);
+    let (earlier, _) = job.history.as_ref().map(|dir| runs_below(dir)).unwrap_or_default();
+    let changed = earlier.iter().filter(|past| past.told.job == job.name).find_map(|past| {
+        let own = own.first()?;
+        Side::BOTH.into_iter().find_map(|side| {
+            let since = past.told.run.inputs[side].taken_at.as_ref().and_then(|at| taken(&at.from))? >= stopped.instant;
+            let is_other = past.told.rows[side] != report.rows[side] || !past.has_same_data(side, own);
+            (since && is_other).then(|| format!("run {} read other data of {side} since", past.told.run.id))
+        })
+    });
+    let declared = format!("declared in {}: at {}", stopped.origin.place, stopped.origin.text);
+    let words = match (late.as_slice(), &changed) {
+        ([], None) => declared.clone(),
+        ([], Some(changed)) => format!("{declared}; {changed}"),
+        (late, _) => format!("{declared}; {} was exported before, or nothing tells when", late.join(" and ")),
+    };
+    Some(Requirement { requires: Requires::WritesStopped, holds: late.is_empty() && changed.is_none(), words })
 }
 
 /// Whether anything but the key is compared.

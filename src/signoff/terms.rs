@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use arrow::datatypes::DataType;
-
 use super::Request;
-use crate::columns::Pairing;
+use crate::columns::{Pairing, Privacy};
 use crate::error::{Error, Result};
 use crate::job::{Cleanup, Job, SignOff};
 use crate::manifest::Manifest;
@@ -23,107 +21,109 @@ pub fn terms(job: &Job) -> Result<&SignOff> {
     })
 }
 
+fn wrong(words: String) -> Error {
+    Error::Contradiction(format!("[signoff]: {words}"))
+}
+
 /// Refuses jobs whose rows cannot be told apart by what a list of IDs says.
 pub fn require_decidable(
     job: &Job,
     terms: &SignOff,
     snapshots: &Sides<Snapshot>,
     pairing: &Pairing,
-    run: &Path,
+    privacy: &Privacy,
 ) -> Result<()> {
-    let wrong = |words: String| Err(Error::Contradiction(format!("[signoff]: {words}")));
     if !pairing.keyed {
-        return wrong("without a key, nothing names the rows that are to go".into());
-    }
-    if pairing.keys_have_rules() {
-        return wrong("the key has rules, so one ID may stand for several rows; shape the key with a query".into());
-    }
-    for pair in pairing.keys() {
-        let field = |side: Side| snapshots[side].schema.field(pair.at[side]).data_type().clone();
-        let (old, new) = (field(Side::Old), field(Side::New));
-        if !(old.is_integer() && new.is_integer() || is_text(&old) && is_text(&new)) {
-            return wrong(format!(
-                "key `{}` is {} in old and {} in new; it has to be whole numbers or text in both",
-                pair.name, pair.types.old, pair.types.new
-            ));
-        }
-    }
-    let manifest = Manifest::read(run)?;
-    let content = |side: Side| manifest.read.inputs[side].iter().map(|file| &file.blake3).collect::<BTreeSet<_>>();
-    if content(Side::Old) == content(Side::New) {
-        return wrong("both sides are the same files; a snapshot that is held against itself proves nothing".into());
+        return Err(wrong("without a key, nothing names the rows that are to go".into()));
     }
     if let (Cleanup::Column { column, .. }, own) = (&terms.cleanup, terms.delete_from) {
         let has = |snapshot: &Snapshot| snapshot.schema.fields().iter().any(|field| *field.name() == column.text);
         if !has(&snapshots[own]) && !has(snapshots[own].input()) {
-            return wrong(format!("{}: {own} has no column `{}`", column.place, column.text));
+            return Err(wrong(format!("{}: {own} has no column `{}`", column.place, column.text)));
         }
     }
-    if job.private.is_some() && key_is_private(job, pairing) {
-        return wrong("the key is private, and the lists would show it".into());
+    if terms.writes_stopped.is_some() && job.in_flight.is_none() {
+        for side in Side::BOTH {
+            if job.sources[side].taken_at.is_none() {
+                return Err(wrong(format!("`writes_stopped` needs `taken_at` in [{side}], to be before it")));
+            }
+        }
     }
-    Ok(())
+    match privacy.private_key() {
+        Some(name) => {
+            let origin = privacy.origin(name).unwrap_or_default();
+            Err(wrong(format!("{origin}: key `{name}` is private, and the lists would show it")))
+        }
+        None => Ok(()),
+    }
 }
 
-fn key_is_private(job: &Job, pairing: &Pairing) -> bool {
-    let private: Vec<&String> =
-        job.private.iter().flat_map(|private| &private.columns).map(|name| &name.text).collect();
-    pairing.keys().iter().any(|key| private.contains(&&key.name))
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, value) => is_text(value),
-        _ => false,
+/// Refuses two sides that are the same files, as the run's manifest names them.
+pub fn require_different_files(run: &Path) -> Result<()> {
+    let manifest = Manifest::read(run)?;
+    let content = |side: Side| manifest.read.inputs[side].iter().map(|file| &file.blake3).collect::<BTreeSet<_>>();
+    match content(Side::Old) == content(Side::New) {
+        true => {
+            Err(wrong("both sides are the same files; a snapshot that is compared with itself proves nothing".into()))
+        }
+        false => Ok(()),
     }
 }
 
 /// Refuses to write private values.
-pub fn require_shown(job: &Job, request: &Request, key: &[String]) -> Result<()> {
-    let private =
-        |name: &String| job.private.iter().flat_map(|private| &private.columns).any(|column| column.text == *name);
-    if let Some(name) = key.iter().find(|name| private(name)) {
-        return Err(Error::Contradiction(format!("[signoff]: `{name}` is private, and the lists would show it")));
-    }
-    match (&job.private, request.rows) {
-        (Some(_), true) => Err(Error::Contradiction("--rows would write private values; the job has [private]".into())),
+pub fn require_shown(privacy: &Privacy, request: &Request, key: &[String]) -> Result<()> {
+    require_ids_shown(privacy, key)?;
+    match (privacy.is_asked(), request.rows) {
+        (true, true) => Err(Error::Contradiction("--rows would write private values; the job has [private]".into())),
         _ => Ok(()),
     }
 }
 
-/// The columns that name a candidate, by new's names, and their types where the rows are to be deleted.
-pub fn candidate_key(
+/// Refuses candidates whose IDs are private.
+pub fn require_ids_shown(privacy: &Privacy, key: &[String]) -> Result<()> {
+    match key.iter().find(|name| privacy.hides_pair(name)) {
+        Some(name) => {
+            let origin = privacy.origin(name).unwrap_or_default();
+            Err(wrong(format!("{origin}: `{name}` is private, and the lists would show it")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The columns that name a candidate: their numbers in the pairing, and new's names.
+pub fn candidate_columns(
     terms: &SignOff,
     snapshots: &Sides<Snapshot>,
     pairing: &Pairing,
-) -> Result<(Vec<String>, Vec<DataType>)> {
-    let own = terms.delete_from;
+) -> Result<(Vec<usize>, Vec<String>)> {
     let names: Vec<String> = match terms.candidate_key.as_slice() {
         [] => pairing.keys().iter().map(|key| key.name.clone()).collect(),
         named => named.iter().map(|name| name.text.clone()).collect(),
     };
-    let mut types = vec![];
-    for name in &names {
-        let Some(pair) = pairing.columns.iter().find(|pair| pair.name == *name) else {
+    let column = |name: &String| {
+        pairing.columns.iter().position(|pair| pair.name == *name).ok_or_else(|| {
             let place = terms.candidate_key.first().map(|word| word.place.to_string()).unwrap_or_default();
-            return Err(Error::Contradiction(format!("{place}: no compared column is called `{name}`")));
-        };
-        let data_type = snapshots[own].schema.field(pair.at[own]).data_type().clone();
-        if !data_type.is_integer() && !is_text(&data_type) {
-            return Err(Error::Contradiction(format!(
-                "[signoff]: `{name}` is {}; candidates are named by whole numbers or text",
-                pair.types[own]
-            )));
-        }
-        types.push(data_type);
+            Error::Contradiction(format!("{place}: no compared column is called `{name}`"))
+        })
+    };
+    let columns = names.iter().map(column).collect::<Result<Vec<usize>>>()?;
+    let own = terms.delete_from;
+    if let Some(at) = columns
+        .iter()
+        .find(|at| snapshots[own].derives(snapshots[own].schema.field(pairing.columns[**at].at[own]).name()))
+    {
+        return Err(wrong(format!(
+            "`{}` is made by an expression in {own}, and no stored row can be named by it\n  name candidates by stored columns: \
+             candidate_key = [\"…\"]",
+            pairing.columns[*at].name
+        )));
     }
     if names.len() > 1 && (terms.source_of_truth.is_some() || terms.local_status.is_some()) {
-        return Err(Error::Contradiction(
-            "[signoff]: statuses are looked up by one column, and candidates are named by several\n  \
+        return Err(wrong(
+            "statuses are looked up by one column, and candidates are named by several\n  \
              say with candidate_key which column the status tables know"
                 .into(),
         ));
     }
-    Ok((names, types))
+    Ok((columns, names))
 }

@@ -1,10 +1,11 @@
 //! Finds the place of a read error: the engine says what went wrong, the user needs to know where.
 
-use std::fs::File;
+use std::io;
 
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::bounds::{guarded, guarded_next};
 use super::{DataFile, FileRead, Snapshot};
 use crate::error::{Error, Result};
 
@@ -15,7 +16,11 @@ pub fn locate(snapshot: &Snapshot, read: &FileRead, reason: &str) -> Error {
     let file = &snapshot.files[read.file];
     match file.require_unchanged().and_then(|()| check(file, read)) {
         Err(found) => found,
-        Ok(()) => Error::Internal(format!("reading `{}`: {reason}", file.path.display())),
+        // a disk or a network may fail once
+        Ok(()) => Error::Unreadable {
+            path: file.path.clone(),
+            source: io::Error::other(format!("{reason}, and the second time it could be read")),
+        },
     }
 }
 
@@ -36,13 +41,16 @@ fn check_chunk(file: &DataFile, row_group: usize, leaf: usize) -> Result<()> {
         column: file.metadata.file_metadata().schema_descr().column(leaf).path().string(),
         reason,
     };
-    let input = File::open(&file.absolute_path).map_err(Error::unreadable(&file.path))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(input).map_err(|error| damaged(error.to_string()))?;
-    let mask = ProjectionMask::leaves(builder.parquet_schema(), [leaf]);
-    let reader = builder.with_row_groups(vec![row_group]).with_projection(mask).build();
+    let input = file.open()?;
+    let reader = guarded(|| {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(input)?;
+        let mask = ProjectionMask::leaves(builder.parquet_schema(), [leaf]);
+        builder.with_row_groups(vec![row_group]).with_projection(mask).build()
+    });
+    let mut reader = reader.map_err(damaged)?;
     let mut rows = 0;
-    for batch in reader.map_err(|error| damaged(error.to_string()))? {
-        rows += batch.map_err(|error| damaged(error.to_string()))?.num_rows() as i64;
+    while let Some(batch) = guarded_next(&mut reader) {
+        rows += batch.map_err(damaged)?.num_rows() as i64;
     }
     match file.metadata.row_group(row_group).num_rows() {
         promised if promised == rows => Ok(()),

@@ -13,6 +13,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::errors::ParquetError;
 
+use super::bounds::{guarded, guarded_next};
 use super::file::LocalFile;
 use super::{DataFile, FileRead, Snapshot, damage};
 use crate::engine::Readers;
@@ -87,8 +88,8 @@ impl Batches {
     }
 
     fn open(&self, read: FileRead) -> Result<Part> {
-        let opened = self.decoder(&self.snapshot.files[read.file], &read);
-        let (reader, inputs) = opened.map_err(|error| damage::locate(&self.snapshot, &read, &error.to_string()))?;
+        let opened = guarded(|| self.decoder(&self.snapshot.files[read.file], &read));
+        let (reader, inputs) = opened.map_err(|reason| damage::locate(&self.snapshot, &read, &reason))?;
         Ok(Part { read, inputs, reader, delivered: 0 })
     }
 
@@ -164,7 +165,7 @@ impl Batches {
                     None => return Ok(None),
                 },
             };
-            match part.reader.next() {
+            match guarded_next(&mut part.reader) {
                 Some(Ok(decoded)) => {
                     part.delivered += decoded.num_rows() as u64;
                     let mut batch = self.arrange(&part, &decoded)?;
@@ -174,7 +175,7 @@ impl Batches {
                     self.current = Some(part);
                     return Ok(Some(batch));
                 }
-                Some(Err(error)) => return Err(damage::locate(&self.snapshot, &part.read, &error.to_string())),
+                Some(Err(reason)) => return Err(damage::locate(&self.snapshot, &part.read, &reason)),
                 None => self.account(&part)?,
             }
         }

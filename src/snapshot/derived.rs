@@ -47,6 +47,11 @@ impl Snapshot {
         format!("{column} ({}_expr)", self.side)
     }
 
+    /// The columns that expressions yield, by the names that reports give them.
+    pub fn derived_columns(&self) -> impl Iterator<Item = (&str, &Field)> {
+        self.derived.iter().map(|derived| (derived.column.as_str(), &derived.field))
+    }
+
     /// Whether a name of the schema is that of an expression's column.
     pub fn derives(&self, name: &str) -> bool {
         self.derived.iter().any(|derived| self.derived_name(&derived.column) == name)
@@ -55,16 +60,21 @@ impl Snapshot {
     /// The stored columns that a column of the schema is made of; itself, if it is stored. What a query has made is made of
     /// what the query read.
     pub fn made_of(&self, column: usize) -> Vec<String> {
-        let stored = match column.checked_sub(self.stored_fields().len()) {
+        let stored = self.reads(column);
+        let Some(origin) = &self.origin else { return stored };
+        let read = |name: &String| origin.made_of.get(name).cloned().unwrap_or_else(|| vec![name.clone()]);
+        stored.iter().flat_map(read).collect()
+    }
+
+    /// The columns that a column of the schema reads: itself, or those of its expression.
+    pub fn reads(&self, column: usize) -> Vec<String> {
+        match column.checked_sub(self.stored_fields().len()) {
             None => vec![self.schema.field(column).name().clone()],
             Some(derived) => {
                 let read = collect_columns(&self.derived[derived].expression);
                 read.iter().map(|column| column.name().to_string()).collect()
             }
-        };
-        let Some(origin) = &self.origin else { return stored };
-        let read = |name: &String| origin.made_of.get(name).cloned().unwrap_or_else(|| vec![name.clone()]);
-        stored.iter().flat_map(read).collect()
+        }
     }
 
     /// Whether some expression reads a stored column.

@@ -14,6 +14,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::bounds::has_decodable_pages;
 use super::{DataFile, types};
 use crate::meter::{Meter, Stage};
 
@@ -47,7 +48,7 @@ impl LocalFile {
     /// Opens a file for one read. `skips` says that the read leaves rows out, so that it pays to know where pages
     /// begin.
     pub fn open(file: &DataFile, skips: bool, meter: &Arc<Meter>) -> Result<ParquetRecordBatchReaderBuilder<Self>> {
-        let input = File::open(&file.absolute_path)?;
+        let input = file.open().map_err(|error| ParquetError::External(error.into()))?;
         let metadata = match skips {
             false => file.prepared.get_or_make(|| prepare(file, file.metadata.clone())),
             true => file.prepared_pages.get_or_make(|| prepare(file, with_pages(file, &input)?.into())),
@@ -64,6 +65,9 @@ fn prepare(file: &DataFile, metadata: Arc<ParquetMetaData>) -> Result<ArrowReade
 
 /// The footer with the places of all pages.
 fn with_pages(file: &DataFile, input: &File) -> Result<ParquetMetaData> {
+    if !has_decodable_pages(&file.metadata, input) {
+        return Ok(file.metadata.as_ref().clone());
+    }
     let mut reader = ParquetMetaDataReader::new_with_metadata(file.metadata.as_ref().clone())
         .with_column_index_policy(PageIndexPolicy::Skip)
         .with_offset_index_policy(PageIndexPolicy::Optional);

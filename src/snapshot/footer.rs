@@ -2,20 +2,19 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataBuilder};
 
+use super::bounds::{Flaw, load};
 use super::file::Prepared;
 use super::{absolute, int96, types};
 use crate::error::{Error, Result};
+use crate::file_identity::InputFile;
 
 /// A data file whose footer was read and found whole.
 #[derive(Debug, Clone)]
@@ -26,8 +25,8 @@ pub struct DataFile {
     pub absolute_path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
-    /// When it was last written, at admission.
-    modified: Option<SystemTime>,
+    /// What it was at admission.
+    input: InputFile,
     /// Its footer.
     pub metadata: Arc<ParquetMetaData>,
     /// What reads make of the footer.
@@ -54,12 +53,10 @@ impl DataFile {
         }
         let absolute_path = absolute(&path)?;
         require_plain_name(&absolute_path)?;
-        let file = File::open(&path).map_err(Error::unreadable(&path))?;
-        let footer = load(&file).map_err(|error| Error::NotParquet {
-            reason: refusal(&file, meta.len(), &error.to_string()),
-            path: path.clone(),
-            among,
-        })?;
+        let opened = InputFile::open(path.clone(), absolute_path.clone());
+        let (input, file) = opened.map_err(Error::unreadable(&path))?;
+        let size = input.identity().size();
+        let footer = load(&file, size).map_err(|flaw| refused(flaw, &file, size, &path, among))?;
         let parquet = footer.metadata().file_metadata().schema_descr();
         let schema = types::readable(footer.schema(), parquet);
         if let Some(column) = types::name_twice("", schema.fields()) {
@@ -68,9 +65,9 @@ impl DataFile {
         let (schema, inexact) = int96::settle_units(&path, &file, schema, parquet)?;
         Ok(DataFile {
             absolute_path,
-            size: meta.len(),
-            modified: meta.modified().ok(),
-            metadata: footer.metadata().clone(),
+            size,
+            input,
+            metadata: without_notes(footer),
             prepared: Prepared::default(),
             prepared_pages: Prepared::default(),
             schema,
@@ -95,14 +92,17 @@ impl DataFile {
         self.partitions.retain(|(name, _)| fields.iter().any(|field| field.name() == name));
     }
 
+    /// Opens the file again.
+    ///
+    /// # Errors
+    /// If it is not the one that was admitted.
+    pub fn open(&self) -> Result<File> {
+        self.input.reopen()
+    }
+
     /// Makes sure that the file is still the one that was admitted.
     pub fn require_unchanged(&self) -> Result<()> {
-        let changed = || Error::ChangedWhileReading { path: self.path.clone() };
-        let meta = std::fs::metadata(&self.absolute_path).map_err(|_| changed())?;
-        match meta.len() == self.size && meta.modified().ok() == self.modified {
-            true => Ok(()),
-            false => Err(changed()),
-        }
+        self.input.require_unchanged()
     }
 }
 
@@ -121,15 +121,28 @@ fn require_plain_name(path: &Path) -> Result<()> {
     }
 }
 
-/// Reads the footer and the Arrow schema that the writer left in it.
-///
-/// A schema of types that Arrow's own reader does not know ends in a panic there; the file is then read
-/// by its Parquet types alone.
-fn load(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
-    // the counts of pages say how large these are
-    let options = || ArrowReaderOptions::new().with_encoding_stats_as_mask(false);
-    let with = |skip: bool| ArrowReaderMetadata::load(file, options().with_skip_arrow_metadata(skip));
-    panic::catch_unwind(AssertUnwindSafe(|| with(false))).unwrap_or_else(|_| with(true))
+/// Why a file is not admitted.
+fn refused(flaw: Flaw, file: &File, size: u64, path: &Path, among: usize) -> Error {
+    let path = path.to_path_buf();
+    match flaw {
+        Flaw::Footer(reason) => Error::NotParquet { reason: refusal(file, size, &reason), path, among },
+        Flaw::Chunk { row_group, column, reason } => Error::Damaged { path, row_group, column, reason },
+    }
+}
+
+/// A footer without the notes that its writer left there: the schema among them has been read, and the rest may be large.
+fn without_notes(footer: ArrowReaderMetadata) -> Arc<ParquetMetaData> {
+    let metadata = footer.metadata().clone();
+    drop(footer);
+    if metadata.file_metadata().key_value_metadata().is_none() {
+        return metadata;
+    }
+    let file = metadata.file_metadata();
+    let (version, rows, writer) = (file.version(), file.num_rows(), file.created_by().map(str::to_string));
+    let (schema, orders) = (file.schema_descr_ptr(), file.column_orders().cloned());
+    let file = FileMetaData::new(version, rows, writer, None, schema, orders);
+    let groups = Arc::unwrap_or_clone(metadata).into_builder().take_row_groups();
+    ParquetMetaDataBuilder::new(file).set_row_groups(groups).build().into()
 }
 
 /// Finds the plainest true words for a file that has no readable footer, to follow its name.

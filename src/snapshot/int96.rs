@@ -18,6 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::SchemaDescriptor;
 
+use super::bounds::guarded;
 use crate::error::{Error, Result};
 
 /// The Julian day of 1970-01-01.
@@ -39,14 +40,14 @@ pub fn settle_units(
     if parquet.columns().iter().all(|column| column.physical_type() != Type::INT96) {
         return Ok((schema, vec![]));
     }
-    let damaged = |error: ParquetError, row_group: usize, column: &str| Error::Damaged {
+    let damaged = |reason: String, row_group: usize, column: &str| Error::Damaged {
         path: path.into(),
         row_group,
         column: column.into(),
-        reason: error.to_string(),
+        reason,
     };
-    let reader = file.try_clone().map_err(ParquetError::from).and_then(SerializedFileReader::new);
-    let reader = reader.map_err(|error| damaged(error, 0, "footer"))?;
+    let reader = guarded(|| file.try_clone().map_err(ParquetError::from).and_then(SerializedFileReader::new));
+    let reader = reader.map_err(|reason| damaged(reason, 0, "footer"))?;
     let mut fields: Vec<FieldRef> = schema.fields().to_vec();
     let mut inexact = vec![];
     for (leaf, column) in parquet.columns().iter().enumerate() {
@@ -55,8 +56,8 @@ pub fn settle_units(
         }
         let mut fits = Fits { microseconds: true, nanoseconds: true };
         for row_group in 0..reader.num_row_groups() {
-            let looked = look(&reader, row_group, leaf, &mut fits);
-            looked.map_err(|error| damaged(error, row_group, &column.path().string()))?;
+            let looked = guarded(|| look(&reader, row_group, leaf, &mut fits));
+            looked.map_err(|reason| damaged(reason, row_group, &column.path().string()))?;
         }
         let root = parquet.get_column_root_idx(leaf);
         // below the top level the reader takes nanoseconds, whatever the schema says

@@ -104,6 +104,87 @@ fn expand(owner: &Owner, pattern: &str) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().collect())
 }
 
+/// Whether a listing of a path would find files with these names below a directory that may not exist yet.
+///
+/// `dir` is from the root and, but for its last part, without links.
+///
+/// # Errors
+/// If what is below the path cannot be listed.
+pub fn would_list(location: &str, dir: &Path, names: &[&str]) -> Result<bool> {
+    let path = Path::new(location);
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return Ok(!is_hidden_name(dir) && leads_into(path, dir)?),
+        Ok(_) => return Ok(std::fs::canonicalize(path).is_ok_and(|file| file == dir)),
+        Err(_) if !is_glob(location) => return Ok(false),
+        Err(_) => {}
+    }
+    let parts: Vec<Component> = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+    let literal = parts.iter().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).count();
+    for taken in literal..=parts.len() {
+        let pattern: PathBuf = parts[..taken].iter().collect();
+        let rest: PathBuf = parts[taken..].iter().collect();
+        for found in directories(&pattern) {
+            let is_found = match taken == parts.len() {
+                // it matches as a whole, with all files below it
+                true => leads_into(&found, dir)?,
+                false => completes(&found, dir, &rest.to_string_lossy(), names),
+            };
+            if is_found && !is_hidden_name(dir) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the rest of a pattern, from a directory on, matches files below another one.
+fn completes(found: &Path, dir: &Path, rest: &str, names: &[&str]) -> bool {
+    let Ok(found) = std::fs::canonicalize(found) else { return false };
+    let Ok(below) = dir.strip_prefix(&found) else { return false };
+    // further up, a longer part of the pattern is asked
+    if below.components().count() > 1 && !rest.starts_with("**") {
+        return false;
+    }
+    let Ok(pattern) = glob::Pattern::new(rest) else { return false };
+    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
+    let matches = |path: &Path| pattern.matches_path_with(path, options);
+    // a directory that matches stands for all files below it
+    let own = below.ancestors().take_while(|part| !part.as_os_str().is_empty()).any(matches);
+    own || names.iter().any(|name| {
+        let file = below.join(name);
+        file.ancestors().take_while(|part| *part != below && !part.as_os_str().is_empty()).any(matches)
+    })
+}
+
+/// The directories that a pattern matches; the empty pattern is the working directory.
+fn directories(pattern: &Path) -> Vec<PathBuf> {
+    let text = pattern.to_string_lossy();
+    match is_glob(&text) {
+        false if text.is_empty() => vec![PathBuf::from(".")],
+        false => vec![pattern.into()],
+        true => {
+            glob::glob(&text).map_or_else(|_| vec![], |found| found.flatten().filter(|path| path.is_dir()).collect())
+        }
+    }
+}
+
+/// Whether a walk from a directory, which follows links, comes into another one.
+fn leads_into(root: &Path, dir: &Path) -> Result<bool> {
+    let real = std::fs::canonicalize(root).map_err(Error::unreadable(root))?;
+    if dir.strip_prefix(&real).is_ok_and(|below| !is_hidden(Path::new(""), below)) {
+        return Ok(true);
+    }
+    // only a link leads elsewhere
+    let links = walkdir::WalkDir::new(root).follow_links(true).into_iter().flatten();
+    let mut links = links.filter(|entry| entry.path_is_symlink() && entry.file_type().is_dir());
+    Ok(links.any(|link| std::fs::canonicalize(link.path()).is_ok_and(|real| dir.starts_with(real))))
+}
+
+fn is_hidden_name(dir: &Path) -> bool {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
+}
+
 fn is_hidden(root: &Path, file: &Path) -> bool {
     let below = file.strip_prefix(root).unwrap_or(file);
     below.components().any(|part| {

@@ -3,12 +3,15 @@
 //! Nothing is admitted on trust: every footer is read before the first row is, and what the footers
 //! promise (rows per row group) is what the run has to account for.
 
+mod bounds;
 mod damage;
 mod decode;
 mod derived;
 mod file;
 mod footer;
+mod head;
 mod int96;
+mod lineage;
 mod listing;
 mod partitions;
 mod scan;
@@ -16,13 +19,17 @@ mod sizes;
 mod statistics;
 pub mod types;
 
+pub use bounds::{guarded, open_parquet};
 pub use decode::compact;
 pub use footer::DataFile;
+pub use lineage::Lineage;
+pub use listing::would_list;
 pub use scan::{FileRead, Scan};
+pub use sizes::require_room_for_footers;
 pub use statistics::Statistics;
 pub use types::type_name;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +46,8 @@ pub struct Snapshot {
     pub side: Side,
     /// The path as the user gave it.
     pub location: String,
+    /// What was listed to find the files; none, where nothing was.
+    listed: Option<Listed>,
     /// The data files, in the order of their names.
     pub files: Arc<[DataFile]>,
     /// Files that were passed over because their names mark them as not data.
@@ -55,6 +64,13 @@ pub struct Snapshot {
     flaws: HashMap<String, Flaw>,
 }
 
+/// What was listed to find files.
+#[derive(Debug, Clone)]
+struct Listed {
+    owner: Owner,
+    location: String,
+}
+
 /// The snapshots that a query read.
 #[derive(Debug, Clone)]
 pub struct Origin {
@@ -64,6 +80,10 @@ pub struct Origin {
     pub query: Option<PathBuf>,
     /// The columns of what it read that each column of its result is made of, by name; none for those that are made of none.
     pub made_of: HashMap<String, Vec<String>>,
+    /// The same for columns of the side's own files alone.
+    pub made_of_snapshot: HashMap<String, Vec<String>>,
+    /// Which stored rows its rows come from.
+    pub lineage: Lineage,
 }
 
 /// Why a column of a snapshot cannot be read as one column.
@@ -104,7 +124,8 @@ impl Snapshot {
         let location = origin.snapshot.location.clone();
         let (files, skipped, derived) = (Arc::default(), vec![], vec![]);
         let origin = Some(origin);
-        Snapshot { side, location, files, skipped, schema, origin, file_columns, derived, flaws: HashMap::new() }
+        let (listed, flaws) = (None, HashMap::new());
+        Snapshot { side, location, listed, files, skipped, schema, origin, file_columns, derived, flaws }
     }
 
     fn open_as(owner: &Owner, side: Side, location: &str) -> Result<Self> {
@@ -115,7 +136,7 @@ impl Snapshot {
         for (file, values) in listing.files.into_iter().zip(values) {
             files.push(DataFile::admit(file.path, values, among)?);
         }
-        Ok(Self::assemble(side, location, files, listing.skipped, partition_fields))
+        Ok(Self::assemble(owner, side, location, files, listing.skipped, partition_fields))
     }
 
     /// Opens what can be opened, as the old side, and says what keeps the rest from being read: every
@@ -138,11 +159,12 @@ impl Snapshot {
                 Err(error) => refused.push(error),
             }
         }
-        Ok((Self::assemble(Side::Old, location, files, listing.skipped, partition_fields), refused))
+        Ok((Self::assemble(&Owner::Lone, Side::Old, location, files, listing.skipped, partition_fields), refused))
     }
 
     /// Agrees on one schema.
     fn assemble(
+        owner: &Owner,
         side: Side,
         location: &str,
         mut files: Vec<DataFile>,
@@ -164,6 +186,7 @@ impl Snapshot {
         Snapshot {
             side,
             location: location.into(),
+            listed: Some(Listed { owner: owner.clone(), location: location.into() }),
             files: files.into(),
             skipped,
             schema: schema.into(),
@@ -225,10 +248,24 @@ impl Snapshot {
         self.origin.as_ref().map_or(self, |origin| &origin.snapshot)
     }
 
-    /// Makes sure that no file was replaced since it was admitted.
+    /// Makes sure that every file is the one that was admitted, and that there is no other one now.
+    ///
+    /// # Errors
+    /// If a data file was replaced, written to or removed, or if a new one appeared.
     pub fn require_unchanged(&self) -> Result<()> {
-        let files = self.files.iter().chain(self.origin.iter().flat_map(|origin| origin.snapshot.files.iter()));
-        files.into_iter().try_for_each(DataFile::require_unchanged)
+        let origin = self.origin.as_ref().map(|origin| origin.snapshot.as_ref());
+        [self].into_iter().chain(origin).try_for_each(Self::require_own_unchanged)
+    }
+
+    fn require_own_unchanged(&self) -> Result<()> {
+        self.files.iter().try_for_each(DataFile::require_unchanged)?;
+        let Some(Listed { owner, location }) = &self.listed else { return Ok(()) };
+        let known: HashSet<&Path> = self.files.iter().map(|file| file.path.as_path()).collect();
+        let now = listing::list(owner, location)?.files;
+        match now.into_iter().find(|file| !known.contains(file.path.as_path())) {
+            None => Ok(()),
+            Some(new) => Err(Error::AppearedWhileReading { path: new.path, owner: owner.clone() }),
+        }
     }
 }
 

@@ -1,13 +1,24 @@
 //! What it takes to read a snapshot, by its footers.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use arrow::datatypes::DataType;
 use parquet::basic::{Compression, PageType};
 use parquet::file::metadata::ColumnChunkMetaData;
 
-use super::{DataFile, Snapshot};
+use super::{DataFile, Snapshot, listing};
+use crate::error::{Error, MemoryError, Result};
+use crate::job::Limits;
+use crate::memory::Demand;
+use crate::sides::Owner;
 
+/// How many times its length a footer takes at least: while it is read, and from then on.
+const FOOTER_READ: u64 = 2;
+const FOOTER_KEPT: u64 = 3;
 /// What a reader keeps of a file besides its footer, roughly.
 const FILE_BYTES: u64 = 2 << 10;
 /// What decoding a column takes besides its pages, and what decompressing it does.
@@ -15,6 +26,50 @@ const COLUMN_BYTES: u64 = 24 << 10;
 const CODEC_BYTES: u64 = 160 << 10;
 /// A view, or what else a cell takes that has no fixed width.
 const CELL_BYTES: u64 = 16;
+
+/// Refuses files whose footers alone do not fit into a limit, by their lengths: once they are read, it is too late. What
+/// cannot be read is left to the opening, which says why.
+///
+/// # Errors
+/// [`MemoryError::Footers`], with a limit that has room for them.
+pub fn require_room_for_footers<'a>(
+    limits: &Limits,
+    sources: impl IntoIterator<Item = (Owner, &'a str)>,
+) -> Result<()> {
+    let mut total = 0;
+    let mut largest = (0, PathBuf::new());
+    for (owner, location) in sources {
+        for file in listing::list(&owner, location).map(|listing| listing.files).unwrap_or_default() {
+            let bytes = footer_length(&file.path).unwrap_or(0);
+            total += bytes;
+            if bytes > largest.0 {
+                largest = (bytes, file.path);
+            }
+        }
+    }
+    let (bytes, path) = largest;
+    let footer_bytes = FOOTER_KEPT * total + FOOTER_READ * bytes;
+    match (Demand { footer_bytes, ..Demand::default() }).divide(&Limits { threads: 1, ..limits.clone() }) {
+        Err(Error::Memory(MemoryError::TooSmall { limit, needed })) => {
+            Err(MemoryError::Footers { limit, needed, path, bytes }.into())
+        }
+        divided => divided.map(drop),
+    }
+}
+
+/// How long a file says that its footer is; no longer than the file.
+fn footer_length(path: &Path) -> io::Result<u64> {
+    const END: u64 = 8;
+    let meta = std::fs::metadata(path)?;
+    // opening a pipe would wait for somebody to write to it
+    if !meta.is_file() || meta.len() < END {
+        return Ok(0);
+    }
+    let mut end = [0; END as usize];
+    File::open(path)?.read_exact_at(&mut end, meta.len() - END)?;
+    let [a, b, c, d, magic @ ..] = end;
+    Ok(if magic == *b"PAR1" { u64::from(u32::from_le_bytes([a, b, c, d])).min(meta.len()) } else { 0 })
+}
 
 impl Snapshot {
     /// What the footers take, in bytes.
@@ -65,7 +120,7 @@ impl Snapshot {
 /// A page of a column chunk, its dictionary, and what it takes to decode them; the whole chunk, where its footer
 /// does not count its pages.
 fn open_bytes(chunk: &ColumnChunkMetaData) -> u64 {
-    let bytes = (chunk.compressed_size() + chunk.uncompressed_size()).max(0) as u64;
+    let bytes = chunk.compressed_size().saturating_add(chunk.uncompressed_size()).max(0) as u64;
     let codec = match chunk.compression() {
         Compression::ZSTD(_) | Compression::BROTLI(_) | Compression::GZIP(_) => CODEC_BYTES,
         _ => 0,

@@ -28,18 +28,15 @@ pub mod sort_key;
 pub mod sorter;
 pub mod write;
 
-use std::fs;
-use std::path::Path;
-
 use arrow::array::{Array, RecordBatch};
 
 use crate::engine::Engine;
-use crate::error::{Error, Result, WavesError};
+use crate::error::{Error, Result};
 use crate::job::{Place, Word};
 use crate::memory::Demand;
 use crate::run_dir::RunDir;
 use crate::shape::RowExpression;
-use crate::work_dir;
+use crate::sides::Owner;
 use arrange::{Arranged, arrange};
 use assign::{Division, assign};
 use columns::Columns;
@@ -53,18 +50,17 @@ use reading::Listed;
 use request::{Request, Settled};
 use write::{Plan, Written, write};
 
-/// Claims the directory of a cut.
+/// Refuses to write where a run reads its snapshots: the run beside a list, or the one whose rows are wanted.
 ///
 /// # Errors
-/// If something is in it.
-pub fn claim(dir: &Path) -> Result<RunDir> {
-    let entries = fs::read_dir(dir).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
-    // what a killed cut has left is swept, and is nobody's data
-    let is_left = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(work_dir::PREFIX);
-    match entries.iter().all(is_left) {
-        true => RunDir::claim(dir),
-        false => Err(WavesError::OutputNotEmpty { dir: dir.into() }.into()),
+/// If the next run would read the files of the cut as data.
+pub fn require_apart(request: &Request, dir: &RunDir) -> Result<()> {
+    let lists = request.lists.iter().filter_map(|list| list.parent());
+    for run in lists.chain(request.rows.as_deref()) {
+        let inputs = request::inputs_of_run(run);
+        dir.require_apart_from(inputs.iter().map(|(side, path)| (Owner::Side(*side), path.as_str())))?;
     }
+    Ok(())
 }
 
 /// Cuts lists, and writes everything but `waves.json` below a directory that was claimed; [`publish`] puts it in its place.
@@ -125,6 +121,7 @@ pub fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Result<Docum
     let written = write(dir, &columns, &shape, plan, entries, advance)?;
 
     let (Listed { inputs, excluded, .. }, counted) = ids.finish()?;
+    run.as_ref().map_or(Ok(()), rows::RowSource::require_unchanged)?;
     let Written { files, finished, left_over, weight, units: units_written } = written;
     let count = |aside: &Option<document::AsideFile>| aside.as_ref().map_or(0, |aside| aside.ids);
     let totals = Totals {
@@ -166,6 +163,7 @@ fn demand(engine: &Engine, first: Option<&RecordBatch>, row_bytes: u64, sorts: u
     Demand {
         footer_bytes: engine.limits().memory * sorts / UNCOUNTED_PART,
         row_bytes: ENTRY_BYTES + first.map_or(0, text_bytes) + 2 * row_bytes,
+        sorts,
         ..Demand::default()
     }
 }
@@ -191,18 +189,13 @@ fn text_bytes(rows: &RecordBatch) -> u64 {
     bytes.div_ceil(rows.num_rows().max(1)) as u64
 }
 
-/// Writes `waves.json`, and puts everything in its place, `waves.json` last.
+/// Writes `waves.json`, and publishes the cut.
 ///
 /// # Errors
-/// If that cannot be done; then everything is taken back.
+/// If that cannot be done. Then nothing is published.
 pub fn publish(engine: &Engine, dir: RunDir, document: &Document) -> Result<()> {
     let text = serde_json::to_string_pretty(document).map_err(Error::internal)?;
-    dir.write(NAME, &format!("{text}\n"))?;
-    engine.check_stop()?;
-    let top = |name: &str| name.split('/').next().unwrap_or_default().to_string();
     let files = document.files.iter().flat_map(|file| [Some(&file.file), file.rows.as_ref().map(|rows| &rows.path)]);
     let aside = document.finished.iter().chain(&document.left_over).map(|aside| &aside.file.path);
-    let mut names: Vec<String> = files.flatten().chain(aside).map(|name| top(name)).collect();
-    names.dedup();
-    dir.place(names.iter().map(String::as_str).chain([NAME]))
+    dir.publish_as(engine, NAME, &format!("{text}\n"), files.flatten().chain(aside).map(String::as_str))
 }

@@ -1,6 +1,5 @@
 //! An earlier cut: how it was made, that its files are still what it wrote, and where it has put each ID.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use super::sorter::{Sorted, Sorter};
 use crate::engine::Engine;
 use crate::error::{Error, Result, WavesError};
 use crate::manifest::{Digest, of_file};
+use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 
 /// An earlier cut.
 pub struct Previous {
@@ -51,7 +51,7 @@ impl Previous {
     pub fn read(path: &Path) -> Result<Self> {
         let path = if path.is_dir() { path.join(NAME) } else { path.to_path_buf() };
         let wrong = |reason: String| Error::from(WavesError::BadList { list: path.clone(), reason });
-        let content = fs::read(&path).map_err(Error::unreadable(&path))?;
+        let content = regular_file::read(&path, DOCUMENT_BYTES_MAX).map_err(Error::unreadable(&path))?;
         let document: serde_json::Value = serde_json::from_slice(&content).map_err(|error| {
             wrong(format!("is not what a cut writes: {error}\n  name the {NAME} of the cut before"))
         })?;
@@ -60,6 +60,12 @@ impl Previous {
         }
         let document: Document =
             serde_json::from_value(document).map_err(|error| wrong(format!("is not what a cut writes: {error}")))?;
+        // the numbers are gone through one by one, and a document may say anything
+        let shards = u64::from(document.parameters.shards.unwrap_or(1));
+        if u64::from(document.waves) * shards != document.files.len() as u64 {
+            let (waves, files) = (document.waves, document.files.len());
+            return Err(wrong(format!("says {waves} waves of {shards} files, and names {files} files")));
+        }
         let blake3 = blake3::hash(&content).to_hex().to_string();
         let file = Digest { path: path.display().to_string(), bytes: content.len() as u64, blake3 };
         let dir = path.parent().map(Path::to_path_buf).unwrap_or_default();

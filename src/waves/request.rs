@@ -1,6 +1,5 @@
 //! What is asked for, and what it comes to: what the user leaves out, the run beside the list or the cut before says.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -11,6 +10,8 @@ use super::previous::Previous;
 use super::reading::Source;
 use super::sizes::Size;
 use crate::error::{Error, Result};
+use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
+use crate::sides::Side;
 
 /// What the ID's column is called where a list has no header and nobody names it.
 const BARE: &str = "id";
@@ -145,8 +146,15 @@ fn default_key(list: &Path, names: &[String]) -> Vec<String> {
     }
 }
 
+/// The paths of the snapshots that a run has compared, as its report has them; none, if there is no such run.
+pub fn inputs_of_run(run: &Path) -> Vec<(Side, String)> {
+    let Some(report) = document(&run.join("report.json"), "countersign/report/") else { return vec![] };
+    let path = |side: Side| report["run"]["inputs"][side.name()]["path"].as_str().map(|path| (side, path.into()));
+    Side::BOTH.into_iter().filter_map(path).collect()
+}
+
 /// A document of ours, if there is one.
 fn document(path: &Path, schema: &str) -> Option<Value> {
-    let document: Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let document: Value = serde_json::from_slice(&regular_file::read(path, DOCUMENT_BYTES_MAX).ok()?).ok()?;
     document["schema"].as_str()?.starts_with(schema).then_some(document)
 }

@@ -24,9 +24,12 @@ use crate::columns::Coverage;
 use crate::discrepancy::Column;
 use crate::engine::Engine;
 use crate::error::{Error, Result, WavesError};
-use crate::manifest::{MANIFEST, Manifest, of_file};
+use crate::file_identity::InputFile;
+use crate::manifest::{MANIFEST, Manifest, of_opened};
+use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::render;
 use crate::sides::Side;
+use crate::snapshot::open_parquet;
 
 const TABLE: &str = "discrepancies.parquet";
 /// Rows that are decoded together; they may be wide.
@@ -35,6 +38,7 @@ const BATCH_ROWS: usize = 1024;
 /// A run whose rows are wanted.
 pub struct RowSource {
     dir: PathBuf,
+    table: InputFile,
     run: String,
     report: Told,
     /// The fields of each side's rows.
@@ -85,12 +89,15 @@ impl RowSource {
             return Err(bad(format!("is a run by {own}, and the ID is {}\n  name its key with --key", key.join(", "))));
         };
         let listed = manifest.outputs.iter().find(|output| output.path == TABLE);
-        let found = of_file(&dir.join(TABLE)).map_err(Error::unreadable(dir.join(TABLE)))?;
+        let path = dir.join(TABLE);
+        let (table, file) = InputFile::open(path.clone(), path.clone()).map_err(Error::unreadable(&path))?;
+        let found = of_opened(file).map_err(Error::unreadable(&path))?;
         if listed.is_none_or(|listed| listed.blake3 != found.to_hex().as_str()) {
             return Err(bad(format!("is not whole: `{TABLE}` is not as the run wrote it")));
         }
         let mut source = RowSource {
             dir: dir.into(),
+            table,
             run: manifest.run,
             report,
             fields: Default::default(),
@@ -108,6 +115,11 @@ impl RowSource {
             groups.iter().fold((0, 0), |sum, group| (sum.0 + group.total_byte_size(), sum.1 + group.num_rows()));
         source.row_bytes = (bytes / rows.max(1)).max(0) as u64;
         Ok(source)
+    }
+
+    /// Makes sure that the rows are still those that the run has written.
+    pub fn require_unchanged(&self) -> Result<()> {
+        self.table.require_unchanged()
     }
 
     /// About how much a row takes.
@@ -193,9 +205,7 @@ impl RowSource {
     }
 
     fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-        let path = self.dir.join(TABLE);
-        let file = File::open(&path).map_err(Error::unreadable(&path))?;
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| self.damaged(&error))
+        open_parquet(self.table.reopen()?).map_err(|error| self.damaged(&error))
     }
 
     fn read(&self, columns: &[Column]) -> Result<ParquetRecordBatchReader> {
@@ -257,7 +267,7 @@ fn duplicate(id: String) -> Error {
 }
 
 fn json<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<T> {
-    let content = std::fs::read(dir.join(name)).map_err(Error::unreadable(dir.join(name)))?;
+    let content = regular_file::read(&dir.join(name), DOCUMENT_BYTES_MAX).map_err(Error::unreadable(dir.join(name)))?;
     serde_json::from_slice(&content).map_err(|error| {
         WavesError::BadList { list: dir.join(name), reason: format!("is not what a run writes: {error}") }.into()
     })

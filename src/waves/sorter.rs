@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::canonical::order::ASCENDING;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::spilling::spilled_bytes;
 
 /// Batches that may wait before and behind a sort.
 const WAITING: usize = 1;
@@ -43,11 +44,13 @@ impl<'a> Sorter<'a> {
     /// Begins a sort of batches of this schema.
     pub fn begin(engine: &'a Engine, schema: &SchemaRef) -> Result<Self> {
         let (input, incoming) = channel(WAITING);
-        let plan = sort_plan(schema, incoming).map_err(Error::internal)?;
+        let plan =
+            sort_plan(schema, incoming).and_then(|plan| engine.with_even_share(plan)).map_err(Error::internal)?;
         let runtime = engine.reader();
         // only within the runtime does a plan find the threads for its working files
         let _within = runtime.enter();
-        let mut stream = plan.execute(0, engine.task()).map_err(Error::internal)?;
+        let stream = plan.execute(0, engine.task());
+        let mut stream = stream.map_err(|error| Error::of_plan(error, &engine.spill_dir(), Error::internal))?;
         let (outgoing, output) = channel(WAITING);
         let task = runtime.spawn(async move {
             while let Some(batch) = stream.next().await {
@@ -90,13 +93,8 @@ impl Sorted<'_> {
                 Ok(Some(Ok(batch))) if batch.num_rows() == 0 => continue,
                 Ok(Some(Ok(batch))) => return Ok(Some(batch)),
                 Ok(Some(Err(error))) => {
-                    return Err(Error::of_plan(error, |error| {
-                        let dir = self.engine.spill_dir();
-                        match error.find_root() {
-                            DataFusionError::IoError(source) => Error::Spill { dir, reason: source.to_string() },
-                            DataFusionError::ArrowError(reason, _) => Error::Spill { dir, reason: reason.to_string() },
-                            _ => Error::Internal(format!("sorting IDs: {error}")),
-                        }
+                    return Err(Error::of_plan(error, &self.engine.spill_dir(), |error| {
+                        Error::Internal(format!("sorting IDs: {error}"))
                     }));
                 }
             }
@@ -115,8 +113,7 @@ impl Iterator for Sorted<'_> {
 impl Drop for Sorted<'_> {
     fn drop(&mut self) {
         self.task.abort();
-        let spilled = self.plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0);
-        self.engine.meter.count_spilled(spilled as u64);
+        self.engine.meter.count_spilled(spilled_bytes(self.plan.as_ref()));
     }
 }
 

@@ -3,6 +3,8 @@
 //! A value is what it is under all rules but a tolerance, so that 5 is found where 5.00 is meant, and what a rule makes
 //! equal is equal here, too. Digests have 128 bits and a secret of the run.
 
+use std::collections::{HashMap, HashSet};
+
 use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::buffer::BooleanBuffer;
 
@@ -47,18 +49,23 @@ pub fn units(asked: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Unit>> {
         let whole = Unit { number: 0, name: WHOLE.into(), columns };
         return Ok(Some(whole).filter(|unit| !unit.columns.is_empty()).into_iter().collect());
     }
+    let places = pairing.columns.iter().enumerate().map(|(at, column)| (column.name.as_str(), at));
+    let (places, mut named): (HashMap<&str, usize>, HashSet<&str>) = (places.collect(), HashSet::new());
     let units = asked.columns.iter().enumerate().map(|(number, word)| {
         let wrong = |words: &str| Err(Error::Contradiction(format!("{}: `{}` {words}", word.place, word.text)));
-        let Some(at) = pairing.columns.iter().position(|column| column.name == word.text) else {
+        let Some(&at) = places.get(word.text.as_str()) else {
             return wrong("is not compared, so nothing tells where its values belong");
         };
         if at < pairing.key_len {
             return wrong("is part of the key, which is what values are misplaced by");
         }
-        if asked.columns[..number].iter().any(|before| before.text == word.text) {
+        if !named.insert(&word.text) {
             return wrong("is named twice");
         }
-        Ok(Unit { number: number as u16, name: word.text.clone(), columns: vec![at] })
+        let Ok(number) = u16::try_from(number) else {
+            return wrong("is one column too many; 65,536 can be looked for");
+        };
+        Ok(Unit { number, name: word.text.clone(), columns: vec![at] })
     });
     units.collect()
 }

@@ -12,7 +12,7 @@ use bytesize::ByteSize;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{MatchingWay, Report, Run, Verdict, count, grouped};
-use crate::discrepancy::Class;
+use crate::discrepancy::{Class, Tier};
 use crate::explain::InFlightReport;
 use crate::job::TakenAt;
 use crate::lists::Example;
@@ -195,11 +195,11 @@ fn counts(report: &Report) -> String {
 /// How many of the matched pairs are equal by what, where it is not all by value.
 fn tiers(report: &Report) -> String {
     let tiers = &report.tiers;
-    if tiers.by_rule == 0 && tiers.tolerated == 0 {
+    if tiers.exact == tiers.total() {
         return String::new();
     }
-    let parts = [(tiers.exact, "exact"), (tiers.by_rule, "by rule"), (tiers.tolerated, "tolerated")];
-    let parts = parts.iter().filter(|(pairs, _)| *pairs > 0).map(|(pairs, tier)| format!("{} {tier}", grouped(*pairs)));
+    let found = Tier::ALL.into_iter().filter(|tier| tiers.count(*tier) > 0);
+    let parts = found.map(|tier| format!("{} {}", grouped(tiers.count(tier)), tier.words()));
     format!(": {}", parts.collect::<Vec<_>>().join(", "))
 }
 
@@ -270,13 +270,11 @@ fn columns(report: &Report) -> String {
         // without a key there are no pairs to count by column
         return String::new();
     }
-    let by_rule = report.columns.iter().any(|column| column.by_rule > 0);
-    let tolerated = report.columns.iter().any(|column| column.tolerated > 0);
+    let is_found = |tier: &Tier| report.columns.iter().any(|column| column.equal_by(*tier) > 0);
+    let tiers: Vec<Tier> = Tier::ALL.into_iter().filter(is_found).collect();
     let mut table = plain_table();
-    let mut header = vec!["column", "old", "new", "mismatches"];
-    header.extend(by_rule.then_some("by rule"));
-    header.extend(tolerated.then_some("tolerated"));
-    table.set_header(header);
+    let header = ["column", "old", "new", "mismatches"].into_iter();
+    table.set_header(header.chain(tiers.iter().map(|tier| tier.words())));
     for column in &report.columns {
         let is_key = report.key.contains(&column.name);
         let mut row = vec![
@@ -285,11 +283,10 @@ fn columns(report: &Report) -> String {
             cut(&escaped(&column.new_type)),
             if is_key { "key".into() } else { grouped(column.mismatches) },
         ];
-        row.extend(by_rule.then(|| grouped(column.by_rule)));
-        row.extend(tolerated.then(|| grouped(column.tolerated)));
+        row.extend(tiers.iter().map(|tier| grouped(column.equal_by(*tier))));
         table.add_row(row);
     }
-    right_align(&mut table, &[3, 4, 5]);
+    right_align(&mut table, &[3, 4, 5, 6]);
     indented(&table) + "\n"
 }
 

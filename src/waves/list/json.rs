@@ -1,6 +1,7 @@
 //! Lists of one JSON object a line. Numbers keep the digits that stand there.
 
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -18,8 +19,8 @@ pub struct JsonList {
 
 impl JsonList {
     /// Opens a list, and takes the names of its columns from its first object; none if it has no object.
-    pub fn open(path: &Path) -> Result<(Self, Vec<String>)> {
-        let mut lines = Lines::open(path)?;
+    pub fn open(path: &Path, file: File) -> Result<(Self, Vec<String>)> {
+        let mut lines = Lines::open(file);
         let first = match lines.next(path)? {
             None => None,
             Some((line, text)) => Some((line, row(path, line, text)?)),

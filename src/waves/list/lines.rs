@@ -20,9 +20,8 @@ pub struct Lines {
 
 impl Lines {
     /// Begins before the first line.
-    pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::unreadable(path))?;
-        Ok(Lines { input: BufReader::with_capacity(BUFFER_BYTES, file), line: vec![], number: 0 })
+    pub fn open(file: File) -> Self {
+        Lines { input: BufReader::with_capacity(BUFFER_BYTES, file), line: vec![], number: 0 }
     }
 
     /// The next line, without its end, and its number.
@@ -49,8 +48,8 @@ pub struct BareList(Lines);
 
 impl BareList {
     /// Opens a list.
-    pub fn open(path: &Path) -> Result<Self> {
-        Ok(BareList(Lines::open(path)?))
+    pub fn open(file: File) -> Self {
+        BareList(Lines::open(file))
     }
 
     /// Adds rows.

@@ -5,7 +5,7 @@ mod lines;
 mod parquet;
 mod table;
 
-use std::fs::{self, Metadata};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use self::lines::BareList;
 use self::parquet::ParquetList;
 use self::table::CsvList;
 use crate::error::{Error, Result, WavesError};
-use crate::manifest::{Digest, of_file};
+use crate::file_identity::InputFile;
+use crate::manifest::{Digest, of_opened};
 use crate::run_dir::Readers;
 
 /// A piece ends with the row that brings it to so many bytes of text, however few rows that are.
@@ -32,7 +33,8 @@ pub struct List {
     pub columns: Vec<String>,
     form: Form,
     /// What the file was before it was read.
-    before: Metadata,
+    input: InputFile,
+    readers: Readers,
 }
 
 enum Form {
@@ -57,22 +59,26 @@ impl List {
     /// If there is no such file, if the end of its name says nothing of what it is, or if it has no header.
     pub fn open(path: &Path, bare: &str) -> Result<Self> {
         let bad = |reason: &str| Error::from(WavesError::BadList { list: path.into(), reason: reason.into() });
-        let before = fs::metadata(path).map_err(Error::unreadable(path))?;
-        if !before.is_file() {
+        // opening a pipe is not for lists
+        if !fs::metadata(path).map_err(Error::unreadable(path))?.is_file() {
             return Err(bad("is no file\n  name the list itself, such as RUN/missing.csv"));
         }
+        let opened = InputFile::open(path.into(), path.into());
+        let (input, file) = opened.map_err(Error::unreadable(path))?;
+        let mode = file.metadata().map_err(Error::unreadable(path))?.permissions().mode();
+        let readers = if mode & 0o077 == 0 { Readers::Owner } else { Readers::All };
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
         let (form, columns) = match ending.as_str() {
-            "csv" => CsvList::open(path).map(|(list, columns)| (Form::Csv(list), columns))?,
-            "txt" => (Form::Bare(BareList::open(path)?), vec![bare.to_string()]),
-            "ndjson" | "jsonl" => JsonList::open(path).map(|(list, columns)| (Form::Json(list), columns))?,
-            "parquet" => ParquetList::open(path).map(|(list, columns)| (Form::Parquet(list), columns))?,
+            "csv" => CsvList::open(path, file).map(|(list, columns)| (Form::Csv(list), columns))?,
+            "txt" => (Form::Bare(BareList::open(file)), vec![bare.to_string()]),
+            "ndjson" | "jsonl" => JsonList::open(path, file).map(|(list, columns)| (Form::Json(list), columns))?,
+            "parquet" => ParquetList::open(path, file).map(|(list, columns)| (Form::Parquet(list), columns))?,
             _ => return Err(bad("is no list: the name of one ends with .csv, .txt, .ndjson, .jsonl or .parquet")),
         };
         if let Some(twice) = columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name)) {
             return Err(Error::ColumnTwice { column: twice.1.clone(), path: path.into() });
         }
-        Ok(List { path: path.into(), columns, form, before })
+        Ok(List { path: path.into(), columns, form, input, readers })
     }
 
     /// Whether it has a header of its own, or is at least known to have columns.
@@ -82,7 +88,7 @@ impl List {
 
     /// Who can read the file.
     pub fn readers(&self) -> Readers {
-        if self.before.permissions().mode() & 0o077 == 0 { Readers::Owner } else { Readers::All }
+        self.readers
     }
 
     /// The next rows: at most so many.
@@ -102,13 +108,10 @@ impl List {
     /// # Errors
     /// If it has changed meanwhile.
     pub fn finish(self) -> Result<Digest> {
-        let List { path, before, .. } = self;
-        let blake3 = of_file(&path).map_err(Error::unreadable(&path))?.to_hex().to_string();
-        let after = fs::metadata(&path).map_err(Error::unreadable(&path))?;
-        match after.len() == before.len() && after.modified().ok() == before.modified().ok() {
-            true => Ok(Digest { path: path.display().to_string(), bytes: before.len(), blake3 }),
-            false => Err(Error::ChangedWhileReading { path }),
-        }
+        let List { path, input, .. } = self;
+        let blake3 = of_opened(input.reopen()?).map_err(Error::unreadable(&path))?.to_hex().to_string();
+        input.require_unchanged()?;
+        Ok(Digest { path: path.display().to_string(), bytes: input.identity().size(), blake3 })
     }
 }
 

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::{Piece, schema};
 use crate::error::{Error, Result, WavesError};
+use crate::snapshot::{guarded, open_parquet};
 use crate::{plain, render};
 
 /// Rows that are decoded together.
@@ -22,9 +23,8 @@ pub struct ParquetList {
 
 impl ParquetList {
     /// Opens a list.
-    pub fn open(path: &Path) -> Result<(Self, Vec<String>)> {
-        let file = File::open(path).map_err(Error::unreadable(path))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| wrong(path, &error))?;
+    pub fn open(path: &Path, file: File) -> Result<(Self, Vec<String>)> {
+        let builder = open_parquet(file).map_err(|error| wrong(path, &error))?;
         let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| wrong(path, &error))?;
         Ok((ParquetList { reader, row: 0 }, names))
@@ -32,8 +32,9 @@ impl ParquetList {
 
     /// The next rows.
     pub fn read(&mut self, path: &Path, columns: &[String]) -> Result<Option<Piece>> {
-        let Some(batch) = self.reader.next() else { return Ok(None) };
-        let batch = batch.map_err(|error| wrong(path, &error))?;
+        let Some(batch) = guarded(|| self.reader.next().transpose()).map_err(|error| wrong(path, &error))? else {
+            return Ok(None);
+        };
         let text = |(array, name): (&ArrayRef, &String)| -> Result<ArrayRef> {
             let field = plain::field(name, batch.schema().field_with_name(name)?);
             Ok(Arc::new(render::column(&plain::array(array)?, &field)?))

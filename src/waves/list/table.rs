@@ -19,8 +19,7 @@ pub struct CsvList {
 
 impl CsvList {
     /// Opens a list, and reads the names of its columns.
-    pub fn open(path: &Path) -> Result<(Self, Vec<String>)> {
-        let file = File::open(path).map_err(Error::unreadable(path))?;
+    pub fn open(path: &Path, file: File) -> Result<(Self, Vec<String>)> {
         let mut reader = Reader::new(BufReader::with_capacity(BUFFER_BYTES, file));
         let mut fields = Fields::default();
         if reader.read(&mut fields).map_err(|problem| wrong(path, problem))?.is_none() {

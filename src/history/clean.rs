@@ -1,0 +1,54 @@
+//! Which runs before a sign-off say whether a row was clean.
+//!
+//! The nightly history goes on when a query or a path changes: what persists, persists. A sign-off is more particular.
+//! A run that did not look at a row, or at the column in which it differs, cannot say that the row was clean.
+
+use std::path::Path;
+
+use super::past::{PastRun, Skipped, runs_below};
+use crate::columns::Privacy;
+use crate::job::Job;
+use crate::manifest::evidence_digest;
+
+/// A run of each of the last `wanted` pairs of snapshots before that of the run in `own_dir`, oldest first; none, if
+/// there are not so many, or if one of them has no run that says which rows were clean.
+pub(super) fn last_pairs(job: &Job, privacy: &Privacy, own_dir: &Path, wanted: usize) -> Option<Vec<PastRun>> {
+    let (mut runs, skipped) = runs_below(job.history.as_ref()?);
+    runs.retain(|run| run.told.job == job.name && run.scope() == job.scope);
+    let dirs: Vec<_> = runs.iter().map(|run| run.dir.clone()).collect();
+    let (own, _) = runs_below(own_dir);
+    let mut pairs = pairs(runs);
+    pairs.retain(|pair| !own.iter().any(|own| pair[0].has_same_pair(own)));
+    let last = pairs.split_off(pairs.len().checked_sub(wanted)?);
+    let first = last.first()?;
+    // a run that cannot be read may be of a pair of its own, on which nothing is known
+    let is_among = |skipped: &Skipped| is_later(Path::new(&skipped.dir), &first[0], &dirs);
+    if skipped.iter().any(is_among) {
+        return None;
+    }
+    let (evidence, recognition) = (evidence_digest(job), privacy.recognition()?);
+    let says = |run: &PastRun| {
+        let is_same = run.evidence.as_ref() == Some(&evidence) && run.recognition.as_ref() == Some(&recognition);
+        is_same && run.told.is_verified() && run.told.input_failures.is_empty()
+    };
+    last.into_iter().map(|pair| pair.into_iter().rev().find(says)).collect()
+}
+
+/// The runs of each pair of snapshots, in the order in which the pairs were first seen. A run that verified nothing is
+/// one of them, too: its pair of snapshots was there.
+fn pairs(runs: Vec<PastRun>) -> Vec<Vec<PastRun>> {
+    let mut pairs: Vec<Vec<PastRun>> = vec![];
+    for run in runs {
+        match pairs.iter_mut().find(|pair| pair[0].has_same_pair(&run)) {
+            Some(pair) => pair.push(run),
+            None => pairs.push(vec![run]),
+        }
+    }
+    pairs
+}
+
+/// Whether a directory stands among a job's runs, and was written after one of them: the names begin with the time.
+fn is_later(dir: &Path, run: &PastRun, runs: &[impl AsRef<Path>]) -> bool {
+    let is_beside = runs.iter().any(|run| run.as_ref().parent() == dir.parent());
+    is_beside && dir.file_name().is_some_and(|name| name.to_string_lossy().as_ref() >= run.told.run.id.as_str())
+}

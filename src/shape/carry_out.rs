@@ -1,0 +1,73 @@
+//! Runs what was asked in SQL within the memory limit.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::dataframe::DataFrame;
+use datafusion::datasource::source_as_provider;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+
+use super::SnapshotTable;
+use crate::engine::Engine;
+use crate::memory::{Demand, Division};
+use crate::spilling::Shares;
+
+/// What one partition of a sort should have, before there are fewer partitions.
+const SORT_BYTES: u64 = 32 << 20;
+
+/// Runs a query. What its tables take to be read is reckoned with before it begins, and there are no more partitions than
+/// its sorts have memory for.
+///
+/// # Errors
+/// [`crate::error::MemoryError::TooSmall`], inside of DataFusion's, if not even one partition fits.
+pub fn carry_out(engine: &Engine, frame: DataFrame) -> Result<SendableRecordBatchStream> {
+    let (mut state, plan) = frame.into_parts();
+    let plan = state.optimize(&plan)?;
+    let division = engine.divide(&demand(&plan)?).map_err(|error| DataFusionError::External(error.into()))?;
+    engine.reader().block_on(async {
+        let (plan, task) = physical(engine, &mut state, &plan, &division).await?;
+        execute_stream(plan, task)
+    })
+}
+
+/// What it takes to read the tables of a query.
+fn demand(plan: &LogicalPlan) -> Result<Demand> {
+    let mut demand = Demand::default();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = source_as_provider(&scan.source)?.downcast_ref::<SnapshotTable>()
+        {
+            let snapshot = &table.snapshot;
+            let all: Vec<usize> = (0..snapshot.schema.fields().len()).collect();
+            let columns = scan.projection.as_ref().unwrap_or(&all);
+            demand.footer_bytes += snapshot.footer_bytes();
+            demand.page_bytes += snapshot.page_bytes(columns);
+            demand.row_bytes += snapshot.row_bytes(columns);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(demand)
+}
+
+async fn physical(
+    engine: &Engine,
+    state: &mut SessionState,
+    plan: &LogicalPlan,
+    division: &Division,
+) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
+    let mut partitions = division.threads;
+    loop {
+        *state.config_mut() =
+            state.config().clone().with_target_partitions(partitions).with_batch_size(division.batch_rows);
+        let plan = state.query_planner().create_physical_plan(plan, state).await?;
+        let shares = Shares::of(plan.as_ref(), division.working_bytes);
+        if partitions == 1 || !shares.are_below(SORT_BYTES) {
+            let task = engine.task_of(division)?;
+            return shares.grant(plan, &task);
+        }
+        partitions = partitions.div_ceil(2);
+    }
+}

@@ -1,0 +1,141 @@
+//! How deep the plan of a query may become.
+//!
+//! `a OR b OR c …` is a tree that is as deep as the row is long, and so is a chain of `UNION` or of `WITH` tables. Plans
+//! are gone down call by call, and a stack that overflows ends the whole process. So the length of such rows is bounded
+//! before anything is planned; the stacks of the threads that plan and evaluate are large enough for what is left. How deep brackets may go is bounded by the parser.
+
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+/// A query is no longer than this; a list that makes it so is a table.
+const BYTES_MAX: usize = 4 << 20;
+/// How many words and signs an expression may have without a comma, counted with those around its brackets.
+const WORDS_MAX: usize = 2_000;
+/// How many tables a query may join, unite or name, counted with those around its brackets.
+const TABLES_MAX: usize = 256;
+
+/// What is open at a place in a query: the query itself, a bracket, or `CASE`.
+#[derive(Default)]
+struct Open {
+    is_case: bool,
+    is_from: bool,
+    words: usize,
+    tables: usize,
+}
+
+/// Checks that a query, or an expression, is one that can be planned.
+///
+/// # Errors
+/// In words, with what to write instead.
+pub(super) fn require_shallow(sql: &str) -> Result<(), String> {
+    if sql.len() > BYTES_MAX {
+        return Err("it is longer than 4 MiB; a long list is better joined as a further table".into());
+    }
+    // what cannot be taken apart is not planned either, and the parser says why
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return Ok(()) };
+    let mut open = vec![Open::default()];
+    let mut before = Keyword::NoKeyword;
+    for token in tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))) {
+        take(&mut open, token, before);
+        before = keyword(token);
+        let sum = |each: fn(&Open) -> usize| open.iter().map(each).sum::<usize>();
+        if sum(|open| open.words) > WORDS_MAX {
+            return Err(format!(
+                "an expression of it has more than {WORDS_MAX} words and signs in a row; write `IN (…)` for a long row of \
+                 comparisons, or put brackets around parts of it"
+            ));
+        }
+        if sum(|open| open.tables) > TABLES_MAX {
+            return Err(format!("it joins, unites or names more than {TABLES_MAX} tables; split it"));
+        }
+    }
+    Ok(())
+}
+
+/// Takes in a token; `before` is the keyword right before it.
+fn take(open: &mut Vec<Open>, token: &Token, before: Keyword) {
+    let is_nested = open.len() > 1;
+    let Some(last) = open.last_mut() else { return };
+    match (token, keyword(token)) {
+        (Token::LParen | Token::LBracket | Token::LBrace, _) => {
+            last.words += 1;
+            // WITH name AS (…)
+            last.tables += usize::from(before == Keyword::AS);
+            open.push(Open::default());
+        }
+        (_, Keyword::CASE) => {
+            last.words += 1;
+            open.push(Open { is_case: true, ..Open::default() });
+        }
+        (Token::RParen | Token::RBracket | Token::RBrace, _) if is_nested => drop(open.pop()),
+        (_, Keyword::END) if last.is_case => drop(open.pop()),
+        (Token::Comma | Token::SemiColon, _) => {
+            last.words = 0;
+            last.tables += usize::from(last.is_from);
+        }
+        // IS DISTINCT FROM and WITHIN GROUP go on with an expression
+        (_, Keyword::FROM) if before != Keyword::DISTINCT => (last.words, last.is_from) = (0, true),
+        (_, Keyword::GROUP) if before != Keyword::WITHIN => (last.words, last.is_from) = (0, false),
+        (_, Keyword::SELECT | Keyword::WHERE | Keyword::HAVING | Keyword::ORDER) => {
+            (last.words, last.is_from) = (0, false);
+        }
+        (_, Keyword::ON | Keyword::WHEN | Keyword::THEN | Keyword::ELSE) => last.words = 0,
+        (_, Keyword::JOIN | Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT) => {
+            last.words = 0;
+            last.tables += 1;
+        }
+        _ => last.words += 1,
+    }
+}
+
+fn keyword(token: &Token) -> Keyword {
+    match token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(part: &str, by: &str, times: usize) -> String {
+        vec![part; times].join(by)
+    }
+
+    #[test]
+    fn long_rows_are_refused_and_long_lists_are_not() {
+        for row in [
+            chain("id = 1", " OR ", 600),
+            chain("a", " || ", 1_100),
+            chain("CASE WHEN a THEN b END", " + ", 1_100),
+            chain("a", " IS DISTINCT FROM ", 600),
+            format!("a{}", "::int".repeat(1_100)),
+            format!("a{}", "[1]".repeat(2_100)),
+            format!("SELECT a FROM t WHERE {}", chain("f(x, y)", " AND ", 1_000)),
+        ] {
+            assert!(require_shallow(&row).is_err_and(|reason| reason.contains("in a row")), "{row:.60}");
+        }
+        let named: Vec<String> = (0..300).map(|at| format!("t{at} AS (SELECT * FROM t)")).collect();
+        for tables in [
+            chain("SELECT * FROM t", " UNION ALL ", 300),
+            format!("SELECT * FROM t {}", " JOIN t ON a = b".repeat(300)),
+            format!("SELECT * FROM {}", chain("t", ", ", 300)),
+            format!("WITH {} SELECT * FROM t1", named.join(", ")),
+        ] {
+            assert!(require_shallow(&tables).is_err_and(|reason| reason.contains("tables")), "{tables:.60}");
+        }
+        for fine in [
+            format!("id IN ({})", chain("1", ", ", 50_000)),
+            format!("SELECT {} FROM t", chain("a + b AS c", ", ", 5_000)),
+            chain("id = 1", " OR ", 400),
+            format!("({}) OR ({})", chain("id = 1", " OR ", 400), chain("id = 1", " OR ", 400)),
+            format!("CASE {} END", "WHEN a = 1 THEN 2 ".repeat(2_000)),
+            "SELECT 'no end".into(),
+            "a) + (b".into(),
+        ] {
+            assert_eq!(require_shallow(&fine), Ok(()), "{fine:.60}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Whether everything that goes was compared: each stored column, and each stored row. What a query makes of a side's files is
+//! not what a delete removes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, BooleanArray};
+use arrow::datatypes::DataType;
+
+use super::Context;
+use super::ids::{Form, IdColumns};
+use crate::columns::Pairing;
+use crate::error::{Error, Result};
+use crate::job::{Becomes, Cleanup, SignOff};
+use crate::report::Report;
+use crate::shape::{Desk, quoted, row_function, write_rows};
+use crate::sides::Side;
+use crate::snapshot::{Lineage, Snapshot};
+
+/// The stored columns that would go, and that were neither compared nor ignored by name.
+pub fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, snapshot: &Snapshot) -> Vec<String> {
+    let own = terms.delete_from;
+    let compared = pairing.columns.iter().flat_map(|pair| stored_columns(snapshot, pair.at[own]));
+    let compared: BTreeSet<String> = compared.collect();
+    let stored = snapshot.input().stored_fields().iter().map(|field| field.name());
+    match &terms.cleanup {
+        Cleanup::Row => {
+            let alone = if own == Side::Old { &report.coverage.old_only } else { &report.coverage.new_only };
+            let is_ignored = |name: &String| is_ignored(report, snapshot, name);
+            let left_out = stored.filter(|name| !compared.contains(*name) && !is_ignored(name));
+            alone.iter().chain(left_out).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        }
+        Cleanup::Column { column, .. } => match compared.contains(&column.text) {
+            true => vec![],
+            false => vec![column.text.clone()],
+        },
+    }
+}
+
+/// The stored columns that a column of the shaped side is made of.
+fn stored_columns(snapshot: &Snapshot, at: usize) -> Vec<String> {
+    let shaped = snapshot.reads(at);
+    match &snapshot.origin {
+        None => shaped,
+        Some(origin) => {
+            let read = |name: &String| origin.made_of_snapshot.get(name).cloned().unwrap_or_default();
+            shaped.iter().flat_map(read).collect()
+        }
+    }
+}
+
+/// Whether a stored column is ignored: by its own name, or by that of a column of the query's result that is made of it.
+fn is_ignored(report: &Report, snapshot: &Snapshot, stored: &str) -> bool {
+    let ignored = &report.coverage.ignored;
+    let is_named = |name: &str| ignored.iter().any(|ignored| ignored == name);
+    match &snapshot.origin {
+        None => is_named(stored) || ignored.iter().any(|ignored| ignored.starts_with(&format!("{stored} (of "))),
+        Some(origin) => {
+            let is_made_of = |of: &Vec<String>| of.iter().any(|name| name == stored);
+            origin.made_of_snapshot.iter().any(|(name, of)| is_named(name) && is_made_of(of))
+        }
+    }
+}
+
+/// How the rows of a shaped side come from stored ones.
+pub struct Traced {
+    stored: Arc<Snapshot>,
+    /// The stored columns that name a candidate, as SQL writes them.
+    names: String,
+    /// How many rows a stored row should become, in SQL.
+    expected: String,
+}
+
+/// Traces the rows of the side back to stored ones; `None` where it is compared as it is stored.
+///
+/// # Errors
+/// If the query makes the rows in a way in which they cannot be traced, with the line to write.
+pub fn trace(terms: &SignOff, snapshot: &Snapshot, ids: &IdColumns, key: &[String]) -> Result<Option<Traced>> {
+    let own = terms.delete_from;
+    let Some(origin) = &snapshot.origin else { return Ok(None) };
+    let (columns, unnested) = match &origin.lineage {
+        Lineage::Rows { columns, unnested } => (columns, unnested),
+        Lineage::Lost { by } => return Err(untraced(own, &format!("has {by}"), key)),
+    };
+    let names = (0..ids.len()).map(|at| {
+        let name = ids.field(at, own).name();
+        columns
+            .get(name)
+            .map(|stored| quoted(stored))
+            .ok_or_else(|| untraced(own, &format!("makes `{name}` of something else than one stored column"), key))
+    });
+    let names = names.collect::<Result<Vec<String>>>()?.join(", ");
+    let expected = match (unnested, &terms.cleanup) {
+        (None, _) => "1".to_string(),
+        (Some(list), Cleanup::Row) => format!("greatest(1, {})", items(list)),
+        (Some(list), Cleanup::Column { column, .. }) if *list == column.text => items(list),
+        (Some(list), Cleanup::Column { .. }) => {
+            return Err(untraced(own, &format!("unnests `{list}`, which is not what is emptied"), key));
+        }
+    };
+    Ok(Some(Traced { stored: origin.snapshot.clone(), names, expected }))
+}
+
+/// How many shaped rows the stored rows of each candidate should have become: a table of `id` (as stored) and `rows`.
+pub fn stored_rows(context: &Context, traced: &Traced) -> Result<Arc<Snapshot>> {
+    let own = context.terms.delete_from;
+    let Traced { stored, names, expected } = traced;
+    let mut desk = Desk::spilling(context.engine);
+    desk.lay("stored", stored)?;
+    desk.add_function(context.ids.function("stored_id", own, Form::Stored));
+    desk.add_function(context.ids.function("compared_id", own, Form::Compared));
+    let filter = context.candidates.filter.clone();
+    desk.add_function(row_function("may_be_asked", DataType::Boolean, move |ids| {
+        let may = ids[0].as_fixed_size_binary().iter().map(|id| Some(id.is_some_and(|id| filter.check(id))));
+        Ok(Arc::new(may.collect::<BooleanArray>()))
+    }));
+    let sql = format!(
+        "SELECT stored_id({names}) AS id, CAST(sum({expected}) AS BIGINT) AS rows FROM stored WHERE may_be_asked(compared_id({names})) \
+         GROUP BY stored_id({names})"
+    );
+    let path = context.engine.spill_dir().join("stored-rows.parquet");
+    write_rows(context.engine, desk.question(&sql)?, &path)?;
+    Ok(Arc::new(Snapshot::open_table("stored rows", &path.display().to_string(), true)?))
+}
+
+/// How many rows the items of a list become, in SQL.
+fn items(list: &str) -> String {
+    format!("coalesce(CAST(cardinality({}) AS BIGINT), 0)", quoted(list))
+}
+
+fn untraced(own: Side, what: &str, key: &[String]) -> Error {
+    Error::Contradiction(format!(
+        "[{own}] query: it {what}, so nothing tells which stored rows a candidate stands for, and they are what is deleted\n  \
+         let each row of the result be one row of `snapshot`, with {} as stored: SELECT … FROM snapshot; or name candidates \
+         by stored columns: candidate_key = [\"…\"]",
+        key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// What an emptied column holds, as a condition in SQL on `value`; `width` is the other side's value.
+pub fn is_empty(becomes: Becomes, value: &str, width: &str) -> String {
+    match becomes {
+        Becomes::Null => format!("{value} IS NULL"),
+        Becomes::EmptyList => format!("({value} IS NULL OR cardinality({value}) = 0)"),
+        Becomes::BlankSameWidth => {
+            format!("btrim({value}) = '' AND character_length({value}) = character_length({width})")
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! The decision: what blocks a candidate. What cannot be decided blocks; nothing is skipped.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::requirements::Requirement;
+use crate::class::Class;
+use crate::columns::Pairing;
+use crate::columns::version::Kind;
+use crate::discrepancy::{Outcome, Tier};
+use crate::job::{AcceptedTier, Job, SignOff};
+use crate::sides::{Side, Sides};
+
+/// What is known of a candidate and one of its rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether a part of its ID is NULL.
+    pub has_null: bool,
+    /// Its state by the source of truth; `None` if the job names none.
+    pub truth: Option<State>,
+    /// Its state by the local copy; `None` if the job names none.
+    pub local: Option<State>,
+    /// The checks that name it, a bit for each.
+    pub checks: u64,
+    /// Whether the side stores other rows of it than the query of the job shows.
+    pub has_hidden_rows: bool,
+    /// One of its rows on the side that rows are deleted from; `None` if it has no row there.
+    pub row: Option<RowFacts>,
+}
+
+/// In which state a table has a candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// The table does not have it.
+    Absent,
+    /// Its state is NULL.
+    Null,
+    /// The table has several rows of it.
+    Several,
+    /// Its state.
+    Value(String),
+}
+
+/// What is known of a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowFacts {
+    /// How it came out of the comparison.
+    pub outcome: Option<Outcome>,
+    /// The checks that name it by its key, a bit for each.
+    pub checks: u64,
+    /// Whether a waiver covers its discrepancy.
+    pub is_waived: bool,
+    /// Whether the run explains its discrepancy by the times of the snapshots.
+    pub is_in_flight: bool,
+    /// Whether its group is ready; `None` if the job has no groups.
+    pub group_is_ready: Option<bool>,
+    /// Whether the backup has it; `None` if the job has no backup.
+    pub is_backed_up: Option<bool>,
+    /// Whether it matched in the earlier pairs of snapshots; `None` if the job does not ask.
+    pub was_clean: Option<bool>,
+}
+
+/// What decides: the terms of the job, the times of its snapshots, and what does not hold for any candidate.
+pub struct Policy<'a> {
+    /// The terms.
+    pub terms: &'a SignOff,
+    /// When the exports began, less the lag, in microseconds since 1970; `None` where versions are no times, or where a
+    /// snapshot's time is not known.
+    pub began: Option<Sides<i64>>,
+    /// What blocks every candidate: requirements that fail, and checks that fail and name no candidate.
+    pub always: BTreeSet<Reason>,
+}
+
+/// A table of states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatusTable {
+    /// The source of truth.
+    Truth,
+    /// The local copy of it.
+    Local,
+}
+
+/// What is wrong with a candidate's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatusFault {
+    /// It is another one.
+    SaysOtherwise,
+    /// It is NULL.
+    IsNull,
+    /// There are several.
+    HasSeveral,
+    /// The table does not know the candidate.
+    DoesNotKnow,
+}
+
+/// What has to hold for all candidates together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Requires {
+    /// The comparison is verified, and all evidence is found.
+    Verified,
+    /// Every column that goes is compared, or ignored by name.
+    Covered,
+    /// The snapshots are fresh.
+    FreshSnapshots,
+    /// The status tables are fresh.
+    FreshStatuses,
+    /// The earlier pairs of snapshots are known.
+    CleanRuns,
+    /// The backup is whole and fresh.
+    UsableBackup,
+    /// Writes had stopped before both exports, as the job declares.
+    WritesStopped,
+}
+
+/// Why a candidate is blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// A part of its ID is NULL.
+    NullKey,
+    /// It has no row.
+    NoRow,
+    /// The side stores rows of it that were not compared.
+    HiddenRows,
+    /// The comparison says nothing of its row.
+    NoOutcome,
+    /// The other side does not have its row.
+    OnlyCopy,
+    /// The key of its row is a duplicate key.
+    DuplicateKey,
+    /// The sides differ in its row.
+    Mismatch,
+    /// They differ, and a waiver covers it.
+    Waived,
+    /// The rows are equal in a tier that is not accepted.
+    Tier,
+    /// The row was written after an export had begun.
+    InFlight,
+    /// When the row was written is not known.
+    InFlightUnknown,
+    /// Its group is not ready.
+    GroupNotReady,
+    /// The backup does not have the row.
+    NotBackedUp,
+    /// The row differed in an earlier pair of snapshots.
+    NotCleanBefore,
+    /// The other side has the row under another candidate.
+    OfAnotherCandidate,
+    /// A status table is against it.
+    Status(StatusTable, StatusFault),
+    /// The two status tables disagree.
+    StatusesDisagree,
+    /// A check names it; its number among the checks of the sign-off.
+    Check(u8),
+    /// Something does not hold for any candidate.
+    Requirement(Requires),
+    /// Nothing is approved, since the sign-off is unverified.
+    Unverified,
+}
+
+/// Every reason that blocks a candidate, as far as one of its rows tells; none, if it may go.
+pub fn decide(facts: &Facts, policy: &Policy) -> Vec<Reason> {
+    let terms = policy.terms;
+    let mut reasons: Vec<Reason> = policy.always.iter().copied().collect();
+    let mut block = |blocks: bool, reason: Reason| reasons.extend(blocks.then_some(reason));
+    block(facts.has_null, Reason::NullKey);
+    block(facts.row.is_none(), Reason::NoRow);
+    block(facts.has_hidden_rows, Reason::HiddenRows);
+    for (table, status, state) in [
+        (StatusTable::Truth, &terms.source_of_truth, &facts.truth),
+        (StatusTable::Local, &terms.local_status, &facts.local),
+    ] {
+        let fault = status.as_ref().and_then(|status| status_fault(state.as_ref(), &status.must_be));
+        reasons.extend(fault.map(|fault| Reason::Status(table, fault)));
+    }
+    if terms.source_of_truth.is_some() && terms.local_status.is_some() && facts.truth != facts.local {
+        reasons.push(Reason::StatusesDisagree);
+    }
+    let checks = facts.checks | facts.row.as_ref().map_or(0, |row| row.checks);
+    reasons.extend((0..u64::BITS as u8).filter(|check| checks >> check & 1 == 1).map(Reason::Check));
+    if let Some(row) = &facts.row {
+        reasons.extend(of_row(row, policy));
+    }
+    reasons
+}
+
+fn status_fault(state: Option<&State>, must_be: &str) -> Option<StatusFault> {
+    match state {
+        Some(State::Value(value)) if value == must_be => None,
+        Some(State::Value(_)) => Some(StatusFault::SaysOtherwise),
+        Some(State::Null) => Some(StatusFault::IsNull),
+        Some(State::Several) => Some(StatusFault::HasSeveral),
+        Some(State::Absent) | None => Some(StatusFault::DoesNotKnow),
+    }
+}
+
+fn of_row(row: &RowFacts, policy: &Policy) -> Vec<Reason> {
+    let Some(outcome) = &row.outcome else { return vec![Reason::NoOutcome] };
+    let terms = policy.terms;
+    let (own, other) = (terms.delete_from, terms.delete_from.other());
+    let is_duplicate = outcome.rows[own] != 1 || outcome.class == Some(Class::DuplicateKey);
+    let has_other = outcome.rows[other] > 0;
+    let is_late = if row.is_in_flight { Some(true) } else { policy.is_late(outcome) };
+    let mut reasons = vec![];
+    let mut block = |blocks: bool, reason: Reason| reasons.extend(blocks.then_some(reason));
+    block(is_duplicate, Reason::DuplicateKey);
+    block(!has_other, Reason::OnlyCopy);
+    block(is_late == Some(true), Reason::InFlight);
+    block(has_other && !is_duplicate && is_late.is_none(), Reason::InFlightUnknown);
+    match own {
+        Side::Old => {
+            block(outcome.class == Some(Class::Mismatch), Reason::Mismatch);
+            block(row.is_waived, Reason::Waived);
+            let is_accepted = outcome.tier.is_some_and(|tier| terms.accepts(accepted(tier)));
+            block(outcome.class.is_none() && !is_accepted, Reason::Tier);
+        }
+        // half-copied rows may differ; a row without a counterpart is the only copy, which blocks above
+        Side::New => block(outcome.is_moved, Reason::OfAnotherCandidate),
+    }
+    block(row.group_is_ready == Some(false), Reason::GroupNotReady);
+    block(row.is_backed_up == Some(false), Reason::NotBackedUp);
+    block(row.was_clean == Some(false), Reason::NotCleanBefore);
+    reasons
+}
+
+/// What a job calls a tier.
+fn accepted(tier: Tier) -> AcceptedTier {
+    match tier {
+        Tier::Exact => AcceptedTier::Exact,
+        Tier::ByReading => AcceptedTier::ByReading,
+        Tier::ByRule => AcceptedTier::ByRule,
+        Tier::Tolerated => AcceptedTier::Tolerated,
+    }
+}
+
+impl<'a> Policy<'a> {
+    /// The policy of a job. `checks` are the checks that block every candidate.
+    pub fn new(
+        job: &Job,
+        terms: &'a SignOff,
+        pairing: &Pairing,
+        requirements: &[Requirement],
+        checks: BTreeSet<Reason>,
+    ) -> Self {
+        let is_time = pairing.version.as_ref().is_some_and(|version| matches!(version.kind, Kind::Time(_)));
+        let lag = job.in_flight.as_ref().map(|in_flight| in_flight.lag_micros());
+        let began = |side: Side| {
+            let taken = job.sources[side].taken_at.as_ref()?.from.parse::<Timestamp>().ok()?;
+            Some(taken.as_microsecond().saturating_sub(lag?))
+        };
+        let began = match (is_time, began(Side::Old), began(Side::New)) {
+            (true, Some(old), Some(new)) => Some(Sides { old, new }),
+            _ => None,
+        };
+        let failing = requirements.iter().filter(|requirement| !requirement.holds);
+        let failing = failing.map(|requirement| Reason::Requirement(requirement.requires));
+        Policy { terms, began, always: failing.chain(checks).collect() }
+    }
+
+    /// Whether a row was written after one of the exports had begun; `None` if that is not known.
+    fn is_late(&self, outcome: &Outcome) -> Option<bool> {
+        let stopped = self.terms.writes_stopped.as_ref().map(|stopped| stopped.instant.as_microsecond());
+        let after = |side: Side, began: Option<i64>| Some(outcome.versions[side]? > began?);
+        if let Some(stopped) = stopped {
+            let written = Side::BOTH.into_iter().any(|side| after(side, Some(stopped)) == Some(true));
+            // the declaration is wrong for this row, or holds for it
+            return Some(written && self.began.is_some());
+        }
+        let began = self.began?;
+        match outcome.class {
+            None | Some(Class::Mismatch) => {
+                let first = Some(began.old.min(began.new));
+                Some(after(Side::Old, first)? || after(Side::New, first)?)
+            }
+            Some(Class::Missing) => after(Side::Old, Some(began.new)).filter(|is_late| *is_late),
+            Some(Class::Extra) => after(Side::New, Some(began.old)).filter(|is_late| *is_late),
+            Some(Class::DuplicateKey) => None,
+        }
+    }
+}
+
+impl Requires {
+    /// The name of the requirement, and the code of the reason that blocks where it does not hold.
+    pub fn code(self) -> &'static str {
+        match self {
+            Requires::Verified => "unverified",
+            Requires::Covered => "uncovered",
+            Requires::FreshSnapshots => "snapshots_too_old",
+            Requires::FreshStatuses => "statuses_too_old",
+            Requires::CleanRuns => "not_clean_before",
+            Requires::UsableBackup => "backup_unusable",
+            Requires::WritesStopped => "writes_not_stopped",
+        }
+    }
+
+    /// What has to hold, in words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Requires::Verified => "the comparison is verified",
+            Requires::Covered => "every column that goes is compared",
+            Requires::FreshSnapshots => "the snapshots are fresh",
+            Requires::FreshStatuses => "the status tables are fresh",
+            Requires::CleanRuns => "the pairs before are known",
+            Requires::UsableBackup => "the backup is whole and fresh",
+            Requires::WritesStopped => "writes have stopped",
+        }
+    }
+}
+
+impl Reason {
+    /// The code in lists and certificates.
+    pub fn code(self, terms: &SignOff) -> String {
+        let code = match self {
+            Reason::NullKey => "null_key",
+            Reason::NoRow => "no_row",
+            Reason::HiddenRows => "hidden_rows",
+            Reason::NoOutcome => "no_outcome",
+            Reason::OnlyCopy => "only_copy",
+            Reason::DuplicateKey => "duplicate_key",
+            Reason::Mismatch => "mismatch",
+            Reason::Waived => "waived",
+            Reason::Tier => "tier",
+            Reason::InFlight => "in_flight",
+            Reason::InFlightUnknown => "in_flight_unknown",
+            Reason::GroupNotReady => "group_not_ready",
+            Reason::NotBackedUp => "not_backed_up",
+            Reason::NotCleanBefore => "not_clean_before",
+            Reason::OfAnotherCandidate => "of_another_candidate",
+            Reason::Status(table, fault) => return format!("{}_{}", table.code(), fault.code()),
+            Reason::StatusesDisagree => "statuses_disagree",
+            Reason::Check(number) => return format!("check:{}", check_name(terms, number)),
+            Reason::Requirement(requires) => requires.code(),
+            Reason::Unverified => "sign_off_unverified",
+        };
+        code.into()
+    }
+
+    /// What it means, in words.
+    pub fn meaning(self, terms: &SignOff) -> String {
+        let words = match self {
+            Reason::NullKey => "a part of its ID is NULL",
+            Reason::NoRow => "the snapshot that it is to be deleted from does not have it",
+            Reason::HiddenRows => "the side stores other rows of it than the job's query shows",
+            Reason::NoOutcome => "the comparison has no result for its row",
+            Reason::OnlyCopy => "the other store does not have it: this is the only copy",
+            Reason::DuplicateKey => "its key stands more than once",
+            Reason::Mismatch => "old and new differ",
+            Reason::Waived => "it differs, and a waiver covers that; waivers do not reach deletes",
+            Reason::Tier => "it is equal only by a rule that is not accepted here",
+            Reason::InFlight => "it was written after a snapshot had begun",
+            Reason::InFlightUnknown => "nothing tells when it was written",
+            Reason::GroupNotReady => "its group is not ready as a whole",
+            Reason::NotBackedUp => "the backup does not have it, or has another",
+            Reason::NotCleanBefore | Reason::Requirement(Requires::CleanRuns) => {
+                "it differed in a pair of snapshots before this one, or these are not known"
+            }
+            Reason::OfAnotherCandidate => {
+                "old has a row of it under another candidate, whose state is another question"
+            }
+            Reason::Status(table, fault) => return fault.meaning(table),
+            Reason::StatusesDisagree => "the local status and the source of truth disagree",
+            Reason::Check(number) => return format!("check {} names it", check_name(terms, number)),
+            Reason::Requirement(Requires::Verified) => "the comparison is not verified",
+            Reason::Requirement(Requires::Covered) => "a column would go that nothing was compared with",
+            Reason::Requirement(Requires::FreshSnapshots) => "a snapshot is too old, or nothing tells how old it is",
+            Reason::Requirement(Requires::FreshStatuses) => "a status table is too old",
+            Reason::Requirement(Requires::UsableBackup) => "the backup is too old, or lacks columns",
+            Reason::Requirement(Requires::WritesStopped) => "writes had not stopped before both exports, or went on",
+            Reason::Unverified => "the sign-off is unverified, so nothing may be deleted",
+        };
+        words.into()
+    }
+}
+
+fn check_name(terms: &SignOff, number: u8) -> &str {
+    terms.checks.get(usize::from(number)).map_or("", |check| check.name.text.as_str())
+}
+
+impl StatusTable {
+    fn code(self) -> &'static str {
+        match self {
+            StatusTable::Truth => "source_of_truth",
+            StatusTable::Local => "local_status",
+        }
+    }
+}
+
+impl StatusFault {
+    fn code(self) -> &'static str {
+        match self {
+            StatusFault::SaysOtherwise => "says_otherwise",
+            StatusFault::IsNull => "is_null",
+            StatusFault::HasSeveral => "has_several",
+            StatusFault::DoesNotKnow => "does_not_know",
+        }
+    }
+
+    fn meaning(self, table: StatusTable) -> String {
+        let words = match (table, self) {
+            (StatusTable::Truth, StatusFault::SaysOtherwise) => "the source of truth has it in another state",
+            (StatusTable::Truth, StatusFault::IsNull) => "the source of truth has no state for it",
+            (StatusTable::Truth, StatusFault::HasSeveral) => "the source of truth has it more than once",
+            (StatusTable::Truth, StatusFault::DoesNotKnow) => "the source of truth does not know it",
+            (StatusTable::Local, StatusFault::SaysOtherwise) => "the local status is another",
+            (StatusTable::Local, StatusFault::IsNull) => "the local status is NULL",
+            (StatusTable::Local, StatusFault::HasSeveral) => "the local status has it more than once",
+            (StatusTable::Local, StatusFault::DoesNotKnow) => "the local status does not know it",
+        };
+        words.into()
+    }
+}
+
+impl fmt::Display for Requires {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.title())
+    }
+}

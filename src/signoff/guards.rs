@@ -1,0 +1,151 @@
+//! Guards: what a delete has to find unchanged in a row. The version of the row where it has one that may be shown, or else a
+//! hash of its values.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::logical_expr::ScalarUDF;
+
+use super::Context;
+use crate::columns::{Pairing, Privacy};
+use crate::error::Result;
+use crate::history::digest_by;
+use crate::plain;
+use crate::render;
+use crate::shape::{quoted, row_function};
+use crate::sides::Side;
+use crate::snapshot::Snapshot;
+
+/// The guard of the rows of one side.
+pub struct Guard {
+    kind: GuardKind,
+    /// The columns that it is made from, as SQL writes them.
+    columns: Vec<String>,
+}
+
+enum GuardKind {
+    Version,
+    RowHash(Box<RowHash>),
+}
+
+impl Guard {
+    /// The guard of the rows that are to go.
+    ///
+    /// # Errors
+    /// If it is a hash of private values, and the job gives no key that lasts.
+    pub fn new(context: &Context) -> Result<Self> {
+        let own = context.terms.delete_from;
+        let schema = &context.snapshots[own].schema;
+        match context.pairing.version.as_ref().filter(|_| !context.privacy.hides_versions()) {
+            Some(version) => {
+                Ok(Guard { kind: GuardKind::Version, columns: vec![quoted(schema.field(version.at[own]).name())] })
+            }
+            None => {
+                let (hash, columns) = RowHash::new(context.pairing, context.privacy, &context.snapshots[own], own)?;
+                Ok(Guard { kind: GuardKind::RowHash(Box::new(hash)), columns })
+            }
+        }
+    }
+
+    /// The name of the column of guards in lists.
+    pub fn name(&self) -> &'static str {
+        match self.kind {
+            GuardKind::Version => "version",
+            GuardKind::RowHash(_) => "row_hash",
+        }
+    }
+
+    /// The guard of a table's rows, in SQL.
+    pub fn sql(&self, table: &str) -> String {
+        let columns: Vec<String> = self.columns.iter().map(|name| format!("{table}.{name}")).collect();
+        format!("guard({})", columns.join(", "))
+    }
+
+    /// The function that [`Self::sql`] calls.
+    pub fn function(&self) -> ScalarUDF {
+        match &self.kind {
+            GuardKind::Version => row_function("guard", DataType::Utf8, |columns| version_texts(&columns[0])),
+            GuardKind::RowHash(hash) => hash.function("guard"),
+        }
+    }
+}
+
+/// Hashes of whole rows of one side, over the texts of all compared columns: equal values have equal hashes in every export.
+/// With the job's key where one of the columns is private.
+#[derive(Clone)]
+pub struct RowHash {
+    hasher: blake3::Hasher,
+    fields: Vec<Arc<Field>>,
+}
+
+impl RowHash {
+    /// The hash of one side's rows, and the columns that it is made from, as SQL writes them.
+    ///
+    /// # Errors
+    /// If a column is private, and the job gives no key that lasts.
+    pub fn new(pairing: &Pairing, privacy: &Privacy, snapshot: &Snapshot, side: Side) -> Result<(Self, Vec<String>)> {
+        let fields: Vec<Arc<Field>> =
+            pairing.columns.iter().map(|pair| snapshot.schema.fields()[pair.at[side]].clone()).collect();
+        let columns = fields.iter().map(|field| quoted(field.name())).collect();
+        Ok((RowHash { hasher: privacy.row_hasher()?, fields }, columns))
+    }
+
+    /// The function that makes them, for questions in SQL.
+    pub fn function(&self, name: &str) -> ScalarUDF {
+        let hash = self.clone();
+        row_function(name, DataType::Utf8, move |columns| {
+            let hashes = hash.of(columns)?;
+            Ok(Arc::new(hashes.into_iter().map(Some).collect::<StringArray>()))
+        })
+    }
+
+    /// The hash of each row, in hexadecimal.
+    pub fn of(&self, columns: &[ArrayRef]) -> Result<Vec<String>> {
+        let settled = columns.iter().zip(&self.fields).map(|(column, field)| in_one_form(column, field));
+        let (columns, fields): (Vec<_>, Vec<_>) = settled.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let is_decimal: Vec<bool> = fields.iter().map(|field: &Field| field.data_type().is_decimal()).collect();
+        let rows = render::rows(&RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)?;
+        let hash = |mut texts: Vec<Option<String>>| {
+            for (text, _) in texts.iter_mut().zip(&is_decimal).filter(|(_, is_decimal)| **is_decimal) {
+                *text = text.take().map(without_zeros);
+            }
+            hex::encode(digest_by(self.hasher.clone(), texts.iter().map(Option::as_deref)))
+        };
+        Ok(rows.into_iter().map(hash).collect())
+    }
+}
+
+fn without_zeros(text: String) -> String {
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
+        false => text,
+    }
+}
+
+/// A column of which neither the zone nor the type of text makes a difference.
+fn in_one_form(column: &ArrayRef, field: &Field) -> Result<(ArrayRef, Field)> {
+    let column = plain::array(column)?;
+    let field = plain::field(field.name(), field).as_ref().clone();
+    match column.data_type().clone() {
+        DataType::Timestamp(unit, Some(_)) => {
+            let utc = DataType::Timestamp(unit, Some("UTC".into()));
+            Ok((cast(&column, &utc)?, field.with_data_type(utc)))
+        }
+        data_type => Ok((column, field.with_data_type(data_type))),
+    }
+}
+
+/// Versions as every database takes them: without a zone, in UTC where they are instants, as stored where they have none.
+fn version_texts(column: &ArrayRef) -> Result<ArrayRef> {
+    let column = plain::array(column)?;
+    let DataType::Timestamp(unit, _) = column.data_type().clone() else {
+        return Ok(cast(&column, &DataType::Utf8)?);
+    };
+    // an instant keeps its ticks, which count from 1970 in UTC
+    let naive = cast(&cast(&column, &DataType::Int64)?, &DataType::Timestamp(unit, None))?;
+    let field = Field::new("version", DataType::Timestamp(unit, None), true);
+    let texts = render::column(&naive, &field)?;
+    Ok(Arc::new(texts.iter().map(|text| text.map(|text| text.replacen('T', " ", 1))).collect::<StringArray>()))
+}

@@ -1,0 +1,57 @@
+//! Whether rows matched in the pairs of snapshots before this one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryArray};
+use arrow::datatypes::{DataType, Fields};
+use datafusion::logical_expr::ScalarUDF;
+
+use super::Context;
+use super::decide::Requires;
+use super::requirements::Requirement;
+use crate::columns::DIGEST_BYTES;
+use crate::discrepancy::Column;
+use crate::error::{Error, Result};
+use crate::history::{known_digests, past_unclean};
+use crate::report::count;
+use crate::shape::row_function;
+use crate::sides::Side;
+use crate::snapshot::Snapshot;
+
+/// The keys that differed in one of the last pairs of snapshots, by the digests that runs know them by; `None` if too few
+/// pairs are known. `run` is the directory of the run that the sign-off rests on.
+pub fn unclean(context: &Context, run: &Path) -> Result<(Option<Arc<Snapshot>>, Requirement)> {
+    let wanted = context.terms.clean_runs as usize - 1;
+    let path = past_unclean(context.engine, context.job, context.privacy, run, wanted)?;
+    let pairs = count(wanted as u64, "pair");
+    let words = match &path {
+        Some(_) => format!("the {pairs} before this one are known"),
+        None => format!("fewer than the {pairs} before this one are known"),
+    };
+    let requirement = Requirement { requires: Requires::CleanRuns, holds: path.is_some(), words };
+    let open = |path: PathBuf| Snapshot::open_table("unclean", &path.display().to_string(), true).map(Arc::new);
+    Ok((path.map(open).transpose()?, requirement))
+}
+
+/// A function that yields the digest by which runs know a key of one side.
+pub fn known_function(name: &str, context: &Context, side: Side) -> ScalarUDF {
+    let layout = context.layout.clone();
+    row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
+        digests(&layout.key_columns(columns, side)?, &layout.fields(Column::Key))
+    })
+}
+
+/// The same for keys as the table of discrepancies holds them.
+pub fn other_known_function(name: &str) -> ScalarUDF {
+    row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), |keys| {
+        let keys = keys[0].as_struct();
+        digests(keys.columns(), keys.fields())
+    })
+}
+
+fn digests(keys: &[ArrayRef], fields: &Fields) -> Result<ArrayRef> {
+    let digests = known_digests(keys, fields)?;
+    let bytes: Vec<u8> = digests.concat();
+    Ok(Arc::new(FixedSizeBinaryArray::try_new(DIGEST_BYTES, bytes.into(), None).map_err(Error::internal)?))
+}

@@ -1,0 +1,218 @@
+//! What a sign-off writes: the lists of what may go and what may not, the rows that go, what a later look needs, the page for
+//! the lead, and the certificate.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow::array::{FixedSizeBinaryArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use jiff::Timestamp;
+
+use super::decide::Reason;
+use super::facts::Row;
+use super::guards::RowHash;
+use super::ids::Form;
+use super::selected::{Rows, selected_rows};
+use super::totals::{Decision, each_decision};
+use super::{Context, Decided, Request, Signed, certify, page};
+use crate::certificate::CERTIFICATE;
+use crate::columns::DIGEST_BYTES;
+use crate::csv;
+use crate::error::{Error, Result};
+use crate::history::TextHasher;
+use crate::manifest::{Digest, of_file};
+use crate::run_dir::{OutputFile, RunDir};
+use crate::shape::{Desk, Question, WorkingTable, write_rows};
+use crate::snapshot::Snapshot;
+
+/// What the files of a sign-off are called.
+pub const APPROVED: &str = "approved.csv";
+pub const APPROVED_ROWS: &str = "approved_rows.csv";
+pub const BLOCKED: &str = "blocked.csv";
+pub const RESTORE: &str = "restore.parquet";
+pub const KEYS: &str = "keys.parquet";
+pub const COUNTERPARTS: &str = "counterparts.parquet";
+pub const PAGE: &str = "signoff.md";
+
+/// Writes everything, the certificate last, and publishes it.
+pub fn write(
+    context: &Context,
+    request: &Request,
+    decided: Decided,
+    run_dir: RunDir,
+    now: Timestamp,
+) -> Result<Signed> {
+    let (mut files, approved) = lists(context, &decided, &run_dir)?;
+    if request.rows {
+        let own = context.terms.delete_from;
+        let rows = selected_rows(context, &context.snapshots[own], "restore", Rows::WithKeys(&approved))?;
+        let mut desk = Desk::spilling(context.engine);
+        desk.lay("t", &Arc::new(rows))?;
+        let question = desk.question(&format!("SELECT * FROM t ORDER BY {}", context.keys.sql(own, "t")))?;
+        files.push(write_file(context, &run_dir, question, RESTORE)?);
+    }
+    files.push(keys(context, &run_dir)?);
+    files.push(counterparts(context, &run_dir, &approved)?);
+    let Decided { signed, backup, .. } = decided;
+    files.push(run_dir.write(PAGE, &page::markdown(context.job, context.terms, &signed, now))?);
+    let certificate = certify::certificate(context, request, &signed, backup.as_ref(), &run_dir, &files, now)?;
+    let snapshots = context.snapshots.iter().chain(context.tables.values().map(Arc::as_ref)).chain(&backup);
+    snapshots.into_iter().try_for_each(Snapshot::require_unchanged)?;
+    context.candidates.input.require_unchanged()?;
+    run_dir.publish_as(context.engine, CERTIFICATE, &certificate, files.iter().map(|file| file.path.as_str()))?;
+    Ok(signed)
+}
+
+/// A list in CSV that is being written.
+struct List {
+    file: OutputFile,
+    line: String,
+}
+
+impl List {
+    fn create<'a>(run_dir: &RunDir, name: &str, header: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut list = List { file: run_dir.create(name)?, line: String::new() };
+        list.write(header.into_iter().map(Some))?;
+        Ok(list)
+    }
+
+    fn write<'a>(&mut self, fields: impl IntoIterator<Item = Option<&'a str>>) -> Result<()> {
+        self.line.clear();
+        csv::record(&mut self.line, fields);
+        self.file.write_all(self.line.as_bytes()).map_err(|error| self.file.error(error))
+    }
+}
+
+/// Keys whose digests are written together.
+const KEYS_AT_ONCE: usize = 8192;
+
+/// Everything that a pass over the decisions writes.
+struct Lists<'a, 'c> {
+    context: &'a Context<'c>,
+    decided: &'a Decided<'c>,
+    approved: List,
+    /// Where candidates are named by other columns than the key: the rows that go.
+    rows: Option<List>,
+    blocked: List,
+    keys: WorkingTable,
+    some_keys: Vec<[u8; DIGEST_BYTES as usize]>,
+    /// The rows of the current candidate: their number, the first guard, and a hash of all guards.
+    current: (u64, String, TextHasher),
+}
+
+/// Writes the lists, and the keys of the approved rows as a working table of `key`.
+fn lists(context: &Context, decided: &Decided, run_dir: &RunDir) -> Result<(Vec<Digest>, Arc<Snapshot>)> {
+    let key = context.candidate_key.iter().map(String::as_str);
+    let row_key: Vec<&str> = context.pairing.keys().iter().map(|key| key.name.as_str()).collect();
+    // candidates are named by the key of their rows, and have one each
+    let names_rows = row_key == context.candidate_key;
+    let guard = decided.guard.name();
+    let more = if names_rows { vec![guard] } else { vec!["rows", "rows_hash"] };
+    let rows = (!names_rows).then(|| List::create(run_dir, APPROVED_ROWS, row_key.iter().copied().chain([guard])));
+    let schema = Arc::new(Schema::new(vec![Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), false)]));
+    let mut lists = Lists {
+        context,
+        decided,
+        approved: List::create(run_dir, APPROVED, key.clone().chain(more))?,
+        rows: rows.transpose()?,
+        blocked: List::create(run_dir, BLOCKED, key.chain(["reasons"]))?,
+        keys: WorkingTable::create(context.engine, "approved-keys", schema)?,
+        some_keys: vec![],
+        current: Default::default(),
+    };
+    let lists_of = std::cell::RefCell::new(&mut lists);
+    each_decision(
+        context.engine,
+        &decided.facts,
+        &decided.policy,
+        |row| lists_of.borrow_mut().row(row),
+        |decision| lists_of.borrow_mut().candidate(&decision),
+    )?;
+    lists.flush_keys()?;
+    let Lists { approved, rows, blocked, keys, .. } = lists;
+    let files = [Some(approved), rows, Some(blocked)].into_iter().flatten().map(|list| list.file.finish());
+    Ok((files.collect::<Result<_>>()?, keys.finish()?))
+}
+
+impl Lists<'_, '_> {
+    fn row(&mut self, row: &Row) -> Result<()> {
+        let (Some(key), true) = (row.key_digest, self.decided.approves(row.candidate)) else { return Ok(()) };
+        let (count, first, hasher) = &mut self.current;
+        if *count == 0 {
+            first.clone_from(&row.guard);
+        }
+        *count += 1;
+        hasher.add(Some(&row.guard));
+        self.some_keys.push(key);
+        if let Some(rows) = &mut self.rows {
+            rows.write(row.key.iter().map(Option::as_deref).chain([Some(row.guard.as_str())]))?;
+        }
+        if self.some_keys.len() >= KEYS_AT_ONCE { self.flush_keys() } else { Ok(()) }
+    }
+
+    fn candidate(&mut self, decision: &Decision) -> Result<()> {
+        let (count, first, hasher) = std::mem::take(&mut self.current);
+        let id = decision.id.iter().map(Option::as_deref);
+        if self.decided.signed.is_verified && decision.reasons.is_empty() {
+            let (count, hash) = (count.to_string(), hex::encode(hasher.finish()));
+            let more = if self.rows.is_none() { vec![first.as_str()] } else { vec![count.as_str(), hash.as_str()] };
+            return self.approved.write(id.chain(more.into_iter().map(Some)));
+        }
+        let terms = self.context.terms;
+        let mut reasons: Vec<String> = decision.codes(terms).into_iter().collect();
+        if !self.decided.signed.is_verified {
+            reasons.push(Reason::Unverified.code(terms));
+        }
+        self.blocked.write(id.chain([Some(reasons.join(" ").as_str())]))
+    }
+
+    fn flush_keys(&mut self) -> Result<()> {
+        if self.some_keys.is_empty() {
+            return Ok(());
+        }
+        let keys = FixedSizeBinaryArray::try_from_iter(self.some_keys.drain(..)).map_err(Error::internal)?;
+        let schema = Arc::new(Schema::new(vec![Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), false)]));
+        self.keys.write(&RecordBatch::try_new(schema, vec![Arc::new(keys)])?)
+    }
+}
+
+/// The keys of all rows of the side, by which a later look tells what is gone.
+fn keys(context: &Context, run_dir: &RunDir) -> Result<Digest> {
+    let own = context.terms.delete_from;
+    let mut desk = Desk::spilling(context.engine);
+    desk.lay("t", &Arc::new(context.snapshots[own].clone()))?;
+    let names = context.keys.names(own);
+    let columns: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("{name} AS k{at}")).collect();
+    let question = desk.question(&format!("SELECT {} FROM t", columns.join(", ")))?;
+    write_file(context, run_dir, question, KEYS)
+}
+
+/// The other side's rows with the keys of the approved ones, each with a hash of its values: when these rows are gone from
+/// here, they still have to be there.
+fn counterparts(context: &Context, run_dir: &RunDir, approved: &Arc<Snapshot>) -> Result<Digest> {
+    let other = context.terms.delete_from.other();
+    let (hash, columns) = RowHash::new(context.pairing, context.privacy, &context.snapshots[other], other)?;
+    let mut desk = Desk::spilling(context.engine);
+    desk.lay("t", &Arc::new(context.snapshots[other].clone()))?;
+    desk.lay("approved", approved)?;
+    desk.add_function(context.keys.function("compared_key", other, Form::Compared));
+    desk.add_function(hash.function("row_hash"));
+    let names = context.keys.names(other);
+    let keys: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("t.{name} AS k{at}")).collect();
+    let columns: Vec<String> = columns.iter().map(|name| format!("t.{name}")).collect();
+    let sql = format!(
+        "SELECT {}, row_hash({}) AS row_hash FROM t LEFT SEMI JOIN approved AS a ON compared_key({}) = a.\"key\"",
+        keys.join(", "),
+        columns.join(", "),
+        context.keys.sql(other, "t")
+    );
+    write_file(context, run_dir, desk.question(&sql)?, COUNTERPARTS)
+}
+
+fn write_file(context: &Context, run_dir: &RunDir, question: Question, name: &str) -> Result<Digest> {
+    let path = run_dir.path_of(name);
+    write_rows(context.engine, question, &path)?;
+    let digest = of_file(&path).map_err(Error::unreadable(&path))?;
+    let bytes = std::fs::metadata(&path).map_err(Error::unreadable(&path))?.len();
+    Ok(Digest { path: name.into(), bytes, blake3: digest.to_hex().to_string() })
+}

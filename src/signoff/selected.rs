@@ -1,0 +1,49 @@
+//! Whole rows of candidates, in working files: for the backup, for canaries, and to restore them from.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, BooleanArray};
+use arrow::datatypes::DataType;
+
+use super::Context;
+use super::ids::Form;
+use crate::error::Result;
+use crate::shape::{Desk, quoted, row_function, write_rows};
+use crate::snapshot::Snapshot;
+
+/// Which rows are selected.
+pub enum Rows<'a> {
+    /// Those of all candidates, and a few others.
+    OfCandidates,
+    /// Those with these keys: a table with a column `key` of digests.
+    WithKeys(&'a Arc<Snapshot>),
+}
+
+/// Selects rows of a side, or of a copy of the side that rows are deleted from, in the order of their keys.
+pub fn selected_rows(context: &Context, snapshot: &Snapshot, name: &str, rows: Rows) -> Result<Snapshot> {
+    let side = snapshot.side;
+    let mut desk = Desk::spilling(context.engine);
+    desk.lay("t", &Arc::new(snapshot.clone()))?;
+    let columns: Vec<String> =
+        snapshot.schema.fields().iter().map(|field| format!("t.{}", quoted(field.name()))).collect();
+    let condition = match rows {
+        Rows::OfCandidates => {
+            let filter = context.candidates.filter.clone();
+            desk.add_function(context.ids.function("compared_id", side, Form::Compared));
+            desk.add_function(row_function("may_be_asked", DataType::Boolean, move |ids| {
+                let may = ids[0].as_fixed_size_binary().iter().map(|id| Some(id.is_some_and(|id| filter.check(id))));
+                Ok(Arc::new(may.collect::<BooleanArray>()))
+            }));
+            format!("WHERE may_be_asked(compared_id({}))", context.ids.sql(side, "t"))
+        }
+        Rows::WithKeys(keys) => {
+            desk.lay("keys", keys)?;
+            desk.add_function(context.keys.function("compared_key", side, Form::Compared));
+            format!("LEFT SEMI JOIN keys ON compared_key({}) = keys.\"key\"", context.keys.sql(side, "t"))
+        }
+    };
+    let sql = format!("SELECT {} FROM t {condition} ORDER BY {}", columns.join(", "), context.keys.sql(side, "t"));
+    let path = context.engine.spill_dir().join(format!("{name}-{side}.parquet"));
+    write_rows(context.engine, desk.question(&sql)?, &path)?;
+    Snapshot::open(side, &path.display().to_string(), true)
+}

@@ -1,0 +1,159 @@
+//! Reads the footer of a file that somebody else has written, and holds its numbers against the file.
+//!
+//! Everything that reads rows trusts the footer's offsets and counts, and some of the Parquet library panics where they
+//! make no sense. They are checked once, so that a damaged footer is named with its row group and column, and not met
+//! in the middle of the work.
+
+use std::fmt::{self, Display};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::panic::{self, AssertUnwindSafe};
+
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+
+use super::head::{has_room_for_pages, require_decodable};
+
+/// More rows than any file has. Sums of what fewer rows take fit 64 bits.
+const ROWS_MAX: i64 = 1 << 44;
+/// More bytes than any column chunk has once it is decompressed.
+const CHUNK_BYTES_MAX: i64 = 1 << 44;
+
+/// What is wrong with a footer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// It cannot be read at all, or its file is no Parquet file.
+    Footer(String),
+    /// What it says of a column chunk.
+    Chunk {
+        /// The row group, counted from 0.
+        row_group: usize,
+        /// The column's path.
+        column: String,
+        /// Why that cannot be.
+        reason: String,
+    },
+}
+
+impl Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Flaw::Footer(reason) => f.write_str(reason),
+            Flaw::Chunk { row_group, column, reason } => {
+                write!(f, "row group {row_group}, column `{column}`: {reason}")
+            }
+        }
+    }
+}
+
+/// Reads the footer of a file and the Arrow schema that its writer left in it.
+///
+/// A schema of types that Arrow's own reader does not know ends in a panic there; the file is then read
+/// by its Parquet types alone.
+pub fn load(file: &File, size: u64) -> Result<ArrowReaderMetadata, Flaw> {
+    require_decodable(file, size).map_err(Flaw::Footer)?;
+    // the counts of pages say how large these are
+    let options = || ArrowReaderOptions::new().with_encoding_stats_as_mask(false);
+    let with = |skip: bool| ArrowReaderMetadata::load(file, options().with_skip_arrow_metadata(skip));
+    let loaded = panic::catch_unwind(AssertUnwindSafe(|| with(false)))
+        .map(|loaded| loaded.map_err(|error| error.to_string()))
+        .unwrap_or_else(|_| guarded(|| with(true)));
+    let footer = loaded.map_err(Flaw::Footer)?;
+    require_possible(footer.metadata(), size)?;
+    Ok(footer)
+}
+
+/// Opens a Parquet file that is read from its beginning to its end, and is no snapshot: a list, or a table of a run.
+pub fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, Flaw> {
+    let size = file.metadata().map_err(|error| Flaw::Footer(error.to_string()))?.len();
+    let footer = load(&file, size)?;
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer))
+}
+
+/// Decodes something of a file. Where the library panics over what it finds there, that is the file's fault, and an
+/// error like all others.
+pub fn guarded<T, E: Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+    match panic::catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(decoded) => decoded.map_err(|error| error.to_string()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(format!("the decoder gave up: {}", text.unwrap_or_default()))
+        }
+    }
+}
+
+/// [`guarded`] for the items of a reader.
+pub fn guarded_next<T, E>(reader: &mut impl Iterator<Item = Result<T, E>>) -> Option<Result<T, String>>
+where
+    E: Display,
+{
+    guarded(|| reader.next().transpose()).transpose()
+}
+
+/// Whether the offset indexes of a file can be decoded; they are only a help, and the file is read without them otherwise.
+pub fn has_decodable_pages(metadata: &ParquetMetaData, file: &File) -> bool {
+    /// What a field and the number of a list's elements take at most.
+    const START_BYTES: u64 = 12;
+    let chunks = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let ranges = chunks.filter_map(|chunk| Some((chunk.offset_index_offset()?, chunk.offset_index_length()?)));
+    ranges.filter_map(|(offset, bytes)| u64::try_from(offset).ok().zip(u64::try_from(bytes).ok())).all(
+        |(offset, bytes)| {
+            let mut start = vec![0; usize::try_from(bytes.min(START_BYTES)).unwrap_or(0)];
+            file.read_exact_at(&mut start, offset).is_ok() && has_room_for_pages(&start, bytes)
+        },
+    )
+}
+
+/// Checks that a footer's numbers are possible in a file of this size.
+fn require_possible(metadata: &ParquetMetaData, size: u64) -> Result<(), Flaw> {
+    let footer = |reason: String| Err(Flaw::Footer(reason));
+    let mut rows: i64 = 0;
+    for (row_group, group) in metadata.row_groups().iter().enumerate() {
+        let own = group.num_rows();
+        rows = rows.saturating_add(own);
+        if own < 0 || rows > ROWS_MAX {
+            return footer(format!("row group {row_group} promises {own} rows"));
+        }
+        if group.total_byte_size() < 0 {
+            return footer(format!("row group {row_group} has {} bytes", group.total_byte_size()));
+        }
+        for chunk in group.columns() {
+            flaw(chunk, group, size).map_or(Ok(()), |reason| {
+                Err(Flaw::Chunk { row_group, column: chunk.column_path().string(), reason })
+            })?;
+        }
+    }
+    match metadata.file_metadata().num_rows() {
+        promised if (0..=ROWS_MAX).contains(&promised) => Ok(()),
+        promised => footer(format!("it promises {promised} rows")),
+    }
+}
+
+/// What is impossible about a column chunk, in words.
+fn flaw(chunk: &ColumnChunkMetaData, group: &RowGroupMetaData, size: u64) -> Option<String> {
+    let (values, rows) = (chunk.num_values(), group.num_rows());
+    let decoded = [chunk.uncompressed_size(), chunk.unencoded_byte_array_data_bytes().unwrap_or(0)];
+    if let Some(bytes) = decoded.into_iter().find(|bytes| !(0..=CHUNK_BYTES_MAX).contains(bytes)) {
+        return Some(format!("its footer says that it takes {bytes} bytes decompressed"));
+    }
+    // a column that does not repeat has one value or NULL for each row, others at least one
+    let is_flat = chunk.column_descr().max_rep_level() == 0;
+    if values < rows || is_flat && values != rows {
+        return Some(format!("its footer promises {values} values for the {rows} rows of the row group"));
+    }
+    let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+    let ranges = [
+        ("pages", Some(start), Some(chunk.compressed_size())),
+        ("data pages", Some(chunk.data_page_offset()), Some(0)),
+        ("column index", chunk.column_index_offset(), chunk.column_index_length().map(i64::from)),
+        ("offset index", chunk.offset_index_offset(), chunk.offset_index_length().map(i64::from)),
+    ];
+    ranges.into_iter().find_map(|(name, offset, length)| {
+        let (offset, length) = (offset?, length.unwrap_or(0));
+        let end = u64::try_from(offset).ok().zip(u64::try_from(length).ok());
+        let is_inside = end.and_then(|(offset, length)| offset.checked_add(length)).is_some_and(|end| end <= size);
+        (!is_inside)
+            .then(|| format!("its footer puts {length} bytes of {name} at byte {offset} of a file of {size} bytes"))
+    })
+}

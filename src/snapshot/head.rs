@@ -1,0 +1,257 @@
+//! Looks through the beginning of a footer before the Parquet library decodes it.
+//!
+//! The library goes down as deep as a schema says that it is nested, and makes room for as many children and row groups
+//! as the footer says there are. A footer that lies ends the whole process there: a stack that overflows and an
+//! allocation that fails cannot be caught. So its numbers are checked here first. A footer is a struct in Thrift's
+//! compact protocol; the schema and the number of row groups come first in it, and nothing behind them is read.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+/// How deep a schema may be nested, in groups of Parquet. A list takes two of them.
+pub const DEPTH_MAX: usize = 256;
+/// How deep values that are passed over may be nested; it is the limit of the library, too.
+const SKIP_DEPTH_MAX: u32 = 64;
+/// The length of the footer and the magic number.
+const TAIL_BYTES: u64 = 8;
+const MAGIC: &[u8; 4] = b"PAR1";
+
+/// The types of fields and elements in Thrift's compact protocol.
+mod kind {
+    pub const STOP: u8 = 0;
+    pub const TRUE: u8 = 1;
+    pub const FALSE: u8 = 2;
+    pub const BYTE: u8 = 3;
+    pub const I16: u8 = 4;
+    pub const I32: u8 = 5;
+    pub const I64: u8 = 6;
+    pub const DOUBLE: u8 = 7;
+    pub const BINARY: u8 = 8;
+    pub const LIST: u8 = 9;
+    pub const SET: u8 = 10;
+    pub const MAP: u8 = 11;
+    pub const STRUCT: u8 = 12;
+}
+
+/// The fields of `FileMetaData` that are looked at.
+const SCHEMA: i16 = 2;
+const ROW_GROUPS: i16 = 4;
+/// The field of `SchemaElement` that says how many of the following elements are its children.
+const CHILDREN: i16 = 5;
+
+/// Checks that a file's footer can be decoded. What is no footer at all is left to the library, which says so.
+///
+/// # Errors
+/// In words, to follow `has a damaged Parquet footer`.
+pub fn require_decodable(file: &File, size: u64) -> Result<(), String> {
+    match footer(file, size).map_err(|error| error.to_string())? {
+        None => Ok(()),
+        Some((input, bytes)) => Walk { input, left: bytes }.file_metadata(),
+    }
+}
+
+/// Whether an offset index of so many bytes can have as many pages as it says; `start` is how it begins. The library makes
+/// room for them before it reads the first.
+pub fn has_room_for_pages(start: &[u8], bytes: u64) -> bool {
+    match start.split_first() {
+        // field 1, a list
+        Some((0x19, list)) => Walk { input: list, left: bytes }.list().is_ok(),
+        _ => true,
+    }
+}
+
+/// The footer of a file and its length; `None` if the file does not end as a Parquet file.
+fn footer(mut file: &File, size: u64) -> io::Result<Option<(impl Read, u64)>> {
+    let Some(end) = size.checked_sub(TAIL_BYTES) else { return Ok(None) };
+    let mut tail = [0; TAIL_BYTES as usize];
+    file.seek(SeekFrom::Start(end))?;
+    file.read_exact(&mut tail)?;
+    let [a, b, c, d, magic @ ..] = tail;
+    let bytes = u64::from(u32::from_le_bytes([a, b, c, d]));
+    let Some(start) = end.checked_sub(bytes).filter(|_| magic == *MAGIC) else { return Ok(None) };
+    file.seek(SeekFrom::Start(start))?;
+    Ok(Some((BufReader::new(file).take(bytes), bytes)))
+}
+
+/// A footer that is being gone through.
+struct Walk<R> {
+    input: R,
+    /// How many bytes of it are left.
+    left: u64,
+}
+
+impl<R: Read> Walk<R> {
+    fn file_metadata(&mut self) -> Result<(), String> {
+        let mut id = 0;
+        loop {
+            let kind = self.field(&mut id)?;
+            match (id, kind) {
+                (_, kind::STOP) => return Ok(()),
+                (SCHEMA, kind::LIST) => self.schema()?,
+                (ROW_GROUPS, kind::LIST) => return self.list().map(drop),
+                (SCHEMA | ROW_GROUPS, _) => return Err(format!("its field {id} is no list")),
+                (_, kind) => self.skip(kind, 0)?,
+            }
+        }
+    }
+
+    /// Goes through the elements of a schema, each of which is followed by its children.
+    fn schema(&mut self) -> Result<(), String> {
+        let (kind, elements) = self.list()?;
+        if elements > 0 && kind != kind::STRUCT {
+            return Err("its schema is no list of structs".into());
+        }
+        // how many children of each group above are still to come
+        let mut open: Vec<u64> = vec![];
+        for element in 0..elements {
+            let children = self.schema_element()?;
+            if let Some(siblings) = open.last_mut() {
+                *siblings -= 1;
+            }
+            if children > elements - element - 1 {
+                return Err(format!("its schema has an element with {children} children, and {elements} elements"));
+            }
+            if children > 0 {
+                open.push(children);
+            }
+            if open.len() > DEPTH_MAX {
+                return Err(format!("its schema is nested more than {DEPTH_MAX} levels deep"));
+            }
+            while open.last() == Some(&0) {
+                open.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of children of a schema element.
+    fn schema_element(&mut self) -> Result<u64, String> {
+        let (mut id, mut children) = (0, 0);
+        loop {
+            match self.field(&mut id)? {
+                kind::STOP => return Ok(children),
+                kind::I32 if id == CHILDREN => {
+                    let number = zigzag(self.varint()?);
+                    children = u64::try_from(number).map_err(|_| format!("its schema has {number} children"))?;
+                }
+                _ if id == CHILDREN => return Err("the number of children in its schema is no number".into()),
+                kind => self.skip(kind, 0)?,
+            }
+        }
+    }
+
+    /// The type of the next field; `id` is that of the field before and becomes that of this one.
+    fn field(&mut self, id: &mut i16) -> Result<u8, String> {
+        let byte = self.byte()?;
+        let kind = byte & 0x0f;
+        if kind == kind::STOP {
+            return Ok(kind);
+        }
+        let next = match byte >> 4 {
+            0 => i16::try_from(zigzag(self.varint()?)).ok(),
+            step => id.checked_add(i16::from(step)),
+        };
+        *id = next.ok_or("a field in it has no number")?;
+        Ok(kind)
+    }
+
+    /// The type and the number of the elements of a list. Each takes at least a byte.
+    fn list(&mut self) -> Result<(u8, u64), String> {
+        let byte = self.byte()?;
+        let elements = match byte >> 4 {
+            15 => self.varint()?,
+            short => u64::from(short),
+        };
+        if elements > self.left {
+            return Err(format!("a list of {elements} elements begins {} bytes before its end", self.left));
+        }
+        Ok((byte & 0x0f, elements))
+    }
+
+    fn skip(&mut self, kind: u8, depth: u32) -> Result<(), String> {
+        if depth > SKIP_DEPTH_MAX {
+            return Err(format!("its values are nested more than {SKIP_DEPTH_MAX} levels deep"));
+        }
+        match kind {
+            // the value of a truth is its type
+            kind::TRUE | kind::FALSE => Ok(()),
+            kind::BYTE => self.pass(1),
+            kind::I16 | kind::I32 | kind::I64 => self.varint().map(drop),
+            kind::DOUBLE => self.pass(8),
+            kind::BINARY => {
+                let bytes = self.varint()?;
+                self.pass(bytes)
+            }
+            kind::LIST | kind::SET => {
+                let (kind, elements) = self.list()?;
+                (0..elements).try_for_each(|_| self.skip_element(kind, depth + 1))
+            }
+            kind::MAP => {
+                let entries = self.varint()?;
+                let kinds = if entries == 0 { 0 } else { self.byte()? };
+                (0..entries).try_for_each(|_| {
+                    self.skip_element(kinds >> 4, depth + 1)?;
+                    self.skip_element(kinds & 0x0f, depth + 1)
+                })
+            }
+            kind::STRUCT => {
+                let mut id = 0;
+                loop {
+                    match self.field(&mut id)? {
+                        kind::STOP => return Ok(()),
+                        kind => self.skip(kind, depth + 1)?,
+                    }
+                }
+            }
+            kind => Err(format!("a value in it has the unknown type {kind}")),
+        }
+    }
+
+    /// Passes over an element of a list, in which a truth value takes a byte.
+    fn skip_element(&mut self, kind: u8, depth: u32) -> Result<(), String> {
+        match kind {
+            kind::TRUE | kind::FALSE => self.pass(1),
+            kind => self.skip(kind, depth),
+        }
+    }
+
+    fn pass(&mut self, bytes: u64) -> Result<(), String> {
+        match io::copy(&mut self.input.by_ref().take(bytes), &mut io::sink()) {
+            Ok(passed) if passed == bytes => {
+                self.left = self.left.saturating_sub(bytes);
+                Ok(())
+            }
+            Ok(_) => Err(ENDS.into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        let mut byte = [0];
+        self.input.read_exact(&mut byte).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ENDS.to_string(),
+            _ => error.to_string(),
+        })?;
+        self.left = self.left.saturating_sub(1);
+        Ok(byte[0])
+    }
+
+    fn varint(&mut self) -> Result<u64, String> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err("a number in it does not end".into())
+    }
+}
+
+const ENDS: &str = "it ends within a value";
+
+/// A signed number as the protocol writes it: 0, -1, 1, -2 …
+fn zigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
