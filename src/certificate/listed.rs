@@ -1,6 +1,7 @@
 //! The approved list, and a list that is held against it.
 
 use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use arrow::array::BooleanBufferBuilder;
@@ -45,7 +46,7 @@ impl Approved {
         let (mut found, mut bytes) = (Vec::with_capacity(ids.min(lines_max) as usize), vec![]);
         let read = each_id(list, input.reader(), key, |_, id| {
             found.push(digest_of(id, &mut bytes));
-            Ok(())
+            ControlFlow::Continue(())
         });
         if input.finish().map_err(Error::unreadable(list))? != *digests {
             let reason = "is not the approved list that was signed: its digest is another\n  \
@@ -97,33 +98,77 @@ impl Approved {
     /// # Errors
     /// With the first line that is wrong.
     pub fn require_all(&self, list: &Path, key: &[String]) -> Result<u64> {
-        let input = BufReader::with_capacity(1 << 20, regular_file::open(list).map_err(Error::unreadable(list))?);
-        let (mut seen, mut count, mut bytes) = (BooleanBufferBuilder::new(self.len()), 0, vec![]);
+        let open = || {
+            let file = regular_file::open(list).map_err(Error::unreadable(list))?;
+            Ok::<_, Error>(BufReader::with_capacity(1 << 20, file))
+        };
+        let (mut lines, mut bytes) = (Vec::with_capacity(LINES_AT_ONCE), vec![]);
+        let mut seen = BooleanBufferBuilder::new(self.len());
         seen.append_n(self.len(), false);
-        each_id(list, input, key, |line, id| {
+        let (mut count, mut fault) = (0, None);
+        each_id(list, open()?, key, |line, id| {
             count += 1;
-            match self.place(&digest_of(id, &mut bytes)) {
-                None => Err(bad_line(
-                    list,
-                    line,
-                    format!(
-                        "ID {} is not approved\n  delete nothing of this list; cut it from the approved one",
-                        shown(id)
-                    ),
-                )),
-                Some(at) if seen.get_bit(at) => Err(bad_line(
-                    list,
-                    line,
-                    format!("ID {} stands in the list a second time\n  a list names every ID once", shown(id)),
-                )),
-                Some(at) => {
-                    seen.set_bit(at, true);
-                    Ok(())
-                }
+            lines.push((digest_of(id, &mut bytes), line));
+            if lines.len() == LINES_AT_ONCE {
+                fault = self.first_fault(&mut lines, &mut seen);
             }
+            if fault.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        Ok(count)
+        match fault.or_else(|| self.first_fault(&mut lines, &mut seen)) {
+            None => Ok(count),
+            Some((line, fault)) => Err(describe(list, open()?, key, line, fault)?.into()),
+        }
     }
+
+    /// The first line that is wrong among some that are looked up together, which are taken; marks the IDs of the others as
+    /// seen. In the order of their digests, because looking them up one by one would mostly wait for memory.
+    fn first_fault(&self, lines: &mut Vec<(Digest, u64)>, seen: &mut BooleanBufferBuilder) -> Option<(u64, Fault)> {
+        lines.par_sort_unstable();
+        let faults = lines.drain(..).filter_map(|(digest, line)| match self.place(&digest) {
+            None => Some((line, Fault::NotApproved)),
+            Some(at) if seen.get_bit(at) => Some((line, Fault::Repeated)),
+            Some(at) => {
+                seen.set_bit(at, true);
+                None
+            }
+        });
+        faults.min()
+    }
+}
+
+/// As many lines are looked up together.
+const LINES_AT_ONCE: usize = 1 << 20;
+
+/// What is wrong with a line of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    NotApproved,
+    Repeated,
+}
+
+/// What is wrong with a line, with its ID: texts are not kept of millions of lines, so the list is read again up to it.
+fn describe(
+    list: &Path,
+    input: impl BufRead,
+    key: &[String],
+    line: u64,
+    fault: Fault,
+) -> Result<CertificateError, Error> {
+    let mut id = "an ID".to_string();
+    each_id(list, input, key, |at, texts| {
+        if at < line {
+            return ControlFlow::Continue(());
+        }
+        id = format!("ID {}", shown(texts));
+        ControlFlow::Break(())
+    })?;
+    let words = match fault {
+        Fault::NotApproved => {
+            format!("{id} is not approved\n  delete nothing of this list; cut it from the approved one")
+        }
+        Fault::Repeated => format!("{id} stands in the list a second time\n  a list names every ID once"),
+    };
+    Ok(bad_line(list, line, words))
 }
 
 /// The first bits of a digest, as a number below `buckets`, which is a power of two.
@@ -152,12 +197,12 @@ fn digest_of(id: &Id, bytes: &mut Vec<u8>) -> Digest {
     digest
 }
 
-/// Reads a list and calls a function for every ID, with its line.
+/// Reads a list and calls a function for every ID, with its line, as long as it wants more.
 fn each_id(
     list: &Path,
     input: impl BufRead,
     key: &[String],
-    mut each: impl FnMut(u64, &Id) -> Result<(), CertificateError>,
+    mut each: impl FnMut(u64, &Id) -> ControlFlow<()>,
 ) -> Result<()> {
     let problem = |problem| match problem {
         Problem::Unreadable(source) => Error::Unreadable { path: list.into(), source },
@@ -176,9 +221,12 @@ fn each_id(
             return Err(bad_line(list, line, reason).into());
         }
         let row: Vec<_> = fields.iter().collect();
-        match places.as_slice() {
-            [at] => each(line, &[row[*at]])?,
-            places => each(line, &places.iter().map(|at| row[*at]).collect::<Vec<_>>())?,
+        let flow = match places.as_slice() {
+            [at] => each(line, &[row[*at]]),
+            places => each(line, &places.iter().map(|at| row[*at]).collect::<Vec<_>>()),
+        };
+        if flow.is_break() {
+            break;
         }
     }
     Ok(())
@@ -231,6 +279,29 @@ mod tests {
             assert!((0..count).all(|number| found(number) == Some(true)));
             assert!((count..count + 100).all(|number| found(number).is_none()));
         }
+    }
+
+    #[test]
+    fn the_first_wrong_line_is_found() {
+        let digest = |number: u8| [number; 16];
+        let approved = Approved::of([1, 3, 5, 7].map(digest).to_vec());
+        let first = |batches: &[&[u8]]| {
+            let mut seen = BooleanBufferBuilder::new(4);
+            seen.append_n(4, false);
+            let mut line = 0;
+            batches.iter().find_map(|numbers| {
+                let mut lines = numbers.iter().map(|number| {
+                    line += 1;
+                    (digest(*number), line)
+                });
+                approved.first_fault(&mut lines.by_ref().collect(), &mut seen)
+            })
+        };
+        assert_eq!((first(&[]), first(&[&[7, 1], &[5, 3]])), (None, None));
+        assert_eq!(first(&[&[5, 1, 8, 0, 4]]), Some((3, Fault::NotApproved)));
+        assert_eq!(first(&[&[7, 5, 7, 7, 0]]), Some((3, Fault::Repeated)));
+        assert_eq!(first(&[&[7, 5], &[1, 7, 0]]), Some((4, Fault::Repeated)));
+        assert_eq!(first(&[&[9, 9]]), Some((1, Fault::NotApproved)));
     }
 
     #[test]
