@@ -146,7 +146,11 @@ impl Destination {
         })?;
         if let Err(error) = sync_dir(&self.parent) {
             // what may not outlast a crash is not published
-            if fs::rename(&self.path, &staged).is_ok() && replaces.is_some() {
+            if fs::rename(&self.path, &staged).is_err() {
+                self.created.keep();
+                return Err(OutputError::NotSynced { dir: self.shown.clone(), source: error }.into());
+            }
+            if replaces.is_some() {
                 let _ = fs::create_dir(&self.path);
             }
             return Err(Error::unwritable(&self.shown)(error));

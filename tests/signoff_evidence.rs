@@ -1,6 +1,7 @@
 //! What a sign-off makes of its evidence: IDs of any type, sides that a query shapes, a second store that changes, keys of every
 //! kind, and tables whose writes have stopped.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use arrow::array::{
 };
 use countersign::certificate::Certificate;
 use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
 
 use crate::signoff::{OLD, OLD_TERMS, Row, candidates, job, pair, sign, write};
 use crate::support::{Workshop, lines, run, write_parquet};
@@ -326,4 +328,102 @@ fn guards_are_times_that_databases_take() {
     let line = lines(&shop.path("out/approved.csv"))[0].clone();
     let guard = line.strip_prefix("1,").unwrap();
     assert!(!guard.contains('T') && !guard.contains('Z') && guard.as_bytes()[10] == b' ', "{guard}");
+}
+
+/// How a check's answer may write its IDs.
+fn written(ids: &[i64], form: u8) -> ArrayRef {
+    match form {
+        0 => Arc::new(Int64Array::from(ids.to_vec())),
+        1 => Arc::new(Float64Array::from_iter_values(ids.iter().map(|id| *id as f64))),
+        2 => {
+            let cents = Decimal128Array::from_iter_values(ids.iter().map(|id| i128::from(*id) * 100));
+            Arc::new(cents.with_precision_and_scale(12, 2).unwrap())
+        }
+        _ => Arc::new(StringArray::from_iter_values(ids.iter().map(|id| format!(" 00{id}.0 ")))),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    /// Against a naive model: evidence of any type, sides that a query shapes, and a second store that changes before a look
+    /// after the delete.
+    #[test]
+    fn evidence_shapes_and_the_other_store_are_what_a_naive_model_says(
+        old in prop::collection::vec((1..9_i64, 0..3_i64), 1..10),
+        copied in prop::collection::vec(0..4_u8, 10),
+        named in prop::collection::vec(1..12_i64, 0..4),
+        form in 0..4_u8,
+        is_shaped in any::<bool>(),
+        fates in prop::collection::vec(0..5_u8, 10),
+    ) {
+        let shop = Workshop::new();
+        let row = |id: i64, value: i64| -> Row { (id, "a", value, 50) };
+        let old: Vec<Row> = old.iter().map(|(id, value)| row(*id, *value)).collect();
+        // most rows are copied as they are, one in four is not or is another
+        let new = old.iter().zip(&copied).filter_map(|(old, copied)| match copied {
+            0 => (old.2 == 0).then(|| row(old.0, 1)),
+            _ => Some(*old),
+        });
+        let new: Vec<Row> = new.chain([row(20, 0)]).collect();
+        write(&shop, "old.parquet", &old);
+        write(&shop, "new.parquet", &new);
+        let child = RecordBatch::try_from_iter([("parent", written(&named, form))]).unwrap();
+        write_parquet(&shop.path("child.parquet"), &child, 5);
+        let check = "[[signoff.check]]\nname = \"used\"\nsql = \"SELECT parent AS id FROM child\"\n";
+        job(&shop, &format!("[tables.child]\npath = \"child.parquet\"\nallow_empty = true\n{OLD_TERMS}{check}"));
+        if is_shaped {
+            let query = "query = \"SELECT * FROM snapshot WHERE value < 2\"\n";
+            edit(&shop, |text| {
+                let text = text.replace("path = \"old.parquet\"\n", &format!("path = \"old.parquet\"\n{query}"));
+                text.replace("path = \"new.parquet\"\n", &format!("path = \"new.parquet\"\n{query}"))
+            });
+        }
+        let ids: Vec<String> = (1..10).map(|id| id.to_string()).collect();
+        candidates(&shop, "id", &ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let (code, approved, blocked) = sign(&shop);
+
+        let of = |rows: &[Row], id: i64| rows.iter().filter(|row| row.0 == id).copied().collect::<Vec<Row>>();
+        let shown = |rows: Vec<Row>| -> Vec<Row> { rows.into_iter().filter(|row| !is_shaped || row.2 < 2).collect() };
+        let may_go = |id: i64| {
+            let (stored, there) = (of(&old, id), shown(of(&new, id)));
+            let here = shown(stored.clone());
+            let is_whole = here.len() == stored.len() && here.len() == 1;
+            is_whole && there.len() == 1 && here[0].2 == there[0].2 && !named.contains(&id)
+        };
+        let model: BTreeSet<String> = (1..10).filter(|id| may_go(*id)).map(|id| id.to_string()).collect();
+        prop_assert_eq!(&approved, &model, "{} {:?}: {:?} {:?} {:?}", code, blocked, old, new, named);
+        if model.is_empty() {
+            return Ok(());
+        }
+
+        // what was approved is deleted, and the other store changes
+        let is_approved = |row: &Row| model.contains(&row.0.to_string());
+        let left: Vec<Row> = old.iter().filter(|row| !is_approved(row)).copied().chain([row(30, 0)]).collect();
+        let mut lost = 0;
+        let changed = new.iter().zip(fates.iter().cycle()).flat_map(|(row, fate)| match fate {
+            0 if is_approved(row) => {
+                lost += 1;
+                vec![]
+            }
+            1 if is_approved(row) => {
+                lost += 1;
+                vec![(row.0, row.1, 1 - row.2.min(1), row.3)]
+            }
+            2 if is_approved(row) => {
+                lost += 1;
+                vec![*row, *row]
+            }
+            // written since, as its version says
+            3 if is_approved(row) => vec![(row.0, row.1, 1 - row.2.min(1), 0)],
+            _ => vec![*row],
+        });
+        let changed: Vec<Row> = changed.chain([row(30, 0)]).collect();
+        write(&shop, "old.parquet", &left);
+        write(&shop, "new.parquet", &changed);
+        let (code, out, said) = run(&shop, &["signoff", "job.toml", "--after", "out/certificate.json", "--quiet"]);
+        prop_assert_eq!(code, i32::from(lost > 0), "{}{} {:?} {:?}", out, said, changed, left);
+        let line = format!("lost         {lost}");
+        prop_assert!(out.contains(&line), "{} in {}{:?}", line, out, changed);
+    }
 }

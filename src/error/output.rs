@@ -1,10 +1,11 @@
 //! What keeps a directory from being published in a place.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::sides::Owner;
 
-/// Why nothing can be published in a place. Nothing was written then.
+/// Why nothing can be published in a place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
@@ -26,6 +27,19 @@ pub enum OutputError {
         dir: PathBuf,
         /// Whose files would be listed with it.
         owner: Owner,
+    },
+
+    /// Everything was published, and a disk that fails does neither confirm it nor take it back.
+    #[error(
+        "`{}` is whole, but the disk has not confirmed it: {source}\n  \
+         check the disk, and run again into another directory",
+        dir.display()
+    )]
+    NotSynced {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
 
     /// An output directory with something in it.
