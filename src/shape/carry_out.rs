@@ -58,16 +58,54 @@ async fn physical(
     plan: &LogicalPlan,
     division: &Division,
 ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
-    let mut partitions = division.threads;
+    // joins that are to be sorted on both sides are so from two partitions on; one partition would be hashed in memory
+    let least = if state.config().options().optimizer.prefer_hash_join { 1 } else { 2 };
+    let mut partitions = division.threads.max(least);
     loop {
         *state.config_mut() =
             state.config().clone().with_target_partitions(partitions).with_batch_size(division.batch_rows);
         let plan = state.query_planner().create_physical_plan(plan, state).await?;
         let shares = Shares::of(plan.as_ref(), division.working_bytes);
-        if partitions == 1 || !shares.are_below(SORT_BYTES) {
+        if partitions <= least || !shares.are_below(SORT_BYTES) {
             let task = engine.task_of(division)?;
             return shares.grant(plan, &task);
         }
-        partitions = partitions.div_ceil(2);
+        partitions = partitions.div_ceil(2).max(least);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, RecordBatch};
+    use datafusion::physical_plan::displayable;
+
+    use super::*;
+    use crate::job::Limits;
+    use crate::progress::Progress;
+    use crate::shape::Desk;
+
+    /// What is hashed in memory cannot be spilled.
+    #[test]
+    fn joins_of_any_size_are_sorted_however_few_threads_there_are() {
+        let dir = tempfile::tempdir().unwrap();
+        for threads in [1, 2, 7] {
+            let limits = Limits { threads, memory: 256 << 20, ..Limits::default() };
+            let engine = Engine::start(limits, dir.path(), Arc::default(), Progress::quiet()).unwrap();
+            let mut desk = Desk::spilling(&engine);
+            for name in ["a", "b"] {
+                let rows = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1, 2])) as _)]).unwrap();
+                desk.lay_rows(name, rows).unwrap();
+            }
+            for join in ["LEFT JOIN", "JOIN", "LEFT ANTI JOIN", "LEFT SEMI JOIN"] {
+                let question = desk.question(&format!("SELECT a.id FROM a {join} b ON a.id = b.id")).unwrap();
+                let (mut state, plan) = question.frame.into_parts();
+                let plan = state.optimize(&plan).unwrap();
+                let division = engine.divide(&Demand::default()).unwrap();
+                let planned = physical(&engine, &mut state, &plan, &division);
+                let (plan, _) = engine.reader().block_on(planned).unwrap();
+                let shown = displayable(plan.as_ref()).indent(false).to_string();
+                assert!(shown.contains("SortMergeJoin") && !shown.contains("HashJoin"), "{threads} {join}: {shown}");
+            }
+        }
     }
 }
