@@ -163,12 +163,33 @@ fn rows_that_a_query_hides_block_their_candidate() {
         ("SELECT id + 0 AS id, account, value, at FROM snapshot", "makes `id` of something else"),
         ("SELECT * FROM snapshot UNION ALL SELECT * FROM snapshot", "UNION"),
         ("SELECT s.* FROM snapshot AS s JOIN snapshot AS t ON s.id = t.id", "a join of `snapshot` with itself"),
+        (
+            "SELECT t.i AS id, account, value, at FROM snapshot, (VALUES (1), (2)) AS t(i)",
+            "makes `id` of something else",
+        ),
     ] {
         shaped(query);
         let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
         assert!(code == 2 && said.contains(words) && said.contains("SELECT … FROM snapshot"), "{query}: {said}");
         assert!(!shop.path("x").exists());
     }
+}
+
+/// With a key of another table, a join could double one stored row in the place of another that the query hides.
+#[test]
+fn a_key_that_comes_from_another_table_stands_for_no_stored_row() {
+    let shop = Workshop::new();
+    pair(&shop);
+    candidates(&shop, "account", &["a"]);
+    job(&shop, &format!("[tables.other]\npath = \"new.parquet\"\n{OLD_TERMS}candidate_key = \"account\"\n"));
+    let query =
+        "SELECT o.id, s.account, s.value, s.at FROM snapshot AS s JOIN other AS o ON s.id = o.id WHERE s.value < 9";
+    edit(&shop, |text| {
+        text.replacen("path = \"old.parquet\"\n", &format!("path = \"old.parquet\"\nquery = \"{query}\"\n"), 1)
+    });
+    let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
+    assert!(code == 2 && said.contains("it makes key `id` of another table"), "{said}");
+    assert!(!shop.path("x").exists());
 }
 
 /// Signs off rows 1 and 2, deletes them from old, and looks again.

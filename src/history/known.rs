@@ -119,19 +119,18 @@ fn open(run: &PastRun) -> Result<ParquetRecordBatchReaderBuilder<File>, String> 
     }
 }
 
-/// Reads what a past run knew, as long as that fits into the working memory beside `held`, what is known of other runs.
+/// Reads what a past run knew, as long as that fits into the working memory.
 ///
 /// # Errors
 /// In words, if the file is not whole; as an error, if it does not fit.
-pub fn read(run: &PastRun, engine: &Engine, held: &[AllKnown]) -> Result<Result<AllKnown, String>> {
+pub fn read(run: &PastRun, engine: &Engine) -> Result<Result<AllKnown, String>> {
     let reader = match open(run) {
         Ok(reader) => reader,
         Err(reason) => return Ok(Err(reason)),
     };
     let rows = reader.metadata().file_metadata().num_rows().max(0) as u64;
-    let held_rows: u64 = held.iter().map(|known| known.entries.len() as u64).sum();
     let (room, limit) = (engine.working_memory(), engine.limits().memory);
-    let taken = (held_rows + rows).saturating_mul(KNOWN_BYTES);
+    let taken = rows.saturating_mul(KNOWN_BYTES);
     if taken > room {
         let needed = limit.saturating_sub(room).saturating_add(taken);
         return Err(MemoryError::TooSmall { limit, needed }.into());

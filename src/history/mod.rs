@@ -119,7 +119,7 @@ impl History {
                 history.new_baseline = Some(format!("{reason} {id}"));
                 break;
             }
-            match known::read(run, engine, &[])? {
+            match known::read(run, engine)? {
                 Ok(known) => {
                     history.known = known;
                     history.previous = Some(run.clone());

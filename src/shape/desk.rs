@@ -155,23 +155,19 @@ impl Question {
 
     /// The columns of tables that each column of the answer is made of, by their names.
     pub fn made_of(&self) -> HashMap<String, Vec<String>> {
-        let plan = self.frame.logical_plan();
-        let mut made_of: HashMap<String, Vec<String>> = HashMap::new();
-        for read in tables_columns(plan) {
-            let shown = shows(plan, &|_, column| column == read);
-            for (field, _) in self.frame.schema().fields().iter().zip(shown).filter(|(_, shown)| *shown) {
-                made_of.entry(field.name().clone()).or_default().push(read.clone());
-            }
-        }
-        made_of
+        self.made_of_tables(|_| true)
     }
 
     /// Which columns of the side's own files each column of the answer is made of, by name.
     pub fn made_of_snapshot(&self) -> HashMap<String, Vec<String>> {
+        self.made_of_tables(|table| table == SNAPSHOT)
+    }
+
+    fn made_of_tables(&self, is_meant: impl Fn(&str) -> bool) -> HashMap<String, Vec<String>> {
         let plan = self.frame.logical_plan();
         let mut made_of: HashMap<String, Vec<String>> = HashMap::new();
         for read in tables_columns(plan) {
-            let shown = shows(plan, &|table, column| table == SNAPSHOT && column == read);
+            let shown = shows(plan, &|table, column| is_meant(table) && column == read);
             for (field, _) in self.frame.schema().fields().iter().zip(shown).filter(|(_, shown)| *shown) {
                 made_of.entry(field.name().clone()).or_default().push(read.clone());
             }

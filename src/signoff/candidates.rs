@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use datafusion::logical_expr::ScalarUDF;
 use parquet::bloom_filter::Sbbf;
 
 use super::csv_columns::CsvColumns;
@@ -14,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file_identity::InputFile;
 use crate::render;
-use crate::shape::{Desk, WorkingTable};
+use crate::shape::{Desk, WorkingTable, row_function};
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
 
@@ -59,6 +60,12 @@ fn schema(parts: usize) -> SchemaRef {
 }
 
 impl Candidates {
+    /// A function for questions in SQL that says of digests whether they may be those of candidates.
+    pub fn function(&self, name: &str) -> ScalarUDF {
+        let filter = self.filter.clone();
+        row_function(name, DataType::Boolean, move |ids| Ok(Arc::new(passed(&filter, &ids[0]))))
+    }
+
     /// Reads a list in CSV. `ids` are the columns that name a candidate, on the side `own` that rows are deleted from.
     ///
     /// # Errors
@@ -187,4 +194,9 @@ impl<'a> List<'a> {
 fn text(texts: &ArrayRef, row: usize) -> Option<String> {
     let texts = texts.as_string::<i32>();
     texts.is_valid(row).then(|| texts.value(row).to_string())
+}
+
+/// Which digests a filter lets pass; none that is NULL.
+pub fn passed(filter: &Sbbf, digests: &ArrayRef) -> BooleanArray {
+    digests.as_fixed_size_binary().iter().map(|digest| Some(digest.is_some_and(|own| filter.check(own)))).collect()
 }

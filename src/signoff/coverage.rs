@@ -4,16 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray};
-use arrow::datatypes::DataType;
-
 use super::Context;
 use super::ids::{Form, IdColumns};
 use crate::columns::Pairing;
 use crate::error::{Error, Result};
 use crate::job::{Becomes, Cleanup, SignOff};
 use crate::report::Report;
-use crate::shape::{Desk, quoted, row_function, write_rows};
+use crate::shape::{Desk, quoted, write_rows};
 use crate::sides::Side;
 use crate::snapshot::{Lineage, Snapshot};
 
@@ -75,7 +72,13 @@ pub struct Traced {
 ///
 /// # Errors
 /// If the query makes the rows in a way in which they cannot be traced, with the line to write.
-pub fn trace(terms: &SignOff, snapshot: &Snapshot, ids: &IdColumns, key: &[String]) -> Result<Option<Traced>> {
+pub fn trace(
+    terms: &SignOff,
+    snapshot: &Snapshot,
+    pairing: &Pairing,
+    ids: &IdColumns,
+    key: &[String],
+) -> Result<Option<Traced>> {
     let own = terms.delete_from;
     let Some(origin) = &snapshot.origin else { return Ok(None) };
     let (columns, unnested) = match &origin.lineage {
@@ -90,6 +93,14 @@ pub fn trace(terms: &SignOff, snapshot: &Snapshot, ids: &IdColumns, key: &[Strin
             .ok_or_else(|| untraced(own, &format!("makes `{name}` of something else than one stored column"), key))
     });
     let names = names.collect::<Result<Vec<String>>>()?.join(", ");
+    // rows that a join multiplies have one key then, and are duplicates; they cannot stand for rows that the query hides
+    let sorted = |of: Option<&Vec<String>>| of.into_iter().flatten().cloned().collect::<BTreeSet<String>>();
+    for name in pairing.keys().iter().map(|pair| snapshot.schema.field(pair.at[own]).name()) {
+        let stored = sorted(origin.made_of_snapshot.get(name));
+        if stored.is_empty() || stored != sorted(origin.made_of.get(name)) {
+            return Err(untraced(own, &format!("makes key `{name}` of another table"), key));
+        }
+    }
     let expected = match (unnested, &terms.cleanup) {
         (None, _) => "1".to_string(),
         (Some(list), Cleanup::Row) => format!("greatest(1, {})", items(list)),
@@ -109,11 +120,7 @@ pub fn stored_rows(context: &Context, traced: &Traced) -> Result<Arc<Snapshot>> 
     desk.lay("stored", stored)?;
     desk.add_function(context.ids.function("stored_id", own, Form::Stored));
     desk.add_function(context.ids.function("compared_id", own, Form::Compared));
-    let filter = context.candidates.filter.clone();
-    desk.add_function(row_function("may_be_asked", DataType::Boolean, move |ids| {
-        let may = ids[0].as_fixed_size_binary().iter().map(|id| Some(id.is_some_and(|id| filter.check(id))));
-        Ok(Arc::new(may.collect::<BooleanArray>()))
-    }));
+    desk.add_function(context.candidates.function("may_be_asked"));
     let sql = format!(
         "SELECT stored_id({names}) AS id, CAST(sum({expected}) AS BIGINT) AS rows FROM stored WHERE may_be_asked(compared_id({names})) \
          GROUP BY stored_id({names})"

@@ -12,6 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::bloom_filter::Sbbf;
 
 use super::Context;
+use super::candidates::passed;
 use super::csv_columns::CsvColumns;
 use super::ids::{Form, IdColumns, IdState, ReadIds, digests_where_read, trimmed};
 use crate::class::Class;
@@ -183,7 +184,7 @@ pub fn states(context: &Context, status: &Status, name: &str, counts: &mut Evide
         let unreadable = states.iter().filter(|state| **state == IdState::Unreadable).count();
         counts.unreadable(unreadable as u64, || format!("table {} has an ID that is none", status.table.text));
         let ids = digests_where_read(&context.ids.compared(&columns, own)?, &states)?;
-        let is_asked = asked(&context.candidates.filter, &ids);
+        let is_asked = passed(&context.candidates.filter, &ids);
         let states = arrow::compute::cast(batch.column(1), &DataType::Utf8)?;
         found.write(&filter_record_batch(&RecordBatch::try_new(schema.clone(), vec![ids, states])?, &is_asked)?)
     })?;
@@ -193,11 +194,6 @@ pub fn states(context: &Context, status: &Status, name: &str, counts: &mut Evide
     let path = engine.spill_dir().join(format!("{name}.parquet"));
     crate::shape::write_rows(engine, desk.question(sql)?, &path)?;
     Ok(Arc::new(Snapshot::open_table(name, &path.display().to_string(), true)?))
-}
-
-/// Which digests the filter lets pass; none that is NULL.
-fn asked(filter: &Sbbf, ids: &ArrayRef) -> BooleanArray {
-    ids.as_fixed_size_binary().iter().map(|id| Some(id.is_some_and(|id| filter.check(id)))).collect()
 }
 
 /// The discrepancies of a run, by the digests of their keys: a table of `key`, `shown` (the key for people), `class`,
@@ -305,7 +301,7 @@ pub fn look_up(
     })?;
     let wanted = Arc::new(wanted);
     desk.add_function(row_function("is_wanted", DataType::Boolean, move |columns| {
-        Ok(Arc::new(asked(&wanted, &columns[0])))
+        Ok(Arc::new(passed(&wanted, &columns[0])))
     }));
     let mut all = vec!["SELECT 0 AS names, id FROM candidates".to_string()];
     for side in Side::BOTH {

@@ -19,7 +19,7 @@ use crate::discrepancy::{Outcome, Spooled};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::render;
-use crate::shape::{Desk, WorkingTable, row_function, write_rows};
+use crate::shape::{Desk, WorkingTable, write_rows};
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 
@@ -129,14 +129,7 @@ fn rows(context: &Context, desk: &mut Desk, evidence: &Evidence, guard: &Guard) 
     let Context { terms, ids, keys, .. } = context;
     let own = terms.delete_from;
     desk.lay("own", &Arc::new(context.snapshots[own].clone()))?;
-    let filter = Arc::new(context.candidates.filter.clone());
-    desk.add_function(row_function("may_be_asked", DataType::Boolean, {
-        move |digests| {
-            let digests = digests[0].as_fixed_size_binary();
-            let may = digests.iter().map(|id| Some(id.is_some_and(|id| filter.check(id))));
-            Ok(Arc::new(may.collect::<arrow::array::BooleanArray>()))
-        }
-    }));
+    desk.add_function(context.candidates.function("may_be_asked"));
     desk.add_function(ids.function("compared_id", own, Form::Compared));
     desk.add_function(keys.function("compared_key", own, Form::Compared));
     desk.add_function(guard.function());

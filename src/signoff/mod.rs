@@ -182,7 +182,7 @@ fn sign_into(
             require_shown(privacy, request, &key)?;
             let digests = Digests::new()?;
             let ids = IdColumns::new(pairing, snapshots, &columns, &digests)?;
-            let traced = coverage::trace(terms, &snapshots[terms.delete_from], &ids, &key)?;
+            let traced = coverage::trace(terms, &snapshots[terms.delete_from], pairing, &ids, &key)?;
             let candidates = Candidates::read(engine, &request.candidates, &key, &ids, terms.delete_from)?;
             let filter = candidates.filter.clone();
             let with_keys = terms.clean_runs > 1 && !keys_are_alike(snapshots, pairing);

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray};
-use arrow::datatypes::DataType;
-
 use super::Context;
 use super::ids::Form;
 use crate::error::Result;
-use crate::shape::{Desk, quoted, row_function, write_rows};
+use crate::shape::{Desk, quoted, write_rows};
 use crate::snapshot::Snapshot;
 
 /// Which rows are selected.
@@ -28,12 +25,8 @@ pub fn selected_rows(context: &Context, snapshot: &Snapshot, name: &str, rows: R
         snapshot.schema.fields().iter().map(|field| format!("t.{}", quoted(field.name()))).collect();
     let condition = match rows {
         Rows::OfCandidates => {
-            let filter = context.candidates.filter.clone();
             desk.add_function(context.ids.function("compared_id", side, Form::Compared));
-            desk.add_function(row_function("may_be_asked", DataType::Boolean, move |ids| {
-                let may = ids[0].as_fixed_size_binary().iter().map(|id| Some(id.is_some_and(|id| filter.check(id))));
-                Ok(Arc::new(may.collect::<BooleanArray>()))
-            }));
+            desk.add_function(context.candidates.function("may_be_asked"));
             format!("WHERE may_be_asked(compared_id({}))", context.ids.sql(side, "t"))
         }
         Rows::WithKeys(keys) => {
