@@ -14,7 +14,7 @@ use walkdir::WalkDir;
 
 use crate::error::{Error, OutputError, Result};
 use crate::manifest::MANIFEST;
-use crate::work_dir::{Created, PREFIX, WorkDir, sync_dir};
+use crate::work_dir::{Created, PREFIX, WorkDir, publish, sync_dir};
 
 /// A place where a directory can be published, and the locked directory beside it in which that is built.
 pub struct Destination {
@@ -138,7 +138,7 @@ impl Destination {
         let staged = self.staged();
         sync_tree(&staged).map_err(|(path, error)| Error::unwritable(self.shown_path(&staged, &path))(error))?;
         let replaces = fs::symlink_metadata(&self.path).ok();
-        fs::rename(&staged, &self.path).map_err(|error| match error.kind() {
+        publish(|| fs::rename(&staged, &self.path)).map_err(|error| match error.kind() {
             io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
                 require_empty(&self.shown, &self.path).err().unwrap_or_else(|| Error::unwritable(&self.shown)(error))
             }

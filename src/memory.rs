@@ -57,6 +57,8 @@ pub struct Demand {
     pub page_bytes: u64,
     /// One row of each side.
     pub row_bytes: u64,
+    /// How many rows the larger side has: no more of them can be in memory, however many batches are reckoned with.
+    pub rows: u64,
     /// How many sorts are open at the same time.
     pub sorts: u64,
 }
@@ -64,7 +66,7 @@ pub struct Demand {
 impl Default for Demand {
     /// Nothing to read; a sort of each side.
     fn default() -> Self {
-        Demand { footer_bytes: 0, page_bytes: 0, row_bytes: 0, sorts: 2 }
+        Demand { footer_bytes: 0, page_bytes: 0, row_bytes: 0, rows: u64::MAX, sorts: 2 }
     }
 }
 
@@ -107,7 +109,9 @@ impl Demand {
             let batch_bytes = batch_rows as u64 * self.row_bytes;
             let held_bytes = self.held_bytes(threads, batch_bytes);
             let batches = if batch_rows > BATCH_ROWS_SMALL { WORKING_BATCHES } else { self.sorts * SORT_BATCHES };
-            let least = WORKING_BYTES_MIN.max(self.sorts * SORT_BYTES_MIN).max(batches * batch_bytes);
+            // sorts may hold each row twice
+            let sorted = (batches * batch_bytes).min(self.data_bytes().saturating_mul(2));
+            let least = WORKING_BYTES_MIN.max(self.sorts * SORT_BYTES_MIN).max(sorted);
             if batch_rows >= BATCH_ROWS_SMALL.min(limits.batch_rows) || batch_bytes >= BATCH_BYTES_QUICK {
                 needed = needed.min(held_bytes + least);
             }
@@ -133,8 +137,14 @@ impl Demand {
     }
 
     fn held_bytes(&self, threads: usize, batch_bytes: u64) -> u64 {
-        let worker = WORKER_BYTES + self.page_bytes + BATCHES_HELD * batch_bytes;
-        BASE_BYTES + self.footer_bytes + BATCHES_UNCOUNTED * batch_bytes + threads as u64 * worker
+        let of_batches = |number: u64| (number * batch_bytes).min(self.data_bytes());
+        let worker = WORKER_BYTES + self.page_bytes + of_batches(BATCHES_HELD);
+        BASE_BYTES + self.footer_bytes + of_batches(BATCHES_UNCOUNTED) + threads as u64 * worker
+    }
+
+    /// All rows of both sides.
+    fn data_bytes(&self) -> u64 {
+        self.rows.saturating_mul(self.row_bytes)
     }
 }
 
@@ -165,7 +175,7 @@ mod tests {
 
     #[test]
     fn batches_shrink_before_workers_go_and_then_it_is_refused() {
-        let demand = Demand { footer_bytes: 1 << 20, page_bytes: 40 << 20, row_bytes: 2_000, sorts: 2 };
+        let demand = Demand { footer_bytes: 1 << 20, page_bytes: 40 << 20, row_bytes: 2_000, ..Demand::default() };
         let plenty = within(16 << 30, demand).unwrap();
         assert_eq!((plenty.threads, plenty.batch_rows), (4, 8192));
         assert_eq!(plenty.held_bytes + plenty.working_bytes, 16 << 30);
@@ -195,7 +205,7 @@ mod tests {
         });
         for (threads, memory) in grid {
             for (row_bytes, sorts) in [(48, 2), (80, 2), (2_000, 2), (200, 7)] {
-                let demand = Demand { footer_bytes: MIB, page_bytes: 2 * MIB, row_bytes, sorts };
+                let demand = Demand { footer_bytes: MIB, page_bytes: 2 * MIB, row_bytes, sorts, ..Demand::default() };
                 let division = demand.divide(&Limits { threads, memory, ..Limits::default() }).unwrap();
                 let Division { held_bytes, working_bytes, sort_partitions, .. } = division;
                 assert!(held_bytes + working_bytes <= memory);

@@ -8,6 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use crate::canonical::infinite;
 use crate::error::Result;
 use crate::plain;
 use crate::snapshot::types::{Extension, extension, unit_name};
@@ -128,8 +129,17 @@ impl<'a> Values<'a> {
             _ => "",
         };
         let number = cast(&self.array.slice(row, 1), &DataType::Int64);
+        let largest = if unit == "d" { i64::from(i32::MAX) } else { i64::MAX };
+        let number = number.map(|number| number.as_primitive::<Int64Type>().value(0));
         match number {
-            Ok(number) => format!("{} {unit}", number.as_primitive::<Int64Type>().value(0)),
+            Ok(number) if unit != "ns" && infinite(number, largest).is_some() => {
+                if number > 0 {
+                    "infinity".into()
+                } else {
+                    "-infinity".into()
+                }
+            }
+            Ok(number) => format!("{number} {unit}"),
             Err(_) => "?".into(),
         }
     }

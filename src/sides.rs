@@ -50,6 +50,8 @@ pub enum Owner {
     Backup,
     /// A snapshot that is looked at by itself.
     Lone,
+    /// A list of IDs.
+    List,
 }
 
 impl fmt::Display for Owner {
@@ -57,6 +59,7 @@ impl fmt::Display for Owner {
         match self {
             Owner::Side(side) => write!(f, "the {side} snapshot"),
             Owner::Lone => f.write_str("the snapshot"),
+            Owner::List => f.write_str("the list"),
             Owner::Backup => f.write_str("the backup"),
             Owner::Table(name) => write!(f, "table `{name}`,"),
         }

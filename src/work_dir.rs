@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::OFlags;
 
@@ -18,6 +19,44 @@ pub const PREFIX: &str = ".countersign-";
 const LOCK: &str = ".lock";
 /// Random bytes in a name.
 const RANDOM_BYTES: usize = 8;
+
+/// What an interrupt has to clear away, for the whole process.
+static LIVE: Mutex<Live> = Mutex::new(Live { dirs: vec![], published: 0 });
+
+struct Live {
+    /// The directories of runs that are under way, with their locks.
+    dirs: Vec<(PathBuf, PathBuf)>,
+    /// How often something was published.
+    published: u64,
+}
+
+fn live() -> MutexGuard<'static, Live> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Publishes something: an interrupt comes before it or after it.
+pub fn publish<T>(rename: impl FnOnce() -> T) -> T {
+    let mut live = live();
+    live.published += 1;
+    rename()
+}
+
+/// How often this process has published something.
+pub fn published() -> u64 {
+    live().published
+}
+
+/// Removes all directories of runs that are under way, unless something was published since; returns whether it did.
+/// No run makes or publishes anything afterwards: the process is about to end.
+pub fn abandon(published: u64) -> bool {
+    let mut live = live();
+    if live.published != published {
+        return false;
+    }
+    live.dirs.drain(..).for_each(|(dir, lock)| remove(&dir, &lock));
+    std::mem::forget(live);
+    true
+}
 
 /// A directory of a run that is under way.
 pub struct WorkDir {
@@ -30,6 +69,7 @@ impl WorkDir {
     /// Makes a directory below `parent`, and removes what runs that were killed have left beside it.
     pub fn create(parent: &Path) -> io::Result<Self> {
         sweep(parent);
+        let mut live = live();
         loop {
             let mut random = [0; RANDOM_BYTES];
             getrandom::fill(&mut random).map_err(io::Error::other)?;
@@ -54,6 +94,7 @@ impl WorkDir {
                 let _ = fs::remove_file(&lock);
                 return Err(error);
             }
+            live.dirs.push((dir.clone(), lock.clone()));
             return Ok(WorkDir { dir, lock, _locked: locked });
         }
     }
@@ -67,6 +108,7 @@ impl WorkDir {
 impl Drop for WorkDir {
     fn drop(&mut self) {
         remove(&self.dir, &self.lock);
+        live().dirs.retain(|(dir, _)| *dir != self.dir);
     }
 }
 

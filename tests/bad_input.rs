@@ -71,7 +71,7 @@ fn a_failed_run_takes_its_directories_back() {
     let shop = shop_with(10);
     fs::write(shop.path("old"), "no parquet").unwrap();
     let said = refused(&shop, &["diff", "old", "new", "--key", "id", "--out", "a/b/run"]);
-    assert!(said.contains("`old` is not a Parquet file"), "{said}");
+    assert!(said.contains("`old` is text, such as CSV"), "{said}");
     assert_eq!(shop.names(""), ["new", "old"]);
 }
 

@@ -331,7 +331,7 @@ fn version_columns_have_to_be_of_one_kind() {
         night(&shop, &[(1, "x"), (2, "b"), (3, "c"), (4, "d")])
     };
     for (rest, words) in [
-        ("column = \"note\"", "a version is a timestamp or a whole number"),
+        ("column = \"note\"", "a version is a timestamp, a whole number, or text"),
         ("column = \"updated\"", "the old snapshot has no column `updated`"),
         ("lag = \"5m\"", "name the column that tells when a row was written"),
         ("column = \"id\"\nlag = \"soon\"", "no length of time"),

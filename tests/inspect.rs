@@ -250,7 +250,7 @@ fn every_broken_file_is_listed_and_the_rest_is_described() {
     assert_eq!(files, ["t/empty", "t/notes.txt", "t/truncated", "t/cut", "t/hole"]);
     for ((_, what), words) in broken.iter().zip([
         "is empty",
-        "is not a Parquet file",
+        "is text, such as CSV",
         "is truncated",
         "row group 2, column `note`: its first page does not lie where the footer says",
         "row group 0, column `id`: its first page does not lie where the footer says",

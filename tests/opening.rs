@@ -87,3 +87,81 @@ fn a_run_is_not_written_into_a_snapshot() {
     let beside = shop.run(&["diff", "old/a.parquet", "new", "--key", "id", "--out", "run"]);
     assert_eq!(beside.status.code(), Some(0));
 }
+
+/// A table of two files, one of which its log has removed; returns the file that counts.
+fn table_with_a_log(shop: &Workshop, root: &str, data: &str, log: &str) -> String {
+    let counts = format!("{root}/{data}a.parquet");
+    write_parquet(&shop.path(&counts), &rows(0..3), 10);
+    write_parquet(&shop.path(&format!("{root}/{data}removed.parquet")), &rows(3..6), 10);
+    let log = shop.path(&format!("{root}/{log}"));
+    fs::create_dir_all(log.parent().unwrap()).unwrap();
+    fs::write(log, "{}").unwrap();
+    counts
+}
+
+#[test]
+fn a_table_whose_log_says_which_files_count_is_refused_from_wherever_it_is_entered() {
+    for (format, data, log) in [
+        ("a Delta Lake table", "", "_delta_log/00000000000000000001.json"),
+        ("a Delta Lake table", "day=1/", "_delta_log/00000000000000000001.json"),
+        ("an Apache Iceberg table", "data/day=1/", "metadata/00001-5f0c.metadata.json"),
+        ("an Apache Iceberg table", "data/", "metadata/version-hint.text"),
+        ("an Apache Hudi table", "day=1/", ".hoodie/hoodie.properties"),
+        ("an Apache Paimon table", "bucket-0/", "snapshot/snapshot-1"),
+        ("the output of a Spark stream", "", "_spark_metadata/0"),
+        ("commit files of Databricks", "day=1/", "day=1/_committed_718"),
+        ("commit files of Databricks", "", "_started_718"),
+        ("a transactional Hive table", "delta_0000001_0000001_0000/", "delta_0000001_0000001_0000/_x"),
+        ("the output of a job that has not finished", "", "_temporary/0/_temporary/attempt_1/part-0.parquet"),
+    ] {
+        let shop = shop();
+        let counts = table_with_a_log(&shop, "old", data, log);
+        fs::create_dir_all(shop.path("old/manifest")).unwrap();
+        std::os::unix::fs::symlink(shop.path(&counts), shop.path("link.parquet")).unwrap();
+        let folder = format!("old/{data}");
+        let pattern = format!("old/{data}*.parquet");
+        for path in ["old", "./old/", &folder, &pattern, "old/**", &counts, "link.parquet"] {
+            let (code, said) = diff(&shop, path);
+            assert!(code == 2 && said.contains(format), "{log}, {path}: {said}");
+            let inspected = shop.run(&["inspect", path]);
+            assert_eq!(inspected.status.code(), Some(2), "{log}, {path}");
+            let proposed = shop.run(&["init", path, "new"]);
+            assert_eq!(proposed.status.code(), Some(2), "{log}, {path}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_of_a_table_without_files_is_said_to_be_one() {
+    let shop = shop();
+    fs::create_dir_all(shop.path("old/_delta_log")).unwrap();
+    assert!(diff(&shop, "old").1.contains("a Delta Lake table"));
+    fs::write(shop.path("old/_delta_log/0.json"), "{}").unwrap();
+    assert!(diff(&shop, "old").1.contains("a Delta Lake table"));
+}
+
+#[test]
+fn names_that_only_resemble_those_of_a_log_are_read() {
+    for beside in ["metadata/readme.txt", "snapshot/LATEST", "base_20260101/_x", "_committed", "delta_1_2/_x"] {
+        let shop = shop();
+        write_parquet(&shop.path("old/data/a.parquet"), &rows(0..6), 10);
+        let beside = shop.path(&format!("old/{beside}"));
+        fs::create_dir_all(beside.parent().unwrap()).unwrap();
+        fs::write(beside, "").unwrap();
+        assert_eq!(diff(&shop, "old/data").0, 0);
+    }
+}
+
+#[test]
+fn tables_backups_and_lists_are_refused_inside_of_a_table_with_a_log() {
+    let shop = shop();
+    let counts = table_with_a_log(&shop, "table", "", "_delta_log/0.json");
+    let job = "[old]\npath = \"new\"\n[new]\npath = \"new\"\n[compare]\nkey = [\"id\"]\n[tables.t]\npath = \"table\"\n";
+    fs::write(shop.path("job.toml"), job).unwrap();
+    for args in [&["run", "job.toml"][..], &["check", "job.toml"], &["waves", &counts, "--out", "w", "--sizes", "rest"]]
+    {
+        let output = shop.run(args);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains("a Delta Lake table"), "{args:?}: {said}");
+    }
+}

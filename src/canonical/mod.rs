@@ -67,16 +67,32 @@ pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayR
                 return Ok(array.clone());
             }
             // 128 bits hold 64 bits of seconds in nanoseconds, so nothing can overflow
-            let factor = ticks_per_second(unit) / ticks_per_second(&unit_of(own).unwrap_or(*unit));
+            let own_unit = unit_of(own).unwrap_or(*unit);
+            let factor = ticks_per_second(unit) / ticks_per_second(&own_unit);
+            let is_timestamp = matches!(own, DataType::Timestamp(..)) && own_unit != TimeUnit::Nanosecond;
             let ticks = convert(array, &DataType::Int64)?;
-            let fine: PrimitiveArray<Decimal128Type> =
-                ticks.as_primitive::<Int64Type>().unary(|ticks| i128::from(ticks) * factor);
+            let fine: PrimitiveArray<Decimal128Type> = ticks.as_primitive::<Int64Type>().unary(|ticks| {
+                infinite(ticks, i64::MAX).filter(|_| is_timestamp).unwrap_or(i128::from(ticks) * factor)
+            });
             Ok(Arc::new(fine.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?))
         }
         (_, Domain::List(item)) => nested::lists(array, item, side),
         (_, Domain::Multiset(item)) => nested::multisets(array, item, side),
         (_, Domain::Struct(fields)) => nested::structs(array.as_struct(), fields, side),
         (_, Domain::Map(key, value)) => nested::maps(array.as_map(), key, value, side),
+    }
+}
+
+/// The time after all times, in whatever unit; its negative is the one before.
+pub const INFINITE: i128 = 10_i128.pow(37);
+
+/// What a database's infinity is: its drivers write the largest number and its negative, or the smallest one. In
+/// nanoseconds these are times like others, in coarser units no calendar reaches them.
+pub fn infinite(ticks: i64, largest: i64) -> Option<i128> {
+    match ticks {
+        ticks if ticks == largest => Some(INFINITE),
+        ticks if ticks <= -largest => Some(-INFINITE),
+        _ => None,
     }
 }
 

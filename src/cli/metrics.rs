@@ -72,6 +72,17 @@ fn render(outcomes: &[Outcome]) -> String {
         Side::BOTH.map(|side| (vec![("job", job), ("side", side.name())], report.rows[side] as f64))
     });
     family("rows", "Rows of each snapshot.", rows.collect());
+    let columns = reports().flat_map(|(job, report)| {
+        let compared = report.coverage.compared.len();
+        let left_out = report.coverage.left_out().len();
+        [("compared", compared), ("left_out", left_out)]
+            .map(|(part, number)| (vec![("job", job), ("part", part)], number as f64))
+    });
+    family(
+        "columns",
+        "Columns that the last run compared, and columns or parts of them that it left out.",
+        columns.collect(),
+    );
     let seconds = reports().map(|(job, report)| (vec![("job", job)], report.run.seconds));
     family("run_seconds", "How long the last run took.", seconds.collect());
     let now = Timestamp::now().as_second() as f64;

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::Format;
 use crate::render::escaped;
-use crate::report::text::verdict_words;
 use crate::report::{Report, grouped};
 use crate::talk::{self, Level};
 
@@ -77,16 +76,21 @@ pub fn all_as_json(outcomes: &[Outcome]) -> String {
 pub fn summary(outcomes: &[Outcome], format: Format) -> String {
     let rows = outcomes.iter().map(|outcome| match &outcome.result {
         Ok(report) => {
-            let verdict = verdict_words(report.verdict).0.to_string();
+            let verdict = report.verdict.word().to_string();
+            let columns = format!("{} of {}", report.coverage.compared.len(), report.coverage.all());
             let counts = &report.counts;
             let counts =
                 [counts.matched, counts.mismatch, counts.missing, counts.extra, counts.duplicate_keys].map(grouped);
-            [vec![escaped(&outcome.job), verdict], counts.to_vec(), vec![report.run.out.clone().unwrap_or_default()]]
-                .concat()
+            [
+                vec![escaped(&outcome.job), verdict, columns],
+                counts.to_vec(),
+                vec![report.run.out.clone().unwrap_or_default()],
+            ]
+            .concat()
         }
-        Err(_) => [vec![escaped(&outcome.job), "FAILED".into()], vec![String::new(); 6]].concat(),
+        Err(_) => [vec![escaped(&outcome.job), "FAILED".into()], vec![String::new(); 7]].concat(),
     });
-    let header = ["job", "verdict", "matched", "mismatch", "missing", "extra", "duplicate keys", "run"];
+    let header = ["job", "verdict", "columns", "matched", "mismatch", "missing", "extra", "duplicate keys", "run"];
     if matches!(format, Format::Markdown) {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let mut out = format!("\n{}|{}\n", line(&header.map(String::from)), " --- |".repeat(header.len()));
@@ -98,7 +102,7 @@ pub fn summary(outcomes: &[Outcome], format: Format) -> String {
     for row in rows {
         table.add_row(row);
     }
-    for number in 2..=6 {
+    for number in 3..=7 {
         if let Some(column) = table.column_mut(number) {
             column.set_cell_alignment(CellAlignment::Right);
         }

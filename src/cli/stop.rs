@@ -1,8 +1,15 @@
-//! Ctrl-C: the first ends the work in order, the second ends the process.
+//! Ctrl-C: the first ends the work in order, or where it is if it does not end at once; the second ends the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use crate::error::Error;
+use crate::talk::{self, Level};
+use crate::work_dir;
+
+/// How long the work may take to end in order.
+const GRACE: Duration = Duration::from_millis(700);
 /// The signal's number, on Linux and macOS.
 const SIGXFSZ: i32 = 25;
 
@@ -33,5 +40,17 @@ async fn listen(stop: Arc<AtomicBool>) {
         if stop.swap(true, Ordering::Relaxed) {
             std::process::exit(super::INTERRUPTED.into());
         }
+        let published = work_dir::published();
+        std::thread::spawn(move || end_if_stuck(published));
+    }
+}
+
+/// Ends a process that is inside of one long step, such as a function of SQL over a huge cell. What has begun to be
+/// published comes to its end.
+fn end_if_stuck(published: u64) {
+    std::thread::sleep(GRACE);
+    if work_dir::abandon(published) {
+        talk::say(Level::Error, &Error::Interrupted.to_string());
+        std::process::exit(super::INTERRUPTED.into());
     }
 }

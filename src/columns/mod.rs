@@ -16,10 +16,10 @@ use arrow::datatypes::Field;
 use crate::canonical::Domain;
 use crate::canonical::domain::{Nested, NoDomain};
 use crate::error::{Error, Result};
-use crate::job::{Job, Rule, Selection, Word};
+use crate::job::{InFlight, Job, Place, Rule, Selection, Word};
 use crate::rules::{Chain, Unfit};
 use crate::sides::{Side, Sides};
-use crate::snapshot::{Snapshot, type_name};
+use crate::snapshot::{Mixed, Snapshot, type_name};
 pub use digests::{DIGEST_BYTES, Digests};
 use families::different_families;
 use names::{NamePair, Names, Paths};
@@ -81,6 +81,23 @@ pub struct Coverage {
     pub new_only: Vec<String>,
     /// On both sides, of types whose equality is not defined.
     pub incomparable: Vec<String>,
+}
+
+impl Coverage {
+    /// Everything that was not compared: columns, and parts of columns by their paths.
+    pub fn left_out(&self) -> Vec<&str> {
+        let parts = [&self.incomparable, &self.old_only, &self.new_only, &self.ignored];
+        parts.into_iter().flatten().map(String::as_str).collect()
+    }
+
+    /// How many columns there are, compared or not.
+    pub fn all(&self) -> usize {
+        let is_part = |path: &str| {
+            let dots = path.match_indices('.').map(|(dot, _)| &path[..dot]);
+            dots.into_iter().any(|column| self.compared.iter().any(|compared| compared == column))
+        };
+        self.compared.len() + self.left_out().into_iter().filter(|path| !is_part(path)).count()
+    }
 }
 
 impl Pairing {
@@ -145,7 +162,15 @@ impl Pairing {
             return Err(Error::NothingToCompare);
         }
         coverage.compared = columns.iter().map(|column| column.name.clone()).collect();
-        let version = job.in_flight.as_ref().map(|in_flight| Version::of(snapshots, in_flight)).transpose()?;
+        let told = |in_flight: &InFlight| {
+            Sides::from_fn(|side| {
+                let name = &in_flight.columns[side].text;
+                let own = |pair: &NamePair| if side == Side::Old { &pair.old } else { &pair.new } == name;
+                names.pairs.iter().position(own).map(|pair| settings.told_of_times(pair)).unwrap_or_default()
+            })
+        };
+        let version = |in_flight: &InFlight| Version::of(snapshots, in_flight, told(in_flight));
+        let version = job.in_flight.as_ref().map(version).transpose()?;
         let pairing = Pairing { columns, key_len, keyed, coverage, incomparable_types, version };
         if let (false, Some(in_flight), Some(version)) = (pairing.keyed, &job.in_flight, &pairing.version)
             && Side::BOTH.iter().any(|&side| !pairing.columns.iter().any(|column| column.at[side] == version.at[side]))
@@ -209,7 +234,9 @@ fn column_pair(
     snapshots.new.require_agreement(&pair.new)?;
     let (at, fields) = fields(snapshots, pair);
     let types = fields.map(type_name);
-    let natural = Domain::of(&pair.name, fields, &mut |path| paths.take(path), nested);
+    let resembling = fields.map(|field| Mixed::of(field).map(|mixed| mixed.resembling(field)));
+    let kinds = Sides::from_fn(|side| resembling[side].as_ref().unwrap_or(fields[side]));
+    let mut natural = Domain::of(&pair.name, kinds, &mut |path| paths.take(path), nested);
     let maps = rules.iter().any(|told| matches!(told.rule, Rule::Values(_)));
     let no_domain = |reason: NoDomain| match reason {
         NoDomain::Undefined => Ok(None),
@@ -219,6 +246,15 @@ fn column_pair(
             Err(different_families(&pair.name, &types, path, families, role))
         }
     };
+    let is_implied = |told: &settings::Told| told.place == Place::Files;
+    match natural {
+        Err(reason) if rules.iter().any(is_implied) => return no_domain(reason),
+        // as they are kept, they are text
+        _ if resembling.iter().any(Option::is_some) => {
+            natural = Domain::of(&pair.name, fields, &mut |_| false, &mut Nested::default());
+        }
+        _ => {}
+    }
     if rules.is_empty() {
         return match natural {
             Ok(domain) => Ok(Some(ColumnPair { name: pair.name.clone(), at, types, domain, chain: None })),

@@ -4,11 +4,13 @@ use arrow::datatypes::Field;
 
 use super::Role;
 use super::names::Names;
+use super::version;
 use crate::error::{Error, Result};
 use crate::job::rule::Tolerance;
 use crate::job::{ColumnSettings, Job, Place, Rule, RuleSettings};
 use crate::rules::fits;
 use crate::sides::{Side, Sides};
+use crate::snapshot::Mixed;
 
 /// The settings of every pair.
 pub struct Settings<'a> {
@@ -54,6 +56,12 @@ impl<'a> Settings<'a> {
         Ok(Settings { pairs: all, told: &job.columns })
     }
 
+    /// What is said of a pair's times.
+    pub fn told_of_times(&self, pair: usize) -> version::Told {
+        let rules = &self.pairs[pair].rules;
+        version::Told { reading: rules.reading, zone: rules.assume_tz.clone() }
+    }
+
     /// The rules of a pair, in the order in which they are applied. Rules that were chosen by a pattern and
     /// mean nothing for these types are left out.
     pub fn rules(&self, pair: usize, role: Role, fields: Sides<&Field>) -> Result<Vec<Told>> {
@@ -67,7 +75,9 @@ impl<'a> Settings<'a> {
         let expressions = Side::BOTH
             .into_iter()
             .filter_map(|side| settings.expressions[side].clone().map(|text| Rule::Expression(side, text)));
-        let chosen = settings.rules.rules().map_err(|reason| {
+        let mut chosen = settings.rules.clone();
+        let implied = imply(&mut chosen, fields);
+        let chosen = chosen.rules().map_err(|reason| {
             let place = last().map(|place| place.to_string()).unwrap_or_default();
             Error::Contradiction(format!("{place}: {reason}"))
         })?;
@@ -75,6 +85,7 @@ impl<'a> Settings<'a> {
             .chain(chosen)
             .map(|rule| {
                 let (place, by_name) = match &rule {
+                    rule if implied.contains(rule) => (Place::Files, true),
                     Rule::Expression(..) => (last().unwrap_or(Place::Set("compare".into())), true),
                     rule => place_of(rule),
                 };
@@ -92,6 +103,22 @@ impl<'a> Settings<'a> {
             None => Ok(rules),
         }
     }
+}
+
+/// Adds how columns are read whose files have unlike types, where the user does not say it; returns what was added.
+fn imply(chosen: &mut RuleSettings, fields: Sides<&Field>) -> Vec<Rule> {
+    let mixed: Vec<Mixed> = fields.iter().filter_map(|field| Mixed::of(field)).collect();
+    let mut implied = vec![];
+    if let (Some(mixed), None) = (mixed.first(), chosen.reading) {
+        chosen.reading = Some(mixed.reading());
+        implied.push(Rule::As(mixed.reading()));
+    }
+    if let ([Mixed::Instants, Mixed::Instants], None) = (&mixed[..], &chosen.assume_tz) {
+        // the texts of both sides name their offsets, so that it is never needed
+        chosen.assume_tz = Some("UTC".into());
+        implied.push(Rule::AssumeTz("UTC".into()));
+    }
+    implied
 }
 
 /// Whether settings name their columns, and have no pattern for them.

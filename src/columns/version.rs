@@ -1,13 +1,14 @@
 //! The column that tells which version of a row a side has, or when it was written. It is read along with what is
 //! compared, whether it is compared itself or not.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
 
 use crate::error::{Error, Result};
+use crate::job::rule::Reading;
 use crate::job::{InFlight, Word};
-use crate::rules::Zone;
+use crate::rules::{Said, Zone};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
 
@@ -18,28 +19,54 @@ pub struct Version {
     pub at: Sides<usize>,
     /// What their values are.
     pub kind: Kind,
+    /// How each side's are read.
+    reads: Sides<Read>,
 }
 
 /// What a version is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A time; wall clocks are of the zone.
-    Time(Option<Zone>),
+    /// A time.
+    Time,
     /// A number that grows from version to version. It tells which version is newer, and nothing of when.
     Counter,
 }
 
+/// How one side's versions are read.
+#[derive(Debug, Clone)]
+enum Read {
+    Instants,
+    /// Wall clocks of a zone.
+    Clocks(Zone),
+    /// Texts of times; those without an offset are of the zone.
+    Texts(Option<Zone>),
+    Numbers,
+}
+
+/// What the job says of a version's column.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// How the column is read.
+    pub reading: Option<Reading>,
+    /// The zone of times that name none.
+    pub zone: Option<String>,
+}
+
 impl Version {
-    /// The columns that a job names.
+    /// The columns that a job names; `told` is what its rules say of them.
     ///
     /// # Errors
     /// If a side has no such column, or the two are of different kinds.
-    pub fn of(snapshots: &Sides<Snapshot>, in_flight: &InFlight) -> Result<Self> {
+    pub fn of(snapshots: &Sides<Snapshot>, in_flight: &InFlight, told: Sides<Told>) -> Result<Self> {
         let columns = Sides::try_from_fn(|side| find(&snapshots[side], &in_flight.columns[side]))?;
         let fields = Sides::from_fn(|side| snapshots[side].schema.field(columns[side]));
-        let kinds = Sides::try_from_fn(|side| kind(fields[side], in_flight, side))?;
+        let reads = Sides::try_from_fn(|side| read(fields[side], in_flight, &told[side], side))?;
+        let kinds = reads.as_ref().map(|read| match read {
+            Read::Numbers => Kind::Counter,
+            Read::Instants | Read::Clocks(_) | Read::Texts(_) => Kind::Time,
+        });
         match kinds.old == kinds.new {
-            true => Ok(Version { at: columns, kind: kinds.new }),
+            true => Ok(Version { at: columns, kind: kinds.new, reads }),
             false => Err(Error::Contradiction(format!(
                 "{}: `{}` is {} in old and `{}` is {} in new, and times do not compare with numbers\n  \
                  name columns of one kind with old_column and new_column",
@@ -52,22 +79,34 @@ impl Version {
         }
     }
 
-    /// The versions of rows: microseconds since 1970, or the numbers themselves.
-    pub fn numbers(&self, array: &ArrayRef) -> Result<Vec<Option<i64>>> {
-        let array = match (&self.kind, array.data_type()) {
+    /// The versions of rows of one side: microseconds since 1970, or the numbers themselves. What cannot be read is no
+    /// version.
+    pub fn numbers(&self, array: &ArrayRef, side: Side) -> Result<Vec<Option<i64>>> {
+        let micros = |zone: &Zone, wall: i128| i64::try_from(zone.instant(wall)? / 1000).ok();
+        if let Read::Texts(zone) = &self.reads[side] {
+            let instant = |text: &str| {
+                let said = Said::parse(text)?;
+                match (said.offset, zone) {
+                    (Some(offset), _) => i64::try_from((said.wall - offset) / 1000).ok(),
+                    (None, zone) => micros(zone.as_ref()?, said.wall),
+                }
+            };
+            let texts = cast(array, &DataType::Utf8View)?;
+            return Ok(texts.as_string_view().iter().map(|text| text.and_then(instant)).collect());
+        }
+        let array = match (self.kind, array.data_type()) {
             (Kind::Counter, _) => cast(array, &DataType::Int64)?,
-            (Kind::Time(_), DataType::Timestamp(_, zone)) => {
+            (Kind::Time, DataType::Timestamp(_, zone)) => {
                 let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
                 cast(&micros, &DataType::Int64)?
             }
-            (Kind::Time(_), other) => return Err(Error::Internal(format!("{other} is no time"))),
+            (Kind::Time, other) => return Err(Error::Internal(format!("{other} is no time"))),
         };
-        let numbers = array.as_primitive::<Int64Type>();
-        let zoned = |number: i64| match &self.kind {
-            Kind::Time(Some(zone)) => Some((zone.instant(i128::from(number) * 1000)? / 1000) as i64),
+        let zoned = |number: i64| match &self.reads[side] {
+            Read::Clocks(zone) => micros(zone, i128::from(number) * 1000),
             _ => Some(number),
         };
-        Ok(numbers.iter().map(|number| number.and_then(zoned)).collect())
+        Ok(array.as_primitive::<Int64Type>().iter().map(|number| number.and_then(zoned)).collect())
     }
 }
 
@@ -80,22 +119,29 @@ fn find(snapshot: &Snapshot, column: &Word) -> Result<usize> {
         .ok_or_else(|| super::names::no_such_column(column, &place, &known))
 }
 
-fn kind(field: &Field, in_flight: &InFlight, side: Side) -> Result<Kind> {
+fn read(field: &Field, in_flight: &InFlight, told: &Told, side: Side) -> Result<Read> {
     let column = &in_flight.columns[side];
     let refused = |words: String| Err(Error::Contradiction(format!("{}: {words}", column.place)));
-    match (field.data_type(), &in_flight.assume_tz) {
-        (DataType::Timestamp(_, Some(_)), _) => Ok(Kind::Time(None)),
-        (DataType::Timestamp(_, None), Some(zone)) => match Zone::named(&zone.text) {
-            Some(zone) => Ok(Kind::Time(Some(zone))),
-            None => Err(Error::Contradiction(format!("{}: `{}` is no time zone", zone.place, zone.text))),
-        },
+    let zone = match &in_flight.assume_tz {
+        Some(zone) => Some(
+            Zone::named(&zone.text)
+                .ok_or_else(|| Error::Contradiction(format!("{}: `{}` is no time zone", zone.place, zone.text)))?,
+        ),
+        // the column's own rules refuse a zone that there is not
+        None => told.zone.as_deref().and_then(Zone::named),
+    };
+    let is_text = matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    match (field.data_type(), zone) {
+        (DataType::Timestamp(_, Some(_)), _) => Ok(Read::Instants),
+        (DataType::Timestamp(_, None), Some(zone)) => Ok(Read::Clocks(zone)),
         (DataType::Timestamp(_, None), None) => refused(format!(
             "`{}` of {side} has no zone; say which one its times are in: assume_tz = \"UTC\"",
             column.text
         )),
-        (other, _) if other.is_integer() && *other != DataType::UInt64 => Ok(Kind::Counter),
+        (_, zone) if is_text && told.reading == Some(Reading::Timestamp) => Ok(Read::Texts(zone)),
+        (other, _) if other.is_integer() && *other != DataType::UInt64 => Ok(Read::Numbers),
         _ => refused(format!(
-            "`{}` of {side} is {}; a version is a timestamp or a whole number",
+            "`{}` of {side} is {}; a version is a timestamp, a whole number, or text with the rule as = \"timestamp\"",
             column.text,
             type_name(field)
         )),

@@ -145,6 +145,8 @@ pub struct ColumnTally {
     pub rules: Vec<u64>,
     /// Pairs that are equal by rules of which each one alone could be left out.
     pub by_either: u64,
+    /// Pairs that differ, and in which a cell cannot be read as its rule says.
+    pub unreadable: u64,
 }
 
 impl Tally {
@@ -186,6 +188,7 @@ impl Tally {
             sum.by_rule += part.by_rule;
             sum.tolerated += part.tolerated;
             sum.by_either += part.by_either;
+            sum.unreadable += part.unreadable;
             sum.rules.iter_mut().zip(&part.rules).for_each(|(sum, part)| *sum += part);
         }
     }

@@ -235,7 +235,7 @@ impl<'a> Outcomes<'a> {
         let version = self.pairing.version.as_ref().zip(self.pairing.version_place(side));
         match (version, rows) {
             (Some((version, at)), Some((batch, rows))) => {
-                let numbers = version.numbers(&take(batch.raw.column(at), rows, None)?)?;
+                let numbers = version.numbers(&take(batch.raw.column(at), rows, None)?, side)?;
                 Ok(Arc::new(Int64Array::from(numbers)))
             }
             _ => Ok(new_null_array(&DataType::Int64, len)),

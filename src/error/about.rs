@@ -1,6 +1,6 @@
 //! What an error is about: the user's words, or the data and the machine.
 
-use super::{Error, MemoryError};
+use super::{AdmissionError, Error, MemoryError};
 
 impl Error {
     /// Where the user said what is wrong, for errors that begin with it.
@@ -25,7 +25,7 @@ impl Error {
     pub fn without_values(mut self) -> Self {
         match &mut self {
             Error::ValueOutOfType { reason, .. }
-            | Error::FilesDoNotFit { reason, .. }
+            | Error::Admission(AdmissionError::FilesDoNotFit { value: reason, .. })
             | Error::ExpressionFailed { reason, .. }
             | Error::QueryFailed { reason, .. }
             | Error::Damaged { reason, .. }

@@ -9,6 +9,7 @@
 //! * Messages are lowercase fragments that read well after `error: `.
 
 mod about;
+mod admission;
 mod certificate;
 mod engine;
 mod memory;
@@ -20,6 +21,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::sides::{Owner, Side, Sides};
+pub use admission::{AdmissionError, TableFormat};
 pub use certificate::CertificateError;
 pub use memory::MemoryError;
 pub use output::OutputError;
@@ -120,18 +122,6 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with its name.
-        reason: String,
-    },
-
-    /// Values that do not fit the type that the files of a side share.
-    #[error(
-        "the files of the {side} snapshot differ in types, and a value does not fit the one that they share: {reason}\n  \
-         export all files of a side with the same types"
-    )]
-    FilesDoNotFit {
-        /// The side.
-        side: Side,
-        /// What the conversion said.
         reason: String,
     },
 
@@ -429,6 +419,10 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+
+    /// Files that are whole and cannot be compared all the same.
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
 
     /// A memory limit that is too small.
     #[error(transparent)]

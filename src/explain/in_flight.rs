@@ -76,7 +76,7 @@ impl InFlight {
         let asked = job.in_flight.as_ref()?;
         let taken = job.sources.as_ref().map(|source| source.taken_at.as_ref());
         let times = match (taken, kind) {
-            (Sides { old: Some(old), new: Some(new) }, Some(Kind::Time(_))) => times(Sides { old, new }),
+            (Sides { old: Some(old), new: Some(new) }, Some(Kind::Time)) => times(Sides { old, new }),
             _ => None,
         };
         let report = InFlightReport {
@@ -176,7 +176,7 @@ mod tests {
             assume_tz: None,
         };
         let job = Job { in_flight: Some(asked), ..Job::new("test", sources, Identity::WholeRow) };
-        InFlight::of(&job, Some(&Kind::Time(None))).unwrap()
+        InFlight::of(&job, Some(&Kind::Time)).unwrap()
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::job::Job;
 use crate::manifest::Digest;
 use crate::matching::Comparison;
 use crate::run_dir::RunDir;
-use crate::sides::Sides;
+use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use in_flight::{Cause, InFlight};
 use misplaced::Misplaced;
@@ -263,11 +263,11 @@ impl Explainer {
         let (Some(in_flight), Some(version)) = (&self.in_flight, &self.version) else {
             return Ok(vec![vec![]; piece.num_rows()]);
         };
-        let of_side = |name: &str| match piece.column_by_name(name) {
-            Some(column) => version.numbers(column),
+        let of_side = |side: Side| match piece.column_by_name(VERSIONS[side]) {
+            Some(column) => version.numbers(column, side),
             None => Ok(vec![None; piece.num_rows()]),
         };
-        let versions = Sides { old: of_side(VERSIONS.old)?, new: of_side(VERSIONS.new)? };
+        let versions = Sides::try_from_fn(of_side)?;
         let causes = classes.iter().enumerate().map(|(row, &class)| {
             let of_row = Sides { old: versions.old[row], new: versions.new[row] };
             in_flight.causes(class, of_row, seen.map(|seen| &seen[row]))

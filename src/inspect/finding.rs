@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::listed;
-use crate::error::Error;
+use crate::error::{AdmissionError, Error};
 use crate::snapshot::Snapshot;
 
 /// Something that keeps a snapshot, or columns of it, from being compared.
@@ -25,9 +25,6 @@ impl Finding {
     /// A failure of opening or reading, in its own words where they do not speak of two sides.
     pub fn of(error: &Error) -> Self {
         let text = match error {
-            Error::FilesDoNotFit { reason, .. } => {
-                format!("the files differ in types, and a value does not fit the one that they share: {reason}")
-            }
             Error::ValueOutOfType { column, reason, .. } => {
                 format!("column `{column}` holds a value outside its declared type: {reason}")
             }
@@ -54,6 +51,12 @@ fn place(error: &Error) -> (Option<String>, Option<String>) {
         | Error::ColumnTwice { path, column }
         | Error::FileLacksColumn { path, column }
         | Error::Int96OutOfRange { path, column } => (Some(path.display().to_string()), Some(column.clone())),
+        Error::Admission(AdmissionError::Footer { path, .. } | AdmissionError::Unsupported { path, .. }) => {
+            (Some(path.display().to_string()), None)
+        }
+        Error::Admission(AdmissionError::FilesDoNotFit { path, column, .. }) => {
+            (Some(path.display().to_string()), Some(column.clone()))
+        }
         Error::FilesDisagree { other, column, .. } => (Some(other.display().to_string()), Some(column.clone())),
         _ => (None, None),
     }

@@ -6,7 +6,7 @@
 //! 2. `trim`, `rtrim`, `nfc`, `casefold`, `empty_is_null`: text is cleaned
 //! 3. `values`: old's codes become new's words
 //! 4. `as`, `assume_tz`: the cell is read as a value of that kind
-//! 5. `default_is_null`, `round`, `truncate`, `unordered`: values that are to count as one become one
+//! 5. `either_hour`, `default_is_null`, `round`, `truncate`, `unordered`: values that are to count as one become one
 //! 6. `tolerance`: what still differs may differ by so much
 
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ pub enum Rule {
     As(Reading),
     /// The zone that naive timestamps are in.
     AssumeTz(String),
+    /// A time that clocks of the zone show twice is either of its two instants.
+    EitherHour,
     /// This value is NULL.
     DefaultIsNull(String),
     /// Numbers count to so many digits after the point.
@@ -64,6 +66,7 @@ impl Rule {
             Rule::Values(_) => "values",
             Rule::As(_) => "as",
             Rule::AssumeTz(_) => "assume_tz",
+            Rule::EitherHour => "either_hour",
             Rule::DefaultIsNull(_) => "default_is_null",
             Rule::Round(_) => "round",
             Rule::Truncate(_) => "truncate",
@@ -279,6 +282,8 @@ pub struct RuleSettings {
     pub reading: Option<Reading>,
     /// The time zone of timestamps that name none, such as `UTC` or `Europe/Berlin`.
     pub assume_tz: Option<String>,
+    /// With `assume_tz`: a time that clocks show twice, when they are set back, is either of its two instants.
+    pub either_hour: Option<bool>,
     /// A value that stands for NULL.
     pub default_is_null: Option<Scalar>,
     /// Digits after the point to which numbers are rounded, halves away from zero; negative before the point.
@@ -304,6 +309,7 @@ impl RuleSettings {
             values: other.values.or(self.values),
             reading: other.reading.or(self.reading),
             assume_tz: other.assume_tz.or(self.assume_tz),
+            either_hour: other.either_hour.or(self.either_hour),
             default_is_null: other.default_is_null.or(self.default_is_null),
             round: other.round.or(self.round),
             truncate: other.truncate.or(self.truncate),
@@ -332,6 +338,7 @@ impl RuleSettings {
             values,
             self.reading.map(Rule::As),
             self.assume_tz.clone().map(Rule::AssumeTz),
+            on(self.either_hour, Rule::EitherHour),
             self.default_is_null.as_ref().map(|value| Rule::DefaultIsNull(value.text.clone())),
             self.round.map(Rule::Round),
             self.truncate.map(Rule::Truncate),

@@ -28,6 +28,8 @@ pub enum Place {
     },
     /// In a value that `--set` gave to this setting.
     Set(String),
+    /// Nowhere: the types of a side's files call for it.
+    Files,
 }
 
 impl Word {
@@ -43,6 +45,7 @@ impl fmt::Display for Place {
             Place::Flag(option) => f.write_str(option),
             Place::Line { file, line, key } if key.is_empty() => write!(f, "{}:{line}", file.display()),
             Place::Line { file, line, key } => write!(f, "{}:{line}: {key}", file.display()),
+            Place::Files => f.write_str("the types of its files"),
             Place::Set(key) => write!(f, "--set {key}"),
         }
     }

@@ -1,22 +1,21 @@
 //! The first few findings of each class, as people want to see them.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, UInt32Type, UInt64Type};
 
 use crate::canonical::convert;
+use crate::canonical::digits::Decimal;
 use crate::discrepancy::{Class, Column, Layout, classes};
 use crate::error::Result;
 use crate::explain::excuses;
 use crate::render::{Values, escaped};
-use crate::sides::Sides;
+use crate::sides::{Side, Sides};
 
 /// How many columns of a row that stands on one side only are shown.
 const SHOWN_COLUMNS: usize = 8;
 
-/// Digits after the point that tell any two floats of a usual size apart.
-const EXACT_DIGITS: usize = 30;
-/// Below this, floats are written with an exponent.
-const SMALL: f64 = 1e-9;
+/// Digits after the point that are looked at to tell two numbers apart.
+const DIGITS_MAX: usize = 60;
 
 /// One finding. Values are as a person should see them: text in quotes, NULL bare.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -58,6 +57,24 @@ pub struct Change {
     pub old: Option<String>,
     /// New's value.
     pub new: Option<String>,
+    /// The sides whose value cannot be read as the column's rules say, so that it equals nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
+}
+
+impl Change {
+    /// The value of one side.
+    pub fn value(&self, side: Side) -> Option<&str> {
+        match side {
+            Side::Old => self.old.as_deref(),
+            Side::New => self.new.as_deref(),
+        }
+    }
+
+    /// Whether the value of a side cannot be read as the column's rules say.
+    pub fn is_unreadable(&self, side: Side) -> bool {
+        self.unreadable.iter().any(|name| name == side.name())
+    }
 }
 
 /// The first few findings of each class: first what is new, then what persists, and last what times and waivers explain.
@@ -68,7 +85,9 @@ pub struct Examples {
 
 impl Examples {
     /// Takes examples from a batch of the table until there are enough of each class.
-    pub fn take(&mut self, batch: &RecordBatch, layout: &Layout, wanted: usize) -> Result<()> {
+    ///
+    /// `stored` holds the same rows with the values of private columns.
+    pub fn take(&mut self, batch: &RecordBatch, stored: &RecordBatch, layout: &Layout, wanted: usize) -> Result<()> {
         let standings = batch.column_by_name("standing").map(|column| column.as_string::<i32>());
         let tags = Column::Tags.of(batch).as_list::<i32>();
         for (row, class) in classes(batch).into_iter().enumerate() {
@@ -78,7 +97,10 @@ impl Examples {
             let urgency = if is_explained { 2 } else { usize::from(is_known) };
             let examples = &mut self.by_urgency[urgency];
             if examples.iter().filter(|example| example.class == class).count() < wanted {
-                examples.push(example(&batch.slice(row, 1), class, layout)?);
+                let shown = batch.slice(row, 1);
+                let mut example = example(&shown, class, layout)?;
+                mark_unreadable(&mut example, &shown, &stored.slice(row, 1), layout)?;
+                examples.push(example);
             }
         }
         Ok(())
@@ -104,18 +126,16 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
     let changed = Column::Changed.of(row).as_list::<i32>().value(0);
     let changed: Vec<&str> = changed.as_string::<i32>().iter().flatten().collect();
     let key_names = layout.key_names();
-    let named = sides.old.iter().chain(&sides.new).map(|named| named.column.as_str());
+    let named = sides.old.iter().chain(&sides.new).map(|shown| shown.column.as_str());
     let columns: Vec<&str> = match class {
         Class::Mismatch => changed,
         Class::Missing | Class::Extra => named.filter(|name| !key_names.contains(name)).take(SHOWN_COLUMNS).collect(),
         Class::DuplicateKey => vec![],
     };
-    let value = |side: &[Named], column: &str| {
-        side.iter().find(|named| named.column == column).map(|named| named.value.clone())
-    };
+    let value = |side: &[Shown], column: &str| side.iter().find(|shown| shown.column == column).cloned();
     let values = columns.into_iter().map(|column| {
-        let [old, new] = shortened([value(&sides.old, column), value(&sides.new, column)]);
-        Change { column: column.into(), old, new }
+        let [old, new] = shortened(told_apart([value(&sides.old, column), value(&sides.new, column)]));
+        Change { column: column.into(), old, new, unreadable: vec![] }
     });
     let tags = Column::Tags.of(row).as_list::<i32>().value(0);
     let text = |name: &str| row.column_by_name(name).map(|column| column.as_string::<i32>().value(0).to_string());
@@ -128,6 +148,29 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
         age: row.column_by_name("age").map(|column| column.as_primitive::<UInt32Type>().value(0)),
         tags: tags.as_string::<i32>().iter().flatten().map(String::from).collect(),
     })
+}
+
+/// Marks the values of a mismatch that cannot be read as the columns' rules say. Of private values nothing is said.
+fn mark_unreadable(example: &mut Example, shown: &RecordBatch, stored: &RecordBatch, layout: &Layout) -> Result<()> {
+    if example.class != Class::Mismatch {
+        return Ok(());
+    }
+    for change in &mut example.values {
+        let Some(pair) = layout.columns().iter().find(|pair| pair.name == change.column) else { continue };
+        if pair.chain.is_none() {
+            continue;
+        }
+        for side in Side::BOTH {
+            let value =
+                |row: &RecordBatch| Column::of_side(side).of(row).as_struct().column_by_name(&change.column).cloned();
+            let Some(stored) = value(stored) else { continue };
+            let is_private = value(shown).is_none_or(|shown| shown.as_ref() != stored.as_ref());
+            if !is_private && pair.exact(&stored, side)?.is_lost().is_some() {
+                change.unreadable.push(side.name().into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A report shows this many characters of a value, from a little before the first that differs.
@@ -156,22 +199,34 @@ fn shortened(values: [Option<String>; 2]) -> [Option<String>; 2] {
     })
 }
 
-/// The first value of a column of floats, in decimal and exactly.
-fn all_digits(floats: &ArrayRef) -> Result<String> {
-    let floats = convert(floats, &DataType::Float64)?;
-    let floats = floats.as_primitive::<Float64Type>();
-    if floats.is_null(0) {
-        return Ok("NULL".into());
-    }
-    let value = floats.value(0);
-    if value != 0.0 && value.abs() < SMALL {
-        return Ok(format!("{value:e}"));
-    }
-    let digits = format!("{value:.EXACT_DIGITS$}");
-    Ok(match digits.contains('.') {
-        true => digits.trim_end_matches('0').trim_end_matches('.').into(),
-        false => digits,
-    })
+/// A value as a person should see it.
+#[derive(Clone)]
+struct Shown {
+    column: String,
+    value: String,
+    /// The number itself, where it is a float that meets a number of another type.
+    float: Option<f64>,
+}
+
+/// Both sides' values, with so many digits of floats as it takes to see that they differ: the 64-bit 844.58 is not the
+/// decimal 844.58.
+fn told_apart([old, new]: [Option<Shown>; 2]) -> [Option<String>; 2] {
+    let same = |one: &str, other: &str| {
+        Decimal::parse(one).is_some_and(|one| Decimal::parse(other).is_some_and(|other| one == other))
+    };
+    let longer = |own: &Option<Shown>, other: &Option<Shown>| {
+        let Shown { value, float, .. } = own.as_ref()?;
+        match (float, other) {
+            (Some(float), Some(other)) if same(value, &other.value) => {
+                let digits = value.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+                let mut texts = (digits..=DIGITS_MAX).map(|digits| format!("{float:.digits$}"));
+                let text = texts.find(|text| !same(text, value)).unwrap_or_else(|| value.clone());
+                Some(text)
+            }
+            _ => Some(value.clone()),
+        }
+    };
+    [longer(&old, &new), longer(&new, &old)]
 }
 
 fn key(row: &RecordBatch, layout: &Layout) -> Result<Vec<Named>> {
@@ -190,7 +245,7 @@ fn key(row: &RecordBatch, layout: &Layout) -> Result<Vec<Named>> {
 }
 
 /// The columns of a struct in a batch of one row; none if the struct is NULL.
-fn shown(row: &RecordBatch, column: Column, layout: &Layout) -> Result<Vec<Named>> {
+fn shown(row: &RecordBatch, column: Column, layout: &Layout) -> Result<Vec<Shown>> {
     let fields = column.of(row).as_struct();
     if fields.is_null(0) {
         return Ok(vec![]);
@@ -198,11 +253,17 @@ fn shown(row: &RecordBatch, column: Column, layout: &Layout) -> Result<Vec<Named
     let columns = fields.columns().iter().zip(fields.fields());
     columns
         .map(|(array, field)| {
-            let value = match layout.needs_all_digits(field.name()) && array.data_type().is_floating() {
-                true => all_digits(array)?,
-                false => Values::of(array, field)?.shown(0),
+            let meets_another = layout.needs_all_digits(field.name()) && array.data_type().is_floating();
+            let float = match meets_another && array.is_valid(0) {
+                true => Some(convert(array, &DataType::Float64)?.as_primitive::<Float64Type>().value(0)),
+                false => None,
             };
-            Ok(Named { column: field.name().clone(), value })
+            let value = match float {
+                // the shortest decimal that reads back as the same float
+                Some(float) => format!("{float:?}"),
+                None => Values::of(array, field)?.shown(0),
+            };
+            Ok(Shown { column: field.name().clone(), value, float })
         })
         .collect()
 }

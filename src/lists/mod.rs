@@ -49,8 +49,9 @@ impl Lists {
         let mut pieces = Pieces::default();
         let mut take = |piece: RecordBatch| {
             engine.check_stop()?;
+            let stored = piece.clone();
             let piece = explainer.explain(piece)?;
-            examples.take(&piece.shown, layout, job.examples)?;
+            examples.take(&piece.shown, &stored, layout, job.examples)?;
             engine.progress.advance(piece.shown.num_rows() as u64);
             match &mut outputs {
                 Some(outputs) => engine.workers().install(|| outputs.write(&piece)),

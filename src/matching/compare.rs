@@ -9,7 +9,7 @@ use arrow::compute::take;
 use crate::columns::{Pairing, Rows};
 use crate::discrepancy::{Finding, Ledger, Pairs, RowRef, Tier};
 use crate::error::{Error, Result};
-use crate::rules::{Chain, Judgement, ReadCells};
+use crate::rules::{Chain, Form, Judgement, ReadCells};
 use crate::sides::Sides;
 
 /// Where the pairs begin on each side.
@@ -35,6 +35,10 @@ pub fn compare(pairing: &Pairing, pairs: Starts, len: usize, ledger: &mut Ledger
             unequal = judge(chain, column, &pairs, &unequal, &mut tiers, ledger)?;
         }
         if unequal.count_set_bits() > 0 {
+            let lost = [&forms.old, &forms.new].into_iter().filter_map(Form::is_lost);
+            if let Some(lost) = lost.reduce(|one, other| &one | &other) {
+                ledger.column(column).unreadable += count(&(&unequal & &lost));
+            }
             differing.push((column, unequal));
         }
     }

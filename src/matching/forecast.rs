@@ -62,6 +62,7 @@ pub fn demand(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Demand {
         footer_bytes: of_sides(|snapshot, _| snapshot.footer_bytes()),
         page_bytes: of_sides(Snapshot::page_bytes),
         row_bytes: of_sides(Snapshot::row_bytes),
+        rows: snapshots.old.rows().max(snapshots.new.rows()),
         ..Demand::default()
     }
 }

@@ -82,7 +82,15 @@ impl Cost {
 
     /// The circumstances of a look at old alone.
     pub fn of_old(self, job: &Job, old: &Snapshot) -> Run {
-        let nothing = Input { path: String::new(), files: 0, bytes: 0, query: None, taken_at: None, skipped_files: 0 };
+        let nothing = Input {
+            path: String::new(),
+            files: 0,
+            bytes: 0,
+            query: None,
+            taken_at: None,
+            skipped_files: 0,
+            unread_data: vec![],
+        };
         self.run(Sides { old: input(&job.sources.old, old), new: nothing })
     }
 
@@ -104,6 +112,9 @@ impl Cost {
     }
 }
 
+/// How many files that were not read are named.
+const UNREAD_SHOWN: usize = 20;
+
 fn input(source: &Source, snapshot: &Snapshot) -> Input {
     let stored = snapshot.input();
     Input {
@@ -116,6 +127,7 @@ fn input(source: &Source, snapshot: &Snapshot) -> Input {
         }),
         taken_at: source.taken_at.clone(),
         skipped_files: stored.skipped.len(),
+        unread_data: stored.unread_data().map(|path| path.display().to_string()).take(UNREAD_SHOWN).collect(),
     }
 }
 

@@ -53,7 +53,8 @@ pub fn check(gate: &Gate, tally: &Tally, weighed: &Weighed, pairing: &Pairing) -
             gates.add(class.plural(), allowance, weighed.counts[class], rows[class], nouns);
         }
         if new.is_some() {
-            let nouns = [1, 2].map(|count| format!("new {}", class.noun(count)));
+            // `new` is a word of the history: what the run before did not have
+            let nouns = [1, 2].map(|count| format!("{} that did not count before", class.noun(count)));
             let [one, many] = &nouns;
             gates.add(&format!("new_{}", class.plural()), new, weighed.new[class], rows[class], (one, many));
         }

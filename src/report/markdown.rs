@@ -4,21 +4,15 @@ use std::fmt::Write;
 
 use super::text::history::{by_class, since, unchanged};
 use super::text::misplaced;
-use super::text::{NO_INPUT, old_alone_words, verdict_words};
 use super::{Report, count, grouped};
 use crate::discrepancy::{Class, Tier};
+use crate::lists::Change;
 use crate::render::escaped;
 use crate::sides::Side;
 
 /// The report as Markdown.
 pub fn render(report: &Report) -> String {
-    let (word, words) = verdict_words(report.verdict);
-    let words = match (report.input_failures.is_empty(), report.is_comparison()) {
-        (false, _) => NO_INPUT,
-        (true, false) => old_alone_words(report.verdict),
-        (true, true) => words,
-    };
-    let mut out = format!("# {word}: {}\n\n{words}.\n\n", prose(&report.job));
+    let mut out = format!("# {}: {}\n\n{}.\n\n", report.verdict.word(), prose(&report.job), prose(&report.headline));
     if let Some(suspicion) = &report.suspicion {
         let _ = writeln!(out, "**{}**\n", prose(suspicion));
     }
@@ -223,10 +217,15 @@ fn examples(report: &Report, out: &mut String) {
         let rows = examples.into_iter().flat_map(|example| {
             let key: Vec<_> = example.key.iter().map(|named| format!("{} = {}", named.column, named.value)).collect();
             let key = code(&key.join(", "));
-            let shown = |value: &Option<String>| value.as_deref().map(code).unwrap_or_default();
+            let shown = |change: &Change, side: Side| {
+                let value = change.value(side).map(code).unwrap_or_default();
+                if change.is_unreadable(side) { value + " (unreadable)" } else { value }
+            };
             let values = example.values.iter();
             let mut rows: Vec<_> = values
-                .map(|change| vec![key.clone(), code(&change.column), shown(&change.old), shown(&change.new)])
+                .map(|change| {
+                    vec![key.clone(), code(&change.column), shown(change, Side::Old), shown(change, Side::New)]
+                })
                 .collect();
             if rows.is_empty() {
                 let side = |side: Side| count(example.rows[side], "row");
@@ -254,6 +253,10 @@ fn run(report: &Report, out: &mut String) {
 }
 
 fn table(out: &mut String, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    // directly after a list or a paragraph, a table would be part of it
+    if !out.is_empty() && !out.ends_with("\n\n") {
+        out.push('\n');
+    }
     let _ = writeln!(out, "| {} |", header.join(" | "));
     let _ = writeln!(out, "|{}", " --- |".repeat(header.len()));
     for row in rows {

@@ -1,7 +1,9 @@
 //! TELL: the report, once as data, and one file per format that shows it.
 
 mod clock;
+mod column;
 mod gates;
+mod headline;
 pub mod json;
 pub mod markdown;
 pub mod text;
@@ -13,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::checks::CheckReport;
 use crate::class::ByClass;
-use crate::columns::{ColumnPair, Coverage, Pairing};
-use crate::discrepancy::{ColumnTally, Tally, Tier, Tiers};
+use crate::columns::{Coverage, Pairing};
+use crate::discrepancy::{Tally, Tiers};
 use crate::explain::{Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, WaiverReport};
 use crate::groups::GroupReport;
 use crate::history::HistoryReport;
@@ -25,6 +27,7 @@ use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 
 pub use clock::{Clock, Cost, new_id};
+pub use column::{ColumnReport, RuleReport};
 pub use gates::GateReport;
 
 /// Everything a run has to say. Its JSON form is versioned and described by `schemas/report.v1.json`.
@@ -36,6 +39,9 @@ pub struct Report {
     pub job: String,
     /// The one-word answer.
     pub verdict: Verdict,
+    /// The answer in one line: the verdict, in how many columns it holds, and what was left out.
+    #[serde(default)]
+    pub headline: String,
     /// What makes the whole comparison doubtful, before anything else is looked at.
     pub suspicion: Option<String>,
     /// Why the verdict is not `match`, a line each.
@@ -159,67 +165,6 @@ pub struct Backfill {
     pub missing_duplicated: u64,
 }
 
-/// One compared column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct ColumnReport {
-    /// The new side's name.
-    pub name: String,
-    /// Its type in old, in words.
-    pub old_type: String,
-    /// Its type in new, in words.
-    pub new_type: String,
-    /// Pairs of rows that differ in it.
-    pub mismatches: u64,
-    /// Pairs of rows that are equal in it only through a reading that loses nothing.
-    #[serde(default)]
-    pub by_reading: u64,
-    /// Pairs of rows that only another rule made equal in it.
-    pub by_rule: u64,
-    /// Pairs of rows that only a tolerance made equal in it.
-    pub tolerated: u64,
-    /// The rules that the user chose for it, in the order in which they are applied.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rules: Vec<RuleReport>,
-    /// Pairs of rows that are equal by rules of which each one alone could be left out.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub by_either: u64,
-}
-
-/// One rule of a column, and whether it mattered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct RuleReport {
-    /// The rule, as a line of a job file.
-    pub rule: String,
-    /// Pairs of rows that would not be equal in the column without it; unknown where rows are compared whole.
-    pub rows: Option<u64>,
-}
-
-impl ColumnReport {
-    /// Pairs of rows that are equal in it only by what a tier says. What is equal by value, needs nothing.
-    pub fn equal_by(&self, tier: Tier) -> u64 {
-        match tier {
-            Tier::Exact => 0,
-            Tier::ByReading => self.by_reading,
-            Tier::ByRule => self.by_rule,
-            Tier::Tolerated => self.tolerated,
-        }
-    }
-
-    /// What a rule of this column did, in words.
-    pub fn words_of(&self, rule: &RuleReport) -> String {
-        match rule.rows {
-            None => String::new(),
-            Some(0) if self.by_either > 0 => format!("{} by this or another rule", grouped(self.by_either)),
-            Some(0) => "never mattered".into(),
-            Some(rows) => format!("{} equal only by it", count(rows, "row")),
-        }
-    }
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
 /// The circumstances of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Run {
@@ -287,6 +232,9 @@ pub struct Input {
     pub taken_at: Option<TakenAt>,
     /// Files passed over because their names begin with `_` or `.`.
     pub skipped_files: usize,
+    /// Those of them that look like data, the first few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread_data: Vec<String>,
 }
 
 /// How equal keys were brought together.
@@ -342,27 +290,21 @@ impl Report {
             extra: tally.extra,
             duplicate_keys: tally.duplicate_keys,
         };
-        // copies of whole rows have no counterparts of their own to be compared with column by column
-        let by_column = |pairs: u64| if pairing.keyed { pairs } else { 0 };
-        let column = |(pair, tally): (&ColumnPair, &ColumnTally)| ColumnReport {
-            name: pair.name.clone(),
-            old_type: pair.types.old.clone(),
-            new_type: pair.types.new.clone(),
-            mismatches: tally.mismatches,
-            by_reading: by_column(tally.by_reading),
-            by_rule: by_column(tally.by_rule),
-            tolerated: by_column(tally.tolerated),
-            rules: rules(pair, tally, pairing.keyed),
-            by_either: by_column(tally.by_either),
-        };
+        let column = |(pair, tally)| ColumnReport::of(pair, tally, pairing.keyed);
         let gates = gates::check(&job.gate, tally, &explained.weighed, pairing);
+        let run = cost.of_comparison(job, snapshots);
+        let (verdict, headline) = match input_failures.is_empty() {
+            true => {
+                let verdict = verdict::of(tally, &coverage, &gates, &explained.waivers, &checks);
+                (verdict, headline::of_comparison(verdict, &coverage, &run.inputs))
+            }
+            false => (Verdict::Unverified, headline::of_bad_input(Verdict::Unverified)),
+        };
         Report {
             schema: "countersign/report/v1".into(),
             job: job.name.clone(),
-            verdict: match input_failures.is_empty() {
-                true => verdict::of(tally, &coverage, &gates, &explained.waivers, &checks),
-                false => Verdict::Unverified,
-            },
+            verdict,
+            headline,
             suspicion: verdict::key_suspicion(tally, pairing),
             reasons: verdict::reasons(pairing, &gates, &explained, &checks),
             input_failures,
@@ -384,7 +326,7 @@ impl Report {
             columns: pairing.columns.iter().zip(&tally.columns).map(column).collect(),
             coverage,
             examples,
-            run: cost.of_comparison(job, snapshots),
+            run,
         }
     }
 
@@ -397,13 +339,18 @@ impl Report {
         cost: Cost,
     ) -> Self {
         let fails = checks.iter().any(|check| !check.holds);
+        let verdict = match (input_failures.is_empty(), fails) {
+            (false, _) => Verdict::Unverified,
+            (true, true) => Verdict::Discrepant,
+            (true, false) => Verdict::Accepted,
+        };
         Report {
             schema: "countersign/report/v1".into(),
             job: job.name.clone(),
-            verdict: match (input_failures.is_empty(), fails) {
-                (false, _) => Verdict::Unverified,
-                (true, true) => Verdict::Discrepant,
-                (true, false) => Verdict::Accepted,
+            verdict,
+            headline: match input_failures.is_empty() {
+                true => headline::of_old(verdict),
+                false => headline::of_bad_input(verdict),
             },
             suspicion: None,
             reasons: verdict::reasons_of_old(&checks),
@@ -443,11 +390,6 @@ impl Report {
             ("report.txt", text::render(self, text::Style::Plain)),
         ]
     }
-}
-
-fn rules(pair: &ColumnPair, tally: &ColumnTally, keyed: bool) -> Vec<RuleReport> {
-    let rules = pair.rules().iter().zip(&tally.rules);
-    rules.map(|(rule, rows)| RuleReport { rule: rule.to_string(), rows: keyed.then_some(*rows) }).collect()
 }
 
 /// A number with its noun: `1 row`, `1,234 rows`.

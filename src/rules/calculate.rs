@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use bigdecimal::BigDecimal;
 
 use super::times;
-use crate::canonical::digits::{Floats, Number, forms, numbers};
+use crate::canonical::digits::{Decimal, Floats, Number, forms, numbers};
 use crate::job::rule::{Precision, Tolerance};
 use crate::sides::Sides;
 
@@ -27,7 +27,9 @@ pub fn rounded(array: &ArrayRef, places: i8) -> Result<ArrayRef, ArrowError> {
 /// Times cut to a unit, towards the past, as canonical nanoseconds.
 pub fn truncated(array: &ArrayRef, precision: Precision) -> Result<ArrayRef, ArrowError> {
     let unit = precision.nanoseconds();
-    let cut = times::nanoseconds(array)?.into_iter().map(|time| time.map(|time| time.div_euclid(unit) * unit));
+    let cut = times::nanoseconds(array)?
+        .into_iter()
+        .map(|time| time.map(|time| if times::is_infinite(time) { time } else { time.div_euclid(unit) * unit }));
     Ok(Arc::new(times::forms(cut)?))
 }
 
@@ -42,9 +44,12 @@ pub fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<Boolean
         }
         Tolerance::Number { abs, rel } => {
             let (old, new) = (numbers(&arrays.old, Floats::Shortest)?, numbers(&arrays.new, Floats::Shortest)?);
+            let decimal = |bound: &Option<BigDecimal>| Decimal::parse(&bound.as_ref()?.to_plain_string());
+            let (abs, rel) = (decimal(abs), decimal(rel));
             let near = |pair: (Option<Number>, Option<Number>)| match pair {
                 (Some(Number::Finite(old)), Some(Number::Finite(new))) => {
-                    near(&old.to_big(), &new.to_big(), abs.as_ref(), rel.as_ref())
+                    abs.as_ref().is_some_and(|abs| old.is_within(&new, abs))
+                        || rel.as_ref().is_some_and(|rel| old.is_within_share(&new, rel))
                 }
                 // infinity is infinitely far from every number
                 (Some(old), Some(new)) => old == new,
@@ -53,12 +58,6 @@ pub fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<Boolean
             Ok(old.into_iter().zip(new).map(near).collect())
         }
     }
-}
-
-fn near(old: &BigDecimal, new: &BigDecimal, abs: Option<&BigDecimal>, rel: Option<&BigDecimal>) -> bool {
-    let distance = (old - new).abs();
-    let larger = if old.abs() > new.abs() { old.abs() } else { new.abs() };
-    abs.is_some_and(|abs| distance <= *abs) || rel.is_some_and(|rel| distance <= rel * larger)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
         }
         Family::Uuid => {
             let text = Field::new(field.name(), DataType::Utf8View, true);
-            let clocks = Clocks { instants: false, zone: None };
+            let clocks = Clocks { instants: false, zone: None, either_hour: false };
             reading::read(&one, &text, Reading::Uuid, Floats::Exact, &clocks, Side::Old).ok().map(|read| read.array)
         }
         Family::Boolean | Family::Binary | Family::Json | Family::Duration => stored(),

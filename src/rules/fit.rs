@@ -79,6 +79,7 @@ pub fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), Unfit
             }
             Rule::Round(_) => (numbers, "numbers"),
             Rule::Truncate(_) => (moments, "timestamps"),
+            Rule::EitherHour => (zone_of(&active).is_some(), "times in a zone; give assume_tz as well"),
             Rule::Unordered => (all(&[List]), "lists"),
             Rule::Tolerance(Tolerance::Number { .. }) => {
                 (numbers, "numbers; for times, give a duration such as \"5s\"")

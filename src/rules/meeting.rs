@@ -70,7 +70,8 @@ impl Meeting {
         let reading = if stored.is_ok() { told_reading(&active) } else { reading_of(&active) };
         let zoned = |field: &FieldRef| family(field) == Some(Family::ZonedTimestamp);
         let instants = zone.is_some() || zoned(&fields.old) || zoned(&fields.new);
-        let clocks = Clocks { instants, zone };
+        let either_hour = active.contains(&&Rule::EitherHour);
+        let clocks = Clocks { instants, zone, either_hour };
         let (bridges, tells_kind) = (stored.is_err(), told_reading(&active).is_some());
         let checks_only = checks && reading.is_some() && stored.is_ok();
         let domain = match reading {

@@ -41,7 +41,7 @@ use meeting::Meeting;
 use needed::Codes;
 pub use needed::ReadCells;
 use reading::Read;
-pub use times::Zone;
+pub use times::{Said, Zone};
 
 /// A column in a form in which equal cells are equal.
 #[derive(Debug, Clone)]
@@ -67,6 +67,11 @@ impl Form {
         let readable = |form: &Form| form.unreadable.as_ref().map(valid);
         let lost = [readable(self), readable(other)].into_iter().flatten();
         Ok(lost.fold(equal, |equal, lost| &equal & &!&lost))
+    }
+
+    /// Which cells cannot be read; `None` if all can.
+    pub fn is_lost(&self) -> Option<BooleanBuffer> {
+        self.unreadable.as_ref().map(valid).filter(BooleanBuffer::has_true)
     }
 
     /// A part of the rows.

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use super::times::{self, Said, Zone};
+use super::times::{self, Said, Zone, is_infinite};
 use crate::canonical::digits::{self, Floats, Number};
 use crate::canonical::domain::{Family, family};
 use crate::canonical::{Domain, Ticks, convert, json};
@@ -68,6 +68,28 @@ pub struct Clocks {
     pub instants: bool,
     /// The zone of those that name none.
     pub zone: Option<Zone>,
+    /// Whether the two instants that a clock shows as one time count as one.
+    pub either_hour: bool,
+}
+
+impl Clocks {
+    /// The instant at which clocks show a time.
+    fn instant(&self, wall: i128) -> Option<i128> {
+        match (&self.zone, self.instants) {
+            (Some(zone), true) if self.either_hour => zone.first_instant(wall),
+            (Some(zone), true) => zone.instant(wall),
+            (None, true) => Some(wall).filter(|wall| is_infinite(*wall)),
+            (_, false) => Some(wall),
+        }
+    }
+
+    /// An instant in the form in which it is compared.
+    fn settled(&self, instant: i128) -> Option<i128> {
+        match &self.zone {
+            Some(zone) if self.either_hour => zone.first_instant(zone.wall(instant)?).or(Some(instant)),
+            _ => Some(instant),
+        }
+    }
 }
 
 /// Reads a column of one side; `floats` says which decimals its binary floats are.
@@ -151,7 +173,7 @@ impl Cells<'_> {
 
     fn numbers(&self, floats: Floats, fits: impl Fn(&Number) -> bool) -> Result<digits::Numbers> {
         let numbers = match self.is_text() {
-            true => self.of_text(Number::parse)?,
+            true => self.of_text(Number::parse_any)?,
             false => digits::numbers(self.array, floats)?,
         };
         Ok(numbers.into_iter().map(|number| number.filter(|number| fits(number))).collect())
@@ -217,23 +239,20 @@ impl Cells<'_> {
 
     /// Instants, or what clocks show, as the pair of columns meets.
     fn instants(&self, clocks: &Clocks) -> Result<Vec<Option<i128>>> {
-        let settle = |wall: i128| match (&clocks.zone, clocks.instants) {
-            (Some(zone), true) => zone.instant(wall),
-            (None, true) => None,
-            (_, false) => Some(wall),
-        };
         if self.is_text() {
             return self.of_text(|text| {
                 let said = Said::parse(text)?;
                 match said.offset {
-                    Some(offset) => clocks.instants.then_some(said.wall - offset),
-                    None => settle(said.wall),
+                    Some(offset) if clocks.instants => clocks.settled(said.wall - offset),
+                    Some(_) => None,
+                    None => clocks.instant(said.wall),
                 }
             });
         }
         let zoned = family(self.field) == Some(Family::ZonedTimestamp);
         let times = times::nanoseconds(self.array)?.into_iter();
-        Ok(times.map(|time| if zoned { time } else { time.and_then(settle) }).collect())
+        let instant = |time: i128| if zoned { clocks.settled(time) } else { clocks.instant(time) };
+        Ok(times.map(|time| time.and_then(instant)).collect())
     }
 
     fn bytes(&self, parse: fn(&str) -> Option<Vec<u8>>) -> Result<BinaryArray> {
@@ -290,9 +309,11 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     hex::decode(digits).ok()
 }
 
+/// MIME, MySQL and PostgreSQL break lines after 64 or 76 characters (RFC 2045, section 6.8).
 fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let text = text.replace(['\r', '\n'], "");
     let free = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let standard = GeneralPurpose::new(&base64::alphabet::STANDARD, free);
     let for_urls = GeneralPurpose::new(&base64::alphabet::URL_SAFE, free);
-    standard.decode(text).or_else(|_| for_urls.decode(text)).ok()
+    standard.decode(&text).or_else(|_| for_urls.decode(&text)).ok()
 }

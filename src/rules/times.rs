@@ -1,16 +1,18 @@
 //! Times as numbers, and as texts and zones say them.
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Date32Type, Decimal128Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 use jiff::civil::{Date, DateTime};
 use jiff::fmt::temporal::Pieces;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
-use crate::canonical::convert;
+use crate::canonical::{INFINITE, convert, infinite};
 
 const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400 * SECOND;
+/// The Gregorian calendar's cycle of 400 years, which is a whole number of weeks.
+const CYCLE: i128 = 146_097 * DAY;
 
 /// The zone that times without one are in.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,21 +38,59 @@ impl Zone {
 
     /// The instant at which clocks of this zone show a time; `None` where they show it twice, or never.
     pub fn instant(&self, wall: i128) -> Option<i128> {
+        self.resolve(wall, |shown| self.zone.to_ambiguous_timestamp(shown).unambiguous().ok())
+    }
+
+    /// The same, and the first instant where clocks show a time twice.
+    pub fn first_instant(&self, wall: i128) -> Option<i128> {
+        self.resolve(wall, |shown| {
+            let found = self.zone.to_ambiguous_timestamp(shown);
+            match found.offset() {
+                AmbiguousOffset::Gap { .. } => None,
+                AmbiguousOffset::Fold { .. } | AmbiguousOffset::Unambiguous { .. } => found.earlier().ok(),
+            }
+        })
+    }
+
+    fn resolve(&self, wall: i128, find: impl FnOnce(DateTime) -> Option<jiff::Timestamp>) -> Option<i128> {
+        if is_infinite(wall) {
+            return Some(wall);
+        }
         if let Some(offset) = self.fixed {
             return Some(wall - i128::from(offset.seconds()) * SECOND);
         }
-        let shown = TimeZone::UTC.to_datetime(jiff::Timestamp::from_nanosecond(wall).ok()?);
-        let instant = self.zone.to_ambiguous_timestamp(shown).unambiguous().ok()?;
-        Some(instant.as_nanosecond())
+        let shift = into_calendar(wall);
+        let shown = TimeZone::UTC.to_datetime(jiff::Timestamp::from_nanosecond(wall - shift).ok()?);
+        Some(find(shown)?.as_nanosecond() + shift)
     }
 
     /// What clocks of this zone show at an instant.
     pub fn wall(&self, instant: i128) -> Option<i128> {
+        if is_infinite(instant) {
+            return Some(instant);
+        }
         let offset = match self.fixed {
             Some(offset) => offset,
-            None => self.zone.to_offset(jiff::Timestamp::from_nanosecond(instant).ok()?),
+            None => self.zone.to_offset(jiff::Timestamp::from_nanosecond(instant - into_calendar(instant)).ok()?),
         };
         Some(instant + i128::from(offset.seconds()) * SECOND)
+    }
+}
+
+/// Whether a time is one of those before or after all times that databases have.
+pub fn is_infinite(time: i128) -> bool {
+    time.abs() == INFINITE
+}
+
+/// What has to be taken off a time so that the calendar reaches it, in whole cycles of 400 years, after which all dates,
+/// weekdays and rules of zones come again. 9999-12-31 is the last day of many databases, and just beyond the calendar.
+fn into_calendar(time: i128) -> i128 {
+    let last = jiff::Timestamp::MAX.as_nanosecond() - 2 * DAY;
+    let first = jiff::Timestamp::MIN.as_nanosecond() + 2 * DAY;
+    match time {
+        time if time > last => (time - last + CYCLE - 1).div_euclid(CYCLE) * CYCLE,
+        time if time < first => -((first - time + CYCLE - 1).div_euclid(CYCLE) * CYCLE),
+        _ => 0,
     }
 }
 
@@ -79,8 +119,17 @@ pub struct Said {
 }
 
 impl Said {
-    /// Reads ISO 8601: `2026-11-20`, `2026-11-20 02:00:00.123`, `2026-11-20T02:00:00+01:00`.
+    /// Reads ISO 8601: `2026-11-20`, `2026-11-20 02:00:00.123`, `2026-11-20T02:00:00+01:00`; also PostgreSQL's
+    /// `infinity` and `-infinity`.
     pub fn parse(text: &str) -> Option<Self> {
+        let infinite = match text {
+            "infinity" => Some(INFINITE),
+            "-infinity" => Some(-INFINITE),
+            _ => None,
+        };
+        if let Some(wall) = infinite {
+            return Some(Said { wall, offset: None });
+        }
         let pieces = Pieces::parse(text).ok()?;
         // a leap second would be taken for the second before it
         if pieces.time_zone_annotation().is_some() || text.contains(":60") {
@@ -100,6 +149,9 @@ fn wall_of(shown: DateTime) -> i128 {
 
 /// The day of a time, counted from 1970-01-01; `None` beyond 32 bits.
 pub fn day(wall: i128) -> Option<i32> {
+    if is_infinite(wall) {
+        return Some(if wall > 0 { i32::MAX } else { -i32::MAX });
+    }
     i32::try_from(wall.div_euclid(DAY)).ok()
 }
 
@@ -111,14 +163,27 @@ pub fn nanoseconds(array: &ArrayRef) -> Result<Vec<Option<i128>>, ArrowError> {
             return Ok(array.as_primitive::<Decimal128Type>().iter().collect());
         }
         DataType::Null => return Ok(vec![None; array.len()]),
-        DataType::Date32 | DataType::Date64 => (convert(array, &DataType::Date64)?, 1_000_000),
+        DataType::Date32 => {
+            let days = array.as_primitive::<Date32Type>().iter();
+            let nanoseconds = |day: i32| match infinite(i64::from(day), i64::from(i32::MAX)) {
+                Some(infinite) => infinite,
+                None => i128::from(day) * DAY,
+            };
+            return Ok(days.map(|day| day.map(nanoseconds)).collect());
+        }
+        DataType::Date64 => (array.clone(), 1_000_000),
         DataType::Timestamp(unit, _) | DataType::Duration(unit) => (array.clone(), length(unit)),
         DataType::Time32(unit) | DataType::Time64(unit) => (array.clone(), length(unit)),
         other => return Err(ArrowError::CastError(format!("{other} is no time"))),
     };
+    let is_timestamp = matches!(array.data_type(), DataType::Timestamp(unit, _) if *unit != TimeUnit::Nanosecond);
     let ticks = convert(&array, &DataType::Int64)?;
     let ticks = ticks.as_primitive::<Int64Type>().iter();
-    Ok(ticks.map(|ticks| ticks.map(|ticks| i128::from(ticks) * nanoseconds)).collect())
+    let time = |ticks: i64| match infinite(ticks, i64::MAX).filter(|_| is_timestamp) {
+        Some(infinite) => infinite,
+        None => i128::from(ticks) * nanoseconds,
+    };
+    Ok(ticks.map(|ticks| ticks.map(time)).collect())
 }
 
 /// The shortest time that a type can tell apart, in nanoseconds; `None` if it holds no times.
@@ -159,6 +224,28 @@ mod tests {
         assert_eq!(instant("2026-10-25 02:30"), None);
         assert_eq!(Zone::named("+05:30").unwrap().instant(0), Some(-(5 * 3600 + 1800) * SECOND));
         assert!(Zone::named("Mars/Olympus").is_none());
+    }
+
+    #[test]
+    fn of_two_instants_with_one_time_the_first_counts_for_either() {
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        let wall = |text: &str| Said::parse(text).unwrap().wall;
+        assert_eq!(berlin.first_instant(wall("2026-10-25 02:30")), Some(wall("2026-10-25 00:30")));
+        assert_eq!(berlin.wall(wall("2026-10-25 01:30")), Some(wall("2026-10-25 02:30")));
+        assert_eq!(berlin.first_instant(wall("2026-03-29 02:30")), None);
+        assert_eq!(berlin.first_instant(wall("2026-07-01 12:00")), berlin.instant(wall("2026-07-01 12:00")));
+    }
+
+    #[test]
+    fn zones_reach_beyond_the_calendar() {
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        let last = Said::parse("9999-12-31 00:00").unwrap().wall;
+        assert_eq!(berlin.instant(last), Some(last - 3600 * SECOND));
+        for far in [last + DAY, last + 1000 * CYCLE, -last * 3, i128::from(i64::MAX) * 1000] {
+            let instant = berlin.instant(far).unwrap();
+            assert_eq!(berlin.wall(instant), Some(far));
+        }
+        assert_eq!(berlin.instant(INFINITE), Some(INFINITE));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
-use super::SnapshotTable;
+use super::{SnapshotTable, ordered_lists};
 use crate::engine::Engine;
 use crate::memory::{Demand, Division};
 use crate::spilling::Shares;
@@ -60,7 +60,8 @@ async fn physical(
 ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
     // joins that are to be sorted on both sides are so from two partitions on; one partition would be hashed in memory
     let least = if state.config().options().optimizer.prefer_hash_join { 1 } else { 2 };
-    let mut partitions = division.threads.max(least);
+    let most = if least == 1 && ordered_lists::are_asked_for(plan)? { 1 } else { division.threads };
+    let mut partitions = most.max(least);
     loop {
         *state.config_mut() =
             state.config().clone().with_target_partitions(partitions).with_batch_size(division.batch_rows);

@@ -11,6 +11,7 @@ mod desk;
 mod function;
 mod keys;
 mod lineage;
+mod ordered_lists;
 mod parameters;
 mod private;
 mod row_expression;
@@ -22,15 +23,19 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{Expr, TableType, Volatility};
 use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
@@ -44,6 +49,7 @@ use checked::{CheckedArithmetic, checked};
 pub use desk::{Answer, Desk, Question};
 pub use function::row_function;
 pub use keys::{quoted, require_keys};
+use ordered_lists::ListsOfSortedRows;
 pub use row_expression::{RowExpression, count_by};
 use sums::WideSums;
 pub use working_table::WorkingTable;
@@ -153,7 +159,8 @@ fn context_with(engine: &Engine, config: SessionConfig) -> SessionContext {
     let state =
         SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(engine.environment());
     // before any rule that hides arithmetic in a scan or a join
-    let rules = [Arc::new(CheckedArithmetic) as _].into_iter().chain(PhysicalOptimizer::new().rules).collect();
+    let rules = [Arc::new(CheckedArithmetic) as _].into_iter().chain(PhysicalOptimizer::new().rules);
+    let rules = rules.chain([Arc::new(ListsOfSortedRows) as _]).collect();
     let analysis = [Arc::new(WideSums) as _].into_iter().chain(Analyzer::new().rules).collect();
     let state = state.with_physical_optimizer_rules(rules).with_analyzer_rules(analysis);
     SessionContext::new_with_state(state.build())
@@ -183,9 +190,34 @@ fn plan_row_by_row(
     if let Some(reason) = parts(&parsed).find_map(unfit) {
         return Err(reason.into());
     }
-    let expression = context.create_physical_expr(parsed, &table).and_then(checked).map_err(bad)?;
+    let resolved = resolve_functions(parsed, &table, &context).map_err(bad)?;
+    let expression = context.create_physical_expr(resolved, &table).and_then(checked).map_err(bad)?;
     let field = expression.return_field(table.as_arrow()).map_err(bad)?;
+    // what cannot be carried out at all fails over no rows, too
+    let nothing = RecordBatch::new_empty(Arc::new(table.as_arrow().clone()));
+    expression.evaluate(&nothing).map_err(bad)?;
     Ok((expression, field))
+}
+
+/// Puts what they stand for in the place of functions that are only names for other expressions, such as `coalesce` and
+/// `arrow_cast`. In a query the optimizer does that.
+fn resolve_functions(expression: Expr, table: &DFSchema, context: &SessionContext) -> datafusion::error::Result<Expr> {
+    let state = context.state();
+    let simplify = SimplifyContext::builder()
+        .with_schema(Arc::new(table.clone()))
+        .with_config_options(state.config_options().clone())
+        .build();
+    let typed = ExprSimplifier::new(simplify.clone()).coerce(expression, table)?;
+    let resolve = |part: Expr| match part {
+        Expr::ScalarFunction(ScalarFunction { func, args }) => match func.simplify(args, &simplify)? {
+            ExprSimplifyResult::Simplified(other) => Ok(Transformed::yes(other)),
+            ExprSimplifyResult::Original(args) => {
+                Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })))
+            }
+        },
+        other => Ok(Transformed::no(other)),
+    };
+    typed.transform_up(resolve).data()
 }
 
 /// Why a part of an expression cannot be evaluated row by row, to the same each time.
@@ -294,6 +326,8 @@ fn said(error: &DataFusionError) -> String {
     let text = error.find_root().strip_backtrace();
     let prefixes = ["SQL error: ", "Schema error: ", "Error during planning: ", "Execution error: ", "Arrow error: "];
     let plain = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(&text);
+    // its own bugs it asks to be told of, at an address that is not ours
+    let plain = plain.split("\nThis issue was likely caused by a bug").next().unwrap_or(plain).trim_end_matches('.');
     // names of tables without those of the places that they would stand in
     let plain = plain.replace("datafusion.public.", "");
     match plain.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")")) {

@@ -307,13 +307,13 @@ impl<'a> Look<'a> {
         };
         let Compared { snapshots, pairing, .. } = self.compared;
         let taken = seen.taken_at.as_ref().and_then(|taken| taken.from.parse::<Timestamp>().ok());
-        let is_time = |version: &&Version| matches!(version.kind, Kind::Time(_));
+        let is_time = |version: &&Version| matches!(version.kind, Kind::Time);
         let (Some(version), Some(taken)) = (pairing.version.as_ref().filter(is_time), taken) else {
             return "false".into();
         };
         let (name, version) = (quoted(snapshots[other].schema.field(version.at[other]).name()), version.clone());
         desk.add_function(row_function("is_newer", DataType::Boolean, move |columns| {
-            let versions = version.numbers(&columns[0])?;
+            let versions = version.numbers(&columns[0], other)?;
             let newer = versions.into_iter().map(|version| Some(version? > taken.as_microsecond()));
             Ok(Arc::new(newer.collect::<arrow::array::BooleanArray>()))
         }));

@@ -243,7 +243,7 @@ impl<'a> Policy<'a> {
         requirements: &[Requirement],
         checks: BTreeSet<Reason>,
     ) -> Self {
-        let is_time = pairing.version.as_ref().is_some_and(|version| matches!(version.kind, Kind::Time(_)));
+        let is_time = pairing.version.as_ref().is_some_and(|version| matches!(version.kind, Kind::Time));
         let lag = job.in_flight.as_ref().map(|in_flight| in_flight.lag_micros());
         let began = |side: Side| {
             let taken = job.sources[side].taken_at.as_ref()?.from.parse::<Timestamp>().ok()?;

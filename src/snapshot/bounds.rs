@@ -8,22 +8,37 @@ use std::fmt::{self, Display};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataOptions,
+    ParquetMetaDataReader, RowGroupMetaData,
+};
+use parquet::schema::types::SchemaDescPtr;
 
-use super::head::{has_room_for_pages, require_decodable};
+use super::annotations;
+use super::head::{has_room_for_pages, outline};
 
 /// More rows than any file has. Sums of what fewer rows take fit 64 bits.
 const ROWS_MAX: i64 = 1 << 44;
 /// More bytes than any column chunk has once it is decompressed.
 const CHUNK_BYTES_MAX: i64 = 1 << 44;
 
+/// The Parquet library numbers row groups with 16 bits, as the format does in an optional field.
+pub const ROW_GROUPS_MAX: u64 = i16::MAX as u64;
+
 /// What is wrong with a footer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// It cannot be read at all, or its file is no Parquet file.
+    /// It says what cannot be.
     Footer(String),
+    /// The library cannot read it, whoever is to blame, or its file is no Parquet file.
+    Unreadable(String),
+    /// It lists more row groups than the Parquet library can number.
+    RowGroups(u64),
+    /// Some columns take a key to read.
+    Encrypted,
     /// What it says of a column chunk.
     Chunk {
         /// The row group, counted from 0.
@@ -38,7 +53,9 @@ pub enum Flaw {
 impl Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Flaw::Footer(reason) => f.write_str(reason),
+            Flaw::Footer(reason) | Flaw::Unreadable(reason) => f.write_str(reason),
+            Flaw::RowGroups(number) => write!(f, "it has {number} row groups, of which {ROW_GROUPS_MAX} can be read"),
+            Flaw::Encrypted => f.write_str("it has encrypted columns"),
             Flaw::Chunk { row_group, column, reason } => {
                 write!(f, "row group {row_group}, column `{column}`: {reason}")
             }
@@ -48,25 +65,65 @@ impl Display for Flaw {
 
 /// Reads the footer of a file and the Arrow schema that its writer left in it.
 ///
-/// A schema of types that Arrow's own reader does not know ends in a panic there; the file is then read
-/// by its Parquet types alone.
-pub fn load(file: &File, size: u64) -> Result<ArrowReaderMetadata, Flaw> {
-    require_decodable(file, size).map_err(Flaw::Footer)?;
+/// That schema is a hint. Tools that rename or drop columns leave it as it was, others write types that Arrow's own reader
+/// does not know or nest deeper than it follows; the file is then read by its Parquet types alone.
+pub fn load(file: &File, size: u64) -> Result<Loaded, Flaw> {
+    let outline = outline(file, size).map_err(Flaw::Footer)?;
+    if outline.row_groups > ROW_GROUPS_MAX {
+        return Err(Flaw::RowGroups(outline.row_groups));
+    }
+    if outline.is_encrypted {
+        return Err(Flaw::Encrypted);
+    }
     // the counts of pages say how large these are
-    let options = || ArrowReaderOptions::new().with_encoding_stats_as_mask(false);
-    let with = |skip: bool| ArrowReaderMetadata::load(file, options().with_skip_arrow_metadata(skip));
-    let loaded = panic::catch_unwind(AssertUnwindSafe(|| with(false)))
-        .map(|loaded| loaded.map_err(|error| error.to_string()))
-        .unwrap_or_else(|_| guarded(|| with(true)));
-    let footer = loaded.map_err(Flaw::Footer)?;
-    require_possible(footer.metadata(), size)?;
-    Ok(footer)
+    let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
+    let decode = || ParquetMetaDataReader::new().with_metadata_options(Some(options)).parse_and_finish(file);
+    let metadata = guarded(decode).map_err(Flaw::Unreadable)?;
+    require_possible(&metadata, size)?;
+    let stored = metadata.file_metadata().schema_descr_ptr();
+    let metadata = guarded(|| settled(metadata)).map_err(Flaw::Unreadable)?;
+    let with = |skip: bool| {
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(skip);
+        guarded(|| ArrowReaderMetadata::try_new(metadata.clone(), options))
+    };
+    let footer = with(false).or_else(|_| with(true)).map_err(Flaw::Unreadable)?;
+    Ok(Loaded { footer, stored })
+}
+
+/// A footer that was read.
+pub struct Loaded {
+    /// What readers take.
+    pub footer: ArrowReaderMetadata,
+    /// The schema as its writer annotated it.
+    pub stored: SchemaDescPtr,
+}
+
+/// A footer as it is read by: with the types that values are read in, and with a count of rows that is that of the row
+/// groups. Readers stop at the footer's own, which some old writers left at 0.
+fn settled(metadata: ParquetMetaData) -> parquet::errors::Result<Arc<ParquetMetaData>> {
+    let file = metadata.file_metadata();
+    let rows = metadata.row_groups().iter().map(RowGroupMetaData::num_rows).sum();
+    let schema = annotations::readable(file.schema_descr())?;
+    if schema.is_none() && file.num_rows() == rows {
+        return Ok(metadata.into());
+    }
+    let schema = schema.unwrap_or_else(|| file.schema_descr_ptr());
+    let file = FileMetaData::new(
+        file.version(),
+        rows,
+        file.created_by().map(str::to_string),
+        file.key_value_metadata().cloned(),
+        schema,
+        file.column_orders().cloned(),
+    );
+    let groups = metadata.into_builder().take_row_groups();
+    Ok(ParquetMetaDataBuilder::new(file).set_row_groups(groups).build().into())
 }
 
 /// Opens a Parquet file that is read from its beginning to its end, and is no snapshot: a list, or a table of a run.
 pub fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, Flaw> {
     let size = file.metadata().map_err(|error| Flaw::Footer(error.to_string()))?.len();
-    let footer = load(&file, size)?;
+    let Loaded { footer, .. } = load(&file, size)?;
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer))
 }
 

@@ -4,8 +4,11 @@ use std::io;
 
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{ConvertedType, LogicalType};
+use parquet::schema::types::Type;
 
 use super::bounds::{guarded, guarded_next};
+use super::file::prepared;
 use super::{DataFile, FileRead, Snapshot};
 use crate::error::{Error, Result};
 
@@ -43,8 +46,14 @@ fn check_chunk(file: &DataFile, row_group: usize, leaf: usize) -> Result<()> {
     };
     let input = file.open()?;
     let reader = guarded(|| {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(input)?;
-        let mask = ProjectionMask::leaves(builder.parquet_schema(), [leaf]);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, prepared(file)?);
+        let schema = builder.parquet_schema();
+        let root = schema.get_column_root(leaf);
+        // the reader takes no map without its values
+        let mask = match holds_map(root) {
+            false => ProjectionMask::leaves(schema, [leaf]),
+            true => ProjectionMask::roots(schema, [schema.get_column_root_idx(leaf)]),
+        };
         builder.with_row_groups(vec![row_group]).with_projection(mask).build()
     });
     let mut reader = reader.map_err(damaged)?;
@@ -56,4 +65,11 @@ fn check_chunk(file: &DataFile, row_group: usize, leaf: usize) -> Result<()> {
         promised if promised == rows => Ok(()),
         promised => Err(damaged(format!("it holds {rows} rows where the footer promises {promised}"))),
     }
+}
+
+fn holds_map(column: &Type) -> bool {
+    let info = column.get_basic_info();
+    let is_map = matches!(info.logical_type_ref(), Some(LogicalType::Map))
+        || matches!(info.converted_type(), ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE);
+    is_map || column.is_group() && column.get_fields().iter().any(|field| holds_map(field))
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
@@ -15,7 +14,8 @@ use parquet::errors::ParquetError;
 
 use super::bounds::{guarded, guarded_next};
 use super::file::LocalFile;
-use super::{DataFile, FileRead, Snapshot, damage};
+use super::sieve::Sieve;
+use super::{DataFile, FileRead, Snapshot, damage, shared};
 use crate::engine::Readers;
 use crate::error::{Error, Result};
 
@@ -45,6 +45,8 @@ struct Part {
     read: FileRead,
     inputs: Vec<Input>,
     reader: ParquetRecordBatchReader,
+    /// What picks the rows, where the reader could not skip the others.
+    sieve: Option<Sieve>,
     /// How many rows have come of it.
     delivered: u64,
 }
@@ -88,9 +90,22 @@ impl Batches {
     }
 
     fn open(&self, read: FileRead) -> Result<Part> {
-        let opened = guarded(|| self.decoder(&self.snapshot.files[read.file], &read));
-        let (reader, inputs) = opened.map_err(|reason| damage::locate(&self.snapshot, &read, &reason))?;
-        Ok(Part { read, inputs, reader, delivered: 0 })
+        let file = &self.snapshot.files[read.file];
+        match (guarded(|| self.decoder(file, &read)), &read.selection) {
+            (Ok((reader, inputs)), _) => Ok(Part { read, inputs, reader, sieve: None, delivered: 0 }),
+            (Err(_), Some(_)) => self.open_whole(read, 0),
+            (Err(reason), None) => Err(damage::locate(&self.snapshot, &read, &reason)),
+        }
+    }
+
+    /// Goes on with a read without skipping rows, after `delivered` of them: skipping fails over some files that are whole
+    /// (<https://github.com/apache/arrow-rs/issues>: `delta*n overflow in skip`, in `DeltaBitPackDecoder::skip`).
+    fn open_whole(&self, read: FileRead, delivered: u64) -> Result<Part> {
+        let whole = FileRead { selection: None, ..read.clone() };
+        let opened = guarded(|| self.decoder(&self.snapshot.files[read.file], &whole));
+        let (reader, inputs) = opened.map_err(|reason| damage::locate(&self.snapshot, &whole, &reason))?;
+        let sieve = read.selection.clone().map(|selection| Sieve::new(selection, delivered));
+        Ok(Part { read, inputs, reader, sieve, delivered })
     }
 
     fn decoder(
@@ -123,9 +138,10 @@ impl Batches {
     /// Brings what was decoded to the columns that were asked for.
     fn arrange(&self, part: &Part, decoded: &RecordBatch) -> Result<RecordBatch> {
         let rows = decoded.num_rows();
+        let file = &self.snapshot.files[part.read.file];
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let stored = part.inputs.iter().zip(self.input_schema.fields()).map(|(input, field)| match input {
-            Input::Decoded(place) => self.typed(decoded.column(*place), field.data_type()),
+            Input::Decoded(place) => shared::typed(&self.snapshot, file, decoded.column(*place), field),
             Input::Partition(value) => value.to_array_of_size(rows).map_err(Error::internal),
         });
         let stored = stored.collect::<Result<Vec<ArrayRef>>>()?;
@@ -139,16 +155,6 @@ impl Batches {
         };
         let columns = self.outputs.iter().map(column).collect::<Result<_>>()?;
         Ok(RecordBatch::try_new_with_options(self.output_schema.clone(), columns, &options)?)
-    }
-
-    /// A file's values in the type that the side's files share.
-    fn typed(&self, values: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
-        if values.data_type() == data_type {
-            return Ok(values.clone());
-        }
-        let strict = CastOptions { safe: false, ..CastOptions::default() };
-        cast_with_options(values, data_type, &strict)
-            .map_err(|error| Error::FilesDoNotFit { side: self.snapshot.side, reason: error.to_string() })
     }
 
     fn expression_failed(&self, error: &DataFusionError) -> Error {
@@ -167,6 +173,10 @@ impl Batches {
             };
             match guarded_next(&mut part.reader) {
                 Some(Ok(decoded)) => {
+                    let decoded = match &mut part.sieve {
+                        Some(sieve) => sieve.pick(&decoded)?,
+                        None => decoded,
+                    };
                     part.delivered += decoded.num_rows() as u64;
                     let mut batch = self.arrange(&part, &decoded)?;
                     if part.read.selection.is_some() {
@@ -174,6 +184,9 @@ impl Batches {
                     }
                     self.current = Some(part);
                     return Ok(Some(batch));
+                }
+                Some(Err(_)) if part.read.selection.is_some() && part.sieve.is_none() => {
+                    self.current = Some(self.open_whole(part.read, part.delivered)?);
                 }
                 Some(Err(reason)) => return Err(damage::locate(&self.snapshot, &part.read, &reason)),
                 None => self.account(&part)?,

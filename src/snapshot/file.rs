@@ -50,12 +50,17 @@ impl LocalFile {
     pub fn open(file: &DataFile, skips: bool, meter: &Arc<Meter>) -> Result<ParquetRecordBatchReaderBuilder<Self>> {
         let input = file.open().map_err(|error| ParquetError::External(error.into()))?;
         let metadata = match skips {
-            false => file.prepared.get_or_make(|| prepare(file, file.metadata.clone())),
+            false => prepared(file),
             true => file.prepared_pages.get_or_make(|| prepare(file, with_pages(file, &input)?.into())),
         }?;
         let input = LocalFile { input: input.into(), size: file.size, meter: meter.clone() };
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata))
     }
+}
+
+/// What reads make of a file's footer.
+pub fn prepared(file: &DataFile) -> Result<ArrowReaderMetadata> {
+    file.prepared.get_or_make(|| prepare(file, file.metadata.clone()))
 }
 
 fn prepare(file: &DataFile, metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {

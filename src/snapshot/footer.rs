@@ -1,7 +1,6 @@
 //! Admits one Parquet file: reads its footer, or says exactly why it is not one.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,10 +9,10 @@ use datafusion::common::ScalarValue;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataBuilder};
 
-use super::bounds::{Flaw, load};
+use super::bounds::{Flaw, Loaded, ROW_GROUPS_MAX, load};
 use super::file::Prepared;
-use super::{absolute, int96, types};
-use crate::error::{Error, Result};
+use super::{absolute, foreign, int96, types};
+use crate::error::{AdmissionError, Error, Result};
 use crate::file_identity::InputFile;
 
 /// A data file whose footer was read and found whole.
@@ -56,9 +55,14 @@ impl DataFile {
         let opened = InputFile::open(path.clone(), absolute_path.clone());
         let (input, file) = opened.map_err(Error::unreadable(&path))?;
         let size = input.identity().size();
-        let footer = load(&file, size).map_err(|flaw| refused(flaw, &file, size, &path, among))?;
+        let loaded = load(&file, size).map_err(|flaw| refused(flaw, &file, size, &path, among))?;
+        let Loaded { footer, stored } = loaded;
         let parquet = footer.metadata().file_metadata().schema_descr();
-        let schema = types::readable(footer.schema(), parquet);
+        let schema = types::readable(footer.schema(), &stored);
+        if let Some(column) = types::map_with_optional_key(stored.root_schema()) {
+            let what = format!("has a map with keys that may be NULL, `{column}`, which the format forbids");
+            return Err(AdmissionError::Unsupported { path, what, remedy: foreign::EXPORT_AGAIN.into() }.into());
+        }
         if let Some(column) = types::name_twice("", schema.fields()) {
             return Err(Error::ColumnTwice { column, path });
         }
@@ -125,7 +129,20 @@ fn require_plain_name(path: &Path) -> Result<()> {
 fn refused(flaw: Flaw, file: &File, size: u64, path: &Path, among: usize) -> Error {
     let path = path.to_path_buf();
     match flaw {
-        Flaw::Footer(reason) => Error::NotParquet { reason: refusal(file, size, &reason), path, among },
+        Flaw::Footer(reason) => {
+            Error::NotParquet { reason: format!("has a damaged Parquet footer: {reason}"), path, among }
+        }
+        Flaw::Unreadable(reason) => foreign::refusal(file, size, reason, path, among),
+        Flaw::RowGroups(number) => {
+            let what = format!(
+                "has {number} row groups, more than the {ROW_GROUPS_MAX} that can be read; it may be whole all the same"
+            );
+            AdmissionError::Unsupported { path, what, remedy: foreign::REWRITE.into() }.into()
+        }
+        Flaw::Encrypted => {
+            let what = "has encrypted columns, which are not supported".into();
+            AdmissionError::Unsupported { path, what, remedy: "export it without encryption".into() }.into()
+        }
         Flaw::Chunk { row_group, column, reason } => Error::Damaged { path, row_group, column, reason },
     }
 }
@@ -143,30 +160,4 @@ fn without_notes(footer: ArrowReaderMetadata) -> Arc<ParquetMetaData> {
     let file = FileMetaData::new(version, rows, writer, None, schema, orders);
     let groups = Arc::unwrap_or_clone(metadata).into_builder().take_row_groups();
     ParquetMetaDataBuilder::new(file).set_row_groups(groups).build().into()
-}
-
-/// Finds the plainest true words for a file that has no readable footer, to follow its name.
-fn refusal(file: &File, size: u64, reason: &str) -> String {
-    match (size, magic(file)) {
-        (0, _) => "is empty (0 bytes)".into(),
-        (_, Some([b"PAR1", b"PAR1"])) => format!("has a damaged Parquet footer: {reason}"),
-        (_, Some([b"PARE", _] | [_, b"PARE"])) => "is an encrypted Parquet file, which is not supported".into(),
-        (_, Some([b"PAR1", _])) => "is truncated: it begins as a Parquet file and ends without a footer".into(),
-        (_, Some([_, b"PAR1"])) => "has lost its beginning: it ends as a Parquet file and does not begin as one".into(),
-        _ => "is not a Parquet file".into(),
-    }
-}
-
-/// The four bytes at each end that mark a Parquet file, as static words where they are known ones.
-fn magic(mut file: &File) -> Option<[&'static [u8; 4]; 2]> {
-    let mut ends = [[0; 4]; 2];
-    file.seek(SeekFrom::Start(0)).ok()?;
-    file.read_exact(&mut ends[0]).ok()?;
-    file.seek(SeekFrom::End(-4)).ok()?;
-    file.read_exact(&mut ends[1]).ok()?;
-    Some(ends.map(|end| match &end {
-        b"PAR1" => b"PAR1",
-        b"PARE" => b"PARE",
-        _ => b"\0\0\0\0",
-    }))
 }

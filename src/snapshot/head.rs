@@ -3,7 +3,7 @@
 //! The library goes down as deep as a schema says that it is nested, and makes room for as many children and row groups
 //! as the footer says there are. A footer that lies ends the whole process there: a stack that overflows and an
 //! allocation that fails cannot be caught. So its numbers are checked here first. A footer is a struct in Thrift's
-//! compact protocol; the schema and the number of row groups come first in it, and nothing behind them is read.
+//! compact protocol.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -36,16 +36,26 @@ mod kind {
 /// The fields of `FileMetaData` that are looked at.
 const SCHEMA: i16 = 2;
 const ROW_GROUPS: i16 = 4;
+const ENCRYPTION_ALGORITHM: i16 = 8;
 /// The field of `SchemaElement` that says how many of the following elements are its children.
 const CHILDREN: i16 = 5;
+
+/// What a footer says of itself.
+#[derive(Debug, Default)]
+pub struct Outline {
+    /// How many row groups it lists.
+    pub row_groups: u64,
+    /// Whether some columns take a key to read.
+    pub is_encrypted: bool,
+}
 
 /// Checks that a file's footer can be decoded. What is no footer at all is left to the library, which says so.
 ///
 /// # Errors
 /// In words, to follow `has a damaged Parquet footer`.
-pub fn require_decodable(file: &File, size: u64) -> Result<(), String> {
+pub fn outline(file: &File, size: u64) -> Result<Outline, String> {
     match footer(file, size).map_err(|error| error.to_string())? {
-        None => Ok(()),
+        None => Ok(Outline::default()),
         Some((input, bytes)) => Walk { input, left: bytes }.file_metadata(),
     }
 }
@@ -81,14 +91,23 @@ struct Walk<R> {
 }
 
 impl<R: Read> Walk<R> {
-    fn file_metadata(&mut self) -> Result<(), String> {
+    fn file_metadata(&mut self) -> Result<Outline, String> {
         let mut id = 0;
+        let mut outline = Outline::default();
         loop {
             let kind = self.field(&mut id)?;
             match (id, kind) {
-                (_, kind::STOP) => return Ok(()),
+                (_, kind::STOP) => return Ok(outline),
                 (SCHEMA, kind::LIST) => self.schema()?,
-                (ROW_GROUPS, kind::LIST) => return self.list().map(drop),
+                (ROW_GROUPS, kind::LIST) => {
+                    let (kind, elements) = self.list()?;
+                    outline.row_groups = elements;
+                    (0..elements).try_for_each(|_| self.skip_element(kind, 1))?;
+                }
+                (ENCRYPTION_ALGORITHM, kind) => {
+                    outline.is_encrypted = true;
+                    self.skip(kind, 0)?;
+                }
                 (SCHEMA | ROW_GROUPS, _) => return Err(format!("its field {id} is no list")),
                 (_, kind) => self.skip(kind, 0)?,
             }

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
+use super::table_format;
 use crate::error::{Error, Result};
 use crate::sides::Owner;
 
@@ -36,7 +37,8 @@ pub fn list(owner: &Owner, location: &str) -> Result<Listing> {
         Ok(meta) if meta.is_dir() => (path.to_path_buf(), walk(path)?),
         // the user named this one file, whatever its name begins with
         Ok(_) => {
-            return Ok(Listing { files: vec![ListedFile { path: path.into(), partitions: vec![] }], skipped: vec![] });
+            let files = vec![ListedFile { path: path.into(), partitions: vec![] }];
+            return admissible(owner, location, Listing { files, skipped: vec![] });
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_glob(location) => {
             // matches come without a leading `./`, so the pattern must not have one either
@@ -53,11 +55,18 @@ pub fn list(owner: &Owner, location: &str) -> Result<Listing> {
     found.sort();
     let (skipped, data): (Vec<_>, Vec<_>) = found.into_iter().partition(|file| is_hidden(&root, file));
     if data.is_empty() {
+        table_format::refuse_path(owner, path)?;
         return Err(Error::NoFiles { owner: owner.clone(), path: location.into(), skipped: skipped.len() });
     }
     let files: Result<_> =
         data.into_iter().map(|path| Ok(ListedFile { partitions: partitions(&root, &path)?, path })).collect();
-    Ok(Listing { files: files?, skipped })
+    admissible(owner, location, Listing { files: files?, skipped })
+}
+
+/// A listing whose files all count.
+fn admissible(owner: &Owner, location: &str, listing: Listing) -> Result<Listing> {
+    table_format::refuse(owner, location, &listing)?;
+    Ok(listing)
 }
 
 fn is_glob(location: &str) -> bool {

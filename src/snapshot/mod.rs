@@ -3,20 +3,27 @@
 //! Nothing is admitted on trust: every footer is read before the first row is, and what the footers
 //! promise (rows per row group) is what the run has to account for.
 
+mod agreement;
+mod annotations;
 mod bounds;
 mod damage;
 mod decode;
 mod derived;
 mod file;
 mod footer;
+mod foreign;
 mod head;
 mod int96;
 mod lineage;
 mod listing;
+mod mixed;
 mod partitions;
 mod scan;
+mod shared;
+mod sieve;
 mod sizes;
 mod statistics;
+mod table_format;
 pub mod types;
 
 pub use bounds::{guarded, open_parquet};
@@ -24,19 +31,22 @@ pub use decode::compact;
 pub use footer::DataFile;
 pub use lineage::Lineage;
 pub use listing::would_list;
+pub use mixed::Mixed;
 pub use scan::{FileRead, Scan};
 pub use sizes::require_room_for_footers;
 pub use statistics::Statistics;
+pub use table_format::refuse_path;
 pub use types::type_name;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::sides::{Owner, Side};
+use agreement::{Flaw, agree};
 pub use derived::Derived;
 
 /// One table's export: its files, admitted and described, and the schema that they share. Cheap to clone.
@@ -84,17 +94,6 @@ pub struct Origin {
     pub made_of_snapshot: HashMap<String, Vec<String>>,
     /// Which stored rows its rows come from.
     pub lineage: Lineage,
-}
-
-/// Why a column of a snapshot cannot be read as one column.
-#[derive(Debug, Clone)]
-enum Flaw {
-    /// A file does not have it.
-    Lacks { path: PathBuf },
-    /// A file holds it as INT96 timestamps that cannot be read exactly.
-    Int96 { path: PathBuf, leaf: String },
-    /// Two files give it types without a common, lossless one.
-    Types { first: PathBuf, first_type: String, other: PathBuf, other_type: String },
 }
 
 impl Snapshot {
@@ -197,6 +196,17 @@ impl Snapshot {
         }
     }
 
+    /// Files that were passed over and hold Parquet data all the same, such as those of a staging directory.
+    pub fn unread_data(&self) -> impl Iterator<Item = &Path> {
+        let named = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // summaries that repeat the footers of other files
+        let is_summary = move |path: &Path| ["_metadata", "_common_metadata"].contains(&named(path).as_str());
+        self.skipped
+            .iter()
+            .map(PathBuf::as_path)
+            .filter(move |path| !is_summary(path) && foreign::begins_as_parquet(path))
+    }
+
     /// The same files as the other side, to be compared with themselves.
     pub fn mirrored(&self) -> Self {
         Snapshot { side: self.side.other(), ..self.clone() }
@@ -227,20 +237,7 @@ impl Snapshot {
 
     /// Refuses a column on which the files of this side do not agree.
     pub fn require_agreement(&self, column: &str) -> Result<()> {
-        match self.flaws.get(column) {
-            None => Ok(()),
-            Some(Flaw::Lacks { path }) => Err(Error::FileLacksColumn { column: column.into(), path: path.clone() }),
-            Some(Flaw::Int96 { path, leaf }) => {
-                Err(Error::Int96OutOfRange { path: path.clone(), column: leaf.clone() })
-            }
-            Some(Flaw::Types { first, first_type, other, other_type }) => Err(Error::FilesDisagree {
-                column: column.into(),
-                first: first.clone(),
-                first_type: first_type.clone(),
-                other: other.clone(),
-                other_type: other_type.clone(),
-            }),
-        }
+        self.flaws.get(column).map_or(Ok(()), |flaw| Err(flaw.refusal(column)))
     }
 
     /// The files that the user named: those of the origin, if a query shaped this.
@@ -267,48 +264,6 @@ impl Snapshot {
             Some(new) => Err(Error::AppearedWhileReading { path: new.path, owner: owner.clone() }),
         }
     }
-}
-
-/// The columns of all files, each with a type that holds every file's values without loss.
-fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Flaw>) {
-    let mut fields: Vec<FieldRef> = vec![];
-    let mut home: HashMap<String, (usize, usize)> = HashMap::new();
-    let mut flaws = HashMap::new();
-    for (number, file) in files.iter().enumerate() {
-        for field in file.schema.fields() {
-            let Some(&(at, first)) = home.get(field.name()) else {
-                home.insert(field.name().clone(), (fields.len(), number));
-                fields.push(types::plain_field(field));
-                if number > 0 {
-                    flaws.insert(field.name().clone(), Flaw::Lacks { path: files[0].path.clone() });
-                }
-                continue;
-            };
-            match types::widen_field(&fields[at], field) {
-                Some(wider) => fields[at] = wider.into(),
-                None => {
-                    flaws.entry(field.name().clone()).or_insert_with(|| Flaw::Types {
-                        first: files[first].path.clone(),
-                        first_type: type_name(&fields[at]),
-                        other: file.path.clone(),
-                        other_type: type_name(field),
-                    });
-                }
-            }
-        }
-        for (column, leaf) in &file.inexact {
-            let int96 = Flaw::Int96 { path: file.path.clone(), leaf: leaf.clone() };
-            flaws.entry(column.clone()).or_insert(int96);
-        }
-        for field in &fields {
-            if file.schema.column_with_name(field.name()).is_none() {
-                let lacks = Flaw::Lacks { path: file.path.clone() };
-                flaws.entry(field.name().clone()).or_insert(lacks);
-            }
-        }
-    }
-    let nullable = |field: FieldRef| -> FieldRef { Field::clone(&field).with_nullable(true).into() };
-    (fields.into_iter().map(nullable).collect(), flaws)
 }
 
 /// The absolute form of a path, for places that outlive the working directory.

@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::errors::ParquetError;
 
-use super::{DataFile, Snapshot};
+use super::{DataFile, Mixed, Snapshot};
 
 /// The statistics of one column: one entry per row group, in the order of [`Snapshot::row_groups`].
 #[derive(Debug)]
@@ -29,6 +29,9 @@ impl Snapshot {
     /// and those of partition directories, and for columns on which the files do not agree.
     pub fn statistics(&self, column: usize) -> Option<Statistics> {
         let field = self.schema.field(column);
+        if Mixed::of(field).is_some() {
+            return None;
+        }
         let parts: Vec<Statistics> = self.files.iter().map(|file| of_file(file, field)).collect::<Option<_>>()?;
         let join = |part: fn(&Statistics) -> &dyn Array| concat(&parts.iter().map(part).collect::<Vec<_>>()).ok();
         let flags = |part: fn(&Statistics) -> &BooleanArray| parts.iter().flat_map(part).collect();

@@ -3,13 +3,17 @@
 use arrow::datatypes::DataType::*;
 use std::collections::HashMap;
 
+use super::annotations::annotated;
+use super::mixed::Mixed;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
-use parquet::basic::LogicalType;
+use parquet::basic::{ConvertedType, LogicalType};
 use parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
 
 /// The name under which Arrow keeps an extension type in a field's metadata.
-const EXTENSION: &str = "ARROW:extension:name";
+pub const EXTENSION: &str = "ARROW:extension:name";
 const VARIANT: &str = "arrow.parquet.variant";
+/// The name of the type that a field's file gives it, where it is read in a wider one.
+pub const STORED: &str = "countersign.stored";
 
 /// A meaning that a field's type alone does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +42,36 @@ pub fn readable(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
     let columns = parquet.root_schema().get_fields();
     let holds_variant = |name: &str| columns.iter().any(|column| column.name() == name && is_variant(column));
     let mark = |field: &FieldRef| -> FieldRef {
-        let field = Field::clone(field).with_data_type(decodable(field.data_type()));
-        match holds_variant(field.name()) {
-            true => field.with_metadata(HashMap::from([(EXTENSION.to_string(), VARIANT.to_string())])).into(),
-            false => field.into(),
+        let field: FieldRef = Field::clone(field).with_data_type(decodable(field.data_type())).into();
+        if holds_variant(field.name()) {
+            let variant = HashMap::from([(EXTENSION.to_string(), VARIANT.to_string())]);
+            return Field::clone(&field).with_metadata(variant).into();
         }
+        let stored = columns.iter().find(|column| column.name() == field.name());
+        stored.map_or_else(|| field.clone(), |column| annotated(&field, column))
     };
     let fields: Vec<FieldRef> = schema.fields().iter().map(mark).collect();
     Schema::new_with_metadata(fields, schema.metadata().clone()).into()
+}
+
+/// The path of the first map whose keys may be NULL.
+pub fn map_with_optional_key(parquet: &ParquetType) -> Option<String> {
+    parquet.get_fields().iter().find_map(|column| optional_key(column.name(), column))
+}
+
+fn optional_key(path: &str, column: &ParquetType) -> Option<String> {
+    if column.is_primitive() {
+        return None;
+    }
+    let info = column.get_basic_info();
+    let is_map = matches!(info.logical_type_ref(), Some(LogicalType::Map))
+        || matches!(info.converted_type(), ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE);
+    let key =
+        column.get_fields().first().filter(|pair| is_map && pair.is_group()).and_then(|pair| pair.get_fields().first());
+    if key.is_some_and(|key| key.is_optional()) {
+        return Some(path.into());
+    }
+    column.get_fields().iter().find_map(|part| optional_key(&format!("{path}.{}", part.name()), part))
 }
 
 fn is_variant(column: &ParquetType) -> bool {
@@ -55,6 +81,12 @@ fn is_variant(column: &ParquetType) -> bool {
 
 /// A column's type as people write it: what it means, never how Arrow lays it out.
 pub fn type_name(field: &Field) -> String {
+    if let Some(stored) = field.metadata().get(STORED) {
+        return stored.clone();
+    }
+    if let Some(types) = Mixed::types(field) {
+        return types.into();
+    }
     match extension(field) {
         Some(Extension::Uuid) => "uuid".into(),
         Some(Extension::Json) => "json".into(),
@@ -63,7 +95,8 @@ pub fn type_name(field: &Field) -> String {
     }
 }
 
-fn data_type_name(data_type: &DataType) -> String {
+/// A type without what an extension makes of it.
+pub fn data_type_name(data_type: &DataType) -> String {
     match data_type {
         Null => "null".into(),
         Boolean => "boolean".into(),
@@ -108,16 +141,18 @@ pub fn unit_name(unit: &TimeUnit) -> &'static str {
     }
 }
 
-/// A type as the reader can decode it: it makes dictionaries of text and bytes, and takes those of other
-/// types, which an Arrow schema may ask for, for damage.
+/// A type as it is decoded: encodings undone at every level, and lists of every layout as lists. An Arrow schema may ask for
+/// dictionaries whose codes overflow when a batch spans row groups, or of types that the reader takes for damage.
 pub fn decodable(data_type: &DataType) -> DataType {
     let inner =
         |field: &FieldRef| -> FieldRef { Field::clone(field).with_data_type(decodable(field.data_type())).into() };
     match data_type {
-        Dictionary(_, value) if !matches!(value.as_ref(), Utf8 | LargeUtf8 | Binary | LargeBinary) => decodable(value),
-        List(item) => List(inner(item)),
-        LargeList(item) => LargeList(inner(item)),
+        Dictionary(_, value) => decodable(value),
+        RunEndEncoded(_, value) => decodable(value.data_type()),
+        List(item) | FixedSizeList(item, _) | ListView(item) => List(inner(item)),
+        LargeList(item) | LargeListView(item) => LargeList(inner(item)),
         Struct(fields) => Struct(fields.iter().map(inner).collect()),
+        Map(entries, sorted) => Map(inner(entries), *sorted),
         other => other.clone(),
     }
 }
@@ -139,28 +174,44 @@ pub fn name_twice(path: &str, fields: &Fields) -> Option<String> {
     })
 }
 
-/// How a column is read: text and bytes as views, encodings undone, the value untouched.
+/// How a column is read: text and bytes as views, the value untouched.
 pub fn plain_field(field: &Field) -> FieldRef {
     field.clone().with_data_type(plain(field.data_type())).into()
 }
 
+/// The same with everything inside of it nullable, as a column of a snapshot is: what is required inside of a struct is NULL
+/// where the struct is, and arrays that say otherwise cannot be sorted or put together.
+pub fn nullable_inside(field: &Field) -> Field {
+    field.clone().with_data_type(loosened(field.data_type()))
+}
+
+fn loosened(data_type: &DataType) -> DataType {
+    let inner = |field: &FieldRef| -> FieldRef { nullable_inside(field).with_nullable(true).into() };
+    match data_type {
+        List(item) => List(inner(item)),
+        LargeList(item) => LargeList(inner(item)),
+        Struct(fields) => Struct(fields.iter().map(inner).collect()),
+        Map(entries, sorted) => match entries.data_type() {
+            Struct(parts) if parts.len() == 2 => {
+                let parts = [nullable_inside(&parts[0]).into(), inner(&parts[1])];
+                Map(Field::clone(entries).with_data_type(Struct(parts.into_iter().collect())).into(), *sorted)
+            }
+            _ => data_type.clone(),
+        },
+        other => other.clone(),
+    }
+}
+
 /// A file's schema with text and bytes as views, which the reader makes without a detour.
 pub fn with_views(schema: &SchemaRef) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| match plain(field.data_type()) {
-        view @ (Utf8View | BinaryView) => Field::clone(field).with_data_type(view).into(),
-        _ => field.clone(),
-    });
+    let fields = schema.fields().iter().map(|field| plain_field(field));
     Schema::new_with_metadata(fields.collect::<Vec<FieldRef>>(), schema.metadata().clone()).into()
 }
 
 fn plain(data_type: &DataType) -> DataType {
     match data_type {
-        Dictionary(_, value) => plain(value),
-        RunEndEncoded(_, value) => plain(value.data_type()),
         Utf8 | LargeUtf8 => Utf8View,
         Binary | LargeBinary => BinaryView,
-        FixedSizeList(item, _) | ListView(item) => List(item.clone()),
-        LargeListView(item) => LargeList(item.clone()),
         other => other.clone(),
     }
 }
@@ -184,10 +235,16 @@ fn widen(a: &DataType, b: &DataType) -> Option<DataType> {
     match (a, b) {
         (Null, other) | (other, Null) => Some(other.clone()),
         (Float16 | Float32 | Float64, Float16 | Float32 | Float64) => Some(wider(a, b)),
+        // as long as every integer is one of the floats, which is checked when it is read
+        (whole, float) | (float, whole) if whole.is_integer() && float.is_floating() => Some(Float64),
         (Timestamp(one, zone), Timestamp(two, other)) if zone.is_some() == other.is_some() => {
             Some(Timestamp(*finer(one, two), zone.clone()))
         }
         (Duration(one), Duration(two)) => Some(Duration(*finer(one, two))),
+        (Time32(one) | Time64(one), Time32(two) | Time64(two)) => match finer(one, two) {
+            unit @ (TimeUnit::Second | TimeUnit::Millisecond) => Some(Time32(*unit)),
+            unit => Some(Time64(*unit)),
+        },
         (Date32 | Date64, Date32 | Date64) => Some(Date64),
         (FixedSizeBinary(_) | BinaryView, FixedSizeBinary(_) | BinaryView) => Some(BinaryView),
         (List(one) | LargeList(one), List(two) | LargeList(two)) => {

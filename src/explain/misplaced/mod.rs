@@ -22,7 +22,7 @@ use crate::class::Class;
 use crate::columns::Pairing;
 use crate::discrepancy::{Column, Layout, Spooled, Tally};
 use crate::error::Result;
-use crate::job::{self, Job};
+use crate::job::{self, Job, Rule};
 use crate::matching::Comparison;
 use crate::render::{Values, escaped};
 use evidence::{Digester, Unit, units};
@@ -120,6 +120,10 @@ impl Misplaced {
             Err(reason) => (Links::default(), Some(reason)),
         };
         let columns = asked.columns.iter().map(|column| column.text.clone()).collect();
+        let has_tolerance =
+            |at: &usize| comparison.pairing.columns[*at].rules().iter().any(|rule| matches!(rule, Rule::Tolerance(_)));
+        let tolerant = units.iter().flat_map(|unit| unit.columns.iter().copied()).filter(has_tolerance);
+        let without_tolerance = tolerant.map(|at| comparison.pairing.columns[at].name.clone()).collect();
         Ok(Misplaced {
             layout: comparison.layout.clone(),
             exchange: Exchange::of(&comparison.layout),
@@ -128,7 +132,7 @@ impl Misplaced {
             links,
             rows: 0,
             examples: job.examples,
-            report: MisplacedReport { columns, not_searched, ..MisplacedReport::default() },
+            report: MisplacedReport { columns, without_tolerance, not_searched, ..MisplacedReport::default() },
         })
     }
 

@@ -9,6 +9,9 @@ pub struct MisplacedReport {
     /// The columns whose values were looked for, each by itself; if there are none, all of a row's values together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    /// Those whose tolerance was left aside: their values were looked for as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_tolerance: Vec<String>,
     /// Discrepancies of two keys that have each other's values.
     pub swapped: u64,
     /// Missing and extra rows that are one row, which was given another key.
@@ -64,9 +67,13 @@ impl MisplacedReport {
 
     /// What was looked for, in words.
     pub fn sought(&self) -> String {
-        match self.columns.as_slice() {
+        let columns = match self.columns.as_slice() {
             [] => "all values of a row".into(),
             columns => columns.join(", "),
+        };
+        match self.without_tolerance.as_slice() {
+            [] => columns,
+            exact => format!("{columns}; without the tolerance of {}", exact.join(", ")),
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum Style {
 
 /// How wide a value may be before it is cut; the lists hold it whole.
 const VALUE_WIDTH: usize = 60;
+/// How much of what two values share is shown before they differ.
+const CONTEXT: usize = 20;
 
 /// How many segments of a kind are shown.
 const SEGMENTS: usize = 5;
@@ -68,50 +70,23 @@ fn comparison(report: &Report, section: fn(&Report) -> String) -> String {
     if report.is_comparison() { section(report) } else { String::new() }
 }
 
-/// What is said instead where the snapshots themselves are wrong.
-pub const NO_INPUT: &str = "the snapshots are not what they have to be, so nothing is proved";
-
-/// The verdict as people say it.
-pub fn verdict_words(verdict: Verdict) -> (&'static str, &'static str) {
-    match verdict {
-        Verdict::Match => ("MATCH", "old and new are equal, row by row and value by value"),
-        Verdict::Accepted => ("ACCEPTED", "old and new differ only in what was allowed"),
-        Verdict::Discrepant => ("DISCREPANT", "old and new differ"),
-        Verdict::Unverified => ("UNVERIFIED", "not everything could be compared, so nothing is proved"),
-    }
-}
-
-/// The verdict on old alone as people say it.
-pub fn old_alone_words(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Match | Verdict::Accepted => "every check of old holds; there is no new to compare it with",
-        Verdict::Discrepant => "old violates what is expected of it; there is no new to compare it with",
-        Verdict::Unverified => "not everything could be checked, so nothing is proved",
-    }
-}
-
 fn headline(report: &Report, style: Style) -> String {
-    let (word, words) = verdict_words(report.verdict);
-    let word = match style {
-        Style::Plain => word.to_string(),
-        Style::Coloured => {
+    let line = escaped(&report.headline);
+    let line = match (style, line.strip_prefix(report.verdict.word())) {
+        (Style::Coloured, Some(rest)) => {
             let colour = match report.verdict {
                 Verdict::Match | Verdict::Accepted => AnsiColor::Green,
                 Verdict::Discrepant => AnsiColor::Red,
                 Verdict::Unverified => AnsiColor::Yellow,
             };
             let style = colour.on_default().effects(Effects::BOLD);
-            format!("{style}{word}{style:#}")
+            format!("{style}{}{style:#}{rest}", report.verdict.word())
         }
-    };
-    let words = match (report.input_failures.is_empty(), report.is_comparison()) {
-        (false, _) => NO_INPUT,
-        (true, false) => old_alone_words(report.verdict),
-        (true, true) => words,
+        _ => line,
     };
     let mut out = match &report.suspicion {
-        Some(suspicion) => format!("{}\n\n{word}  {words}\n", escaped(suspicion)),
-        None => format!("{word}  {words}\n"),
+        Some(suspicion) => format!("{}\n\n{line}\n", escaped(suspicion)),
+        None => format!("{line}\n"),
     };
     for reason in report.input_failures.iter().chain(&report.reasons) {
         let _ = writeln!(out, "  - {}", escaped(reason));
@@ -272,9 +247,11 @@ fn columns(report: &Report) -> String {
     }
     let is_found = |tier: &Tier| report.columns.iter().any(|column| column.equal_by(*tier) > 0);
     let tiers: Vec<Tier> = Tier::ALL.into_iter().filter(is_found).collect();
+    let has_unreadable = report.columns.iter().any(|column| column.unreadable > 0);
     let mut table = plain_table();
     let header = ["column", "old", "new", "mismatches"].into_iter();
-    table.set_header(header.chain(tiers.iter().map(|tier| tier.words())));
+    let unreadable = has_unreadable.then_some("unreadable");
+    table.set_header(header.chain(unreadable).chain(tiers.iter().map(|tier| tier.words())));
     for column in &report.columns {
         let is_key = report.key.contains(&column.name);
         let mut row = vec![
@@ -283,10 +260,11 @@ fn columns(report: &Report) -> String {
             cut(&escaped(&column.new_type)),
             if is_key { "key".into() } else { grouped(column.mismatches) },
         ];
+        row.extend(has_unreadable.then(|| grouped(column.unreadable)));
         row.extend(tiers.iter().map(|tier| grouped(column.equal_by(*tier))));
         table.add_row(row);
     }
-    right_align(&mut table, &[3, 4, 5, 6]);
+    right_align(&mut table, &[3, 4, 5, 6, 7]);
     indented(&table) + "\n"
 }
 
@@ -374,9 +352,12 @@ fn render_example(example: &Example, whole_rows: bool, has_previous: bool) -> St
         Class::Mismatch => {
             let mut table = plain_table();
             for change in &example.values {
-                let side = |value: &Option<String>| cut(value.as_deref().unwrap_or("(private)"));
-                let values = Sides { old: side(&change.old), new: side(&change.new) };
-                table.add_row([escaped(&change.column), format!("old {}", values.old), format!("new {}", values.new)]);
+                let values = Sides::from_fn(|side| change.value(side).unwrap_or("(private)"));
+                let cells = Sides::from_fn(|side| {
+                    let unreadable = if change.is_unreadable(side) { " (unreadable)" } else { "" };
+                    format!("{side} {}{unreadable}", cut_beside(values[side], values[side.other()]))
+                });
+                table.add_row([escaped(&change.column), cells.old, cells.new]);
             }
             for line in table.trim_fmt().lines() {
                 let _ = writeln!(out, "     {line}");
@@ -418,11 +399,26 @@ fn run(run: &Run) -> String {
 }
 
 /// Values were made safe for a terminal when they were shown; here they are only kept short.
+/// A text as far as there is room for it, with its length if that is not all.
 fn cut(value: &str) -> String {
-    match value.char_indices().nth(VALUE_WIDTH) {
-        Some((end, _)) => format!("{}…", &value[..end]),
-        None => value.into(),
+    cut_beside(value, value)
+}
+
+/// The same for a value that differs from another one: the part in which they begin to differ.
+fn cut_beside(value: &str, other: &str) -> String {
+    let length = value.chars().count();
+    if length <= VALUE_WIDTH {
+        return value.into();
     }
+    let equal = value.chars().zip(other.chars()).take_while(|(own, other)| own == other).count();
+    let skipped = match equal < length && equal + CONTEXT > VALUE_WIDTH {
+        true => equal.saturating_sub(CONTEXT).min(length - VALUE_WIDTH),
+        false => 0,
+    };
+    let shown: String = value.chars().skip(skipped).take(VALUE_WIDTH).collect();
+    let before = if skipped > 0 { "…" } else { "" };
+    let after = if skipped + VALUE_WIDTH < length { "…" } else { "" };
+    format!("{before}{shown}{after} ({length} characters)")
 }
 
 /// A table without lines, whose columns stand under each other.

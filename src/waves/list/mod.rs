@@ -21,6 +21,8 @@ use crate::error::{Error, Result, WavesError};
 use crate::file_identity::InputFile;
 use crate::manifest::{Digest, of_opened};
 use crate::run_dir::Readers;
+use crate::sides::Owner;
+use crate::snapshot::refuse_path;
 
 /// A piece ends with the row that brings it to so many bytes of text, however few rows that are.
 const PIECE_BYTES: usize = 1 << 20;
@@ -63,6 +65,7 @@ impl List {
         if !fs::metadata(path).map_err(Error::unreadable(path))?.is_file() {
             return Err(bad("is no file\n  name the list itself, such as RUN/missing.csv"));
         }
+        refuse_path(&Owner::List, path)?;
         let opened = InputFile::open(path.into(), path.into());
         let (input, file) = opened.map_err(Error::unreadable(path))?;
         let mode = file.metadata().map_err(Error::unreadable(path))?.permissions().mode();

@@ -3,16 +3,15 @@
 //! A number other than zero is `0.d₁d₂d₃… · 10^exponent` with neither a leading nor a trailing zero, so
 //! each value has one form, and the forms' bytes sort as the numbers do.
 
+mod distance;
+
 use std::cmp::Ordering;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, BinaryViewBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal256Type, Float32Type, Float64Type};
 use arrow::error::ArrowError;
-use bigdecimal::BigDecimal;
-use bigdecimal::num_bigint::BigInt;
 
 /// A number, exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +48,22 @@ impl Number {
     /// Reads a number as programs write it: digits, a point, an exponent.
     pub fn parse(text: &str) -> Option<Self> {
         Decimal::parse(text).map(Number::Finite)
+    }
+
+    /// The same, and what databases write for floats and decimals that are no number or infinite.
+    pub fn parse_any(text: &str) -> Option<Self> {
+        let special = || {
+            let (negative, size) = match text.strip_prefix('-') {
+                Some(size) => (true, size),
+                None => (false, text.strip_prefix('+').unwrap_or(text)),
+            };
+            match size.to_ascii_lowercase().as_str() {
+                "nan" => Some(Number::NotANumber),
+                "inf" | "infinity" => Some(Number::Infinite { negative }),
+                _ => None,
+            }
+        };
+        Number::parse(text).or_else(special)
     }
 
     fn of_float(value: f64, exact: bool, shortest: impl FnOnce() -> String) -> Self {
@@ -187,13 +202,6 @@ impl Decimal {
             return Decimal { negative: false, digits: vec![], exponent: 0 };
         };
         Decimal { negative, digits: digits.to_vec(), exponent: (u64::from_be_bytes(*exponent) ^ 1 << 63) as i64 }
-    }
-
-    /// The same number, ready to be calculated with.
-    pub fn to_big(&self) -> BigDecimal {
-        let digits = BigInt::from_str(std::str::from_utf8(&self.digits).unwrap_or("0")).unwrap_or_default();
-        let signed = if self.negative { -digits } else { digits };
-        BigDecimal::new(signed, self.digits.len() as i64 - self.exponent)
     }
 }
 

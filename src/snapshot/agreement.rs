@@ -1,0 +1,132 @@
+//! How the files of one side agree on columns: one type for each, which holds every file's values without loss.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use arrow::datatypes::{DataType, Field, FieldRef};
+
+use super::DataFile;
+use super::mixed::{Mixed, is_known_to_fit};
+use super::types::{self, type_name};
+use crate::error::Error;
+
+/// Why a column of a snapshot cannot be read as one column.
+#[derive(Debug, Clone)]
+pub enum Flaw {
+    /// A file does not have it.
+    Lacks { path: PathBuf },
+    /// A file holds it as INT96 timestamps that cannot be read exactly.
+    Int96 { path: PathBuf, leaf: String },
+    /// Two files give it types without a common, lossless one.
+    Types { first: PathBuf, first_type: String, other: PathBuf, other_type: String },
+}
+
+impl Flaw {
+    /// What is said of a column that takes part and has this flaw.
+    pub fn refusal(&self, column: &str) -> Error {
+        let column = column.to_string();
+        match self.clone() {
+            Flaw::Lacks { path } => Error::FileLacksColumn { column, path },
+            Flaw::Int96 { path, leaf } => Error::Int96OutOfRange { path, column: leaf },
+            Flaw::Types { first, first_type, other, other_type } => {
+                Error::FilesDisagree { column, first, first_type, other, other_type }
+            }
+        }
+    }
+}
+
+/// A column, as far as the files that were looked at tell.
+struct Column {
+    field: Field,
+    /// The first file that has it.
+    first: usize,
+    /// The files' types that differ from each other.
+    types: Vec<DataType>,
+    flaw: Option<Flaw>,
+}
+
+/// The columns of all files, and those on which the files do not agree.
+pub fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Flaw>) {
+    let mut columns: Vec<Column> = vec![];
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (number, file) in files.iter().enumerate() {
+        for field in file.schema.fields() {
+            match places.get(field.name()) {
+                Some(&at) => columns[at].take_up(field, files, number),
+                None => {
+                    places.insert(field.name().clone(), columns.len());
+                    let lacks = || Flaw::Lacks { path: files[0].path.clone() };
+                    columns.push(Column {
+                        field: types::nullable_inside(&types::plain_field(field)),
+                        first: number,
+                        types: vec![field.data_type().clone()],
+                        flaw: (number > 0).then(lacks),
+                    });
+                }
+            }
+        }
+        for (column, leaf) in &file.inexact {
+            if let Some(&at) = places.get(column) {
+                let int96 = || Flaw::Int96 { path: file.path.clone(), leaf: leaf.clone() };
+                columns[at].flaw.get_or_insert_with(int96);
+            }
+        }
+        for column in &mut columns {
+            if file.schema.column_with_name(column.field.name()).is_none() {
+                column.flaw.get_or_insert_with(|| Flaw::Lacks { path: file.path.clone() });
+            }
+        }
+    }
+    for column in &mut columns {
+        column.settle(files);
+    }
+    let flaws = columns.iter_mut().filter_map(|column| Some((column.field.name().clone(), column.flaw.take()?)));
+    let flaws = flaws.collect();
+    (columns.into_iter().map(|column| column.field.with_nullable(true).into()).collect(), flaws)
+}
+
+impl Column {
+    /// Makes room for the values of one more file.
+    fn take_up(&mut self, field: &Field, files: &[DataFile], number: usize) {
+        if !self.types.contains(field.data_type()) {
+            self.types.push(field.data_type().clone());
+        }
+        let mixed = || {
+            let numbers = self.types.iter().map(|own| Mixed::joining(own, field.data_type()));
+            let mixed = numbers.collect::<Option<Vec<Mixed>>>()?;
+            mixed.first().map(|mixed| mixed.field(self.field.name(), &self.types))
+        };
+        let wider = match Mixed::of(&self.field) {
+            None => types::widen_field(&self.field, field),
+            Some(_) => None,
+        };
+        match wider.or_else(mixed) {
+            Some(wider) => self.field = wider,
+            None => {
+                self.flaw.get_or_insert_with(|| Flaw::Types {
+                    first: files[self.first].path.clone(),
+                    first_type: type_name(&self.field),
+                    other: files[number].path.clone(),
+                    other_type: type_name(field),
+                });
+            }
+        }
+    }
+
+    /// Keeps the values as text if the common type may not hold all of them.
+    fn settle(&mut self, files: &[DataFile]) {
+        if self.types.len() == 1 || self.flaw.is_some() || Mixed::of(&self.field).is_some() {
+            return;
+        }
+        let target = self.field.data_type();
+        let is_narrow = |file: &DataFile| {
+            let own = file.schema.field_with_name(self.field.name());
+            own.is_ok_and(|own| !is_known_to_fit(file, own, target))
+        };
+        if let Some(mixed) = Mixed::joining(target, target)
+            && files.iter().any(is_narrow)
+        {
+            self.field = mixed.field(self.field.name(), &self.types);
+        }
+    }
+}

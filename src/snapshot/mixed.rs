@@ -1,0 +1,168 @@
+//! Columns whose files have types that no Arrow type holds together without loss: integers beyond 2^53 beside floats, or
+//! dates of the year 9999 in microseconds beside nanoseconds.
+//!
+//! Their values are kept as text that says each exactly, and are read as what they are when they are compared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringViewArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::error::ArrowError;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+
+use super::DataFile;
+use super::types::{EXTENSION, data_type_name};
+use crate::job::rule::Reading;
+
+/// The types of a mixed column's files, in words.
+const TYPES: &str = "countersign.types";
+
+/// What the values of a mixed column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mixed {
+    /// Integers, decimals and floats.
+    Numbers,
+    /// Instants.
+    Instants,
+    /// Wall clocks without a zone.
+    Clocks,
+}
+
+impl Mixed {
+    const ALL: [Mixed; 3] = [Mixed::Numbers, Mixed::Instants, Mixed::Clocks];
+
+    fn extension(self) -> &'static str {
+        match self {
+            Mixed::Numbers => "countersign.mixed.numbers",
+            Mixed::Instants => "countersign.mixed.instants",
+            Mixed::Clocks => "countersign.mixed.clocks",
+        }
+    }
+
+    /// What the values of a field are, if it is a mixed one.
+    pub fn of(field: &Field) -> Option<Self> {
+        let name = field.metadata().get(EXTENSION)?;
+        Mixed::ALL.into_iter().find(|mixed| mixed.extension() == name)
+    }
+
+    /// The field of a column whose files have these types.
+    pub fn field(self, name: &str, types: &[DataType]) -> Field {
+        let mut names: Vec<String> = vec![];
+        for data_type in types.iter().map(data_type_name) {
+            if !names.contains(&data_type) {
+                names.push(data_type);
+            }
+        }
+        let metadata = [(EXTENSION.into(), self.extension().into()), (TYPES.into(), names.join(" or "))];
+        Field::new(name, DataType::Utf8View, true).with_metadata(HashMap::from(metadata))
+    }
+
+    /// The types of a mixed field's files, in words.
+    pub fn types(field: &Field) -> Option<&str> {
+        Mixed::of(field)?;
+        field.metadata().get(TYPES).map(String::as_str)
+    }
+
+    /// How the texts are read.
+    pub fn reading(self) -> Reading {
+        match self {
+            Mixed::Numbers => Reading::Decimal,
+            Mixed::Instants | Mixed::Clocks => Reading::Timestamp,
+        }
+    }
+
+    /// A field of a plain type of the same kind, to be asked with what it compares.
+    pub fn resembling(self, field: &Field) -> Field {
+        let data_type = match self {
+            Mixed::Numbers => DataType::Float64,
+            Mixed::Instants => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            Mixed::Clocks => DataType::Timestamp(TimeUnit::Nanosecond, None),
+        };
+        Field::new(field.name(), data_type, true)
+    }
+
+    /// The mixed column that holds values of two types, if there is one.
+    pub fn joining(one: &DataType, two: &DataType) -> Option<Self> {
+        match (one, two) {
+            (DataType::Timestamp(_, one), DataType::Timestamp(_, two)) if one.is_some() == two.is_some() => {
+                Some(if one.is_some() { Mixed::Instants } else { Mixed::Clocks })
+            }
+            (one, two) if one.is_numeric() && two.is_numeric() => Some(Mixed::Numbers),
+            _ => None,
+        }
+    }
+}
+
+/// The values of a file's column as texts that say each exactly.
+pub fn texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let array = match array.data_type() {
+        // an instant, whatever zone it is shown in
+        DataType::Timestamp(unit, Some(_)) => cast(array, &DataType::Timestamp(*unit, Some("UTC".into())))?,
+        data_type if data_type.is_floating() => {
+            let floats = cast(array, &DataType::Float64)?;
+            let floats = arrow::array::AsArray::as_primitive::<arrow::datatypes::Float64Type>(&floats);
+            // Rust writes every digit that a float has, once it is asked for enough of them
+            let text = |value: f64| match value.is_finite() {
+                true => {
+                    let digits = format!("{value:.1074}");
+                    digits.trim_end_matches('0').trim_end_matches('.').to_string()
+                }
+                false => value.to_string(),
+            };
+            let texts = floats.iter().map(|value| value.map(text));
+            return Ok(Arc::new(texts.collect::<StringViewArray>()));
+        }
+        _ => array.clone(),
+    };
+    cast(&array, &DataType::Utf8View)
+}
+
+/// Whether a file's statistics show that all values of a column fit a type. Without statistics nothing does.
+pub fn is_known_to_fit(file: &DataFile, field: &Field, target: &DataType) -> bool {
+    /// Every integer up to here is a float of 64 bits.
+    const EXACT: i128 = 1 << 53;
+    let factor = match (field.data_type(), target) {
+        (own, target) if own == target => return true,
+        (whole, DataType::Float64) if whole.is_integer() => None,
+        (DataType::Timestamp(own, _), DataType::Timestamp(target, _)) => Some(ticks(target) / ticks(own)),
+        _ => return true,
+    };
+    let parquet = file.metadata.file_metadata().schema_descr();
+    let Ok(converter) = StatisticsConverter::try_new(field.name(), &file.schema, parquet) else { return false };
+    let groups = file.metadata.row_groups();
+    let fits = |value: i128| match factor {
+        None => value.abs() <= EXACT,
+        Some(factor) => i64::try_from(value * factor).is_ok(),
+    };
+    let (mins, maxs) = (converter.row_group_mins(groups), converter.row_group_maxes(groups));
+    let (Ok(mins), Ok(maxs), Ok(nulls)) = (mins, maxs, converter.row_group_null_counts(groups)) else { return false };
+    let (Some(mins), Some(maxs)) = (whole_numbers(&mins), whole_numbers(&maxs)) else { return false };
+    (0..groups.len()).all(|group| match (mins[group], maxs[group]) {
+        (Some(min), Some(max)) => fits(min) && fits(max),
+        _ => {
+            let rows = groups[group].num_rows() as u64;
+            let is_null = arrow::array::Array::is_valid(&nulls, group) && nulls.value(group) == rows;
+            rows == 0 || is_null
+        }
+    })
+}
+
+fn whole_numbers(array: &ArrayRef) -> Option<Vec<Option<i128>>> {
+    let array = match array.data_type() {
+        DataType::Timestamp(..) => cast(array, &DataType::Int64).ok()?,
+        _ => array.clone(),
+    };
+    let wide = cast(&array, &DataType::Decimal128(38, 0)).ok()?;
+    Some(arrow::array::AsArray::as_primitive::<arrow::datatypes::Decimal128Type>(&wide).iter().collect())
+}
+
+fn ticks(unit: &TimeUnit) -> i128 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
