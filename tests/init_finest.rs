@@ -89,6 +89,14 @@ fn numbers_are_rounded_as_little_as_explains() {
 }
 
 #[test]
+fn a_cent_that_is_lost_is_no_way_of_writing() {
+    let shop = pair(cents(|row| Some(row.into())), cents(|row| Some(i128::from(row - i64::from(row % 9 == 0)))));
+    assert_eq!(of_column(&proposed(&shop).0, "v"), Vec::<&str>::new());
+    let shop = pair(integers(|row| row), integers(|row| row + row % 2));
+    assert_eq!(of_column(&proposed(&shop).0, "v"), Vec::<&str>::new());
+}
+
+#[test]
 fn a_longitude_with_six_digits_is_no_longitude_with_one() {
     let precise = |row: i64| 10.0 + row as f64 * 0.074_123_7;
     let shop = pair(

@@ -29,9 +29,7 @@ const DAMAGED: f64 = 0.4;
 
 /// The table for a pair of columns, from the texts of rows that differ and of rows that match.
 pub fn learn(pair: &Pair, differing: &Sides<StringArray>, matching: &Sides<StringArray>) -> Option<RuleSettings> {
-    let is_plain = |family: Option<Family>| {
-        matches!(family, Some(Family::Text | Family::Number | Family::Boolean | Family::Binary))
-    };
+    let is_plain = |family: Option<Family>| matches!(family, Some(Family::Text | Family::Number | Family::Boolean));
     let families = pair.families();
     let floating = matches!(pair.fields.old.data_type(), DataType::Float64 | DataType::Float32);
     if !is_plain(families.old) || families.new != Some(Family::Text) || floating {

@@ -16,6 +16,7 @@ use crate::job::RuleSettings;
 use crate::job::rule::{Precision, Reading, Scalar, ToleranceSettings};
 use crate::render;
 use crate::sides::{Side, Sides};
+use crate::snapshot::types::digits;
 
 /// A rule that explains less is not worth a line: one in ten.
 const SHARE_MIN: f64 = 0.1;
@@ -256,6 +257,12 @@ fn for_numbers(evidence: &Evidence) -> Vec<RuleSettings> {
     let tolerance = |bound: ToleranceSettings| RuleSettings { tolerance: Some(bound), ..none() };
     let share = |rel: &str| ToleranceSettings::Bounds { abs: None, rel: Some(Scalar { text: rel.into() }) };
     let floating = types.iter().any(DataType::is_floating);
+    let scales = types.as_ref().map(|own| digits(own).map(|(_, scale)| scale));
+    if let Sides { old: Some(old), new: Some(new) } = scales {
+        // both sides hold such numbers exactly: what differs was cut to fewer digits, or is a difference
+        let places = i8::try_from(old.min(new)).ok().filter(|_| old != new);
+        return places.map(|places| RuleSettings { round: Some(places), ..none() }).into_iter().collect();
+    }
     // what sums of floats leave behind when they are made in another order
     rules.extend(["0.000000000001", "0.000000001"].iter().filter(|_| floating).map(|rel| tolerance(share(rel))));
     // a tolerance of one unit of the last digit takes less than one digit fewer
