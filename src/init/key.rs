@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use arrow::array::Array;
 use arrow::buffer::NullBuffer;
 
+use super::load_time::words as words_of_name;
 use super::pairs::{Columns, Pair};
 use super::{compare, job};
 use crate::canonical::domain::Family;
@@ -129,11 +130,14 @@ fn can_identify(pair: &Pair) -> bool {
 
 /// By its name and its type, how unlikely a column is to be a key.
 fn unlikeliness(pair: &Pair) -> u8 {
-    let name = pair.name.to_lowercase();
-    let named = match name.as_str() {
-        "id" | "uuid" | "key" | "pk" => 0,
-        name if name.ends_with("_id") || name.ends_with("id") => 1,
-        name if ["uuid", "key", "code", "number", "ref", "no"].iter().any(|end| name.ends_with(end)) => 2,
+    let words = words_of_name(&pair.name);
+    let last = words.last().map_or("", String::as_str);
+    let named = match last {
+        "id" | "uuid" | "key" | "pk" if words.len() == 1 => 0,
+        "id" => 1,
+        // without a border between the words, as in `customerid`
+        last if last.ends_with("id") => 1,
+        "uuid" | "guid" | "key" | "pk" | "code" | "number" | "nr" | "ref" | "no" => 2,
         _ => 4,
     };
     let typed = match pair.families().new {
@@ -202,7 +206,7 @@ impl Tester<'_> {
         let job = job(self.paths, columns, Identity::Key(words(names)), &pairs);
         let compared = compare(self.engine, self.sides, &job, 0);
         columns.pairs.iter_mut().zip(before).for_each(|(pair, rules)| pair.rules = rules);
-        let (tally, _) = compared?;
+        let tally = compared?.tally;
         let paired = tally.matched() + tally.mismatch;
         let smaller = tally.rows.old.min(tally.rows.new).max(1);
         Ok(Tested {

@@ -2,12 +2,21 @@
 //! together, the rules that their types need, and, as comments, those that would explain what differs.
 //!
 //! What only the user can decide (a lossy rule, a column to leave out) stands in the file as a setting that
-//! is commented out, `#` right before it; explanations are comments with a blank after the `#`.
+//! is commented out, `#` right before it; explanations are comments with a blank after the `#`. No active setting leaves
+//! anything out, or makes two values one: a job that was proposed cannot end in a match that hides a difference.
 
+mod aligned;
+mod codes;
 mod explain;
+mod expressions;
 mod key;
+mod ladder;
+mod load_time;
 mod pairs;
+mod partners;
+mod readings;
 mod write;
+mod zones;
 
 use std::sync::Arc;
 
@@ -19,12 +28,10 @@ use crate::job::{Identity, Job, Place, Selection, Source, Word};
 use crate::matching::Comparison;
 use crate::sides::{Owner, Side, Sides};
 use crate::snapshot::{Snapshot, require_room_for_footers};
-use explain::Suggestion;
+use aligned::Aligned;
+use explain::{Known, SAMPLE_PAIRS, Suggestion};
 use key::KeyChoice;
 use pairs::{Columns, Pair};
-
-/// Mismatches that rules are tried on.
-const SAMPLE_PAIRS: usize = 5_000;
 
 /// What is proposed.
 pub struct Proposal {
@@ -43,9 +50,16 @@ pub fn propose(engine: &Engine, paths: Sides<String>) -> Result<Proposal> {
     let sides = Sides::try_from_fn(|side| Snapshot::open(side, &paths[side], false))?;
     let mut columns = Columns::of(engine, &sides)?;
     let key = key::choose(engine, &sides, &paths, &mut columns)?;
+    let aligned = Aligned::of(engine, &sides, &columns, &key.columns)?;
+    if let Some(aligned) = &aligned {
+        columns.settle(aligned, &key.columns);
+        partners::pair_by_values(&sides, &mut columns, aligned);
+        expressions::find(engine, &mut columns, aligned);
+    }
     let job = job(&paths, &columns, key.identity(), &[]);
-    let (tally, findings) = compare(engine, &sides, &job, SAMPLE_PAIRS)?;
-    let suggestions = explain::explain(&columns, &key, &tally, findings)?;
+    let found = compare(engine, &sides, &job, SAMPLE_PAIRS)?;
+    let known = Known { engine, sides: &sides, paths: &paths, columns: &columns, key: &key, aligned: aligned.as_ref() };
+    let (tally, suggestions) = known.explain(found)?;
     let rows = Sides::from_fn(|side| sides[side].rows());
     Ok(Proposal { paths, rows, key, columns, suggestions, tally })
 }
@@ -74,8 +88,16 @@ fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&Pa
     Job { selection, columns: settings, ..Job::new("init", Sides::from_fn(source), identity) }
 }
 
+/// What a comparison came to.
+struct Findings {
+    tally: Tally,
+    /// The compared columns, in the tally's order.
+    names: Vec<String>,
+    findings: Vec<Spooled>,
+}
+
 /// Compares as a job says, and keeps the first few findings of each class.
-fn compare(engine: &Engine, sides: &Sides<Snapshot>, job: &Job, few: usize) -> Result<(Tally, Vec<Spooled>)> {
+fn compare(engine: &Engine, sides: &Sides<Snapshot>, job: &Job, few: usize) -> Result<Findings> {
     let pairing = Pairing::of(sides, job)?;
     let layout = Arc::new(Layout::of(&pairing, sides));
     let comparison = Comparison {
@@ -87,5 +109,6 @@ fn compare(engine: &Engine, sides: &Sides<Snapshot>, job: &Job, few: usize) -> R
         asked: None,
     };
     let matched = comparison.run(None)?;
-    Ok((matched.tally, matched.findings))
+    let names = pairing.columns.iter().map(|column| column.name.clone()).collect();
+    Ok(Findings { tally: matched.tally, names, findings: matched.findings })
 }

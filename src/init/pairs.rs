@@ -1,14 +1,15 @@
-//! Which columns belong together, and which rules their types need.
+//! Which columns belong together.
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Field;
 
-use crate::canonical::Domain;
-use crate::canonical::domain::{Family, Nested, NoDomain, family, pair_names};
+use super::aligned::Aligned;
+use super::readings::{self, Bridge};
+use super::zones::Zones;
+use crate::canonical::domain::{Family, family, pair_names};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::job::rule::Reading;
 use crate::job::{ColumnSettings, Place, RuleSettings, Word};
 use crate::rules::Chain;
 use crate::sides::{Side, Sides};
@@ -16,8 +17,12 @@ use crate::snapshot::{FileRead, Snapshot, type_name};
 
 /// Rows of each side that are looked at before anything is compared.
 const SAMPLE_ROWS: usize = 20_000;
+/// Bytes of each side that are looked at before anything is compared; large cells make for fewer rows.
+const SAMPLE_BYTES: usize = 128 << 20;
 /// Above this, two names are taken for one that was written differently.
 const SIMILAR: f64 = 0.75;
+/// Names of each side that are held against those of the other.
+const SIMILAR_NAMES_MAX: usize = 500;
 
 /// Two columns that belong together.
 pub struct Pair {
@@ -31,6 +36,12 @@ pub struct Pair {
     pub rules: RuleSettings,
     /// Whether the columns can be compared, with these rules.
     pub comparable: bool,
+    /// An expression that makes one side's column comparable, and how it was found.
+    pub expression: Option<(Side, String)>,
+    /// What speaks for what was chosen, or against it: comments of the job file.
+    pub notes: Vec<String>,
+    /// Settings that could follow the active ones, each with what speaks for it: to be commented out.
+    pub offers: Vec<String>,
     /// A few of each side's cells.
     pub sample: Sides<ArrayRef>,
 }
@@ -43,6 +54,10 @@ pub struct Columns {
     pub left: Sides<Vec<String>>,
     /// Names of both sides that are much alike.
     pub similar: Vec<Sides<String>>,
+    /// What may be one column by its values, but not for sure: comments of the job file.
+    pub perhaps: Vec<String>,
+    /// A few rows of each side.
+    pub samples: Sides<RecordBatch>,
 }
 
 impl Columns {
@@ -55,23 +70,22 @@ impl Columns {
         let samples = Sides::try_from_fn(|side| sample(engine, &sides[side]))?;
         let mut pairs = vec![];
         for at in places {
-            let fields =
-                Sides { old: sides.old.schema.field(at.old).clone(), new: sides.new.schema.field(at.new).clone() };
-            let sample = Sides { old: samples.old.column(at.old).clone(), new: samples.new.column(at.new).clone() };
-            let agreed = sides.old.require_agreement(names.old[at.old]).is_ok()
-                && sides.new.require_agreement(names.new[at.new]).is_ok();
-            let rules = if agreed { bridge(&fields, &sample) } else { None };
-            pairs.push(Pair {
-                name: names.new[at.new].into(),
-                old: names.old[at.old].into(),
-                comparable: rules.is_some(),
-                rules: rules.unwrap_or_default(),
-                fields,
-                sample,
-            });
+            pairs.push(Pair::of(sides, &samples, at));
         }
         let similar = similar(&left);
-        Ok(Columns { pairs, left: left.map(|names| names.into_iter().map(String::from).collect()), similar })
+        let left = left.map(|names| names.into_iter().map(String::from).collect());
+        Ok(Columns { pairs, left, similar, perhaps: vec![], samples })
+    }
+
+    /// Looks again at how each pair can be compared, now that rows of both sides are known to belong together.
+    pub fn settle(&mut self, aligned: &Aligned, key: &[String]) {
+        let mut zones = Zones::default();
+        for pair in self.pairs.iter_mut().filter(|pair| !key.contains(&pair.name)) {
+            let Some(cells) = aligned.cells(pair) else { continue };
+            if pair.comparable {
+                pair.take(readings::bridge_aligned(&pair.fields, &cells, &mut zones));
+            }
+        }
     }
 
     /// Columns that a first comparison has to leave out.
@@ -82,20 +96,56 @@ impl Columns {
 }
 
 impl Pair {
+    /// The columns at these places of the schemas.
+    pub fn of(sides: &Sides<Snapshot>, samples: &Sides<RecordBatch>, at: Sides<usize>) -> Self {
+        let fields = Sides::from_fn(|side| sides[side].schema.field(at[side]).clone());
+        let sample = Sides::from_fn(|side| samples[side].column(at[side]).clone());
+        let agreed = Side::BOTH.iter().all(|&side| sides[side].require_agreement(fields[side].name()).is_ok());
+        let bridge = match agreed {
+            true => readings::bridge(&fields, &sample),
+            false => Bridge::none(),
+        };
+        let mut pair = Pair {
+            name: fields.new.name().clone(),
+            old: fields.old.name().clone(),
+            fields,
+            rules: RuleSettings::default(),
+            comparable: false,
+            expression: None,
+            notes: vec![],
+            offers: vec![],
+            sample,
+        };
+        pair.take(bridge);
+        pair
+    }
+
+    fn take(&mut self, bridge: Bridge) {
+        self.comparable = bridge.rules.is_some();
+        self.rules = bridge.rules.unwrap_or_default();
+        self.notes = bridge.notes;
+    }
+
+    /// Whether the job has to say which columns these are.
+    pub fn is_renamed(&self) -> bool {
+        self.old.to_lowercase() != self.name.to_lowercase()
+    }
+
     /// The settings of a job for this pair, if it needs some.
     pub fn settings(&self, place: Place) -> Option<ColumnSettings> {
-        (self.comparable && self.rules != RuleSettings::default()).then(|| ColumnSettings {
-            names: vec![Word { text: self.name.clone(), place: place.clone() }],
-            old: None,
+        let word = |text: &String| Word { text: text.clone(), place: place.clone() };
+        (self.comparable && (self.is_renamed() || self.rules != RuleSettings::default())).then(|| ColumnSettings {
+            names: vec![word(&self.name)],
+            old: self.is_renamed().then(|| word(&self.old)),
             expressions: Sides::default(),
             rules: self.rules.clone(),
-            place,
+            place: place.clone(),
         })
     }
 
     /// The chain of some rules over these columns.
     pub fn chain(&self, rules: &RuleSettings) -> Option<Chain> {
-        chain(&self.name, &self.fields, rules)
+        readings::chain(&self.name, &self.fields, rules)
     }
 
     /// The types of both sides, in words.
@@ -110,77 +160,12 @@ impl Pair {
     }
 }
 
-/// The chain of some rules over two columns; `None` if they do not fit.
-pub fn chain(name: &str, fields: &Sides<Field>, rules: &RuleSettings) -> Option<Chain> {
-    let natural = Domain::of(name, fields.as_ref(), &mut |_| false, &mut Nested::default());
-    Chain::of(name, fields.as_ref(), rules.rules().ok()?, natural).ok()
-}
-
-/// The rules without which two columns do not compare; `None` if no rule helps.
-///
-/// Where several readings are possible, the sample decides: the one that reads the most cells.
-fn bridge(fields: &Sides<Field>, sample: &Sides<ArrayRef>) -> Option<RuleSettings> {
-    let natural = Domain::of("", fields.as_ref(), &mut |_| false, &mut Nested::default());
-    let families = match natural {
-        // what has no defined equality is told by the report itself
-        Ok(_) | Err(NoDomain::Undefined) => return Some(RuleSettings::default()),
-        Err(NoDomain::Families { families, path }) if path.is_empty() => families,
-        Err(NoDomain::Families { .. }) => return None,
-    };
-    let whole = fields.iter().any(|field| field.data_type().is_integer());
-    let readings = readings(families, whole);
-    let read = |rules: &RuleSettings| {
-        let chain = chain("", fields, rules)?;
-        // a blank around a number is for a rule to explain, not for the choice of the reading
-        let cleaned = chain_with_trim(fields, rules).unwrap_or(chain);
-        let lost = |side: Side| {
-            let form = cleaned.full(&sample[side], side).ok()?;
-            Some(form.unreadable.map_or(0, |texts| texts.len() - texts.null_count()))
-        };
-        Some(lost(Side::Old)? + lost(Side::New)?)
-    };
-    let tried = readings.into_iter().filter_map(|rules| Some((read(&rules)?, rules)));
-    tried.min_by_key(|(lost, _)| *lost).map(|(_, rules)| rules)
-}
-
-fn chain_with_trim(fields: &Sides<Field>, rules: &RuleSettings) -> Option<Chain> {
-    chain("", fields, &RuleSettings { trim: Some(true), ..rules.clone() })
-}
-
-/// The readings that could bridge two kinds of value, the likeliest first.
-fn readings(families: Sides<Family>, whole: bool) -> Vec<RuleSettings> {
-    use Family::{Binary, Boolean, Date, Json, NaiveTimestamp, Number, Text, Time, Uuid, ZonedTimestamp};
-    let reads = |reading: Reading| RuleSettings { reading: Some(reading), ..RuleSettings::default() };
-    let utc = |rules: RuleSettings| RuleSettings { assume_tz: Some("UTC".into()), ..rules };
-    let other = if families.old == Text { families.new } else { families.old };
-    match (families.old, families.new) {
-        (ZonedTimestamp, NaiveTimestamp) | (NaiveTimestamp, ZonedTimestamp) => vec![utc(RuleSettings::default())],
-        (Text, _) | (_, Text) => match other {
-            Number if whole => vec![reads(Reading::Integer), reads(Reading::Decimal)],
-            Number => vec![reads(Reading::Decimal)],
-            Boolean => vec![reads(Reading::Boolean)],
-            Binary => vec![reads(Reading::Hex), reads(Reading::Base64)],
-            Uuid => vec![reads(Reading::Uuid)],
-            Json => vec![reads(Reading::Json)],
-            Date => vec![reads(Reading::Date)],
-            ZonedTimestamp => vec![reads(Reading::Timestamp), utc(reads(Reading::Timestamp))],
-            NaiveTimestamp => vec![reads(Reading::Timestamp), utc(reads(Reading::Timestamp))],
-            Time => vec![reads(Reading::Text)],
-            _ => vec![],
-        },
-        (Uuid, Binary) | (Binary, Uuid) => vec![reads(Reading::Uuid)],
-        (Date, ZonedTimestamp | NaiveTimestamp) | (ZonedTimestamp | NaiveTimestamp, Date) => vec![reads(Reading::Date)],
-        (Boolean, Number) | (Number, Boolean) => vec![reads(Reading::Boolean)],
-        _ => vec![],
-    }
-}
-
 /// Names of both sides that are much alike and belong to nobody else.
 fn similar(left: &Sides<Vec<&str>>) -> Vec<Sides<String>> {
     let plain = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
     let mut alike: Vec<(f64, Sides<&str>)> = vec![];
-    for old in &left.old {
-        for new in &left.new {
+    for old in left.old.iter().take(SIMILAR_NAMES_MAX) {
+        for new in left.new.iter().take(SIMILAR_NAMES_MAX) {
             let likeness = strsim::normalized_damerau_levenshtein(&plain(old), &plain(new));
             let (old_plain, new_plain) = (plain(old), plain(new));
             let within = old_plain.len().min(new_plain.len()) >= 4
@@ -206,15 +191,17 @@ fn sample(engine: &Engine, snapshot: &Snapshot) -> Result<RecordBatch> {
     let all: Vec<usize> = (0..snapshot.schema.fields().len()).collect();
     let mut places: Vec<usize> = [0, groups.len() / 2, groups.len().saturating_sub(1)].into();
     places.dedup();
-    let mut batches = vec![];
+    let mut batches: Vec<RecordBatch> = vec![];
     for place in &places {
         let Some(&(file, group, _)) = groups.get(*place) else { continue };
         let mut scan = snapshot.scan(engine, vec![FileRead::whole(file, [group])], &all)?;
-        let mut rows = 0;
+        let (mut rows, mut bytes) = (0, 0);
         while let Some(batch) = scan.next_batch()? {
+            let batch = batch.slice(0, batch.num_rows().min(SAMPLE_ROWS / places.len() - rows));
             rows += batch.num_rows();
+            bytes += batch.get_array_memory_size();
             batches.push(batch);
-            if rows >= SAMPLE_ROWS / places.len() {
+            if rows >= SAMPLE_ROWS / places.len() || bytes >= SAMPLE_BYTES / places.len() {
                 break;
             }
         }

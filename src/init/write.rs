@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::Proposal;
-use super::explain::{Suggestion, is_noise};
+use super::explain::Suggestion;
 use super::key::Tested;
 use super::pairs::Pair;
+use crate::canonical::domain::Family;
 use crate::job::rule::quoted;
 use crate::job::{Rule, RuleSettings};
 use crate::render::escaped;
@@ -18,18 +19,31 @@ pub fn job_file(proposal: &Proposal) -> String {
     let Proposal { paths, rows, .. } = proposal;
     let _ = writeln!(
         out,
-        "# Proposed by countersign {} from {} of old and {} of new.\n\
-         # It runs as it stands. Lines with # right before a setting are suggestions: delete the # to take one.\n",
+        "# Proposed by countersign {} from {} of old and {} of new.",
         env!("CARGO_PKG_VERSION"),
         count(rows.old, "row"),
         count(rows.new, "row")
     );
+    let stands = match undecided(proposal).next() {
+        None => "It runs as it stands.",
+        Some(_) => "Before it runs, decide on the columns below that cannot be compared.",
+    };
+    let _ =
+        writeln!(out, "# {stands} Lines with # right before a setting are suggestions: delete the # to take one.\n");
+    for pair in undecided(proposal) {
+        let types = pair.types();
+        let line = format!("`{}` cannot be compared: {} in old, {} in new.", pair.name, types.old, types.new);
+        let _ = writeln!(out, "# {}\n# {}\n", escaped(&line), advice(pair));
+    }
     for side in Side::BOTH {
         let _ = writeln!(out, "[{side}]\npath = {}\n", quoted(&paths[side]));
     }
     compare(proposal, &mut out);
     for (pair, suggestion) in proposal.columns.pairs.iter().zip(&proposal.suggestions) {
         column(pair, suggestion, &mut out);
+    }
+    for perhaps in &proposal.columns.perhaps {
+        let _ = writeln!(out, "\n# {perhaps}");
     }
     for names in &proposal.columns.similar {
         let _ = writeln!(
@@ -63,10 +77,10 @@ fn compare(proposal: &Proposal, out: &mut String) {
         }
     }
     let mut items: Vec<String> = vec![];
-    for pair in columns.pairs.iter().filter(|pair| !pair.comparable) {
+    for pair in undecided(proposal) {
         let types = pair.types();
         let why = format!("{} in old, {} in new: no rule reads one as the other", types.old, types.new);
-        items.push(format!("    {},  # {}", quoted(&pair.name), escaped(&why)));
+        items.push(format!("#    {},  # {}", quoted(&pair.name), escaped(&why)));
     }
     let paired = tally.matched() + tally.mismatch;
     for (pair, suggestion) in columns.pairs.iter().zip(suggestions) {
@@ -77,7 +91,7 @@ fn compare(proposal: &Proposal, out: &mut String) {
                 grouped(paired)
             );
             items.push(format!("#    {},  # {differs}", quoted(&pair.name)));
-        } else if is_noise(pair) && suggestion.mismatches > 0 {
+        } else if suggestion.load_time && suggestion.mismatches > 0 {
             items.push(format!("#    {},  # is named like a load time", quoted(&pair.name)));
         }
     }
@@ -113,14 +127,38 @@ fn words_of(tested: &Tested) -> String {
     )
 }
 
+/// The pairs that neither a rule nor an expression makes comparable.
+fn undecided(proposal: &Proposal) -> impl Iterator<Item = &Pair> {
+    proposal.columns.pairs.iter().filter(|pair| !pair.comparable && pair.expression.is_none())
+}
+
+/// What can be done about a pair that cannot be compared.
+fn advice(pair: &Pair) -> String {
+    let families = pair.families();
+    let is = |wanted: &[Family]| families.iter().any(|family| family.is_some_and(|family| wanted.contains(&family)));
+    let name = escaped(&pair.name);
+    let nested = [Family::Struct, Family::Map, Family::List];
+    if is(&[Family::Text]) && is(&nested) {
+        return format!(
+            "Export it as text on both sides (PostgreSQL: {name}::text, DuckDB: to_json({name})) and write as = \"json\","
+        ) + " or leave it out below.";
+    }
+    if is(&nested) {
+        return "Make one like the other with old_expr, new_expr or a query, or leave it out below.".into();
+    }
+    "Make one like the other with old_expr or new_expr, or leave it out below.".into()
+}
+
 fn column(pair: &Pair, suggestion: &Suggestion, out: &mut String) {
     let rules = lines(&pair.rules);
-    let renamed = pair.old.to_lowercase() != pair.name.to_lowercase();
-    if !pair.comparable || rules.is_empty() && suggestion.rules.is_empty() {
+    let renamed = pair.is_renamed();
+    let is_settled = pair.comparable || pair.expression.is_some();
+    let is_active = !rules.is_empty() || renamed || pair.expression.is_some();
+    if !is_settled || !is_active && suggestion.rules.is_empty() {
         return;
     }
     let types = pair.types();
-    let off = if rules.is_empty() && !renamed { "#" } else { "" };
+    let off = if is_active { "" } else { "#" };
     let _ = writeln!(
         out,
         "\n{off}[compare.columns.{}]  # {} in old, {} in new",
@@ -128,9 +166,22 @@ fn column(pair: &Pair, suggestion: &Suggestion, out: &mut String) {
         escaped(&types.old),
         escaped(&types.new)
     );
+    for note in &pair.notes {
+        let _ = writeln!(out, "# {note}");
+    }
+    if renamed && pair.expression.is_none() {
+        let _ = writeln!(out, "old = {}", quoted(&pair.old));
+    }
+    if let Some((side, expression)) = &pair.expression {
+        let _ = writeln!(out, "{}", Rule::Expression(*side, expression.clone()));
+    }
     for rule in rules {
         let _ = writeln!(out, "{rule}");
     }
+    for offer in &pair.offers {
+        let _ = writeln!(out, "#{offer}");
+    }
+    let active = names(&pair.rules);
     for (rule, explained) in &suggestion.rules {
         let share = *explained as f64 / suggestion.sampled.max(1) as f64 * 100.0;
         let whole = match suggestion.mismatches as usize == suggestion.sampled {
@@ -142,10 +193,19 @@ fn column(pair: &Pair, suggestion: &Suggestion, out: &mut String) {
             ),
         };
         let so_far = if suggestion.rules.len() > 1 { " up to here" } else { "" };
+        // a setting cannot stand in a file twice
+        let again = names(rule).iter().any(|name| active.contains(name));
         for line in lines(rule) {
-            let _ = writeln!(out, "#{line}  # explains {share:.1} % of {whole}{so_far}");
+            let _ = match again {
+                true => writeln!(out, "# {line} instead of the line above explains {share:.1} % of {whole}{so_far}"),
+                false => writeln!(out, "#{line}  # explains {share:.1} % of {whole}{so_far}"),
+            };
         }
     }
+}
+
+fn names(rules: &RuleSettings) -> Vec<&'static str> {
+    rules.rules().unwrap_or_default().iter().map(Rule::name).collect()
 }
 
 /// The settings as lines of a job file.

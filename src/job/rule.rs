@@ -114,7 +114,7 @@ pub fn quoted(text: &str) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
-    /// Text, as the value is written.
+    /// Text, as the value is written; bytes are the text that they encode in UTF-8.
     Text,
     /// Numbers of any size, exactly.
     Decimal,

@@ -190,7 +190,8 @@ impl Chain {
     fn form_of_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Form> {
         let Read { array: read, unreadable } = self.read_cleaned(array, field, side, meeting)?;
         let value = match meeting.checks_only {
-            true => canonical(array, &meeting.domain, side)?,
+            true if !decodes(field, meeting) => canonical(array, &meeting.domain, side)?,
+            true => canonical(&read, &meeting.domain, side)?,
             false => self.settle(&read, side, meeting)?,
         };
         Ok(Form { value, unreadable })
@@ -207,6 +208,11 @@ impl Chain {
             Some(reading) => reading::read(array, field, reading, meeting.floats, &meeting.clocks, side)?,
             None => Read { array: array.clone(), unreadable: None },
         };
+        // bytes become text only here, so this is where the rules for text find it
+        let read = match decodes(field, meeting) {
+            true => Read { array: Arc::new(self.cleaned(read.array.as_string_view(), side, meeting)), ..read },
+            false => read,
+        };
         match self.default(field, side, meeting)? {
             Some((default, domain)) => {
                 Ok(Read { array: default::without(&read.array, &default, &domain, side)?, ..read })
@@ -220,22 +226,27 @@ impl Chain {
         let field = &self.fields[side];
         let maps = side == Side::Old && !meeting.values.is_empty();
         let is_text = family(field) == Some(Family::Text);
-        if !is_text && !maps {
+        if !is_text && !maps || decodes(field, meeting) {
             return Ok((array.clone(), field.clone()));
         }
+        let cleaned = self.cleaned(&texts_of(array, field)?, side, meeting);
+        Ok((Arc::new(cleaned), text_field(field)))
+    }
+
+    /// Texts of one side under the rules for text.
+    fn cleaned(&self, texts: &StringViewArray, side: Side, meeting: &Meeting) -> StringViewArray {
+        let maps = side == Side::Old && !meeting.values.is_empty();
         let cleaning = meeting.rules(&self.rules);
-        let texts = texts_of(array, field)?;
         let default = cleaning.iter().find_map(|rule| match rule {
             Rule::DefaultIsNull(value) => text::clean_all(value, &cleaning),
             _ => None,
         });
-        let cleaned = text::map(&texts, |text| {
+        text::map(texts, |text| {
             let is_default = |text: &Cow<str>| Some(text) == default.as_ref();
             let text = text::clean_all(text, &cleaning).filter(|text| !is_default(text))?;
             let mapped = if maps { meeting.values.get(text.as_ref()) } else { None };
             Some(mapped.map_or(text, |new| Cow::Owned(new.clone()))).filter(|text| !is_default(text))
-        });
-        Ok((Arc::new(cleaned), text_field(field)))
+        })
     }
 
     /// The value that stands for NULL, as one row of what `read` gives, and its domain; `None` if no cell can be it.
@@ -364,6 +375,11 @@ fn texts_of(array: &ArrayRef, field: &Field) -> Result<StringViewArray> {
         Some(Family::Text) => Ok(convert(array, &DataType::Utf8View)?.as_string_view().clone()),
         _ => Ok((&render::column(&plain::array(array)?, &plain::field(field.name(), field))?).into()),
     }
+}
+
+/// Whether a column's bytes are read as the text that they encode.
+fn decodes(field: &Field, meeting: &Meeting) -> bool {
+    meeting.reading == Some(Reading::Text) && family(field) == Some(Family::Binary)
 }
 
 fn text_field(field: &Field) -> FieldRef {

@@ -105,6 +105,7 @@ pub fn read(
     let array: ArrayRef = match reading {
         Reading::Text => match family(field) {
             Some(Family::Text) => array.clone(),
+            Some(Family::Binary) => Arc::new(cells.encoded()?),
             _ => Arc::new(StringViewArray::from(&cells.texts()?)),
         },
         Reading::Decimal => Arc::new(digits::forms(cells.numbers(floats, |_| true)?)),
@@ -260,6 +261,13 @@ impl Cells<'_> {
             return Ok(self.of_text(parse)?.iter().map(Option::as_deref).collect());
         }
         Ok(convert(self.array, &DataType::Binary)?.as_binary::<i32>().clone())
+    }
+
+    /// The text that bytes encode in UTF-8.
+    fn encoded(&self) -> Result<StringViewArray> {
+        let bytes = convert(self.array, &DataType::Binary)?;
+        let texts = bytes.as_binary::<i32>().iter();
+        Ok(texts.map(|bytes| bytes.and_then(|bytes| std::str::from_utf8(bytes).ok())).collect())
     }
 
     fn uuids(&self) -> Result<ArrayRef> {

@@ -1,0 +1,95 @@
+//! Expressions that make columns comparable which no reading does: lists that the other side keeps as text, and times
+//! that it keeps as counts since 1970.
+//!
+//! Only expressions that lose nothing are tried, and what they yield is compared in rows that belong together.
+
+use arrow::datatypes::Field;
+
+use super::aligned::Aligned;
+use super::pairs::{Columns, Pair};
+use super::readings::{distinctly, equal};
+use crate::canonical::domain::Family;
+use crate::engine::Engine;
+use crate::job::{Place, RuleSettings, Word};
+use crate::report::count;
+use crate::shape::{RowExpression, quoted};
+use crate::sides::{Side, Sides};
+
+/// Gives pairs that cannot be compared an expression under which most rows are equal, where there is one.
+pub fn find(engine: &Engine, columns: &mut Columns, aligned: &Aligned) {
+    for pair in columns.pairs.iter_mut().filter(|pair| !pair.comparable) {
+        let Some((side, expressions)) = candidates(pair) else { continue };
+        // one that cannot be planned with the bare name may have a word of SQL's own in it
+        for expression in expressions {
+            if let Some(found) = explains(engine, pair, aligned, side, &expression) {
+                pair.rules = found.rules;
+                pair.notes = found.said;
+                pair.offers = found.offers;
+                pair.expression = Some((side, expression));
+                break;
+            }
+        }
+    }
+}
+
+/// What an expression comes to.
+struct Found {
+    /// What the columns need beside it.
+    rules: RuleSettings,
+    said: Vec<String>,
+    offers: Vec<String>,
+}
+
+/// What could be written for a side's column, the likeliest first.
+fn candidates(pair: &Pair) -> Option<(Side, Vec<String>)> {
+    use Family::{List, NaiveTimestamp, Number, Text, ZonedTimestamp};
+    let families = pair.families();
+    let families = Sides { old: families.old?, new: families.new? };
+    let of = |side: Side| families[side];
+    let side = Side::BOTH.into_iter().find(|&side| matches!(of(side), Text | Number))?;
+    let other = of(side.other());
+    let whole = pair.fields[side].data_type().is_integer();
+    let of_name = |name: &str| -> Vec<String> {
+        match (of(side), other) {
+            (Text, List) => [",", ", ", ";", "|"].map(|mark| format!("string_to_array({name}, '{mark}')")).into(),
+            (Number, NaiveTimestamp | ZonedTimestamp) if whole => {
+                ["seconds", "millis", "micros", "nanos"].map(|unit| format!("to_timestamp_{unit}({name})")).into()
+            }
+            _ => vec![],
+        }
+    };
+    let name = pair.fields[side].name();
+    let is_plain = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let bare = if is_plain { of_name(name) } else { vec![] };
+    let all = bare.into_iter().chain(of_name(&quoted(name))).collect();
+    Some((side, all))
+}
+
+fn explains(engine: &Engine, pair: &Pair, aligned: &Aligned, side: Side, expression: &str) -> Option<Found> {
+    let rows = aligned.rows();
+    let text = Word { text: expression.into(), place: Place::Flag("init") };
+    let planned = RowExpression::plan(engine, &rows[side].schema(), &text).ok()?;
+    let values = planned.values(&rows[side]).ok()?;
+    let mut cells = aligned.cells(pair)?;
+    cells[side] = values;
+    let mut fields: Sides<Field> = pair.fields.clone();
+    fields[side] = planned.field().as_ref().clone();
+    let zone = (pair.families()[side.other()] == Some(Family::ZonedTimestamp)).then(|| "UTC".into());
+    let rules = RuleSettings { assume_tz: zone, ..RuleSettings::default() };
+    let known = (0..cells.old.len()).filter(|&row| Side::BOTH.iter().all(|&side| cells[side].is_valid(row))).count();
+    let (agree, _) = equal(&fields, &rules, &cells)?;
+    let unordered = RuleSettings { unordered: Some(true), ..rules.clone() };
+    let anyhow = equal(&fields, &unordered, &cells).map_or(0, |(agree, _)| agree);
+    let best = agree.max(anyhow);
+    if best == 0 || best * 2 < known {
+        return None;
+    }
+    let share =
+        |agree: usize| format!("{:.1} % of {}", agree as f64 * 100.0 / known as f64, count(known as u64, "pair"));
+    let offers = match anyhow > agree + distinctly(known) {
+        true => vec![format!("unordered = true  # explains {} together with the line above", share(anyhow))],
+        false => vec![],
+    };
+    Some(Found { rules, said: vec![format!("so, {} are equal", share(agree))], offers })
+}
