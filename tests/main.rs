@@ -12,6 +12,7 @@
 //! * `private`: no private value is in anything that is written or shown
 //! * `readings`: the tier of what is equal as read
 //! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
+//! * `pyarrow`: generated files, whole, changed, rewritten and damaged: another implementation reads the same in them
 //! * `identical`: threads, batch sizes, memory and file splits change no byte
 //! * `memory`: the limit holds, or the run is refused
 //! * `misplaced`: values that are right and stand under another key
@@ -51,6 +52,7 @@ mod pages;
 mod private;
 mod properties;
 mod publish;
+mod pyarrow;
 mod readings;
 mod rules;
 mod schema;

@@ -1,0 +1,83 @@
+//! pyarrow, in an environment of its own and a process that answers question after question.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+const PACKAGE: &str = "pyarrow==26.0.1";
+
+/// The environment's Python. It is installed once and has to be there.
+fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PACKAGE.replace("==", "-"));
+        let python = dir.join("bin/python");
+        let done = dir.join("installed");
+        if !done.exists() {
+            let succeed = |command: &mut Command| {
+                let output = command.output().expect("python3 is needed: apt-get install python3 python3-venv");
+                assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+            };
+            succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir));
+            succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--no-input", PACKAGE]));
+            fs::write(done, "").unwrap();
+        }
+        python
+    })
+}
+
+pub struct Oracle(Option<Process>);
+
+struct Process {
+    child: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Oracle {
+    pub fn new() -> Self {
+        Oracle(None)
+    }
+
+    /// The answer to a question. Damage may end the process, which is as much as a refusal; the next
+    /// question meets another one.
+    pub fn ask(&mut self, question: &Value) -> Value {
+        let process = self.0.get_or_insert_with(Process::start);
+        let asked = writeln!(process.questions, "{question}").and_then(|()| process.questions.flush());
+        let mut line = String::new();
+        let read = asked.and_then(|()| process.answers.read_line(&mut line));
+        match read {
+            Ok(bytes) if bytes > 0 => serde_json::from_str(&line).unwrap(),
+            _ => {
+                let status = process.child.wait().unwrap();
+                self.0 = None;
+                // an uncaught exception is a mistake in the oracle, and no answer
+                assert_ne!(status.code(), Some(1), "{question}");
+                json!({ "refused": format!("pyarrow ended with {status}") })
+            }
+        }
+    }
+}
+
+impl Process {
+    fn start() -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pyarrow/oracle.py");
+        let mut command = Command::new(python());
+        // no bytecode beside the sources
+        command.arg("-B").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (questions, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Process { child, questions, answers: BufReader::new(answers) }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
