@@ -62,6 +62,29 @@ fn thirty_nights_tell_their_story() {
     assert_eq!(runs[25]["new"], runs[26]["new"]);
     let record: Value = serde_json::from_str(&fs::read_to_string(shop.path("story/record.json")).unwrap()).unwrap();
     assert_eq!(record[16]["resolved"]["mismatch"], 25);
+    let reports = walkdir::WalkDir::new(shop.path("story")).into_iter().flatten();
+    let reports: Vec<_> = reports.filter(|entry| entry.file_name() == "report.md").collect();
+    assert!(reports.len() > 25, "{}", reports.len());
+    for report in reports {
+        require_renders(&fs::read_to_string(report.path()).unwrap());
+    }
+}
+
+/// Every line that is meant as part of a table is part of one, and every other line is none.
+fn require_renders(markdown: &str) {
+    let parsed = pulldown_cmark::Parser::new_ext(markdown, pulldown_cmark::Options::ENABLE_TABLES).into_offset_iter();
+    let mut in_tables = vec![];
+    for (event, span) in parsed {
+        if matches!(event, pulldown_cmark::Event::Start(pulldown_cmark::Tag::Table(_))) {
+            in_tables.push(span);
+        }
+    }
+    let mut at = 0;
+    for line in markdown.split_inclusive('\n') {
+        let is_in_table = in_tables.iter().any(|table| table.contains(&at));
+        assert_eq!(is_in_table, line.starts_with('|'), "{line}in\n{markdown}");
+        at += line.len();
+    }
 }
 
 #[test]

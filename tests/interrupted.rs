@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use countersign::certificate::{Certificate, digests_of};
 use countersign::manifest::{Digest, of_file};
 use jiff::{SignedDuration, Timestamp};
@@ -411,4 +411,34 @@ fn a_stale_lock_without_a_directory_goes_too() {
     let mut scene = Scene::new(Kind::Diff);
     fs::write(scene.shop.path("published/.countersign-0123456789abcdef.lock"), "").unwrap();
     scene.require_next("a run that was killed before it had a directory");
+}
+
+/// A function of SQL over one huge cell is one long step, which nothing looks into.
+#[test]
+fn an_interrupt_is_heeded_within_one_long_step() {
+    let shop = Workshop::new();
+    let words: ArrayRef = Arc::new(StringArray::from(vec!["ab".repeat(100_000)]));
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let rows = RecordBatch::try_from_iter([("id", ids), ("w", words)]).unwrap();
+    write_parquet(&shop.path("old.parquet"), &rows, 10);
+    write_parquet(&shop.path("new.parquet"), &rows, 10);
+    let job = "[old]\npath = \"old.parquet\"\n[new]\npath = \"new.parquet\"\n[compare]\nkey = [\"id\"]\n\
+               [compare.columns.w]\nold_expr = \"levenshtein(w, reverse(w))\"\nnew_expr = \"levenshtein(w, reverse(w))\"\n";
+    fs::write(shop.path("job.toml"), job).unwrap();
+    let mut run = Command::new(assert_cmd::cargo::cargo_bin("countersign"))
+        .args(["run", "job.toml", "--quiet", "--out", "runs"])
+        .current_dir(shop.path(""))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(run.try_wait().unwrap().is_none(), "it ended before it was interrupted");
+    let since = Instant::now();
+    let signal = format!("kill -INT {}", run.id());
+    assert!(Command::new("bash").args(["-c", &signal]).status().unwrap().success());
+    let output = run.wait_with_output().unwrap();
+    assert!(since.elapsed().as_millis() < 1500, "{:?}", since.elapsed());
+    assert_eq!(output.status.code(), Some(130));
+    assert!(said(&output).contains("interrupted; nothing was verified"), "{}", said(&output));
+    assert!(!files(&shop.path("")).iter().any(|path| path.to_string_lossy().contains(".countersign-")));
 }

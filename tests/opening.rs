@@ -63,6 +63,15 @@ fn names_that_look_like_something_else() {
 }
 
 #[test]
+fn a_url_is_no_path() {
+    let shop = shop();
+    for url in ["s3://bucket/table/", "gs://bucket/*.parquet", "https://example.com/a.parquet"] {
+        let (code, said) = diff(&shop, url);
+        assert!(code == 2 && said.contains("is a URL, and countersign reads local files"), "{said}");
+    }
+}
+
+#[test]
 fn a_pipe_is_no_snapshot_and_does_not_hang() {
     let shop = shop();
     fs::create_dir(shop.path("old")).unwrap();

@@ -25,6 +25,15 @@ pub enum AdmissionError {
         log: PathBuf,
     },
 
+    /// A place that is not on a disk of this machine.
+    #[error("{owner} `{url}` is a URL, and countersign reads local files\n  copy the files to a disk, and name that")]
+    Url {
+        /// What it is for.
+        owner: Owner,
+        /// The URL as given.
+        url: String,
+    },
+
     /// A value that does not fit the type that the files of a side share.
     #[error(
         "column `{column}` of `{}` holds {value}, which is no {shared}, the type that the files of the {side} snapshot \

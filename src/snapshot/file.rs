@@ -64,7 +64,7 @@ pub fn prepared(file: &DataFile) -> Result<ArrowReaderMetadata> {
 }
 
 fn prepare(file: &DataFile, metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {
-    let options = ArrowReaderOptions::new().with_schema(types::with_views(&file.schema));
+    let options = ArrowReaderOptions::new().with_schema(types::with_views(&file.decoded));
     ArrowReaderMetadata::try_new(metadata, options)
 }
 

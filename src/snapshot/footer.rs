@@ -34,6 +34,8 @@ pub struct DataFile {
     pub(super) prepared_pages: Prepared,
     /// Its own columns, as its writer typed them.
     pub schema: SchemaRef,
+    /// The same as readers yield them.
+    pub(super) decoded: SchemaRef,
     /// INT96 columns that cannot be read exactly: the top-level column, and the path to the values.
     pub(super) inexact: Vec<(String, String)>,
     /// The values of the partition columns for all of its rows, with their columns' names.
@@ -66,7 +68,8 @@ impl DataFile {
         if let Some(column) = types::name_twice("", schema.fields()) {
             return Err(Error::ColumnTwice { column, path });
         }
-        let (schema, inexact) = int96::settle_units(&path, &file, schema, parquet)?;
+        let (decoded, inexact) = int96::settle_units(&path, &file, schema, parquet)?;
+        let schema = types::meant(&decoded, &stored);
         Ok(DataFile {
             absolute_path,
             size,
@@ -75,6 +78,7 @@ impl DataFile {
             prepared: Prepared::default(),
             prepared_pages: Prepared::default(),
             schema,
+            decoded,
             inexact,
             partitions,
             path,

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use percent_encoding::percent_decode_str;
 
 use super::table_format;
-use crate::error::{Error, Result};
+use crate::error::{AdmissionError, Error, Result};
 use crate::sides::Owner;
 
 /// The data files below a path, in the order of their names.
@@ -40,12 +40,17 @@ pub fn list(owner: &Owner, location: &str) -> Result<Listing> {
             let files = vec![ListedFile { path: path.into(), partitions: vec![] }];
             return admissible(owner, location, Listing { files, skipped: vec![] });
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_glob(location) => {
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound && is_glob(location) && !location.contains("://") =>
+        {
             // matches come without a leading `./`, so the pattern must not have one either
             let pattern: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
             // a last `**` would match directories only
             let pattern = if pattern.ends_with("**") { pattern.join("*") } else { pattern };
             (glob_root(&pattern), expand(owner, &pattern.to_string_lossy())?)
+        }
+        Err(_) if location.contains("://") => {
+            return Err(AdmissionError::Url { owner: owner.clone(), url: location.into() }.into());
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Error::NoSuchPath { owner: owner.clone(), path: location.into() });

@@ -47,10 +47,20 @@ pub fn readable(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
             let variant = HashMap::from([(EXTENSION.to_string(), VARIANT.to_string())]);
             return Field::clone(&field).with_metadata(variant).into();
         }
-        let stored = columns.iter().find(|column| column.name() == field.name());
-        stored.map_or_else(|| field.clone(), |column| annotated(&field, column))
+        field
     };
     let fields: Vec<FieldRef> = schema.fields().iter().map(mark).collect();
+    Schema::new_with_metadata(fields, schema.metadata().clone()).into()
+}
+
+/// The same with all that the file's own schema says of its columns. Readers are not asked for it: below lists they lose it.
+pub fn meant(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
+    let columns = parquet.root_schema().get_fields();
+    let annotate = |field: &FieldRef| {
+        let stored = columns.iter().find(|column| column.name() == field.name() && !is_variant(column));
+        stored.map_or_else(|| field.clone(), |column| annotated(field, column))
+    };
+    let fields: Vec<FieldRef> = schema.fields().iter().map(annotate).collect();
     Schema::new_with_metadata(fields, schema.metadata().clone()).into()
 }
 
