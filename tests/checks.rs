@@ -354,6 +354,33 @@ fn lists_are_the_same_whatever_the_threads() {
     assert!(lists.iter().all(|other| *other == lists[0]));
 }
 
+#[test]
+fn lengths_of_text_and_of_bytes() {
+    let shop = Workshop::new();
+    let bytes: ArrayRef = Arc::new(arrow::array::BinaryArray::from_iter([Some(&b"\x00\xff\xfe"[..]), None]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("é"), None]));
+    write_parquet(&shop.path("old.parquet"), &RecordBatch::try_from_iter([("b", bytes), ("t", texts)]).unwrap(), 2);
+    for (sql, value) in [
+        ("sum(octet_length(b))", "3"),
+        ("sum(length(b))", "3"),
+        ("sum(bit_length(b))", "24"),
+        ("sum(octet_length(t))", "2"),
+        ("sum(length(t))", "1"),
+        ("sum(character_length(t))", "1"),
+        ("count(length(NULL))", "0"),
+    ] {
+        let check =
+            format!("[[check]]\nname = \"c\"\nsql = \"SELECT {sql} FROM old\"\nexpect = {{ value = {value} }}\n");
+        job(&shop, &format!("[old]\npath = \"old.parquet\"\n{check}"));
+        let (code, out, said) = run(&shop, &["run", "job.toml"]);
+        assert_eq!(code, 0, "{sql}: {out}{said}");
+    }
+    let wrong = "[[check]]\nname = \"c\"\nsql = \"SELECT length(1) FROM old\"\nexpect = { value = 1 }\n";
+    job(&shop, &format!("[old]\npath = \"old.parquet\"\n{wrong}"));
+    let (code, _, said) = run(&shop, &["check", "job.toml"]);
+    assert!(code == 2 && said.contains("length is for text and binary, and not for Int64"), "{said}");
+}
+
 /// What overflows is an error or a wider number, and never another one.
 #[test]
 fn sums_do_not_wrap_around() {
@@ -373,8 +400,16 @@ fn sums_do_not_wrap_around() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(asked("SELECT max(s) FROM (SELECT sum(n) OVER () AS s FROM old)", "18446744073709551616").0, 0);
     assert_eq!(asked("SELECT sum(DISTINCT n) FROM old", "9223372036854775809").0, 0);
-    for sql in ["SELECT sum(n * 4) FROM old", "SELECT max(n * 4) FROM old", "SELECT n * 4 FROM old WHERE n > 2 LIMIT 1"]
-    {
+    for sql in [
+        "SELECT sum(n * 4) FROM old",
+        "SELECT max(n * 4) FROM old",
+        "SELECT n * 4 FROM old WHERE n > 2 LIMIT 1",
+        // constants are calculated before the query runs
+        "SELECT 9223372036854775807 + 1",
+        "SELECT max(n) - (9223372036854775807 * 2) FROM old",
+        "SELECT max(n) FROM old WHERE n > -9223372036854775807 - 2",
+        "SELECT max(n) FROM old WHERE n > abs(-4611686018427387904) * 2",
+    ] {
         let (code, said) = asked(sql, "0");
         assert!(code == 2 && said.contains("verflow"), "{sql}: {said}");
     }

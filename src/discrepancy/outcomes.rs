@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, BooleanBufferBuilder, FixedSizeBinaryArray, Int64Array, RecordBatch, StructArray,
-    UInt8Array, UInt32Array, UInt64Array, new_null_array,
+    UInt32Array, UInt64Array, new_null_array,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
@@ -77,21 +77,21 @@ pub struct Outcome {
 
 impl Outcome {
     /// Codes from here on are tiers of rows that match.
-    pub const FIRST_MATCHED_CODE: u8 = 16;
+    pub const FIRST_MATCHED_CODE: u32 = 16;
 
     /// The class and tier as one small number, which [`Self::from_code`] reads.
-    fn code(class: Option<Class>, tier: Option<Tier>) -> u8 {
+    fn code(class: Option<Class>, tier: Option<Tier>) -> u32 {
         match (class, tier) {
-            (Some(class), _) => class as u8,
-            (None, tier) => Self::FIRST_MATCHED_CODE + tier.map_or(0, |tier| tier as u8),
+            (Some(class), _) => class as u32,
+            (None, tier) => Self::FIRST_MATCHED_CODE + tier.map_or(0, |tier| tier as u32),
         }
     }
 
     /// What a code of the table means.
-    pub fn from_code(code: u8) -> Option<(Option<Class>, Option<Tier>)> {
+    pub fn from_code(code: u32) -> Option<(Option<Class>, Option<Tier>)> {
         match code.checked_sub(Self::FIRST_MATCHED_CODE) {
-            None => Class::ALL.into_iter().find(|class| *class as u8 == code).map(|class| (Some(class), None)),
-            Some(tier) => Tier::ALL.into_iter().find(|own| *own as u8 == tier).map(|tier| (None, Some(tier))),
+            None => Class::ALL.into_iter().find(|class| *class as u32 == code).map(|class| (Some(class), None)),
+            Some(tier) => Tier::ALL.into_iter().find(|own| *own as u32 == tier).map(|tier| (None, Some(tier))),
         }
     }
 }
@@ -153,7 +153,7 @@ impl<'a> Outcomes<'a> {
             let tier = pairs.tiers.iter().find(|(_, rows)| rows.value(row)).map_or(Tier::Exact, |(tier, _)| *tier);
             Outcome::code(None, Some(tier))
         };
-        let codes: UInt8Array = rows.iter().map(code).collect();
+        let codes: UInt32Array = rows.iter().map(code).collect();
         let places = Sides::from_fn(|side| {
             let (batch, start) = pairs.starts[side];
             Some((batch, rows.iter().map(|row| (start + row) as u32).collect::<UInt32Array>()))
@@ -177,7 +177,7 @@ impl<'a> Outcomes<'a> {
         if !is_duplicate && (side != own || !self.look(own, batch)?.included.value(*row)) {
             return Ok(());
         }
-        let codes = UInt8Array::from(vec![Outcome::code(Some(finding.class()), None)]);
+        let codes = UInt32Array::from(vec![Outcome::code(Some(finding.class()), None)]);
         let place = || Some((batch, UInt32Array::from(vec![*row as u32])));
         let places = Sides::from_fn(|of| if of == side { place() } else { None });
         self.push(codes, finding.rows(), places)
@@ -186,7 +186,7 @@ impl<'a> Outcomes<'a> {
     /// Adds rows of the table: `places` are those of the rows in their batches, of the sides that have them.
     fn push(
         &mut self,
-        codes: UInt8Array,
+        codes: UInt32Array,
         counts: Sides<u64>,
         places: Sides<Option<(&Arc<Rows>, UInt32Array)>>,
     ) -> Result<()> {
@@ -306,7 +306,7 @@ fn as_digests(array: &ArrayRef) -> &FixedSizeBinaryArray {
 fn schema(layout: &Layout, with_keys: bool) -> SchemaRef {
     let mut fields = vec![
         Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), false),
-        Field::new("outcome", DataType::UInt8, false),
+        Field::new("outcome", DataType::UInt32, false),
         Field::new("old_rows", DataType::UInt64, false),
         Field::new("new_rows", DataType::UInt64, false),
         Field::new("moved", DataType::Boolean, false),

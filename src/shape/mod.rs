@@ -6,10 +6,12 @@
 
 mod carry_out;
 mod checked;
+mod constants;
 mod depth;
 mod desk;
 mod function;
 mod keys;
+mod lengths;
 mod lineage;
 mod ordered_lists;
 mod parameters;
@@ -46,6 +48,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use checked::{CheckedArithmetic, checked};
+use constants::CheckedConstants;
 pub use desk::{Answer, Desk, Question};
 pub use function::row_function;
 pub use keys::{quoted, require_keys};
@@ -161,9 +164,13 @@ fn context_with(engine: &Engine, config: SessionConfig) -> SessionContext {
     // before any rule that hides arithmetic in a scan or a join
     let rules = [Arc::new(CheckedArithmetic) as _].into_iter().chain(PhysicalOptimizer::new().rules);
     let rules = rules.chain([Arc::new(ListsOfSortedRows) as _]).collect();
-    let analysis = [Arc::new(WideSums) as _].into_iter().chain(Analyzer::new().rules).collect();
+    let analysis = [Arc::new(WideSums) as _].into_iter().chain(Analyzer::new().rules);
+    // once all types are settled
+    let analysis = analysis.chain([Arc::new(CheckedConstants) as _]).collect();
     let state = state.with_physical_optimizer_rules(rules).with_analyzer_rules(analysis);
-    SessionContext::new_with_state(state.build())
+    let context = SessionContext::new_with_state(state.build());
+    lengths::functions().into_iter().for_each(|function| context.register_udf(function));
+    context
 }
 
 fn plan_expression(engine: &Engine, snapshot: &Snapshot, column: &str, text: &Word) -> Result<Derived> {
@@ -207,9 +214,13 @@ fn resolve_functions(expression: Expr, table: &DFSchema, context: &SessionContex
         .with_schema(Arc::new(table.clone()))
         .with_config_options(state.config_options().clone())
         .build();
-    let typed = ExprSimplifier::new(simplify.clone()).coerce(expression, table)?;
+    resolved(ExprSimplifier::new(simplify.clone()).coerce(expression, table)?, &simplify)
+}
+
+/// The same for an expression whose types are settled.
+fn resolved(expression: Expr, simplify: &SimplifyContext) -> datafusion::error::Result<Expr> {
     let resolve = |part: Expr| match part {
-        Expr::ScalarFunction(ScalarFunction { func, args }) => match func.simplify(args, &simplify)? {
+        Expr::ScalarFunction(ScalarFunction { func, args }) => match func.simplify(args, simplify)? {
             ExprSimplifyResult::Simplified(other) => Ok(Transformed::yes(other)),
             ExprSimplifyResult::Original(args) => {
                 Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })))
@@ -217,7 +228,7 @@ fn resolve_functions(expression: Expr, table: &DFSchema, context: &SessionContex
         },
         other => Ok(Transformed::no(other)),
     };
-    typed.transform_up(resolve).data()
+    expression.transform_up(resolve).data()
 }
 
 /// Why a part of an expression cannot be evaluated row by row, to the same each time.
@@ -327,7 +338,7 @@ fn said(error: &DataFusionError) -> String {
     let prefixes = ["SQL error: ", "Schema error: ", "Error during planning: ", "Execution error: ", "Arrow error: "];
     let plain = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(&text);
     // its own bugs it asks to be told of, at an address that is not ours
-    let plain = plain.split("\nThis issue was likely caused by a bug").next().unwrap_or(plain).trim_end_matches('.');
+    let plain = plain.split_once(".\nThis issue was likely caused by a bug").map_or(plain, |(own, _)| own);
     // names of tables without those of the places that they would stand in
     let plain = plain.replace("datafusion.public.", "");
     match plain.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")")) {

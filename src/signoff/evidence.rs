@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt8Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow::compute::{filter_record_batch, interleave};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -79,7 +79,7 @@ pub fn named_by_checks(
 ) -> Result<Arc<Snapshot>> {
     let schema: SchemaRef = Arc::new(Schema::new(vec![
         Field::new("n", DataType::UInt64, false),
-        Field::new("names", DataType::UInt8, false),
+        Field::new("names", DataType::UInt32, false),
         digest_field("id"),
         Field::new("checks", DataType::UInt64, false),
     ]));
@@ -101,7 +101,7 @@ pub fn named_by_checks(
             for (digests, _) in forms {
                 let columns: Vec<ArrayRef> = vec![
                     Arc::new(UInt64Array::from_iter_values(first..first + rows as u64)),
-                    Arc::new(UInt8Array::from_value(answer.names as u8, rows)),
+                    Arc::new(UInt32Array::from_value(answer.names as u32, rows)),
                     digests,
                     Arc::new(UInt64Array::from_value(1 << number, rows)),
                 ];

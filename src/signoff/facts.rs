@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type, UInt8Type, UInt64Type};
+use arrow::datatypes::{DataType, Int64Type, UInt32Type, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::Context;
@@ -269,7 +269,7 @@ impl<'a> Columns<'a> {
         let column = self.column(name)?;
         match column.data_type() {
             _ if column.is_null(row) => None,
-            DataType::UInt8 => Some(u64::from(column.as_primitive::<UInt8Type>().value(row))),
+            DataType::UInt32 => Some(u64::from(column.as_primitive::<UInt32Type>().value(row))),
             DataType::UInt64 => Some(column.as_primitive::<UInt64Type>().value(row)),
             _ => Some(column.as_primitive::<Int64Type>().value(row) as u64),
         }
@@ -300,7 +300,7 @@ impl<'a> Columns<'a> {
     }
 
     fn outcome(&self, row: usize) -> Option<Outcome> {
-        let (class, tier) = Outcome::from_code(self.count("outcome", row)? as u8)?;
+        let (class, tier) = Outcome::from_code(self.count("outcome", row)? as u32)?;
         Some(Outcome {
             class,
             tier,

@@ -6,9 +6,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt8Array, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, UInt8Type};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, UInt32Type};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde::Deserialize;
@@ -171,7 +171,7 @@ impl RowSource {
     pub fn rows<'a>(&self, engine: &'a Engine, columns: &Columns, side: Side) -> Result<Rows<'a>> {
         let schema: SchemaRef = Arc::new(Schema::new(vec![
             Field::new("key", DataType::Binary, false),
-            Field::new("class", DataType::UInt8, false),
+            Field::new("class", DataType::UInt32, false),
             Field::new("row", DataType::Struct(self.fields(side).clone()), true),
         ]));
         let mut sorter = Sorter::begin(engine, &schema)?;
@@ -185,10 +185,10 @@ impl RowSource {
                 is_wanted.then_some(row as u64)
             };
             let wanted: UInt64Array = found.iter().enumerate().map(wanted).collect();
-            let numbers = found.iter().map(|class| class.map_or(u8::MAX, |class| class as u8));
+            let numbers = found.iter().map(|class| class.map_or(u32::MAX, |class| class as u32));
             let columns: Vec<ArrayRef> = vec![
                 Arc::new(self.digests(batch.column(1), columns.seed())?),
-                Arc::new(UInt8Array::from_iter_values(numbers)),
+                Arc::new(UInt32Array::from_iter_values(numbers)),
                 take(batch.column(2), &wanted, None)?,
             ];
             sorter.push(RecordBatch::try_new(schema.clone(), columns)?)?;
@@ -234,8 +234,8 @@ impl Rows<'_> {
     /// If the ID has no row on this side, or several.
     pub fn find(&mut self, digest: &[u8], id: impl Fn() -> String) -> Result<Option<(ArrayRef, usize)>> {
         let Some((batch, row)) = self.lookup.find(digest)? else { return Ok(None) };
-        let number = batch.column(1).as_primitive::<UInt8Type>().value(row);
-        let class = Class::ALL.into_iter().find(|class| *class as u8 == number);
+        let number = batch.column(1).as_primitive::<UInt32Type>().value(row);
+        let class = Class::ALL.into_iter().find(|class| *class as u32 == number);
         match class.and_then(side_of) {
             Some(side) if side == self.side => Ok(Some((batch.column(2).clone(), row))),
             Some(side) => Err(WavesError::NoRow {
