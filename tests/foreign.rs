@@ -11,8 +11,8 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use countersign::sides::Side;
 use countersign::snapshot::Snapshot;
 use parquet::file::metadata::{
-    ColumnChunkMetaData, ColumnChunkMetaDataBuilder, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter,
-    RowGroupMetaData,
+    ColumnChunkMetaData, ColumnChunkMetaDataBuilder, FileMetaData, ParquetMetaData, ParquetMetaDataBuilder,
+    ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData,
 };
 
 use crate::support::{Workshop, job, run, verify, write_parquet};
@@ -177,6 +177,23 @@ fn a_column_chunk_that_cannot_be_is_named() {
         }
         let said = refused(&shop, &["waves", "bad.parquet", "--out", "cut"]);
         assert!(said.contains("row group 1, column `text`") && said.contains(reason), "{reason}: {said}");
+    }
+}
+
+/// Some old writers left the count of rows in the footer at 0, and readers stop there.
+#[test]
+fn rows_are_those_of_the_row_groups() {
+    let shop = shop();
+    let metadata = metadata(&shop.path("old.parquet"));
+    let file = metadata.file_metadata();
+    let file = FileMetaData::new(file.version(), 0, None, None, file.schema_descr_ptr(), None);
+    let groups = metadata.row_groups().to_vec();
+    let changed = ParquetMetaDataBuilder::new(file).set_row_groups(groups).build();
+    with_footer(&shop.path("old.parquet"), &shop.path("none.parquet"), &changed);
+    for way in ["ordered", "hashed"] {
+        let (code, out, said) =
+            run(&shop, &["diff", "none.parquet", "old.parquet", "--key", "id", "--way", way, "--quiet"]);
+        assert!(code == 0 && out.starts_with("MATCH"), "{out}{said}");
     }
 }
 

@@ -10,9 +10,10 @@ const NAMES: usize = 8;
 /// What the verdict on a comparison comes to, in one line.
 pub fn of_comparison(verdict: Verdict, coverage: &Coverage, inputs: &Sides<Input>) -> String {
     let left_out = coverage.left_out();
-    let columns = match left_out.is_empty() {
-        true => format!("in all {}", columns(coverage.compared.len())),
-        false => format!("in {} of {}", grouped(coverage.compared.len() as u64), columns(coverage.all())),
+    let columns = match (left_out.is_empty(), coverage.compared.len()) {
+        (true, 1) => "in the only column".into(),
+        (true, compared) => format!("in all {}", columns(compared)),
+        (false, _) => format!("in {} of {}", grouped(coverage.compared.len() as u64), columns(coverage.all())),
     };
     let word = verdict.word();
     let mut line = match (verdict, left_out.is_empty()) {

@@ -192,6 +192,10 @@ fn parse(texts: &StringArray, field: &Field, wanted: &DataType) -> Result<(Array
         Some(Family::Text) => Arc::new(texts.clone()),
         Some(Family::Number) => return numbers(texts, wanted),
         Some(Family::Uuid) => bytes(texts, wanted, |text| unhex(&text.replace(['-', '{', '}'], "")))?,
+        // a UUID may be kept as its bytes, and lists of the other side write it as one
+        Some(Family::Binary) if texts.iter().flatten().any(|text| is_uuid(text.trim())) => {
+            bytes(texts, wanted, |text| unhex(&text.replace('-', "")))?
+        }
         Some(Family::Binary) => bytes(texts, wanted, unhex)?,
         Some(Family::Boolean) => {
             let boolean = |text: &str| match text.to_ascii_lowercase().as_str() {
@@ -207,6 +211,11 @@ fn parse(texts: &StringArray, field: &Field, wanted: &DataType) -> Result<(Array
         |row: usize| if array.is_null(row) && texts.is_valid(row) { IdState::Unreadable } else { IdState::Read };
     let states = (0..texts.len()).map(unreadable).collect();
     Ok((array, states))
+}
+
+fn is_uuid(text: &str) -> bool {
+    let hyphens = text.match_indices('-').map(|(at, _)| at);
+    text.len() == 36 && hyphens.eq([8, 13, 18, 23])
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -339,6 +348,9 @@ mod tests {
         let binary = Field::new("id", DataType::Binary, true);
         assert_eq!(read(&["00ff"], &binary), vec![(Some("00ff".into()), IdState::Read)]);
         assert_eq!(read(&["0g"], &binary), vec![(None, IdState::Unreadable)]);
+        let id = "e5b49212-99be-48c8-8aed-477bae6681de";
+        assert_eq!(read(&[id], &binary), vec![(Some(id.replace('-', "")), IdState::Read)]);
+        assert_eq!(read(&["e5b4-9212"], &binary), vec![(None, IdState::Unreadable)]);
         let date = Field::new("id", DataType::Date32, true);
         assert_eq!(read(&["2026-11-20"], &date), vec![(Some("2026-11-20".into()), IdState::Read)]);
         let decimal = Field::new("id", DataType::Decimal128(10, 2), true);

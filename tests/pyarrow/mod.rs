@@ -4,13 +4,10 @@
 //! pyarrow and answers by the definition of equal; the values that were drawn are the third opinion. All three have
 //! to agree. `COUNTERSIGN_SEEDS=2000` asks for more than the usual number of seeds, and
 //! `COUNTERSIGN_SEED=17` for one of them; the files of what fails are kept in the directory `COUNTERSIGN_KEEP`.
-//!
-//! Where pyarrow is wrong or a difference is known and not yet mended, [`known`] says so.
 
 mod changed;
 mod damaged;
 mod generator;
-mod known;
 mod oracle;
 mod rewritten;
 mod ways;
@@ -32,7 +29,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use self::generator::{Expected, ROW};
 use crate::support::{Workshop, verify};
 
-/// Runs a test for every seed, and holds what fails against what is known to fail.
+/// Runs a test for every seed, and tells of all that fail.
 fn for_seeds(test: &str, usual: u64, run: impl Fn(u64, &Workshop) -> Result<(), String>) {
     let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
     let seeds = match number("COUNTERSIGN_SEED") {
@@ -40,7 +37,6 @@ fn for_seeds(test: &str, usual: u64, run: impl Fn(u64, &Workshop) -> Result<(), 
         None => 0..number("COUNTERSIGN_SEEDS").map_or(usual, |seeds| seeds.max(usual)),
     };
     let mut wrong = vec![];
-    let mut met = vec![];
     for seed in seeds.clone() {
         // a panic is a finding as well, and the seeds behind it are worth a look
         let shop = Workshop::new();
@@ -53,23 +49,7 @@ fn for_seeds(test: &str, usual: u64, run: impl Fn(u64, &Workshop) -> Result<(), 
             if let Some(keep) = std::env::var_os("COUNTERSIGN_KEEP") {
                 keep_files(&shop, &Path::new(&keep).join(format!("{test}-{seed}")));
             }
-            match known::KNOWN.iter().position(|known| said.contains(known.says)) {
-                Some(at) => met.push((at, seed)),
-                None => wrong.push(format!("seed {seed}: {said}")),
-            }
-        }
-    }
-    for (at, known) in known::KNOWN.iter().enumerate() {
-        let seeds: Vec<u64> = met.iter().filter(|(met, _)| *met == at).map(|(_, seed)| *seed).collect();
-        if !seeds.is_empty() {
-            eprintln!("known in {test}: `{}` with seeds {seeds:?}", known.says);
-        }
-    }
-    for (at, known) in known::KNOWN.iter().enumerate() {
-        for &(_, seed) in known.shown_by.iter().filter(|(by, seed)| *by == test && seeds.contains(seed)) {
-            if !met.contains(&(at, seed)) {
-                wrong.push(format!("seed {seed} does not say `{}` any more: is it mended?", known.says));
-            }
+            wrong.push(format!("seed {seed}: {said}"));
         }
     }
     assert!(wrong.is_empty(), "{test}: {} of {seeds:?} are wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));
