@@ -12,6 +12,7 @@ mod expressions;
 mod key;
 mod ladder;
 mod load_time;
+mod objections;
 mod pairs;
 mod partners;
 mod readings;

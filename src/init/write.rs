@@ -155,6 +155,9 @@ fn column(pair: &Pair, suggestion: &Suggestion, out: &mut String) {
     let is_settled = pair.comparable || pair.expression.is_some();
     let is_active = !rules.is_empty() || renamed || pair.expression.is_some();
     if !is_settled || !is_active && suggestion.rules.is_empty() {
+        for objection in &suggestion.objections {
+            let _ = writeln!(out, "\n# `{}`: {}", escaped(&pair.name), escaped(objection));
+        }
         return;
     }
     let types = pair.types();
@@ -201,6 +204,9 @@ fn column(pair: &Pair, suggestion: &Suggestion, out: &mut String) {
                 false => writeln!(out, "#{line}  # explains {share:.1} % of {whole}{so_far}"),
             };
         }
+    }
+    for objection in &suggestion.objections {
+        let _ = writeln!(out, "# {}", escaped(objection));
     }
 }
 
