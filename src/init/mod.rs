@@ -6,6 +6,7 @@
 //! anything out, or makes two values one: a job that was proposed cannot end in a match that hides a difference.
 
 mod aligned;
+mod candidates;
 mod codes;
 mod explain;
 mod expressions;

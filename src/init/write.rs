@@ -67,11 +67,23 @@ fn compare(proposal: &Proposal, out: &mut String) {
     match key.columns.as_slice() {
         [] => {
             out.push_str(
-                "# no column, and no two columns, identify a row on both sides; name the key if you know it\n",
+                "# no column, and no two or three columns, identify (nearly) every row on both sides; name the key if you know it\n",
             );
             out.push_str("no_key = true\n");
         }
         names => {
+            let chosen = key.tested.iter().find(|tested| tested.columns == names);
+            if chosen.is_some_and(|chosen| chosen.duplicate_keys + chosen.nulls > 0) {
+                out.push_str("# so few repeat that they may be mistakes: they are reported as duplicate keys\n");
+            }
+            for pair in columns.pairs.iter().filter(|pair| names.contains(&pair.name) && pair.has_floats()) {
+                let line = format!(
+                    "`{}` is a float on a side, which does not hold whole numbers above 2^53 (9,007,199,254,740,992) exactly: \
+                     export it as an integer or as text",
+                    pair.name
+                );
+                let _ = writeln!(out, "# {}", escaped(&line));
+            }
             let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
             let _ = writeln!(out, "key = [{}]", names.join(", "));
         }
