@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray,
+    StringArray, TimestampMicrosecondArray, UInt64Array,
 };
 
 use crate::init::{Columns, ROWS, cents, integers, micros, optional, proposed, shop, taken, texts};
@@ -54,6 +54,18 @@ fn money_against_floats_is_no_single_float() {
     assert_eq!(of_column(&job, "v"), ["#as = \"float\""], "{job}");
     assert_eq!((as_it_stands, with_suggestions), (1, 1));
     assert_eq!(mismatches(&shop, &job), ["7"]);
+}
+
+#[test]
+fn integers_that_became_floats_are_not_merely_near() {
+    let id = |row: i64| (1_u64 << 63) + 5 + 1_001 * row as u64;
+    let shop = pair(
+        Arc::new((0..ROWS).map(|row| Some(id(row))).collect::<UInt64Array>()),
+        floats(|row| if row % 100 == 7 { (id(row) + 1_000_000_000) as f64 } else { id(row) as f64 }),
+    );
+    let (job, ..) = proposed(&shop);
+    assert_eq!(of_column(&job, "v"), ["#as = \"float\""], "{job}");
+    assert_eq!(mismatches(&shop, &job), ["7", "107", "207", "307"]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::sides::Side;
 use crate::snapshot::types::digits;
 
 /// Columns that have neither a name nor a type of IDs are as unlikely as this, or more so.
-pub const NAMELESS: u8 = 4;
+const NAMELESS: u8 = 4;
 /// Numbers with a fraction measure something. They are unique by chance, and come after what is named like an ID.
 const MEASURE: u8 = 12;
 /// Floats do not hold each ID, and come after what does.
@@ -32,6 +32,8 @@ pub struct Candidate {
     pub names: Vec<String>,
     /// How unlikely they are: the smaller the likelier.
     pub unlikely: u8,
+    /// Whether one of them is named like an ID.
+    pub is_named: bool,
 }
 
 /// One column, and what its cells are, as numbers that are equal where the cells are.
@@ -84,11 +86,14 @@ pub fn candidates(columns: &Columns) -> Vec<Candidate> {
     }
     let candidate = |columns: Vec<usize>| {
         let more = columns.len() as u8 - 1;
+        let is_named = columns.iter().any(|&at| named(usable[at].pair) < NAMELESS);
+        // several columns of which none is named like an ID are unique by chance, too
+        let more = if is_named || more == 0 { more } else { more + NAMELESS };
         let unlikely = columns.iter().fold(more, |sum, &at| sum.saturating_add(usable[at].unlikely));
         // their order in the snapshot is the order in which people name them
         let mut columns: Vec<&Column> = columns.into_iter().map(|at| &usable[at]).collect();
         columns.sort_by_key(|column| column.place);
-        Candidate { names: columns.into_iter().map(|column| column.pair.name.clone()).collect(), unlikely }
+        Candidate { names: columns.into_iter().map(|column| column.pair.name.clone()).collect(), unlikely, is_named }
     };
     let mut found: Vec<Candidate> = found.into_iter().map(candidate).collect();
     found.sort_by_key(|candidate| candidate.unlikely);

@@ -3,7 +3,7 @@
 use arrow::array::Array;
 use arrow::buffer::NullBuffer;
 
-use super::candidates::{Candidate, NAMELESS, candidates, is_text};
+use super::candidates::{Candidate, candidates, is_text};
 use super::pairs::{Columns, Pair};
 use super::{compare, job};
 use crate::engine::Engine;
@@ -68,11 +68,11 @@ pub fn choose(
 ) -> Result<KeyChoice> {
     let tester = Tester { engine, sides, paths };
     let mut tested = vec![];
-    for Candidate { names, unlikely } in candidates(columns).into_iter().take(TESTED) {
+    for Candidate { names, is_named, .. } in candidates(columns).into_iter().take(TESTED) {
         let candidate = tester.test(columns, &names)?;
         // what is named like an ID is one, though some stand twice by mistake
         let is_whole = candidate.duplicate_keys == 0 && candidate.nulls == 0;
-        let is_good = (is_whole || unlikely < NAMELESS && is_unique(&candidate)) && candidate.overlap >= OVERLAP_GOOD;
+        let is_good = (is_whole || is_named && is_unique(&candidate)) && candidate.overlap >= OVERLAP_GOOD;
         tested.push(candidate);
         if is_good {
             break;

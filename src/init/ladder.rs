@@ -27,6 +27,8 @@ const SHARE_MIN: f64 = 0.1;
 const SHARE_MIN_OF_NUMBERS: f64 = 0.5;
 /// Of cells that are equal without a rule, one in so many may become unequal by it.
 const BROKEN_ONE_IN: usize = 1_000;
+/// Percent: a rule that explains so many explains what there is to explain.
+const NEARLY_ALL: usize = 98;
 /// Short texts are hexadecimal by chance.
 const NOTATION_MIN: usize = 8;
 
@@ -253,7 +255,13 @@ fn steps(pair: &Pair, evidence: &Evidence, values: Option<RuleSettings>) -> Resu
         step(cut.into_iter().chain([RuleSettings { tolerance: Some(second), ..none() }]).collect());
     }
     if is(Number) && !matches!(reads, Some(Reading::Boolean | Reading::Text)) {
-        steps.push(Step { rules: for_numbers(evidence), share: SHARE_MIN_OF_NUMBERS });
+        let float = RuleSettings { reading: Some(Reading::Float), ..none() };
+        let exact = evidence.fields.iter().any(|field| !field.data_type().is_floating());
+        let rounded = || evidence.under(pair, &[&float]).map(|equal| equal.unwrap_or(0));
+        // a number that became a float was rounded to one, and then nothing else is let through
+        let is_rounded = exact && is(Number) && rounded()? * 100 >= evidence.differing.old.len() * NEARLY_ALL;
+        let rules = if is_rounded { vec![float] } else { for_numbers(evidence) };
+        steps.push(Step { rules, share: SHARE_MIN_OF_NUMBERS });
     }
     steps.push(Step { rules: values.into_iter().collect(), share: SHARE_MIN });
     Ok(steps)

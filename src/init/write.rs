@@ -86,7 +86,7 @@ fn compare(proposal: &Proposal, out: &mut String) {
             for pair in columns.pairs.iter().filter(|pair| names.contains(&pair.name) && pair.has_floats()) {
                 let line = format!(
                     "`{}` is a float on a side, which does not hold whole numbers above 2^53 (9,007,199,254,740,992) exactly: \
-                     export it as an integer or as text",
+                     export it as an integer or as text; with as = \"float\" more find each other, and neighbours are taken for one",
                     pair.name
                 );
                 let _ = writeln!(out, "# {}", escaped(&line));
