@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray,
+    StringArray, TimestampMicrosecondArray, UInt64Array,
 };
 
 use crate::init::{Columns, ROWS, cents, integers, micros, optional, proposed, shop, taken, texts};
@@ -20,26 +20,26 @@ fn settings(job: &str) -> Vec<&str> {
 }
 
 /// The settings of one column, active and suggested.
-fn of_column<'a>(job: &'a str, column: &str) -> Vec<&'a str> {
+pub fn of_column<'a>(job: &'a str, column: &str) -> Vec<&'a str> {
     let header = format!("[compare.columns.{column}]");
     let settings = settings(job).into_iter().skip_while(move |line| line.trim_start_matches('#') != header);
     settings.skip(1).take_while(|line| !line.trim_start_matches('#').starts_with('[')).collect()
 }
 
 /// The IDs that a run of the job lists as mismatches, once every suggestion is taken.
-fn mismatches(shop: &Workshop, job: &str) -> Vec<String> {
+pub fn mismatches(shop: &Workshop, job: &str) -> Vec<String> {
     fs::write(shop.path("finds.toml"), taken(job)).unwrap();
     let run = shop.run(&["run", "finds.toml", "--out", "found", "--quiet"]);
     assert!(run.status.code().unwrap() < 2, "{}\n{job}", String::from_utf8_lossy(&run.stderr));
     lines(&shop.path("found/finds/latest/mismatch.csv"))
 }
 
-fn floats(number: impl Fn(i64) -> f64) -> ArrayRef {
+pub fn floats(number: impl Fn(i64) -> f64) -> ArrayRef {
     Arc::new((0..ROWS).map(|row| Some(number(row))).collect::<Float64Array>())
 }
 
 /// One column beside an ID.
-fn pair(old: ArrayRef, new: ArrayRef) -> Workshop {
+pub fn pair(old: ArrayRef, new: ArrayRef) -> Workshop {
     let id = || ("id", integers(|row| row));
     shop(vec![id(), ("v", old)], vec![id(), ("v", new)])
 }
@@ -54,6 +54,18 @@ fn money_against_floats_is_no_single_float() {
     assert_eq!(of_column(&job, "v"), ["#as = \"float\""], "{job}");
     assert_eq!((as_it_stands, with_suggestions), (1, 1));
     assert_eq!(mismatches(&shop, &job), ["7"]);
+}
+
+#[test]
+fn integers_that_became_floats_are_not_merely_near() {
+    let id = |row: i64| (1_u64 << 63) + 5 + 1_001 * row as u64;
+    let shop = pair(
+        Arc::new((0..ROWS).map(|row| Some(id(row))).collect::<UInt64Array>()),
+        floats(|row| if row % 100 == 7 { (id(row) + 1_000_000_000) as f64 } else { id(row) as f64 }),
+    );
+    let (job, ..) = proposed(&shop);
+    assert_eq!(of_column(&job, "v"), ["#as = \"float\""], "{job}");
+    assert_eq!(mismatches(&shop, &job), ["7", "107", "207", "307"]);
 }
 
 #[test]
@@ -104,7 +116,7 @@ fn a_longitude_with_six_digits_is_no_longitude_with_one() {
         floats(|row| (precise(row) * 1e4).round() / 1e4 + if row == 3 { 0.02 } else { 0.0 }),
     );
     let (job, ..) = proposed(&shop);
-    assert_eq!(of_column(&job, "v"), ["#tolerance = { abs = 0.0001 }"], "{job}");
+    assert_eq!(of_column(&job, "v"), ["#tolerance = { rel = 0.000005 }"], "{job}");
     assert_eq!(mismatches(&shop, &job), ["3"]);
 }
 
@@ -308,8 +320,8 @@ fn a_column_that_differs_everywhere_does_not_hide_the_others() {
         let notes = (0..rows).map(|row| match row {
             11_000..11_080 if is_old => Some(String::new()),
             11_000..11_080 => None,
-            11_080..11_120 if !is_old => Some("NULL".into()),
-            11_080..11_120 => None,
+            11_080..11_140 if !is_old => Some("NULL".into()),
+            11_080..11_140 => None,
             _ => Some(format!("note {row}")),
         });
         let columns: Columns = vec![

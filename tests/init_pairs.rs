@@ -3,7 +3,10 @@
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, Int64Array, ListBuilder, StringBuilder, StructArray};
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, DurationMicrosecondArray, FixedSizeBinaryArray, Int64Array, ListBuilder,
+    StringBuilder, StructArray, Time64MicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field};
 
 use crate::init::{Columns, ROWS, integers, micros, proposed, shop, taken, texts};
@@ -231,4 +234,58 @@ fn a_load_time_is_one_by_whole_words_and_by_type() {
         assert!(!job.contains(&format!("\"{name}\"")), "{job}");
     }
     assert!(job.contains("#[compare.columns.payload]  # text in old, text in new\n#as = \"json\""), "{job}");
+}
+
+#[test]
+fn a_bit_is_true_or_false() {
+    let shop = shop(
+        vec![id(), ("ok", bytes(|row| vec![u8::from(row % 3 == 0)]))],
+        vec![id(), ("ok", Arc::new((0..ROWS).map(|row| Some((row % 3 == 0) != (row == 8))).collect::<BooleanArray>()))],
+    );
+    let (job, as_it_stands, _) = proposed(&shop);
+    let line = "\n# so, 99.8 % of 400 pairs are equal\n\
+                old_expr = \"case encode(ok, 'hex') when '01' then true when '00' then false end\"\n";
+    assert!(job.contains(line), "{job}");
+    assert_eq!(as_it_stands, 1);
+    assert_eq!(mismatches(&shop, &job), ["8"]);
+}
+
+#[test]
+fn a_time_of_day_may_be_a_duration_or_text() {
+    let day = 86_400_000_000;
+    let at = |row: i64| row * 37_010_000 % day;
+    let times = || -> ArrayRef {
+        let planted = |row: i64| if row == 4 { 1 } else { at(row) };
+        Arc::new((0..ROWS).map(|row| Some(planted(row))).collect::<Time64MicrosecondArray>())
+    };
+    let durations: DurationMicrosecondArray = (0..ROWS).map(|row| Some(at(row))).collect();
+    let of_duration = shop(vec![id(), ("at", Arc::new(durations))], vec![id(), ("at", times())]);
+    let job = init(&of_duration);
+    assert!(job.contains("\nold_expr = \"cast(cast(at as bigint) * 1000 as time)\"\n"), "{job}");
+    assert_eq!(mismatches(&of_duration, &job), ["4"]);
+    // two digits where our own text has three
+    let written = |row: i64| {
+        let seconds = at(row) / 1_000_000;
+        format!("{:02}:{:02}:{:02}.{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60, at(row) / 10_000 % 100)
+    };
+    let of_text = shop(vec![id(), ("at", texts(written))], vec![id(), ("at", times())]);
+    let job = init(&of_text);
+    assert!(job.contains("\nold_expr = \"cast(at as time)\"\n") && !job.contains("as = \"text\""), "{job}");
+    assert_eq!(mismatches(&of_text, &job), ["4"]);
+}
+
+#[test]
+fn a_rule_that_several_columns_need_stands_once() {
+    let name = |row: i64| format!("n{row}");
+    let padded = |row: i64| format!("n{row:<7}");
+    let shop = shop(
+        vec![id(), ("a", texts(name)), ("b", texts(name)), ("c", texts(name))],
+        vec![id(), ("a", texts(padded)), ("b", texts(padded)), ("c", texts(|row| name(row).to_uppercase()))],
+    );
+    let (job, _, with_suggestions) = proposed(&shop);
+    let shared = "# `a`: explains 100.0 % of 400 mismatches\n# `b`: explains 100.0 % of 400 mismatches\n\
+                  #[[compare.rules]]\n#columns = [\"a\", \"b\"]\n#rtrim = true\n";
+    assert!(job.contains(shared), "{job}");
+    assert!(job.contains("#[compare.columns.c]") && !job.contains("[compare.columns.a]"), "{job}");
+    assert_eq!(with_suggestions, 0);
 }

@@ -7,7 +7,8 @@
 //! * `equality`: what is equal and what is not, type by type
 //! * `opening`: which files a path means
 //! * `inspect`: what is said of a snapshot before it is compared
-//! * `init`, `init_finest`, `init_pairs`: what is proposed for two snapshots, and that no proposal hides anything
+//! * `init`, `init_finest`, `init_key`, `init_objections`, `init_pairs`: what is proposed for two snapshots, and that no
+//!   proposal hides anything
 //! * `pages`: the pages of the migrations, command by command
 //! * `private`: no private value is in anything that is written or shown
 //! * `readings`: the tier of what is equal as read
@@ -41,6 +42,8 @@ mod jobs;
 mod identical;
 mod init;
 mod init_finest;
+mod init_key;
+mod init_objections;
 mod init_pairs;
 mod inspect;
 mod interrupted;

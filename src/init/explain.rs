@@ -8,8 +8,9 @@ use arrow::datatypes::Field;
 
 use super::aligned::Aligned;
 use super::key::KeyChoice;
-use super::ladder::{Evidence, climb};
+use super::ladder::Evidence;
 use super::load_time::is_load_time;
+use super::objections::{Counts, Explained, weigh};
 use super::pairs::{Columns, Pair};
 use super::{Findings, codes, compare, job};
 use crate::discrepancy::{Class, Column, Spooled, Tally, classes};
@@ -38,6 +39,8 @@ pub struct Suggestion {
     pub sampled: usize,
     /// Rules that would explain some, each with how many the rules up to it explain together.
     pub rules: Vec<(RuleSettings, usize)>,
+    /// What else would explain some, and why it is not suggested.
+    pub objections: Vec<String>,
     /// Whether it is named like a time of loading, and could be one.
     pub load_time: bool,
     /// Whether it differs nearly everywhere, as such a time does.
@@ -124,8 +127,8 @@ impl Known<'_> {
             let noise = load_time && mismatches > 0 && mismatches as f64 >= paired as f64 * NOISE_SHARE;
             let suggestion = Suggestion { mismatches, load_time, noise, ..Suggestion::default() };
             let Some(evidence) = self.evidence(pair, &differing)?.filter(|_| !noise) else { return Ok(suggestion) };
-            let rules = self.rules(pair, &evidence)?;
-            Ok(Suggestion { sampled: evidence.differing.old.len(), rules, ..suggestion })
+            let Explained { rules, objections } = self.rules(pair, &evidence, &Counts { paired, mismatches })?;
+            Ok(Suggestion { sampled: evidence.differing.old.len(), rules, objections, ..suggestion })
         };
         let suggestions = self.columns.pairs.iter().map(of).collect::<Result<_>>()?;
         Ok((tally, suggestions))
@@ -179,19 +182,19 @@ impl Known<'_> {
         })?))
     }
 
-    fn rules(&self, pair: &Pair, evidence: &Evidence) -> Result<Vec<(RuleSettings, usize)>> {
+    fn rules(&self, pair: &Pair, evidence: &Evidence, counts: &Counts) -> Result<Explained> {
         let table = codes::learn(pair, &evidence.differing_texts()?, &evidence.matching_texts()?);
-        let rules = climb(pair, evidence, table.clone())?;
+        let explained = weigh(pair, evidence, table.as_ref(), counts)?;
         // to look at all rows is worth its time only for a table that would be written
         let (true, Some(values)) = (
-            rules.iter().any(|(rule, _)| rule.values.is_some()),
+            explained.rules.iter().any(|(rule, _)| rule.values.is_some()),
             table.as_ref().and_then(|table| table.values.as_ref()),
         ) else {
-            return Ok(rules);
+            return Ok(explained);
         };
         match codes::hides_nothing(self.engine, self.sides, pair, values)? {
-            true => Ok(rules),
-            false => climb(pair, evidence, None),
+            true => Ok(explained),
+            false => weigh(pair, evidence, None, counts),
         }
     }
 }

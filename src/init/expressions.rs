@@ -1,9 +1,9 @@
-//! Expressions that make columns comparable which no reading does: lists that the other side keeps as text, and times
-//! that it keeps as counts since 1970.
+//! Expressions that make columns comparable which no reading does: lists that the other side keeps as text, times that it
+//! keeps as counts since 1970, times of day that it keeps as durations or text, and truth that it keeps as a bit.
 //!
 //! Only expressions that lose nothing are tried, and what they yield is compared in rows that belong together.
 
-use arrow::datatypes::Field;
+use arrow::datatypes::{DataType, Field, TimeUnit};
 
 use super::aligned::Aligned;
 use super::pairs::{Columns, Pair};
@@ -17,11 +17,22 @@ use crate::sides::{Side, Sides};
 
 /// Gives pairs that cannot be compared an expression under which most rows are equal, where there is one.
 pub fn find(engine: &Engine, columns: &mut Columns, aligned: &Aligned) {
-    for pair in columns.pairs.iter_mut().filter(|pair| !pair.comparable) {
+    for pair in columns.pairs.iter_mut() {
+        // a time of day may be written in more ways than one, so that its text is not always the other side's
+        let least = match pair.comparable {
+            false => 0,
+            true if is_text_and_time(pair) => match as_it_stands(pair, aligned) {
+                Some(least) => least,
+                None => continue,
+            },
+            true => continue,
+        };
         let Some((side, expressions)) = candidates(pair) else { continue };
         // one that cannot be planned with the bare name may have a word of SQL's own in it
         for expression in expressions {
-            if let Some(found) = explains(engine, pair, aligned, side, &expression) {
+            if let Some(found) = explains(engine, pair, aligned, side, &expression).filter(|found| found.agree > least)
+            {
+                pair.comparable = false;
                 pair.rules = found.rules;
                 pair.notes = found.said;
                 pair.offers = found.offers;
@@ -34,6 +45,8 @@ pub fn find(engine: &Engine, columns: &mut Columns, aligned: &Aligned) {
 
 /// What an expression comes to.
 struct Found {
+    /// The pairs that it makes equal.
+    agree: usize,
     /// What the columns need beside it.
     rules: RuleSettings,
     said: Vec<String>,
@@ -42,11 +55,11 @@ struct Found {
 
 /// What could be written for a side's column, the likeliest first.
 fn candidates(pair: &Pair) -> Option<(Side, Vec<String>)> {
-    use Family::{List, NaiveTimestamp, Number, Text, ZonedTimestamp};
+    use Family::{Binary, Boolean, Duration, List, NaiveTimestamp, Number, Text, Time, ZonedTimestamp};
     let families = pair.families();
     let families = Sides { old: families.old?, new: families.new? };
     let of = |side: Side| families[side];
-    let side = Side::BOTH.into_iter().find(|&side| matches!(of(side), Text | Number))?;
+    let side = Side::BOTH.into_iter().find(|&side| matches!(of(side), Text | Number | Binary | Duration))?;
     let other = of(side.other());
     let whole = pair.fields[side].data_type().is_integer();
     let of_name = |name: &str| -> Vec<String> {
@@ -55,6 +68,15 @@ fn candidates(pair: &Pair) -> Option<(Side, Vec<String>)> {
             (Number, NaiveTimestamp | ZonedTimestamp) if whole => {
                 ["seconds", "millis", "micros", "nanos"].map(|unit| format!("to_timestamp_{unit}({name})")).into()
             }
+            // MySQL's BIT(1); of any other bytes nothing is known
+            (Binary, Boolean) => {
+                vec![format!("case encode({name}, 'hex') when '01' then true when '00' then false end")]
+            }
+            (Duration, Time) => match pair.fields[side].data_type() {
+                DataType::Duration(unit) => vec![time_of_day(*unit, name)],
+                _ => vec![],
+            },
+            (Text, Time) => vec![format!("cast({name} as time)")],
             _ => vec![],
         }
     };
@@ -64,6 +86,33 @@ fn candidates(pair: &Pair) -> Option<(Side, Vec<String>)> {
     let bare = if is_plain { of_name(name) } else { vec![] };
     let all = bare.into_iter().chain(of_name(&quoted(name))).collect();
     Some((side, all))
+}
+
+/// A duration since midnight as a time of day.
+fn time_of_day(unit: TimeUnit, name: &str) -> String {
+    let nanoseconds = match unit {
+        TimeUnit::Second => " * 1000000000",
+        TimeUnit::Millisecond => " * 1000000",
+        TimeUnit::Microsecond => " * 1000",
+        TimeUnit::Nanosecond => "",
+    };
+    format!("cast(cast({name} as bigint){nanoseconds} as time)")
+}
+
+fn is_text_and_time(pair: &Pair) -> bool {
+    let families = pair.families();
+    matches!(
+        (families.old, families.new),
+        (Some(Family::Text), Some(Family::Time)) | (Some(Family::Time), Some(Family::Text))
+    )
+}
+
+/// How many pairs an expression has to make more than equal, as many are without it; `None` if nearly all are.
+fn as_it_stands(pair: &Pair, aligned: &Aligned) -> Option<usize> {
+    let cells = aligned.cells(pair)?;
+    let (agree, _) = equal(&pair.fields, &pair.rules, &cells)?;
+    let known = (0..cells.old.len()).filter(|&row| Side::BOTH.iter().all(|&side| cells[side].is_valid(row))).count();
+    (agree + distinctly(known) < known).then_some(agree + distinctly(known))
 }
 
 fn explains(engine: &Engine, pair: &Pair, aligned: &Aligned, side: Side, expression: &str) -> Option<Found> {
@@ -91,5 +140,5 @@ fn explains(engine: &Engine, pair: &Pair, aligned: &Aligned, side: Side, express
         true => vec![format!("unordered = true  # explains {} together with the line above", share(anyhow))],
         false => vec![],
     };
-    Some(Found { rules, said: vec![format!("so, {} are equal", share(agree))], offers })
+    Some(Found { agree: best, rules, said: vec![format!("so, {} are equal", share(agree))], offers })
 }

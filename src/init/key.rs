@@ -1,14 +1,11 @@
 //! Finds the columns that identify a row, by testing them on the data.
 
-use std::collections::HashSet;
-
 use arrow::array::Array;
 use arrow::buffer::NullBuffer;
 
-use super::load_time::words as words_of_name;
+use super::candidates::{Candidate, candidates, is_text};
 use super::pairs::{Columns, Pair};
 use super::{compare, job};
-use crate::canonical::domain::Family;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::{Identity, Place, RuleSettings, Word};
@@ -71,11 +68,13 @@ pub fn choose(
 ) -> Result<KeyChoice> {
     let tester = Tester { engine, sides, paths };
     let mut tested = vec![];
-    for candidate in candidates(columns) {
-        tested.push(tester.test(columns, &candidate)?);
-        let best = tested.last();
-        let is_good = |best: &Tested| best.duplicate_keys == 0 && best.nulls == 0 && best.overlap >= OVERLAP_GOOD;
-        if best.is_some_and(is_good) {
+    for Candidate { names, is_named, .. } in candidates(columns).into_iter().take(TESTED) {
+        let candidate = tester.test(columns, &names)?;
+        // what is named like an ID is one, though some stand twice by mistake
+        let is_whole = candidate.duplicate_keys == 0 && candidate.nulls == 0;
+        let is_good = (is_whole || is_named && is_unique(&candidate)) && candidate.overlap >= OVERLAP_GOOD;
+        tested.push(candidate);
+        if is_good {
             break;
         }
     }
@@ -96,76 +95,6 @@ pub fn choose(
 /// A few keys may stand twice, or be NULL, through the very mistakes that a comparison is to find.
 fn is_unique(tested: &Tested) -> bool {
     (tested.duplicate_keys + tested.nulls) * 1_000 <= tested.paired
-}
-
-/// Columns, and pairs of columns, that are unique and without NULL in the sample, the likeliest first.
-fn candidates(columns: &Columns) -> Vec<Vec<String>> {
-    let usable: Vec<&Pair> = columns.pairs.iter().filter(|pair| pair.comparable && can_identify(pair)).collect();
-    let unique = |pairs: &[&Pair]| Side::BOTH.into_iter().all(|side| is_unique_in_sample(pairs, side));
-    let mut found: Vec<(u8, Vec<String>)> = vec![];
-    for pair in &usable {
-        if unique(&[pair]) {
-            found.push((unlikeliness(pair), vec![pair.name.clone()]));
-        }
-    }
-    if found.is_empty() {
-        for (at, one) in usable.iter().enumerate() {
-            for two in &usable[at + 1..] {
-                if unique(&[one, two]) {
-                    found.push((unlikeliness(one) + unlikeliness(two), vec![one.name.clone(), two.name.clone()]));
-                }
-            }
-        }
-    }
-    found.sort_by_key(|(unlikely, _)| *unlikely);
-    found.into_iter().map(|(_, names)| names).take(TESTED).collect()
-}
-
-fn can_identify(pair: &Pair) -> bool {
-    use Family::{Binary, Date, NaiveTimestamp, Number, Text, Uuid, ZonedTimestamp};
-    let kinds = [Number, Text, Uuid, Binary, Date, NaiveTimestamp, ZonedTimestamp];
-    let floating = pair.fields.iter().any(|field| field.data_type().is_floating());
-    !floating && pair.families().iter().all(|family| family.is_some_and(|family| kinds.contains(&family)))
-}
-
-/// By its name and its type, how unlikely a column is to be a key.
-fn unlikeliness(pair: &Pair) -> u8 {
-    let words = words_of_name(&pair.name);
-    let last = words.last().map_or("", String::as_str);
-    let named = match last {
-        "id" | "uuid" | "key" | "pk" if words.len() == 1 => 0,
-        "id" => 1,
-        // without a border between the words, as in `customerid`
-        last if last.ends_with("id") => 1,
-        "uuid" | "guid" | "key" | "pk" | "code" | "number" | "nr" | "ref" | "no" => 2,
-        _ => 4,
-    };
-    let typed = match pair.families().new {
-        Some(Family::Number | Family::Text | Family::Uuid | Family::Binary) => 0,
-        _ => 3,
-    };
-    named + typed
-}
-
-fn is_unique_in_sample(pairs: &[&Pair], side: Side) -> bool {
-    let mut parts = vec![];
-    for pair in pairs {
-        let array = &pair.sample[side];
-        if array.logical_null_count() > 0 {
-            return false;
-        }
-        let Some(forms) = pair.chain(&pair.rules).and_then(|chain| chain.full(array, side).ok()) else { return false };
-        parts.push(forms);
-    }
-    let Some(rows) = parts.first().map(|form| form.value.len()) else { return false };
-    let arrays: Vec<_> = parts.iter().flat_map(|form| form.arrays().cloned()).collect();
-    let cells: Vec<_> = arrays.iter().map(|array| crate::canonical::cells::Cells::of(array)).collect();
-    let mut seen = HashSet::with_capacity(rows);
-    (0..rows).all(|row| {
-        let mut bytes = vec![];
-        cells.iter().for_each(|cells| cells.append(row, &mut bytes));
-        seen.insert(bytes)
-    })
 }
 
 /// Tests candidates on all rows.
@@ -234,8 +163,4 @@ impl Tester<'_> {
         }
         Ok(found)
     }
-}
-
-fn is_text(pair: &Pair) -> bool {
-    pair.families().iter().any(|family| *family == Some(Family::Text))
 }

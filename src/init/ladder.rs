@@ -4,7 +4,10 @@
 //! as much as any of them; the next step has to explain distinctly more on top of that. No rule is taken that makes cells
 //! unequal which are equal without it.
 
+use std::collections::BTreeSet;
+
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type};
 
 use super::pairs::Pair;
@@ -12,8 +15,8 @@ use super::readings::{chain, distinctly};
 use super::zones::Zones;
 use crate::canonical::domain::Family;
 use crate::error::Result;
-use crate::job::RuleSettings;
 use crate::job::rule::{Precision, Reading, Scalar, ToleranceSettings};
+use crate::job::{Rule, RuleSettings};
 use crate::render;
 use crate::sides::{Side, Sides};
 use crate::snapshot::types::digits;
@@ -24,6 +27,8 @@ const SHARE_MIN: f64 = 0.1;
 const SHARE_MIN_OF_NUMBERS: f64 = 0.5;
 /// Of cells that are equal without a rule, one in so many may become unequal by it.
 const BROKEN_ONE_IN: usize = 1_000;
+/// Percent: a rule that explains so many explains what there is to explain.
+const NEARLY_ALL: usize = 98;
 /// Short texts are hexadecimal by chance.
 const NOTATION_MIN: usize = 8;
 
@@ -48,6 +53,12 @@ impl Evidence {
         Sides::try_from_fn(|side| render::column(&self.matching[side], &self.fields[side]))
     }
 
+    /// How many of the pairs that differ are equal under what a pair of columns needs and further rules.
+    pub fn under(&self, pair: &Pair, further: &[&RuleSettings]) -> Result<Option<usize>> {
+        let all = further.iter().fold(pair.rules.clone(), |all, rule| all.overridden_by(rule));
+        self.explained(pair, &all)
+    }
+
     /// How many of the pairs that differ are equal under some rules; `None` if the rules do not fit, or do harm.
     fn explained(&self, pair: &Pair, rules: &RuleSettings) -> Result<Option<usize>> {
         let Some(chain) = chain(&pair.name, &self.fields, rules) else { return Ok(None) };
@@ -68,6 +79,32 @@ impl Evidence {
     }
 }
 
+/// Rules that are not to be tried.
+#[derive(Default, Clone, PartialEq)]
+pub struct Denied {
+    rules: Vec<RuleSettings>,
+    names: BTreeSet<&'static str>,
+}
+
+impl Denied {
+    /// Leaves out a rule, and all that are like it if none of them will explain more.
+    pub fn deny(&mut self, rule: &RuleSettings, alike: bool) {
+        self.rules.push(rule.clone());
+        for name in rule.rules().unwrap_or_default().iter().map(Rule::name).filter(|name| alike && *name != "as") {
+            match name {
+                "trim" | "rtrim" => self.names.extend(["trim", "rtrim"]),
+                "round" | "tolerance" | "truncate" => self.names.extend(["round", "tolerance", "truncate"]),
+                name => self.names.extend([name]),
+            }
+        }
+    }
+
+    fn has(&self, rule: &RuleSettings) -> bool {
+        let named = || rule.rules().unwrap_or_default().iter().any(|rule| self.names.contains(rule.name()));
+        self.rules.contains(rule) || named()
+    }
+}
+
 /// Rules of which at most one is taken.
 struct Step {
     /// The finest first.
@@ -78,17 +115,19 @@ struct Step {
 
 /// The rules that explain what differs, each with how many pairs it and those before it explain. `values` is a table that
 /// was learned from the same cells.
-pub fn climb(pair: &Pair, evidence: &Evidence, values: Option<RuleSettings>) -> Result<Vec<(RuleSettings, usize)>> {
+pub fn climb(
+    pair: &Pair,
+    evidence: &Evidence,
+    values: Option<RuleSettings>,
+    denied: &Denied,
+) -> Result<Vec<(RuleSettings, usize)>> {
     let sampled = evidence.differing.old.len();
     let mut chosen: Vec<RuleSettings> = vec![];
     let mut explained = 0;
-    let under = |chosen: &[RuleSettings]| {
-        let all = chosen.iter().fold(pair.rules.clone(), |all, rule| all.overridden_by(rule));
-        evidence.explained(pair, &all)
-    };
+    let under = |chosen: &[RuleSettings]| evidence.under(pair, &chosen.iter().collect::<Vec<_>>());
     for Step { rules, share } in steps(pair, evidence, values)? {
         let mut tried: Vec<(RuleSettings, usize)> = vec![];
-        for rule in rules {
+        for rule in rules.into_iter().filter(|rule| !denied.has(rule)) {
             let with: Vec<RuleSettings> = chosen.iter().cloned().chain([rule.clone()]).collect();
             if let Some(equal) = under(&with)? {
                 tried.push((rule, equal));
@@ -107,7 +146,8 @@ pub fn climb(pair: &Pair, evidence: &Evidence, values: Option<RuleSettings>) -> 
     }
     if explained < sampled {
         let mut best: Option<(usize, Vec<RuleSettings>)> = None;
-        for more in together(pair, &chosen) {
+        for mut more in together(pair, &chosen) {
+            more.retain(|rule| !denied.has(rule));
             let all: Vec<RuleSettings> = chosen.iter().cloned().chain(more).collect();
             let pays = |equal: usize| (equal - explained) as f64 >= sampled as f64 * SHARE_MIN;
             let least = best.as_ref().map_or(explained, |(most, _)| most + distinctly(sampled) - 1);
@@ -215,7 +255,13 @@ fn steps(pair: &Pair, evidence: &Evidence, values: Option<RuleSettings>) -> Resu
         step(cut.into_iter().chain([RuleSettings { tolerance: Some(second), ..none() }]).collect());
     }
     if is(Number) && !matches!(reads, Some(Reading::Boolean | Reading::Text)) {
-        steps.push(Step { rules: for_numbers(evidence), share: SHARE_MIN_OF_NUMBERS });
+        let float = RuleSettings { reading: Some(Reading::Float), ..none() };
+        let exact = evidence.fields.iter().any(|field| !field.data_type().is_floating());
+        let rounded = || evidence.under(pair, &[&float]).map(|equal| equal.unwrap_or(0));
+        // a number that became a float was rounded to one, and then nothing else is let through
+        let is_rounded = exact && is(Number) && rounded()? * 100 >= evidence.differing.old.len() * NEARLY_ALL;
+        let rules = if is_rounded { vec![float] } else { for_numbers(evidence) };
+        steps.push(Step { rules, share: SHARE_MIN_OF_NUMBERS });
     }
     steps.push(Step { rules: values.into_iter().collect(), share: SHARE_MIN });
     Ok(steps)
@@ -254,6 +300,11 @@ fn for_numbers(evidence: &Evidence) -> Vec<RuleSettings> {
             rules.push(RuleSettings { reading: Some(Reading::Float32), ..none() });
         }
     }
+    if types.iter().all(DataType::is_floating) && has_six_digits(&evidence.differing) {
+        let rel = ToleranceSettings::Bounds { abs: None, rel: Some(Scalar { text: "0.000005".into() }) };
+        rules.push(RuleSettings { tolerance: Some(rel), ..none() });
+        return rules;
+    }
     let tolerance = |bound: ToleranceSettings| RuleSettings { tolerance: Some(bound), ..none() };
     let share = |rel: &str| ToleranceSettings::Bounds { abs: None, rel: Some(Scalar { text: rel.into() }) };
     let floating = types.iter().any(DataType::is_floating);
@@ -272,9 +323,21 @@ fn for_numbers(evidence: &Evidence) -> Vec<RuleSettings> {
         rules.push(tolerance(ToleranceSettings::Distance(Scalar { text })));
     }
     rules.extend([1, 0].map(|places| RuleSettings { round: Some(places), ..none() }));
-    // floats that were written with six digits
     rules.extend(["0.000001", "0.00001"].iter().filter(|_| floating).map(|rel| tolerance(share(rel))));
     rules
+}
+
+/// Whether one side's floats were written with six digits, as text protocols do, and the other's were not.
+fn has_six_digits(floats: &Sides<ArrayRef>) -> bool {
+    let short = |side: Side| -> Option<(usize, usize)> {
+        let values = cast(&floats[side], &DataType::Float64).ok()?;
+        let values: Vec<f64> = values.as_primitive::<Float64Type>().iter().flatten().collect();
+        let is_short = |value: &&f64| format!("{value:.5e}").parse() == Ok(**value);
+        Some((values.iter().filter(is_short).count(), values.len()))
+    };
+    let nearly_all = |(short, all): (usize, usize)| short * 100 >= all * 99;
+    let (Some(old), Some(new)) = (short(Side::Old), short(Side::New)) else { return false };
+    nearly_all(old) && new.0 * 2 < new.1 || nearly_all(new) && old.0 * 2 < old.1
 }
 
 /// Whether nearly all floats are of no more than 32 bits' precision, and not just whole.

@@ -6,12 +6,14 @@
 //! anything out, or makes two values one: a job that was proposed cannot end in a match that hides a difference.
 
 mod aligned;
+mod candidates;
 mod codes;
 mod explain;
 mod expressions;
 mod key;
 mod ladder;
 mod load_time;
+mod objections;
 mod pairs;
 mod partners;
 mod readings;

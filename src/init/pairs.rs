@@ -148,6 +148,11 @@ impl Pair {
         readings::chain(&self.name, &self.fields, rules)
     }
 
+    /// Whether a side holds binary floats.
+    pub fn has_floats(&self) -> bool {
+        self.fields.iter().any(|field| field.data_type().is_floating())
+    }
+
     /// The types of both sides, in words.
     pub fn types(&self) -> Sides<String> {
         self.fields.as_ref().map(type_name)

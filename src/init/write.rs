@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
+use arrow::datatypes::DataType;
+
 use super::Proposal;
 use super::explain::Suggestion;
 use super::key::Tested;
 use super::pairs::Pair;
 use crate::canonical::domain::Family;
-use crate::job::rule::quoted;
+use crate::job::rule::{Reading, quoted};
 use crate::job::{Rule, RuleSettings};
 use crate::render::escaped;
 use crate::report::{count, grouped};
@@ -39,8 +41,13 @@ pub fn job_file(proposal: &Proposal) -> String {
         let _ = writeln!(out, "[{side}]\npath = {}\n", quoted(&paths[side]));
     }
     compare(proposal, &mut out);
+    let shared = shared(proposal);
+    for (rule, columns) in &shared {
+        share_rule(rule, columns, &mut out);
+    }
     for (pair, suggestion) in proposal.columns.pairs.iter().zip(&proposal.suggestions) {
-        column(pair, suggestion, &mut out);
+        let is_shared = |(_, columns): &Shared| columns.iter().any(|(own, _)| own.name == pair.name);
+        column(pair, suggestion, shared.iter().any(is_shared), &mut out);
     }
     for perhaps in &proposal.columns.perhaps {
         let _ = writeln!(out, "\n# {perhaps}");
@@ -67,11 +74,23 @@ fn compare(proposal: &Proposal, out: &mut String) {
     match key.columns.as_slice() {
         [] => {
             out.push_str(
-                "# no column, and no two columns, identify a row on both sides; name the key if you know it\n",
+                "# no column, and no two or three columns, identify (nearly) every row on both sides; name the key if you know it\n",
             );
             out.push_str("no_key = true\n");
         }
         names => {
+            let chosen = key.tested.iter().find(|tested| tested.columns == names);
+            if chosen.is_some_and(|chosen| chosen.duplicate_keys + chosen.nulls > 0) {
+                out.push_str("# so few repeat that they may be mistakes: they are reported as duplicate keys\n");
+            }
+            for pair in columns.pairs.iter().filter(|pair| names.contains(&pair.name) && pair.has_floats()) {
+                let line = format!(
+                    "`{}` is a float on a side, which does not hold whole numbers above 2^53 (9,007,199,254,740,992) exactly: \
+                     export it as an integer or as text; with as = \"float\" more find each other, and neighbours are taken for one",
+                    pair.name
+                );
+                let _ = writeln!(out, "# {}", escaped(&line));
+            }
             let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
             let _ = writeln!(out, "key = [{}]", names.join(", "));
         }
@@ -149,12 +168,70 @@ fn advice(pair: &Pair) -> String {
     "Make one like the other with old_expr or new_expr, or leave it out below.".into()
 }
 
-fn column(pair: &Pair, suggestion: &Suggestion, out: &mut String) {
+/// A rule, and the columns of which it is the only one.
+type Shared<'a> = (&'a RuleSettings, Vec<(&'a Pair, &'a Suggestion)>);
+
+/// Rules that several columns need, and nothing else: padding, mostly.
+fn shared(proposal: &Proposal) -> Vec<Shared<'_>> {
+    let mut shared: Vec<Shared> = vec![];
+    for (pair, suggestion) in proposal.columns.pairs.iter().zip(&proposal.suggestions) {
+        let [(rule, _)] = suggestion.rules.as_slice() else { continue };
+        let is_bare = pair.comparable && pair.rules == RuleSettings::default() && !pair.is_renamed();
+        // a star in a name would stand for anything
+        if !is_bare || rule.values.is_some() || pair.name.contains('*') {
+            continue;
+        }
+        match shared.iter_mut().find(|(own, _)| *own == rule) {
+            Some((_, columns)) => columns.push((pair, suggestion)),
+            None => shared.push((rule, vec![(pair, suggestion)])),
+        }
+    }
+    shared.retain(|(_, columns)| columns.len() > 1);
+    shared
+}
+
+fn share_rule(rule: &RuleSettings, columns: &[(&Pair, &Suggestion)], out: &mut String) {
+    out.push('\n');
+    for (pair, suggestion) in columns {
+        let explained = suggestion.rules.first().map_or(0, |(_, explained)| *explained);
+        let _ = writeln!(out, "# `{}`: {}", escaped(&pair.name), explains(suggestion, explained));
+    }
+    let names: Vec<String> = columns.iter().map(|(pair, _)| quoted(&pair.name)).collect();
+    let _ = writeln!(out, "#[[compare.rules]]\n#columns = [{}]", names.join(", "));
+    lines(rule).iter().for_each(|line| {
+        let _ = writeln!(out, "#{line}");
+    });
+}
+
+/// How much rules explain.
+fn explains(suggestion: &Suggestion, explained: usize) -> String {
+    let share = explained as f64 / suggestion.sampled.max(1) as f64 * 100.0;
+    let all = grouped(suggestion.mismatches);
+    match suggestion.mismatches as usize == suggestion.sampled {
+        true => format!("explains {share:.1} % of {all} mismatches"),
+        false => {
+            format!("explains {share:.1} % of a sample of {} of {all} mismatches", grouped(suggestion.sampled as u64))
+        }
+    }
+}
+
+/// What a float of 64 bits cannot say of the other side's numbers.
+fn lost_digits(pair: &Pair, suggestion: &Suggestion) -> bool {
+    let is_exact = |own: &DataType| matches!(own, DataType::Int64 | DataType::UInt64) || own.is_decimal();
+    pair.has_floats()
+        && pair.fields.iter().any(|field| is_exact(field.data_type()))
+        && suggestion.rules.iter().any(|(rule, _)| rule.reading == Some(Reading::Float))
+}
+
+fn column(pair: &Pair, suggestion: &Suggestion, is_shared: bool, out: &mut String) {
     let rules = lines(&pair.rules);
     let renamed = pair.is_renamed();
     let is_settled = pair.comparable || pair.expression.is_some();
     let is_active = !rules.is_empty() || renamed || pair.expression.is_some();
-    if !is_settled || !is_active && suggestion.rules.is_empty() {
+    if !is_settled || !is_active && suggestion.rules.is_empty() || is_shared {
+        for objection in &suggestion.objections {
+            let _ = writeln!(out, "\n# `{}`: {}", escaped(&pair.name), escaped(objection));
+        }
         return;
     }
     let types = pair.types();
@@ -181,26 +258,27 @@ fn column(pair: &Pair, suggestion: &Suggestion, out: &mut String) {
     for offer in &pair.offers {
         let _ = writeln!(out, "#{offer}");
     }
+    if lost_digits(pair, suggestion) {
+        let _ = writeln!(
+            out,
+            "# a float holds 15 to 17 digits, and no others can be compared: export as text what has more"
+        );
+    }
     let active = names(&pair.rules);
     for (rule, explained) in &suggestion.rules {
-        let share = *explained as f64 / suggestion.sampled.max(1) as f64 * 100.0;
-        let whole = match suggestion.mismatches as usize == suggestion.sampled {
-            true => format!("{} mismatches", grouped(suggestion.mismatches)),
-            false => format!(
-                "a sample of {} of {} mismatches",
-                grouped(suggestion.sampled as u64),
-                grouped(suggestion.mismatches)
-            ),
-        };
+        let explained = explains(suggestion, *explained);
         let so_far = if suggestion.rules.len() > 1 { " up to here" } else { "" };
         // a setting cannot stand in a file twice
         let again = names(rule).iter().any(|name| active.contains(name));
         for line in lines(rule) {
             let _ = match again {
-                true => writeln!(out, "# {line} instead of the line above explains {share:.1} % of {whole}{so_far}"),
-                false => writeln!(out, "#{line}  # explains {share:.1} % of {whole}{so_far}"),
+                true => writeln!(out, "# {line} instead of the line above {explained}{so_far}"),
+                false => writeln!(out, "#{line}  # {explained}{so_far}"),
             };
         }
+    }
+    for objection in &suggestion.objections {
+        let _ = writeln!(out, "# {}", escaped(objection));
     }
 }
 
