@@ -26,6 +26,7 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Float
 use arrow::error::ArrowError;
 
 use crate::sides::Side;
+use crate::snapshot::types::ticks_per_second;
 
 /// The canonical form of one side's column.
 ///
@@ -112,13 +113,4 @@ pub fn convert(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> 
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(array, to, &strict)
-}
-
-fn ticks_per_second(unit: &TimeUnit) -> i128 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    }
 }

@@ -116,8 +116,13 @@ fn settled(metadata: ParquetMetaData) -> parquet::errors::Result<Arc<ParquetMeta
         schema,
         file.column_orders().cloned(),
     );
+    Ok(with_file(metadata, file).into())
+}
+
+/// The same row groups in a footer that says something else of the file.
+pub fn with_file(metadata: ParquetMetaData, file: FileMetaData) -> ParquetMetaData {
     let groups = metadata.into_builder().take_row_groups();
-    Ok(ParquetMetaDataBuilder::new(file).set_row_groups(groups).build().into())
+    ParquetMetaDataBuilder::new(file).set_row_groups(groups).build()
 }
 
 /// Opens a Parquet file that is read from its beginning to its end, and is no snapshot: a list, or a table of a run.

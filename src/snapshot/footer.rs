@@ -7,9 +7,9 @@ use std::sync::Arc;
 use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
-use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataBuilder};
+use parquet::file::metadata::{FileMetaData, ParquetMetaData};
 
-use super::bounds::{Flaw, Loaded, ROW_GROUPS_MAX, load};
+use super::bounds::{Flaw, Loaded, ROW_GROUPS_MAX, load, with_file};
 use super::file::Prepared;
 use super::{absolute, foreign, int96, types};
 use crate::error::{AdmissionError, Error, Result};
@@ -162,6 +162,5 @@ fn without_notes(footer: ArrowReaderMetadata) -> Arc<ParquetMetaData> {
     let (version, rows, writer) = (file.version(), file.num_rows(), file.created_by().map(str::to_string));
     let (schema, orders) = (file.schema_descr_ptr(), file.column_orders().cloned());
     let file = FileMetaData::new(version, rows, writer, None, schema, orders);
-    let groups = Arc::unwrap_or_clone(metadata).into_builder().take_row_groups();
-    ParquetMetaDataBuilder::new(file).set_row_groups(groups).build().into()
+    with_file(Arc::unwrap_or_clone(metadata), file).into()
 }

@@ -13,7 +13,7 @@ use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::DataFile;
-use super::types::{EXTENSION, data_type_name};
+use super::types::{EXTENSION, data_type_name, ticks_per_second};
 use crate::job::rule::Reading;
 
 /// The types of a mixed column's files, in words.
@@ -126,7 +126,9 @@ pub fn is_known_to_fit(file: &DataFile, field: &Field, target: &DataType) -> boo
     let factor = match (field.data_type(), target) {
         (own, target) if own == target => return true,
         (whole, DataType::Float64) if whole.is_integer() => None,
-        (DataType::Timestamp(own, _), DataType::Timestamp(target, _)) => Some(ticks(target) / ticks(own)),
+        (DataType::Timestamp(own, _), DataType::Timestamp(target, _)) => {
+            Some(ticks_per_second(target) / ticks_per_second(own))
+        }
         _ => return true,
     };
     let parquet = file.metadata.file_metadata().schema_descr();
@@ -156,13 +158,4 @@ fn whole_numbers(array: &ArrayRef) -> Option<Vec<Option<i128>>> {
     };
     let wide = cast(&array, &DataType::Decimal128(38, 0)).ok()?;
     Some(arrow::array::AsArray::as_primitive::<arrow::datatypes::Decimal128Type>(&wide).iter().collect())
-}
-
-fn ticks(unit: &TimeUnit) -> i128 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    }
 }

@@ -326,6 +326,16 @@ pub fn digits(data_type: &DataType) -> Option<(i16, i16)> {
     }
 }
 
+/// How many of a unit of time make a second.
+pub fn ticks_per_second(unit: &TimeUnit) -> i128 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
 /// The unit that can say what both can.
 pub fn finer<'a>(one: &'a TimeUnit, two: &'a TimeUnit) -> &'a TimeUnit {
     if one > two { one } else { two }
