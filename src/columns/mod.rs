@@ -162,14 +162,14 @@ impl Pairing {
             return Err(Error::NothingToCompare);
         }
         coverage.compared = columns.iter().map(|column| column.name.clone()).collect();
-        let told = |in_flight: &InFlight| {
+        let time_rules = |in_flight: &InFlight| {
             Sides::from_fn(|side| {
                 let name = &in_flight.columns[side].text;
                 let own = |pair: &NamePair| if side == Side::Old { &pair.old } else { &pair.new } == name;
-                names.pairs.iter().position(own).map(|pair| settings.told_of_times(pair)).unwrap_or_default()
+                names.pairs.iter().position(own).map(|pair| settings.time_rules(pair)).unwrap_or_default()
             })
         };
-        let version = |in_flight: &InFlight| Version::of(snapshots, in_flight, told(in_flight));
+        let version = |in_flight: &InFlight| Version::of(snapshots, in_flight, time_rules(in_flight));
         let version = job.in_flight.as_ref().map(version).transpose()?;
         let pairing = Pairing { columns, key_len, keyed, coverage, incomparable_types, version };
         if let (false, Some(in_flight), Some(version)) = (pairing.keyed, &job.in_flight, &pairing.version)

@@ -57,9 +57,9 @@ impl<'a> Settings<'a> {
     }
 
     /// What is said of a pair's times.
-    pub fn told_of_times(&self, pair: usize) -> version::Told {
+    pub fn time_rules(&self, pair: usize) -> version::TimeRules {
         let rules = &self.pairs[pair].rules;
-        version::Told { reading: rules.reading, zone: rules.assume_tz.clone() }
+        version::TimeRules { reading: rules.reading, zone: rules.assume_tz.clone() }
     }
 
     /// The rules of a pair, in the order in which they are applied. Rules that were chosen by a pattern and

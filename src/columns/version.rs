@@ -45,7 +45,7 @@ enum Read {
 
 /// What the job says of a version's column.
 #[derive(Debug, Clone, Default)]
-pub struct Told {
+pub struct TimeRules {
     /// How the column is read.
     pub reading: Option<Reading>,
     /// The zone of times that name none.
@@ -53,14 +53,14 @@ pub struct Told {
 }
 
 impl Version {
-    /// The columns that a job names; `told` is what its rules say of them.
+    /// The columns that a job names; `rules` is what its rules say of them.
     ///
     /// # Errors
     /// If a side has no such column, or the two are of different kinds.
-    pub fn of(snapshots: &Sides<Snapshot>, in_flight: &InFlight, told: Sides<Told>) -> Result<Self> {
+    pub fn of(snapshots: &Sides<Snapshot>, in_flight: &InFlight, rules: Sides<TimeRules>) -> Result<Self> {
         let columns = Sides::try_from_fn(|side| find(&snapshots[side], &in_flight.columns[side]))?;
         let fields = Sides::from_fn(|side| snapshots[side].schema.field(columns[side]));
-        let reads = Sides::try_from_fn(|side| read(fields[side], in_flight, &told[side], side))?;
+        let reads = Sides::try_from_fn(|side| read(fields[side], in_flight, &rules[side], side))?;
         let kinds = reads.as_ref().map(|read| match read {
             Read::Numbers => Kind::Counter,
             Read::Instants | Read::Clocks(_) | Read::Texts(_) => Kind::Time,
@@ -119,7 +119,7 @@ fn find(snapshot: &Snapshot, column: &Word) -> Result<usize> {
         .ok_or_else(|| super::names::no_such_column(column, &place, &known))
 }
 
-fn read(field: &Field, in_flight: &InFlight, told: &Told, side: Side) -> Result<Read> {
+fn read(field: &Field, in_flight: &InFlight, rules: &TimeRules, side: Side) -> Result<Read> {
     let column = &in_flight.columns[side];
     let refused = |words: String| Err(Error::Contradiction(format!("{}: {words}", column.place)));
     let zone = match &in_flight.assume_tz {
@@ -128,7 +128,7 @@ fn read(field: &Field, in_flight: &InFlight, told: &Told, side: Side) -> Result<
                 .ok_or_else(|| Error::Contradiction(format!("{}: `{}` is no time zone", zone.place, zone.text)))?,
         ),
         // the column's own rules refuse a zone that there is not
-        None => told.zone.as_deref().and_then(Zone::named),
+        None => rules.zone.as_deref().and_then(Zone::named),
     };
     let is_text = matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     match (field.data_type(), zone) {
@@ -138,7 +138,7 @@ fn read(field: &Field, in_flight: &InFlight, told: &Told, side: Side) -> Result<
             "`{}` of {side} has no zone; say which one its times are in: assume_tz = \"UTC\"",
             column.text
         )),
-        (_, zone) if is_text && told.reading == Some(Reading::Timestamp) => Ok(Read::Texts(zone)),
+        (_, zone) if is_text && rules.reading == Some(Reading::Timestamp) => Ok(Read::Texts(zone)),
         (other, _) if other.is_integer() && *other != DataType::UInt64 => Ok(Read::Numbers),
         _ => refused(format!(
             "`{}` of {side} is {}; a version is a timestamp, a whole number, or text with the rule as = \"timestamp\"",
