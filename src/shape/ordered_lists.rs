@@ -1,8 +1,9 @@
 //! Lists in an order, `array_agg(x ORDER BY y)`, out of sorted rows.
 //!
 //! DataFusion 55 keeps a list that it has to order as single values, and where partitions are merged it counts the memory of
-//! whole batches for each of them (<https://github.com/apache/datafusion/issues/16517>): 200,000 rows ask for 22 GB. Rows that are sorted before they are gathered need neither:
-//! the sort spills, and each list takes its values in the order in which they come.
+//! whole batches for each of them (<https://github.com/apache/datafusion/issues/16517>): 200,000 rows ask for 22 GB. Rows
+//! that are sorted before they are gathered need neither: the sort spills, and each list takes its values in the order in
+//! which they come.
 
 use std::sync::Arc;
 
