@@ -10,6 +10,7 @@ use crate::canonical::domain::{Family, NoDomain, family};
 use crate::job::Rule;
 use crate::job::rule::{Reading, Tolerance};
 use crate::sides::Sides;
+use crate::snapshot::Mixed;
 
 /// Whether a rule means something for a pair of columns that has all of these rules.
 pub fn fits(rule: &Rule, rules: &[Rule], fields: Sides<&Field>) -> bool {
@@ -92,7 +93,9 @@ pub fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), Unfit
         if !fits {
             return Err(Unfit::Rule(rule.clone(), format!("is for {wanted}")));
         }
-        if matches!(rule, Rule::As(Reading::Timestamp)) && all(&[Text]) && zone_of(&active).is_none() {
+        // clocks of mixed files are text that never names an offset
+        let are_clocks = fields.iter().all(|field| Mixed::of(field) == Some(Mixed::Clocks));
+        if matches!(rule, Rule::As(Reading::Timestamp)) && all(&[Text]) && zone_of(&active).is_none() && !are_clocks {
             let reason = "on two text columns needs to know the zone of times without one: add assume_tz = \"UTC\"";
             return Err(Unfit::Rule(rule.clone(), reason.into()));
         }

@@ -8,6 +8,7 @@ use jiff::fmt::temporal::Pieces;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use crate::canonical::{INFINITE, convert, infinite};
+use crate::snapshot::types::unit_name;
 
 const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400 * SECOND;
@@ -130,6 +131,9 @@ impl Said {
         if let Some(wall) = infinite {
             return Some(Said { wall, offset: None });
         }
+        if let Some(said) = counted(text) {
+            return Some(said);
+        }
         let pieces = Pieces::parse(text).ok()?;
         // a leap second would be taken for the second before it
         if pieces.time_zone_annotation().is_some() || text.contains(":60") {
@@ -139,6 +143,17 @@ impl Said {
         let offset = pieces.to_numeric_offset().map(|offset| i128::from(offset.seconds()) * SECOND);
         Some(Said { wall: wall_of(pieces.date().to_datetime(time)), offset })
     }
+}
+
+/// A time that no calendar shows, as reports and lists write it: `9223372036854775806 us`, and with a `Z` for an instant.
+fn counted(text: &str) -> Option<Said> {
+    let (count, unit) = text.split_once(' ')?;
+    let (unit, offset) = unit.strip_suffix('Z').map_or((unit, None), |unit| (unit, Some(0)));
+    let units = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
+    let unit = units.into_iter().find(|known| unit_name(known) == unit)?;
+    let ticks: i64 = count.parse().ok()?;
+    let wall = infinite(ticks, i64::MAX).filter(|_| unit != TimeUnit::Nanosecond);
+    Some(Said { wall: wall.unwrap_or(i128::from(ticks) * length(&unit)), offset })
 }
 
 fn wall_of(shown: DateTime) -> i128 {
@@ -234,6 +249,17 @@ mod tests {
         assert_eq!(berlin.wall(wall("2026-10-25 01:30")), Some(wall("2026-10-25 02:30")));
         assert_eq!(berlin.first_instant(wall("2026-03-29 02:30")), None);
         assert_eq!(berlin.first_instant(wall("2026-07-01 12:00")), berlin.instant(wall("2026-07-01 12:00")));
+    }
+
+    #[test]
+    fn what_no_calendar_shows_is_counted() {
+        let said = |text: &str| Said::parse(text).map(|said| (said.wall, said.offset));
+        assert_eq!(said("-9148557054318883170 us"), Some((-9_148_557_054_318_883_170_000, None)));
+        assert_eq!(said("253402300800 sZ"), Some((253_402_300_800 * SECOND, Some(0))));
+        assert_eq!(said("9223372036854775807 us"), Some((INFINITE, None)));
+        for text in ["5 m", "5  us", "x us", "5us", "99999999999999999999 us"] {
+            assert_eq!(said(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringViewArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, StringViewArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::DataFile;
-use super::types::{EXTENSION, data_type_name, ticks_per_second};
+use super::types::{EXTENSION, data_type_name, ticks_per_second, unit_name};
 use crate::job::rule::Reading;
 
 /// The types of a mixed column's files, in words.
@@ -98,11 +98,10 @@ impl Mixed {
 /// The values of a file's column as texts that say each exactly.
 pub fn texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let array = match array.data_type() {
-        // an instant, whatever zone it is shown in
-        DataType::Timestamp(unit, Some(_)) => cast(array, &DataType::Timestamp(*unit, Some("UTC".into())))?,
+        DataType::Timestamp(unit, zone) => return times(array, *unit, zone.is_some()),
         data_type if data_type.is_floating() => {
             let floats = cast(array, &DataType::Float64)?;
-            let floats = arrow::array::AsArray::as_primitive::<arrow::datatypes::Float64Type>(&floats);
+            let floats = floats.as_primitive::<arrow::datatypes::Float64Type>();
             // Rust writes every digit that a float has, once it is asked for enough of them
             let text = |value: f64| match value.is_finite() {
                 true => {
@@ -119,6 +118,26 @@ pub fn texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     cast(&array, &DataType::Utf8View)
 }
 
+/// The first second of the year 1 and the last one of the year 9999, since 1970.
+const YEARS: std::ops::RangeInclusive<i128> = -62_135_596_800..=253_402_300_799;
+
+/// Times in ISO 8601, and as a count of their unit where no calendar reaches them.
+fn times(array: &ArrayRef, unit: TimeUnit, are_instants: bool) -> Result<ArrayRef, ArrowError> {
+    let ticks = cast(array, &DataType::Int64)?;
+    let ticks = ticks.as_primitive::<Int64Type>();
+    let is_shown = |ticks: &i64| YEARS.contains(&(i128::from(*ticks).div_euclid(ticks_per_second(&unit))));
+    let shown: ArrayRef = Arc::new(ticks.iter().map(|ticks| ticks.filter(is_shown)).collect::<Int64Array>());
+    let zone = are_instants.then(|| "UTC".into());
+    let texts = cast(&cast(&shown, &DataType::Timestamp(unit, zone))?, &DataType::Utf8View)?;
+    let texts = texts.as_string_view().iter().zip(ticks.iter());
+    let end = if are_instants { "Z" } else { "" };
+    let text = |(text, ticks): (Option<&str>, Option<i64>)| match text {
+        Some(text) => Some(text.to_string()),
+        None => ticks.map(|ticks| format!("{ticks} {}{end}", unit_name(&unit))),
+    };
+    Ok(Arc::new(texts.map(text).collect::<StringViewArray>()))
+}
+
 /// Whether a file's statistics show that all values of a column fit a type. Without statistics nothing does.
 pub fn is_known_to_fit(file: &DataFile, field: &Field, target: &DataType) -> bool {
     /// Every integer up to here is a float of 64 bits.
@@ -126,6 +145,7 @@ pub fn is_known_to_fit(file: &DataFile, field: &Field, target: &DataType) -> boo
     let factor = match (field.data_type(), target) {
         (own, target) if own == target => return true,
         (whole, DataType::Float64) if whole.is_integer() => None,
+        (DataType::Timestamp(own, _), DataType::Timestamp(target, _)) if own == target => return true,
         (DataType::Timestamp(own, _), DataType::Timestamp(target, _)) => {
             Some(ticks_per_second(target) / ticks_per_second(own))
         }
@@ -157,5 +177,5 @@ fn whole_numbers(array: &ArrayRef) -> Option<Vec<Option<i128>>> {
         _ => array.clone(),
     };
     let wide = cast(&array, &DataType::Decimal128(38, 0)).ok()?;
-    Some(arrow::array::AsArray::as_primitive::<arrow::datatypes::Decimal128Type>(&wide).iter().collect())
+    Some(wide.as_primitive::<arrow::datatypes::Decimal128Type>().iter().collect())
 }
