@@ -23,7 +23,7 @@ use countersign::job::TakenAt;
 use countersign::sides::Side;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::support::{Workshop, run};
+use crate::support::{self, Workshop, run};
 
 /// A sign-off of a few customers, with its files.
 struct SignOff {
@@ -478,19 +478,7 @@ fn a_million_ids_are_verified_in_time() {
 /// Another implementation of DSSE, in an environment of its own. It is installed once and has to be there.
 fn python() -> PathBuf {
     const PACKAGES: [&str; 2] = ["securesystemslib==1.3.0", "cryptography==50.0.2"];
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dsse-1.3.0-50.0.2");
-    let python = dir.join("bin/python");
-    let done = dir.join("installed");
-    if !done.exists() {
-        let succeed = |command: &mut Command| {
-            let output = command.output().expect("python3 is needed: apt-get install python3 python3-venv");
-            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-        };
-        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir));
-        succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--no-input"]).args(PACKAGES));
-        fs::write(done, "").unwrap();
-    }
-    python
+    support::python("dsse-1.3.0-50.0.2", &PACKAGES)
 }
 
 const VERIFY_IN_PYTHON: &str = "

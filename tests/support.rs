@@ -89,3 +89,22 @@ pub fn verify(job: &Job) -> Result<Report> {
 pub fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap().lines().skip(1).map(String::from).collect()
 }
+
+/// The Python of an environment of its own, below the directory of this name. It is installed once and has to be there.
+pub fn python(name: &str, packages: &[&str]) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let python = dir.join("bin/python");
+    let done = dir.join("installed");
+    if !done.exists() {
+        let succeed = |command: &mut std::process::Command| {
+            let output = command.output().expect("python3 is needed: apt-get install python3 python3-venv");
+            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        succeed(std::process::Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir));
+        succeed(
+            std::process::Command::new(&python).args(["-m", "pip", "install", "--quiet", "--no-input"]).args(packages),
+        );
+        fs::write(done, "").unwrap();
+    }
+    python
+}

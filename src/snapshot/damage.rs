@@ -4,11 +4,11 @@ use std::io;
 
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{ConvertedType, LogicalType};
 use parquet::schema::types::Type;
 
 use super::bounds::{guarded, guarded_next};
 use super::file::prepared;
+use super::types::is_map;
 use super::{DataFile, FileRead, Snapshot};
 use crate::error::{Error, Result};
 
@@ -68,8 +68,5 @@ fn check_chunk(file: &DataFile, row_group: usize, leaf: usize) -> Result<()> {
 }
 
 fn holds_map(column: &Type) -> bool {
-    let info = column.get_basic_info();
-    let is_map = matches!(info.logical_type_ref(), Some(LogicalType::Map))
-        || matches!(info.converted_type(), ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE);
-    is_map || column.is_group() && column.get_fields().iter().any(|field| holds_map(field))
+    is_map(column) || column.is_group() && column.get_fields().iter().any(|field| holds_map(field))
 }

@@ -69,15 +69,22 @@ pub fn map_with_optional_key(parquet: &ParquetType) -> Option<String> {
     parquet.get_fields().iter().find_map(|column| optional_key(column.name(), column))
 }
 
+/// Whether a column is annotated as a map.
+pub fn is_map(column: &ParquetType) -> bool {
+    let info = column.get_basic_info();
+    matches!(info.logical_type_ref(), Some(LogicalType::Map))
+        || matches!(info.converted_type(), ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE)
+}
+
 fn optional_key(path: &str, column: &ParquetType) -> Option<String> {
     if column.is_primitive() {
         return None;
     }
-    let info = column.get_basic_info();
-    let is_map = matches!(info.logical_type_ref(), Some(LogicalType::Map))
-        || matches!(info.converted_type(), ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE);
-    let key =
-        column.get_fields().first().filter(|pair| is_map && pair.is_group()).and_then(|pair| pair.get_fields().first());
+    let key = column
+        .get_fields()
+        .first()
+        .filter(|pair| is_map(column) && pair.is_group())
+        .and_then(|pair| pair.get_fields().first());
     if key.is_some_and(|key| key.is_optional()) {
         return Some(path.into());
     }

@@ -1,6 +1,5 @@
 //! pyarrow, in an environment of its own and a process that answers question after question.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -8,26 +7,14 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
+use crate::support;
+
 const PACKAGE: &str = "pyarrow==26.0.1";
 
 /// The environment's Python. It is installed once and has to be there.
 fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PACKAGE.replace("==", "-"));
-        let python = dir.join("bin/python");
-        let done = dir.join("installed");
-        if !done.exists() {
-            let succeed = |command: &mut Command| {
-                let output = command.output().expect("python3 is needed: apt-get install python3 python3-venv");
-                assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-            };
-            succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir));
-            succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--no-input", PACKAGE]));
-            fs::write(done, "").unwrap();
-        }
-        python
-    })
+    PYTHON.get_or_init(|| support::python(&PACKAGE.replace("==", "-"), &[PACKAGE]))
 }
 
 pub struct Oracle(Option<Process>);
