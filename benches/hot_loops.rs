@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, StringViewArray};
 use arrow::datatypes::Field;
-use countersign::canonical::order::{equal_rows, plainly_equal, steps};
-use countersign::canonical::row_hash::RowHasher;
-use countersign::canonical::{Domain, canonical};
 use countersign::sides::{Side, Sides};
+use countersign::testing::order::{equal_rows, plainly_equal, steps};
+use countersign::testing::row_hash::RowHasher;
+use countersign::testing::{Domain, canonical};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const ROWS: i64 = 8192;

@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, Read};
 
 /// Appends one record.
-pub fn record<'a>(out: &mut String, fields: impl IntoIterator<Item = Option<&'a str>>) {
+pub(crate) fn record<'a>(out: &mut String, fields: impl IntoIterator<Item = Option<&'a str>>) {
     for (at, field) in fields.into_iter().enumerate() {
         if at > 0 {
             out.push(',');
@@ -23,7 +23,7 @@ pub fn record<'a>(out: &mut String, fields: impl IntoIterator<Item = Option<&'a 
 }
 
 /// A record with the number of the line on which it begins.
-pub type Record = (usize, Vec<Option<String>>);
+pub(crate) type Record = (usize, Vec<Option<String>>);
 
 /// Reads all records of a text; lines may end as Windows ends them.
 ///
@@ -45,7 +45,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub(crate) enum Problem {
     /// The system does not let us read on.
     #[error("{0}")]
     Unreadable(#[from] io::Error),
@@ -60,7 +60,7 @@ pub enum Problem {
 }
 
 /// Reads records one after the other; no more than one is in memory.
-pub struct Reader<R> {
+pub(crate) struct Reader<R> {
     input: R,
     raw: Vec<u8>,
     /// How many lines have been begun.
@@ -69,7 +69,7 @@ pub struct Reader<R> {
 
 /// The fields of one record. Kept from record to record, so that reading allocates nothing.
 #[derive(Debug, Default)]
-pub struct Fields {
+pub(crate) struct Fields {
     text: String,
     ends: Vec<(usize, Field)>,
 }
@@ -82,17 +82,12 @@ enum Field {
 
 impl Fields {
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
     /// The fields, `None` for NULL.
-    pub fn iter(&self) -> impl Iterator<Item = Option<&str>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Option<&str>> {
         let mut start = 0;
         self.ends.iter().map(move |(end, field)| {
             let text = &self.text[start..*end];
@@ -104,7 +99,7 @@ impl Fields {
 
 impl<R: BufRead> Reader<R> {
     /// Reads from the beginning of a text.
-    pub fn new(input: R) -> Self {
+    pub(crate) fn new(input: R) -> Self {
         Reader { input, raw: vec![], lines: 0 }
     }
 
@@ -113,7 +108,7 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// If a quoted field does not end or is followed by anything but a comma, if it is not UTF-8, and if the system
     /// cannot read.
-    pub fn read(&mut self, fields: &mut Fields) -> Result<Option<u64>, Problem> {
+    pub(crate) fn read(&mut self, fields: &mut Fields) -> Result<Option<u64>, Problem> {
         self.raw.clear();
         if !self.more()? {
             return Ok(None);

@@ -4,79 +4,53 @@
 //! The modules stand in the order of the data's way, and a module uses only what stands before it.
 //! [`verify`] is the whole way on one screen.
 
-// the words
 pub mod sides;
-pub mod class;
-pub mod csv;
+pub(crate) mod class;
+pub(crate) mod csv;
 pub(crate) mod regular_file;
 pub mod error;
 pub mod job;
-pub mod job_file;
-
-// where the work runs
-pub mod talk;
-pub mod work_dir;
-pub mod file_identity;
-pub mod progress;
-pub mod meter;
-pub mod spilling;
-pub mod memory;
-pub mod engine;
-
-// the way
-pub mod snapshot;
-pub mod canonical;
-pub mod plain;
-pub mod render;
-pub mod shape;
-pub mod rules;
-pub mod columns;
-pub mod discrepancy;
-pub mod matching;
-pub mod manifest;
-pub mod destination;
-pub mod run_dir;
-pub mod job_dir;
-pub mod history;
-pub mod explain;
-pub mod lists;
-pub mod checks;
-pub mod groups;
+pub(crate) mod runtime;
+pub(crate) mod snapshot;
+pub(crate) mod equality;
+pub(crate) mod sql;
+pub(crate) mod columns;
+pub(crate) mod compare;
+pub(crate) mod output;
+pub(crate) mod history;
+pub(crate) mod explain;
+pub(crate) mod lists;
+pub(crate) mod checks;
 pub mod report;
 pub mod certificate;
-pub mod mistakes;
-pub mod signoff;
-
-// the commands
-pub mod inspect;
-pub mod init;
-pub mod demo;
-pub mod generate;
-pub mod nights;
-pub mod waves;
+pub(crate) mod prepare;
+pub(crate) mod signoff;
+pub(crate) mod waves;
+pub(crate) mod tools;
 pub mod cli;
 
-use std::sync::Arc;
+pub use runtime::progress::Progress;
+
+pub use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use checks::{Discrepancies, Material};
 use columns::{Pairing, Privacy};
-use discrepancy::{Asked, Keep, Layout, Spooled};
-use engine::Engine;
+use compare::discrepancy::{Asked, Keep, Layout, Spooled};
+use compare::matching::{self, Comparison, Matched};
 use error::Result;
 use explain::Explainer;
 use history::{History, Standings};
 use job::{Job, Scope};
 use lists::Lists;
-use manifest::{Digest, InputDigests, RunIdentity};
-use matching::{Comparison, Matched};
-use meter::Stage;
-use progress::Progress;
+use output::manifest::{Digest, InputDigests, RunIdentity};
+use output::run_dir::RunDir;
 use report::{Clock, Found, MatchingWay, Report, StageTime};
-use run_dir::RunDir;
-use shape::Tables;
+use runtime::engine::Engine;
+use runtime::timings::Stage;
 use sides::{Side, Sides};
 use snapshot::Snapshot;
+use sql::Tables;
 
 /// Compares two snapshots as the job says, and writes the run directory if it names one.
 ///
@@ -121,13 +95,13 @@ pub(crate) fn compare(
     let mut engine = start(job, run_dir.as_ref(), stop, progress)?;
 
     let tables = engine.meter.during(Stage::Open, || open_tables(&engine, job))?;
-    let open = || shape::open_sides(&engine, &job.sources, &tables, &job.columns);
+    let open = || sql::open_sides(&engine, &job.sources, &tables, &job.columns);
     let snapshots = engine.meter.during(Stage::Open, open)?;
     let pairing = Pairing::of(&snapshots, job)?;
     let privacy = Privacy::of(job, &snapshots, &pairing, &tables)?;
     explain::require_sound(&engine, job, &snapshots, &pairing, &privacy)?;
     checks::require_sound(&engine, job, &snapshots, &pairing, &privacy, &tables)?;
-    groups::require_sound(job, &snapshots, &pairing, &privacy)?;
+    checks::groups::require_sound(job, &snapshots, &pairing, &privacy)?;
     let asked = ask(&engine, &snapshots, &pairing, &privacy)?;
     engine.fit(&matching::demand(&snapshots, &pairing))?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
@@ -159,8 +133,8 @@ pub(crate) fn compare(
     let material = Material::of_pair(&snapshots, &privacy, &tables, run_dir.as_ref().map(Discrepancies::of_run));
     let checked = engine.meter.during(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
     lists.files.extend(checked.files.iter().cloned());
-    let found = groups::Findings { tally: &tally, checked: &checked, input_failures: &input_failures };
-    let gather = || groups::gather(&engine, job, &snapshots, &pairing, &material, &found, run_dir.as_ref());
+    let found = checks::groups::Findings { tally: &tally, checked: &checked, input_failures: &input_failures };
+    let gather = || checks::groups::gather(&engine, job, &snapshots, &pairing, &material, &found, run_dir.as_ref());
     let (groups, files) = engine.meter.during(Stage::Check, gather)?.unzip();
     lists.files.extend(files.into_iter().flatten());
 
@@ -179,7 +153,7 @@ fn examine(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
     let run_dir = claim(job, None, &clock)?;
     let engine = start(job, run_dir.as_ref(), stop, progress)?;
     let tables = engine.meter.during(Stage::Open, || open_tables(&engine, job))?;
-    let open = || shape::open_side(&engine, Side::Old, &job.sources.old, &tables, &job.columns);
+    let open = || sql::open_side(&engine, Side::Old, &job.sources.old, &tables, &job.columns);
     let old = engine.meter.during(Stage::Open, open)?;
 
     let material = Material::of_old(old.clone(), Privacy::of_old(job, &old, &tables)?, &tables);
@@ -220,8 +194,8 @@ fn require_unchanged<'a>(mut snapshots: impl Iterator<Item = &'a Snapshot>) -> R
 
 fn open_tables(engine: &Engine, job: &Job) -> Result<Tables> {
     snapshot::require_room_for_footers(engine.limits(), job.locations())?;
-    let tables = shape::open_tables(&job.tables)?;
-    shape::require_keys(engine, job, &tables)?;
+    let tables = sql::open_tables(&job.tables)?;
+    sql::require_keys(engine, job, &tables)?;
     Ok(tables)
 }
 
@@ -243,4 +217,20 @@ fn publish(
         report.run.stages = StageTime::all(&engine.meter);
     }
     Ok(())
+}
+
+/// What the integration tests and benchmarks reach into. Not an interface: it changes without notice.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::columns::Privacy;
+    pub use crate::compare::discrepancy::Tiers;
+    pub use crate::compare::matching::Memory;
+    pub use crate::csv::records;
+    pub use crate::equality::canonical::{Domain, canonical, domain, order, row_hash};
+    pub use crate::history::{Digest as KeyDigest, key_digest, past_unclean};
+    pub use crate::output::manifest::{Digest, of_file};
+    pub use crate::runtime::engine::Engine;
+    pub use crate::runtime::memory::Demand;
+    pub use crate::snapshot::Snapshot;
+    pub use crate::tools::inspect;
 }

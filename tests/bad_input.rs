@@ -9,9 +9,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use countersign::Progress;
 use countersign::error::Error;
 use countersign::job::{Out, Way};
-use countersign::progress::Progress;
 
 use crate::support::{Workshop, job, verify, write_parquet};
 

@@ -7,11 +7,11 @@ use arrow::array::*;
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::*;
-use countersign::canonical::canonical;
-use countersign::canonical::domain::{Domain, Nested, NoDomain};
-use countersign::canonical::order::{equal_rows, leading_equal, plainly_equal};
-use countersign::canonical::row_hash::RowHasher;
 use countersign::sides::{Side, Sides};
+use countersign::testing::canonical;
+use countersign::testing::domain::{Domain, Nested, NoDomain};
+use countersign::testing::order::{equal_rows, leading_equal, plainly_equal};
+use countersign::testing::row_hash::RowHasher;
 
 fn domain(old: &ArrayRef, new: &ArrayRef) -> Result<Domain, NoDomain> {
     let field = |array: &ArrayRef| Field::new("c", array.data_type().clone(), true);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use countersign::sides::Side;
-use countersign::snapshot::Snapshot;
+use countersign::testing::Snapshot;
 use parquet::file::metadata::{
     ColumnChunkMetaData, ColumnChunkMetaDataBuilder, FileMetaData, ParquetMetaData, ParquetMetaDataBuilder,
     ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData,

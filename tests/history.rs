@@ -4,12 +4,12 @@ use std::fs;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
-use countersign::columns::Privacy;
-use countersign::engine::Engine;
-use countersign::history::{Digest, key_digest, past_unclean};
+use countersign::Progress;
+use countersign::job::file::JobFile;
 use countersign::job::{Job, Limits};
-use countersign::job_file::JobFile;
-use countersign::progress::Progress;
+use countersign::testing::Engine;
+use countersign::testing::Privacy;
+use countersign::testing::{KeyDigest as Digest, key_digest, past_unclean};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 

@@ -152,9 +152,9 @@ fn memory_grows_with_the_rows_in_the_hashed_way_only() {
     assert_eq!(for_rows(&many) - for_rows(&few), 42 * 999);
     assert_eq!(of(&many, "hashed_spilled_bytes"), 0);
     let limits = countersign::job::Limits { threads: 2, memory: 1 << 30, ..Default::default() };
-    let division = countersign::memory::Demand::default().divide(&limits).unwrap();
+    let division = countersign::testing::Demand::default().divide(&limits).unwrap();
     let rows = countersign::sides::Sides { old: 1 << 29, new: 1 << 29 };
-    let beyond = countersign::matching::Memory::of(&division, limits.memory, rows);
+    let beyond = countersign::testing::Memory::of(&division, limits.memory, rows);
     assert_eq!(beyond.hashed_bytes, 1 << 30, "the limit holds");
     let working = (1 << 30) - beyond.ordered_bytes;
     assert_eq!(beyond.hashed_spilled_bytes, (32 << 30) - (working - working / 4));
@@ -399,7 +399,7 @@ fn no_control_character_reaches_the_terminal() {
 #[test]
 fn the_schema_in_the_repo_is_current() {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/inspect.v1.json");
-    let current = countersign::inspect::schema().unwrap();
+    let current = countersign::testing::inspect::schema().unwrap();
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&place, &current).unwrap();
     }
@@ -408,7 +408,7 @@ fn the_schema_in_the_repo_is_current() {
 
 #[test]
 fn the_json_form_fits_the_schema() {
-    let schema = serde_json::from_str(&countersign::inspect::schema().unwrap()).unwrap();
+    let schema = serde_json::from_str(&countersign::testing::inspect::schema().unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let shop = Workshop::new();
     write(&shop.path("t/good"), &thirty(), WriterProperties::builder());

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use countersign::certificate::{Certificate, digests_of};
-use countersign::manifest::{Digest, of_file};
+use countersign::testing::{Digest, of_file};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use walkdir::WalkDir;

@@ -26,6 +26,7 @@
 //! * `house`: the layout of `src/`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(unreachable_pub, reason = "a test binary has no users")]
 
 mod bad_input;
 mod cases;

@@ -16,9 +16,9 @@ use arrow::array::{
 };
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
-use countersign::discrepancy::Tiers;
 use countersign::job::{Out, Way};
 use countersign::report::Report;
+use countersign::testing::Tiers;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};

@@ -8,8 +8,8 @@ use arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float64Array,
     Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
+use countersign::job::file::JobFile;
 use countersign::job::{Job, Limits, Way};
-use countersign::job_file::JobFile;
 use countersign::report::Report;
 
 use crate::support::{Workshop, lines, run, verify, write_parquet};

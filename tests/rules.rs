@@ -14,8 +14,8 @@ use arrow::array::{
 };
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Int64Type, UInt64Type};
+use countersign::job::file::JobFile;
 use countersign::job::{Job, Limits, Way};
-use countersign::job_file::JobFile;
 use countersign::report::Report;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use proptest::prelude::*;

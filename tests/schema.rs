@@ -8,7 +8,7 @@ use crate::support::Workshop;
 #[test]
 fn the_schemas_in_the_repo_are_current() {
     let schemas =
-        [("report.v1.json", countersign::report::json::schema()), ("job.v1.json", countersign::job_file::schema())];
+        [("report.v1.json", countersign::report::json::schema()), ("job.v1.json", countersign::job::file::schema())];
     for (name, current) in schemas {
         let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name);
         if std::env::var_os("UPDATE").is_some() {

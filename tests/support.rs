@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use assert_cmd::Command;
+use countersign::Progress;
 use countersign::error::Result;
 use countersign::job::{Identity, Job, Limits, Place, Source, Word};
-use countersign::progress::Progress;
 use countersign::report::Report;
 use countersign::sides::Sides;
 use parquet::arrow::ArrowWriter;

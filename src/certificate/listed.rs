@@ -9,9 +9,9 @@ use rayon::slice::ParallelSliceMut;
 
 use super::digests::{Digesting, Digests};
 use crate::csv::{Fields, Problem, Reader};
+use crate::equality::value_text::quoted;
 use crate::error::{CertificateError, Error, Result};
 use crate::regular_file;
-use crate::render::quoted;
 
 /// 128 bits of what is known of an ID.
 type Digest = [u8; 16];

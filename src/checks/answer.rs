@@ -11,16 +11,16 @@ use parquet::arrow::ArrowWriter;
 
 use super::{CheckReport, Columns};
 use crate::csv;
-use crate::engine::Engine;
+use crate::equality::value_text;
 use crate::error::{Error, Result};
 use crate::job::{Check, Job, Literal, number};
-use crate::manifest::Digest;
-use crate::render;
-use crate::run_dir::{OutputFile, Readers, RunDir};
-use crate::shape::Question;
+use crate::output::manifest::Digest;
+use crate::output::run_dir::{OutputFile, Readers, RunDir};
+use crate::runtime::engine::Engine;
+use crate::sql::Question;
 
 /// A list of violations, being written.
-pub struct List {
+pub(super) struct List {
     /// Where each column of the list stands in the answer.
     places: Vec<usize>,
     names: Vec<String>,
@@ -41,7 +41,7 @@ struct Groups {
 
 impl List {
     /// Begins a list with its header.
-    pub fn create(
+    pub(super) fn create(
         engine: &Engine,
         job: &Job,
         check: &Check,
@@ -79,8 +79,8 @@ impl List {
     }
 
     /// Adds a part of the answer.
-    pub fn take(&mut self, batch: &RecordBatch) -> Result<()> {
-        let rows = render::rows(batch)?;
+    pub(super) fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+        let rows = value_text::rows(batch)?;
         let mut lines = String::new();
         for row in &rows {
             let fields = || self.places.iter().map(|at| row[*at].as_deref());
@@ -97,7 +97,7 @@ impl List {
     }
 
     /// Ends the list.
-    pub fn finish(self, report: CheckReport) -> Result<(CheckReport, Option<Digest>, Option<PathBuf>)> {
+    pub(super) fn finish(self, report: CheckReport) -> Result<(CheckReport, Option<Digest>, Option<PathBuf>)> {
         let file = self.file.map(OutputFile::finish).transpose()?;
         let groups = self.groups.map(Groups::finish).transpose()?;
         let list = Some(file.as_ref().map_or_else(|| format!("check-{}.csv", report.name), |file| file.path.clone()));
@@ -142,13 +142,13 @@ impl Groups {
 ///
 /// # Errors
 /// If the answer has no row, or more than one.
-pub fn single_value(engine: &Engine, question: Question) -> Result<Option<String>> {
+pub(super) fn single_value(engine: &Engine, question: Question) -> Result<Option<String>> {
     let place = question.place().to_string();
     let mut rows = vec![];
     question.ask(engine, |batch| {
         // more than two tell nothing new
         let few = batch.slice(0, batch.num_rows().min(2));
-        rows.extend(render::rows(&few)?);
+        rows.extend(value_text::rows(&few)?);
         rows.truncate(2);
         Ok(())
     })?;
@@ -162,7 +162,7 @@ pub fn single_value(engine: &Engine, question: Question) -> Result<Option<String
 }
 
 /// Whether a value is the one that is expected; numbers by value, everything else as text.
-pub fn is_value(wanted: &Literal, value: Option<&str>) -> bool {
+pub(super) fn is_value(wanted: &Literal, value: Option<&str>) -> bool {
     match (wanted, value) {
         (_, None) => false,
         (Literal::Decimal(wanted), Some(value)) => number(value).is_some_and(|value| value == *wanted),

@@ -1,6 +1,7 @@
 //! ASK: the checks of a job. Each is a question in SQL whose answer is violations: they are listed, counted and held
 //! against what the job expects.
 
+pub(crate) mod groups;
 mod answer;
 
 use std::path::PathBuf;
@@ -9,15 +10,15 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::columns::{Pairing, Privacy};
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::job::{Check, Expect, Identity, Job, Query, Scope, Word};
-use crate::manifest::Digest;
-use crate::run_dir::RunDir;
-use crate::shape::{Desk, Question, Tables};
+use crate::output::manifest::Digest;
+use crate::output::run_dir::RunDir;
+use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
+use crate::sql::{Desk, Question, Tables};
 use answer::{List, single_value};
 
 /// What became of a check.
@@ -67,7 +68,7 @@ impl CheckReport {
 
 /// What came of the checks.
 #[derive(Debug, Default)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// A report for each, in the order of the job.
     pub reports: Vec<CheckReport>,
     /// The lists that were written.
@@ -77,7 +78,7 @@ pub struct Checked {
 }
 
 /// What checks may ask about.
-pub struct Material<'a> {
+pub(crate) struct Material<'a> {
     /// The further tables of the job.
     pub tables: &'a Tables,
     /// Both sides; new's is `None` where there is none yet.
@@ -89,7 +90,7 @@ pub struct Material<'a> {
 }
 
 /// The table of discrepancies.
-pub enum Discrepancies {
+pub(crate) enum Discrepancies {
     /// What it will look like.
     Columns(SchemaRef),
     /// The file.
@@ -98,14 +99,14 @@ pub enum Discrepancies {
 
 impl Discrepancies {
     /// The table of a run that is being written.
-    pub fn of_run(run_dir: &RunDir) -> Self {
+    pub(crate) fn of_run(run_dir: &RunDir) -> Self {
         Discrepancies::File(run_dir.path_of("discrepancies.parquet"))
     }
 }
 
 impl<'a> Material<'a> {
     /// Both sides of a comparison.
-    pub fn of_pair(
+    pub(crate) fn of_pair(
         snapshots: &Sides<Snapshot>,
         privacy: &Privacy,
         tables: &'a Tables,
@@ -120,13 +121,13 @@ impl<'a> Material<'a> {
     }
 
     /// Old alone.
-    pub fn of_old(old: Snapshot, privacy: Privacy, tables: &'a Tables) -> Self {
+    pub(crate) fn of_old(old: Snapshot, privacy: Privacy, tables: &'a Tables) -> Self {
         let sides = Sides { old: Some(Arc::new(old)), new: None };
         Material { tables, sides, discrepancies: None, privacy }
     }
 
     /// A desk with all of it.
-    pub fn desk<'e>(&self, engine: &'e Engine) -> Result<Desk<'e>> {
+    pub(crate) fn desk<'e>(&self, engine: &'e Engine) -> Result<Desk<'e>> {
         let mut desk = Desk::with(engine, self.tables)?;
         for side in Side::BOTH {
             if let Some(snapshot) = &self.sides[side] {
@@ -174,7 +175,7 @@ enum Kind {
 ///
 /// # Errors
 /// The first mistake in a check.
-pub fn require_sound(
+pub(crate) fn require_sound(
     engine: &Engine,
     job: &Job,
     snapshots: &Sides<Snapshot>,
@@ -191,7 +192,7 @@ pub fn require_sound(
 }
 
 /// What is wrong with the checks of a job: the first mistake in each. None is asked.
-pub fn mistakes(engine: &Engine, job: &Job, material: &Material) -> Vec<Error> {
+pub(crate) fn mistakes(engine: &Engine, job: &Job, material: &Material) -> Vec<Error> {
     job.checks.iter().filter_map(|check| plan(engine, job, material, check).err()).collect()
 }
 
@@ -199,7 +200,7 @@ pub fn mistakes(engine: &Engine, job: &Job, material: &Material) -> Vec<Error> {
 ///
 /// # Errors
 /// If one cannot be planned, fails over the data, or answers in another form than the job expects.
-pub fn run(engine: &Engine, job: &Job, material: &Material, run_dir: Option<&RunDir>) -> Result<Checked> {
+pub(crate) fn run(engine: &Engine, job: &Job, material: &Material, run_dir: Option<&RunDir>) -> Result<Checked> {
     let mut checked = Checked::default();
     let planned = job.checks.iter().map(|check| plan(engine, job, material, check)).collect::<Result<Vec<_>>>()?;
     for planned in planned {
@@ -372,7 +373,7 @@ fn join(names: &[&String]) -> String {
 }
 
 /// Whether values of a type name rows and groups.
-pub fn is_id(data_type: &DataType) -> bool {
+pub(crate) fn is_id(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Dictionary(_, value) => is_id(value),

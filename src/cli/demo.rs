@@ -6,15 +6,16 @@ use clap::Args;
 
 use super::history::History;
 use super::{Format, print, stop, write_out};
-use crate::demo::Planted;
-use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::job::file::{JobFile, refusal};
 use crate::job::{Job, Limits, Out};
-use crate::job_dir::JobDir;
-use crate::job_file::{JobFile, refusal};
-use crate::progress::Progress;
+use crate::output::job_dir::JobDir;
 use crate::report::{Verdict, count};
-use crate::{demo, generate, nights, verify};
+use crate::runtime::engine::Engine;
+use crate::runtime::progress::Progress;
+use crate::tools::demo::Planted;
+use crate::tools::demo::{self, migration, thirty_nights};
+use crate::verify;
 
 /// Write a small pair of snapshots with known defects, and compare it
 ///
@@ -22,7 +23,7 @@ use crate::{demo, generate, nights, verify};
 /// DIR holds both snapshots, a job file with its query, and a run directory to look around in. Ends with
 /// exit code 0 if every planted defect was found, where `run` on the same job would say 1.
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(super) struct Demo {
     /// Where to write it
     #[arg(default_value = "countersign-demo")]
     dir: PathBuf,
@@ -36,13 +37,13 @@ pub struct Demo {
     migration: Option<PathBuf>,
 
     /// How large the snapshots of the migration are: what its generate.sql calls $size
-    #[arg(long, value_name = "N", default_value_t = generate::SIZE, requires = "migration")]
+    #[arg(long, value_name = "N", default_value_t = migration::SIZE, requires = "migration")]
     size: u64,
 }
 
 impl Demo {
     /// Writes the snapshots, compares them, prints the report, and checks it against what was planted.
-    pub fn run(self) -> Result<Verdict> {
+    pub(super) fn run(self) -> Result<Verdict> {
         if let Some(folder) = &self.migration {
             return self.write_migration(folder);
         }
@@ -71,7 +72,7 @@ impl Demo {
     fn write_migration(&self, folder: &Path) -> Result<Verdict> {
         let spill = std::env::temp_dir();
         let engine = Engine::start(Limits::default(), &spill, stop::on_signal(), Progress::stderr())?;
-        let files = generate::migration(&engine, folder, &self.dir, self.size)?;
+        let files = migration::migration(&engine, folder, &self.dir, self.size)?;
         engine.progress.finish();
         for (file, rows) in files {
             write_out(&format!("{}  {}\n", file.display(), count(rows, "row")))?;
@@ -83,9 +84,9 @@ impl Demo {
     fn run_nights(self) -> Result<Verdict> {
         let stop = stop::on_signal();
         let mut runs = PathBuf::new();
-        for night in nights::write(&self.dir)? {
+        for night in thirty_nights::write(&self.dir)? {
             for _ in 0..night.runs {
-                let file = nights::night_dir(&self.dir, night.number).join(nights::JOB);
+                let file = thirty_nights::night_dir(&self.dir, night.number).join(thirty_nights::JOB);
                 let JobFile { job: Some(job), runs: dir, mistakes, .. } = JobFile::read(&file, &[])? else {
                     return Err(Error::Internal("the demo's job makes no sense".into()));
                 };

@@ -20,7 +20,7 @@ use crate::verify;
 /// equal, and so are one instant in two time zones. Nothing is trimmed, rounded or folded.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("identity").args(["key", "no_key"]).required(true))]
-pub struct Diff {
+pub(super) struct Diff {
     /// The snapshot of the store that is being left
     old: String,
 
@@ -85,7 +85,7 @@ impl ValueEnum for Way {
 
 impl Diff {
     /// Compares, prints the report, and returns its verdict.
-    pub fn run(self) -> Result<Verdict> {
+    pub(super) fn run(self) -> Result<Verdict> {
         let progress = self.work.machine.progress();
         let format = self.format;
         let report = verify(&self.job(), stop::on_signal(), progress)?;

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::write_out;
 use crate::class::Class;
+use crate::equality::value_text::escaped;
 use crate::error::{Error, Result};
 use crate::history::{PastRun, Skipped, runs_below};
-use crate::render::escaped;
 use crate::report::text::{indented, plain_table, right_align};
 use crate::report::{count, grouped};
 
@@ -18,7 +18,7 @@ use crate::report::{count, grouped};
 /// Reads what the run directories say of themselves; nothing else is kept anywhere. Ends with exit code 2 if there are
 /// no runs.
 #[derive(Debug, Args)]
-pub struct History {
+pub(super) struct History {
     /// Where runs are written: an [output] dir, a job's directory in it, or anything above
     dir: PathBuf,
 
@@ -39,12 +39,12 @@ enum Format {
 
 impl History {
     /// Lists the runs below a directory, for people.
-    pub fn list(dir: &Path) -> Result<u8> {
+    pub(super) fn list(dir: &Path) -> Result<u8> {
         History { dir: dir.into(), format: Format::Text }.run()
     }
 
     /// Lists the runs.
-    pub fn run(self) -> Result<u8> {
+    pub(super) fn run(self) -> Result<u8> {
         if !self.dir.is_dir() {
             return Err(Error::Contradiction(format!("`{}` is no directory", self.dir.display())));
         }

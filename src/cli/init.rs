@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{machine, stop, write_out};
-use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::init::propose;
 use crate::job::Limits;
-use crate::progress::Progress;
+use crate::runtime::engine::Engine;
+use crate::runtime::progress::Progress;
 use crate::sides::Sides;
+use crate::tools::init::propose;
 
 /// Propose a job file for two snapshots
 ///
@@ -18,7 +18,7 @@ use crate::sides::Sides;
 /// tries rules on what differs. The result runs as it stands; what only you can decide stands in it as
 /// a line to uncomment. Paths are taken over as given, so write the file where you run this.
 #[derive(Debug, Args)]
-pub struct Init {
+pub(super) struct Init {
     /// The snapshot of the store that is being left
     old: String,
 
@@ -36,7 +36,7 @@ pub struct Init {
 
 impl Init {
     /// Writes the proposal.
-    pub fn run(self) -> Result<u8> {
+    pub(super) fn run(self) -> Result<u8> {
         let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
         let limits = Limits { memory: machine::default_memory(), ..Limits::default() };
         let engine = Engine::start(limits, &std::env::temp_dir(), stop::on_signal(), progress)?;

@@ -4,9 +4,9 @@ use clap::{Args, ValueEnum};
 
 use super::{machine, stop, style, write_out};
 use crate::error::Result;
-use crate::inspect::{Inspection, Looks, json, text};
 use crate::job::Limits;
 use crate::report::Verdict;
+use crate::tools::inspect::{Inspection, Looks, json, text};
 
 /// Look at a snapshot before it is compared
 ///
@@ -15,7 +15,7 @@ use crate::report::Verdict;
 /// quick, and values and NULLs are what the footers say of them. Every file that looks broken is
 /// listed, where `diff` stops at the first; the exit code is then 2, and 0 otherwise.
 #[derive(Debug, Args)]
-pub struct Inspect {
+pub(super) struct Inspect {
     /// The snapshot
     path: String,
 
@@ -41,7 +41,7 @@ enum Format {
 
 impl Inspect {
     /// Looks, prints, and returns what stands for the exit code.
-    pub fn run(self) -> Result<Verdict> {
+    pub(super) fn run(self) -> Result<Verdict> {
         let limits = Limits { memory: machine::default_memory(), ..Limits::default() };
         let inspection = Inspection::of(&self.path, &self.key, &limits, stop::on_signal())?;
         match self.format {

@@ -7,7 +7,7 @@ use clap::Args;
 use super::write_out;
 use crate::certificate::PrivateKey;
 use crate::error::Result;
-use crate::talk::escaped;
+use crate::runtime::log::escaped;
 
 /// Make a pair of keys for certificates
 ///
@@ -15,7 +15,7 @@ use crate::talk::escaped;
 /// Keep the private key where sign-offs are made; give the public key to whoever deletes, by another way than the
 /// certificates.
 #[derive(Debug, Args)]
-pub struct Keygen {
+pub(super) struct Keygen {
     /// The name of both files, without its ending
     #[arg(long, short, value_name = "NAME")]
     out: PathBuf,
@@ -23,7 +23,7 @@ pub struct Keygen {
 
 impl Keygen {
     /// Makes the keys.
-    pub fn run(self) -> Result<u8> {
+    pub(super) fn run(self) -> Result<u8> {
         let key = PrivateKey::generate()?;
         let (private, public) = key.write(&self.out)?;
         write_out(&format!(

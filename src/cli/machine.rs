@@ -7,12 +7,12 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use crate::job::{Limits, Way};
-use crate::progress::Progress;
 use crate::report::Run;
+use crate::runtime::progress::Progress;
 
 /// How the work is done, for commands that compare. None of it changes an answer.
 #[derive(Debug, Args)]
-pub struct Work {
+pub(super) struct Work {
     /// Match this way instead of letting the planner choose; the answer is the same
     #[arg(long, value_enum)]
     pub way: Option<Way>,
@@ -27,7 +27,7 @@ pub struct Work {
 
 /// What any longer work may take of the machine. None of it changes an answer.
 #[derive(Debug, Args)]
-pub struct Machine {
+pub(super) struct Machine {
     /// Memory for all of it, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<ByteSize>,
@@ -47,7 +47,7 @@ pub struct Machine {
 
 impl Machine {
     /// What the work may cost.
-    pub fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         let defaults = Limits::default();
         Limits {
             threads: self.threads.map_or(defaults.threads, usize::from),
@@ -57,14 +57,14 @@ impl Machine {
     }
 
     /// What the user sees meanwhile.
-    pub fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> Progress {
         if self.quiet { Progress::quiet() } else { Progress::stderr() }
     }
 }
 
 impl Work {
     /// Says where the time of a run went, if that was asked for.
-    pub fn tell_timings(&self, run: &Run) {
+    pub(super) fn tell_timings(&self, run: &Run) {
         if !self.timings {
             return;
         }
@@ -86,7 +86,7 @@ const SHARE: (u64, u64) = (3, 5);
 const FALLBACK_BYTES: u64 = 4 << 30;
 
 /// A memory limit that leaves room for the rest of the machine, in bytes.
-pub fn default_memory() -> u64 {
+pub(super) fn default_memory() -> u64 {
     let free = [available(), cgroup_limit()].into_iter().flatten().min();
     free.map_or(FALLBACK_BYTES, |bytes| bytes / SHARE.1 * SHARE.0)
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::outcome::Outcome;
 use crate::class::Class;
-use crate::discrepancy::Tier;
+use crate::compare::discrepancy::Tier;
 use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::sides::Side;
@@ -16,7 +16,7 @@ use crate::sides::Side;
 const VERDICTS: [&str; 5] = ["match", "accepted", "discrepant", "unverified", "failed"];
 
 /// Writes the file beside its place, and renames it: a collector never reads half of it.
-pub fn write(file: &Path, outcomes: &[Outcome]) -> Result<()> {
+pub(super) fn write(file: &Path, outcomes: &[Outcome]) -> Result<()> {
     let mut fresh = file.as_os_str().to_owned();
     fresh.push(format!(".{}.tmp", std::process::id()));
     let written = fs::write(&fresh, render(outcomes)).and_then(|()| fs::rename(&fresh, file));

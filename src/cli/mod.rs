@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, Result};
 use crate::report::{Report, Verdict, json, markdown, text};
-use crate::talk::{self, Level};
+use crate::runtime::log::{self, Level};
 
 /// Compare two exports of the same data, exactly
 ///
@@ -106,9 +106,9 @@ pub fn main() -> ExitCode {
 
 fn run() -> ExitCode {
     let cli = Cli::parse();
-    talk::speak(match cli.log_format {
-        LogFormat::Text => talk::Form::Text,
-        LogFormat::Json => talk::Form::Json,
+    log::speak(match cli.log_format {
+        LogFormat::Text => log::Form::Text,
+        LogFormat::Json => log::Form::Json,
     });
     // kept, not printed: a library's panic over a file that it cannot read may be caught on the way
     let panicked: Arc<Mutex<String>> = Arc::default();
@@ -142,7 +142,7 @@ fn run() -> ExitCode {
 
 /// Says what went wrong, and returns the exit code for it.
 fn fail(error: &Error) -> u8 {
-    talk::say(Level::Error, &error.to_string());
+    log::say(Level::Error, &error.to_string());
     if matches!(error, Error::Interrupted) { INTERRUPTED } else { COULD_NOT_VERIFY }
 }
 

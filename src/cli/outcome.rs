@@ -7,12 +7,12 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::Format;
-use crate::render::escaped;
+use crate::equality::value_text::escaped;
 use crate::report::{Report, grouped};
-use crate::talk::{self, Level};
+use crate::runtime::log::{self, Level};
 
 /// How one job ended.
-pub struct Outcome {
+pub(super) struct Outcome {
     /// The job's name, or its file's where it has none.
     pub job: String,
     /// When the last run began that found everything in order, in seconds since 1970.
@@ -22,7 +22,7 @@ pub struct Outcome {
 }
 
 /// A job that failed.
-pub struct Failure {
+pub(super) struct Failure {
     /// The exit code.
     pub exit_code: u8,
     /// What went wrong.
@@ -31,7 +31,7 @@ pub struct Failure {
 
 impl Outcome {
     /// The exit code.
-    pub fn exit_code(&self) -> u8 {
+    pub(super) fn exit_code(&self) -> u8 {
         match &self.result {
             Ok(report) => report.verdict.exit_code(),
             Err(failure) => failure.exit_code,
@@ -39,7 +39,7 @@ impl Outcome {
     }
 
     /// The report, or that there is none.
-    pub fn as_json(&self) -> Value {
+    pub(super) fn as_json(&self) -> Value {
         match &self.result {
             Ok(report) => serde_json::to_value(report).unwrap_or_default(),
             Err(Failure { exit_code, error }) => {
@@ -49,7 +49,7 @@ impl Outcome {
     }
 
     /// Gives the outcome to a command of the shell. If that fails, it is said, and changes nothing else.
-    pub fn notify(&self, command: &str) {
+    pub(super) fn notify(&self, command: &str) {
         let run = || -> std::io::Result<()> {
             let mut child = Command::new("sh").args(["-c", command]).stdin(Stdio::piped()).spawn()?;
             let text = serde_json::to_string(&self.as_json()).unwrap_or_default() + "\n";
@@ -61,19 +61,19 @@ impl Outcome {
             }
         };
         if let Err(error) = run() {
-            talk::say(Level::Warning, &format!("--notify {command}: {error}"));
+            log::say(Level::Warning, &format!("--notify {command}: {error}"));
         }
     }
 }
 
 /// All outcomes as a list.
-pub fn all_as_json(outcomes: &[Outcome]) -> String {
+pub(super) fn all_as_json(outcomes: &[Outcome]) -> String {
     let all: Vec<_> = outcomes.iter().map(Outcome::as_json).collect();
     serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"
 }
 
 /// One line for each job.
-pub fn summary(outcomes: &[Outcome], format: Format) -> String {
+pub(super) fn summary(outcomes: &[Outcome], format: Format) -> String {
     let rows = outcomes.iter().map(|outcome| match &outcome.result {
         Ok(report) => {
             let verdict = report.verdict.word().to_string();

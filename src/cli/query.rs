@@ -17,17 +17,17 @@ use super::machine::Work;
 use super::{stop, write_out};
 use crate::class::Class;
 use crate::csv;
-use crate::engine::Engine;
+use crate::equality::plain_types;
+use crate::equality::value_text::{self, escaped};
 use crate::error::{Error, Result};
 use crate::history::{PastRun, runs_below};
 use crate::job::Scope;
-use crate::job_file::{JobFile, refusal};
-use crate::manifest::MANIFEST;
-use crate::plain;
-use crate::render::{self, escaped};
-use crate::shape::{self, Desk, Tables};
+use crate::job::file::{JobFile, refusal};
+use crate::output::manifest::MANIFEST;
+use crate::runtime::engine::Engine;
 use crate::sides::Side;
 use crate::snapshot::{Snapshot, require_room_for_footers};
+use crate::sql::{self, Desk, Tables};
 
 /// Ask anything of a job's data and runs, in SQL
 ///
@@ -35,7 +35,7 @@ use crate::snapshot::{Snapshot, require_room_for_footers};
 /// discrepancies of its last run, and `old` and `new` as the job shapes them, and its further tables; of a
 /// job with private columns, only `discrepancies` and `runs`.
 #[derive(Debug, Args)]
-pub struct Query {
+pub(super) struct Query {
     /// A run directory, or a job file
     #[arg(value_name = "RUN|JOB.toml")]
     of: PathBuf,
@@ -78,7 +78,7 @@ struct Askable {
 
 impl Query {
     /// Answers the question.
-    pub fn run(self) -> Result<u8> {
+    pub(super) fn run(self) -> Result<u8> {
         if self.format == Format::Parquet && self.out.is_none() && io::stdout().is_terminal() {
             return Err(Error::Contradiction("--format parquet: name a file with --out".into()));
         }
@@ -153,12 +153,12 @@ fn of_job(engine: &Engine, file: &Path) -> Result<Askable> {
     // whose values must not leave, would leave here; what further tables hold of them, nobody says
     if job.private.is_none() {
         require_room_for_footers(engine.limits(), job.locations())?;
-        tables = shape::open_tables(&job.tables)?;
+        tables = sql::open_tables(&job.tables)?;
         let sides = match job.scope {
             Scope::Both => Side::BOTH.as_slice(),
             Scope::OldAlone => &[Side::Old],
         };
-        let open = |side: Side| shape::open_side(engine, side, &job.sources[side], &tables, &job.columns);
+        let open = |side: Side| sql::open_side(engine, side, &job.sources[side], &tables, &job.columns);
         let opened = sides.iter().map(|side| Ok((side.name().to_string(), Arc::new(open(*side)?))));
         let opened = opened.collect::<Result<Vec<_>>>()?;
         tables.extend(opened);
@@ -196,8 +196,8 @@ fn runs_table(runs: &[PastRun]) -> Result<RecordBatch> {
 /// Hands every row to `each`, as bare texts and with the plain arrays that they come from.
 fn each_row(batches: &[RecordBatch], mut each: impl FnMut(&[ArrayRef], usize, Vec<Option<String>>)) -> Result<()> {
     for batch in batches {
-        let columns = batch.columns().iter().map(plain::array).collect::<std::result::Result<Vec<_>, _>>()?;
-        for (row, texts) in render::rows(batch)?.into_iter().enumerate() {
+        let columns = batch.columns().iter().map(plain_types::array).collect::<std::result::Result<Vec<_>, _>>()?;
+        for (row, texts) in value_text::rows(batch)?.into_iter().enumerate() {
             each(&columns, row, texts);
         }
     }

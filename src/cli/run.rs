@@ -10,18 +10,18 @@ use clap::Args;
 use super::machine::Work;
 use super::outcome::{Failure, Outcome, all_as_json, summary};
 use super::{Format, INTERRUPTED, fail, metrics, print, stop, write_out};
-use crate::engine::Engine;
+use crate::checks::groups::{Combined, Member, combine};
+use crate::equality::value_text::escaped;
 use crate::error::{Error, Result};
-use crate::groups::{Combined, Member, combine};
 use crate::history::{self, runs_below};
+use crate::job::file::{GROUPS, JobFile, refusal};
 use crate::job::{Job, Out};
-use crate::job_dir::JobDir;
-use crate::job_file::{GROUPS, JobFile, refusal};
-use crate::mistakes;
-use crate::render::escaped;
+use crate::output::job_dir::JobDir;
+use crate::output::run_dir::RunDir;
+use crate::prepare;
 use crate::report::text::groups;
 use crate::report::{Report, new_id};
-use crate::run_dir::RunDir;
+use crate::runtime::engine::Engine;
 use crate::verify;
 
 /// Run jobs, and write a run directory for each
@@ -30,7 +30,7 @@ use crate::verify;
 /// schemas/job.v1.json. Each run is written to DIR/JOB/RUN, and DIR/JOB/latest points at it. A job that
 /// fails does not stop the others; the exit code is that of the worst.
 #[derive(Debug, Args)]
-pub struct Run {
+pub(super) struct Run {
     /// The job files
     #[arg(required = true, value_name = "JOB.toml")]
     jobs: Vec<PathBuf>,
@@ -72,7 +72,7 @@ pub struct Run {
 /// Checks the settings, the files that they name, their footers, the SQL, and that every column can be
 /// compared. Ends with exit code 2 if anything is wrong.
 #[derive(Debug, Args)]
-pub struct Check {
+pub(super) struct Check {
     /// The job files
     #[arg(required = true, value_name = "JOB.toml")]
     jobs: Vec<PathBuf>,
@@ -87,7 +87,7 @@ type JobNames = BTreeMap<String, PathBuf>;
 
 impl Run {
     /// Runs every job and returns the worst exit code.
-    pub fn run(self) -> Result<u8> {
+    pub(super) fn run(self) -> Result<u8> {
         if let Some(dir) = self.history.as_ref().filter(|dir| !dir.is_dir()) {
             return Err(Error::Contradiction(format!("--history: `{}` is no directory", dir.display())));
         }
@@ -205,7 +205,7 @@ impl Run {
                 examples: self.examples,
                 ..job
             },
-            job => return Err(refusal(file, mistakes::all(job, mistakes)?)),
+            job => return Err(refusal(file, prepare::all(job, mistakes)?)),
         };
         if let Some(other) = names.insert(job.name.clone(), file.to_path_buf()).filter(|other| other != file) {
             return Err(Error::Contradiction(format!(
@@ -232,11 +232,11 @@ impl Run {
 
 impl Check {
     /// Checks every job; 0 if all are right.
-    pub fn run(self) -> Result<u8> {
+    pub(super) fn run(self) -> Result<u8> {
         let mut worst = 0;
         for file in &self.jobs {
             let checked = JobFile::read(file, &self.set).and_then(|JobFile { job, mistakes, .. }| {
-                let mistakes = mistakes::all(job.clone(), mistakes)?;
+                let mistakes = prepare::all(job.clone(), mistakes)?;
                 match job {
                     Some(job) if mistakes.is_empty() => Ok(job),
                     _ => Err(refusal(file, mistakes)),
@@ -261,7 +261,7 @@ fn all_of(file: &Path, job: &Job, error: Error) -> Error {
     if !error.is_about_the_job() {
         return error;
     }
-    match mistakes::all(Some(job.clone()), vec![mistakes::mistake(&error, None)]) {
+    match prepare::all(Some(job.clone()), vec![prepare::mistake(&error, None)]) {
         Ok(mistakes) => refusal(file, mistakes),
         Err(_) => error,
     }

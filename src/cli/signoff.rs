@@ -8,11 +8,11 @@ use super::machine::Machine;
 use super::{stop, write_out};
 use crate::certificate::keys::PUBLIC_KEY_VARIABLE;
 use crate::certificate::{PrivateKey, PublicKey};
+use crate::equality::value_text::escaped;
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::job_file::{JobFile, refusal};
-use crate::mistakes;
-use crate::render::escaped;
+use crate::job::file::{JobFile, refusal};
+use crate::prepare;
 use crate::report::{count, grouped};
 use crate::signoff::{self, After, Request};
 
@@ -22,7 +22,7 @@ use crate::signoff::{self, After, Request};
 /// `countersign verify`, and deletes. With --after, fresh snapshots prove that exactly the approved rows are gone. See
 /// docs/sign-off.md.
 #[derive(Debug, Args)]
-pub struct SignOff {
+pub(super) struct SignOff {
     /// The job file, which has a section [signoff]
     #[arg(value_name = "JOB.toml")]
     job: PathBuf,
@@ -61,11 +61,11 @@ pub struct SignOff {
 
 impl SignOff {
     /// Decides; 0 if all are approved, 1 if some are blocked, 2 if nothing was verified.
-    pub fn run(self) -> Result<u8> {
+    pub(super) fn run(self) -> Result<u8> {
         let JobFile { job, runs, mistakes, .. } = JobFile::read(&self.job, &self.set)?;
         let job = match job {
             Some(job) if mistakes.is_empty() => job,
-            job => return Err(refusal(&self.job, mistakes::all(job, mistakes)?)),
+            job => return Err(refusal(&self.job, prepare::all(job, mistakes)?)),
         };
         let own = runs.join(&job.name);
         let history = self.history.clone().or(Some(own).filter(|dir| dir.is_dir()));

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::talk::{self, Level};
-use crate::work_dir;
+use crate::runtime::log::{self, Level};
+use crate::runtime::work_dir;
 
 /// How long the work may take to end in order.
 const GRACE: Duration = Duration::from_millis(700);
@@ -14,7 +14,7 @@ const GRACE: Duration = Duration::from_millis(700);
 const SIGXFSZ: i32 = 25;
 
 /// A switch that an interrupt or a termination signal sets.
-pub fn on_signal() -> Arc<AtomicBool> {
+pub(super) fn on_signal() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let switch = stop.clone();
     // without signals to listen to, the system's own handling stays as it is
@@ -50,7 +50,7 @@ async fn listen(stop: Arc<AtomicBool>) {
 fn end_if_stuck(published: u64) {
     std::thread::sleep(GRACE);
     if work_dir::abandon(published) {
-        talk::say(Level::Error, &Error::Interrupted.to_string());
+        log::say(Level::Error, &Error::Interrupted.to_string());
         std::process::exit(super::INTERRUPTED.into());
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::write_out;
 use crate::certificate::{Check, Outcome, PublicKey, Request, verify};
 use crate::error::Result;
-use crate::talk::escaped;
+use crate::runtime::log::escaped;
 
 /// Check a certificate before deleting on its word
 ///
@@ -16,7 +16,7 @@ use crate::talk::escaped;
 /// signed. Ends with exit code 0 if everything holds, and 2 otherwise; then nothing is verified. The public key is
 /// given with --key, or in COUNTERSIGN_PUBLIC_KEY as a path or as the PEM text itself; it is never taken from the certificate.
 #[derive(Debug, Args)]
-pub struct Verify {
+pub(super) struct Verify {
     /// The certificate
     #[arg(value_name = "CERTIFICATE")]
     certificate: PathBuf,
@@ -36,7 +36,7 @@ pub struct Verify {
 
 impl Verify {
     /// Checks the certificate.
-    pub fn run(self) -> Result<u8> {
+    pub(super) fn run(self) -> Result<u8> {
         let key = PublicKey::find(self.key.as_deref())?;
         let checks = verify(&Request {
             certificate: &self.certificate,

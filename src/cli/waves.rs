@@ -7,11 +7,11 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::machine::Machine;
 use super::{stop, write_out};
-use crate::engine::Engine;
 use crate::error::Result;
+use crate::output::run_dir::RunDir;
 use crate::report::{count, grouped};
-use crate::run_dir::RunDir;
-use crate::talk::{self, Level};
+use crate::runtime::engine::Engine;
+use crate::runtime::log::{self, Level};
 use crate::waves::document::{Document, WaveFile};
 use crate::waves::parameters::{Format, KeyType, Order};
 use crate::waves::request::{Choices, Request};
@@ -23,7 +23,7 @@ use crate::waves::{cut, publish, require_apart};
 /// Lists are what a run writes (missing.csv and the like), or one bare ID a line (.txt), one JSON object a line
 /// (.ndjson, .jsonl) or Parquet. The same lists and options give the same files, byte for byte. See docs/waves.md.
 #[derive(Debug, Args)]
-pub struct Waves {
+pub(super) struct Waves {
     /// The lists; several are cut as one
     #[arg(required = true, value_name = "LIST")]
     lists: Vec<PathBuf>,
@@ -94,7 +94,7 @@ pub struct Waves {
 
 impl Waves {
     /// Cuts the lists.
-    pub fn run(self) -> Result<u8> {
+    pub(super) fn run(self) -> Result<u8> {
         let request = Request {
             lists: self.lists,
             done: self.done,
@@ -121,7 +121,7 @@ impl Waves {
         let document = cut(&mut engine, &request, &dir)?;
         publish(&engine, dir, &document)?;
         engine.progress.finish();
-        notes(&document).iter().for_each(|note| talk::say(Level::Info, note));
+        notes(&document).iter().for_each(|note| log::say(Level::Info, note));
         write_out(&summary(&document))?;
         Ok(0)
     }

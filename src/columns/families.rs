@@ -1,12 +1,12 @@
 //! Columns whose kinds of value do not compare: the error, and the rule that would bridge them.
 
 use super::Role;
-use crate::canonical::domain::Family;
+use crate::equality::canonical::domain::Family;
 use crate::error::{Error, Kind};
 use crate::sides::Sides;
 
 /// Says what the sides of a column hold, and what the user can do.
-pub fn different_families(
+pub(super) fn different_families(
     column: &str,
     types: &Sides<String>,
     path: String,

@@ -4,28 +4,28 @@
 mod digests;
 mod families;
 mod names;
-pub mod privacy;
+pub(crate) mod privacy;
 mod rows;
 mod settings;
-pub mod version;
+pub(crate) mod version;
 
 use std::sync::Arc;
 
 use arrow::datatypes::Field;
 
-use crate::canonical::Domain;
-use crate::canonical::domain::{Nested, NoDomain};
+use crate::equality::canonical::Domain;
+use crate::equality::canonical::domain::{Nested, NoDomain};
+use crate::equality::rules::{Chain, Unfit};
 use crate::error::{Error, Result};
 use crate::job::{InFlight, Job, Place, Rule, Selection, Word};
-use crate::rules::{Chain, Unfit};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Mixed, Snapshot, type_name};
-pub use digests::{DIGEST_BYTES, Digests};
+pub(crate) use digests::{DIGEST_BYTES, Digests};
 use families::different_families;
 use names::{NamePair, Names, Paths};
-pub use names::{no_such_column, unknown_names};
+pub(crate) use names::{no_such_column, unknown_names};
 pub use privacy::Privacy;
-pub use rows::{ReadCounts, ReadRows, Rows};
+pub(crate) use rows::{ReadCounts, ReadRows, Rows};
 use settings::Settings;
 use version::Version;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::canonical::domain::pair_names;
+use crate::equality::canonical::domain::pair_names;
 use crate::error::{Error, Result};
 use crate::job::{Identity, Job, Word};
 use crate::sides::{Side, Sides};
@@ -13,7 +13,7 @@ const SUGGESTIONS_MAX: usize = 50;
 
 /// What names given by the user stand for.
 #[derive(Default)]
-pub struct Resolved {
+pub(super) struct Resolved {
     /// Pairs, by number.
     pub pairs: BTreeSet<usize>,
     /// Columns that only one side has.
@@ -23,7 +23,7 @@ pub struct Resolved {
 }
 
 /// Paths that the user left out, and whether each was met.
-pub struct Paths {
+pub(super) struct Paths {
     paths: Vec<(Word, bool)>,
     /// Where in `paths` each text first stands.
     places: HashMap<String, usize>,
@@ -31,7 +31,7 @@ pub struct Paths {
 
 impl Paths {
     /// None of them met yet.
-    pub fn new(paths: &[Word]) -> Self {
+    pub(super) fn new(paths: &[Word]) -> Self {
         let mut places = HashMap::new();
         for (at, path) in paths.iter().enumerate() {
             places.entry(path.text.clone()).or_insert(at);
@@ -40,7 +40,7 @@ impl Paths {
     }
 
     /// Whether a path is left out.
-    pub fn take(&mut self, path: &str) -> bool {
+    pub(super) fn take(&mut self, path: &str) -> bool {
         let found = self.places.get(path).map(|&at| &mut self.paths[at]);
         found.is_some_and(|(_, met)| {
             *met = true;
@@ -49,7 +49,7 @@ impl Paths {
     }
 
     /// All paths, each of which has to have been met: one that was not would be compared after all.
-    pub fn all_found(self) -> Result<Vec<String>> {
+    pub(super) fn all_found(self) -> Result<Vec<String>> {
         match self.paths.iter().find(|(_, met)| !met) {
             Some((path, _)) => Err(no_such_column(path, "no compared column has a field", &[])),
             None => Ok(self.paths.into_iter().map(|(path, _)| path.text).collect()),
@@ -58,7 +58,7 @@ impl Paths {
 }
 
 /// Two columns that belong together by name.
-pub struct NamePair {
+pub(super) struct NamePair {
     /// What reports call the pair: the new column's name, if it has one.
     pub name: String,
     /// The old column.
@@ -68,7 +68,7 @@ pub struct NamePair {
 }
 
 /// The names of both sides, paired.
-pub struct Names {
+pub(super) struct Names {
     /// Pairs, in the order of the new side's columns.
     pub pairs: Vec<NamePair>,
     /// Columns without a partner.
@@ -83,7 +83,7 @@ impl Names {
     /// Pairs by the user's word, then by equal names, then by names that differ in case only.
     ///
     /// Columns that an expression takes up are not left over.
-    pub fn of(snapshots: &Sides<Snapshot>, job: &Job) -> Result<Self> {
+    pub(super) fn of(snapshots: &Sides<Snapshot>, job: &Job) -> Result<Self> {
         let all = Sides::from_fn(|side| Stored::of(&snapshots[side]));
         let (mapped, seen) = mapped(snapshots, job, &all)?;
         let free = Sides::from_fn(|side| {
@@ -122,13 +122,13 @@ impl Names {
     }
 
     /// The pair that goes by a name: its new one, or else its old one.
-    pub fn pair(&self, name: &str) -> Option<usize> {
+    pub(super) fn pair(&self, name: &str) -> Option<usize> {
         let by = self.called(name);
         by.new.or(by.old)
     }
 
     /// The error for settings that are about no pair.
-    pub fn no_pair(&self, name: &Word) -> Error {
+    pub(super) fn no_pair(&self, name: &Word) -> Error {
         let place = match self.left.iter().any(|left| left.contains(&name.text)) {
             true => "only one side has the column",
             false => "no pair of columns is called",
@@ -145,7 +145,7 @@ impl Names {
 
     /// What each name stands for: a pair by its new name, a column of one side, or a pair by its old
     /// name, in this order. A name that could mean two things is an error.
-    pub fn resolve(&self, wanted: &[Word], with_paths: bool) -> Result<Resolved> {
+    pub(super) fn resolve(&self, wanted: &[Word], with_paths: bool) -> Result<Resolved> {
         let mut resolved = Resolved::default();
         let known = self.known();
         let left: HashSet<&String> = self.left.iter().flatten().collect();
@@ -179,7 +179,7 @@ impl Names {
     }
 
     /// The pairs that make up the key, in its order.
-    pub fn key(&self, identity: &Identity) -> Result<Vec<usize>> {
+    pub(super) fn key(&self, identity: &Identity) -> Result<Vec<usize>> {
         let Identity::Key(wanted) = identity else { return Ok(vec![]) };
         let mut key = vec![];
         for word in wanted {
@@ -298,7 +298,7 @@ fn names_of_expressions(stored: &Stored, side: Side, job: &Job) -> HashSet<Strin
 }
 
 /// Names of pairs that cannot be, since new has no such column; for when nothing is known of old.
-pub fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
+pub(crate) fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
     let stored = Stored::of(new);
     let derived = job.columns.iter().filter(|own| own.expressions.new.is_some());
     let derived: HashSet<&str> = derived.map(|own| own.names[0].text.as_str()).collect();
@@ -312,7 +312,7 @@ pub fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
 }
 
 /// A column that a word of the user's names and `place` does not have, with the nearest of those that there are.
-pub fn no_such_column(word: &Word, place: &str, known: &[String]) -> Error {
+pub(crate) fn no_such_column(word: &Word, place: &str, known: &[String]) -> Error {
     let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &word.text.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known));
     Error::NoSuchColumn {

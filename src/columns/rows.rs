@@ -5,10 +5,10 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 
 use super::{ColumnPair, Pairing};
-use crate::canonical::cells::Cells;
-use crate::canonical::{Domain, canonical};
+use crate::equality::canonical::cells::Cells;
+use crate::equality::canonical::{Domain, canonical};
+use crate::equality::rules::{Chain, Form, ReadCells};
 use crate::error::{Error, Result};
-use crate::rules::{Chain, Form, ReadCells};
 use crate::sides::Side;
 
 /// One batch of one side.

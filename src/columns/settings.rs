@@ -5,22 +5,22 @@ use arrow::datatypes::Field;
 use super::Role;
 use super::names::Names;
 use super::version;
+use crate::equality::rules::fits;
 use crate::error::{Error, Result};
 use crate::job::rule::Tolerance;
 use crate::job::{ColumnSettings, Job, Place, Rule, RuleSettings};
-use crate::rules::fits;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Mixed;
 
 /// The settings of every pair.
-pub struct Settings<'a> {
+pub(super) struct Settings<'a> {
     pairs: Vec<PairSettings>,
     /// What the job says, in its order.
     told: &'a [ColumnSettings],
 }
 
 /// A rule, and where it was chosen.
-pub struct Told {
+pub(super) struct Told {
     /// The rule.
     pub rule: Rule,
     /// Where it was chosen.
@@ -39,7 +39,7 @@ struct PairSettings {
 
 impl<'a> Settings<'a> {
     /// Finds the pairs that the settings name.
-    pub fn of(names: &Names, job: &'a Job) -> Result<Self> {
+    pub(super) fn of(names: &Names, job: &'a Job) -> Result<Self> {
         let mut all: Vec<PairSettings> = names.pairs.iter().map(|_| PairSettings::default()).collect();
         for (told, settings) in job.columns.iter().enumerate() {
             for number in named(settings, names)? {
@@ -57,14 +57,14 @@ impl<'a> Settings<'a> {
     }
 
     /// What is said of a pair's times.
-    pub fn time_rules(&self, pair: usize) -> version::TimeRules {
+    pub(super) fn time_rules(&self, pair: usize) -> version::TimeRules {
         let rules = &self.pairs[pair].rules;
         version::TimeRules { reading: rules.reading, zone: rules.assume_tz.clone() }
     }
 
     /// The rules of a pair, in the order in which they are applied. Rules that were chosen by a pattern and
     /// mean nothing for these types are left out.
-    pub fn rules(&self, pair: usize, role: Role, fields: Sides<&Field>) -> Result<Vec<Told>> {
+    pub(super) fn rules(&self, pair: usize, role: Role, fields: Sides<&Field>) -> Result<Vec<Told>> {
         let settings = &self.pairs[pair];
         let last = || settings.told.last().map(|&told| self.told[told].place.clone());
         let place_of = |rule: &Rule| {

@@ -5,10 +5,10 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
 
+use crate::equality::rules::{Said, Zone};
 use crate::error::{Error, Result};
 use crate::job::rule::Reading;
 use crate::job::{InFlight, Word};
-use crate::rules::{Said, Zone};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-pub fn skipped_note(skipped: usize) -> String {
+pub(super) fn skipped_note(skipped: usize) -> String {
     match skipped {
         0 => String::new(),
         1 => " (1 file whose name begins with `_` or `.` was passed over)".into(),
@@ -11,7 +11,7 @@ pub fn skipped_note(skipped: usize) -> String {
 }
 
 /// A name as a key of a TOML table: bare where it can be.
-pub fn toml_key(name: &str) -> String {
+pub(super) fn toml_key(name: &str) -> String {
     match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
         true => name.into(),
         false => format!("{name:?}"),
@@ -19,7 +19,7 @@ pub fn toml_key(name: &str) -> String {
 }
 
 /// Libraries put the name of their error before what it says, one around the other.
-pub fn plain_reason(reason: &str) -> &str {
+pub(super) fn plain_reason(reason: &str) -> &str {
     let mut plain = reason;
     for prefix in ["Arrow error: ", "Parquet argument error: ", "Parquet error: ", "External: "].repeat(2) {
         plain = plain.strip_prefix(prefix).unwrap_or(plain);
@@ -27,22 +27,22 @@ pub fn plain_reason(reason: &str) -> &str {
     plain
 }
 
-pub fn mistakes_note(number: usize) -> String {
+pub(super) fn mistakes_note(number: usize) -> String {
     match number {
         1 => "a mistake:".into(),
         n => format!("{n} mistakes:"),
     }
 }
 
-pub fn indented(lines: &[String]) -> String {
+pub(super) fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {}", line.replace('\n', "\n    "))).collect()
 }
 
-pub fn suggestion_note(suggestion: Option<&str>) -> String {
+pub(super) fn suggestion_note(suggestion: Option<&str>) -> String {
     suggestion.map_or(String::new(), |name| format!("; did you mean `{name}`?"))
 }
 
-pub fn disk_note(source: &io::Error) -> &'static str {
+pub(super) fn disk_note(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
             "\n  free some space and run again; nothing was left half-written"

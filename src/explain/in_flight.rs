@@ -11,7 +11,7 @@ use crate::sides::Sides;
 
 /// What the versions of a discrepancy's rows say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub(super) enum Cause {
     /// The newer version was written after the other side's export had begun.
     InFlight,
     /// New holds an older version than old.
@@ -24,7 +24,7 @@ pub enum Cause {
 
 impl Cause {
     /// The tag.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Cause::InFlight => "in_flight",
             Cause::LostUpdate => "lost_update",
@@ -63,7 +63,7 @@ struct Times {
 }
 
 /// Tells what versions and times explain.
-pub struct InFlight {
+pub(super) struct InFlight {
     /// `None` where versions are no times, or where a snapshot's time is not known.
     times: Option<Sides<Times>>,
     lag_micros: i64,
@@ -72,7 +72,7 @@ pub struct InFlight {
 
 impl InFlight {
     /// By the times of a job's snapshots; `None` if the job does not ask for it.
-    pub fn of(job: &Job, kind: Option<&Kind>) -> Option<Self> {
+    pub(super) fn of(job: &Job, kind: Option<&Kind>) -> Option<Self> {
         let asked = job.in_flight.as_ref()?;
         let taken = job.sources.as_ref().map(|source| source.taken_at.as_ref());
         let times = match (taken, kind) {
@@ -93,7 +93,7 @@ impl InFlight {
     }
 
     /// What a discrepancy tells whose rows have these versions: that it is in flight, or all else that holds.
-    pub fn causes(&self, class: Class, versions: Sides<Option<i64>>, seen: Option<&Seen>) -> Vec<Cause> {
+    pub(super) fn causes(&self, class: Class, versions: Sides<Option<i64>>, seen: Option<&Seen>) -> Vec<Cause> {
         let Sides { old, new } = versions;
         // written after the other side's export had begun
         let is_late = |version: i64, other: fn(&Sides<Times>) -> Times| {
@@ -125,7 +125,7 @@ impl InFlight {
     }
 
     /// Counts a cause. `twice` says that the discrepancy was in flight in the run before, too.
-    pub fn count(&mut self, class: Class, cause: Cause, twice: bool) {
+    pub(super) fn count(&mut self, class: Class, cause: Cause, twice: bool) {
         let report = &mut self.report;
         match cause {
             Cause::InFlight => {
@@ -139,7 +139,7 @@ impl InFlight {
     }
 
     /// What came of it.
-    pub fn finish(self) -> InFlightReport {
+    pub(super) fn finish(self) -> InFlightReport {
         self.report
     }
 }

@@ -18,14 +18,14 @@ use jiff::Timestamp;
 use crate::class::{ByClass, Class};
 use crate::columns::version::Version;
 use crate::columns::{Pairing, Privacy};
-use crate::discrepancy::{Column, Layout, Spooled, Tally, VERSIONS, classes, texts};
-use crate::engine::Engine;
+use crate::compare::discrepancy::{Column, Layout, Spooled, Tally, VERSIONS, classes, texts};
+use crate::compare::matching::Comparison;
 use crate::error::{Error, Result};
 use crate::history::{HistoryReport, Recogniser, Seen, Standings};
 use crate::job::Job;
-use crate::manifest::Digest;
-use crate::matching::Comparison;
-use crate::run_dir::RunDir;
+use crate::output::manifest::Digest;
+use crate::output::run_dir::RunDir;
+use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use in_flight::{Cause, InFlight};
@@ -34,11 +34,11 @@ use private::Hiding;
 use segments::Segments;
 use waivers::Waivers;
 
-pub use in_flight::InFlightReport;
-pub use misplaced::{Kind as MisplacedKind, MisplacedExample, MisplacedReport, Misplacements, Told};
-pub use private::PrivateReport;
-pub use segments::{Segment, SegmentReport};
-pub use waivers::{TAG as WAIVER_TAG, WaiverReport};
+pub(crate) use in_flight::InFlightReport;
+pub(crate) use misplaced::{Kind as MisplacedKind, MisplacedReport, Misplacements};
+pub(crate) use private::PrivateReport;
+pub(crate) use segments::SegmentReport;
+pub(crate) use waivers::{TAG as WAIVER_TAG, WaiverReport};
 
 /// How many discrepancies count against the gates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub struct Explained {
 }
 
 /// A piece of the table, explained.
-pub struct Piece {
+pub(crate) struct Piece {
     /// What may be shown, with what is known of each row.
     pub shown: RecordBatch,
     /// What the ID lists are made of.
@@ -108,7 +108,7 @@ pub struct Piece {
 }
 
 /// Explains the discrepancies of a run, piece by piece and in key order.
-pub struct Explainer {
+pub(crate) struct Explainer {
     columns: Vec<String>,
     /// The table with what is known of each row, and the same as it may be shown.
     known_schema: SchemaRef,
@@ -128,7 +128,7 @@ pub struct Explainer {
 
 impl Explainer {
     /// Prepares to explain the discrepancies of a job.
-    pub fn new(
+    pub(crate) fn new(
         job: &Job,
         comparison: &Comparison,
         privacy: &Privacy,
@@ -158,7 +158,7 @@ impl Explainer {
     }
 
     /// Looks for what stands under another key, where the job asks for it. Reads the findings more than once.
-    pub fn look_for_misplaced(
+    pub(crate) fn look_for_misplaced(
         &mut self,
         job: &Job,
         comparison: &Comparison,
@@ -171,12 +171,12 @@ impl Explainer {
     }
 
     /// The schema of what is shown.
-    pub fn schema(&self) -> SchemaRef {
+    pub(crate) fn schema(&self) -> SchemaRef {
         self.shown_schema.clone()
     }
 
     /// Whether the ID lists hold private values, which only their owner may read.
-    pub fn has_private_lists(&self) -> bool {
+    pub(crate) fn has_private_lists(&self) -> bool {
         self.hiding.has_plain_lists()
     }
 
@@ -185,7 +185,7 @@ impl Explainer {
     }
 
     /// A piece of the table with what is known of its rows.
-    pub fn explain(&mut self, piece: RecordBatch) -> Result<Piece> {
+    pub(crate) fn explain(&mut self, piece: RecordBatch) -> Result<Piece> {
         let classes = classes(&piece);
         self.segments.take(&piece, &classes)?;
         let hidden = self.hiding.hide(&piece)?;
@@ -283,7 +283,7 @@ impl Explainer {
     }
 
     /// Ends the explaining. Where nothing was to be explained, everything counts.
-    pub fn finish(self, tally: &Tally, run_dir: Option<&RunDir>) -> Result<Explained> {
+    pub(crate) fn finish(self, tally: &Tally, run_dir: Option<&RunDir>) -> Result<Explained> {
         let mut weighed = if self.has_nothing_to_do() { Weighed::all(tally) } else { self.weighed };
         let (history, file) = match self.standings.map(Standings::finish).transpose()? {
             Some((history, file)) => (Some(history), file),
@@ -309,12 +309,12 @@ impl Explainer {
 }
 
 /// Whether a discrepancy with this tag is accepted for the time being.
-pub fn excuses(tag: &str) -> bool {
+pub(crate) fn excuses(tag: &str) -> bool {
     tag == Cause::InFlight.name() || tag.starts_with(waivers::TAG)
 }
 
 /// Checks what a job says of its discrepancies, without any.
-pub fn require_sound(
+pub(crate) fn require_sound(
     engine: &Engine,
     job: &Job,
     snapshots: &Sides<Snapshot>,
@@ -330,7 +330,12 @@ pub fn require_sound(
 }
 
 /// What the table of discrepancies of a run looks like.
-pub fn shown_schema(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, privacy: &Privacy) -> Result<SchemaRef> {
+pub(crate) fn shown_schema(
+    job: &Job,
+    snapshots: &Sides<Snapshot>,
+    pairing: &Pairing,
+    privacy: &Privacy,
+) -> Result<SchemaRef> {
     let hiding = Hiding::of(job, privacy)?;
     Ok(with_known(&hiding.schema(&Layout::of(pairing, snapshots).schema()), true, job.misplaced.is_some()))
 }

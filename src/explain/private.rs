@@ -7,11 +7,11 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StructArr
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use crate::columns::Privacy;
-use crate::discrepancy::{Column, VERSIONS};
+use crate::compare::discrepancy::{Column, VERSIONS};
+use crate::equality::value_text;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::private::Mode;
-use crate::render;
 
 /// What a report says of its private columns.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -42,14 +42,14 @@ impl PrivateReport {
 }
 
 /// Puts digests, or nothing, in the place of private values.
-pub struct Hiding(Privacy);
+pub(crate) struct Hiding(Privacy);
 
 impl Hiding {
     /// Hides what a job says.
     ///
     /// # Errors
     /// If it asks for lists that would be of no use, or excuses rows that no later run could recognise.
-    pub fn of(job: &Job, privacy: &Privacy) -> Result<Self> {
+    pub(crate) fn of(job: &Job, privacy: &Privacy) -> Result<Self> {
         let private_key = privacy.private_key();
         let remembers = job.in_flight.is_some() || job.gate.persisting_for.is_some_and(|pairs| pairs > 1);
         let origin = |name: &str| privacy.origin(name).unwrap_or_default();
@@ -74,17 +74,17 @@ impl Hiding {
     }
 
     /// Whether the ID lists hold private values all the same.
-    pub fn has_plain_lists(&self) -> bool {
+    pub(crate) fn has_plain_lists(&self) -> bool {
         self.0.has_plain_lists()
     }
 
     /// Whether a later run could make nothing of a digest.
-    pub fn forgets(&self, column: &str) -> bool {
+    pub(crate) fn forgets(&self, column: &str) -> bool {
         self.0.hides_pair(column) && !self.0.digests_last()
     }
 
     /// What a report says of it.
-    pub fn report(&self) -> Option<PrivateReport> {
+    pub(crate) fn report(&self) -> Option<PrivateReport> {
         self.0.is_asked().then(|| PrivateReport {
             columns: self.0.names(),
             mode: self.0.mode(),
@@ -94,7 +94,7 @@ impl Hiding {
     }
 
     /// The schema of what is shown.
-    pub fn schema(&self, schema: &SchemaRef) -> SchemaRef {
+    pub(crate) fn schema(&self, schema: &SchemaRef) -> SchemaRef {
         if !self.0.is_asked() {
             return schema.clone();
         }
@@ -110,7 +110,7 @@ impl Hiding {
     }
 
     /// Keys without private values.
-    pub fn hide_keys(&self, keys: &StructArray) -> Result<StructArray> {
+    pub(crate) fn hide_keys(&self, keys: &StructArray) -> Result<StructArray> {
         match self.0.is_asked() {
             false => Ok(keys.clone()),
             true => Ok(self.rows(keys, Part::Key)?.as_struct().clone()),
@@ -118,7 +118,7 @@ impl Hiding {
     }
 
     /// A piece of the table without private values.
-    pub fn hide(&self, piece: &RecordBatch) -> Result<RecordBatch> {
+    pub(crate) fn hide(&self, piece: &RecordBatch) -> Result<RecordBatch> {
         if !self.0.is_asked() {
             return Ok(piece.clone());
         }
@@ -158,7 +158,7 @@ impl Hiding {
 
     /// Digests of the values' texts; NULL stays NULL.
     fn digests(&self, values: &ArrayRef, field: &Field) -> Result<ArrayRef> {
-        let texts = render::column(values, field)?;
+        let texts = value_text::column(values, field)?;
         Ok(Arc::new(texts.iter().map(|text| text.and_then(|text| self.0.digest(text))).collect::<StringArray>()))
     }
 }

@@ -9,16 +9,16 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::class::{ByClass, Class};
 use crate::columns::{Pairing, Privacy};
+use crate::compare::discrepancy::{Column, Layout};
 use crate::csv;
-use crate::discrepancy::{Column, Layout};
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::Word;
-use crate::manifest::Digest;
-use crate::run_dir::RunDir;
-use crate::shape::{self, RowExpression};
+use crate::output::manifest::Digest;
+use crate::output::run_dir::RunDir;
+use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
+use crate::sql::{self, RowExpression};
 
 /// More segments than this tell nobody anything, and would fill the memory.
 const SEGMENTS_MAX: usize = 100_000;
@@ -58,7 +58,7 @@ pub struct Segment {
 type Counts = BTreeMap<Option<String>, (Sides<u64>, ByClass<u64>)>;
 
 /// Counts segments as the discrepancies come.
-pub struct Segments {
+pub(super) struct Segments {
     kinds: Vec<Kind>,
 }
 
@@ -73,7 +73,7 @@ impl Segments {
     ///
     /// # Errors
     /// If an expression cannot be planned over the compared columns, or makes too many segments.
-    pub fn of(
+    pub(super) fn of(
         engine: &Engine,
         by: &[Word],
         snapshots: &Sides<Snapshot>,
@@ -87,7 +87,7 @@ impl Segments {
             for side in Side::BOTH {
                 let columns: Vec<(&str, usize)> =
                     pairing.columns.iter().map(|column| (column.name.as_str(), column.at[side])).collect();
-                let counts = shape::count_by(engine, &snapshots[side], &columns, &kind.by, &like, SEGMENTS_MAX)?;
+                let counts = sql::count_by(engine, &snapshots[side], &columns, &kind.by, &like, SEGMENTS_MAX)?;
                 for (value, rows) in counts {
                     kind.counts.entry(value).or_default().0[side] += rows;
                 }
@@ -98,7 +98,7 @@ impl Segments {
     }
 
     /// Plans the expressions, and counts nothing.
-    pub fn plan(engine: &Engine, by: &[Word], layout: &Layout, privacy: &Privacy) -> Result<Self> {
+    pub(super) fn plan(engine: &Engine, by: &[Word], layout: &Layout, privacy: &Privacy) -> Result<Self> {
         let kinds = by.iter().map(|by| {
             let expressions = Sides::try_from_fn(|side| RowExpression::plan(engine, &row_schema(layout, side), by))?;
             if let Some(column) = expressions.new.columns().iter().find(|column| privacy.hides_pair(column)) {
@@ -111,7 +111,7 @@ impl Segments {
     }
 
     /// Counts the discrepancies of a piece. Duplicate keys have no row to show, and belong to no segment.
-    pub fn take(&mut self, piece: &RecordBatch, classes: &[Class]) -> Result<()> {
+    pub(super) fn take(&mut self, piece: &RecordBatch, classes: &[Class]) -> Result<()> {
         for kind in &mut self.kinds {
             let like = kind.expressions.new.field().clone();
             let values = Sides::try_from_fn(|side| {
@@ -128,7 +128,7 @@ impl Segments {
     }
 
     /// The reports, and `segments.csv` if a run is written.
-    pub fn finish(self, run_dir: Option<&RunDir>) -> Result<(Vec<SegmentReport>, Option<Digest>)> {
+    pub(super) fn finish(self, run_dir: Option<&RunDir>) -> Result<(Vec<SegmentReport>, Option<Digest>)> {
         let all: Vec<(Word, Vec<Segment>)> = self.kinds.into_iter().map(Kind::finish).collect();
         let file = match run_dir.filter(|_| !all.is_empty()) {
             Some(run_dir) => Some(write(run_dir, &all)?),

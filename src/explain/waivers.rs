@@ -9,20 +9,20 @@ use jiff::Timestamp;
 
 use super::Weighed;
 use crate::class::Class;
+use crate::compare::discrepancy::{Column, Layout};
 use crate::csv::{Fields, Reader};
-use crate::discrepancy::{Column, Layout};
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::history::{Digest, key_digest, key_digests};
 use crate::job::Waiver;
 use crate::regular_file;
-use crate::shape::RowExpression;
+use crate::runtime::engine::Engine;
+use crate::sql::RowExpression;
 
 /// A list of IDs is read through a buffer of this size.
 const LIST_BUFFER_BYTES: usize = 1 << 20;
 
 /// How the tags of waivers begin.
-pub const TAG: &str = "waiver:";
+pub(crate) const TAG: &str = "waiver:";
 /// And those of waivers that accept nothing any more.
 const EXPIRED_TAG: &str = "expired_waiver:";
 
@@ -48,7 +48,7 @@ pub struct WaiverReport {
 
 /// The waivers of a job, at work.
 #[derive(Default)]
-pub struct Waivers(Vec<Live>);
+pub(super) struct Waivers(Vec<Live>);
 
 struct Live {
     waiver: Waiver,
@@ -64,7 +64,7 @@ impl Waivers {
     ///
     /// # Errors
     /// If one names what is not there.
-    pub fn of(
+    pub(super) fn of(
         engine: &Engine,
         waivers: &[Waiver],
         layout: &Layout,
@@ -102,12 +102,12 @@ impl Waivers {
     }
 
     /// Whether the job has none.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The waiver of each row of a piece: the first that covers it.
-    pub fn covering(&self, piece: &RecordBatch, classes: &[Class]) -> Result<Vec<Option<usize>>> {
+    pub(super) fn covering(&self, piece: &RecordBatch, classes: &[Class]) -> Result<Vec<Option<usize>>> {
         let mut covering = vec![None; piece.num_rows()];
         let has_ids = self.0.iter().any(|live| live.ids.is_some());
         let keys = if has_ids { key_digests(piece)? } else { vec![] };
@@ -129,21 +129,21 @@ impl Waivers {
     }
 
     /// The tag of a waiver's discrepancies.
-    pub fn tag(&self, number: usize) -> String {
+    pub(super) fn tag(&self, number: usize) -> String {
         let Live { waiver, is_expired, .. } = &self.0[number];
         let word = if *is_expired { EXPIRED_TAG } else { TAG };
         format!("{word}{}", waiver.name.text)
     }
 
     /// What a waiver's discrepancies would weigh.
-    pub fn take(&mut self, number: usize) -> &mut Weighed {
+    pub(super) fn take(&mut self, number: usize) -> &mut Weighed {
         let live = &mut self.0[number];
         live.found += 1;
         &mut live.weighed
     }
 
     /// What has become of each, and what counts after all because its waiver does not hold.
-    pub fn finish(self) -> (Vec<WaiverReport>, Vec<Weighed>) {
+    pub(super) fn finish(self) -> (Vec<WaiverReport>, Vec<Weighed>) {
         let mut unheld = vec![];
         let reports = self.0.into_iter().map(|live| {
             let problem = live.problem();

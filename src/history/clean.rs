@@ -8,7 +8,7 @@ use std::path::Path;
 use super::past::{PastRun, Skipped, runs_below};
 use crate::columns::Privacy;
 use crate::job::Job;
-use crate::manifest::evidence_digest;
+use crate::output::manifest::evidence_digest;
 
 /// A run of each of the last `wanted` pairs of snapshots before that of the run in `own_dir`, oldest first; none, if
 /// there are not so many, or if one of them has no run that says which rows were clean.

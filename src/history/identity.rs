@@ -9,9 +9,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Fields, Schema};
 
 use crate::class::Class;
-use crate::discrepancy::{Column, classes};
+use crate::compare::discrepancy::{Column, classes};
+use crate::equality::value_text::Values;
 use crate::error::Result;
-use crate::render::Values;
 use crate::sides::{Side, Sides};
 
 /// A digest of 128 bits.
@@ -19,7 +19,7 @@ pub type Digest = [u8; 16];
 
 /// One discrepancy, as a later run can recognise it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Of the key; of the whole row where rows have none, with the number of the copy.
     pub key: Digest,
     /// What it is at present.
@@ -28,7 +28,7 @@ pub struct Identity {
 
 /// What a discrepancy is at present. Another class, other columns or other values are a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct State {
+pub(crate) struct State {
     /// Its class.
     pub class: Class,
     /// Of a mismatch, each side's values in the changed columns, with the columns' names.
@@ -37,7 +37,7 @@ pub struct State {
 
 /// Recognises the discrepancies of one run, piece by piece and in key order.
 #[derive(Default)]
-pub struct Recogniser {
+pub(crate) struct Recogniser {
     /// The last key, and how many copies of it there were.
     last: Option<(Digest, u64)>,
 }
@@ -45,7 +45,7 @@ pub struct Recogniser {
 impl Recogniser {
     /// The identities of the rows of a piece of the table. `forgets` names columns of whose values later runs can make
     /// nothing.
-    pub fn of(&mut self, piece: &RecordBatch, forgets: impl Fn(&str) -> bool) -> Result<Vec<Identity>> {
+    pub(crate) fn of(&mut self, piece: &RecordBatch, forgets: impl Fn(&str) -> bool) -> Result<Vec<Identity>> {
         let settled = settled(piece)?;
         let keys = digests(&Texts::of(&settled, Column::Key)?, piece.num_rows());
         let sides = Sides { old: Texts::of(&settled, Column::Old)?, new: Texts::of(&settled, Column::New)? };
@@ -91,7 +91,7 @@ impl Recogniser {
 
 /// The digests by which later runs know keys: what [`Recogniser`] gives the first copy of each. `fields` are those of the
 /// table's keys.
-pub fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<Digest>> {
+pub(crate) fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<Digest>> {
     let rows = keys.first().map_or(0, |column| column.len());
     let settled = keys.iter().zip(fields).map(|(array, field)| in_utc(array, field));
     let settled = settled.collect::<Result<Vec<_>>>()?;
@@ -100,7 +100,7 @@ pub fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<Digest>> 
 }
 
 /// The digests of the keys of a piece of the table, by the very texts of the ID lists.
-pub fn key_digests(piece: &RecordBatch) -> Result<Vec<Digest>> {
+pub(crate) fn key_digests(piece: &RecordBatch) -> Result<Vec<Digest>> {
     let mut keys = Texts::of(piece, Column::Key)?;
     keys.0.iter_mut().for_each(|column| column.is_decimal = false);
     Ok(digests(&keys, piece.num_rows()))
@@ -183,23 +183,23 @@ pub fn key_digest<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
 }
 
 /// The digest of a row's texts by a hasher of one's own, such as one with a key.
-pub fn digest_by<'a>(mut hasher: blake3::Hasher, texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
+pub(crate) fn digest_by<'a>(mut hasher: blake3::Hasher, texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
     texts.for_each(|text| absorb(&mut hasher, text));
     finish(&hasher)
 }
 
 /// The digest of texts that come one by one; that of [`key_digest`] for the same texts.
 #[derive(Default)]
-pub struct TextHasher(blake3::Hasher);
+pub(crate) struct TextHasher(blake3::Hasher);
 
 impl TextHasher {
     /// Adds a text.
-    pub fn add(&mut self, text: Option<&str>) {
+    pub(crate) fn add(&mut self, text: Option<&str>) {
         absorb(&mut self.0, text);
     }
 
     /// The digest of all that were added.
-    pub fn finish(self) -> Digest {
+    pub(crate) fn finish(self) -> Digest {
         finish(&self.0)
     }
 }

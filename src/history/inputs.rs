@@ -8,7 +8,7 @@ use crate::job::{Allowance, Job};
 use crate::sides::{Side, Sides};
 
 /// Refuses a job whose snapshots were taken in the future.
-pub fn require_past(job: &Job, now: Timestamp) -> Result<()> {
+pub(crate) fn require_past(job: &Job, now: Timestamp) -> Result<()> {
     for side in Side::BOTH {
         let Some(taken_at) = &job.sources[side].taken_at else { continue };
         if parsed(&taken_at.from).is_none_or(|from| from > now) {
@@ -23,7 +23,7 @@ pub fn require_past(job: &Job, now: Timestamp) -> Result<()> {
 }
 
 /// What is wrong with the snapshots themselves, a line each.
-pub fn failures(job: &Job, rows: Sides<u64>, history: Option<&History>, now: Timestamp) -> Vec<String> {
+pub(crate) fn failures(job: &Job, rows: Sides<u64>, history: Option<&History>, now: Timestamp) -> Vec<String> {
     let mut failures = vec![];
     for side in Side::BOTH {
         let source = &job.sources[side];

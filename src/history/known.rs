@@ -31,16 +31,16 @@ use parquet::file::properties::WriterProperties;
 use super::identity::{Digest, State};
 use super::past::PastRun;
 use crate::class::Class;
-use crate::engine::Engine;
 use crate::error::{Error, MemoryError, Result};
-use crate::manifest;
+use crate::output::manifest;
+use crate::output::run_dir::OutputFile;
 use crate::regular_file;
-use crate::run_dir::OutputFile;
+use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 use crate::snapshot::open_parquet;
 
 /// The file's name in a run directory.
-pub const FILE: &str = "history.parquet";
+pub(crate) const FILE: &str = "history.parquet";
 /// A discrepancy that is gone is remembered for so many pairs of snapshots; if it comes back later, it counts as new.
 const REMEMBERED_PAIRS: u32 = 90;
 /// What a discrepancy takes in memory while runs are compared: itself, and whether it was taken.
@@ -49,11 +49,11 @@ const KNOWN_BYTES: u64 = (size_of::<(Digest, Known)>() + size_of::<bool>()) as u
 const KEY: usize = 0;
 const GONE_FOR: usize = 8;
 /// Rows that are written together.
-pub const GROUP_ROWS: usize = 64 << 10;
+pub(super) const GROUP_ROWS: usize = 64 << 10;
 
 /// What is known of one discrepancy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub(crate) struct Known {
     /// What it is, or was when it was last seen.
     pub state: State,
     /// The run that saw it first.
@@ -70,7 +70,7 @@ pub struct Known {
 
 /// What a run knew, by key: sorted, which takes half of what a hash map does.
 #[derive(Debug, Default)]
-pub struct AllKnown {
+pub(crate) struct AllKnown {
     entries: Vec<(Digest, Known)>,
     taken: Vec<bool>,
 }
@@ -86,20 +86,15 @@ impl AllKnown {
         (!self.taken[found]).then_some(found)
     }
 
-    /// What is known of a discrepancy.
-    pub fn get(&self, key: &Digest) -> Option<&Known> {
-        self.find(key).map(|at| &self.entries[at].1)
-    }
-
     /// Takes out what is known of a discrepancy.
-    pub fn take(&mut self, key: &Digest) -> Option<Known> {
+    pub(crate) fn take(&mut self, key: &Digest) -> Option<Known> {
         let found = self.find(key)?;
         self.taken[found] = true;
         Some(self.entries[found].1.clone())
     }
 
     /// What was not taken, by key in ascending order.
-    pub fn left(&self) -> impl Iterator<Item = &(Digest, Known)> {
+    pub(crate) fn left(&self) -> impl Iterator<Item = &(Digest, Known)> {
         self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry)
     }
 }
@@ -123,7 +118,7 @@ fn open(run: &PastRun) -> Result<ParquetRecordBatchReaderBuilder<File>, String> 
 ///
 /// # Errors
 /// In words, if the file is not whole; as an error, if it does not fit.
-pub fn read(run: &PastRun, engine: &Engine) -> Result<Result<AllKnown, String>> {
+pub(super) fn read(run: &PastRun, engine: &Engine) -> Result<Result<AllKnown, String>> {
     let reader = match open(run) {
         Ok(reader) => reader,
         Err(reason) => return Ok(Err(reason)),
@@ -150,7 +145,7 @@ pub fn read(run: &PastRun, engine: &Engine) -> Result<Result<AllKnown, String>> 
 ///
 /// # Errors
 /// In words, if the file is not whole; as an error, if `take` fails.
-pub fn each_unclean(run: &PastRun, mut take: impl FnMut(ArrayRef) -> Result<()>) -> Result<Result<(), String>> {
+pub(super) fn each_unclean(run: &PastRun, mut take: impl FnMut(ArrayRef) -> Result<()>) -> Result<Result<(), String>> {
     let reader = open(run).and_then(|reader| {
         let columns = ProjectionMask::roots(reader.parquet_schema(), [KEY, GONE_FOR]);
         reader.with_projection(columns).build().map_err(|error| format!("`{FILE}`: {error}"))
@@ -214,14 +209,14 @@ fn schema() -> SchemaRef {
 }
 
 /// Writes what this run knows.
-pub struct Writer {
+pub(super) struct Writer {
     place: PathBuf,
     file: ArrowWriter<OutputFile>,
 }
 
 impl Writer {
     /// Begins the file.
-    pub fn create(file: OutputFile) -> Result<Self> {
+    pub(super) fn create(file: OutputFile) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(GROUP_ROWS))
@@ -233,7 +228,7 @@ impl Writer {
     }
 
     /// Adds discrepancies.
-    pub fn write(&mut self, known: &[(Digest, Known)]) -> Result<()> {
+    pub(super) fn write(&mut self, known: &[(Digest, Known)]) -> Result<()> {
         let digests = |each: &dyn Fn(&(Digest, Known)) -> Option<Digest>| -> Result<ArrayRef> {
             let mut builder = FixedSizeBinaryBuilder::with_capacity(known.len(), 16);
             for known in known {
@@ -261,14 +256,14 @@ impl Writer {
     }
 
     /// Ends the file.
-    pub fn finish(self) -> Result<manifest::Digest> {
+    pub(super) fn finish(self) -> Result<manifest::Digest> {
         self.file.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?.finish()
     }
 }
 
 impl Known {
     /// The same, one pair of snapshots later, in which it was not seen; `None` once it need not be remembered.
-    pub fn gone(&self) -> Option<Self> {
+    pub(crate) fn gone(&self) -> Option<Self> {
         let gone_for = self.gone_for.unwrap_or(0) + 1;
         (gone_for <= REMEMBERED_PAIRS).then(|| Known {
             gone_for: Some(gone_for),

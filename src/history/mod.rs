@@ -17,24 +17,25 @@ use std::sync::Arc;
 
 use crate::class::ByClass;
 use crate::columns::Privacy;
-use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::Job;
-use crate::manifest::{self, InputDigests, compare_digest};
-use crate::run_dir::RunDir;
+use crate::output::manifest::{self, InputDigests, compare_digest};
+use crate::output::run_dir::RunDir;
+use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 
-pub use identity::{Digest, Identity, Recogniser, TextHasher, digest_by, key_digest, key_digests, known_digests};
-pub use inputs::{failures, require_past};
-pub use known::{AllKnown, FILE, Known};
-pub use past::{PastRun, Skipped, Told, runs_below};
-pub use retain::retain;
+pub use identity::{Digest, key_digest};
+pub(crate) use identity::{Identity, Recogniser, TextHasher, digest_by, key_digests, known_digests};
+pub(crate) use inputs::{failures, require_past};
+pub(crate) use known::{AllKnown, FILE, Known};
+pub(crate) use past::{PastRun, Skipped, runs_below};
+pub(crate) use retain::retain;
 
 use known::Writer;
 use unclean::KeyWriter;
 
 /// What the runs before this one tell it.
-pub struct History {
+pub(crate) struct History {
     /// The run that this one is compared with.
     pub previous: Option<PastRun>,
     /// What that run knew.
@@ -85,7 +86,7 @@ impl History {
     ///
     /// # Errors
     /// If what is known does not fit. A run that cannot be read is told and passed over.
-    pub fn read(engine: &Engine, job: &Job, privacy: &Privacy, inputs: &InputDigests) -> Result<Option<Self>> {
+    pub(crate) fn read(engine: &Engine, job: &Job, privacy: &Privacy, inputs: &InputDigests) -> Result<Option<Self>> {
         let Some(dir) = &job.history else { return Ok(None) };
         let (mut runs, mut skipped) = runs_below(dir);
         // a look at old alone says nothing of a comparison, nor the other way round
@@ -158,7 +159,7 @@ fn missing(runs: &[PastRun]) -> Vec<Skipped> {
 
 /// How a discrepancy stands to the run before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// Not known.
     New,
     /// There already.
@@ -169,7 +170,7 @@ pub enum Standing {
 
 impl Standing {
     /// The word in data.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Standing::New => "new",
             Standing::Persisting => "persisting",
@@ -180,7 +181,7 @@ impl Standing {
 
 /// A discrepancy, as the runs before see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// How it stands to the run before.
     pub standing: Standing,
     /// In how many pairs of snapshots in a row it has been seen, this one included.
@@ -236,7 +237,7 @@ pub struct Oldest {
 }
 
 /// Tells of every discrepancy how it stands to the run before, and writes down what is known now.
-pub struct Standings {
+pub(crate) struct Standings {
     known: AllKnown,
     report: HistoryReport,
     run: Arc<str>,
@@ -245,7 +246,7 @@ pub struct Standings {
 
 impl Standings {
     /// Begins with what the run before knew. `run` is the id of this one.
-    pub fn begin(history: History, run: &str, run_dir: Option<&RunDir>) -> Result<Self> {
+    pub(crate) fn begin(history: History, run: &str, run_dir: Option<&RunDir>) -> Result<Self> {
         let writer = run_dir.map(|run_dir| Writer::create(run_dir.create(FILE)?)).transpose()?;
         let same_files = history.same_files.map(|run| run.map(|run| run.told.run.id));
         let is_one_sided = history.retry_of.is_none() && same_files.iter().any(Option::is_some);
@@ -261,7 +262,7 @@ impl Standings {
     }
 
     /// How discrepancies stand to the run before.
-    pub fn of(&mut self, identities: &[Identity]) -> Vec<Seen> {
+    pub(crate) fn of(&mut self, identities: &[Identity]) -> Vec<Seen> {
         let seen = identities.iter().map(|&identity| {
             let before = self.known.take(&identity.key);
             let (standing, age) = match &before {
@@ -277,7 +278,7 @@ impl Standings {
 
     /// Counts them and writes them down. `in_flight` says which of them the snapshots' times explain, `counted` which of
     /// them count against the gates.
-    pub fn take(&mut self, seen: &[Seen], in_flight: impl Fn(usize) -> bool, counted: &[bool]) -> Result<()> {
+    pub(crate) fn take(&mut self, seen: &[Seen], in_flight: impl Fn(usize) -> bool, counted: &[bool]) -> Result<()> {
         let mut known = Vec::with_capacity(seen.len());
         for (row, seen) in seen.iter().enumerate() {
             let state = seen.identity.state;
@@ -312,7 +313,7 @@ impl Standings {
     }
 
     /// What is left of what the run before knew is gone.
-    pub fn finish(mut self) -> Result<(HistoryReport, Option<manifest::Digest>)> {
+    pub(crate) fn finish(mut self) -> Result<(HistoryReport, Option<manifest::Digest>)> {
         let known = std::mem::take(&mut self.known);
         for (_, known) in known.left().filter(|(_, known)| known.gone_for.is_none()) {
             self.report.resolved[known.state.class] += 1;

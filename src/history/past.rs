@@ -7,16 +7,16 @@ use serde::Deserialize;
 use walkdir::WalkDir;
 
 use crate::class::ByClass;
-use crate::destination::is_staging;
 use crate::job::Scope;
 use crate::job::TakenAt;
-use crate::manifest::{Digest, MANIFEST, Manifest, of_file};
+use crate::output::destination::is_staging;
+use crate::output::manifest::{Digest, MANIFEST, Manifest, of_file};
 use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::sides::{Side, Sides};
 
 /// The report of a past run; only what later runs need of it, so that reports of other versions are read, too.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Told {
+pub(crate) struct Told {
     /// The job's name.
     pub job: String,
     /// The answer, in the report's word.
@@ -37,19 +37,19 @@ pub struct Told {
 
 impl Told {
     /// Whether it found everything in order.
-    pub fn is_good(&self) -> bool {
+    pub(crate) fn is_good(&self) -> bool {
         matches!(self.verdict.as_str(), "match" | "accepted")
     }
 
     /// Whether it verified anything, for better or worse.
-    pub fn is_verified(&self) -> bool {
+    pub(crate) fn is_verified(&self) -> bool {
         self.is_good() || self.verdict == "discrepant"
     }
 }
 
 /// How a past run stood to the run before it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct ToldHistory {
+pub(crate) struct ToldHistory {
     /// The run that it was compared with.
     #[serde(default)]
     pub previous: Option<String>,
@@ -61,7 +61,7 @@ pub struct ToldHistory {
 
 /// The circumstances of a past run.
 #[derive(Debug, Clone, Deserialize)]
-pub struct ToldRun {
+pub(crate) struct ToldRun {
     /// Its id.
     pub id: String,
     /// When it began, in RFC 3339.
@@ -74,7 +74,7 @@ pub struct ToldRun {
 
 /// One side's snapshot in a past run.
 #[derive(Debug, Clone, Deserialize)]
-pub struct ToldInput {
+pub(crate) struct ToldInput {
     /// When it was taken, if its job said so.
     #[serde(default)]
     pub taken_at: Option<TakenAt>,
@@ -82,7 +82,7 @@ pub struct ToldInput {
 
 /// A run directory that is whole.
 #[derive(Debug, Clone)]
-pub struct PastRun {
+pub(crate) struct PastRun {
     /// Where it is.
     pub dir: PathBuf,
     /// Its report.
@@ -109,7 +109,7 @@ pub struct Skipped {
 }
 
 /// All runs below a directory, the oldest first, and what could not be read.
-pub fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
+pub(crate) fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
     let (mut runs, mut skipped) = (vec![], vec![]);
     // runs may be kept elsewhere and linked to; `latest` is a link, too, and the run that it leads to is taken once
     let walk = WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter();
@@ -151,17 +151,17 @@ impl PastRun {
     }
 
     /// Whether it has compared two snapshots.
-    pub fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> Scope {
         if self.content.new == content(&[]) { Scope::OldAlone } else { Scope::Both }
     }
 
     /// Whether another run read the same data of both sides.
-    pub fn has_same_pair(&self, other: &PastRun) -> bool {
+    pub(crate) fn has_same_pair(&self, other: &PastRun) -> bool {
         self.content == other.content
     }
 
     /// Whether another run read the same data of a side.
-    pub fn has_same_data(&self, side: Side, other: &PastRun) -> bool {
+    pub(crate) fn has_same_data(&self, side: Side, other: &PastRun) -> bool {
         self.content[side] == other.content[side]
     }
 
@@ -176,7 +176,7 @@ impl PastRun {
     }
 
     /// Checks that a file of the run is as it was written.
-    pub fn require_whole(&self, name: &str) -> Result<(), String> {
+    pub(crate) fn require_whole(&self, name: &str) -> Result<(), String> {
         let listed = self.outputs.iter().find(|output| output.path == name);
         let listed = listed.ok_or_else(|| format!("its manifest does not name `{name}`"))?;
         let found = of_file(&self.dir.join(name)).map_err(|error| format!("cannot read `{name}`: {error}"))?;
@@ -187,7 +187,7 @@ impl PastRun {
     }
 
     /// Whether it read the same data of a side.
-    pub fn has_same(&self, side: Side, files: &[Digest]) -> bool {
+    pub(crate) fn has_same(&self, side: Side, files: &[Digest]) -> bool {
         self.content[side] == content(files)
     }
 }

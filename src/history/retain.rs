@@ -8,8 +8,8 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::past::runs_below;
-use crate::destination::sync_tree;
-use crate::work_dir::{WorkDir, sync_dir};
+use crate::output::destination::sync_tree;
+use crate::runtime::work_dir::{WorkDir, sync_dir};
 
 /// The files of a run that grow with its discrepancies.
 const LARGE: [&str; 7] = [
@@ -24,7 +24,7 @@ const LARGE: [&str; 7] = [
 
 /// Keeps the last runs of a job whole, and of the others the reports, the manifest and the history. Only what stands in
 /// the job's own directory, where its runs were written, is touched.
-pub fn retain(job_dir: &Path, job: &str, whole: usize) {
+pub(crate) fn retain(job_dir: &Path, job: &str, whole: usize) {
     let (mut runs, _) = runs_below(job_dir);
     runs.retain(|run| run.told.job == job && run.dir == job_dir.join(&run.told.run.id) && !run.dir.is_symlink());
     for run in &runs[..runs.len().saturating_sub(whole)] {

@@ -14,7 +14,7 @@ use super::known::GROUP_ROWS;
 use crate::error::{Error, Result};
 
 /// Writes digests as they come.
-pub struct KeyWriter {
+pub(super) struct KeyWriter {
     path: PathBuf,
     schema: SchemaRef,
     file: ArrowWriter<File>,
@@ -22,7 +22,7 @@ pub struct KeyWriter {
 
 impl KeyWriter {
     /// Begins the file.
-    pub fn create(path: &Path) -> Result<Self> {
+    pub(super) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(|error| spill_error(path, error.into()))?;
         let schema: SchemaRef = Schema::new(vec![Field::new("key", DataType::FixedSizeBinary(16), false)]).into();
         // digests are all different, and do not compress
@@ -36,13 +36,13 @@ impl KeyWriter {
     }
 
     /// Adds digests of 16 bytes.
-    pub fn write(&mut self, keys: ArrayRef) -> Result<()> {
+    pub(super) fn write(&mut self, keys: ArrayRef) -> Result<()> {
         let batch = RecordBatch::try_new(self.schema.clone(), vec![keys])?;
         self.file.write(&batch).map_err(|error| spill_error(&self.path, error))
     }
 
     /// Ends the file.
-    pub fn finish(self) -> Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
         let KeyWriter { path, file, .. } = self;
         file.close().map(drop).map_err(|error| spill_error(&path, error))
     }

@@ -1,5 +1,6 @@
 //! What one comparison is asked to do, resolved once; nothing downstream sees a raw flag.
 
+pub mod file;
 mod check;
 mod digest;
 mod gate;

@@ -3,12 +3,12 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, UInt32Type, UInt64Type};
 
-use crate::canonical::convert;
-use crate::canonical::digits::Decimal;
-use crate::discrepancy::{Class, Column, Layout, classes};
+use crate::compare::discrepancy::{Class, Column, Layout, classes};
+use crate::equality::canonical::convert;
+use crate::equality::canonical::digits::Decimal;
+use crate::equality::value_text::{Values, escaped};
 use crate::error::Result;
 use crate::explain::excuses;
-use crate::render::{Values, escaped};
 use crate::sides::{Side, Sides};
 
 /// How many columns of a row that stands on one side only are shown.
@@ -79,7 +79,7 @@ impl Change {
 
 /// The first few findings of each class: first what is new, then what persists, and last what times and waivers explain.
 #[derive(Default)]
-pub struct Examples {
+pub(super) struct Examples {
     by_urgency: [Vec<Example>; 3],
 }
 
@@ -87,7 +87,13 @@ impl Examples {
     /// Takes examples from a batch of the table until there are enough of each class.
     ///
     /// `stored` holds the same rows with the values of private columns.
-    pub fn take(&mut self, batch: &RecordBatch, stored: &RecordBatch, layout: &Layout, wanted: usize) -> Result<()> {
+    pub(super) fn take(
+        &mut self,
+        batch: &RecordBatch,
+        stored: &RecordBatch,
+        layout: &Layout,
+        wanted: usize,
+    ) -> Result<()> {
         let standings = batch.column_by_name("standing").map(|column| column.as_string::<i32>());
         let tags = Column::Tags.of(batch).as_list::<i32>();
         for (row, class) in classes(batch).into_iter().enumerate() {
@@ -107,7 +113,7 @@ impl Examples {
     }
 
     /// So many of each class, class by class.
-    pub fn finish(self, wanted: usize) -> Vec<Example> {
+    pub(super) fn finish(self, wanted: usize) -> Vec<Example> {
         let mut examples: Vec<Example> = vec![];
         for example in self.by_urgency.into_iter().flatten() {
             if examples.iter().filter(|taken| taken.class == example.class).count() < wanted {

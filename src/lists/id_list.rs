@@ -5,13 +5,13 @@ use std::io::Write;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 
+use crate::compare::discrepancy::{Class, Column, Layout, Tally};
 use crate::csv;
-use crate::discrepancy::{Class, Column, Layout, Tally};
+use crate::equality::value_text::Values;
 use crate::error::{Error, Result};
 use crate::job::Word;
-use crate::manifest::Digest;
-use crate::render::Values;
-use crate::run_dir::{OutputFile, Readers, RunDir};
+use crate::output::manifest::Digest;
+use crate::output::run_dir::{OutputFile, Readers, RunDir};
 use crate::sides::Sides;
 
 /// Which findings a list holds.
@@ -52,7 +52,7 @@ impl List {
 }
 
 /// All lists of a run, being written.
-pub struct IdLists {
+pub(super) struct IdLists {
     lists: Vec<(List, OutputFile, u64)>,
     /// The columns that the lists hold besides the key.
     columns: Vec<String>,
@@ -60,7 +60,7 @@ pub struct IdLists {
 
 impl IdLists {
     /// Begins every list with its header; a list without entries is a file with a header only.
-    pub fn create(run_dir: &RunDir, layout: &Layout, columns: &[Word], readers: Readers) -> Result<Self> {
+    pub(super) fn create(run_dir: &RunDir, layout: &Layout, columns: &[Word], readers: Readers) -> Result<Self> {
         let columns: Vec<String> = columns.iter().map(|column| column.text.clone()).collect();
         let names = layout.key_names();
         let mut lists = vec![];
@@ -79,7 +79,7 @@ impl IdLists {
     }
 
     /// Adds the findings of a batch of the table to the lists they belong to.
-    pub fn write(&mut self, batch: &RecordBatch, classes: &[Class]) -> Result<()> {
+    pub(super) fn write(&mut self, batch: &RecordBatch, classes: &[Class]) -> Result<()> {
         let keys = Column::Key.of(batch).as_struct();
         let columns = keys.columns().iter().zip(keys.fields());
         let columns: Vec<Values> = columns.map(|(array, field)| Values::of(array, field)).collect::<Result<_>>()?;
@@ -110,7 +110,7 @@ impl IdLists {
     }
 
     /// Ends every list and checks that it is as long as its count.
-    pub fn finish(self, tally: &Tally) -> Result<Vec<Digest>> {
+    pub(super) fn finish(self, tally: &Tally) -> Result<Vec<Digest>> {
         let finish = |(list, file, length): (List, OutputFile, u64)| {
             let digest = file.finish()?;
             match list.length(tally) {

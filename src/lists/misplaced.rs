@@ -4,23 +4,23 @@ use std::io::Write;
 
 use arrow::array::{AsArray, RecordBatch, StructArray};
 
+use crate::compare::discrepancy::{Column, Layout, classes};
 use crate::csv;
-use crate::discrepancy::{Column, Layout, classes};
+use crate::equality::value_text::Values;
 use crate::error::Result;
 use crate::explain::Misplacements;
-use crate::manifest::Digest;
-use crate::render::Values;
-use crate::run_dir::{OutputFile, Readers, RunDir};
+use crate::output::manifest::Digest;
+use crate::output::run_dir::{OutputFile, Readers, RunDir};
 
 /// The list, being written.
-pub struct MisplacedList {
+pub(super) struct MisplacedList {
     file: OutputFile,
     key_len: usize,
 }
 
 impl MisplacedList {
     /// Begins the list with its header.
-    pub fn create(run_dir: &RunDir, layout: &Layout, readers: Readers) -> Result<Self> {
+    pub(super) fn create(run_dir: &RunDir, layout: &Layout, readers: Readers) -> Result<Self> {
         let names = layout.key_names();
         let others: Vec<String> = names.iter().map(|name| format!("other_{name}")).collect();
         let own = names.iter().copied().chain(["class", "kind", "columns"]);
@@ -32,7 +32,7 @@ impl MisplacedList {
     }
 
     /// Adds what is misplaced among the rows of a batch of the table.
-    pub fn write(&mut self, batch: &RecordBatch, found: &Misplacements) -> Result<()> {
+    pub(super) fn write(&mut self, batch: &RecordBatch, found: &Misplacements) -> Result<()> {
         let keys = columns(Column::Key.of(batch).as_struct())?;
         let others = found.others.as_ref().map_or(Ok(vec![]), columns)?;
         let mut lines = String::new();
@@ -52,7 +52,7 @@ impl MisplacedList {
     }
 
     /// Ends the list.
-    pub fn finish(self) -> Result<Digest> {
+    pub(super) fn finish(self) -> Result<Digest> {
         self.file.finish()
     }
 }

@@ -8,23 +8,23 @@ mod table;
 
 use arrow::array::RecordBatch;
 
-use crate::discrepancy::{Layout, Spooled, Tally, classes};
-use crate::engine::Engine;
+use crate::compare::discrepancy::{Layout, Spooled, Tally, classes};
 use crate::error::{Error, Result};
 use crate::explain::{Explainer, Piece};
 use crate::job::Job;
-use crate::manifest::Digest;
-use crate::run_dir::{Readers, RunDir};
+use crate::output::manifest::Digest;
+use crate::output::run_dir::{Readers, RunDir};
+use crate::runtime::engine::Engine;
 use example::Examples;
 use id_list::IdLists;
 use misplaced::MisplacedList;
 use pieces::Pieces;
 use table::Table;
 
-pub use example::{Change, Example, Named};
+pub(crate) use example::{Change, Example};
 
 /// What came of the findings.
-pub struct Lists {
+pub(crate) struct Lists {
     /// The files that were written.
     pub files: Vec<Digest>,
     /// The first few findings of each class.
@@ -33,7 +33,7 @@ pub struct Lists {
 
 impl Lists {
     /// Reads the findings once, in key order, and has them explained on the way.
-    pub fn write(
+    pub(crate) fn write(
         engine: &Engine,
         run_dir: Option<&RunDir>,
         layout: &Layout,

@@ -15,7 +15,7 @@ const PIECE_BYTES: u64 = 8 << 20;
 
 /// Rows that wait until they make a piece.
 #[derive(Default)]
-pub struct Pieces {
+pub(super) struct Pieces {
     waiting: Vec<RecordBatch>,
     rows: usize,
     bytes: u64,
@@ -23,7 +23,7 @@ pub struct Pieces {
 
 impl Pieces {
     /// Adds rows, and hands every piece that is complete to `each`.
-    pub fn push(&mut self, batch: &RecordBatch, mut each: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+    pub(super) fn push(&mut self, batch: &RecordBatch, mut each: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
         let bytes = row_bytes(batch);
         let mut start = 0;
         for (row, bytes) in bytes.into_iter().enumerate() {
@@ -42,7 +42,7 @@ impl Pieces {
     }
 
     /// Hands over what is left.
-    pub fn finish(&mut self, mut each: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+    pub(super) fn finish(&mut self, mut each: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
         let waiting = std::mem::take(self).waiting;
         match waiting.first() {
             Some(first) => each(concat_batches(&first.schema(), &waiting)?),

@@ -16,8 +16,8 @@ use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::manifest::Digest;
-use crate::run_dir::OutputFile;
+use crate::output::manifest::Digest;
+use crate::output::run_dir::OutputFile;
 
 /// A row group ends with so many rows, or with so many encoded bytes.
 const GROUP_ROWS: usize = 1 << 20;
@@ -27,7 +27,7 @@ const GROUP_BYTES: usize = 32 << 20;
 const DICTIONARY_BYTES: usize = 64 << 10;
 
 /// The file, being written.
-pub struct Table {
+pub(super) struct Table {
     place: PathBuf,
     schema: SchemaRef,
     writer: SerializedFileWriter<OutputFile>,
@@ -43,7 +43,7 @@ struct Group {
 
 impl Table {
     /// Begins the file.
-    pub fn create(file: OutputFile, schema: SchemaRef) -> Result<Self> {
+    pub(super) fn create(file: OutputFile, schema: SchemaRef) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_dictionary_page_size_limit(DICTIONARY_BYTES)
@@ -57,7 +57,7 @@ impl Table {
     }
 
     /// Adds a piece. Pieces have to be cut the same way in every run, since pages end with them.
-    pub fn write(&mut self, piece: &RecordBatch) -> Result<()> {
+    pub(super) fn write(&mut self, piece: &RecordBatch) -> Result<()> {
         let mut group = match self.group.take() {
             Some(group) => group,
             None => {
@@ -95,7 +95,7 @@ impl Table {
     }
 
     /// Ends the file.
-    pub fn finish(mut self) -> Result<Digest> {
+    pub(super) fn finish(mut self) -> Result<Digest> {
         if let Some(group) = self.group.take() {
             self.end(group)?;
         }

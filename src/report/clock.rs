@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::{Input, MatchingWay, Run, StageTime};
-use crate::engine::Engine;
 use crate::job::{Job, Source};
+use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 

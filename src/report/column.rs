@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{count, grouped};
 use crate::columns::ColumnPair;
-use crate::discrepancy::{ColumnTally, Tier};
+use crate::compare::discrepancy::{ColumnTally, Tier};
 
 /// One compared column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::grouped;
 use crate::class::{ByClass, Class};
 use crate::columns::Pairing;
-use crate::discrepancy::Tally;
+use crate::compare::discrepancy::Tally;
 use crate::explain::Weighed;
 use crate::job::{Allowance, Gate};
 
@@ -23,7 +23,7 @@ pub struct GateReport {
 }
 
 /// All gates of a run, named by the job or not.
-pub struct Gates(Vec<Checked>);
+pub(super) struct Gates(Vec<Checked>);
 
 struct Checked {
     report: GateReport,
@@ -36,7 +36,7 @@ struct Checked {
 ///
 /// Where the job names columns and no number for all mismatches, the columns speak for the class: one that is
 /// not named is not allowed any.
-pub fn check(gate: &Gate, tally: &Tally, weighed: &Weighed, pairing: &Pairing) -> Gates {
+pub(super) fn check(gate: &Gate, tally: &Tally, weighed: &Weighed, pairing: &Pairing) -> Gates {
     let paired = tally.matched() + tally.mismatch;
     let rows = ByClass {
         mismatch: paired,
@@ -83,17 +83,17 @@ impl Gates {
     }
 
     /// Whether everything that was found is allowed.
-    pub fn all_within(&self) -> bool {
+    pub(super) fn all_within(&self) -> bool {
         self.0.iter().all(|gate| gate.report.within)
     }
 
     /// The gates that the job names.
-    pub fn named(&self) -> Vec<GateReport> {
+    pub(super) fn named(&self) -> Vec<GateReport> {
         self.0.iter().filter(|gate| gate.named).map(|gate| gate.report.clone()).collect()
     }
 
     /// What was found, in words: one line for what no gate speaks of, and one for each gate.
-    pub fn reasons(&self) -> Vec<String> {
+    pub(super) fn reasons(&self) -> Vec<String> {
         let found = self.0.iter().filter(|gate| gate.report.found > 0);
         let (named, unnamed): (Vec<_>, Vec<_>) = found.partition(|gate| gate.named);
         let plain: Vec<String> = unnamed.iter().map(|gate| gate.words()).collect();

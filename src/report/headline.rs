@@ -8,7 +8,7 @@ use crate::sides::Sides;
 const NAMES: usize = 8;
 
 /// What the verdict on a comparison comes to, in one line.
-pub fn of_comparison(verdict: Verdict, coverage: &Coverage, inputs: &Sides<Input>) -> String {
+pub(super) fn of_comparison(verdict: Verdict, coverage: &Coverage, inputs: &Sides<Input>) -> String {
     let left_out = coverage.left_out();
     let columns = match (left_out.is_empty(), coverage.compared.len()) {
         (true, 1) => "in the only column".into(),
@@ -33,12 +33,12 @@ pub fn of_comparison(verdict: Verdict, coverage: &Coverage, inputs: &Sides<Input
 }
 
 /// What stands in the first line where the snapshots themselves are wrong.
-pub fn of_bad_input(verdict: Verdict) -> String {
+pub(super) fn of_bad_input(verdict: Verdict) -> String {
     format!("{}: the snapshots are not what they have to be, so nothing is proved", verdict.word())
 }
 
 /// What the verdict on old alone comes to, in one line.
-pub fn of_old(verdict: Verdict) -> String {
+pub(super) fn of_old(verdict: Verdict) -> String {
     let meaning = match verdict {
         Verdict::Match | Verdict::Accepted => "every check of old holds; there is no new to compare it with",
         Verdict::Discrepant => "old violates what is expected of it; there is no new to compare it with",

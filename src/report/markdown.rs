@@ -5,9 +5,9 @@ use std::fmt::Write;
 use super::text::history::{by_class, since, unchanged};
 use super::text::misplaced;
 use super::{Report, count, grouped};
-use crate::discrepancy::{Class, Tier};
+use crate::compare::discrepancy::{Class, Tier};
+use crate::equality::value_text::escaped;
 use crate::lists::Change;
-use crate::render::escaped;
 use crate::sides::Side;
 
 /// The report as Markdown.

@@ -14,15 +14,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::checks::CheckReport;
+use crate::checks::groups::GroupReport;
 use crate::class::ByClass;
 use crate::columns::{Coverage, Pairing};
-use crate::discrepancy::{Tally, Tiers};
+use crate::compare::discrepancy::{Tally, Tiers};
 use crate::explain::{Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, WaiverReport};
-use crate::groups::GroupReport;
 use crate::history::HistoryReport;
 use crate::job::{Job, TakenAt, Way};
 use crate::lists::Example;
-use crate::meter::Meter;
+use crate::runtime::timings::Meter;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 

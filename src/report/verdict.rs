@@ -4,12 +4,12 @@ use super::gates::Gates;
 use super::{Verdict, count, grouped};
 use crate::checks::CheckReport;
 use crate::columns::{Coverage, Pairing};
-use crate::discrepancy::Tally;
+use crate::compare::discrepancy::Tally;
 use crate::explain::{Explained, WaiverReport};
 use crate::sides::Side;
 
 /// What a run's findings come to.
-pub fn of(
+pub(super) fn of(
     tally: &Tally,
     coverage: &Coverage,
     gates: &Gates,
@@ -33,7 +33,7 @@ pub fn of(
 const KEY_SUSPECT_SHARE: u64 = 100;
 
 /// Says so where hardly any row finds a counterpart.
-pub fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
+pub(super) fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
     let smaller = tally.rows.old.min(tally.rows.new);
     let paired = tally.matched() + tally.mismatch;
     if !pairing.keyed || smaller == 0 || paired * KEY_SUSPECT_SHARE >= smaller {
@@ -48,7 +48,7 @@ pub fn key_suspicion(tally: &Tally, pairing: &Pairing) -> Option<String> {
 }
 
 /// Why the verdict is what it is, a line each.
-pub fn reasons(pairing: &Pairing, gates: &Gates, explained: &Explained, checks: &[CheckReport]) -> Vec<String> {
+pub(super) fn reasons(pairing: &Pairing, gates: &Gates, explained: &Explained, checks: &[CheckReport]) -> Vec<String> {
     let coverage = &pairing.coverage;
     let mut reasons = vec![];
     let columns = |names: &[String]| count(names.len() as u64, "column");
@@ -78,7 +78,7 @@ pub fn reasons(pairing: &Pairing, gates: &Gates, explained: &Explained, checks: 
 }
 
 /// Why the verdict on old alone is what it is, a line each.
-pub fn reasons_of_old(checks: &[CheckReport]) -> Vec<String> {
+pub(super) fn reasons_of_old(checks: &[CheckReport]) -> Vec<String> {
     let holding = checks.iter().filter(|check| check.holds).count() as u64;
     let mut reasons = vec!["nothing was compared: the job has no [new]".to_string()];
     reasons.extend(of_checks(checks));

@@ -18,19 +18,20 @@ use super::ids::{Form, IdColumns, digests_where_read, shown};
 use super::outputs::{APPROVED, APPROVED_ROWS, COUNTERPARTS, KEYS};
 use super::terms::{candidate_columns, require_ids_shown, terms};
 use super::{RUN, directory, without_values};
+use crate::Compared;
 use crate::certificate::{Certificate, PublicKey, Statement, digests_of};
 use crate::columns::version::{Kind, Version};
 use crate::columns::{DIGEST_BYTES, Digests};
+use crate::equality::value_text;
 use crate::error::{Error, Result};
 use crate::job::{Cleanup, Job, Out, SignOff};
-use crate::manifest::{Manifest, of_file};
-use crate::progress::Progress;
+use crate::output::manifest::{Manifest, of_file};
 use crate::report::Report;
-use crate::shape::{Desk, WorkingTable, quoted, row_function};
+use crate::runtime::progress::Progress;
+use crate::runtime::work_dir::WorkDir;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
-use crate::work_dir::WorkDir;
-use crate::{Compared, render};
+use crate::sql::{Desk, WorkingTable, quoted, row_function};
 
 /// As many IDs of a kind are named.
 const NAMED: usize = 6;
@@ -38,7 +39,7 @@ const DISCREPANCIES: &str = "discrepancies.parquet";
 
 /// Some IDs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listed {
+pub(crate) struct Listed {
     /// How many there are.
     pub count: u64,
     /// The first few of them.
@@ -47,7 +48,7 @@ pub struct Listed {
 
 /// What was found after a delete.
 #[derive(Debug, Default)]
-pub struct After {
+pub(crate) struct After {
     /// What is counted: `row`, or `candidate` for a column that is emptied.
     pub unit: &'static str,
     /// How many were approved.
@@ -68,12 +69,12 @@ pub struct After {
 
 impl After {
     /// Whether exactly what was approved has happened.
-    pub fn is_proved(&self) -> bool {
+    pub(crate) fn is_proved(&self) -> bool {
         [&self.still_there, &self.gone_too, &self.changed, &self.lost].iter().all(|listed| listed.count == 0)
     }
 
     /// How many of the approved are gone, or emptied.
-    pub fn done(&self) -> u64 {
+    pub(crate) fn done(&self) -> u64 {
         self.approved.saturating_sub(self.still_there.count)
     }
 }
@@ -84,7 +85,7 @@ impl After {
 /// # Errors
 /// If the certificate is not what was signed, if the files beside it are not those that it names, or if anything keeps the
 /// snapshots from being compared.
-pub fn after(
+pub(crate) fn after(
     job: &Job,
     certificate: &Path,
     key: Option<&PublicKey>,
@@ -368,7 +369,7 @@ impl<'a> Look<'a> {
             let order = "TRY_CAST(shown AS DECIMAL(38, 0)), shown";
             let first = format!("SELECT shown FROM ({sql}) ORDER BY {order} LIMIT {NAMED}");
             desk.question(&first)?.ask(engine, |batch| {
-                listed.first.extend(render::rows(batch)?.into_iter().flatten().flatten());
+                listed.first.extend(value_text::rows(batch)?.into_iter().flatten().flatten());
                 Ok(())
             })?;
         }
@@ -417,6 +418,6 @@ fn texts(columns: &[ArrayRef]) -> Result<ArrayRef> {
         .enumerate()
         .map(|(at, column)| Field::new(format!("k{at}"), column.data_type().clone(), true))
         .collect();
-    let rows = render::rows(&RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.to_vec())?)?;
+    let rows = value_text::rows(&RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.to_vec())?)?;
     Ok(Arc::new(rows.iter().map(|row| Some(shown(row))).collect::<StringArray>()))
 }

@@ -12,16 +12,16 @@ use super::decide::Requires;
 use super::requirements::Requirement;
 use super::selected::{self, selected_rows};
 use crate::columns::{DIGEST_BYTES, Pairing};
-use crate::discrepancy::{Column, Keep, Layout};
+use crate::compare::discrepancy::{Column, Keep, Layout};
+use crate::compare::matching::Comparison;
 use crate::error::Result;
 use crate::job::{Backup, Identity, Job, Place, Source, Word};
-use crate::matching::Comparison;
-use crate::shape::{self, WorkingTable};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
+use crate::sql::{self, WorkingTable};
 
 /// What came of looking into the backup.
-pub struct BackedUp {
+pub(super) struct BackedUp {
     /// The keys that it lacks or has otherwise: a table of `key`.
     pub wrong: Arc<Snapshot>,
     /// Whether it is whole and fresh.
@@ -31,11 +31,11 @@ pub struct BackedUp {
 }
 
 /// Compares the rows of candidates with those of the backup.
-pub fn compare(context: &Context, backup: &Backup, now: Timestamp) -> Result<BackedUp> {
+pub(super) fn compare(context: &Context, backup: &Backup, now: Timestamp) -> Result<BackedUp> {
     let Context { engine, job, terms, .. } = context;
     let own = terms.delete_from;
     let source = Source { path: backup.path.clone(), allow_empty: true, ..job.sources[own].clone() };
-    let copy = shape::open_side(engine, own, &source, context.tables, &job.columns)?;
+    let copy = sql::open_side(engine, own, &source, context.tables, &job.columns)?;
     let word = |text: String| Word { text, place: Place::Flag("backup") };
     let key: Vec<Word> = (0..context.keys.len()).map(|at| word(context.keys.field(at, own).name().clone())).collect();
     let mut rows = selected_rows(context, &context.snapshots[own], "selected", selected::Rows::OfCandidates)?;

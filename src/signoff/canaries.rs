@@ -17,13 +17,13 @@ use super::ids::Form;
 use super::selected::{Rows, selected_rows};
 use crate::class::Class;
 use crate::columns::Pairing;
-use crate::discrepancy::{Column, Keep, Layout, Outcome, classes};
+use crate::compare::discrepancy::{Column, Keep, Layout, Outcome, classes};
+use crate::compare::matching::Comparison;
 use crate::error::{Error, Result};
 use crate::job::Way;
-use crate::matching::Comparison;
-use crate::shape::{Desk, quoted, write_rows};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
+use crate::sql::{Desk, quoted, write_rows};
 
 /// How many rows take part: as many as there is room for, within these bounds.
 const ROWS_MIN: u64 = 16;
@@ -32,7 +32,7 @@ const BYTES_MAX: u64 = 16 << 20;
 
 /// One kind of defect, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Canary {
+pub(crate) struct Canary {
     /// What was done: `change COLUMN`, `drop`, `duplicate`, `swap`.
     pub name: String,
     /// How often.
@@ -45,7 +45,7 @@ pub struct Canary {
 
 impl Canary {
     /// Whether it was put in, and found; or could not be put in for want of rows.
-    pub fn is_caught(&self) -> bool {
+    pub(crate) fn is_caught(&self) -> bool {
         !self.is_possible || self.injected > 0 && self.caught == self.injected
     }
 }
@@ -74,7 +74,7 @@ struct Pairs {
 
 /// Puts defects into a copy of rows that match, and looks whether they are found; where statuses count, among them, too.
 /// `sound` are the facts of a candidate that may go.
-pub fn release(
+pub(super) fn release(
     context: &Context,
     outcomes: Option<&Arc<Snapshot>>,
     policy: &Policy,
@@ -121,7 +121,7 @@ fn stale_statuses(policy: &Policy, sound: Option<&Facts>) -> Option<Canary> {
 /// Some of the rows of both sides that match, each side in a working file.
 fn matching_rows(context: &Context, outcomes: &Arc<Snapshot>) -> Result<Sides<Snapshot>> {
     let engine = context.engine;
-    let row_bytes = crate::matching::demand(context.snapshots, context.pairing).row_bytes.max(1);
+    let row_bytes = crate::compare::matching::demand(context.snapshots, context.pairing).row_bytes.max(1);
     let rows_max = (BYTES_MAX / row_bytes).clamp(ROWS_MIN, ROWS_MAX);
     let mut desk = Desk::spilling(engine);
     desk.lay("outcomes", outcomes)?;

@@ -11,16 +11,16 @@ use parquet::bloom_filter::Sbbf;
 use super::csv_columns::CsvColumns;
 use super::ids::{IdColumns, IdState, digests_where_read, shown};
 use crate::columns::DIGEST_BYTES;
-use crate::engine::Engine;
+use crate::equality::value_text;
 use crate::error::{Error, Result};
-use crate::file_identity::InputFile;
-use crate::render;
-use crate::shape::{Desk, WorkingTable, row_function};
+use crate::runtime::engine::Engine;
+use crate::runtime::file_identity::InputFile;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
+use crate::sql::{Desk, WorkingTable, row_function};
 
 /// The candidates.
-pub struct Candidates {
+pub(super) struct Candidates {
     /// The columns that name a candidate, by new's names.
     pub key: Vec<String>,
     /// One row for each; see [`schema`].
@@ -61,7 +61,7 @@ fn schema(parts: usize) -> SchemaRef {
 
 impl Candidates {
     /// A function for questions in SQL that says of digests whether they may be those of candidates.
-    pub fn function(&self, name: &str) -> ScalarUDF {
+    pub(super) fn function(&self, name: &str) -> ScalarUDF {
         let filter = self.filter.clone();
         row_function(name, DataType::Boolean, move |ids| Ok(Arc::new(passed(&filter, &ids[0]))))
     }
@@ -71,7 +71,7 @@ impl Candidates {
     /// # Errors
     /// If its header lacks a column of the key, or has it twice; or a line has another number of fields, an ID that is no
     /// value of its column, or one that was there before.
-    pub fn read(engine: &Engine, path: &Path, key: &[String], ids: &IdColumns, own: Side) -> Result<Self> {
+    pub(super) fn read(engine: &Engine, path: &Path, key: &[String], ids: &IdColumns, own: Side) -> Result<Self> {
         let mut list = List::open(path, key, ids, own)?;
         let mut table = WorkingTable::create(engine, "candidates", schema(key.len()))?;
         let mut count = 0;
@@ -182,7 +182,7 @@ impl<'a> List<'a> {
         );
         let mut repeated = None;
         desk.question(&sql)?.ask(engine, |batch| {
-            for (row, texts) in render::rows(batch)?.into_iter().enumerate() {
+            for (row, texts) in value_text::rows(batch)?.into_iter().enumerate() {
                 repeated = Some((batch.column(0).as_primitive::<UInt64Type>().value(row), shown(&texts[1..])));
             }
             Ok(())
@@ -197,6 +197,6 @@ fn text(texts: &ArrayRef, row: usize) -> Option<String> {
 }
 
 /// Which digests a filter lets pass; none that is NULL.
-pub fn passed(filter: &Sbbf, digests: &ArrayRef) -> BooleanArray {
+pub(super) fn passed(filter: &Sbbf, digests: &ArrayRef) -> BooleanArray {
     digests.as_fixed_size_binary().iter().map(|digest| Some(digest.is_some_and(|own| filter.check(own)))).collect()
 }

@@ -15,13 +15,13 @@ use crate::certificate::statement::{
 use crate::certificate::{Certificate, Role, Statement, Subject, Verdict, digests_of};
 use crate::error::{Error, Result};
 use crate::job;
-use crate::manifest::{Digest, MANIFEST, Manifest};
-use crate::run_dir::RunDir;
+use crate::output::manifest::{Digest, MANIFEST, Manifest};
+use crate::output::run_dir::RunDir;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
 
 /// The certificate, as the bytes of its file; `files` are those that were written beside it.
-pub fn certificate(
+pub(super) fn certificate(
     context: &Context,
     request: &Request,
     signed: &Signed,

@@ -10,12 +10,12 @@ use crate::columns::Pairing;
 use crate::error::{Error, Result};
 use crate::job::{Becomes, Cleanup, SignOff};
 use crate::report::Report;
-use crate::shape::{Desk, quoted, write_rows};
 use crate::sides::Side;
 use crate::snapshot::{Lineage, Snapshot};
+use crate::sql::{Desk, quoted, write_rows};
 
 /// The stored columns that would go, and that were neither compared nor ignored by name.
-pub fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, snapshot: &Snapshot) -> Vec<String> {
+pub(super) fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, snapshot: &Snapshot) -> Vec<String> {
     let own = terms.delete_from;
     let compared = pairing.columns.iter().flat_map(|pair| stored_columns(snapshot, pair.at[own]));
     let compared: BTreeSet<String> = compared.collect();
@@ -60,7 +60,7 @@ fn is_ignored(report: &Report, snapshot: &Snapshot, stored: &str) -> bool {
 }
 
 /// How the rows of a shaped side come from stored ones.
-pub struct Traced {
+pub(super) struct Traced {
     stored: Arc<Snapshot>,
     /// The stored columns that name a candidate, as SQL writes them.
     names: String,
@@ -72,7 +72,7 @@ pub struct Traced {
 ///
 /// # Errors
 /// If the query makes the rows in a way in which they cannot be traced, with the line to write.
-pub fn trace(
+pub(super) fn trace(
     terms: &SignOff,
     snapshot: &Snapshot,
     pairing: &Pairing,
@@ -113,7 +113,7 @@ pub fn trace(
 }
 
 /// How many shaped rows the stored rows of each candidate should have become: a table of `id` (as stored) and `rows`.
-pub fn stored_rows(context: &Context, traced: &Traced) -> Result<Arc<Snapshot>> {
+pub(super) fn stored_rows(context: &Context, traced: &Traced) -> Result<Arc<Snapshot>> {
     let own = context.terms.delete_from;
     let Traced { stored, names, expected } = traced;
     let mut desk = Desk::spilling(context.engine);
@@ -145,7 +145,7 @@ fn untraced(own: Side, what: &str, key: &[String]) -> Error {
 }
 
 /// What an emptied column holds, as a condition in SQL on `value`; `width` is the other side's value.
-pub fn is_empty(becomes: Becomes, value: &str, width: &str) -> String {
+pub(super) fn is_empty(becomes: Becomes, value: &str, width: &str) -> String {
     match becomes {
         Becomes::Null => format!("{value} IS NULL"),
         Becomes::EmptyList => format!("({value} IS NULL OR cardinality({value}) = 0)"),

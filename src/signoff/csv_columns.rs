@@ -9,13 +9,13 @@ use arrow::array::{ArrayRef, StringArray};
 
 use crate::csv::{Fields, Problem, Reader};
 use crate::error::{Error, Result};
-use crate::file_identity::InputFile;
+use crate::runtime::file_identity::InputFile;
 
 /// Lines that are read together.
 const BATCH_LINES: usize = 8192;
 
 /// A list that is being read.
-pub struct CsvColumns {
+pub(super) struct CsvColumns {
     /// The file, which has to stay the same.
     pub input: InputFile,
     reader: Reader<BufReader<File>>,
@@ -24,7 +24,7 @@ pub struct CsvColumns {
 }
 
 /// Some lines of a list.
-pub struct Lines {
+pub(super) struct Lines {
     /// Their numbers.
     pub numbers: Vec<u64>,
     /// The chosen columns, as text.
@@ -33,7 +33,7 @@ pub struct Lines {
 
 impl CsvColumns {
     /// Opens a list, and reads its header.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let (input, file) = InputFile::open(path.into(), path.into()).map_err(Error::unreadable(path))?;
         let mut list =
             CsvColumns { input, reader: Reader::new(BufReader::with_capacity(1 << 20, file)), header: vec![] };
@@ -44,7 +44,7 @@ impl CsvColumns {
     }
 
     /// Where columns are, if the list has all of them.
-    pub fn places(&self, names: &[String]) -> Option<Vec<usize>> {
+    pub(super) fn places(&self, names: &[String]) -> Option<Vec<usize>> {
         names.iter().map(|name| self.header.iter().position(|column| column == name)).collect()
     }
 
@@ -52,7 +52,7 @@ impl CsvColumns {
     ///
     /// # Errors
     /// If a line has another number of fields than the header.
-    pub fn next_batch(&mut self, places: &[usize]) -> Result<Option<Lines>> {
+    pub(super) fn next_batch(&mut self, places: &[usize]) -> Result<Option<Lines>> {
         let mut texts: Vec<Vec<Option<String>>> = vec![vec![]; places.len()];
         let (mut numbers, mut fields) = (vec![], Fields::default());
         while numbers.len() < BATCH_LINES {
@@ -70,7 +70,7 @@ impl CsvColumns {
     }
 
     /// What is wrong with a line.
-    pub fn wrong(&self, line: u64, words: &str) -> Error {
+    pub(super) fn wrong(&self, line: u64, words: &str) -> Error {
         Error::Contradiction(format!("`{}`: line {line}{words}", self.input.path.display()))
     }
 

@@ -9,13 +9,13 @@ use super::requirements::Requirement;
 use crate::class::Class;
 use crate::columns::Pairing;
 use crate::columns::version::Kind;
-use crate::discrepancy::{Outcome, Tier};
+use crate::compare::discrepancy::{Outcome, Tier};
 use crate::job::{AcceptedTier, Job, SignOff};
 use crate::sides::{Side, Sides};
 
 /// What is known of a candidate and one of its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
+pub(super) struct Facts {
     /// Whether a part of its ID is NULL.
     pub has_null: bool,
     /// Its state by the source of truth; `None` if the job names none.
@@ -32,7 +32,7 @@ pub struct Facts {
 
 /// In which state a table has a candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub(super) enum State {
     /// The table does not have it.
     Absent,
     /// Its state is NULL.
@@ -45,7 +45,7 @@ pub enum State {
 
 /// What is known of a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RowFacts {
+pub(super) struct RowFacts {
     /// How it came out of the comparison.
     pub outcome: Option<Outcome>,
     /// The checks that name it by its key, a bit for each.
@@ -63,7 +63,7 @@ pub struct RowFacts {
 }
 
 /// What decides: the terms of the job, the times of its snapshots, and what does not hold for any candidate.
-pub struct Policy<'a> {
+pub(super) struct Policy<'a> {
     /// The terms.
     pub terms: &'a SignOff,
     /// When the exports began, less the lag, in microseconds since 1970; `None` where versions are no times, or where a
@@ -75,7 +75,7 @@ pub struct Policy<'a> {
 
 /// A table of states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StatusTable {
+pub(super) enum StatusTable {
     /// The source of truth.
     Truth,
     /// The local copy of it.
@@ -84,7 +84,7 @@ pub enum StatusTable {
 
 /// What is wrong with a candidate's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StatusFault {
+pub(super) enum StatusFault {
     /// It is another one.
     SaysOtherwise,
     /// It is NULL.
@@ -97,7 +97,7 @@ pub enum StatusFault {
 
 /// What has to hold for all candidates together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Requires {
+pub(crate) enum Requires {
     /// The comparison is verified, and all evidence is found.
     Verified,
     /// Every column that goes is compared, or ignored by name.
@@ -116,7 +116,7 @@ pub enum Requires {
 
 /// Why a candidate is blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
+pub(super) enum Reason {
     /// A part of its ID is NULL.
     NullKey,
     /// It has no row.
@@ -160,7 +160,7 @@ pub enum Reason {
 }
 
 /// Every reason that blocks a candidate, as far as one of its rows tells; none, if it may go.
-pub fn decide(facts: &Facts, policy: &Policy) -> Vec<Reason> {
+pub(super) fn decide(facts: &Facts, policy: &Policy) -> Vec<Reason> {
     let terms = policy.terms;
     let mut reasons: Vec<Reason> = policy.always.iter().copied().collect();
     let mut block = |blocks: bool, reason: Reason| reasons.extend(blocks.then_some(reason));
@@ -236,7 +236,7 @@ fn accepted(tier: Tier) -> AcceptedTier {
 
 impl<'a> Policy<'a> {
     /// The policy of a job. `checks` are the checks that block every candidate.
-    pub fn new(
+    pub(super) fn new(
         job: &Job,
         terms: &'a SignOff,
         pairing: &Pairing,
@@ -282,7 +282,7 @@ impl<'a> Policy<'a> {
 
 impl Requires {
     /// The name of the requirement, and the code of the reason that blocks where it does not hold.
-    pub fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Requires::Verified => "unverified",
             Requires::Covered => "uncovered",
@@ -295,7 +295,7 @@ impl Requires {
     }
 
     /// What has to hold, in words.
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Requires::Verified => "the comparison is verified",
             Requires::Covered => "every column that goes is compared",
@@ -310,7 +310,7 @@ impl Requires {
 
 impl Reason {
     /// The code in lists and certificates.
-    pub fn code(self, terms: &SignOff) -> String {
+    pub(super) fn code(self, terms: &SignOff) -> String {
         let code = match self {
             Reason::NullKey => "null_key",
             Reason::NoRow => "no_row",
@@ -337,7 +337,7 @@ impl Reason {
     }
 
     /// What it means, in words.
-    pub fn meaning(self, terms: &SignOff) -> String {
+    pub(super) fn meaning(self, terms: &SignOff) -> String {
         let words = match self {
             Reason::NullKey => "a part of its ID is NULL",
             Reason::NoRow => "the snapshot that it is to be deleted from does not have it",

@@ -17,19 +17,19 @@ use super::csv_columns::CsvColumns;
 use super::ids::{Form, IdColumns, IdState, ReadIds, digests_where_read, trimmed};
 use crate::class::Class;
 use crate::columns::DIGEST_BYTES;
-use crate::discrepancy::{Column, classes};
-use crate::engine::Engine;
+use crate::compare::discrepancy::{Column, classes};
 use crate::error::{Error, Result};
 use crate::explain::WAIVER_TAG;
 use crate::job::{Check, Status};
 use crate::report::Report;
-use crate::shape::{Desk, WorkingTable, quoted, row_function};
+use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
+use crate::sql::{Desk, WorkingTable, quoted, row_function};
 
 /// What became of the IDs that evidence names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EvidenceCounts {
+pub(crate) struct EvidenceCounts {
     /// IDs that the checks of the sign-off name.
     pub named: u64,
     /// Of them, those that are neither a candidate's nor any row's.
@@ -46,7 +46,7 @@ pub struct EvidenceCounts {
 
 impl EvidenceCounts {
     /// Whether every ID could be read, and every discrepancy be found.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.unreadable == 0 && self.lost == 0
     }
 
@@ -71,7 +71,7 @@ enum Names {
 
 /// The IDs that the answers of the sign-off's checks name: a table of `n` (of the ID), `names` (0: candidates, 1: rows),
 /// `id` (a digest) and `checks` (a bit for each).
-pub fn named_by_checks(
+pub(super) fn named_by_checks(
     context: &Context,
     report: &Report,
     run: &Path,
@@ -170,7 +170,12 @@ impl Answer {
 /// In which state a status table has each ID: a table of `id` (a digest), `rows`, `known` (rows with a state) and `state`.
 ///
 /// Rows of IDs that are no candidate's are left out.
-pub fn states(context: &Context, status: &Status, name: &str, counts: &mut EvidenceCounts) -> Result<Arc<Snapshot>> {
+pub(super) fn states(
+    context: &Context,
+    status: &Status,
+    name: &str,
+    counts: &mut EvidenceCounts,
+) -> Result<Arc<Snapshot>> {
     let engine = context.engine;
     let schema: SchemaRef = Arc::new(Schema::new(vec![digest_field("id"), Field::new("state", DataType::Utf8, true)]));
     let mut found = WorkingTable::create(engine, &format!("{name}-found"), schema.clone())?;
@@ -192,13 +197,13 @@ pub fn states(context: &Context, status: &Status, name: &str, counts: &mut Evide
     desk.lay("found", &found.finish()?)?;
     let sql = "SELECT id, count(*) AS rows, count(state) AS known, min(state) AS state FROM found GROUP BY id";
     let path = engine.spill_dir().join(format!("{name}.parquet"));
-    crate::shape::write_rows(engine, desk.question(sql)?, &path)?;
+    crate::sql::write_rows(engine, desk.question(sql)?, &path)?;
     Ok(Arc::new(Snapshot::open_table(name, &path.display().to_string(), true)?))
 }
 
 /// The discrepancies of a run, by the digests of their keys: a table of `key`, `shown` (the key for people), `class`,
 /// `changed` (the columns, in one text), `waived`, `in_flight` and `n`.
-pub fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name: &str) -> Result<Discrepancies> {
+pub(super) fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name: &str) -> Result<Discrepancies> {
     let texts = |name: &str| Field::new(name, DataType::Utf8, false);
     let schema: SchemaRef = Arc::new(Schema::new(vec![
         digest_field("key"),
@@ -221,7 +226,8 @@ pub fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name: &str)
         unreadable += lost;
         let struct_keys = Column::Key.of(&batch).as_struct();
         let key_schema = Arc::new(Schema::new(struct_keys.fields().clone()));
-        let rows = crate::render::rows(&RecordBatch::try_new(key_schema, struct_keys.columns().to_vec())?)?;
+        let rows =
+            crate::equality::value_text::rows(&RecordBatch::try_new(key_schema, struct_keys.columns().to_vec())?)?;
         let (tags, changed) = (lists(&batch, Column::Tags), lists(&batch, Column::Changed));
         let has = |tag: fn(&str) -> bool| tags.iter().map(|tags| Some(tags.iter().any(|own| tag(own)))).collect();
         let (waived, in_flight): (BooleanArray, BooleanArray) =
@@ -241,7 +247,7 @@ pub fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name: &str)
 }
 
 /// A run's discrepancies, ready to be joined.
-pub struct Discrepancies {
+pub(super) struct Discrepancies {
     /// The table.
     pub table: Arc<Snapshot>,
     /// How many there are.
@@ -279,7 +285,7 @@ fn lists(batch: &RecordBatch, column: Column) -> Vec<Vec<String>> {
 
 /// Counts the named IDs that are nobody's, and the discrepancies whose keys neither side has, by looking both up among
 /// the candidates and all rows of both sides.
-pub fn look_up(
+pub(super) fn look_up(
     context: &Context,
     named: &Arc<Snapshot>,
     discrepancies: &Discrepancies,

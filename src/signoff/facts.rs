@@ -15,17 +15,17 @@ use super::guards::Guard;
 use super::history;
 use super::ids::Form;
 use crate::columns::DIGEST_BYTES;
-use crate::discrepancy::{Outcome, Spooled};
-use crate::engine::Engine;
+use crate::compare::discrepancy::{Outcome, Spooled};
+use crate::equality::value_text;
 use crate::error::{Error, Result};
-use crate::render;
-use crate::shape::{Desk, WorkingTable, write_rows};
+use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
+use crate::sql::{Desk, WorkingTable, write_rows};
 
 /// The tables that facts are joined from. Each has its key in its first column.
 #[derive(Default)]
-pub struct Evidence {
+pub(super) struct Evidence {
     /// What checks name.
     pub named: Option<Arc<Snapshot>>,
     /// What the run says of discrepancies.
@@ -45,7 +45,7 @@ pub struct Evidence {
 }
 
 /// The table, in a working file.
-pub struct FactsTable {
+pub(super) struct FactsTable {
     path: PathBuf,
     /// How many columns name a candidate, and how many a row.
     parts: usize,
@@ -53,7 +53,7 @@ pub struct FactsTable {
 }
 
 /// One row of the table.
-pub struct Row {
+pub(super) struct Row {
     /// The candidate's number in its list.
     pub candidate: u64,
     /// Its ID, as the list writes it.
@@ -69,7 +69,7 @@ pub struct Row {
 }
 
 /// The outcomes of a comparison as a table.
-pub fn outcomes(engine: &Engine, parts: &[Spooled]) -> Result<Option<Arc<Snapshot>>> {
+pub(super) fn outcomes(engine: &Engine, parts: &[Spooled]) -> Result<Option<Arc<Snapshot>>> {
     let mut table: Option<WorkingTable> = None;
     for part in parts {
         for batch in part.read()? {
@@ -85,7 +85,7 @@ pub fn outcomes(engine: &Engine, parts: &[Spooled]) -> Result<Option<Arc<Snapsho
 }
 
 /// Joins the facts of all candidates.
-pub fn join(
+pub(super) fn join(
     context: &Context,
     outcomes: Option<&Arc<Snapshot>>,
     evidence: &Evidence,
@@ -224,7 +224,7 @@ impl Join {
 
 impl FactsTable {
     /// Hands all rows to `take`, in the order of the list.
-    pub fn each(&self, engine: &Engine, mut take: impl FnMut(Row) -> Result<()>) -> Result<()> {
+    pub(super) fn each(&self, engine: &Engine, mut take: impl FnMut(Row) -> Result<()>) -> Result<()> {
         let file = File::open(&self.path).map_err(Error::unreadable(&self.path))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
             .and_then(|reader| reader.with_batch_size(engine.batch_rows()).build())
@@ -250,7 +250,7 @@ impl<'a> Columns<'a> {
     fn new(batch: &'a RecordBatch, table: &FactsTable) -> Result<Self> {
         let texts = |prefix: &str, count: usize| {
             let places = (0..count).map(|at| batch.schema().index_of(&format!("{prefix}{at}")));
-            render::rows(&batch.project(&places.collect::<Result<Vec<_>, _>>()?)?)
+            value_text::rows(&batch.project(&places.collect::<Result<Vec<_>, _>>()?)?)
         };
         Ok(Columns { batch, ids: texts("c", table.parts)?, keys: texts("k", table.key_len)? })
     }

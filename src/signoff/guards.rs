@@ -10,16 +10,16 @@ use datafusion::logical_expr::ScalarUDF;
 
 use super::Context;
 use crate::columns::{Pairing, Privacy};
+use crate::equality::plain_types;
+use crate::equality::value_text;
 use crate::error::Result;
 use crate::history::digest_by;
-use crate::plain;
-use crate::render;
-use crate::shape::{quoted, row_function};
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
+use crate::sql::{quoted, row_function};
 
 /// The guard of the rows of one side.
-pub struct Guard {
+pub(super) struct Guard {
     kind: GuardKind,
     /// The columns that it is made from, as SQL writes them.
     columns: Vec<String>,
@@ -35,7 +35,7 @@ impl Guard {
     ///
     /// # Errors
     /// If it is a hash of private values, and the job gives no key that lasts.
-    pub fn new(context: &Context) -> Result<Self> {
+    pub(super) fn new(context: &Context) -> Result<Self> {
         let own = context.terms.delete_from;
         let schema = &context.snapshots[own].schema;
         match context.pairing.version.as_ref().filter(|_| !context.privacy.hides_versions()) {
@@ -50,7 +50,7 @@ impl Guard {
     }
 
     /// The name of the column of guards in lists.
-    pub fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self.kind {
             GuardKind::Version => "version",
             GuardKind::RowHash(_) => "row_hash",
@@ -58,13 +58,13 @@ impl Guard {
     }
 
     /// The guard of a table's rows, in SQL.
-    pub fn sql(&self, table: &str) -> String {
+    pub(super) fn sql(&self, table: &str) -> String {
         let columns: Vec<String> = self.columns.iter().map(|name| format!("{table}.{name}")).collect();
         format!("guard({})", columns.join(", "))
     }
 
     /// The function that [`Self::sql`] calls.
-    pub fn function(&self) -> ScalarUDF {
+    pub(super) fn function(&self) -> ScalarUDF {
         match &self.kind {
             GuardKind::Version => row_function("guard", DataType::Utf8, |columns| version_texts(&columns[0])),
             GuardKind::RowHash(hash) => hash.function("guard"),
@@ -75,7 +75,7 @@ impl Guard {
 /// Hashes of whole rows of one side, over the texts of all compared columns: equal values have equal hashes in every export.
 /// With the job's key where one of the columns is private.
 #[derive(Clone)]
-pub struct RowHash {
+pub(super) struct RowHash {
     hasher: blake3::Hasher,
     fields: Vec<Arc<Field>>,
 }
@@ -85,7 +85,12 @@ impl RowHash {
     ///
     /// # Errors
     /// If a column is private, and the job gives no key that lasts.
-    pub fn new(pairing: &Pairing, privacy: &Privacy, snapshot: &Snapshot, side: Side) -> Result<(Self, Vec<String>)> {
+    pub(super) fn new(
+        pairing: &Pairing,
+        privacy: &Privacy,
+        snapshot: &Snapshot,
+        side: Side,
+    ) -> Result<(Self, Vec<String>)> {
         let fields: Vec<Arc<Field>> =
             pairing.columns.iter().map(|pair| snapshot.schema.fields()[pair.at[side]].clone()).collect();
         let columns = fields.iter().map(|field| quoted(field.name())).collect();
@@ -93,7 +98,7 @@ impl RowHash {
     }
 
     /// The function that makes them, for questions in SQL.
-    pub fn function(&self, name: &str) -> ScalarUDF {
+    pub(super) fn function(&self, name: &str) -> ScalarUDF {
         let hash = self.clone();
         row_function(name, DataType::Utf8, move |columns| {
             let hashes = hash.of(columns)?;
@@ -102,11 +107,11 @@ impl RowHash {
     }
 
     /// The hash of each row, in hexadecimal.
-    pub fn of(&self, columns: &[ArrayRef]) -> Result<Vec<String>> {
+    pub(super) fn of(&self, columns: &[ArrayRef]) -> Result<Vec<String>> {
         let settled = columns.iter().zip(&self.fields).map(|(column, field)| in_one_form(column, field));
         let (columns, fields): (Vec<_>, Vec<_>) = settled.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         let is_decimal: Vec<bool> = fields.iter().map(|field: &Field| field.data_type().is_decimal()).collect();
-        let rows = render::rows(&RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)?;
+        let rows = value_text::rows(&RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)?;
         let hash = |mut texts: Vec<Option<String>>| {
             for (text, _) in texts.iter_mut().zip(&is_decimal).filter(|(_, is_decimal)| **is_decimal) {
                 *text = text.take().map(without_zeros);
@@ -126,8 +131,8 @@ fn without_zeros(text: String) -> String {
 
 /// A column of which neither the zone nor the type of text makes a difference.
 fn in_one_form(column: &ArrayRef, field: &Field) -> Result<(ArrayRef, Field)> {
-    let column = plain::array(column)?;
-    let field = plain::field(field.name(), field).as_ref().clone();
+    let column = plain_types::array(column)?;
+    let field = plain_types::field(field.name(), field).as_ref().clone();
     match column.data_type().clone() {
         DataType::Timestamp(unit, Some(_)) => {
             let utc = DataType::Timestamp(unit, Some("UTC".into()));
@@ -139,13 +144,13 @@ fn in_one_form(column: &ArrayRef, field: &Field) -> Result<(ArrayRef, Field)> {
 
 /// Versions as every database takes them: without a zone, in UTC where they are instants, as stored where they have none.
 fn version_texts(column: &ArrayRef) -> Result<ArrayRef> {
-    let column = plain::array(column)?;
+    let column = plain_types::array(column)?;
     let DataType::Timestamp(unit, _) = column.data_type().clone() else {
         return Ok(cast(&column, &DataType::Utf8)?);
     };
     // an instant keeps its ticks, which count from 1970 in UTC
     let naive = cast(&cast(&column, &DataType::Int64)?, &DataType::Timestamp(unit, None))?;
     let field = Field::new("version", DataType::Timestamp(unit, None), true);
-    let texts = render::column(&naive, &field)?;
+    let texts = value_text::column(&naive, &field)?;
     Ok(Arc::new(texts.iter().map(|text| text.map(|text| text.replacen('T', " ", 1))).collect::<StringArray>()))
 }

@@ -11,17 +11,17 @@ use super::Context;
 use super::decide::Requires;
 use super::requirements::Requirement;
 use crate::columns::DIGEST_BYTES;
-use crate::discrepancy::Column;
+use crate::compare::discrepancy::Column;
 use crate::error::{Error, Result};
 use crate::history::{known_digests, past_unclean};
 use crate::report::count;
-use crate::shape::row_function;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
+use crate::sql::row_function;
 
 /// The keys that differed in one of the last pairs of snapshots, by the digests that runs know them by; `None` if too few
 /// pairs are known. `run` is the directory of the run that the sign-off rests on.
-pub fn unclean(context: &Context, run: &Path) -> Result<(Option<Arc<Snapshot>>, Requirement)> {
+pub(super) fn unclean(context: &Context, run: &Path) -> Result<(Option<Arc<Snapshot>>, Requirement)> {
     let wanted = context.terms.clean_runs as usize - 1;
     let path = past_unclean(context.engine, context.job, context.privacy, run, wanted)?;
     let pairs = count(wanted as u64, "pair");
@@ -35,7 +35,7 @@ pub fn unclean(context: &Context, run: &Path) -> Result<(Option<Arc<Snapshot>>, 
 }
 
 /// A function that yields the digest by which runs know a key of one side.
-pub fn known_function(name: &str, context: &Context, side: Side) -> ScalarUDF {
+pub(super) fn known_function(name: &str, context: &Context, side: Side) -> ScalarUDF {
     let layout = context.layout.clone();
     row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
         digests(&layout.key_columns(columns, side)?, &layout.fields(Column::Key))
@@ -43,7 +43,7 @@ pub fn known_function(name: &str, context: &Context, side: Side) -> ScalarUDF {
 }
 
 /// The same for keys as the table of discrepancies holds them.
-pub fn other_known_function(name: &str) -> ScalarUDF {
+pub(super) fn other_known_function(name: &str) -> ScalarUDF {
     row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), |keys| {
         let keys = keys[0].as_struct();
         digests(keys.columns(), keys.fields())

@@ -12,19 +12,19 @@ use arrow::datatypes::{DataType, Field, FieldRef, i256};
 use bigdecimal::{BigDecimal, ToPrimitive};
 use datafusion::logical_expr::ScalarUDF;
 
-use crate::canonical::Domain;
-use crate::canonical::domain::{Family, Nested, family};
 use crate::columns::{ColumnPair, DIGEST_BYTES, Digests, Pairing};
+use crate::equality::canonical::Domain;
+use crate::equality::canonical::domain::{Family, Nested, family};
+use crate::equality::plain_types;
+use crate::equality::value_text;
 use crate::error::{Error, Result};
-use crate::plain;
-use crate::render;
-use crate::shape::{quoted, row_function};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
+use crate::sql::{quoted, row_function};
 
 /// Some compared columns that together hold an ID.
 #[derive(Clone)]
-pub struct IdColumns {
+pub(super) struct IdColumns {
     columns: Vec<IdColumn>,
     /// Makes the digests.
     pub digests: Digests,
@@ -40,7 +40,7 @@ struct IdColumn {
 
 /// As what IDs are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     /// As the comparison sees them: under all rules.
     Compared,
     /// As the side stores them: without any rule.
@@ -49,7 +49,7 @@ pub enum Form {
 
 /// What came of reading an ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IdState {
+pub(super) enum IdState {
     /// It is a value of its column.
     Read,
     /// It is a value of the column's family that the column cannot hold, so no row has it: 3.5 among integers.
@@ -59,7 +59,7 @@ pub enum IdState {
 }
 
 /// IDs as values of their columns.
-pub struct ReadIds {
+pub(super) struct ReadIds {
     /// The columns; NULL where an ID is not [`IdState::Read`].
     pub columns: Vec<ArrayRef>,
     /// What came of each.
@@ -71,7 +71,12 @@ impl IdColumns {
     ///
     /// # Errors
     /// If a column is of a type by which no list can name a row.
-    pub fn new(pairing: &Pairing, snapshots: &Sides<Snapshot>, columns: &[usize], digests: &Digests) -> Result<Self> {
+    pub(super) fn new(
+        pairing: &Pairing,
+        snapshots: &Sides<Snapshot>,
+        columns: &[usize],
+        digests: &Digests,
+    ) -> Result<Self> {
         let column = |&at: &usize| {
             let pair = pairing.columns[at].clone();
             let fields = Sides::from_fn(|side| snapshots[side].schema.fields()[pair.at[side]].clone());
@@ -82,27 +87,27 @@ impl IdColumns {
     }
 
     /// How many columns there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.columns.len()
     }
 
     /// The field of a column on one side.
-    pub fn field(&self, at: usize, side: Side) -> &FieldRef {
+    pub(super) fn field(&self, at: usize, side: Side) -> &FieldRef {
         &self.columns[at].fields[side]
     }
 
     /// The names of the columns on one side, as SQL writes them.
-    pub fn names(&self, side: Side) -> Vec<String> {
+    pub(super) fn names(&self, side: Side) -> Vec<String> {
         self.columns.iter().map(|column| quoted(column.fields[side].name())).collect()
     }
 
     /// The columns of one side's table, as arguments in SQL.
-    pub fn sql(&self, side: Side, table: &str) -> String {
+    pub(super) fn sql(&self, side: Side, table: &str) -> String {
         self.names(side).iter().map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ")
     }
 
     /// A function that makes digests of one side's IDs, for questions in SQL.
-    pub fn function(&self, name: &str, side: Side, form: Form) -> ScalarUDF {
+    pub(super) fn function(&self, name: &str, side: Side, form: Form) -> ScalarUDF {
         let ids = self.clone();
         row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
             Ok(Arc::new(match form {
@@ -113,7 +118,7 @@ impl IdColumns {
     }
 
     /// The digests of IDs as the comparison sees them: under all rules.
-    pub fn compared(&self, columns: &[ArrayRef], side: Side) -> Result<FixedSizeBinaryArray> {
+    pub(super) fn compared(&self, columns: &[ArrayRef], side: Side) -> Result<FixedSizeBinaryArray> {
         let mut parts = vec![];
         for (column, array) in self.columns.iter().zip(columns) {
             parts.extend(column.pair.key_parts(array, side)?);
@@ -122,14 +127,14 @@ impl IdColumns {
     }
 
     /// The digests of IDs as a side stores them: without any rule.
-    pub fn stored(&self, columns: &[ArrayRef], side: Side) -> Result<FixedSizeBinaryArray> {
+    pub(super) fn stored(&self, columns: &[ArrayRef], side: Side) -> Result<FixedSizeBinaryArray> {
         let parts = self.columns.iter().zip(columns);
         let parts = parts.map(|(column, array)| column.stored[side].canonical(array, side));
         self.digests.of(&parts.collect::<Result<Vec<_>>>()?)
     }
 
     /// Reads IDs of any type as values of one side's columns.
-    pub fn read(&self, columns: &[ArrayRef], side: Side) -> Result<ReadIds> {
+    pub(super) fn read(&self, columns: &[ArrayRef], side: Side) -> Result<ReadIds> {
         let rows = columns.first().map_or(0, |column| column.len());
         let mut ids = ReadIds { columns: vec![], states: vec![IdState::Read; rows] };
         for (column, array) in self.columns.iter().zip(columns) {
@@ -167,13 +172,13 @@ fn of_itself(name: &str, field: &FieldRef) -> Result<ColumnPair> {
 
 /// Values of any type as those of a column.
 fn read_as(array: &ArrayRef, field: &Field) -> Result<(ArrayRef, Vec<IdState>)> {
-    let wanted = plain::data_type(field.data_type());
-    let plain = plain::array(array)?;
+    let wanted = plain_types::data_type(field.data_type());
+    let plain = plain_types::array(array)?;
     if *plain.data_type() == wanted && family(field) != Some(Family::Uuid) {
         return Ok((plain, vec![IdState::Read; array.len()]));
     }
     let own = Field::new("id", plain.data_type().clone(), true);
-    let texts = render::column(&plain, &own)?;
+    let texts = value_text::column(&plain, &own)?;
     let texts = match family(&own) == Some(Family::Number) && family(field) == Some(Family::Text) {
         // as a number is written, whatever its type: 3 and not 3.00
         true => texts.iter().map(|text| text.map(|text| shortest(text).unwrap_or(text.into()))).collect(),
@@ -289,7 +294,7 @@ fn decimals(numbers: &[Option<BigDecimal>], digits: u8, scale: i8) -> Result<Arr
 }
 
 /// Digests of IDs, NULL for those that were not read.
-pub fn digests_where_read(digests: &FixedSizeBinaryArray, states: &[IdState]) -> Result<ArrayRef> {
+pub(super) fn digests_where_read(digests: &FixedSizeBinaryArray, states: &[IdState]) -> Result<ArrayRef> {
     let read = BooleanArray::from_iter(states.iter().map(|state| Some(*state == IdState::Read)));
     let none = new_null_array(digests.data_type(), 1);
     let (digests, none): (ArrayRef, _) = (Arc::new(digests.clone()), none);
@@ -299,12 +304,12 @@ pub fn digests_where_read(digests: &FixedSizeBinaryArray, states: &[IdState]) ->
 }
 
 /// An ID for people.
-pub fn shown(texts: &[Option<String>]) -> String {
+pub(super) fn shown(texts: &[Option<String>]) -> String {
     texts.iter().map(|text| text.as_deref().unwrap_or("NULL")).collect::<Vec<_>>().join(", ")
 }
 
 /// The texts of a column, trimmed; `None` if none changes by that.
-pub fn trimmed(array: &ArrayRef) -> Option<ArrayRef> {
+pub(super) fn trimmed(array: &ArrayRef) -> Option<ArrayRef> {
     let texts = array.as_string_opt::<i32>()?;
     let is_padded = texts.iter().flatten().any(|text| text.trim() != text);
     is_padded.then(|| Arc::new(texts.iter().map(|text| text.map(str::trim)).collect::<StringArray>()) as ArrayRef)
@@ -317,8 +322,8 @@ mod tests {
     fn read(texts: &[&str], field: &Field) -> Vec<(Option<String>, IdState)> {
         let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
         let (values, states) = read_as(&texts, field).unwrap();
-        let plain = plain::field("x", field);
-        let shown = render::column(&values, &plain).unwrap();
+        let plain = plain_types::field("x", field);
+        let shown = value_text::column(&values, &plain).unwrap();
         shown.iter().map(|text| text.map(String::from)).zip(states).collect()
     }
 

@@ -34,24 +34,24 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
 use jiff::Timestamp;
 
-pub use after::{After, after};
-pub use canaries::Canary;
-pub use evidence::EvidenceCounts;
-pub use requirements::Requirement;
+pub(crate) use after::{After, after};
+pub(crate) use canaries::Canary;
+pub(crate) use evidence::EvidenceCounts;
+pub(crate) use requirements::Requirement;
 
 use crate::Compared;
 use crate::certificate::PrivateKey;
 use crate::columns::{DIGEST_BYTES, Digests, Pairing, Privacy};
-use crate::discrepancy::{Asked, Layout};
-use crate::engine::Engine;
+use crate::compare::discrepancy::{Asked, Layout};
 use crate::error::{Error, Result};
 use crate::job::{Job, Out, SignOff};
-use crate::progress::Progress;
+use crate::output::run_dir::RunDir;
 use crate::report::{Report, Verdict};
-use crate::run_dir::RunDir;
-use crate::shape::{Tables, WorkingTable};
+use crate::runtime::engine::Engine;
+use crate::runtime::progress::Progress;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
+use crate::sql::{Tables, WorkingTable};
 use candidates::Candidates;
 use coverage::Traced;
 use csv_columns::{CsvColumns, Lines};
@@ -65,7 +65,7 @@ use terms::{candidate_columns, require_decidable, require_different_files, requi
 use totals::Totals;
 
 /// What is asked for on the command line.
-pub struct Request {
+pub(crate) struct Request {
     /// The job file.
     pub job_file: PathBuf,
     /// The list of candidates.
@@ -80,7 +80,7 @@ pub struct Request {
 
 /// The answer.
 #[derive(Debug)]
-pub struct Signed {
+pub(crate) struct Signed {
     /// The run that it rests on.
     pub report: Report,
     /// What concerns all candidates.
@@ -111,7 +111,7 @@ pub struct Signed {
 
 impl Signed {
     /// 0 if all are approved, 1 if some are blocked, 2 if nothing was verified.
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match (self.is_verified, self.approved == self.candidates) {
             (false, _) => 2,
             (true, false) => 1,
@@ -150,7 +150,7 @@ const RUN: &str = "run";
 /// # Errors
 /// If the job has no `[signoff]`, the list is no list of candidates, or anything keeps the snapshots from being compared.
 /// Nothing is left half-written then.
-pub fn sign(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progress) -> Result<Signed> {
+pub(crate) fn sign(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progress) -> Result<Signed> {
     let run_dir = RunDir::claim(&request.out)?;
     run_dir.require_apart(job)?;
     let signed = sign_into(run_dir, job, request, stop, progress);
@@ -369,7 +369,7 @@ fn ready_groups(context: &Context, groups: &IdColumns, list: &Path) -> Result<Ar
 }
 
 /// The answer for a terminal.
-pub fn text(job: &Job, signed: &Signed) -> Result<String> {
+pub(crate) fn text(job: &Job, signed: &Signed) -> Result<String> {
     Ok(page::text(job, terms(job)?, signed))
 }
 

@@ -20,22 +20,22 @@ use crate::columns::DIGEST_BYTES;
 use crate::csv;
 use crate::error::{Error, Result};
 use crate::history::TextHasher;
-use crate::manifest::{Digest, of_file};
-use crate::run_dir::{OutputFile, RunDir};
-use crate::shape::{Desk, Question, WorkingTable, write_rows};
+use crate::output::manifest::{Digest, of_file};
+use crate::output::run_dir::{OutputFile, RunDir};
 use crate::snapshot::Snapshot;
+use crate::sql::{Desk, Question, WorkingTable, write_rows};
 
 /// What the files of a sign-off are called.
-pub const APPROVED: &str = "approved.csv";
-pub const APPROVED_ROWS: &str = "approved_rows.csv";
-pub const BLOCKED: &str = "blocked.csv";
-pub const RESTORE: &str = "restore.parquet";
-pub const KEYS: &str = "keys.parquet";
-pub const COUNTERPARTS: &str = "counterparts.parquet";
-pub const PAGE: &str = "signoff.md";
+pub(super) const APPROVED: &str = "approved.csv";
+pub(super) const APPROVED_ROWS: &str = "approved_rows.csv";
+pub(super) const BLOCKED: &str = "blocked.csv";
+pub(super) const RESTORE: &str = "restore.parquet";
+pub(super) const KEYS: &str = "keys.parquet";
+pub(super) const COUNTERPARTS: &str = "counterparts.parquet";
+pub(super) const PAGE: &str = "signoff.md";
 
 /// Writes everything, the certificate last, and publishes it.
-pub fn write(
+pub(super) fn write(
     context: &Context,
     request: &Request,
     decided: Decided,

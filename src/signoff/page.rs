@@ -5,13 +5,13 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::Signed;
+use crate::equality::value_text::escaped;
 use crate::job::{Cleanup, Job, SignOff};
-use crate::render::escaped;
 use crate::report::{count, grouped};
 use crate::sides::Side;
 
 /// The verdict, in a word and in words.
-pub fn headline(signed: &Signed) -> (&'static str, String) {
+pub(super) fn headline(signed: &Signed) -> (&'static str, String) {
     let Signed { candidates, approved, .. } = signed;
     match (signed.is_verified, approved == candidates) {
         (false, _) => ("UNVERIFIED", "nothing is proved, so nothing may be deleted".into()),
@@ -24,7 +24,7 @@ pub fn headline(signed: &Signed) -> (&'static str, String) {
 }
 
 /// What is done to the approved rows.
-pub fn deed(terms: &SignOff) -> String {
+pub(super) fn deed(terms: &SignOff) -> String {
     match &terms.cleanup {
         Cleanup::Row => format!("rows of {}", terms.delete_from),
         Cleanup::Column { column, becomes } => {
@@ -34,7 +34,7 @@ pub fn deed(terms: &SignOff) -> String {
 }
 
 /// The answer for a terminal.
-pub fn text(job: &Job, terms: &SignOff, signed: &Signed) -> String {
+pub(super) fn text(job: &Job, terms: &SignOff, signed: &Signed) -> String {
     let (word, told) = headline(signed);
     let mut out = format!("{word}  {told}\n");
     let line = |out: &mut String, name: &str, words: &str| {
@@ -105,7 +105,7 @@ fn of_nobody(signed: &Signed) -> Option<String> {
 }
 
 /// The page for the lead.
-pub fn markdown(job: &Job, terms: &SignOff, signed: &Signed, now: Timestamp) -> String {
+pub(super) fn markdown(job: &Job, terms: &SignOff, signed: &Signed, now: Timestamp) -> String {
     let (word, told) = headline(signed);
     let cell = |text: &str| escaped(text).replace('|', "\\|");
     let mut out = format!("# {word}: {told}\n\n");

@@ -17,7 +17,7 @@ use crate::sides::{Side, Sides};
 
 /// A requirement of all candidates, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requirement {
+pub(crate) struct Requirement {
     /// What is required.
     pub requires: Requires,
     /// Whether it holds.
@@ -27,7 +27,7 @@ pub struct Requirement {
 }
 
 /// What concerns all candidates, but for earlier runs and the backup. `run` is the directory of the run.
-pub fn requirements(
+pub(super) fn requirements(
     context: &Context,
     report: &Report,
     evidence: &EvidenceCounts,
@@ -152,6 +152,6 @@ fn writes_stopped(job: &Job, terms: &SignOff, report: &Report, run: &Path) -> Op
 }
 
 /// Whether anything but the key is compared.
-pub fn compares(pairing: &Pairing) -> bool {
+pub(super) fn compares(pairing: &Pairing) -> bool {
     pairing.columns.len() > pairing.key_len
 }

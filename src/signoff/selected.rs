@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::Context;
 use super::ids::Form;
 use crate::error::Result;
-use crate::shape::{Desk, quoted, write_rows};
 use crate::snapshot::Snapshot;
+use crate::sql::{Desk, quoted, write_rows};
 
 /// Which rows are selected.
-pub enum Rows<'a> {
+pub(super) enum Rows<'a> {
     /// Those of all candidates, and a few others.
     OfCandidates,
     /// Those with these keys: a table with a column `key` of digests.
@@ -17,7 +17,7 @@ pub enum Rows<'a> {
 }
 
 /// Selects rows of a side, or of a copy of the side that rows are deleted from, in the order of their keys.
-pub fn selected_rows(context: &Context, snapshot: &Snapshot, name: &str, rows: Rows) -> Result<Snapshot> {
+pub(super) fn selected_rows(context: &Context, snapshot: &Snapshot, name: &str, rows: Rows) -> Result<Snapshot> {
     let side = snapshot.side;
     let mut desk = Desk::spilling(context.engine);
     desk.lay("t", &Arc::new(snapshot.clone()))?;

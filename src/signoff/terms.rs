@@ -7,7 +7,7 @@ use super::Request;
 use crate::columns::{Pairing, Privacy};
 use crate::error::{Error, Result};
 use crate::job::{Cleanup, Job, SignOff};
-use crate::manifest::Manifest;
+use crate::output::manifest::Manifest;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
@@ -15,7 +15,7 @@ use crate::snapshot::Snapshot;
 ///
 /// # Errors
 /// If it has none.
-pub fn terms(job: &Job) -> Result<&SignOff> {
+pub(super) fn terms(job: &Job) -> Result<&SignOff> {
     job.sign_off.as_ref().ok_or_else(|| {
         Error::Contradiction(format!("`{}`: the job has no [signoff], which says what may be deleted", job.name))
     })
@@ -26,7 +26,7 @@ fn wrong(words: String) -> Error {
 }
 
 /// Refuses jobs whose rows cannot be told apart by what a list of IDs says.
-pub fn require_decidable(
+pub(super) fn require_decidable(
     job: &Job,
     terms: &SignOff,
     snapshots: &Sides<Snapshot>,
@@ -59,7 +59,7 @@ pub fn require_decidable(
 }
 
 /// Refuses two sides that are the same files, as the run's manifest names them.
-pub fn require_different_files(run: &Path) -> Result<()> {
+pub(super) fn require_different_files(run: &Path) -> Result<()> {
     let manifest = Manifest::read(run)?;
     let content = |side: Side| manifest.read.inputs[side].iter().map(|file| &file.blake3).collect::<BTreeSet<_>>();
     match content(Side::Old) == content(Side::New) {
@@ -71,7 +71,7 @@ pub fn require_different_files(run: &Path) -> Result<()> {
 }
 
 /// Refuses to write private values.
-pub fn require_shown(privacy: &Privacy, request: &Request, key: &[String]) -> Result<()> {
+pub(super) fn require_shown(privacy: &Privacy, request: &Request, key: &[String]) -> Result<()> {
     require_ids_shown(privacy, key)?;
     match (privacy.is_asked(), request.rows) {
         (true, true) => Err(Error::Contradiction("--rows would write private values; the job has [private]".into())),
@@ -80,7 +80,7 @@ pub fn require_shown(privacy: &Privacy, request: &Request, key: &[String]) -> Re
 }
 
 /// Refuses candidates whose IDs are private.
-pub fn require_ids_shown(privacy: &Privacy, key: &[String]) -> Result<()> {
+pub(super) fn require_ids_shown(privacy: &Privacy, key: &[String]) -> Result<()> {
     match key.iter().find(|name| privacy.hides_pair(name)) {
         Some(name) => {
             let origin = privacy.origin(name).unwrap_or_default();
@@ -91,7 +91,7 @@ pub fn require_ids_shown(privacy: &Privacy, key: &[String]) -> Result<()> {
 }
 
 /// The columns that name a candidate: their numbers in the pairing, and new's names.
-pub fn candidate_columns(
+pub(super) fn candidate_columns(
     terms: &SignOff,
     snapshots: &Sides<Snapshot>,
     pairing: &Pairing,

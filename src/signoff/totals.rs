@@ -8,15 +8,15 @@ use super::Context;
 use super::decide::{Facts, Policy, Reason, decide};
 use super::facts::{FactsTable, Row};
 use super::ids::shown;
-use crate::engine::Engine;
 use crate::error::Result;
 use crate::job::SignOff;
+use crate::runtime::engine::Engine;
 
 /// As many blocked candidates are shown.
 const SHOWN: usize = 5;
 
 /// What was decided, in numbers.
-pub struct Totals {
+pub(super) struct Totals {
     /// Candidates that nothing blocks.
     pub approved: u64,
     /// Which those are, by their numbers.
@@ -34,7 +34,7 @@ pub struct Totals {
 }
 
 /// A candidate, and what blocks it.
-pub struct Decision {
+pub(super) struct Decision {
     /// Its ID, as the list writes it.
     pub id: Vec<Option<String>>,
     /// Every reason that blocks it; none, if it may go.
@@ -43,14 +43,14 @@ pub struct Decision {
 
 impl Decision {
     /// The codes of its reasons, in the order of the alphabet.
-    pub fn codes(&self, terms: &SignOff) -> BTreeSet<String> {
+    pub(super) fn codes(&self, terms: &SignOff) -> BTreeSet<String> {
         self.reasons.iter().map(|reason| reason.code(terms)).collect()
     }
 }
 
 /// Decides candidate by candidate, in the order of the list. `row` is called with each row before the candidate's decision
 /// is known, and `candidate` with that.
-pub fn each_decision(
+pub(super) fn each_decision(
     engine: &Engine,
     facts: &FactsTable,
     policy: &Policy,
@@ -75,7 +75,7 @@ pub fn each_decision(
 
 impl Totals {
     /// Counts all decisions.
-    pub fn of(context: &Context, facts: &FactsTable, policy: &Policy) -> Result<Self> {
+    pub(super) fn of(context: &Context, facts: &FactsTable, policy: &Policy) -> Result<Self> {
         let terms = context.terms;
         let mut totals = Totals {
             approved: 0,

@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// Why a column of a snapshot cannot be read as one column.
 #[derive(Debug, Clone)]
-pub enum Flaw {
+pub(super) enum Flaw {
     /// A file does not have it.
     Lacks { path: PathBuf },
     /// A file holds it as INT96 timestamps that cannot be read exactly.
@@ -23,7 +23,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// What is said of a column that takes part and has this flaw.
-    pub fn refusal(&self, column: &str) -> Error {
+    pub(super) fn refusal(&self, column: &str) -> Error {
         let column = column.to_string();
         match self.clone() {
             Flaw::Lacks { path } => Error::FileLacksColumn { column, path },
@@ -46,7 +46,7 @@ struct Column {
 }
 
 /// The columns of all files, and those on which the files do not agree.
-pub fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Flaw>) {
+pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Flaw>) {
     let mut columns: Vec<Column> = vec![];
     let mut places: HashMap<String, usize> = HashMap::new();
     for (number, file) in files.iter().enumerate() {

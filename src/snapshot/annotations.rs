@@ -16,7 +16,7 @@ use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type, TypePtr};
 use super::types::{EXTENSION, STORED};
 
 /// The schema to read a file by; `None` if it is the file's own.
-pub fn readable(schema: &SchemaDescriptor) -> Result<Option<SchemaDescPtr>> {
+pub(super) fn readable(schema: &SchemaDescriptor) -> Result<Option<SchemaDescPtr>> {
     let root = schema.root_schema_ptr();
     let changed = rewritten(&root)?;
     Ok((!Arc::ptr_eq(&root, &changed)).then(|| Arc::new(SchemaDescriptor::new(changed))))
@@ -109,7 +109,7 @@ fn meaning(column: &Type) -> Option<Meaning> {
 }
 
 /// A field with what the file's own schema says of it and of what is inside.
-pub fn annotated(field: &FieldRef, column: &Type) -> FieldRef {
+pub(super) fn annotated(field: &FieldRef, column: &Type) -> FieldRef {
     let is_repeated =
         column.get_basic_info().has_repetition() && column.get_basic_info().repetition() == Repetition::REPEATED;
     match field.data_type() {

@@ -26,11 +26,11 @@ const ROWS_MAX: i64 = 1 << 44;
 const CHUNK_BYTES_MAX: i64 = 1 << 44;
 
 /// The Parquet library numbers row groups with 16 bits, as the format does in an optional field.
-pub const ROW_GROUPS_MAX: u64 = i16::MAX as u64;
+pub(super) const ROW_GROUPS_MAX: u64 = i16::MAX as u64;
 
 /// What is wrong with a footer.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub(crate) enum Flaw {
     /// It says what cannot be.
     Footer(String),
     /// The library cannot read it, whoever is to blame, or its file is no Parquet file.
@@ -67,7 +67,7 @@ impl Display for Flaw {
 ///
 /// That schema is a hint. Tools that rename or drop columns leave it as it was, others write types that Arrow's own reader
 /// does not know or nest deeper than it follows; the file is then read by its Parquet types alone.
-pub fn load(file: &File, size: u64) -> Result<Loaded, Flaw> {
+pub(super) fn load(file: &File, size: u64) -> Result<Loaded, Flaw> {
     let outline = outline(file, size).map_err(Flaw::Footer)?;
     if outline.row_groups > ROW_GROUPS_MAX {
         return Err(Flaw::RowGroups(outline.row_groups));
@@ -91,7 +91,7 @@ pub fn load(file: &File, size: u64) -> Result<Loaded, Flaw> {
 }
 
 /// A footer that was read.
-pub struct Loaded {
+pub(super) struct Loaded {
     /// What readers take.
     pub footer: ArrowReaderMetadata,
     /// The schema as its writer annotated it.
@@ -120,13 +120,13 @@ fn settled(metadata: ParquetMetaData) -> parquet::errors::Result<Arc<ParquetMeta
 }
 
 /// The same row groups in a footer that says something else of the file.
-pub fn with_file(metadata: ParquetMetaData, file: FileMetaData) -> ParquetMetaData {
+pub(super) fn with_file(metadata: ParquetMetaData, file: FileMetaData) -> ParquetMetaData {
     let groups = metadata.into_builder().take_row_groups();
     ParquetMetaDataBuilder::new(file).set_row_groups(groups).build()
 }
 
 /// Opens a Parquet file that is read from its beginning to its end, and is no snapshot: a list, or a table of a run.
-pub fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, Flaw> {
+pub(crate) fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, Flaw> {
     let size = file.metadata().map_err(|error| Flaw::Footer(error.to_string()))?.len();
     let Loaded { footer, .. } = load(&file, size)?;
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer))
@@ -134,7 +134,7 @@ pub fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>,
 
 /// Decodes something of a file. Where the library panics over what it finds there, that is the file's fault, and an
 /// error like all others.
-pub fn guarded<T, E: Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+pub(crate) fn guarded<T, E: Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match panic::catch_unwind(AssertUnwindSafe(decode)) {
         Ok(decoded) => decoded.map_err(|error| error.to_string()),
         Err(panic) => {
@@ -146,7 +146,7 @@ pub fn guarded<T, E: Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T
 }
 
 /// [`guarded`] for the items of a reader.
-pub fn guarded_next<T, E>(reader: &mut impl Iterator<Item = Result<T, E>>) -> Option<Result<T, String>>
+pub(super) fn guarded_next<T, E>(reader: &mut impl Iterator<Item = Result<T, E>>) -> Option<Result<T, String>>
 where
     E: Display,
 {
@@ -154,7 +154,7 @@ where
 }
 
 /// Whether the offset indexes of a file can be decoded; they are only a help, and the file is read without them otherwise.
-pub fn has_decodable_pages(metadata: &ParquetMetaData, file: &File) -> bool {
+pub(super) fn has_decodable_pages(metadata: &ParquetMetaData, file: &File) -> bool {
     /// What a field and the number of a list's elements take at most.
     const START_BYTES: u64 = 12;
     let chunks = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);

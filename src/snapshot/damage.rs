@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Reads a failed part again, one column chunk at a time, until one fails. `reason` is what the decoder said.
 ///
 /// Costs a second read of the part, and only happens when a run has failed already.
-pub fn locate(snapshot: &Snapshot, read: &FileRead, reason: &str) -> Error {
+pub(super) fn locate(snapshot: &Snapshot, read: &FileRead, reason: &str) -> Error {
     let file = &snapshot.files[read.file];
     match file.require_unchanged().and_then(|()| check(file, read)) {
         Err(found) => found,

@@ -16,11 +16,11 @@ use super::bounds::{guarded, guarded_next};
 use super::file::LocalFile;
 use super::sieve::Sieve;
 use super::{DataFile, FileRead, Snapshot, damage, shared};
-use crate::engine::Readers;
 use crate::error::{Error, Result};
+use crate::runtime::engine::Readers;
 
 /// Batches of chosen columns of a snapshot, read after read.
-pub struct Batches {
+pub(super) struct Batches {
     snapshot: Snapshot,
     readers: Readers,
     /// The stored columns that are read, by their places in the snapshot's schema.
@@ -61,7 +61,7 @@ enum Input {
 
 impl Batches {
     /// Prepares to read `columns` (places in the snapshot's schema) of these parts, in this order.
-    pub fn of(snapshot: &Snapshot, readers: Readers, reads: Vec<FileRead>, columns: &[usize]) -> Result<Self> {
+    pub(super) fn of(snapshot: &Snapshot, readers: Readers, reads: Vec<FileRead>, columns: &[usize]) -> Result<Self> {
         let inputs = snapshot.inputs(columns);
         let input_schema = snapshot.scan_schema(&inputs);
         let stored = snapshot.stored_fields().len();
@@ -208,7 +208,7 @@ impl Batches {
 }
 
 /// The same rows without the text of rows that were left out, which views would keep in memory.
-pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+pub(crate) fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     let column = |column: &ArrayRef| -> ArrayRef {
         match column.data_type() {
             DataType::Utf8View => Arc::new(column.as_string_view().gc()),

@@ -16,11 +16,11 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::bounds::has_decodable_pages;
 use super::{DataFile, types};
-use crate::meter::{Meter, Stage};
+use crate::runtime::timings::{Meter, Stage};
 
 /// What the reader makes of a footer; made once and shared by all reads of the file.
 #[derive(Debug, Clone, Default)]
-pub struct Prepared(Arc<OnceLock<ArrowReaderMetadata>>);
+pub(super) struct Prepared(Arc<OnceLock<ArrowReaderMetadata>>);
 
 impl Prepared {
     fn get_or_make(&self, make: impl FnOnce() -> Result<ArrowReaderMetadata>) -> Result<ArrowReaderMetadata> {
@@ -35,7 +35,7 @@ impl Prepared {
 }
 
 /// A file that is being read.
-pub struct LocalFile {
+pub(super) struct LocalFile {
     input: Arc<File>,
     size: u64,
     meter: Arc<Meter>,
@@ -47,7 +47,11 @@ const HEADER_BYTES: usize = 1 << 10;
 impl LocalFile {
     /// Opens a file for one read. `skips` says that the read leaves rows out, so that it pays to know where pages
     /// begin.
-    pub fn open(file: &DataFile, skips: bool, meter: &Arc<Meter>) -> Result<ParquetRecordBatchReaderBuilder<Self>> {
+    pub(super) fn open(
+        file: &DataFile,
+        skips: bool,
+        meter: &Arc<Meter>,
+    ) -> Result<ParquetRecordBatchReaderBuilder<Self>> {
         let input = file.open().map_err(|error| ParquetError::External(error.into()))?;
         let metadata = match skips {
             false => prepared(file),
@@ -59,7 +63,7 @@ impl LocalFile {
 }
 
 /// What reads make of a file's footer.
-pub fn prepared(file: &DataFile) -> Result<ArrowReaderMetadata> {
+pub(super) fn prepared(file: &DataFile) -> Result<ArrowReaderMetadata> {
     file.prepared.get_or_make(|| prepare(file, file.metadata.clone()))
 }
 
@@ -107,7 +111,7 @@ impl ChunkReader for LocalFile {
 }
 
 /// Reads on from a place in a file, whatever others read of it.
-pub struct ReadAt {
+pub(super) struct ReadAt {
     input: Arc<File>,
     at: u64,
 }

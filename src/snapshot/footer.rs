@@ -13,7 +13,7 @@ use super::bounds::{Flaw, Loaded, ROW_GROUPS_MAX, load, with_file};
 use super::file::Prepared;
 use super::{absolute, foreign, int96, types};
 use crate::error::{AdmissionError, Error, Result};
-use crate::file_identity::InputFile;
+use crate::runtime::file_identity::InputFile;
 
 /// A data file whose footer was read and found whole.
 #[derive(Debug, Clone)]

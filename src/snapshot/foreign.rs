@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::error::{AdmissionError, Error};
 
 /// How to write a file anew that other tools read.
-pub const REWRITE: &str =
+pub(super) const REWRITE: &str =
     "write it anew with larger row groups, for one with DuckDB: COPY (FROM 'FILE') TO 'NEW.parquet'";
 /// What is left where a file is at fault.
-pub const EXPORT_AGAIN: &str = "export it again with another writer";
+pub(super) const EXPORT_AGAIN: &str = "export it again with another writer";
 /// How much of a file's beginning tells what it is.
 const BEGINNING: usize = 512;
 
@@ -34,7 +34,7 @@ const FORMS: [(&[u8], &str); 15] = [
 ];
 
 /// Finds the plainest true words for a file that has no readable footer. `reason` is what the Parquet library said.
-pub fn refusal(file: &File, size: u64, reason: String, path: PathBuf, among: usize) -> Error {
+pub(super) fn refusal(file: &File, size: u64, reason: String, path: PathBuf, among: usize) -> Error {
     let broken = |reason: &str| Error::NotParquet { path: path.clone(), among, reason: reason.into() };
     let unsupported = |what: String, remedy: &str| {
         AdmissionError::Unsupported { path: path.clone(), what, remedy: remedy.into() }.into()
@@ -63,7 +63,7 @@ pub fn refusal(file: &File, size: u64, reason: String, path: PathBuf, among: usi
 }
 
 /// Whether a file begins as a Parquet file.
-pub fn begins_as_parquet(path: &Path) -> bool {
+pub(super) fn begins_as_parquet(path: &Path) -> bool {
     // opening a pipe would wait for somebody to write to it
     let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
     is_file && File::open(path).is_ok_and(|file| at(&file, 0).is_some_and(|start| start == *b"PAR1"))

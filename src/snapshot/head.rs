@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 /// How deep a schema may be nested, in groups of Parquet. A list takes two of them.
-pub const DEPTH_MAX: usize = 256;
+pub(super) const DEPTH_MAX: usize = 256;
 /// How deep values that are passed over may be nested; it is the limit of the library, too.
 const SKIP_DEPTH_MAX: u32 = 64;
 /// The length of the footer and the magic number.
@@ -18,19 +18,19 @@ const MAGIC: &[u8; 4] = b"PAR1";
 
 /// The types of fields and elements in Thrift's compact protocol.
 mod kind {
-    pub const STOP: u8 = 0;
-    pub const TRUE: u8 = 1;
-    pub const FALSE: u8 = 2;
-    pub const BYTE: u8 = 3;
-    pub const I16: u8 = 4;
-    pub const I32: u8 = 5;
-    pub const I64: u8 = 6;
-    pub const DOUBLE: u8 = 7;
-    pub const BINARY: u8 = 8;
-    pub const LIST: u8 = 9;
-    pub const SET: u8 = 10;
-    pub const MAP: u8 = 11;
-    pub const STRUCT: u8 = 12;
+    pub(super) const STOP: u8 = 0;
+    pub(super) const TRUE: u8 = 1;
+    pub(super) const FALSE: u8 = 2;
+    pub(super) const BYTE: u8 = 3;
+    pub(super) const I16: u8 = 4;
+    pub(super) const I32: u8 = 5;
+    pub(super) const I64: u8 = 6;
+    pub(super) const DOUBLE: u8 = 7;
+    pub(super) const BINARY: u8 = 8;
+    pub(super) const LIST: u8 = 9;
+    pub(super) const SET: u8 = 10;
+    pub(super) const MAP: u8 = 11;
+    pub(super) const STRUCT: u8 = 12;
 }
 
 /// The fields of `FileMetaData` that are looked at.
@@ -42,7 +42,7 @@ const CHILDREN: i16 = 5;
 
 /// What a footer says of itself.
 #[derive(Debug, Default)]
-pub struct Outline {
+pub(super) struct Outline {
     /// How many row groups it lists.
     pub row_groups: u64,
     /// Whether some columns take a key to read.
@@ -53,7 +53,7 @@ pub struct Outline {
 ///
 /// # Errors
 /// In words, to follow `has a damaged Parquet footer`.
-pub fn outline(file: &File, size: u64) -> Result<Outline, String> {
+pub(super) fn outline(file: &File, size: u64) -> Result<Outline, String> {
     match footer(file, size).map_err(|error| error.to_string())? {
         None => Ok(Outline::default()),
         Some((input, bytes)) => Walk { input, left: bytes }.file_metadata(),
@@ -62,7 +62,7 @@ pub fn outline(file: &File, size: u64) -> Result<Outline, String> {
 
 /// Whether an offset index of so many bytes can have as many pages as it says; `start` is how it begins. The library makes
 /// room for them before it reads the first.
-pub fn has_room_for_pages(start: &[u8], bytes: u64) -> bool {
+pub(super) fn has_room_for_pages(start: &[u8], bytes: u64) -> bool {
     match start.split_first() {
         // field 1, a list
         Some((0x19, list)) => Walk { input: list, left: bytes }.list().is_ok(),

@@ -31,7 +31,7 @@ const BATCH: usize = 4096;
 /// for which there is none: their top-level names, and the paths to the values.
 ///
 /// A file without such columns is not opened again.
-pub fn settle_units(
+pub(super) fn settle_units(
     path: &Path,
     file: &File,
     schema: SchemaRef,

@@ -11,7 +11,7 @@ use crate::sides::Owner;
 
 /// The data files below a path, in the order of their names.
 #[derive(Debug)]
-pub struct Listing {
+pub(super) struct Listing {
     /// The files to read.
     pub files: Vec<ListedFile>,
     /// Files passed over because their names begin with `_` or `.`, as exporters mark what is not data.
@@ -20,7 +20,7 @@ pub struct Listing {
 
 /// One data file.
 #[derive(Debug)]
-pub struct ListedFile {
+pub(super) struct ListedFile {
     /// Where it is.
     pub path: PathBuf,
     /// Hive partition columns read off its directories, such as `day=2026-11-20`; a value is `None` for NULL.
@@ -31,7 +31,7 @@ pub struct ListedFile {
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// Lists a file, a directory (all files below it) or a glob.
-pub fn list(owner: &Owner, location: &str) -> Result<Listing> {
+pub(super) fn list(owner: &Owner, location: &str) -> Result<Listing> {
     let path = Path::new(location);
     let (root, mut found) = match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => (path.to_path_buf(), walk(path)?),
@@ -124,7 +124,7 @@ fn expand(owner: &Owner, pattern: &str) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// If what is below the path cannot be listed.
-pub fn would_list(location: &str, dir: &Path, names: &[&str]) -> Result<bool> {
+pub(crate) fn would_list(location: &str, dir: &Path, names: &[&str]) -> Result<bool> {
     let path = Path::new(location);
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => return Ok(!is_hidden_name(dir) && leads_into(path, dir)?),

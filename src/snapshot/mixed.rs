@@ -21,7 +21,7 @@ const TYPES: &str = "countersign.types";
 
 /// What the values of a mixed column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mixed {
+pub(crate) enum Mixed {
     /// Integers, decimals and floats.
     Numbers,
     /// Instants.
@@ -42,13 +42,13 @@ impl Mixed {
     }
 
     /// What the values of a field are, if it is a mixed one.
-    pub fn of(field: &Field) -> Option<Self> {
+    pub(crate) fn of(field: &Field) -> Option<Self> {
         let name = field.metadata().get(EXTENSION)?;
         Mixed::ALL.into_iter().find(|mixed| mixed.extension() == name)
     }
 
     /// The field of a column whose files have these types.
-    pub fn field(self, name: &str, types: &[DataType]) -> Field {
+    pub(crate) fn field(self, name: &str, types: &[DataType]) -> Field {
         let mut names: Vec<String> = vec![];
         for data_type in types.iter().map(data_type_name) {
             if !names.contains(&data_type) {
@@ -60,13 +60,13 @@ impl Mixed {
     }
 
     /// The types of a mixed field's files, in words.
-    pub fn types(field: &Field) -> Option<&str> {
+    pub(crate) fn types(field: &Field) -> Option<&str> {
         Mixed::of(field)?;
         field.metadata().get(TYPES).map(String::as_str)
     }
 
     /// How the texts are read.
-    pub fn reading(self) -> Reading {
+    pub(crate) fn reading(self) -> Reading {
         match self {
             Mixed::Numbers => Reading::Decimal,
             Mixed::Instants | Mixed::Clocks => Reading::Timestamp,
@@ -74,7 +74,7 @@ impl Mixed {
     }
 
     /// A field of a plain type of the same kind, to be asked with what it compares.
-    pub fn resembling(self, field: &Field) -> Field {
+    pub(crate) fn resembling(self, field: &Field) -> Field {
         let data_type = match self {
             Mixed::Numbers => DataType::Float64,
             Mixed::Instants => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
@@ -84,7 +84,7 @@ impl Mixed {
     }
 
     /// The mixed column that holds values of two types, if there is one.
-    pub fn joining(one: &DataType, two: &DataType) -> Option<Self> {
+    pub(crate) fn joining(one: &DataType, two: &DataType) -> Option<Self> {
         match (one, two) {
             (DataType::Timestamp(_, one), DataType::Timestamp(_, two)) if one.is_some() == two.is_some() => {
                 Some(if one.is_some() { Mixed::Instants } else { Mixed::Clocks })
@@ -96,7 +96,7 @@ impl Mixed {
 }
 
 /// The values of a file's column as texts that say each exactly.
-pub fn texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub(super) fn texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let array = match array.data_type() {
         DataType::Timestamp(unit, zone) => return times(array, *unit, zone.is_some()),
         data_type if data_type.is_floating() => {
@@ -139,7 +139,7 @@ fn times(array: &ArrayRef, unit: TimeUnit, are_instants: bool) -> Result<ArrayRe
 }
 
 /// Whether a file's statistics show that all values of a column fit a type. Without statistics nothing does.
-pub fn is_known_to_fit(file: &DataFile, field: &Field, target: &DataType) -> bool {
+pub(super) fn is_known_to_fit(file: &DataFile, field: &Field, target: &DataType) -> bool {
     /// Every integer up to here is a float of 64 bits.
     const EXACT: i128 = 1 << 53;
     let factor = match (field.data_type(), target) {

@@ -24,19 +24,19 @@ mod sieve;
 mod sizes;
 mod statistics;
 mod table_format;
-pub mod types;
+pub(crate) mod types;
 
-pub use bounds::{guarded, open_parquet};
-pub use decode::compact;
-pub use footer::DataFile;
-pub use lineage::Lineage;
-pub use listing::would_list;
-pub use mixed::Mixed;
-pub use scan::{FileRead, Scan};
-pub use sizes::require_room_for_footers;
-pub use statistics::Statistics;
-pub use table_format::refuse_path;
-pub use types::type_name;
+pub(crate) use bounds::{guarded, open_parquet};
+pub(crate) use decode::compact;
+pub(crate) use footer::DataFile;
+pub(crate) use lineage::Lineage;
+pub(crate) use listing::would_list;
+pub(crate) use mixed::Mixed;
+pub(crate) use scan::FileRead;
+pub(crate) use sizes::require_room_for_footers;
+pub(crate) use statistics::Statistics;
+pub(crate) use table_format::refuse_path;
+pub(crate) use types::type_name;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use crate::error::{Error, Result};
 use crate::sides::{Owner, Side};
 use agreement::{Flaw, agree};
-pub use derived::Derived;
+pub(crate) use derived::Derived;
 
 /// One table's export: its files, admitted and described, and the schema that they share. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ type PartitionValues = Vec<(String, ScalarValue)>;
 ///
 /// A column is an integer or a date only if every directory name is exactly how that value prints;
 /// `007` stays text.
-pub fn columns(owner: &Owner, files: &[ListedFile]) -> Result<(Vec<FieldRef>, Vec<PartitionValues>)> {
+pub(super) fn columns(owner: &Owner, files: &[ListedFile]) -> Result<(Vec<FieldRef>, Vec<PartitionValues>)> {
     let names = |file: &ListedFile| file.partitions.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     let first = &files[0];
     let columns = names(first);

@@ -15,9 +15,9 @@ use parquet::arrow::arrow_reader::RowSelection;
 
 use super::decode::Batches;
 use super::{DataFile, Snapshot};
-use crate::engine::{Engine, Readers};
 use crate::error::{Error, Result};
-use crate::meter::Stage;
+use crate::runtime::engine::{Engine, Readers};
+use crate::runtime::timings::Stage;
 
 /// The part of one file that a scan reads.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use super::{DataFile, Snapshot, type_name};
 use crate::error::{AdmissionError, Result};
 
 /// A file's values in the type of a column of the snapshot.
-pub fn typed(snapshot: &Snapshot, file: &DataFile, values: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+pub(super) fn typed(snapshot: &Snapshot, file: &DataFile, values: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     if values.data_type() == field.data_type() && Mixed::of(field).is_none() {
         return Ok(values.clone());
     }

@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 /// The rest of a selection.
-pub struct Sieve {
+pub(super) struct Sieve {
     selectors: VecDeque<RowSelector>,
     /// How many of the next selected rows have been delivered before.
     delivered: u64,
@@ -16,12 +16,12 @@ pub struct Sieve {
 
 impl Sieve {
     /// Leaves out the first `delivered` rows of a selection.
-    pub fn new(selection: RowSelection, delivered: u64) -> Self {
+    pub(super) fn new(selection: RowSelection, delivered: u64) -> Self {
         Sieve { selectors: Vec::<RowSelector>::from(selection).into(), delivered }
     }
 
     /// The selected rows of the next batch.
-    pub fn pick(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    pub(super) fn pick(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let mut picked = BooleanBufferBuilder::new(batch.num_rows());
         while picked.len() < batch.num_rows() {
             let left = batch.num_rows() - picked.len();

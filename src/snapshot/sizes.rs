@@ -13,7 +13,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use super::{DataFile, Snapshot, listing};
 use crate::error::{Error, MemoryError, Result};
 use crate::job::Limits;
-use crate::memory::Demand;
+use crate::runtime::memory::Demand;
 use crate::sides::Owner;
 
 /// How many times its length a footer takes at least: while it is read, and from then on.
@@ -32,7 +32,7 @@ const CELL_BYTES: u64 = 16;
 ///
 /// # Errors
 /// [`MemoryError::Footers`], with a limit that has room for them.
-pub fn require_room_for_footers<'a>(
+pub(crate) fn require_room_for_footers<'a>(
     limits: &Limits,
     sources: impl IntoIterator<Item = (Owner, &'a str)>,
 ) -> Result<()> {

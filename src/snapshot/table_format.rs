@@ -16,7 +16,7 @@ use crate::sides::Owner;
 ///
 /// # Errors
 /// With the folder, its format, and the log.
-pub fn refuse(owner: &Owner, location: &str, listing: &Listing) -> Result<()> {
+pub(super) fn refuse(owner: &Owner, location: &str, listing: &Listing) -> Result<()> {
     let data = || listing.files.iter().map(|file| file.path.as_path());
     let mut folders = Folders::default();
     let path = Path::new(location);
@@ -43,7 +43,7 @@ pub fn refuse(owner: &Owner, location: &str, listing: &Listing) -> Result<()> {
 }
 
 /// The same for a folder without any file that counts, and for a file that is no snapshot.
-pub fn refuse_path(owner: &Owner, path: &Path) -> Result<()> {
+pub(crate) fn refuse_path(owner: &Owner, path: &Path) -> Result<()> {
     let mut folders = Folders::default();
     match path.is_dir() {
         true => folders.add_above(&path.join("any file")),

@@ -10,14 +10,14 @@ use parquet::basic::{ConvertedType, LogicalType};
 use parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
 
 /// The name under which Arrow keeps an extension type in a field's metadata.
-pub const EXTENSION: &str = "ARROW:extension:name";
+pub(crate) const EXTENSION: &str = "ARROW:extension:name";
 const VARIANT: &str = "arrow.parquet.variant";
 /// The name of the type that a field's file gives it, where it is read in a wider one.
-pub const STORED: &str = "countersign.stored";
+pub(crate) const STORED: &str = "countersign.stored";
 
 /// A meaning that a field's type alone does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extension {
+pub(crate) enum Extension {
     /// Sixteen bytes that are a UUID.
     Uuid,
     /// Text that is JSON.
@@ -27,7 +27,7 @@ pub enum Extension {
 }
 
 /// The extension type of a field, if it is one that changes what equal means.
-pub fn extension(field: &Field) -> Option<Extension> {
+pub(crate) fn extension(field: &Field) -> Option<Extension> {
     match field.metadata().get(EXTENSION)?.as_str() {
         "arrow.uuid" => Some(Extension::Uuid),
         "arrow.json" => Some(Extension::Json),
@@ -38,7 +38,7 @@ pub fn extension(field: &Field) -> Option<Extension> {
 
 /// A file's schema as it will be read: in types that can be decoded, and with the columns marked that
 /// hold VARIANTs, which the reader takes for plain structs.
-pub fn readable(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
+pub(crate) fn readable(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
     let columns = parquet.root_schema().get_fields();
     let holds_variant = |name: &str| columns.iter().any(|column| column.name() == name && is_variant(column));
     let mark = |field: &FieldRef| -> FieldRef {
@@ -54,7 +54,7 @@ pub fn readable(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
 }
 
 /// The same with all that the file's own schema says of its columns. Readers are not asked for it: below lists they lose it.
-pub fn meant(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
+pub(crate) fn meant(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
     let columns = parquet.root_schema().get_fields();
     let annotate = |field: &FieldRef| {
         let stored = columns.iter().find(|column| column.name() == field.name() && !is_variant(column));
@@ -65,12 +65,12 @@ pub fn meant(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
 }
 
 /// The path of the first map whose keys may be NULL.
-pub fn map_with_optional_key(parquet: &ParquetType) -> Option<String> {
+pub(crate) fn map_with_optional_key(parquet: &ParquetType) -> Option<String> {
     parquet.get_fields().iter().find_map(|column| optional_key(column.name(), column))
 }
 
 /// Whether a column is annotated as a map.
-pub fn is_map(column: &ParquetType) -> bool {
+pub(crate) fn is_map(column: &ParquetType) -> bool {
     let info = column.get_basic_info();
     matches!(info.logical_type_ref(), Some(LogicalType::Map))
         || matches!(info.converted_type(), ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE)
@@ -97,7 +97,7 @@ fn is_variant(column: &ParquetType) -> bool {
 }
 
 /// A column's type as people write it: what it means, never how Arrow lays it out.
-pub fn type_name(field: &Field) -> String {
+pub(crate) fn type_name(field: &Field) -> String {
     if let Some(stored) = field.metadata().get(STORED) {
         return stored.clone();
     }
@@ -113,7 +113,7 @@ pub fn type_name(field: &Field) -> String {
 }
 
 /// A type without what an extension makes of it.
-pub fn data_type_name(data_type: &DataType) -> String {
+pub(crate) fn data_type_name(data_type: &DataType) -> String {
     match data_type {
         Null => "null".into(),
         Boolean => "boolean".into(),
@@ -149,7 +149,7 @@ pub fn data_type_name(data_type: &DataType) -> String {
 }
 
 /// The usual short name of a unit of time.
-pub fn unit_name(unit: &TimeUnit) -> &'static str {
+pub(crate) fn unit_name(unit: &TimeUnit) -> &'static str {
     match unit {
         TimeUnit::Second => "s",
         TimeUnit::Millisecond => "ms",
@@ -160,7 +160,7 @@ pub fn unit_name(unit: &TimeUnit) -> &'static str {
 
 /// A type as it is decoded: encodings undone at every level, and lists of every layout as lists. An Arrow schema may ask for
 /// dictionaries whose codes overflow when a batch spans row groups, or of types that the reader takes for damage.
-pub fn decodable(data_type: &DataType) -> DataType {
+pub(crate) fn decodable(data_type: &DataType) -> DataType {
     let inner =
         |field: &FieldRef| -> FieldRef { Field::clone(field).with_data_type(decodable(field.data_type())).into() };
     match data_type {
@@ -175,7 +175,7 @@ pub fn decodable(data_type: &DataType) -> DataType {
 }
 
 /// The first name that stands twice among the fields of a struct, as a path.
-pub fn name_twice(path: &str, fields: &Fields) -> Option<String> {
+pub(crate) fn name_twice(path: &str, fields: &Fields) -> Option<String> {
     fields.iter().enumerate().find_map(|(at, field)| {
         let path = if path.is_empty() { field.name().clone() } else { format!("{path}.{}", field.name()) };
         if fields[..at].iter().any(|earlier| earlier.name() == field.name()) {
@@ -192,13 +192,13 @@ pub fn name_twice(path: &str, fields: &Fields) -> Option<String> {
 }
 
 /// How a column is read: text and bytes as views, the value untouched.
-pub fn plain_field(field: &Field) -> FieldRef {
+pub(crate) fn plain_field(field: &Field) -> FieldRef {
     field.clone().with_data_type(plain(field.data_type())).into()
 }
 
 /// The same with everything inside of it nullable, as a column of a snapshot is: what is required inside of a struct is NULL
 /// where the struct is, and arrays that say otherwise cannot be sorted or put together.
-pub fn nullable_inside(field: &Field) -> Field {
+pub(crate) fn nullable_inside(field: &Field) -> Field {
     field.clone().with_data_type(loosened(field.data_type()))
 }
 
@@ -220,7 +220,7 @@ fn loosened(data_type: &DataType) -> DataType {
 }
 
 /// A file's schema with text and bytes as views, which the reader makes without a detour.
-pub fn with_views(schema: &SchemaRef) -> SchemaRef {
+pub(crate) fn with_views(schema: &SchemaRef) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| plain_field(field));
     Schema::new_with_metadata(fields.collect::<Vec<FieldRef>>(), schema.metadata().clone()).into()
 }
@@ -234,7 +234,7 @@ fn plain(data_type: &DataType) -> DataType {
 }
 
 /// A field that holds every value of both without loss, or `None`.
-pub fn widen_field(field: &Field, other: &Field) -> Option<Field> {
+pub(crate) fn widen_field(field: &Field, other: &Field) -> Option<Field> {
     // an all-NULL column says nothing about its meaning
     if field.data_type() == &Null {
         return Some(Field::clone(&plain_field(other)));
@@ -318,7 +318,7 @@ fn widen_exact(a: &DataType, b: &DataType) -> Option<DataType> {
 }
 
 /// Digits before and after the decimal point that a type can hold.
-pub fn digits(data_type: &DataType) -> Option<(i16, i16)> {
+pub(crate) fn digits(data_type: &DataType) -> Option<(i16, i16)> {
     match data_type {
         Int8 | UInt8 => Some((3, 0)),
         Int16 | UInt16 => Some((5, 0)),
@@ -334,7 +334,7 @@ pub fn digits(data_type: &DataType) -> Option<(i16, i16)> {
 }
 
 /// How many of a unit of time make a second.
-pub fn ticks_per_second(unit: &TimeUnit) -> i128 {
+pub(crate) fn ticks_per_second(unit: &TimeUnit) -> i128 {
     match unit {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1_000,
@@ -344,6 +344,6 @@ pub fn ticks_per_second(unit: &TimeUnit) -> i128 {
 }
 
 /// The unit that can say what both can.
-pub fn finer<'a>(one: &'a TimeUnit, two: &'a TimeUnit) -> &'a TimeUnit {
+pub(crate) fn finer<'a>(one: &'a TimeUnit, two: &'a TimeUnit) -> &'a TimeUnit {
     if one > two { one } else { two }
 }

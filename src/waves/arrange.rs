@@ -15,19 +15,19 @@ use super::entries::{Entries, Member, Shape};
 use super::ids::{Ids, same_digest};
 use super::lookup::Lookup;
 use super::sorter::{Sorted, Sorter};
-use crate::discrepancy::{Spool, Spooled};
-use crate::engine::Engine;
+use crate::compare::discrepancy::{Spool, Spooled};
 use crate::error::{Error, Result};
+use crate::runtime::engine::Engine;
 
 /// The bytes before the key of a member of a group: the number of its group.
-pub const UNIT_BYTES: usize = 8;
+pub(crate) const UNIT_BYTES: usize = 8;
 /// 2^64 by the golden ratio: multiples of it, as fractions, fall between those before them as evenly as can be.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Groups that are handed on together.
 const BATCH_GROUPS: usize = 8192;
 
 /// Entries in the order of the cut.
-pub struct Arranged<'a> {
+pub(crate) struct Arranged<'a> {
     /// The entries; of groups, the key begins with the number of the group.
     pub entries: Entries<'a>,
     /// How many units there are.
@@ -35,7 +35,7 @@ pub struct Arranged<'a> {
 }
 
 /// Puts IDs in order. `known` says where an earlier cut has put each group.
-pub fn arrange<'a>(
+pub(crate) fn arrange<'a>(
     engine: &'a Engine,
     columns: &'a Columns,
     shape: &'a Shape,

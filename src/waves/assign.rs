@@ -9,13 +9,13 @@ use super::arrange::UNIT_BYTES;
 use super::columns::Columns;
 use super::entries::{Entries, Member, Shape};
 use super::sorter::Sorter;
-use crate::discrepancy::Spool;
-use crate::engine::Engine;
+use crate::compare::discrepancy::Spool;
 use crate::error::{Error, Result};
+use crate::runtime::engine::Engine;
 
 /// Where an ID goes, and the numbers of its unit and of itself in the order of the cut, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Assigned {
+pub(crate) struct Assigned {
     /// Wave and shard.
     pub member: Member,
     /// The number of its unit.
@@ -35,14 +35,14 @@ impl Assigned {
     }
 
     /// From such bytes.
-    pub fn of(key: &[u8]) -> Self {
+    pub(crate) fn of(key: &[u8]) -> Self {
         let number = |at: usize| key[at * 8..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         Assigned { member: Member::unpacked(number(0)), unit: number(1), number: number(2) }
     }
 }
 
 /// How the list is divided.
-pub enum Division {
+pub(crate) enum Division {
     /// By the last unit of every wave.
     Sizes(Vec<u64>),
     /// As an earlier cut of so many waves has done; what is new joins the last one.
@@ -54,7 +54,7 @@ pub enum Division {
 
 impl Division {
     /// How many waves there are: none is empty, but a list without IDs is a wave.
-    pub fn waves(&self) -> u32 {
+    pub(crate) fn waves(&self) -> u32 {
         match self {
             Division::Sizes(targets) => {
                 let before = std::iter::once(&0).chain(targets);
@@ -66,7 +66,7 @@ impl Division {
 }
 
 /// Gives every entry its place; they come out in the order of the files.
-pub fn assign<'a>(
+pub(crate) fn assign<'a>(
     engine: &'a Engine,
     columns: &'a Columns,
     shape: &'a Shape,

@@ -8,16 +8,16 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 use super::parameters::{Direction, Format, KeyType, Order, Parameters, Reading};
 use super::sort_key;
 use crate::columns::no_such_column;
+use crate::equality::value_text::quoted;
 use crate::error::{Error, Result, WavesError};
 use crate::job::{Place, Word};
-use crate::render::quoted;
 
 /// The bytes of a digest.
-pub const DIGEST_BYTES: usize = 16;
+pub(crate) const DIGEST_BYTES: usize = 16;
 
 /// The columns of the lists, by their parts in a cut. Places are counted from 0 in the lists' header.
 #[derive(Debug, Clone)]
-pub struct Columns {
+pub(crate) struct Columns {
     /// The header.
     pub names: Vec<String>,
     /// The ID.
@@ -40,7 +40,7 @@ enum ByColumn {
 
 /// How units are put in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub(crate) enum Manner {
     /// By chance.
     Shuffled,
     /// By values.
@@ -52,7 +52,7 @@ impl Columns {
     ///
     /// # Errors
     /// If one is not there.
-    pub fn of(parameters: &Parameters, list: &Path, names: &[String]) -> Result<Self> {
+    pub(crate) fn of(parameters: &Parameters, list: &Path, names: &[String]) -> Result<Self> {
         let find = |option: &'static str, name: &String| find(option, name, list, names);
         let all =
             |option, columns: &[String]| columns.iter().map(|name| find(option, name)).collect::<Result<Vec<_>>>();
@@ -94,37 +94,37 @@ impl Columns {
     }
 
     /// How units are put in order.
-    pub fn manner(&self) -> Manner {
+    pub(crate) fn manner(&self) -> Manner {
         if matches!(self.order, ByColumn::Shuffle) { Manner::Shuffled } else { Manner::Ordered }
     }
 
     /// Whether units can be of different weight.
-    pub fn is_weighted(&self) -> bool {
+    pub(crate) fn is_weighted(&self) -> bool {
         self.balance.is_some() || self.is_grouped()
     }
 
     /// Whether IDs come in groups.
-    pub fn is_grouped(&self) -> bool {
+    pub(crate) fn is_grouped(&self) -> bool {
         !self.group.is_empty()
     }
 
     /// What the shuffle begins with.
-    pub fn seed(&self) -> u64 {
+    pub(crate) fn seed(&self) -> u64 {
         self.seed
     }
 
     /// The digests of IDs, which also shuffle them.
-    pub fn id_digests(&self, texts: &[&StringArray]) -> BinaryArray {
+    pub(crate) fn id_digests(&self, texts: &[&StringArray]) -> BinaryArray {
         digests(self.seed, &self.key.iter().map(|at| texts[*at]).collect::<Vec<_>>())
     }
 
     /// The digests of what stays together, which also shuffle it.
-    pub fn group_digests(&self, texts: &[&StringArray]) -> BinaryArray {
+    pub(crate) fn group_digests(&self, texts: &[&StringArray]) -> BinaryArray {
         digests(self.seed, &self.group.iter().map(|at| texts[*at]).collect::<Vec<_>>())
     }
 
     /// Appends bytes that put IDs in the order that was asked for; nothing for a shuffle.
-    pub fn push_order(&self, out: &mut Vec<u8>, texts: &[&StringArray], row: usize) {
+    pub(crate) fn push_order(&self, out: &mut Vec<u8>, texts: &[&StringArray], row: usize) {
         match self.order {
             ByColumn::Shuffle => {}
             ByColumn::Key => {
@@ -141,7 +141,7 @@ impl Columns {
     }
 
     /// The weight of an ID.
-    pub fn weight(&self, texts: &[&StringArray], row: usize) -> u64 {
+    pub(crate) fn weight(&self, texts: &[&StringArray], row: usize) -> u64 {
         // checked when the list was read
         self.balance.map_or(1, |at| text(texts[at], row).and_then(|text| text.parse().ok()).unwrap_or(0))
     }
@@ -150,7 +150,7 @@ impl Columns {
     ///
     /// # Errors
     /// If the ID is not of its type or cannot be written, if a weight is no whole number, or a number none.
-    pub fn check(&self, list: &Path, line: u64, texts: &[&StringArray], row: usize) -> Result<()> {
+    pub(crate) fn check(&self, list: &Path, line: u64, texts: &[&StringArray], row: usize) -> Result<()> {
         let wrong = |reason: String| Err(WavesError::BadLine { list: list.into(), line, reason }.into());
         for (at, key_type) in self.key.iter().zip(&self.key_types) {
             if let Some(text) = text(texts[*at], row).filter(|text| !key_type.fits(text)) {
@@ -189,25 +189,25 @@ impl Columns {
     }
 
     /// An ID as people write it.
-    pub fn id_words(&self, texts: &[&StringArray], row: usize) -> String {
+    pub(crate) fn id_words(&self, texts: &[&StringArray], row: usize) -> String {
         words(&self.key, texts, row)
     }
 
     /// A group as people write it.
-    pub fn group_words(&self, texts: &[&StringArray], row: usize) -> String {
+    pub(crate) fn group_words(&self, texts: &[&StringArray], row: usize) -> String {
         words(&self.group, texts, row)
     }
 }
 
 /// Finds a column that an option names in the header of a list.
-pub fn find(option: &'static str, name: &String, list: &Path, names: &[String]) -> Result<usize> {
+pub(crate) fn find(option: &'static str, name: &String, list: &Path, names: &[String]) -> Result<usize> {
     let word = || Word { text: name.clone(), place: Place::Flag(option) };
     let place = || format!("`{}` has the columns {}, and no column", list.display(), names.join(", "));
     names.iter().position(|known| known == name).ok_or_else(|| no_such_column(&word(), &place(), names))
 }
 
 /// The text of a row, `None` for NULL.
-pub fn text(texts: &StringArray, row: usize) -> Option<&str> {
+pub(crate) fn text(texts: &StringArray, row: usize) -> Option<&str> {
     texts.is_valid(row).then(|| texts.value(row))
 }
 
@@ -224,7 +224,7 @@ fn words(columns: &[usize], texts: &[&StringArray], row: usize) -> String {
 }
 
 /// The digests of rows of texts. Length first, so that no two rows run into each other; NULL has no length.
-pub fn digests(seed: u64, columns: &[&StringArray]) -> BinaryArray {
+pub(crate) fn digests(seed: u64, columns: &[&StringArray]) -> BinaryArray {
     let rows = columns.first().map_or(0, |column| column.len());
     let mut digests = BinaryBuilder::with_capacity(rows, rows * DIGEST_BYTES);
     let mut bytes = vec![];

@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use super::parameters::Parameters;
 use crate::error::{Error, Result};
-use crate::manifest::Digest;
+use crate::output::manifest::Digest;
 
 /// The file's name.
-pub const NAME: &str = "waves.json";
+pub(crate) const NAME: &str = "waves.json";
 /// The version of its form.
-pub const SCHEMA: &str = "countersign/waves/v1";
+pub(crate) const SCHEMA: &str = "countersign/waves/v1";
 
 /// A cut.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Document {
+pub(crate) struct Document {
     /// The version of this form.
     pub schema: String,
     /// The version of countersign.
@@ -44,7 +44,7 @@ pub struct Document {
 
 /// A list that was read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Input {
+pub(crate) struct Input {
     /// The file, its size and its digest.
     #[serde(flatten)]
     pub file: Digest,
@@ -54,7 +54,7 @@ pub struct Input {
 
 /// A cut in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
+pub(crate) struct Totals {
     /// IDs that take part: in waves, finished or left over.
     pub ids: u64,
     /// Their groups, if they were grouped.
@@ -77,7 +77,7 @@ pub struct Totals {
 
 /// A file of IDs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WaveFile {
+pub(crate) struct WaveFile {
     /// Its path below the directory.
     pub file: String,
     /// Its wave, from 1.
@@ -107,7 +107,7 @@ pub struct WaveFile {
 
 /// IDs that are in no file of a wave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AsideFile {
+pub(crate) struct AsideFile {
     /// The file, its size and its digest.
     #[serde(flatten)]
     pub file: Digest,
@@ -117,7 +117,7 @@ pub struct AsideFile {
 
 /// Where rows come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RowsNote {
+pub(crate) struct RowsNote {
     /// The run directory.
     pub run: String,
     /// The run's id.
@@ -133,7 +133,7 @@ impl Document {
     ///
     /// # Errors
     /// [`Error::Internal`] if IDs were lost or written twice; then no cut may be published.
-    pub fn conserve(&self, units: u64, units_written: u64) -> Result<()> {
+    pub(crate) fn conserve(&self, units: u64, units_written: u64) -> Result<()> {
         let Totals { ids, finished, left_over, .. } = self.totals;
         let in_waves: u64 = self.files.iter().map(|file| file.ids).sum();
         match in_waves + finished + left_over == ids && units == units_written {

@@ -24,7 +24,7 @@ const TEXTS: usize = 3;
 
 /// A wave and a shard. Both are counted from 1; wave 0 is no wave at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member {
+pub(crate) struct Member {
     /// The wave.
     pub wave: u32,
     /// The shard.
@@ -33,29 +33,29 @@ pub struct Member {
 
 impl Member {
     /// Of no wave.
-    pub const LEFT_OVER: Member = Member { wave: 0, shard: 0 };
+    pub(crate) const LEFT_OVER: Member = Member { wave: 0, shard: 0 };
 
     /// Both in one number.
-    pub fn packed(self) -> u64 {
+    pub(crate) fn packed(self) -> u64 {
         u64::from(self.wave) << 32 | u64::from(self.shard)
     }
 
     /// Both from one number.
-    pub fn unpacked(packed: u64) -> Self {
+    pub(crate) fn unpacked(packed: u64) -> Self {
         Member { wave: (packed >> 32) as u32, shard: packed as u32 }
     }
 }
 
 /// What the batches of one cut look like.
 #[derive(Debug, Clone)]
-pub struct Shape {
+pub(crate) struct Shape {
     schema: SchemaRef,
     width: usize,
 }
 
 impl Shape {
     /// Of lists with these columns, and rows with these fields.
-    pub fn of(columns: &Columns, rows: Option<&Fields>) -> Self {
+    pub(crate) fn of(columns: &Columns, rows: Option<&Fields>) -> Self {
         let mut fields = vec![
             Field::new("key", DataType::Binary, false),
             Field::new("finished", DataType::Boolean, false),
@@ -67,12 +67,12 @@ impl Shape {
     }
 
     /// The schema.
-    pub fn schema(&self) -> &SchemaRef {
+    pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     /// Puts a batch together.
-    pub fn batch(
+    pub(crate) fn batch(
         &self,
         key: BinaryArray,
         finished: BooleanArray,
@@ -86,14 +86,14 @@ impl Shape {
     }
 
     /// The same rows with another key.
-    pub fn keyed(&self, batch: &RecordBatch, key: BinaryArray) -> Result<RecordBatch> {
+    pub(crate) fn keyed(&self, batch: &RecordBatch, key: BinaryArray) -> Result<RecordBatch> {
         let mut columns = batch.columns().to_vec();
         columns[KEY] = Arc::new(key);
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
     /// The same rows with another key and other members.
-    pub fn joined(&self, batch: &RecordBatch, key: BinaryArray, member: UInt64Array) -> Result<RecordBatch> {
+    pub(crate) fn joined(&self, batch: &RecordBatch, key: BinaryArray, member: UInt64Array) -> Result<RecordBatch> {
         let mut columns = batch.columns().to_vec();
         columns[KEY] = Arc::new(key);
         columns[MEMBER] = Arc::new(member);
@@ -101,33 +101,33 @@ impl Shape {
     }
 
     /// What the batch is sorted by.
-    pub fn key<'a>(&self, batch: &'a RecordBatch) -> &'a BinaryArray {
+    pub(crate) fn key<'a>(&self, batch: &'a RecordBatch) -> &'a BinaryArray {
         batch.column(KEY).as_binary()
     }
 
     /// Which IDs are finished.
-    pub fn finished<'a>(&self, batch: &'a RecordBatch) -> &'a BooleanArray {
+    pub(crate) fn finished<'a>(&self, batch: &'a RecordBatch) -> &'a BooleanArray {
         batch.column(FINISHED).as_boolean()
     }
 
     /// Where an earlier cut has put an ID.
-    pub fn member(&self, batch: &RecordBatch, row: usize) -> Option<Member> {
+    pub(crate) fn member(&self, batch: &RecordBatch, row: usize) -> Option<Member> {
         let members = batch.column(MEMBER).as_primitive::<UInt64Type>();
         members.is_valid(row).then(|| Member::unpacked(members.value(row)))
     }
 
     /// The columns of the lists.
-    pub fn texts<'a>(&self, batch: &'a RecordBatch) -> Vec<&'a StringArray> {
+    pub(crate) fn texts<'a>(&self, batch: &'a RecordBatch) -> Vec<&'a StringArray> {
         list::texts(batch, TEXTS, self.width)
     }
 
     /// The columns of the lists, as a batch of their own.
-    pub fn listed(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub(crate) fn listed(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         Ok(batch.project(&(TEXTS..TEXTS + self.width).collect::<Vec<_>>())?)
     }
 
     /// What rows of the run look like, if there are any.
-    pub fn row_schema(&self) -> Option<SchemaRef> {
+    pub(crate) fn row_schema(&self) -> Option<SchemaRef> {
         match self.schema.fields().get(TEXTS + self.width)?.data_type() {
             DataType::Struct(fields) => Some(Arc::new(Schema::new(fields.clone()))),
             _ => None,
@@ -135,7 +135,7 @@ impl Shape {
     }
 
     /// The rows of the run, as a batch of their own.
-    pub fn rows(&self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
+    pub(crate) fn rows(&self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
         let Some(schema) = self.row_schema() else { return Ok(None) };
         let (_, columns, _) = batch.column(TEXTS + self.width).as_struct().clone().into_parts();
         Ok(Some(RecordBatch::try_new(schema, columns)?))
@@ -143,4 +143,4 @@ impl Shape {
 }
 
 /// Batches of entries, one after the other.
-pub type Entries<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;
+pub(crate) type Entries<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;

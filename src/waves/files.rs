@@ -16,11 +16,11 @@ use super::list::{self, schema};
 use super::parameters::Format;
 use crate::csv;
 use crate::error::{Error, Result};
-use crate::manifest::Digest;
-use crate::run_dir::OutputFile;
+use crate::output::manifest::Digest;
+use crate::output::run_dir::OutputFile;
 
 /// A list, being written.
-pub struct ListFile {
+pub(crate) struct ListFile {
     names: Vec<String>,
     form: Form,
 }
@@ -35,7 +35,7 @@ enum Form {
 
 impl ListFile {
     /// Begins a list of these columns, of which `id` is the ID where it stands alone.
-    pub fn begin(mut file: OutputFile, format: Format, names: &[String], id: usize) -> Result<Self> {
+    pub(crate) fn begin(mut file: OutputFile, format: Format, names: &[String], id: usize) -> Result<Self> {
         let form = match format {
             Format::Csv => {
                 let mut header = String::new();
@@ -51,7 +51,7 @@ impl ListFile {
     }
 
     /// Adds rows of text.
-    pub fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         let texts = list::texts(rows, 0, self.names.len());
         let lines = 0..rows.num_rows();
         let (file, content) = match &mut self.form {
@@ -76,7 +76,7 @@ impl ListFile {
     }
 
     /// Ends the list.
-    pub fn finish(self) -> Result<Digest> {
+    pub(crate) fn finish(self) -> Result<Digest> {
         match self.form {
             Form::Csv(file) | Form::Text(file, _) | Form::Ndjson(file) => file.finish(),
             Form::Parquet(file) => file.finish(),
@@ -105,7 +105,7 @@ const PIECE_ROWS: usize = 1024;
 const GROUP_BYTES: usize = 16 << 20;
 
 /// A Parquet file, being written.
-pub struct ParquetFile {
+pub(crate) struct ParquetFile {
     place: PathBuf,
     writer: ArrowWriter<OutputFile>,
     pieces: BatchCoalescer,
@@ -113,7 +113,7 @@ pub struct ParquetFile {
 
 impl ParquetFile {
     /// Begins a file.
-    pub fn begin(file: OutputFile, schema: SchemaRef) -> Result<Self> {
+    pub(crate) fn begin(file: OutputFile, schema: SchemaRef) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
@@ -125,7 +125,7 @@ impl ParquetFile {
     }
 
     /// Adds rows.
-    pub fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         self.pieces.push_batch(rows.clone())?;
         self.encode()
     }
@@ -143,7 +143,7 @@ impl ParquetFile {
     }
 
     /// Ends the file.
-    pub fn finish(mut self) -> Result<Digest> {
+    pub(crate) fn finish(mut self) -> Result<Digest> {
         self.pieces.finish_buffered_batch()?;
         self.encode()?;
         let place = self.place;

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 /// What is known besides the lists, sorted by digest.
 #[derive(Default)]
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// Finished IDs.
     pub done: Option<Lookup<'a>>,
     /// Members of the cut before.
@@ -28,7 +28,7 @@ pub struct Known<'a> {
 }
 
 /// The IDs of the lists, by digest.
-pub struct Ids<'a> {
+pub(crate) struct Ids<'a> {
     source: &'a Source,
     columns: &'a Columns,
     shape: &'a Shape,
@@ -41,7 +41,7 @@ pub struct Ids<'a> {
 
 /// What was counted on the way.
 #[derive(Debug, Clone, Copy)]
-pub struct Counted {
+pub(crate) struct Counted {
     /// IDs that the cut before did not have.
     pub added: u64,
     /// IDs that it had and the lists do not.
@@ -55,7 +55,7 @@ const TEXTS: usize = 2;
 
 impl<'a> Ids<'a> {
     /// Begins before the first ID.
-    pub fn of(
+    pub(crate) fn of(
         source: &'a Source,
         columns: &'a Columns,
         shape: &'a Shape,
@@ -66,12 +66,12 @@ impl<'a> Ids<'a> {
     }
 
     /// How many there are.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.listed.ids
     }
 
     /// What was read, and what was counted, once all IDs have come.
-    pub fn finish(mut self) -> Result<(Listed<'a>, Counted)> {
+    pub(crate) fn finish(mut self) -> Result<(Listed<'a>, Counted)> {
         let left = |lookup: &mut Option<Lookup>| lookup.as_mut().map_or(Ok(0), Lookup::left);
         let counted = Counted {
             added: self.added,
@@ -153,7 +153,7 @@ impl Iterator for Ids<'_> {
 }
 
 /// Two things with one digest of 128 bits. By chance it does not happen; who tries for it gets no cut with this seed.
-pub fn same_digest(one: &str, two: &str, seed: u64) -> Error {
+pub(crate) fn same_digest(one: &str, two: &str, seed: u64) -> Error {
     Error::Contradiction(format!(
         "--seed: {one} and {two} have the same place in every order that begins with {seed}\n  choose another number"
     ))

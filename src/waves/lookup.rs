@@ -7,7 +7,7 @@ use super::sorter::Sorted;
 use crate::error::Result;
 
 /// A stream that is sorted by digest, its first column, and asked for ascending digests.
-pub struct Lookup<'a> {
+pub(crate) struct Lookup<'a> {
     sorted: Sorted<'a>,
     batch: Option<RecordBatch>,
     row: usize,
@@ -18,13 +18,13 @@ pub struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     /// Begins before the first row.
-    pub fn of(mut sorted: Sorted<'a>) -> Result<Self> {
+    pub(crate) fn of(mut sorted: Sorted<'a>) -> Result<Self> {
         let batch = sorted.next().transpose()?;
         Ok(Lookup { sorted, batch, row: 0, last: None, passed: 0 })
     }
 
     /// The row that holds a digest, the first if there are several: its batch, and its place in it.
-    pub fn find(&mut self, digest: &[u8]) -> Result<Option<(&RecordBatch, usize)>> {
+    pub(crate) fn find(&mut self, digest: &[u8]) -> Result<Option<(&RecordBatch, usize)>> {
         while self.current().is_some_and(|current| current < digest) {
             self.pass()?;
         }
@@ -38,7 +38,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// How many digests there were in the whole stream that nobody asked for.
-    pub fn left(&mut self) -> Result<u64> {
+    pub(crate) fn left(&mut self) -> Result<u64> {
         while self.batch.is_some() {
             self.pass()?;
         }

@@ -9,34 +9,34 @@
 //! | cut | [`mod@assign`] | wave and shard of each ID |
 //! | write | [`mod@write`] | a file for each, and `waves.json` |
 
-pub mod arrange;
-pub mod assign;
-pub mod columns;
-pub mod document;
-pub mod entries;
-pub mod files;
-pub mod ids;
-pub mod list;
-pub mod lookup;
-pub mod parameters;
-pub mod previous;
-pub mod reading;
-pub mod request;
-pub mod rows;
-pub mod sizes;
-pub mod sort_key;
-pub mod sorter;
-pub mod write;
+pub(crate) mod arrange;
+pub(crate) mod assign;
+pub(crate) mod columns;
+pub(crate) mod document;
+pub(crate) mod entries;
+pub(crate) mod files;
+pub(crate) mod ids;
+pub(crate) mod list;
+pub(crate) mod lookup;
+pub(crate) mod parameters;
+pub(crate) mod previous;
+pub(crate) mod reading;
+pub(crate) mod request;
+pub(crate) mod rows;
+pub(crate) mod sizes;
+pub(crate) mod sort_key;
+pub(crate) mod sorter;
+pub(crate) mod write;
 
 use arrow::array::{Array, RecordBatch};
 
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::job::{Place, Word};
-use crate::memory::Demand;
-use crate::run_dir::RunDir;
-use crate::shape::RowExpression;
+use crate::output::run_dir::RunDir;
+use crate::runtime::engine::Engine;
+use crate::runtime::memory::Demand;
 use crate::sides::Owner;
+use crate::sql::RowExpression;
 use arrange::{Arranged, arrange};
 use assign::{Division, assign};
 use columns::Columns;
@@ -54,7 +54,7 @@ use write::{Plan, Written, write};
 ///
 /// # Errors
 /// If the next run would read the files of the cut as data.
-pub fn require_apart(request: &Request, dir: &RunDir) -> Result<()> {
+pub(crate) fn require_apart(request: &Request, dir: &RunDir) -> Result<()> {
     let lists = request.lists.iter().filter_map(|list| list.parent());
     for run in lists.chain(request.rows.as_deref()) {
         let inputs = request::inputs_of_run(run);
@@ -67,7 +67,7 @@ pub fn require_apart(request: &Request, dir: &RunDir) -> Result<()> {
 ///
 /// # Errors
 /// Whatever keeps the lists from being cut.
-pub fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Result<Document> {
+pub(crate) fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Result<Document> {
     let Settled { parameters, previous, source } = request.settle()?;
     let columns = Columns::of(&parameters, &source.paths[0], &source.names)?;
     let where_word = parameters.condition.clone().map(|text| Word { text, place: Place::Flag("--where") });
@@ -193,7 +193,7 @@ fn text_bytes(rows: &RecordBatch) -> u64 {
 ///
 /// # Errors
 /// If that cannot be done. Then nothing is published.
-pub fn publish(engine: &Engine, dir: RunDir, document: &Document) -> Result<()> {
+pub(crate) fn publish(engine: &Engine, dir: RunDir, document: &Document) -> Result<()> {
     let text = serde_json::to_string_pretty(document).map_err(Error::internal)?;
     let files = document.files.iter().flat_map(|file| [Some(&file.file), file.rows.as_ref().map(|rows| &rows.path)]);
     let aside = document.finished.iter().chain(&document.left_over).map(|aside| &aside.file.path);

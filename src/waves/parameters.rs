@@ -11,7 +11,7 @@ use super::sizes::Size;
 
 /// How a cut is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parameters {
+pub(crate) struct Parameters {
     /// The columns of the ID.
     pub key: Vec<String>,
     /// What IDs look like: one type for all columns, or one for each.
@@ -38,7 +38,7 @@ pub struct Parameters {
 /// What an ID looks like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum KeyType {
+pub(crate) enum KeyType {
     /// Anything
     #[default]
     Text,
@@ -50,7 +50,7 @@ pub enum KeyType {
 
 impl KeyType {
     /// The type's name, with its article.
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             KeyType::Text => "text",
             KeyType::Integer => "an integer as one writes it",
@@ -59,7 +59,7 @@ impl KeyType {
     }
 
     /// Whether a text is of this type.
-    pub fn fits(self, text: &str) -> bool {
+    pub(crate) fn fits(self, text: &str) -> bool {
         match self {
             KeyType::Text => true,
             KeyType::Integer => {
@@ -82,7 +82,7 @@ impl KeyType {
 /// What the files of a cut are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Format {
+pub(crate) enum Format {
     /// All columns, with a header; NULL is an empty field, and the empty string is ""
     #[default]
     Csv,
@@ -96,7 +96,7 @@ pub enum Format {
 
 impl Format {
     /// How the names of such files end.
-    pub fn extension(self) -> &'static str {
+    pub(crate) fn extension(self) -> &'static str {
         match self {
             Format::Csv => "csv",
             Format::Text => "txt",

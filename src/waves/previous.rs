@@ -12,13 +12,13 @@ use super::entries::Member;
 use super::list::List;
 use super::reading::each_digest;
 use super::sorter::{Sorted, Sorter};
-use crate::engine::Engine;
 use crate::error::{Error, Result, WavesError};
-use crate::manifest::{Digest, of_file};
+use crate::output::manifest::{Digest, of_file};
 use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
+use crate::runtime::engine::Engine;
 
 /// An earlier cut.
-pub struct Previous {
+pub(crate) struct Previous {
     /// How it was made, and its files.
     pub document: Document,
     /// Its `waves.json`.
@@ -28,7 +28,7 @@ pub struct Previous {
 
 /// By what its members are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub(crate) enum By {
     /// IDs.
     Id,
     /// Groups.
@@ -48,7 +48,7 @@ impl Previous {
     ///
     /// # Errors
     /// If it is none, or if a file is not as it was written.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let path = if path.is_dir() { path.join(NAME) } else { path.to_path_buf() };
         let wrong = |reason: String| Error::from(WavesError::BadList { list: path.clone(), reason });
         let content = regular_file::read(&path, DOCUMENT_BYTES_MAX).map_err(Error::unreadable(&path))?;
@@ -91,7 +91,7 @@ impl Previous {
     }
 
     /// Where every ID is, or every group, by digest.
-    pub fn members<'a>(&self, engine: &'a Engine, columns: &Columns, by: By) -> Result<Sorted<'a>> {
+    pub(crate) fn members<'a>(&self, engine: &'a Engine, columns: &Columns, by: By) -> Result<Sorted<'a>> {
         let schema = Arc::new(Schema::new(vec![
             Field::new("key", DataType::Binary, false),
             Field::new("member", DataType::UInt64, false),

@@ -12,16 +12,16 @@ use super::columns::{Columns, digests, find};
 use super::document::Input;
 use super::list::{self, List, Piece};
 use super::sorter::{Sorted, Sorter};
-use crate::engine::Engine;
 use crate::error::{Error, Result, WavesError};
-use crate::run_dir::Readers;
-use crate::shape::RowExpression;
+use crate::output::run_dir::Readers;
+use crate::runtime::engine::Engine;
+use crate::sql::RowExpression;
 
 /// The bits of a place that hold the line; those before them hold the list.
 const LINE_BITS: u32 = 40;
 
 /// The lists of a cut, all with one header.
-pub struct Source {
+pub(crate) struct Source {
     /// The lists, as the user named them.
     pub paths: Vec<PathBuf>,
     /// The header.
@@ -32,7 +32,7 @@ pub struct Source {
 }
 
 /// The lists, read.
-pub struct Listed<'a> {
+pub(crate) struct Listed<'a> {
     /// Digest, place and texts of every ID, by digest.
     pub sorted: Sorted<'a>,
     /// What was read.
@@ -46,7 +46,7 @@ pub struct Listed<'a> {
 impl Source {
     /// Opens every list and holds their headers against each other. `bare` is what the ID's column is called where a list
     /// has no header.
-    pub fn open(paths: &[PathBuf], bare: &str) -> Result<Self> {
+    pub(crate) fn open(paths: &[PathBuf], bare: &str) -> Result<Self> {
         let mut names: Option<(PathBuf, Vec<String>)> = None;
         let mut readers = Readers::All;
         for path in paths {
@@ -75,13 +75,13 @@ impl Source {
     }
 
     /// Where a digest's row stands: list and line.
-    pub fn place(&self, place: u64) -> (PathBuf, u64) {
+    pub(crate) fn place(&self, place: u64) -> (PathBuf, u64) {
         let list = self.paths.get((place >> LINE_BITS) as usize).cloned().unwrap_or_default();
         (list, place & ((1 << LINE_BITS) - 1))
     }
 
     /// About how many rows there are, if a row takes so many bytes of text.
-    pub fn about(&self, row_bytes: u64) -> Result<u64> {
+    pub(crate) fn about(&self, row_bytes: u64) -> Result<u64> {
         let bytes = |path: &PathBuf| Ok::<_, Error>(fs::metadata(path).map_err(Error::unreadable(path))?.len());
         Ok(self.paths.iter().map(bytes).sum::<Result<u64>>()? / row_bytes.max(1))
     }
@@ -117,7 +117,7 @@ impl Source {
     }
 
     /// The first rows that a condition leaves.
-    pub fn first(&self, engine: &Engine, condition: Option<&RowExpression>) -> Result<Option<RecordBatch>> {
+    pub(crate) fn first(&self, engine: &Engine, condition: Option<&RowExpression>) -> Result<Option<RecordBatch>> {
         let mut first = None;
         self.each(engine, condition, |_, piece| {
             first = Some(piece.texts);
@@ -127,7 +127,7 @@ impl Source {
     }
 
     /// Reads, checks and sorts all rows that a condition leaves.
-    pub fn read<'a>(
+    pub(crate) fn read<'a>(
         &self,
         engine: &'a Engine,
         columns: &Columns,
@@ -176,7 +176,12 @@ fn kept(piece: Piece, condition: &RowExpression) -> Result<Piece> {
 
 /// Sorts the digests of columns of lists, for what is looked up: finished IDs. A list may name an ID several times, and
 /// have other columns, too.
-pub fn done<'a>(engine: &'a Engine, paths: &[PathBuf], key: &[String], seed: u64) -> Result<(Sorted<'a>, Vec<Input>)> {
+pub(crate) fn done<'a>(
+    engine: &'a Engine,
+    paths: &[PathBuf],
+    key: &[String],
+    seed: u64,
+) -> Result<(Sorted<'a>, Vec<Input>)> {
     let schema = Arc::new(Schema::new(vec![Field::new("key", DataType::Binary, false)]));
     let mut sorter = Sorter::begin(engine, &schema)?;
     let mut inputs = vec![];
@@ -192,14 +197,14 @@ pub fn done<'a>(engine: &'a Engine, paths: &[PathBuf], key: &[String], seed: u64
 }
 
 /// Hands over the digests of some columns of a list, with all of its columns.
-pub fn each_digest(
+pub(crate) fn each_digest(
     option: &'static str,
     path: &Path,
     columns: &[String],
     seed: u64,
     engine: &Engine,
     mut take: impl FnMut(ArrayRef, &[&StringArray]) -> Result<()>,
-) -> Result<crate::manifest::Digest> {
+) -> Result<crate::output::manifest::Digest> {
     let bare = columns.first().map_or("id", String::as_str);
     let mut list = List::open(path, bare)?;
     if list.has_header() {
@@ -215,7 +220,7 @@ pub fn each_digest(
 }
 
 /// An [`Error`] for an ID that stands twice.
-pub fn repeated(source: &Source, id: String, one: u64, two: u64) -> Error {
+pub(crate) fn repeated(source: &Source, id: String, one: u64, two: u64) -> Error {
     let places = [source.place(one.min(two)), source.place(one.max(two))];
     WavesError::Repeated { id, places: places.into() }.into()
 }

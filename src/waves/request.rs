@@ -18,7 +18,7 @@ const BARE: &str = "id";
 
 /// A cut, as it is asked for.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The lists.
     pub lists: Vec<PathBuf>,
     /// Lists of finished IDs.
@@ -33,7 +33,7 @@ pub struct Request {
 
 /// What the user says of how to cut. Nothing said, and no values given, is no choice.
 #[derive(Debug, Clone, Default)]
-pub struct Choices {
+pub(crate) struct Choices {
     /// See [`Parameters::key`].
     pub key: Vec<String>,
     /// See [`Parameters::key_type`].
@@ -57,7 +57,7 @@ pub struct Choices {
 }
 
 /// A cut, with everything decided.
-pub struct Settled {
+pub(crate) struct Settled {
     /// How to cut.
     pub parameters: Parameters,
     /// The cut before.
@@ -71,7 +71,7 @@ impl Request {
     ///
     /// # Errors
     /// If a choice contradicts the cut before, or if lists or that cut cannot be read.
-    pub fn settle(&self) -> Result<Settled> {
+    pub(crate) fn settle(&self) -> Result<Settled> {
         let previous = self.previous.as_deref().map(Previous::read).transpose()?;
         if let Some(previous) = previous {
             self.choices.require_none()?;
@@ -147,7 +147,7 @@ fn default_key(list: &Path, names: &[String]) -> Vec<String> {
 }
 
 /// The paths of the snapshots that a run has compared, as its report has them; none, if there is no such run.
-pub fn inputs_of_run(run: &Path) -> Vec<(Side, String)> {
+pub(crate) fn inputs_of_run(run: &Path) -> Vec<(Side, String)> {
     let Some(report) = document(&run.join("report.json"), "countersign/report/") else { return vec![] };
     let path = |side: Side| report["run"]["inputs"][side.name()]["path"].as_str().map(|path| (side, path.into()));
     Side::BOTH.into_iter().filter_map(path).collect()

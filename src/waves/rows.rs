@@ -21,13 +21,13 @@ use super::lookup::Lookup;
 use super::sorter::Sorter;
 use crate::class::Class;
 use crate::columns::Coverage;
-use crate::discrepancy::Column;
-use crate::engine::Engine;
+use crate::compare::discrepancy::Column;
+use crate::equality::value_text;
 use crate::error::{Error, Result, WavesError};
-use crate::file_identity::InputFile;
-use crate::manifest::{MANIFEST, Manifest, of_opened};
+use crate::output::manifest::{MANIFEST, Manifest, of_opened};
 use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
-use crate::render;
+use crate::runtime::engine::Engine;
+use crate::runtime::file_identity::InputFile;
 use crate::sides::Side;
 use crate::snapshot::open_parquet;
 
@@ -36,7 +36,7 @@ const TABLE: &str = "discrepancies.parquet";
 const BATCH_ROWS: usize = 1024;
 
 /// A run whose rows are wanted.
-pub struct RowSource {
+pub(crate) struct RowSource {
     dir: PathBuf,
     table: InputFile,
     run: String,
@@ -57,7 +57,7 @@ struct Told {
 }
 
 /// The rows of one side, by the digests of their IDs.
-pub struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     side: Side,
     lookup: Lookup<'a>,
 }
@@ -67,7 +67,7 @@ impl RowSource {
     ///
     /// # Errors
     /// If it is no whole run, if its key is not the ID, or if it holds digests in place of values.
-    pub fn open(dir: &Path, key: &[String]) -> Result<Self> {
+    pub(crate) fn open(dir: &Path, key: &[String]) -> Result<Self> {
         let bad = |reason: String| Error::from(WavesError::BadList { list: dir.into(), reason });
         if !dir.join(MANIFEST).is_file() {
             return Err(bad(format!("is no run: it has no {MANIFEST}\n  name a run directory with --rows")));
@@ -118,22 +118,22 @@ impl RowSource {
     }
 
     /// Makes sure that the rows are still those that the run has written.
-    pub fn require_unchanged(&self) -> Result<()> {
+    pub(crate) fn require_unchanged(&self) -> Result<()> {
         self.table.require_unchanged()
     }
 
     /// About how much a row takes.
-    pub fn row_bytes(&self) -> u64 {
+    pub(crate) fn row_bytes(&self) -> u64 {
         self.row_bytes
     }
 
     /// The fields of a side's rows.
-    pub fn fields(&self, side: Side) -> &Fields {
+    pub(crate) fn fields(&self, side: Side) -> &Fields {
         &self.fields[side as usize]
     }
 
     /// What is to be said of the rows of a side.
-    pub fn note(&self, side: Side) -> RowsNote {
+    pub(crate) fn note(&self, side: Side) -> RowsNote {
         let Coverage { ignored, old_only, new_only, incomparable, .. } = &self.report.coverage;
         let own = match side {
             Side::Old => old_only,
@@ -152,7 +152,7 @@ impl RowSource {
     ///
     /// # Errors
     /// If it has no single row.
-    pub fn side(&self, engine: &Engine, columns: &Columns, texts: &[&StringArray]) -> Result<Side> {
+    pub(crate) fn side(&self, engine: &Engine, columns: &Columns, texts: &[&StringArray]) -> Result<Side> {
         let wanted = columns.id_digests(texts);
         for batch in self.read(&[Column::Class, Column::Key])? {
             engine.check_stop()?;
@@ -168,7 +168,7 @@ impl RowSource {
     }
 
     /// Sorts the rows of a side by the digests of their IDs; IDs of other classes stand among them without a row.
-    pub fn rows<'a>(&self, engine: &'a Engine, columns: &Columns, side: Side) -> Result<Rows<'a>> {
+    pub(crate) fn rows<'a>(&self, engine: &'a Engine, columns: &Columns, side: Side) -> Result<Rows<'a>> {
         let schema: SchemaRef = Arc::new(Schema::new(vec![
             Field::new("key", DataType::Binary, false),
             Field::new("class", DataType::UInt32, false),
@@ -199,7 +199,7 @@ impl RowSource {
     /// The digests of IDs, by the very texts of the ID lists.
     fn digests(&self, key: &ArrayRef, seed: u64) -> Result<arrow::array::BinaryArray> {
         let key = key.as_struct();
-        let text = |at: &usize| render::column(key.column(*at), &key.fields()[*at]);
+        let text = |at: &usize| value_text::column(key.column(*at), &key.fields()[*at]);
         let texts: Vec<StringArray> = self.key.iter().map(text).collect::<Result<_>>()?;
         Ok(digests(seed, &texts.iter().collect::<Vec<_>>()))
     }
@@ -221,7 +221,7 @@ impl RowSource {
     }
 
     /// An error for an ID that the run does not have.
-    pub fn unknown(&self, id: String) -> Error {
+    pub(crate) fn unknown(&self, id: String) -> Error {
         let reason = format!("it is no discrepancy of the run `{}`\n  cut the lists of that run", self.dir.display());
         WavesError::NoRow { id, reason }.into()
     }
@@ -232,7 +232,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// If the ID has no row on this side, or several.
-    pub fn find(&mut self, digest: &[u8], id: impl Fn() -> String) -> Result<Option<(ArrayRef, usize)>> {
+    pub(crate) fn find(&mut self, digest: &[u8], id: impl Fn() -> String) -> Result<Option<(ArrayRef, usize)>> {
         let Some((batch, row)) = self.lookup.find(digest)? else { return Ok(None) };
         let number = batch.column(1).as_primitive::<UInt32Type>().value(row);
         let class = Class::ALL.into_iter().find(|class| *class as u32 == number);

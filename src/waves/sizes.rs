@@ -85,7 +85,7 @@ impl From<Size> for String {
 ///
 /// # Errors
 /// If a size does not go further than the one before it.
-pub fn targets(sizes: &[Size], units: u64) -> Result<Vec<u64>> {
+pub(crate) fn targets(sizes: &[Size], units: u64) -> Result<Vec<u64>> {
     let mut targets: Vec<u64> = vec![];
     for (at, size) in sizes.iter().enumerate() {
         let before = targets.last().copied().unwrap_or(0);

@@ -7,7 +7,7 @@ const VALUE: u8 = 1;
 const NULL: u8 = 2;
 
 /// Appends a value. `write` puts its bytes in ascending order; no value's bytes may be the beginning of another's.
-pub fn push(out: &mut Vec<u8>, direction: Direction, value: Option<&str>, write: impl Fn(&mut Vec<u8>, &str)) {
+pub(crate) fn push(out: &mut Vec<u8>, direction: Direction, value: Option<&str>, write: impl Fn(&mut Vec<u8>, &str)) {
     let Some(value) = value else { return out.push(NULL) };
     out.push(VALUE);
     let start = out.len();
@@ -18,7 +18,7 @@ pub fn push(out: &mut Vec<u8>, direction: Direction, value: Option<&str>, write:
 }
 
 /// Text, byte by byte.
-pub fn text(out: &mut Vec<u8>, value: &str) {
+pub(crate) fn text(out: &mut Vec<u8>, value: &str) {
     for byte in value.bytes() {
         out.push(byte);
         if byte == 0 {
@@ -30,7 +30,7 @@ pub fn text(out: &mut Vec<u8>, value: &str) {
 }
 
 /// A decimal number of any size, by its value: `-12.50`. A text that is none is put nowhere in particular.
-pub fn number(out: &mut Vec<u8>, value: &str) {
+pub(crate) fn number(out: &mut Vec<u8>, value: &str) {
     let (is_negative, digits) = value.strip_prefix('-').map_or((false, value), |digits| (true, digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
@@ -49,7 +49,7 @@ pub fn number(out: &mut Vec<u8>, value: &str) {
 }
 
 /// Whether a text is a whole or a decimal number: `-12`, `0.50`.
-pub fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     [whole, fraction].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))

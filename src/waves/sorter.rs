@@ -18,22 +18,22 @@ use futures::{StreamExt, stream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
-use crate::canonical::order::ASCENDING;
-use crate::engine::Engine;
+use crate::equality::canonical::order::ASCENDING;
 use crate::error::{Error, Result};
-use crate::spilling::spilled_bytes;
+use crate::runtime::engine::Engine;
+use crate::runtime::spilling::spilled_bytes;
 
 /// Batches that may wait before and behind a sort.
 const WAITING: usize = 1;
 
 /// Batches in any order go in; [`Sorter::finish`] gives them back in order.
-pub struct Sorter<'a> {
+pub(crate) struct Sorter<'a> {
     input: Sender<RecordBatch>,
     sorted: Sorted<'a>,
 }
 
 /// Batches in order.
-pub struct Sorted<'a> {
+pub(crate) struct Sorted<'a> {
     engine: &'a Engine,
     plan: Arc<dyn ExecutionPlan>,
     output: Receiver<datafusion::error::Result<RecordBatch>>,
@@ -42,7 +42,7 @@ pub struct Sorted<'a> {
 
 impl<'a> Sorter<'a> {
     /// Begins a sort of batches of this schema.
-    pub fn begin(engine: &'a Engine, schema: &SchemaRef) -> Result<Self> {
+    pub(crate) fn begin(engine: &'a Engine, schema: &SchemaRef) -> Result<Self> {
         let (input, incoming) = channel(WAITING);
         let plan =
             sort_plan(schema, incoming).and_then(|plan| engine.with_even_share(plan)).map_err(Error::internal)?;
@@ -63,7 +63,7 @@ impl<'a> Sorter<'a> {
     }
 
     /// Adds rows.
-    pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
+    pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
         self.sorted.engine.check_stop()?;
         match self.input.blocking_send(batch) {
             Ok(()) => Ok(()),
@@ -75,7 +75,7 @@ impl<'a> Sorter<'a> {
     }
 
     /// Ends the input.
-    pub fn finish(self) -> Sorted<'a> {
+    pub(crate) fn finish(self) -> Sorted<'a> {
         self.sorted
     }
 }

@@ -14,7 +14,7 @@ use super::files::{ListFile, ParquetFile};
 use super::list::schema;
 use super::parameters::Format;
 use crate::error::{Error, Result};
-use crate::run_dir::{OutputFile, Readers, RunDir};
+use crate::output::run_dir::{OutputFile, Readers, RunDir};
 
 /// The name of the file of finished IDs.
 const FINISHED: &str = "finished.parquet";
@@ -23,7 +23,7 @@ const LEFT_OVER: &str = "left_over.parquet";
 
 /// Which files there are.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// How many waves.
     pub waves: u32,
     /// How many shards in each, if they are cut.
@@ -36,7 +36,7 @@ pub struct Plan {
 
 /// What was written.
 #[derive(Debug, Default)]
-pub struct Written {
+pub(crate) struct Written {
     /// Every file of a wave, in order.
     pub files: Vec<WaveFile>,
     /// The finished IDs.
@@ -68,7 +68,7 @@ impl Plan {
 }
 
 /// Writes the entries, which come in the order of the files; `advance` hears how many have come, and may end the work.
-pub fn write(
+pub(crate) fn write(
     dir: &RunDir,
     columns: &Columns,
     shape: &Shape,

@@ -16,9 +16,9 @@ use super::names::Names;
 use crate::error::{Error, Result};
 use crate::job::private::Mode;
 use crate::job::{Job, Private};
-use crate::shape::Tables;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
+use crate::sql::Tables;
 use resolve::{Known, SideColumns, WordNumber};
 
 /// The private columns of a job, and the key of their digests. Cheap to clone.

@@ -15,9 +15,9 @@ use super::paths::{below, has_path};
 use crate::columns::names::{NamePair, no_such_column};
 use crate::error::{Error, Result};
 use crate::job::{Private, Word};
-use crate::shape::Tables;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
+use crate::sql::Tables;
 
 /// The number of a word of `[private] columns`.
 pub(super) type WordNumber = usize;

@@ -4,31 +4,31 @@ use super::evidence::Digest;
 
 /// The place of a discrepancy in key order, and whether its row stands on one side only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place(u32);
+pub(super) struct Place(u32);
 
 impl Place {
     /// Discrepancies from this one on have no place.
-    pub const ROWS_MAX: u64 = 1 << 31;
+    pub(super) const ROWS_MAX: u64 = 1 << 31;
 
     /// The place of a row, which has to be before [`Self::ROWS_MAX`].
-    pub fn new(row: u64, is_alone: bool) -> Self {
+    pub(super) fn new(row: u64, is_alone: bool) -> Self {
         Place((row as u32) << 1 | u32::from(is_alone))
     }
 
     /// The number of the discrepancy.
-    pub fn row(self) -> u32 {
+    pub(super) fn row(self) -> u32 {
         self.0 >> 1
     }
 
     /// Whether the row is missing or extra.
-    pub fn is_alone(self) -> bool {
+    pub(super) fn is_alone(self) -> bool {
         self.0 & 1 == 1
     }
 }
 
 /// A value of a discrepancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Claim {
+pub(super) struct Claim {
     /// The value's digest.
     pub digest: Digest,
     /// Where it stands.
@@ -36,7 +36,7 @@ pub struct Claim {
 }
 
 /// Leaves the claims whose value no other one of them has. They have to be in order.
-pub fn keep_single(claims: &mut Vec<Claim>) {
+pub(super) fn keep_single(claims: &mut Vec<Claim>) {
     let (mut kept, mut start) = (0, 0);
     while start < claims.len() {
         let copies = claims[start..].iter().take_while(|claim| claim.digest == claims[start].digest).count();
@@ -50,7 +50,7 @@ pub fn keep_single(claims: &mut Vec<Claim>) {
 }
 
 /// Finds digests among ordered claims: their first bits say where to look, since digests are spread evenly.
-pub struct Lookup<'a> {
+pub(super) struct Lookup<'a> {
     claims: &'a [Claim],
     /// Where the claims of each bucket begin, and the end.
     starts: Vec<u32>,
@@ -59,10 +59,10 @@ pub struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     /// Bytes that it takes for each claim, at most.
-    pub const BYTES: u64 = 4;
+    pub(super) const BYTES: u64 = 4;
 
     /// Over ordered claims.
-    pub fn of(claims: &'a [Claim]) -> Self {
+    pub(super) fn of(claims: &'a [Claim]) -> Self {
         let bits = claims.len().max(2).ilog2();
         let shift = u32::BITS - bits;
         let buckets = 1_usize << bits;
@@ -76,7 +76,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// The place of the first claim of this value.
-    pub fn find(&self, digest: &Digest) -> Option<usize> {
+    pub(super) fn find(&self, digest: &Digest) -> Option<usize> {
         let bucket = first_bits(digest, self.shift);
         let span = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
         let found = span.start + self.claims[span.clone()].partition_point(|claim| claim.digest < *digest);

@@ -8,20 +8,20 @@ use std::collections::{HashMap, HashSet};
 use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::buffer::BooleanBuffer;
 
-use crate::canonical::Domain;
-use crate::canonical::row_hash::RowHasher;
 use crate::columns::{ColumnPair, Pairing};
+use crate::equality::canonical::Domain;
+use crate::equality::canonical::row_hash::RowHasher;
+use crate::equality::rules::Form;
 use crate::error::{Error, Result};
 use crate::job;
-use crate::rules::Form;
 use crate::sides::{Side, Sides};
 
 /// What stands for a value.
-pub type Digest = [u8; 16];
+pub(super) type Digest = [u8; 16];
 
 /// Columns whose values are looked for together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unit {
+pub(super) struct Unit {
     /// Their place in the order of units.
     pub number: u16,
     /// What they are called in lists.
@@ -31,13 +31,13 @@ pub struct Unit {
 }
 
 /// What the list calls all columns together.
-pub const WHOLE: &str = "*";
+pub(super) const WHOLE: &str = "*";
 
 /// What a job looks for.
 ///
 /// # Errors
 /// If rows have no key, or a column is named that is part of it or was named before.
-pub fn units(asked: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Unit>> {
+pub(super) fn units(asked: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Unit>> {
     if !pairing.keyed {
         return Err(Error::Contradiction(format!(
             "{}: without a key, no value stands under a wrong one; name the key, or leave [misplaced] out",
@@ -71,24 +71,24 @@ pub fn units(asked: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Unit>> {
 }
 
 /// Makes digests.
-pub struct Digester {
+pub(super) struct Digester {
     hasher: RowHasher,
     columns: Vec<ColumnPair>,
 }
 
 impl Digester {
     /// For the columns of a pairing, with a secret of its own.
-    pub fn new(pairing: &Pairing) -> Result<Self> {
+    pub(super) fn new(pairing: &Pairing) -> Result<Self> {
         Ok(Digester { hasher: RowHasher::new(64)?, columns: pairing.columns.clone() })
     }
 
     /// The compared columns.
-    pub fn columns(&self) -> &[ColumnPair] {
+    pub(super) fn columns(&self) -> &[ColumnPair] {
         &self.columns
     }
 
     /// The digest of each row's values in these columns, as one side has them; `None` where they are evidence of nothing.
-    pub fn digests(&self, columns: &[usize], arrays: &[ArrayRef], side: Side) -> Result<Vec<Option<Digest>>> {
+    pub(super) fn digests(&self, columns: &[usize], arrays: &[ArrayRef], side: Side) -> Result<Vec<Option<Digest>>> {
         let pairs = columns.iter().map(|&at| &self.columns[at]);
         let forms =
             pairs.clone().zip(arrays).map(|(pair, array)| form(pair, array, side)).collect::<Result<Vec<_>>>()?;
@@ -143,7 +143,7 @@ fn valid(array: &ArrayRef) -> BooleanBuffer {
 
 /// For each column, the first one whose values can be told to be equal to its own: of the same domain and, where the
 /// domain leaves open what its values mean (a time's unit is that of its column), of the same types and rules.
-pub fn alike(columns: &[ColumnPair], types: Sides<&arrow::datatypes::Fields>) -> Vec<usize> {
+pub(super) fn alike(columns: &[ColumnPair], types: Sides<&arrow::datatypes::Fields>) -> Vec<usize> {
     let is_alike = |one: usize, two: usize| {
         let (first, second) = (&columns[one], &columns[two]);
         let same_types = types.iter().all(|fields| fields[one].data_type() == fields[two].data_type());

@@ -6,12 +6,12 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 
 use super::evidence::{Digest, Digester, alike};
 use crate::class::Class;
-use crate::discrepancy::{Column, Layout};
+use crate::compare::discrepancy::{Column, Layout};
 use crate::error::Result;
 use crate::sides::Sides;
 
 /// Finds exchanged columns.
-pub struct Exchange {
+pub(super) struct Exchange {
     /// The compared columns that are not part of the key, by name.
     columns: HashMap<String, usize>,
     /// For each column, the first one that it can be compared with.
@@ -20,7 +20,7 @@ pub struct Exchange {
 
 impl Exchange {
     /// Among the columns of a table.
-    pub fn of(layout: &Layout) -> Self {
+    pub(super) fn of(layout: &Layout) -> Self {
         let columns = layout.columns().iter().enumerate().skip(layout.key_names().len());
         let (old, new) = (layout.fields(Column::Old), layout.fields(Column::New));
         Exchange {
@@ -30,7 +30,12 @@ impl Exchange {
     }
 
     /// The pairs of exchanged columns of each row of a piece: new's value of each is old's of the other.
-    pub fn pairs(&self, digester: &Digester, piece: &RecordBatch, classes: &[Class]) -> Result<Vec<Vec<[usize; 2]>>> {
+    pub(super) fn pairs(
+        &self,
+        digester: &Digester,
+        piece: &RecordBatch,
+        classes: &[Class],
+    ) -> Result<Vec<Vec<[usize; 2]>>> {
         let changed = Column::Changed.of(piece).as_list::<i32>();
         let suspects = classes.iter().enumerate().map(|(row, &class)| {
             if class != Class::Mismatch || changed.value_length(row) < 2 {

@@ -20,17 +20,18 @@ use arrow::array::{AsArray, RecordBatch, StructArray};
 
 use crate::class::Class;
 use crate::columns::Pairing;
-use crate::discrepancy::{Column, Layout, Spooled, Tally};
+use crate::compare::discrepancy::{Column, Layout, Spooled, Tally};
+use crate::compare::matching::Comparison;
+use crate::equality::value_text::{Values, escaped};
 use crate::error::Result;
 use crate::job::{self, Job, Rule};
-use crate::matching::Comparison;
-use crate::render::{Values, escaped};
 use evidence::{Digester, Unit, units};
 use exchange::Exchange;
-pub use report::{MisplacedExample, MisplacedReport};
+pub(crate) use report::{MisplacedExample, MisplacedReport};
 use search::{Links, Search};
+pub(crate) use told::Misplacements;
 use told::kinds;
-pub use told::{Misplacements, Told, field};
+pub(super) use told::{Told, field};
 
 /// How a value came to stand where it does.
 #[derive(
@@ -91,7 +92,7 @@ fn shown_key(keys: &StructArray, row: usize, layout: &Layout) -> Result<String> 
 }
 
 /// Tells what is misplaced, piece by piece and in key order.
-pub struct Misplaced {
+pub(super) struct Misplaced {
     layout: Arc<Layout>,
     digester: Digester,
     units: Vec<Unit>,
@@ -105,7 +106,7 @@ pub struct Misplaced {
 
 impl Misplaced {
     /// Looks for what a job asks for, among all discrepancies of a run.
-    pub fn find(
+    pub(super) fn find(
         asked: &job::Misplaced,
         job: &Job,
         comparison: &Comparison,
@@ -137,7 +138,7 @@ impl Misplaced {
     }
 
     /// What is known of the rows of the next piece.
-    pub fn of(&mut self, piece: &RecordBatch, classes: &[Class]) -> Result<Misplacements> {
+    pub(super) fn of(&mut self, piece: &RecordBatch, classes: &[Class]) -> Result<Misplacements> {
         let first = self.rows;
         self.rows += piece.num_rows() as u64;
         let mut rows = vec![vec![]; piece.num_rows()];
@@ -161,7 +162,7 @@ impl Misplaced {
     }
 
     /// Counts what is known of a piece, and takes examples of it, `shown` as they may be.
-    pub fn take(&mut self, piece: &RecordBatch, classes: &[Class], shown: &Misplacements) -> Result<()> {
+    pub(super) fn take(&mut self, piece: &RecordBatch, classes: &[Class], shown: &Misplacements) -> Result<()> {
         let first = self.rows - piece.num_rows() as u64;
         let keys = Column::Key.of(piece).as_struct();
         let others = self.links.of(first..self.rows);
@@ -188,13 +189,13 @@ impl Misplaced {
     }
 
     /// What came of it.
-    pub fn finish(mut self) -> MisplacedReport {
+    pub(super) fn finish(mut self) -> MisplacedReport {
         self.report.examples.sort_by_key(|example| example.kind);
         self.report
     }
 }
 
 /// Checks what a job asks for.
-pub fn require_sound(asked: &job::Misplaced, pairing: &Pairing) -> Result<()> {
+pub(super) fn require_sound(asked: &job::Misplaced, pairing: &Pairing) -> Result<()> {
     units(asked, pairing).map(drop)
 }

@@ -15,9 +15,9 @@ use super::Kind;
 use super::claims::{Claim, Lookup, Place, keep_single};
 use super::evidence::{Digester, Unit};
 use crate::class::Class;
-use crate::discrepancy::{Column, Spooled, Tally, classes};
+use crate::compare::discrepancy::{Column, Spooled, Tally, classes};
+use crate::compare::matching::Comparison;
 use crate::error::{Error, Result};
-use crate::matching::Comparison;
 use crate::sides::Side;
 
 /// The shares of the working memory, in sixteenths, that claims, links and keys may fill. Claims are gone before anything is
@@ -32,7 +32,7 @@ const LINK_BYTES: u64 = size_of::<Link>() as u64;
 
 /// A discrepancy, and the one that it shares a value with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Link {
+pub(super) struct Link {
     /// The place of the discrepancy in key order.
     pub row: u32,
     /// The unit's number.
@@ -45,7 +45,7 @@ pub struct Link {
 
 /// What was found.
 #[derive(Default)]
-pub struct Links {
+pub(super) struct Links {
     /// By row, then by unit.
     links: Vec<Link>,
     keys: Keys,
@@ -53,13 +53,13 @@ pub struct Links {
 
 impl Links {
     /// Those of a span of discrepancies.
-    pub fn of(&self, rows: std::ops::Range<u64>) -> &[Link] {
+    pub(super) fn of(&self, rows: std::ops::Range<u64>) -> &[Link] {
         let place = |row: u64| self.links.partition_point(|link| u64::from(link.row) < row);
         &self.links[place(rows.start)..place(rows.end)]
     }
 
     /// The keys of other discrepancies, one for each link.
-    pub fn keys(&self, links: &[Link]) -> Result<Option<StructArray>> {
+    pub(super) fn keys(&self, links: &[Link]) -> Result<Option<StructArray>> {
         self.keys.of(links.iter().map(|link| link.other))
     }
 }
@@ -93,7 +93,7 @@ impl Keys {
 }
 
 /// The discrepancies of a run, as a search sees them.
-pub struct Search<'a> {
+pub(super) struct Search<'a> {
     /// What was compared.
     pub comparison: &'a Comparison<'a>,
     /// Digests of values.
@@ -109,7 +109,7 @@ type Step<T> = Result<Option<T>>;
 
 impl Search<'_> {
     /// Looks for the values of these units; says why, if it is not possible.
-    pub fn run(&self, units: &[Unit]) -> Result<std::result::Result<Links, String>> {
+    pub(super) fn run(&self, units: &[Unit]) -> Result<std::result::Result<Links, String>> {
         match self.links(units)? {
             Some(links) => Ok(Ok(links)),
             None => Ok(Err(format!(

@@ -7,13 +7,13 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 
 use super::Kind;
+use crate::equality::value_text::Values;
 use crate::error::Result;
 use crate::explain::private::Hiding;
-use crate::render::Values;
 
 /// What is known of one row of a piece.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub(crate) struct Told {
     /// How it came to stand there.
     pub kind: Kind,
     /// The column; `*` for all values, two columns for an exchange.
@@ -24,7 +24,7 @@ pub struct Told {
 
 /// What is known of the rows of a piece.
 #[derive(Debug, Clone)]
-pub struct Misplacements {
+pub(crate) struct Misplacements {
     /// Row by row.
     pub rows: Vec<Vec<Told>>,
     /// The other keys; `None` if there are none.
@@ -33,18 +33,18 @@ pub struct Misplacements {
 
 impl Misplacements {
     /// The same without private values.
-    pub fn hidden(&self, hiding: &Hiding) -> Result<Self> {
+    pub(crate) fn hidden(&self, hiding: &Hiding) -> Result<Self> {
         let others = self.others.as_ref().map(|keys| hiding.hide_keys(keys)).transpose()?;
         Ok(Misplacements { rows: self.rows.clone(), others })
     }
 
     /// The tags of each row, each once.
-    pub fn tags(&self) -> Vec<Vec<&'static str>> {
+    pub(crate) fn tags(&self) -> Vec<Vec<&'static str>> {
         self.rows.iter().map(|row| kinds(row).into_iter().map(Kind::tag).collect()).collect()
     }
 
     /// The column of the table that has them.
-    pub fn column(&self) -> Result<ArrayRef> {
+    pub(crate) fn column(&self) -> Result<ArrayRef> {
         let all: Vec<&Told> = self.rows.iter().flatten().collect();
         let keys = self.others.as_ref().map_or(Ok(vec![]), joined)?;
         let columns: Vec<ArrayRef> = vec![
@@ -59,7 +59,7 @@ impl Misplacements {
 }
 
 /// The kinds among what is known of a row.
-pub fn kinds(told: &[Told]) -> Vec<Kind> {
+pub(super) fn kinds(told: &[Told]) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = told.iter().map(|told| told.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -67,7 +67,7 @@ pub fn kinds(told: &[Told]) -> Vec<Kind> {
 }
 
 /// The field of the table's column.
-pub fn field() -> FieldRef {
+pub(crate) fn field() -> FieldRef {
     Field::new("misplaced", DataType::List(item()), false).into()
 }
 

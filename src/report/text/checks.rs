@@ -2,11 +2,11 @@
 
 use super::{cut, indented, plain_table};
 use crate::checks::CheckReport;
-use crate::render::escaped;
+use crate::equality::value_text::escaped;
 use crate::report::{Report, grouped};
 
 /// The section on checks; nothing, where the job has none.
-pub fn render(report: &Report) -> String {
+pub(super) fn render(report: &Report) -> String {
     if report.checks.is_empty() {
         return String::new();
     }
@@ -22,7 +22,7 @@ pub fn render(report: &Report) -> String {
 }
 
 /// Whether a check holds, in a word.
-pub fn state(check: &CheckReport) -> &'static str {
+pub(super) fn state(check: &CheckReport) -> &'static str {
     if check.holds { "holds" } else { "FAILS" }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{cut, nested, plain_table, right_align};
-use crate::groups::GroupReport;
-use crate::render::escaped;
+use crate::checks::groups::GroupReport;
+use crate::equality::value_text::escaped;
 use crate::report::{count, grouped};
 
 /// The section on groups; nothing, where the job has none.

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use super::{indented, plain_table, right_align};
 use crate::class::{ByClass, Class};
+use crate::equality::value_text::escaped;
 use crate::history::HistoryReport;
 use crate::lists::Example;
-use crate::render::escaped;
 use crate::report::{Report, count, grouped};
 use crate::sides::Side;
 

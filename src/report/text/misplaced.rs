@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{nested, plain_table, right_align};
+use crate::equality::value_text::escaped;
 use crate::explain::{MisplacedKind, MisplacedReport};
-use crate::render::escaped;
 use crate::report::{Report, grouped};
 
 /// The section on misplaced values; nothing, where the job does not ask for it.

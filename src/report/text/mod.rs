@@ -12,11 +12,11 @@ use bytesize::ByteSize;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{MatchingWay, Report, Run, Verdict, count, grouped};
-use crate::discrepancy::{Class, Tier};
+use crate::compare::discrepancy::{Class, Tier};
+use crate::equality::value_text::escaped;
 use crate::explain::InFlightReport;
 use crate::job::TakenAt;
 use crate::lists::Example;
-use crate::render::escaped;
 use crate::sides::{Side, Sides};
 
 /// Whether the text may carry colour.

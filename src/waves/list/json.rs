@@ -12,14 +12,14 @@ use super::{Gathered, bad_line};
 use crate::error::Result;
 
 /// A list of JSON objects, of which the first is read.
-pub struct JsonList {
+pub(super) struct JsonList {
     lines: Lines,
     first: Option<(u64, Row)>,
 }
 
 impl JsonList {
     /// Opens a list, and takes the names of its columns from its first object; none if it has no object.
-    pub fn open(path: &Path, file: File) -> Result<(Self, Vec<String>)> {
+    pub(super) fn open(path: &Path, file: File) -> Result<(Self, Vec<String>)> {
         let mut lines = Lines::open(file);
         let first = match lines.next(path)? {
             None => None,
@@ -30,7 +30,7 @@ impl JsonList {
     }
 
     /// Adds rows.
-    pub fn read(&mut self, path: &Path, columns: &[String], gathered: &mut Gathered) -> Result<()> {
+    pub(super) fn read(&mut self, path: &Path, columns: &[String], gathered: &mut Gathered) -> Result<()> {
         while !gathered.is_full() {
             let (line, row) = match self.first.take() {
                 Some(first) => first,

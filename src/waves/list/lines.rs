@@ -12,7 +12,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
 /// The lines of a text file, one in memory at a time.
-pub struct Lines {
+pub(super) struct Lines {
     input: BufReader<File>,
     line: Vec<u8>,
     number: u64,
@@ -20,12 +20,12 @@ pub struct Lines {
 
 impl Lines {
     /// Begins before the first line.
-    pub fn open(file: File) -> Self {
+    pub(super) fn open(file: File) -> Self {
         Lines { input: BufReader::with_capacity(BUFFER_BYTES, file), line: vec![], number: 0 }
     }
 
     /// The next line, without its end, and its number.
-    pub fn next(&mut self, path: &Path) -> Result<Option<(u64, &str)>> {
+    pub(super) fn next(&mut self, path: &Path) -> Result<Option<(u64, &str)>> {
         self.line.clear();
         let read = self.input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut self.line);
         if read.map_err(Error::unreadable(path))? == 0 {
@@ -44,16 +44,16 @@ impl Lines {
 }
 
 /// A list of bare IDs.
-pub struct BareList(Lines);
+pub(super) struct BareList(Lines);
 
 impl BareList {
     /// Opens a list.
-    pub fn open(file: File) -> Self {
+    pub(super) fn open(file: File) -> Self {
         BareList(Lines::open(file))
     }
 
     /// Adds rows.
-    pub fn read(&mut self, path: &Path, gathered: &mut Gathered) -> Result<()> {
+    pub(super) fn read(&mut self, path: &Path, gathered: &mut Gathered) -> Result<()> {
         while !gathered.is_full() {
             match self.0.next(path)? {
                 None => break,

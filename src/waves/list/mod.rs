@@ -18,9 +18,9 @@ use self::lines::BareList;
 use self::parquet::ParquetList;
 use self::table::CsvList;
 use crate::error::{Error, Result, WavesError};
-use crate::file_identity::InputFile;
-use crate::manifest::{Digest, of_opened};
-use crate::run_dir::Readers;
+use crate::output::manifest::{Digest, of_opened};
+use crate::output::run_dir::Readers;
+use crate::runtime::file_identity::InputFile;
 use crate::sides::Owner;
 use crate::snapshot::refuse_path;
 
@@ -28,7 +28,7 @@ use crate::snapshot::refuse_path;
 const PIECE_BYTES: usize = 1 << 20;
 
 /// A list, open and read up to its header.
-pub struct List {
+pub(crate) struct List {
     /// Its path as the user gave it.
     pub path: PathBuf,
     /// The names of its columns; none for a list that is empty and has no header.
@@ -47,7 +47,7 @@ enum Form {
 }
 
 /// Some rows of a list.
-pub struct Piece {
+pub(crate) struct Piece {
     /// All columns as text, in the order of the header.
     pub texts: RecordBatch,
     /// The line on which each row begins; in Parquet the number of the row. From 1.
@@ -59,7 +59,7 @@ impl List {
     ///
     /// # Errors
     /// If there is no such file, if the end of its name says nothing of what it is, or if it has no header.
-    pub fn open(path: &Path, bare: &str) -> Result<Self> {
+    pub(crate) fn open(path: &Path, bare: &str) -> Result<Self> {
         let bad = |reason: &str| Error::from(WavesError::BadList { list: path.into(), reason: reason.into() });
         // opening a pipe is not for lists
         if !fs::metadata(path).map_err(Error::unreadable(path))?.is_file() {
@@ -85,17 +85,17 @@ impl List {
     }
 
     /// Whether it has a header of its own, or is at least known to have columns.
-    pub fn has_header(&self) -> bool {
+    pub(crate) fn has_header(&self) -> bool {
         !self.columns.is_empty()
     }
 
     /// Who can read the file.
-    pub fn readers(&self) -> Readers {
+    pub(crate) fn readers(&self) -> Readers {
         self.readers
     }
 
     /// The next rows: at most so many.
-    pub fn read(&mut self, rows: usize) -> Result<Option<Piece>> {
+    pub(crate) fn read(&mut self, rows: usize) -> Result<Option<Piece>> {
         let mut gathered = Gathered::new(&self.columns, rows);
         match &mut self.form {
             Form::Csv(list) => list.read(&self.path, &mut gathered)?,
@@ -110,7 +110,7 @@ impl List {
     ///
     /// # Errors
     /// If it has changed meanwhile.
-    pub fn finish(self) -> Result<Digest> {
+    pub(crate) fn finish(self) -> Result<Digest> {
         let List { path, input, .. } = self;
         let blake3 = of_opened(input.reopen()?).map_err(Error::unreadable(&path))?.to_hex().to_string();
         input.require_unchanged()?;
@@ -119,12 +119,12 @@ impl List {
 }
 
 /// Columns of text.
-pub fn schema(columns: &[String]) -> SchemaRef {
+pub(crate) fn schema(columns: &[String]) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>()))
 }
 
 /// The columns of a batch of nothing but text, from a place on.
-pub fn texts(batch: &RecordBatch, from: usize, columns: usize) -> Vec<&StringArray> {
+pub(crate) fn texts(batch: &RecordBatch, from: usize, columns: usize) -> Vec<&StringArray> {
     batch.columns()[from..from + columns].iter().map(|column| column.as_string()).collect()
 }
 

@@ -8,22 +8,22 @@ use arrow::array::{ArrayRef, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::{Piece, schema};
+use crate::equality::{plain_types, value_text};
 use crate::error::{Error, Result, WavesError};
 use crate::snapshot::{guarded, open_parquet};
-use crate::{plain, render};
 
 /// Rows that are decoded together.
 const BATCH_ROWS: usize = 1024;
 
 /// A list in a Parquet file.
-pub struct ParquetList {
+pub(super) struct ParquetList {
     reader: ParquetRecordBatchReader,
     row: u64,
 }
 
 impl ParquetList {
     /// Opens a list.
-    pub fn open(path: &Path, file: File) -> Result<(Self, Vec<String>)> {
+    pub(super) fn open(path: &Path, file: File) -> Result<(Self, Vec<String>)> {
         let builder = open_parquet(file).map_err(|error| wrong(path, &error))?;
         let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| wrong(path, &error))?;
@@ -31,13 +31,13 @@ impl ParquetList {
     }
 
     /// The next rows.
-    pub fn read(&mut self, path: &Path, columns: &[String]) -> Result<Option<Piece>> {
+    pub(super) fn read(&mut self, path: &Path, columns: &[String]) -> Result<Option<Piece>> {
         let Some(batch) = guarded(|| self.reader.next().transpose()).map_err(|error| wrong(path, &error))? else {
             return Ok(None);
         };
         let text = |(array, name): (&ArrayRef, &String)| -> Result<ArrayRef> {
-            let field = plain::field(name, batch.schema().field_with_name(name)?);
-            Ok(Arc::new(render::column(&plain::array(array)?, &field)?))
+            let field = plain_types::field(name, batch.schema().field_with_name(name)?);
+            Ok(Arc::new(value_text::column(&plain_types::array(array)?, &field)?))
         };
         let texts = batch.columns().iter().zip(columns).map(text).collect::<Result<Vec<_>>>()?;
         let first = self.row + 1;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result, WavesError};
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// A CSV list, read up to its header.
-pub struct CsvList {
+pub(super) struct CsvList {
     reader: Reader<BufReader<File>>,
     fields: Fields,
     width: usize,
@@ -19,7 +19,7 @@ pub struct CsvList {
 
 impl CsvList {
     /// Opens a list, and reads the names of its columns.
-    pub fn open(path: &Path, file: File) -> Result<(Self, Vec<String>)> {
+    pub(super) fn open(path: &Path, file: File) -> Result<(Self, Vec<String>)> {
         let mut reader = Reader::new(BufReader::with_capacity(BUFFER_BYTES, file));
         let mut fields = Fields::default();
         if reader.read(&mut fields).map_err(|problem| wrong(path, problem))?.is_none() {
@@ -32,7 +32,7 @@ impl CsvList {
     }
 
     /// Adds rows.
-    pub fn read(&mut self, path: &Path, gathered: &mut Gathered) -> Result<()> {
+    pub(super) fn read(&mut self, path: &Path, gathered: &mut Gathered) -> Result<()> {
         while !gathered.is_full() {
             let read = self.reader.read(&mut self.fields).map_err(|problem| wrong(path, problem))?;
             let Some(line) = read else { return Ok(()) };

@@ -1,0 +1,103 @@
+//! Every group, in a table and in a list for each state.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use super::{Group, GroupReport, TABLE};
+use crate::csv;
+use crate::equality::value_text;
+use crate::error::{Error, Result};
+use crate::output::manifest::Digest;
+use crate::output::run_dir::{OutputFile, RunDir};
+use crate::runtime::engine::Engine;
+use crate::sides::Sides;
+use crate::sql::Question;
+
+/// The states, in the order of the lists.
+const STATES: [&str; 3] = ["ready", "partial", "untouched"];
+
+/// The files, being written.
+pub(super) struct Output {
+    by: Vec<String>,
+    place: PathBuf,
+    table: ArrowWriter<OutputFile>,
+    lists: Vec<(OutputFile, u64)>,
+    shown: usize,
+    first: Vec<Group>,
+}
+
+impl Output {
+    /// Begins the table, and the lists with their headers. The lists are called by `prefix` and the state.
+    pub(super) fn create(
+        run_dir: &RunDir,
+        by: &[String],
+        schema: SchemaRef,
+        prefix: &str,
+        shown: usize,
+    ) -> Result<Self> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
+            .build();
+        let file = run_dir.create(TABLE)?;
+        let place = file.place();
+        let table = ArrowWriter::try_new(file, schema, Some(properties));
+        let table = table.map_err(|error| Error::of_parquet(&place, error))?;
+        let lists = STATES.iter().map(|state| {
+            let mut file = run_dir.create(&format!("{prefix}{state}.csv"))?;
+            let mut header = String::new();
+            csv::record(&mut header, by.iter().map(|name| Some(name.as_str())));
+            file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+            Ok((file, 0))
+        });
+        Ok(Output { by: by.to_vec(), place, table, lists: lists.collect::<Result<_>>()?, shown, first: vec![] })
+    }
+
+    /// Writes the answer to the question that counts, in its order.
+    pub(super) fn write(
+        mut self,
+        engine: &Engine,
+        question: Question,
+        doubts: Vec<String>,
+    ) -> Result<(GroupReport, Vec<Digest>)> {
+        question.ask(engine, |batch| {
+            let mut lines = STATES.map(|_| String::new());
+            for row in value_text::rows(batch)? {
+                let (values, rest) = row.split_at(self.by.len());
+                let state = STATES.iter().position(|state| rest.last() == Some(&Some(state.to_string())));
+                let state = state.ok_or_else(|| Error::Internal("a group is in no state".into()))?;
+                csv::record(&mut lines[state], values.iter().map(Option::as_deref));
+                self.lists[state].1 += 1;
+                if STATES[state] == "partial" && self.first.len() < self.shown {
+                    self.first.push(group(values, rest));
+                }
+            }
+            for ((file, _), lines) in self.lists.iter_mut().zip(lines) {
+                file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
+            }
+            self.table.write(batch).map_err(|error| Error::of_parquet(&self.place, error))
+        })?;
+        let [ready, partial, untouched] = [0, 1, 2].map(|state: usize| self.lists[state].1);
+        let mut files = vec![self.table.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?.finish()?];
+        for (file, _) in self.lists {
+            files.push(file.finish()?);
+        }
+        Ok((GroupReport { by: self.by, ready, partial, untouched, doubts, first: self.first }, files))
+    }
+}
+
+/// The counts come in the order of the question: rows of old and of new, four kinds of discrepancy, violations, state.
+fn group(values: &[Option<String>], rest: &[Option<String>]) -> Group {
+    let count = |at: usize| rest[at].as_deref().and_then(|count| count.parse().ok()).unwrap_or(0);
+    Group {
+        values: values.to_vec(),
+        rows: Sides { old: count(0), new: count(1) },
+        discrepancies: (2..6).map(count).sum(),
+        violations: count(6),
+    }
+}

@@ -1,0 +1,228 @@
+//! Takes down what the merge decides: counts every finding, and keeps those that somebody will read.
+
+use std::sync::Arc;
+
+use super::outcomes::{Outcomes, Pairs};
+use super::spool::{Spool, Spooled};
+use super::table::Layout;
+use super::{Class, ColumnTally, Tally, Tier};
+use crate::columns::{ReadCounts, Rows};
+use crate::error::Result;
+use crate::runtime::engine::Engine;
+use crate::sides::{Side, Sides};
+
+/// One row of one side's batch.
+#[derive(Debug, Clone)]
+pub(crate) struct RowRef {
+    /// The batch that holds it.
+    pub batch: Arc<Rows>,
+    /// Its number in the batch.
+    pub row: usize,
+}
+
+/// One discrepancy.
+#[derive(Debug, Clone)]
+pub(crate) enum Finding {
+    /// A row that is only in old.
+    Missing {
+        /// The row.
+        old: RowRef,
+    },
+    /// A row that is only in new.
+    Extra {
+        /// The row.
+        new: RowRef,
+    },
+    /// Two rows with one key and different values.
+    Mismatch {
+        /// Both rows.
+        rows: Sides<RowRef>,
+        /// The differing columns, by their numbers in the pairing.
+        changed: Vec<usize>,
+    },
+    /// A key that stands more than once on a side.
+    DuplicateKey {
+        /// A row that has the key.
+        key: RowRef,
+        /// The side of that row.
+        side: Side,
+        /// How many rows have it.
+        rows: Sides<u64>,
+    },
+}
+
+impl Finding {
+    /// Its class.
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Finding::Missing { .. } => Class::Missing,
+            Finding::Extra { .. } => Class::Extra,
+            Finding::Mismatch { .. } => Class::Mismatch,
+            Finding::DuplicateKey { .. } => Class::DuplicateKey,
+        }
+    }
+
+    /// The row of one side, where the finding has one to show.
+    pub(crate) fn row(&self, side: Side) -> Option<&RowRef> {
+        match (self, side) {
+            (Finding::Missing { old }, Side::Old) => Some(old),
+            (Finding::Extra { new }, Side::New) => Some(new),
+            (Finding::Mismatch { rows, .. }, side) => Some(&rows[side]),
+            (Finding::Missing { .. } | Finding::Extra { .. } | Finding::DuplicateKey { .. }, _) => None,
+        }
+    }
+
+    /// A row that has the finding's key: old's where there is one.
+    pub(crate) fn key(&self) -> (Side, &RowRef) {
+        match self {
+            Finding::Missing { old } => (Side::Old, old),
+            Finding::Extra { new } => (Side::New, new),
+            Finding::Mismatch { rows, .. } => (Side::Old, &rows.old),
+            Finding::DuplicateKey { key, side, .. } => (*side, key),
+        }
+    }
+
+    /// How many rows of each side it covers.
+    pub(crate) fn rows(&self) -> Sides<u64> {
+        match self {
+            Finding::Missing { .. } => Sides { old: 1, new: 0 },
+            Finding::Extra { .. } => Sides { old: 0, new: 1 },
+            Finding::Mismatch { .. } => Sides { old: 1, new: 1 },
+            Finding::DuplicateKey { rows, .. } => *rows,
+        }
+    }
+}
+
+/// Which findings are kept. All are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Every one, for complete lists.
+    All,
+    /// The first few of each class, for the report's examples.
+    First(usize),
+}
+
+/// How many findings are gathered before they become rows of the table.
+const GATHER_FINDINGS: usize = 4096;
+/// Where memory is tight or rows are large, batches are small; so many of them may be gathered then.
+const GATHER_BATCHES_OF_FINDINGS: usize = 4;
+/// How many batches gathered findings may hold on to.
+const GATHER_BATCHES: usize = 16;
+
+/// The findings of one part of a comparison, in key order.
+pub(crate) struct Ledger<'a> {
+    layout: Arc<Layout>,
+    keep: Keep,
+    kept: [usize; Class::ALL.len()],
+    gathered: Vec<Finding>,
+    gathered_max: usize,
+    last_batch: Sides<Option<Arc<Rows>>>,
+    batches_held: usize,
+    spool: Spool,
+    outcomes: Option<Outcomes<'a>>,
+    tally: Tally,
+}
+
+impl<'a> Ledger<'a> {
+    /// An empty ledger; what does not fit in memory goes to working files.
+    pub(crate) fn new(layout: Arc<Layout>, keep: Keep, outcomes: Option<Outcomes<'a>>, engine: &Engine) -> Self {
+        Ledger {
+            tally: Tally::new(layout.columns()),
+            spool: Spool::new(layout.schema(), engine.spill_dir()),
+            layout,
+            keep,
+            outcomes,
+            kept: [0; Class::ALL.len()],
+            gathered: vec![],
+            gathered_max: GATHER_FINDINGS.min(GATHER_BATCHES_OF_FINDINGS * engine.batch_rows()),
+            last_batch: Sides::default(),
+            batches_held: 0,
+        }
+    }
+
+    /// Counts rows of each side as seen.
+    pub(crate) fn seen(&mut self, side: Side, rows: u64) {
+        self.tally.rows[side] += rows;
+    }
+
+    /// Counts pairs of equal rows.
+    pub(crate) fn matched(&mut self, tier: Tier, pairs: u64) {
+        self.tally.tiers.add(tier, pairs);
+    }
+
+    /// The counts of one column.
+    pub(crate) fn column(&mut self, column: usize) -> &mut ColumnTally {
+        &mut self.tally.columns[column]
+    }
+
+    /// Counts cells that rules were needed to read, of pairs that are equal as read.
+    pub(crate) fn read(&mut self, counts: &ReadCounts) {
+        self.tally.read(counts);
+    }
+
+    /// Records how pairs of rows with one key each came out, where somebody asks.
+    pub(crate) fn pairs(&mut self, pairs: &Pairs) -> Result<()> {
+        self.outcomes.as_mut().map_or(Ok(()), |outcomes| outcomes.pairs(pairs))
+    }
+
+    /// Records a discrepancy. Findings must come in key order.
+    pub(crate) fn record(&mut self, finding: Finding) -> Result<()> {
+        self.count(&finding);
+        if let Some(outcomes) = &mut self.outcomes {
+            outcomes.finding(&finding)?;
+        }
+        let kept = &mut self.kept[finding.class() as usize];
+        if matches!(self.keep, Keep::First(few) if *kept >= few) {
+            return Ok(());
+        }
+        *kept += 1;
+        let (side, key) = finding.key();
+        let shown = Side::BOTH.into_iter().filter_map(|side| finding.row(side).map(|row| (side, row)));
+        for (side, row) in shown.chain([(side, key)]) {
+            if !self.last_batch[side].as_ref().is_some_and(|last| Arc::ptr_eq(last, &row.batch)) {
+                self.last_batch[side] = Some(row.batch.clone());
+                self.batches_held += 1;
+            }
+        }
+        self.gathered.push(finding);
+        if self.gathered.len() >= self.gathered_max || self.batches_held >= GATHER_BATCHES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the part: its counts, its kept findings, and the outcomes that were asked for.
+    pub(crate) fn close(mut self) -> Result<(Tally, Spooled, Option<Spooled>)> {
+        self.flush()?;
+        let outcomes = self.outcomes.map(Outcomes::close).transpose()?;
+        Ok((self.tally, self.spool.close()?, outcomes))
+    }
+
+    fn count(&mut self, finding: &Finding) {
+        let tally = &mut self.tally;
+        match finding {
+            Finding::Missing { .. } => tally.missing += 1,
+            Finding::Extra { .. } => tally.extra += 1,
+            Finding::Mismatch { changed, .. } => {
+                tally.mismatch += 1;
+                changed.iter().for_each(|&column| tally.columns[column].mismatches += 1);
+            }
+            Finding::DuplicateKey { rows, .. } => {
+                tally.duplicate_keys += 1;
+                tally.missing_duplicated += u64::from(rows.new == 0);
+                Side::BOTH.into_iter().for_each(|side| tally.duplicate_rows[side] += rows[side]);
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if !self.gathered.is_empty() {
+            let rows = self.layout.rows(&self.gathered)?;
+            self.spool.push(rows)?;
+        }
+        self.gathered.clear();
+        self.last_batch = Sides::default();
+        self.batches_held = 0;
+        Ok(())
+    }
+}

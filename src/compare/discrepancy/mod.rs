@@ -1,0 +1,241 @@
+//! WHAT: the four things that can be wrong, how they are counted, and the table that lists them.
+
+mod ledger;
+mod outcomes;
+mod spool;
+mod table;
+
+pub(crate) use ledger::{Finding, Keep, Ledger, RowRef};
+pub(crate) use outcomes::{Asked, Outcome, Outcomes, Pairs};
+pub(crate) use spool::{Spool, Spooled};
+pub(crate) use table::{Column, Layout, VERSIONS, classes, texts};
+
+pub(crate) use crate::class::{ByClass, Class};
+use crate::columns::{ColumnPair, ReadCounts, ReadRows};
+use crate::error::{Error, Result};
+use crate::sides::{Side, Sides};
+
+/// How many rows fell into which class.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Rows seen.
+    pub rows: Sides<u64>,
+    /// Pairs of equal rows, by how they came to be equal.
+    pub tiers: Tiers,
+    /// Pairs of rows with the same key and different values.
+    pub mismatch: u64,
+    /// Rows that are only in old.
+    pub missing: u64,
+    /// Rows that are only in new.
+    pub extra: u64,
+    /// Keys that stand more than once on a side.
+    pub duplicate_keys: u64,
+    /// Of those, keys that are not in new at all.
+    pub missing_duplicated: u64,
+    /// The rows of those keys.
+    pub duplicate_rows: Sides<u64>,
+    /// Pairs of rows by column, in the order of the pairing's columns.
+    pub columns: Vec<ColumnTally>,
+}
+
+/// How a pair of rows came to be equal, from best to worst. A pair is in the tier of its worst cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// By value.
+    Exact,
+    /// Only through a reading that loses nothing.
+    ByReading,
+    /// Only by another rule that the user chose.
+    ByRule,
+    /// Only within a tolerance that the user chose.
+    Tolerated,
+}
+
+impl Tier {
+    /// All tiers, from best to worst.
+    pub const ALL: [Tier; 4] = [Tier::Exact, Tier::ByReading, Tier::ByRule, Tier::Tolerated];
+
+    /// The tier as it is written in data.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Exact => "exact",
+            Tier::ByReading => "by_reading",
+            Tier::ByRule => "by_rule",
+            Tier::Tolerated => "tolerated",
+        }
+    }
+
+    /// The tier in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Tier::ByReading => "by reading",
+            Tier::ByRule => "by rule",
+            other => other.name(),
+        }
+    }
+
+    /// The tier of a row that is equal as read; `read` are the rows of its batch that rules were needed to read.
+    pub fn as_read(read: Option<&ReadRows>, row: usize) -> Self {
+        match read {
+            Some(read) if read.by_rule.value(row) => Tier::ByRule,
+            Some(read) if read.by_reading.value(row) => Tier::ByReading,
+            _ => Tier::Exact,
+        }
+    }
+}
+
+/// How matched pairs came to be equal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Tiers {
+    /// By value.
+    pub exact: u64,
+    /// Only through a reading that loses nothing.
+    #[serde(default)]
+    pub by_reading: u64,
+    /// Only by another rule that the user chose.
+    pub by_rule: u64,
+    /// Only within a tolerance that the user chose.
+    pub tolerated: u64,
+}
+
+impl Tiers {
+    /// Adds pairs to a tier.
+    pub fn add(&mut self, tier: Tier, pairs: u64) {
+        match tier {
+            Tier::Exact => self.exact += pairs,
+            Tier::ByReading => self.by_reading += pairs,
+            Tier::ByRule => self.by_rule += pairs,
+            Tier::Tolerated => self.tolerated += pairs,
+        }
+    }
+
+    /// How many pairs are in a tier.
+    pub fn count(&self, tier: Tier) -> u64 {
+        match tier {
+            Tier::Exact => self.exact,
+            Tier::ByReading => self.by_reading,
+            Tier::ByRule => self.by_rule,
+            Tier::Tolerated => self.tolerated,
+        }
+    }
+
+    /// The pairs of all tiers.
+    pub fn total(&self) -> u64 {
+        Tier::ALL.into_iter().map(|tier| self.count(tier)).sum()
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn add_all(&mut self, other: &Tiers) {
+        Tier::ALL.into_iter().for_each(|tier| self.add(tier, other.count(tier)));
+    }
+}
+
+/// Pairs of rows, as they compare in one column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnTally {
+    /// Pairs that differ.
+    pub mismatches: u64,
+    /// Pairs that are equal only through a reading that loses nothing.
+    pub by_reading: u64,
+    /// Pairs that only another rule makes equal.
+    pub by_rule: u64,
+    /// Pairs that only a tolerance makes equal.
+    pub tolerated: u64,
+    /// For each rule of the column, the pairs that would not be equal without it.
+    pub rules: Vec<u64>,
+    /// Pairs that are equal by rules of which each one alone could be left out.
+    pub by_either: u64,
+    /// Pairs that differ, and in which a cell cannot be read as its rule says.
+    pub unreadable: u64,
+}
+
+impl Tally {
+    /// Nothing counted yet, for these columns.
+    pub fn new(columns: &[ColumnPair]) -> Self {
+        let none = |column: &ColumnPair| ColumnTally { rules: vec![0; column.rules().len()], ..ColumnTally::default() };
+        Tally { columns: columns.iter().map(none).collect(), ..Tally::default() }
+    }
+
+    /// Pairs of equal rows.
+    pub fn matched(&self) -> u64 {
+        self.tiers.total()
+    }
+
+    /// Counts cells that rules were needed to read, of pairs that are equal as read.
+    pub fn read(&mut self, counts: &ReadCounts) {
+        for (own, counts) in self.columns.iter_mut().zip(counts.columns()) {
+            own.by_reading += counts.by_reading;
+            own.by_rule += counts.by_rule;
+            own.rules.iter_mut().zip(&counts.rules).for_each(|(own, count)| *own += count);
+        }
+    }
+
+    /// Adds the counts of another part of the same comparison.
+    pub fn add(&mut self, part: &Tally) {
+        for side in Side::BOTH {
+            self.rows[side] += part.rows[side];
+            self.duplicate_rows[side] += part.duplicate_rows[side];
+        }
+        self.tiers.add_all(&part.tiers);
+        self.mismatch += part.mismatch;
+        self.missing += part.missing;
+        self.extra += part.extra;
+        self.duplicate_keys += part.duplicate_keys;
+        self.missing_duplicated += part.missing_duplicated;
+        for (sum, part) in self.columns.iter_mut().zip(&part.columns) {
+            sum.mismatches += part.mismatches;
+            sum.by_reading += part.by_reading;
+            sum.by_rule += part.by_rule;
+            sum.tolerated += part.tolerated;
+            sum.by_either += part.by_either;
+            sum.unreadable += part.unreadable;
+            sum.rules.iter_mut().zip(&part.rules).for_each(|(sum, part)| *sum += part);
+        }
+    }
+
+    /// How many discrepancies there are in a class.
+    pub fn count(&self, class: Class) -> u64 {
+        match class {
+            Class::Mismatch => self.mismatch,
+            Class::Missing => self.missing,
+            Class::Extra => self.extra,
+            Class::DuplicateKey => self.duplicate_keys,
+        }
+    }
+
+    /// The discrepancies of every class.
+    pub fn counts(&self) -> ByClass<u64> {
+        ByClass::from_fn(|class| self.count(class))
+    }
+
+    /// How many discrepancies there are in all.
+    pub fn discrepancies(&self) -> u64 {
+        self.counts().total()
+    }
+
+    /// Whether nothing at all differs.
+    pub fn is_clean(&self) -> bool {
+        self.discrepancies() == 0
+    }
+
+    /// Checks that every promised row fell into exactly one class.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if rows were lost or counted twice; then no verdict may be given.
+    pub fn conserve(&self, promised: Sides<u64>) -> Result<()> {
+        let paired = self.matched() + self.mismatch;
+        let classified = Sides {
+            old: paired + self.missing + self.duplicate_rows.old,
+            new: paired + self.extra + self.duplicate_rows.new,
+        };
+        for side in Side::BOTH {
+            if self.rows[side] != promised[side] || classified[side] != promised[side] {
+                return Err(Error::Internal(format!(
+                    "the {side} snapshot has {} rows, of which {} were compared and {} classified",
+                    promised[side], self.rows[side], classified[side]
+                )));
+            }
+        }
+        Ok(())
+    }
+}

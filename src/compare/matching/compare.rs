@@ -1,0 +1,169 @@
+//! Compares pairs of rows that have the same key: column by column, as read, then by the user's rules.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanBufferBuilder, UInt32Array};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::take;
+
+use crate::columns::{Pairing, Rows};
+use crate::compare::discrepancy::{Finding, Ledger, Pairs, RowRef, Tier};
+use crate::equality::rules::{Chain, Form, Judgement, ReadCells};
+use crate::error::{Error, Result};
+use crate::sides::Sides;
+
+/// Where the pairs begin on each side.
+type Starts<'a> = Sides<(&'a Arc<Rows>, usize)>;
+
+/// Takes down how `len` pairs of rows compare.
+pub(super) fn compare(pairing: &Pairing, pairs: Starts, len: usize, ledger: &mut Ledger) -> Result<()> {
+    let mut differing: Vec<(usize, BooleanBuffer)> = vec![];
+    let mut tiers = Tiers::default();
+    for (place, column) in pairing.checked().enumerate() {
+        let Sides { old, new } = pairs.map(|(rows, start)| (&rows.exact[place], start));
+        if pairing.columns[column].chain.is_none() && old.0.plainly_equals(old.1, new.0, new.1, len) {
+            continue;
+        }
+        let forms = Sides { old, new }.map(|(form, start)| form.slice(start, len));
+        let equal = forms.old.equals(&forms.new)?;
+        tiers.add_read(column, &pairs, len, &equal, ledger);
+        if equal.count_set_bits() == len {
+            continue;
+        }
+        let mut unequal = !&equal;
+        if let Some(chain) = pairing.columns[column].forgiving() {
+            unequal = judge(chain, column, &pairs, &unequal, &mut tiers, ledger)?;
+        }
+        if unequal.count_set_bits() > 0 {
+            let lost = [&forms.old, &forms.new].into_iter().filter_map(Form::is_lost);
+            if let Some(lost) = lost.reduce(|one, other| &one | &other) {
+                ledger.column(column).unreadable += count(&(&unequal & &lost));
+            }
+            differing.push((column, unequal));
+        }
+    }
+    if differing.is_empty() && tiers.are_all_exact() {
+        ledger.matched(Tier::Exact, len as u64);
+        return ledger.pairs(&Pairs { starts: pairs, len, mismatch: None, tiers: &[] });
+    }
+    record(pairing, pairs, len, &differing, &tiers, ledger)
+}
+
+/// Which pairs have a cell that is equal only by what each tier says; `None` where there are none.
+#[derive(Default)]
+struct Tiers {
+    by_reading: Option<BooleanBuffer>,
+    by_rule: Option<BooleanBuffer>,
+    tolerated: Option<BooleanBuffer>,
+}
+
+fn include(bits: &mut Option<BooleanBuffer>, more: &BooleanBuffer) {
+    if more.has_true() {
+        *bits = Some(bits.take().map_or_else(|| more.clone(), |bits| &bits | more));
+    }
+}
+
+impl Tiers {
+    fn are_all_exact(&self) -> bool {
+        self.by_reading.is_none() && self.by_rule.is_none() && self.tolerated.is_none()
+    }
+
+    /// Counts the cells that are equal as read, where rules were needed to read them.
+    fn add_read(&mut self, column: usize, pairs: &Starts, len: usize, equal: &BooleanBuffer, ledger: &mut Ledger) {
+        let tally = ledger.column(column);
+        for (rows, start) in pairs.iter() {
+            for read in rows.read_by.iter().filter(|read| read.column == column) {
+                let ReadCells { rules, by_reading, by_rule } = read.cells.slice(*start, len);
+                for (rule, cells) in rules {
+                    tally.rules[rule] += count(&(&cells & equal));
+                }
+                let (by_reading, by_rule) = (&by_reading & equal, &by_rule & equal);
+                tally.by_reading += count(&by_reading);
+                tally.by_rule += count(&by_rule);
+                include(&mut self.by_reading, &by_reading);
+                include(&mut self.by_rule, &by_rule);
+            }
+        }
+    }
+
+    /// The matched pairs by tier, each in that of its worst cell.
+    fn of_pairs(&self, matched: &BooleanBuffer) -> [(Tier, BooleanBuffer); 4] {
+        let mut left = matched.clone();
+        let mut take = |cells: &Option<BooleanBuffer>| {
+            let Some(cells) = cells else { return BooleanBuffer::new_unset(matched.len()) };
+            let taken = &left & cells;
+            left = &left & &!cells;
+            taken
+        };
+        let tolerated = take(&self.tolerated);
+        let by_rule = take(&self.by_rule);
+        let by_reading = take(&self.by_reading);
+        [(Tier::Exact, left), (Tier::ByReading, by_reading), (Tier::ByRule, by_rule), (Tier::Tolerated, tolerated)]
+    }
+}
+
+fn count(bits: &BooleanBuffer) -> u64 {
+    bits.count_set_bits() as u64
+}
+
+/// Asks the rules about the pairs that are not equal as read; returns those that differ all the same.
+fn judge(
+    chain: &Chain,
+    column: usize,
+    pairs: &Starts,
+    unequal: &BooleanBuffer,
+    tiers: &mut Tiers,
+    ledger: &mut Ledger,
+) -> Result<BooleanBuffer> {
+    let asked: Vec<usize> = unequal.set_indices().collect();
+    let cells = |(rows, start): &(&Arc<Rows>, usize)| -> Result<ArrayRef> {
+        let places: UInt32Array = asked.iter().map(|at| (start + at) as u32).collect();
+        Ok(take(rows.raw.column(column), &places, None)?)
+    };
+    let Judgement { ruled, tolerated, needed } =
+        chain.judge(&Sides { old: cells(&pairs.old)?, new: cells(&pairs.new)? })?;
+    let tally = ledger.column(column);
+    tally.by_rule += count(&ruled);
+    tally.tolerated += count(&tolerated);
+    let mut credited = BooleanBuffer::new_unset(asked.len());
+    for (rule, cells) in needed {
+        tally.rules[rule] += count(&cells);
+        credited = &credited | &cells;
+    }
+    tally.by_either += count(&(&(&ruled | &tolerated) & &!&credited));
+    let spread = |bits: &BooleanBuffer| spread(bits, &asked, unequal.len());
+    include(&mut tiers.by_rule, &spread(&ruled));
+    include(&mut tiers.tolerated, &spread(&tolerated));
+    Ok(unequal & &!&spread(&(&ruled | &tolerated)))
+}
+
+/// Bits of some places among all of them.
+fn spread(bits: &BooleanBuffer, places: &[usize], len: usize) -> BooleanBuffer {
+    let mut all = BooleanBufferBuilder::new(len);
+    all.append_n(len, false);
+    bits.set_indices().for_each(|at| all.set_bit(places[at], true));
+    all.finish()
+}
+
+fn record(
+    pairing: &Pairing,
+    pairs: Starts,
+    len: usize,
+    differing: &[(usize, BooleanBuffer)],
+    tiers: &Tiers,
+    ledger: &mut Ledger,
+) -> Result<()> {
+    let mismatch = differing.iter().fold(BooleanBuffer::new_unset(len), |any, (_, rows)| &any | rows);
+    let tiers = tiers.of_pairs(&!&mismatch);
+    tiers.iter().for_each(|(tier, rows)| ledger.matched(*tier, count(rows)));
+    if differing.iter().any(|(column, _)| *column < pairing.key_len) {
+        return Err(Error::internal("rows with one key were taken for a mismatch in it"));
+    }
+    ledger.pairs(&Pairs { starts: pairs, len, mismatch: Some(&mismatch), tiers: &tiers })?;
+    for at in mismatch.set_indices() {
+        let changed = differing.iter().filter(|(_, rows)| rows.value(at)).map(|(column, _)| *column).collect();
+        let rows = pairs.map(|(rows, start)| RowRef { batch: rows.clone(), row: start + at });
+        ledger.record(Finding::Mismatch { rows, changed })?;
+    }
+    Ok(())
+}

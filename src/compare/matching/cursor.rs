@@ -1,0 +1,254 @@
+//! Reads one side in key order, a batch at a time, and verifies the order while it reads.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+
+use crate::columns::{Pairing, Rows};
+use crate::compare::discrepancy::{RowRef, Tier};
+use crate::equality::canonical::order::{KeyOrder, steps};
+use crate::error::{Error, Result};
+use crate::sides::Side;
+
+/// Why a side could not be read in key order.
+#[derive(Debug)]
+pub enum Halt {
+    /// A row sorts before its predecessor: the order that was counted on is not there.
+    OrderBroken(Side),
+    /// Reading failed.
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Halt::Failed(error)
+    }
+}
+
+impl From<arrow::error::ArrowError> for Halt {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Halt::Failed(error.into())
+    }
+}
+
+/// The part of the key space that a cursor delivers, by the first key column: from `start` (included)
+/// to `end` (excluded), each a canonical column of one row. Open ends are `None`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeyRange {
+    /// The first value that belongs to the range.
+    pub start: Option<ArrayRef>,
+    /// The first value that does not.
+    pub end: Option<ArrayRef>,
+}
+
+/// Where batches come from: `None` at the end.
+pub(super) type Source<'a> = Box<dyn FnMut() -> Result<Option<Rows>> + Send + 'a>;
+
+/// All rows of one side that have one key.
+pub(super) struct Run {
+    /// One of them.
+    pub first: RowRef,
+    /// How many there are.
+    pub count: u64,
+    /// Where rules take different values for one key: all of them, in the order of what they are as read.
+    pub varied: Option<Vec<(Vec<u8>, RowRef)>>,
+}
+
+/// A batch, and where its keys repeat.
+struct Page {
+    rows: Arc<Rows>,
+    /// Rows whose key the next row has too, ascending; the next row may open the next page.
+    repeats: Vec<usize>,
+}
+
+impl Page {
+    fn len(&self) -> usize {
+        self.rows.raw.num_rows()
+    }
+}
+
+/// A position in one side's rows. It knows one page ahead, so that it can always say whether the
+/// current row's key repeats.
+pub(super) struct Cursor<'a> {
+    pairing: &'a Pairing,
+    side: Side,
+    source: Source<'a>,
+    range: KeyRange,
+    /// The batch read last, whole, for the next one to go on from.
+    before: Option<Arc<Rows>>,
+    current: Option<Page>,
+    following: Option<Page>,
+    row: usize,
+    /// How many of the current page's repeats lie before `row`.
+    repeats_passed: usize,
+    delivered: u64,
+}
+
+impl<'a> Cursor<'a> {
+    /// Opens a cursor at the first row of the range.
+    pub(super) fn open(pairing: &'a Pairing, side: Side, source: Source<'a>, range: KeyRange) -> Result<Self, Halt> {
+        let mut cursor = Cursor {
+            pairing,
+            side,
+            source,
+            range,
+            before: None,
+            current: None,
+            following: None,
+            row: 0,
+            repeats_passed: 0,
+            delivered: 0,
+        };
+        cursor.current = cursor.load()?;
+        cursor.look_ahead()?;
+        Ok(cursor)
+    }
+
+    /// The current batch and row, `None` at the end.
+    pub(super) fn head(&self) -> Option<(&Arc<Rows>, usize)> {
+        self.current.as_ref().map(|page| (&page.rows, self.row))
+    }
+
+    /// How many rows from the current one on, within the batch, have keys that do not repeat.
+    pub(super) fn unique_len(&self) -> usize {
+        let Some(page) = &self.current else { return 0 };
+        let end = page.repeats.get(self.repeats_passed).copied().unwrap_or(page.len());
+        end - self.row
+    }
+
+    /// Passes over `rows` rows of the current batch.
+    pub(super) fn advance(&mut self, rows: usize) -> Result<(), Halt> {
+        self.row += rows;
+        self.delivered += rows as u64;
+        let Some(page) = &self.current else { return Ok(()) };
+        self.repeats_passed += page.repeats[self.repeats_passed..].iter().take_while(|&&at| at < self.row).count();
+        if self.row == page.len() {
+            self.row = 0;
+            self.repeats_passed = 0;
+            self.current = self.following.take();
+            self.look_ahead()?;
+        }
+        Ok(())
+    }
+
+    /// Passes over all rows with the current key.
+    pub(super) fn take_run(&mut self) -> Result<Option<Run>, Halt> {
+        let Some((batch, row)) = self.head() else { return Ok(None) };
+        let first = RowRef { batch: batch.clone(), row };
+        if self.pairing.keys_have_rules() {
+            return self.take_varied_run(first).map(Some);
+        }
+        let mut count = 1;
+        while self.repeats() {
+            self.advance(1)?;
+            count += 1;
+        }
+        self.advance(1)?;
+        Ok(Some(Run { first, count, varied: None }))
+    }
+
+    /// The rows of a run may have different values for one key; their order does not depend on how they came.
+    fn take_varied_run(&mut self, first: RowRef) -> Result<Run, Halt> {
+        let mut rows = vec![first];
+        while self.repeats() {
+            self.advance(1)?;
+            rows.extend(self.head().map(|(batch, row)| RowRef { batch: batch.clone(), row }));
+        }
+        self.advance(1)?;
+        let mut varied: Vec<(Vec<u8>, RowRef)> =
+            rows.into_iter().map(|row| (row.batch.exact_bytes(row.row), row)).collect();
+        // what is read as one value may have been several: that which needed no rule comes first, and finds its pair
+        let tier = |RowRef { batch, row }: &RowRef| Tier::as_read(batch.read_rows.as_ref(), *row);
+        varied.sort_by(|(one, one_row), (two, two_row)| one.cmp(two).then_with(|| tier(one_row).cmp(&tier(two_row))));
+        Ok(Run { first: varied[0].1.clone(), count: varied.len() as u64, varied: Some(varied) })
+    }
+
+    /// How many rows were passed over.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    fn repeats(&self) -> bool {
+        self.current.as_ref().is_some_and(|page| page.repeats.get(self.repeats_passed) == Some(&self.row))
+    }
+
+    fn look_ahead(&mut self) -> Result<(), Halt> {
+        if self.current.is_none() {
+            return Ok(());
+        }
+        self.following = self.load()?;
+        if let (Some(page), Some(following)) = (&mut self.current, &self.following) {
+            let order = KeyOrder::of(&page.rows.keys, &following.rows.keys)?;
+            if order.compare(page.len() - 1, 0).is_eq() {
+                page.repeats.push(page.len() - 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next page that has rows of the range.
+    fn load(&mut self) -> Result<Option<Page>, Halt> {
+        while let Some(rows) = (self.source)()? {
+            let page = self.verify(Arc::new(rows))?;
+            let (start, end) = self.bounds(&page.rows)?;
+            if start == 0 && end == page.len() {
+                return Ok(Some(page));
+            }
+            if start < end {
+                return Ok(Some(trim(&page, start, end)));
+            }
+            if end == 0 && self.range.end.is_some() {
+                // in order, so all that follows lies beyond the range too
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Checks that a batch ascends, and that it goes on where the last one ended.
+    fn verify(&mut self, rows: Arc<Rows>) -> Result<Page, Halt> {
+        let steps = steps(&rows.keys)?;
+        if steps.break_at.is_some() {
+            return Err(Halt::OrderBroken(self.side));
+        }
+        if let Some(before) = self.before.replace(rows.clone()) {
+            let order = KeyOrder::of(&before.keys, &rows.keys)?;
+            if order.compare(before.raw.num_rows() - 1, 0).is_gt() {
+                return Err(Halt::OrderBroken(self.side));
+            }
+        }
+        let repeats = steps.repeats.set_indices().collect();
+        Ok(Page { rows, repeats })
+    }
+
+    /// The rows of a batch that lie in the range.
+    fn bounds(&self, rows: &Rows) -> Result<(usize, usize), Halt> {
+        let first_key = &rows.keys[..1];
+        let below = |bound: &Option<ArrayRef>, otherwise: usize| -> Result<usize, Halt> {
+            let Some(bound) = bound else { return Ok(otherwise) };
+            let order = KeyOrder::of(first_key, std::slice::from_ref(bound))?;
+            Ok(partition_point(rows.raw.num_rows(), |row| order.compare(row, 0).is_lt()))
+        };
+        Ok((below(&self.range.start, 0)?, below(&self.range.end, rows.raw.num_rows())?))
+    }
+}
+
+fn trim(page: &Page, start: usize, end: usize) -> Page {
+    let rows = page.rows.slice(start, end - start);
+    // equal first key parts are never cut apart, so a repeat never straddles a bound
+    let repeats = page.repeats.iter().filter(|&&at| start <= at && at + 1 < end).map(|at| at - start).collect();
+    Page { rows: Arc::new(rows), repeats }
+}
+
+/// The first number below `len` for which `holds` is false, given that it is true up to there.
+fn partition_point(len: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match holds(middle) {
+            true => low = middle + 1,
+            false => high = middle,
+        }
+    }
+    low
+}

@@ -1,0 +1,68 @@
+//! What a comparison would do and cost, told before it is made.
+
+use super::plan::{Obstacle, Plan, Reason};
+use super::{hashed, held};
+use crate::columns::Pairing;
+use crate::error::Result;
+use crate::runtime::engine::Engine;
+use crate::runtime::memory::{Demand, Division};
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// What keeps a pair of snapshots from being merged; `None` if the ordered way would be taken.
+///
+/// Reads the first keys of a few row groups, as the planner does.
+pub(crate) fn obstacle(engine: &Engine, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<Option<Obstacle>> {
+    Ok(match Plan::choose(engine, snapshots, pairing, None)? {
+        Plan::Hashed { reason: Reason::Obstacle(_, obstacle) } => Some(obstacle),
+        Plan::Hashed { reason: Reason::AsAsked } | Plan::Ordered { .. } => None,
+    })
+}
+
+/// About how much memory a comparison would take, by way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Memory {
+    /// The worker threads that are reckoned with.
+    pub threads: usize,
+    /// The limit that is reckoned with.
+    pub limit_bytes: u64,
+    /// What the ordered way takes, whatever the number of rows.
+    pub ordered_bytes: u64,
+    /// What the hashed way takes if few rows differ; where many do, their sort fills the limit.
+    pub hashed_bytes: u64,
+    /// What the hashed way would spill to disk.
+    pub hashed_spilled_bytes: u64,
+}
+
+impl Memory {
+    /// Estimates for this many rows on each side, within `limit_bytes`.
+    pub fn of(division: &Division, limit_bytes: u64, rows: Sides<u64>) -> Self {
+        let Division { threads, held_bytes, working_bytes, .. } = *division;
+        let smaller = rows.old.min(rows.new);
+        let (at_rest, spilled) = match hashed::spilled_bytes(rows, working_bytes) {
+            None => (held::bytes_of(smaller), 0),
+            Some(spilled) => (working_bytes, spilled),
+        };
+        Memory {
+            threads,
+            limit_bytes,
+            ordered_bytes: held_bytes,
+            hashed_bytes: held_bytes + at_rest,
+            hashed_spilled_bytes: spilled,
+        }
+    }
+}
+
+/// What it takes to read these snapshots for a comparison.
+pub(crate) fn demand(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Demand {
+    let of_sides = |what: fn(&Snapshot, &[usize]) -> u64| -> u64 {
+        Side::BOTH.into_iter().map(|side| what(&snapshots[side], &pairing.projection(side))).sum()
+    };
+    Demand {
+        footer_bytes: of_sides(|snapshot, _| snapshot.footer_bytes()),
+        page_bytes: of_sides(Snapshot::page_bytes),
+        row_bytes: of_sides(Snapshot::row_bytes),
+        rows: snapshots.old.rows().max(snapshots.new.rows()),
+        ..Demand::default()
+    }
+}

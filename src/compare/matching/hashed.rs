@@ -1,0 +1,300 @@
+//! The hashed way: no usable order, so every row is reduced to a key hash and a row hash first.
+//!
+//! Two rows, one on each side, alone with their key hash and with equal row hashes, are equal: the row
+//! hash covers key and values with 128 bits and a secret of this run. That is all that hashing settles.
+//! Every other row is a candidate; candidates are sorted by key and merged, and what a discrepancy is, the
+//! merge decides from the values.
+//!
+//! The side with fewer rows is held: 32 bytes a row. If that fits the memory, the other side streams past
+//! it, and what is not settled on the spot is kept with its values, as far as there is room; so only the
+//! candidates of the held side have to be read a second time. If it does not fit, both sides are spilled in
+//! partitions, which meet one after the other, and the candidates of both sides are read again.
+
+use std::sync::Mutex;
+
+use arrow::array::RecordBatch;
+use bytesize::ByteSize;
+use rayon::prelude::*;
+
+use super::candidates::{Candidates, Chunk, Sorted};
+use super::cursor::{Cursor, Halt, KeyRange};
+use super::entries::{self, Entries, Entry, Place, partitions_for};
+use super::held::{self, Held, meet_all};
+use super::merge::merge;
+use super::{Comparison, Part};
+use crate::columns::ReadCounts;
+use crate::compare::discrepancy::{Tier, Tiers};
+use crate::equality::canonical::row_hash::{RowHash, RowHasher};
+use crate::error::Result;
+use crate::runtime::timings::Stage;
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// The share of the working memory that the entries of the held side may fill. At rest they take a third
+/// more, which makes three quarters of it; the last quarter is for rows that are kept with their values.
+const ENTRIES_SHARE: (u64, u64) = (4, 7);
+const KEPT_SHARE: (u64, u64) = (1, 4);
+/// Where entries are spilled, the part of the working memory in which partitions are brought back to meet.
+const MEETING_SHARE: u64 = 4;
+
+/// How many bytes of entries are held before they are spilled.
+pub(super) fn room_for_entries(working: u64) -> u64 {
+    working / ENTRIES_SHARE.1 * ENTRIES_SHARE.0
+}
+
+/// How many bytes of entries will be spilled for this many rows; `None` if one side can be held.
+pub(super) fn spilled_bytes(rows: Sides<u64>, working: u64) -> Option<u64> {
+    let fits = entries::bytes_of(rows.old.min(rows.new)) <= room_for_entries(working);
+    let spilled = entries::bytes_of(rows.old + rows.new).saturating_sub(working - working / MEETING_SHARE);
+    (!fits).then_some(spilled)
+}
+
+/// Hashes all rows, settles most of them, and merges the rest.
+pub(super) fn run(comparison: &Comparison) -> Result<Vec<Part>> {
+    let Comparison { engine, snapshots, .. } = comparison;
+    let total = snapshots.iter().map(|side| side.rows()).sum();
+    engine.progress.begin("hashing", total);
+    let hashing = Hashing::of(comparison)?;
+    let working = engine.working_memory();
+    let held_side = if snapshots.new.rows() < snapshots.old.rows() { Side::New } else { Side::Old };
+    let partitions = partitions_for(snapshots[held_side].rows());
+    let candidates = Candidates::none(engine, snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
+
+    if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), working) {
+        engine.progress.note(&format!(
+            "{total} rows do not fit the memory that reading leaves ({}): about {} go to working files in `{}`",
+            ByteSize(working),
+            ByteSize(spilled),
+            engine.spill_dir().display()
+        ));
+    }
+    let entries = Entries::new(engine, partitions, snapshots[held_side].rows(), room_for_entries(working));
+    let mut read = hashing.store(&candidates, held_side, &entries)?;
+    let settled = match entries.is_held() {
+        true => {
+            let held = rest(comparison, entries)?;
+            read.add(&hashing.meet(&candidates, held_side.other(), &held)?);
+            engine.meter.during(Stage::Match, || close(comparison, held, &candidates))
+        }
+        false => {
+            let other_side = held_side.other();
+            let room = working.saturating_sub(entries.held_bytes() + working / MEETING_SHARE);
+            let others = Entries::new(engine, partitions, snapshots[other_side].rows(), room);
+            read.add(&hashing.store(&candidates, other_side, &others)?);
+            engine.progress.begin("matching", total);
+            match_partitions(comparison, &entries, &others, &candidates)?
+        }
+    };
+    Ok(vec![compare_candidates(comparison, &candidates, settled, read)?])
+}
+
+/// How rows are hashed in this run.
+struct Hashing<'a> {
+    comparison: &'a Comparison<'a>,
+    hasher: RowHasher,
+    projections: Sides<Vec<usize>>,
+}
+
+impl<'a> Hashing<'a> {
+    fn of(comparison: &'a Comparison<'a>) -> Result<Self> {
+        let hasher = RowHasher::new(comparison.engine.limits().key_hash_bits)?;
+        let projections = Sides::from_fn(|side| comparison.pairing.projection(side));
+        Ok(Hashing { comparison, hasher, projections })
+    }
+
+    /// Stores the entries of a side. Returns how many cells rules were needed to read.
+    fn store(&self, candidates: &Candidates, side: Side, entries: &Entries) -> Result<ReadCounts> {
+        self.each_chunk(candidates, side, |number, chunk, scratch| {
+            let mut writer = entries.writer();
+            let read = self.each_batch(number, chunk, scratch, |_, hashed| {
+                hashed.iter().try_for_each(|entry| writer.push(*entry))
+            })?;
+            writer.finish()?;
+            Ok(read)
+        })
+    }
+
+    /// Lets the rows of a side meet those that are held, and keeps those that this does not settle.
+    fn meet(&self, candidates: &Candidates, side: Side, held: &[Held]) -> Result<ReadCounts> {
+        self.each_chunk(candidates, side, |number, chunk, scratch| {
+            let mut keeper = candidates.keeper(side);
+            let read = self.each_batch(number, chunk, scratch, |batch, hashed| {
+                let open = meet_all(held, hashed);
+                match open.count_set_bits() {
+                    0 => Ok(()),
+                    _ => keeper.keep(batch, open, hashed.iter().map(|entry| entry.place)),
+                }
+            })?;
+            keeper.finish()?;
+            Ok(read)
+        })
+    }
+
+    fn each_chunk(
+        &self,
+        candidates: &Candidates,
+        side: Side,
+        work: impl Fn(usize, &Chunk, &mut Scratch) -> Result<ReadCounts> + Sync,
+    ) -> Result<ReadCounts> {
+        let Comparison { engine, pairing, .. } = self.comparison;
+        let none = || ReadCounts::new(pairing);
+        engine.workers().install(|| {
+            let chunks = candidates.chunks().iter().enumerate().filter(|(_, chunk)| chunk.side == side);
+            let chunks: Vec<(usize, &Chunk)> = chunks.collect();
+            let counts = chunks.into_par_iter().with_max_len(1);
+            let counts = counts.map_init(Scratch::default, |scratch, (number, chunk)| work(number, chunk, scratch));
+            counts.try_reduce(none, |mut sum, part| {
+                sum.add(&part);
+                Ok(sum)
+            })
+        })
+    }
+
+    /// Reads and hashes a chunk batch by batch.
+    fn each_batch(
+        &self,
+        number: usize,
+        chunk: &Chunk,
+        scratch: &mut Scratch,
+        mut work: impl FnMut(&RecordBatch, &[Entry]) -> Result<()>,
+    ) -> Result<ReadCounts> {
+        let Comparison { engine, snapshots, pairing, .. } = self.comparison;
+        let mut scan = snapshots[chunk.side].scan(engine, vec![chunk.read()], &self.projections[chunk.side])?;
+        let mut read = ReadCounts::new(pairing);
+        let mut start = 0;
+        while let Some(batch) = scan.next_batch()? {
+            let rows = engine.meter.during(Stage::Settle, || pairing.rows(chunk.side, batch))?;
+            // rows that are asked about are decided by the merge: their hash is that of no row
+            let asked = self.comparison.asked.map(|asked| asked.includes(pairing, &rows.raw, chunk.side));
+            let asked = asked.transpose()?.flatten();
+            read.count(&rows);
+            engine.meter.during(Stage::Hash, || {
+                let Scratch { hashes, entries } = &mut *scratch;
+                self.hasher.hash(&rows.keys, &rows.exact_arrays(), hashes);
+                entries.clear();
+                entries.extend(hashes.iter().enumerate().map(|(at, hash)| {
+                    let tier = Tier::as_read(rows.read_rows.as_ref(), at);
+                    let is_asked = asked.as_ref().is_some_and(|rows| rows.value(at));
+                    let row = if is_asked { hash.row.map(|word| !word) } else { hash.row };
+                    Entry { row, key: hash.key, place: Place::new(number, start + at, tier) }
+                }));
+                work(&rows.raw, entries)
+            })?;
+            start += rows.raw.num_rows();
+        }
+        Ok(read)
+    }
+}
+
+/// Buffers that one worker reuses from batch to batch.
+#[derive(Default)]
+struct Scratch {
+    hashes: Vec<RowHash>,
+    entries: Vec<Entry>,
+}
+
+/// Puts the rows of a side at rest, partition by partition.
+fn rest(comparison: &Comparison, entries: Entries) -> Result<Vec<Held>> {
+    let Comparison { engine, .. } = comparison;
+    engine.workers().install(|| {
+        let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
+        let rest = |partition| -> Result<Held> {
+            engine.check_stop()?;
+            engine.meter.during(Stage::Match, || Ok(Held::of(entries.take(partition)?)))
+        };
+        partitions.map(rest).collect()
+    })
+}
+
+/// Marks the held rows that are still open, and counts the pairs that are settled.
+fn close(comparison: &Comparison, held: Vec<Held>, candidates: &Candidates) -> Tiers {
+    comparison.engine.workers().install(|| {
+        let settled = held.into_par_iter().with_max_len(1).map(|held| held.close(|place| candidates.mark(place)));
+        settled.reduce(Tiers::default, both)
+    })
+}
+
+fn both(mut sum: Tiers, part: Tiers) -> Tiers {
+    sum.add_all(&part);
+    sum
+}
+
+/// Lets the partitions of both sides meet, one by one, and marks every row that stays open.
+fn match_partitions(
+    comparison: &Comparison,
+    entries: &Entries,
+    others: &Entries,
+    candidates: &Candidates,
+) -> Result<Tiers> {
+    let Comparison { engine, .. } = comparison;
+    let room = engine.working_memory() / MEETING_SHARE / engine.threads() as u64;
+    let meet = |partition: usize| -> Result<Tiers> {
+        engine.check_stop()?;
+        if held::bytes_of(entries.rows(partition)) > room {
+            // hashes spread evenly, so these are copies of a few keys, which takes a closer look anyway
+            for side in [entries, others] {
+                engine.progress.advance(side.rows(partition));
+                side.drain(partition, |entry| candidates.mark(entry.place))?;
+            }
+            return Ok(Tiers::default());
+        }
+        let held = Held::of(entries.take(partition)?);
+        let mut rows = 0;
+        others.drain(partition, |entry| {
+            rows += 1;
+            if !held.meet(entry) {
+                candidates.mark(entry.place);
+            }
+        })?;
+        let settled = held.close(|place| {
+            rows += 1;
+            candidates.mark(place);
+        });
+        engine.progress.advance(rows);
+        Ok(settled)
+    };
+    engine.workers().install(|| {
+        let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
+        let settled = partitions.map(|partition| engine.meter.during(Stage::Match, || meet(partition)));
+        settled.try_reduce(Tiers::default, |sum, part| Ok(both(sum, part)))
+    })
+}
+
+/// Merges the rows that hashing left open.
+///
+/// `read` are the cells of all rows that a rule was needed to read; without those of the candidates, they
+/// are those of the pairs that are settled.
+fn compare_candidates<'a>(
+    comparison: &Comparison<'a>,
+    candidates: &Candidates,
+    settled: Tiers,
+    mut read: ReadCounts,
+) -> Result<Part> {
+    let Comparison { engine, pairing, .. } = comparison;
+    let mut ledger = comparison.ledger();
+    Tier::ALL.into_iter().for_each(|tier| ledger.matched(tier, settled.count(tier)));
+    Side::BOTH.into_iter().for_each(|side| ledger.seen(side, settled.total()));
+    let open = candidates.count();
+    if open > 0 {
+        engine.progress.begin("comparing", open);
+        let read_again = Mutex::new(ReadCounts::new(pairing));
+        let open = |side: Side, mut sorted: Sorted<'a>| -> Result<Cursor, Halt> {
+            let read_again = &read_again;
+            let source = move || {
+                let batch = sorted.next_batch()?.map(|batch| pairing.rows(side, batch)).transpose()?;
+                if let (Some(rows), Ok(mut read)) = (&batch, read_again.lock()) {
+                    read.count(rows);
+                }
+                Ok(batch)
+            };
+            Cursor::open(pairing, side, Box::new(source), KeyRange::default())
+        };
+        let Sides { old, new } = candidates.sorted(comparison)?;
+        // a side is sorted when its first batch is there, so both are opened at once
+        let (old, new) = engine.workers().join(|| open(Side::Old, old), || open(Side::New, new));
+        engine.meter.during(Stage::Compare, || merge(pairing, Sides { old: old?, new: new? }, &mut ledger))?;
+        read.subtract(&read_again.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()));
+    }
+    ledger.read(&read);
+    Part::close(ledger)
+}

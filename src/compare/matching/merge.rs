@@ -1,0 +1,163 @@
+//! Merges two sides that stand in key order. The only place that decides what a discrepancy is.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::compare::compare;
+use super::cursor::{Cursor, Halt, Run};
+use crate::columns::{Pairing, Rows};
+use crate::compare::discrepancy::{Finding, Ledger, RowRef, Tier};
+use crate::equality::canonical::order::{KeyOrder, leading_equal};
+use crate::error::{Error, Result};
+use crate::sides::{Side, Sides};
+
+/// The first guess at how many rows two sides share in a row; it doubles while the guess holds.
+const FIRST_WINDOW: usize = 64;
+
+/// Takes down every discrepancy between two sides, in key order.
+///
+/// With a key, rows that share it are compared column by column, and a key that stands more than once
+/// on a side is set aside with all its rows. Without one, rows are a multiset: as many copies as both
+/// sides have are matched, and the rest is missing or extra.
+pub(super) fn merge(pairing: &Pairing, mut sides: Sides<Cursor>, ledger: &mut Ledger) -> Result<(), Halt> {
+    let mut orders = Orders::default();
+    let mut window = FIRST_WINDOW;
+    loop {
+        let relation = match (sides.old.head(), sides.new.head()) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => {
+                let reach = sides.old.unique_len().min(sides.new.unique_len()).min(window);
+                let shared = shared_keys(old, new, reach)?;
+                if shared > 0 {
+                    compare(pairing, Sides { old, new }, shared, ledger)?;
+                    window = if shared == window { window * 2 } else { FIRST_WINDOW };
+                    sides.old.advance(shared)?;
+                    sides.new.advance(shared)?;
+                    continue;
+                }
+                orders.of(old.0, new.0)?.compare(old.1, new.1)
+            }
+        };
+        window = FIRST_WINDOW;
+        let old = if relation.is_le() { sides.old.take_run()? } else { None };
+        let new = if relation.is_ge() { sides.new.take_run()? } else { None };
+        match pairing.keyed {
+            true => classify_key(old, new, ledger)?,
+            false => classify_copies(old, new, ledger)?,
+        }
+    }
+    for side in Side::BOTH {
+        ledger.seen(side, sides[side].delivered());
+    }
+    Ok(())
+}
+
+/// The comparison of two batches' keys, kept while the batches stay the same.
+#[derive(Default)]
+struct Orders(Option<(Sides<Arc<Rows>>, KeyOrder)>);
+
+impl Orders {
+    fn of(&mut self, old: &Arc<Rows>, new: &Arc<Rows>) -> Result<&KeyOrder, Halt> {
+        let known =
+            |(pages, _): &(Sides<Arc<Rows>>, KeyOrder)| Arc::ptr_eq(&pages.old, old) && Arc::ptr_eq(&pages.new, new);
+        let kept = match self.0.take().filter(known) {
+            Some(kept) => kept,
+            None => (Sides { old: old.clone(), new: new.clone() }, KeyOrder::of(&old.keys, &new.keys)?),
+        };
+        Ok(&self.0.insert(kept).1)
+    }
+}
+
+/// How many rows from two positions on have pairwise equal keys, looking no further than `reach`.
+fn shared_keys(old: (&Arc<Rows>, usize), new: (&Arc<Rows>, usize), reach: usize) -> Result<usize, Halt> {
+    let mut shared = reach;
+    for (old_key, new_key) in old.0.keys.iter().zip(&new.0.keys) {
+        if shared == 0 {
+            break;
+        }
+        shared = leading_equal((old_key, old.1), (new_key, new.1), shared)?;
+    }
+    Ok(shared)
+}
+
+/// One key: the rows that each side has of it.
+fn classify_key(old: Option<Run>, new: Option<Run>, ledger: &mut Ledger) -> Result<()> {
+    match (old, new) {
+        (Some(Run { first, count: 1, .. }), None) => ledger.record(Finding::Missing { old: first }),
+        (None, Some(Run { first, count: 1, .. })) => ledger.record(Finding::Extra { new: first }),
+        (Some(Run { count: 1, .. }), Some(Run { count: 1, .. })) => {
+            Err(Error::internal("a pair of equal keys was not compared"))
+        }
+        (old, new) => {
+            let rows = Sides { old: count(&old), new: count(&new) };
+            let key = old.map(|run| (Side::Old, run.first)).or(new.map(|run| (Side::New, run.first)));
+            match key {
+                Some((side, key)) => ledger.record(Finding::DuplicateKey { key, side, rows }),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// One whole row: the copies that each side has of it.
+fn classify_copies(old: Option<Run>, new: Option<Run>, ledger: &mut Ledger) -> Result<()> {
+    match (old, new) {
+        (Some(Run { varied: Some(old), .. }), Some(Run { varied: Some(new), .. })) => {
+            let left = pair_copies(Sides { old, new }, ledger);
+            left.old.into_iter().try_for_each(|row| ledger.record(only_in(Side::Old, row)))?;
+            left.new.into_iter().try_for_each(|row| ledger.record(only_in(Side::New, row)))
+        }
+        (old, new) => {
+            let (in_old, in_new) = (count(&old), count(&new));
+            ledger.matched(Tier::Exact, in_old.min(in_new));
+            record_copies(Side::Old, old, in_new, ledger)?;
+            record_copies(Side::New, new, in_old, ledger)
+        }
+    }
+}
+
+/// Takes down the copies of a run that the other side does not have.
+fn record_copies(side: Side, run: Option<Run>, in_other: u64, ledger: &mut Ledger) -> Result<()> {
+    let Some(Run { first, count, varied }) = run else { return Ok(()) };
+    match varied {
+        Some(varied) => {
+            let mut left = varied.into_iter().skip(in_other as usize);
+            left.try_for_each(|(_, row)| ledger.record(only_in(side, row)))
+        }
+        None => (in_other..count).try_for_each(|_| ledger.record(only_in(side, first.clone()))),
+    }
+}
+
+/// A row that the other side does not have.
+fn only_in(side: Side, row: RowRef) -> Finding {
+    match side {
+        Side::Old => Finding::Missing { old: row },
+        Side::New => Finding::Extra { new: row },
+    }
+}
+
+/// Pairs copies that are equal as read, then those that only rules make equal; returns what is left.
+fn pair_copies(runs: Sides<Vec<(Vec<u8>, RowRef)>>, ledger: &mut Ledger) -> Sides<Vec<RowRef>> {
+    let mut left: Sides<Vec<RowRef>> = Sides::default();
+    let mut new = runs.new.into_iter().peekable();
+    for (old_bytes, old) in runs.old {
+        while let Some((_, before)) = new.next_if(|(bytes, _)| *bytes < old_bytes) {
+            left.new.push(before);
+        }
+        if new.next_if(|(bytes, _)| *bytes == old_bytes).is_none() {
+            left.old.push(old);
+            continue;
+        }
+        ledger.matched(Tier::as_read(old.batch.read_rows.as_ref(), old.row), 1);
+    }
+    left.new.extend(new.map(|(_, row)| row));
+    let paired = left.old.len().min(left.new.len());
+    ledger.matched(Tier::ByRule, paired as u64);
+    left.map(|mut rows| rows.split_off(paired))
+}
+
+fn count(run: &Option<Run>) -> u64 {
+    run.as_ref().map_or(0, |run| run.count)
+}

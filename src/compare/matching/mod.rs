@@ -1,0 +1,122 @@
+//! MATCH: brings equal keys of both sides together. Two ways lead to the same findings, byte for byte;
+//! `plan` picks the cheaper one that is right, and `merge` alone decides what a discrepancy is.
+
+mod candidates;
+mod compare;
+mod cursor;
+mod entries;
+mod forecast;
+mod hashed;
+mod held;
+mod merge;
+mod ordered;
+mod plan;
+mod ranges;
+
+pub use forecast::Memory;
+pub(crate) use forecast::{demand, obstacle};
+pub(crate) use plan::{Obstacle, Ranges};
+
+use std::sync::Arc;
+
+use crate::columns::Pairing;
+use crate::compare::discrepancy::{Asked, Keep, Layout, Ledger, Outcomes, Spooled, Tally};
+use crate::error::{Error, Result};
+use crate::job::Way;
+use crate::runtime::engine::Engine;
+use crate::sides::Sides;
+use crate::snapshot::Snapshot;
+use cursor::Halt;
+use plan::Plan;
+
+/// Everything that matching needs to know.
+pub(crate) struct Comparison<'a> {
+    /// Where the work runs.
+    pub engine: &'a Engine,
+    /// Both sides.
+    pub snapshots: &'a Sides<Snapshot>,
+    /// What is compared with what.
+    pub pairing: &'a Pairing,
+    /// The table that findings become.
+    pub layout: Arc<Layout>,
+    /// Which findings are kept.
+    pub keep: Keep,
+    /// The rows of which it is asked how they come out.
+    pub asked: Option<&'a Asked>,
+}
+
+/// What matching found.
+pub(crate) struct Matched {
+    /// All rows of both sides, classified.
+    pub tally: Tally,
+    /// The findings, in key order when read one part after the other.
+    pub findings: Vec<Spooled>,
+    /// How the rows came out that were asked about.
+    pub outcomes: Vec<Spooled>,
+    /// The way that gave the answer.
+    pub way: Way,
+    /// Why that way, in words.
+    pub reason: String,
+}
+
+/// One part of the answer: a range of keys, or all of them.
+struct Part {
+    tally: Tally,
+    findings: Spooled,
+    outcomes: Option<Spooled>,
+}
+
+impl Part {
+    fn close(ledger: Ledger) -> Result<Self> {
+        let (tally, findings, outcomes) = ledger.close()?;
+        Ok(Part { tally, findings, outcomes })
+    }
+}
+
+impl Comparison<'_> {
+    /// A ledger for one part of the comparison.
+    fn ledger(&self) -> Ledger<'_> {
+        let outcomes = |asked| Outcomes::new(asked, self.pairing, self.layout.clone(), self.engine);
+        Ledger::new(self.layout.clone(), self.keep, self.asked.map(outcomes), self.engine)
+    }
+
+    /// Compares both sides, by the way that is asked for or by the cheaper one that is right.
+    pub(crate) fn run(&self, forced: Option<Way>) -> Result<Matched> {
+        let reason = match Plan::choose(self.engine, self.snapshots, self.pairing, forced)? {
+            Plan::Hashed { reason } => reason.to_string(),
+            Plan::Ordered { ranges, layouts } => match ordered::run(self, &ranges, &layouts) {
+                Ok(parts) => return self.gather(parts, Way::Ordered, "both sides are in key order".into()),
+                Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::OrderBroken(side)) => format!("the key order of {side} broke while reading"),
+            },
+        };
+        let parts = hashed::run(self)?;
+        self.gather(parts, Way::Hashed, reason)
+    }
+
+    /// Adds up the parts and checks that no row was lost or counted twice.
+    fn gather(&self, parts: Vec<Part>, way: Way, reason: String) -> Result<Matched> {
+        let mut tally = Tally::new(&self.pairing.columns);
+        let (mut findings, mut outcomes) = (vec![], vec![]);
+        for part in parts {
+            tally.add(&part.tally);
+            findings.push(part.findings);
+            outcomes.extend(part.outcomes);
+        }
+        for snapshot in self.snapshots.iter() {
+            snapshot.require_unchanged()?;
+        }
+        tally.conserve(Sides { old: self.snapshots.old.rows(), new: self.snapshots.new.rows() })?;
+        Ok(Matched { tally, findings, outcomes, way, reason })
+    }
+}
+
+impl From<Halt> for Error {
+    /// For merges of sorted input, where a break is a broken promise of the sort.
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Failed(error) => error,
+            Halt::OrderBroken(side) => Error::Internal(format!("sorted rows of {side} are not in order")),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Decides which way to match, from what the footers say and a look at the first keys.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use arrow::array::{Array, ArrayRef, UInt64Array};
+
+use super::cursor::KeyRange;
+use super::ranges::cut;
+use crate::columns::{ColumnPair, Pairing};
+use crate::equality::canonical::canonical;
+use crate::equality::canonical::order::{KeyOrder, steps};
+use crate::error::Result;
+use crate::job::Way;
+use crate::runtime::engine::Engine;
+use crate::sides::{Side, Sides};
+use crate::snapshot::{FileRead, Snapshot};
+
+/// How a pair of snapshots will be matched, and why.
+pub(super) enum Plan {
+    /// Merge these ranges of the key space, each from the row groups that reach into it.
+    Ordered {
+        /// The ranges, ascending, that together cover every key.
+        ranges: Vec<KeyRange>,
+        /// Each side's row groups in key order.
+        layouts: Box<Sides<KeyLayout>>,
+    },
+    /// Hash everything; the reason says what keeps the sides from being merged.
+    Hashed {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// Why a pair of snapshots is hashed.
+#[derive(Debug, Clone)]
+pub(super) enum Reason {
+    /// The user said so.
+    AsAsked,
+    /// A side cannot be merged.
+    Obstacle(Side, Obstacle),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::AsAsked => f.write_str("as asked"),
+            Reason::Obstacle(side, obstacle) => f.write_str(&obstacle.words(&side.to_string())),
+        }
+    }
+}
+
+/// What keeps a snapshot from being merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// Rules change the values of this column, and with them perhaps their order.
+    Rules(String),
+    /// The footers do not say where the row groups stand, by this column.
+    NoStatistics(String),
+    /// The row groups overlap in this column.
+    Overlap(String),
+    /// The first keys of a row group do not ascend.
+    OutOfOrder,
+}
+
+impl Obstacle {
+    /// The same in words, of a snapshot by this name.
+    pub(crate) fn words(&self, whose: &str) -> String {
+        match self {
+            Obstacle::NoStatistics(column) => format!("{whose} has no statistics for column `{column}`"),
+            Obstacle::Overlap(column) => format!("row groups of {whose} overlap in column `{column}`"),
+            Obstacle::Rules(column) => {
+                format!("rules read column `{column}`, so the statistics of {whose} do not tell its order")
+            }
+            Obstacle::OutOfOrder => format!("{whose} is not in key order"),
+        }
+    }
+}
+
+impl Plan {
+    /// Chooses a way, or follows the user's choice.
+    pub(super) fn choose(
+        engine: &Engine,
+        snapshots: &Sides<Snapshot>,
+        pairing: &Pairing,
+        forced: Option<Way>,
+    ) -> Result<Plan> {
+        if forced == Some(Way::Hashed) {
+            return Ok(Plan::Hashed { reason: Reason::AsAsked });
+        }
+        let found = Sides::try_from_fn(|side| KeyLayout::of(&snapshots[side], &pairing.columns[0]))?;
+        let layouts = match (found, forced) {
+            (Sides { old: Ok(old), new: Ok(new) }, _) => Sides { old, new },
+            (found, Some(_)) => Sides::from_fn(|side| match &found[side] {
+                Ok(layout) => layout.clone(),
+                Err(_) => KeyLayout::as_listed(&snapshots[side]),
+            }),
+            (Sides { old: Err(obstacle), .. }, None) => return Ok(Plan::hashed(Side::Old, obstacle)),
+            (Sides { new: Err(obstacle), .. }, None) => return Ok(Plan::hashed(Side::New, obstacle)),
+        };
+        if forced.is_none() {
+            for side in Side::BOTH {
+                if !layouts[side].looks_sorted(engine, &snapshots[side], pairing)? {
+                    return Ok(Plan::hashed(side, Obstacle::OutOfOrder));
+                }
+            }
+        }
+        let ranges = cut(&layouts, engine.threads())?;
+        Ok(Plan::Ordered { ranges, layouts: layouts.into() })
+    }
+
+    fn hashed(side: Side, obstacle: Obstacle) -> Self {
+        Plan::Hashed { reason: Reason::Obstacle(side, obstacle) }
+    }
+}
+
+/// Where the row groups of a snapshot stand by one column, as far as the footers tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ranges {
+    /// There is at most one row group with rows in it, so nothing to tell.
+    OneRowGroup,
+    /// The row groups can be put in an order in which their ranges ascend without overlapping.
+    Ascend,
+    /// The only file says that it ascends, without statistics to show for it.
+    Declared,
+    /// The ranges overlap.
+    Overlap,
+    /// There are no statistics, or no order to speak of.
+    Unknown,
+}
+
+impl Ranges {
+    /// Looks at the statistics of one column; `None` is a column that has no order.
+    pub fn of(snapshot: &Snapshot, column: Option<&ColumnPair>) -> Result<Self> {
+        let Some(column) = column else { return Ok(Ranges::Unknown) };
+        Ok(match KeyLayout::of(snapshot, column)? {
+            Ok(layout) if layout.groups.len() <= 1 => Ranges::OneRowGroup,
+            Ok(KeyLayout { bounds: None, .. }) => Ranges::Declared,
+            Ok(_) => Ranges::Ascend,
+            Err(Obstacle::Overlap(_)) => Ranges::Overlap,
+            Err(_) => Ranges::Unknown,
+        })
+    }
+}
+
+/// One side's row groups in key order.
+#[derive(Debug, Clone)]
+pub(super) struct KeyLayout {
+    pub(super) groups: Vec<Group>,
+    pub(super) bounds: Option<Bounds>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    file: usize,
+    row_group: usize,
+    pub rows: u64,
+    /// Its number in the bounds' arrays.
+    pub bound: usize,
+}
+
+/// What the statistics say of the first key column, in canonical form, one row per row group.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    pub mins: ArrayRef,
+    pub maxs: ArrayRef,
+    pub nulls: UInt64Array,
+}
+
+impl KeyLayout {
+    /// Puts the row groups in the order of the first key column, or says why that cannot be done.
+    fn of(snapshot: &Snapshot, column: &ColumnPair) -> Result<Result<Self, Obstacle>> {
+        let listed = Self::as_listed(snapshot);
+        if listed.groups.len() <= 1 {
+            return Ok(Ok(listed));
+        }
+        if column.chain.is_some() {
+            return Ok(Err(Obstacle::Rules(column.name.clone())));
+        }
+        let Some(bounds) = Bounds::of(snapshot, column) else {
+            return Ok(match declares_order(snapshot, column) {
+                true => Ok(listed),
+                false => Err(Obstacle::NoStatistics(column.name.clone())),
+            });
+        };
+        let mut groups = listed.groups;
+        let order = KeyOrder::of(std::slice::from_ref(&bounds.mins), std::slice::from_ref(&bounds.mins))?;
+        let ends = KeyOrder::of(std::slice::from_ref(&bounds.maxs), std::slice::from_ref(&bounds.maxs))?;
+        groups.sort_by(|one, two| order.compare(one.bound, two.bound).then_with(|| ends.compare(one.bound, two.bound)));
+        let across = KeyOrder::of(std::slice::from_ref(&bounds.maxs), std::slice::from_ref(&bounds.mins))?;
+        for pair in groups.windows(2) {
+            let (before, after) = (pair[0].bound, pair[1].bound);
+            // NULL comes last, so a row group that holds one has no end short of NULL
+            let ascends = match bounds.nulls.value(before) > 0 {
+                true => bounds.mins.is_null(after),
+                false => across.compare(before, after).is_le(),
+            };
+            if !ascends {
+                return Ok(Err(Obstacle::Overlap(column.name.clone())));
+            }
+        }
+        Ok(Ok(KeyLayout { groups, bounds: Some(bounds) }))
+    }
+
+    /// The row groups as the files list them, with nothing known of their keys.
+    fn as_listed(snapshot: &Snapshot) -> Self {
+        let groups = snapshot
+            .row_groups()
+            .enumerate()
+            .filter(|(_, (_, _, rows))| *rows > 0)
+            .map(|(bound, (file, row_group, rows))| Group { file, row_group, rows, bound })
+            .collect();
+        KeyLayout { groups, bounds: None }
+    }
+
+    /// Reads the first keys of the first and of the middle row group.
+    fn looks_sorted(&self, engine: &Engine, snapshot: &Snapshot, pairing: &Pairing) -> Result<bool> {
+        let side = snapshot.side;
+        let columns: Vec<usize> = pairing.keys().iter().map(|column| column.at[side]).collect();
+        let mut probes: Vec<&Group> = self.groups.first().into_iter().collect();
+        probes.extend(self.groups.get(self.groups.len() / 2).filter(|_| self.groups.len() > 1));
+        for group in probes {
+            let read = FileRead::whole(group.file, [group.row_group]);
+            let mut scan = snapshot.scan(engine, vec![read], &columns)?;
+            if let Some(batch) = scan.next_batch()? {
+                let parts = pairing.keys().iter().zip(batch.columns());
+                let parts = parts.map(|(column, array)| column.key_parts(array, side)).collect::<Result<Vec<_>>>()?;
+                if steps(&parts.concat())?.break_at.is_some() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The parts of the files that may hold keys of a range, in key order.
+    pub(super) fn reads(&self, range: &KeyRange) -> Result<Vec<FileRead>> {
+        let mut reads: Vec<FileRead> = vec![];
+        for group in &self.groups {
+            if !self.reaches_into(group, range)? {
+                continue;
+            }
+            match reads.last_mut() {
+                Some(last)
+                    if last.file == group.file
+                        && last.row_groups.last().is_some_and(|before| *before < group.row_group) =>
+                {
+                    last.row_groups.push(group.row_group);
+                }
+                _ => reads.push(FileRead::whole(group.file, [group.row_group])),
+            }
+        }
+        Ok(reads)
+    }
+
+    fn reaches_into(&self, group: &Group, range: &KeyRange) -> Result<bool> {
+        let Some(bounds) = &self.bounds else { return Ok(true) };
+        let compare = |values: &ArrayRef, bound: &ArrayRef| -> Result<Ordering> {
+            Ok(KeyOrder::of(std::slice::from_ref(values), std::slice::from_ref(bound))?.compare(group.bound, 0))
+        };
+        let ends_before = match &range.start {
+            Some(start) if bounds.nulls.value(group.bound) == 0 => compare(&bounds.maxs, start)?.is_lt(),
+            _ => false,
+        };
+        let begins_after = match &range.end {
+            Some(end) => compare(&bounds.mins, end)?.is_ge(),
+            None => false,
+        };
+        Ok(!ends_before && !begins_after)
+    }
+}
+
+/// Whether the snapshot is one file that claims, without statistics to show for it, to ascend by the
+/// first key column. The claim is verified while reading.
+fn declares_order(snapshot: &Snapshot, column: &ColumnPair) -> bool {
+    let [file] = snapshot.files.as_ref() else { return false };
+    let key = snapshot.schema.field(column.at[snapshot.side]).name();
+    let columns = file.metadata.file_metadata().schema_descr();
+    file.metadata.row_groups().iter().all(|group| {
+        let first = group.sorting_columns().and_then(|columns| columns.first());
+        first.filter(|first| !first.descending).is_some_and(|first| {
+            let column = columns.columns().get(first.column_idx as usize);
+            column.is_some_and(|column| column.path().string() == *key)
+        })
+    })
+}
+
+impl Bounds {
+    fn of(snapshot: &Snapshot, column: &ColumnPair) -> Option<Self> {
+        let statistics = snapshot.statistics(column.at[snapshot.side])?;
+        let canonical = |array: &ArrayRef| canonical(array, &column.domain, snapshot.side).ok();
+        let bounds = Bounds {
+            mins: canonical(&statistics.mins)?,
+            maxs: canonical(&statistics.maxs)?,
+            nulls: statistics.nulls.iter().map(|count| count.unwrap_or(0)).collect::<Vec<_>>().into(),
+        };
+        let mut groups = snapshot.row_groups().enumerate();
+        let known = groups.all(|(at, (_, _, rows))| {
+            bounds.nulls.value(at) == rows || (bounds.mins.is_valid(at) && bounds.maxs.is_valid(at))
+        });
+        known.then_some(bounds)
+    }
+}

@@ -1,0 +1,73 @@
+//! The value that stands for NULL.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Scalar, StringViewArray};
+use arrow::buffer::NullBuffer;
+use arrow::compute::kernels::cmp::eq;
+use arrow::compute::nullif;
+use arrow::datatypes::{DataType, Field, TimeUnit};
+
+use super::reading::{self, Clocks};
+use super::times::{self, Said};
+use crate::equality::canonical::digits::{Floats, Number, numbers};
+use crate::equality::canonical::domain::{Family, family};
+use crate::equality::canonical::{Domain, canonical, convert};
+use crate::error::Result;
+use crate::job::rule::Reading;
+use crate::sides::{Side, Sides};
+
+/// A text as a value of a stored type; `None` if the type cannot hold it exactly.
+pub(super) fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
+    let one: ArrayRef = Arc::new(StringViewArray::from(vec![text]));
+    let stored = || convert(&one, field.data_type()).ok();
+    match family(field)? {
+        // texts are compared while they are cleaned, and no single value is a list
+        Family::Text | Family::List | Family::Struct | Family::Map => None,
+        Family::Number => stored().filter(|stored| is_number(stored, text)),
+        Family::Date | Family::NaiveTimestamp | Family::ZonedTimestamp => {
+            let tick = times::tick(field.data_type())?;
+            let is_whole = |said: Said| said.wall % tick == 0;
+            stored().filter(|_| Said::parse(text).is_some_and(is_whole))
+        }
+        Family::Time => {
+            let finest = DataType::Time64(TimeUnit::Nanosecond);
+            let fine = |array: &ArrayRef| convert(array, &finest).ok();
+            stored().filter(|stored| fine(stored).is_some_and(|stored| fine(&one).is_some_and(|fine| fine == stored)))
+        }
+        Family::Uuid => {
+            let text = Field::new(field.name(), DataType::Utf8View, true);
+            let clocks = Clocks { instants: false, zone: None, either_hour: false };
+            reading::read(&one, &text, Reading::Uuid, Floats::Exact, &clocks, Side::Old).ok().map(|read| read.array)
+        }
+        Family::Boolean | Family::Binary | Family::Json | Family::Duration => stored(),
+    }
+}
+
+/// Whether a stored number is what the text says; a float is the decimal that people see.
+fn is_number(stored: &ArrayRef, text: &str) -> bool {
+    let is_one = |floats: Floats| {
+        let stored = numbers(stored, floats).ok().and_then(|numbers| numbers.into_iter().next()?);
+        match (stored, Number::parse(text)) {
+            (Some(stored), Some(said)) => stored == said,
+            // arrow reads `NaN` and `inf`, which are no digits
+            (Some(Number::Nan | Number::Infinite { .. }), None) => true,
+            _ => false,
+        }
+    };
+    is_one(Floats::Shortest) || is_one(Floats::Exact)
+}
+
+/// Values with those that equal the default turned into NULL. `domain` is the one that values are in.
+pub(super) fn without(array: &ArrayRef, default: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayRef> {
+    // canonical, because in a float's bits -0.0 is not 0.0
+    let (settled, default) = (canonical(array, domain, side)?, canonical(default, domain, side)?);
+    let (values, nulls) = eq(&settled, &Scalar::new(default))?.into_parts();
+    let known = nulls.map_or(values.clone(), NullBuffer::into_inner);
+    Ok(nullif(array, &BooleanArray::new(&values & &known, None))?)
+}
+
+/// The domain of values that are taken as they are stored.
+pub(super) fn own_domain(field: &Field) -> Option<Domain> {
+    Domain::of("", Sides { old: field, new: field }, &mut |_| false, &mut Default::default()).ok()
+}

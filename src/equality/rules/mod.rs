@@ -1,0 +1,387 @@
+//! RULE: what the user says of a column, applied to its cells.
+//!
+//! A pair of cells is compared in up to three steps, and the first that makes it equal gives its tier:
+//!
+//! 1. As read. Only the rules that say what a cell **is** take part (expressions, `values`, `as`, `assume_tz`).
+//!    The pair is *exact* if none of them was needed, *by reading* if those that were needed lose nothing, and
+//!    *by rule* otherwise; see [`ReadCells`].
+//! 2. *By rule*: with all rules except a tolerance.
+//! 3. *Tolerated*: within the tolerance.
+//!
+//! A rule is credited with a pair if the pair would not be equal without it.
+
+mod calculate;
+mod default;
+mod fit;
+mod meeting;
+mod needed;
+mod reading;
+mod text;
+mod times;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{DataType, Field, FieldRef};
+
+use crate::equality::canonical::domain::{Family, NoDomain, family};
+use crate::equality::canonical::order::{equal_rows, plainly_equal};
+use crate::equality::canonical::{Domain, canonical, convert};
+use crate::equality::plain_types;
+use crate::equality::value_text;
+use crate::error::Result;
+use crate::job::Rule;
+use crate::job::rule::Reading;
+use crate::sides::{Side, Sides};
+pub(crate) use fit::fits;
+use fit::require_fit;
+use meeting::Meeting;
+use needed::Codes;
+pub(crate) use needed::ReadCells;
+use reading::Read;
+pub(crate) use times::{Said, Zone};
+
+/// A column in a form in which equal cells are equal.
+#[derive(Debug, Clone)]
+pub struct Form {
+    /// The canonical values.
+    pub value: ArrayRef,
+    /// What equals nothing of the other side; NULL everywhere else. `None` for columns without such cells.
+    pub unreadable: Option<ArrayRef>,
+}
+
+impl Form {
+    /// Whether two forms are equal throughout, as far as a quick look tells.
+    pub fn plainly_equals(&self, start: usize, other: &Form, other_start: usize, len: usize) -> bool {
+        self.unreadable.is_none()
+            && other.unreadable.is_none()
+            && plainly_equal((&self.value, start), (&other.value, other_start), len)
+    }
+
+    /// Which rows of two forms are equal.
+    pub fn equals(&self, other: &Form) -> Result<BooleanBuffer> {
+        let equal = equal_rows(&self.value, &other.value)?;
+        // a cell of either side that cannot be read is unlike whatever the other side has
+        let readable = |form: &Form| form.unreadable.as_ref().map(valid);
+        let lost = [readable(self), readable(other)].into_iter().flatten();
+        Ok(lost.fold(equal, |equal, lost| &equal & &!&lost))
+    }
+
+    /// Which cells cannot be read; `None` if all can.
+    pub fn is_lost(&self) -> Option<BooleanBuffer> {
+        self.unreadable.as_ref().map(valid).filter(BooleanBuffer::has_true)
+    }
+
+    /// A part of the rows.
+    pub fn slice(&self, start: usize, len: usize) -> Form {
+        let slice = |array: &ArrayRef| array.slice(start, len);
+        Form { value: slice(&self.value), unreadable: self.unreadable.as_ref().map(slice) }
+    }
+
+    /// The arrays that together say what each cell is.
+    pub fn arrays(&self) -> impl Iterator<Item = &ArrayRef> {
+        std::iter::once(&self.value).chain(&self.unreadable)
+    }
+}
+
+fn valid(array: &ArrayRef) -> BooleanBuffer {
+    match array.logical_nulls() {
+        Some(nulls) => nulls.into_inner(),
+        None => BooleanBuffer::new_set(array.len()),
+    }
+}
+
+/// The rules of one pair of columns.
+#[derive(Debug)]
+pub struct Chain {
+    name: String,
+    fields: Sides<FieldRef>,
+    rules: Vec<Rule>,
+    exact: Meeting,
+    full: Meeting,
+    /// All rules but this one; `None` where the columns could not be compared then.
+    without: Vec<Option<Meeting>>,
+    /// The table of `values`, where there is one.
+    codes: Option<Codes>,
+}
+
+/// Why a chain cannot be built.
+pub enum Unfit {
+    /// The rule does not apply to these columns; the reason ends a sentence that begins with its name.
+    Rule(Rule, String),
+    /// The columns have no common domain, even with the rules.
+    Domain(NoDomain),
+}
+
+impl Chain {
+    /// Prepares the rules for two columns; `natural` is where they meet without rules.
+    pub fn of(
+        name: &str,
+        fields: Sides<&Field>,
+        rules: Vec<Rule>,
+        natural: Result<Domain, NoDomain>,
+    ) -> Result<Chain, Unfit> {
+        let fields = fields.map(|field| FieldRef::from(field.clone()));
+        require_fit(&fields, &rules)?;
+        let plan = |on: &dyn Fn(usize, &Rule) -> bool, checks: bool| {
+            let on: Vec<bool> = rules.iter().enumerate().map(|(at, rule)| on(at, rule)).collect();
+            Meeting::of(&fields, &rules, on, &natural, checks)
+        };
+        let exact = plan(&|_, rule| rule.is_reading(), true).map_err(Unfit::Domain)?;
+        let full = plan(&|_, _| true, false).map_err(Unfit::Domain)?;
+        let without = (0..rules.len()).map(|left_out| {
+            let rest: Vec<Rule> =
+                rules.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, rule)| rule.clone()).collect();
+            match rules[left_out] {
+                Rule::Expression(..) => None,
+                _ if require_fit(&fields, &rest).is_err() => None,
+                _ => plan(&|at, _| at != left_out, false).ok(),
+            }
+        });
+        let without = without.collect();
+        let chain = Chain { name: name.into(), fields, rules, exact, full, without, codes: None };
+        let codes = chain.read_codes()?;
+        Ok(Chain { codes, ..chain })
+    }
+
+    /// The rules, in the order in which they are applied.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Where cells meet as they are read.
+    pub fn domain(&self) -> &Domain {
+        &self.exact.domain
+    }
+
+    /// Where cells meet under all rules except a tolerance.
+    pub fn full_domain(&self) -> &Domain {
+        &self.full.domain
+    }
+
+    /// The types of the parts of a key that cells are under all rules.
+    pub fn key_part_types(&self) -> Vec<DataType> {
+        let unreadable = self.full.reading.map(|_| DataType::BinaryView);
+        std::iter::once(self.full.domain.canonical_type()).chain(unreadable).collect()
+    }
+
+    /// Whether some rule can make cells equal that are not equal as read.
+    pub fn forgives(&self) -> bool {
+        self.rules.iter().any(|rule| !rule.is_reading()) || self.exact.checks_only
+    }
+
+    /// The cells as read.
+    pub fn exact(&self, array: &ArrayRef, side: Side) -> Result<Form> {
+        self.form(array, side, &self.exact)
+    }
+
+    /// The cells under all rules except a tolerance.
+    pub fn full(&self, array: &ArrayRef, side: Side) -> Result<Form> {
+        self.form(array, side, &self.full)
+    }
+
+    fn form(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<Form> {
+        let (cleaned, field) = self.clean(array, side, meeting)?;
+        self.form_of_cleaned(&cleaned, &field, side, meeting)
+    }
+
+    fn form_of_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Form> {
+        let Read { array: read, unreadable } = self.read_cleaned(array, field, side, meeting)?;
+        let value = match meeting.checks_only {
+            true if !decodes(field, meeting) => canonical(array, &meeting.domain, side)?,
+            true => canonical(&read, &meeting.domain, side)?,
+            false => self.settle(&read, side, meeting)?,
+        };
+        Ok(Form { value, unreadable })
+    }
+
+    /// Applies the rules up to `default_is_null`.
+    fn read(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<Read> {
+        let (cleaned, field) = self.clean(array, side, meeting)?;
+        self.read_cleaned(&cleaned, &field, side, meeting)
+    }
+
+    fn read_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Read> {
+        let read = match meeting.reading {
+            Some(reading) => reading::read(array, field, reading, meeting.floats, &meeting.clocks, side)?,
+            None => Read { array: array.clone(), unreadable: None },
+        };
+        // bytes become text only here, so this is where the rules for text find it
+        let read = match decodes(field, meeting) {
+            true => Read { array: Arc::new(self.cleaned(read.array.as_string_view(), side, meeting)), ..read },
+            false => read,
+        };
+        match self.default(field, side, meeting)? {
+            Some((default, domain)) => {
+                Ok(Read { array: default::without(&read.array, &default, &domain, side)?, ..read })
+            }
+            None => Ok(read),
+        }
+    }
+
+    /// Applies the rules for text, on a side that has text.
+    fn clean(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<(ArrayRef, FieldRef)> {
+        let field = &self.fields[side];
+        let maps = side == Side::Old && !meeting.values.is_empty();
+        let is_text = family(field) == Some(Family::Text);
+        if !is_text && !maps || decodes(field, meeting) {
+            return Ok((array.clone(), field.clone()));
+        }
+        let cleaned = self.cleaned(&texts_of(array, field)?, side, meeting);
+        Ok((Arc::new(cleaned), text_field(field)))
+    }
+
+    /// Texts of one side under the rules for text.
+    fn cleaned(&self, texts: &StringViewArray, side: Side, meeting: &Meeting) -> StringViewArray {
+        let maps = side == Side::Old && !meeting.values.is_empty();
+        let cleaning = meeting.rules(&self.rules);
+        let default = cleaning.iter().find_map(|rule| match rule {
+            Rule::DefaultIsNull(value) => text::clean_all(value, &cleaning),
+            _ => None,
+        });
+        text::map(texts, |text| {
+            let is_default = |text: &Cow<str>| Some(text) == default.as_ref();
+            let text = text::clean_all(text, &cleaning).filter(|text| !is_default(text))?;
+            let mapped = if maps { meeting.values.get(text.as_ref()) } else { None };
+            Some(mapped.map_or(text, |new| Cow::Owned(new.clone()))).filter(|text| !is_default(text))
+        })
+    }
+
+    /// The value that stands for NULL, as one row of what `read` gives, and its domain; `None` if no cell can be it.
+    fn default(&self, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Option<(ArrayRef, Domain)>> {
+        let Some(Rule::DefaultIsNull(text)) =
+            meeting.rules(&self.rules).into_iter().find(|rule| matches!(rule, Rule::DefaultIsNull(_)))
+        else {
+            return Ok(None);
+        };
+        let one: ArrayRef = Arc::new(StringViewArray::from(vec![text.as_str()]));
+        let default = match meeting.reading {
+            Some(reading) => {
+                let text = text_field(field);
+                let read = reading::read(&one, &text, reading, meeting.floats, &meeting.clocks, side)?;
+                Some(read.array).zip(Some(reading::domain(reading)))
+            }
+            None => default::as_stored(text, field).zip(default::own_domain(field)),
+        };
+        Ok(default.filter(|(default, _)| default.is_valid(0)))
+    }
+
+    /// Brings what was read to canonical form, and applies the rules that make values one.
+    fn settle(&self, read: &ArrayRef, side: Side, meeting: &Meeting) -> Result<ArrayRef> {
+        for rule in meeting.rules(&self.rules) {
+            match rule {
+                Rule::Round(places) => return Ok(calculate::rounded(read, *places)?),
+                Rule::Truncate(precision) => return Ok(calculate::truncated(read, *precision)?),
+                _ => {}
+            }
+        }
+        Ok(canonical(read, &meeting.domain, side)?)
+    }
+
+    /// How cells that are not equal as read come to be equal after all.
+    pub fn judge(&self, arrays: &Sides<ArrayRef>) -> Result<Judgement> {
+        let (ruled, tolerated) = self.agree(arrays, &self.full, true)?;
+        let equal = &ruled | &tolerated;
+        let mut needed = vec![];
+        if equal.count_set_bits() > 0 {
+            for (at, rule) in self.rules.iter().enumerate() {
+                let cells = match (rule, &self.without[at]) {
+                    (Rule::Tolerance(_), _) => tolerated.clone(),
+                    (_, None) => self.never_null(arrays, &equal),
+                    (_, Some(meeting)) => {
+                        let (ruled, tolerated) = self.agree(arrays, meeting, true)?;
+                        &equal & &!&(&ruled | &tolerated)
+                    }
+                };
+                needed.push((at, cells));
+            }
+        }
+        Ok(Judgement { ruled, tolerated, needed })
+    }
+
+    /// Of equal pairs, those that are not NULL on both sides.
+    fn never_null(&self, arrays: &Sides<ArrayRef>, equal: &BooleanBuffer) -> BooleanBuffer {
+        equal & &(&valid(&arrays.old) | &valid(&arrays.new))
+    }
+
+    fn agree(
+        &self,
+        arrays: &Sides<ArrayRef>,
+        meeting: &Meeting,
+        tolerant: bool,
+    ) -> Result<(BooleanBuffer, BooleanBuffer)> {
+        let reads = Sides::try_from_fn(|side| self.read(&arrays[side], side, meeting))?;
+        let forms = Sides::try_from_fn(|side| {
+            let value = self.settle(&reads[side].array, side, meeting)?;
+            Ok::<_, crate::error::Error>(Form { value, unreadable: reads[side].unreadable.clone() })
+        })?;
+        let equal = forms.old.equals(&forms.new)?;
+        let tolerance = meeting.rules(&self.rules).into_iter().find_map(|rule| match rule {
+            Rule::Tolerance(tolerance) => Some(tolerance),
+            _ => None,
+        });
+        let within = match tolerance {
+            Some(tolerance) if tolerant => {
+                let settled = self.calculable(arrays, reads, &forms, meeting)?;
+                &calculate::within(&settled, tolerance)? & &!&equal
+            }
+            _ => BooleanBuffer::new_unset(equal.len()),
+        };
+        Ok((equal, within))
+    }
+
+    /// What a tolerance measures: rounded and cut values where a rule asks for them, those read otherwise.
+    fn calculable(
+        &self,
+        arrays: &Sides<ArrayRef>,
+        reads: Sides<Read>,
+        forms: &Sides<Form>,
+        meeting: &Meeting,
+    ) -> Result<Sides<ArrayRef>> {
+        let is_calculated = |rule: &&Rule| matches!(rule, Rule::Round(_) | Rule::Truncate(_));
+        if meeting.rules(&self.rules).iter().any(is_calculated) {
+            return Ok(Sides::from_fn(|side| forms[side].value.clone()));
+        }
+        match meeting.reading {
+            Some(Reading::Decimal | Reading::Integer) => {
+                let meeting = meeting.calculable();
+                Sides::try_from_fn(|side| Ok(self.read(&arrays[side], side, &meeting)?.array))
+            }
+            _ => Ok(reads.map(|read| read.array)),
+        }
+    }
+
+    /// The pair's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// How pairs of cells that are not equal as read come to be equal.
+pub struct Judgement {
+    /// Equal under the rules.
+    pub ruled: BooleanBuffer,
+    /// Within the tolerance.
+    pub tolerated: BooleanBuffer,
+    /// For each rule, the pairs that would not be equal without it.
+    pub needed: Vec<(usize, BooleanBuffer)>,
+}
+
+/// The cells of a column as text, as they are written.
+fn texts_of(array: &ArrayRef, field: &Field) -> Result<StringViewArray> {
+    match family(field) {
+        Some(Family::Text) => Ok(convert(array, &DataType::Utf8View)?.as_string_view().clone()),
+        _ => Ok((&value_text::column(&plain_types::array(array)?, &plain_types::field(field.name(), field))?).into()),
+    }
+}
+
+/// Whether a column's bytes are read as the text that they encode.
+fn decodes(field: &Field, meeting: &Meeting) -> bool {
+    meeting.reading == Some(Reading::Text) && family(field) == Some(Family::Binary)
+}
+
+fn text_field(field: &Field) -> FieldRef {
+    Field::new(field.name(), DataType::Utf8View, true).into()
+}

@@ -1,0 +1,180 @@
+//! Which rules were needed to read a cell, and whether reading it so loses something.
+//!
+//! A *reading* makes cells of different families comparable. It loses nothing where two values that it accepts
+//! stay two values. Among cells of one family a reading is no more than another rule: what only it makes equal
+//! is not equal as read, and [`Chain::judge`] decides.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, StringViewArray};
+use arrow::buffer::BooleanBuffer;
+
+use super::{Chain, Form, Unfit, text_field, texts_of, valid};
+use crate::equality::canonical::cells::Cells;
+use crate::equality::canonical::domain::{Family, family};
+use crate::equality::canonical::order::equal_rows;
+use crate::error::Result;
+use crate::job::Rule;
+use crate::sides::Side;
+
+/// The cells of one column that rules were needed to read, as far as one side tells.
+#[derive(Debug, Clone)]
+pub struct ReadCells {
+    /// For each rule that was needed, by its number in the chain, its cells.
+    pub rules: Vec<(usize, BooleanBuffer)>,
+    /// Cells that were read by rules which lose nothing.
+    pub by_reading: BooleanBuffer,
+    /// All other cells that rules were needed to read.
+    pub by_rule: BooleanBuffer,
+}
+
+impl ReadCells {
+    /// A part of the rows.
+    pub fn slice(&self, start: usize, len: usize) -> ReadCells {
+        let slice = |cells: &BooleanBuffer| cells.slice(start, len);
+        ReadCells {
+            rules: self.rules.iter().map(|(rule, cells)| (*rule, slice(cells))).collect(),
+            by_reading: slice(&self.by_reading),
+            by_rule: slice(&self.by_rule),
+        }
+    }
+}
+
+impl Chain {
+    /// What the rules were needed to read, of pairs that are equal as read; `None` if this side tells of no cell.
+    ///
+    /// A pair that is equal as read is NULL on both sides or on none, so one side can tell for both. How the cell
+    /// was read, old tells; that a rule was needed does too, but for a zone that only changes new's cells.
+    pub fn read_by(&self, array: &ArrayRef, form: &Form, side: Side) -> Result<Option<ReadCells>> {
+        let mut rules = vec![];
+        for (at, rule) in self.rules.iter().enumerate().filter(|(at, _)| self.teller(*at) == Some(side)) {
+            let cells = match rule {
+                Rule::Values(_) => self.changed_by_values(array)?,
+                Rule::AssumeTz(_) if self.exact.tells_kind => self.changed_by_zone(array, form, side)?,
+                _ => valid(&form.value),
+            };
+            rules.push((at, cells));
+        }
+        let none = BooleanBuffer::new_unset(array.len());
+        if side == Side::New {
+            let cells = ReadCells { rules, by_reading: none.clone(), by_rule: none };
+            return Ok(Some(cells).filter(|cells| !cells.rules.is_empty()));
+        }
+        let needed = match self.exact.bridges {
+            true => valid(&form.value),
+            false if rules.is_empty() => return Ok(None),
+            false => rules.iter().fold(none.clone(), |needed, (_, cells)| &needed | cells),
+        };
+        let by_rule = match self.reading_is_lossy() {
+            true => needed.clone(),
+            false => self.ambiguously_coded(array, form, &needed)?.unwrap_or(none),
+        };
+        Ok(Some(ReadCells { rules, by_reading: &needed & &!&by_rule, by_rule }))
+    }
+
+    /// The side that tells which cells a rule was needed to read; `None` if it is not needed to read any.
+    fn teller(&self, at: usize) -> Option<Side> {
+        match &self.rules[at] {
+            Rule::Expression(..) | Rule::Values(_) => Some(Side::Old),
+            // a zone reads naive and zoned timestamps as timestamps without being told
+            Rule::As(reading) if self.exact.bridges => {
+                let same = self.without[at].as_ref().is_some_and(|without| without.reading == Some(*reading));
+                (!same).then_some(Side::Old)
+            }
+            Rule::AssumeTz(_) if self.exact.bridges => {
+                let changes_old = !self.exact.tells_kind || self.exact.is_changed_by_zone(&self.fields.old);
+                Some(if changes_old { Side::Old } else { Side::New })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether reading may make two values one, whatever the cell. A zone does not: a clock's time that it shows
+    /// twice or never is not read at all.
+    fn reading_is_lossy(&self) -> bool {
+        let is_expression = |rule: &Rule| matches!(rule, Rule::Expression(..));
+        let reading = self.exact.reading.filter(|_| self.exact.bridges);
+        self.rules.iter().any(is_expression) || reading.is_some_and(|reading| !reading.loses_nothing())
+    }
+
+    fn changed_by_zone(&self, array: &ArrayRef, form: &Form, side: Side) -> Result<BooleanBuffer> {
+        let without = self.form(array, side, &self.exact.without_zone())?;
+        Ok(&valid(&form.value) & &!&equal_rows(&form.value, &without.value)?)
+    }
+
+    fn changed_by_values(&self, array: &ArrayRef) -> Result<BooleanBuffer> {
+        let field = &self.fields.old;
+        if family(field) != Some(Family::Text) {
+            return Ok(valid(array));
+        }
+        let changed = |text: &str| self.exact.values.get(text).is_some_and(|new| new != text);
+        Ok(texts_of(array, field)?.iter().map(|text| text.is_some_and(changed)).collect())
+    }
+
+    /// Of the cells that rules were needed to read, those for whose reading `values` has another code, too.
+    fn ambiguously_coded(
+        &self,
+        array: &ArrayRef,
+        form: &Form,
+        needed: &BooleanBuffer,
+    ) -> Result<Option<BooleanBuffer>> {
+        let Some(codes) = &self.codes else { return Ok(None) };
+        let field = &self.fields.old;
+        // between texts, only codes need the rule
+        if codes.ambiguous.is_empty() && !self.exact.bridges && family(field) == Some(Family::Text) {
+            return Ok(None);
+        }
+        let texts = texts_of(array, field)?;
+        let cells = Cells::of(&form.value);
+        let mut bytes = vec![];
+        let is_ambiguous = |at: usize| {
+            if !needed.value(at) {
+                return false;
+            }
+            let text = texts.value(at);
+            if self.exact.values.contains_key(text) {
+                return codes.ambiguous.contains(text);
+            }
+            bytes.clear();
+            cells.append(at, &mut bytes);
+            codes.words.contains(&bytes)
+        };
+        Ok(Some(BooleanBuffer::collect_bool(needed.len(), is_ambiguous)))
+    }
+
+    /// Reads the words of `values`, if the chain has such a rule.
+    pub(super) fn read_codes(&self) -> Result<Option<Codes>, Unfit> {
+        let is_table = |rule: &&Rule| matches!(rule, Rule::Values(_));
+        let Some(rule) = self.rules.iter().find(is_table) else { return Ok(None) };
+        let unreadable = |error| Unfit::Rule(rule.clone(), format!("has words that cannot be read: {error}"));
+        self.codes_as_read().map(Some).map_err(unreadable)
+    }
+
+    fn codes_as_read(&self) -> Result<Codes> {
+        let meeting = &self.exact;
+        let (codes, words): (Vec<&String>, Vec<&String>) = meeting.values.iter().unzip();
+        let words: ArrayRef = Arc::new(StringViewArray::from_iter_values(words));
+        let field = text_field(&self.fields.old);
+        let form = self.form_of_cleaned(&words, &field, Side::Old, meeting)?.value;
+        let cells = Cells::of(&form);
+        let mut by_word: HashMap<Vec<u8>, Vec<&String>> = HashMap::new();
+        for (at, code) in codes.into_iter().enumerate().filter(|(at, _)| form.is_valid(*at)) {
+            let mut bytes = vec![];
+            cells.append(at, &mut bytes);
+            by_word.entry(bytes).or_default().push(code);
+        }
+        let ambiguous = by_word.values().filter(|codes| codes.len() > 1).flatten().map(|code| code.to_string());
+        Ok(Codes { ambiguous: ambiguous.collect(), words: by_word.into_keys().collect() })
+    }
+}
+
+/// A table of `values`, as its words are read.
+#[derive(Debug)]
+pub(super) struct Codes {
+    /// The codes whose word another code has, too.
+    ambiguous: HashSet<String>,
+    /// What the words are read as, in bytes. A cell that is read as one of them without being one of the codes is
+    /// as ambiguous: the table does not say that old writes both.
+    words: HashSet<Vec<u8>>,
+}

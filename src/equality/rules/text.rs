@@ -1,0 +1,88 @@
+//! The rules that clean text.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use arrow::array::{Array, StringViewArray, StringViewBuilder};
+use unicase::UniCase;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use crate::job::Rule;
+
+/// What a rule makes of a text; `None` is NULL.
+pub(super) fn clean<'a>(text: Cow<'a, str>, rule: &Rule) -> Option<Cow<'a, str>> {
+    Some(match rule {
+        Rule::Trim => part(text, str::trim),
+        Rule::Rtrim => part(text, str::trim_end),
+        Rule::Nfc => match is_nfc_quick(text.chars()) {
+            IsNormalized::Yes => text,
+            IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfc().collect()),
+        },
+        Rule::Casefold => Cow::Owned(UniCase::new(text.as_ref()).to_folded_case()),
+        Rule::EmptyIsNull if text.is_empty() => return None,
+        _ => text,
+    })
+}
+
+fn part<'a>(text: Cow<'a, str>, cut: fn(&str) -> &str) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(cut(text)),
+        Cow::Owned(text) => Cow::Owned(cut(&text).to_owned()),
+    }
+}
+
+/// What all of the rules make of a text, one after the other.
+pub(super) fn clean_all<'a>(text: &'a str, rules: &[&Rule]) -> Option<Cow<'a, str>> {
+    rules.iter().try_fold(Cow::Borrowed(text), |text, rule| clean(text, rule))
+}
+
+/// What old writes for what new writes, cleaned as the texts are that it is looked up for.
+pub(super) fn clean_values<'a>(
+    values: impl IntoIterator<Item = (&'a String, &'a String)>,
+    rules: &[&Rule],
+) -> HashMap<String, String> {
+    let clean = |text: &'a String| clean_all(text, rules).map(Cow::into_owned);
+    values.into_iter().filter_map(|(old, new)| Some((clean(old)?, clean(new)?))).collect()
+}
+
+/// A code that stands for two words once the codes are cleaned.
+pub(super) fn ambiguous_code<'a>(values: &'a BTreeMap<String, String>, rules: &[&Rule]) -> Option<&'a str> {
+    let cleaned = clean_values(values, rules);
+    let differs = |(code, word): &(&String, &String)| {
+        let clean = |text| clean_all(text, rules).map(Cow::into_owned);
+        matches!((clean(code), clean(word)), (Some(code), Some(word)) if cleaned.get(&code) != Some(&word))
+    };
+    values.iter().find(differs).map(|(code, _)| code.as_str())
+}
+
+/// A column with every text replaced; NULL stays NULL.
+pub(super) fn map(texts: &StringViewArray, change: impl Fn(&str) -> Option<Cow<'_, str>>) -> StringViewArray {
+    let mut builder = StringViewBuilder::with_capacity(texts.len());
+    for text in texts {
+        match text.and_then(&change) {
+            Some(text) => builder.append_value(text),
+            None => builder.append_null(),
+        }
+    }
+    builder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cleaned(text: &str, rule: Rule) -> Option<String> {
+        clean(text.into(), &rule).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn texts_are_cleaned() {
+        assert_eq!(cleaned("\t a b ", Rule::Trim).as_deref(), Some("a b"));
+        assert_eq!(cleaned(" a  ", Rule::Rtrim).as_deref(), Some(" a"));
+        assert_eq!(cleaned("e\u{301}", Rule::Nfc).as_deref(), Some("é"));
+        assert_eq!(cleaned("STRASSE", Rule::Casefold), cleaned("straße", Rule::Casefold));
+        assert_ne!(cleaned("İ", Rule::Casefold), cleaned("i", Rule::Casefold));
+        assert_eq!(cleaned("", Rule::EmptyIsNull), None);
+        assert_eq!(cleaned(" ", Rule::EmptyIsNull).as_deref(), Some(" "));
+    }
+}

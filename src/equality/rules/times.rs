@@ -1,0 +1,288 @@
+//! Times as numbers, and as texts and zones say them.
+
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Date32Type, Decimal128Type, Int64Type, TimeUnit};
+use arrow::error::ArrowError;
+use jiff::civil::{Date, DateTime};
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+
+use crate::equality::canonical::{INFINITE, convert, infinite};
+use crate::snapshot::types::unit_name;
+
+const SECOND: i128 = 1_000_000_000;
+const DAY: i128 = 86_400 * SECOND;
+/// The Gregorian calendar's cycle of 400 years, which is a whole number of weeks.
+const CYCLE: i128 = 146_097 * DAY;
+
+/// The zone that times without one are in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Zone {
+    zone: TimeZone,
+    /// Zones that never change need no calendar, which reaches only so far.
+    fixed: Option<Offset>,
+}
+
+impl Zone {
+    /// The zone of a name such as `Europe/Berlin`, or of an offset such as `+02:00`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let fixed = match name {
+            "UTC" | "utc" | "Z" | "Etc/UTC" => Some(Offset::UTC),
+            name => offset(name),
+        };
+        let zone = match fixed {
+            Some(offset) => TimeZone::fixed(offset),
+            None => TimeZone::get(name).ok()?,
+        };
+        Some(Zone { zone, fixed })
+    }
+
+    /// The instant at which clocks of this zone show a time; `None` where they show it twice, or never.
+    pub(crate) fn instant(&self, wall: i128) -> Option<i128> {
+        self.resolve(wall, |shown| self.zone.to_ambiguous_timestamp(shown).unambiguous().ok())
+    }
+
+    /// The same, and the first instant where clocks show a time twice.
+    pub(crate) fn first_instant(&self, wall: i128) -> Option<i128> {
+        self.resolve(wall, |shown| {
+            let found = self.zone.to_ambiguous_timestamp(shown);
+            match found.offset() {
+                AmbiguousOffset::Gap { .. } => None,
+                AmbiguousOffset::Fold { .. } | AmbiguousOffset::Unambiguous { .. } => found.earlier().ok(),
+            }
+        })
+    }
+
+    fn resolve(&self, wall: i128, find: impl FnOnce(DateTime) -> Option<jiff::Timestamp>) -> Option<i128> {
+        if is_infinite(wall) {
+            return Some(wall);
+        }
+        if let Some(offset) = self.fixed {
+            return Some(wall - i128::from(offset.seconds()) * SECOND);
+        }
+        let shift = into_calendar(wall);
+        let shown = TimeZone::UTC.to_datetime(jiff::Timestamp::from_nanosecond(wall - shift).ok()?);
+        Some(find(shown)?.as_nanosecond() + shift)
+    }
+
+    /// What clocks of this zone show at an instant.
+    pub(crate) fn wall(&self, instant: i128) -> Option<i128> {
+        if is_infinite(instant) {
+            return Some(instant);
+        }
+        let offset = match self.fixed {
+            Some(offset) => offset,
+            None => self.zone.to_offset(jiff::Timestamp::from_nanosecond(instant - into_calendar(instant)).ok()?),
+        };
+        Some(instant + i128::from(offset.seconds()) * SECOND)
+    }
+}
+
+/// Whether a time is one of those before or after all times that databases have.
+pub(super) fn is_infinite(time: i128) -> bool {
+    time.abs() == INFINITE
+}
+
+/// What has to be taken off a time so that the calendar reaches it, in whole cycles of 400 years, after which all dates,
+/// weekdays and rules of zones come again. 9999-12-31 is the last day of many databases, and just beyond the calendar.
+fn into_calendar(time: i128) -> i128 {
+    let last = jiff::Timestamp::MAX.as_nanosecond() - 2 * DAY;
+    let first = jiff::Timestamp::MIN.as_nanosecond() + 2 * DAY;
+    match time {
+        time if time > last => (time - last + CYCLE - 1).div_euclid(CYCLE) * CYCLE,
+        time if time < first => -((first - time + CYCLE - 1).div_euclid(CYCLE) * CYCLE),
+        _ => 0,
+    }
+}
+
+/// `+02:00` or `-0530`.
+fn offset(text: &str) -> Option<Offset> {
+    let sign = match text.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
+    let (hours, minutes) = match digits.len() {
+        2 => (digits.parse::<i32>().ok()?, 0),
+        4 => (digits[..2].parse::<i32>().ok()?, digits[2..].parse::<i32>().ok()?),
+        _ => return None,
+    };
+    Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()
+}
+
+/// A time that a text says: what clocks show, and how far they are ahead of UTC if it says so.
+pub(crate) struct Said {
+    /// Nanoseconds since 1970-01-01 00:00 on the clock's face.
+    pub wall: i128,
+    /// Nanoseconds ahead of UTC.
+    pub offset: Option<i128>,
+}
+
+impl Said {
+    /// Reads ISO 8601: `2026-11-20`, `2026-11-20 02:00:00.123`, `2026-11-20T02:00:00+01:00`; also PostgreSQL's
+    /// `infinity` and `-infinity`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let infinite = match text {
+            "infinity" => Some(INFINITE),
+            "-infinity" => Some(-INFINITE),
+            _ => None,
+        };
+        if let Some(wall) = infinite {
+            return Some(Said { wall, offset: None });
+        }
+        if let Some(said) = counted(text) {
+            return Some(said);
+        }
+        let pieces = Pieces::parse(text).ok()?;
+        // a leap second would be taken for the second before it
+        if pieces.time_zone_annotation().is_some() || text.contains(":60") {
+            return None;
+        }
+        let time = pieces.time().unwrap_or(jiff::civil::Time::midnight());
+        let offset = pieces.to_numeric_offset().map(|offset| i128::from(offset.seconds()) * SECOND);
+        Some(Said { wall: wall_of(pieces.date().to_datetime(time)), offset })
+    }
+}
+
+/// A time that no calendar shows, as reports and lists write it: `9223372036854775806 us`, and with a `Z` for an instant.
+fn counted(text: &str) -> Option<Said> {
+    let (count, unit) = text.split_once(' ')?;
+    let (unit, offset) = unit.strip_suffix('Z').map_or((unit, None), |unit| (unit, Some(0)));
+    let units = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
+    let unit = units.into_iter().find(|known| unit_name(known) == unit)?;
+    let ticks: i64 = count.parse().ok()?;
+    let wall = infinite(ticks, i64::MAX).filter(|_| unit != TimeUnit::Nanosecond);
+    Some(Said { wall: wall.unwrap_or(i128::from(ticks) * length(&unit)), offset })
+}
+
+fn wall_of(shown: DateTime) -> i128 {
+    let days = (shown.date() - Date::constant(1970, 1, 1)).get_days();
+    let time = shown.time().duration_since(jiff::civil::Time::midnight()).as_nanos();
+    i128::from(days) * DAY + time
+}
+
+/// The day of a time, counted from 1970-01-01; `None` beyond 32 bits.
+pub(super) fn day(wall: i128) -> Option<i32> {
+    if is_infinite(wall) {
+        return Some(if wall > 0 { i32::MAX } else { -i32::MAX });
+    }
+    i32::try_from(wall.div_euclid(DAY)).ok()
+}
+
+/// The times of an array in nanoseconds: since 1970 or midnight, or how long.
+pub(super) fn nanoseconds(array: &ArrayRef) -> Result<Vec<Option<i128>>, ArrowError> {
+    let (array, nanoseconds): (ArrayRef, i128) = match array.data_type() {
+        // the form that `as = "timestamp"` gives has this unit already
+        DataType::Decimal128(..) => {
+            return Ok(array.as_primitive::<Decimal128Type>().iter().collect());
+        }
+        DataType::Null => return Ok(vec![None; array.len()]),
+        DataType::Date32 => {
+            let days = array.as_primitive::<Date32Type>().iter();
+            let nanoseconds = |day: i32| match infinite(i64::from(day), i64::from(i32::MAX)) {
+                Some(infinite) => infinite,
+                None => i128::from(day) * DAY,
+            };
+            return Ok(days.map(|day| day.map(nanoseconds)).collect());
+        }
+        DataType::Date64 => (array.clone(), 1_000_000),
+        DataType::Timestamp(unit, _) | DataType::Duration(unit) => (array.clone(), length(unit)),
+        DataType::Time32(unit) | DataType::Time64(unit) => (array.clone(), length(unit)),
+        other => return Err(ArrowError::CastError(format!("{other} is no time"))),
+    };
+    let is_timestamp = matches!(array.data_type(), DataType::Timestamp(unit, _) if *unit != TimeUnit::Nanosecond);
+    let ticks = convert(&array, &DataType::Int64)?;
+    let ticks = ticks.as_primitive::<Int64Type>().iter();
+    let time = |ticks: i64| match infinite(ticks, i64::MAX).filter(|_| is_timestamp) {
+        Some(infinite) => infinite,
+        None => i128::from(ticks) * nanoseconds,
+    };
+    Ok(ticks.map(|ticks| ticks.map(time)).collect())
+}
+
+/// The shortest time that a type can tell apart, in nanoseconds; `None` if it holds no times.
+pub(super) fn tick(data_type: &DataType) -> Option<i128> {
+    match data_type {
+        DataType::Date32 | DataType::Date64 => Some(DAY),
+        DataType::Timestamp(unit, _) => Some(length(unit)),
+        DataType::Dictionary(_, value) => tick(value),
+        DataType::RunEndEncoded(_, value) => tick(value.data_type()),
+        _ => None,
+    }
+}
+
+fn length(unit: &TimeUnit) -> i128 {
+    match unit {
+        TimeUnit::Second => SECOND,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    }
+}
+
+/// Nanoseconds as a canonical array of [`crate::equality::canonical::Ticks::Finer`] nanoseconds.
+pub(super) fn forms(times: impl IntoIterator<Item = Option<i128>>) -> Result<Decimal128Array, ArrowError> {
+    times.into_iter().collect::<Decimal128Array>().with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_time_that_is_shown_twice_or_never_is_no_instant() {
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        let instant = |text: &str| berlin.instant(Said::parse(text).unwrap().wall);
+        assert_eq!(instant("2026-07-01 12:00"), Some(Said::parse("2026-07-01 10:00").unwrap().wall));
+        assert_eq!(instant("2026-03-29 02:30"), None);
+        assert_eq!(instant("2026-10-25 02:30"), None);
+        assert_eq!(Zone::named("+05:30").unwrap().instant(0), Some(-(5 * 3600 + 1800) * SECOND));
+        assert!(Zone::named("Mars/Olympus").is_none());
+    }
+
+    #[test]
+    fn of_two_instants_with_one_time_the_first_counts_for_either() {
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        let wall = |text: &str| Said::parse(text).unwrap().wall;
+        assert_eq!(berlin.first_instant(wall("2026-10-25 02:30")), Some(wall("2026-10-25 00:30")));
+        assert_eq!(berlin.wall(wall("2026-10-25 01:30")), Some(wall("2026-10-25 02:30")));
+        assert_eq!(berlin.first_instant(wall("2026-03-29 02:30")), None);
+        assert_eq!(berlin.first_instant(wall("2026-07-01 12:00")), berlin.instant(wall("2026-07-01 12:00")));
+    }
+
+    #[test]
+    fn what_no_calendar_shows_is_counted() {
+        let said = |text: &str| Said::parse(text).map(|said| (said.wall, said.offset));
+        assert_eq!(said("-9148557054318883170 us"), Some((-9_148_557_054_318_883_170_000, None)));
+        assert_eq!(said("253402300800 sZ"), Some((253_402_300_800 * SECOND, Some(0))));
+        assert_eq!(said("9223372036854775807 us"), Some((INFINITE, None)));
+        for text in ["5 m", "5  us", "x us", "5us", "99999999999999999999 us"] {
+            assert_eq!(said(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn zones_reach_beyond_the_calendar() {
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        let last = Said::parse("9999-12-31 00:00").unwrap().wall;
+        assert_eq!(berlin.instant(last), Some(last - 3600 * SECOND));
+        for far in [last + DAY, last + 1000 * CYCLE, -last * 3, i128::from(i64::MAX) * 1000] {
+            let instant = berlin.instant(far).unwrap();
+            assert_eq!(berlin.wall(instant), Some(far));
+        }
+        assert_eq!(berlin.instant(INFINITE), Some(INFINITE));
+    }
+
+    #[test]
+    fn texts_say_times() {
+        let said = |text: &str| Said::parse(text).map(|said| (said.wall, said.offset));
+        assert_eq!(said("1970-01-02"), Some((DAY, None)));
+        assert_eq!(said("1970-01-01T00:00:01Z"), Some((SECOND, Some(0))));
+        assert_eq!(said("1970-01-01 00:00:00.000000001+01:00"), Some((1, Some(3600 * SECOND))));
+        assert_eq!(said("1969-12-31 23:59:59"), Some((-SECOND, None)));
+        for text in ["", "0000-00-00", "2026-02-30", "2016-12-31T23:59:60Z", "20:00", "1760000000", "01/02/2026"] {
+            assert_eq!(said(text), None, "{text}");
+        }
+    }
+}

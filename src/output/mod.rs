@@ -1,0 +1,6 @@
+//! Writing results: a run directory is complete or absent.
+
+pub(crate) mod manifest;
+pub(crate) mod destination;
+pub(crate) mod run_dir;
+pub(crate) mod job_dir;

@@ -1,0 +1,249 @@
+//! The run directory: built beside its place, and put there as a whole by one rename.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use walkdir::WalkDir;
+
+use crate::error::{Error, OutputError, Result};
+use crate::job::Job;
+use crate::output::destination::Destination;
+use crate::output::manifest::{Digest, InputDigests, MANIFEST, Manifest, RunIdentity};
+use crate::runtime::engine::Engine;
+use crate::sides::{Owner, Side};
+use crate::snapshot::would_list;
+
+/// A directory that is being written. Until it is published, nothing of it is in its place; dropping it removes it.
+pub(crate) struct RunDir {
+    /// The place as the user wrote it.
+    shown: PathBuf,
+    /// The same from the root.
+    path: PathBuf,
+    /// Where it is built.
+    staged: PathBuf,
+    /// Where working files go.
+    working: PathBuf,
+    /// What puts it in its place; a nested one is published with the directory that it is in.
+    destination: Option<Destination>,
+}
+
+/// Who may read a file of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Whoever the user's settings allow.
+    All,
+    /// The owner alone.
+    Owner,
+}
+
+/// Files as runs, sign-offs and cuts write them: what a listing of an input must not find.
+const OUTPUTS: [&str; 12] = [
+    "discrepancies.parquet",
+    "history.parquet",
+    "manifest.json",
+    "report.json",
+    "missing.csv",
+    "keys.parquet",
+    "restore.parquet",
+    "run/discrepancies.parquet",
+    "wave-01.csv",
+    "wave-01.parquet",
+    "wave-01.rows.parquet",
+    "wave-01/shard-001.parquet",
+];
+
+impl RunDir {
+    /// Makes sure, before any work is done, that a directory can be published here, and begins it.
+    ///
+    /// # Errors
+    /// If there is something in the place already, or if it cannot be written to.
+    pub(crate) fn claim(dir: &Path) -> Result<Self> {
+        let destination = Destination::claim(dir)?;
+        Ok(RunDir {
+            shown: dir.into(),
+            path: destination.path().into(),
+            staged: destination.staged(),
+            working: destination.working(),
+            destination: Some(destination),
+        })
+    }
+
+    /// Begins a directory within this one, which is published with it.
+    pub(crate) fn nested(&self, name: &str) -> Result<Self> {
+        let (shown, path, staged) = (self.shown.join(name), self.path.join(name), self.staged.join(name));
+        fs::create_dir(&staged).map_err(Error::unwritable(&shown))?;
+        Ok(RunDir { shown, path, staged, working: self.working.clone(), destination: None })
+    }
+
+    /// Refuses to write where files of a job are read from.
+    ///
+    /// # Errors
+    /// If a listing of one of the job's inputs would find what is written here.
+    pub(crate) fn require_apart(&self, job: &Job) -> Result<()> {
+        let sides = Side::BOTH.map(|side| (Owner::Side(side), job.sources[side].path.text.as_str()));
+        let tables = job.tables.iter().map(|(name, table)| (Owner::Table(name.clone()), table.path.text.as_str()));
+        let backup = job.sign_off.iter().filter_map(|terms| terms.backup.as_ref());
+        let backup = backup.map(|backup| (Owner::Backup, backup.path.text.as_str()));
+        self.require_apart_from(sides.into_iter().chain(tables).chain(backup))
+    }
+
+    /// Refuses to write where a listing of one of these paths would find it.
+    ///
+    /// # Errors
+    /// If it would.
+    pub(crate) fn require_apart_from<'a>(&self, inputs: impl Iterator<Item = (Owner, &'a str)>) -> Result<()> {
+        for (owner, location) in inputs.filter(|(_, location)| !location.is_empty()) {
+            if would_list(location, &self.path, &OUTPUTS)? {
+                return Err(OutputError::AmongInputs { dir: self.shown.clone(), owner }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Where working files go: the disk that was chosen for the output, and nothing that is published.
+    pub(crate) fn spill_dir(&self) -> PathBuf {
+        self.working.clone()
+    }
+
+    /// Where a file is until the directory is published.
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.staged.join(name)
+    }
+
+    /// Begins a file of the run.
+    pub(crate) fn create(&self, name: &str) -> Result<OutputFile> {
+        self.create_for(Readers::All, name)
+    }
+
+    /// Begins a file of the run that only some may read. Its name may be a path below the directory.
+    pub(crate) fn create_for(&self, readers: Readers, name: &str) -> Result<OutputFile> {
+        let path = self.path_of(name);
+        let shown = self.shown.join(name);
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir).map_err(Error::unwritable(&shown))?;
+        }
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        if readers == Readers::Owner {
+            options.mode(0o600);
+        }
+        let file = options.open(path).map_err(Error::unwritable(&shown))?;
+        let sink = Digesting { file: BufWriter::new(file), digest: blake3::Hasher::new(), bytes: 0 };
+        Ok(OutputFile { name: name.into(), shown, sink })
+    }
+
+    /// Writes the reports and the manifest, and publishes the run.
+    ///
+    /// `read` is what the run read; `reports` are file names with their content; `outputs` are the
+    /// files that were written before.
+    pub(crate) fn publish(
+        self,
+        identity: &RunIdentity,
+        engine: &Engine,
+        read: InputDigests,
+        reports: Vec<(&'static str, String)>,
+        mut outputs: Vec<Digest>,
+    ) -> Result<()> {
+        for (name, content) in reports {
+            outputs.push(self.write(name, &content)?);
+        }
+        outputs.sort_by(|one, two| one.path.cmp(&two.path));
+        let manifest = Manifest::of(identity, read, outputs);
+        let text = format!("{}\n", to_json(&manifest)?);
+        self.publish_as(engine, MANIFEST, &text, manifest.outputs.iter().map(|output| output.path.as_str()))
+    }
+
+    /// Writes the file that names all others, and publishes the directory.
+    ///
+    /// `outputs` are the files that it names.
+    ///
+    /// # Errors
+    /// If that cannot be done. Then nothing is published.
+    pub(crate) fn publish_as<'a>(
+        self,
+        engine: &Engine,
+        last: &'a str,
+        content: &str,
+        outputs: impl Iterator<Item = &'a str>,
+    ) -> Result<()> {
+        self.write(last, content)?;
+        self.require_named(&outputs.chain([last]).collect())?;
+        engine.check_stop()?;
+        self.destination.map_or(Ok(()), Destination::publish)
+    }
+
+    /// Writes a small file of the run.
+    pub(crate) fn write(&self, name: &str, content: &str) -> Result<Digest> {
+        let mut file = self.create(name)?;
+        file.write_all(content.as_bytes()).map_err(|error| file.error(error))?;
+        file.finish()
+    }
+
+    /// Makes sure that every file is named by the last one, itself or by the manifest of a nested run.
+    fn require_named(&self, outputs: &BTreeSet<&str>) -> Result<()> {
+        let is_nested_run = |dir: &Path| dir != self.staged && dir.join(MANIFEST).is_file();
+        let entries = WalkDir::new(&self.staged).into_iter().filter_entry(|entry| !is_nested_run(entry.path()));
+        for entry in entries {
+            let entry = entry.map_err(|error| Error::unwritable(&self.shown)(error.into()))?;
+            let name = entry.path().strip_prefix(&self.staged).unwrap_or(entry.path()).to_string_lossy();
+            if !entry.file_type().is_dir() && !outputs.contains(name.as_ref()) {
+                return Err(Error::Internal(format!("`{name}` was written and is named nowhere")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file of a run that is being written.
+pub(crate) struct OutputFile {
+    name: String,
+    shown: PathBuf,
+    sink: Digesting,
+}
+
+struct Digesting {
+    file: BufWriter<File>,
+    digest: blake3::Hasher,
+    bytes: u64,
+}
+
+impl OutputFile {
+    /// Where the file will be.
+    pub(crate) fn place(&self) -> PathBuf {
+        self.shown.clone()
+    }
+
+    /// Says which file a write failed on.
+    pub(crate) fn error(&self, source: io::Error) -> Error {
+        Error::Unwritable { path: self.shown.clone(), source }
+    }
+
+    /// Brings everything to the disk and ends the file.
+    pub(crate) fn finish(mut self) -> Result<Digest> {
+        let synced = self.sink.file.flush().and_then(|()| self.sink.file.get_ref().sync_all());
+        synced.map_err(|source| Error::Unwritable { path: self.shown.clone(), source })?;
+        let blake3 = self.sink.digest.finalize().to_hex().to_string();
+        Ok(Digest { path: self.name, bytes: self.sink.bytes, blake3 })
+    }
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.sink.file.write(bytes)?;
+        self.sink.digest.update(&bytes[..written]);
+        self.sink.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.file.flush()
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(Error::internal)
+}

@@ -1,0 +1,228 @@
+//! Where the work runs: one rayon pool for CPU work, a tokio runtime that only reads, DataFusion's
+//! memory limit and spill directory, and the switch that stops it all.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+
+use crate::error::{Error, Result};
+use crate::job::Limits;
+use crate::runtime::memory::{Demand, Division};
+use crate::runtime::progress::Progress;
+use crate::runtime::spilling::{RunsWith, SpillingPool};
+use crate::runtime::timings::Meter;
+use crate::runtime::work_dir::WorkDir;
+
+/// The stack of a thread that evaluates expressions, which may be deep. Only what is used of it takes memory.
+const STACK_BYTES: usize = 16 << 20;
+
+/// The running environment of one comparison. Cheap to borrow everywhere, never global.
+pub struct Engine {
+    limits: Limits,
+    division: Division,
+    /// The footers that are held.
+    footer_bytes: u64,
+    workers: rayon::ThreadPool,
+    reader: tokio::runtime::Runtime,
+    environment: Arc<RuntimeEnv>,
+    spill_dir: WorkDir,
+    stop: Arc<AtomicBool>,
+    /// What the work has cost so far.
+    pub meter: Arc<Meter>,
+    /// What the user sees while it works.
+    pub progress: Progress,
+}
+
+/// What scans are made with.
+#[derive(Debug, Clone)]
+pub struct Readers {
+    /// Where reads are counted.
+    pub meter: Arc<Meter>,
+    /// Rows per batch.
+    pub batch_rows: usize,
+}
+
+impl Engine {
+    /// Starts the pools. Working files go to a directory of their own below `spill_parent`, which
+    /// vanishes with the engine.
+    pub fn start(limits: Limits, spill_parent: &Path, stop: Arc<AtomicBool>, progress: Progress) -> Result<Self> {
+        let spilling =
+            |error: std::io::Error| Error::Spill { dir: spill_parent.to_path_buf(), reason: error.to_string() };
+        let spill_dir = WorkDir::create(spill_parent).map_err(spilling)?;
+        let division = Demand::default().divide(&limits)?;
+        Ok(Engine {
+            workers: workers(&division)?,
+            environment: environment(&division, &spill_dir).map_err(|error| spilling_failed(error, &spill_dir))?,
+            reader: reader(&division)?,
+            limits,
+            division,
+            footer_bytes: 0,
+            spill_dir,
+            stop,
+            meter: Arc::default(),
+            progress,
+        })
+    }
+
+    /// Divides the memory anew, now that it is known what reading takes.
+    pub fn fit(&mut self, demand: &Demand) -> Result<()> {
+        self.division = demand.divide(&self.limits)?;
+        self.footer_bytes = demand.footer_bytes;
+        if self.threads() < self.limits.threads {
+            let (threads, of) = (self.threads(), self.limits.threads);
+            self.progress.note(&format!("--memory leaves room for {threads} of {of} workers"));
+        }
+        self.workers = workers(&self.division)?;
+        self.reader = reader(&self.division)?;
+        self.environment =
+            environment(&self.division, &self.spill_dir).map_err(|error| spilling_failed(error, &self.spill_dir))?;
+        Ok(())
+    }
+
+    /// How the memory is divided for a part of the work that reads something else, besides what is being read.
+    pub fn divide(&self, demand: &Demand) -> Result<Division> {
+        let footer_bytes = demand.footer_bytes.max(self.footer_bytes);
+        Demand { footer_bytes, ..*demand }.divide(&self.limits)
+    }
+
+    /// What the work may cost.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How many workers there are.
+    pub fn threads(&self) -> usize {
+        self.division.threads
+    }
+
+    /// Rows per batch.
+    pub fn batch_rows(&self) -> usize {
+        self.division.batch_rows
+    }
+
+    /// The part of the memory limit that entries and sorts may fill, one after the other, in bytes.
+    pub fn working_memory(&self) -> u64 {
+        self.division.working_bytes
+    }
+
+    /// Into how many partitions a sort is split, so that each has room to work.
+    pub fn sort_partitions(&self) -> usize {
+        self.division.sort_partitions
+    }
+
+    /// Gives each partition of a sort memory of its own, where `partitions` of sorts are open at the same time, and rows
+    /// of `waiting_bytes` wait to be sorted.
+    pub fn with_own_memory(
+        &self,
+        sort: Arc<dyn ExecutionPlan>,
+        partitions: usize,
+        waiting_bytes: u64,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let bytes = self.division.sort_bytes(partitions as u64, waiting_bytes);
+        RunsWith::own_pools(sort, bytes, &self.task())
+    }
+
+    /// Gives the only partition of one of the sorts that are open at the same time its share of the memory.
+    pub fn with_even_share(&self, sort: Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        self.with_own_memory(sort, self.division.sorts as usize, 0)
+    }
+
+    /// The pool that owns all CPU work.
+    pub fn workers(&self) -> &rayon::ThreadPool {
+        &self.workers
+    }
+
+    /// Where streams are polled from.
+    pub fn reader(&self) -> tokio::runtime::Handle {
+        self.reader.handle().clone()
+    }
+
+    /// The directory for working files.
+    pub fn spill_dir(&self) -> PathBuf {
+        self.spill_dir.path().to_path_buf()
+    }
+
+    /// DataFusion's shared environment: object stores, caches, memory.
+    pub fn environment(&self) -> Arc<RuntimeEnv> {
+        self.environment.clone()
+    }
+
+    /// What a DataFusion plan needs to run.
+    pub fn task(&self) -> Arc<TaskContext> {
+        Arc::new(TaskContext::default().with_session_config(self.config()).with_runtime(self.environment()))
+    }
+
+    /// What a DataFusion plan needs to run in memory that is divided otherwise.
+    pub fn task_of(&self, division: &Division) -> datafusion::error::Result<Arc<TaskContext>> {
+        let environment = environment(division, &self.spill_dir)?;
+        Ok(Arc::new(TaskContext::default().with_session_config(config(division)).with_runtime(environment)))
+    }
+
+    /// How plans are made and run.
+    pub fn config(&self) -> SessionConfig {
+        config(&self.division)
+    }
+
+    /// What a scan needs, for plans that outlive a borrow of the engine.
+    pub fn readers(&self) -> Readers {
+        Readers { meter: self.meter.clone(), batch_rows: self.division.batch_rows }
+    }
+
+    /// Ends the work at the next batch once the user asked for it.
+    pub fn check_stop(&self) -> Result<()> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
+
+fn config(division: &Division) -> SessionConfig {
+    SessionConfig::new()
+        .with_batch_size(division.batch_rows)
+        .with_target_partitions(division.threads)
+        .with_sort_in_place_threshold_bytes(division.in_place_bytes() as usize)
+}
+
+fn workers(division: &Division) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(division.threads)
+        .stack_size(STACK_BYTES)
+        .thread_name(|n| format!("worker-{n}"))
+        .build()
+        .map_err(Error::internal)
+}
+
+fn reader(division: &Division) -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(division.threads)
+        .thread_stack_size(STACK_BYTES)
+        // spilled runs are read on these; each thread that frees memory keeps some of it
+        .max_blocking_threads(division.threads)
+        .enable_all()
+        .build()
+        .map_err(Error::internal)
+}
+
+/// The error of an environment that could not be made: its directory is on a disk that may be full.
+fn spilling_failed(error: DataFusionError, spill_dir: &WorkDir) -> Error {
+    Error::of_plan(error, spill_dir.path(), Error::internal)
+}
+
+fn environment(division: &Division, spill_dir: &WorkDir) -> datafusion::error::Result<Arc<RuntimeEnv>> {
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![spill_dir.path().to_path_buf()]))
+        .with_max_temp_directory_size(u64::MAX)
+        .with_max_spill_merge_fan_in(division.runs_merged);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(SpillingPool::shared(division.working_bytes, division.threads)))
+        .with_disk_manager_builder(disk)
+        .build_arc()
+}

@@ -1,0 +1,193 @@
+//! The pool that a sort has to itself, or that the rest of a plan shares.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytesize::ByteSize;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+
+/// The part of a pool that is kept from what can spill.
+const ASIDE_PART: usize = 4;
+
+/// A pool in which what can spill leaves room for what cannot.
+#[derive(Debug)]
+pub(crate) struct SpillingPool {
+    bytes: usize,
+    limit: Limit,
+    state: Mutex<State>,
+}
+
+/// What is held against the room for what can spill.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    /// All that can spill: it is one sorter, however it splits what it has.
+    OfSort,
+    /// Each reservation, against an even share: an aggregate that has spilled merges its runs beside its groups.
+    OfShare {
+        /// Among how many consumers the room is divided.
+        spillers: usize,
+    },
+}
+
+#[derive(Debug, Default)]
+struct State {
+    spillable: usize,
+    unspillable: usize,
+}
+
+impl SpillingPool {
+    /// What one partition of a sort has to itself.
+    pub(crate) fn of_sort(bytes: u64) -> Self {
+        SpillingPool::new(bytes, Limit::OfSort)
+    }
+
+    /// What is shared, among so many consumers that can spill, and others.
+    pub(crate) fn shared(bytes: u64, spillers: usize) -> Self {
+        SpillingPool::new(bytes, Limit::OfShare { spillers: spillers.max(1) })
+    }
+
+    fn new(bytes: u64, limit: Limit) -> Self {
+        SpillingPool { bytes: usize::try_from(bytes).unwrap_or(usize::MAX), limit, state: Mutex::default() }
+    }
+
+    /// What is kept from what can spill.
+    pub(super) fn aside(&self) -> usize {
+        self.bytes / ASIDE_PART
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much more a reservation may hold now.
+    fn left_to(&self, reservation: &MemoryReservation, state: &State) -> usize {
+        let free = self.bytes.saturating_sub(state.spillable + state.unspillable);
+        if !reservation.consumer().can_spill() {
+            return free;
+        }
+        let aside = self.aside().max(state.unspillable + self.aside() / 2);
+        let room = self.bytes.saturating_sub(aside);
+        let left = match (self.limit, reservation.size()) {
+            (Limit::OfSort, _) => room.saturating_sub(state.spillable),
+            // it has spilled what it had, and goes on only with this
+            (Limit::OfShare { .. }, 0) => room,
+            (Limit::OfShare { spillers }, size) => (room / spillers).saturating_sub(size),
+        };
+        left.min(free)
+    }
+}
+
+impl MemoryPool for SpillingPool {
+    fn name(&self) -> &str {
+        "spilling"
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        *self.state().of(reservation) += additional;
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        *self.state().of(reservation) -= shrink;
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        let mut state = self.state();
+        let left = self.left_to(reservation, &state);
+        if additional > left {
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "{} wants {} more, and {} of {} are left to it",
+                reservation.consumer().name(),
+                ByteSize(additional as u64),
+                ByteSize(left as u64),
+                ByteSize(self.bytes as u64)
+            )));
+        }
+        *state.of(reservation) += additional;
+        Ok(())
+    }
+
+    fn reserved(&self) -> usize {
+        let state = self.state();
+        state.spillable + state.unspillable
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.bytes)
+    }
+}
+
+impl State {
+    fn of(&mut self, reservation: &MemoryReservation) -> &mut usize {
+        match reservation.consumer().can_spill() {
+            true => &mut self.spillable,
+            false => &mut self.unspillable,
+        }
+    }
+}
+
+impl fmt::Display for SpillingPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(pool_size: {})", self.name(), self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::execution::memory_pool::MemoryConsumer;
+
+    use super::*;
+
+    fn reservations(pool: SpillingPool) -> (Arc<dyn MemoryPool>, impl Fn(bool) -> MemoryReservation) {
+        let pool: Arc<dyn MemoryPool> = Arc::new(pool);
+        let register = {
+            let pool = pool.clone();
+            move |can_spill| MemoryConsumer::new("consumer").with_can_spill(can_spill).register(&pool)
+        };
+        (pool, register)
+    }
+
+    #[test]
+    fn a_sorter_leaves_room_for_its_merge() {
+        let (pool, register) = reservations(SpillingPool::of_sort(800));
+        let (sorter, merge) = (register(true), register(false));
+        // while the merge holds what is set aside, the sorter has five eighths
+        merge.try_grow(200).unwrap();
+        sorter.try_grow(500).unwrap();
+        sorter.try_grow(1).unwrap_err();
+        // however it splits what it has, it is one sorter; the merge takes over what it gives back
+        merge.free();
+        let runs = sorter.split(400);
+        sorter.try_grow(101).unwrap_err();
+        merge.try_grow(300).unwrap();
+        drop(runs);
+        merge.try_grow(200).unwrap();
+        // what it gathers leaves half of what is set aside to the merge
+        assert_eq!(pool.reserved(), 600);
+        sorter.try_grow(101).unwrap_err();
+        sorter.try_grow(100).unwrap();
+        merge.try_grow(100).unwrap();
+        merge.try_grow(1).unwrap_err();
+        drop((sorter, merge));
+        assert_eq!(pool.reserved(), 0);
+    }
+
+    #[test]
+    fn what_shares_a_pool_has_even_shares_and_leaves_room_for_what_cannot_spill() {
+        let (pool, register) = reservations(SpillingPool::shared(800, 2));
+        let (one, two, other) = (register(true), register(true), register(false));
+        one.try_grow(300).unwrap();
+        one.try_grow(1).unwrap_err();
+        two.try_grow(300).unwrap();
+        other.try_grow(200).unwrap();
+        other.try_grow(1).unwrap_err();
+        two.free();
+        // what has spilled everything goes on with a batch that is larger than its share
+        other.free();
+        two.try_grow(500).unwrap();
+        two.try_grow(1).unwrap_err();
+        assert_eq!(pool.reserved(), 800);
+    }
+}

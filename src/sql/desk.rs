@@ -1,0 +1,257 @@
+//! The tables that a question in SQL is about, and the question once it is planned.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Column, TableReference};
+use datafusion::dataframe::DataFrame;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::{Expr, ScalarUDF};
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+
+use super::carry_out::carry_out;
+use super::depth::require_shallow;
+use super::lineage::lineage;
+use super::parameters::bind;
+use super::private::{shows, tables_columns};
+use super::{SNAPSHOT, SnapshotTable, Tables, context, context_with, said};
+use crate::error::{Error, Result};
+use crate::job::Literal;
+use crate::runtime::engine::Engine;
+use crate::snapshot::{Lineage, Snapshot};
+
+/// Tables under their names.
+pub(crate) struct Desk<'e> {
+    engine: &'e Engine,
+    context: SessionContext,
+    names: BTreeSet<String>,
+}
+
+impl<'e> Desk<'e> {
+    /// A desk with the tables of a job on it.
+    pub(crate) fn with(engine: &'e Engine, tables: &Tables) -> Result<Self> {
+        let mut desk = Desk { engine, context: context(engine), names: BTreeSet::new() };
+        for (name, table) in tables {
+            desk.lay(name, table)?;
+        }
+        Ok(desk)
+    }
+
+    /// A desk for questions about tables of any size: joins sort both sides, and what does not fit in memory is spilled.
+    pub(crate) fn spilling(engine: &'e Engine) -> Self {
+        let config = engine.config().with_target_partitions(engine.sort_partitions());
+        let config = config.set_bool("datafusion.optimizer.prefer_hash_join", false);
+        Desk { engine, context: context_with(engine, config), names: BTreeSet::new() }
+    }
+
+    /// Adds a function that questions may call.
+    pub(crate) fn add_function(&mut self, function: ScalarUDF) {
+        self.context.register_udf(function);
+    }
+
+    /// Adds a snapshot.
+    pub(crate) fn lay(&mut self, name: &str, snapshot: &Arc<Snapshot>) -> Result<()> {
+        self.register(name, Arc::new(SnapshotTable { snapshot: snapshot.clone(), readers: self.engine.readers() }))
+    }
+
+    /// Adds a few rows that are at hand.
+    pub(crate) fn lay_rows(&mut self, name: &str, rows: RecordBatch) -> Result<()> {
+        let table = datafusion::datasource::MemTable::try_new(rows.schema(), vec![vec![rows]]);
+        self.register(name, Arc::new(table.map_err(Error::internal)?))
+    }
+
+    /// Adds a table of which only the columns are known yet.
+    pub(crate) fn lay_columns(&mut self, name: &str, columns: SchemaRef) -> Result<()> {
+        self.register(name, Arc::new(EmptyTable::new(columns)))
+    }
+
+    /// Adds what a question yields, under a name.
+    pub(crate) fn lay_view(&mut self, name: &str, question: Question) -> Result<()> {
+        self.register(name, question.frame.into_view())
+    }
+
+    fn register(&mut self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+        self.names.insert(name.into());
+        self.context.register_table(TableReference::bare(name), table).map(drop).map_err(Error::internal)
+    }
+
+    /// Whether a table of this name is on the desk.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Plans a question of the sign-off's own.
+    pub(crate) fn question(&self, sql: &str) -> Result<Question> {
+        self.plan(sql, &BTreeMap::new(), "[signoff]")
+    }
+
+    /// Plans a question, with a value for each of its parameters.
+    ///
+    /// # Errors
+    /// [`Error::BadQuery`] at `place`, which is where the user wrote the question.
+    pub(crate) fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, place: &str) -> Result<Question> {
+        let bad = |reason: String| {
+            let shown = |name: &String| match name.as_str() {
+                SNAPSHOT => format!("{name} (the side's files)"),
+                _ => name.clone(),
+            };
+            let tables: Vec<String> = self.names.iter().map(shown).collect();
+            Error::BadQuery { place: place.into(), reason, tables: tables.join(", ") }
+        };
+        let refused = |error: DataFusionError| bad(said(&error));
+        require_shallow(sql).map_err(bad)?;
+        let state = self.context.state();
+        let dialect = state.config().options().sql_parser.dialect;
+        let mut statement = state.sql_to_statement(sql, &dialect).map_err(refused)?;
+        bind(&mut statement, values).map_err(bad)?;
+        let plan = self.engine.reader().block_on(state.statement_to_plan(statement)).map_err(refused)?;
+        only_queries().verify_plan(&plan).map_err(refused)?;
+        let frame = DataFrame::new(self.context.state(), plan);
+        let names: Vec<&String> = frame.schema().fields().iter().map(|field| field.name()).collect();
+        match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            Some((_, twice)) => {
+                Err(bad(format!("its result has column `{twice}` twice; say what to call each, with AS")))
+            }
+            None => Ok(Question { frame, place: place.into() }),
+        }
+    }
+}
+
+/// A question changes nothing.
+fn only_queries() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
+
+/// A question that can be asked.
+pub(crate) struct Question {
+    pub(super) frame: DataFrame,
+    place: String,
+}
+
+impl Question {
+    /// The columns of the answer.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::new(self.frame.schema().as_arrow().clone())
+    }
+
+    /// Where it was asked.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The columns of the answer that show values of private columns, by what `is_private` says of a table's columns.
+    pub(crate) fn shown(&self, is_private: &dyn Fn(&str, &str) -> bool) -> Vec<String> {
+        let shown = shows(self.frame.logical_plan(), is_private);
+        let fields = self.frame.schema().fields().iter().zip(shown);
+        fields.filter(|(_, shown)| *shown).map(|(field, _)| field.name().clone()).collect()
+    }
+
+    /// The columns of tables that each column of the answer is made of, by their names.
+    pub(crate) fn made_of(&self) -> HashMap<String, Vec<String>> {
+        self.made_of_tables(|_| true)
+    }
+
+    /// Which columns of the side's own files each column of the answer is made of, by name.
+    pub(crate) fn made_of_snapshot(&self) -> HashMap<String, Vec<String>> {
+        self.made_of_tables(|table| table == SNAPSHOT)
+    }
+
+    fn made_of_tables(&self, is_meant: impl Fn(&str) -> bool) -> HashMap<String, Vec<String>> {
+        let plan = self.frame.logical_plan();
+        let mut made_of: HashMap<String, Vec<String>> = HashMap::new();
+        for read in tables_columns(plan) {
+            let shown = shows(plan, &|table, column| is_meant(table) && column == read);
+            for (field, _) in self.frame.schema().fields().iter().zip(shown).filter(|(_, shown)| *shown) {
+                made_of.entry(field.name().clone()).or_default().push(read.clone());
+            }
+        }
+        made_of
+    }
+
+    /// Which stored rows the rows of the answer come from.
+    pub(crate) fn lineage(&self) -> Lineage {
+        lineage(self.frame.logical_plan())
+    }
+
+    /// The same with its rows in order: by these columns, and by all others after them, so that the same rows always
+    /// come in the same order.
+    pub(crate) fn ordered_by(self, first: &[String]) -> Result<Self> {
+        let schema = self.schema();
+        let has_order = |name: &&String| {
+            let field = schema.field_with_name(name);
+            field.is_ok_and(|field| !field.data_type().is_nested() && *field.data_type() != DataType::Null)
+        };
+        let others = schema.fields().iter().map(|field| field.name()).filter(|name| !first.contains(name));
+        let order = first.iter().chain(others).filter(has_order);
+        let order = order.map(|name| Expr::Column(Column::new_unqualified(name)).sort(true, true)).collect::<Vec<_>>();
+        if order.is_empty() {
+            return Ok(self);
+        }
+        // the columns of a join have their tables' names before them; as a view, they have none
+        let Question { frame, place } = self;
+        let plain = frame.schema().columns().into_iter().map(|column| {
+            let name = column.name.clone();
+            Expr::Column(column).alias(name)
+        });
+        let plain = plain.collect::<Vec<_>>();
+        let frame = frame.select(plain).and_then(|frame| frame.sort(order)).map_err(Error::internal)?;
+        Ok(Question { frame, place })
+    }
+
+    /// Asks it, and hands the answer to `take`, batch by batch.
+    ///
+    /// # Errors
+    /// If the question fails over the data, or if `take` does.
+    pub(crate) fn ask(self, engine: &Engine, mut take: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+        let mut answer = self.answer(engine)?;
+        while let Some(batch) = answer.next_batch()? {
+            take(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Asks it; the answer comes as it is read.
+    ///
+    /// # Errors
+    /// If the question cannot be carried out.
+    pub(crate) fn answer(self, engine: &Engine) -> Result<Answer<'_>> {
+        let Question { frame, place } = self;
+        match carry_out(engine, frame) {
+            Ok(stream) => Ok(Answer { engine, stream, place }),
+            Err(error) => Err(failed(engine, &place, error)),
+        }
+    }
+}
+
+/// The answer to a question.
+pub(crate) struct Answer<'e> {
+    engine: &'e Engine,
+    stream: SendableRecordBatchStream,
+    place: String,
+}
+
+impl Answer<'_> {
+    /// The columns as they come: what parts of a union have in common is known only now.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        self.stream.schema()
+    }
+
+    /// The next rows.
+    pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        self.engine.check_stop()?;
+        let batch = self.engine.reader().block_on(self.stream.next());
+        batch.transpose().map_err(|error| failed(self.engine, &self.place, error))
+    }
+}
+
+fn failed(engine: &Engine, place: &str, error: DataFusionError) -> Error {
+    let failed = |error| Error::QueryFailed { place: place.into(), reason: said(&error) };
+    Error::of_plan(error, &engine.spill_dir(), failed)
+}

@@ -1,0 +1,127 @@
+//! Writes the examples of migrations, in any size: a folder's `generate.sql` says what stands in each snapshot, and the
+//! rest of the folder (jobs, queries, lists, the page that tells the story) is copied beside.
+//!
+//! The file is a sequence of queries, each under a line that says what becomes of it:
+//!
+//! ```sql
+//! -- view: customer
+//! SELECT value AS id FROM generate_series(1, $size)
+//! -- file: day-1/old/customers.parquet
+//! SELECT id FROM customer
+//! ```
+//!
+//! What is drawn is drawn by arithmetic on row numbers, so the same size makes the same snapshots everywhere.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use tempfile::NamedTempFile;
+use walkdir::WalkDir;
+
+use crate::error::{Error, Result};
+use crate::job::Literal;
+use crate::runtime::engine::Engine;
+use crate::snapshot::absolute;
+use crate::sql::{Desk, Question, Tables};
+
+/// The size of the snapshots in the repository.
+pub(crate) const SIZE: u64 = 400;
+
+/// The file with the queries.
+const QUERIES: &str = "generate.sql";
+
+/// What becomes of a query.
+enum Becomes {
+    /// A table that later queries read.
+    View(String),
+    /// A snapshot.
+    File(PathBuf),
+}
+
+/// Writes a migration's folder to another place, with snapshots of this size; says which files it wrote, and how many rows.
+///
+/// # Errors
+/// If the folder has no queries, one of them fails, or a file cannot be written.
+pub(crate) fn migration(engine: &Engine, folder: &Path, to: &Path, size: u64) -> Result<Vec<(PathBuf, u64)>> {
+    let queries = folder.join(QUERIES);
+    let text = fs::read_to_string(&queries).map_err(Error::unreadable(&queries))?;
+    fs::create_dir_all(to).map_err(Error::unwritable(to))?;
+    if absolute(folder)? != absolute(to)? {
+        copy(folder, to)?;
+    }
+    let values = BTreeMap::from([("size".to_string(), Literal::Integer(size as i64))]);
+    let mut desk = Desk::with(engine, &Tables::new())?;
+    let mut written = vec![];
+    for (line, becomes, sql) in queries_of(&text) {
+        let question = desk.plan(&sql, &values, &format!("{}:{line}", queries.display()))?;
+        match becomes {
+            Becomes::View(name) => desk.lay_view(&name, question)?,
+            Becomes::File(path) => {
+                let rows = write(engine, question, &to.join(&path))?;
+                written.push((path, rows));
+            }
+        }
+    }
+    Ok(written)
+}
+
+/// The queries of a file, each with the number of its first line.
+fn queries_of(text: &str) -> Vec<(usize, Becomes, String)> {
+    let mut queries: Vec<(usize, Becomes, String)> = vec![];
+    for (number, line) in text.lines().enumerate() {
+        let view = line.strip_prefix("-- view: ").map(|name| Becomes::View(name.trim().into()));
+        let file = line.strip_prefix("-- file: ").map(|path| Becomes::File(path.trim().into()));
+        match (view.or(file), queries.last_mut()) {
+            (Some(becomes), _) => queries.push((number + 1, becomes, String::new())),
+            (None, Some((_, _, sql))) => {
+                sql.push_str(line);
+                sql.push('\n');
+            }
+            // the head of the file
+            (None, None) => {}
+        }
+    }
+    queries
+}
+
+/// Writes a snapshot beside its place, and puts it there once it is whole.
+fn write(engine: &Engine, question: Question, path: &Path) -> Result<u64> {
+    let dir = path.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
+    let failed = |error: ParquetError| Error::Unwritable { path: path.into(), source: std::io::Error::other(error) };
+    let file = NamedTempFile::new_in(dir).map_err(Error::unwritable(path))?;
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    engine.progress.begin("generating", 0);
+    let mut answer = question.answer(engine)?;
+    let mut writer = ArrowWriter::try_new(file, answer.schema(), Some(properties)).map_err(failed)?;
+    let mut rows = 0;
+    while let Some(batch) = answer.next_batch()? {
+        rows += batch.num_rows() as u64;
+        engine.progress.advance(batch.num_rows() as u64);
+        writer.write(&batch).map_err(failed)?;
+    }
+    let file = writer.into_inner().map_err(failed)?;
+    let everybody = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(file.path(), everybody).map_err(Error::unwritable(path))?;
+    file.persist(path).map_err(|error| Error::Unwritable { path: path.into(), source: error.error })?;
+    Ok(rows)
+}
+
+/// Copies what is not generated: neither snapshots nor runs.
+fn copy(folder: &Path, to: &Path) -> Result<()> {
+    let is_copied = |path: &Path| path.extension().is_none_or(|ending| ending != "parquet");
+    let entries = WalkDir::new(folder).into_iter().filter_entry(|entry| entry.file_name() != "runs");
+    for entry in entries.flatten().filter(|entry| entry.file_type().is_file() && is_copied(entry.path())) {
+        let place = to.join(entry.path().strip_prefix(folder).unwrap_or(entry.path()));
+        let dir = place.parent().unwrap_or(to);
+        fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
+        fs::copy(entry.path(), &place).map_err(Error::unwritable(&place))?;
+    }
+    Ok(())
+}

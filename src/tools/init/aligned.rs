@@ -1,0 +1,153 @@
+//! Rows of both sides that belong together by the key, matched ones and others: what a rule would do to a column shows
+//! in those that are equal as well as in those that differ.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take, take_record_batch};
+use parquet::arrow::arrow_reader::RowSelection;
+
+use super::pairs::{Columns, Pair};
+use crate::equality::canonical::cells::Cells;
+use crate::error::Result;
+use crate::runtime::engine::Engine;
+use crate::sides::{Side, Sides};
+use crate::snapshot::{FileRead, Snapshot};
+
+/// Pairs of rows that are looked at.
+const ROWS_MAX: usize = 5_000;
+/// Bytes of new's rows that are held; large cells make for fewer rows.
+const BYTES_MAX: usize = 128 << 20;
+
+/// Pairs of rows with the same key, with all columns.
+pub(super) struct Aligned {
+    rows: Sides<RecordBatch>,
+}
+
+/// Where a row of new with a key of the sample was met.
+struct Met {
+    file: usize,
+    group: usize,
+    row: usize,
+    old: u32,
+}
+
+impl Aligned {
+    /// Finds the counterparts of the sample of old. `None` where rows have no key, or none has a counterpart.
+    pub(super) fn of(
+        engine: &Engine,
+        sides: &Sides<Snapshot>,
+        columns: &Columns,
+        key: &[String],
+    ) -> Result<Option<Self>> {
+        let by_name = |name: &String| columns.pairs.iter().find(|pair| pair.name == *name);
+        let pairs: Vec<&Pair> = key.iter().filter_map(by_name).collect();
+        if pairs.is_empty() {
+            return Ok(None);
+        }
+        let sample = &columns.samples.old;
+        let own: Vec<ArrayRef> = pairs.iter().map(|pair| pair.sample.old.clone()).collect();
+        let Some(keys) = keys(&pairs, &own, Side::Old) else { return Ok(None) };
+        let mut wanted: HashMap<Vec<u8>, Option<u32>> = HashMap::new();
+        for (row, key) in keys.into_iter().enumerate() {
+            // a key that stands twice belongs to no single row
+            wanted.entry(key).and_modify(|place| *place = None).or_insert(Some(row as u32));
+        }
+        let Some(met) = meet(engine, &sides.new, &pairs, &wanted)? else { return Ok(None) };
+        let (new, old) = read(engine, &sides.new, &met)?;
+        if old.is_empty() {
+            return Ok(None);
+        }
+        let old = take_record_batch(sample, &UInt32Array::from(old))?;
+        Ok(Some(Aligned { rows: Sides { old, new } }))
+    }
+
+    /// The cells of a pair of columns.
+    pub(super) fn cells(&self, pair: &Pair) -> Option<Sides<ArrayRef>> {
+        let old = self.rows.old.column_by_name(pair.fields.old.name())?.clone();
+        let new = self.rows.new.column_by_name(pair.fields.new.name())?.clone();
+        Some(Sides { old, new })
+    }
+
+    /// The first rows of one side, and with them the cells of another pair of columns.
+    pub(super) fn rows(&self) -> &Sides<RecordBatch> {
+        &self.rows
+    }
+}
+
+/// The keys of rows, as bytes.
+fn keys(pairs: &[&Pair], columns: &[ArrayRef], side: Side) -> Option<Vec<Vec<u8>>> {
+    let mut parts: Vec<ArrayRef> = vec![];
+    for (pair, column) in pairs.iter().zip(columns) {
+        let form = pair.chain(&pair.rules)?.full(column, side).ok()?;
+        parts.extend(form.arrays().cloned());
+    }
+    let rows = parts.first()?.len();
+    let cells: Vec<Cells> = parts.iter().map(|part| Cells::of(part)).collect();
+    let key = |row: usize| {
+        let mut bytes = vec![];
+        cells.iter().for_each(|cells| cells.append(row, &mut bytes));
+        bytes
+    };
+    Some((0..rows).map(key).collect())
+}
+
+/// Where new has rows with these keys, in the order of new, at most [`ROWS_MAX`] spread over all of them.
+fn meet(
+    engine: &Engine,
+    new: &Snapshot,
+    pairs: &[&Pair],
+    wanted: &HashMap<Vec<u8>, Option<u32>>,
+) -> Result<Option<Vec<Met>>> {
+    let at: Vec<usize> = pairs.iter().filter_map(|pair| new.schema.index_of(&pair.name).ok()).collect();
+    let mut met: HashMap<u32, Option<Met>> = HashMap::new();
+    for (file, group, _) in new.row_groups().filter(|(_, _, rows)| *rows > 0) {
+        let mut scan = new.scan(engine, vec![FileRead::whole(file, [group])], &at)?;
+        let mut first = 0;
+        while let Some(batch) = scan.next_batch()? {
+            let Some(keys) = keys(pairs, batch.columns(), Side::New) else { return Ok(None) };
+            for (row, key) in keys.into_iter().enumerate() {
+                if let Some(Some(old)) = wanted.get(&key) {
+                    let found = Met { file, group, row: first + row, old: *old };
+                    met.entry(*old).and_modify(|place| *place = None).or_insert(Some(found));
+                }
+            }
+            first += batch.num_rows();
+        }
+    }
+    let mut met: Vec<Met> = met.into_values().flatten().collect();
+    met.sort_by_key(|met| met.old);
+    let every = met.len().div_ceil(ROWS_MAX).max(1);
+    let mut few: Vec<Met> = met.into_iter().step_by(every).collect();
+    few.sort_by_key(|met| (met.file, met.group, met.row));
+    Ok(Some(few))
+}
+
+/// Reads these rows of new, and says which rows of the sample they belong to.
+fn read(engine: &Engine, new: &Snapshot, met: &[Met]) -> Result<(RecordBatch, Vec<u32>)> {
+    let all: Vec<usize> = (0..new.schema.fields().len()).collect();
+    let (mut batches, mut old, mut bytes) = (vec![], vec![], 0);
+    for part in met.chunk_by(|one, two| (one.file, one.group) == (two.file, two.group)) {
+        let (file, group) = (part[0].file, part[0].group);
+        let rows = new.row_groups().find(|(own_file, own_group, _)| (*own_file, *own_group) == (file, group));
+        let rows = rows.map_or(0, |(_, _, rows)| rows as usize);
+        let wanted = part.iter().map(|met| met.row..met.row + 1);
+        let selection = RowSelection::from_consecutive_ranges(wanted, rows);
+        let read = FileRead { file, row_groups: vec![group], selection: Some(selection) };
+        let mut scan = new.scan(engine, vec![read], &all)?;
+        while let Some(batch) = scan.next_batch()? {
+            // a scan hands out slices of what it has decoded, which would keep all of that
+            let places: UInt32Array = (0..batch.num_rows() as u32).collect();
+            let columns: Vec<ArrayRef> =
+                batch.columns().iter().map(|column| take(column, &places, None)).collect::<Result<_, _>>()?;
+            let batch = RecordBatch::try_new(batch.schema(), columns)?;
+            bytes += batch.get_array_memory_size();
+            batches.push(batch);
+        }
+        old.extend(part.iter().map(|met| met.old));
+        if bytes > BYTES_MAX {
+            break;
+        }
+    }
+    Ok((concat_batches(&new.scan_schema(&all), &batches)?, old))
+}

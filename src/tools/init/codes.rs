@@ -1,0 +1,96 @@
+//! Learns a table of `values`: what new writes for each of a few codes of old.
+//!
+//! A table is learned only where it cannot hide anything. Each code stands for one word in every row that was looked at,
+//! whether the row matches or not; and no code of the table is written by new, nor any of its words by old, in any row
+//! at all. So states that were exchanged, or that new lags behind in, are never taken for another way of writing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::StringArray;
+use arrow::datatypes::DataType;
+
+use super::pairs::Pair;
+use crate::equality::canonical::domain::Family;
+use crate::equality::plain_types;
+use crate::equality::value_text;
+use crate::error::Result;
+use crate::job::RuleSettings;
+use crate::job::rule::Scalar;
+use crate::runtime::engine::Engine;
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// Different values of old that a column of codes may have; more are free text.
+const CODES_MAX: usize = 20;
+/// Rows that each code of a table has to be seen in.
+const SEEN_MIN: usize = 3;
+/// Texts beyond ASCII that are so much alike are one text that was damaged, and not a code and its word.
+const DAMAGED: f64 = 0.4;
+
+/// The table for a pair of columns, from the texts of rows that differ and of rows that match.
+pub(super) fn learn(
+    pair: &Pair,
+    differing: &Sides<StringArray>,
+    matching: &Sides<StringArray>,
+) -> Option<RuleSettings> {
+    let is_plain = |family: Option<Family>| matches!(family, Some(Family::Text | Family::Number | Family::Boolean));
+    let families = pair.families();
+    let floating = matches!(pair.fields.old.data_type(), DataType::Float64 | DataType::Float32);
+    if !is_plain(families.old) || families.new != Some(Family::Text) || floating {
+        return None;
+    }
+    let mut words: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for (texts, differ) in [(differing, true), (matching, false)] {
+        for (old, new) in texts.old.iter().zip(&texts.new) {
+            let (Some(old), Some(new)) = (old, new) else { continue };
+            words.entry(old).or_default().insert(new);
+            *seen.entry(old).or_default() += usize::from(differ);
+            if words.len() > CODES_MAX {
+                return None;
+            }
+        }
+    }
+    let changed = words.iter().filter_map(|(code, words)| {
+        let word = words.first().filter(|word| words.len() == 1 && *word != code)?;
+        (seen[code] >= SEEN_MIN && !is_damaged(code, word)).then_some((*code, *word))
+    });
+    let table: BTreeMap<&str, &str> = changed.collect();
+    let known: BTreeSet<&str> = words.values().flatten().copied().collect();
+    let closed = table.iter().all(|(code, word)| !known.contains(code) && !words.contains_key(word));
+    if table.is_empty() || !closed {
+        return None;
+    }
+    let values = table.into_iter().map(|(code, word)| (code.to_string(), Scalar { text: word.into() }));
+    Some(RuleSettings { values: Some(values.collect()), ..RuleSettings::default() })
+}
+
+/// Whether a text is what a wrong character set has made of another.
+fn is_damaged(code: &str, word: &str) -> bool {
+    let alike = strsim::normalized_damerau_levenshtein(code, word) >= DAMAGED;
+    (!code.is_ascii() || !word.is_ascii()) && alike
+}
+
+/// Whether no row of old has a word of the table, and no row of new one of its codes: all rows are looked at.
+pub(super) fn hides_nothing(
+    engine: &Engine,
+    sides: &Sides<Snapshot>,
+    pair: &Pair,
+    values: &BTreeMap<String, Scalar>,
+) -> Result<bool> {
+    let codes: BTreeSet<&str> = values.keys().map(|code| code.trim()).collect();
+    let words: BTreeSet<&str> = values.values().map(|word| word.text.trim()).collect();
+    for (side, forbidden) in [(Side::Old, words), (Side::New, codes)] {
+        let field = &pair.fields[side];
+        let Ok(at) = sides[side].schema.index_of(field.name()) else { return Ok(false) };
+        let mut scan = sides[side].scan(engine, sides[side].all_reads(), &[at])?;
+        while let Some(batch) = scan.next_batch()? {
+            let texts =
+                value_text::column(&plain_types::array(batch.column(0))?, &plain_types::field(field.name(), field))?;
+            if texts.iter().flatten().any(|text| forbidden.contains(text.trim())) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,166 @@
+//! Finds the columns that identify a row, by testing them on the data.
+
+use arrow::array::Array;
+use arrow::buffer::NullBuffer;
+
+use super::candidates::{Candidate, candidates, is_text};
+use super::pairs::{Columns, Pair};
+use super::{compare, job};
+use crate::error::Result;
+use crate::job::{Identity, Place, RuleSettings, Word};
+use crate::runtime::engine::Engine;
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// Candidates that are tested on all rows.
+const TESTED: usize = 8;
+/// A key that finds so few counterparts is none: one in a hundred.
+const OVERLAP_MIN: f64 = 0.01;
+/// Below this, rules are tried that could bring keys together.
+const OVERLAP_GOOD: f64 = 0.9;
+
+/// The key, and what was found out about it and about others.
+pub(super) struct KeyChoice {
+    /// The chosen columns; empty if no key was found.
+    pub columns: Vec<String>,
+    /// Every candidate that was tested on all rows.
+    pub tested: Vec<Tested>,
+}
+
+/// A candidate and how it did.
+pub(super) struct Tested {
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The rules under which it was tested.
+    pub rules: RuleSettings,
+    /// Keys that stand more than once on a side.
+    pub duplicate_keys: u64,
+    /// Rows of either side that have NULL in it.
+    pub nulls: u64,
+    /// Pairs of rows that it brings together.
+    pub paired: u64,
+    /// The smaller side's share of rows that have a counterpart.
+    pub overlap: f64,
+}
+
+impl KeyChoice {
+    /// How rows find each other by this choice.
+    pub(super) fn identity(&self) -> Identity {
+        match self.columns.as_slice() {
+            [] => Identity::WholeRow,
+            columns => Identity::Key(words(columns)),
+        }
+    }
+}
+
+fn words(columns: &[String]) -> Vec<Word> {
+    columns.iter().map(|text| Word { text: text.clone(), place: Place::Flag("init") }).collect()
+}
+
+/// Tests the likeliest candidates and takes the best: unique on both sides, with the most counterparts.
+///
+/// The rules that the chosen key needs are added to its columns.
+pub(super) fn choose(
+    engine: &Engine,
+    sides: &Sides<Snapshot>,
+    paths: &Sides<String>,
+    columns: &mut Columns,
+) -> Result<KeyChoice> {
+    let tester = Tester { engine, sides, paths };
+    let mut tested = vec![];
+    for Candidate { names, is_named, .. } in candidates(columns).into_iter().take(TESTED) {
+        let candidate = tester.test(columns, &names)?;
+        // what is named like an ID is one, though some stand twice by mistake
+        let is_whole = candidate.duplicate_keys == 0 && candidate.nulls == 0;
+        let is_good = (is_whole || is_named && is_unique(&candidate)) && candidate.overlap >= OVERLAP_GOOD;
+        tested.push(candidate);
+        if is_good {
+            break;
+        }
+    }
+    let sound = tested.iter().filter(|tested| tested.overlap >= OVERLAP_MIN && is_unique(tested));
+    // of equals, the first: it was the likeliest
+    let best = sound
+        .rev()
+        .max_by(|one, two| one.overlap.total_cmp(&two.overlap).then(two.columns.len().cmp(&one.columns.len())));
+    let chosen = best.map(|best| (best.columns.clone(), best.rules.clone()));
+    if let Some((names, rules)) = &chosen {
+        for pair in columns.pairs.iter_mut().filter(|pair| names.contains(&pair.name)) {
+            pair.rules = std::mem::take(&mut pair.rules).overridden_by(rules);
+        }
+    }
+    Ok(KeyChoice { columns: chosen.map(|(names, _)| names).unwrap_or_default(), tested })
+}
+
+/// A few keys may stand twice, or be NULL, through the very mistakes that a comparison is to find.
+fn is_unique(tested: &Tested) -> bool {
+    (tested.duplicate_keys + tested.nulls) * 1_000 <= tested.paired
+}
+
+/// Tests candidates on all rows.
+struct Tester<'a> {
+    engine: &'a Engine,
+    sides: &'a Sides<Snapshot>,
+    paths: &'a Sides<String>,
+}
+
+impl Tester<'_> {
+    /// Brings all rows together by a candidate; where few find a counterpart, under rules for its writing, too.
+    fn test(&self, columns: &mut Columns, names: &[String]) -> Result<Tested> {
+        let nulls = self.nulls(Side::Old, columns, names)? + self.nulls(Side::New, columns, names)?;
+        let mut best = self.test_under(columns, names, &RuleSettings::default())?;
+        let has_text = columns.pairs.iter().any(|pair| names.contains(&pair.name) && is_text(pair));
+        let rtrim = RuleSettings { rtrim: Some(true), ..RuleSettings::default() };
+        let trim = RuleSettings { trim: Some(true), ..RuleSettings::default() };
+        let fold = RuleSettings { casefold: Some(true), ..RuleSettings::default() };
+        let both = trim.clone().overridden_by(&fold);
+        for rules in [rtrim, trim, fold, both] {
+            if best.overlap >= OVERLAP_GOOD || !has_text {
+                break;
+            }
+            let tried = self.test_under(columns, names, &rules)?;
+            if tried.overlap > best.overlap && is_unique(&tried) {
+                best = tried;
+            }
+        }
+        Ok(Tested { nulls, ..best })
+    }
+
+    fn test_under(&self, columns: &mut Columns, names: &[String], rules: &RuleSettings) -> Result<Tested> {
+        let before: Vec<RuleSettings> = columns.pairs.iter().map(|pair| pair.rules.clone()).collect();
+        for pair in columns.pairs.iter_mut().filter(|pair| names.contains(&pair.name) && is_text(pair)) {
+            pair.rules = std::mem::take(&mut pair.rules).overridden_by(rules);
+        }
+        let pairs: Vec<&Pair> = columns.pairs.iter().filter(|pair| names.contains(&pair.name)).collect();
+        let job = job(self.paths, columns, Identity::Key(words(names)), &pairs);
+        let compared = compare(self.engine, self.sides, &job, 0);
+        columns.pairs.iter_mut().zip(before).for_each(|(pair, rules)| pair.rules = rules);
+        let tally = compared?.tally;
+        let paired = tally.matched() + tally.mismatch;
+        let smaller = tally.rows.old.min(tally.rows.new).max(1);
+        Ok(Tested {
+            columns: names.to_vec(),
+            rules: rules.clone(),
+            duplicate_keys: tally.duplicate_keys,
+            nulls: 0,
+            paired,
+            overlap: paired as f64 / smaller as f64,
+        })
+    }
+
+    /// How many rows of a side have NULL in some of the columns.
+    fn nulls(&self, side: Side, columns: &Columns, names: &[String]) -> Result<u64> {
+        let snapshot = &self.sides[side];
+        let pairs = columns.pairs.iter().filter(|pair| names.contains(&pair.name));
+        let own = pairs.map(|pair| if side == Side::Old { &pair.old } else { &pair.name });
+        let at: Vec<usize> = own.filter_map(|name| snapshot.schema.index_of(name).ok()).collect();
+        let mut scan = snapshot.scan(self.engine, snapshot.all_reads(), &at)?;
+        let mut found = 0;
+        while let Some(batch) = scan.next_batch()? {
+            let nulls = batch.columns().iter().map(|column| column.logical_nulls());
+            let together = nulls.fold(None, |all, own| NullBuffer::union(all.as_ref(), own.as_ref()));
+            found += together.map_or(0, |nulls| nulls.null_count() as u64);
+        }
+        Ok(found)
+    }
+}

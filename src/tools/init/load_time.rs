@@ -1,0 +1,138 @@
+//! Which columns tell when a row was loaded: by whole words of their names, and by types that hold times.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
+
+use super::pairs::Pair;
+use super::readings::chain;
+use crate::equality::canonical::domain::{Family, family};
+use crate::job::RuleSettings;
+use crate::job::rule::Reading;
+use crate::sides::{Side, Sides};
+
+/// Words that exporters and loaders put into names.
+const WORDS: [&str; 39] = [
+    "etl",
+    "elt",
+    "load",
+    "loaded",
+    "loading",
+    "loader",
+    "loadtime",
+    "ingest",
+    "ingested",
+    "ingestion",
+    "import",
+    "imported",
+    "importer",
+    "export",
+    "exported",
+    "exporter",
+    "extract",
+    "extracted",
+    "extraction",
+    "sync",
+    "synced",
+    "syncing",
+    "synchronized",
+    "batch",
+    "batched",
+    "snapshot",
+    "copied",
+    "replicated",
+    "replication",
+    "dbt",
+    "airbyte",
+    "fivetran",
+    "stitch",
+    "sdc",
+    "dms",
+    "cdc",
+    "debezium",
+    "dwh",
+    "staged",
+];
+/// 2000-01-01 and 2100-01-01, in seconds since 1970.
+const EPOCH: std::ops::Range<i64> = 946_684_800..4_102_444_800;
+
+/// Whether a column is named like a time of loading, and holds times.
+pub(super) fn is_load_time(pair: &Pair) -> bool {
+    let named =
+        [&pair.name, &pair.old].iter().any(|name| words(name).iter().any(|word| WORDS.contains(&word.as_str())));
+    named && Side::BOTH.iter().all(|&side| holds_times(&pair.fields[side], &pair.sample[side]))
+}
+
+/// The words of a name, in lower case: split at what is neither letter nor digit, and where the case changes.
+pub(super) fn words(name: &str) -> Vec<String> {
+    let letters: Vec<char> = name.chars().collect();
+    let (mut words, mut word) = (vec![], String::new());
+    for (at, &letter) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).map(|at| letters[at]);
+        let starts = match before {
+            _ if !letter.is_alphanumeric() => true,
+            Some(before) if letter.is_uppercase() => {
+                // `loadedAt`, and `ETLLoaded` after its L
+                !before.is_uppercase() || letters.get(at + 1).is_some_and(|next| next.is_lowercase())
+            }
+            _ => false,
+        };
+        if starts && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+        if letter.is_alphanumeric() {
+            word.extend(letter.to_lowercase());
+        }
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    words
+}
+
+fn holds_times(field: &Field, cells: &ArrayRef) -> bool {
+    match family(field) {
+        Some(Family::Date | Family::NaiveTimestamp | Family::ZonedTimestamp) => true,
+        Some(Family::Number) => field.data_type().is_integer() && counts_since_1970(cells),
+        Some(Family::Text) => says_times(field, cells),
+        // a column of NULLs is what the other side's is
+        None => field.data_type() == &DataType::Null,
+        _ => false,
+    }
+}
+
+/// Whether all numbers are times of this century: seconds, milliseconds, microseconds or nanoseconds.
+fn counts_since_1970(cells: &ArrayRef) -> bool {
+    let Ok(numbers) = cast(cells, &DataType::Int64) else { return false };
+    let numbers = numbers.as_primitive::<Int64Type>();
+    let fits = |unit: i64| numbers.iter().flatten().all(|number| EPOCH.contains(&(number / unit)));
+    numbers.null_count() < numbers.len() && [1, 1_000, 1_000_000, 1_000_000_000].into_iter().any(fits)
+}
+
+/// Whether nearly all texts are times.
+fn says_times(field: &Field, cells: &ArrayRef) -> bool {
+    let other = Field::new("", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true);
+    let fields = Sides { old: field.clone(), new: other };
+    let rules =
+        RuleSettings { reading: Some(Reading::Timestamp), assume_tz: Some("UTC".into()), ..RuleSettings::default() };
+    let Some(form) = chain("", &fields, &rules).and_then(|chain| chain.full(cells, Side::Old).ok()) else {
+        return false;
+    };
+    let read = form.value.len() - form.value.null_count();
+    let lost = form.unreadable.map_or(0, |texts| texts.len() - texts.null_count());
+    read > 0 && lost * 100 <= read
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn names_are_split_into_words() {
+        assert_eq!(words("etl_loaded_at"), ["etl", "loaded", "at"]);
+        assert_eq!(words("ETLLoadedAt"), ["etl", "loaded", "at"]);
+        assert_eq!(words("dateLoad-2"), ["date", "load", "2"]);
+        assert_eq!(words("_SYNC"), ["sync"]);
+        assert_eq!(words("payload"), ["payload"]);
+        assert_eq!(words("Überlädt"), ["überlädt"]);
+        assert!(words("__").is_empty());
+    }
+}

@@ -1,0 +1,279 @@
+//! What speaks against a rule that explains differences: that it would hide a handful of mistakes.
+//!
+//! Stores that write the same truth in two ways do so in (nearly) every row that can be written in two ways. So a rule is a
+//! suggestion where it explains more than a few rows, and where hardly any pair to which it applies is equal without it. Of
+//! all others, a comment says what they would explain, and no line can be taken by mistake.
+
+use unicode_normalization::UnicodeNormalization;
+
+use arrow::array::{Array, StringArray};
+
+use super::ladder::{Denied, Evidence, climb};
+use super::pairs::Pair;
+use crate::error::Result;
+use crate::job::rule::{Precision, Reading, ToleranceSettings};
+use crate::job::{Rule, RuleSettings};
+use crate::report::count;
+use crate::sides::{Side, Sides};
+
+/// A rule that explains fewer pairs than one in so many explains mistakes,
+const FEW_ONE_IN: f64 = 100.0;
+/// unless there are so many of them;
+const MANY: f64 = 50.0;
+/// numbers come together by chance, so that a rule for them has to explain one pair in so many.
+const FEW_NUMBERS_ONE_IN: f64 = 20.0;
+/// Of pairs to which a rule applies, one in so many may be equal without it.
+const EXCEPTIONS_ONE_IN: f64 = 20.0;
+/// How often rules are looked for without those that were objected to.
+const ROUNDS: usize = 8;
+
+/// How often a column differs, in all rows.
+pub(super) struct Counts {
+    /// Pairs of rows.
+    pub paired: u64,
+    /// Those that differ in the column.
+    pub mismatches: u64,
+}
+
+/// What explains the mismatches of a column.
+#[derive(Default)]
+pub(super) struct Explained {
+    /// Rules to suggest, each with how many of the sampled pairs it and those before it explain.
+    pub rules: Vec<(RuleSettings, usize)>,
+    /// Rules that would explain some, and why they are not suggested: comments of the job file.
+    pub objections: Vec<String>,
+}
+
+/// Rules that explain the mismatches of a column, without those that something speaks against.
+pub(super) fn weigh(
+    pair: &Pair,
+    evidence: &Evidence,
+    values: Option<&RuleSettings>,
+    counts: &Counts,
+) -> Result<Explained> {
+    let texts = evidence.matching_texts()?;
+    let mut denied = Denied::default();
+    let mut objections = vec![];
+    for round in 0..ROUNDS {
+        let rules = climb(pair, evidence, values.cloned(), &denied)?;
+        let before = denied.clone();
+        for (at, (rule, _)) in rules.iter().enumerate() {
+            let others: Vec<&RuleSettings> =
+                rules.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, (other, _))| other).collect();
+            let all = rules.last().map_or(0, |(_, explained)| *explained);
+            let gain = all.saturating_sub(evidence.under(pair, &others)?.unwrap_or(0));
+            let case = Case { evidence, texts: &texts, counts, rule, gain };
+            if let Some(objection) = case.objection()? {
+                denied.deny(rule, objection.is_few);
+                objections.extend((round == 0).then_some(objection.said));
+            }
+        }
+        if denied == before {
+            return Ok(Explained { rules, objections });
+        }
+    }
+    Ok(Explained { rules: vec![], objections })
+}
+
+struct Objection {
+    /// Whether the rule explains too few pairs, as those like it will.
+    is_few: bool,
+    said: String,
+}
+
+/// One rule, and how many of the sampled pairs only it explains.
+struct Case<'a> {
+    evidence: &'a Evidence,
+    texts: &'a Sides<StringArray>,
+    counts: &'a Counts,
+    rule: &'a RuleSettings,
+    gain: usize,
+}
+
+impl Case<'_> {
+    fn objection(&self) -> Result<Option<Objection>> {
+        // a table of codes is held against every row when it is learned
+        if self.rule.values.is_some() {
+            return Ok(None);
+        }
+        let sampled = self.evidence.differing.old.len().max(1) as f64;
+        let explained = self.gain as f64 / sampled * self.counts.mismatches as f64;
+        let lines: Vec<String> = self.rule.rules().unwrap_or_default().iter().map(Rule::to_string).collect();
+        let would = format!("{} would explain {}", lines.join(", "), about(explained, "mismatch"));
+        if self.rule.reading == Some(Reading::Decimal) && self.differ_in_leading_zeros()? {
+            let said = format!("{would}, but takes leading zeros for nothing: these texts may be no numbers");
+            return Ok(Some(Objection { is_few: false, said }));
+        }
+        let equal = self.counts.paired.saturating_sub(self.counts.mismatches) as f64;
+        let share = |rows: usize| rows as f64 / self.texts.old.len().max(1) as f64 * equal;
+        let exceptions = share(self.exceptions()?);
+        if exceptions * EXCEPTIONS_ONE_IN > explained {
+            let said = format!(
+                "{would}, but {} to which it applies {} equal without it: these may be mistakes",
+                about(exceptions, "pair"),
+                if exceptions.round() == 1.0 { "is" } else { "are" }
+            );
+            return Ok(Some(Objection { is_few: false, said }));
+        }
+        let nulls = (0..self.texts.old.len()).filter(|&row| self.texts.old.is_null(row) && self.texts.new.is_null(row));
+        let pairs = self.counts.paired as f64 - share(nulls.count());
+        let least = if self.is_coarse() { pairs / FEW_NUMBERS_ONE_IN } else { (pairs / FEW_ONE_IN).min(MANY) };
+        if explained < least {
+            let said = format!("{would}, too few of {} to be another way of writing", about(pairs, "pair"));
+            return Ok(Some(Objection { is_few: true, said }));
+        }
+        Ok(None)
+    }
+
+    /// Whether the rule brings numbers together that are apart.
+    fn is_coarse(&self) -> bool {
+        let is_tiny = matches!(&self.rule.tolerance, Some(ToleranceSettings::Bounds { abs: None, rel: Some(rel) })
+            if rel.text.parse::<f64>().is_ok_and(|rel| rel <= 1e-9));
+        let scales = self.evidence.fields.as_ref().map(|field| crate::snapshot::types::digits(field.data_type()));
+        // decimals of two scales say by their types that they are rounded
+        let is_typed = self.rule.round.is_some() && scales.old.is_some() && scales.new.is_some();
+        (self.rule.round.is_some() || self.rule.tolerance.is_some()) && !is_tiny && !is_typed
+    }
+
+    /// Pairs that differ, as text, one of which the rules make out of the other.
+    fn differing(&self) -> Result<Sides<StringArray>> {
+        self.evidence.differing_texts()
+    }
+
+    /// How many pairs that are equal could not be, if the stores differed by this rule.
+    fn exceptions(&self) -> Result<usize> {
+        let among = |applies: &dyn Fn(Option<&str>) -> bool| {
+            self.texts.old.iter().zip(&self.texts.new).filter(|(old, new)| applies(*old) || applies(*new)).count()
+        };
+        let some = |applies: &dyn Fn(&str) -> bool| among(&|text| text.is_some_and(applies));
+        let rule = self.rule;
+        if rule.rtrim.is_some() {
+            return self.blanks(&|text| text.trim_end());
+        }
+        if rule.trim.is_some() {
+            return self.blanks(&|text| text.trim());
+        }
+        if rule.casefold.is_some() {
+            let upper = some(&|text| text.chars().any(char::is_uppercase));
+            let lower = some(&|text| text.chars().any(char::is_lowercase));
+            let (to_lower, to_upper) = self.agree(&|text| text.to_lowercase(), &|text| text.to_uppercase())?;
+            return Ok(match to_lower.cmp(&to_upper) {
+                std::cmp::Ordering::Greater => upper,
+                std::cmp::Ordering::Less => lower,
+                std::cmp::Ordering::Equal => upper.max(lower),
+            });
+        }
+        if rule.nfc.is_some() {
+            let (composed, decomposed) = self.agree(&|text| text.nfc().collect(), &|text| text.nfd().collect())?;
+            return Ok(match composed >= decomposed {
+                true => some(&|text| !text.nfc().eq(text.chars())),
+                false => some(&|text| !text.nfd().eq(text.chars())),
+            });
+        }
+        if rule.empty_is_null.is_some() {
+            return self.nulls("", among(&|text| text == Some("")));
+        }
+        if let Some(value) = &rule.default_is_null {
+            return self.nulls(&value.text, among(&|text| text == Some(&value.text)));
+        }
+        if let Some(places) = rule.round {
+            return Ok(some(&|text| fraction(text).is_some_and(|digits| digits as i64 > i64::from(places))));
+        }
+        if rule.reading == Some(Reading::Decimal) {
+            return Ok(some(&|text| fraction(text).is_some_and(|digits| !is_shortest(text, digits))));
+        }
+        if let Some(unit) = rule.truncate {
+            let kept = match unit {
+                Precision::Microsecond => 6,
+                Precision::Millisecond => 3,
+                _ => 0,
+            };
+            return Ok(some(&|text| fraction_of_second(text) > kept));
+        }
+        Ok(0)
+    }
+
+    /// In how many pairs that differ new is what one function makes of old, and what another does.
+    fn agree(&self, one: &dyn Fn(&str) -> String, two: &dyn Fn(&str) -> String) -> Result<(usize, usize)> {
+        let texts = self.differing()?;
+        let pairs = || texts.old.iter().zip(&texts.new).filter_map(|(old, new)| Some((old?, new?)));
+        let count = |made: &dyn Fn(&str) -> String| pairs().filter(|(old, new)| made(old).trim() == new.trim()).count();
+        Ok((count(one), count(two)))
+    }
+
+    /// Where old has blanks that new lacks, equal pairs with such blanks; where new has filled up old's texts to a width,
+    /// equal pairs that are shorter.
+    fn blanks(&self, bare: &dyn Fn(&str) -> &str) -> Result<usize> {
+        let texts = self.differing()?;
+        let is_padded = |text: &str| bare(text).len() < text.len();
+        let pairs = || texts.old.iter().zip(&texts.new).filter_map(|(old, new)| Some((old?, new?)));
+        let padded = |side: Side| {
+            let of = move |(old, new): (&str, &str)| if side == Side::Old { is_padded(old) } else { is_padded(new) };
+            pairs().filter(|pair| of(*pair)).count()
+        };
+        let equal = || self.texts.old.iter().zip(&self.texts.new).filter_map(|(old, new)| old.or(new));
+        let both = equal().filter(|text| is_padded(text)).count();
+        if padded(Side::Old) >= padded(Side::New) {
+            return Ok(both);
+        }
+        let width = pairs().filter(|(_, new)| is_padded(new)).map(|(_, new)| new.chars().count()).max().unwrap_or(0);
+        Ok(equal().filter(|text| is_padded(text) || text.chars().count() < width).count())
+    }
+
+    /// Where new has NULL for a value, equal pairs with the value; where it has the value for NULL, those with NULL, too.
+    fn nulls(&self, value: &str, equal: usize) -> Result<usize> {
+        let texts = self.differing()?;
+        let made = texts.old.iter().zip(&texts.new);
+        let (mut to_null, mut from_null) = (0, 0);
+        for (old, new) in made {
+            to_null += usize::from(new.is_none() && old.is_some_and(|old| old.trim() == value));
+            from_null += usize::from(old.is_none() && new.is_some_and(|new| new.trim() == value));
+        }
+        let nulls = (0..self.texts.old.len()).filter(|&row| self.texts.old.is_null(row)).count();
+        Ok(if to_null >= from_null { equal } else { equal + nulls })
+    }
+
+    /// Whether texts that differ, differ in zeros before a number.
+    fn differ_in_leading_zeros(&self) -> Result<bool> {
+        let texts = self.differing()?;
+        let zeros = |text: &str| {
+            let digits = text.trim().trim_start_matches(['-', '+']);
+            digits.len() - digits.trim_start_matches('0').len() - usize::from(digits.trim_start_matches('0').is_empty())
+        };
+        // a zero before the point is no digit that counts
+        let is_led = |text: &str| {
+            let zeros = zeros(text);
+            zeros > 1 || zeros == 1 && !text.trim().trim_start_matches(['-', '+']).starts_with("0.")
+        };
+        let pairs = texts.old.iter().zip(&texts.new);
+        Ok(pairs
+            .flat_map(|(old, new)| Some((old?, new?)))
+            .any(|(old, new)| is_led(old) != is_led(new) || is_led(old) && zeros(old) != zeros(new)))
+    }
+}
+
+fn about(number: f64, what: &str) -> String {
+    count(number.round() as u64, what).replace("mismatchs", "mismatches")
+}
+
+/// How many digits of a number stand after the point and count; `None` if it is none.
+fn fraction(text: &str) -> Option<usize> {
+    let digits = text.trim_start_matches('-');
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    (!whole.is_empty() && is_number(whole) && is_number(part)).then(|| part.trim_end_matches('0').len())
+}
+
+/// How many digits of a time stand after its second and count.
+fn fraction_of_second(text: &str) -> usize {
+    let Some((_, part)) = text.split_once('.') else { return 0 };
+    let digits = part.find(|c: char| !c.is_ascii_digit()).map_or(part, |end| &part[..end]);
+    digits.trim_end_matches('0').len()
+}
+
+/// Whether a number is written without a digit that could be left out.
+fn is_shortest(text: &str, fraction: usize) -> bool {
+    let digits = text.trim_start_matches('-');
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    part.len() == fraction && (whole == "0" || !whole.starts_with('0'))
+}

@@ -1,0 +1,215 @@
+//! Which columns belong together.
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::Field;
+
+use super::aligned::Aligned;
+use super::readings::{self, Bridge};
+use super::zones::Zones;
+use crate::equality::canonical::domain::{Family, family, pair_names};
+use crate::equality::rules::Chain;
+use crate::error::Result;
+use crate::job::{ColumnSettings, Place, RuleSettings, Word};
+use crate::runtime::engine::Engine;
+use crate::sides::{Side, Sides};
+use crate::snapshot::{FileRead, Snapshot, type_name};
+
+/// Rows of each side that are looked at before anything is compared.
+const SAMPLE_ROWS: usize = 20_000;
+/// Bytes of each side that are looked at before anything is compared; large cells make for fewer rows.
+const SAMPLE_BYTES: usize = 128 << 20;
+/// Above this, two names are taken for one that was written differently.
+const SIMILAR: f64 = 0.75;
+/// Names of each side that are held against those of the other.
+const SIMILAR_NAMES_MAX: usize = 500;
+
+/// Two columns that belong together.
+pub(super) struct Pair {
+    /// New's name.
+    pub name: String,
+    /// Old's name.
+    pub old: String,
+    /// The stored columns.
+    pub fields: Sides<Field>,
+    /// What the types need to be compared.
+    pub rules: RuleSettings,
+    /// Whether the columns can be compared, with these rules.
+    pub comparable: bool,
+    /// An expression that makes one side's column comparable, and how it was found.
+    pub expression: Option<(Side, String)>,
+    /// What speaks for what was chosen, or against it: comments of the job file.
+    pub notes: Vec<String>,
+    /// Settings that could follow the active ones, each with what speaks for it: to be commented out.
+    pub offers: Vec<String>,
+    /// A few of each side's cells.
+    pub sample: Sides<ArrayRef>,
+}
+
+/// The columns of both sides.
+pub(super) struct Columns {
+    /// Those that belong together, in the order of new.
+    pub pairs: Vec<Pair>,
+    /// Those that only one side has.
+    pub left: Sides<Vec<String>>,
+    /// Names of both sides that are much alike.
+    pub similar: Vec<Sides<String>>,
+    /// What may be one column by its values, but not for sure: comments of the job file.
+    pub perhaps: Vec<String>,
+    /// A few rows of each side.
+    pub samples: Sides<RecordBatch>,
+}
+
+impl Columns {
+    /// Pairs the columns by name, and finds out how each pair can be compared.
+    pub(super) fn of(engine: &Engine, sides: &Sides<Snapshot>) -> Result<Self> {
+        let names = sides
+            .as_ref()
+            .map(|side| -> Vec<&str> { side.schema.fields().iter().map(|field| field.name().as_str()).collect() });
+        let (places, left) = pair_names(&names);
+        let samples = Sides::try_from_fn(|side| sample(engine, &sides[side]))?;
+        let mut pairs = vec![];
+        for at in places {
+            pairs.push(Pair::of(sides, &samples, at));
+        }
+        let similar = similar(&left);
+        let left = left.map(|names| names.into_iter().map(String::from).collect());
+        Ok(Columns { pairs, left, similar, perhaps: vec![], samples })
+    }
+
+    /// Looks again at how each pair can be compared, now that rows of both sides are known to belong together.
+    pub(super) fn settle(&mut self, aligned: &Aligned, key: &[String]) {
+        let mut zones = Zones::default();
+        for pair in self.pairs.iter_mut().filter(|pair| !key.contains(&pair.name)) {
+            let Some(cells) = aligned.cells(pair) else { continue };
+            if pair.comparable {
+                pair.take(readings::bridge_aligned(&pair.fields, &cells, &mut zones));
+            }
+        }
+    }
+
+    /// Columns that a first comparison has to leave out.
+    pub(super) fn left_out(&self) -> impl Iterator<Item = &String> {
+        let pairs = self.pairs.iter().filter(|pair| !pair.comparable).map(|pair| &pair.name);
+        pairs.chain(&self.left.old).chain(&self.left.new)
+    }
+}
+
+impl Pair {
+    /// The columns at these places of the schemas.
+    pub(super) fn of(sides: &Sides<Snapshot>, samples: &Sides<RecordBatch>, at: Sides<usize>) -> Self {
+        let fields = Sides::from_fn(|side| sides[side].schema.field(at[side]).clone());
+        let sample = Sides::from_fn(|side| samples[side].column(at[side]).clone());
+        let agreed = Side::BOTH.iter().all(|&side| sides[side].require_agreement(fields[side].name()).is_ok());
+        let bridge = match agreed {
+            true => readings::bridge(&fields, &sample),
+            false => Bridge::none(),
+        };
+        let mut pair = Pair {
+            name: fields.new.name().clone(),
+            old: fields.old.name().clone(),
+            fields,
+            rules: RuleSettings::default(),
+            comparable: false,
+            expression: None,
+            notes: vec![],
+            offers: vec![],
+            sample,
+        };
+        pair.take(bridge);
+        pair
+    }
+
+    fn take(&mut self, bridge: Bridge) {
+        self.comparable = bridge.rules.is_some();
+        self.rules = bridge.rules.unwrap_or_default();
+        self.notes = bridge.notes;
+    }
+
+    /// Whether the job has to say which columns these are.
+    pub(super) fn is_renamed(&self) -> bool {
+        self.old.to_lowercase() != self.name.to_lowercase()
+    }
+
+    /// The settings of a job for this pair, if it needs some.
+    pub(super) fn settings(&self, place: Place) -> Option<ColumnSettings> {
+        let word = |text: &String| Word { text: text.clone(), place: place.clone() };
+        (self.comparable && (self.is_renamed() || self.rules != RuleSettings::default())).then(|| ColumnSettings {
+            names: vec![word(&self.name)],
+            old: self.is_renamed().then(|| word(&self.old)),
+            expressions: Sides::default(),
+            rules: self.rules.clone(),
+            place: place.clone(),
+        })
+    }
+
+    /// The chain of some rules over these columns.
+    pub(super) fn chain(&self, rules: &RuleSettings) -> Option<Chain> {
+        readings::chain(&self.name, &self.fields, rules)
+    }
+
+    /// Whether a side holds binary floats.
+    pub(super) fn has_floats(&self) -> bool {
+        self.fields.iter().any(|field| field.data_type().is_floating())
+    }
+
+    /// The types of both sides, in words.
+    pub(super) fn types(&self) -> Sides<String> {
+        self.fields.as_ref().map(type_name)
+    }
+
+    /// The kinds of value of both sides; an all-NULL column has the other's.
+    pub(super) fn families(&self) -> Sides<Option<Family>> {
+        let own = self.fields.as_ref().map(family);
+        Sides { old: own.old.or(own.new), new: own.new.or(own.old) }
+    }
+}
+
+/// Names of both sides that are much alike and belong to nobody else.
+fn similar(left: &Sides<Vec<&str>>) -> Vec<Sides<String>> {
+    let plain = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
+    let mut alike: Vec<(f64, Sides<&str>)> = vec![];
+    for old in left.old.iter().take(SIMILAR_NAMES_MAX) {
+        for new in left.new.iter().take(SIMILAR_NAMES_MAX) {
+            let likeness = strsim::normalized_damerau_levenshtein(&plain(old), &plain(new));
+            let (old_plain, new_plain) = (plain(old), plain(new));
+            let within = old_plain.len().min(new_plain.len()) >= 4
+                && (old_plain.ends_with(&new_plain) || new_plain.ends_with(&old_plain));
+            if likeness >= SIMILAR || within {
+                alike.push((likeness, Sides { old, new }));
+            }
+        }
+    }
+    alike.sort_by(|(one, _), (two, _)| two.total_cmp(one));
+    let mut taken: Vec<Sides<String>> = vec![];
+    for (_, names) in alike {
+        if !taken.iter().any(|pair| pair.old == names.old || pair.new == names.new) {
+            taken.push(names.map(String::from));
+        }
+    }
+    taken
+}
+
+/// Rows from the beginning, the middle and the end of a snapshot, with all columns that can be read.
+fn sample(engine: &Engine, snapshot: &Snapshot) -> Result<RecordBatch> {
+    let groups: Vec<_> = snapshot.row_groups().filter(|(_, _, rows)| *rows > 0).collect();
+    let all: Vec<usize> = (0..snapshot.schema.fields().len()).collect();
+    let mut places: Vec<usize> = [0, groups.len() / 2, groups.len().saturating_sub(1)].into();
+    places.dedup();
+    let mut batches: Vec<RecordBatch> = vec![];
+    for place in &places {
+        let Some(&(file, group, _)) = groups.get(*place) else { continue };
+        let mut scan = snapshot.scan(engine, vec![FileRead::whole(file, [group])], &all)?;
+        let (mut rows, mut bytes) = (0, 0);
+        while let Some(batch) = scan.next_batch()? {
+            let batch = batch.slice(0, batch.num_rows().min(SAMPLE_ROWS / places.len() - rows));
+            rows += batch.num_rows();
+            bytes += batch.get_array_memory_size();
+            batches.push(batch);
+            if rows >= SAMPLE_ROWS / places.len() || bytes >= SAMPLE_BYTES / places.len() {
+                break;
+            }
+        }
+    }
+    Ok(concat_batches(&snapshot.scan_schema(&all), &batches)?)
+}

@@ -1,0 +1,286 @@
+//! Which rules the types of two columns need.
+//!
+//! Such rules stand in the job as active settings, so they are chosen among those that lose nothing where there are
+//! any: a reading that may make two values one is written beside them as a comment.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::Field;
+
+use super::zones::Zones;
+use crate::equality::canonical::Domain;
+use crate::equality::canonical::cells::Cells;
+use crate::equality::canonical::domain::{Family, Nested, NoDomain};
+use crate::equality::rules::{Chain, Form};
+use crate::job::rule::Reading;
+use crate::job::{Rule, RuleSettings};
+use crate::report::count;
+use crate::sides::{Side, Sides};
+
+/// One in so many: a rule that explains so little more than a finer one does not explain more.
+const DISTINCT_ONE_IN: usize = 100;
+
+/// How two columns can be compared.
+pub(super) struct Bridge {
+    /// The rules that it takes; `None` if they cannot be compared.
+    pub rules: Option<RuleSettings>,
+    /// What speaks for them, or what could be written instead.
+    pub notes: Vec<String>,
+}
+
+impl Bridge {
+    /// Columns that cannot be compared.
+    pub(super) fn none() -> Self {
+        Bridge { rules: None, notes: vec![] }
+    }
+
+    fn by(rules: RuleSettings) -> Self {
+        Bridge { rules: Some(rules), notes: vec![] }
+    }
+}
+
+/// By how much a rule has to explain more than a finer one.
+pub(super) fn distinctly(of: usize) -> usize {
+    of.div_ceil(DISTINCT_ONE_IN)
+}
+
+/// The chain of some rules over two columns; `None` if they do not fit.
+pub(super) fn chain(name: &str, fields: &Sides<Field>, rules: &RuleSettings) -> Option<Chain> {
+    let natural = Domain::of(name, fields.as_ref(), &mut |_| false, &mut Nested::default());
+    Chain::of(name, fields.as_ref(), rules.rules().ok()?, natural).ok()
+}
+
+/// The rules without which two columns do not compare, by cells that need not belong together: of several possible
+/// readings, the one that can read the most cells, and that gives both sides the most values in common.
+pub(super) fn bridge(fields: &Sides<Field>, sample: &Sides<ArrayRef>) -> Bridge {
+    let candidates = match natural(fields) {
+        Ok(()) => return Bridge::by(RuleSettings::default()),
+        Err(None) => return Bridge::none(),
+        Err(Some(families)) => readings(families, fields, sample),
+    };
+    let values = sample.iter().map(|cells| cells.len() - cells.logical_null_count()).sum::<usize>();
+    let score = |rules: &RuleSettings| {
+        let forms = forms(fields, rules, sample)?;
+        let lost = forms.iter().map(unreadable).sum::<usize>();
+        Some((lost, usize::MAX - in_common(&forms)))
+    };
+    let tried = candidates.exact.into_iter().filter_map(|rules| Some((score(&rules)?, rules)));
+    let best = tried.min_by_key(|(score, _)| *score);
+    let is_bad = best.as_ref().is_none_or(|((lost, _), _)| lost * 2 > values);
+    let rules = candidates.otherwise.filter(|_| is_bad).or(best.map(|(_, rules)| rules));
+    Bridge { rules, notes: vec![] }
+}
+
+/// The rules without which two columns do not compare, by cells of rows that belong together: the finest reading that
+/// makes the most of them equal.
+pub(super) fn bridge_aligned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zones: &mut Zones) -> Bridge {
+    let families = match natural(fields) {
+        Ok(()) => return Bridge::by(RuleSettings::default()),
+        Err(None) => return Bridge::none(),
+        Err(Some(families)) => families,
+    };
+    let Candidates { mut exact, lossy, otherwise } = readings(families, fields, cells);
+    let known = known(cells);
+    let agreeing = |rules: &RuleSettings| Some(equal(fields, rules, cells)?.0);
+    if !exact.iter().any(|rules| agreeing(rules).is_some_and(|agree| agree > 0)) {
+        exact.extend(otherwise);
+    }
+    let mut tried: Vec<(usize, RuleSettings)> =
+        exact.into_iter().filter_map(|rules| Some((agreeing(&rules)?, rules))).collect();
+    let Some(most) = tried.iter().map(|(agree, _)| *agree).max() else { return Bridge::none() };
+    let Some(first) = tried.iter().position(|(agree, _)| agree + distinctly(known) > most || *agree == most) else {
+        return Bridge::none();
+    };
+    if most == 0 && known > 0 && is_notation(families) {
+        return Bridge::none();
+    }
+    let (agree, rules) = match most {
+        // nothing tells them apart but what they cannot read
+        0 => {
+            let lost = |rules: &RuleSettings| {
+                forms(fields, rules, cells).map_or(usize::MAX, |forms| forms.iter().map(unreadable).sum())
+            };
+            let Some(at) = (0..tried.len()).min_by_key(|&at| lost(&tried[at].1)) else { return Bridge::none() };
+            tried.swap_remove(at)
+        }
+        _ => tried.swap_remove(first),
+    };
+    let mut bridge = Bridge::by(rules);
+    let mut explained = agree;
+    let share = |agree: usize| agree as f64 * 100.0 / known.max(1) as f64;
+    let pairs = count(known as u64, "pair");
+    if let Some(rules) = bridge.rules.as_mut().filter(|rules| rules.assume_tz.is_some()) {
+        let found = zones.best(fields, rules, cells);
+        if let Some(found) = found.filter(|found| found.agree > agree + distinctly(known)) {
+            let of = share(found.agree);
+            bridge.notes.push(format!("{} explains {of:.1} % of {pairs}, UTC {:.1} %", found.name, share(agree)));
+            if let Some(example) = found.others.first() {
+                let many = match found.others.len() {
+                    1 => format!("so does {example}"),
+                    more => format!("so do {more} other zones, such as {example}"),
+                };
+                bridge.notes.push(format!("{many}: write the zone that the store runs in"));
+            }
+            explained = found.agree;
+            rules.assume_tz = Some(found.name);
+        }
+    }
+    let coarser = lossy.into_iter().filter_map(|rules| Some((agreeing(&rules)?, rules)));
+    let coarser = coarser.filter(|(agree, _)| *agree > explained + distinctly(known));
+    if let Some((agree, rules)) = coarser.max_by_key(|(agree, _)| *agree) {
+        let lines: Vec<String> = rules.rules().unwrap_or_default().iter().map(Rule::to_string).collect();
+        let (lines, of) = (lines.join(", "), share(agree));
+        let own = share(explained);
+        bridge
+            .notes
+            .push(format!("{lines} instead explains {of:.1} % of {pairs} where this one explains {own:.1} %, but may make two values one"));
+    }
+    bridge
+}
+
+/// Whether columns compare without rules; the kinds of value, where a rule could help.
+fn natural(fields: &Sides<Field>) -> Result<(), Option<Sides<Family>>> {
+    match Domain::of("", fields.as_ref(), &mut |_| false, &mut Nested::default()) {
+        // what has no defined equality is told by the report itself
+        Ok(_) | Err(NoDomain::Undefined) => Ok(()),
+        Err(NoDomain::Families { families, path }) => Err(path.is_empty().then_some(families)),
+    }
+}
+
+/// Whether one side holds bytes and the other a notation of bytes, if it is one: another notation is as likely.
+fn is_notation(families: Sides<Family>) -> bool {
+    families.iter().any(|family| *family == Family::Binary)
+}
+
+/// The kinds of value of two columns that no rule is needed for, or that rules can bridge.
+pub(super) fn exact_readings(fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> Vec<RuleSettings> {
+    match natural(fields) {
+        Ok(()) => vec![RuleSettings::default()],
+        Err(None) => vec![],
+        Err(Some(families)) => readings(families, fields, cells).exact,
+    }
+}
+
+/// Readings that could bridge two kinds of value, the likeliest first.
+struct Candidates {
+    /// Those that lose nothing.
+    exact: Vec<RuleSettings>,
+    /// Those that may make two values one.
+    lossy: Vec<RuleSettings>,
+    /// What is left where no cell can be read: words stand where the other side has numbers.
+    otherwise: Option<RuleSettings>,
+}
+
+fn readings(families: Sides<Family>, fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> Candidates {
+    use Family::{Binary, Boolean, Date, Json, NaiveTimestamp, Number, Text, Time, Uuid, ZonedTimestamp};
+    let reads = |reading: Reading| RuleSettings { reading: Some(reading), ..RuleSettings::default() };
+    let utc = |rules: RuleSettings| RuleSettings { assume_tz: Some("UTC".into()), ..rules };
+    let any = |test: fn(&Field) -> bool| fields.iter().any(test);
+    let whole = any(|field| field.data_type().is_integer());
+    let floating = any(|field| field.data_type().is_floating());
+    let text_side = if families.old == Text { Side::Old } else { Side::New };
+    let other = families[text_side.other()];
+    let exact = match (families.old, families.new) {
+        (ZonedTimestamp, NaiveTimestamp) | (NaiveTimestamp, ZonedTimestamp) => vec![utc(RuleSettings::default())],
+        (Text, _) | (_, Text) => match other {
+            Number if whole => vec![reads(Reading::Integer), reads(Reading::Decimal)],
+            Number => vec![reads(Reading::Decimal)],
+            Boolean => vec![reads(Reading::Boolean)],
+            Binary => vec![reads(Reading::Text), reads(Reading::Hex), reads(Reading::Uuid), reads(Reading::Base64)],
+            Uuid => vec![reads(Reading::Uuid)],
+            Json => vec![reads(Reading::Json)],
+            // a day that is written with a time of day is not that day
+            Date if tells_time_of_day(&fields[text_side], &cells[text_side]) => vec![reads(Reading::Timestamp)],
+            Date => vec![reads(Reading::Date)],
+            ZonedTimestamp | NaiveTimestamp => vec![reads(Reading::Timestamp), utc(reads(Reading::Timestamp))],
+            Time => vec![reads(Reading::Text)],
+            _ => vec![],
+        },
+        (Uuid, Binary) | (Binary, Uuid) => vec![reads(Reading::Uuid)],
+        (Date, NaiveTimestamp) | (NaiveTimestamp, Date) => vec![reads(Reading::Timestamp)],
+        (Date, ZonedTimestamp) | (ZonedTimestamp, Date) => vec![utc(reads(Reading::Timestamp))],
+        (Boolean, Number) | (Number, Boolean) => vec![reads(Reading::Boolean)],
+        _ => vec![],
+    };
+    let lossy = match (families.old, families.new) {
+        (Text, Number) | (Number, Text) if floating => vec![reads(Reading::Float), reads(Reading::Float32)],
+        (Text, Date) | (Date, Text) | (Date, NaiveTimestamp) | (NaiveTimestamp, Date) => vec![reads(Reading::Date)],
+        (Date, ZonedTimestamp) | (ZonedTimestamp, Date) => vec![reads(Reading::Date)],
+        _ => vec![],
+    };
+    let is_plain = matches!((families.old, families.new), (Text, Number | Boolean) | (Number | Boolean, Text));
+    Candidates { exact, lossy, otherwise: is_plain.then(|| reads(Reading::Text)) }
+}
+
+/// Whether texts of days say more than the day.
+fn tells_time_of_day(field: &Field, texts: &ArrayRef) -> bool {
+    let date = Field::new("", arrow::datatypes::DataType::Date32, true);
+    let timestamp =
+        Field::new("", arrow::datatypes::DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, None), true);
+    let read = |other: &Field, reading: Reading| {
+        let fields = Sides { old: field.clone(), new: other.clone() };
+        let chain = chain("", &fields, &RuleSettings { reading: Some(reading), ..RuleSettings::default() })?;
+        chain.full(texts, Side::Old).ok()
+    };
+    let (Some(days), Some(times)) = (read(&date, Reading::Date), read(&timestamp, Reading::Timestamp)) else {
+        return false;
+    };
+    let (Some(days), Some(times)) = (
+        days.value.as_primitive_opt::<arrow::datatypes::Int64Type>(),
+        times.value.as_primitive_opt::<arrow::datatypes::Decimal128Type>(),
+    ) else {
+        return false;
+    };
+    // days are kept in milliseconds, times in nanoseconds
+    days.iter()
+        .zip(times)
+        .any(|(day, time)| matches!((day, time), (Some(day), Some(time)) if i128::from(day) * 1_000_000 != time))
+}
+
+/// Both sides' cells under some rules. A blank around a value is for a rule to explain, and not for the choice of the
+/// reading.
+fn forms(fields: &Sides<Field>, rules: &RuleSettings, cells: &Sides<ArrayRef>) -> Option<Sides<Form>> {
+    let trimmed = chain("", fields, &RuleSettings { trim: Some(true), ..rules.clone() });
+    let chain = trimmed.or_else(|| chain("", fields, rules))?;
+    Sides::try_from_fn(|side| chain.full(&cells[side], side)).ok()
+}
+
+fn unreadable(form: &Form) -> usize {
+    form.unreadable.as_ref().map_or(0, |texts| texts.len() - texts.null_count())
+}
+
+/// How many values both sides have.
+fn in_common(forms: &Sides<Form>) -> usize {
+    let values = forms.as_ref().map(|form| {
+        let cells = Cells::of(&form.value);
+        let readable = (0..form.value.len()).filter(|&row| form.value.is_valid(row));
+        let bytes = readable.map(|row| {
+            let mut bytes = vec![];
+            cells.append(row, &mut bytes);
+            bytes
+        });
+        bytes.collect::<std::collections::HashSet<_>>()
+    });
+    values.old.intersection(&values.new).count()
+}
+
+/// How many pairs of cells have a value on both sides.
+fn known(cells: &Sides<ArrayRef>) -> usize {
+    let nulls = cells.as_ref().map(|cells| cells.logical_nulls());
+    let valid = |side: Side, row: usize| nulls[side].as_ref().is_none_or(|nulls| nulls.is_valid(row));
+    (0..cells.old.len()).filter(|&row| Side::BOTH.iter().all(|&side| valid(side, row))).count()
+}
+
+/// How many pairs of cells with values are equal under some rules, and how many different values they have.
+pub(super) fn equal(fields: &Sides<Field>, rules: &RuleSettings, cells: &Sides<ArrayRef>) -> Option<(usize, usize)> {
+    let forms = forms(fields, rules, cells)?;
+    let equal = forms.old.equals(&forms.new).ok()?;
+    let written = Cells::of(&forms.old.value);
+    let (mut agree, mut seen) = (0, std::collections::HashSet::new());
+    for row in equal.set_indices().filter(|&row| forms.old.value.is_valid(row)) {
+        let mut bytes = vec![];
+        written.append(row, &mut bytes);
+        seen.insert(bytes);
+        agree += 1;
+    }
+    Some((agree, seen.len()))
+}

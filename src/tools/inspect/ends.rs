@@ -1,0 +1,109 @@
+//! What the footers say of the values of a column: NULLs, the least, the greatest.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::ScalarValue;
+use serde::{Deserialize, Serialize};
+
+use crate::columns::ColumnPair;
+use crate::equality::canonical::order::KeyOrder;
+use crate::equality::plain_types;
+use crate::equality::value_text::Values;
+use crate::error::Result;
+use crate::snapshot::{Snapshot, Statistics};
+
+/// An end of a column's values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Bound {
+    /// As a person should see it: text in quotes.
+    pub value: String,
+    /// Whether it stands in the column. Writers may cut long values, and many do not say whether they did.
+    pub exact: bool,
+}
+
+/// What the footers, or the directories' names, say of the values of a whole column.
+#[derive(Default)]
+pub(super) struct Ends {
+    /// How many are NULL, where that is known of every row group.
+    pub nulls: Option<u64>,
+    /// The least, likewise.
+    pub min: Option<Bound>,
+    /// The greatest, likewise.
+    pub max: Option<Bound>,
+}
+
+impl Ends {
+    /// Looks at one column; `pair` is the column as it is compared, if it is.
+    pub(super) fn of(snapshot: &Snapshot, at: usize, pair: Option<&ColumnPair>) -> Result<Self> {
+        let found = match snapshot.is_partition(at) {
+            true => of_directories(snapshot, at),
+            false => snapshot.statistics(at),
+        };
+        let Some(statistics) = found else { return Ok(Ends::default()) };
+        let nulls = nulls_of_row_groups(snapshot, at, &statistics);
+        let mut ends = Ends { nulls: nulls.iter().copied().sum(), min: None, max: None };
+        let Some(pair) = pair else { return Ok(ends) };
+        // a row group that says nothing of its values may hold the least or the greatest
+        let rows = snapshot.row_groups().map(|(_, _, rows)| rows);
+        let is_known = |((rows, nulls), at): ((u64, &Option<u64>), usize)| {
+            *nulls == Some(rows) || statistics.mins.is_valid(at) && statistics.maxs.is_valid(at)
+        };
+        if rows.zip(&nulls).zip(0..).all(is_known) {
+            let field = snapshot.schema.field(at);
+            ends.min = bound(field, pair, snapshot, &statistics.mins, &statistics.min_exact, false)?;
+            ends.max = bound(field, pair, snapshot, &statistics.maxs, &statistics.max_exact, true)?;
+        }
+        Ok(ends)
+    }
+}
+
+/// NULLs row group by row group. A required column has none, whatever its footer leaves out.
+fn nulls_of_row_groups(snapshot: &Snapshot, at: usize, statistics: &Statistics) -> Vec<Option<u64>> {
+    let name = snapshot.schema.field(at).name();
+    let required: Vec<bool> = snapshot
+        .files
+        .iter()
+        .map(|file| file.schema.field_with_name(name).is_ok_and(|field| !field.is_nullable()))
+        .collect();
+    let groups = snapshot.row_groups().zip(&statistics.nulls);
+    groups.map(|((file, _, rows), nulls)| nulls.or((required[file] || rows == 0).then_some(0))).collect()
+}
+
+/// The least or the greatest of the row groups' values, by the order in which a diff sorts them.
+fn bound(
+    field: &Field,
+    pair: &ColumnPair,
+    snapshot: &Snapshot,
+    values: &ArrayRef,
+    exact: &BooleanArray,
+    greatest: bool,
+) -> Result<Option<Bound>> {
+    let Ok(canonical) = pair.canonical(values, snapshot.side) else { return Ok(None) };
+    let canonical = [canonical];
+    let order = KeyOrder::of(&canonical, &canonical)?;
+    let known = (0..values.len()).filter(|&at| values.is_valid(at));
+    let at = match greatest {
+        true => known.max_by(|&one, &two| order.compare(one, two)),
+        false => known.min_by(|&one, &two| order.compare(one, two)),
+    };
+    let Some(at) = at else { return Ok(None) };
+    let may_be_cut = matches!(field.data_type(), DataType::Utf8View | DataType::BinaryView);
+    let value = plain_types::settle(&plain_types::array(&values.slice(at, 1))?, &pair.domain, snapshot.side)?;
+    let plain_field = plain_types::field(field.name(), field);
+    let value = Values::of(&value, &plain_field)?.shown(0);
+    Ok(Some(Bound { value, exact: !may_be_cut || exact.is_valid(at) && exact.value(at) }))
+}
+
+/// The values of a partition column in the form of statistics.
+fn of_directories(snapshot: &Snapshot, at: usize) -> Option<Statistics> {
+    let nth = (0..at).filter(|&before| snapshot.is_partition(before)).count();
+    let of_files: Vec<Vec<ScalarValue>> = snapshot.files.iter().map(|file| file.partition_values()).collect();
+    let of_group = |(file, _, rows): (usize, usize, u64)| Some((of_files.get(file)?.get(nth)?.clone(), rows));
+    let groups: Vec<(ScalarValue, u64)> = snapshot.row_groups().map(of_group).collect::<Option<_>>()?;
+    let nulls: UInt64Array = groups.iter().map(|(value, rows)| Some(if value.is_null() { *rows } else { 0 })).collect();
+    let values = ScalarValue::iter_to_array(groups.into_iter().map(|(value, _)| value)).ok()?;
+    let exact = BooleanArray::from(vec![true; values.len()]);
+    Some(Statistics { mins: Arc::clone(&values), maxs: values, nulls, min_exact: exact.clone(), max_exact: exact })
+}

@@ -1,0 +1,158 @@
+//! How a diff of this snapshot against one laid out alike would go.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde::{Deserialize, Serialize};
+
+use super::Finding;
+use crate::columns::{ColumnPair, Pairing};
+use crate::compare::matching::{Memory, Obstacle, Ranges, demand, obstacle};
+use crate::error::{Error, Result};
+use crate::job::{Identity, Job, Limits, Place, Selection, Source, Word};
+use crate::report::MatchingWay;
+use crate::runtime::engine::Engine;
+use crate::runtime::progress::Progress;
+use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
+
+/// What a diff by a key would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Key {
+    /// The key's columns, in order.
+    pub columns: Vec<String>,
+    /// The way that a diff would take, if it can be made.
+    pub way: Option<MatchingWay>,
+    /// Why that way, or why none.
+    pub reason: String,
+    /// Where the row groups stand by the first key column.
+    pub ranges: Ranges,
+    /// What the planner's look at the first keys of a row group or two has shown.
+    pub first_keys: FirstKeys,
+    /// What either way would cost, for both sides.
+    pub memory: Memory,
+}
+
+/// Whether the keys that the planner looked at ascend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstKeys {
+    /// They do. Whether all others do shows while they are read.
+    Ascend,
+    /// They do not.
+    OutOfOrder,
+    /// The footers had settled it before.
+    NotRead,
+}
+
+/// A snapshot paired with itself: its columns as a diff would see them.
+pub(super) struct Reflection {
+    pairing: Option<Pairing>,
+    /// Why there is no comparing by the key that was asked for.
+    refusal: Option<String>,
+}
+
+impl Reflection {
+    /// Pairs all columns on which the files agree, by the key if that can be.
+    pub(super) fn of(sides: &Sides<Snapshot>, key: &[String]) -> Result<Self> {
+        if sides.old.files.is_empty() {
+            return Ok(Reflection { pairing: None, refusal: Some("no file can be read".into()) });
+        }
+        let names = sides.old.schema.fields().iter().map(|field| field.name().clone());
+        let flawed: Vec<String> = names.filter(|name| sides.old.require_agreement(name).is_err()).collect();
+        if let Some(column) = key.iter().find(|column| flawed.contains(column)) {
+            let refusal = format!("the files do not agree on key column `{column}`");
+            return Ok(Reflection { pairing: pair(sides, &[], flawed)?, refusal: Some(refusal) });
+        }
+        match pair(sides, key, flawed.clone()) {
+            Err(Error::IncomparableKey { column, old_type, .. }) => {
+                let refusal = format!("key column `{column}` is {old_type}, for which equality is not defined");
+                Ok(Reflection { pairing: pair(sides, &[], flawed)?, refusal: Some(refusal) })
+            }
+            Err(Error::NoSuchColumn { option, column, suggestion, .. }) => {
+                Err(Error::NoSuchColumn { option, place: "the snapshot has no column".into(), column, suggestion })
+            }
+            pairing => Ok(Reflection { pairing: pairing?, refusal: None }),
+        }
+    }
+
+    /// A column as it would be compared.
+    pub(super) fn column(&self, name: &str) -> Option<&ColumnPair> {
+        self.pairing.iter().flat_map(|pairing| &pairing.columns).find(|column| column.name == name)
+    }
+
+    /// Columns of types without a defined equality, with their types.
+    pub(super) fn incomparable(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairing.iter().flat_map(|pairing| {
+            let types = pairing.incomparable_types.iter().map(|types| types.old.as_str());
+            pairing.coverage.incomparable.iter().map(String::as_str).zip(types)
+        })
+    }
+}
+
+/// Pairs a snapshot with itself; `None` if no column can be compared.
+fn pair(sides: &Sides<Snapshot>, key: &[String], ignore: Vec<String>) -> Result<Option<Pairing>> {
+    let source = |side: Side| Source::of(Word { text: sides[side].location.clone(), place: Place::Flag("PATH") });
+    let identity = match key {
+        [] => Identity::WholeRow,
+        key => Identity::Key(Word::flags("--key", key)),
+    };
+    let selection = Selection { ignore: Word::flags("--ignore", &ignore), ..Selection::default() };
+    let job = Job { selection, ..Job::new("inspect", Sides::from_fn(source), identity) };
+    match Pairing::of(sides, &job) {
+        Err(Error::NothingToCompare) => Ok(None),
+        pairing => pairing.map(Some),
+    }
+}
+
+/// Foresees a diff by `key`, if one is given. Damage that is met on the way is a finding.
+pub(super) fn foresee(
+    sides: &Sides<Snapshot>,
+    reflection: &Reflection,
+    key: &[String],
+    limits: &Limits,
+    stop: Arc<AtomicBool>,
+) -> Result<(Option<Key>, Option<Finding>)> {
+    let Some(first) = key.first() else { return Ok((None, None)) };
+    let ranges = Ranges::of(&sides.old, reflection.column(first))?;
+    let demand = reflection.pairing.as_ref().map(|pairing| demand(sides, pairing)).unwrap_or_default();
+    let memory = Memory::of(&demand.divide(limits)?, limits.memory, Sides::from_fn(|side| sides[side].rows()));
+    let told =
+        |way, reason: String, first_keys| Some(Key { columns: key.to_vec(), way, reason, ranges, first_keys, memory });
+    let pairing = match reflection {
+        Reflection { refusal: Some(refusal), .. } => {
+            return Ok((told(None, refusal.clone(), FirstKeys::NotRead), None));
+        }
+        Reflection { pairing: Some(pairing), .. } => pairing,
+        Reflection { pairing: None, .. } => return Err(Error::NothingToCompare),
+    };
+    let engine = Engine::start(limits.clone(), &std::env::temp_dir(), stop, Progress::quiet())?;
+    let (way, first_keys, reason) = match obstacle(&engine, sides, pairing) {
+        Ok(None) if sides.old.rows() == 0 => (MatchingWay::Ordered, FirstKeys::NotRead, "there are no rows".into()),
+        Ok(None) => (MatchingWay::Ordered, FirstKeys::Ascend, in_order(ranges, first)),
+        Ok(Some(obstacle @ Obstacle::OutOfOrder)) => {
+            let reason = format!("{}, by the first keys that were looked at", obstacle.words("the snapshot"));
+            (MatchingWay::Hashed, FirstKeys::OutOfOrder, reason)
+        }
+        Ok(Some(obstacle)) => (MatchingWay::Hashed, FirstKeys::NotRead, obstacle.words("the snapshot")),
+        Err(error @ (Error::Interrupted | Error::Spill { .. } | Error::Memory(_) | Error::Internal(_))) => {
+            return Err(error);
+        }
+        Err(error) => {
+            let key = told(None, "its first keys cannot be read".into(), FirstKeys::NotRead);
+            return Ok((key, Some(Finding::of(&error))));
+        }
+    };
+    Ok((told(Some(way), reason, first_keys), None))
+}
+
+fn in_order(ranges: Ranges, column: &str) -> String {
+    let groups = match ranges {
+        Ranges::OneRowGroup => "there is one row group".into(),
+        Ranges::Declared => "the file declares the order".into(),
+        Ranges::Ascend | Ranges::Overlap | Ranges::Unknown => {
+            format!("row groups ascend in column `{column}` without overlapping")
+        }
+    };
+    format!("{groups}, and the first keys that were looked at ascend")
+}

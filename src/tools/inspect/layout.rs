@@ -1,0 +1,197 @@
+//! Files, row groups, and how they were written.
+
+use std::collections::BTreeMap;
+
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use serde::{Deserialize, Serialize};
+
+use super::Presence;
+use crate::snapshot::{DataFile, Snapshot};
+
+/// The files of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Files {
+    /// The data files, readable or not.
+    pub count: u64,
+    /// Those of them that cannot be opened; the findings say why.
+    pub unreadable: u64,
+    /// Readable ones without a row.
+    pub empty: u64,
+    /// Files that are no data, because their names begin with `_` or `.`.
+    pub passed_over: Vec<String>,
+    /// The size of the readable files.
+    pub bytes: u64,
+    /// Every readable file, in the order of their names.
+    pub readable: Vec<FileEntry>,
+}
+
+/// One readable file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct FileEntry {
+    /// Where it is.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The rows that its footer promises.
+    pub rows: u64,
+    /// Its row groups.
+    pub row_groups: u64,
+}
+
+impl Files {
+    /// Lists the readable files beside a number of others.
+    pub fn of(snapshot: &Snapshot, unreadable: u64) -> Self {
+        let entry = |file: &DataFile| FileEntry {
+            path: file.path.display().to_string(),
+            bytes: file.size,
+            rows: file.rows(),
+            row_groups: file.metadata.num_row_groups() as u64,
+        };
+        let readable: Vec<FileEntry> = snapshot.files.iter().map(entry).collect();
+        Files {
+            count: readable.len() as u64 + unreadable,
+            unreadable,
+            empty: readable.iter().filter(|file| file.rows == 0).count() as u64,
+            passed_over: snapshot.skipped.iter().map(|path| path.display().to_string()).collect(),
+            bytes: snapshot.bytes(),
+            readable,
+        }
+    }
+}
+
+/// The row groups of the readable files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RowGroups {
+    /// How many there are.
+    pub count: u64,
+    /// Those of them without a row.
+    pub empty: u64,
+    /// The rows of the smallest.
+    pub rows_min: u64,
+    /// The rows of the one in the middle.
+    pub rows_median: u64,
+    /// The rows of the largest.
+    pub rows_max: u64,
+}
+
+impl RowGroups {
+    /// Counts rows; all numbers are 0 if there is no row group.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let mut rows: Vec<u64> = snapshot.row_groups().map(|(_, _, rows)| rows).collect();
+        rows.sort_unstable();
+        let at = |place: usize| rows.get(place).copied().unwrap_or(0);
+        RowGroups {
+            count: rows.len() as u64,
+            empty: rows.partition_point(|&rows| rows == 0) as u64,
+            rows_min: at(0),
+            rows_median: at(rows.len() / 2),
+            rows_max: at(rows.len().saturating_sub(1)),
+        }
+    }
+}
+
+/// How the readable files were written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Storage {
+    /// The programs that wrote the files, as they name themselves, by number of files.
+    pub writers: Vec<Tally>,
+    /// The versions of the Parquet format that the footers name, by number of files.
+    pub format_versions: Vec<Tally>,
+    /// Compression, by number of column chunks.
+    pub codecs: Vec<Tally>,
+    /// The size of all column chunks as stored.
+    pub compressed_bytes: u64,
+    /// The size of all column chunks before compression.
+    pub uncompressed_bytes: u64,
+    /// How many column chunks have statistics.
+    pub statistics: Presence,
+    /// How many column chunks have a page index.
+    pub page_index: Presence,
+}
+
+/// How often something occurs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Tally {
+    /// What.
+    pub name: String,
+    /// How often.
+    pub count: u64,
+}
+
+impl Tally {
+    /// Counts names; the most frequent come first.
+    pub fn all(names: impl Iterator<Item = String>) -> Vec<Self> {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        names.for_each(|name| *counts.entry(name).or_default() += 1);
+        let mut tallies: Vec<_> = counts.into_iter().map(|(name, count)| Tally { name, count }).collect();
+        tallies.sort_by_key(|tally| std::cmp::Reverse(tally.count));
+        tallies
+    }
+}
+
+impl Storage {
+    /// Gathers what all footers say.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let footers = || snapshot.files.iter().map(|file| file.metadata.file_metadata());
+        let groups = || snapshot.files.iter().flat_map(|file| file.metadata.row_groups());
+        let chunks = || groups().flat_map(|group| group.columns());
+        let presence = |has: fn(&ColumnChunkMetaData) -> bool| {
+            Presence::of(chunks().filter(|chunk| has(chunk)).count() as u64, chunks().count() as u64)
+        };
+        Storage {
+            writers: Tally::all(footers().map(|footer| footer.created_by().unwrap_or("unnamed").to_string())),
+            format_versions: Tally::all(footers().map(|footer| footer.version().to_string())),
+            codecs: Tally::all(chunks().map(codec)),
+            compressed_bytes: chunks().map(|chunk| chunk.compressed_size().max(0) as u64).sum(),
+            uncompressed_bytes: chunks().map(|chunk| chunk.uncompressed_size().max(0) as u64).sum(),
+            statistics: presence(|chunk| chunk.statistics().is_some()),
+            page_index: presence(|chunk| {
+                chunk.column_index_offset().is_some() && chunk.offset_index_offset().is_some()
+            }),
+        }
+    }
+}
+
+/// How a column chunk is compressed, in one word.
+pub(super) fn codec(chunk: &ColumnChunkMetaData) -> String {
+    format!("{:?}", chunk.compression_codec()).to_lowercase()
+}
+
+/// The order that files declare for their rows, which nobody has checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SortOrder {
+    /// The most frequent declaration: columns, with ` descending` after those that descend.
+    pub columns: Vec<String>,
+    /// The row groups that declare exactly this.
+    pub row_groups: u64,
+}
+
+impl SortOrder {
+    /// Finds the most frequent declaration; no columns if there is none.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let mut declared: BTreeMap<Vec<String>, u64> = BTreeMap::new();
+        for group in snapshot.files.iter().flat_map(|file| file.metadata.row_groups()) {
+            let columns = declaration(group);
+            if !columns.is_empty() {
+                *declared.entry(columns).or_default() += 1;
+            }
+        }
+        let (columns, row_groups) = declared.into_iter().max_by_key(|(_, count)| *count).unwrap_or_default();
+        SortOrder { columns, row_groups }
+    }
+
+    /// Whether a column ascends by the declaration, after those before it.
+    pub fn names(&self, column: &str) -> bool {
+        self.columns.iter().any(|declared| declared == column)
+    }
+}
+
+fn declaration(group: &RowGroupMetaData) -> Vec<String> {
+    let declared = group.sorting_columns().into_iter().flatten();
+    let named = declared.filter_map(|sorting| {
+        let column = group.columns().get(usize::try_from(sorting.column_idx).ok()?)?;
+        let direction = if sorting.descending { " descending" } else { "" };
+        Some(format!("{}{direction}", column.column_path().string()))
+    });
+    named.collect()
+}
