@@ -39,7 +39,7 @@ impl Class {
     }
 
     /// The class where its discrepancies are counted: in gates, and as fields of the report.
-    pub fn plural(self) -> &'static str {
+    pub fn field_name(self) -> &'static str {
         match self {
             Class::DuplicateKey => "duplicate_keys",
             other => other.name(),
@@ -47,7 +47,7 @@ impl Class {
     }
 
     /// So many discrepancies of the class, in words.
-    pub fn noun(self, count: u64) -> &'static str {
+    pub fn label(self, count: u64) -> &'static str {
         match (self, count) {
             (Class::Mismatch, 1) => "mismatch",
             (Class::Mismatch, _) => "mismatches",

@@ -34,18 +34,18 @@ pub use runtime::progress::Progress;
 pub use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use checks::{Discrepancies, Material};
+use checks::{CheckInputs, Discrepancies};
 use columns::{Pairing, Privacy};
-use compare::discrepancy::{Asked, Keep, Layout, Spooled};
+use compare::discrepancy::{Layout, OutcomeRequest, Retention, Spooled};
 use compare::matching::{self, Comparison, Matched};
 use error::Result;
 use explain::Explainer;
-use history::{History, Standings};
+use history::{History, HistoryTracker};
 use job::{Job, Scope};
-use lists::Lists;
-use output::manifest::{Digest, InputDigests, RunIdentity};
+use lists::ListsWritten;
+use output::manifest::{FileDigest, InputDigests, RunIdentity};
 use output::run_dir::RunDir;
-use report::{Clock, Found, MatchingWay, Report, StageTime};
+use report::{MatchingWay, Report, RunClock, StageResults, StageTime};
 use runtime::engine::Engine;
 use runtime::timings::Stage;
 use sides::{Side, Sides};
@@ -77,7 +77,7 @@ pub(crate) struct Compared {
     pub(crate) snapshots: Sides<Snapshot>,
     pub(crate) pairing: Pairing,
     pub(crate) privacy: Privacy,
-    pub(crate) asked: Option<Asked>,
+    pub(crate) asked: Option<OutcomeRequest>,
     pub(crate) outcomes: Vec<Spooled>,
 }
 
@@ -87,16 +87,16 @@ pub(crate) fn compare(
     run_dir: Option<RunDir>,
     stop: Arc<AtomicBool>,
     progress: Progress,
-    ask: impl FnOnce(&Engine, &Sides<Snapshot>, &Pairing, &Privacy) -> Result<Option<Asked>>,
+    ask: impl FnOnce(&Engine, &Sides<Snapshot>, &Pairing, &Privacy) -> Result<Option<OutcomeRequest>>,
 ) -> Result<Compared> {
-    let clock = Clock::start(job);
+    let clock = RunClock::start(job);
     history::require_past(job, clock.started())?;
     let run_dir = claim(job, run_dir, &clock)?;
     let mut engine = start(job, run_dir.as_ref(), stop, progress)?;
 
-    let tables = engine.meter.during(Stage::Open, || open_tables(&engine, job))?;
+    let tables = engine.meter.stage(Stage::Open, || open_tables(&engine, job))?;
     let open = || sql::open_sides(&engine, &job.sources, &tables, &job.columns);
-    let snapshots = engine.meter.during(Stage::Open, open)?;
+    let snapshots = engine.meter.stage(Stage::Open, open)?;
     let pairing = Pairing::of(&snapshots, job)?;
     let privacy = Privacy::of(job, &snapshots, &pairing, &tables)?;
     explain::require_sound(&engine, job, &snapshots, &pairing, &privacy)?;
@@ -105,7 +105,8 @@ pub(crate) fn compare(
     let asked = ask(&engine, &snapshots, &pairing, &privacy)?;
     engine.fit(&matching::demand(&snapshots, &pairing))?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
-    let keep = if run_dir.is_some() || job.misplaced.is_some() { Keep::All } else { Keep::First(job.examples) };
+    let keep =
+        if run_dir.is_some() || job.misplaced.is_some() { Retention::All } else { Retention::First(job.examples) };
     let comparison = Comparison {
         engine: &engine,
         snapshots: &snapshots,
@@ -118,30 +119,30 @@ pub(crate) fn compare(
 
     let sides = snapshots.as_ref().map(Some);
     let digests = || run_dir.as_ref().map(|_| InputDigests::of(&engine, job, sides, &tables)).transpose();
-    let read = engine.meter.during(Stage::Write, digests)?;
+    let read = engine.meter.stage(Stage::Write, digests)?;
     let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, &privacy, read))?;
     let input_failures = history::failures(job, tally.rows, history.as_ref(), clock.started());
-    let standings = history.map(|history| Standings::begin(history, clock.id(), run_dir.as_ref())).transpose()?;
+    let standings = history.map(|history| HistoryTracker::begin(history, clock.id(), run_dir.as_ref())).transpose()?;
     let mut explainer = Explainer::new(job, &comparison, &privacy, standings, clock.started())?;
     let look = || explainer.look_for_misplaced(job, &comparison, &findings, &tally);
-    engine.meter.during(Stage::Match, look)?;
-    let write = || Lists::write(&engine, run_dir.as_ref(), &layout, findings, &tally, job, &mut explainer);
-    let mut lists = engine.meter.during(Stage::Write, write)?;
+    engine.meter.stage(Stage::Match, look)?;
+    let write = || ListsWritten::write(&engine, run_dir.as_ref(), &layout, findings, &tally, job, &mut explainer);
+    let mut lists = engine.meter.stage(Stage::Write, write)?;
     let explained = explainer.finish(&tally, run_dir.as_ref())?;
     lists.files.extend(explained.files.iter().cloned());
 
-    let material = Material::of_pair(&snapshots, &privacy, &tables, run_dir.as_ref().map(Discrepancies::of_run));
-    let checked = engine.meter.during(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
+    let material = CheckInputs::of_pair(&snapshots, &privacy, &tables, run_dir.as_ref().map(Discrepancies::of_run));
+    let checked = engine.meter.stage(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
     lists.files.extend(checked.files.iter().cloned());
     let found = checks::groups::Findings { tally: &tally, checked: &checked, input_failures: &input_failures };
     let gather = || checks::groups::gather(&engine, job, &snapshots, &pairing, &material, &found, run_dir.as_ref());
-    let (groups, files) = engine.meter.during(Stage::Check, gather)?.unzip();
+    let (groups, files) = engine.meter.stage(Stage::Check, gather)?.unzip();
     lists.files.extend(files.into_iter().flatten());
 
     require_unchanged(snapshots.iter().chain(tables.values().map(Arc::as_ref)))?;
     let (way, reason) = MatchingWay::of(&pairing, way, reason);
-    let Lists { examples, files } = lists;
-    let found = Found { tally: &tally, explained, examples, checks: checked.reports, groups, input_failures };
+    let ListsWritten { examples, files } = lists;
+    let found = StageResults { tally: &tally, explained, examples, checks: checked.reports, groups, input_failures };
     let mut report = Report::of(job, &snapshots, &pairing, found, clock.stop(&engine, way, reason));
     publish(job, &privacy, &engine, run_dir, read, files, &mut report)?;
     Ok(Compared { report, engine, tables, snapshots, pairing, privacy, asked, outcomes })
@@ -149,18 +150,18 @@ pub(crate) fn compare(
 
 /// Runs the checks of a job that has old alone, before there is a new store.
 fn examine(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Report> {
-    let clock = Clock::start(job);
+    let clock = RunClock::start(job);
     let run_dir = claim(job, None, &clock)?;
     let engine = start(job, run_dir.as_ref(), stop, progress)?;
-    let tables = engine.meter.during(Stage::Open, || open_tables(&engine, job))?;
+    let tables = engine.meter.stage(Stage::Open, || open_tables(&engine, job))?;
     let open = || sql::open_side(&engine, Side::Old, &job.sources.old, &tables, &job.columns);
-    let old = engine.meter.during(Stage::Open, open)?;
+    let old = engine.meter.stage(Stage::Open, open)?;
 
-    let material = Material::of_old(old.clone(), Privacy::of_old(job, &old, &tables)?, &tables);
-    let checked = engine.meter.during(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
+    let material = CheckInputs::of_old(old.clone(), Privacy::of_old(job, &old, &tables)?, &tables);
+    let checked = engine.meter.stage(Stage::Check, || checks::run(&engine, job, &material, run_dir.as_ref()))?;
     let sides = Sides { old: Some(&old), new: None };
     let digests = || run_dir.as_ref().map(|_| InputDigests::of(&engine, job, sides, &tables)).transpose();
-    let read = engine.meter.during(Stage::Write, digests)?;
+    let read = engine.meter.stage(Stage::Write, digests)?;
     let history = read.as_ref().map_or(Ok(None), |read| History::read(&engine, job, &material.privacy, read))?;
     require_unchanged([&old].into_iter().chain(tables.values().map(Arc::as_ref)))?;
     let rows = Sides { old: old.rows(), new: 0 };
@@ -172,7 +173,7 @@ fn examine(job: &Job, stop: Arc<AtomicBool>, progress: Progress) -> Result<Repor
 }
 
 /// Makes sure that a run directory can be written, where one is wanted, before anything is read.
-fn claim(job: &Job, given: Option<RunDir>, clock: &Clock) -> Result<Option<RunDir>> {
+fn claim(job: &Job, given: Option<RunDir>, clock: &RunClock) -> Result<Option<RunDir>> {
     let run_dir = match given {
         Some(given) => Some(given),
         None => clock.out().map(RunDir::claim).transpose()?,
@@ -206,14 +207,14 @@ fn publish(
     engine: &Engine,
     run_dir: Option<RunDir>,
     read: Option<InputDigests>,
-    files: Vec<Digest>,
+    files: Vec<FileDigest>,
     report: &mut Report,
 ) -> Result<()> {
     engine.progress.finish();
     if let (Some(run_dir), Some(read)) = (run_dir, read) {
         let identity = RunIdentity { run: &report.run.id, job, privacy };
         let publish = || run_dir.publish(&identity, engine, read, report.files(), files);
-        engine.meter.during(Stage::Write, publish)?;
+        engine.meter.stage(Stage::Write, publish)?;
         report.run.stages = StageTime::all(&engine.meter);
     }
     Ok(())
@@ -224,11 +225,11 @@ fn publish(
 pub mod testing {
     pub use crate::columns::Privacy;
     pub use crate::compare::discrepancy::Tiers;
-    pub use crate::compare::matching::Memory;
+    pub use crate::compare::matching::MemoryEstimate;
     pub use crate::csv::records;
     pub use crate::equality::canonical::{Domain, canonical, domain, order, row_hash};
     pub use crate::history::{Digest as KeyDigest, key_digest, past_unclean};
-    pub use crate::output::manifest::{Digest, of_file};
+    pub use crate::output::manifest::{FileDigest, of_file};
     pub use crate::runtime::engine::Engine;
     pub use crate::runtime::memory::Demand;
     pub use crate::snapshot::Snapshot;

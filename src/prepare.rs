@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::checks::groups;
-use crate::checks::{self, Discrepancies, Material};
+use crate::checks::{self, CheckInputs, Discrepancies};
 use crate::columns::{Pairing, Privacy, unknown_names};
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::history;
-use crate::job::file::Mistake;
+use crate::job::file::JobMistake;
 use crate::job::{Job, Scope, Source};
 use crate::runtime::engine::Engine;
 use crate::runtime::progress::Progress;
@@ -17,7 +17,7 @@ use crate::snapshot::Snapshot;
 use crate::sql::{self, Tables};
 
 /// Adds to the mistakes of a job's text those that show when its files and its SQL are looked at.
-pub(crate) fn all(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mistake>> {
+pub(crate) fn all(job: Option<Job>, mut mistakes: Vec<JobMistake>) -> Result<Vec<JobMistake>> {
     let Some(job) = job else { return Ok(mistakes) };
     let has_mistakes_of_form = !mistakes.is_empty();
     let engine = Engine::start(job.limits.clone(), &std::env::temp_dir(), Arc::default(), Progress::quiet())?;
@@ -44,7 +44,7 @@ pub(crate) fn all(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mi
                 groups::require_sound(&job, &snapshots, &pairing, &privacy)?;
                 let columns = explain::shown_schema(&job, &snapshots, &pairing, &privacy)?;
                 let discrepancies = Some(Discrepancies::Columns(columns));
-                Ok(Material::of_pair(&snapshots, &privacy, &tables, discrepancies))
+                Ok(CheckInputs::of_pair(&snapshots, &privacy, &tables, discrepancies))
             };
             let error = match Pairing::of(&snapshots, &job).and_then(sound) {
                 // a parameter that could not be read would be missed once more
@@ -62,7 +62,7 @@ pub(crate) fn all(job: Option<Job>, mut mistakes: Vec<Mistake>) -> Result<Vec<Mi
         }
         Sides { old: Some(old), new: None } if job.scope == Scope::OldAlone => {
             let wrong = match Privacy::of_old(&job, &old, &tables) {
-                Ok(privacy) => checks::mistakes(&engine, &job, &Material::of_old(old, privacy, &tables)),
+                Ok(privacy) => checks::mistakes(&engine, &job, &CheckInputs::of_old(old, privacy, &tables)),
                 Err(unknown) => vec![unknown],
             };
             mistakes.extend(wrong.iter().map(|error| mistake(error, None)));
@@ -91,13 +91,13 @@ fn place_of(source: &Source) -> String {
 }
 
 /// An error as a mistake; those that know their place begin with it.
-pub(crate) fn mistake(error: &Error, place: Option<String>) -> Mistake {
+pub(crate) fn mistake(error: &Error, place: Option<String>) -> JobMistake {
     let words = error.to_string();
     match (error.place(), place) {
         (Some(own), _) => {
-            Mistake { words: words.strip_prefix(&format!("{own}: ")).unwrap_or(&words).into(), place: own }
+            JobMistake { words: words.strip_prefix(&format!("{own}: ")).unwrap_or(&words).into(), place: own }
         }
-        (None, Some(place)) => Mistake { place, words },
-        (None, None) => Mistake { place: "[compare]".into(), words },
+        (None, Some(place)) => JobMistake { place, words },
+        (None, None) => JobMistake { place: "[compare]".into(), words },
     }
 }

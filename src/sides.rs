@@ -49,7 +49,7 @@ pub enum Owner {
     /// A copy of the rows that a sign-off may delete.
     Backup,
     /// A snapshot that is looked at by itself.
-    Lone,
+    Standalone,
     /// A list of IDs.
     List,
 }
@@ -58,7 +58,7 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Owner::Side(side) => write!(f, "the {side} snapshot"),
-            Owner::Lone => f.write_str("the snapshot"),
+            Owner::Standalone => f.write_str("the snapshot"),
             Owner::List => f.write_str("the list"),
             Owner::Backup => f.write_str("the backup"),
             Owner::Table(name) => write!(f, "table `{name}`,"),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use countersign::Progress;
 use countersign::error::Error;
-use countersign::job::{Out, Way};
+use countersign::job::{Out, Strategy};
 
 use crate::support::{Workshop, job, verify, write_parquet};
 
@@ -145,7 +145,7 @@ fn an_interrupt_ends_the_work_and_leaves_nothing_behind() {
 #[test]
 fn stopping_is_noticed_in_every_way() {
     let shop = shop_with(1_000);
-    for way in [Way::Ordered, Way::Hashed] {
+    for way in [Strategy::Ordered, Strategy::Hashed] {
         let mut job = job(&shop, &["id"]);
         job.way = Some(way);
         job.out = Some(Out::At(shop.path("run")));
@@ -174,7 +174,7 @@ fn working_files_that_cannot_be_written() {
 fn too_little_memory_is_said_and_never_an_answer() {
     let shop = shop_with(200_000);
     let mut job = job(&shop, &["id"]);
-    job.way = Some(Way::Hashed);
+    job.way = Some(Strategy::Hashed);
     job.limits.memory = 64 << 10;
     let refused = verify(&job).unwrap_err().to_string();
     assert!(refused.contains("needs about") && refused.contains("--memory allows 64.0 KiB"), "{refused}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::take_record_batch;
-use countersign::job::{Limits, Out, Way};
+use countersign::job::{Limits, Out, Strategy};
 
 use crate::support::{Workshop, job, verify, write_parquet};
 
@@ -92,17 +92,17 @@ fn circumstances_change_no_byte() {
     let base = Limits { threads: 2, ..Limits::default() };
     let variants = [
         ("", None, base.clone(), "ordered"),
-        ("", Some(Way::Hashed), base.clone(), "hashed"),
-        ("", Some(Way::Ordered), Limits { threads: 7, batch_rows: 100, ..base.clone() }, "ordered"),
-        ("", Some(Way::Hashed), Limits { threads: 1, batch_rows: 1_000, ..base.clone() }, "hashed"),
-        ("", Some(Way::Hashed), Limits { threads: 7, batch_rows: 77, ..base.clone() }, "hashed"),
-        ("", Some(Way::Hashed), Limits { working: Some(32 << 20), ..base.clone() }, "hashed"),
-        ("", Some(Way::Hashed), Limits { key_hash_bits: 4, working: Some(32 << 20), ..base.clone() }, "hashed"),
+        ("", Some(Strategy::Hashed), base.clone(), "hashed"),
+        ("", Some(Strategy::Ordered), Limits { threads: 7, batch_rows: 100, ..base.clone() }, "ordered"),
+        ("", Some(Strategy::Hashed), Limits { threads: 1, batch_rows: 1_000, ..base.clone() }, "hashed"),
+        ("", Some(Strategy::Hashed), Limits { threads: 7, batch_rows: 77, ..base.clone() }, "hashed"),
+        ("", Some(Strategy::Hashed), Limits { working: Some(32 << 20), ..base.clone() }, "hashed"),
+        ("", Some(Strategy::Hashed), Limits { key_hash_bits: 4, working: Some(32 << 20), ..base.clone() }, "hashed"),
         ("split/", None, base.clone(), "ordered"),
         ("split/", None, Limits { threads: 7, ..base.clone() }, "ordered"),
-        ("split/", Some(Way::Hashed), Limits { threads: 7, ..base.clone() }, "hashed"),
+        ("split/", Some(Strategy::Hashed), Limits { threads: 7, ..base.clone() }, "hashed"),
         ("shuffled/", None, base.clone(), "hashed"),
-        ("shuffled/", Some(Way::Ordered), base.clone(), "hashed"),
+        ("shuffled/", Some(Strategy::Ordered), base.clone(), "hashed"),
     ];
     for key in [&["id"] as &[&str], &[]] {
         let mut first = None;

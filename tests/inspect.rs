@@ -154,7 +154,7 @@ fn memory_grows_with_the_rows_in_the_hashed_way_only() {
     let limits = countersign::job::Limits { threads: 2, memory: 1 << 30, ..Default::default() };
     let division = countersign::testing::Demand::default().divide(&limits).unwrap();
     let rows = countersign::sides::Sides { old: 1 << 29, new: 1 << 29 };
-    let beyond = countersign::testing::Memory::of(&division, limits.memory, rows);
+    let beyond = countersign::testing::MemoryEstimate::of(&division, limits.memory, rows);
     assert_eq!(beyond.hashed_bytes, 1 << 30, "the limit holds");
     let working = (1 << 30) - beyond.ordered_bytes;
     assert_eq!(beyond.hashed_spilled_bytes, (32 << 30) - (working - working / 4));

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use countersign::certificate::{Certificate, digests_of};
-use countersign::testing::{Digest, of_file};
+use countersign::testing::{FileDigest, of_file};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use walkdir::WalkDir;
@@ -230,13 +230,13 @@ fn json(path: &Path) -> Result<Value, String> {
 
 /// Whether everything that the last file names is there as it names it.
 fn whole(kind: Kind, dir: &Path) -> Result<(), String> {
-    let listed: Vec<Digest> = match kind {
+    let listed: Vec<FileDigest> = match kind {
         Kind::Diff | Kind::Run => {
             serde_json::from_value(json(&dir.join("manifest.json"))?["outputs"].clone()).map_err(|e| e.to_string())?
         }
         Kind::Waves => {
             let files = json(&dir.join("waves.json"))?["files"].clone();
-            let digest = |file: &Value| Digest {
+            let digest = |file: &Value| FileDigest {
                 path: file["file"].as_str().unwrap_or_default().into(),
                 bytes: file["bytes"].as_u64().unwrap_or_default(),
                 blake3: file["blake3"].as_str().unwrap_or_default().into(),

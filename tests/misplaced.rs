@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, take, take_record_batch};
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use countersign::job::{Misplaced, Out, Place, Way, Word};
+use countersign::job::{Misplaced, Origin, Out, Setting, Strategy};
 use countersign::report::Report;
 use serde_json::{Value, json};
 use walkdir::WalkDir;
@@ -43,12 +43,12 @@ fn snapshots(shop: &Workshop, old: &[Row], new: &[Row]) {
 }
 
 /// Looks for columns, or for whole rows.
-fn look(shop: &Workshop, key: &[&str], columns: &[&str], way: Option<Way>, threads: usize) -> (Report, String) {
+fn look(shop: &Workshop, key: &[&str], columns: &[&str], way: Option<Strategy>, threads: usize) -> (Report, String) {
     let out = tempfile::tempdir_in(shop.path("")).unwrap().keep();
     let mut job = job(shop, key);
     let names: Vec<String> = columns.iter().map(|name| name.to_string()).collect();
-    let columns = Word::flags("[misplaced]", &names);
-    job.misplaced = Some(Misplaced { columns, place: Place::Flag("[misplaced]") });
+    let columns = Setting::flags("[misplaced]", &names);
+    job.misplaced = Some(Misplaced { columns, place: Origin::Flag("[misplaced]") });
     (job.way, job.limits.threads, job.out) = (way, threads, Some(Out::At(out.clone())));
     let report = verify(&job).unwrap();
     (report, fs::read_to_string(out.join("misplaced.csv")).unwrap())
@@ -95,7 +95,7 @@ fn each_kind_with_both_keys_and_the_same_bytes_in_every_way() {
     let shop = Workshop::new();
     snapshots(&shop, &old, &new);
     let mut first: Option<(BTreeMap<String, Vec<u8>>, Value)> = None;
-    for way in [Way::Ordered, Way::Hashed] {
+    for way in [Strategy::Ordered, Strategy::Hashed] {
         for threads in [1, 2, 7] {
             let (report, list) = look(&shop, &["id"], &[], Some(way), threads);
             assert_eq!(
@@ -371,7 +371,7 @@ fn a_naive_recomputation_finds_the_same() {
         let shop = Workshop::new();
         let [old, new] = drawn(&mut dice);
         snapshots(&shop, &old, &new);
-        let way = [None, Some(Way::Hashed)][case % 2];
+        let way = [None, Some(Strategy::Hashed)][case % 2];
         for (units, columns) in
             [(&["*"] as &[&str], &[] as &[&str]), (&["last", "number", "flag"], &["last", "number", "flag"])]
         {
@@ -494,7 +494,7 @@ fn three_hundred_thousand_swaps_within_a_small_memory() {
     assert!(report["run"]["peak_memory_bytes"].as_u64().unwrap() <= 192 << 20);
     // where there is too little room, nothing is said to be absent
     let mut job = job(&shop, &["id"]);
-    job.misplaced = Some(Misplaced { columns: vec![], place: Place::Flag("[misplaced]") });
+    job.misplaced = Some(Misplaced { columns: vec![], place: Origin::Flag("[misplaced]") });
     job.limits.working = Some(1 << 20);
     job.out = Some(Out::At(shop.path("small")));
     let found = verify(&job).unwrap().misplaced.unwrap();

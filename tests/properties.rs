@@ -16,11 +16,12 @@ use arrow::array::{
 };
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
-use countersign::job::{Out, Way};
+use countersign::job::{Out, Strategy};
 use countersign::report::Report;
 use countersign::testing::Tiers;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use proptest::prelude::*;
+use proptest::strategy::Strategy as _;
 use proptest::test_runner::{Config, FileFailurePersistence};
 
 use crate::support::{Workshop, job, lines, verify, write_parquet};
@@ -64,12 +65,12 @@ struct Drawn {
     row_group_rows: usize,
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
+fn kind() -> impl proptest::strategy::Strategy<Value = Kind> {
     use Kind::*;
     prop_oneof![Just(Integer), Just(Text), Just(Float), Just(Boolean), Just(Instant), Just(List)]
 }
 
-fn key_kind() -> impl Strategy<Value = Kind> {
+fn key_kind() -> impl proptest::strategy::Strategy<Value = Kind> {
     prop_oneof![3 => Just(Kind::Integer), 3 => Just(Kind::Text), 1 => Just(Kind::Instant), 1 => Just(Kind::Boolean), 1 => Just(Kind::Float)]
 }
 
@@ -114,7 +115,7 @@ enum Fate {
     Twice,
 }
 
-fn drawn() -> impl Strategy<Value = Drawn> {
+fn drawn() -> impl proptest::strategy::Strategy<Value = Drawn> {
     let kinds = (prop::collection::vec(key_kind(), 1..3), prop::collection::vec(kind(), 0..4));
     kinds.prop_flat_map(|(keys, values)| {
         let kinds: Vec<Kind> = keys.iter().chain(&values).copied().collect();
@@ -423,7 +424,7 @@ proptest! {
         prop_assert_eq!(&ask_sql(&drawn, &shop), &expected, "SQL");
         let key = drawn.key();
         let key: Vec<&str> = key.iter().map(String::as_str).collect();
-        for (number, (way, key_hash_bits)) in [(None, 64), (Some(Way::Ordered), 64), (Some(Way::Hashed), 64), (Some(Way::Hashed), 4), (Some(Way::Hashed), 0)].into_iter().enumerate() {
+        for (number, (way, key_hash_bits)) in [(None, 64), (Some(Strategy::Ordered), 64), (Some(Strategy::Hashed), 64), (Some(Strategy::Hashed), 4), (Some(Strategy::Hashed), 0)].into_iter().enumerate() {
             let mut job = job(&shop, &key);
             job.way = way;
             job.limits.key_hash_bits = key_hash_bits;
@@ -474,7 +475,7 @@ proptest! {
         same.write(&shop);
         let key = same.key();
         let key: Vec<&str> = key.iter().map(String::as_str).collect();
-        for way in [None, Some(Way::Ordered), Some(Way::Hashed)] {
+        for way in [None, Some(Strategy::Ordered), Some(Strategy::Hashed)] {
             for key in [key.as_slice(), &[]] {
                 let mut job = job(&shop, key);
                 job.way = way;
@@ -496,7 +497,7 @@ proptest! {
             [matched + old.min(new), missing + old.saturating_sub(*new), extra + new.saturating_sub(*old)]
         });
         let mut lists = None;
-        for (way, key_hash_bits) in [(Some(Way::Ordered), 64), (Some(Way::Hashed), 64), (Some(Way::Hashed), 4)] {
+        for (way, key_hash_bits) in [(Some(Strategy::Ordered), 64), (Some(Strategy::Hashed), 64), (Some(Strategy::Hashed), 4)] {
             let mut job = job(&shop, &[]);
             job.way = way;
             job.limits.key_hash_bits = key_hash_bits;
@@ -539,7 +540,7 @@ fn a_key_that_repeats_without_end_is_one_finding() {
     };
     write_parquet(&shop.path("old"), &many(3), 30_000);
     write_parquet(&shop.path("new"), &many(4), 30_000);
-    for way in [Way::Ordered, Way::Hashed] {
+    for way in [Strategy::Ordered, Strategy::Hashed] {
         let mut job = job(&shop, &["id"]);
         job.way = Some(way);
         let report = verify(&job).unwrap();

@@ -9,7 +9,7 @@ use arrow::array::{
     Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use countersign::job::file::JobFile;
-use countersign::job::{Job, Limits, Way};
+use countersign::job::{Job, Limits, Strategy};
 use countersign::report::Report;
 
 use crate::support::{Workshop, lines, run, verify, write_parquet};
@@ -28,7 +28,7 @@ fn write(shop: &Workshop, name: &str, columns: &[(&str, ArrayRef)]) {
     write_parquet(&shop.path(&format!("{name}.parquet")), &RecordBatch::try_from_iter(columns).unwrap(), 2);
 }
 
-fn ask(shop: &Workshop, compare: &str, way: Way) -> Report {
+fn ask(shop: &Workshop, compare: &str, way: Strategy) -> Report {
     let text = format!("old.path = \"old.parquet\"\nnew.path = \"new.parquet\"\n{compare}");
     fs::write(shop.path("job.toml"), text).unwrap();
     let file = JobFile::read(&shop.path("job.toml"), &[]).unwrap();
@@ -46,7 +46,7 @@ fn tiers(old: impl Array + 'static, new: impl Array + 'static, rules: &str) -> F
         write(&shop, name, &[("v", array)]);
     }
     let compare = format!("[compare]\nkey = \"id\"\n[compare.columns.v]\n{rules}\n");
-    let [ordered, hashed] = [Way::Ordered, Way::Hashed].map(|way| ask(&shop, &compare, way));
+    let [ordered, hashed] = [Strategy::Ordered, Strategy::Hashed].map(|way| ask(&shop, &compare, way));
     assert_eq!((found(&ordered), &ordered.columns), (found(&hashed), &hashed.columns), "{rules}");
     // with one column, rows are what its cells are
     let column = &ordered.columns[1];
@@ -229,7 +229,7 @@ fn a_row_is_in_the_tier_of_its_worst_cell() {
         ],
     );
     let compare = "[compare]\nkey = \"id\"\n[compare.columns]\nv.as = \"decimal\"\nw.rtrim = true\nn.tolerance = 0.5\n";
-    for way in [Way::Ordered, Way::Hashed] {
+    for way in [Strategy::Ordered, Strategy::Hashed] {
         let report = ask(&shop, compare, way);
         assert_eq!(found(&report), [1, 1, 1, 1, 1], "{way:?}");
         let cells = report.columns[1..].iter().map(|column| [column.by_reading, column.by_rule, column.tolerated]);
@@ -249,7 +249,7 @@ fn copies_are_paired_by_the_best_tier() {
             let batch = RecordBatch::try_from_iter([("v", Arc::new(words) as ArrayRef)]).unwrap();
             write_parquet(&shop.path(&format!("{name}.parquet")), &batch, 1);
         }
-        for way in [Way::Ordered, Way::Hashed] {
+        for way in [Strategy::Ordered, Strategy::Hashed] {
             let report = ask(&shop, &format!("[compare]\nno_key = true\n{values}"), way);
             assert_eq!(found(&report), [1, 0, 0, 0, 0], "{old:?} {way:?}");
             assert_eq!((report.counts.missing, report.counts.extra), (1, 1));

@@ -15,10 +15,11 @@ use arrow::array::{
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Int64Type, UInt64Type};
 use countersign::job::file::JobFile;
-use countersign::job::{Job, Limits, Way};
+use countersign::job::{Job, Limits, Strategy};
 use countersign::report::Report;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use proptest::prelude::*;
+use proptest::strategy::Strategy as _;
 use proptest::test_runner::{Config, FileFailurePersistence};
 
 use crate::support::{Workshop, verify, write_parquet};
@@ -89,7 +90,7 @@ const WORDS: [&str; 5] = ["no", "yes", "1", "2", "0"];
 const DAY: i64 = 86_400_000;
 const TEXT_NUMBERS: [&str; 10] = ["5", " 5", "5.0", "12", "five", "", "007", "-3", "0", "14.5 "];
 
-fn rules() -> impl Strategy<Value = Rules> {
+fn rules() -> impl proptest::strategy::Strategy<Value = Rules> {
     let text = (0u8..3, any::<bool>(), any::<bool>(), 0u8..3, any::<bool>());
     let other = (any::<bool>(), any::<bool>(), 0u8..3, any::<bool>());
     (text, other).prop_map(
@@ -107,7 +108,7 @@ fn rules() -> impl Strategy<Value = Rules> {
     )
 }
 
-fn drawn() -> impl Strategy<Value = Drawn> {
+fn drawn() -> impl proptest::strategy::Strategy<Value = Drawn> {
     use Kind::{Berlin, Code, Day, Flag, List, Moment, Number, Text, TextNumber};
     let kind = prop::sample::select(vec![Text, TextNumber, Number, Moment, Berlin, Day, Code, Flag, List]);
     prop::collection::vec((kind, rules()), 1..4).prop_flat_map(|columns| {
@@ -639,7 +640,7 @@ fn counts_of(report: &Report) -> Vec<u64> {
     [pairs, tiers.exact, tiers.by_reading, tiers.by_rule, tiers.tolerated].into_iter().chain(columns).collect()
 }
 
-fn run(shop: &Workshop, way: Option<Way>, threads: usize) -> Report {
+fn run(shop: &Workshop, way: Option<Strategy>, threads: usize) -> Report {
     let file = JobFile::read(&shop.path("job.toml"), &[]).unwrap();
     assert_eq!(file.mistakes, []);
     let limits = Limits { threads, batch_rows: if threads == 1 { 7 } else { 8192 }, ..Limits::default() };
@@ -662,8 +663,8 @@ proptest! {
             report.as_object_mut().unwrap().remove("run");
             report
         };
-        let hashed = run(&shop, Some(Way::Hashed), 2);
-        for report in [run(&shop, Some(Way::Ordered), 1), run(&shop, None, 3)] {
+        let hashed = run(&shop, Some(Strategy::Hashed), 2);
+        for report in [run(&shop, Some(Strategy::Ordered), 1), run(&shop, None, 3)] {
             prop_assert_eq!(lasting(&report), lasting(&hashed), "{}", drawn.job_file());
         }
         prop_assert_eq!(counts_of(&hashed), drawn.ask_sql(&shop), "{}", drawn.job_file());
@@ -680,7 +681,7 @@ proptest! {
         let shop = Workshop::new();
         drawn.write(&shop);
         let expected = drawn.pair_naively(&shop);
-        for way in [Way::Ordered, Way::Hashed] {
+        for way in [Strategy::Ordered, Strategy::Hashed] {
             let report = run(&shop, Some(way), 2);
             let tiers = report.tiers;
             let found = [tiers.exact, tiers.by_reading, tiers.by_rule];

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use assert_cmd::Command;
 use countersign::Progress;
 use countersign::error::Result;
-use countersign::job::{Identity, Job, Limits, Place, Source, Word};
+use countersign::job::{Identity, Job, Limits, Origin, Setting, Source};
 use countersign::report::Report;
 use countersign::sides::Sides;
 use parquet::arrow::ArrowWriter;
@@ -68,11 +68,11 @@ pub fn write_parquet(path: &Path, batch: &RecordBatch, row_group_rows: usize) {
 pub fn job(shop: &Workshop, key: &[&str]) -> Job {
     let source = |name: &str| Source {
         allow_empty: true,
-        ..Source::of(Word { text: shop.path(name).display().to_string(), place: Place::Flag("PATH") })
+        ..Source::of(Setting { text: shop.path(name).display().to_string(), place: Origin::Flag("PATH") })
     };
     let identity = match key {
         [] => Identity::WholeRow,
-        key => Identity::Key(Word::flags("--key", &key.iter().map(|name| name.to_string()).collect::<Vec<_>>())),
+        key => Identity::Key(Setting::flags("--key", &key.iter().map(|name| name.to_string()).collect::<Vec<_>>())),
     };
     Job {
         limits: Limits { threads: 2, ..Limits::default() },

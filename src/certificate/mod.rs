@@ -1,7 +1,7 @@
 //! The certificate of a sign-off: what was found, about which files, signed, in a form that other tools verify, too.
 //!
 //! * [`statement`]: what is signed, an in-toto Statement
-//! * [`digests`]: what names the files in it
+//! * [`value_hasher`]: what names the files in it
 //! * [`keys`]: Ed25519 keys and their files
 //! * [`envelope`]: the file `certificate.json`, a DSSE envelope
 //! * [`listed`]: an ID list against the approved one

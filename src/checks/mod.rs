@@ -2,7 +2,7 @@
 //! against what the job expects.
 
 pub(crate) mod groups;
-mod answer;
+mod violations;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use arrow::datatypes::{DataType, SchemaRef};
 use crate::columns::{Pairing, Privacy};
 use crate::error::{Error, Result};
 use crate::explain;
-use crate::job::{Check, Expect, Identity, Job, Query, Scope, Word};
-use crate::output::manifest::Digest;
+use crate::job::{Check, Expect, Identity, Job, Query, Scope, Setting};
+use crate::output::manifest::FileDigest;
 use crate::output::run_dir::RunDir;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::{Desk, Question, Tables};
-use answer::{List, single_value};
+use crate::sql::{Catalog, Question, Tables};
+use violations::{ViolationList, single_value};
 
 /// What became of a check.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -68,17 +68,17 @@ impl CheckReport {
 
 /// What came of the checks.
 #[derive(Debug, Default)]
-pub(crate) struct Checked {
+pub(crate) struct CheckResults {
     /// A report for each, in the order of the job.
     pub reports: Vec<CheckReport>,
     /// The lists that were written.
-    pub files: Vec<Digest>,
+    pub files: Vec<FileDigest>,
     /// The working files with the groups of all violations, where the job has groups.
     pub violations: Vec<PathBuf>,
 }
 
 /// What checks may ask about.
-pub(crate) struct Material<'a> {
+pub(crate) struct CheckInputs<'a> {
     /// The further tables of the job.
     pub tables: &'a Tables,
     /// Both sides; new's is `None` where there is none yet.
@@ -104,7 +104,7 @@ impl Discrepancies {
     }
 }
 
-impl<'a> Material<'a> {
+impl<'a> CheckInputs<'a> {
     /// Both sides of a comparison.
     pub(crate) fn of_pair(
         snapshots: &Sides<Snapshot>,
@@ -112,7 +112,7 @@ impl<'a> Material<'a> {
         tables: &'a Tables,
         discrepancies: Option<Discrepancies>,
     ) -> Self {
-        Material {
+        CheckInputs {
             tables,
             sides: snapshots.as_ref().map(|snapshot| Some(Arc::new(snapshot.clone()))),
             discrepancies,
@@ -123,23 +123,23 @@ impl<'a> Material<'a> {
     /// Old alone.
     pub(crate) fn of_old(old: Snapshot, privacy: Privacy, tables: &'a Tables) -> Self {
         let sides = Sides { old: Some(Arc::new(old)), new: None };
-        Material { tables, sides, discrepancies: None, privacy }
+        CheckInputs { tables, sides, discrepancies: None, privacy }
     }
 
     /// A desk with all of it.
-    pub(crate) fn desk<'e>(&self, engine: &'e Engine) -> Result<Desk<'e>> {
-        let mut desk = Desk::with(engine, self.tables)?;
+    pub(crate) fn desk<'e>(&self, engine: &'e Engine) -> Result<Catalog<'e>> {
+        let mut desk = Catalog::with(engine, self.tables)?;
         for side in Side::BOTH {
             if let Some(snapshot) = &self.sides[side] {
-                desk.lay(side.name(), snapshot)?;
+                desk.add(side.name(), snapshot)?;
             }
         }
         match &self.discrepancies {
             None => {}
-            Some(Discrepancies::Columns(columns)) => desk.lay_columns("discrepancies", columns.clone())?,
+            Some(Discrepancies::Columns(columns)) => desk.add_columns("discrepancies", columns.clone())?,
             Some(Discrepancies::File(path)) => {
                 let table = Snapshot::open_table("discrepancies", &path.display().to_string(), true)?;
-                desk.lay("discrepancies", &Arc::new(table))?;
+                desk.add("discrepancies", &Arc::new(table))?;
             }
         }
         Ok(desk)
@@ -150,11 +150,11 @@ impl<'a> Material<'a> {
 struct Planned<'a> {
     check: &'a Check,
     question: Question,
-    kind: Kind,
+    kind: ResultUse,
 }
 
 /// The columns of a list that mean something to us.
-struct Columns {
+struct ResultColumns {
     /// Those that say which row is at fault.
     id: Vec<String>,
     /// Those of the job's groups, in the order of the groups'.
@@ -164,9 +164,9 @@ struct Columns {
 }
 
 /// What is made of an answer.
-enum Kind {
+enum ResultUse {
     /// A list.
-    Violations(Columns),
+    Violations(ResultColumns),
     /// One value.
     Value,
 }
@@ -187,12 +187,12 @@ pub(crate) fn require_sound(
         return Ok(());
     }
     let columns = explain::shown_schema(job, snapshots, pairing, privacy)?;
-    let material = Material::of_pair(snapshots, privacy, tables, Some(Discrepancies::Columns(columns)));
+    let material = CheckInputs::of_pair(snapshots, privacy, tables, Some(Discrepancies::Columns(columns)));
     mistakes(engine, job, &material).into_iter().next().map_or(Ok(()), Err)
 }
 
 /// What is wrong with the checks of a job: the first mistake in each. None is asked.
-pub(crate) fn mistakes(engine: &Engine, job: &Job, material: &Material) -> Vec<Error> {
+pub(crate) fn mistakes(engine: &Engine, job: &Job, material: &CheckInputs) -> Vec<Error> {
     job.checks.iter().filter_map(|check| plan(engine, job, material, check).err()).collect()
 }
 
@@ -200,8 +200,13 @@ pub(crate) fn mistakes(engine: &Engine, job: &Job, material: &Material) -> Vec<E
 ///
 /// # Errors
 /// If one cannot be planned, fails over the data, or answers in another form than the job expects.
-pub(crate) fn run(engine: &Engine, job: &Job, material: &Material, run_dir: Option<&RunDir>) -> Result<Checked> {
-    let mut checked = Checked::default();
+pub(crate) fn run(
+    engine: &Engine,
+    job: &Job,
+    material: &CheckInputs,
+    run_dir: Option<&RunDir>,
+) -> Result<CheckResults> {
+    let mut checked = CheckResults::default();
     let planned = job.checks.iter().map(|check| plan(engine, job, material, check)).collect::<Result<Vec<_>>>()?;
     for planned in planned {
         engine.progress.begin("checking", 0);
@@ -220,25 +225,25 @@ pub(crate) fn run(engine: &Engine, job: &Job, material: &Material, run_dir: Opti
         let report = match (&check.expect, kind) {
             (Expect::Value(wanted), _) => {
                 let value = single_value(engine, question)?;
-                CheckReport { holds: answer::is_value(wanted, value.as_deref()), found: 1, value, ..report }
+                CheckReport { holds: violations::is_value(wanted, value.as_deref()), found: 1, value, ..report }
             }
-            (Expect::AtMost(most), Kind::Violations(columns)) => {
+            (Expect::AtMost(most), ResultUse::Violations(columns)) => {
                 let question = question.ordered_by(&columns.id)?;
-                let mut list = List::create(engine, job, check, question.schema(), columns, run_dir)?;
-                question.ask(engine, |batch| list.take(batch))?;
+                let mut list = ViolationList::create(engine, job, check, question.schema(), columns, run_dir)?;
+                question.for_each_batch(engine, |batch| list.take(batch))?;
                 let (report, file, groups) = list.finish(report)?;
                 checked.files.extend(file);
                 checked.violations.extend(groups);
                 CheckReport { holds: report.found <= *most, ..report }
             }
-            (Expect::AtMost(_), Kind::Value) => unreachable!("what is to be empty is a list"),
+            (Expect::AtMost(_), ResultUse::Value) => unreachable!("what is to be empty is a list"),
         };
         checked.reports.push(report);
     }
     Ok(checked)
 }
 
-fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -> Result<Planned<'a>> {
+fn plan<'a>(engine: &Engine, job: &Job, material: &CheckInputs, check: &'a Check) -> Result<Planned<'a>> {
     let place = match &check.query.file {
         Some(file) => format!("{} {}: {}", check.query.place, check.name.text, file.display()),
         None => format!("{} {}", check.query.place, check.name.text),
@@ -250,7 +255,7 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
     let columns: Vec<String> = question.schema().fields().iter().map(|field| field.name().clone()).collect();
     let shown = question.shown(&|table, column| material.privacy.hides_in_sql(table, column));
     let kind = match check.expect {
-        Expect::Value(_) if columns.len() == 1 => Kind::Value,
+        Expect::Value(_) if columns.len() == 1 => ResultUse::Value,
         Expect::Value(_) => {
             return Err(wrong(format!("one value is expected, and the answer has columns {}", columns.join(", "))));
         }
@@ -267,12 +272,12 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
                     )));
                 }
             }
-            Kind::Violations(Columns { id, group, is_private })
+            ResultUse::Violations(ResultColumns { id, group, is_private })
         }
     };
     let may_list = |column: &String| match &kind {
-        Kind::Violations(Columns { id, .. }) => id.contains(column) && material.privacy.has_plain_lists(),
-        Kind::Value => false,
+        ResultUse::Violations(ResultColumns { id, .. }) => id.contains(column) && material.privacy.has_plain_lists(),
+        ResultUse::Value => false,
     };
     match shown.iter().find(|column| !may_list(column)) {
         Some(column) => Err(wrong(format!(
@@ -283,7 +288,7 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &Material, check: &'a Check) -
 }
 
 /// Lays the inputs of a check on the desk; one may read another, whatever their order.
-fn lay_inputs(desk: &mut Desk, check: &Check, place: &str) -> Result<()> {
+fn lay_inputs(desk: &mut Catalog, check: &Check, place: &str) -> Result<()> {
     let mut waiting: Vec<&(String, Query)> = check.inputs.iter().collect();
     while !waiting.is_empty() {
         let (mut later, mut mistake) = (vec![], None);
@@ -295,7 +300,7 @@ fn lay_inputs(desk: &mut Desk, check: &Check, place: &str) -> Result<()> {
                 )));
             }
             match desk.plan(&query.sql, &check.values, &format!("{place}: input {name}")) {
-                Ok(view) => desk.lay_view(name, view)?,
+                Ok(view) => desk.add_view(name, view)?,
                 Err(error) => {
                     later.push(*input);
                     mistake = mistake.or(Some(error));
@@ -360,7 +365,7 @@ fn id_columns(job: &Job, check: &Check, columns: &[String]) -> std::result::Resu
 
 /// The columns of a check's answer that are those of the job's groups, in the order of the groups'.
 fn group_columns(job: &Job, check: &Check) -> std::result::Result<Vec<String>, String> {
-    let names = |words: &[Word]| words.iter().map(|word| word.text.clone()).collect::<Vec<_>>();
+    let names = |words: &[Setting]| words.iter().map(|word| word.text.clone()).collect::<Vec<_>>();
     match (check.group.len(), job.group.len()) {
         (0, _) => Ok(names(&job.group)),
         (own, groups) if own == groups => Ok(names(&check.group)),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::history::History;
-use super::{Format, print, stop, write_out};
+use super::{Format, print, signal, write_out};
 use crate::error::{Error, Result};
 use crate::job::file::{JobFile, refusal};
 use crate::job::{Job, Limits, Out};
@@ -54,7 +54,7 @@ impl Demo {
         let (job, runs) = demo::job(&self.dir)?;
         let place = JobDir::open(&runs, &job.name)?;
         let job = Job { out: Some(Out::Below(place.dir())), ..job };
-        let report = verify(&job, stop::on_signal(), Progress::quiet())?;
+        let report = verify(&job, signal::on_signal(), Progress::quiet())?;
         place.point_at_latest(&report.run.id)?;
         print(&report, Format::Text)?;
         let found = Planted::of(&report);
@@ -71,7 +71,7 @@ impl Demo {
 
     fn write_migration(&self, folder: &Path) -> Result<Verdict> {
         let spill = std::env::temp_dir();
-        let engine = Engine::start(Limits::default(), &spill, stop::on_signal(), Progress::stderr())?;
+        let engine = Engine::start(Limits::default(), &spill, signal::on_signal(), Progress::stderr())?;
         let files = migration::migration(&engine, folder, &self.dir, self.size)?;
         engine.progress.finish();
         for (file, rows) in files {
@@ -82,7 +82,7 @@ impl Demo {
 
     /// Writes thirty nights, runs them one after the other, and checks that each report tells what was planted.
     fn run_nights(self) -> Result<Verdict> {
-        let stop = stop::on_signal();
+        let stop = signal::on_signal();
         let mut runs = PathBuf::new();
         for night in thirty_nights::write(&self.dir)? {
             for _ in 0..night.runs {

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::machine::Work;
-use super::{Format, print, stop};
+use super::limits::WorkArgs;
+use super::{Format, print, signal};
 use crate::error::Result;
-use crate::job::{Identity, Job, Out, Place, Selection, Source, Way, Word};
+use crate::job::{Identity, Job, Origin, Out, Selection, Setting, Source, Strategy};
 use crate::report::Verdict;
 use crate::sides::Sides;
 use crate::verify;
@@ -64,20 +64,20 @@ pub(super) struct Diff {
     examples: usize,
 
     #[command(flatten)]
-    work: Work,
+    work: WorkArgs,
 }
 
-impl ValueEnum for Way {
+impl ValueEnum for Strategy {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Way::Ordered, Way::Hashed]
+        &[Strategy::Ordered, Strategy::Hashed]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
-            Way::Ordered => {
+            Strategy::Ordered => {
                 ("ordered", "Merge two sides that stand in key order; falls back to hashed when they do not")
             }
-            Way::Hashed => ("hashed", "Hash every row, and read again only what the hashes do not settle"),
+            Strategy::Hashed => ("hashed", "Hash every row, and read again only what the hashes do not settle"),
         };
         Some(PossibleValue::new(name).help(help))
     }
@@ -88,28 +88,28 @@ impl Diff {
     pub(super) fn run(self) -> Result<Verdict> {
         let progress = self.work.machine.progress();
         let format = self.format;
-        let report = verify(&self.job(), stop::on_signal(), progress)?;
+        let report = verify(&self.job(), signal::on_signal(), progress)?;
         self.work.tell_timings(&report.run);
         print(&report, format)
     }
 
     /// Resolves the arguments, once.
     fn job(&self) -> Job {
-        let word = |text: &String| Word { text: text.clone(), place: Place::Flag("--map") };
+        let word = |text: &String| Setting { text: text.clone(), place: Origin::Flag("--map") };
         let map = self.map.iter().map(|(old, new)| (word(old), word(new))).collect();
         let source = |place: &'static str, path: &String| Source {
             allow_empty: self.allow_empty,
-            ..Source::of(Word { text: path.clone(), place: Place::Flag(place) })
+            ..Source::of(Setting { text: path.clone(), place: Origin::Flag(place) })
         };
         let sources = Sides { old: source("OLD", &self.old), new: source("NEW", &self.new) };
         let identity = match self.no_key {
             true => Identity::WholeRow,
-            false => Identity::Key(Word::flags("--key", &self.key)),
+            false => Identity::Key(Setting::flags("--key", &self.key)),
         };
         Job {
             selection: Selection {
-                columns: Word::flags("--columns", &self.columns),
-                ignore: Word::flags("--ignore", &self.ignore),
+                columns: Setting::flags("--columns", &self.columns),
+                ignore: Setting::flags("--ignore", &self.ignore),
                 map,
             },
             way: self.work.way,

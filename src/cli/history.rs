@@ -81,7 +81,7 @@ fn text(runs: &[PastRun], skipped: &[Skipped]) -> String {
         let totals: Vec<u64> = runs.iter().map(|run| run.told.counts.total()).collect();
         out += &format!("{}  {}  {}\n\n", escaped(job), count(runs.len() as u64, "run"), sparkline(&totals));
         let mut table = plain_table();
-        let classes = Class::ALL.map(|class| class.plural().replace('_', " "));
+        let classes = Class::ALL.map(|class| class.field_name().replace('_', " "));
         let header = ["started", "snapshot of", "verdict"].map(String::from).into_iter().chain(classes);
         table.set_header(header.chain(["new", "resolved", "seconds", "run"].map(String::from)));
         for run in runs {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{machine, stop, write_out};
+use super::{limits, signal, write_out};
 use crate::error::{Error, Result};
 use crate::job::Limits;
 use crate::runtime::engine::Engine;
@@ -38,8 +38,8 @@ impl Init {
     /// Writes the proposal.
     pub(super) fn run(self) -> Result<u8> {
         let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
-        let limits = Limits { memory: machine::default_memory(), ..Limits::default() };
-        let engine = Engine::start(limits, &std::env::temp_dir(), stop::on_signal(), progress)?;
+        let limits = Limits { memory: limits::default_memory(), ..Limits::default() };
+        let engine = Engine::start(limits, &std::env::temp_dir(), signal::on_signal(), progress)?;
         let proposal = propose(&engine, Sides { old: self.old, new: self.new })?;
         engine.progress.finish();
         match &self.out {

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{machine, stop, style, write_out};
+use super::{limits, signal, style, write_out};
 use crate::error::Result;
 use crate::job::Limits;
 use crate::report::Verdict;
@@ -42,8 +42,8 @@ enum Format {
 impl Inspect {
     /// Looks, prints, and returns what stands for the exit code.
     pub(super) fn run(self) -> Result<Verdict> {
-        let limits = Limits { memory: machine::default_memory(), ..Limits::default() };
-        let inspection = Inspection::of(&self.path, &self.key, &limits, stop::on_signal())?;
+        let limits = Limits { memory: limits::default_memory(), ..Limits::default() };
+        let inspection = Inspection::of(&self.path, &self.key, &limits, signal::on_signal())?;
         match self.format {
             Format::Text => write_out(&text::render(&inspection, style()))?,
             Format::Json => write_out(&json(&inspection)?)?,

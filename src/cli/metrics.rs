@@ -47,7 +47,7 @@ fn render(outcomes: &[Outcome]) -> String {
     family("verdict", "1 for the verdict of the last run, 0 for all others.", verdicts.collect());
     let discrepancies = reports().flat_map(|(job, report)| {
         let counts = report.counts.by_class();
-        Class::ALL.map(|class| (vec![("job", job), ("class", class.plural())], counts[class] as f64))
+        Class::ALL.map(|class| (vec![("job", job), ("class", class.field_name())], counts[class] as f64))
     });
     family("discrepancies", "Discrepancies of the last run, by class.", discrepancies.collect());
     let matched = reports().flat_map(|(job, report)| {

@@ -6,13 +6,13 @@ mod history;
 mod init;
 mod inspect;
 mod keygen;
-mod machine;
+mod limits;
 mod metrics;
 mod outcome;
 mod query;
 mod run;
 mod signoff;
-mod stop;
+mod signal;
 mod verify;
 mod waves;
 
@@ -65,7 +65,7 @@ enum Command {
     Run(run::Run),
     #[command(name = "signoff")]
     SignOff(signoff::SignOff),
-    Check(run::Check),
+    Check(run::Validate),
     History(history::History),
     Query(query::Query),
     Waves(waves::Waves),
@@ -107,8 +107,8 @@ pub fn main() -> ExitCode {
 fn run() -> ExitCode {
     let cli = Cli::parse();
     log::speak(match cli.log_format {
-        LogFormat::Text => log::Form::Text,
-        LogFormat::Json => log::Form::Json,
+        LogFormat::Text => log::Style::Text,
+        LogFormat::Json => log::Style::Json,
     });
     // kept, not printed: a library's panic over a file that it cannot read may be caught on the way
     let panicked: Arc<Mutex<String>> = Arc::default();
@@ -142,7 +142,7 @@ fn run() -> ExitCode {
 
 /// Says what went wrong, and returns the exit code for it.
 fn fail(error: &Error) -> u8 {
-    log::say(Level::Error, &error.to_string());
+    log::log(Level::Error, &error.to_string());
     if matches!(error, Error::Interrupted) { INTERRUPTED } else { COULD_NOT_VERIFY }
 }
 

@@ -61,7 +61,7 @@ impl Outcome {
             }
         };
         if let Err(error) = run() {
-            log::say(Level::Warning, &format!("--notify {command}: {error}"));
+            log::log(Level::Warning, &format!("--notify {command}: {error}"));
         }
     }
 }

@@ -13,8 +13,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Map, Value};
 
-use super::machine::Work;
-use super::{stop, write_out};
+use super::limits::WorkArgs;
+use super::{signal, write_out};
 use crate::class::Class;
 use crate::csv;
 use crate::equality::plain_types;
@@ -27,7 +27,7 @@ use crate::output::manifest::MANIFEST;
 use crate::runtime::engine::Engine;
 use crate::sides::Side;
 use crate::snapshot::{Snapshot, require_room_for_footers};
-use crate::sql::{self, Desk, Tables};
+use crate::sql::{self, Catalog, Tables};
 
 /// Ask anything of a job's data and runs, in SQL
 ///
@@ -53,7 +53,7 @@ pub(super) struct Query {
     out: Option<PathBuf>,
 
     #[command(flatten)]
-    work: Work,
+    work: WorkArgs,
 }
 
 /// How an answer is written.
@@ -84,16 +84,16 @@ impl Query {
         }
         let progress = self.work.machine.progress();
         let spill = self.work.machine.temp.clone().unwrap_or_else(std::env::temp_dir);
-        let engine = Engine::start(self.work.machine.limits(), &spill, stop::on_signal(), progress)?;
+        let engine = Engine::start(self.work.machine.limits(), &spill, signal::on_signal(), progress)?;
         let Askable { tables, runs } = match self.of.is_dir() {
             true => of_run(&self.of)?,
             false => of_job(&engine, &self.of)?,
         };
         let mut batches = vec![];
-        let mut desk = Desk::with(&engine, &tables)?;
-        desk.lay_rows("runs", runs_table(&runs)?)?;
+        let mut desk = Catalog::with(&engine, &tables)?;
+        desk.add_rows("runs", runs_table(&runs)?)?;
         let question = desk.plan(&self.sql, &BTreeMap::new(), "SQL")?;
-        let mut answer = question.answer(&engine)?;
+        let mut answer = question.stream(&engine)?;
         let schema = answer.schema();
         while let Some(batch) = answer.next_batch()? {
             batches.push(batch);
@@ -186,7 +186,7 @@ fn runs_table(runs: &[PastRun]) -> Result<RecordBatch> {
         ("old_rows", numbers(&|run| Some(run.told.rows.old))),
         ("new_rows", numbers(&|run| Some(run.told.rows.new))),
     ];
-    columns.extend(Class::ALL.map(|class| (class.plural(), numbers(&|run| Some(run.told.counts[class])))));
+    columns.extend(Class::ALL.map(|class| (class.field_name(), numbers(&|run| Some(run.told.counts[class])))));
     columns.push(("new", numbers(&|run| Some(run.told.history.as_ref()?.new.total()))));
     columns.push(("resolved", numbers(&|run| Some(run.told.history.as_ref()?.resolved.total()))));
     columns.push(("seconds", Arc::new(runs.iter().map(|run| Some(run.told.run.seconds)).collect::<Float64Array>())));

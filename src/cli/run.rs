@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 
-use super::machine::Work;
+use super::limits::WorkArgs;
 use super::outcome::{Failure, Outcome, all_as_json, summary};
-use super::{Format, INTERRUPTED, fail, metrics, print, stop, write_out};
+use super::{Format, INTERRUPTED, fail, metrics, print, signal, write_out};
 use crate::checks::groups::{Combined, Member, combine};
 use crate::equality::value_text::escaped;
 use crate::error::{Error, Result};
@@ -64,7 +64,7 @@ pub(super) struct Run {
     examples: usize,
 
     #[command(flatten)]
-    work: Work,
+    work: WorkArgs,
 }
 
 /// Find all mistakes in job files, without reading data
@@ -72,7 +72,7 @@ pub(super) struct Run {
 /// Checks the settings, the files that they name, their footers, the SQL, and that every column can be
 /// compared. Ends with exit code 2 if anything is wrong.
 #[derive(Debug, Args)]
-pub(super) struct Check {
+pub(super) struct Validate {
     /// The job files
     #[arg(required = true, value_name = "JOB.toml")]
     jobs: Vec<PathBuf>,
@@ -91,7 +91,7 @@ impl Run {
         if let Some(dir) = self.history.as_ref().filter(|dir| !dir.is_dir()) {
             return Err(Error::Contradiction(format!("--history: `{}` is no directory", dir.display())));
         }
-        let stop = stop::on_signal();
+        let stop = signal::on_signal();
         let mut outcomes: Vec<Outcome> = vec![];
         let mut names = BTreeMap::new();
         for file in &self.jobs {
@@ -230,7 +230,7 @@ impl Run {
     }
 }
 
-impl Check {
+impl Validate {
     /// Checks every job; 0 if all are right.
     pub(super) fn run(self) -> Result<u8> {
         let mut worst = 0;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::machine::Machine;
-use super::{stop, write_out};
+use super::limits::MachineArgs;
+use super::{signal, write_out};
 use crate::certificate::keys::PUBLIC_KEY_VARIABLE;
 use crate::certificate::{PrivateKey, PublicKey};
 use crate::equality::value_text::escaped;
@@ -14,7 +14,7 @@ use crate::job::Job;
 use crate::job::file::{JobFile, refusal};
 use crate::prepare;
 use crate::report::{count, grouped};
-use crate::signoff::{self, After, Request};
+use crate::signoff::{self, AfterRequest, SignOffRequest};
 
 /// Decide which rows may be deleted, and write a certificate
 ///
@@ -56,7 +56,7 @@ pub(super) struct SignOff {
     history: Option<PathBuf>,
 
     #[command(flatten)]
-    machine: Machine,
+    machine: MachineArgs,
 }
 
 impl SignOff {
@@ -70,13 +70,14 @@ impl SignOff {
         let own = runs.join(&job.name);
         let history = self.history.clone().or(Some(own).filter(|dir| dir.is_dir()));
         let job = Job { limits: self.machine.limits(), temp: self.machine.temp.clone(), history, ..job };
-        let stop = stop::on_signal();
+        let stop = signal::on_signal();
         if let Some(certificate) = &self.after {
             let key = match (&self.key, std::env::var_os(PUBLIC_KEY_VARIABLE)) {
                 (None, None) => None,
                 (file, _) => Some(PublicKey::find(file.as_deref())?),
             };
-            let (after, report) = signoff::after(&job, certificate, key.as_ref(), stop, self.machine.progress())?;
+            let (after, report) =
+                signoff::verify_deletions(&job, certificate, key.as_ref(), stop, self.machine.progress())?;
             let is_verified = report.verdict.exit_code() < 2;
             write_out(&told(&after, is_verified, key.is_some()))?;
             return Ok(match (is_verified, after.is_proved()) {
@@ -89,7 +90,7 @@ impl SignOff {
             return Err(Error::Internal("clap asks for both".into()));
         };
         let key = self.key.as_deref().map(PrivateKey::read).transpose()?;
-        let request = Request { job_file: self.job, candidates, out, key, rows: self.rows };
+        let request = SignOffRequest { job_file: self.job, candidates, out, key, rows: self.rows };
         let signed = signoff::sign(&job, &request, stop, self.machine.progress())?;
         write_out(&signoff::text(&job, &signed)?)?;
         Ok(signed.exit_code())
@@ -99,7 +100,7 @@ impl SignOff {
 /// As many IDs of a kind are shown.
 const SHOWN: usize = 5;
 
-fn told(after: &After, is_verified: bool, is_signed: bool) -> String {
+fn told(after: &AfterRequest, is_verified: bool, is_signed: bool) -> String {
     let mut out = match (is_verified, after.is_proved()) {
         (false, _) => "UNVERIFIED  not everything could be compared, so nothing is proved\n\n".to_string(),
         (true, true) => "PROVED  exactly what was approved is gone\n\n".into(),

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::machine::Machine;
-use super::{stop, write_out};
+use super::limits::MachineArgs;
+use super::{signal, write_out};
 use crate::error::Result;
 use crate::output::run_dir::RunDir;
 use crate::report::{count, grouped};
 use crate::runtime::engine::Engine;
 use crate::runtime::log::{self, Level};
-use crate::waves::document::{Document, WaveFile};
-use crate::waves::parameters::{Format, KeyType, Order};
-use crate::waves::request::{Choices, Request};
+use crate::waves::manifest::{WaveFile, WavesManifest};
+use crate::waves::parameters::{KeyType, ListFormat, Order};
+use crate::waves::request::{Overrides, WavesRequest};
 use crate::waves::sizes::Size;
 use crate::waves::{cut, publish, require_apart};
 
@@ -86,21 +86,21 @@ pub(super) struct Waves {
 
     /// What the files are [default: csv]
     #[arg(long, short, value_enum)]
-    format: Option<Format>,
+    format: Option<ListFormat>,
 
     #[command(flatten)]
-    machine: Machine,
+    machine: MachineArgs,
 }
 
 impl Waves {
     /// Cuts the lists.
     pub(super) fn run(self) -> Result<u8> {
-        let request = Request {
+        let request = WavesRequest {
             lists: self.lists,
             done: self.done,
             previous: self.previous,
             rows: self.rows,
-            choices: Choices {
+            choices: Overrides {
                 key: self.key,
                 key_type: self.key_type,
                 sizes: self.sizes,
@@ -113,7 +113,7 @@ impl Waves {
                 format: self.format,
             },
         };
-        let stop = stop::on_signal();
+        let stop = signal::on_signal();
         let dir = RunDir::claim(&self.out)?;
         require_apart(&request, &dir)?;
         let spill = self.machine.temp.clone().unwrap_or_else(|| dir.spill_dir());
@@ -121,14 +121,14 @@ impl Waves {
         let document = cut(&mut engine, &request, &dir)?;
         publish(&engine, dir, &document)?;
         engine.progress.finish();
-        notes(&document).iter().for_each(|note| log::say(Level::Info, note));
+        notes(&document).iter().for_each(|note| log::log(Level::Info, note));
         write_out(&summary(&document))?;
         Ok(0)
     }
 }
 
 /// What the user should know besides the numbers.
-fn notes(document: &Document) -> Vec<String> {
+fn notes(document: &WavesManifest) -> Vec<String> {
     let totals = &document.totals;
     let mut notes = vec![];
     let mut note = |number: u64, noun: &str, rest: String| {
@@ -157,7 +157,7 @@ fn notes(document: &Document) -> Vec<String> {
 }
 
 /// One line for each wave.
-fn summary(document: &Document) -> String {
+fn summary(document: &WavesManifest) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["wave", "IDs", "groups", "weight", "per shard", "shards"]);

@@ -2,7 +2,7 @@
 
 use super::Role;
 use crate::equality::canonical::domain::Family;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::sides::Sides;
 
 /// Says what the sides of a column hold, and what the user can do.
@@ -13,7 +13,8 @@ pub(super) fn different_families(
     families: Sides<Family>,
     role: Role,
 ) -> Error {
-    let kind = |data_type: &String, family: Family| Kind { data_type: data_type.clone(), family: family.to_string() };
+    let kind =
+        |data_type: &String, family: Family| ErrorKind { data_type: data_type.clone(), family: family.to_string() };
     let kinds = Sides { old: kind(&types.old, families.old), new: kind(&types.new, families.new) };
     let otherwise = match role {
         Role::Key => "choose another key".into(),

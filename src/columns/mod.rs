@@ -1,7 +1,7 @@
 //! PAIR: which column of old compares with which column of new, in which domain, by which rules, and what
 //! is left over.
 
-mod digests;
+mod value_hasher;
 mod families;
 mod names;
 pub(crate) mod privacy;
@@ -15,18 +15,18 @@ use arrow::datatypes::Field;
 
 use crate::equality::canonical::Domain;
 use crate::equality::canonical::domain::{Nested, NoDomain};
-use crate::equality::rules::{Chain, Unfit};
+use crate::equality::rules::{RuleError, RuleSet};
 use crate::error::{Error, Result};
-use crate::job::{InFlight, Job, Place, Rule, Selection, Word};
+use crate::job::{InFlight, Job, Origin, Rule, Selection, Setting};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Mixed, Snapshot, type_name};
-pub(crate) use digests::{DIGEST_BYTES, Digests};
 use families::different_families;
-use names::{NamePair, Names, Paths};
+use names::{ColumnNames, NamePair, Paths};
 pub(crate) use names::{no_such_column, unknown_names};
 pub use privacy::Privacy;
-pub(crate) use rows::{ReadCounts, ReadRows, Rows};
+pub(crate) use rows::{ParseCounts, ParsedRows, RowReader};
 use settings::Settings;
+pub(crate) use value_hasher::{DIGEST_BYTES, ValueHasher};
 use version::Version;
 
 /// Two columns that are compared with each other.
@@ -41,13 +41,13 @@ pub struct ColumnPair {
     /// Where the values of both sides meet, as they are read.
     pub domain: Domain,
     /// The rules that the user chose; `None` where there are none.
-    pub chain: Option<Arc<Chain>>,
+    pub chain: Option<Arc<RuleSet>>,
 }
 
 impl ColumnPair {
     /// The rules, in the order in which they are applied.
     pub fn rules(&self) -> &[Rule] {
-        self.chain.as_deref().map_or(&[], Chain::rules)
+        self.chain.as_deref().map_or(&[], RuleSet::rules)
     }
 }
 
@@ -104,7 +104,7 @@ impl Pairing {
     /// Pairs the columns of two snapshots as a job says.
     pub fn of(snapshots: &Sides<Snapshot>, job: &Job) -> Result<Self> {
         let Job { identity, selection, .. } = job;
-        let names = Names::of(snapshots, job)?;
+        let names = ColumnNames::of(snapshots, job)?;
         let settings = Settings::of(&names, job)?;
         let key = names.key(identity)?;
         let ignored = names.resolve(&selection.ignore, true)?;
@@ -186,7 +186,7 @@ impl Pairing {
         for name in gated.clone().chain(&job.list_columns).chain(looked_for) {
             pairing.require_compared(name, &names)?;
         }
-        let is_key = |name: &Word| pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);
+        let is_key = |name: &Setting| pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);
         for (at, name) in job.list_columns.iter().enumerate() {
             if is_key(name) || job.list_columns[..at].iter().any(|before| before.text == name.text) {
                 let reason = format!("{}: the lists have `{}` already", name.place, name.text);
@@ -201,7 +201,7 @@ impl Pairing {
     }
 
     /// Refuses a name that is none of the compared columns'.
-    fn require_compared(&self, name: &Word, names: &Names) -> Result<()> {
+    fn require_compared(&self, name: &Setting, names: &ColumnNames) -> Result<()> {
         match self.columns.iter().any(|column| column.name == name.text) {
             true => Ok(()),
             false if names.pair(&name.text).is_some_and(|pair| names.pairs[pair].name == name.text) => {
@@ -226,7 +226,7 @@ fn column_pair(
     snapshots: &Sides<Snapshot>,
     pair: &NamePair,
     role: Role,
-    rules: Vec<settings::Told>,
+    rules: Vec<settings::ChosenRule>,
     paths: &mut Paths,
     nested: &mut Nested,
 ) -> Result<Option<ColumnPair>> {
@@ -246,7 +246,7 @@ fn column_pair(
             Err(different_families(&pair.name, &types, path, families, role))
         }
     };
-    let is_implied = |told: &settings::Told| told.place == Place::Files;
+    let is_implied = |told: &settings::ChosenRule| told.place == Origin::Files;
     match natural {
         Err(reason) if rules.iter().any(is_implied) => return no_domain(reason),
         // as they are kept, they are text
@@ -262,13 +262,13 @@ fn column_pair(
         };
     }
     let only_rules = rules.iter().map(|told| told.rule.clone()).collect();
-    match Chain::of(&pair.name, fields, only_rules, natural) {
+    match RuleSet::of(&pair.name, fields, only_rules, natural) {
         Ok(chain) => {
             let domain = chain.domain().clone();
             Ok(Some(ColumnPair { name: pair.name.clone(), at, types, domain, chain: Some(Arc::new(chain)) }))
         }
-        Err(Unfit::Domain(reason)) => no_domain(reason),
-        Err(Unfit::Rule(rule, reason)) => {
+        Err(RuleError::Domain(reason)) => no_domain(reason),
+        Err(RuleError::Rule(rule, reason)) => {
             let place = rules.iter().find(|told| told.rule == rule).map(|told| told.place.to_string());
             let Sides { old, new } = types;
             Err(Error::RuleDoesNotFit {
@@ -290,7 +290,7 @@ enum Role {
 }
 
 fn named_twice(pair: &NamePair, selection: &Selection) -> Error {
-    let place = |words: &[Word]| {
+    let place = |words: &[Setting]| {
         let word = words.iter().find(|word| word.text == pair.name || word.text == pair.old);
         word.map(|word| word.place.to_string()).unwrap_or_default()
     };

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::equality::canonical::domain::pair_names;
 use crate::error::{Error, Result};
-use crate::job::{Identity, Job, Word};
+use crate::job::{Identity, Job, Setting};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
@@ -19,19 +19,19 @@ pub(super) struct Resolved {
     /// Columns that only one side has.
     pub left: BTreeSet<String>,
     /// Paths below columns, such as `address.zip`.
-    pub paths: Vec<Word>,
+    pub paths: Vec<Setting>,
 }
 
 /// Paths that the user left out, and whether each was met.
 pub(super) struct Paths {
-    paths: Vec<(Word, bool)>,
+    paths: Vec<(Setting, bool)>,
     /// Where in `paths` each text first stands.
     places: HashMap<String, usize>,
 }
 
 impl Paths {
     /// None of them met yet.
-    pub(super) fn new(paths: &[Word]) -> Self {
+    pub(super) fn new(paths: &[Setting]) -> Self {
         let mut places = HashMap::new();
         for (at, path) in paths.iter().enumerate() {
             places.entry(path.text.clone()).or_insert(at);
@@ -68,7 +68,7 @@ pub(super) struct NamePair {
 }
 
 /// The names of both sides, paired.
-pub(super) struct Names {
+pub(super) struct ColumnNames {
     /// Pairs, in the order of the new side's columns.
     pub pairs: Vec<NamePair>,
     /// Columns without a partner.
@@ -79,7 +79,7 @@ pub(super) struct Names {
     by_name: Sides<HashMap<String, usize>>,
 }
 
-impl Names {
+impl ColumnNames {
     /// Pairs by the user's word, then by equal names, then by names that differ in case only.
     ///
     /// Columns that an expression takes up are not left over.
@@ -118,7 +118,7 @@ impl Names {
         let shown = |side: Side| unread(side).map(move |name| format!("{name} (of {side}, replaced by {side}_expr)"));
         let replaced = Side::BOTH.into_iter().flat_map(shown).collect();
         let by_name = Sides { old: first_by(&pairs, |pair| &pair.old), new: first_by(&pairs, |pair| &pair.name) };
-        Ok(Names { pairs, left, replaced, by_name })
+        Ok(ColumnNames { pairs, left, replaced, by_name })
     }
 
     /// The pair that goes by a name: its new one, or else its old one.
@@ -128,7 +128,7 @@ impl Names {
     }
 
     /// The error for settings that are about no pair.
-    pub(super) fn no_pair(&self, name: &Word) -> Error {
+    pub(super) fn no_pair(&self, name: &Setting) -> Error {
         let place = match self.left.iter().any(|left| left.contains(&name.text)) {
             true => "only one side has the column",
             false => "no pair of columns is called",
@@ -145,7 +145,7 @@ impl Names {
 
     /// What each name stands for: a pair by its new name, a column of one side, or a pair by its old
     /// name, in this order. A name that could mean two things is an error.
-    pub(super) fn resolve(&self, wanted: &[Word], with_paths: bool) -> Result<Resolved> {
+    pub(super) fn resolve(&self, wanted: &[Setting], with_paths: bool) -> Result<Resolved> {
         let mut resolved = Resolved::default();
         let known = self.known();
         let left: HashSet<&String> = self.left.iter().flatten().collect();
@@ -192,7 +192,7 @@ impl Names {
         Ok(key)
     }
 
-    fn missing_key(&self, name: &Word) -> Error {
+    fn missing_key(&self, name: &Setting) -> Error {
         for (side, names) in [(Side::Old, &self.left.old), (Side::New, &self.left.new)] {
             if names.contains(&name.text) {
                 let other = if side == Side::Old { &self.left.new } else { &self.left.old };
@@ -272,16 +272,16 @@ fn mapped(
 
 /// The pairs that the user names: by a map, by a column's `old`, and by expressions, which are columns of
 /// their own.
-fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Vec<(String, Word, Word)> {
+fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Vec<(String, Setting, Setting)> {
     let map = job.selection.map.iter();
     let mut pairs: Vec<_> = map.map(|(old, new)| (new.text.clone(), old.clone(), new.clone())).collect();
     for settings in &job.columns {
         let Some(name) = settings.names.first().filter(|_| settings.has_own_columns()) else { continue };
         let own = |side: Side| match &settings.expressions[side] {
-            Some(_) => Word { text: snapshots[side].derived_name(&name.text), place: name.place.clone() },
+            Some(_) => Setting { text: snapshots[side].derived_name(&name.text), place: name.place.clone() },
             None => match (&settings.old, side) {
                 (Some(old), Side::Old) => old.clone(),
-                _ => Word { text: all[side].named(&name.text), place: name.place.clone() },
+                _ => Setting { text: all[side].named(&name.text), place: name.place.clone() },
             },
         };
         let (old, new) = (own(Side::Old), own(Side::New));
@@ -312,7 +312,7 @@ pub(crate) fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
 }
 
 /// A column that a word of the user's names and `place` does not have, with the nearest of those that there are.
-pub(crate) fn no_such_column(word: &Word, place: &str, known: &[String]) -> Error {
+pub(crate) fn no_such_column(word: &Setting, place: &str, known: &[String]) -> Error {
     let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &word.text.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known));
     Error::NoSuchColumn {

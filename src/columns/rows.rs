@@ -5,25 +5,25 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 
 use super::{ColumnPair, Pairing};
-use crate::equality::canonical::cells::Cells;
+use crate::equality::canonical::cells::KeyBytes;
 use crate::equality::canonical::{Domain, canonical};
-use crate::equality::rules::{Chain, Form, ReadCells};
+use crate::equality::rules::{Canonical, ReadCells, RuleSet};
 use crate::error::{Error, Result};
 use crate::sides::Side;
 
 /// One batch of one side.
 #[derive(Debug, Clone)]
-pub struct Rows {
+pub struct RowReader {
     /// The columns as read from the snapshot, in the order of [`Pairing::projection`].
     pub raw: RecordBatch,
     /// What identifies each row: the key columns under their rules, part by part.
     pub keys: Vec<ArrayRef>,
     /// What is compared of rows with the same key, in the order of [`Pairing::checked`].
-    pub exact: Vec<Form>,
+    pub exact: Vec<Canonical>,
     /// The cells that rules were needed to read, as far as this side tells.
     pub read_by: Vec<ReadBy>,
     /// The rows that have such cells; `None` if there are none.
-    pub read_rows: Option<ReadRows>,
+    pub read_rows: Option<ParsedRows>,
 }
 
 /// The cells of one column that rules were needed to read.
@@ -37,35 +37,35 @@ pub struct ReadBy {
 
 /// Rows that rules were needed to read, each by its worst cell.
 #[derive(Debug, Clone)]
-pub struct ReadRows {
+pub struct ParsedRows {
     /// Rows that rules which lose nothing were enough for.
     pub by_reading: BooleanBuffer,
     /// All others.
     pub by_rule: BooleanBuffer,
 }
 
-impl ReadRows {
+impl ParsedRows {
     /// The rows that have such cells; `None` if there are none.
     fn of(cells: &[ReadBy]) -> Option<Self> {
         let union = |part: fn(&ReadCells) -> &BooleanBuffer| {
             cells.iter().map(|read| part(&read.cells).clone()).reduce(|any, cells| &any | &cells)
         };
         let (by_reading, by_rule) = union(|cells| &cells.by_reading).zip(union(|cells| &cells.by_rule))?;
-        Some(ReadRows { by_reading: &by_reading & &!&by_rule, by_rule })
+        Some(ParsedRows { by_reading: &by_reading & &!&by_rule, by_rule })
     }
 
     fn slice(&self, start: usize, len: usize) -> Self {
-        ReadRows { by_reading: self.by_reading.slice(start, len), by_rule: self.by_rule.slice(start, len) }
+        ParsedRows { by_reading: self.by_reading.slice(start, len), by_rule: self.by_rule.slice(start, len) }
     }
 }
 
 /// How many cells rules were needed to read, by column.
 #[derive(Debug, Clone, Default)]
-pub struct ReadCounts(Vec<ReadCount>);
+pub struct ParseCounts(Vec<ParseCount>);
 
 /// How many cells of one column rules were needed to read.
 #[derive(Debug, Clone)]
-pub struct ReadCount {
+pub struct ParseCount {
     /// Cells that were read by rules which lose nothing.
     pub by_reading: u64,
     /// All other cells that rules were needed to read.
@@ -74,20 +74,20 @@ pub struct ReadCount {
     pub rules: Vec<u64>,
 }
 
-impl ReadCounts {
+impl ParseCounts {
     /// Nothing counted yet.
     pub fn new(pairing: &Pairing) -> Self {
-        let none = |column: &ColumnPair| ReadCount { by_reading: 0, by_rule: 0, rules: vec![0; column.rules().len()] };
-        ReadCounts(pairing.columns.iter().map(none).collect())
+        let none = |column: &ColumnPair| ParseCount { by_reading: 0, by_rule: 0, rules: vec![0; column.rules().len()] };
+        ParseCounts(pairing.columns.iter().map(none).collect())
     }
 
     /// The columns, in the order of the pairing.
-    pub fn columns(&self) -> impl Iterator<Item = &ReadCount> {
+    pub fn columns(&self) -> impl Iterator<Item = &ParseCount> {
         self.0.iter()
     }
 
     /// Counts the cells of a batch.
-    pub fn count(&mut self, rows: &Rows) {
+    pub fn count(&mut self, rows: &RowReader) {
         let count = |cells: &BooleanBuffer| cells.count_set_bits() as u64;
         for ReadBy { column, cells } in &rows.read_by {
             let counts = &mut self.0[*column];
@@ -98,16 +98,16 @@ impl ReadCounts {
     }
 
     /// Adds what was counted elsewhere.
-    pub fn add(&mut self, other: &ReadCounts) {
+    pub fn add(&mut self, other: &ParseCounts) {
         self.combine(other, |one, two| one + two);
     }
 
     /// Takes away what was counted elsewhere.
-    pub fn subtract(&mut self, other: &ReadCounts) {
+    pub fn subtract(&mut self, other: &ParseCounts) {
         self.combine(other, |one, two| one - two);
     }
 
-    fn combine(&mut self, other: &ReadCounts, with: fn(u64, u64) -> u64) {
+    fn combine(&mut self, other: &ParseCounts, with: fn(u64, u64) -> u64) {
         for (own, other) in self.0.iter_mut().zip(&other.0) {
             own.by_reading = with(own.by_reading, other.by_reading);
             own.by_rule = with(own.by_rule, other.by_rule);
@@ -116,11 +116,11 @@ impl ReadCounts {
     }
 }
 
-impl Rows {
+impl RowReader {
     /// A part of the rows.
-    pub fn slice(&self, start: usize, len: usize) -> Rows {
+    pub fn slice(&self, start: usize, len: usize) -> RowReader {
         let read_by = |read: &ReadBy| ReadBy { column: read.column, cells: read.cells.slice(start, len) };
-        Rows {
+        RowReader {
             raw: self.raw.slice(start, len),
             keys: self.keys.iter().map(|key| key.slice(start, len)).collect(),
             exact: self.exact.iter().map(|form| form.slice(start, len)).collect(),
@@ -132,13 +132,13 @@ impl Rows {
     /// What one row is as read, as bytes that only equal rows have.
     pub fn exact_bytes(&self, row: usize) -> Vec<u8> {
         let mut bytes = vec![];
-        self.exact.iter().flat_map(Form::arrays).for_each(|array| Cells::of(array).append(row, &mut bytes));
+        self.exact.iter().flat_map(Canonical::arrays).for_each(|array| KeyBytes::of(array).append(row, &mut bytes));
         bytes
     }
 
     /// All that a row is as read: what its row hash covers besides the key.
     pub fn exact_arrays(&self) -> Vec<ArrayRef> {
-        self.exact.iter().flat_map(Form::arrays).cloned().collect()
+        self.exact.iter().flat_map(Canonical::arrays).cloned().collect()
     }
 }
 
@@ -181,7 +181,7 @@ impl Pairing {
     }
 
     /// Brings a batch of one side to the forms in which it is compared.
-    pub fn rows(&self, side: Side, raw: RecordBatch) -> Result<Rows> {
+    pub fn rows(&self, side: Side, raw: RecordBatch) -> Result<RowReader> {
         let mut keys = vec![];
         for (column, array) in self.keys().iter().zip(raw.columns()) {
             keys.extend(column.key_parts(array, side)?);
@@ -196,31 +196,31 @@ impl Pairing {
             }
             exact.push(form);
         }
-        let read_rows = ReadRows::of(&read_by);
-        Ok(Rows { raw, keys, exact, read_by, read_rows })
+        let read_rows = ParsedRows::of(&read_by);
+        Ok(RowReader { raw, keys, exact, read_by, read_rows })
     }
 }
 
 impl ColumnPair {
     /// One side's cells as read.
-    pub fn exact(&self, array: &ArrayRef, side: Side) -> Result<Form> {
+    pub fn exact(&self, array: &ArrayRef, side: Side) -> Result<Canonical> {
         match &self.chain {
-            None => Ok(Form { value: self.canonical(array, side)?, unreadable: None }),
+            None => Ok(Canonical { value: self.canonical(array, side)?, unreadable: None }),
             Some(chain) => chain.exact(array, side).map_err(|error| self.located(error, side)),
         }
     }
 
     /// One side's cells under all rules but a tolerance.
-    pub fn full(&self, array: &ArrayRef, side: Side) -> Result<Form> {
+    pub fn full(&self, array: &ArrayRef, side: Side) -> Result<Canonical> {
         match &self.chain {
-            None => Ok(Form { value: self.canonical(array, side)?, unreadable: None }),
+            None => Ok(Canonical { value: self.canonical(array, side)?, unreadable: None }),
             Some(chain) => chain.full(array, side).map_err(|error| self.located(error, side)),
         }
     }
 
     /// Where cells meet under all rules but a tolerance.
     pub fn full_domain(&self) -> &Domain {
-        self.chain.as_deref().map_or(&self.domain, Chain::full_domain)
+        self.chain.as_deref().map_or(&self.domain, RuleSet::full_domain)
     }
 
     /// One side's cells as parts of a key, under all rules.
@@ -250,7 +250,7 @@ impl ColumnPair {
     }
 
     /// The rules, where there are some that can make unequal cells equal.
-    pub fn forgiving(&self) -> Option<&Chain> {
-        self.chain.as_deref().filter(|chain| chain.forgives())
+    pub fn forgiving(&self) -> Option<&RuleSet> {
+        self.chain.as_deref().filter(|chain| chain.has_lossy_rules())
     }
 }

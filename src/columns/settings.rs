@@ -3,12 +3,12 @@
 use arrow::datatypes::Field;
 
 use super::Role;
-use super::names::Names;
+use super::names::ColumnNames;
 use super::version;
 use crate::equality::rules::fits;
 use crate::error::{Error, Result};
 use crate::job::rule::Tolerance;
-use crate::job::{ColumnSettings, Job, Place, Rule, RuleSettings};
+use crate::job::{ColumnSettings, Job, Origin, Rule, RuleSettings};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Mixed;
 
@@ -20,11 +20,11 @@ pub(super) struct Settings<'a> {
 }
 
 /// A rule, and where it was chosen.
-pub(super) struct Told {
+pub(super) struct ChosenRule {
     /// The rule.
     pub rule: Rule,
     /// Where it was chosen.
-    pub place: Place,
+    pub place: Origin,
     /// Whether it was chosen for this very column, and not for a pattern.
     pub by_name: bool,
 }
@@ -39,7 +39,7 @@ struct PairSettings {
 
 impl<'a> Settings<'a> {
     /// Finds the pairs that the settings name.
-    pub(super) fn of(names: &Names, job: &'a Job) -> Result<Self> {
+    pub(super) fn of(names: &ColumnNames, job: &'a Job) -> Result<Self> {
         let mut all: Vec<PairSettings> = names.pairs.iter().map(|_| PairSettings::default()).collect();
         for (told, settings) in job.columns.iter().enumerate() {
             for number in named(settings, names)? {
@@ -64,13 +64,13 @@ impl<'a> Settings<'a> {
 
     /// The rules of a pair, in the order in which they are applied. Rules that were chosen by a pattern and
     /// mean nothing for these types are left out.
-    pub(super) fn rules(&self, pair: usize, role: Role, fields: Sides<&Field>) -> Result<Vec<Told>> {
+    pub(super) fn rules(&self, pair: usize, role: Role, fields: Sides<&Field>) -> Result<Vec<ChosenRule>> {
         let settings = &self.pairs[pair];
         let last = || settings.told.last().map(|&told| self.told[told].place.clone());
         let place_of = |rule: &Rule| {
             let mut told = settings.told.iter().rev().map(|&told| &self.told[told]);
             let told = told.find(|told| told.rules.rules().is_ok_and(|rules| rules.contains(rule)));
-            told.map_or((Place::Set("compare".into()), true), |told| (told.place.clone(), is_by_name(told)))
+            told.map_or((Origin::Set("compare".into()), true), |told| (told.place.clone(), is_by_name(told)))
         };
         let expressions = Side::BOTH
             .into_iter()
@@ -81,20 +81,20 @@ impl<'a> Settings<'a> {
             let place = last().map(|place| place.to_string()).unwrap_or_default();
             Error::Contradiction(format!("{place}: {reason}"))
         })?;
-        let rules: Vec<Told> = expressions
+        let rules: Vec<ChosenRule> = expressions
             .chain(chosen)
             .map(|rule| {
                 let (place, by_name) = match &rule {
-                    rule if implied.contains(rule) => (Place::Files, true),
-                    Rule::Expression(..) => (last().unwrap_or(Place::Set("compare".into())), true),
+                    rule if implied.contains(rule) => (Origin::Files, true),
+                    Rule::Expression(..) => (last().unwrap_or(Origin::Set("compare".into())), true),
                     rule => place_of(rule),
                 };
-                Told { rule, place, by_name }
+                ChosenRule { rule, place, by_name }
             })
             .collect();
         let all: Vec<Rule> = rules.iter().map(|told| told.rule.clone()).collect();
         let suits = |rule: &Rule| fits(rule, &all, fields) && (role == Role::Value || is_for_keys(rule));
-        let rules: Vec<Told> = rules.into_iter().filter(|told| told.by_name || suits(&told.rule)).collect();
+        let rules: Vec<ChosenRule> = rules.into_iter().filter(|told| told.by_name || suits(&told.rule)).collect();
         match rules.iter().find(|told| role == Role::Key && !is_for_keys(&told.rule)) {
             Some(told) => Err(Error::Contradiction(format!(
                 "{}: `{}` is not for a key: what identifies a row is equal or it is not",
@@ -131,7 +131,7 @@ fn is_for_keys(rule: &Rule) -> bool {
 }
 
 /// The pairs that settings are about. A name that no pair has is an error; a pattern has to fit one, too.
-fn named(settings: &ColumnSettings, names: &Names) -> Result<Vec<usize>> {
+fn named(settings: &ColumnSettings, names: &ColumnNames) -> Result<Vec<usize>> {
     let mut pairs = vec![];
     for name in &settings.names {
         let found: Vec<usize> = match name.text.contains('*') {

@@ -5,10 +5,10 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
 
-use crate::equality::rules::{Said, Zone};
+use crate::equality::rules::{ParsedTime, Zone};
 use crate::error::{Error, Result};
-use crate::job::rule::Reading;
-use crate::job::{InFlight, Word};
+use crate::job::rule::ParseAs;
+use crate::job::{InFlight, Setting};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
 
@@ -18,14 +18,14 @@ pub struct Version {
     /// Their positions in each side's schema.
     pub at: Sides<usize>,
     /// What their values are.
-    pub kind: Kind,
+    pub kind: VersionKind,
     /// How each side's are read.
-    reads: Sides<Read>,
+    reads: Sides<VersionParser>,
 }
 
 /// What a version is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum VersionKind {
     /// A time.
     Time,
     /// A number that grows from version to version. It tells which version is newer, and nothing of when.
@@ -34,7 +34,7 @@ pub enum Kind {
 
 /// How one side's versions are read.
 #[derive(Debug, Clone)]
-enum Read {
+enum VersionParser {
     Instants,
     /// Wall clocks of a zone.
     Clocks(Zone),
@@ -47,7 +47,7 @@ enum Read {
 #[derive(Debug, Clone, Default)]
 pub struct TimeRules {
     /// How the column is read.
-    pub reading: Option<Reading>,
+    pub reading: Option<ParseAs>,
     /// The zone of times that name none.
     pub zone: Option<String>,
 }
@@ -62,8 +62,8 @@ impl Version {
         let fields = Sides::from_fn(|side| snapshots[side].schema.field(columns[side]));
         let reads = Sides::try_from_fn(|side| read(fields[side], in_flight, &rules[side], side))?;
         let kinds = reads.as_ref().map(|read| match read {
-            Read::Numbers => Kind::Counter,
-            Read::Instants | Read::Clocks(_) | Read::Texts(_) => Kind::Time,
+            VersionParser::Numbers => VersionKind::Counter,
+            VersionParser::Instants | VersionParser::Clocks(_) | VersionParser::Texts(_) => VersionKind::Time,
         });
         match kinds.old == kinds.new {
             true => Ok(Version { at: columns, kind: kinds.new, reads }),
@@ -83,9 +83,9 @@ impl Version {
     /// version.
     pub fn numbers(&self, array: &ArrayRef, side: Side) -> Result<Vec<Option<i64>>> {
         let micros = |zone: &Zone, wall: i128| i64::try_from(zone.instant(wall)? / 1000).ok();
-        if let Read::Texts(zone) = &self.reads[side] {
+        if let VersionParser::Texts(zone) = &self.reads[side] {
             let instant = |text: &str| {
-                let said = Said::parse(text)?;
+                let said = ParsedTime::parse(text)?;
                 match (said.offset, zone) {
                     (Some(offset), _) => i64::try_from((said.wall - offset) / 1000).ok(),
                     (None, zone) => micros(zone.as_ref()?, said.wall),
@@ -95,22 +95,22 @@ impl Version {
             return Ok(texts.as_string_view().iter().map(|text| text.and_then(instant)).collect());
         }
         let array = match (self.kind, array.data_type()) {
-            (Kind::Counter, _) => cast(array, &DataType::Int64)?,
-            (Kind::Time, DataType::Timestamp(_, zone)) => {
+            (VersionKind::Counter, _) => cast(array, &DataType::Int64)?,
+            (VersionKind::Time, DataType::Timestamp(_, zone)) => {
                 let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
                 cast(&micros, &DataType::Int64)?
             }
-            (Kind::Time, other) => return Err(Error::Internal(format!("{other} is no time"))),
+            (VersionKind::Time, other) => return Err(Error::Internal(format!("{other} is no time"))),
         };
         let zoned = |number: i64| match &self.reads[side] {
-            Read::Clocks(zone) => micros(zone, i128::from(number) * 1000),
+            VersionParser::Clocks(zone) => micros(zone, i128::from(number) * 1000),
             _ => Some(number),
         };
         Ok(array.as_primitive::<Int64Type>().iter().map(|number| number.and_then(zoned)).collect())
     }
 }
 
-fn find(snapshot: &Snapshot, column: &Word) -> Result<usize> {
+fn find(snapshot: &Snapshot, column: &Setting) -> Result<usize> {
     let known: Vec<String> = snapshot.schema.fields().iter().map(|field| field.name().clone()).collect();
     let place = format!("the {} snapshot has no column", snapshot.side);
     known
@@ -119,7 +119,7 @@ fn find(snapshot: &Snapshot, column: &Word) -> Result<usize> {
         .ok_or_else(|| super::names::no_such_column(column, &place, &known))
 }
 
-fn read(field: &Field, in_flight: &InFlight, rules: &TimeRules, side: Side) -> Result<Read> {
+fn read(field: &Field, in_flight: &InFlight, rules: &TimeRules, side: Side) -> Result<VersionParser> {
     let column = &in_flight.columns[side];
     let refused = |words: String| Err(Error::Contradiction(format!("{}: {words}", column.place)));
     let zone = match &in_flight.assume_tz {
@@ -132,14 +132,14 @@ fn read(field: &Field, in_flight: &InFlight, rules: &TimeRules, side: Side) -> R
     };
     let is_text = matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     match (field.data_type(), zone) {
-        (DataType::Timestamp(_, Some(_)), _) => Ok(Read::Instants),
-        (DataType::Timestamp(_, None), Some(zone)) => Ok(Read::Clocks(zone)),
+        (DataType::Timestamp(_, Some(_)), _) => Ok(VersionParser::Instants),
+        (DataType::Timestamp(_, None), Some(zone)) => Ok(VersionParser::Clocks(zone)),
         (DataType::Timestamp(_, None), None) => refused(format!(
             "`{}` of {side} has no zone; say which one its times are in: assume_tz = \"UTC\"",
             column.text
         )),
-        (_, zone) if is_text && rules.reading == Some(Reading::Timestamp) => Ok(Read::Texts(zone)),
-        (other, _) if other.is_integer() && *other != DataType::UInt64 => Ok(Read::Numbers),
+        (_, zone) if is_text && rules.reading == Some(ParseAs::Timestamp) => Ok(VersionParser::Texts(zone)),
+        (other, _) if other.is_integer() && *other != DataType::UInt64 => Ok(VersionParser::Numbers),
         _ => refused(format!(
             "`{}` of {side} is {}; a version is a timestamp, a whole number, or text with the rule as = \"timestamp\"",
             column.text,

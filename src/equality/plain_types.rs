@@ -8,7 +8,7 @@ use arrow::datatypes::DataType::{self, *};
 use arrow::datatypes::{Field, FieldRef, Float64Type};
 use arrow::error::ArrowError;
 
-use crate::equality::canonical::{Domain, convert, json, map_order, settle_floats};
+use crate::equality::canonical::{Domain, canonicalize_floats, convert, json, map_order};
 use crate::sides::Side;
 
 /// A field under a new name, of the plain type.
@@ -48,28 +48,28 @@ pub(crate) fn array(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 }
 
 /// Plain values in the one form that all equal values share: one zero, one NaN, maps by key.
-pub(crate) fn settle(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn canonicalize(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
     Ok(match (array.data_type(), domain) {
         (Float16 | Float32, Domain::Float | Domain::Number { .. }) => {
             let wide = convert(array, &Float64)?;
-            let settled: ArrayRef = Arc::new(settle_floats(wide.as_primitive::<Float64Type>()));
+            let settled: ArrayRef = Arc::new(canonicalize_floats(wide.as_primitive::<Float64Type>()));
             convert(&settled, array.data_type())?
         }
-        (Float64, Domain::Float | Domain::Number { .. }) => Arc::new(settle_floats(array.as_primitive())),
+        (Float64, Domain::Float | Domain::Number { .. }) => Arc::new(canonicalize_floats(array.as_primitive())),
         (Utf8, Domain::Json) => {
-            let texts = array.as_string::<i32>().iter().map(|text| text.map(json::settle));
+            let texts = array.as_string::<i32>().iter().map(|text| text.map(json::canonicalize));
             Arc::new(texts.collect::<StringArray>())
         }
         (List(item), Domain::List(domain)) => {
             let list = array.as_list::<i32>();
-            let values = settle(list.values(), domain, side)?;
+            let values = canonicalize(list.values(), domain, side)?;
             Arc::new(ListArray::try_new(item.clone(), list.offsets().clone(), values, list.nulls().cloned())?)
         }
         (Struct(fields), Domain::Struct(pairs)) => {
             let (_, mut columns, nulls) = array.as_struct().clone().into_parts();
             for (at, column) in columns.iter_mut().enumerate() {
                 *column = match pairs.iter().find(|pair| pair.at[side] == at) {
-                    Some(pair) => settle(column, &pair.domain, side)?,
+                    Some(pair) => canonicalize(column, &pair.domain, side)?,
                     // a field that is not compared may differ among equal values
                     None => new_null_array(column.data_type(), column.len()),
                 };
@@ -81,8 +81,8 @@ pub(crate) fn settle(array: &ArrayRef, domain: &Domain, side: Side) -> Result<Ar
             let order = map_order(map, key, value, side)?;
             let entries = take(map.entries(), &order, None)?;
             let (fields, mut columns, nulls) = entries.as_struct().clone().into_parts();
-            columns[0] = settle(&columns[0], key, side)?;
-            columns[1] = settle(&columns[1], value, side)?;
+            columns[0] = canonicalize(&columns[0], key, side)?;
+            columns[1] = canonicalize(&columns[1], value, side)?;
             let entries = StructArray::try_new(fields, columns, nulls)?;
             let offsets = map.offsets().clone();
             Arc::new(MapArray::try_new(entries_field.clone(), offsets, entries, map.nulls().cloned(), *sorted)?)

@@ -22,7 +22,7 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
     let fields: Vec<_> = schema.fields().iter().map(|field| plain_types::field(field.name(), field)).collect();
     let values = columns.iter().zip(&fields).map(|(column, field)| Values::of(column, field));
     let values = values.collect::<Result<Vec<_>>>()?;
-    Ok((0..batch.num_rows()).map(|row| values.iter().map(|values| values.bare(row)).collect()).collect())
+    Ok((0..batch.num_rows()).map(|row| values.iter().map(|values| values.to_csv_text(row)).collect()).collect())
 }
 
 /// Writes the values of one array as text.
@@ -74,7 +74,7 @@ impl<'a> Values<'a> {
     }
 
     /// The bare text of a value, `None` for NULL: what a data file holds.
-    pub(crate) fn bare(&self, row: usize) -> Option<String> {
+    pub(crate) fn to_csv_text(&self, row: usize) -> Option<String> {
         self.array.is_valid(row).then(|| match &self.kind {
             Kind::Text(texts) | Kind::Json(texts) => texts.value(row).to_string(),
             _ => self.valid(row),
@@ -83,7 +83,7 @@ impl<'a> Values<'a> {
 
     /// A value as a person should see it: text in quotes and without a raw control character, so that
     /// NULL, `"NULL"` and `""` are three different things.
-    pub(crate) fn shown(&self, row: usize) -> String {
+    pub(crate) fn display(&self, row: usize) -> String {
         match self.array.is_valid(row) {
             true => self.valid(row),
             false => "NULL".into(),
@@ -98,16 +98,16 @@ impl<'a> Values<'a> {
             Kind::Uuid => uuid(self.array.as_fixed_size_binary().value(row)),
             Kind::Binary => hex(self.bytes(row)),
             Kind::List(offsets, items) => {
-                let items = (offsets[row]..offsets[row + 1]).map(|item| items.shown(item as usize));
+                let items = (offsets[row]..offsets[row + 1]).map(|item| items.display(item as usize));
                 list(items.collect(), ["[", "]"])
             }
             Kind::Struct(fields) => {
-                let fields = fields.iter().map(|(name, values)| format!("{}: {}", quoted(name), values.shown(row)));
+                let fields = fields.iter().map(|(name, values)| format!("{}: {}", quoted(name), values.display(row)));
                 list(fields.collect(), ["{", "}"])
             }
             Kind::Map(offsets, parts) => {
                 let [keys, values] = parts.as_ref();
-                let entry = |at: usize| format!("{}: {}", keys.shown(at), values.shown(at));
+                let entry = |at: usize| format!("{}: {}", keys.display(at), values.display(at));
                 list((offsets[row]..offsets[row + 1]).map(|at| entry(at as usize)).collect(), ["{", "}"])
             }
             Kind::Ticks => self.ticks(row),
@@ -155,7 +155,7 @@ impl<'a> Values<'a> {
 /// A whole column as bare text, NULL staying NULL.
 pub(crate) fn column(array: &ArrayRef, field: &Field) -> Result<StringArray> {
     let values = Values::of(array, field)?;
-    Ok((0..array.len()).map(|row| values.bare(row)).collect())
+    Ok((0..array.len()).map(|row| values.to_csv_text(row)).collect())
 }
 
 const FORMAT: FormatOptions<'static> = FormatOptions::new().with_display_error(false);

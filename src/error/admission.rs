@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::words::plain_reason;
+use super::format::plain_reason;
 use crate::sides::{Owner, Side};
 
 /// Why files are refused that are whole.

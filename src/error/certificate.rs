@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::words::indented;
+use super::format::indented;
 
 /// Why a certificate was not made, or approves nothing.
 #[derive(Debug, thiserror::Error)]

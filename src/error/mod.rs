@@ -8,14 +8,14 @@
 //!   is never caught and worked around.
 //! * Messages are lowercase fragments that read well after `error: `.
 
-mod about;
+mod context;
 mod admission;
 mod certificate;
 mod engine;
 mod memory;
 mod output;
 mod waves;
-mod words;
+mod format;
 
 use std::io;
 use std::path::PathBuf;
@@ -23,10 +23,10 @@ use std::path::PathBuf;
 use crate::sides::{Owner, Side, Sides};
 pub use admission::{AdmissionError, TableFormat};
 pub use certificate::CertificateError;
+use format::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 pub use memory::MemoryError;
 pub use output::OutputError;
 pub use waves::WavesError;
-use words::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 
 /// The result of anything that can fail to verify.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -260,7 +260,7 @@ pub enum Error {
         /// The pair's name.
         pair: String,
         /// What each side holds.
-        kinds: Box<Sides<Kind>>,
+        kinds: Box<Sides<ErrorKind>>,
         /// The rule that would bridge them.
         line: String,
         /// What else can be done, to end a sentence.
@@ -451,7 +451,7 @@ pub enum Error {
 
 /// What a column holds, in words.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct ErrorKind {
     /// Its type.
     pub data_type: String,
     /// The kind of value, of which one never compares with another.

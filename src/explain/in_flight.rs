@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use crate::class::{ByClass, Class};
-use crate::columns::version::Kind;
-use crate::history::Seen;
+use crate::columns::version::VersionKind;
+use crate::history::FindingHistory;
 use crate::job::{Job, TakenAt};
 use crate::sides::Sides;
 
@@ -72,11 +72,11 @@ pub(super) struct InFlight {
 
 impl InFlight {
     /// By the times of a job's snapshots; `None` if the job does not ask for it.
-    pub(super) fn of(job: &Job, kind: Option<&Kind>) -> Option<Self> {
+    pub(super) fn of(job: &Job, kind: Option<&VersionKind>) -> Option<Self> {
         let asked = job.in_flight.as_ref()?;
         let taken = job.sources.as_ref().map(|source| source.taken_at.as_ref());
         let times = match (taken, kind) {
-            (Sides { old: Some(old), new: Some(new) }, Some(Kind::Time)) => times(Sides { old, new }),
+            (Sides { old: Some(old), new: Some(new) }, Some(VersionKind::Time)) => times(Sides { old, new }),
             _ => None,
         };
         let report = InFlightReport {
@@ -93,7 +93,12 @@ impl InFlight {
     }
 
     /// What a discrepancy tells whose rows have these versions: that it is in flight, or all else that holds.
-    pub(super) fn causes(&self, class: Class, versions: Sides<Option<i64>>, seen: Option<&Seen>) -> Vec<Cause> {
+    pub(super) fn causes(
+        &self,
+        class: Class,
+        versions: Sides<Option<i64>>,
+        seen: Option<&FindingHistory>,
+    ) -> Vec<Cause> {
         let Sides { old, new } = versions;
         // written after the other side's export had begun
         let is_late = |version: i64, other: fn(&Sides<Times>) -> Times| {
@@ -144,7 +149,7 @@ impl InFlight {
     }
 }
 
-fn holds_what_old_held(seen: &Seen) -> bool {
+fn holds_what_old_held(seen: &FindingHistory) -> bool {
     let before = seen.before.as_ref().and_then(|known| known.state.values.old);
     before.is_some() && before == seen.identity.state.values.new
 }
@@ -160,11 +165,11 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::job::{self, Identity, Place, Source, Word};
+    use crate::job::{self, Identity, Origin, Setting, Source};
 
     /// Old taken at second 1,000, new at 1,600, a lag of 60 seconds.
     fn in_flight() -> InFlight {
-        let word = || Word { text: "updated_at".into(), place: Place::Flag("test") };
+        let word = || Setting { text: "updated_at".into(), place: Origin::Flag("test") };
         let source = |second: i64| {
             let at = Timestamp::from_second(second).unwrap().to_string();
             Source { taken_at: Some(TakenAt { from: at.clone(), to: at }), ..Source::of(word()) }
@@ -176,7 +181,7 @@ mod tests {
             assume_tz: None,
         };
         let job = Job { in_flight: Some(asked), ..Job::new("test", sources, Identity::WholeRow) };
-        InFlight::of(&job, Some(&Kind::Time)).unwrap()
+        InFlight::of(&job, Some(&VersionKind::Time)).unwrap()
     }
 
     #[test]

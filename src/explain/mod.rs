@@ -5,7 +5,7 @@
 
 mod in_flight;
 mod misplaced;
-mod private;
+mod redaction;
 mod segments;
 mod waivers;
 
@@ -18,31 +18,31 @@ use jiff::Timestamp;
 use crate::class::{ByClass, Class};
 use crate::columns::version::Version;
 use crate::columns::{Pairing, Privacy};
-use crate::compare::discrepancy::{Column, Layout, Spooled, Tally, VERSIONS, classes, texts};
+use crate::compare::discrepancy::{Layout, Spooled, TableColumn, Tally, VERSIONS, classes, texts};
 use crate::compare::matching::Comparison;
 use crate::error::{Error, Result};
-use crate::history::{HistoryReport, Recogniser, Seen, Standings};
+use crate::history::{FindingHistory, HistoryReport, HistoryTracker, IdentityHasher};
 use crate::job::Job;
-use crate::output::manifest::Digest;
+use crate::output::manifest::FileDigest;
 use crate::output::run_dir::RunDir;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use in_flight::{Cause, InFlight};
 use misplaced::Misplaced;
-use private::Hiding;
+use redaction::Redaction;
 use segments::Segments;
 use waivers::Waivers;
 
 pub(crate) use in_flight::InFlightReport;
 pub(crate) use misplaced::{Kind as MisplacedKind, MisplacedReport, Misplacements};
-pub(crate) use private::PrivateReport;
+pub(crate) use redaction::PrivateReport;
 pub(crate) use segments::SegmentReport;
 pub(crate) use waivers::{TAG as WAIVER_TAG, WaiverReport};
 
 /// How many discrepancies count against the gates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Weighed {
+pub struct GateCounts {
     /// By class.
     pub counts: ByClass<u64>,
     /// Those of them that the run before did not have.
@@ -51,15 +51,15 @@ pub struct Weighed {
     pub columns: Vec<u64>,
 }
 
-impl Weighed {
+impl GateCounts {
     /// All of them.
     fn all(tally: &Tally) -> Self {
         let columns = tally.columns.iter().map(|column| column.mismatches).collect();
-        Weighed { counts: tally.counts(), new: tally.counts(), columns }
+        GateCounts { counts: tally.counts(), new: tally.counts(), columns }
     }
 
     fn none(columns: usize) -> Self {
-        Weighed { counts: ByClass::default(), new: ByClass::default(), columns: vec![0; columns] }
+        GateCounts { counts: ByClass::default(), new: ByClass::default(), columns: vec![0; columns] }
     }
 
     fn take(&mut self, class: Class, is_new: bool, changed: &[usize]) {
@@ -68,7 +68,7 @@ impl Weighed {
         changed.iter().for_each(|&column| self.columns[column] += 1);
     }
 
-    fn add(&mut self, other: &Weighed) {
+    fn add(&mut self, other: &GateCounts) {
         for class in Class::ALL {
             self.counts[class] += other.counts[class];
             self.new[class] += other.new[class];
@@ -80,7 +80,7 @@ impl Weighed {
 /// What came of explaining.
 pub struct Explained {
     /// What counts against the gates.
-    pub weighed: Weighed,
+    pub weighed: GateCounts,
     /// How everything stands to the run before.
     pub history: Option<HistoryReport>,
     /// What the snapshots' times explain.
@@ -94,11 +94,11 @@ pub struct Explained {
     /// Whose values are not shown.
     pub private: Option<PrivateReport>,
     /// The files that were written.
-    pub files: Vec<Digest>,
+    pub files: Vec<FileDigest>,
 }
 
 /// A piece of the table, explained.
-pub(crate) struct Piece {
+pub(crate) struct ExplainedPiece {
     /// What may be shown, with what is known of each row.
     pub shown: RecordBatch,
     /// What the ID lists are made of.
@@ -113,17 +113,17 @@ pub(crate) struct Explainer {
     /// The table with what is known of each row, and the same as it may be shown.
     known_schema: SchemaRef,
     shown_schema: SchemaRef,
-    hiding: Hiding,
-    recogniser: Recogniser,
+    hiding: Redaction,
+    recogniser: IdentityHasher,
     /// How often a discrepancy has to be seen before it counts.
     persisting_for: u32,
-    standings: Option<Standings>,
+    standings: Option<HistoryTracker>,
     version: Option<Version>,
     in_flight: Option<InFlight>,
     misplaced: Option<Misplaced>,
     waivers: Waivers,
     segments: Segments,
-    weighed: Weighed,
+    weighed: GateCounts,
 }
 
 impl Explainer {
@@ -132,11 +132,11 @@ impl Explainer {
         job: &Job,
         comparison: &Comparison,
         privacy: &Privacy,
-        standings: Option<Standings>,
+        standings: Option<HistoryTracker>,
         now: Timestamp,
     ) -> Result<Self> {
         let Comparison { engine, snapshots, pairing, layout, .. } = comparison;
-        let hiding = Hiding::of(job, privacy)?;
+        let hiding = Redaction::of(job, privacy)?;
         let known = |schema: SchemaRef| with_known(&schema, standings.is_some(), job.misplaced.is_some());
         let known_schema = known(layout.schema());
         let expiry = snapshot_time(job).unwrap_or(now);
@@ -146,13 +146,13 @@ impl Explainer {
             shown_schema: known(hiding.schema(&layout.schema())),
             known_schema,
             hiding,
-            recogniser: Recogniser::default(),
+            recogniser: IdentityHasher::default(),
             persisting_for: job.gate.persisting_for.unwrap_or(1),
             standings,
             in_flight: InFlight::of(job, pairing.version.as_ref().map(|version| &version.kind)),
             misplaced: None,
             version: pairing.version.clone(),
-            weighed: Weighed::none(pairing.columns.len()),
+            weighed: GateCounts::none(pairing.columns.len()),
             columns: pairing.columns.iter().map(|column| column.name.clone()).collect(),
         })
     }
@@ -185,13 +185,13 @@ impl Explainer {
     }
 
     /// A piece of the table with what is known of its rows.
-    pub(crate) fn explain(&mut self, piece: RecordBatch) -> Result<Piece> {
+    pub(crate) fn explain(&mut self, piece: RecordBatch) -> Result<ExplainedPiece> {
         let classes = classes(&piece);
         self.segments.take(&piece, &classes)?;
         let hidden = self.hiding.hide(&piece)?;
         if self.has_nothing_to_do() {
             let listed = if self.has_private_lists() { piece } else { hidden.clone() };
-            return Ok(Piece { shown: hidden, listed, misplaced: None });
+            return Ok(ExplainedPiece { shown: hidden, listed, misplaced: None });
         }
         let identities = self.recogniser.of(&hidden, |column| self.hiding.forgets(column))?;
         let seen = self.standings.as_mut().map(|standings| standings.of(&identities));
@@ -219,7 +219,7 @@ impl Explainer {
         }
         let (listed, misplaced) = if self.has_private_lists() { (piece, misplaced) } else { (hidden, shown_misplaced) };
         let waived: Vec<Option<String>> = waivers.iter().map(|waiver| Some(self.waivers.tag((*waiver)?))).collect();
-        Ok(Piece { shown: tagged(shown, tags(&waived))?, listed, misplaced })
+        Ok(ExplainedPiece { shown: tagged(shown, tags(&waived))?, listed, misplaced })
     }
 
     /// Counts the rows of a piece against the gates, or for the waiver that covers them; says which count against the
@@ -229,10 +229,10 @@ impl Explainer {
         piece: &RecordBatch,
         classes: &[Class],
         causes: &[Vec<Cause>],
-        seen: Option<&[Seen]>,
+        seen: Option<&[FindingHistory]>,
         waivers: &[Option<usize>],
     ) -> Vec<bool> {
-        let changed = Column::Changed.of(piece).as_list::<i32>();
+        let changed = TableColumn::Changed.of(piece).as_list::<i32>();
         let mut counted = Vec::with_capacity(classes.len());
         for (row, &class) in classes.iter().enumerate() {
             let seen = seen.map(|seen| &seen[row]);
@@ -259,7 +259,12 @@ impl Explainer {
     }
 
     /// What times and versions say of each row of a piece.
-    fn causes(&self, piece: &RecordBatch, classes: &[Class], seen: Option<&[Seen]>) -> Result<Vec<Vec<Cause>>> {
+    fn causes(
+        &self,
+        piece: &RecordBatch,
+        classes: &[Class],
+        seen: Option<&[FindingHistory]>,
+    ) -> Result<Vec<Vec<Cause>>> {
         let (Some(in_flight), Some(version)) = (&self.in_flight, &self.version) else {
             return Ok(vec![vec![]; piece.num_rows()]);
         };
@@ -284,8 +289,8 @@ impl Explainer {
 
     /// Ends the explaining. Where nothing was to be explained, everything counts.
     pub(crate) fn finish(self, tally: &Tally, run_dir: Option<&RunDir>) -> Result<Explained> {
-        let mut weighed = if self.has_nothing_to_do() { Weighed::all(tally) } else { self.weighed };
-        let (history, file) = match self.standings.map(Standings::finish).transpose()? {
+        let mut weighed = if self.has_nothing_to_do() { GateCounts::all(tally) } else { self.weighed };
+        let (history, file) = match self.standings.map(HistoryTracker::finish).transpose()? {
             Some((history, file)) => (Some(history), file),
             None => (None, None),
         };
@@ -321,7 +326,7 @@ pub(crate) fn require_sound(
     pairing: &Pairing,
     privacy: &Privacy,
 ) -> Result<()> {
-    Hiding::of(job, privacy)?;
+    Redaction::of(job, privacy)?;
     let (layout, now) = (&Layout::of(pairing, snapshots), Timestamp::now());
     job.misplaced.as_ref().map_or(Ok(()), |asked| misplaced::require_sound(asked, pairing))?;
     let schema = with_known(&layout.schema(), true, job.misplaced.is_some());
@@ -336,7 +341,7 @@ pub(crate) fn shown_schema(
     pairing: &Pairing,
     privacy: &Privacy,
 ) -> Result<SchemaRef> {
-    let hiding = Hiding::of(job, privacy)?;
+    let hiding = Redaction::of(job, privacy)?;
     Ok(with_known(&hiding.schema(&Layout::of(pairing, snapshots).schema()), true, job.misplaced.is_some()))
 }
 
@@ -365,7 +370,7 @@ fn tags(causes: &[Vec<Cause>], misplaced: &[Vec<&str>], waivers: &[Option<String
 
 fn tagged(piece: RecordBatch, tags: ArrayRef) -> Result<RecordBatch> {
     let mut columns = piece.columns().to_vec();
-    columns[Column::Tags as usize] = tags;
+    columns[TableColumn::Tags as usize] = tags;
     Ok(RecordBatch::try_new(piece.schema(), columns)?)
 }
 
@@ -374,7 +379,7 @@ fn snapshot_time(job: &Job) -> Option<Timestamp> {
     job.sources.new.taken_at.as_ref()?.to.parse().ok()
 }
 
-fn columns_of(seen: &[Seen]) -> [ArrayRef; 3] {
+fn columns_of(seen: &[FindingHistory]) -> [ArrayRef; 3] {
     [
         Arc::new(StringArray::from_iter_values(seen.iter().map(|seen| seen.standing.name()))),
         Arc::new(UInt32Array::from_iter_values(seen.iter().map(|seen| seen.age))),

@@ -9,11 +9,11 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::class::{ByClass, Class};
 use crate::columns::{Pairing, Privacy};
-use crate::compare::discrepancy::{Column, Layout};
+use crate::compare::discrepancy::{Layout, TableColumn};
 use crate::csv;
 use crate::error::{Error, Result};
-use crate::job::Word;
-use crate::output::manifest::Digest;
+use crate::job::Setting;
+use crate::output::manifest::FileDigest;
 use crate::output::run_dir::RunDir;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
@@ -63,7 +63,7 @@ pub(super) struct Segments {
 }
 
 struct Kind {
-    by: Word,
+    by: Setting,
     expressions: Sides<RowExpression>,
     counts: Counts,
 }
@@ -75,7 +75,7 @@ impl Segments {
     /// If an expression cannot be planned over the compared columns, or makes too many segments.
     pub(super) fn of(
         engine: &Engine,
-        by: &[Word],
+        by: &[Setting],
         snapshots: &Sides<Snapshot>,
         pairing: &Pairing,
         layout: &Layout,
@@ -98,7 +98,7 @@ impl Segments {
     }
 
     /// Plans the expressions, and counts nothing.
-    pub(super) fn plan(engine: &Engine, by: &[Word], layout: &Layout, privacy: &Privacy) -> Result<Self> {
+    pub(super) fn plan(engine: &Engine, by: &[Setting], layout: &Layout, privacy: &Privacy) -> Result<Self> {
         let kinds = by.iter().map(|by| {
             let expressions = Sides::try_from_fn(|side| RowExpression::plan(engine, &row_schema(layout, side), by))?;
             if let Some(column) = expressions.new.columns().iter().find(|column| privacy.hides_pair(column)) {
@@ -115,7 +115,7 @@ impl Segments {
         for kind in &mut self.kinds {
             let like = kind.expressions.new.field().clone();
             let values = Sides::try_from_fn(|side| {
-                let rows = Column::of_side(side).of(piece).as_struct();
+                let rows = TableColumn::of_side(side).of(piece).as_struct();
                 kind.expressions[side].texts(&RecordBatch::from(without_nulls(rows)), &like)
             })?;
             for (row, &class) in classes.iter().enumerate().filter(|(_, class)| **class != Class::DuplicateKey) {
@@ -128,8 +128,8 @@ impl Segments {
     }
 
     /// The reports, and `segments.csv` if a run is written.
-    pub(super) fn finish(self, run_dir: Option<&RunDir>) -> Result<(Vec<SegmentReport>, Option<Digest>)> {
-        let all: Vec<(Word, Vec<Segment>)> = self.kinds.into_iter().map(Kind::finish).collect();
+    pub(super) fn finish(self, run_dir: Option<&RunDir>) -> Result<(Vec<SegmentReport>, Option<FileDigest>)> {
+        let all: Vec<(Setting, Vec<Segment>)> = self.kinds.into_iter().map(Kind::finish).collect();
         let file = match run_dir.filter(|_| !all.is_empty()) {
             Some(run_dir) => Some(write(run_dir, &all)?),
             None => None,
@@ -144,7 +144,7 @@ impl Segments {
 }
 
 impl Kind {
-    fn finish(self) -> (Word, Vec<Segment>) {
+    fn finish(self) -> (Setting, Vec<Segment>) {
         let population = |rows: &Sides<u64>| rows.old.max(rows.new);
         let all_rows: u64 = self.counts.values().map(|(rows, _)| population(rows)).sum();
         let all_found: u64 = self.counts.values().map(|(_, counts)| counts.total()).sum();
@@ -164,7 +164,7 @@ impl Kind {
     }
 }
 
-fn require_few(counts: &Counts, by: &Word) -> Result<()> {
+fn require_few(counts: &Counts, by: &Setting) -> Result<()> {
     match counts.len() <= SEGMENTS_MAX {
         true => Ok(()),
         false => Err(Error::Contradiction(format!(
@@ -176,7 +176,7 @@ fn require_few(counts: &Counts, by: &Word) -> Result<()> {
 
 /// What the discrepancies show of a side's rows.
 fn row_schema(layout: &Layout, side: Side) -> SchemaRef {
-    Schema::new(layout.fields(Column::of_side(side))).into()
+    Schema::new(layout.fields(TableColumn::of_side(side))).into()
 }
 
 /// A record batch cannot say that a whole row is NULL; its columns are.
@@ -185,7 +185,7 @@ fn without_nulls(rows: &StructArray) -> StructArray {
     StructArray::new(fields, columns, None)
 }
 
-fn write(run_dir: &RunDir, all: &[(Word, Vec<Segment>)]) -> Result<Digest> {
+fn write(run_dir: &RunDir, all: &[(Setting, Vec<Segment>)]) -> Result<FileDigest> {
     let mut text = String::new();
     let header = ["by", "value", "old_rows", "new_rows", "mismatch", "missing", "extra", "rate", "stands_out"];
     csv::record(&mut text, header.map(Some));

@@ -7,9 +7,9 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use jiff::Timestamp;
 
-use super::Weighed;
+use super::GateCounts;
 use crate::class::Class;
-use crate::compare::discrepancy::{Column, Layout};
+use crate::compare::discrepancy::{Layout, TableColumn};
 use crate::csv::{Fields, Reader};
 use crate::error::{Error, Result};
 use crate::history::{Digest, key_digest, key_digests};
@@ -48,15 +48,15 @@ pub struct WaiverReport {
 
 /// The waivers of a job, at work.
 #[derive(Default)]
-pub(super) struct Waivers(Vec<Live>);
+pub(super) struct Waivers(Vec<ActiveWaiver>);
 
-struct Live {
+struct ActiveWaiver {
     waiver: Waiver,
     condition: Option<RowExpression>,
     ids: Option<HashSet<Digest>>,
     is_expired: bool,
     found: u64,
-    weighed: Weighed,
+    weighed: GateCounts,
 }
 
 impl Waivers {
@@ -89,12 +89,12 @@ impl Waivers {
                 ids(BufReader::with_capacity(LIST_BUFFER_BYTES, input), layout)
                     .map_err(|reason| Error::Contradiction(format!("{}: `{}`: {reason}", place.place, path.display())))
             });
-            Ok(Live {
+            Ok(ActiveWaiver {
                 condition: condition.transpose()?,
                 ids: ids.transpose()?,
                 is_expired: waiver.expires < now,
                 found: 0,
-                weighed: Weighed::none(layout.columns().len()),
+                weighed: GateCounts::none(layout.columns().len()),
                 waiver: waiver.clone(),
             })
         });
@@ -111,7 +111,7 @@ impl Waivers {
         let mut covering = vec![None; piece.num_rows()];
         let has_ids = self.0.iter().any(|live| live.ids.is_some());
         let keys = if has_ids { key_digests(piece)? } else { vec![] };
-        let changed = Column::Changed.of(piece).as_list::<i32>();
+        let changed = TableColumn::Changed.of(piece).as_list::<i32>();
         for (number, live) in self.0.iter().enumerate() {
             let holds = live.condition.as_ref().map(|condition| condition.holds(piece)).transpose()?;
             for row in 0..piece.num_rows() {
@@ -130,20 +130,20 @@ impl Waivers {
 
     /// The tag of a waiver's discrepancies.
     pub(super) fn tag(&self, number: usize) -> String {
-        let Live { waiver, is_expired, .. } = &self.0[number];
+        let ActiveWaiver { waiver, is_expired, .. } = &self.0[number];
         let word = if *is_expired { EXPIRED_TAG } else { TAG };
         format!("{word}{}", waiver.name.text)
     }
 
     /// What a waiver's discrepancies would weigh.
-    pub(super) fn take(&mut self, number: usize) -> &mut Weighed {
+    pub(super) fn take(&mut self, number: usize) -> &mut GateCounts {
         let live = &mut self.0[number];
         live.found += 1;
         &mut live.weighed
     }
 
     /// What has become of each, and what counts after all because its waiver does not hold.
-    pub(super) fn finish(self) -> (Vec<WaiverReport>, Vec<Weighed>) {
+    pub(super) fn finish(self) -> (Vec<WaiverReport>, Vec<GateCounts>) {
         let mut unheld = vec![];
         let reports = self.0.into_iter().map(|live| {
             let problem = live.problem();
@@ -164,7 +164,7 @@ impl Waivers {
     }
 }
 
-impl Live {
+impl ActiveWaiver {
     fn is_for(&self, class: Class, changed: impl Fn() -> ArrayRef) -> bool {
         let Waiver { classes, columns, .. } = &self.waiver;
         if !classes.is_empty() && !classes.contains(&class) {

@@ -9,7 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Fields, Schema};
 
 use crate::class::Class;
-use crate::compare::discrepancy::{Column, classes};
+use crate::compare::discrepancy::{TableColumn, classes};
 use crate::equality::value_text::Values;
 use crate::error::Result;
 use crate::sides::{Side, Sides};
@@ -19,16 +19,16 @@ pub type Digest = [u8; 16];
 
 /// One discrepancy, as a later run can recognise it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct FindingIdentity {
     /// Of the key; of the whole row where rows have none, with the number of the copy.
     pub key: Digest,
     /// What it is at present.
-    pub state: State,
+    pub state: FindingState,
 }
 
 /// What a discrepancy is at present. Another class, other columns or other values are a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct FindingState {
     /// Its class.
     pub class: Class,
     /// Of a mismatch, each side's values in the changed columns, with the columns' names.
@@ -37,19 +37,19 @@ pub(crate) struct State {
 
 /// Recognises the discrepancies of one run, piece by piece and in key order.
 #[derive(Default)]
-pub(crate) struct Recogniser {
+pub(crate) struct IdentityHasher {
     /// The last key, and how many copies of it there were.
     last: Option<(Digest, u64)>,
 }
 
-impl Recogniser {
+impl IdentityHasher {
     /// The identities of the rows of a piece of the table. `forgets` names columns of whose values later runs can make
     /// nothing.
-    pub(crate) fn of(&mut self, piece: &RecordBatch, forgets: impl Fn(&str) -> bool) -> Result<Vec<Identity>> {
+    pub(crate) fn of(&mut self, piece: &RecordBatch, forgets: impl Fn(&str) -> bool) -> Result<Vec<FindingIdentity>> {
         let settled = settled(piece)?;
-        let keys = digests(&Texts::of(&settled, Column::Key)?, piece.num_rows());
-        let sides = Sides { old: Texts::of(&settled, Column::Old)?, new: Texts::of(&settled, Column::New)? };
-        let changed = Column::Changed.of(piece).as_list::<i32>();
+        let keys = digests(&Texts::of(&settled, TableColumn::Key)?, piece.num_rows());
+        let sides = Sides { old: Texts::of(&settled, TableColumn::Old)?, new: Texts::of(&settled, TableColumn::New)? };
+        let changed = TableColumn::Changed.of(piece).as_list::<i32>();
         let mut identities = Vec::with_capacity(piece.num_rows());
         for (row, class) in classes(piece).into_iter().enumerate() {
             let key = self.numbered(keys[row]);
@@ -69,7 +69,7 @@ impl Recogniser {
                     finish(&hasher)
                 })
             });
-            identities.push(Identity { key, state: State { class, values } });
+            identities.push(FindingIdentity { key, state: FindingState { class, values } });
         }
         Ok(identities)
     }
@@ -89,7 +89,7 @@ impl Recogniser {
     }
 }
 
-/// The digests by which later runs know keys: what [`Recogniser`] gives the first copy of each. `fields` are those of the
+/// The digests by which later runs know keys: what [`IdentityHasher`] gives the first copy of each. `fields` are those of the
 /// table's keys.
 pub(crate) fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<Digest>> {
     let rows = keys.first().map_or(0, |column| column.len());
@@ -101,7 +101,7 @@ pub(crate) fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<Di
 
 /// The digests of the keys of a piece of the table, by the very texts of the ID lists.
 pub(crate) fn key_digests(piece: &RecordBatch) -> Result<Vec<Digest>> {
-    let mut keys = Texts::of(piece, Column::Key)?;
+    let mut keys = Texts::of(piece, TableColumn::Key)?;
     keys.0.iter_mut().for_each(|column| column.is_decimal = false);
     Ok(digests(&keys, piece.num_rows()))
 }
@@ -125,7 +125,7 @@ struct TextColumn<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn of(piece: &'a RecordBatch, column: Column) -> Result<Self> {
+    fn of(piece: &'a RecordBatch, column: TableColumn) -> Result<Self> {
         let rows = column.of(piece).as_struct();
         let columns = rows.columns().iter().zip(rows.fields()).map(|(array, field)| TextColumn::of(array, field));
         Ok(Texts(columns.collect::<Result<_>>()?))
@@ -143,7 +143,7 @@ impl<'a> TextColumn<'a> {
     }
 
     fn text(&self, row: usize) -> Option<String> {
-        let text = self.values.bare(row)?;
+        let text = self.values.to_csv_text(row)?;
         match self.is_decimal && text.contains('.') {
             true => Some(text.trim_end_matches('0').trim_end_matches('.').to_string()),
             false => Some(text),
@@ -166,7 +166,7 @@ fn in_utc(array: &ArrayRef, field: &FieldRef) -> Result<(ArrayRef, FieldRef)> {
 fn settled(piece: &RecordBatch) -> Result<RecordBatch> {
     let mut columns = piece.columns().to_vec();
     let mut fields = piece.schema().fields().to_vec();
-    for at in [Column::Key, Column::Old, Column::New].map(|column| column as usize) {
+    for at in [TableColumn::Key, TableColumn::Old, TableColumn::New].map(|column| column as usize) {
         let rows = columns[at].as_struct();
         let settled = rows.columns().iter().zip(rows.fields()).map(|(array, field)| in_utc(array, field));
         let (arrays, inner): (Vec<_>, Vec<_>) = settled.collect::<Result<Vec<_>>>()?.into_iter().unzip();

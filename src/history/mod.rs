@@ -7,7 +7,7 @@
 mod clean;
 mod identity;
 mod inputs;
-mod known;
+mod store;
 mod past;
 mod retain;
 mod unclean;
@@ -25,13 +25,13 @@ use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 
 pub use identity::{Digest, key_digest};
-pub(crate) use identity::{Identity, Recogniser, TextHasher, digest_by, key_digests, known_digests};
+pub(crate) use identity::{FindingIdentity, IdentityHasher, TextHasher, digest_by, key_digests, known_digests};
 pub(crate) use inputs::{failures, require_past};
-pub(crate) use known::{AllKnown, FILE, Known};
 pub(crate) use past::{PastRun, Skipped, runs_below};
 pub(crate) use retain::retain;
+pub(crate) use store::{FILE, HistoryStore, StoredFinding};
 
-use known::Writer;
+use store::HistoryWriter;
 use unclean::KeyWriter;
 
 /// What the runs before this one tell it.
@@ -39,7 +39,7 @@ pub(crate) struct History {
     /// The run that this one is compared with.
     pub previous: Option<PastRun>,
     /// What that run knew.
-    known: AllKnown,
+    known: HistoryStore,
     /// The last run of other snapshots, whether anything that it knew can be used or not.
     pub last: Option<PastRun>,
     /// The earlier run of the same snapshots, if this is a retry.
@@ -69,7 +69,7 @@ pub fn past_unclean(
     let path = engine.spill_dir().join("unclean.parquet");
     let mut writer = KeyWriter::create(&path)?;
     for past in &pairs {
-        let written = known::each_unclean(past, |keys| {
+        let written = store::each_unclean(past, |keys| {
             engine.check_stop()?;
             writer.write(keys)
         })?;
@@ -101,7 +101,7 @@ impl History {
         let before = &pairs[..own.unwrap_or(pairs.len())];
         let mut history = History {
             previous: None,
-            known: AllKnown::default(),
+            known: HistoryStore::default(),
             last: before.last().cloned(),
             retry_of: own.map(|own| pairs[own].told.run.id.clone()),
             new_baseline: None,
@@ -120,7 +120,7 @@ impl History {
                 history.new_baseline = Some(format!("{reason} {id}"));
                 break;
             }
-            match known::read(run, engine)? {
+            match store::read(run, engine)? {
                 Ok(known) => {
                     history.known = known;
                     history.previous = Some(run.clone());
@@ -159,7 +159,7 @@ fn missing(runs: &[PastRun]) -> Vec<Skipped> {
 
 /// How a discrepancy stands to the run before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Persistence {
     /// Not known.
     New,
     /// There already.
@@ -168,30 +168,30 @@ pub(crate) enum Standing {
     Flapping,
 }
 
-impl Standing {
+impl Persistence {
     /// The word in data.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Standing::New => "new",
-            Standing::Persisting => "persisting",
-            Standing::Flapping => "flapping",
+            Persistence::New => "new",
+            Persistence::Persisting => "persisting",
+            Persistence::Flapping => "flapping",
         }
     }
 }
 
 /// A discrepancy, as the runs before see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct FindingHistory {
     /// How it stands to the run before.
-    pub standing: Standing,
+    pub standing: Persistence,
     /// In how many pairs of snapshots in a row it has been seen, this one included.
     pub age: u32,
     /// The run that saw it first; `None` if that is this one.
     pub first_run: Option<Arc<str>>,
     /// What was known of it.
-    pub before: Option<Known>,
+    pub before: Option<StoredFinding>,
     /// What it is known by.
-    pub identity: Identity,
+    pub identity: FindingIdentity,
 }
 
 /// What has become of the discrepancies since the run before.
@@ -237,17 +237,17 @@ pub struct Oldest {
 }
 
 /// Tells of every discrepancy how it stands to the run before, and writes down what is known now.
-pub(crate) struct Standings {
-    known: AllKnown,
+pub(crate) struct HistoryTracker {
+    known: HistoryStore,
     report: HistoryReport,
     run: Arc<str>,
-    writer: Option<Writer>,
+    writer: Option<HistoryWriter>,
 }
 
-impl Standings {
+impl HistoryTracker {
     /// Begins with what the run before knew. `run` is the id of this one.
     pub(crate) fn begin(history: History, run: &str, run_dir: Option<&RunDir>) -> Result<Self> {
-        let writer = run_dir.map(|run_dir| Writer::create(run_dir.create(FILE)?)).transpose()?;
+        let writer = run_dir.map(|run_dir| HistoryWriter::create(run_dir.create(FILE)?)).transpose()?;
         let same_files = history.same_files.map(|run| run.map(|run| run.told.run.id));
         let is_one_sided = history.retry_of.is_none() && same_files.iter().any(Option::is_some);
         let report = HistoryReport {
@@ -258,46 +258,51 @@ impl Standings {
             skipped: history.skipped,
             ..HistoryReport::default()
         };
-        Ok(Standings { known: history.known, report, run: run.into(), writer })
+        Ok(HistoryTracker { known: history.known, report, run: run.into(), writer })
     }
 
     /// How discrepancies stand to the run before.
-    pub(crate) fn of(&mut self, identities: &[Identity]) -> Vec<Seen> {
+    pub(crate) fn of(&mut self, identities: &[FindingIdentity]) -> Vec<FindingHistory> {
         let seen = identities.iter().map(|&identity| {
             let before = self.known.take(&identity.key);
             let (standing, age) = match &before {
-                None => (Standing::New, 1),
-                Some(Known { gone_for: Some(_), .. }) => (Standing::Flapping, 1),
-                Some(known) => (Standing::Persisting, known.age + 1),
+                None => (Persistence::New, 1),
+                Some(StoredFinding { gone_for: Some(_), .. }) => (Persistence::Flapping, 1),
+                Some(known) => (Persistence::Persisting, known.age + 1),
             };
             let first_run = before.as_ref().map(|known| known.first_run.clone());
-            Seen { standing, age, first_run, before, identity }
+            FindingHistory { standing, age, first_run, before, identity }
         });
         seen.collect()
     }
 
     /// Counts them and writes them down. `in_flight` says which of them the snapshots' times explain, `counted` which of
     /// them count against the gates.
-    pub(crate) fn take(&mut self, seen: &[Seen], in_flight: impl Fn(usize) -> bool, counted: &[bool]) -> Result<()> {
+    pub(crate) fn take(
+        &mut self,
+        seen: &[FindingHistory],
+        in_flight: impl Fn(usize) -> bool,
+        counted: &[bool],
+    ) -> Result<()> {
         let mut known = Vec::with_capacity(seen.len());
         for (row, seen) in seen.iter().enumerate() {
             let state = seen.identity.state;
             let first_run = seen.first_run.clone().unwrap_or_else(|| self.run.clone());
             self.count(seen, &first_run);
             let (in_flight, counted) = (in_flight(row), counted[row]);
-            let entry = Known { state, first_run, age: seen.age, in_flight, counted, gone_for: None };
+            let entry = StoredFinding { state, first_run, age: seen.age, in_flight, counted, gone_for: None };
             known.push((seen.identity.key, entry));
         }
         self.write(&known)
     }
 
-    fn count(&mut self, seen: &Seen, first_run: &str) {
+    fn count(&mut self, seen: &FindingHistory, first_run: &str) {
         let class = seen.identity.state.class;
         let report = &mut self.report;
         match seen.standing {
-            Standing::New => report.new[class] += 1,
-            Standing::Flapping => report.flapping[class] += 1,
-            Standing::Persisting => {
+            Persistence::New => report.new[class] += 1,
+            Persistence::Flapping => report.flapping[class] += 1,
+            Persistence::Persisting => {
                 report.persisting[class] += 1;
                 report.changed +=
                     u64::from(seen.before.as_ref().is_some_and(|known| known.state != seen.identity.state));
@@ -308,22 +313,22 @@ impl Standings {
         }
     }
 
-    fn write(&mut self, known: &[(Digest, Known)]) -> Result<()> {
+    fn write(&mut self, known: &[(Digest, StoredFinding)]) -> Result<()> {
         self.writer.as_mut().map_or(Ok(()), |writer| writer.write(known))
     }
 
     /// What is left of what the run before knew is gone.
-    pub(crate) fn finish(mut self) -> Result<(HistoryReport, Option<manifest::Digest>)> {
+    pub(crate) fn finish(mut self) -> Result<(HistoryReport, Option<manifest::FileDigest>)> {
         let known = std::mem::take(&mut self.known);
         for (_, known) in known.left().filter(|(_, known)| known.gone_for.is_none()) {
             self.report.resolved[known.state.class] += 1;
         }
         let mut gone = known.left().filter_map(|(key, known)| Some((*key, known.gone()?))).peekable();
         while gone.peek().is_some() {
-            let some: Vec<_> = gone.by_ref().take(known::GROUP_ROWS).collect();
+            let some: Vec<_> = gone.by_ref().take(store::GROUP_ROWS).collect();
             self.write(&some)?;
         }
-        let digest = self.writer.take().map(Writer::finish).transpose()?;
+        let digest = self.writer.take().map(HistoryWriter::finish).transpose()?;
         Ok((self.report, digest))
     }
 }

@@ -10,13 +10,13 @@ use crate::class::ByClass;
 use crate::job::Scope;
 use crate::job::TakenAt;
 use crate::output::destination::is_staging;
-use crate::output::manifest::{Digest, MANIFEST, Manifest, of_file};
+use crate::output::manifest::{FileDigest, MANIFEST, Manifest, of_file};
 use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::sides::{Side, Sides};
 
 /// The report of a past run; only what later runs need of it, so that reports of other versions are read, too.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct RunSummary {
     /// The job's name.
     pub job: String,
     /// The answer, in the report's word.
@@ -30,12 +30,12 @@ pub(crate) struct Told {
     pub input_failures: Vec<String>,
     /// How it stood to the run before.
     #[serde(default)]
-    pub history: Option<ToldHistory>,
+    pub history: Option<HistorySummary>,
     /// The circumstances.
-    pub run: ToldRun,
+    pub run: RunRecord,
 }
 
-impl Told {
+impl RunSummary {
     /// Whether it found everything in order.
     pub(crate) fn is_good(&self) -> bool {
         matches!(self.verdict.as_str(), "match" | "accepted")
@@ -49,7 +49,7 @@ impl Told {
 
 /// How a past run stood to the run before it.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct ToldHistory {
+pub(crate) struct HistorySummary {
     /// The run that it was compared with.
     #[serde(default)]
     pub previous: Option<String>,
@@ -61,7 +61,7 @@ pub(crate) struct ToldHistory {
 
 /// The circumstances of a past run.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct ToldRun {
+pub(crate) struct RunRecord {
     /// Its id.
     pub id: String,
     /// When it began, in RFC 3339.
@@ -69,12 +69,12 @@ pub(crate) struct ToldRun {
     /// How long it took.
     pub seconds: f64,
     /// What each side was.
-    pub inputs: Sides<ToldInput>,
+    pub inputs: Sides<InputRecord>,
 }
 
 /// One side's snapshot in a past run.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct ToldInput {
+pub(crate) struct InputRecord {
     /// When it was taken, if its job said so.
     #[serde(default)]
     pub taken_at: Option<TakenAt>,
@@ -86,7 +86,7 @@ pub(crate) struct PastRun {
     /// Where it is.
     pub dir: PathBuf,
     /// Its report.
-    pub told: Told,
+    pub told: RunSummary,
     /// The digest of how it compared.
     pub compare: String,
     /// The digest of everything that decided in which rows it found a discrepancy, if its version wrote one.
@@ -96,7 +96,7 @@ pub(crate) struct PastRun {
     /// The digest of the data of each side.
     content: Sides<blake3::Hash>,
     /// What it wrote.
-    outputs: Vec<Digest>,
+    outputs: Vec<FileDigest>,
 }
 
 /// A directory that looks like a run and cannot be used as one.
@@ -132,7 +132,7 @@ pub(crate) fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
 impl PastRun {
     fn read(dir: &Path) -> Result<Self, String> {
         let manifest: Manifest = json(&dir.join(MANIFEST))?;
-        let told: Told = json(&dir.join("report.json"))?;
+        let told: RunSummary = json(&dir.join("report.json"))?;
         if told.run.id != manifest.run {
             return Err(format!("its manifest is of run {}, its report of run {}", manifest.run, told.run.id));
         }
@@ -187,13 +187,13 @@ impl PastRun {
     }
 
     /// Whether it read the same data of a side.
-    pub(crate) fn has_same(&self, side: Side, files: &[Digest]) -> bool {
+    pub(crate) fn has_same(&self, side: Side, files: &[FileDigest]) -> bool {
         self.content[side] == content(files)
     }
 }
 
 /// What files hold, whatever they are called: a digest of their digests.
-fn content(files: &[Digest]) -> blake3::Hash {
+fn content(files: &[FileDigest]) -> blake3::Hash {
     let mut digests: Vec<&str> = files.iter().map(|file| file.blake3.as_str()).collect();
     digests.sort_unstable();
     blake3::hash(digests.join("\n").as_bytes())

@@ -10,7 +10,7 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use super::known::GROUP_ROWS;
+use super::store::GROUP_ROWS;
 use crate::error::{Error, Result};
 
 /// Writes digests as they come.

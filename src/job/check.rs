@@ -7,13 +7,13 @@ use bigdecimal::BigDecimal;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Query, Word};
+use super::{Query, Setting};
 
 /// A check: a question in SQL, and what its answer has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// What it is called.
-    pub name: Word,
+    pub name: Setting,
     /// What it asks, in words, if its query says so.
     pub question: Option<String>,
     /// What it reads, in words, if its query says so.
@@ -25,9 +25,9 @@ pub struct Check {
     /// Values of its parameters.
     pub values: BTreeMap<String, Literal>,
     /// The columns of its answer that say which row or group is at fault; the key, or `id`, if there are none.
-    pub id: Vec<Word>,
+    pub id: Vec<Setting>,
     /// The columns of its answer that are those of the job's groups; by the same names, if there are none.
-    pub group: Vec<Word>,
+    pub group: Vec<Setting>,
     /// What the answer has to be.
     pub expect: Expect,
 }

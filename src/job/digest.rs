@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Allowance, Check, ColumnSettings, Gate, Identity, InFlight, Job, Private, Scope, Source, Waiver, Word};
+use super::{Allowance, Check, ColumnSettings, Gate, Identity, InFlight, Job, Private, Scope, Setting, Source, Waiver};
 use crate::class::{ByClass, Class};
 use crate::sides::Sides;
 
@@ -63,7 +63,7 @@ fn rows(source: &Source) -> Value {
     })
 }
 
-fn texts(words: &[Word]) -> Vec<&str> {
+fn texts(words: &[Setting]) -> Vec<&str> {
     words.iter().map(|word| word.text.as_str()).collect()
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bigdecimal::BigDecimal;
 
-use super::Word;
+use super::Setting;
 use crate::class::ByClass;
 
 /// The allowances of a job. What is not named is not allowed at all.
@@ -19,7 +19,7 @@ pub struct Gate {
     pub persisting_for: Option<u32>,
     /// Pairs of rows that differ in a column. Without an allowance for all mismatches, a column that is
     /// not named here is not allowed any.
-    pub columns: Vec<(Word, Allowance)>,
+    pub columns: Vec<(Setting, Allowance)>,
 }
 
 /// How many are allowed.

@@ -11,7 +11,7 @@ pub mod private;
 pub mod rule;
 mod signoff;
 mod waiver;
-mod word;
+mod setting;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,9 +25,9 @@ pub use misplaced::Misplaced;
 pub use number::number;
 pub use private::Private;
 pub use rule::{Rule, RuleSettings};
+pub use setting::{Origin, Setting};
 pub use signoff::{AcceptedTier, Backup, Becomes, CHECKS_MAX, Cleanup, SignOff, Status, WritesStopped};
 pub use waiver::Waiver;
-pub use word::{Place, Word};
 
 /// One comparison of two snapshots.
 #[derive(Debug, Clone)]
@@ -53,11 +53,11 @@ pub struct Job {
     /// Known differences.
     pub waivers: Vec<Waiver>,
     /// What rows are grouped by in reports, as expressions in SQL.
-    pub segments: Vec<Word>,
+    pub segments: Vec<Setting>,
     /// Questions whose answers are violations.
     pub checks: Vec<Check>,
     /// The columns whose values make the groups that move as a whole.
-    pub group: Vec<Word>,
+    pub group: Vec<Setting>,
     /// Values that must not leave.
     pub private: Option<Private>,
     /// What may be deleted.
@@ -65,9 +65,9 @@ pub struct Job {
     /// How many discrepancies are allowed.
     pub gate: Gate,
     /// Columns that the ID lists hold besides the key.
-    pub list_columns: Vec<Word>,
+    pub list_columns: Vec<Setting>,
     /// The matching way to take; `None` lets the planner choose.
-    pub way: Option<Way>,
+    pub way: Option<Strategy>,
     /// What the work may cost.
     pub limits: Limits,
     /// Where the run directory goes; `None` writes none.
@@ -138,7 +138,7 @@ pub enum Scope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// A file, a directory or a glob.
-    pub path: Word,
+    pub path: Setting,
     /// What of the path says which rows it stands for, and stays the same from night to night.
     pub layout: String,
     /// What shapes the snapshot before it is compared; the files are table `snapshot` in it.
@@ -150,7 +150,7 @@ pub struct Source {
     /// What a snapshot has to be so that anything follows from it.
     pub expects: Expectations,
     /// The columns that are unique in a further table; none, if nothing is said.
-    pub key: Vec<Word>,
+    pub key: Vec<Setting>,
 }
 
 /// What a snapshot has to be so that anything follows from it.
@@ -166,7 +166,7 @@ pub struct Expectations {
 
 impl Source {
     /// Just the files of a path.
-    pub fn of(path: Word) -> Self {
+    pub fn of(path: Setting) -> Self {
         Source {
             layout: layout(&path.text),
             path,
@@ -187,7 +187,7 @@ pub struct Query {
     /// The file that holds it; `None` if it stands in the job itself.
     pub file: Option<PathBuf>,
     /// Where the job speaks of it.
-    pub place: Place,
+    pub place: Origin,
 }
 
 /// The time in which a snapshot was taken, as RFC 3339 texts in UTC.
@@ -203,11 +203,11 @@ pub struct TakenAt {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InFlight {
     /// The column of each side that tells when a row was written, or which version of it this is.
-    pub columns: Sides<Word>,
+    pub columns: Sides<Setting>,
     /// How long a change may take from one store to the other.
     pub lag: jiff::SignedDuration,
     /// The zone of times that name none.
-    pub assume_tz: Option<Word>,
+    pub assume_tz: Option<Setting>,
 }
 
 impl InFlight {
@@ -222,15 +222,15 @@ impl InFlight {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnSettings {
     /// The columns: names of the new side, in which `*` stands for anything.
-    pub names: Vec<Word>,
+    pub names: Vec<Setting>,
     /// The old column's name, where it is another one.
-    pub old: Option<Word>,
+    pub old: Option<Setting>,
     /// What the column is on each side, as an expression in SQL.
-    pub expressions: Sides<Option<Word>>,
+    pub expressions: Sides<Option<Setting>>,
     /// The rules.
     pub rules: RuleSettings,
     /// Where the settings stand.
-    pub place: Place,
+    pub place: Origin,
 }
 
 impl ColumnSettings {
@@ -263,7 +263,7 @@ impl Out {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
     /// By the values of these columns, in this order.
-    Key(Vec<Word>),
+    Key(Vec<Setting>),
     /// Not at all: rows are compared whole, as a multiset.
     WholeRow,
 }
@@ -279,27 +279,27 @@ impl Identity {
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// Compare only these (and the key); empty means all.
-    pub columns: Vec<Word>,
+    pub columns: Vec<Setting>,
     /// Leave these out.
-    pub ignore: Vec<Word>,
+    pub ignore: Vec<Setting>,
     /// Old name and new name, where the names alone do not say it.
-    pub map: Vec<(Word, Word)>,
+    pub map: Vec<(Setting, Setting)>,
 }
 
 /// A way of bringing equal keys together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Strategy {
     /// Merge two sides that stand in key order; falls back to hashed when they do not.
     Ordered,
     /// Hash every row, and read again only what the hashes do not settle.
     Hashed,
 }
 
-impl std::fmt::Display for Way {
+impl std::fmt::Display for Strategy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Way::Ordered => "ordered",
-            Way::Hashed => "hashed",
+            Strategy::Ordered => "ordered",
+            Strategy::Hashed => "hashed",
         })
     }
 }

@@ -1,12 +1,12 @@
 //! Values that must not leave.
 
-use super::Word;
+use super::Setting;
 
 /// What happens to the values of some columns in everything that is written or shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Private {
     /// The columns.
-    pub columns: Vec<Word>,
+    pub columns: Vec<Setting>,
     /// What stands in the place of a value.
     pub mode: Mode,
     /// Whether ID lists hold values of these columns all the same, readable by their owner only.

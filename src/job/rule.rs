@@ -34,7 +34,7 @@ pub enum Rule {
     /// What old writes for what new writes.
     Values(BTreeMap<String, String>),
     /// How a cell is read.
-    As(Reading),
+    As(ParseAs),
     /// The zone that naive timestamps are in.
     AssumeTz(String),
     /// A time that clocks of the zone show twice is either of its two instants.
@@ -113,7 +113,7 @@ pub fn quoted(text: &str) -> String {
 /// The kinds of value that a cell can be read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Reading {
+pub enum ParseAs {
     /// Text, as the value is written; bytes are the text that they encode in UTF-8.
     Text,
     /// Numbers of any size, exactly.
@@ -140,40 +140,40 @@ pub enum Reading {
     Base64,
 }
 
-impl Reading {
+impl ParseAs {
     /// Whether two values that a column of another family can hold are still two values once they are read so. How a
     /// value is written (`5.0` and `5`, `yes` and `true`) is no part of it.
     pub fn loses_nothing(self) -> bool {
         match self {
-            Reading::Text
-            | Reading::Decimal
-            | Reading::Integer
-            | Reading::Boolean
-            | Reading::Timestamp
-            | Reading::Uuid
-            | Reading::Hex
-            | Reading::Base64 => true,
+            ParseAs::Text
+            | ParseAs::Decimal
+            | ParseAs::Integer
+            | ParseAs::Boolean
+            | ParseAs::Timestamp
+            | ParseAs::Uuid
+            | ParseAs::Hex
+            | ParseAs::Base64 => true,
             // numbers are rounded, the time of day is dropped, and documents have no one form
-            Reading::Float | Reading::Float32 | Reading::Date | Reading::Json => false,
+            ParseAs::Float | ParseAs::Float32 | ParseAs::Date | ParseAs::Json => false,
         }
     }
 }
 
-impl fmt::Display for Reading {
+impl fmt::Display for ParseAs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Reading::Text => "text",
-            Reading::Decimal => "decimal",
-            Reading::Integer => "integer",
-            Reading::Float => "float",
-            Reading::Float32 => "float32",
-            Reading::Boolean => "boolean",
-            Reading::Date => "date",
-            Reading::Timestamp => "timestamp",
-            Reading::Uuid => "uuid",
-            Reading::Json => "json",
-            Reading::Hex => "hex",
-            Reading::Base64 => "base64",
+            ParseAs::Text => "text",
+            ParseAs::Decimal => "decimal",
+            ParseAs::Integer => "integer",
+            ParseAs::Float => "float",
+            ParseAs::Float32 => "float32",
+            ParseAs::Boolean => "boolean",
+            ParseAs::Date => "date",
+            ParseAs::Timestamp => "timestamp",
+            ParseAs::Uuid => "uuid",
+            ParseAs::Json => "json",
+            ParseAs::Hex => "hex",
+            ParseAs::Base64 => "base64",
         })
     }
 }
@@ -279,7 +279,7 @@ pub struct RuleSettings {
     pub values: Option<BTreeMap<String, Scalar>>,
     /// How the cells are read; a cell that cannot be read so is a mismatch.
     #[serde(rename = "as")]
-    pub reading: Option<Reading>,
+    pub reading: Option<ParseAs>,
     /// The time zone of timestamps that name none, such as `UTC` or `Europe/Berlin`.
     pub assume_tz: Option<String>,
     /// With `assume_tz`: a time that clocks show twice, when they are set back, is either of its two instants.

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Word};
+use super::{Check, Setting};
 use crate::sides::Side;
 
 /// No sign-off has more checks than this.
@@ -16,7 +16,7 @@ pub struct SignOff {
     /// What is done to them.
     pub cleanup: Cleanup,
     /// The columns that a candidate is named by; the compare key, if there are none.
-    pub candidate_key: Vec<Word>,
+    pub candidate_key: Vec<Setting>,
     /// The table that decides in which state a candidate is.
     pub source_of_truth: Option<Status>,
     /// A copy of it, which has to agree.
@@ -51,7 +51,7 @@ pub struct WritesStopped {
     /// Since when.
     pub instant: Timestamp,
     /// What the job says, and where.
-    pub origin: Word,
+    pub origin: Setting,
 }
 
 /// What is done to a row.
@@ -62,7 +62,7 @@ pub enum Cleanup {
     /// A column of it is emptied.
     Column {
         /// The column.
-        column: Word,
+        column: Setting,
         /// What stands in it afterwards.
         becomes: Becomes,
     },
@@ -95,11 +95,11 @@ impl Becomes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// The further table.
-    pub table: Word,
+    pub table: Setting,
     /// Its column with candidates.
-    pub key: Word,
+    pub key: Setting,
     /// Its column with states.
-    pub column: Word,
+    pub column: Setting,
     /// The state that a candidate has to be in.
     pub must_be: String,
 }
@@ -108,7 +108,7 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
     /// A file, a directory or a glob.
-    pub path: Word,
+    pub path: Setting,
     /// How long ago its oldest file may have been written.
     pub max_age: SignedDuration,
 }

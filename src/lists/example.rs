@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, UInt32Type, UInt64Type};
 
-use crate::compare::discrepancy::{Class, Column, Layout, classes};
+use crate::compare::discrepancy::{Class, Layout, TableColumn, classes};
 use crate::equality::canonical::convert;
 use crate::equality::canonical::digits::Decimal;
 use crate::equality::value_text::{Values, escaped};
@@ -23,7 +23,7 @@ pub struct Example {
     /// Its class.
     pub class: Class,
     /// The key's columns and values.
-    pub key: Vec<Named>,
+    pub key: Vec<NamedValue>,
     /// How many rows of each side it covers.
     pub rows: Sides<u64>,
     /// Of a mismatch, the changed columns; of a missing or extra row, its first few columns.
@@ -41,7 +41,7 @@ pub struct Example {
 
 /// A column and a value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-pub struct Named {
+pub struct NamedValue {
     /// The column.
     pub column: String,
     /// Its value.
@@ -95,7 +95,7 @@ impl Examples {
         wanted: usize,
     ) -> Result<()> {
         let standings = batch.column_by_name("standing").map(|column| column.as_string::<i32>());
-        let tags = Column::Tags.of(batch).as_list::<i32>();
+        let tags = TableColumn::Tags.of(batch).as_list::<i32>();
         for (row, class) in classes(batch).into_iter().enumerate() {
             let is_known = standings.is_some_and(|standings| standings.value(row) == "persisting");
             let is_explained =
@@ -126,10 +126,10 @@ impl Examples {
 }
 
 fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> {
-    let count = |column: Column| column.of(row).as_primitive::<UInt64Type>().value(0);
+    let count = |column: TableColumn| column.of(row).as_primitive::<UInt64Type>().value(0);
     let key = key(row, layout)?;
-    let sides = Sides { old: shown(row, Column::Old, layout)?, new: shown(row, Column::New, layout)? };
-    let changed = Column::Changed.of(row).as_list::<i32>().value(0);
+    let sides = Sides { old: shown(row, TableColumn::Old, layout)?, new: shown(row, TableColumn::New, layout)? };
+    let changed = TableColumn::Changed.of(row).as_list::<i32>().value(0);
     let changed: Vec<&str> = changed.as_string::<i32>().iter().flatten().collect();
     let key_names = layout.key_names();
     let named = sides.old.iter().chain(&sides.new).map(|shown| shown.column.as_str());
@@ -138,17 +138,17 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
         Class::Missing | Class::Extra => named.filter(|name| !key_names.contains(name)).take(SHOWN_COLUMNS).collect(),
         Class::DuplicateKey => vec![],
     };
-    let value = |side: &[Shown], column: &str| side.iter().find(|shown| shown.column == column).cloned();
+    let value = |side: &[Shortened], column: &str| side.iter().find(|shown| shown.column == column).cloned();
     let values = columns.into_iter().map(|column| {
         let [old, new] = shortened(told_apart([value(&sides.old, column), value(&sides.new, column)]));
         Change { column: column.into(), old, new, unreadable: vec![] }
     });
-    let tags = Column::Tags.of(row).as_list::<i32>().value(0);
+    let tags = TableColumn::Tags.of(row).as_list::<i32>().value(0);
     let text = |name: &str| row.column_by_name(name).map(|column| column.as_string::<i32>().value(0).to_string());
     Ok(Example {
         class,
         key,
-        rows: Sides { old: count(Column::OldRows), new: count(Column::NewRows) },
+        rows: Sides { old: count(TableColumn::OldRows), new: count(TableColumn::NewRows) },
         values: values.collect(),
         standing: text("standing"),
         age: row.column_by_name("age").map(|column| column.as_primitive::<UInt32Type>().value(0)),
@@ -167,8 +167,9 @@ fn mark_unreadable(example: &mut Example, shown: &RecordBatch, stored: &RecordBa
             continue;
         }
         for side in Side::BOTH {
-            let value =
-                |row: &RecordBatch| Column::of_side(side).of(row).as_struct().column_by_name(&change.column).cloned();
+            let value = |row: &RecordBatch| {
+                TableColumn::of_side(side).of(row).as_struct().column_by_name(&change.column).cloned()
+            };
             let Some(stored) = value(stored) else { continue };
             let is_private = value(shown).is_none_or(|shown| shown.as_ref() != stored.as_ref());
             if !is_private && pair.exact(&stored, side)?.is_lost().is_some() {
@@ -207,7 +208,7 @@ fn shortened(values: [Option<String>; 2]) -> [Option<String>; 2] {
 
 /// A value as a person should see it.
 #[derive(Clone)]
-struct Shown {
+struct Shortened {
     column: String,
     value: String,
     /// The number itself, where it is a float that meets a number of another type.
@@ -216,12 +217,12 @@ struct Shown {
 
 /// Both sides' values, with so many digits of floats as it takes to see that they differ: the 64-bit 844.58 is not the
 /// decimal 844.58.
-fn told_apart([old, new]: [Option<Shown>; 2]) -> [Option<String>; 2] {
+fn told_apart([old, new]: [Option<Shortened>; 2]) -> [Option<String>; 2] {
     let same = |one: &str, other: &str| {
         Decimal::parse(one).is_some_and(|one| Decimal::parse(other).is_some_and(|other| one == other))
     };
-    let longer = |own: &Option<Shown>, other: &Option<Shown>| {
-        let Shown { value, float, .. } = own.as_ref()?;
+    let longer = |own: &Option<Shortened>, other: &Option<Shortened>| {
+        let Shortened { value, float, .. } = own.as_ref()?;
         match (float, other) {
             (Some(float), Some(other)) if same(value, &other.value) => {
                 let digits = value.split_once('.').map_or(0, |(_, fraction)| fraction.len());
@@ -235,23 +236,23 @@ fn told_apart([old, new]: [Option<Shown>; 2]) -> [Option<String>; 2] {
     [longer(&old, &new), longer(&new, &old)]
 }
 
-fn key(row: &RecordBatch, layout: &Layout) -> Result<Vec<Named>> {
-    let fields = Column::Key.of(row).as_struct();
+fn key(row: &RecordBatch, layout: &Layout) -> Result<Vec<NamedValue>> {
+    let fields = TableColumn::Key.of(row).as_struct();
     let columns = fields.columns().iter().zip(fields.fields()).enumerate();
     columns
         .map(|(at, (array, field))| {
             let values = Values::of(array, field)?;
             let value = match layout.key_is_text(at) {
-                true => values.shown(0),
-                false => values.bare(0).map_or("NULL".into(), |text| escaped(&text)),
+                true => values.display(0),
+                false => values.to_csv_text(0).map_or("NULL".into(), |text| escaped(&text)),
             };
-            Ok(Named { column: field.name().clone(), value })
+            Ok(NamedValue { column: field.name().clone(), value })
         })
         .collect()
 }
 
 /// The columns of a struct in a batch of one row; none if the struct is NULL.
-fn shown(row: &RecordBatch, column: Column, layout: &Layout) -> Result<Vec<Shown>> {
+fn shown(row: &RecordBatch, column: TableColumn, layout: &Layout) -> Result<Vec<Shortened>> {
     let fields = column.of(row).as_struct();
     if fields.is_null(0) {
         return Ok(vec![]);
@@ -267,9 +268,9 @@ fn shown(row: &RecordBatch, column: Column, layout: &Layout) -> Result<Vec<Shown
             let value = match float {
                 // the shortest decimal that reads back as the same float
                 Some(float) => format!("{float:?}"),
-                None => Values::of(array, field)?.shown(0),
+                None => Values::of(array, field)?.display(0),
             };
-            Ok(Shown { column: field.name().clone(), value, float })
+            Ok(Shortened { column: field.name().clone(), value, float })
         })
         .collect()
 }

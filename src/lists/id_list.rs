@@ -5,66 +5,66 @@ use std::io::Write;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 
-use crate::compare::discrepancy::{Class, Column, Layout, Tally};
+use crate::compare::discrepancy::{Class, Layout, TableColumn, Tally};
 use crate::csv;
 use crate::equality::value_text::Values;
 use crate::error::{Error, Result};
-use crate::job::Word;
-use crate::output::manifest::Digest;
-use crate::output::run_dir::{OutputFile, Readers, RunDir};
+use crate::job::Setting;
+use crate::output::manifest::FileDigest;
+use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 use crate::sides::Sides;
 
 /// Which findings a list holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum List {
+enum IdListWriter {
     /// All of a class.
     Of(Class),
     /// Duplicate keys that are not in new at all: they have to be backfilled too.
     MissingDuplicated,
 }
 
-impl List {
-    const ALL: [(List, &'static str); 5] = [
-        (List::Of(Class::Missing), "missing.csv"),
-        (List::Of(Class::Extra), "extra.csv"),
-        (List::Of(Class::Mismatch), "mismatch.csv"),
-        (List::Of(Class::DuplicateKey), "duplicate_keys.csv"),
-        (List::MissingDuplicated, "missing_duplicated.csv"),
+impl IdListWriter {
+    const ALL: [(IdListWriter, &'static str); 5] = [
+        (IdListWriter::Of(Class::Missing), "missing.csv"),
+        (IdListWriter::Of(Class::Extra), "extra.csv"),
+        (IdListWriter::Of(Class::Mismatch), "mismatch.csv"),
+        (IdListWriter::Of(Class::DuplicateKey), "duplicate_keys.csv"),
+        (IdListWriter::MissingDuplicated, "missing_duplicated.csv"),
     ];
 
     fn holds(self, class: Class, new_rows: u64) -> bool {
         match self {
-            List::Of(own) => own == class,
-            List::MissingDuplicated => class == Class::DuplicateKey && new_rows == 0,
+            IdListWriter::Of(own) => own == class,
+            IdListWriter::MissingDuplicated => class == Class::DuplicateKey && new_rows == 0,
         }
     }
 
     fn has_counts(self) -> bool {
-        matches!(self, List::Of(Class::DuplicateKey) | List::MissingDuplicated)
+        matches!(self, IdListWriter::Of(Class::DuplicateKey) | IdListWriter::MissingDuplicated)
     }
 
     fn length(self, tally: &Tally) -> u64 {
         match self {
-            List::Of(class) => tally.count(class),
-            List::MissingDuplicated => tally.missing_duplicated,
+            IdListWriter::Of(class) => tally.count(class),
+            IdListWriter::MissingDuplicated => tally.missing_duplicated,
         }
     }
 }
 
 /// All lists of a run, being written.
 pub(super) struct IdLists {
-    lists: Vec<(List, OutputFile, u64)>,
+    lists: Vec<(IdListWriter, OutputFile, u64)>,
     /// The columns that the lists hold besides the key.
     columns: Vec<String>,
 }
 
 impl IdLists {
     /// Begins every list with its header; a list without entries is a file with a header only.
-    pub(super) fn create(run_dir: &RunDir, layout: &Layout, columns: &[Word], readers: Readers) -> Result<Self> {
+    pub(super) fn create(run_dir: &RunDir, layout: &Layout, columns: &[Setting], readers: FileAccess) -> Result<Self> {
         let columns: Vec<String> = columns.iter().map(|column| column.text.clone()).collect();
         let names = layout.key_names();
         let mut lists = vec![];
-        for (list, name) in List::ALL {
+        for (list, name) in IdListWriter::ALL {
             let more: Vec<&str> = match list.has_counts() {
                 true => vec!["old_rows", "new_rows"],
                 false => columns.iter().map(String::as_str).collect(),
@@ -80,14 +80,15 @@ impl IdLists {
 
     /// Adds the findings of a batch of the table to the lists they belong to.
     pub(super) fn write(&mut self, batch: &RecordBatch, classes: &[Class]) -> Result<()> {
-        let keys = Column::Key.of(batch).as_struct();
+        let keys = TableColumn::Key.of(batch).as_struct();
         let columns = keys.columns().iter().zip(keys.fields());
         let columns: Vec<Values> = columns.map(|(array, field)| Values::of(array, field)).collect::<Result<_>>()?;
-        let counts = [Column::OldRows, Column::NewRows].map(|column| column.of(batch).as_primitive::<UInt64Type>());
-        let asked = Sides { old: self.asked(batch, Column::Old)?, new: self.asked(batch, Column::New)? };
+        let counts =
+            [TableColumn::OldRows, TableColumn::NewRows].map(|column| column.of(batch).as_primitive::<UInt64Type>());
+        let asked = Sides { old: self.asked(batch, TableColumn::Old)?, new: self.asked(batch, TableColumn::New)? };
         let mut lines: Vec<String> = self.lists.iter().map(|_| String::new()).collect();
         for (row, &class) in classes.iter().enumerate() {
-            let key: Vec<Option<String>> = columns.iter().map(|column| column.bare(row)).collect();
+            let key: Vec<Option<String>> = columns.iter().map(|column| column.to_csv_text(row)).collect();
             let rows = counts.map(|counts| counts.value(row).to_string());
             // a row that is only in new has only new's values
             let asked = if class == Class::Extra { &asked.new } else { &asked.old };
@@ -97,7 +98,7 @@ impl IdLists {
                 }
                 let more: Vec<Option<String>> = match list.has_counts() {
                     true => rows.iter().cloned().map(Some).collect(),
-                    false => asked.iter().map(|column| column.bare(row)).collect(),
+                    false => asked.iter().map(|column| column.to_csv_text(row)).collect(),
                 };
                 csv::record(lines, key.iter().chain(&more).map(Option::as_deref));
                 *length += 1;
@@ -110,8 +111,8 @@ impl IdLists {
     }
 
     /// Ends every list and checks that it is as long as its count.
-    pub(super) fn finish(self, tally: &Tally) -> Result<Vec<Digest>> {
-        let finish = |(list, file, length): (List, OutputFile, u64)| {
+    pub(super) fn finish(self, tally: &Tally) -> Result<Vec<FileDigest>> {
+        let finish = |(list, file, length): (IdListWriter, OutputFile, u64)| {
             let digest = file.finish()?;
             match list.length(tally) {
                 count if count == length => Ok(digest),
@@ -122,7 +123,7 @@ impl IdLists {
     }
 
     /// The values of the columns that were asked for, as one side has them.
-    fn asked<'a>(&self, batch: &'a RecordBatch, side: Column) -> Result<Vec<Values<'a>>> {
+    fn asked<'a>(&self, batch: &'a RecordBatch, side: TableColumn) -> Result<Vec<Values<'a>>> {
         let rows = side.of(batch).as_struct();
         let field = |name: &String| rows.fields().iter().position(|field| field.name() == name);
         let columns = self.columns.iter().filter_map(field);

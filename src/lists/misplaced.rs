@@ -4,13 +4,13 @@ use std::io::Write;
 
 use arrow::array::{AsArray, RecordBatch, StructArray};
 
-use crate::compare::discrepancy::{Column, Layout, classes};
+use crate::compare::discrepancy::{Layout, TableColumn, classes};
 use crate::csv;
 use crate::equality::value_text::Values;
 use crate::error::Result;
 use crate::explain::Misplacements;
-use crate::output::manifest::Digest;
-use crate::output::run_dir::{OutputFile, Readers, RunDir};
+use crate::output::manifest::FileDigest;
+use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 
 /// The list, being written.
 pub(super) struct MisplacedList {
@@ -20,7 +20,7 @@ pub(super) struct MisplacedList {
 
 impl MisplacedList {
     /// Begins the list with its header.
-    pub(super) fn create(run_dir: &RunDir, layout: &Layout, readers: Readers) -> Result<Self> {
+    pub(super) fn create(run_dir: &RunDir, layout: &Layout, readers: FileAccess) -> Result<Self> {
         let names = layout.key_names();
         let others: Vec<String> = names.iter().map(|name| format!("other_{name}")).collect();
         let own = names.iter().copied().chain(["class", "kind", "columns"]);
@@ -33,14 +33,14 @@ impl MisplacedList {
 
     /// Adds what is misplaced among the rows of a batch of the table.
     pub(super) fn write(&mut self, batch: &RecordBatch, found: &Misplacements) -> Result<()> {
-        let keys = columns(Column::Key.of(batch).as_struct())?;
+        let keys = columns(TableColumn::Key.of(batch).as_struct())?;
         let others = found.others.as_ref().map_or(Ok(vec![]), columns)?;
         let mut lines = String::new();
         for ((row, class), told) in classes(batch).into_iter().enumerate().zip(&found.rows) {
             for told in told {
-                let own: Vec<Option<String>> = keys.iter().map(|column| column.bare(row)).collect();
+                let own: Vec<Option<String>> = keys.iter().map(|column| column.to_csv_text(row)).collect();
                 let other: Vec<Option<String>> = match told.other {
-                    Some(other) => others.iter().map(|column| column.bare(other)).collect(),
+                    Some(other) => others.iter().map(|column| column.to_csv_text(other)).collect(),
                     None => vec![None; self.key_len],
                 };
                 let words = [class.name(), told.kind.name(), &told.columns].map(Some);
@@ -52,7 +52,7 @@ impl MisplacedList {
     }
 
     /// Ends the list.
-    pub(super) fn finish(self) -> Result<Digest> {
+    pub(super) fn finish(self) -> Result<FileDigest> {
         self.file.finish()
     }
 }

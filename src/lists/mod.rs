@@ -10,28 +10,28 @@ use arrow::array::RecordBatch;
 
 use crate::compare::discrepancy::{Layout, Spooled, Tally, classes};
 use crate::error::{Error, Result};
-use crate::explain::{Explainer, Piece};
+use crate::explain::{ExplainedPiece, Explainer};
 use crate::job::Job;
-use crate::output::manifest::Digest;
-use crate::output::run_dir::{Readers, RunDir};
+use crate::output::manifest::FileDigest;
+use crate::output::run_dir::{FileAccess, RunDir};
 use crate::runtime::engine::Engine;
 use example::Examples;
 use id_list::IdLists;
 use misplaced::MisplacedList;
 use pieces::Pieces;
-use table::Table;
+use table::DiscrepanciesWriter;
 
 pub(crate) use example::{Change, Example};
 
 /// What came of the findings.
-pub(crate) struct Lists {
+pub(crate) struct ListsWritten {
     /// The files that were written.
-    pub files: Vec<Digest>,
+    pub files: Vec<FileDigest>,
     /// The first few findings of each class.
     pub examples: Vec<Example>,
 }
 
-impl Lists {
+impl ListsWritten {
     /// Reads the findings once, in key order, and has them explained on the way.
     pub(crate) fn write(
         engine: &Engine,
@@ -66,7 +66,7 @@ impl Lists {
             Some(outputs) => engine.workers().install(|| outputs.finish(tally))?,
             None => vec![],
         };
-        Ok(Lists { files, examples: examples.finish(job.examples) })
+        Ok(ListsWritten { files, examples: examples.finish(job.examples) })
     }
 }
 
@@ -74,22 +74,22 @@ impl Lists {
 struct Outputs {
     ids: IdLists,
     misplaced: Option<MisplacedList>,
-    table: Table,
+    table: DiscrepanciesWriter,
     rows: u64,
 }
 
 impl Outputs {
     fn create(run_dir: &RunDir, layout: &Layout, job: &Job, explainer: &Explainer) -> Result<Self> {
-        let readers = if explainer.has_private_lists() { Readers::Owner } else { Readers::All };
+        let readers = if explainer.has_private_lists() { FileAccess::Owner } else { FileAccess::All };
         let ids = IdLists::create(run_dir, layout, &job.list_columns, readers)?;
         let misplaced = job.misplaced.as_ref().map(|_| MisplacedList::create(run_dir, layout, readers)).transpose()?;
-        let table = Table::create(run_dir.create("discrepancies.parquet")?, explainer.schema())?;
+        let table = DiscrepanciesWriter::create(run_dir.create("discrepancies.parquet")?, explainer.schema())?;
         Ok(Outputs { ids, misplaced, table, rows: 0 })
     }
 
-    fn write(&mut self, piece: &Piece) -> Result<()> {
+    fn write(&mut self, piece: &ExplainedPiece) -> Result<()> {
         let Outputs { ids, misplaced, table, rows } = self;
-        let Piece { shown, listed, misplaced: found } = piece;
+        let ExplainedPiece { shown, listed, misplaced: found } = piece;
         *rows += shown.num_rows() as u64;
         if let (Some(list), Some(found)) = (misplaced, found) {
             list.write(listed, found)?;
@@ -99,7 +99,7 @@ impl Outputs {
     }
 
     /// Ends all files. Each list has to be as long as its count.
-    fn finish(self, tally: &Tally) -> Result<Vec<Digest>> {
+    fn finish(self, tally: &Tally) -> Result<Vec<FileDigest>> {
         let total = tally.discrepancies();
         if self.rows != total {
             return Err(Error::Internal(format!("{} of {total} discrepancies reached the lists", self.rows)));

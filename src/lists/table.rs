@@ -16,7 +16,7 @@ use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::output::manifest::Digest;
+use crate::output::manifest::FileDigest;
 use crate::output::run_dir::OutputFile;
 
 /// A row group ends with so many rows, or with so many encoded bytes.
@@ -27,21 +27,21 @@ const GROUP_BYTES: usize = 32 << 20;
 const DICTIONARY_BYTES: usize = 64 << 10;
 
 /// The file, being written.
-pub(super) struct Table {
+pub(super) struct DiscrepanciesWriter {
     place: PathBuf,
     schema: SchemaRef,
     writer: SerializedFileWriter<OutputFile>,
     factory: ArrowRowGroupWriterFactory,
-    group: Option<Group>,
+    group: Option<RowGroupWriter>,
 }
 
 /// The row group that is being filled.
-struct Group {
+struct RowGroupWriter {
     columns: Vec<ArrowColumnWriter>,
     rows: usize,
 }
 
-impl Table {
+impl DiscrepanciesWriter {
     /// Begins the file.
     pub(super) fn create(file: OutputFile, schema: SchemaRef) -> Result<Self> {
         let properties = WriterProperties::builder()
@@ -53,7 +53,7 @@ impl Table {
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
         let parts = writer.and_then(ArrowWriter::into_serialized_writer);
         let (writer, factory) = parts.map_err(|error| Error::of_parquet(&place, error))?;
-        Ok(Table { place, schema, writer, factory, group: None })
+        Ok(DiscrepanciesWriter { place, schema, writer, factory, group: None })
     }
 
     /// Adds a piece. Pieces have to be cut the same way in every run, since pages end with them.
@@ -63,7 +63,7 @@ impl Table {
             None => {
                 let number = self.writer.flushed_row_groups().len();
                 let columns = self.factory.create_column_writers(number).map_err(Error::internal)?;
-                Group { columns, rows: 0 }
+                RowGroupWriter { columns, rows: 0 }
             }
         };
         let columns = self.schema.fields().par_iter().zip(piece.columns());
@@ -83,7 +83,7 @@ impl Table {
         }
     }
 
-    fn end(&mut self, group: Group) -> Result<()> {
+    fn end(&mut self, group: RowGroupWriter) -> Result<()> {
         let chunks = group.columns.into_par_iter().map(ArrowColumnWriter::close);
         let chunks = chunks.collect::<Result<Vec<_>, _>>().map_err(Error::internal)?;
         let append = || -> Result<(), ParquetError> {
@@ -95,7 +95,7 @@ impl Table {
     }
 
     /// Ends the file.
-    pub(super) fn finish(mut self) -> Result<Digest> {
+    pub(super) fn finish(mut self) -> Result<FileDigest> {
         if let Some(group) = self.group.take() {
             self.end(group)?;
         }

@@ -44,12 +44,12 @@ pub(crate) struct Manifest {
     #[serde(flatten)]
     pub read: InputDigests,
     /// What it wrote.
-    pub outputs: Vec<Digest>,
+    pub outputs: Vec<FileDigest>,
 }
 
 /// A file, and what proves that it is still the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Digest {
+pub struct FileDigest {
     /// An output's name in the run directory, or an input's path.
     pub path: String,
     /// Its size.
@@ -62,13 +62,13 @@ pub struct Digest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct InputDigests {
     /// The files of each side.
-    pub inputs: Sides<Vec<Digest>>,
+    pub inputs: Sides<Vec<FileDigest>>,
     /// The files of further tables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tables: BTreeMap<String, Vec<Digest>>,
+    pub tables: BTreeMap<String, Vec<FileDigest>>,
     /// The files of queries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub queries: Vec<Digest>,
+    pub queries: Vec<FileDigest>,
 }
 
 /// The run that a manifest is of.
@@ -91,7 +91,7 @@ impl Manifest {
     }
 
     /// The manifest of a run.
-    pub(crate) fn of(identity: &RunIdentity, read: InputDigests, outputs: Vec<Digest>) -> Self {
+    pub(crate) fn of(identity: &RunIdentity, read: InputDigests, outputs: Vec<FileDigest>) -> Self {
         let RunIdentity { run, job, privacy } = *identity;
         Manifest {
             schema: "countersign/manifest/v1".into(),
@@ -150,12 +150,12 @@ fn query_files(job: &Job) -> BTreeMap<PathBuf, &str> {
     of_sides.chain(of_checks).filter_map(|query| Some((query.file.clone()?, query.sql.as_str()))).collect()
 }
 
-fn query_digest(path: &Path, sql: &str) -> Digest {
+fn query_digest(path: &Path, sql: &str) -> FileDigest {
     let blake3 = blake3::hash(sql.as_bytes()).to_hex().to_string();
-    Digest { path: path.display().to_string(), bytes: sql.len() as u64, blake3 }
+    FileDigest { path: path.display().to_string(), bytes: sql.len() as u64, blake3 }
 }
 
-fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<Digest>> {
+fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<FileDigest>> {
     engine.workers().install(|| {
         let files = snapshot.files.par_iter();
         files
@@ -163,7 +163,7 @@ fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<Digest>> {
                 engine.check_stop()?;
                 let digest = of_opened(file.open()?).map_err(Error::unreadable(&file.path))?;
                 file.require_unchanged()?;
-                Ok(Digest {
+                Ok(FileDigest {
                     path: file.path.display().to_string(),
                     bytes: file.size,
                     blake3: digest.to_hex().to_string(),

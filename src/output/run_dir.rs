@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 use crate::error::{Error, OutputError, Result};
 use crate::job::Job;
 use crate::output::destination::Destination;
-use crate::output::manifest::{Digest, InputDigests, MANIFEST, Manifest, RunIdentity};
+use crate::output::manifest::{FileDigest, InputDigests, MANIFEST, Manifest, RunIdentity};
 use crate::runtime::engine::Engine;
 use crate::sides::{Owner, Side};
 use crate::snapshot::would_list;
@@ -33,7 +33,7 @@ pub(crate) struct RunDir {
 
 /// Who may read a file of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Readers {
+pub(crate) enum FileAccess {
     /// Whoever the user's settings allow.
     All,
     /// The owner alone.
@@ -116,11 +116,11 @@ impl RunDir {
 
     /// Begins a file of the run.
     pub(crate) fn create(&self, name: &str) -> Result<OutputFile> {
-        self.create_for(Readers::All, name)
+        self.create_for(FileAccess::All, name)
     }
 
     /// Begins a file of the run that only some may read. Its name may be a path below the directory.
-    pub(crate) fn create_for(&self, readers: Readers, name: &str) -> Result<OutputFile> {
+    pub(crate) fn create_for(&self, readers: FileAccess, name: &str) -> Result<OutputFile> {
         let path = self.path_of(name);
         let shown = self.shown.join(name);
         if let Some(dir) = path.parent() {
@@ -128,11 +128,11 @@ impl RunDir {
         }
         let mut options = File::options();
         options.write(true).create(true).truncate(true);
-        if readers == Readers::Owner {
+        if readers == FileAccess::Owner {
             options.mode(0o600);
         }
         let file = options.open(path).map_err(Error::unwritable(&shown))?;
-        let sink = Digesting { file: BufWriter::new(file), digest: blake3::Hasher::new(), bytes: 0 };
+        let sink = DigestingWriter { file: BufWriter::new(file), digest: blake3::Hasher::new(), bytes: 0 };
         Ok(OutputFile { name: name.into(), shown, sink })
     }
 
@@ -146,7 +146,7 @@ impl RunDir {
         engine: &Engine,
         read: InputDigests,
         reports: Vec<(&'static str, String)>,
-        mut outputs: Vec<Digest>,
+        mut outputs: Vec<FileDigest>,
     ) -> Result<()> {
         for (name, content) in reports {
             outputs.push(self.write(name, &content)?);
@@ -177,7 +177,7 @@ impl RunDir {
     }
 
     /// Writes a small file of the run.
-    pub(crate) fn write(&self, name: &str, content: &str) -> Result<Digest> {
+    pub(crate) fn write(&self, name: &str, content: &str) -> Result<FileDigest> {
         let mut file = self.create(name)?;
         file.write_all(content.as_bytes()).map_err(|error| file.error(error))?;
         file.finish()
@@ -202,10 +202,10 @@ impl RunDir {
 pub(crate) struct OutputFile {
     name: String,
     shown: PathBuf,
-    sink: Digesting,
+    sink: DigestingWriter,
 }
 
-struct Digesting {
+struct DigestingWriter {
     file: BufWriter<File>,
     digest: blake3::Hasher,
     bytes: u64,
@@ -223,11 +223,11 @@ impl OutputFile {
     }
 
     /// Brings everything to the disk and ends the file.
-    pub(crate) fn finish(mut self) -> Result<Digest> {
+    pub(crate) fn finish(mut self) -> Result<FileDigest> {
         let synced = self.sink.file.flush().and_then(|()| self.sink.file.get_ref().sync_all());
         synced.map_err(|source| Error::Unwritable { path: self.shown.clone(), source })?;
         let blake3 = self.sink.digest.finalize().to_hex().to_string();
-        Ok(Digest { path: self.name, bytes: self.sink.bytes, blake3 })
+        Ok(FileDigest { path: self.name, bytes: self.sink.bytes, blake3 })
     }
 }
 

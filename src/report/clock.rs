@@ -10,7 +10,7 @@ use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 
 /// Times a run, and names it.
-pub struct Clock {
+pub struct RunClock {
     id: String,
     out: Option<PathBuf>,
     started: jiff::Timestamp,
@@ -18,8 +18,8 @@ pub struct Clock {
 }
 
 /// What a run cost and how it went.
-pub struct Cost {
-    clock: Clock,
+pub struct RunStats {
+    clock: RunClock,
     seconds: f64,
     stages: Vec<StageTime>,
     bytes_read: u64,
@@ -28,13 +28,13 @@ pub struct Cost {
     reason: String,
 }
 
-impl Clock {
+impl RunClock {
     /// Starts now.
     pub fn start(job: &Job) -> Self {
         let started = jiff::Timestamp::now();
         let id = id_of(started);
         let out = job.out.as_ref().map(|out| out.of_run(&id));
-        Clock { id, out, started, instant: Instant::now() }
+        RunClock { id, out, started, instant: Instant::now() }
     }
 
     /// The run's id.
@@ -53,11 +53,11 @@ impl Clock {
     }
 
     /// Ends now.
-    pub fn stop(self, engine: &Engine, way: MatchingWay, reason: String) -> Cost {
+    pub fn stop(self, engine: &Engine, way: MatchingWay, reason: String) -> RunStats {
         let seconds = self.instant.elapsed().as_secs_f64();
         let (bytes_read, spilled_bytes) = (engine.meter.bytes_read(), engine.meter.bytes_spilled());
         let stages = StageTime::all(&engine.meter);
-        Cost { clock: self, seconds, stages, bytes_read, spilled_bytes, way, reason }
+        RunStats { clock: self, seconds, stages, bytes_read, spilled_bytes, way, reason }
     }
 }
 
@@ -74,7 +74,7 @@ fn id_of(started: jiff::Timestamp) -> String {
     format!("{}-{fraction:04x}{:04x}", started.strftime("%Y%m%dT%H%M%SZ"), u16::from_be_bytes(random))
 }
 
-impl Cost {
+impl RunStats {
     /// The circumstances of a comparison.
     pub fn of_comparison(self, job: &Job, snapshots: &Sides<Snapshot>) -> Run {
         self.run(Sides::from_fn(|side| input(&job.sources[side], &snapshots[side])))

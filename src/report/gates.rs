@@ -6,7 +6,7 @@ use super::grouped;
 use crate::class::{ByClass, Class};
 use crate::columns::Pairing;
 use crate::compare::discrepancy::Tally;
-use crate::explain::Weighed;
+use crate::explain::GateCounts;
 use crate::job::{Allowance, Gate};
 
 /// What was allowed, and what was found of it.
@@ -23,9 +23,9 @@ pub struct GateReport {
 }
 
 /// All gates of a run, named by the job or not.
-pub(super) struct Gates(Vec<Checked>);
+pub(super) struct Gates(Vec<GateCheck>);
 
-struct Checked {
+struct GateCheck {
     report: GateReport,
     named: bool,
     nouns: (String, String),
@@ -36,7 +36,7 @@ struct Checked {
 ///
 /// Where the job names columns and no number for all mismatches, the columns speak for the class: one that is
 /// not named is not allowed any.
-pub(super) fn check(gate: &Gate, tally: &Tally, weighed: &Weighed, pairing: &Pairing) -> Gates {
+pub(super) fn check(gate: &Gate, tally: &Tally, weighed: &GateCounts, pairing: &Pairing) -> Gates {
     let paired = tally.matched() + tally.mismatch;
     let rows = ByClass {
         mismatch: paired,
@@ -49,14 +49,14 @@ pub(super) fn check(gate: &Gate, tally: &Tally, weighed: &Weighed, pairing: &Pai
         let (allowance, new) = (&gate.classes[class], &gate.new[class]);
         let by_column = class == Class::Mismatch && !gate.columns.is_empty();
         if allowance.is_some() || (new.is_none() && !by_column) {
-            let nouns = (class.noun(1), class.noun(2));
-            gates.add(class.plural(), allowance, weighed.counts[class], rows[class], nouns);
+            let nouns = (class.label(1), class.label(2));
+            gates.add(class.field_name(), allowance, weighed.counts[class], rows[class], nouns);
         }
         if new.is_some() {
             // `new` is a word of the history: what the run before did not have
-            let nouns = [1, 2].map(|count| format!("{} that did not count before", class.noun(count)));
+            let nouns = [1, 2].map(|count| format!("{} that did not count before", class.label(count)));
             let [one, many] = &nouns;
-            gates.add(&format!("new_{}", class.plural()), new, weighed.new[class], rows[class], (one, many));
+            gates.add(&format!("new_{}", class.field_name()), new, weighed.new[class], rows[class], (one, many));
         }
         if !by_column {
             continue;
@@ -65,7 +65,7 @@ pub(super) fn check(gate: &Gate, tally: &Tally, weighed: &Weighed, pairing: &Pai
             let named = gate.columns.iter().find(|(name, _)| name.text == column.name);
             let named = named.map(|(_, allowance)| allowance.clone());
             if named.is_some() || (allowance.is_none() && new.is_none()) {
-                let nouns = [1, 2].map(|count| format!("{} in column {}", class.noun(count), column.name));
+                let nouns = [1, 2].map(|count| format!("{} in column {}", class.label(count), column.name));
                 let [one, many] = &nouns;
                 gates.add(&format!("columns.{}", column.name), &named, found, paired, (one, many));
             }
@@ -79,7 +79,7 @@ impl Gates {
         let allowed = allowance.as_ref().unwrap_or(&Allowance::NONE);
         let within = allowed.allows(found, rows);
         let report = GateReport { gate: gate.into(), allowed: allowed.to_string(), found, within };
-        self.0.push(Checked { report, named: allowance.is_some(), nouns: (nouns.0.into(), nouns.1.into()) });
+        self.0.push(GateCheck { report, named: allowance.is_some(), nouns: (nouns.0.into(), nouns.1.into()) });
     }
 
     /// Whether everything that was found is allowed.
@@ -106,7 +106,7 @@ impl Gates {
     }
 }
 
-impl Checked {
+impl GateCheck {
     fn allowed_words(&self, only: &str) -> String {
         match self.report.allowed.as_str() {
             "1" => format!("{only}1 is allowed"),

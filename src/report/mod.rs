@@ -20,13 +20,13 @@ use crate::columns::{Coverage, Pairing};
 use crate::compare::discrepancy::{Tally, Tiers};
 use crate::explain::{Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, WaiverReport};
 use crate::history::HistoryReport;
-use crate::job::{Job, TakenAt, Way};
+use crate::job::{Job, Strategy, TakenAt};
 use crate::lists::Example;
-use crate::runtime::timings::Meter;
+use crate::runtime::timings::Timings;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 
-pub use clock::{Clock, Cost, new_id};
+pub use clock::{RunClock, RunStats, new_id};
 pub use column::{ColumnReport, RuleReport};
 pub use gates::GateReport;
 
@@ -205,7 +205,7 @@ pub struct StageTime {
 
 impl StageTime {
     /// What a meter has taken down so far.
-    pub fn all(meter: &Meter) -> Vec<Self> {
+    pub fn all(meter: &Timings) -> Vec<Self> {
         let round = |time: Duration| (time.as_secs_f64() * 1000.0).round() / 1000.0;
         meter
             .times()
@@ -252,7 +252,7 @@ pub enum MatchingWay {
 }
 
 /// What the stages found.
-pub struct Found<'a> {
+pub struct StageResults<'a> {
     /// The counts.
     pub tally: &'a Tally,
     /// What is known of the discrepancies.
@@ -269,19 +269,19 @@ pub struct Found<'a> {
 
 impl MatchingWay {
     /// How a comparison brought equal keys together, and why, in words.
-    pub fn of(pairing: &Pairing, way: Way, reason: String) -> (Self, String) {
+    pub fn of(pairing: &Pairing, way: Strategy, reason: String) -> (Self, String) {
         match (pairing.keyed, way) {
             (false, way) => (MatchingWay::Multiset, format!("whole rows, {way}: {reason}")),
-            (true, Way::Ordered) => (MatchingWay::Ordered, reason),
-            (true, Way::Hashed) => (MatchingWay::Hashed, reason),
+            (true, Strategy::Ordered) => (MatchingWay::Ordered, reason),
+            (true, Strategy::Hashed) => (MatchingWay::Hashed, reason),
         }
     }
 }
 
 impl Report {
     /// Puts together what the stages found.
-    pub fn of(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, found: Found, cost: Cost) -> Self {
-        let Found { tally, explained, examples, checks, groups, input_failures } = found;
+    pub fn of(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, found: StageResults, cost: RunStats) -> Self {
+        let StageResults { tally, explained, examples, checks, groups, input_failures } = found;
         let coverage = pairing.coverage.clone();
         let counts = Counts {
             matched: tally.matched(),
@@ -336,7 +336,7 @@ impl Report {
         old: &Snapshot,
         checks: Vec<CheckReport>,
         input_failures: Vec<String>,
-        cost: Cost,
+        cost: RunStats,
     ) -> Self {
         let fails = checks.iter().any(|check| !check.holds);
         let verdict = match (input_failures.is_empty(), fails) {

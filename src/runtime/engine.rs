@@ -17,7 +17,7 @@ use crate::job::Limits;
 use crate::runtime::memory::{Demand, Division};
 use crate::runtime::progress::Progress;
 use crate::runtime::spilling::{RunsWith, SpillingPool};
-use crate::runtime::timings::Meter;
+use crate::runtime::timings::Timings;
 use crate::runtime::work_dir::WorkDir;
 
 /// The stack of a thread that evaluates expressions, which may be deep. Only what is used of it takes memory.
@@ -35,16 +35,16 @@ pub struct Engine {
     spill_dir: WorkDir,
     stop: Arc<AtomicBool>,
     /// What the work has cost so far.
-    pub meter: Arc<Meter>,
+    pub meter: Arc<Timings>,
     /// What the user sees while it works.
     pub progress: Progress,
 }
 
 /// What scans are made with.
 #[derive(Debug, Clone)]
-pub struct Readers {
+pub struct ScanConfig {
     /// Where reads are counted.
-    pub meter: Arc<Meter>,
+    pub meter: Arc<Timings>,
     /// Rows per batch.
     pub batch_rows: usize,
 }
@@ -171,8 +171,8 @@ impl Engine {
     }
 
     /// What a scan needs, for plans that outlive a borrow of the engine.
-    pub fn readers(&self) -> Readers {
-        Readers { meter: self.meter.clone(), batch_rows: self.division.batch_rows }
+    pub fn readers(&self) -> ScanConfig {
+        ScanConfig { meter: self.meter.clone(), batch_rows: self.division.batch_rows }
     }
 
     /// Ends the work at the next batch once the user asked for it.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 /// How it is said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum Style {
     /// In words.
     #[default]
     Text,
@@ -28,20 +28,20 @@ pub(crate) enum Level {
 }
 
 /// One for the process: standard error is one, too.
-static FORM: OnceLock<Form> = OnceLock::new();
+static FORM: OnceLock<Style> = OnceLock::new();
 
 /// Chooses the form, once.
-pub(crate) fn speak(form: Form) {
+pub(crate) fn speak(form: Style) {
     let _ = FORM.set(form);
 }
 
 /// The form that was chosen.
-pub(crate) fn form() -> Form {
+pub(crate) fn form() -> Style {
     FORM.get().copied().unwrap_or_default()
 }
 
 /// Says something. Nobody listening is no failure.
-pub(crate) fn say(level: Level, text: &str) {
+pub(crate) fn log(level: Level, text: &str) {
     // a path or a name may hold anything; the line breaks are ours
     let text = text.lines().map(escaped).collect::<Vec<_>>().join("\n");
     let word = match level {
@@ -50,9 +50,9 @@ pub(crate) fn say(level: Level, text: &str) {
         Level::Error => "error",
     };
     let line = match (form(), level) {
-        (Form::Text, Level::Info) => text,
-        (Form::Text, _) => format!("{word}: {text}"),
-        (Form::Json, _) => {
+        (Style::Text, Level::Info) => text,
+        (Style::Text, _) => format!("{word}: {text}"),
+        (Style::Json, _) => {
             let time = format!("{:.3}", jiff::Timestamp::now());
             json!({ "time": time, "level": word, "message": text }).to_string()
         }

@@ -33,7 +33,7 @@ impl Progress {
 
     /// Draws to stderr: a bar on a terminal, a line every 15 seconds elsewhere.
     pub fn stderr() -> Self {
-        if std::io::stderr().is_terminal() && log::form() == log::Form::Text {
+        if std::io::stderr().is_terminal() && log::form() == log::Style::Text {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
             return Progress { bar, lines: None };
         }
@@ -78,13 +78,13 @@ impl Progress {
             0 => format!("{stage}: {done} rows, {rate:.0} rows/s"),
             _ => format!("{stage}: {done} of {all} rows, {rate:.0} rows/s, about {left:.0} s left"),
         };
-        log::say(Level::Info, &words);
+        log::log(Level::Info, &words);
     }
 
     /// Says something that the user should know beforehand.
     pub fn note(&self, text: &str) {
         match &self.lines {
-            Some(_) => log::say(Level::Info, text),
+            Some(_) => log::log(Level::Info, text),
             None => self.bar.println(text),
         }
     }

@@ -14,7 +14,7 @@ pub enum Stage {
     /// Making columns of them.
     Decode,
     /// Bringing cells to canonical form.
-    Settle,
+    Canonicalize,
     /// Hashing rows.
     Hash,
     /// Bringing equal keys together.
@@ -33,7 +33,7 @@ impl Stage {
         Stage::Open,
         Stage::Scan,
         Stage::Decode,
-        Stage::Settle,
+        Stage::Canonicalize,
         Stage::Hash,
         Stage::Match,
         Stage::Compare,
@@ -47,7 +47,7 @@ impl Stage {
             Stage::Open => "open",
             Stage::Scan => "scan",
             Stage::Decode => "decode",
-            Stage::Settle => "settle",
+            Stage::Canonicalize => "settle",
             Stage::Hash => "hash",
             Stage::Match => "match",
             Stage::Compare => "compare",
@@ -59,7 +59,7 @@ impl Stage {
 
 /// The costs of one run, added up from all of its threads.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub struct Timings {
     bytes_read: AtomicU64,
     bytes_spilled: AtomicU64,
     nanoseconds: [AtomicU64; Stage::ALL.len()],
@@ -70,10 +70,10 @@ thread_local! {
     static CURRENT: Cell<Option<(Stage, Instant)>> = const { Cell::new(None) };
 }
 
-impl Meter {
+impl Timings {
     /// Does a piece of work and takes down how long it took. Work inside of it that is a stage of its own
     /// counts for that one alone.
-    pub fn during<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+    pub fn stage<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let outer = CURRENT.replace(Some((stage, began)));
         if let Some((outer, since)) = outer {
@@ -127,11 +127,11 @@ mod tests {
 
     #[test]
     fn a_stage_within_another_counts_for_itself_alone() {
-        let meter = Meter::default();
+        let meter = Timings::default();
         let nap = Duration::from_millis(20);
-        meter.during(Stage::Compare, || {
+        meter.stage(Stage::Compare, || {
             sleep(nap);
-            meter.during(Stage::Decode, || sleep(3 * nap));
+            meter.stage(Stage::Decode, || sleep(3 * nap));
         });
         let time = |stage: Stage| meter.times()[stage as usize].1;
         assert!(time(Stage::Decode) >= 3 * nap);

@@ -21,16 +21,16 @@ const LOCK: &str = ".lock";
 const RANDOM_BYTES: usize = 8;
 
 /// What an interrupt has to clear away, for the whole process.
-static LIVE: Mutex<Live> = Mutex::new(Live { dirs: vec![], published: 0 });
+static LIVE: Mutex<LiveDirs> = Mutex::new(LiveDirs { dirs: vec![], published: 0 });
 
-struct Live {
+struct LiveDirs {
     /// The directories of runs that are under way, with their locks.
     dirs: Vec<(PathBuf, PathBuf)>,
     /// How often something was published.
     published: u64,
 }
 
-fn live() -> MutexGuard<'static, Live> {
+fn live() -> MutexGuard<'static, LiveDirs> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -13,15 +13,15 @@ use jiff::Timestamp;
 use super::coverage::is_empty;
 use super::csv_columns::CsvColumns;
 use super::evidence::discrepancies;
-use super::guards::RowHash;
-use super::ids::{Form, IdColumns, digests_where_read, shown};
+use super::guards::GuardHash;
+use super::ids::{IdColumns, IdEquality, digests_where_read, shown};
 use super::outputs::{APPROVED, APPROVED_ROWS, COUNTERPARTS, KEYS};
-use super::terms::{candidate_columns, require_ids_shown, terms};
+use super::policy::{candidate_columns, require_ids_shown, terms};
 use super::{RUN, directory, without_values};
 use crate::Compared;
 use crate::certificate::{Certificate, PublicKey, Statement, digests_of};
-use crate::columns::version::{Kind, Version};
-use crate::columns::{DIGEST_BYTES, Digests};
+use crate::columns::version::{Version, VersionKind};
+use crate::columns::{DIGEST_BYTES, ValueHasher};
 use crate::equality::value_text;
 use crate::error::{Error, Result};
 use crate::job::{Cleanup, Job, Out, SignOff};
@@ -31,7 +31,7 @@ use crate::runtime::progress::Progress;
 use crate::runtime::work_dir::WorkDir;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
-use crate::sql::{Desk, WorkingTable, quoted, row_function};
+use crate::sql::{Catalog, WorkingTable, quoted, row_function};
 
 /// As many IDs of a kind are named.
 const NAMED: usize = 6;
@@ -39,7 +39,7 @@ const DISCREPANCIES: &str = "discrepancies.parquet";
 
 /// Some IDs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct IdSet {
     /// How many there are.
     pub count: u64,
     /// The first few of them.
@@ -48,26 +48,26 @@ pub(crate) struct Listed {
 
 /// What was found after a delete.
 #[derive(Debug, Default)]
-pub(crate) struct After {
+pub(crate) struct AfterRequest {
     /// What is counted: `row`, or `candidate` for a column that is emptied.
     pub unit: &'static str,
     /// How many were approved.
     pub approved: u64,
     /// Approved, and still there.
-    pub still_there: Listed,
+    pub still_there: IdSet,
     /// Gone as well, and not approved.
-    pub gone_too: Listed,
+    pub gone_too: IdSet,
     /// Other rows that have changed since.
-    pub changed: Listed,
+    pub changed: IdSet,
     /// Approved rows that the other store no longer has as they were: gone, there twice, or changed without a newer version.
-    pub lost: Listed,
+    pub lost: IdSet,
     /// Approved rows that the other store has in a newer version, written since its snapshot of the sign-off.
     pub written_since: u64,
     /// Changes that the snapshots' times explain.
     pub in_flight: u64,
 }
 
-impl After {
+impl AfterRequest {
     /// Whether exactly what was approved has happened.
     pub(crate) fn is_proved(&self) -> bool {
         [&self.still_there, &self.gone_too, &self.changed, &self.lost].iter().all(|listed| listed.count == 0)
@@ -85,13 +85,13 @@ impl After {
 /// # Errors
 /// If the certificate is not what was signed, if the files beside it are not those that it names, or if anything keeps the
 /// snapshots from being compared.
-pub(crate) fn after(
+pub(crate) fn verify_deletions(
     job: &Job,
     certificate: &Path,
     key: Option<&PublicKey>,
     stop: Arc<AtomicBool>,
     progress: Progress,
-) -> Result<(After, Report)> {
+) -> Result<(AfterRequest, Report)> {
     verify_deletion(job, certificate, key, stop, progress).map_err(|error| without_values(job, error))
 }
 
@@ -101,7 +101,7 @@ fn verify_deletion(
     key: Option<&PublicKey>,
     stop: Arc<AtomicBool>,
     progress: Progress,
-) -> Result<(After, Report)> {
+) -> Result<(AfterRequest, Report)> {
     let terms = terms(job)?;
     let signed_off = directory(certificate)?;
     let statement = require_whole(certificate, &signed_off, key)?;
@@ -113,7 +113,7 @@ fn verify_deletion(
         let (_, names) = candidate_columns(terms, snapshots, pairing)?;
         require_ids_shown(privacy, &names).map(|()| None)
     })?;
-    let look = Look::new(terms, &compared, &signed_off, &statement)?;
+    let look = AfterView::new(terms, &compared, &signed_off, &statement)?;
     let after = look.at_both_sides(&out)?;
     Ok((after, compared.report))
 }
@@ -144,7 +144,7 @@ fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>)
 }
 
 /// Everything that is looked at.
-struct Look<'a> {
+struct AfterView<'a> {
     terms: &'a SignOff,
     compared: &'a Compared,
     signed_off: &'a Path,
@@ -156,11 +156,11 @@ struct Look<'a> {
     ids: IdColumns,
 }
 
-impl<'a> Look<'a> {
+impl<'a> AfterView<'a> {
     fn new(terms: &'a SignOff, compared: &'a Compared, signed_off: &'a Path, statement: &'a Statement) -> Result<Self> {
         let Compared { snapshots, pairing, .. } = compared;
         let (columns, _) = candidate_columns(terms, snapshots, pairing)?;
-        let digests = Digests::new()?;
+        let digests = ValueHasher::new()?;
         let ids = IdColumns::new(pairing, snapshots, &columns, &digests)?;
         let key: Vec<usize> = (0..pairing.key_len).collect();
         let keys = IdColumns::new(pairing, snapshots, &key, &digests)?;
@@ -168,7 +168,7 @@ impl<'a> Look<'a> {
             |file: &str, ids: &IdColumns, name: &str| approved(compared, terms, &signed_off.join(file), ids, name);
         let rows = if signed_off.join(APPROVED_ROWS).exists() { APPROVED_ROWS } else { APPROVED };
         let (candidates, rows) = (list(APPROVED, &ids, "approved-candidates")?, list(rows, &keys, "approved-rows")?);
-        Ok(Look { terms, compared, signed_off, statement, keys, candidates, rows, ids })
+        Ok(AfterView { terms, compared, signed_off, statement, keys, candidates, rows, ids })
     }
 
     fn own(&self) -> Side {
@@ -185,17 +185,17 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn at_both_sides(&self, run: &Path) -> Result<After> {
+    fn at_both_sides(&self, run: &Path) -> Result<AfterRequest> {
         let Compared { engine, snapshots, .. } = self.compared;
         let now = discrepancies(engine, &self.keys, &run.join(DISCREPANCIES), "found-now")?;
         let before = self.signed_off.join(RUN).join(DISCREPANCIES);
         let before = discrepancies(engine, &self.keys, &before, "found-before")?;
-        let mut desk = Desk::spilling(engine);
+        let mut desk = Catalog::spilling(engine);
         for (name, table) in [("now", now.table), ("before", before.table), ("approved", self.rows.clone())] {
-            desk.lay(name, &table)?;
+            desk.add(name, &table)?;
         }
         for side in Side::BOTH {
-            desk.lay(side.name(), &Arc::new(snapshots[side].clone()))?;
+            desk.add(side.name(), &Arc::new(snapshots[side].clone()))?;
         }
         self.lay_gone(&mut desk)?;
         // of rows that are deleted, and of lists that a query takes apart, the rows are gone; of an emptied column, none is
@@ -213,16 +213,16 @@ impl<'a> Look<'a> {
             }
             Cleanup::Column { .. } => ("candidate", self.candidates.rows(), self.not_emptied()?),
         };
-        Ok(After { unit, approved, still_there, gone_too, changed, lost, written_since, in_flight })
+        Ok(AfterRequest { unit, approved, still_there, gone_too, changed, lost, written_since, in_flight })
     }
 
     /// The keys that the side had at the sign-off, and has no more: a view `gone` of `key` and `shown`.
-    fn lay_gone(&self, desk: &mut Desk) -> Result<()> {
+    fn lay_gone(&self, desk: &mut Catalog) -> Result<()> {
         let own = self.own();
         let (keys, parts) = (self.signed_off.join(KEYS), self.keys.len());
-        desk.lay("keys", &Arc::new(Snapshot::open_table("keys", &keys.display().to_string(), true)?))?;
+        desk.add("keys", &Arc::new(Snapshot::open_table("keys", &keys.display().to_string(), true)?))?;
         desk.add_function(read_keys("key_before", &self.keys, own));
-        desk.add_function(self.keys.function("key_now", own, Form::Compared));
+        desk.add_function(self.keys.function("key_now", own, IdEquality::Compared));
         desk.add_function(show("show"));
         let columns = (0..parts).map(|at| format!("k{at}")).collect::<Vec<_>>().join(", ");
         let sql = format!(
@@ -231,11 +231,11 @@ impl<'a> Look<'a> {
             self.keys.sql(own, "n")
         );
         let gone = desk.question(&sql)?;
-        desk.lay_view("gone", gone)
+        desk.add_view("gone", gone)
     }
 
     /// The discrepancies that were not there at the sign-off, and that the delete does not explain.
-    fn changes(&self, desk: &mut Desk) -> String {
+    fn changes(&self, desk: &mut Catalog) -> String {
         let explained = match self.emptied() {
             None => "false".to_string(),
             Some(column) => {
@@ -266,7 +266,7 @@ impl<'a> Look<'a> {
     }
 
     /// The approved rows that the other store no longer has as they were, and how many it has in a newer version.
-    fn counterparts(&self, desk: &mut Desk) -> Result<(Listed, u64)> {
+    fn counterparts(&self, desk: &mut Catalog) -> Result<(IdSet, u64)> {
         let Compared { snapshots, pairing, privacy, .. } = self.compared;
         let path = self.signed_off.join(COUNTERPARTS);
         if !path.exists() {
@@ -277,11 +277,11 @@ impl<'a> Look<'a> {
             )));
         }
         let other = self.own().other();
-        let (hash, columns) = RowHash::new(pairing, privacy, &snapshots[other], other)?;
-        desk.lay("counterparts", &Arc::new(Snapshot::open_table("counterparts", &path.display().to_string(), true)?))?;
+        let (hash, columns) = GuardHash::new(pairing, privacy, &snapshots[other], other)?;
+        desk.add("counterparts", &Arc::new(Snapshot::open_table("counterparts", &path.display().to_string(), true)?))?;
         desk.add_function(hash.function("row_hash_now"));
         desk.add_function(read_keys("other_key_before", &self.keys, other));
-        desk.add_function(self.keys.function("other_key_now", other, Form::Compared));
+        desk.add_function(self.keys.function("other_key_now", other, IdEquality::Compared));
         let parts = (0..self.keys.len()).map(|at| format!("k{at}")).collect::<Vec<_>>().join(", ");
         let columns: Vec<String> = columns.iter().map(|name| format!("o.{name}")).collect();
         let is_newer = self.is_newer(desk, other);
@@ -301,14 +301,14 @@ impl<'a> Look<'a> {
     }
 
     /// Whether a row of the other side was written after that side's snapshot of the sign-off, in SQL.
-    fn is_newer(&self, desk: &mut Desk, other: Side) -> String {
+    fn is_newer(&self, desk: &mut Catalog, other: Side) -> String {
         let seen = match other {
             Side::Old => &self.statement.predicate.snapshots.old,
             Side::New => &self.statement.predicate.snapshots.new,
         };
         let Compared { snapshots, pairing, .. } = self.compared;
         let taken = seen.taken_at.as_ref().and_then(|taken| taken.from.parse::<Timestamp>().ok());
-        let is_time = |version: &&Version| matches!(version.kind, Kind::Time);
+        let is_time = |version: &&Version| matches!(version.kind, VersionKind::Time);
         let (Some(version), Some(taken)) = (pairing.version.as_ref().filter(is_time), taken) else {
             return "false".into();
         };
@@ -322,17 +322,17 @@ impl<'a> Look<'a> {
     }
 
     /// The approved candidates whose column is not emptied as it should be.
-    fn not_emptied(&self) -> Result<Listed> {
-        let Cleanup::Column { column, becomes } = &self.terms.cleanup else { return Ok(Listed::default()) };
+    fn not_emptied(&self) -> Result<IdSet> {
+        let Cleanup::Column { column, becomes } = &self.terms.cleanup else { return Ok(IdSet::default()) };
         let Compared { engine, snapshots, pairing, .. } = self.compared;
         let (own, other) = (self.own(), self.own().other());
         let stored = &snapshots[own];
         let stored = if has_column(stored, &column.text) { stored } else { stored.input() };
-        let mut desk = Desk::spilling(engine);
-        desk.lay("d", &Arc::new(stored.clone()))?;
-        desk.lay("o", &Arc::new(snapshots[other].clone()))?;
-        desk.lay("approved", &self.candidates)?;
-        desk.add_function(self.ids.function("own_id", own, Form::Compared));
+        let mut desk = Catalog::spilling(engine);
+        desk.add("d", &Arc::new(stored.clone()))?;
+        desk.add("o", &Arc::new(snapshots[other].clone()))?;
+        desk.add("approved", &self.candidates)?;
+        desk.add_function(self.ids.function("own_id", own, IdEquality::Compared));
         let pair = pairing.columns.iter().find(|pair| snapshots[own].schema.field(pair.at[own]).name() == &column.text);
         let (mut join, mut width) = (String::new(), String::new());
         if *becomes == crate::job::Becomes::BlankSameWidth {
@@ -342,8 +342,8 @@ impl<'a> Look<'a> {
                     column.text
                 )));
             };
-            desk.add_function(self.keys.function("own_key", own, Form::Compared));
-            desk.add_function(self.keys.function("other_key", other, Form::Compared));
+            desk.add_function(self.keys.function("own_key", own, IdEquality::Compared));
+            desk.add_function(self.keys.function("other_key", other, IdEquality::Compared));
             width = format!("o.{}", quoted(snapshots[other].schema.field(pair.at[other]).name()));
             let (here, there) = (self.keys.sql(own, "d"), self.keys.sql(other, "o"));
             join = format!(" LEFT JOIN o ON own_key({here}) = other_key({there})");
@@ -357,10 +357,10 @@ impl<'a> Look<'a> {
     }
 
     /// The IDs that a question yields, in a column `shown`.
-    fn listed(&self, desk: &Desk, sql: &str) -> Result<Listed> {
+    fn listed(&self, desk: &Catalog, sql: &str) -> Result<IdSet> {
         let engine = &self.compared.engine;
-        let mut listed = Listed::default();
-        desk.question(&format!("SELECT count(*) AS ids FROM ({sql})"))?.ask(engine, |batch| {
+        let mut listed = IdSet::default();
+        desk.question(&format!("SELECT count(*) AS ids FROM ({sql})"))?.for_each_batch(engine, |batch| {
             listed.count += batch.column(0).as_primitive::<Int64Type>().iter().flatten().sum::<i64>() as u64;
             Ok(())
         })?;
@@ -368,7 +368,7 @@ impl<'a> Look<'a> {
             // numbers by value, everything else as text
             let order = "TRY_CAST(shown AS DECIMAL(38, 0)), shown";
             let first = format!("SELECT shown FROM ({sql}) ORDER BY {order} LIMIT {NAMED}");
-            desk.question(&first)?.ask(engine, |batch| {
+            desk.question(&first)?.for_each_batch(engine, |batch| {
                 listed.first.extend(value_text::rows(batch)?.into_iter().flatten().flatten());
                 Ok(())
             })?;

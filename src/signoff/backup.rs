@@ -7,15 +7,15 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Context;
+use super::SignOffContext;
 use super::decide::Requires;
-use super::requirements::Requirement;
+use super::requirements::RequirementCheck;
 use super::selected::{self, selected_rows};
 use crate::columns::{DIGEST_BYTES, Pairing};
-use crate::compare::discrepancy::{Column, Keep, Layout};
+use crate::compare::discrepancy::{Layout, Retention, TableColumn};
 use crate::compare::matching::Comparison;
 use crate::error::Result;
-use crate::job::{Backup, Identity, Job, Place, Source, Word};
+use crate::job::{Backup, Identity, Job, Origin, Setting, Source};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::{self, WorkingTable};
@@ -25,21 +25,22 @@ pub(super) struct BackedUp {
     /// The keys that it lacks or has otherwise: a table of `key`.
     pub wrong: Arc<Snapshot>,
     /// Whether it is whole and fresh.
-    pub requirement: Requirement,
+    pub requirement: RequirementCheck,
     /// The backup, as it was opened.
     pub copy: Snapshot,
 }
 
 /// Compares the rows of candidates with those of the backup.
-pub(super) fn compare(context: &Context, backup: &Backup, now: Timestamp) -> Result<BackedUp> {
-    let Context { engine, job, terms, .. } = context;
+pub(super) fn compare(context: &SignOffContext, backup: &Backup, now: Timestamp) -> Result<BackedUp> {
+    let SignOffContext { engine, job, terms, .. } = context;
     let own = terms.delete_from;
     let source = Source { path: backup.path.clone(), allow_empty: true, ..job.sources[own].clone() };
     let copy = sql::open_side(engine, own, &source, context.tables, &job.columns)?;
-    let word = |text: String| Word { text, place: Place::Flag("backup") };
-    let key: Vec<Word> = (0..context.keys.len()).map(|at| word(context.keys.field(at, own).name().clone())).collect();
-    let mut rows = selected_rows(context, &context.snapshots[own], "selected", selected::Rows::OfCandidates)?;
-    let mut kept = selected_rows(context, &copy, "backup", selected::Rows::OfCandidates)?;
+    let word = |text: String| Setting { text, place: Origin::Flag("backup") };
+    let key: Vec<Setting> =
+        (0..context.keys.len()).map(|at| word(context.keys.field(at, own).name().clone())).collect();
+    let mut rows = selected_rows(context, &context.snapshots[own], "selected", selected::SelectedRows::OfCandidates)?;
+    let mut kept = selected_rows(context, &copy, "backup", selected::SelectedRows::OfCandidates)?;
     (rows.side, kept.side) = (Side::Old, Side::New);
     let snapshots = Sides { old: rows, new: kept };
     let sources = Sides { old: source.clone(), new: source };
@@ -47,14 +48,14 @@ pub(super) fn compare(context: &Context, backup: &Backup, now: Timestamp) -> Res
     let pairing = Pairing::of(&snapshots, &against)?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
     let comparison =
-        Comparison { engine, snapshots: &snapshots, pairing: &pairing, layout, keep: Keep::All, asked: None };
+        Comparison { engine, snapshots: &snapshots, pairing: &pairing, layout, keep: Retention::All, asked: None };
     let schema: SchemaRef =
         Arc::new(Schema::new(vec![Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), true)]));
     let mut wrong = WorkingTable::create(engine, "not-backed-up", schema.clone())?;
     for part in comparison.run(None)?.findings {
         for batch in part.read()? {
             let batch = batch?;
-            let keys = context.keys.read(Column::Key.of(&batch).as_struct().columns(), own)?;
+            let keys = context.keys.read(TableColumn::Key.of(&batch).as_struct().columns(), own)?;
             let digests: ArrayRef = Arc::new(context.keys.compared(&keys.columns, own)?);
             wrong.write(&RecordBatch::try_new(schema.clone(), vec![digests])?)?;
         }
@@ -63,7 +64,7 @@ pub(super) fn compare(context: &Context, backup: &Backup, now: Timestamp) -> Res
     Ok(BackedUp { wrong: wrong.finish()?, requirement, copy })
 }
 
-fn whole_and_fresh(pairing: &Pairing, copy: &Snapshot, backup: &Backup, now: Timestamp) -> Requirement {
+fn whole_and_fresh(pairing: &Pairing, copy: &Snapshot, backup: &Backup, now: Timestamp) -> RequirementCheck {
     let written = copy.input().files.iter().filter_map(|file| {
         let written = fs::metadata(&file.absolute_path).ok()?.modified().ok()?;
         Timestamp::try_from(written).ok()
@@ -77,5 +78,5 @@ fn whole_and_fresh(pairing: &Pairing, copy: &Snapshot, backup: &Backup, now: Tim
         ([], None) => "nothing tells how old it is".into(),
         (gaps, _) => format!("it lacks {}", gaps.join(", ")),
     };
-    Requirement { requires: Requires::UsableBackup, holds: is_fresh && gaps.is_empty(), words }
+    RequirementCheck { requires: Requires::UsableBackup, holds: is_fresh && gaps.is_empty(), words }
 }

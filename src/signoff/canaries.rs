@@ -11,19 +11,19 @@ use arrow::compute::{concat, concat_batches, take};
 use arrow::datatypes::{Field, Schema};
 use parquet::arrow::ArrowWriter;
 
-use super::Context;
-use super::decide::{Facts, Policy, State, decide};
-use super::ids::Form;
-use super::selected::{Rows, selected_rows};
+use super::SignOffContext;
+use super::decide::{Facts, Policy, RowState, decide};
+use super::ids::IdEquality;
+use super::selected::{SelectedRows, selected_rows};
 use crate::class::Class;
 use crate::columns::Pairing;
-use crate::compare::discrepancy::{Column, Keep, Layout, Outcome, classes};
+use crate::compare::discrepancy::{Layout, Outcome, Retention, TableColumn, classes};
 use crate::compare::matching::Comparison;
 use crate::error::{Error, Result};
-use crate::job::Way;
+use crate::job::Strategy;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::{Desk, quoted, write_rows};
+use crate::sql::{Catalog, quoted, write_rows};
 
 /// How many rows take part: as many as there is room for, within these bounds.
 const ROWS_MIN: u64 = 16;
@@ -32,7 +32,7 @@ const BYTES_MAX: u64 = 16 << 20;
 
 /// One kind of defect, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Canary {
+pub(crate) struct CanaryRow {
     /// What was done: `change COLUMN`, `drop`, `duplicate`, `swap`.
     pub name: String,
     /// How often.
@@ -43,7 +43,7 @@ pub(crate) struct Canary {
     pub is_possible: bool,
 }
 
-impl Canary {
+impl CanaryRow {
     /// Whether it was put in, and found; or could not be put in for want of rows.
     pub(crate) fn is_caught(&self) -> bool {
         !self.is_possible || self.injected > 0 && self.caught == self.injected
@@ -51,7 +51,7 @@ impl Canary {
 }
 
 /// What is planted, and what has to be found.
-struct Plant {
+struct InjectedDefect {
     name: String,
     /// The rows concerned.
     rows: Vec<usize>,
@@ -66,7 +66,7 @@ enum Defect {
 }
 
 /// Rows of both sides that are equal, side by side.
-struct Pairs {
+struct EqualPairs {
     sides: Sides<RecordBatch>,
     /// The digests of their keys.
     keys: Vec<Vec<u8>>,
@@ -74,12 +74,12 @@ struct Pairs {
 
 /// Puts defects into a copy of rows that match, and looks whether they are found; where statuses count, among them, too.
 /// `sound` are the facts of a candidate that may go.
-pub(super) fn release(
-    context: &Context,
+pub(super) fn inject(
+    context: &SignOffContext,
     outcomes: Option<&Arc<Snapshot>>,
     policy: &Policy,
     sound: Option<&Facts>,
-) -> Result<Vec<Canary>> {
+) -> Result<Vec<CanaryRow>> {
     let Some(outcomes) = outcomes else { return Ok(vec![]) };
     let rows = matching_rows(context, outcomes)?;
     let pairing = Pairing::of(&rows, context.job)?;
@@ -94,37 +94,39 @@ pub(super) fn release(
         plants.push((format!("change {}", pairing.columns[at].name), Defect::Change(at)));
     }
     plants.extend([("drop".into(), Defect::Drop), ("duplicate".into(), Defect::Duplicate)]);
-    let mut canaries: Vec<Canary> = vec![];
+    let mut canaries: Vec<CanaryRow> = vec![];
     // one to a row, and as many at a time as there are rows
     let mut waiting = plants.into_iter().peekable();
     while waiting.peek().is_some() {
         let plants = waiting.by_ref().take(count).enumerate();
-        let plants = plants.map(|(row, (name, what))| Plant { name, rows: vec![row], what }).collect();
-        canaries.extend(round(context, &pairing, &pairs, plants)?);
+        let plants = plants.map(|(row, (name, what))| InjectedDefect { name, rows: vec![row], what }).collect();
+        canaries.extend(run_round(context, &pairing, &pairs, plants)?);
     }
-    let swap = Plant { name: "swap".into(), rows: swapped.map_or(vec![], |rows| rows.to_vec()), what: Defect::Swap };
-    canaries.extend(round(context, &pairing, &pairs, vec![swap])?);
+    let swap =
+        InjectedDefect { name: "swap".into(), rows: swapped.map_or(vec![], |rows| rows.to_vec()), what: Defect::Swap };
+    canaries.extend(run_round(context, &pairing, &pairs, vec![swap])?);
     canaries.extend(stale_statuses(policy, sound));
     Ok(canaries)
 }
 
 /// States that block, given to a candidate that may go.
-fn stale_statuses(policy: &Policy, sound: Option<&Facts>) -> Option<Canary> {
+fn stale_statuses(policy: &Policy, sound: Option<&Facts>) -> Option<CanaryRow> {
     let sound = sound.filter(|_| policy.terms.source_of_truth.is_some())?;
-    let stale = [State::Absent, State::Null, State::Several, State::Value("canary".into())];
+    let stale = [RowState::Absent, RowState::Null, RowState::Several, RowState::Value("canary".into())];
     let injected = stale.len() as u64;
-    let is_caught = |truth: &State| !decide(&Facts { truth: Some(truth.clone()), ..sound.clone() }, policy).is_empty();
+    let is_caught =
+        |truth: &RowState| !decide(&Facts { truth: Some(truth.clone()), ..sound.clone() }, policy).is_empty();
     let caught = stale.iter().filter(|truth| is_caught(truth)).count() as u64;
-    Some(Canary { name: "stale status".into(), injected, caught, is_possible: true })
+    Some(CanaryRow { name: "stale status".into(), injected, caught, is_possible: true })
 }
 
 /// Some of the rows of both sides that match, each side in a working file.
-fn matching_rows(context: &Context, outcomes: &Arc<Snapshot>) -> Result<Sides<Snapshot>> {
+fn matching_rows(context: &SignOffContext, outcomes: &Arc<Snapshot>) -> Result<Sides<Snapshot>> {
     let engine = context.engine;
     let row_bytes = crate::compare::matching::demand(context.snapshots, context.pairing).row_bytes.max(1);
     let rows_max = (BYTES_MAX / row_bytes).clamp(ROWS_MIN, ROWS_MAX);
-    let mut desk = Desk::spilling(engine);
-    desk.lay("outcomes", outcomes)?;
+    let mut desk = Catalog::spilling(engine);
+    desk.add("outcomes", outcomes)?;
     let sql = format!(
         "SELECT \"key\" FROM outcomes WHERE outcome >= {} ORDER BY \"key\" LIMIT {rows_max}",
         Outcome::FIRST_MATCHED_CODE
@@ -132,19 +134,21 @@ fn matching_rows(context: &Context, outcomes: &Arc<Snapshot>) -> Result<Sides<Sn
     let path = engine.spill_dir().join("canary-keys.parquet");
     write_rows(engine, desk.question(&sql)?, &path)?;
     let keys = Arc::new(Snapshot::open_table("canaries", &path.display().to_string(), true)?);
-    Sides::try_from_fn(|side| selected_rows(context, &context.snapshots[side], "canary-rows", Rows::WithKeys(&keys)))
+    Sides::try_from_fn(|side| {
+        selected_rows(context, &context.snapshots[side], "canary-rows", SelectedRows::WithKeys(&keys))
+    })
 }
 
-fn pairs(context: &Context, rows: &Sides<Snapshot>) -> Result<Pairs> {
-    let mut desk = Desk::spilling(context.engine);
+fn pairs(context: &SignOffContext, rows: &Sides<Snapshot>) -> Result<EqualPairs> {
+    let mut desk = Catalog::spilling(context.engine);
     let mut columns = vec![];
     let mut same = vec![];
     for side in Side::BOTH {
-        desk.lay(side.name(), &Arc::new(rows[side].clone()))?;
+        desk.add(side.name(), &Arc::new(rows[side].clone()))?;
         let names = rows[side].schema.fields().iter().enumerate();
         columns.extend(names.map(|(at, field)| format!("{side}.{} AS {side}{at}", quoted(field.name()))));
         let function = format!("key_of_{side}");
-        desk.add_function(context.keys.function(&function, side, Form::Compared));
+        desk.add_function(context.keys.function(&function, side, IdEquality::Compared));
         same.push(format!("{function}({})", context.keys.sql(side, side.name())));
     }
     let sql = format!(
@@ -155,7 +159,7 @@ fn pairs(context: &Context, rows: &Sides<Snapshot>) -> Result<Pairs> {
     );
     let question = desk.question(&sql)?;
     let (mut batches, schema) = (vec![], question.schema());
-    question.ask(context.engine, |batch| {
+    question.for_each_batch(context.engine, |batch| {
         batches.push(batch.clone());
         Ok(())
     })?;
@@ -177,11 +181,16 @@ fn pairs(context: &Context, rows: &Sides<Snapshot>) -> Result<Pairs> {
         (0..context.keys.len()).map(|at| sides.old.column_by_name(context.keys.field(at, Side::Old).name()).cloned());
     let key: Vec<ArrayRef> = key.flatten().collect();
     let keys = context.keys.compared(&key, Side::Old)?;
-    Ok(Pairs { sides, keys: keys.iter().flatten().map(<[u8]>::to_vec).collect() })
+    Ok(EqualPairs { sides, keys: keys.iter().flatten().map(<[u8]>::to_vec).collect() })
 }
 
 /// Plants some defects in one copy of new, and compares it with old, both ways.
-fn round(context: &Context, pairing: &Pairing, pairs: &Pairs, plants: Vec<Plant>) -> Result<Vec<Canary>> {
+fn run_round(
+    context: &SignOffContext,
+    pairing: &Pairing,
+    pairs: &EqualPairs,
+    plants: Vec<InjectedDefect>,
+) -> Result<Vec<CanaryRow>> {
     let (new, planted) = plant_all(pairing, pairs, &plants)?;
     let dir = context.engine.spill_dir();
     let open = |side: Side, batch: &RecordBatch| -> Result<Snapshot> {
@@ -191,19 +200,19 @@ fn round(context: &Context, pairing: &Pairing, pairs: &Pairs, plants: Vec<Plant>
     };
     let snapshots = Sides { old: open(Side::Old, &pairs.sides.old)?, new: open(Side::New, &new)? };
     let own = Pairing::of(&snapshots, context.job)?;
-    let [ordered, hashed] = [Way::Ordered, Way::Hashed].map(|way| find(context, &snapshots, &own, way));
+    let [ordered, hashed] = [Strategy::Ordered, Strategy::Hashed].map(|way| find(context, &snapshots, &own, way));
     let found = [ordered?, hashed?];
     let canaries = plants.iter().zip(planted).map(|(plant, is_planted)| {
         let is_found = |found: &FoundByKey, row: usize| is_found(pairing, plant, found.get(&pairs.keys[row]));
         let caught = is_planted && found.iter().all(|found| plant.rows.iter().all(|&row| is_found(found, row)));
         let is_possible = is_planted || !matches!(plant.what, Defect::Swap);
-        Canary { name: plant.name.clone(), injected: u64::from(is_planted), caught: u64::from(caught), is_possible }
+        CanaryRow { name: plant.name.clone(), injected: u64::from(is_planted), caught: u64::from(caught), is_possible }
     });
     Ok(canaries.collect())
 }
 
 /// A copy of new with the defects, and which of them could be planted.
-fn plant_all(pairing: &Pairing, pairs: &Pairs, plants: &[Plant]) -> Result<(RecordBatch, Vec<bool>)> {
+fn plant_all(pairing: &Pairing, pairs: &EqualPairs, plants: &[InjectedDefect]) -> Result<(RecordBatch, Vec<bool>)> {
     let mut new = pairs.sides.new.clone();
     let mut order: Vec<u32> = (0..new.num_rows() as u32).collect();
     let mut planted = vec![];
@@ -244,7 +253,7 @@ fn plant_all(pairing: &Pairing, pairs: &Pairs, plants: &[Plant]) -> Result<(Reco
     Ok((new, planted))
 }
 
-fn is_found(pairing: &Pairing, plant: &Plant, found: Option<&(Class, Vec<String>)>) -> bool {
+fn is_found(pairing: &Pairing, plant: &InjectedDefect, found: Option<&(Class, Vec<String>)>) -> bool {
     match (&plant.what, found) {
         (Defect::Change(at), Some((Class::Mismatch, changed))) => *changed == [pairing.columns[*at].name.clone()],
         (Defect::Swap, Some((Class::Mismatch, _)))
@@ -257,18 +266,18 @@ fn is_found(pairing: &Pairing, plant: &Plant, found: Option<&(Class, Vec<String>
 /// The class and the changed columns of each discrepancy, by the digest of its key.
 type FoundByKey = BTreeMap<Vec<u8>, (Class, Vec<String>)>;
 
-fn find(context: &Context, snapshots: &Sides<Snapshot>, pairing: &Pairing, way: Way) -> Result<FoundByKey> {
+fn find(context: &SignOffContext, snapshots: &Sides<Snapshot>, pairing: &Pairing, way: Strategy) -> Result<FoundByKey> {
     let layout = Arc::new(Layout::of(pairing, snapshots));
     let engine = context.engine;
-    let comparison = Comparison { engine, snapshots, pairing, layout, keep: Keep::All, asked: None };
+    let comparison = Comparison { engine, snapshots, pairing, layout, keep: Retention::All, asked: None };
     let mut all = FoundByKey::new();
     for part in comparison.run(Some(way))?.findings {
         for batch in part.read()? {
             let batch = batch?;
             // what is planted has rows of old, so its keys are as old has them
-            let keys = context.keys.read(Column::Key.of(&batch).as_struct().columns(), Side::Old)?;
+            let keys = context.keys.read(TableColumn::Key.of(&batch).as_struct().columns(), Side::Old)?;
             let keys = context.keys.compared(&keys.columns, Side::Old)?;
-            let changed = Column::Changed.of(&batch).as_list::<i32>();
+            let changed = TableColumn::Changed.of(&batch).as_list::<i32>();
             for (row, class) in classes(&batch).into_iter().enumerate() {
                 let changed = changed.value(row);
                 let changed = changed.as_string::<i32>().iter().flatten().map(String::from).collect();
@@ -285,7 +294,7 @@ fn changed(pairing: &Pairing, sides: &Sides<RecordBatch>, at: usize, row: usize)
     let pair = &pairing.columns[at];
     let (old, new) = (sides.old.column(pair.at.old), sides.new.column(pair.at.new));
     let null = new_null_array(new.data_type(), 1);
-    let some = something(new);
+    let some = any_value_of_type(new);
     let others =
         (0..new.len()).filter(|&other| other != row && new.is_valid(other)).take(100).map(|other| new.slice(other, 1));
     let old_cell = pair.full(&old.slice(row, 1), Side::Old)?;
@@ -301,7 +310,7 @@ fn changed(pairing: &Pairing, sides: &Sides<RecordBatch>, at: usize, row: usize)
 }
 
 /// A value of the type of a column, where there is a plain one.
-fn something(column: &ArrayRef) -> Option<ArrayRef> {
+fn any_value_of_type(column: &ArrayRef) -> Option<ArrayRef> {
     use arrow::array::{BooleanArray, Int64Array, StringArray};
     use arrow::compute::cast;
     let values: [ArrayRef; 3] = [

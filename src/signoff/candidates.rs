@@ -17,7 +17,7 @@ use crate::runtime::engine::Engine;
 use crate::runtime::file_identity::InputFile;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
-use crate::sql::{Desk, WorkingTable, row_function};
+use crate::sql::{Catalog, WorkingTable, row_function};
 
 /// The candidates.
 pub(super) struct Candidates {
@@ -72,7 +72,7 @@ impl Candidates {
     /// If its header lacks a column of the key, or has it twice; or a line has another number of fields, an ID that is no
     /// value of its column, or one that was there before.
     pub(super) fn read(engine: &Engine, path: &Path, key: &[String], ids: &IdColumns, own: Side) -> Result<Self> {
-        let mut list = List::open(path, key, ids, own)?;
+        let mut list = CandidateList::open(path, key, ids, own)?;
         let mut table = WorkingTable::create(engine, "candidates", schema(key.len()))?;
         let mut count = 0;
         while let Some(batch) = list.next_batch(count)? {
@@ -84,11 +84,11 @@ impl Candidates {
             return Err(Error::Contradiction(format!("`{}` has no candidates", path.display())));
         }
         let table = table.finish()?;
-        let mut desk = Desk::spilling(engine);
-        desk.lay("candidates", &table)?;
+        let mut desk = Catalog::spilling(engine);
+        desk.add("candidates", &table)?;
         list.require_each_once(engine, &desk)?;
         let mut filter = Sbbf::new_with_ndv_fpp(count, FILTER_ERROR).map_err(Error::internal)?;
-        desk.question("SELECT id FROM candidates")?.ask(engine, |batch| {
+        desk.question("SELECT id FROM candidates")?.for_each_batch(engine, |batch| {
             batch.column(0).as_fixed_size_binary().iter().flatten().for_each(|id| filter.insert(id));
             Ok(())
         })?;
@@ -97,7 +97,7 @@ impl Candidates {
 }
 
 /// A list that is being read.
-struct List<'a> {
+struct CandidateList<'a> {
     lines: CsvColumns,
     places: Vec<usize>,
     key: &'a [String],
@@ -105,14 +105,14 @@ struct List<'a> {
     own: Side,
 }
 
-impl<'a> List<'a> {
+impl<'a> CandidateList<'a> {
     fn open(path: &Path, key: &'a [String], ids: &'a IdColumns, own: Side) -> Result<Self> {
         let lines = CsvColumns::open(path)?;
         if let Some(name) = key.iter().find(|name| lines.header.iter().filter(|own| own == name).count() > 1) {
             return Err(lines.wrong(1, &format!(": its header has `{name}` twice")));
         }
         match lines.places(key) {
-            Some(places) => Ok(List { lines, places, key, ids, own }),
+            Some(places) => Ok(CandidateList { lines, places, key, ids, own }),
             None => {
                 let (header, key) = (lines.header.join(","), key.join(","));
                 Err(lines.wrong(1, &format!(": its header is `{header}`; candidates are named by `{key}`")))
@@ -168,7 +168,7 @@ impl<'a> List<'a> {
     }
 
     /// Refuses a list that names a value twice, however it writes it.
-    fn require_each_once(&self, engine: &Engine, desk: &Desk) -> Result<()> {
+    fn require_each_once(&self, engine: &Engine, desk: &Catalog) -> Result<()> {
         let texts: Vec<String> = (0..self.key.len()).map(|at| format!("c{at}")).collect();
         // what no row can hold is told apart by its text
         let foreign: Vec<String> =
@@ -181,7 +181,7 @@ impl<'a> List<'a> {
             texts = texts.join(", ")
         );
         let mut repeated = None;
-        desk.question(&sql)?.ask(engine, |batch| {
+        desk.question(&sql)?.for_each_batch(engine, |batch| {
             for (row, texts) in value_text::rows(batch)?.into_iter().enumerate() {
                 repeated = Some((batch.column(0).as_primitive::<UInt64Type>().value(row), shown(&texts[1..])));
             }

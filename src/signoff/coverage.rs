@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Context;
-use super::ids::{Form, IdColumns};
+use super::SignOffContext;
+use super::ids::{IdColumns, IdEquality};
 use crate::columns::Pairing;
 use crate::error::{Error, Result};
 use crate::job::{Becomes, Cleanup, SignOff};
 use crate::report::Report;
 use crate::sides::Side;
 use crate::snapshot::{Lineage, Snapshot};
-use crate::sql::{Desk, quoted, write_rows};
+use crate::sql::{Catalog, quoted, write_rows};
 
 /// The stored columns that would go, and that were neither compared nor ignored by name.
 pub(super) fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, snapshot: &Snapshot) -> Vec<String> {
@@ -113,13 +113,13 @@ pub(super) fn trace(
 }
 
 /// How many shaped rows the stored rows of each candidate should have become: a table of `id` (as stored) and `rows`.
-pub(super) fn stored_rows(context: &Context, traced: &Traced) -> Result<Arc<Snapshot>> {
+pub(super) fn stored_rows(context: &SignOffContext, traced: &Traced) -> Result<Arc<Snapshot>> {
     let own = context.terms.delete_from;
     let Traced { stored, names, expected } = traced;
-    let mut desk = Desk::spilling(context.engine);
-    desk.lay("stored", stored)?;
-    desk.add_function(context.ids.function("stored_id", own, Form::Stored));
-    desk.add_function(context.ids.function("compared_id", own, Form::Compared));
+    let mut desk = Catalog::spilling(context.engine);
+    desk.add("stored", stored)?;
+    desk.add_function(context.ids.function("stored_id", own, IdEquality::Stored));
+    desk.add_function(context.ids.function("compared_id", own, IdEquality::Compared));
     desk.add_function(context.candidates.function("may_be_asked"));
     let sql = format!(
         "SELECT stored_id({names}) AS id, CAST(sum({expected}) AS BIGINT) AS rows FROM stored WHERE may_be_asked(compared_id({names})) \

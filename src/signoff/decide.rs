@@ -5,10 +5,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::requirements::Requirement;
+use super::requirements::RequirementCheck;
 use crate::class::Class;
 use crate::columns::Pairing;
-use crate::columns::version::Kind;
+use crate::columns::version::VersionKind;
 use crate::compare::discrepancy::{Outcome, Tier};
 use crate::job::{AcceptedTier, Job, SignOff};
 use crate::sides::{Side, Sides};
@@ -19,9 +19,9 @@ pub(super) struct Facts {
     /// Whether a part of its ID is NULL.
     pub has_null: bool,
     /// Its state by the source of truth; `None` if the job names none.
-    pub truth: Option<State>,
+    pub truth: Option<RowState>,
     /// Its state by the local copy; `None` if the job names none.
-    pub local: Option<State>,
+    pub local: Option<RowState>,
     /// The checks that name it, a bit for each.
     pub checks: u64,
     /// Whether the side stores other rows of it than the query of the job shows.
@@ -32,7 +32,7 @@ pub(super) struct Facts {
 
 /// In which state a table has a candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum RowState {
     /// The table does not have it.
     Absent,
     /// Its state is NULL.
@@ -70,7 +70,7 @@ pub(super) struct Policy<'a> {
     /// snapshot's time is not known.
     pub began: Option<Sides<i64>>,
     /// What blocks every candidate: requirements that fail, and checks that fail and name no candidate.
-    pub always: BTreeSet<Reason>,
+    pub always: BTreeSet<BlockReason>,
 }
 
 /// A table of states.
@@ -116,7 +116,7 @@ pub(crate) enum Requires {
 
 /// Why a candidate is blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Reason {
+pub(super) enum BlockReason {
     /// A part of its ID is NULL.
     NullKey,
     /// It has no row.
@@ -160,67 +160,67 @@ pub(super) enum Reason {
 }
 
 /// Every reason that blocks a candidate, as far as one of its rows tells; none, if it may go.
-pub(super) fn decide(facts: &Facts, policy: &Policy) -> Vec<Reason> {
+pub(super) fn decide(facts: &Facts, policy: &Policy) -> Vec<BlockReason> {
     let terms = policy.terms;
-    let mut reasons: Vec<Reason> = policy.always.iter().copied().collect();
-    let mut block = |blocks: bool, reason: Reason| reasons.extend(blocks.then_some(reason));
-    block(facts.has_null, Reason::NullKey);
-    block(facts.row.is_none(), Reason::NoRow);
-    block(facts.has_hidden_rows, Reason::HiddenRows);
+    let mut reasons: Vec<BlockReason> = policy.always.iter().copied().collect();
+    let mut block = |blocks: bool, reason: BlockReason| reasons.extend(blocks.then_some(reason));
+    block(facts.has_null, BlockReason::NullKey);
+    block(facts.row.is_none(), BlockReason::NoRow);
+    block(facts.has_hidden_rows, BlockReason::HiddenRows);
     for (table, status, state) in [
         (StatusTable::Truth, &terms.source_of_truth, &facts.truth),
         (StatusTable::Local, &terms.local_status, &facts.local),
     ] {
         let fault = status.as_ref().and_then(|status| status_fault(state.as_ref(), &status.must_be));
-        reasons.extend(fault.map(|fault| Reason::Status(table, fault)));
+        reasons.extend(fault.map(|fault| BlockReason::Status(table, fault)));
     }
     if terms.source_of_truth.is_some() && terms.local_status.is_some() && facts.truth != facts.local {
-        reasons.push(Reason::StatusesDisagree);
+        reasons.push(BlockReason::StatusesDisagree);
     }
     let checks = facts.checks | facts.row.as_ref().map_or(0, |row| row.checks);
-    reasons.extend((0..u64::BITS as u8).filter(|check| checks >> check & 1 == 1).map(Reason::Check));
+    reasons.extend((0..u64::BITS as u8).filter(|check| checks >> check & 1 == 1).map(BlockReason::Check));
     if let Some(row) = &facts.row {
         reasons.extend(of_row(row, policy));
     }
     reasons
 }
 
-fn status_fault(state: Option<&State>, must_be: &str) -> Option<StatusFault> {
+fn status_fault(state: Option<&RowState>, must_be: &str) -> Option<StatusFault> {
     match state {
-        Some(State::Value(value)) if value == must_be => None,
-        Some(State::Value(_)) => Some(StatusFault::SaysOtherwise),
-        Some(State::Null) => Some(StatusFault::IsNull),
-        Some(State::Several) => Some(StatusFault::HasSeveral),
-        Some(State::Absent) | None => Some(StatusFault::DoesNotKnow),
+        Some(RowState::Value(value)) if value == must_be => None,
+        Some(RowState::Value(_)) => Some(StatusFault::SaysOtherwise),
+        Some(RowState::Null) => Some(StatusFault::IsNull),
+        Some(RowState::Several) => Some(StatusFault::HasSeveral),
+        Some(RowState::Absent) | None => Some(StatusFault::DoesNotKnow),
     }
 }
 
-fn of_row(row: &RowFacts, policy: &Policy) -> Vec<Reason> {
-    let Some(outcome) = &row.outcome else { return vec![Reason::NoOutcome] };
+fn of_row(row: &RowFacts, policy: &Policy) -> Vec<BlockReason> {
+    let Some(outcome) = &row.outcome else { return vec![BlockReason::NoOutcome] };
     let terms = policy.terms;
     let (own, other) = (terms.delete_from, terms.delete_from.other());
     let is_duplicate = outcome.rows[own] != 1 || outcome.class == Some(Class::DuplicateKey);
     let has_other = outcome.rows[other] > 0;
     let is_late = if row.is_in_flight { Some(true) } else { policy.is_late(outcome) };
     let mut reasons = vec![];
-    let mut block = |blocks: bool, reason: Reason| reasons.extend(blocks.then_some(reason));
-    block(is_duplicate, Reason::DuplicateKey);
-    block(!has_other, Reason::OnlyCopy);
-    block(is_late == Some(true), Reason::InFlight);
-    block(has_other && !is_duplicate && is_late.is_none(), Reason::InFlightUnknown);
+    let mut block = |blocks: bool, reason: BlockReason| reasons.extend(blocks.then_some(reason));
+    block(is_duplicate, BlockReason::DuplicateKey);
+    block(!has_other, BlockReason::OnlyCopy);
+    block(is_late == Some(true), BlockReason::InFlight);
+    block(has_other && !is_duplicate && is_late.is_none(), BlockReason::InFlightUnknown);
     match own {
         Side::Old => {
-            block(outcome.class == Some(Class::Mismatch), Reason::Mismatch);
-            block(row.is_waived, Reason::Waived);
+            block(outcome.class == Some(Class::Mismatch), BlockReason::Mismatch);
+            block(row.is_waived, BlockReason::Waived);
             let is_accepted = outcome.tier.is_some_and(|tier| terms.accepts(accepted(tier)));
-            block(outcome.class.is_none() && !is_accepted, Reason::Tier);
+            block(outcome.class.is_none() && !is_accepted, BlockReason::Tier);
         }
         // half-copied rows may differ; a row without a counterpart is the only copy, which blocks above
-        Side::New => block(outcome.is_moved, Reason::OfAnotherCandidate),
+        Side::New => block(outcome.is_moved, BlockReason::OfAnotherCandidate),
     }
-    block(row.group_is_ready == Some(false), Reason::GroupNotReady);
-    block(row.is_backed_up == Some(false), Reason::NotBackedUp);
-    block(row.was_clean == Some(false), Reason::NotCleanBefore);
+    block(row.group_is_ready == Some(false), BlockReason::GroupNotReady);
+    block(row.is_backed_up == Some(false), BlockReason::NotBackedUp);
+    block(row.was_clean == Some(false), BlockReason::NotCleanBefore);
     reasons
 }
 
@@ -240,10 +240,10 @@ impl<'a> Policy<'a> {
         job: &Job,
         terms: &'a SignOff,
         pairing: &Pairing,
-        requirements: &[Requirement],
-        checks: BTreeSet<Reason>,
+        requirements: &[RequirementCheck],
+        checks: BTreeSet<BlockReason>,
     ) -> Self {
-        let is_time = pairing.version.as_ref().is_some_and(|version| matches!(version.kind, Kind::Time));
+        let is_time = pairing.version.as_ref().is_some_and(|version| matches!(version.kind, VersionKind::Time));
         let lag = job.in_flight.as_ref().map(|in_flight| in_flight.lag_micros());
         let began = |side: Side| {
             let taken = job.sources[side].taken_at.as_ref()?.from.parse::<Timestamp>().ok()?;
@@ -254,7 +254,7 @@ impl<'a> Policy<'a> {
             _ => None,
         };
         let failing = requirements.iter().filter(|requirement| !requirement.holds);
-        let failing = failing.map(|requirement| Reason::Requirement(requirement.requires));
+        let failing = failing.map(|requirement| BlockReason::Requirement(requirement.requires));
         Policy { terms, began, always: failing.chain(checks).collect() }
     }
 
@@ -295,7 +295,7 @@ impl Requires {
     }
 
     /// What has to hold, in words.
-    pub(crate) fn title(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Requires::Verified => "the comparison is verified",
             Requires::Covered => "every column that goes is compared",
@@ -308,30 +308,30 @@ impl Requires {
     }
 }
 
-impl Reason {
+impl BlockReason {
     /// The code in lists and certificates.
     pub(super) fn code(self, terms: &SignOff) -> String {
         let code = match self {
-            Reason::NullKey => "null_key",
-            Reason::NoRow => "no_row",
-            Reason::HiddenRows => "hidden_rows",
-            Reason::NoOutcome => "no_outcome",
-            Reason::OnlyCopy => "only_copy",
-            Reason::DuplicateKey => "duplicate_key",
-            Reason::Mismatch => "mismatch",
-            Reason::Waived => "waived",
-            Reason::Tier => "tier",
-            Reason::InFlight => "in_flight",
-            Reason::InFlightUnknown => "in_flight_unknown",
-            Reason::GroupNotReady => "group_not_ready",
-            Reason::NotBackedUp => "not_backed_up",
-            Reason::NotCleanBefore => "not_clean_before",
-            Reason::OfAnotherCandidate => "of_another_candidate",
-            Reason::Status(table, fault) => return format!("{}_{}", table.code(), fault.code()),
-            Reason::StatusesDisagree => "statuses_disagree",
-            Reason::Check(number) => return format!("check:{}", check_name(terms, number)),
-            Reason::Requirement(requires) => requires.code(),
-            Reason::Unverified => "sign_off_unverified",
+            BlockReason::NullKey => "null_key",
+            BlockReason::NoRow => "no_row",
+            BlockReason::HiddenRows => "hidden_rows",
+            BlockReason::NoOutcome => "no_outcome",
+            BlockReason::OnlyCopy => "only_copy",
+            BlockReason::DuplicateKey => "duplicate_key",
+            BlockReason::Mismatch => "mismatch",
+            BlockReason::Waived => "waived",
+            BlockReason::Tier => "tier",
+            BlockReason::InFlight => "in_flight",
+            BlockReason::InFlightUnknown => "in_flight_unknown",
+            BlockReason::GroupNotReady => "group_not_ready",
+            BlockReason::NotBackedUp => "not_backed_up",
+            BlockReason::NotCleanBefore => "not_clean_before",
+            BlockReason::OfAnotherCandidate => "of_another_candidate",
+            BlockReason::Status(table, fault) => return format!("{}_{}", table.code(), fault.code()),
+            BlockReason::StatusesDisagree => "statuses_disagree",
+            BlockReason::Check(number) => return format!("check:{}", check_name(terms, number)),
+            BlockReason::Requirement(requires) => requires.code(),
+            BlockReason::Unverified => "sign_off_unverified",
         };
         code.into()
     }
@@ -339,35 +339,39 @@ impl Reason {
     /// What it means, in words.
     pub(super) fn meaning(self, terms: &SignOff) -> String {
         let words = match self {
-            Reason::NullKey => "a part of its ID is NULL",
-            Reason::NoRow => "the snapshot that it is to be deleted from does not have it",
-            Reason::HiddenRows => "the side stores other rows of it than the job's query shows",
-            Reason::NoOutcome => "the comparison has no result for its row",
-            Reason::OnlyCopy => "the other store does not have it: this is the only copy",
-            Reason::DuplicateKey => "its key stands more than once",
-            Reason::Mismatch => "old and new differ",
-            Reason::Waived => "it differs, and a waiver covers that; waivers do not reach deletes",
-            Reason::Tier => "it is equal only by a rule that is not accepted here",
-            Reason::InFlight => "it was written after a snapshot had begun",
-            Reason::InFlightUnknown => "nothing tells when it was written",
-            Reason::GroupNotReady => "its group is not ready as a whole",
-            Reason::NotBackedUp => "the backup does not have it, or has another",
-            Reason::NotCleanBefore | Reason::Requirement(Requires::CleanRuns) => {
+            BlockReason::NullKey => "a part of its ID is NULL",
+            BlockReason::NoRow => "the snapshot that it is to be deleted from does not have it",
+            BlockReason::HiddenRows => "the side stores other rows of it than the job's query shows",
+            BlockReason::NoOutcome => "the comparison has no result for its row",
+            BlockReason::OnlyCopy => "the other store does not have it: this is the only copy",
+            BlockReason::DuplicateKey => "its key stands more than once",
+            BlockReason::Mismatch => "old and new differ",
+            BlockReason::Waived => "it differs, and a waiver covers that; waivers do not reach deletes",
+            BlockReason::Tier => "it is equal only by a rule that is not accepted here",
+            BlockReason::InFlight => "it was written after a snapshot had begun",
+            BlockReason::InFlightUnknown => "nothing tells when it was written",
+            BlockReason::GroupNotReady => "its group is not ready as a whole",
+            BlockReason::NotBackedUp => "the backup does not have it, or has another",
+            BlockReason::NotCleanBefore | BlockReason::Requirement(Requires::CleanRuns) => {
                 "it differed in a pair of snapshots before this one, or these are not known"
             }
-            Reason::OfAnotherCandidate => {
+            BlockReason::OfAnotherCandidate => {
                 "old has a row of it under another candidate, whose state is another question"
             }
-            Reason::Status(table, fault) => return fault.meaning(table),
-            Reason::StatusesDisagree => "the local status and the source of truth disagree",
-            Reason::Check(number) => return format!("check {} names it", check_name(terms, number)),
-            Reason::Requirement(Requires::Verified) => "the comparison is not verified",
-            Reason::Requirement(Requires::Covered) => "a column would go that nothing was compared with",
-            Reason::Requirement(Requires::FreshSnapshots) => "a snapshot is too old, or nothing tells how old it is",
-            Reason::Requirement(Requires::FreshStatuses) => "a status table is too old",
-            Reason::Requirement(Requires::UsableBackup) => "the backup is too old, or lacks columns",
-            Reason::Requirement(Requires::WritesStopped) => "writes had not stopped before both exports, or went on",
-            Reason::Unverified => "the sign-off is unverified, so nothing may be deleted",
+            BlockReason::Status(table, fault) => return fault.meaning(table),
+            BlockReason::StatusesDisagree => "the local status and the source of truth disagree",
+            BlockReason::Check(number) => return format!("check {} names it", check_name(terms, number)),
+            BlockReason::Requirement(Requires::Verified) => "the comparison is not verified",
+            BlockReason::Requirement(Requires::Covered) => "a column would go that nothing was compared with",
+            BlockReason::Requirement(Requires::FreshSnapshots) => {
+                "a snapshot is too old, or nothing tells how old it is"
+            }
+            BlockReason::Requirement(Requires::FreshStatuses) => "a status table is too old",
+            BlockReason::Requirement(Requires::UsableBackup) => "the backup is too old, or lacks columns",
+            BlockReason::Requirement(Requires::WritesStopped) => {
+                "writes had not stopped before both exports, or went on"
+            }
+            BlockReason::Unverified => "the sign-off is unverified, so nothing may be deleted",
         };
         words.into()
     }
@@ -413,6 +417,6 @@ impl StatusFault {
 
 impl fmt::Display for Requires {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.title())
+        f.write_str(self.label())
     }
 }

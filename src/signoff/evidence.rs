@@ -11,13 +11,13 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::bloom_filter::Sbbf;
 
-use super::Context;
+use super::SignOffContext;
 use super::candidates::passed;
 use super::csv_columns::CsvColumns;
-use super::ids::{Form, IdColumns, IdState, ReadIds, digests_where_read, trimmed};
+use super::ids::{IdColumns, IdEquality, IdState, ReadIds, digests_where_read, trimmed};
 use crate::class::Class;
 use crate::columns::DIGEST_BYTES;
-use crate::compare::discrepancy::{Column, classes};
+use crate::compare::discrepancy::{TableColumn, classes};
 use crate::error::{Error, Result};
 use crate::explain::WAIVER_TAG;
 use crate::job::{Check, Status};
@@ -25,7 +25,7 @@ use crate::report::Report;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::{Desk, WorkingTable, quoted, row_function};
+use crate::sql::{Catalog, WorkingTable, quoted, row_function};
 
 /// What became of the IDs that evidence names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ fn digest_field(name: &str) -> Field {
 
 /// What the columns of an answer name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Names {
+enum EvidenceNames {
     Candidates,
     Rows,
 }
@@ -72,7 +72,7 @@ enum Names {
 /// The IDs that the answers of the sign-off's checks name: a table of `n` (of the ID), `names` (0: candidates, 1: rows),
 /// `id` (a digest) and `checks` (a bit for each).
 pub(super) fn named_by_checks(
-    context: &Context,
+    context: &SignOffContext,
     report: &Report,
     run: &Path,
     counts: &mut EvidenceCounts,
@@ -87,12 +87,12 @@ pub(super) fn named_by_checks(
     for (number, check) in context.terms.checks.iter().enumerate() {
         let found = report.checks.iter().find(|found| found.name == check.name.text);
         let Some(list) = found.and_then(|found| found.list.as_ref()) else { continue };
-        let mut answer = Answer::open(context, check, &run.join(list))?;
+        let mut answer = EvidenceStream::open(context, check, &run.join(list))?;
         while let Some(columns) = answer.next_batch()? {
             let rows = columns.first().map_or(0, |column| column.len());
             let first = counts.named;
             counts.named += rows as u64;
-            let ids = if answer.names == Names::Candidates { &context.ids } else { &context.keys };
+            let ids = if answer.names == EvidenceNames::Candidates { &context.ids } else { &context.keys };
             let forms = forms(ids, &columns)?;
             let is_unreadable = |row: &usize| forms.iter().all(|(_, states)| states[*row] == IdState::Unreadable);
             let unreadable = (0..rows).filter(is_unreadable).count();
@@ -131,16 +131,16 @@ fn forms(ids: &IdColumns, columns: &[ArrayRef]) -> Result<Vec<(ArrayRef, Vec<IdS
 }
 
 /// The answer of a check, as its list holds it.
-struct Answer {
+struct EvidenceStream {
     lines: CsvColumns,
     places: Vec<usize>,
-    names: Names,
+    names: EvidenceNames,
 }
 
-impl Answer {
+impl EvidenceStream {
     /// IDs are found by the columns that name candidates, by those that the check gives, by the `id` of a question of the
     /// library, or else by the key of the rows.
-    fn open(context: &Context, check: &Check, path: &Path) -> Result<Self> {
+    fn open(context: &SignOffContext, check: &Check, path: &Path) -> Result<Self> {
         let lines = CsvColumns::open(path)?;
         let given: Vec<String> = check.id.iter().map(|name| name.text.clone()).collect();
         let by_candidate = [context.candidate_key.clone(), given, vec!["id".to_string()]]
@@ -149,8 +149,8 @@ impl Answer {
             .find_map(|names| lines.places(&names));
         let key: Vec<String> = context.pairing.keys().iter().map(|key| key.name.clone()).collect();
         match (by_candidate, lines.places(&key)) {
-            (Some(places), _) => Ok(Answer { lines, places, names: Names::Candidates }),
-            (None, Some(places)) => Ok(Answer { lines, places, names: Names::Rows }),
+            (Some(places), _) => Ok(EvidenceStream { lines, places, names: EvidenceNames::Candidates }),
+            (None, Some(places)) => Ok(EvidenceStream { lines, places, names: EvidenceNames::Rows }),
             (None, None) => Err(Error::Contradiction(format!(
                 "{}: check {} of [signoff] has to name candidates: its answer has columns {}, and neither {} nor {}",
                 check.name.place,
@@ -171,7 +171,7 @@ impl Answer {
 ///
 /// Rows of IDs that are no candidate's are left out.
 pub(super) fn states(
-    context: &Context,
+    context: &SignOffContext,
     status: &Status,
     name: &str,
     counts: &mut EvidenceCounts,
@@ -179,12 +179,12 @@ pub(super) fn states(
     let engine = context.engine;
     let schema: SchemaRef = Arc::new(Schema::new(vec![digest_field("id"), Field::new("state", DataType::Utf8, true)]));
     let mut found = WorkingTable::create(engine, &format!("{name}-found"), schema.clone())?;
-    let desk = Desk::with(engine, context.tables)?;
+    let desk = Catalog::with(engine, context.tables)?;
     let (table, key, column) = (quoted(&status.table.text), quoted(&status.key.text), quoted(&status.column.text));
     let sql = format!("SELECT {key} AS id, CAST({column} AS VARCHAR) AS state FROM {table}");
     let question = desk.plan(&sql, &Default::default(), &status.table.place.to_string())?;
     let own = context.terms.delete_from;
-    question.ask(engine, |batch| {
+    question.for_each_batch(engine, |batch| {
         let ReadIds { columns, states } = context.ids.read(&batch.columns()[..1], own)?;
         let unreadable = states.iter().filter(|state| **state == IdState::Unreadable).count();
         counts.unreadable(unreadable as u64, || format!("table {} has an ID that is none", status.table.text));
@@ -193,8 +193,8 @@ pub(super) fn states(
         let states = arrow::compute::cast(batch.column(1), &DataType::Utf8)?;
         found.write(&filter_record_batch(&RecordBatch::try_new(schema.clone(), vec![ids, states])?, &is_asked)?)
     })?;
-    let mut desk = Desk::spilling(engine);
-    desk.lay("found", &found.finish()?)?;
+    let mut desk = Catalog::spilling(engine);
+    desk.add("found", &found.finish()?)?;
     let sql = "SELECT id, count(*) AS rows, count(state) AS known, min(state) AS state FROM found GROUP BY id";
     let path = engine.spill_dir().join(format!("{name}.parquet"));
     crate::sql::write_rows(engine, desk.question(sql)?, &path)?;
@@ -203,7 +203,7 @@ pub(super) fn states(
 
 /// The discrepancies of a run, by the digests of their keys: a table of `key`, `shown` (the key for people), `class`,
 /// `changed` (the columns, in one text), `waived`, `in_flight` and `n`.
-pub(super) fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name: &str) -> Result<Discrepancies> {
+pub(super) fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name: &str) -> Result<RunDiscrepancies> {
     let texts = |name: &str| Field::new(name, DataType::Utf8, false);
     let schema: SchemaRef = Arc::new(Schema::new(vec![
         digest_field("key"),
@@ -224,11 +224,11 @@ pub(super) fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name
         let found = classes(&batch);
         let (digests, lost) = keys_of(keys, &batch, &found)?;
         unreadable += lost;
-        let struct_keys = Column::Key.of(&batch).as_struct();
+        let struct_keys = TableColumn::Key.of(&batch).as_struct();
         let key_schema = Arc::new(Schema::new(struct_keys.fields().clone()));
         let rows =
             crate::equality::value_text::rows(&RecordBatch::try_new(key_schema, struct_keys.columns().to_vec())?)?;
-        let (tags, changed) = (lists(&batch, Column::Tags), lists(&batch, Column::Changed));
+        let (tags, changed) = (lists(&batch, TableColumn::Tags), lists(&batch, TableColumn::Changed));
         let has = |tag: fn(&str) -> bool| tags.iter().map(|tags| Some(tags.iter().any(|own| tag(own)))).collect();
         let (waived, in_flight): (BooleanArray, BooleanArray) =
             (has(|tag| tag.starts_with(WAIVER_TAG)), has(|tag| tag == "in_flight"));
@@ -243,11 +243,11 @@ pub(super) fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name
         ];
         table.write(&RecordBatch::try_new(schema.clone(), columns)?)?;
     }
-    Ok(Discrepancies { table: table.finish()?, count, unreadable })
+    Ok(RunDiscrepancies { table: table.finish()?, count, unreadable })
 }
 
 /// A run's discrepancies, ready to be joined.
-pub(super) struct Discrepancies {
+pub(super) struct RunDiscrepancies {
     /// The table.
     pub table: Arc<Snapshot>,
     /// How many there are.
@@ -258,8 +258,8 @@ pub(super) struct Discrepancies {
 
 /// The digests of keys that a table of discrepancies writes, and how many cannot be read: old's where old has the row.
 fn keys_of(keys: &IdColumns, batch: &RecordBatch, classes: &[Class]) -> Result<(ArrayRef, u64)> {
-    let columns = Column::Key.of(batch).as_struct().columns();
-    let old_rows = Column::OldRows.of(batch).as_primitive::<UInt64Type>();
+    let columns = TableColumn::Key.of(batch).as_struct().columns();
+    let old_rows = TableColumn::OldRows.of(batch).as_primitive::<UInt64Type>();
     let read = Sides::try_from_fn(|side| keys.read(columns, side))?;
     let digests = Sides::try_from_fn(|side| {
         let ReadIds { columns, states } = &read[side];
@@ -277,7 +277,7 @@ fn keys_of(keys: &IdColumns, batch: &RecordBatch, classes: &[Class]) -> Result<(
     Ok((interleave(&[&digests.old, &digests.new], &places)?, unreadable as u64))
 }
 
-fn lists(batch: &RecordBatch, column: Column) -> Vec<Vec<String>> {
+fn lists(batch: &RecordBatch, column: TableColumn) -> Vec<Vec<String>> {
     let lists = column.of(batch).as_list::<i32>();
     let texts = |row: usize| lists.value(row).as_string::<i32>().iter().flatten().map(String::from).collect();
     (0..batch.num_rows()).map(texts).collect()
@@ -286,35 +286,38 @@ fn lists(batch: &RecordBatch, column: Column) -> Vec<Vec<String>> {
 /// Counts the named IDs that are nobody's, and the discrepancies whose keys neither side has, by looking both up among
 /// the candidates and all rows of both sides.
 pub(super) fn look_up(
-    context: &Context,
+    context: &SignOffContext,
     named: &Arc<Snapshot>,
-    discrepancies: &Discrepancies,
+    discrepancies: &RunDiscrepancies,
     counts: &mut EvidenceCounts,
 ) -> Result<()> {
     counts.unreadable(discrepancies.unreadable, || "the run has discrepancies whose keys cannot be read".into());
     if counts.named == 0 && discrepancies.count == 0 {
         return Ok(());
     }
-    let mut desk = Desk::spilling(context.engine);
-    desk.lay("named", named)?;
-    desk.lay("discrepancies", &discrepancies.table)?;
-    desk.lay("candidates", &context.candidates.table)?;
+    let mut desk = Catalog::spilling(context.engine);
+    desk.add("named", named)?;
+    desk.add("discrepancies", &discrepancies.table)?;
+    desk.add("candidates", &context.candidates.table)?;
     let mut wanted =
         Sbbf::new_with_ndv_fpp((counts.named * 4 + discrepancies.count).max(1), 0.01).map_err(Error::internal)?;
-    desk.question("SELECT id FROM named UNION ALL SELECT key FROM discrepancies")?.ask(context.engine, |batch| {
-        batch.column(0).as_fixed_size_binary().iter().flatten().for_each(|id| wanted.insert(id));
-        Ok(())
-    })?;
+    desk.question("SELECT id FROM named UNION ALL SELECT key FROM discrepancies")?.for_each_batch(
+        context.engine,
+        |batch| {
+            batch.column(0).as_fixed_size_binary().iter().flatten().for_each(|id| wanted.insert(id));
+            Ok(())
+        },
+    )?;
     let wanted = Arc::new(wanted);
     desk.add_function(row_function("is_wanted", DataType::Boolean, move |columns| {
         Ok(Arc::new(passed(&wanted, &columns[0])))
     }));
     let mut all = vec!["SELECT 0 AS names, id FROM candidates".to_string()];
     for side in Side::BOTH {
-        desk.lay(side.name(), &Arc::new(context.snapshots[side].clone()))?;
+        desk.add(side.name(), &Arc::new(context.snapshots[side].clone()))?;
         for (number, (name, ids)) in [("id", &context.ids), ("key", &context.keys)].into_iter().enumerate() {
             let function = format!("{name}_of_{side}");
-            desk.add_function(ids.function(&function, side, Form::Compared));
+            desk.add_function(ids.function(&function, side, IdEquality::Compared));
             let columns = ids.sql(side, side.name());
             all.push(format!("SELECT {number} AS names, {function}({columns}) AS id FROM {side}"));
         }
@@ -322,7 +325,7 @@ pub(super) fn look_up(
     let all = format!("SELECT names, id FROM ({}) WHERE is_wanted(id)", all.join(" UNION ALL "));
     let counted = |sql: String| -> Result<u64> {
         let mut count = 0;
-        desk.question(&sql)?.ask(context.engine, |batch| {
+        desk.question(&sql)?.for_each_batch(context.engine, |batch| {
             count += batch.column(0).as_primitive::<Int64Type>().iter().flatten().sum::<i64>() as u64;
             Ok(())
         })?;

@@ -9,11 +9,11 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type, UInt32Type, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::Context;
-use super::decide::{Facts, RowFacts, State};
-use super::guards::Guard;
+use super::SignOffContext;
+use super::decide::{Facts, RowFacts, RowState};
+use super::guards::RowGuard;
 use super::history;
-use super::ids::Form;
+use super::ids::IdEquality;
 use crate::columns::DIGEST_BYTES;
 use crate::compare::discrepancy::{Outcome, Spooled};
 use crate::equality::value_text;
@@ -21,11 +21,11 @@ use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
-use crate::sql::{Desk, WorkingTable, write_rows};
+use crate::sql::{Catalog, WorkingTable, write_rows};
 
 /// The tables that facts are joined from. Each has its key in its first column.
 #[derive(Default)]
-pub(super) struct Evidence {
+pub(super) struct EvidenceTable {
     /// What checks name.
     pub named: Option<Arc<Snapshot>>,
     /// What the run says of discrepancies.
@@ -53,7 +53,7 @@ pub(super) struct FactsTable {
 }
 
 /// One row of the table.
-pub(super) struct Row {
+pub(super) struct FactsRow {
     /// The candidate's number in its list.
     pub candidate: u64,
     /// Its ID, as the list writes it.
@@ -86,15 +86,15 @@ pub(super) fn outcomes(engine: &Engine, parts: &[Spooled]) -> Result<Option<Arc<
 
 /// Joins the facts of all candidates.
 pub(super) fn join(
-    context: &Context,
+    context: &SignOffContext,
     outcomes: Option<&Arc<Snapshot>>,
-    evidence: &Evidence,
-    guard: &Guard,
+    evidence: &EvidenceTable,
+    guard: &RowGuard,
 ) -> Result<FactsTable> {
-    let Context { engine, terms, ids, keys, .. } = context;
-    let mut desk = Desk::spilling(engine);
-    desk.lay("candidates", &context.candidates.table)?;
-    desk.add_function(ids.function("stored_id", terms.delete_from, Form::Stored));
+    let SignOffContext { engine, terms, ids, keys, .. } = context;
+    let mut desk = Catalog::spilling(engine);
+    desk.add("candidates", &context.candidates.table)?;
+    desk.add_function(ids.function("stored_id", terms.delete_from, IdEquality::Stored));
     let rows = rows(context, &mut desk, evidence, guard)?;
     let mut join = Join::new(format!("candidates AS c LEFT JOIN ({rows}) AS r ON c.stored = r.stored"));
     join.select("c.n, c.has_null, r.\"key\", r.guard");
@@ -112,7 +112,7 @@ pub(super) fn join(
     join.evidence(&mut desk, "b", evidence.not_backed_up.as_ref(), "r.\"key\" = b.\"key\"", lacks)?;
     join_history(&mut join, &mut desk, context, evidence)?;
     if let Some(stored) = &evidence.stored {
-        desk.lay("stored", stored)?;
+        desk.add("stored", stored)?;
         let shown = format!("(SELECT stored, count(*) AS rows FROM ({rows}) GROUP BY stored)");
         join.table(&shown, "shown", "c.stored = shown.stored", "coalesce(shown.rows, 0) AS shown_rows");
         join.table("stored", "s", "c.stored = s.id", "coalesce(s.rows, 0) AS stored_rows");
@@ -125,13 +125,13 @@ pub(super) fn join(
 }
 
 /// The rows of candidates, as a question: the digests of ID and key, the key, and the guard.
-fn rows(context: &Context, desk: &mut Desk, evidence: &Evidence, guard: &Guard) -> Result<String> {
-    let Context { terms, ids, keys, .. } = context;
+fn rows(context: &SignOffContext, desk: &mut Catalog, evidence: &EvidenceTable, guard: &RowGuard) -> Result<String> {
+    let SignOffContext { terms, ids, keys, .. } = context;
     let own = terms.delete_from;
-    desk.lay("own", &Arc::new(context.snapshots[own].clone()))?;
+    desk.add("own", &Arc::new(context.snapshots[own].clone()))?;
     desk.add_function(context.candidates.function("may_be_asked"));
-    desk.add_function(ids.function("compared_id", own, Form::Compared));
-    desk.add_function(keys.function("compared_key", own, Form::Compared));
+    desk.add_function(ids.function("compared_id", own, IdEquality::Compared));
+    desk.add_function(keys.function("compared_key", own, IdEquality::Compared));
     desk.add_function(guard.function());
     let mut rows = vec![
         format!("stored_id({}) AS stored", ids.sql(own, "own")),
@@ -140,7 +140,7 @@ fn rows(context: &Context, desk: &mut Desk, evidence: &Evidence, guard: &Guard) 
     ];
     rows.extend(keys.names(own).iter().enumerate().map(|(at, name)| format!("own.{name} AS k{at}")));
     if let Some(groups) = &context.groups {
-        desk.add_function(groups.function("group_id", own, Form::Compared));
+        desk.add_function(groups.function("group_id", own, IdEquality::Compared));
         rows.push(format!("group_id({}) AS group_id", groups.sql(own, "own")));
     }
     if evidence.unclean.is_some() {
@@ -151,9 +151,9 @@ fn rows(context: &Context, desk: &mut Desk, evidence: &Evidence, guard: &Guard) 
 }
 
 /// Joins what checks name: candidates, or rows by their keys.
-fn join_checks(join: &mut Join, desk: &mut Desk, evidence: &Evidence) -> Result<()> {
+fn join_checks(join: &mut Join, desk: &mut Catalog, evidence: &EvidenceTable) -> Result<()> {
     if let Some(named) = &evidence.named {
-        desk.lay("named", named)?;
+        desk.add("named", named)?;
         for (names, alias, on) in [(0, "named_ids", "c.id"), (1, "named_keys", "r.\"key\"")] {
             join.table(
                 &format!("(SELECT id, bit_or(checks) AS checks FROM named WHERE names = {names} GROUP BY id)"),
@@ -167,9 +167,9 @@ fn join_checks(join: &mut Join, desk: &mut Desk, evidence: &Evidence) -> Result<
 }
 
 /// Joins whether the keys of both sides were clean in earlier pairs of snapshots.
-fn join_history(join: &mut Join, desk: &mut Desk, context: &Context, evidence: &Evidence) -> Result<()> {
+fn join_history(join: &mut Join, desk: &mut Catalog, context: &SignOffContext, evidence: &EvidenceTable) -> Result<()> {
     if let Some(unclean) = &evidence.unclean {
-        desk.lay("unclean", unclean)?;
+        desk.add("unclean", unclean)?;
         desk.add_function(history::other_known_function("other_known"));
         let keys = "(SELECT DISTINCT \"key\" AS known FROM unclean)";
         join.table(keys, "p", "r.known = p.known", "p.known IS NULL AS own_clean");
@@ -204,7 +204,7 @@ impl Join {
     /// Joins a table of evidence, if there is one.
     fn evidence(
         &mut self,
-        desk: &mut Desk,
+        desk: &mut Catalog,
         alias: &str,
         table: Option<&Arc<Snapshot>>,
         on: &str,
@@ -212,7 +212,7 @@ impl Join {
     ) -> Result<()> {
         let Some(table) = table else { return Ok(()) };
         let name = format!("evidence_{alias}");
-        desk.lay(&name, table)?;
+        desk.add(&name, table)?;
         self.table(&name, alias, on, columns);
         Ok(())
     }
@@ -224,7 +224,7 @@ impl Join {
 
 impl FactsTable {
     /// Hands all rows to `take`, in the order of the list.
-    pub(super) fn each(&self, engine: &Engine, mut take: impl FnMut(Row) -> Result<()>) -> Result<()> {
+    pub(super) fn each(&self, engine: &Engine, mut take: impl FnMut(FactsRow) -> Result<()>) -> Result<()> {
         let file = File::open(&self.path).map_err(Error::unreadable(&self.path))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
             .and_then(|reader| reader.with_batch_size(engine.batch_rows()).build())
@@ -232,7 +232,7 @@ impl FactsTable {
         for batch in reader {
             engine.check_stop()?;
             let batch = batch.map_err(|error| Error::of_reading(&self.path, &error))?;
-            let columns = Columns::new(&batch, self)?;
+            let columns = FactsColumns::new(&batch, self)?;
             (0..batch.num_rows()).try_for_each(|row| take(columns.row(row)))?;
         }
         Ok(())
@@ -240,19 +240,19 @@ impl FactsTable {
 }
 
 /// The columns of a batch of facts, by their names.
-struct Columns<'a> {
+struct FactsColumns<'a> {
     batch: &'a RecordBatch,
     ids: Vec<Vec<Option<String>>>,
     keys: Vec<Vec<Option<String>>>,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> FactsColumns<'a> {
     fn new(batch: &'a RecordBatch, table: &FactsTable) -> Result<Self> {
         let texts = |prefix: &str, count: usize| {
             let places = (0..count).map(|at| batch.schema().index_of(&format!("{prefix}{at}")));
             value_text::rows(&batch.project(&places.collect::<Result<Vec<_>, _>>()?)?)
         };
-        Ok(Columns { batch, ids: texts("c", table.parts)?, keys: texts("k", table.key_len)? })
+        Ok(FactsColumns { batch, ids: texts("c", table.parts)?, keys: texts("k", table.key_len)? })
     }
 
     fn column(&self, name: &str) -> Option<&'a ArrayRef> {
@@ -288,14 +288,14 @@ impl<'a> Columns<'a> {
         })
     }
 
-    fn state(&self, table: &str, row: usize) -> Option<State> {
+    fn state(&self, table: &str, row: usize) -> Option<RowState> {
         self.column(&format!("{table}_rows"))?;
         let count = |name: &str| self.count(&format!("{table}_{name}"), row).unwrap_or(0);
         Some(match (count("rows"), self.text(&format!("{table}_state"), row)) {
-            (0, _) => State::Absent,
-            (1, Some(state)) => State::Value(state),
-            (1, None) => State::Null,
-            (_, _) => State::Several,
+            (0, _) => RowState::Absent,
+            (1, Some(state)) => RowState::Value(state),
+            (1, None) => RowState::Null,
+            (_, _) => RowState::Several,
         })
     }
 
@@ -322,7 +322,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn row(&self, row: usize) -> Row {
+    fn row(&self, row: usize) -> FactsRow {
         let key_digest = self.column("key").and_then(|keys| {
             let keys = keys.as_fixed_size_binary();
             keys.is_valid(row).then(|| keys.value(row).try_into().ok()).flatten()
@@ -335,7 +335,7 @@ impl<'a> Columns<'a> {
             has_hidden_rows: self.count("stored_rows", row) != self.count("shown_rows", row),
             row: key_digest.map(|_| self.row_facts(row)),
         };
-        Row {
+        FactsRow {
             candidate: self.count("n", row).unwrap_or(u64::MAX),
             id: self.ids[row].clone(),
             key: self.keys[row].clone(),

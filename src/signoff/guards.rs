@@ -8,7 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::logical_expr::ScalarUDF;
 
-use super::Context;
+use super::SignOffContext;
 use crate::columns::{Pairing, Privacy};
 use crate::equality::plain_types;
 use crate::equality::value_text;
@@ -19,7 +19,7 @@ use crate::snapshot::Snapshot;
 use crate::sql::{quoted, row_function};
 
 /// The guard of the rows of one side.
-pub(super) struct Guard {
+pub(super) struct RowGuard {
     kind: GuardKind,
     /// The columns that it is made from, as SQL writes them.
     columns: Vec<String>,
@@ -27,24 +27,24 @@ pub(super) struct Guard {
 
 enum GuardKind {
     Version,
-    RowHash(Box<RowHash>),
+    RowHash(Box<GuardHash>),
 }
 
-impl Guard {
+impl RowGuard {
     /// The guard of the rows that are to go.
     ///
     /// # Errors
     /// If it is a hash of private values, and the job gives no key that lasts.
-    pub(super) fn new(context: &Context) -> Result<Self> {
+    pub(super) fn new(context: &SignOffContext) -> Result<Self> {
         let own = context.terms.delete_from;
         let schema = &context.snapshots[own].schema;
         match context.pairing.version.as_ref().filter(|_| !context.privacy.hides_versions()) {
             Some(version) => {
-                Ok(Guard { kind: GuardKind::Version, columns: vec![quoted(schema.field(version.at[own]).name())] })
+                Ok(RowGuard { kind: GuardKind::Version, columns: vec![quoted(schema.field(version.at[own]).name())] })
             }
             None => {
-                let (hash, columns) = RowHash::new(context.pairing, context.privacy, &context.snapshots[own], own)?;
-                Ok(Guard { kind: GuardKind::RowHash(Box::new(hash)), columns })
+                let (hash, columns) = GuardHash::new(context.pairing, context.privacy, &context.snapshots[own], own)?;
+                Ok(RowGuard { kind: GuardKind::RowHash(Box::new(hash)), columns })
             }
         }
     }
@@ -75,12 +75,12 @@ impl Guard {
 /// Hashes of whole rows of one side, over the texts of all compared columns: equal values have equal hashes in every export.
 /// With the job's key where one of the columns is private.
 #[derive(Clone)]
-pub(super) struct RowHash {
+pub(super) struct GuardHash {
     hasher: blake3::Hasher,
     fields: Vec<Arc<Field>>,
 }
 
-impl RowHash {
+impl GuardHash {
     /// The hash of one side's rows, and the columns that it is made from, as SQL writes them.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl RowHash {
         let fields: Vec<Arc<Field>> =
             pairing.columns.iter().map(|pair| snapshot.schema.fields()[pair.at[side]].clone()).collect();
         let columns = fields.iter().map(|field| quoted(field.name())).collect();
-        Ok((RowHash { hasher: privacy.row_hasher()?, fields }, columns))
+        Ok((GuardHash { hasher: privacy.row_hasher()?, fields }, columns))
     }
 
     /// The function that makes them, for questions in SQL.

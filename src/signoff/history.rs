@@ -7,11 +7,11 @@ use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryArray};
 use arrow::datatypes::{DataType, Fields};
 use datafusion::logical_expr::ScalarUDF;
 
-use super::Context;
+use super::SignOffContext;
 use super::decide::Requires;
-use super::requirements::Requirement;
+use super::requirements::RequirementCheck;
 use crate::columns::DIGEST_BYTES;
-use crate::compare::discrepancy::Column;
+use crate::compare::discrepancy::TableColumn;
 use crate::error::{Error, Result};
 use crate::history::{known_digests, past_unclean};
 use crate::report::count;
@@ -21,7 +21,7 @@ use crate::sql::row_function;
 
 /// The keys that differed in one of the last pairs of snapshots, by the digests that runs know them by; `None` if too few
 /// pairs are known. `run` is the directory of the run that the sign-off rests on.
-pub(super) fn unclean(context: &Context, run: &Path) -> Result<(Option<Arc<Snapshot>>, Requirement)> {
+pub(super) fn unclean(context: &SignOffContext, run: &Path) -> Result<(Option<Arc<Snapshot>>, RequirementCheck)> {
     let wanted = context.terms.clean_runs as usize - 1;
     let path = past_unclean(context.engine, context.job, context.privacy, run, wanted)?;
     let pairs = count(wanted as u64, "pair");
@@ -29,16 +29,16 @@ pub(super) fn unclean(context: &Context, run: &Path) -> Result<(Option<Arc<Snaps
         Some(_) => format!("the {pairs} before this one are known"),
         None => format!("fewer than the {pairs} before this one are known"),
     };
-    let requirement = Requirement { requires: Requires::CleanRuns, holds: path.is_some(), words };
+    let requirement = RequirementCheck { requires: Requires::CleanRuns, holds: path.is_some(), words };
     let open = |path: PathBuf| Snapshot::open_table("unclean", &path.display().to_string(), true).map(Arc::new);
     Ok((path.map(open).transpose()?, requirement))
 }
 
 /// A function that yields the digest by which runs know a key of one side.
-pub(super) fn known_function(name: &str, context: &Context, side: Side) -> ScalarUDF {
+pub(super) fn known_function(name: &str, context: &SignOffContext, side: Side) -> ScalarUDF {
     let layout = context.layout.clone();
     row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
-        digests(&layout.key_columns(columns, side)?, &layout.fields(Column::Key))
+        digests(&layout.key_columns(columns, side)?, &layout.fields(TableColumn::Key))
     })
 }
 

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, i256};
 use bigdecimal::{BigDecimal, ToPrimitive};
 use datafusion::logical_expr::ScalarUDF;
 
-use crate::columns::{ColumnPair, DIGEST_BYTES, Digests, Pairing};
+use crate::columns::{ColumnPair, DIGEST_BYTES, Pairing, ValueHasher};
 use crate::equality::canonical::Domain;
 use crate::equality::canonical::domain::{Family, Nested, family};
 use crate::equality::plain_types;
@@ -27,7 +27,7 @@ use crate::sql::{quoted, row_function};
 pub(super) struct IdColumns {
     columns: Vec<IdColumn>,
     /// Makes the digests.
-    pub digests: Digests,
+    pub digests: ValueHasher,
 }
 
 #[derive(Clone)]
@@ -40,7 +40,7 @@ struct IdColumn {
 
 /// As what IDs are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum IdEquality {
     /// As the comparison sees them: under all rules.
     Compared,
     /// As the side stores them: without any rule.
@@ -75,7 +75,7 @@ impl IdColumns {
         pairing: &Pairing,
         snapshots: &Sides<Snapshot>,
         columns: &[usize],
-        digests: &Digests,
+        digests: &ValueHasher,
     ) -> Result<Self> {
         let column = |&at: &usize| {
             let pair = pairing.columns[at].clone();
@@ -107,12 +107,12 @@ impl IdColumns {
     }
 
     /// A function that makes digests of one side's IDs, for questions in SQL.
-    pub(super) fn function(&self, name: &str, side: Side, form: Form) -> ScalarUDF {
+    pub(super) fn function(&self, name: &str, side: Side, form: IdEquality) -> ScalarUDF {
         let ids = self.clone();
         row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
             Ok(Arc::new(match form {
-                Form::Compared => ids.compared(columns, side)?,
-                Form::Stored => ids.stored(columns, side)?,
+                IdEquality::Compared => ids.compared(columns, side)?,
+                IdEquality::Stored => ids.stored(columns, side)?,
             }))
         })
     }

@@ -8,7 +8,7 @@ mod after;
 mod backup;
 mod candidates;
 mod canaries;
-mod certify;
+mod statement;
 mod coverage;
 mod csv_columns;
 mod decide;
@@ -18,10 +18,10 @@ mod guards;
 mod history;
 mod ids;
 mod outputs;
-mod page;
+mod summary;
 mod requirements;
 mod selected;
-mod terms;
+mod policy;
 mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,15 +34,15 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
 use jiff::Timestamp;
 
-pub(crate) use after::{After, after};
-pub(crate) use canaries::Canary;
+pub(crate) use after::{AfterRequest, verify_deletions};
+pub(crate) use canaries::CanaryRow;
 pub(crate) use evidence::EvidenceCounts;
-pub(crate) use requirements::Requirement;
+pub(crate) use requirements::RequirementCheck;
 
 use crate::Compared;
 use crate::certificate::PrivateKey;
-use crate::columns::{DIGEST_BYTES, Digests, Pairing, Privacy};
-use crate::compare::discrepancy::{Asked, Layout};
+use crate::columns::{DIGEST_BYTES, Pairing, Privacy, ValueHasher};
+use crate::compare::discrepancy::{Layout, OutcomeRequest};
 use crate::error::{Error, Result};
 use crate::job::{Job, Out, SignOff};
 use crate::output::run_dir::RunDir;
@@ -55,17 +55,17 @@ use crate::sql::{Tables, WorkingTable};
 use candidates::Candidates;
 use coverage::Traced;
 use csv_columns::{CsvColumns, Lines};
-use decide::{Policy, Reason};
+use decide::{BlockReason, Policy};
 use evidence::look_up;
-use facts::{Evidence, FactsTable};
-use guards::Guard;
+use facts::{EvidenceTable, FactsTable};
+use guards::RowGuard;
 use ids::{IdColumns, digests_where_read};
+use policy::{candidate_columns, require_decidable, require_different_files, require_shown, terms};
 use requirements::{compares, requirements};
-use terms::{candidate_columns, require_decidable, require_different_files, require_shown, terms};
-use totals::Totals;
+use totals::SignOffTotals;
 
 /// What is asked for on the command line.
-pub(crate) struct Request {
+pub(crate) struct SignOffRequest {
     /// The job file.
     pub job_file: PathBuf,
     /// The list of candidates.
@@ -80,13 +80,13 @@ pub(crate) struct Request {
 
 /// The answer.
 #[derive(Debug)]
-pub(crate) struct Signed {
+pub(crate) struct SignOffResult {
     /// The run that it rests on.
     pub report: Report,
     /// What concerns all candidates.
-    pub requirements: Vec<Requirement>,
+    pub requirements: Vec<RequirementCheck>,
     /// What proves that the comparison can fail.
-    pub canaries: Vec<Canary>,
+    pub canaries: Vec<CanaryRow>,
     /// What became of the IDs that evidence names.
     pub evidence: EvidenceCounts,
     /// How many candidates there are.
@@ -109,7 +109,7 @@ pub(crate) struct Signed {
     pub out: PathBuf,
 }
 
-impl Signed {
+impl SignOffResult {
     /// 0 if all are approved, 1 if some are blocked, 2 if nothing was verified.
     pub(crate) fn exit_code(&self) -> u8 {
         match (self.is_verified, self.approved == self.candidates) {
@@ -121,7 +121,7 @@ impl Signed {
 }
 
 /// What the parts of a sign-off share.
-struct Context<'a> {
+struct SignOffContext<'a> {
     engine: &'a Engine,
     job: &'a Job,
     terms: &'a SignOff,
@@ -150,7 +150,12 @@ const RUN: &str = "run";
 /// # Errors
 /// If the job has no `[signoff]`, the list is no list of candidates, or anything keeps the snapshots from being compared.
 /// Nothing is left half-written then.
-pub(crate) fn sign(job: &Job, request: &Request, stop: Arc<AtomicBool>, progress: Progress) -> Result<Signed> {
+pub(crate) fn sign(
+    job: &Job,
+    request: &SignOffRequest,
+    stop: Arc<AtomicBool>,
+    progress: Progress,
+) -> Result<SignOffResult> {
     let run_dir = RunDir::claim(&request.out)?;
     run_dir.require_apart(job)?;
     let signed = sign_into(run_dir, job, request, stop, progress);
@@ -165,10 +170,10 @@ fn without_values(job: &Job, error: Error) -> Error {
 fn sign_into(
     run_dir: RunDir,
     job: &Job,
-    request: &Request,
+    request: &SignOffRequest,
     stop: Arc<AtomicBool>,
     progress: Progress,
-) -> Result<Signed> {
+) -> Result<SignOffResult> {
     let terms = terms(job)?;
     let now = Timestamp::now();
     let checks = job.checks.iter().chain(&terms.checks).cloned().collect();
@@ -180,14 +185,14 @@ fn sign_into(
             require_decidable(job, terms, snapshots, pairing, privacy)?;
             let (columns, key) = candidate_columns(terms, snapshots, pairing)?;
             require_shown(privacy, request, &key)?;
-            let digests = Digests::new()?;
+            let digests = ValueHasher::new()?;
             let ids = IdColumns::new(pairing, snapshots, &columns, &digests)?;
             let traced = coverage::trace(terms, &snapshots[terms.delete_from], pairing, &ids, &key)?;
             let candidates = Candidates::read(engine, &request.candidates, &key, &ids, terms.delete_from)?;
             let filter = candidates.filter.clone();
             let with_keys = terms.clean_runs > 1 && !keys_are_alike(snapshots, pairing);
             read = Some((candidates, ids, traced));
-            Ok(Some(Asked { side: terms.delete_from, names: columns, digests, filter, with_keys }))
+            Ok(Some(OutcomeRequest { side: terms.delete_from, names: columns, digests, filter, with_keys }))
         })?;
     let run = run_dir.path_of(RUN);
     require_different_files(&run)?;
@@ -210,13 +215,13 @@ fn context<'a>(
     compared: &'a Compared,
     candidates: &'a Candidates,
     ids: IdColumns,
-) -> Result<Context<'a>> {
+) -> Result<SignOffContext<'a>> {
     let Compared { engine, tables, snapshots, pairing, privacy, asked, .. } = compared;
     let keys: Vec<usize> = (0..pairing.key_len).collect();
     let by = job.group.iter().filter_map(|name| pairing.columns.iter().position(|pair| pair.name == name.text));
     let by: Vec<usize> = by.collect();
     let groups = (!by.is_empty()).then(|| IdColumns::new(pairing, snapshots, &by, &ids.digests)).transpose()?;
-    Ok(Context {
+    Ok(SignOffContext {
         engine,
         job,
         terms,
@@ -236,10 +241,10 @@ fn context<'a>(
 
 /// What was decided, before it is written.
 struct Decided<'a> {
-    signed: Signed,
+    signed: SignOffResult,
     policy: Policy<'a>,
     facts: FactsTable,
-    guard: Guard,
+    guard: RowGuard,
     /// Which candidates nothing blocks, by their numbers.
     may_go: BooleanBuffer,
     backup: Option<Snapshot>,
@@ -253,15 +258,15 @@ impl Decided<'_> {
 
 /// Gathers the evidence, joins the facts, and decides.
 fn decide_all<'a>(
-    context: &Context<'a>,
-    request: &Request,
+    context: &SignOffContext<'a>,
+    request: &SignOffRequest,
     compared: &Compared,
     traced: Option<&Traced>,
     run: &Path,
     now: Timestamp,
 ) -> Result<Decided<'a>> {
     let (engine, terms, report) = (context.engine, context.terms, &compared.report);
-    let guard = Guard::new(context)?;
+    let guard = RowGuard::new(context)?;
     let (mut evidence, counts) = gather(context, report, run)?;
     evidence.stored = traced.map(|traced| coverage::stored_rows(context, traced)).transpose()?;
     let mut requirements = requirements(context, report, &counts, run, now)?;
@@ -280,17 +285,17 @@ fn decide_all<'a>(
     let outcomes = facts::outcomes(engine, &compared.outcomes)?;
     let facts = facts::join(context, outcomes.as_ref(), &evidence, &guard)?;
     let policy = Policy::new(context.job, terms, context.pairing, &requirements, failing_checks(terms, report));
-    let mut totals = Totals::of(context, &facts, &policy)?;
-    let canaries = canaries::release(context, outcomes.as_ref(), &policy, totals.sound.as_ref())?;
+    let mut totals = SignOffTotals::of(context, &facts, &policy)?;
+    let canaries = canaries::inject(context, outcomes.as_ref(), &policy, totals.sound.as_ref())?;
     let may_go = totals.may_go.finish();
     let signed = signed(context, request, report, requirements, canaries, counts, totals, now);
     Ok(Decided { signed, policy, facts, guard, may_go, backup: backup_copy })
 }
 
 /// Everything that is known besides the comparison's outcomes, and what became of the IDs that it names.
-fn gather(context: &Context, report: &Report, run: &Path) -> Result<(Evidence, EvidenceCounts)> {
+fn gather(context: &SignOffContext, report: &Report, run: &Path) -> Result<(EvidenceTable, EvidenceCounts)> {
     let terms = context.terms;
-    let (mut evidence, mut counts) = (Evidence::default(), EvidenceCounts::default());
+    let (mut evidence, mut counts) = (EvidenceTable::default(), EvidenceCounts::default());
     let named = evidence::named_by_checks(context, report, run, &mut counts)?;
     let discrepancies = run.join("discrepancies.parquet");
     let found = evidence::discrepancies(context.engine, &context.keys, &discrepancies, "discrepancies")?;
@@ -311,23 +316,23 @@ fn gather(context: &Context, report: &Report, run: &Path) -> Result<(Evidence, E
 /// The answer, as far as it is known before it is written.
 #[expect(clippy::too_many_arguments, reason = "each is a part of the answer")]
 fn signed(
-    context: &Context,
-    request: &Request,
+    context: &SignOffContext,
+    request: &SignOffRequest,
     report: &Report,
-    requirements: Vec<Requirement>,
-    canaries: Vec<Canary>,
+    requirements: Vec<RequirementCheck>,
+    canaries: Vec<CanaryRow>,
     evidence: EvidenceCounts,
-    totals: Totals,
+    totals: SignOffTotals,
     now: Timestamp,
-) -> Signed {
-    let caught = !canaries.is_empty() && canaries.iter().all(Canary::is_caught);
+) -> SignOffResult {
+    let caught = !canaries.is_empty() && canaries.iter().all(CanaryRow::is_caught);
     // without a row that is equal, nothing is approved, and there is nothing that a canary could be put into
     let is_verified = report.verdict != Verdict::Unverified
         && evidence.is_whole()
         && (caught || totals.approved == 0)
         && compares(context.pairing)
         && !totals.lacks_outcomes;
-    Signed {
+    SignOffResult {
         requirements,
         canaries,
         evidence,
@@ -345,16 +350,16 @@ fn signed(
 }
 
 /// The checks of the sign-off that fail and name nobody: they block all candidates.
-fn failing_checks(terms: &SignOff, report: &Report) -> BTreeSet<Reason> {
+fn failing_checks(terms: &SignOff, report: &Report) -> BTreeSet<BlockReason> {
     let checks = terms.checks.iter().enumerate().filter(|(_, check)| {
         let found = report.checks.iter().find(|found| found.name == check.name.text);
         found.is_none_or(|found| found.list.is_none() && !found.holds)
     });
-    checks.map(|(number, _)| Reason::Check(number as u8)).collect()
+    checks.map(|(number, _)| BlockReason::Check(number as u8)).collect()
 }
 
 /// The groups that are ready: a table of `id`.
-fn ready_groups(context: &Context, groups: &IdColumns, list: &Path) -> Result<Arc<Snapshot>> {
+fn ready_groups(context: &SignOffContext, groups: &IdColumns, list: &Path) -> Result<Arc<Snapshot>> {
     let own = context.terms.delete_from;
     let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::FixedSizeBinary(DIGEST_BYTES), true)]));
     let mut table = WorkingTable::create(context.engine, "ready-groups", schema.clone())?;
@@ -369,8 +374,8 @@ fn ready_groups(context: &Context, groups: &IdColumns, list: &Path) -> Result<Ar
 }
 
 /// The answer for a terminal.
-pub(crate) fn text(job: &Job, signed: &Signed) -> Result<String> {
-    Ok(page::text(job, terms(job)?, signed))
+pub(crate) fn text(job: &Job, signed: &SignOffResult) -> Result<String> {
+    Ok(summary::text(job, terms(job)?, signed))
 }
 
 /// The directory of a certificate.

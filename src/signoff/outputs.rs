@@ -8,22 +8,22 @@ use arrow::array::{FixedSizeBinaryArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use jiff::Timestamp;
 
-use super::decide::Reason;
-use super::facts::Row;
-use super::guards::RowHash;
-use super::ids::Form;
-use super::selected::{Rows, selected_rows};
+use super::decide::BlockReason;
+use super::facts::FactsRow;
+use super::guards::GuardHash;
+use super::ids::IdEquality;
+use super::selected::{SelectedRows, selected_rows};
 use super::totals::{Decision, each_decision};
-use super::{Context, Decided, Request, Signed, certify, page};
+use super::{Decided, SignOffContext, SignOffRequest, SignOffResult, statement, summary};
 use crate::certificate::CERTIFICATE;
 use crate::columns::DIGEST_BYTES;
 use crate::csv;
 use crate::error::{Error, Result};
 use crate::history::TextHasher;
-use crate::output::manifest::{Digest, of_file};
+use crate::output::manifest::{FileDigest, of_file};
 use crate::output::run_dir::{OutputFile, RunDir};
 use crate::snapshot::Snapshot;
-use crate::sql::{Desk, Question, WorkingTable, write_rows};
+use crate::sql::{Catalog, Question, WorkingTable, write_rows};
 
 /// What the files of a sign-off are called.
 pub(super) const APPROVED: &str = "approved.csv";
@@ -36,26 +36,26 @@ pub(super) const PAGE: &str = "signoff.md";
 
 /// Writes everything, the certificate last, and publishes it.
 pub(super) fn write(
-    context: &Context,
-    request: &Request,
+    context: &SignOffContext,
+    request: &SignOffRequest,
     decided: Decided,
     run_dir: RunDir,
     now: Timestamp,
-) -> Result<Signed> {
+) -> Result<SignOffResult> {
     let (mut files, approved) = lists(context, &decided, &run_dir)?;
     if request.rows {
         let own = context.terms.delete_from;
-        let rows = selected_rows(context, &context.snapshots[own], "restore", Rows::WithKeys(&approved))?;
-        let mut desk = Desk::spilling(context.engine);
-        desk.lay("t", &Arc::new(rows))?;
+        let rows = selected_rows(context, &context.snapshots[own], "restore", SelectedRows::WithKeys(&approved))?;
+        let mut desk = Catalog::spilling(context.engine);
+        desk.add("t", &Arc::new(rows))?;
         let question = desk.question(&format!("SELECT * FROM t ORDER BY {}", context.keys.sql(own, "t")))?;
         files.push(write_file(context, &run_dir, question, RESTORE)?);
     }
     files.push(keys(context, &run_dir)?);
     files.push(counterparts(context, &run_dir, &approved)?);
     let Decided { signed, backup, .. } = decided;
-    files.push(run_dir.write(PAGE, &page::markdown(context.job, context.terms, &signed, now))?);
-    let certificate = certify::certificate(context, request, &signed, backup.as_ref(), &run_dir, &files, now)?;
+    files.push(run_dir.write(PAGE, &summary::markdown(context.job, context.terms, &signed, now))?);
+    let certificate = statement::certificate(context, request, &signed, backup.as_ref(), &run_dir, &files, now)?;
     let snapshots = context.snapshots.iter().chain(context.tables.values().map(Arc::as_ref)).chain(&backup);
     snapshots.into_iter().try_for_each(Snapshot::require_unchanged)?;
     context.candidates.input.require_unchanged()?;
@@ -64,14 +64,14 @@ pub(super) fn write(
 }
 
 /// A list in CSV that is being written.
-struct List {
+struct DecisionList {
     file: OutputFile,
     line: String,
 }
 
-impl List {
+impl DecisionList {
     fn create<'a>(run_dir: &RunDir, name: &str, header: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let mut list = List { file: run_dir.create(name)?, line: String::new() };
+        let mut list = DecisionList { file: run_dir.create(name)?, line: String::new() };
         list.write(header.into_iter().map(Some))?;
         Ok(list)
     }
@@ -87,13 +87,13 @@ impl List {
 const KEYS_AT_ONCE: usize = 8192;
 
 /// Everything that a pass over the decisions writes.
-struct Lists<'a, 'c> {
-    context: &'a Context<'c>,
+struct DecisionLists<'a, 'c> {
+    context: &'a SignOffContext<'c>,
     decided: &'a Decided<'c>,
-    approved: List,
+    approved: DecisionList,
     /// Where candidates are named by other columns than the key: the rows that go.
-    rows: Option<List>,
-    blocked: List,
+    rows: Option<DecisionList>,
+    blocked: DecisionList,
     keys: WorkingTable,
     some_keys: Vec<[u8; DIGEST_BYTES as usize]>,
     /// The rows of the current candidate: their number, the first guard, and a hash of all guards.
@@ -101,21 +101,22 @@ struct Lists<'a, 'c> {
 }
 
 /// Writes the lists, and the keys of the approved rows as a working table of `key`.
-fn lists(context: &Context, decided: &Decided, run_dir: &RunDir) -> Result<(Vec<Digest>, Arc<Snapshot>)> {
+fn lists(context: &SignOffContext, decided: &Decided, run_dir: &RunDir) -> Result<(Vec<FileDigest>, Arc<Snapshot>)> {
     let key = context.candidate_key.iter().map(String::as_str);
     let row_key: Vec<&str> = context.pairing.keys().iter().map(|key| key.name.as_str()).collect();
     // candidates are named by the key of their rows, and have one each
     let names_rows = row_key == context.candidate_key;
     let guard = decided.guard.name();
     let more = if names_rows { vec![guard] } else { vec!["rows", "rows_hash"] };
-    let rows = (!names_rows).then(|| List::create(run_dir, APPROVED_ROWS, row_key.iter().copied().chain([guard])));
+    let rows =
+        (!names_rows).then(|| DecisionList::create(run_dir, APPROVED_ROWS, row_key.iter().copied().chain([guard])));
     let schema = Arc::new(Schema::new(vec![Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), false)]));
-    let mut lists = Lists {
+    let mut lists = DecisionLists {
         context,
         decided,
-        approved: List::create(run_dir, APPROVED, key.clone().chain(more))?,
+        approved: DecisionList::create(run_dir, APPROVED, key.clone().chain(more))?,
         rows: rows.transpose()?,
-        blocked: List::create(run_dir, BLOCKED, key.chain(["reasons"]))?,
+        blocked: DecisionList::create(run_dir, BLOCKED, key.chain(["reasons"]))?,
         keys: WorkingTable::create(context.engine, "approved-keys", schema)?,
         some_keys: vec![],
         current: Default::default(),
@@ -129,13 +130,13 @@ fn lists(context: &Context, decided: &Decided, run_dir: &RunDir) -> Result<(Vec<
         |decision| lists_of.borrow_mut().candidate(&decision),
     )?;
     lists.flush_keys()?;
-    let Lists { approved, rows, blocked, keys, .. } = lists;
+    let DecisionLists { approved, rows, blocked, keys, .. } = lists;
     let files = [Some(approved), rows, Some(blocked)].into_iter().flatten().map(|list| list.file.finish());
     Ok((files.collect::<Result<_>>()?, keys.finish()?))
 }
 
-impl Lists<'_, '_> {
-    fn row(&mut self, row: &Row) -> Result<()> {
+impl DecisionLists<'_, '_> {
+    fn row(&mut self, row: &FactsRow) -> Result<()> {
         let (Some(key), true) = (row.key_digest, self.decided.approves(row.candidate)) else { return Ok(()) };
         let (count, first, hasher) = &mut self.current;
         if *count == 0 {
@@ -161,7 +162,7 @@ impl Lists<'_, '_> {
         let terms = self.context.terms;
         let mut reasons: Vec<String> = decision.codes(terms).into_iter().collect();
         if !self.decided.signed.is_verified {
-            reasons.push(Reason::Unverified.code(terms));
+            reasons.push(BlockReason::Unverified.code(terms));
         }
         self.blocked.write(id.chain([Some(reasons.join(" ").as_str())]))
     }
@@ -177,10 +178,10 @@ impl Lists<'_, '_> {
 }
 
 /// The keys of all rows of the side, by which a later look tells what is gone.
-fn keys(context: &Context, run_dir: &RunDir) -> Result<Digest> {
+fn keys(context: &SignOffContext, run_dir: &RunDir) -> Result<FileDigest> {
     let own = context.terms.delete_from;
-    let mut desk = Desk::spilling(context.engine);
-    desk.lay("t", &Arc::new(context.snapshots[own].clone()))?;
+    let mut desk = Catalog::spilling(context.engine);
+    desk.add("t", &Arc::new(context.snapshots[own].clone()))?;
     let names = context.keys.names(own);
     let columns: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("{name} AS k{at}")).collect();
     let question = desk.question(&format!("SELECT {} FROM t", columns.join(", ")))?;
@@ -189,13 +190,13 @@ fn keys(context: &Context, run_dir: &RunDir) -> Result<Digest> {
 
 /// The other side's rows with the keys of the approved ones, each with a hash of its values: when these rows are gone from
 /// here, they still have to be there.
-fn counterparts(context: &Context, run_dir: &RunDir, approved: &Arc<Snapshot>) -> Result<Digest> {
+fn counterparts(context: &SignOffContext, run_dir: &RunDir, approved: &Arc<Snapshot>) -> Result<FileDigest> {
     let other = context.terms.delete_from.other();
-    let (hash, columns) = RowHash::new(context.pairing, context.privacy, &context.snapshots[other], other)?;
-    let mut desk = Desk::spilling(context.engine);
-    desk.lay("t", &Arc::new(context.snapshots[other].clone()))?;
-    desk.lay("approved", approved)?;
-    desk.add_function(context.keys.function("compared_key", other, Form::Compared));
+    let (hash, columns) = GuardHash::new(context.pairing, context.privacy, &context.snapshots[other], other)?;
+    let mut desk = Catalog::spilling(context.engine);
+    desk.add("t", &Arc::new(context.snapshots[other].clone()))?;
+    desk.add("approved", approved)?;
+    desk.add_function(context.keys.function("compared_key", other, IdEquality::Compared));
     desk.add_function(hash.function("row_hash"));
     let names = context.keys.names(other);
     let keys: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("t.{name} AS k{at}")).collect();
@@ -209,10 +210,10 @@ fn counterparts(context: &Context, run_dir: &RunDir, approved: &Arc<Snapshot>) -
     write_file(context, run_dir, desk.question(&sql)?, COUNTERPARTS)
 }
 
-fn write_file(context: &Context, run_dir: &RunDir, question: Question, name: &str) -> Result<Digest> {
+fn write_file(context: &SignOffContext, run_dir: &RunDir, question: Question, name: &str) -> Result<FileDigest> {
     let path = run_dir.path_of(name);
     write_rows(context.engine, question, &path)?;
     let digest = of_file(&path).map_err(Error::unreadable(&path))?;
     let bytes = std::fs::metadata(&path).map_err(Error::unreadable(&path))?.len();
-    Ok(Digest { path: name.into(), bytes, blake3: digest.to_hex().to_string() })
+    Ok(FileDigest { path: name.into(), bytes, blake3: digest.to_hex().to_string() })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Context;
+use super::SignOffContext;
 use super::coverage::uncovered;
 use super::decide::Requires;
 use super::evidence::EvidenceCounts;
@@ -17,7 +17,7 @@ use crate::sides::{Side, Sides};
 
 /// A requirement of all candidates, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Requirement {
+pub(crate) struct RequirementCheck {
     /// What is required.
     pub requires: Requires,
     /// Whether it holds.
@@ -28,13 +28,13 @@ pub(crate) struct Requirement {
 
 /// What concerns all candidates, but for earlier runs and the backup. `run` is the directory of the run.
 pub(super) fn requirements(
-    context: &Context,
+    context: &SignOffContext,
     report: &Report,
     evidence: &EvidenceCounts,
     run: &Path,
     now: Timestamp,
-) -> Result<Vec<Requirement>> {
-    let Context { job, terms, pairing, snapshots, .. } = context;
+) -> Result<Vec<RequirementCheck>> {
+    let SignOffContext { job, terms, pairing, snapshots, .. } = context;
     let mut requirements = vec![
         verified(report, pairing, evidence),
         covered(context, report, uncovered(terms, report, pairing, &snapshots[terms.delete_from])),
@@ -45,7 +45,7 @@ pub(super) fn requirements(
     Ok(requirements)
 }
 
-fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> Requirement {
+fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> RequirementCheck {
     let coverage = &report.coverage;
     let gaps = [&coverage.incomparable, &coverage.old_only, &coverage.new_only];
     let left_out = gaps.iter().map(|gap| gap.len()).sum::<usize>() + coverage.ignored.len();
@@ -59,10 +59,14 @@ fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> Re
         format!("{} compared columns, {left_out} not compared", coverage.compared.len())
     };
     let is_whole = report.verdict != Verdict::Unverified && coverage.incomparable.is_empty();
-    Requirement { requires: Requires::Verified, holds: is_whole && compares(pairing) && evidence.is_whole(), words }
+    RequirementCheck {
+        requires: Requires::Verified,
+        holds: is_whole && compares(pairing) && evidence.is_whole(),
+        words,
+    }
 }
 
-fn covered(context: &Context, report: &Report, uncovered: Vec<String>) -> Requirement {
+fn covered(context: &SignOffContext, report: &Report, uncovered: Vec<String>) -> RequirementCheck {
     let own = context.terms.delete_from;
     let words = match uncovered.as_slice() {
         [] => format!("every column of {own} that goes was compared, or is ignored by name"),
@@ -73,7 +77,7 @@ fn covered(context: &Context, report: &Report, uncovered: Vec<String>) -> Requir
             format!("not compared: {}{advice}", names.join(", "))
         }
     };
-    Requirement { requires: Requires::Covered, holds: uncovered.is_empty(), words }
+    RequirementCheck { requires: Requires::Covered, holds: uncovered.is_empty(), words }
 }
 
 fn is_gap(report: &Report, name: &str) -> bool {
@@ -81,7 +85,7 @@ fn is_gap(report: &Report, name: &str) -> bool {
     coverage.old_only.iter().chain(&coverage.new_only).any(|gap| gap == name)
 }
 
-fn fresh_snapshots(job: &Job, terms: &SignOff, now: Timestamp) -> Requirement {
+fn fresh_snapshots(job: &Job, terms: &SignOff, now: Timestamp) -> RequirementCheck {
     let age = |side: Side| {
         let taken = job.sources[side].taken_at.as_ref()?;
         Some(now.duration_since(taken.from.parse::<Timestamp>().ok()?))
@@ -92,7 +96,7 @@ fn fresh_snapshots(job: &Job, terms: &SignOff, now: Timestamp) -> Requirement {
         Some(age) => format!("{side} is {:#} old", SignedDuration::from_mins(age.as_mins())),
         None => format!("nothing tells how old {side} is"),
     };
-    Requirement {
+    RequirementCheck {
         requires: Requires::FreshSnapshots,
         holds: Side::BOTH.into_iter().all(is_fresh),
         words: format!("{}, {}; {:#} is allowed", words(Side::Old), words(Side::New), terms.max_age),
@@ -100,7 +104,7 @@ fn fresh_snapshots(job: &Job, terms: &SignOff, now: Timestamp) -> Requirement {
 }
 
 /// Whether the status tables are as young as they have to be, where the job says how old they are.
-fn fresh_statuses(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirement> {
+fn fresh_statuses(job: &Job, terms: &SignOff, now: Timestamp) -> Option<RequirementCheck> {
     let tables = [&terms.source_of_truth, &terms.local_status].into_iter().flatten();
     let ages: Vec<(String, SignedDuration, SignedDuration)> = tables
         .filter_map(|status| {
@@ -115,7 +119,7 @@ fn fresh_statuses(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirem
     }
     let words =
         ages.iter().map(|(table, age, _)| format!("{table} is {:#} old", SignedDuration::from_mins(age.as_mins())));
-    Some(Requirement {
+    Some(RequirementCheck {
         requires: Requires::FreshStatuses,
         holds: ages.iter().all(|(_, age, allowed)| age <= allowed && !age.is_negative()),
         words: words.collect::<Vec<_>>().join(", "),
@@ -123,7 +127,7 @@ fn fresh_statuses(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirem
 }
 
 /// Whether writes had stopped before both exports, where a person declares it; and whether no run since shows otherwise.
-fn writes_stopped(job: &Job, terms: &SignOff, report: &Report, run: &Path) -> Option<Requirement> {
+fn writes_stopped(job: &Job, terms: &SignOff, report: &Report, run: &Path) -> Option<RequirementCheck> {
     let stopped = terms.writes_stopped.as_ref()?;
     let taken = |from: &str| from.parse::<Timestamp>().ok();
     let is_before = |side: Side| {
@@ -148,7 +152,7 @@ fn writes_stopped(job: &Job, terms: &SignOff, report: &Report, run: &Path) -> Op
         ([], Some(changed)) => format!("{declared}; {changed}"),
         (late, _) => format!("{declared}; {} was exported before, or nothing tells when", late.join(" and ")),
     };
-    Some(Requirement { requires: Requires::WritesStopped, holds: late.is_empty() && changed.is_none(), words })
+    Some(RequirementCheck { requires: Requires::WritesStopped, holds: late.is_empty() && changed.is_none(), words })
 }
 
 /// Whether anything but the key is compared.

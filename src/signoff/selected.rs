@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::Context;
-use super::ids::Form;
+use super::SignOffContext;
+use super::ids::IdEquality;
 use crate::error::Result;
 use crate::snapshot::Snapshot;
-use crate::sql::{Desk, quoted, write_rows};
+use crate::sql::{Catalog, quoted, write_rows};
 
 /// Which rows are selected.
-pub(super) enum Rows<'a> {
+pub(super) enum SelectedRows<'a> {
     /// Those of all candidates, and a few others.
     OfCandidates,
     /// Those with these keys: a table with a column `key` of digests.
@@ -17,21 +17,26 @@ pub(super) enum Rows<'a> {
 }
 
 /// Selects rows of a side, or of a copy of the side that rows are deleted from, in the order of their keys.
-pub(super) fn selected_rows(context: &Context, snapshot: &Snapshot, name: &str, rows: Rows) -> Result<Snapshot> {
+pub(super) fn selected_rows(
+    context: &SignOffContext,
+    snapshot: &Snapshot,
+    name: &str,
+    rows: SelectedRows,
+) -> Result<Snapshot> {
     let side = snapshot.side;
-    let mut desk = Desk::spilling(context.engine);
-    desk.lay("t", &Arc::new(snapshot.clone()))?;
+    let mut desk = Catalog::spilling(context.engine);
+    desk.add("t", &Arc::new(snapshot.clone()))?;
     let columns: Vec<String> =
         snapshot.schema.fields().iter().map(|field| format!("t.{}", quoted(field.name()))).collect();
     let condition = match rows {
-        Rows::OfCandidates => {
-            desk.add_function(context.ids.function("compared_id", side, Form::Compared));
+        SelectedRows::OfCandidates => {
+            desk.add_function(context.ids.function("compared_id", side, IdEquality::Compared));
             desk.add_function(context.candidates.function("may_be_asked"));
             format!("WHERE may_be_asked(compared_id({}))", context.ids.sql(side, "t"))
         }
-        Rows::WithKeys(keys) => {
-            desk.lay("keys", keys)?;
-            desk.add_function(context.keys.function("compared_key", side, Form::Compared));
+        SelectedRows::WithKeys(keys) => {
+            desk.add("keys", keys)?;
+            desk.add_function(context.keys.function("compared_key", side, IdEquality::Compared));
             format!("LEFT SEMI JOIN keys ON compared_key({}) = keys.\"key\"", context.keys.sql(side, "t"))
         }
     };

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::BooleanBufferBuilder;
 
-use super::Context;
-use super::decide::{Facts, Policy, Reason, decide};
-use super::facts::{FactsTable, Row};
+use super::SignOffContext;
+use super::decide::{BlockReason, Facts, Policy, decide};
+use super::facts::{FactsRow, FactsTable};
 use super::ids::shown;
 use crate::error::Result;
 use crate::job::SignOff;
@@ -16,7 +16,7 @@ use crate::runtime::engine::Engine;
 const SHOWN: usize = 5;
 
 /// What was decided, in numbers.
-pub(super) struct Totals {
+pub(super) struct SignOffTotals {
     /// Candidates that nothing blocks.
     pub approved: u64,
     /// Which those are, by their numbers.
@@ -38,7 +38,7 @@ pub(super) struct Decision {
     /// Its ID, as the list writes it.
     pub id: Vec<Option<String>>,
     /// Every reason that blocks it; none, if it may go.
-    pub reasons: BTreeSet<Reason>,
+    pub reasons: BTreeSet<BlockReason>,
 }
 
 impl Decision {
@@ -54,7 +54,7 @@ pub(super) fn each_decision(
     engine: &Engine,
     facts: &FactsTable,
     policy: &Policy,
-    mut row: impl FnMut(&Row) -> Result<()>,
+    mut row: impl FnMut(&FactsRow) -> Result<()>,
     mut candidate: impl FnMut(Decision) -> Result<()>,
 ) -> Result<()> {
     let mut current: Option<(u64, Decision)> = None;
@@ -73,11 +73,11 @@ pub(super) fn each_decision(
     current.map_or(Ok(()), |(_, decision)| candidate(decision))
 }
 
-impl Totals {
+impl SignOffTotals {
     /// Counts all decisions.
-    pub(super) fn of(context: &Context, facts: &FactsTable, policy: &Policy) -> Result<Self> {
+    pub(super) fn of(context: &SignOffContext, facts: &FactsTable, policy: &Policy) -> Result<Self> {
         let terms = context.terms;
-        let mut totals = Totals {
+        let mut totals = SignOffTotals {
             approved: 0,
             may_go: BooleanBufferBuilder::new(context.candidates.count as usize),
             blocked_by: BTreeMap::new(),
@@ -106,7 +106,7 @@ impl Totals {
                 Ok(())
             },
         )?;
-        Ok(Totals { sound, lacks_outcomes, ..totals })
+        Ok(SignOffTotals { sound, lacks_outcomes, ..totals })
     }
 
     fn take(&mut self, decision: &Decision, terms: &SignOff) {

@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// Why a column of a snapshot cannot be read as one column.
 #[derive(Debug, Clone)]
-pub(super) enum Flaw {
+pub(super) enum Disagreement {
     /// A file does not have it.
     Lacks { path: PathBuf },
     /// A file holds it as INT96 timestamps that cannot be read exactly.
@@ -21,14 +21,14 @@ pub(super) enum Flaw {
     Types { first: PathBuf, first_type: String, other: PathBuf, other_type: String },
 }
 
-impl Flaw {
+impl Disagreement {
     /// What is said of a column that takes part and has this flaw.
     pub(super) fn refusal(&self, column: &str) -> Error {
         let column = column.to_string();
         match self.clone() {
-            Flaw::Lacks { path } => Error::FileLacksColumn { column, path },
-            Flaw::Int96 { path, leaf } => Error::Int96OutOfRange { path, column: leaf },
-            Flaw::Types { first, first_type, other, other_type } => {
+            Disagreement::Lacks { path } => Error::FileLacksColumn { column, path },
+            Disagreement::Int96 { path, leaf } => Error::Int96OutOfRange { path, column: leaf },
+            Disagreement::Types { first, first_type, other, other_type } => {
                 Error::FilesDisagree { column, first, first_type, other, other_type }
             }
         }
@@ -36,18 +36,18 @@ impl Flaw {
 }
 
 /// A column, as far as the files that were looked at tell.
-struct Column {
+struct ColumnInFiles {
     field: Field,
     /// The first file that has it.
     first: usize,
     /// The files' types that differ from each other.
     types: Vec<DataType>,
-    flaw: Option<Flaw>,
+    flaw: Option<Disagreement>,
 }
 
 /// The columns of all files, and those on which the files do not agree.
-pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Flaw>) {
-    let mut columns: Vec<Column> = vec![];
+pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Disagreement>) {
+    let mut columns: Vec<ColumnInFiles> = vec![];
     let mut places: HashMap<String, usize> = HashMap::new();
     for (number, file) in files.iter().enumerate() {
         for field in file.schema.fields() {
@@ -55,8 +55,8 @@ pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Flaw>
                 Some(&at) => columns[at].take_up(field, files, number),
                 None => {
                     places.insert(field.name().clone(), columns.len());
-                    let lacks = || Flaw::Lacks { path: files[0].path.clone() };
-                    columns.push(Column {
+                    let lacks = || Disagreement::Lacks { path: files[0].path.clone() };
+                    columns.push(ColumnInFiles {
                         field: types::nullable_inside(&types::plain_field(field)),
                         first: number,
                         types: vec![field.data_type().clone()],
@@ -67,13 +67,13 @@ pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Flaw>
         }
         for (column, leaf) in &file.inexact {
             if let Some(&at) = places.get(column) {
-                let int96 = || Flaw::Int96 { path: file.path.clone(), leaf: leaf.clone() };
+                let int96 = || Disagreement::Int96 { path: file.path.clone(), leaf: leaf.clone() };
                 columns[at].flaw.get_or_insert_with(int96);
             }
         }
         for column in &mut columns {
             if file.schema.column_with_name(column.field.name()).is_none() {
-                column.flaw.get_or_insert_with(|| Flaw::Lacks { path: file.path.clone() });
+                column.flaw.get_or_insert_with(|| Disagreement::Lacks { path: file.path.clone() });
             }
         }
     }
@@ -85,7 +85,7 @@ pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Flaw>
     (columns.into_iter().map(|column| column.field.with_nullable(true).into()).collect(), flaws)
 }
 
-impl Column {
+impl ColumnInFiles {
     /// Makes room for the values of one more file.
     fn take_up(&mut self, field: &Field, files: &[DataFile], number: usize) {
         if !self.types.contains(field.data_type()) {
@@ -103,7 +103,7 @@ impl Column {
         match wider.or_else(mixed) {
             Some(wider) => self.field = wider,
             None => {
-                self.flaw.get_or_insert_with(|| Flaw::Types {
+                self.flaw.get_or_insert_with(|| Disagreement::Types {
                     first: files[self.first].path.clone(),
                     first_type: type_name(&self.field),
                     other: files[number].path.clone(),

@@ -30,7 +30,7 @@ pub(super) const ROW_GROUPS_MAX: u64 = i16::MAX as u64;
 
 /// What is wrong with a footer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Flaw {
+pub(crate) enum FooterFlaw {
     /// It says what cannot be.
     Footer(String),
     /// The library cannot read it, whoever is to blame, or its file is no Parquet file.
@@ -50,13 +50,15 @@ pub(crate) enum Flaw {
     },
 }
 
-impl Display for Flaw {
+impl Display for FooterFlaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Flaw::Footer(reason) | Flaw::Unreadable(reason) => f.write_str(reason),
-            Flaw::RowGroups(number) => write!(f, "it has {number} row groups, of which {ROW_GROUPS_MAX} can be read"),
-            Flaw::Encrypted => f.write_str("it has encrypted columns"),
-            Flaw::Chunk { row_group, column, reason } => {
+            FooterFlaw::Footer(reason) | FooterFlaw::Unreadable(reason) => f.write_str(reason),
+            FooterFlaw::RowGroups(number) => {
+                write!(f, "it has {number} row groups, of which {ROW_GROUPS_MAX} can be read")
+            }
+            FooterFlaw::Encrypted => f.write_str("it has encrypted columns"),
+            FooterFlaw::Chunk { row_group, column, reason } => {
                 write!(f, "row group {row_group}, column `{column}`: {reason}")
             }
         }
@@ -67,26 +69,26 @@ impl Display for Flaw {
 ///
 /// That schema is a hint. Tools that rename or drop columns leave it as it was, others write types that Arrow's own reader
 /// does not know or nest deeper than it follows; the file is then read by its Parquet types alone.
-pub(super) fn load(file: &File, size: u64) -> Result<Loaded, Flaw> {
-    let outline = outline(file, size).map_err(Flaw::Footer)?;
+pub(super) fn load(file: &File, size: u64) -> Result<Loaded, FooterFlaw> {
+    let outline = outline(file, size).map_err(FooterFlaw::Footer)?;
     if outline.row_groups > ROW_GROUPS_MAX {
-        return Err(Flaw::RowGroups(outline.row_groups));
+        return Err(FooterFlaw::RowGroups(outline.row_groups));
     }
     if outline.is_encrypted {
-        return Err(Flaw::Encrypted);
+        return Err(FooterFlaw::Encrypted);
     }
     // the counts of pages say how large these are
     let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
     let decode = || ParquetMetaDataReader::new().with_metadata_options(Some(options)).parse_and_finish(file);
-    let metadata = guarded(decode).map_err(Flaw::Unreadable)?;
+    let metadata = guarded(decode).map_err(FooterFlaw::Unreadable)?;
     require_possible(&metadata, size)?;
     let stored = metadata.file_metadata().schema_descr_ptr();
-    let metadata = guarded(|| settled(metadata)).map_err(Flaw::Unreadable)?;
+    let metadata = guarded(|| settled(metadata)).map_err(FooterFlaw::Unreadable)?;
     let with = |skip: bool| {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(skip);
         guarded(|| ArrowReaderMetadata::try_new(metadata.clone(), options))
     };
-    let footer = with(false).or_else(|_| with(true)).map_err(Flaw::Unreadable)?;
+    let footer = with(false).or_else(|_| with(true)).map_err(FooterFlaw::Unreadable)?;
     Ok(Loaded { footer, stored })
 }
 
@@ -126,8 +128,8 @@ pub(super) fn with_file(metadata: ParquetMetaData, file: FileMetaData) -> Parque
 }
 
 /// Opens a Parquet file that is read from its beginning to its end, and is no snapshot: a list, or a table of a run.
-pub(crate) fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, Flaw> {
-    let size = file.metadata().map_err(|error| Flaw::Footer(error.to_string()))?.len();
+pub(crate) fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, FooterFlaw> {
+    let size = file.metadata().map_err(|error| FooterFlaw::Footer(error.to_string()))?.len();
     let Loaded { footer, .. } = load(&file, size)?;
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer))
 }
@@ -168,8 +170,8 @@ pub(super) fn has_decodable_pages(metadata: &ParquetMetaData, file: &File) -> bo
 }
 
 /// Checks that a footer's numbers are possible in a file of this size.
-fn require_possible(metadata: &ParquetMetaData, size: u64) -> Result<(), Flaw> {
-    let footer = |reason: String| Err(Flaw::Footer(reason));
+fn require_possible(metadata: &ParquetMetaData, size: u64) -> Result<(), FooterFlaw> {
+    let footer = |reason: String| Err(FooterFlaw::Footer(reason));
     let mut rows: i64 = 0;
     for (row_group, group) in metadata.row_groups().iter().enumerate() {
         let own = group.num_rows();
@@ -182,7 +184,7 @@ fn require_possible(metadata: &ParquetMetaData, size: u64) -> Result<(), Flaw> {
         }
         for chunk in group.columns() {
             flaw(chunk, group, size).map_or(Ok(()), |reason| {
-                Err(Flaw::Chunk { row_group, column: chunk.column_path().string(), reason })
+                Err(FooterFlaw::Chunk { row_group, column: chunk.column_path().string(), reason })
             })?;
         }
     }

@@ -15,21 +15,21 @@ use parquet::errors::ParquetError;
 use super::bounds::{guarded, guarded_next};
 use super::file::LocalFile;
 use super::sieve::Sieve;
-use super::{DataFile, FileRead, Snapshot, damage, shared};
+use super::{DataFile, FileRead, Snapshot, diagnose, shared};
 use crate::error::{Error, Result};
-use crate::runtime::engine::Readers;
+use crate::runtime::engine::ScanConfig;
 
 /// Batches of chosen columns of a snapshot, read after read.
 pub(super) struct Batches {
     snapshot: Snapshot,
-    readers: Readers,
+    readers: ScanConfig,
     /// The stored columns that are read, by their places in the snapshot's schema.
     inputs: Vec<usize>,
     input_schema: SchemaRef,
     outputs: Vec<Output>,
     output_schema: SchemaRef,
     reads: std::vec::IntoIter<FileRead>,
-    current: Option<Part>,
+    current: Option<FileInProgress>,
 }
 
 /// Where a column of a batch comes from.
@@ -41,7 +41,7 @@ enum Output {
 }
 
 /// A read that is under way.
-struct Part {
+struct FileInProgress {
     read: FileRead,
     inputs: Vec<Input>,
     reader: ParquetRecordBatchReader,
@@ -61,7 +61,12 @@ enum Input {
 
 impl Batches {
     /// Prepares to read `columns` (places in the snapshot's schema) of these parts, in this order.
-    pub(super) fn of(snapshot: &Snapshot, readers: Readers, reads: Vec<FileRead>, columns: &[usize]) -> Result<Self> {
+    pub(super) fn of(
+        snapshot: &Snapshot,
+        readers: ScanConfig,
+        reads: Vec<FileRead>,
+        columns: &[usize],
+    ) -> Result<Self> {
         let inputs = snapshot.inputs(columns);
         let input_schema = snapshot.scan_schema(&inputs);
         let stored = snapshot.stored_fields().len();
@@ -89,24 +94,24 @@ impl Batches {
         })
     }
 
-    fn open(&self, read: FileRead) -> Result<Part> {
+    fn open(&self, read: FileRead) -> Result<FileInProgress> {
         let file = &self.snapshot.files[read.file];
         match (guarded(|| self.decoder(file, &read)), &read.selection) {
-            (Ok((reader, inputs)), _) => Ok(Part { read, inputs, reader, sieve: None, delivered: 0 }),
+            (Ok((reader, inputs)), _) => Ok(FileInProgress { read, inputs, reader, sieve: None, delivered: 0 }),
             (Err(_), Some(_)) => self.open_whole(read, 0),
-            (Err(reason), None) => Err(damage::locate(&self.snapshot, &read, &reason)),
+            (Err(reason), None) => Err(diagnose::locate(&self.snapshot, &read, &reason)),
         }
     }
 
     /// Goes on with a read without skipping rows, after `delivered` of them: skipping fails over some files that are whole.
     /// `DeltaBitPackDecoder::skip` of parquet 59 refuses steps that leave 32 bits once they are multiplied, and blocks of 256
     /// values (<https://github.com/apache/arrow-rs/issues/11018>).
-    fn open_whole(&self, read: FileRead, delivered: u64) -> Result<Part> {
+    fn open_whole(&self, read: FileRead, delivered: u64) -> Result<FileInProgress> {
         let whole = FileRead { selection: None, ..read.clone() };
         let opened = guarded(|| self.decoder(&self.snapshot.files[read.file], &whole));
-        let (reader, inputs) = opened.map_err(|reason| damage::locate(&self.snapshot, &whole, &reason))?;
+        let (reader, inputs) = opened.map_err(|reason| diagnose::locate(&self.snapshot, &whole, &reason))?;
         let sieve = read.selection.clone().map(|selection| Sieve::new(selection, delivered));
-        Ok(Part { read, inputs, reader, sieve, delivered })
+        Ok(FileInProgress { read, inputs, reader, sieve, delivered })
     }
 
     fn decoder(
@@ -137,7 +142,7 @@ impl Batches {
     }
 
     /// Brings what was decoded to the columns that were asked for.
-    fn arrange(&self, part: &Part, decoded: &RecordBatch) -> Result<RecordBatch> {
+    fn arrange(&self, part: &FileInProgress, decoded: &RecordBatch) -> Result<RecordBatch> {
         let rows = decoded.num_rows();
         let file = &self.snapshot.files[part.read.file];
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -189,19 +194,19 @@ impl Batches {
                 Some(Err(_)) if part.read.selection.is_some() && part.sieve.is_none() => {
                     self.current = Some(self.open_whole(part.read, part.delivered)?);
                 }
-                Some(Err(reason)) => return Err(damage::locate(&self.snapshot, &part.read, &reason)),
+                Some(Err(reason)) => return Err(diagnose::locate(&self.snapshot, &part.read, &reason)),
                 None => self.account(&part)?,
             }
         }
     }
 
     /// At the end of a read, every row of it has to have come.
-    fn account(&self, part: &Part) -> Result<()> {
+    fn account(&self, part: &FileInProgress) -> Result<()> {
         match part.read.rows(&self.snapshot.files[part.read.file]) {
             promised if promised == part.delivered => Ok(()),
             promised => {
                 let reason = format!("{} rows came where the footer promises {promised}", part.delivered);
-                Err(damage::locate(&self.snapshot, &part.read, &reason))
+                Err(diagnose::locate(&self.snapshot, &part.read, &reason))
             }
         }
     }

@@ -7,7 +7,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 
 use super::Snapshot;
-use crate::job::Word;
+use crate::job::Setting;
 
 /// A column that an expression yields.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct Derived {
     /// What reports call the column.
     pub column: String,
     /// The expression as the user wrote it, and where.
-    pub text: Word,
+    pub text: Setting,
     /// The expression over the stored columns.
     pub expression: Arc<dyn PhysicalExpr>,
     /// What it yields.

@@ -16,7 +16,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::bounds::has_decodable_pages;
 use super::{DataFile, types};
-use crate::runtime::timings::{Meter, Stage};
+use crate::runtime::timings::{Stage, Timings};
 
 /// What the reader makes of a footer; made once and shared by all reads of the file.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +38,7 @@ impl Prepared {
 pub(super) struct LocalFile {
     input: Arc<File>,
     size: u64,
-    meter: Arc<Meter>,
+    meter: Arc<Timings>,
 }
 
 /// Page headers are read through a buffer of this size; most take a tenth of it.
@@ -50,7 +50,7 @@ impl LocalFile {
     pub(super) fn open(
         file: &DataFile,
         skips: bool,
-        meter: &Arc<Meter>,
+        meter: &Arc<Timings>,
     ) -> Result<ParquetRecordBatchReaderBuilder<Self>> {
         let input = file.open().map_err(|error| ParquetError::External(error.into()))?;
         let metadata = match skips {
@@ -98,7 +98,7 @@ impl ChunkReader for LocalFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        self.meter.during(Stage::Scan, || {
+        self.meter.stage(Stage::Scan, || {
             let mut bytes = Vec::with_capacity(length);
             ReadAt { input: self.input.clone(), at: start }.take(length as u64).read_to_end(&mut bytes)?;
             self.meter.count_read(bytes.len() as u64);

@@ -9,7 +9,7 @@ use datafusion::common::ScalarValue;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData};
 
-use super::bounds::{Flaw, Loaded, ROW_GROUPS_MAX, load, with_file};
+use super::bounds::{FooterFlaw, Loaded, ROW_GROUPS_MAX, load, with_file};
 use super::file::Prepared;
 use super::{absolute, foreign, int96, types};
 use crate::error::{AdmissionError, Error, Result};
@@ -130,24 +130,24 @@ fn require_plain_name(path: &Path) -> Result<()> {
 }
 
 /// Why a file is not admitted.
-fn refused(flaw: Flaw, file: &File, size: u64, path: &Path, among: usize) -> Error {
+fn refused(flaw: FooterFlaw, file: &File, size: u64, path: &Path, among: usize) -> Error {
     let path = path.to_path_buf();
     match flaw {
-        Flaw::Footer(reason) => {
+        FooterFlaw::Footer(reason) => {
             Error::NotParquet { reason: format!("has a damaged Parquet footer: {reason}"), path, among }
         }
-        Flaw::Unreadable(reason) => foreign::refusal(file, size, reason, path, among),
-        Flaw::RowGroups(number) => {
+        FooterFlaw::Unreadable(reason) => foreign::refusal(file, size, reason, path, among),
+        FooterFlaw::RowGroups(number) => {
             let what = format!(
                 "has {number} row groups, more than the {ROW_GROUPS_MAX} that can be read; it may be whole all the same"
             );
             AdmissionError::Unsupported { path, what, remedy: foreign::REWRITE.into() }.into()
         }
-        Flaw::Encrypted => {
+        FooterFlaw::Encrypted => {
             let what = "has encrypted columns, which are not supported".into();
             AdmissionError::Unsupported { path, what, remedy: "export it without encryption".into() }.into()
         }
-        Flaw::Chunk { row_group, column, reason } => Error::Damaged { path, row_group, column, reason },
+        FooterFlaw::Chunk { row_group, column, reason } => Error::Damaged { path, row_group, column, reason },
     }
 }
 

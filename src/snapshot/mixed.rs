@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::DataFile;
 use super::types::{EXTENSION, data_type_name, ticks_per_second, unit_name};
-use crate::job::rule::Reading;
+use crate::job::rule::ParseAs;
 
 /// The types of a mixed column's files, in words.
 const TYPES: &str = "countersign.types";
@@ -66,10 +66,10 @@ impl Mixed {
     }
 
     /// How the texts are read.
-    pub(crate) fn reading(self) -> Reading {
+    pub(crate) fn reading(self) -> ParseAs {
         match self {
-            Mixed::Numbers => Reading::Decimal,
-            Mixed::Instants | Mixed::Clocks => Reading::Timestamp,
+            Mixed::Numbers => ParseAs::Decimal,
+            Mixed::Instants | Mixed::Clocks => ParseAs::Timestamp,
         }
     }
 

@@ -6,7 +6,7 @@
 mod agreement;
 mod annotations;
 mod bounds;
-mod damage;
+mod diagnose;
 mod decode;
 mod derived;
 mod file;
@@ -46,7 +46,7 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::sides::{Owner, Side};
-use agreement::{Flaw, agree};
+use agreement::{Disagreement, agree};
 pub(crate) use derived::Derived;
 
 /// One table's export: its files, admitted and described, and the schema that they share. Cheap to clone.
@@ -57,7 +57,7 @@ pub struct Snapshot {
     /// The path as the user gave it.
     pub location: String,
     /// What was listed to find the files; none, where nothing was.
-    listed: Option<Listed>,
+    listed: Option<SourceListing>,
     /// The data files, in the order of their names.
     pub files: Arc<[DataFile]>,
     /// Files that were passed over because their names mark them as not data.
@@ -65,25 +65,25 @@ pub struct Snapshot {
     /// The columns of the files, then those of the partition directories, then those that expressions yield.
     pub schema: SchemaRef,
     /// What a query made this of: files that nobody wrote to be compared.
-    pub origin: Option<Origin>,
+    pub origin: Option<QueryOrigin>,
     /// How many of the schema's columns stand in the files.
     file_columns: usize,
     /// The columns that expressions yield.
     derived: Vec<Derived>,
     /// Columns on which the files do not agree; an error only if such a column takes part.
-    flaws: HashMap<String, Flaw>,
+    flaws: HashMap<String, Disagreement>,
 }
 
 /// What was listed to find files.
 #[derive(Debug, Clone)]
-struct Listed {
+struct SourceListing {
     owner: Owner,
     location: String,
 }
 
 /// The snapshots that a query read.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct QueryOrigin {
     /// The side's own files.
     pub snapshot: Arc<Snapshot>,
     /// The query's file, if it stands in one.
@@ -118,7 +118,7 @@ impl Snapshot {
     }
 
     /// What a query will yield, before it does.
-    pub fn planned(side: Side, schema: SchemaRef, origin: Origin) -> Self {
+    pub fn planned(side: Side, schema: SchemaRef, origin: QueryOrigin) -> Self {
         let file_columns = schema.fields().len();
         let location = origin.snapshot.location.clone();
         let (files, skipped, derived) = (Arc::default(), vec![], vec![]);
@@ -144,13 +144,14 @@ impl Snapshot {
     /// # Errors
     /// If the path means no files at all.
     pub fn survey(location: &str) -> Result<(Self, Vec<Error>)> {
-        let listing = listing::list(&Owner::Lone, location)?;
+        let listing = listing::list(&Owner::Standalone, location)?;
         let among = listing.files.len();
         let mut refused = vec![];
-        let (partition_fields, values) = partitions::columns(&Owner::Lone, &listing.files).unwrap_or_else(|error| {
-            refused.push(error);
-            (vec![], vec![vec![]; among])
-        });
+        let (partition_fields, values) =
+            partitions::columns(&Owner::Standalone, &listing.files).unwrap_or_else(|error| {
+                refused.push(error);
+                (vec![], vec![vec![]; among])
+            });
         let mut files = Vec::with_capacity(among);
         for (file, values) in listing.files.into_iter().zip(values) {
             match DataFile::admit(file.path, values, among) {
@@ -158,7 +159,7 @@ impl Snapshot {
                 Err(error) => refused.push(error),
             }
         }
-        Ok((Self::assemble(&Owner::Lone, Side::Old, location, files, listing.skipped, partition_fields), refused))
+        Ok((Self::assemble(&Owner::Standalone, Side::Old, location, files, listing.skipped, partition_fields), refused))
     }
 
     /// Agrees on one schema.
@@ -185,7 +186,7 @@ impl Snapshot {
         Snapshot {
             side,
             location: location.into(),
-            listed: Some(Listed { owner: owner.clone(), location: location.into() }),
+            listed: Some(SourceListing { owner: owner.clone(), location: location.into() }),
             files: files.into(),
             skipped,
             schema: schema.into(),
@@ -256,7 +257,7 @@ impl Snapshot {
 
     fn require_own_unchanged(&self) -> Result<()> {
         self.files.iter().try_for_each(DataFile::require_unchanged)?;
-        let Some(Listed { owner, location }) = &self.listed else { return Ok(()) };
+        let Some(SourceListing { owner, location }) = &self.listed else { return Ok(()) };
         let known: HashSet<&Path> = self.files.iter().map(|file| file.path.as_path()).collect();
         let now = listing::list(owner, location)?.files;
         match now.into_iter().find(|file| !known.contains(file.path.as_path())) {

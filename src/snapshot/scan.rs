@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::RowSelection;
 use super::decode::Batches;
 use super::{DataFile, Snapshot};
 use crate::error::{Error, Result};
-use crate::runtime::engine::{Engine, Readers};
+use crate::runtime::engine::{Engine, ScanConfig};
 use crate::runtime::timings::Stage;
 
 /// The part of one file that a scan reads.
@@ -66,7 +66,7 @@ impl Snapshot {
     /// A scan as a plan of DataFusion, of at most `partitions` partitions. Its errors are ours, inside of DataFusion's.
     pub fn plan(
         &self,
-        readers: &Readers,
+        readers: &ScanConfig,
         reads: Vec<FileRead>,
         columns: &[usize],
         partitions: usize,
@@ -79,7 +79,7 @@ impl Snapshot {
         let schema = self.scan_schema(columns);
         let partition = |reads: Vec<FileRead>| -> Arc<dyn PartitionStream> {
             let (snapshot, readers) = (self.clone(), readers.clone());
-            Arc::new(Partition { snapshot, readers, reads, columns: columns.to_vec(), schema: schema.clone() })
+            Arc::new(ScanPartition { snapshot, readers, reads, columns: columns.to_vec(), schema: schema.clone() })
         };
         let partitions = parts.into_iter().map(partition).collect();
         Ok(Arc::new(StreamingTableExec::try_new(schema.clone(), partitions, None, [], false, None)?))
@@ -91,7 +91,7 @@ impl Scan<'_> {
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             self.engine.check_stop()?;
-            match self.engine.meter.during(Stage::Decode, || self.batches.next()).transpose()? {
+            match self.engine.meter.stage(Stage::Decode, || self.batches.next()).transpose()? {
                 Some(batch) if batch.num_rows() == 0 => continue,
                 Some(batch) => {
                     self.engine.progress.advance(batch.num_rows() as u64);
@@ -104,21 +104,21 @@ impl Scan<'_> {
 }
 
 /// One partition of a scan.
-struct Partition {
+struct ScanPartition {
     snapshot: Snapshot,
-    readers: Readers,
+    readers: ScanConfig,
     reads: Vec<FileRead>,
     columns: Vec<usize>,
     schema: SchemaRef,
 }
 
-impl fmt::Debug for Partition {
+impl fmt::Debug for ScanPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} reads of the {} snapshot", self.reads.len(), self.snapshot.side)
     }
 }
 
-impl PartitionStream for Partition {
+impl PartitionStream for ScanPartition {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }

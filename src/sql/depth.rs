@@ -17,7 +17,7 @@ const TABLES_MAX: usize = 256;
 
 /// What is open at a place in a query: the query itself, a bracket, or `CASE`.
 #[derive(Default)]
-struct Open {
+struct Nesting {
     is_case: bool,
     is_from: bool,
     words: usize,
@@ -34,12 +34,12 @@ pub(super) fn require_shallow(sql: &str) -> Result<(), String> {
     }
     // what cannot be taken apart is not planned either, and the parser says why
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return Ok(()) };
-    let mut open = vec![Open::default()];
+    let mut open = vec![Nesting::default()];
     let mut before = Keyword::NoKeyword;
     for token in tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))) {
         take(&mut open, token, before);
         before = keyword(token);
-        let sum = |each: fn(&Open) -> usize| open.iter().map(each).sum::<usize>();
+        let sum = |each: fn(&Nesting) -> usize| open.iter().map(each).sum::<usize>();
         if sum(|open| open.words) > WORDS_MAX {
             return Err(format!(
                 "an expression of it has more than {WORDS_MAX} words and signs in a row; write `IN (…)` for a long row of \
@@ -54,7 +54,7 @@ pub(super) fn require_shallow(sql: &str) -> Result<(), String> {
 }
 
 /// Takes in a token; `before` is the keyword right before it.
-fn take(open: &mut Vec<Open>, token: &Token, before: Keyword) {
+fn take(open: &mut Vec<Nesting>, token: &Token, before: Keyword) {
     let is_nested = open.len() > 1;
     let Some(last) = open.last_mut() else { return };
     match (token, keyword(token)) {
@@ -62,11 +62,11 @@ fn take(open: &mut Vec<Open>, token: &Token, before: Keyword) {
             last.words += 1;
             // WITH name AS (…)
             last.tables += usize::from(before == Keyword::AS);
-            open.push(Open::default());
+            open.push(Nesting::default());
         }
         (_, Keyword::CASE) => {
             last.words += 1;
-            open.push(Open { is_case: true, ..Open::default() });
+            open.push(Nesting { is_case: true, ..Nesting::default() });
         }
         (Token::RParen | Token::RBracket | Token::RBrace, _) if is_nested => drop(open.pop()),
         (_, Keyword::END) if last.is_case => drop(open.pop()),

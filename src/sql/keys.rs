@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
-use super::{Desk, Tables};
+use super::{Catalog, Tables};
 use crate::equality::value_text;
 use crate::error::{Error, Result};
-use crate::job::{Job, Word};
+use crate::job::{Job, Setting};
 use crate::runtime::engine::Engine;
 
 /// How many keys a message names.
@@ -21,8 +21,8 @@ const NAMED: usize = 3;
 pub(crate) fn require_keys(engine: &Engine, job: &Job, tables: &Tables) -> Result<()> {
     for (name, source) in &job.tables {
         if let (false, Some(table)) = (source.key.is_empty(), tables.get(name)) {
-            let mut desk = Desk::with(engine, &Tables::new())?;
-            desk.lay("t", table)?;
+            let mut desk = Catalog::with(engine, &Tables::new())?;
+            desk.add("t", table)?;
             require_unique(engine, &desk, name, &source.key).map_err(|error| hide(job, error))?;
         }
     }
@@ -40,7 +40,7 @@ fn hide(job: &Job, error: Error) -> Error {
     }
 }
 
-fn require_unique(engine: &Engine, desk: &Desk, name: &str, key: &[Word]) -> Result<()> {
+fn require_unique(engine: &Engine, desk: &Catalog, name: &str, key: &[Setting]) -> Result<()> {
     let place = key.first().map(|key| key.place.to_string()).unwrap_or_default();
     let columns: Vec<String> = key.iter().map(|key| quoted(&key.text)).collect();
     let (list, first) = (columns.join(", "), &columns[0]);
@@ -51,7 +51,7 @@ fn require_unique(engine: &Engine, desk: &Desk, name: &str, key: &[Word]) -> Res
     );
     let question = desk.plan(&sql, &BTreeMap::new(), &place)?;
     let (mut named, mut keys) = (vec![], 0);
-    question.ask(engine, |batch| {
+    question.for_each_batch(engine, |batch| {
         let rows = batch.column(key.len()).as_primitive::<Int64Type>();
         for (row, texts) in value_text::rows(batch)?.into_iter().enumerate() {
             let key: Vec<String> =

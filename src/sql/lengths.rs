@@ -11,7 +11,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 
 /// The three functions.
 pub(super) fn functions() -> [ScalarUDF; 3] {
-    [Unit::Octets, Unit::Bits, Unit::Own].map(|unit| ScalarUDF::from(Length { unit, signature: any_one() }))
+    [Unit::Octets, Unit::Bits, Unit::Own].map(|unit| ScalarUDF::from(LengthFunction { unit, signature: any_one() }))
 }
 
 fn any_one() -> Signature {
@@ -28,12 +28,12 @@ enum Unit {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Length {
+struct LengthFunction {
     unit: Unit,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for Length {
+impl ScalarUDFImpl for LengthFunction {
     fn name(&self) -> &str {
         match self.unit {
             Unit::Octets => "octet_length",
@@ -77,7 +77,7 @@ impl ScalarUDFImpl for Length {
     }
 }
 
-impl Length {
+impl LengthFunction {
     fn of_bytes(&self, bytes: &[u8]) -> i64 {
         let octets = bytes.len() as i64;
         if self.unit == Unit::Bits { 8 * octets } else { octets }

@@ -4,11 +4,11 @@
 //! rows twice, and only stored rows are sure to come back the same. An expression is a column of the
 //! snapshot that is evaluated while it is read.
 
-mod carry_out;
+mod execute;
 mod checked;
 mod constants;
 mod depth;
-mod desk;
+mod catalog;
 mod function;
 mod keys;
 mod lengths;
@@ -47,9 +47,9 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+pub(crate) use catalog::{Catalog, Question};
 use checked::{CheckedArithmetic, checked};
 use constants::CheckedConstants;
-pub(crate) use desk::{Desk, Question};
 pub(crate) use function::row_function;
 pub(crate) use keys::{quoted, require_keys};
 use ordered_lists::ListsOfSortedRows;
@@ -58,10 +58,10 @@ use sums::WideSums;
 pub(crate) use working_table::WorkingTable;
 
 use crate::error::{Error, Result};
-use crate::job::{ColumnSettings, Query, Source, Word};
-use crate::runtime::engine::{Engine, Readers};
+use crate::job::{ColumnSettings, Query, Setting, Source};
+use crate::runtime::engine::{Engine, ScanConfig};
 use crate::sides::{Side, Sides};
-use crate::snapshot::{Derived, Origin, Snapshot};
+use crate::snapshot::{Derived, QueryOrigin, Snapshot};
 
 /// The name under which a query finds the side's own files.
 const SNAPSHOT: &str = "snapshot";
@@ -150,7 +150,7 @@ fn plan_source(engine: &Engine, side: Side, source: &Source, tables: &Tables) ->
 }
 
 /// The columns of a side that are expressions.
-fn expressions(columns: &[ColumnSettings], side: Side) -> impl Iterator<Item = (&str, &Word)> {
+fn expressions(columns: &[ColumnSettings], side: Side) -> impl Iterator<Item = (&str, &Setting)> {
     columns
         .iter()
         .filter_map(move |settings| Some((settings.names.first()?.text.as_str(), settings.expressions[side].as_ref()?)))
@@ -179,7 +179,7 @@ fn context_with(engine: &Engine, config: SessionConfig) -> SessionContext {
     context
 }
 
-fn plan_expression(engine: &Engine, snapshot: &Snapshot, column: &str, text: &Word) -> Result<Derived> {
+fn plan_expression(engine: &Engine, snapshot: &Snapshot, column: &str, text: &Setting) -> Result<Derived> {
     let schema = Schema::new(snapshot.stored_fields().to_vec());
     match plan_row_by_row(engine, schema, &text.text) {
         Ok((expression, field)) => {
@@ -261,8 +261,8 @@ fn parts(expression: &Expr) -> impl Iterator<Item = &Expr> {
 }
 
 fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query: &Query) -> Result<Question> {
-    let mut desk = Desk::with(engine, tables)?;
-    desk.lay(SNAPSHOT, snapshot)?;
+    let mut desk = Catalog::with(engine, tables)?;
+    desk.add(SNAPSHOT, snapshot)?;
     desk.plan(&query.sql, &BTreeMap::new(), &place_of(query))
 }
 
@@ -274,8 +274,8 @@ fn place_of(query: &Query) -> String {
 }
 
 /// What a query's result comes from.
-fn origin(stored: Arc<Snapshot>, query: &Query, question: &Question) -> Origin {
-    Origin {
+fn origin(stored: Arc<Snapshot>, query: &Query, question: &Question) -> QueryOrigin {
+    QueryOrigin {
         snapshot: stored,
         query: query.file.clone(),
         made_of: question.made_of(),
@@ -319,7 +319,7 @@ pub(crate) fn write_rows(engine: &Engine, question: Question, place: &Path) -> R
             Error::QueryFailed { place: asked.clone(), reason }
         }
     };
-    let mut answer = question.answer(engine)?;
+    let mut answer = question.stream(engine)?;
     let mut writer = ArrowWriter::try_new(file, answer.schema(), Some(properties)).map_err(unwritable)?;
     while let Some(batch) = answer.next_batch()? {
         engine.progress.advance(batch.num_rows() as u64);
@@ -357,7 +357,7 @@ fn said(error: &DataFusionError) -> String {
 #[derive(Debug)]
 struct SnapshotTable {
     snapshot: Arc<Snapshot>,
-    readers: Readers,
+    readers: ScanConfig,
 }
 
 #[async_trait]
@@ -383,7 +383,7 @@ impl TableProvider for SnapshotTable {
             let agreed = self.snapshot.require_agreement(self.snapshot.schema.field(at).name());
             agreed.map_err(|error| DataFusionError::External(error.into()))?;
         }
-        let readers = Readers { batch_rows: state.config().batch_size(), ..self.readers.clone() };
+        let readers = ScanConfig { batch_rows: state.config().batch_size(), ..self.readers.clone() };
         self.snapshot.plan(&readers, self.snapshot.all_reads(), columns, state.config().target_partitions())
     }
 }

@@ -14,21 +14,21 @@ use datafusion::logical_expr::{Distinct, Expr, Join, JoinType, LogicalPlan, Oper
 /// For each column of a plan's output, whether it shows private values. `is_private` says it of the columns of tables.
 pub(super) fn shows(plan: &LogicalPlan, is_private: &dyn Fn(&str, &str) -> bool) -> Vec<bool> {
     // of what stands around the whole plan nothing is known
-    shows_within(plan, &Scope { is_private, outer: &|_| true })
+    shows_within(plan, &PrivacyScope { is_private, outer: &|_| true })
 }
 
 /// What is known around a plan.
-struct Scope<'a> {
+struct PrivacyScope<'a> {
     /// Whether a column of a table is private.
     is_private: &'a dyn Fn(&str, &str) -> bool,
     /// Whether a column of the query around this one shows private values.
     outer: &'a dyn Fn(&Column) -> bool,
 }
 
-fn shows_within(plan: &LogicalPlan, scope: &Scope) -> Vec<bool> {
+fn shows_within(plan: &LogicalPlan, scope: &PrivacyScope) -> Vec<bool> {
     let inputs = || plan.inputs().into_iter().map(|input| shows_within(input, scope)).collect::<Vec<_>>();
     let expressions = |expressions: &mut dyn Iterator<Item = &Expr>| {
-        let seen = Seen { plan, shown: inputs().concat(), scope };
+        let seen = VisibleColumns { plan, shown: inputs().concat(), scope };
         expressions.map(|expression| seen.shows(expression)).collect::<Vec<bool>>()
     };
     match plan {
@@ -75,13 +75,13 @@ fn shows_within(plan: &LogicalPlan, scope: &Scope) -> Vec<bool> {
 }
 
 /// The right side of a join may look at the left one's columns, if it is a lateral query.
-fn shows_joined(join: &Join, scope: &Scope) -> Vec<bool> {
+fn shows_joined(join: &Join, scope: &PrivacyScope) -> Vec<bool> {
     let left = shows_within(&join.left, scope);
     let outer = |column: &Column| match join.left.schema().maybe_index_of_column(column) {
         Some(at) => left.get(at) != Some(&false),
         None => (scope.outer)(column),
     };
-    let right = shows_within(&join.right, &Scope { outer: &outer, ..*scope });
+    let right = shows_within(&join.right, &PrivacyScope { outer: &outer, ..*scope });
     match join.join_type {
         JoinType::LeftSemi | JoinType::LeftAnti => left,
         JoinType::RightSemi | JoinType::RightAnti => right,
@@ -120,14 +120,14 @@ fn all_or_none(plan: &LogicalPlan, shown: Vec<bool>) -> Vec<bool> {
 }
 
 /// What an expression of a plan sees.
-struct Seen<'a> {
+struct VisibleColumns<'a> {
     plan: &'a LogicalPlan,
     /// The columns of all inputs, one after the other.
     shown: Vec<bool>,
-    scope: &'a Scope<'a>,
+    scope: &'a PrivacyScope<'a>,
 }
 
-impl Seen<'_> {
+impl VisibleColumns<'_> {
     /// Whether an expression yields anything of a private value but whether something holds of it.
     fn shows(&self, expression: &Expr) -> bool {
         match expression {
@@ -157,7 +157,7 @@ impl Seen<'_> {
             }
             Expr::ScalarSubquery(subquery) => {
                 let outer = |column: &Column| self.column(column);
-                shows_within(&subquery.subquery, &Scope { outer: &outer, ..*self.scope }).contains(&true)
+                shows_within(&subquery.subquery, &PrivacyScope { outer: &outer, ..*self.scope }).contains(&true)
             }
             other => {
                 let mut shown = false;

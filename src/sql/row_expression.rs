@@ -13,14 +13,14 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use futures::StreamExt;
 
-use super::carry_out::carry_out;
 use super::depth::require_shallow;
+use super::execute::carry_out;
 use super::{SNAPSHOT, SnapshotTable, context, plan_row_by_row, said};
 use crate::equality::canonical::convert;
 use crate::equality::plain_types;
 use crate::equality::value_text;
 use crate::error::{Error, Result};
-use crate::job::Word;
+use crate::job::Setting;
 use crate::runtime::engine::Engine;
 use crate::snapshot::Snapshot;
 
@@ -34,7 +34,7 @@ pub(crate) struct RowExpression {
 
 impl RowExpression {
     /// Plans an expression over rows of this schema.
-    pub(crate) fn plan(engine: &Engine, schema: &SchemaRef, text: &Word) -> Result<Self> {
+    pub(crate) fn plan(engine: &Engine, schema: &SchemaRef, text: &Setting) -> Result<Self> {
         let place = text.place.to_string();
         match plan_row_by_row(engine, schema.as_ref().clone(), &text.text) {
             Ok((expression, field)) => Ok(RowExpression { expression, field, place }),
@@ -43,7 +43,7 @@ impl RowExpression {
     }
 
     /// Plans an expression that is true or false.
-    pub(crate) fn condition(engine: &Engine, schema: &SchemaRef, text: &Word) -> Result<Self> {
+    pub(crate) fn condition(engine: &Engine, schema: &SchemaRef, text: &Setting) -> Result<Self> {
         let condition = RowExpression::plan(engine, schema, text)?;
         match condition.field.data_type() {
             DataType::Boolean => Ok(condition),
@@ -100,7 +100,7 @@ pub(crate) fn count_by(
     engine: &Engine,
     snapshot: &Snapshot,
     columns: &[(&str, usize)],
-    by: &Word,
+    by: &Setting,
     like: &FieldRef,
     most: usize,
 ) -> Result<BTreeMap<Option<String>, u64>> {

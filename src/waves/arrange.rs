@@ -10,11 +10,11 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, RecordB
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::columns::{Columns, DIGEST_BYTES, Manner, text};
-use super::entries::{Entries, Member, Shape};
-use super::ids::{Ids, same_digest};
-use super::lookup::Lookup;
-use super::sorter::{Sorted, Sorter};
+use super::annotate::{Ids, same_digest};
+use super::columns::{DIGEST_BYTES, OrderKind, UnitColumns, text};
+use super::entries::{Entries, EntrySchema, Member};
+use super::lookup::MergeLookup;
+use super::sorter::{SortedIds, Sorter};
 use crate::compare::discrepancy::{Spool, Spooled};
 use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
@@ -37,22 +37,22 @@ pub(crate) struct Arranged<'a> {
 /// Puts IDs in order. `known` says where an earlier cut has put each group.
 pub(crate) fn arrange<'a>(
     engine: &'a Engine,
-    columns: &'a Columns,
-    shape: &'a Shape,
+    columns: &'a UnitColumns,
+    shape: &'a EntrySchema,
     ids: &'a mut Ids<'_>,
-    known: Option<Lookup<'a>>,
+    known: Option<MergeLookup<'a>>,
 ) -> Result<Arranged<'a>> {
     if columns.is_grouped() {
         return by_group(engine, columns, shape, ids, known);
     }
     let units = ids.total();
     let entries: Entries = match (columns.manner(), columns.is_weighted()) {
-        (Manner::Shuffled, false) => Box::new(ids),
-        (Manner::Shuffled, true) => {
+        (OrderKind::Shuffled, false) => Box::new(ids),
+        (OrderKind::Shuffled, true) => {
             let ranked = sorted(engine, shape, ids, |batch| heavy_first(columns, shape, batch))?;
             Box::new(sorted(engine, shape, ranked, spread(columns.seed(), shape))?)
         }
-        (Manner::Ordered, _) => Box::new(sorted(engine, shape, ids, |batch| in_order(columns, shape, batch))?),
+        (OrderKind::Ordered, _) => Box::new(sorted(engine, shape, ids, |batch| in_order(columns, shape, batch))?),
     };
     Ok(Arranged { entries, units })
 }
@@ -60,10 +60,10 @@ pub(crate) fn arrange<'a>(
 /// Sorts entries by another key.
 fn sorted<'a>(
     engine: &'a Engine,
-    shape: &Shape,
+    shape: &EntrySchema,
     entries: impl Iterator<Item = Result<RecordBatch>>,
     mut key: impl FnMut(&RecordBatch) -> BinaryArray,
-) -> Result<Sorted<'a>> {
+) -> Result<SortedIds<'a>> {
     let mut sorter = Sorter::begin(engine, shape.schema())?;
     for batch in entries {
         let batch = batch?;
@@ -84,7 +84,7 @@ fn keys(rows: usize, mut write: impl FnMut(usize, &mut Vec<u8>)) -> BinaryArray 
 }
 
 /// By weight, the heavy ones first, and then by chance.
-fn heavy_first(columns: &Columns, shape: &Shape, batch: &RecordBatch) -> BinaryArray {
+fn heavy_first(columns: &UnitColumns, shape: &EntrySchema, batch: &RecordBatch) -> BinaryArray {
     let (texts, digests) = (shape.texts(batch), shape.key(batch));
     keys(batch.num_rows(), |row, key| {
         key.extend((!columns.weight(&texts, row)).to_be_bytes());
@@ -93,7 +93,7 @@ fn heavy_first(columns: &Columns, shape: &Shape, batch: &RecordBatch) -> BinaryA
 }
 
 /// In the order that was asked for, and then by chance.
-fn in_order(columns: &Columns, shape: &Shape, batch: &RecordBatch) -> BinaryArray {
+fn in_order(columns: &UnitColumns, shape: &EntrySchema, batch: &RecordBatch) -> BinaryArray {
     let (texts, digests) = (shape.texts(batch), shape.key(batch));
     keys(batch.num_rows(), |row, key| {
         columns.push_order(key, &texts, row);
@@ -102,7 +102,7 @@ fn in_order(columns: &Columns, shape: &Shape, batch: &RecordBatch) -> BinaryArra
 }
 
 /// The places of units that come by rank.
-fn spread(seed: u64, shape: &Shape) -> impl FnMut(&RecordBatch) -> BinaryArray {
+fn spread(seed: u64, shape: &EntrySchema) -> impl FnMut(&RecordBatch) -> BinaryArray {
     let mut rank = 0;
     move |batch| {
         keys(shape.key(batch).len(), |_, key| {
@@ -119,7 +119,7 @@ fn place(seed: u64, rank: u64) -> u64 {
 }
 
 /// A group, reduced to one row.
-struct Group {
+struct UnitRow {
     digest: [u8; DIGEST_BYTES],
     /// Where its first member stands.
     order: Vec<u8>,
@@ -129,10 +129,10 @@ struct Group {
 
 fn by_group<'a>(
     engine: &'a Engine,
-    columns: &'a Columns,
-    shape: &'a Shape,
+    columns: &'a UnitColumns,
+    shape: &'a EntrySchema,
     ids: &'a mut Ids<'_>,
-    known: Option<Lookup<'a>>,
+    known: Option<MergeLookup<'a>>,
 ) -> Result<Arranged<'a>> {
     let gathered = sorted(engine, shape, ids, |batch| {
         let (texts, digests) = (shape.texts(batch), shape.key(batch));
@@ -144,7 +144,7 @@ fn by_group<'a>(
         })
     })?;
     let Reduced { ranked, members, units } = reduce(engine, columns, shape, gathered, known)?;
-    let mut places = Lookup::of(numbered(engine, columns, ranked)?)?;
+    let mut places = MergeLookup::of(numbered(engine, columns, ranked)?)?;
     let mut sorter = Sorter::begin(engine, shape.schema())?;
     for batch in members.read()? {
         sorter.push(follow(shape, &batch?, &mut places)?)?;
@@ -154,7 +154,7 @@ fn by_group<'a>(
 
 /// Groups by rank, and their members as they came.
 struct Reduced<'a> {
-    ranked: Sorted<'a>,
+    ranked: SortedIds<'a>,
     members: Spooled,
     units: u64,
 }
@@ -162,14 +162,14 @@ struct Reduced<'a> {
 /// Reduces groups, whose members stand beside each other, to one row each.
 fn reduce<'a>(
     engine: &'a Engine,
-    columns: &Columns,
-    shape: &Shape,
-    gathered: Sorted,
-    mut known: Option<Lookup>,
+    columns: &UnitColumns,
+    shape: &EntrySchema,
+    gathered: SortedIds,
+    mut known: Option<MergeLookup>,
 ) -> Result<Reduced<'a>> {
     let mut spool = Spool::new(shape.schema().clone(), engine.spill_dir());
-    let mut ranks = Groups::begin(engine, columns.manner())?;
-    let mut group: Option<Group> = None;
+    let mut ranks = UnitStream::begin(engine, columns.manner())?;
+    let mut group: Option<UnitRow> = None;
     let mut last: Option<(RecordBatch, usize)> = None;
     let mut units = 0;
     for batch in gathered {
@@ -185,7 +185,7 @@ fn reduce<'a>(
                 let member = found.map(|(batch, at)| batch.column(1).as_primitive::<UInt64Type>().value(at));
                 let digest = digest.try_into().map_err(Error::internal)?;
                 let order = rest[..rest.len() - DIGEST_BYTES].to_vec();
-                let next = Group { digest, order, weight: 0, member: member.map(Member::unpacked) };
+                let next = UnitRow { digest, order, weight: 0, member: member.map(Member::unpacked) };
                 group.replace(next).map_or(Ok(()), |whole| ranks.push(whole))?;
             } else {
                 let (before, at) = match row {
@@ -228,24 +228,24 @@ fn divided(group: String, one: Member, other: Member) -> Error {
 }
 
 /// Groups on their way into the sort by rank.
-struct Groups<'a> {
-    manner: Manner,
+struct UnitStream<'a> {
+    manner: OrderKind,
     sorter: Sorter<'a>,
     schema: SchemaRef,
-    waiting: Vec<Group>,
+    waiting: Vec<UnitRow>,
 }
 
-impl<'a> Groups<'a> {
-    fn begin(engine: &'a Engine, manner: Manner) -> Result<Self> {
+impl<'a> UnitStream<'a> {
+    fn begin(engine: &'a Engine, manner: OrderKind) -> Result<Self> {
         let schema: SchemaRef = Arc::new(Schema::new(vec![
             Field::new("key", DataType::Binary, false),
             Field::new("group", DataType::Binary, false),
             Field::new("member", DataType::UInt64, true),
         ]));
-        Ok(Groups { manner, sorter: Sorter::begin(engine, &schema)?, schema, waiting: vec![] })
+        Ok(UnitStream { manner, sorter: Sorter::begin(engine, &schema)?, schema, waiting: vec![] })
     }
 
-    fn push(&mut self, group: Group) -> Result<()> {
+    fn push(&mut self, group: UnitRow) -> Result<()> {
         self.waiting.push(group);
         if self.waiting.len() >= BATCH_GROUPS { self.hand_on() } else { Ok(()) }
     }
@@ -254,8 +254,8 @@ impl<'a> Groups<'a> {
         let groups = std::mem::take(&mut self.waiting);
         let ranks = keys(groups.len(), |row, key| {
             match self.manner {
-                Manner::Shuffled => key.extend((!groups[row].weight).to_be_bytes()),
-                Manner::Ordered => key.extend(&groups[row].order),
+                OrderKind::Shuffled => key.extend((!groups[row].weight).to_be_bytes()),
+                OrderKind::Ordered => key.extend(&groups[row].order),
             }
             key.extend(groups[row].digest);
         });
@@ -265,7 +265,7 @@ impl<'a> Groups<'a> {
         self.sorter.push(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
-    fn finish(mut self) -> Result<Sorted<'a>> {
+    fn finish(mut self) -> Result<SortedIds<'a>> {
         if !self.waiting.is_empty() {
             self.hand_on()?;
         }
@@ -274,7 +274,7 @@ impl<'a> Groups<'a> {
 }
 
 /// Gives every group its place, and sorts groups by their digests again.
-fn numbered<'a>(engine: &'a Engine, columns: &Columns, ranked: Sorted) -> Result<Sorted<'a>> {
+fn numbered<'a>(engine: &'a Engine, columns: &UnitColumns, ranked: SortedIds) -> Result<SortedIds<'a>> {
     let schema: SchemaRef = Arc::new(Schema::new(vec![
         Field::new("key", DataType::Binary, false),
         Field::new("place", DataType::UInt64, false),
@@ -287,8 +287,8 @@ fn numbered<'a>(engine: &'a Engine, columns: &Columns, ranked: Sorted) -> Result
         let ranks = rank..rank + batch.num_rows() as u64;
         rank = ranks.end;
         let places: UInt64Array = match columns.manner() {
-            Manner::Shuffled => UInt64Array::from_iter_values(ranks.map(|rank| place(columns.seed(), rank))),
-            Manner::Ordered => UInt64Array::from_iter_values(ranks),
+            OrderKind::Shuffled => UInt64Array::from_iter_values(ranks.map(|rank| place(columns.seed(), rank))),
+            OrderKind::Ordered => UInt64Array::from_iter_values(ranks),
         };
         let columns = vec![batch.column(1).clone(), Arc::new(places), batch.column(2).clone()];
         sorter.push(RecordBatch::try_new(schema.clone(), columns)?)?;
@@ -297,7 +297,7 @@ fn numbered<'a>(engine: &'a Engine, columns: &Columns, ranked: Sorted) -> Result
 }
 
 /// Members take the place of their group instead of its digest, and where it belongs.
-fn follow(shape: &Shape, batch: &RecordBatch, places: &mut Lookup) -> Result<RecordBatch> {
+fn follow(shape: &EntrySchema, batch: &RecordBatch, places: &mut MergeLookup) -> Result<RecordBatch> {
     let (mut keys, mut members, mut key) = (BinaryBuilder::new(), UInt64Builder::new(), vec![]);
     let own = shape.key(batch);
     for row in 0..batch.num_rows() {

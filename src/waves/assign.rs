@@ -6,8 +6,8 @@ use std::collections::BinaryHeap;
 use arrow::array::{BinaryArray, BinaryBuilder, RecordBatch};
 
 use super::arrange::UNIT_BYTES;
-use super::columns::Columns;
-use super::entries::{Entries, Member, Shape};
+use super::columns::UnitColumns;
+use super::entries::{Entries, EntrySchema, Member};
 use super::sorter::Sorter;
 use crate::compare::discrepancy::Spool;
 use crate::error::{Error, Result};
@@ -42,7 +42,7 @@ impl Assigned {
 }
 
 /// How the list is divided.
-pub(crate) enum Division {
+pub(crate) enum Cut {
     /// By the last unit of every wave.
     Sizes(Vec<u64>),
     /// As an earlier cut of so many waves has done; what is new joins the last one.
@@ -52,15 +52,15 @@ pub(crate) enum Division {
     },
 }
 
-impl Division {
+impl Cut {
     /// How many waves there are: none is empty, but a list without IDs is a wave.
     pub(crate) fn waves(&self) -> u32 {
         match self {
-            Division::Sizes(targets) => {
+            Cut::Sizes(targets) => {
                 let before = std::iter::once(&0).chain(targets);
                 targets.iter().zip(before).filter(|(target, before)| target > before).count().max(1) as u32
             }
-            Division::Kept { last } => *last,
+            Cut::Kept { last } => *last,
         }
     }
 }
@@ -68,17 +68,17 @@ impl Division {
 /// Gives every entry its place; they come out in the order of the files.
 pub(crate) fn assign<'a>(
     engine: &'a Engine,
-    columns: &'a Columns,
-    shape: &'a Shape,
+    columns: &'a UnitColumns,
+    shape: &'a EntrySchema,
     entries: Entries<'a>,
-    division: &Division,
+    division: &Cut,
     shards: Option<u32>,
 ) -> Result<Entries<'a>> {
     let shard_count = shards.unwrap_or(1);
     let (entries, loads): (Entries, _) = match division {
-        Division::Sizes(_) => (entries, vec![0; shard_count as usize]),
+        Cut::Sizes(_) => (entries, vec![0; shard_count as usize]),
         // what is new goes where there is least, so everything else has to be known before
-        Division::Kept { last } => {
+        Cut::Kept { last } => {
             let mut loads = vec![0_u64; shard_count as usize];
             let mut spool = Spool::new(shape.schema().clone(), engine.spill_dir());
             for batch in entries {
@@ -90,7 +90,7 @@ pub(crate) fn assign<'a>(
         }
     };
     let mut cutter = Cutter::of(columns, shape, division, loads);
-    if shards.is_none() && matches!(division, Division::Sizes(_)) {
+    if shards.is_none() && matches!(division, Cut::Sizes(_)) {
         return Ok(Box::new(entries.map(move |batch| cutter.cut(&batch?))));
     }
     let mut sorter = Sorter::begin(engine, shape.schema())?;
@@ -100,7 +100,7 @@ pub(crate) fn assign<'a>(
     Ok(Box::new(sorter.finish()))
 }
 
-fn add_loads(columns: &Columns, shape: &Shape, batch: &RecordBatch, wave: u32, loads: &mut [u64]) {
+fn add_loads(columns: &UnitColumns, shape: &EntrySchema, batch: &RecordBatch, wave: u32, loads: &mut [u64]) {
     let texts = shape.texts(batch);
     for row in 0..batch.num_rows() {
         let member = shape.member(batch, row).filter(|member| member.wave == wave);
@@ -113,14 +113,14 @@ fn add_loads(columns: &Columns, shape: &Shape, batch: &RecordBatch, wave: u32, l
 
 /// Goes through the units in order.
 struct Cutter<'a> {
-    columns: &'a Columns,
-    shape: &'a Shape,
+    columns: &'a UnitColumns,
+    shape: &'a EntrySchema,
     targets: Vec<u64>,
     /// The wave of what is new, where an earlier cut has decided on the rest.
     last: Option<u32>,
     /// The wave at hand, and the loads of its shards.
     wave: u32,
-    shares: Shares,
+    shares: ShardLoads,
     unit: Option<Unit>,
     units: u64,
     ids: u64,
@@ -136,12 +136,12 @@ struct Unit {
 }
 
 impl<'a> Cutter<'a> {
-    fn of(columns: &'a Columns, shape: &'a Shape, division: &Division, loads: Vec<u64>) -> Self {
+    fn of(columns: &'a UnitColumns, shape: &'a EntrySchema, division: &Cut, loads: Vec<u64>) -> Self {
         let (targets, last) = match division {
-            Division::Sizes(targets) => (targets.clone(), None),
-            Division::Kept { last } => (vec![], Some(*last)),
+            Cut::Sizes(targets) => (targets.clone(), None),
+            Cut::Kept { last } => (vec![], Some(*last)),
         };
-        let (shares, wave) = (Shares::of(loads), last.unwrap_or(1));
+        let (shares, wave) = (ShardLoads::of(loads), last.unwrap_or(1));
         Cutter { columns, shape, targets, last, wave, shares, unit: None, units: 0, ids: 0, weight: 0 }
     }
 
@@ -209,19 +209,19 @@ fn too_heavy() -> Error {
 }
 
 /// The loads of the shards of a wave.
-struct Shares {
+struct ShardLoads {
     loads: BinaryHeap<Reverse<(u64, u32)>>,
     count: u32,
 }
 
-impl Shares {
+impl ShardLoads {
     fn of(loads: Vec<u64>) -> Self {
         let count = loads.len() as u32;
-        Shares { loads: loads.into_iter().zip(1..).map(Reverse).collect(), count }
+        ShardLoads { loads: loads.into_iter().zip(1..).map(Reverse).collect(), count }
     }
 
     fn clear(&mut self) {
-        *self = Shares::of(vec![0; self.count as usize]);
+        *self = ShardLoads::of(vec![0; self.count as usize]);
     }
 
     /// The least loaded shard, the first of several.
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_least_loaded_shard_is_next_and_the_first_of_several() {
-        let mut shares = Shares::of(vec![0, 5, 0]);
+        let mut shares = ShardLoads::of(vec![0, 5, 0]);
         let mut taken = vec![];
         for weight in [3, 4, 1, 9, 2] {
             taken.push(shares.least());
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn empty_waves_are_none() {
-        let waves = |targets: &[u64]| Division::Sizes(targets.to_vec()).waves();
+        let waves = |targets: &[u64]| Cut::Sizes(targets.to_vec()).waves();
         assert_eq!((waves(&[5, 10]), waves(&[5, 5, 5]), waves(&[0])), (2, 1, 1));
     }
 }

@@ -5,19 +5,19 @@ use std::path::Path;
 use arrow::array::{Array, BinaryArray, BinaryBuilder, StringArray};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::parameters::{Direction, Format, KeyType, Order, Parameters, Reading};
+use super::parameters::{Direction, KeyOrder, KeyType, ListFormat, Order, Parameters};
 use super::sort_key;
 use crate::columns::no_such_column;
 use crate::equality::value_text::quoted;
 use crate::error::{Error, Result, WavesError};
-use crate::job::{Place, Word};
+use crate::job::{Origin, Setting};
 
 /// The bytes of a digest.
 pub(crate) const DIGEST_BYTES: usize = 16;
 
 /// The columns of the lists, by their parts in a cut. Places are counted from 0 in the lists' header.
 #[derive(Debug, Clone)]
-pub(crate) struct Columns {
+pub(crate) struct UnitColumns {
     /// The header.
     pub names: Vec<String>,
     /// The ID.
@@ -28,26 +28,26 @@ pub(crate) struct Columns {
     balance: Option<usize>,
     order: ByColumn,
     seed: u64,
-    format: Format,
+    format: ListFormat,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum ByColumn {
     Shuffle,
     Key,
-    Column(usize, Reading, Direction),
+    Column(usize, KeyOrder, Direction),
 }
 
 /// How units are put in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum OrderKind {
     /// By chance.
     Shuffled,
     /// By values.
     Ordered,
 }
 
-impl Columns {
+impl UnitColumns {
     /// Finds the columns that the parameters name in the header of a list.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Columns {
                 )));
             }
         };
-        if parameters.format == Format::Text && key.len() > 1 {
+        if parameters.format == ListFormat::Text && key.len() > 1 {
             return Err(Error::Contradiction(
                 "--format text: one bare ID a line has no room for an ID of several columns; take csv".into(),
             ));
@@ -81,7 +81,7 @@ impl Columns {
                 ByColumn::Column(find("--order", name)?, *reading, *direction)
             }
         };
-        Ok(Columns {
+        Ok(UnitColumns {
             names: names.to_vec(),
             group: all("--group-by", &parameters.group_by)?,
             balance: parameters.balance.as_ref().map(|name| find("--balance", name)).transpose()?,
@@ -94,8 +94,8 @@ impl Columns {
     }
 
     /// How units are put in order.
-    pub(crate) fn manner(&self) -> Manner {
-        if matches!(self.order, ByColumn::Shuffle) { Manner::Shuffled } else { Manner::Ordered }
+    pub(crate) fn manner(&self) -> OrderKind {
+        if matches!(self.order, ByColumn::Shuffle) { OrderKind::Shuffled } else { OrderKind::Ordered }
     }
 
     /// Whether units can be of different weight.
@@ -134,7 +134,7 @@ impl Columns {
                 }
             }
             ByColumn::Column(at, reading, direction) => {
-                let write = if reading == Reading::Number { sort_key::number } else { sort_key::text };
+                let write = if reading == KeyOrder::Number { sort_key::number } else { sort_key::text };
                 sort_key::push(out, direction, text(texts[at], row), write);
             }
         }
@@ -161,7 +161,7 @@ impl Columns {
                     quoted(text)
                 ));
             }
-            if self.format == Format::Text
+            if self.format == ListFormat::Text
                 && text(texts[*at], row).is_none_or(|text| text.is_empty() || text.contains(['\n', '\r', '\u{feff}']))
             {
                 return wrong(format!(
@@ -177,7 +177,7 @@ impl Columns {
                 shown(texts[at], row)
             ));
         }
-        if let ByColumn::Column(at, Reading::Number, _) = self.order
+        if let ByColumn::Column(at, KeyOrder::Number, _) = self.order
             && text(texts[at], row).is_some_and(|text| !sort_key::is_number(text))
         {
             let (name, shown) = (&self.names[at], shown(texts[at], row));
@@ -201,7 +201,7 @@ impl Columns {
 
 /// Finds a column that an option names in the header of a list.
 pub(crate) fn find(option: &'static str, name: &String, list: &Path, names: &[String]) -> Result<usize> {
-    let word = || Word { text: name.clone(), place: Place::Flag(option) };
+    let word = || Setting { text: name.clone(), place: Origin::Flag(option) };
     let place = || format!("`{}` has the columns {}, and no column", list.display(), names.join(", "));
     names.iter().position(|known| known == name).ok_or_else(|| no_such_column(&word(), &place(), names))
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, UInt64Type};
 
-use super::columns::Columns;
+use super::columns::UnitColumns;
 use super::list;
 use crate::error::Result;
 
@@ -48,14 +48,14 @@ impl Member {
 
 /// What the batches of one cut look like.
 #[derive(Debug, Clone)]
-pub(crate) struct Shape {
+pub(crate) struct EntrySchema {
     schema: SchemaRef,
     width: usize,
 }
 
-impl Shape {
+impl EntrySchema {
     /// Of lists with these columns, and rows with these fields.
-    pub(crate) fn of(columns: &Columns, rows: Option<&Fields>) -> Self {
+    pub(crate) fn of(columns: &UnitColumns, rows: Option<&Fields>) -> Self {
         let mut fields = vec![
             Field::new("key", DataType::Binary, false),
             Field::new("finished", DataType::Boolean, false),
@@ -63,7 +63,7 @@ impl Shape {
         ];
         fields.extend(columns.names.iter().map(|name| Field::new(name, DataType::Utf8, true)));
         fields.extend(rows.map(|rows| Field::new("row", DataType::Struct(rows.clone()), true)));
-        Shape { schema: Schema::new(fields).into(), width: columns.names.len() }
+        EntrySchema { schema: Schema::new(fields).into(), width: columns.names.len() }
     }
 
     /// The schema.

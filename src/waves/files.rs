@@ -13,10 +13,10 @@ use parquet::file::properties::WriterProperties;
 
 use super::columns::text;
 use super::list::{self, schema};
-use super::parameters::Format;
+use super::parameters::ListFormat;
 use crate::csv;
 use crate::error::{Error, Result};
-use crate::output::manifest::Digest;
+use crate::output::manifest::FileDigest;
 use crate::output::run_dir::OutputFile;
 
 /// A list, being written.
@@ -35,17 +35,17 @@ enum Form {
 
 impl ListFile {
     /// Begins a list of these columns, of which `id` is the ID where it stands alone.
-    pub(crate) fn begin(mut file: OutputFile, format: Format, names: &[String], id: usize) -> Result<Self> {
+    pub(crate) fn begin(mut file: OutputFile, format: ListFormat, names: &[String], id: usize) -> Result<Self> {
         let form = match format {
-            Format::Csv => {
+            ListFormat::Csv => {
                 let mut header = String::new();
                 csv::record(&mut header, names.iter().map(|name| Some(name.as_str())));
                 file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
                 Form::Csv(file)
             }
-            Format::Text => Form::Text(file, id),
-            Format::Ndjson => Form::Ndjson(file),
-            Format::Parquet => Form::Parquet(ParquetFile::begin(file, schema(names))?.into()),
+            ListFormat::Text => Form::Text(file, id),
+            ListFormat::Ndjson => Form::Ndjson(file),
+            ListFormat::Parquet => Form::Parquet(ParquetFile::begin(file, schema(names))?.into()),
         };
         Ok(ListFile { names: names.to_vec(), form })
     }
@@ -76,7 +76,7 @@ impl ListFile {
     }
 
     /// Ends the list.
-    pub(crate) fn finish(self) -> Result<Digest> {
+    pub(crate) fn finish(self) -> Result<FileDigest> {
         match self.form {
             Form::Csv(file) | Form::Text(file, _) | Form::Ndjson(file) => file.finish(),
             Form::Parquet(file) => file.finish(),
@@ -143,7 +143,7 @@ impl ParquetFile {
     }
 
     /// Ends the file.
-    pub(crate) fn finish(mut self) -> Result<Digest> {
+    pub(crate) fn finish(mut self) -> Result<FileDigest> {
         self.pieces.finish_buffered_batch()?;
         self.encode()?;
         let place = self.place;

@@ -3,12 +3,12 @@
 use arrow::array::{AsArray, RecordBatch};
 
 use super::columns::DIGEST_BYTES;
-use super::sorter::Sorted;
+use super::sorter::SortedIds;
 use crate::error::Result;
 
 /// A stream that is sorted by digest, its first column, and asked for ascending digests.
-pub(crate) struct Lookup<'a> {
-    sorted: Sorted<'a>,
+pub(crate) struct MergeLookup<'a> {
+    sorted: SortedIds<'a>,
     batch: Option<RecordBatch>,
     row: usize,
     /// The digest that was found or passed last.
@@ -16,11 +16,11 @@ pub(crate) struct Lookup<'a> {
     passed: u64,
 }
 
-impl<'a> Lookup<'a> {
+impl<'a> MergeLookup<'a> {
     /// Begins before the first row.
-    pub(crate) fn of(mut sorted: Sorted<'a>) -> Result<Self> {
+    pub(crate) fn of(mut sorted: SortedIds<'a>) -> Result<Self> {
         let batch = sorted.next().transpose()?;
-        Ok(Lookup { sorted, batch, row: 0, last: None, passed: 0 })
+        Ok(MergeLookup { sorted, batch, row: 0, last: None, passed: 0 })
     }
 
     /// The row that holds a digest, the first if there are several: its batch, and its place in it.

@@ -12,10 +12,10 @@
 pub(crate) mod arrange;
 pub(crate) mod assign;
 pub(crate) mod columns;
-pub(crate) mod document;
+pub(crate) mod manifest;
 pub(crate) mod entries;
 pub(crate) mod files;
-pub(crate) mod ids;
+pub(crate) mod annotate;
 pub(crate) mod list;
 pub(crate) mod lookup;
 pub(crate) mod parameters;
@@ -31,30 +31,30 @@ pub(crate) mod write;
 use arrow::array::{Array, RecordBatch};
 
 use crate::error::{Error, Result};
-use crate::job::{Place, Word};
+use crate::job::{Origin, Setting};
 use crate::output::run_dir::RunDir;
 use crate::runtime::engine::Engine;
 use crate::runtime::memory::Demand;
 use crate::sides::Owner;
 use crate::sql::RowExpression;
+use annotate::{Annotations, Ids};
 use arrange::{Arranged, arrange};
-use assign::{Division, assign};
-use columns::Columns;
-use document::{Document, NAME, SCHEMA, Totals};
-use entries::Shape;
-use ids::{Ids, Known};
-use lookup::Lookup;
+use assign::{Cut, assign};
+use columns::UnitColumns;
+use entries::EntrySchema;
+use lookup::MergeLookup;
+use manifest::{NAME, SCHEMA, Totals, WavesManifest};
 use parameters::{Order, Parameters};
-use previous::By;
-use reading::Listed;
-use request::{Request, Settled};
-use write::{Plan, Written, write};
+use previous::MatchedBy;
+use reading::IdReader;
+use request::{ResolvedRequest, WavesRequest};
+use write::{WavePlan, Written, write};
 
 /// Refuses to write where a run reads its snapshots: the run beside a list, or the one whose rows are wanted.
 ///
 /// # Errors
 /// If the next run would read the files of the cut as data.
-pub(crate) fn require_apart(request: &Request, dir: &RunDir) -> Result<()> {
+pub(crate) fn require_apart(request: &WavesRequest, dir: &RunDir) -> Result<()> {
     let lists = request.lists.iter().filter_map(|list| list.parent());
     for run in lists.chain(request.rows.as_deref()) {
         let inputs = request::inputs_of_run(run);
@@ -67,11 +67,11 @@ pub(crate) fn require_apart(request: &Request, dir: &RunDir) -> Result<()> {
 ///
 /// # Errors
 /// Whatever keeps the lists from being cut.
-pub(crate) fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Result<Document> {
-    let Settled { parameters, previous, source } = request.settle()?;
-    let columns = Columns::of(&parameters, &source.paths[0], &source.names)?;
-    let where_word = parameters.condition.clone().map(|text| Word { text, place: Place::Flag("--where") });
-    let plan_condition = |word: &Word| RowExpression::condition(engine, &list::schema(&source.names), word);
+pub(crate) fn cut(engine: &mut Engine, request: &WavesRequest, dir: &RunDir) -> Result<WavesManifest> {
+    let ResolvedRequest { parameters, previous, source } = request.settle()?;
+    let columns = UnitColumns::of(&parameters, &source.paths[0], &source.names)?;
+    let where_word = parameters.condition.clone().map(|text| Setting { text, place: Origin::Flag("--where") });
+    let plan_condition = |word: &Setting| RowExpression::condition(engine, &list::schema(&source.names), word);
     let condition = where_word.as_ref().map(plan_condition).transpose()?;
     let first = source.first(engine, condition.as_ref())?;
     let run = request.rows.as_ref().map(|dir| rows::RowSource::open(dir, &parameters.key)).transpose()?;
@@ -84,7 +84,7 @@ pub(crate) fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Resul
     let row_bytes = rows_of.map_or(0, |(run, _)| run.row_bytes());
     engine.fit(&demand(engine, first.as_ref(), row_bytes, sorts_at_once(request, &parameters)))?;
     let engine: &Engine = engine;
-    let shape = Shape::of(&columns, rows_of.map(|(run, side)| run.fields(side)));
+    let shape = EntrySchema::of(&columns, rows_of.map(|(run, side)| run.fields(side)));
 
     engine.progress.begin("reading", source.about(first.as_ref().map_or(1, text_bytes))?);
     let listed = source.read(engine, &columns, condition.as_ref())?;
@@ -92,27 +92,27 @@ pub(crate) fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Resul
         [] => (None, vec![]),
         paths => {
             let (done, inputs) = reading::done(engine, paths, &parameters.key, parameters.seed)?;
-            (Some(Lookup::of(done)?), inputs)
+            (Some(MergeLookup::of(done)?), inputs)
         }
     };
-    let members = |by: By| match &previous {
-        Some(previous) => Lookup::of(previous.members(engine, &columns, by)?).map(Some),
+    let members = |by: MatchedBy| match &previous {
+        Some(previous) => MergeLookup::of(previous.members(engine, &columns, by)?).map(Some),
         None => Ok(None),
     };
     let rows = rows_of.map(|(run, side)| Ok::<_, Error>((run, run.rows(engine, &columns, side)?))).transpose()?;
-    let known = Known { done, previous: members(By::Id)?, rows };
-    let groups = if columns.is_grouped() { members(By::Group)? } else { None };
+    let known = Annotations { done, previous: members(MatchedBy::Id)?, rows };
+    let groups = if columns.is_grouped() { members(MatchedBy::Group)? } else { None };
 
     let all = listed.ids;
     let mut ids = Ids::of(&source, &columns, &shape, listed, known);
     let Arranged { entries, units } = arrange(engine, &columns, &shape, &mut ids, groups)?;
     let division = match &previous {
-        Some(previous) => Division::Kept { last: previous.document.waves },
-        None => Division::Sizes(sizes::targets(&parameters.sizes, units)?),
+        Some(previous) => Cut::Kept { last: previous.document.waves },
+        None => Cut::Sizes(sizes::targets(&parameters.sizes, units)?),
     };
     let entries = assign(engine, &columns, &shape, entries, &division, parameters.shards)?;
     let Parameters { shards, format, .. } = parameters;
-    let plan = Plan { waves: division.waves(), shards, format, readers: source.readers };
+    let plan = WavePlan { waves: division.waves(), shards, format, readers: source.readers };
     engine.progress.begin("writing", all);
     let advance = |rows| {
         engine.progress.advance(rows);
@@ -120,10 +120,10 @@ pub(crate) fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Resul
     };
     let written = write(dir, &columns, &shape, plan, entries, advance)?;
 
-    let (Listed { inputs, excluded, .. }, counted) = ids.finish()?;
+    let (IdReader { inputs, excluded, .. }, counted) = ids.finish()?;
     run.as_ref().map_or(Ok(()), rows::RowSource::require_unchanged)?;
     let Written { files, finished, left_over, weight, units: units_written } = written;
-    let count = |aside: &Option<document::AsideFile>| aside.as_ref().map_or(0, |aside| aside.ids);
+    let count = |aside: &Option<manifest::AsideFile>| aside.as_ref().map_or(0, |aside| aside.ids);
     let totals = Totals {
         ids: all,
         groups: columns.is_grouped().then_some(units),
@@ -135,7 +135,7 @@ pub(crate) fn cut(engine: &mut Engine, request: &Request, dir: &RunDir) -> Resul
         gone: counted.gone,
         added: counted.added,
     };
-    let document = Document {
+    let document = WavesManifest {
         schema: SCHEMA.into(),
         version: env!("CARGO_PKG_VERSION").into(),
         lists: inputs,
@@ -169,7 +169,7 @@ fn demand(engine: &Engine, first: Option<&RecordBatch>, row_bytes: u64, sorts: u
 }
 
 /// How many sorts are open at the same time, at most: one feeds another, and what is looked up comes out of others.
-fn sorts_at_once(request: &Request, parameters: &Parameters) -> u64 {
+fn sorts_at_once(request: &WavesRequest, parameters: &Parameters) -> u64 {
     let is_plain = parameters.group_by.is_empty() && parameters.order == Order::Shuffle && parameters.balance.is_none();
     let arranging = match (is_plain, parameters.group_by.is_empty()) {
         (true, _) => u64::from(parameters.shards.is_some()),
@@ -193,7 +193,7 @@ fn text_bytes(rows: &RecordBatch) -> u64 {
 ///
 /// # Errors
 /// If that cannot be done. Then nothing is published.
-pub(crate) fn publish(engine: &Engine, dir: RunDir, document: &Document) -> Result<()> {
+pub(crate) fn publish(engine: &Engine, dir: RunDir, document: &WavesManifest) -> Result<()> {
     let text = serde_json::to_string_pretty(document).map_err(Error::internal)?;
     let files = document.files.iter().flat_map(|file| [Some(&file.file), file.rows.as_ref().map(|rows| &rows.path)]);
     let aside = document.finished.iter().chain(&document.left_over).map(|aside| &aside.file.path);

@@ -32,7 +32,7 @@ pub(crate) struct Parameters {
     #[serde(rename = "where")]
     pub condition: Option<String>,
     /// What is written.
-    pub format: Format,
+    pub format: ListFormat,
 }
 
 /// What an ID looks like.
@@ -82,7 +82,7 @@ impl KeyType {
 /// What the files of a cut are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
+pub(crate) enum ListFormat {
     /// All columns, with a header; NULL is an empty field, and the empty string is ""
     #[default]
     Csv,
@@ -94,14 +94,14 @@ pub(crate) enum Format {
     Parquet,
 }
 
-impl Format {
+impl ListFormat {
     /// How the names of such files end.
     pub(crate) fn extension(self) -> &'static str {
         match self {
-            Format::Csv => "csv",
-            Format::Text => "txt",
-            Format::Ndjson => "ndjson",
-            Format::Parquet => "parquet",
+            ListFormat::Csv => "csv",
+            ListFormat::Text => "txt",
+            ListFormat::Ndjson => "ndjson",
+            ListFormat::Parquet => "parquet",
         }
     }
 }
@@ -120,7 +120,7 @@ pub enum Order {
         /// The column.
         name: String,
         /// How they compare.
-        reading: Reading,
+        reading: KeyOrder,
         /// Which come first.
         direction: Direction,
     },
@@ -128,7 +128,7 @@ pub enum Order {
 
 /// How the values of a column compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub enum KeyOrder {
     /// Byte by byte.
     Text,
     /// As exact decimal numbers.
@@ -158,8 +158,8 @@ impl FromStr for Order {
             None => (text.strip_suffix(":asc").unwrap_or(text), Direction::Ascending),
         };
         let (name, reading) = match name.strip_suffix(":number") {
-            Some(name) => (name, Reading::Number),
-            None => (name.strip_suffix(":text").unwrap_or(name), Reading::Text),
+            Some(name) => (name, KeyOrder::Number),
+            None => (name.strip_suffix(":text").unwrap_or(name), KeyOrder::Text),
         };
         match name {
             "" => Err("name a column, or say shuffle or key".into()),
@@ -178,8 +178,8 @@ impl fmt::Display for Order {
             Order::Key => f.write_str("key"),
             Order::Column { name, reading, direction } => {
                 let reading = match reading {
-                    Reading::Text => ":text",
-                    Reading::Number => ":number",
+                    KeyOrder::Text => ":text",
+                    KeyOrder::Number => ":number",
                 };
                 let direction = if *direction == Direction::Descending { ":desc" } else { "" };
                 write!(f, "{name}{reading}{direction}")

@@ -6,29 +6,29 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 
-use super::columns::{Columns, text};
-use super::document::{Document, NAME, SCHEMA};
+use super::columns::{UnitColumns, text};
 use super::entries::Member;
 use super::list::List;
+use super::manifest::{NAME, SCHEMA, WavesManifest};
 use super::reading::each_digest;
-use super::sorter::{Sorted, Sorter};
+use super::sorter::{SortedIds, Sorter};
 use crate::error::{Error, Result, WavesError};
-use crate::output::manifest::{Digest, of_file};
+use crate::output::manifest::{FileDigest, of_file};
 use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::runtime::engine::Engine;
 
 /// An earlier cut.
 pub(crate) struct Previous {
     /// How it was made, and its files.
-    pub document: Document,
+    pub document: WavesManifest,
     /// Its `waves.json`.
-    pub file: Digest,
+    pub file: FileDigest,
     dir: PathBuf,
 }
 
 /// By what its members are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum MatchedBy {
     /// IDs.
     Id,
     /// Groups.
@@ -36,7 +36,7 @@ pub(crate) enum By {
 }
 
 /// A file of an earlier cut that says where IDs are.
-enum Part {
+enum PreviousFile {
     /// All in one place.
     In(Member),
     /// Each where its last two columns say.
@@ -58,7 +58,7 @@ impl Previous {
         if document["schema"] != SCHEMA {
             return Err(wrong(format!("is no {NAME} of this version: its schema is {}", document["schema"])));
         }
-        let document: Document =
+        let document: WavesManifest =
             serde_json::from_value(document).map_err(|error| wrong(format!("is not what a cut writes: {error}")))?;
         // the numbers are gone through one by one, and a document may say anything
         let shards = u64::from(document.parameters.shards.unwrap_or(1));
@@ -67,7 +67,7 @@ impl Previous {
             return Err(wrong(format!("says {waves} waves of {shards} files, and names {files} files")));
         }
         let blake3 = blake3::hash(&content).to_hex().to_string();
-        let file = Digest { path: path.display().to_string(), bytes: content.len() as u64, blake3 };
+        let file = FileDigest { path: path.display().to_string(), bytes: content.len() as u64, blake3 };
         let dir = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let previous = Previous { document, file, dir };
         previous.require_whole()?;
@@ -75,7 +75,7 @@ impl Previous {
     }
 
     fn require_whole(&self) -> Result<()> {
-        let Document { files, finished, left_over, .. } = &self.document;
+        let WavesManifest { files, finished, left_over, .. } = &self.document;
         let files = files.iter().map(|file| (&file.file, &file.blake3));
         let aside = finished.iter().chain(left_over).map(|aside| (&aside.file.path, &aside.file.blake3));
         for (name, blake3) in files.chain(aside) {
@@ -91,25 +91,30 @@ impl Previous {
     }
 
     /// Where every ID is, or every group, by digest.
-    pub(crate) fn members<'a>(&self, engine: &'a Engine, columns: &Columns, by: By) -> Result<Sorted<'a>> {
+    pub(crate) fn members<'a>(
+        &self,
+        engine: &'a Engine,
+        columns: &UnitColumns,
+        by: MatchedBy,
+    ) -> Result<SortedIds<'a>> {
         let schema = Arc::new(Schema::new(vec![
             Field::new("key", DataType::Binary, false),
             Field::new("member", DataType::UInt64, false),
         ]));
         let mut sorter = Sorter::begin(engine, &schema)?;
         let chosen = match by {
-            By::Id => &self.document.parameters.key,
-            By::Group => &self.document.parameters.group_by,
+            MatchedBy::Id => &self.document.parameters.key,
+            MatchedBy::Group => &self.document.parameters.group_by,
         };
         for (name, part) in self.parts() {
             let path = self.dir.join(name);
-            if by == By::Group && !has_columns(&path, chosen)? {
+            if by == MatchedBy::Group && !has_columns(&path, chosen)? {
                 continue;
             }
             each_digest("--previous", &path, chosen, columns.seed(), engine, |digests, texts| {
                 let members: UInt64Array = match part {
-                    Part::In(member) => vec![member.packed(); digests.len()].into(),
-                    Part::Told => told(&path, texts, digests.len())?,
+                    PreviousFile::In(member) => vec![member.packed(); digests.len()].into(),
+                    PreviousFile::Told => told(&path, texts, digests.len())?,
                 };
                 sorter.push(RecordBatch::try_new(schema.clone(), vec![digests, Arc::new(members)])?)
             })?;
@@ -117,14 +122,14 @@ impl Previous {
         Ok(sorter.finish())
     }
 
-    fn parts(&self) -> impl Iterator<Item = (&str, Part)> {
-        let Document { files, finished, left_over, .. } = &self.document;
+    fn parts(&self) -> impl Iterator<Item = (&str, PreviousFile)> {
+        let WavesManifest { files, finished, left_over, .. } = &self.document;
         let waves = files.iter().map(|file| {
             let member = Member { wave: file.wave, shard: file.shard.unwrap_or(1) };
-            (file.file.as_str(), Part::In(member))
+            (file.file.as_str(), PreviousFile::In(member))
         });
-        let finished = finished.iter().map(|aside| (aside.file.path.as_str(), Part::Told));
-        let left_over = left_over.iter().map(|aside| (aside.file.path.as_str(), Part::In(Member::LEFT_OVER)));
+        let finished = finished.iter().map(|aside| (aside.file.path.as_str(), PreviousFile::Told));
+        let left_over = left_over.iter().map(|aside| (aside.file.path.as_str(), PreviousFile::In(Member::LEFT_OVER)));
         waves.chain(finished).chain(left_over)
     }
 }

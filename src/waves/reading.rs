@@ -8,12 +8,12 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Arr
 use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
 
-use super::columns::{Columns, digests, find};
-use super::document::Input;
+use super::columns::{UnitColumns, digests, find};
 use super::list::{self, List, Piece};
-use super::sorter::{Sorted, Sorter};
+use super::manifest::WavesInput;
+use super::sorter::{SortedIds, Sorter};
 use crate::error::{Error, Result, WavesError};
-use crate::output::run_dir::Readers;
+use crate::output::run_dir::FileAccess;
 use crate::runtime::engine::Engine;
 use crate::sql::RowExpression;
 
@@ -27,16 +27,16 @@ pub(crate) struct Source {
     /// The header.
     pub names: Vec<String>,
     /// Who may read what is made of them: what only its owner can read stays so.
-    pub readers: Readers,
+    pub readers: FileAccess,
     bare: String,
 }
 
 /// The lists, read.
-pub(crate) struct Listed<'a> {
+pub(crate) struct IdReader<'a> {
     /// Digest, place and texts of every ID, by digest.
-    pub sorted: Sorted<'a>,
+    pub sorted: SortedIds<'a>,
     /// What was read.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<WavesInput>,
     /// IDs that take part.
     pub ids: u64,
     /// IDs that do not.
@@ -48,11 +48,11 @@ impl Source {
     /// has no header.
     pub(crate) fn open(paths: &[PathBuf], bare: &str) -> Result<Self> {
         let mut names: Option<(PathBuf, Vec<String>)> = None;
-        let mut readers = Readers::All;
+        let mut readers = FileAccess::All;
         for path in paths {
             let list = List::open(path, bare)?;
-            if list.readers() == Readers::Owner {
-                readers = Readers::Owner;
+            if list.readers() == FileAccess::Owner {
+                readers = FileAccess::Owner;
             }
             match &names {
                 _ if !list.has_header() => {}
@@ -92,8 +92,8 @@ impl Source {
         &self,
         engine: &Engine,
         condition: Option<&RowExpression>,
-        mut take: impl FnMut(usize, Piece) -> Result<Go>,
-    ) -> Result<(Vec<Input>, u64)> {
+        mut take: impl FnMut(usize, Piece) -> Result<Flow>,
+    ) -> Result<(Vec<WavesInput>, u64)> {
         let (mut inputs, mut excluded) = (vec![], 0);
         for (number, path) in self.paths.iter().enumerate() {
             let mut list = List::open(path, &self.bare)?;
@@ -107,11 +107,11 @@ impl Source {
                 };
                 ids += read;
                 excluded += read - piece.lines.len() as u64;
-                if !piece.lines.is_empty() && take(number, piece)? == Go::Enough {
+                if !piece.lines.is_empty() && take(number, piece)? == Flow::Enough {
                     return Ok((inputs, excluded));
                 }
             }
-            inputs.push(Input { file: list.finish()?, ids });
+            inputs.push(WavesInput { file: list.finish()?, ids });
         }
         Ok((inputs, excluded))
     }
@@ -121,7 +121,7 @@ impl Source {
         let mut first = None;
         self.each(engine, condition, |_, piece| {
             first = Some(piece.texts);
-            Ok(Go::Enough)
+            Ok(Flow::Enough)
         })?;
         Ok(first)
     }
@@ -130,9 +130,9 @@ impl Source {
     pub(crate) fn read<'a>(
         &self,
         engine: &'a Engine,
-        columns: &Columns,
+        columns: &UnitColumns,
         condition: Option<&RowExpression>,
-    ) -> Result<Listed<'a>> {
+    ) -> Result<IdReader<'a>> {
         let own = [Field::new("key", DataType::Binary, false), Field::new("place", DataType::UInt64, false)];
         let texts = list::schema(&self.names);
         let texts = texts.fields().iter().map(|field| field.as_ref().clone());
@@ -151,15 +151,15 @@ impl Source {
                 [Arc::new(columns.id_digests(&columns_read)), Arc::new(UInt64Array::from_iter_values(places))];
             let all = own.into_iter().chain(texts.columns().iter().cloned()).collect();
             sorter.push(RecordBatch::try_new(schema.clone(), all)?)?;
-            Ok(Go::On)
+            Ok(Flow::On)
         })?;
-        Ok(Listed { sorted: sorter.finish(), inputs, ids, excluded })
+        Ok(IdReader { sorted: sorter.finish(), inputs, ids, excluded })
     }
 }
 
 /// Whether reading goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Go {
+enum Flow {
     On,
     Enough,
 }
@@ -181,7 +181,7 @@ pub(crate) fn done<'a>(
     paths: &[PathBuf],
     key: &[String],
     seed: u64,
-) -> Result<(Sorted<'a>, Vec<Input>)> {
+) -> Result<(SortedIds<'a>, Vec<WavesInput>)> {
     let schema = Arc::new(Schema::new(vec![Field::new("key", DataType::Binary, false)]));
     let mut sorter = Sorter::begin(engine, &schema)?;
     let mut inputs = vec![];
@@ -191,7 +191,7 @@ pub(crate) fn done<'a>(
             ids += digests.len() as u64;
             sorter.push(RecordBatch::try_new(schema.clone(), vec![digests])?)
         })?;
-        inputs.push(Input { file, ids });
+        inputs.push(WavesInput { file, ids });
     }
     Ok((sorter.finish(), inputs))
 }
@@ -204,7 +204,7 @@ pub(crate) fn each_digest(
     seed: u64,
     engine: &Engine,
     mut take: impl FnMut(ArrayRef, &[&StringArray]) -> Result<()>,
-) -> Result<crate::output::manifest::Digest> {
+) -> Result<crate::output::manifest::FileDigest> {
     let bare = columns.first().map_or("id", String::as_str);
     let mut list = List::open(path, bare)?;
     if list.has_header() {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::document::NAME;
-use super::parameters::{Format, KeyType, Order, Parameters};
+use super::manifest::NAME;
+use super::parameters::{KeyType, ListFormat, Order, Parameters};
 use super::previous::Previous;
 use super::reading::Source;
 use super::sizes::Size;
@@ -18,7 +18,7 @@ const BARE: &str = "id";
 
 /// A cut, as it is asked for.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub(crate) struct WavesRequest {
     /// The lists.
     pub lists: Vec<PathBuf>,
     /// Lists of finished IDs.
@@ -28,12 +28,12 @@ pub(crate) struct Request {
     /// The run whose rows are wanted.
     pub rows: Option<PathBuf>,
     /// How to cut.
-    pub choices: Choices,
+    pub choices: Overrides,
 }
 
 /// What the user says of how to cut. Nothing said, and no values given, is no choice.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Choices {
+pub(crate) struct Overrides {
     /// See [`Parameters::key`].
     pub key: Vec<String>,
     /// See [`Parameters::key_type`].
@@ -53,11 +53,11 @@ pub(crate) struct Choices {
     /// See [`Parameters::condition`].
     pub condition: Option<String>,
     /// See [`Parameters::format`].
-    pub format: Option<Format>,
+    pub format: Option<ListFormat>,
 }
 
 /// A cut, with everything decided.
-pub(crate) struct Settled {
+pub(crate) struct ResolvedRequest {
     /// How to cut.
     pub parameters: Parameters,
     /// The cut before.
@@ -66,12 +66,12 @@ pub(crate) struct Settled {
     pub source: Source,
 }
 
-impl Request {
+impl WavesRequest {
     /// Decides what the user has left open.
     ///
     /// # Errors
     /// If a choice contradicts the cut before, or if lists or that cut cannot be read.
-    pub(crate) fn settle(&self) -> Result<Settled> {
+    pub(crate) fn settle(&self) -> Result<ResolvedRequest> {
         let previous = self.previous.as_deref().map(Previous::read).transpose()?;
         if let Some(previous) = previous {
             self.choices.require_none()?;
@@ -80,9 +80,9 @@ impl Request {
             let parameters = Parameters { format, ..own.clone() };
             let bare = parameters.key.first().map_or(BARE, String::as_str);
             let source = Source::open(&self.lists, bare)?;
-            return Ok(Settled { parameters, previous: Some(previous), source });
+            return Ok(ResolvedRequest { parameters, previous: Some(previous), source });
         }
-        let Choices { key, key_type, sizes, group_by, shards, order, seed, balance, condition, format } =
+        let Overrides { key, key_type, sizes, group_by, shards, order, seed, balance, condition, format } =
             self.choices.clone();
         let source = Source::open(&self.lists, key.first().map_or(BARE, String::as_str))?;
         let parameters = Parameters {
@@ -97,11 +97,11 @@ impl Request {
             condition,
             format: format.unwrap_or_default(),
         };
-        Ok(Settled { parameters, previous: None, source })
+        Ok(ResolvedRequest { parameters, previous: None, source })
     }
 }
 
-impl Choices {
+impl Overrides {
     /// The cut before has decided everything but the format.
     fn require_none(&self) -> Result<()> {
         let said = [

@@ -15,13 +15,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::columns::{Columns, digests};
-use super::document::RowsNote;
-use super::lookup::Lookup;
+use super::columns::{UnitColumns, digests};
+use super::lookup::MergeLookup;
+use super::manifest::RowsNote;
 use super::sorter::Sorter;
 use crate::class::Class;
 use crate::columns::Coverage;
-use crate::compare::discrepancy::Column;
+use crate::compare::discrepancy::TableColumn;
 use crate::equality::value_text;
 use crate::error::{Error, Result, WavesError};
 use crate::output::manifest::{MANIFEST, Manifest, of_opened};
@@ -40,7 +40,7 @@ pub(crate) struct RowSource {
     dir: PathBuf,
     table: InputFile,
     run: String,
-    report: Told,
+    report: ReportHeader,
     /// The fields of each side's rows.
     fields: [Fields; 2],
     /// The places of the ID's columns among the key columns of the table.
@@ -50,16 +50,16 @@ pub(crate) struct RowSource {
 
 /// What a report must tell.
 #[derive(Debug, Deserialize)]
-struct Told {
+struct ReportHeader {
     key: Vec<String>,
     private: Option<Value>,
     coverage: Coverage,
 }
 
 /// The rows of one side, by the digests of their IDs.
-pub(crate) struct Rows<'a> {
+pub(crate) struct RowLookup<'a> {
     side: Side,
-    lookup: Lookup<'a>,
+    lookup: MergeLookup<'a>,
 }
 
 impl RowSource {
@@ -73,7 +73,7 @@ impl RowSource {
             return Err(bad(format!("is no run: it has no {MANIFEST}\n  name a run directory with --rows")));
         }
         let manifest: Manifest = json(dir, MANIFEST)?;
-        let report: Told = json(dir, "report.json")?;
+        let report: ReportHeader = json(dir, "report.json")?;
         if report.private.is_some() {
             return Err(bad(
                 "is a run with private columns: it holds digests in their place, which are no rows to write\n  \
@@ -106,7 +106,7 @@ impl RowSource {
         };
         let builder = source.builder()?;
         source.fields =
-            Side::BOTH.map(|side| match builder.schema().field(Column::of_side(side) as usize).data_type() {
+            Side::BOTH.map(|side| match builder.schema().field(TableColumn::of_side(side) as usize).data_type() {
                 DataType::Struct(fields) => fields.clone(),
                 _ => Fields::empty(),
             });
@@ -152,9 +152,9 @@ impl RowSource {
     ///
     /// # Errors
     /// If it has no single row.
-    pub(crate) fn side(&self, engine: &Engine, columns: &Columns, texts: &[&StringArray]) -> Result<Side> {
+    pub(crate) fn side(&self, engine: &Engine, columns: &UnitColumns, texts: &[&StringArray]) -> Result<Side> {
         let wanted = columns.id_digests(texts);
-        for batch in self.read(&[Column::Class, Column::Key])? {
+        for batch in self.read(&[TableColumn::Class, TableColumn::Key])? {
             engine.check_stop()?;
             let batch = batch.map_err(|error| self.damaged(&error))?;
             let digests = self.digests(batch.column(1), columns.seed())?;
@@ -168,14 +168,14 @@ impl RowSource {
     }
 
     /// Sorts the rows of a side by the digests of their IDs; IDs of other classes stand among them without a row.
-    pub(crate) fn rows<'a>(&self, engine: &'a Engine, columns: &Columns, side: Side) -> Result<Rows<'a>> {
+    pub(crate) fn rows<'a>(&self, engine: &'a Engine, columns: &UnitColumns, side: Side) -> Result<RowLookup<'a>> {
         let schema: SchemaRef = Arc::new(Schema::new(vec![
             Field::new("key", DataType::Binary, false),
             Field::new("class", DataType::UInt32, false),
             Field::new("row", DataType::Struct(self.fields(side).clone()), true),
         ]));
         let mut sorter = Sorter::begin(engine, &schema)?;
-        for batch in self.read(&[Column::Class, Column::Key, Column::of_side(side)])? {
+        for batch in self.read(&[TableColumn::Class, TableColumn::Key, TableColumn::of_side(side)])? {
             let batch = batch.map_err(|error| self.damaged(&error))?;
             let names = batch.column(0).as_string::<i32>();
             let found: Vec<Option<Class>> = names.iter().map(|name| name.and_then(Class::from_name)).collect();
@@ -193,7 +193,7 @@ impl RowSource {
             ];
             sorter.push(RecordBatch::try_new(schema.clone(), columns)?)?;
         }
-        Ok(Rows { side, lookup: Lookup::of(sorter.finish())? })
+        Ok(RowLookup { side, lookup: MergeLookup::of(sorter.finish())? })
     }
 
     /// The digests of IDs, by the very texts of the ID lists.
@@ -208,7 +208,7 @@ impl RowSource {
         open_parquet(self.table.reopen()?).map_err(|error| self.damaged(&error))
     }
 
-    fn read(&self, columns: &[Column]) -> Result<ParquetRecordBatchReader> {
+    fn read(&self, columns: &[TableColumn]) -> Result<ParquetRecordBatchReader> {
         let builder = self.builder()?;
         let chosen = ProjectionMask::roots(builder.parquet_schema(), columns.iter().map(|column| *column as usize));
         let reader = builder.with_projection(chosen).with_batch_size(BATCH_ROWS).build();
@@ -227,7 +227,7 @@ impl RowSource {
     }
 }
 
-impl Rows<'_> {
+impl RowLookup<'_> {
     /// The row of an ID; `None` if the run does not have the ID.
     ///
     /// # Errors

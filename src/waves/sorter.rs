@@ -29,11 +29,11 @@ const WAITING: usize = 1;
 /// Batches in any order go in; [`Sorter::finish`] gives them back in order.
 pub(crate) struct Sorter<'a> {
     input: Sender<RecordBatch>,
-    sorted: Sorted<'a>,
+    sorted: SortedIds<'a>,
 }
 
 /// Batches in order.
-pub(crate) struct Sorted<'a> {
+pub(crate) struct SortedIds<'a> {
     engine: &'a Engine,
     plan: Arc<dyn ExecutionPlan>,
     output: Receiver<datafusion::error::Result<RecordBatch>>,
@@ -59,7 +59,7 @@ impl<'a> Sorter<'a> {
                 }
             }
         });
-        Ok(Sorter { input, sorted: Sorted { engine, plan, output, task } })
+        Ok(Sorter { input, sorted: SortedIds { engine, plan, output, task } })
     }
 
     /// Adds rows.
@@ -75,12 +75,12 @@ impl<'a> Sorter<'a> {
     }
 
     /// Ends the input.
-    pub(crate) fn finish(self) -> Sorted<'a> {
+    pub(crate) fn finish(self) -> SortedIds<'a> {
         self.sorted
     }
 }
 
-impl Sorted<'_> {
+impl SortedIds<'_> {
     fn receive(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             // sorting can keep us waiting long for the first batch
@@ -102,7 +102,7 @@ impl Sorted<'_> {
     }
 }
 
-impl Iterator for Sorted<'_> {
+impl Iterator for SortedIds<'_> {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -110,7 +110,7 @@ impl Iterator for Sorted<'_> {
     }
 }
 
-impl Drop for Sorted<'_> {
+impl Drop for SortedIds<'_> {
     fn drop(&mut self) {
         self.task.abort();
         self.engine.meter.count_spilled(spilled_bytes(self.plan.as_ref()));

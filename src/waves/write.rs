@@ -7,14 +7,14 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 
 use super::assign::Assigned;
-use super::columns::Columns;
-use super::document::{AsideFile, WaveFile};
-use super::entries::{Entries, Member, Shape};
+use super::columns::UnitColumns;
+use super::entries::{Entries, EntrySchema, Member};
 use super::files::{ListFile, ParquetFile};
 use super::list::schema;
-use super::parameters::Format;
+use super::manifest::{AsideFile, WaveFile};
+use super::parameters::ListFormat;
 use crate::error::{Error, Result};
-use crate::output::run_dir::{OutputFile, Readers, RunDir};
+use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 
 /// The name of the file of finished IDs.
 const FINISHED: &str = "finished.parquet";
@@ -23,15 +23,15 @@ const LEFT_OVER: &str = "left_over.parquet";
 
 /// Which files there are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
+pub(crate) struct WavePlan {
     /// How many waves.
     pub waves: u32,
     /// How many shards in each, if they are cut.
     pub shards: Option<u32>,
     /// What the files are.
-    pub format: Format,
+    pub format: ListFormat,
     /// Who may read them.
-    pub readers: Readers,
+    pub readers: FileAccess,
 }
 
 /// What was written.
@@ -49,7 +49,7 @@ pub(crate) struct Written {
     pub units: u64,
 }
 
-impl Plan {
+impl WavePlan {
     /// The files in order.
     fn members(self) -> impl Iterator<Item = Member> {
         let shards = self.shards.unwrap_or(1);
@@ -70,15 +70,16 @@ impl Plan {
 /// Writes the entries, which come in the order of the files; `advance` hears how many have come, and may end the work.
 pub(crate) fn write(
     dir: &RunDir,
-    columns: &Columns,
-    shape: &Shape,
-    plan: Plan,
+    columns: &UnitColumns,
+    shape: &EntrySchema,
+    plan: WavePlan,
     entries: Entries,
     advance: impl Fn(u64) -> Result<()>,
 ) -> Result<Written> {
     let mut members = plan.members();
-    let mut writer = Writer { dir, columns, shape, plan, open: None, written: Written::default() };
-    let (mut finished, mut left_over) = (Aside::of(FINISHED, columns, true), Aside::of(LEFT_OVER, columns, false));
+    let mut writer = WaveWriter { dir, columns, shape, plan, open: None, written: Written::default() };
+    let (mut finished, mut left_over) =
+        (SideFile::of(FINISHED, columns, true), SideFile::of(LEFT_OVER, columns, false));
     for batch in entries {
         let batch = batch?;
         advance(batch.num_rows() as u64)?;
@@ -106,24 +107,24 @@ pub(crate) fn write(
     Ok(Written { finished: finished.finish()?, left_over: left_over.finish()?, ..writer.written })
 }
 
-struct Writer<'a> {
+struct WaveWriter<'a> {
     dir: &'a RunDir,
-    columns: &'a Columns,
-    shape: &'a Shape,
-    plan: Plan,
-    open: Option<Open>,
+    columns: &'a UnitColumns,
+    shape: &'a EntrySchema,
+    plan: WavePlan,
+    open: Option<OpenFile>,
     written: Written,
 }
 
 /// The file at hand.
-struct Open {
+struct OpenFile {
     list: ListFile,
     rows: Option<ParquetFile>,
     told: WaveFile,
     last_unit: Option<u64>,
 }
 
-impl Writer<'_> {
+impl WaveWriter<'_> {
     fn count(&mut self, rows: &RecordBatch, assigned: &[Assigned]) {
         let texts = self.shape.texts(rows);
         self.written.weight += (0..rows.num_rows()).map(|row| self.columns.weight(&texts, row)).sum::<u64>();
@@ -133,7 +134,7 @@ impl Writer<'_> {
 
     /// Begins files up to that of a member.
     fn reach(&mut self, members: &mut impl Iterator<Item = Member>, member: Member) -> Result<()> {
-        let is = |open: &Open| open.told.wave == member.wave && open.told.shard.unwrap_or(1) == member.shard;
+        let is = |open: &OpenFile| open.told.wave == member.wave && open.told.shard.unwrap_or(1) == member.shard;
         while !self.open.as_ref().is_some_and(is) {
             match members.next() {
                 Some(next) => self.begin(next)?,
@@ -170,14 +171,14 @@ impl Writer<'_> {
             last: None,
             rows: None,
         };
-        self.open = Some(Open { list, rows, told, last_unit: None });
+        self.open = Some(OpenFile { list, rows, told, last_unit: None });
         Ok(())
     }
 
     /// Adds the rows of one member, but for those that are finished.
     fn add(&mut self, rows: &RecordBatch, assigned: &[Assigned]) -> Result<()> {
         let (columns, shape) = (self.columns, self.shape);
-        let Some(Open { list, rows: file, told, last_unit }) = &mut self.open else { return Ok(()) };
+        let Some(OpenFile { list, rows: file, told, last_unit }) = &mut self.open else { return Ok(()) };
         let (texts, finished) = (shape.texts(rows), shape.finished(rows));
         for (row, assigned) in assigned.iter().enumerate() {
             if finished.value(row) {
@@ -206,7 +207,7 @@ impl Writer<'_> {
     }
 
     fn close(&mut self) -> Result<()> {
-        let Some(Open { list, rows, mut told, .. }) = self.open.take() else { return Ok(()) };
+        let Some(OpenFile { list, rows, mut told, .. }) = self.open.take() else { return Ok(()) };
         let digest = list.finish()?;
         (told.bytes, told.blake3) = (digest.bytes, digest.blake3);
         told.rows = rows.map(ParquetFile::finish).transpose()?;
@@ -216,7 +217,7 @@ impl Writer<'_> {
 }
 
 /// IDs that are in no file of a wave, with their groups; begun with the first of them.
-struct Aside {
+struct SideFile {
     name: &'static str,
     places: Vec<usize>,
     schema: SchemaRef,
@@ -225,8 +226,8 @@ struct Aside {
     ids: u64,
 }
 
-impl Aside {
-    fn of(name: &'static str, columns: &Columns, tells_member: bool) -> Self {
+impl SideFile {
+    fn of(name: &'static str, columns: &UnitColumns, tells_member: bool) -> Self {
         let more = columns.group.iter().filter(|group| !columns.key.contains(group));
         let places: Vec<usize> = columns.key.iter().chain(more).copied().collect();
         let mut names: Vec<String> = places.iter().map(|at| columns.names[*at].clone()).collect();
@@ -235,13 +236,13 @@ impl Aside {
             let taken = names.iter().filter(|other| other.trim_end_matches('_') == name).count();
             names.push(format!("{name}{}", "_".repeat(taken)));
         }
-        Aside { name, places, schema: schema(&names), tells_member, file: None, ids: 0 }
+        SideFile { name, places, schema: schema(&names), tells_member, file: None, ids: 0 }
     }
 
     fn add(
         &mut self,
         create: impl Fn(&str) -> Result<OutputFile>,
-        shape: &Shape,
+        shape: &EntrySchema,
         batch: &RecordBatch,
         assigned: &[Assigned],
         belongs: impl Fn(usize) -> bool,

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use countersign::job::{Identity, Job, Limits, Out, Place, Source, Way, Word};
+use countersign::job::{Identity, Job, Limits, Origin, Out, Setting, Source, Strategy};
 use countersign::report::Report;
 use countersign::sides::Sides;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -73,9 +73,9 @@ fn keep_files(shop: &Workshop, keep: &Path) {
 fn comparison(shop: &Workshop, old: &str, new: &str, key: &[&str]) -> Job {
     let source = |name: &str| Source {
         allow_empty: true,
-        ..Source::of(Word { text: shop.path(name).display().to_string(), place: Place::Flag("PATH") })
+        ..Source::of(Setting { text: shop.path(name).display().to_string(), place: Origin::Flag("PATH") })
     };
-    let key = Word::flags("--key", &key.iter().map(|name| name.to_string()).collect::<Vec<_>>());
+    let key = Setting::flags("--key", &key.iter().map(|name| name.to_string()).collect::<Vec<_>>());
     Job {
         limits: Limits { threads: 2, batch_rows: 64, ..Limits::default() },
         ..Job::new("test", Sides { old: source(old), new: source(new) }, Identity::Key(key))
@@ -174,11 +174,11 @@ fn same(what: &str, found: &Expected, expected: &Expected) -> Result<(), String>
 
 /// A comparison each way, whose rows stand in a run directory.
 fn both_ways(job: &Job, shop: &Workshop) -> Vec<(String, Job)> {
-    let way = |way: Way| {
+    let way = |way: Strategy| {
         let mut job = job.clone();
         job.way = Some(way);
         job.out = Some(Out::At(shop.path(&format!("run {way}"))));
         (way.to_string(), job)
     };
-    vec![way(Way::Ordered), way(Way::Hashed)]
+    vec![way(Strategy::Ordered), way(Strategy::Hashed)]
 }

@@ -12,7 +12,7 @@ use super::generator::random::Random;
 use super::generator::write::write;
 use super::oracle::Oracle;
 use super::{answer, comparison, for_seeds};
-use countersign::job::{Job, Word};
+use countersign::job::{Job, Setting};
 use countersign::report::Verdict;
 
 /// `Err` unless the sides match in all rows.
@@ -41,7 +41,7 @@ fn what_pyarrow_writes_once_more_is_equal() {
         }
         let mut job = comparison(shop, "old", "new", &table.key());
         // pyarrow takes intervals for plain bytes
-        job.selection.ignore = Word::flags("--ignore", &table.incomparable());
+        job.selection.ignore = Setting::flags("--ignore", &table.incomparable());
         matches(&job, Some(table.rows.len())).map_err(|said| format!("{said}\n  written with {answered}"))
     });
     assert!(refused.get() < 30, "pyarrow refused {}", refused.get());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use countersign::job::{Identity, Way};
+use countersign::job::{Identity, Strategy};
 use countersign::report::Report;
 
 use super::generator::random::Random;
@@ -103,7 +103,7 @@ fn both_ways_find_what_a_recomputation_finds_in_nested_tables() {
         let expected = recompute(&old, &new);
         let key = old.key();
         for (way, key_hash_bits) in
-            [(None, 64), (Some(Way::Ordered), 64), (Some(Way::Hashed), 64), (Some(Way::Hashed), 3)]
+            [(None, 64), (Some(Strategy::Ordered), 64), (Some(Strategy::Hashed), 64), (Some(Strategy::Hashed), 3)]
         {
             let mut job = comparison(shop, "old", "new", &key);
             job.way = way;

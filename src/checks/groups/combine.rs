@@ -10,10 +10,10 @@ use super::counting::{COUNTS, states};
 use super::output::Output;
 use super::{GroupReport, TABLE, lay_file};
 use crate::error::{Error, Result};
-use crate::output::manifest::Digest;
+use crate::output::manifest::FileDigest;
 use crate::output::run_dir::RunDir;
 use crate::runtime::engine::Engine;
-use crate::sql::{Desk, Tables, quoted};
+use crate::sql::{Catalog, Tables, quoted};
 
 /// The file that says what was gathered; it is written last.
 const SUMMARY: &str = "groups.json";
@@ -45,7 +45,7 @@ pub(crate) struct Combined {
     #[serde(flatten)]
     pub groups: GroupReport,
     /// The files that hold them.
-    pub outputs: Vec<Digest>,
+    pub outputs: Vec<FileDigest>,
 }
 
 /// Adds up the groups of several runs, and writes them to a directory of their own.
@@ -72,7 +72,7 @@ pub(crate) fn combine(
             other.groups.by.join(", ")
         )));
     }
-    let mut desk = Desk::with(engine, &Tables::new())?;
+    let mut desk = Catalog::with(engine, &Tables::new())?;
     for (number, job) in jobs.iter().enumerate() {
         lay_file(&mut desk, &format!("job_{number}"), &job.dir.join(TABLE))?;
     }
@@ -98,7 +98,7 @@ pub(crate) fn combine(
 }
 
 /// The groups of every job. Where one has numbers and another text, all are text.
-fn parts(desk: &Desk, by: &[String], jobs: usize) -> Result<Vec<String>> {
+fn parts(desk: &Catalog, by: &[String], jobs: usize) -> Result<Vec<String>> {
     let names: Vec<String> = by.iter().map(|name| quoted(name)).collect();
     let types = |number: usize| -> Result<Vec<DataType>> {
         let sql = format!("SELECT {} FROM job_{number}", names.join(", "));

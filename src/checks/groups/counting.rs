@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::{Desk, quoted};
+use crate::sql::{Catalog, quoted};
 
 /// What the counts are called, in the order of the table.
 pub(super) const COUNTS: [&str; 7] =
@@ -28,15 +28,15 @@ fn common(old: &DataType, new: &DataType) -> &'static str {
 
 /// Knows where the columns of groups and keys stand.
 pub(super) struct Counting {
-    by: Vec<Part>,
-    key: Vec<Part>,
+    by: Vec<CountedColumn>,
+    key: Vec<CountedColumn>,
     /// Whether a key tells its group, so that duplicates need not be looked up.
     key_has_group: bool,
     violations: usize,
 }
 
 /// A column: what it is called in the table of discrepancies, and on each side.
-struct Part {
+struct CountedColumn {
     name: String,
     stored: Sides<String>,
     /// The type of SQL in which groups of both sides meet, so that lists of numbers are in the order of numbers.
@@ -51,7 +51,7 @@ impl Counting {
         let part = |name: &String| {
             let pair = pairing.columns.iter().find(|pair| pair.name == *name)?;
             let field = |side: Side| snapshots[side].schema.field(pair.at[side]);
-            Some(Part {
+            Some(CountedColumn {
                 name: name.clone(),
                 stored: Sides::from_fn(|side| field(side).name().clone()),
                 common: common(field(Side::Old).data_type(), field(Side::New).data_type()),
@@ -96,13 +96,13 @@ impl Counting {
     }
 
     /// How many rows of duplicate keys the question attributes to groups.
-    pub(super) fn duplicate_rows(&self, engine: &Engine, desk: &Desk) -> Result<Sides<u64>> {
+    pub(super) fn duplicate_rows(&self, engine: &Engine, desk: &Catalog) -> Result<Sides<u64>> {
         Sides::try_from_fn(|side| {
             let sql =
                 format!("SELECT CAST(coalesce(sum(duplicate_rows), 0) AS BIGINT) FROM ({})", self.duplicates(side));
             let question = desk.plan(&sql, &BTreeMap::new(), "[group]")?;
             let mut rows = 0;
-            question.ask(engine, |batch| {
+            question.for_each_batch(engine, |batch| {
                 rows += batch.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>();
                 Ok(())
             })?;
@@ -111,7 +111,7 @@ impl Counting {
     }
 
     /// How many violations are of groups that neither side has.
-    pub(super) fn unknown_violations(&self, engine: &Engine, desk: &Desk) -> Result<u64> {
+    pub(super) fn unknown_violations(&self, engine: &Engine, desk: &Catalog) -> Result<u64> {
         let names = self.names().join(", ");
         let known =
             Side::BOTH.map(|side| format!("SELECT {} FROM {side}", self.aliased(&self.of_side(side)).join(", ")));
@@ -126,7 +126,7 @@ impl Counting {
                 known.join(" UNION ALL "),
                 same.join(" AND ")
             );
-            desk.plan(&sql, &BTreeMap::new(), "[group]")?.ask(engine, |batch| {
+            desk.plan(&sql, &BTreeMap::new(), "[group]")?.for_each_batch(engine, |batch| {
                 rows += batch.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>();
                 Ok(())
             })?;
@@ -177,7 +177,7 @@ impl Counting {
     }
 
     fn of_row(&self, row: &str) -> Vec<String> {
-        let of = |part: &Part| {
+        let of = |part: &CountedColumn| {
             let name = part.name.replace('\'', "''");
             format!("CAST(get_field({row}, '{name}') AS {})", part.common)
         };

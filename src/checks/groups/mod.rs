@@ -12,17 +12,17 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checks::{Checked, Material, is_id};
+use crate::checks::{CheckInputs, CheckResults, is_id};
 use crate::columns::{Pairing, Privacy};
 use crate::compare::discrepancy::Tally;
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::output::manifest::Digest;
+use crate::output::manifest::FileDigest;
 use crate::output::run_dir::RunDir;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::Desk;
+use crate::sql::Catalog;
 pub(crate) use combine::{Combined, Member, combine};
 use counting::Counting;
 use output::Output;
@@ -66,7 +66,7 @@ pub(crate) struct Findings<'a> {
     /// The counts.
     pub tally: &'a Tally,
     /// What became of the checks.
-    pub checked: &'a Checked,
+    pub checked: &'a CheckResults,
     /// What is wrong with the snapshots themselves.
     pub input_failures: &'a [String],
 }
@@ -108,10 +108,10 @@ pub(crate) fn gather(
     job: &Job,
     snapshots: &Sides<Snapshot>,
     pairing: &Pairing,
-    material: &Material,
+    material: &CheckInputs,
     found: &Findings,
     run_dir: Option<&RunDir>,
-) -> Result<Option<(GroupReport, Vec<Digest>)>> {
+) -> Result<Option<(GroupReport, Vec<FileDigest>)>> {
     let (Some(run_dir), false) = (run_dir, job.group.is_empty()) else { return Ok(None) };
     engine.progress.begin("gathering", 0);
     let by: Vec<String> = job.group.iter().map(|column| column.text.clone()).collect();
@@ -140,9 +140,9 @@ pub(crate) fn gather(
 }
 
 /// Puts a Parquet file of ours on a desk.
-fn lay_file(desk: &mut Desk, name: &str, path: &Path) -> Result<()> {
+fn lay_file(desk: &mut Catalog, name: &str, path: &Path) -> Result<()> {
     let table = Snapshot::open_table(name, &path.display().to_string(), true)?;
-    desk.lay(name, &std::sync::Arc::new(table))
+    desk.add(name, &std::sync::Arc::new(table))
 }
 
 /// What may concern any group.

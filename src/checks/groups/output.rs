@@ -12,7 +12,7 @@ use super::{Group, GroupReport, TABLE};
 use crate::csv;
 use crate::equality::value_text;
 use crate::error::{Error, Result};
-use crate::output::manifest::Digest;
+use crate::output::manifest::FileDigest;
 use crate::output::run_dir::{OutputFile, RunDir};
 use crate::runtime::engine::Engine;
 use crate::sides::Sides;
@@ -64,8 +64,8 @@ impl Output {
         engine: &Engine,
         question: Question,
         doubts: Vec<String>,
-    ) -> Result<(GroupReport, Vec<Digest>)> {
-        question.ask(engine, |batch| {
+    ) -> Result<(GroupReport, Vec<FileDigest>)> {
+        question.for_each_batch(engine, |batch| {
             let mut lines = STATES.map(|_| String::new());
             for row in value_text::rows(batch)? {
                 let (values, rest) = row.split_at(self.by.len());

@@ -12,14 +12,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Pairing;
-use super::names::Names;
+use super::names::ColumnNames;
 use crate::error::{Error, Result};
 use crate::job::private::Mode;
 use crate::job::{Job, Private};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::Tables;
-use resolve::{Known, SideColumns, WordNumber};
+use resolve::{NameScope, SideColumns, WordNumber};
 
 /// The private columns of a job, and the key of their digests. Cheap to clone.
 #[derive(Clone, Default)]
@@ -31,7 +31,7 @@ struct Inner {
     key: [u8; 32],
     sides: Sides<SideColumns>,
     /// The compared pairs, in the pairing's order.
-    pairs: Vec<Pair>,
+    pairs: Vec<PrivatePair>,
     /// How many of them, from the front, identify a row.
     key_len: usize,
     hides_versions: bool,
@@ -39,7 +39,7 @@ struct Inner {
     everywhere: BTreeSet<String>,
 }
 
-struct Pair {
+struct PrivatePair {
     name: String,
     private_by: Option<WordNumber>,
 }
@@ -52,8 +52,8 @@ impl Privacy {
     /// If a name under `[private]` is that of no column, or if the values of a private column are names of directories.
     pub fn of(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, tables: &Tables) -> Result<Self> {
         let Some(private) = &job.private else { return Ok(Privacy(None)) };
-        let names = Names::of(snapshots, job)?;
-        let known = Known {
+        let names = ColumnNames::of(snapshots, job)?;
+        let known = NameScope {
             sides: snapshots.as_ref().map(Some),
             pairs: &names.pairs,
             links: pairing.version.iter().map(|version| version.at).collect(),
@@ -68,16 +68,16 @@ impl Privacy {
     /// As those of [`Privacy::of`].
     pub fn of_old(job: &Job, old: &Snapshot, tables: &Tables) -> Result<Self> {
         let Some(private) = &job.private else { return Ok(Privacy(None)) };
-        let known = Known { sides: Sides { old: Some(old), new: None }, pairs: &[], links: vec![], tables };
+        let known = NameScope { sides: Sides { old: Some(old), new: None }, pairs: &[], links: vec![], tables };
         Self::resolve(private, &known, None)
     }
 
-    fn resolve(private: &Private, known: &Known, pairing: Option<&Pairing>) -> Result<Self> {
+    fn resolve(private: &Private, known: &NameScope, pairing: Option<&Pairing>) -> Result<Self> {
         let sides = known.resolve(private)?;
         let is_private = |side: Side, at: usize| sides[side].private_by(at);
         let columns = pairing.iter().flat_map(|pairing| &pairing.columns);
-        let pairs: Vec<Pair> = columns
-            .map(|column| Pair {
+        let pairs: Vec<PrivatePair> = columns
+            .map(|column| PrivatePair {
                 name: column.name.clone(),
                 private_by: Side::BOTH.iter().find_map(|side| is_private(*side, column.at[*side])),
             })

@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Schema};
 use super::paths::{below, has_path};
 use crate::columns::names::{NamePair, no_such_column};
 use crate::error::{Error, Result};
-use crate::job::{Private, Word};
+use crate::job::{Private, Setting};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::Tables;
@@ -23,7 +23,7 @@ use crate::sql::Tables;
 pub(super) type WordNumber = usize;
 
 /// A column of a side's schema.
-struct Column {
+struct ColumnRef {
     name: String,
     /// The columns of the files, or of what the side's query read, that it is made of.
     made_of: BTreeSet<String>,
@@ -34,7 +34,7 @@ struct Column {
 /// The columns of one side, and those that they are made of.
 #[derive(Default)]
 pub(super) struct SideColumns {
-    columns: Vec<Column>,
+    columns: Vec<ColumnRef>,
     /// The private ones of those that the side's files have, or that its query read.
     sources: BTreeMap<String, WordNumber>,
 }
@@ -42,7 +42,7 @@ pub(super) struct SideColumns {
 impl SideColumns {
     fn of(snapshot: &Snapshot) -> Self {
         let fields = snapshot.schema.fields().iter().enumerate();
-        let columns = fields.map(|(at, field)| Column {
+        let columns = fields.map(|(at, field)| ColumnRef {
             name: field.name().clone(),
             made_of: snapshot.made_of(at).into_iter().collect(),
             private_by: None,
@@ -97,7 +97,7 @@ impl SideColumns {
 
     /// Marks all that a private column is made of where nothing tells which part of it is private.
     fn spread_to_all_sources(&mut self) -> bool {
-        let is_unknown = |column: &&Column| {
+        let is_unknown = |column: &&ColumnRef| {
             column.private_by.is_some() && !column.made_of.iter().any(|source| self.sources.contains_key(source))
         };
         let unknown = self.columns.iter().filter(is_unknown);
@@ -113,7 +113,7 @@ impl SideColumns {
 }
 
 /// What the names under `[private]` are resolved against.
-pub(super) struct Known<'a> {
+pub(super) struct NameScope<'a> {
     /// The sides; new's is `None` where there is none yet.
     pub sides: Sides<Option<&'a Snapshot>>,
     /// All pairs of columns that belong together by name, compared or not.
@@ -124,7 +124,7 @@ pub(super) struct Known<'a> {
     pub tables: &'a Tables,
 }
 
-impl Known<'_> {
+impl NameScope<'_> {
     /// The private columns of both sides.
     ///
     /// # Errors
@@ -202,7 +202,7 @@ impl Known<'_> {
     }
 
     /// The names of the columns that a word names: its own, and those of columns that it is a path of.
-    fn columns_named(&self, word: &Word) -> Result<BTreeSet<String>> {
+    fn columns_named(&self, word: &Setting) -> Result<BTreeSet<String>> {
         let name = &word.text;
         let known = self.known();
         let mut named: BTreeSet<String> =

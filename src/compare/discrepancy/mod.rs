@@ -1,17 +1,17 @@
 //! WHAT: the four things that can be wrong, how they are counted, and the table that lists them.
 
-mod ledger;
+mod sink;
 mod outcomes;
 mod spool;
 mod table;
 
-pub(crate) use ledger::{Finding, Keep, Ledger, RowRef};
-pub(crate) use outcomes::{Asked, Outcome, Outcomes, Pairs};
+pub(crate) use outcomes::{Outcome, OutcomeRequest, Outcomes, PairOutcomes};
+pub(crate) use sink::{Finding, FindingSink, Retention, RowRef};
 pub(crate) use spool::{Spool, Spooled};
-pub(crate) use table::{Column, Layout, VERSIONS, classes, texts};
+pub(crate) use table::{Layout, TableColumn, VERSIONS, classes, texts};
 
 pub(crate) use crate::class::{ByClass, Class};
-use crate::columns::{ColumnPair, ReadCounts, ReadRows};
+use crate::columns::{ColumnPair, ParseCounts, ParsedRows};
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
 
@@ -75,7 +75,7 @@ impl Tier {
     }
 
     /// The tier of a row that is equal as read; `read` are the rows of its batch that rules were needed to read.
-    pub fn as_read(read: Option<&ReadRows>, row: usize) -> Self {
+    pub fn as_read(read: Option<&ParsedRows>, row: usize) -> Self {
         match read {
             Some(read) if read.by_rule.value(row) => Tier::ByRule,
             Some(read) if read.by_reading.value(row) => Tier::ByReading,
@@ -162,7 +162,7 @@ impl Tally {
     }
 
     /// Counts cells that rules were needed to read, of pairs that are equal as read.
-    pub fn read(&mut self, counts: &ReadCounts) {
+    pub fn read(&mut self, counts: &ParseCounts) {
         for (own, counts) in self.columns.iter_mut().zip(counts.columns()) {
             own.by_reading += counts.by_reading;
             own.by_rule += counts.by_rule;

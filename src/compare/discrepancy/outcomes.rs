@@ -12,30 +12,30 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use parquet::bloom_filter::Sbbf;
 
-use super::ledger::{Finding, RowRef};
+use super::sink::{Finding, RowRef};
 use super::spool::{Spool, Spooled};
-use super::table::{Column, Layout};
+use super::table::{Layout, TableColumn};
 use super::{Class, Tier};
-use crate::columns::{DIGEST_BYTES, Digests, Pairing, Rows};
+use crate::columns::{DIGEST_BYTES, Pairing, RowReader, ValueHasher};
 use crate::error::Result;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 
 /// The rows that somebody asks about: those of one side whose columns `names` hold one of many IDs.
-pub(crate) struct Asked {
+pub(crate) struct OutcomeRequest {
     /// The side whose rows are asked about.
     pub side: Side,
     /// The columns that hold the IDs, by their numbers in the pairing.
     pub names: Vec<usize>,
     /// What makes digests of IDs and keys.
-    pub digests: Digests,
+    pub digests: ValueHasher,
     /// The digests of the IDs, and a few others.
     pub filter: Sbbf,
     /// Whether the other side's key is wanted, too.
     pub with_keys: bool,
 }
 
-impl Asked {
+impl OutcomeRequest {
     /// One digest for each row of one side: of its ID.
     fn ids(&self, pairing: &Pairing, raw: &RecordBatch, side: Side) -> Result<FixedSizeBinaryArray> {
         let mut parts = vec![];
@@ -97,9 +97,9 @@ impl Outcome {
 }
 
 /// How pairs of equal keys compare, by the rows of the pair.
-pub(crate) struct Pairs<'a> {
+pub(crate) struct PairOutcomes<'a> {
     /// Where the pairs begin on each side.
-    pub starts: Sides<(&'a Arc<Rows>, usize)>,
+    pub starts: Sides<(&'a Arc<RowReader>, usize)>,
     /// How many there are.
     pub len: usize,
     /// Which of them differ; `None` if none does.
@@ -110,16 +110,16 @@ pub(crate) struct Pairs<'a> {
 
 /// The table of outcomes, being written.
 pub(crate) struct Outcomes<'a> {
-    asked: &'a Asked,
+    asked: &'a OutcomeRequest,
     pairing: &'a Pairing,
     layout: Arc<Layout>,
     spool: Spool,
-    looked_at: Sides<Option<Looked>>,
+    looked_at: Sides<Option<RowOutcomes>>,
 }
 
 /// What is known of a batch.
-struct Looked {
-    batch: Arc<Rows>,
+struct RowOutcomes {
+    batch: Arc<RowReader>,
     ids: Option<FixedSizeBinaryArray>,
     included: BooleanBuffer,
     keys: Option<FixedSizeBinaryArray>,
@@ -127,7 +127,7 @@ struct Looked {
 
 impl<'a> Outcomes<'a> {
     /// An empty table; what does not fit in memory goes to working files.
-    pub(crate) fn new(asked: &'a Asked, pairing: &'a Pairing, layout: Arc<Layout>, engine: &Engine) -> Self {
+    pub(crate) fn new(asked: &'a OutcomeRequest, pairing: &'a Pairing, layout: Arc<Layout>, engine: &Engine) -> Self {
         let spool = Spool::new(schema(&layout, asked.with_keys), engine.spill_dir());
         Outcomes { asked, pairing, layout, spool, looked_at: Sides::default() }
     }
@@ -138,7 +138,7 @@ impl<'a> Outcomes<'a> {
     }
 
     /// Records pairs of rows with one key each.
-    pub(crate) fn pairs(&mut self, pairs: &Pairs) -> Result<()> {
+    pub(crate) fn pairs(&mut self, pairs: &PairOutcomes) -> Result<()> {
         let own = self.asked.side;
         let (batch, start) = pairs.starts[own];
         let included = self.look(own, batch)?.included.slice(start, pairs.len);
@@ -188,7 +188,7 @@ impl<'a> Outcomes<'a> {
         &mut self,
         codes: UInt32Array,
         counts: Sides<u64>,
-        places: Sides<Option<(&Arc<Rows>, UInt32Array)>>,
+        places: Sides<Option<(&Arc<RowReader>, UInt32Array)>>,
     ) -> Result<()> {
         let len = codes.len();
         let shown = if places.old.is_some() { Side::Old } else { Side::New };
@@ -231,7 +231,7 @@ impl<'a> Outcomes<'a> {
         self.spool.push(RecordBatch::try_new(schema, columns)?)
     }
 
-    fn versions(&self, side: Side, rows: &Option<(&Arc<Rows>, UInt32Array)>, len: usize) -> Result<ArrayRef> {
+    fn versions(&self, side: Side, rows: &Option<(&Arc<RowReader>, UInt32Array)>, len: usize) -> Result<ArrayRef> {
         let version = self.pairing.version.as_ref().zip(self.pairing.version_place(side));
         match (version, rows) {
             (Some((version, at)), Some((batch, rows))) => {
@@ -242,14 +242,14 @@ impl<'a> Outcomes<'a> {
         }
     }
 
-    fn other_keys(&self, side: Side, batch: &Rows, rows: &UInt32Array) -> Result<ArrayRef> {
-        let fields = self.layout.fields(Column::Key);
+    fn other_keys(&self, side: Side, batch: &RowReader, rows: &UInt32Array) -> Result<ArrayRef> {
+        let fields = self.layout.fields(TableColumn::Key);
         let columns = self.layout.key_columns(batch.raw.columns(), side)?;
         let columns = columns.iter().map(|column| take(column, rows, None)).collect::<Result<Vec<_>, _>>()?;
         Ok(Arc::new(StructArray::try_new(fields, columns, None)?))
     }
 
-    fn ids(&mut self, side: Side, batch: &Arc<Rows>) -> Result<ArrayRef> {
+    fn ids(&mut self, side: Side, batch: &Arc<RowReader>) -> Result<ArrayRef> {
         let (asked, pairing) = (self.asked, self.pairing);
         let looked = self.look(side, batch)?;
         let ids = match looked.ids.take() {
@@ -260,7 +260,7 @@ impl<'a> Outcomes<'a> {
         Ok(Arc::new(ids))
     }
 
-    fn keys(&mut self, side: Side, batch: &Arc<Rows>) -> Result<ArrayRef> {
+    fn keys(&mut self, side: Side, batch: &Arc<RowReader>) -> Result<ArrayRef> {
         let digests = self.asked.digests.clone();
         let looked = self.look(side, batch)?;
         let keys = match looked.keys.take() {
@@ -272,7 +272,7 @@ impl<'a> Outcomes<'a> {
     }
 
     /// Looks at a batch once, as long as the next rows are of the same batch.
-    fn look(&mut self, side: Side, batch: &Arc<Rows>) -> Result<&mut Looked> {
+    fn look(&mut self, side: Side, batch: &Arc<RowReader>) -> Result<&mut RowOutcomes> {
         let kept = self.looked_at[side].take().filter(|looked| Arc::ptr_eq(&looked.batch, batch));
         let looked = match kept {
             Some(kept) => kept,
@@ -282,7 +282,7 @@ impl<'a> Outcomes<'a> {
                 let len = batch.raw.num_rows();
                 let included =
                     ids.as_ref().map_or_else(|| BooleanBuffer::new_unset(len), |ids| self.asked.may_hold(ids));
-                Looked { batch: batch.clone(), ids, included, keys: None }
+                RowOutcomes { batch: batch.clone(), ids, included, keys: None }
             }
         };
         Ok(self.looked_at[side].insert(looked))
@@ -314,7 +314,7 @@ fn schema(layout: &Layout, with_keys: bool) -> SchemaRef {
         Field::new("new_version", DataType::Int64, true),
     ];
     if with_keys {
-        let keys: Fields = layout.fields(Column::Key);
+        let keys: Fields = layout.fields(TableColumn::Key);
         fields.push(Field::new("other_key", DataType::Struct(keys), true));
     }
     Arc::new(Schema::new(fields))

@@ -118,7 +118,7 @@ impl Spooled {
         let tail = match &self.tail {
             None => None,
             Some(file) => {
-                let reading = Reading { file: file.clone(), position: 0 };
+                let reading = SpoolReader { file: file.clone(), position: 0 };
                 let reader = FileReader::try_new(BufReader::new(reading), None);
                 Some(reader.map_err(|reason| spill_error(&self.dir, reason))?)
             }
@@ -131,12 +131,12 @@ impl Spooled {
 }
 
 /// A file on its way from the beginning to the end, whoever else reads it.
-struct Reading {
+struct SpoolReader {
     file: Arc<File>,
     position: u64,
 }
 
-impl Read for Reading {
+impl Read for SpoolReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read_at(buffer, self.position)?;
         self.position += read as u64;
@@ -144,7 +144,7 @@ impl Read for Reading {
     }
 }
 
-impl Seek for Reading {
+impl Seek for SpoolReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),

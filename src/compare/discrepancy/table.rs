@@ -28,7 +28,7 @@ use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Schema, SchemaRef};
 
 use super::{Class, Finding, RowRef};
-use crate::columns::{ColumnPair, Pairing, Rows};
+use crate::columns::{ColumnPair, Pairing, RowReader};
 use crate::equality::canonical::{Domain, convert};
 use crate::equality::plain_types;
 use crate::equality::value_text;
@@ -38,7 +38,7 @@ use crate::snapshot::Snapshot;
 
 /// The columns of the table, by their places.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Column {
+pub(crate) enum TableColumn {
     /// The class's name.
     Class,
     /// The key columns.
@@ -172,7 +172,7 @@ impl Layout {
     }
 
     fn keys(&self, findings: &[Finding]) -> Result<ArrayRef> {
-        let fields = self.fields(Column::Key);
+        let fields = self.fields(TableColumn::Key);
         let mut columns = vec![];
         for (at, field) in fields.iter().enumerate() {
             let parts: Sides<ArrayRef> = Sides::try_from_fn(|side| {
@@ -192,10 +192,10 @@ impl Layout {
     /// One side's keys, as the table holds them.
     pub(crate) fn key_columns(&self, raw: &[ArrayRef], side: Side) -> Result<Vec<ArrayRef>> {
         let column = |(at, field): (usize, &FieldRef)| {
-            let plain = plain_types::settle(&plain_types::array(&raw[at])?, &self.columns[at].domain, side)?;
+            let plain = plain_types::canonicalize(&plain_types::array(&raw[at])?, &self.columns[at].domain, side)?;
             self.key_column(plain, field, at, side)
         };
-        self.fields(Column::Key).iter().enumerate().map(column).collect()
+        self.fields(TableColumn::Key).iter().enumerate().map(column).collect()
     }
 
     /// One side's column of the key, in the type that the table has for it.
@@ -208,7 +208,7 @@ impl Layout {
     }
 
     fn side(&self, findings: &[Finding], side: Side) -> Result<ArrayRef> {
-        let fields = self.fields(Column::of_side(side));
+        let fields = self.fields(TableColumn::of_side(side));
         let columns: Result<Vec<_>> = (0..fields.len())
             .map(|at| self.gather(findings.iter().map(|finding| finding.row(side)), at, side, !self.keyed))
             .collect();
@@ -217,7 +217,7 @@ impl Layout {
     }
 
     /// The fields of one of the table's structs.
-    pub(crate) fn fields(&self, column: Column) -> Fields {
+    pub(crate) fn fields(&self, column: TableColumn) -> Fields {
         match self.schema.field(column as usize).data_type() {
             DataType::Struct(fields) => fields.clone(),
             other => unreachable!("the layout makes it a struct, not {other}"),
@@ -234,7 +234,7 @@ impl Layout {
         settled: bool,
     ) -> Result<ArrayRef> {
         let nothing = new_null_array(self.raw[side].field(at).data_type(), 1);
-        let mut batches: Vec<&Arc<Rows>> = vec![];
+        let mut batches: Vec<&Arc<RowReader>> = vec![];
         let mut places = vec![];
         for row in rows {
             let Some(RowRef { batch, row }) = row else {
@@ -252,7 +252,7 @@ impl Layout {
         let arrays: Vec<&dyn Array> = std::iter::once(nothing.as_ref()).chain(sources).collect();
         let gathered = plain_types::array(&interleave(&arrays, &places)?)?;
         match settled {
-            true => Ok(plain_types::settle(&gathered, &self.columns[at].domain, side)?),
+            true => Ok(plain_types::canonicalize(&gathered, &self.columns[at].domain, side)?),
             false => Ok(gathered),
         }
     }
@@ -299,12 +299,12 @@ pub(crate) fn texts<'a>(lists: impl Iterator<Item = Vec<&'a str>>) -> ListArray 
     builder.finish()
 }
 
-impl Column {
+impl TableColumn {
     /// The column of a side's values.
     pub(crate) fn of_side(side: Side) -> Self {
         match side {
-            Side::Old => Column::Old,
-            Side::New => Column::New,
+            Side::Old => TableColumn::Old,
+            Side::New => TableColumn::New,
         }
     }
 
@@ -316,6 +316,6 @@ impl Column {
 
 /// The classes of a batch of the table.
 pub(crate) fn classes(batch: &RecordBatch) -> Vec<Class> {
-    let names = Column::Class.of(batch).as_string::<i32>();
+    let names = TableColumn::Class.of(batch).as_string::<i32>();
     names.iter().flatten().filter_map(Class::from_name).collect()
 }

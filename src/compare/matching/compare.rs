@@ -6,19 +6,19 @@ use arrow::array::{ArrayRef, BooleanBufferBuilder, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 
-use crate::columns::{Pairing, Rows};
-use crate::compare::discrepancy::{Finding, Ledger, Pairs, RowRef, Tier};
-use crate::equality::rules::{Chain, Form, Judgement, ReadCells};
+use crate::columns::{Pairing, RowReader};
+use crate::compare::discrepancy::{Finding, FindingSink, PairOutcomes, RowRef, Tier};
+use crate::equality::rules::{Canonical, ReadCells, RuleOutcome, RuleSet};
 use crate::error::{Error, Result};
 use crate::sides::Sides;
 
 /// Where the pairs begin on each side.
-type Starts<'a> = Sides<(&'a Arc<Rows>, usize)>;
+type Starts<'a> = Sides<(&'a Arc<RowReader>, usize)>;
 
 /// Takes down how `len` pairs of rows compare.
-pub(super) fn compare(pairing: &Pairing, pairs: Starts, len: usize, ledger: &mut Ledger) -> Result<()> {
+pub(super) fn compare(pairing: &Pairing, pairs: Starts, len: usize, ledger: &mut FindingSink) -> Result<()> {
     let mut differing: Vec<(usize, BooleanBuffer)> = vec![];
-    let mut tiers = Tiers::default();
+    let mut tiers = TierMask::default();
     for (place, column) in pairing.checked().enumerate() {
         let Sides { old, new } = pairs.map(|(rows, start)| (&rows.exact[place], start));
         if pairing.columns[column].chain.is_none() && old.0.plainly_equals(old.1, new.0, new.1, len) {
@@ -35,7 +35,7 @@ pub(super) fn compare(pairing: &Pairing, pairs: Starts, len: usize, ledger: &mut
             unequal = judge(chain, column, &pairs, &unequal, &mut tiers, ledger)?;
         }
         if unequal.count_set_bits() > 0 {
-            let lost = [&forms.old, &forms.new].into_iter().filter_map(Form::is_lost);
+            let lost = [&forms.old, &forms.new].into_iter().filter_map(Canonical::is_lost);
             if let Some(lost) = lost.reduce(|one, other| &one | &other) {
                 ledger.column(column).unreadable += count(&(&unequal & &lost));
             }
@@ -44,14 +44,14 @@ pub(super) fn compare(pairing: &Pairing, pairs: Starts, len: usize, ledger: &mut
     }
     if differing.is_empty() && tiers.are_all_exact() {
         ledger.matched(Tier::Exact, len as u64);
-        return ledger.pairs(&Pairs { starts: pairs, len, mismatch: None, tiers: &[] });
+        return ledger.pairs(&PairOutcomes { starts: pairs, len, mismatch: None, tiers: &[] });
     }
     record(pairing, pairs, len, &differing, &tiers, ledger)
 }
 
 /// Which pairs have a cell that is equal only by what each tier says; `None` where there are none.
 #[derive(Default)]
-struct Tiers {
+struct TierMask {
     by_reading: Option<BooleanBuffer>,
     by_rule: Option<BooleanBuffer>,
     tolerated: Option<BooleanBuffer>,
@@ -63,13 +63,13 @@ fn include(bits: &mut Option<BooleanBuffer>, more: &BooleanBuffer) {
     }
 }
 
-impl Tiers {
+impl TierMask {
     fn are_all_exact(&self) -> bool {
         self.by_reading.is_none() && self.by_rule.is_none() && self.tolerated.is_none()
     }
 
     /// Counts the cells that are equal as read, where rules were needed to read them.
-    fn add_read(&mut self, column: usize, pairs: &Starts, len: usize, equal: &BooleanBuffer, ledger: &mut Ledger) {
+    fn add_read(&mut self, column: usize, pairs: &Starts, len: usize, equal: &BooleanBuffer, ledger: &mut FindingSink) {
         let tally = ledger.column(column);
         for (rows, start) in pairs.iter() {
             for read in rows.read_by.iter().filter(|read| read.column == column) {
@@ -108,20 +108,20 @@ fn count(bits: &BooleanBuffer) -> u64 {
 
 /// Asks the rules about the pairs that are not equal as read; returns those that differ all the same.
 fn judge(
-    chain: &Chain,
+    chain: &RuleSet,
     column: usize,
     pairs: &Starts,
     unequal: &BooleanBuffer,
-    tiers: &mut Tiers,
-    ledger: &mut Ledger,
+    tiers: &mut TierMask,
+    ledger: &mut FindingSink,
 ) -> Result<BooleanBuffer> {
     let asked: Vec<usize> = unequal.set_indices().collect();
-    let cells = |(rows, start): &(&Arc<Rows>, usize)| -> Result<ArrayRef> {
+    let cells = |(rows, start): &(&Arc<RowReader>, usize)| -> Result<ArrayRef> {
         let places: UInt32Array = asked.iter().map(|at| (start + at) as u32).collect();
         Ok(take(rows.raw.column(column), &places, None)?)
     };
-    let Judgement { ruled, tolerated, needed } =
-        chain.judge(&Sides { old: cells(&pairs.old)?, new: cells(&pairs.new)? })?;
+    let RuleOutcome { ruled, tolerated, needed } =
+        chain.apply_rules(&Sides { old: cells(&pairs.old)?, new: cells(&pairs.new)? })?;
     let tally = ledger.column(column);
     tally.by_rule += count(&ruled);
     tally.tolerated += count(&tolerated);
@@ -150,8 +150,8 @@ fn record(
     pairs: Starts,
     len: usize,
     differing: &[(usize, BooleanBuffer)],
-    tiers: &Tiers,
-    ledger: &mut Ledger,
+    tiers: &TierMask,
+    ledger: &mut FindingSink,
 ) -> Result<()> {
     let mismatch = differing.iter().fold(BooleanBuffer::new_unset(len), |any, (_, rows)| &any | rows);
     let tiers = tiers.of_pairs(&!&mismatch);
@@ -159,7 +159,7 @@ fn record(
     if differing.iter().any(|(column, _)| *column < pairing.key_len) {
         return Err(Error::internal("rows with one key were taken for a mismatch in it"));
     }
-    ledger.pairs(&Pairs { starts: pairs, len, mismatch: Some(&mismatch), tiers: &tiers })?;
+    ledger.pairs(&PairOutcomes { starts: pairs, len, mismatch: Some(&mismatch), tiers: &tiers })?;
     for at in mismatch.set_indices() {
         let changed = differing.iter().filter(|(_, rows)| rows.value(at)).map(|(column, _)| *column).collect();
         let rows = pairs.map(|(rows, start)| RowRef { batch: rows.clone(), row: start + at });

@@ -4,30 +4,30 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
-use crate::columns::{Pairing, Rows};
+use crate::columns::{Pairing, RowReader};
 use crate::compare::discrepancy::{RowRef, Tier};
-use crate::equality::canonical::order::{KeyOrder, steps};
+use crate::equality::canonical::order::{KeyOrder, key_runs};
 use crate::error::{Error, Result};
 use crate::sides::Side;
 
 /// Why a side could not be read in key order.
 #[derive(Debug)]
-pub enum Halt {
+pub enum MergeError {
     /// A row sorts before its predecessor: the order that was counted on is not there.
     OrderBroken(Side),
     /// Reading failed.
     Failed(Error),
 }
 
-impl From<Error> for Halt {
+impl From<Error> for MergeError {
     fn from(error: Error) -> Self {
-        Halt::Failed(error)
+        MergeError::Failed(error)
     }
 }
 
-impl From<arrow::error::ArrowError> for Halt {
+impl From<arrow::error::ArrowError> for MergeError {
     fn from(error: arrow::error::ArrowError) -> Self {
-        Halt::Failed(error.into())
+        MergeError::Failed(error.into())
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) struct KeyRange {
 }
 
 /// Where batches come from: `None` at the end.
-pub(super) type Source<'a> = Box<dyn FnMut() -> Result<Option<Rows>> + Send + 'a>;
+pub(super) type CursorSource<'a> = Box<dyn FnMut() -> Result<Option<RowReader>> + Send + 'a>;
 
 /// All rows of one side that have one key.
 pub(super) struct Run {
@@ -56,7 +56,7 @@ pub(super) struct Run {
 
 /// A batch, and where its keys repeat.
 struct Page {
-    rows: Arc<Rows>,
+    rows: Arc<RowReader>,
     /// Rows whose key the next row has too, ascending; the next row may open the next page.
     repeats: Vec<usize>,
 }
@@ -72,10 +72,10 @@ impl Page {
 pub(super) struct Cursor<'a> {
     pairing: &'a Pairing,
     side: Side,
-    source: Source<'a>,
+    source: CursorSource<'a>,
     range: KeyRange,
     /// The batch read last, whole, for the next one to go on from.
-    before: Option<Arc<Rows>>,
+    before: Option<Arc<RowReader>>,
     current: Option<Page>,
     following: Option<Page>,
     row: usize,
@@ -86,7 +86,12 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// Opens a cursor at the first row of the range.
-    pub(super) fn open(pairing: &'a Pairing, side: Side, source: Source<'a>, range: KeyRange) -> Result<Self, Halt> {
+    pub(super) fn open(
+        pairing: &'a Pairing,
+        side: Side,
+        source: CursorSource<'a>,
+        range: KeyRange,
+    ) -> Result<Self, MergeError> {
         let mut cursor = Cursor {
             pairing,
             side,
@@ -105,7 +110,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The current batch and row, `None` at the end.
-    pub(super) fn head(&self) -> Option<(&Arc<Rows>, usize)> {
+    pub(super) fn head(&self) -> Option<(&Arc<RowReader>, usize)> {
         self.current.as_ref().map(|page| (&page.rows, self.row))
     }
 
@@ -117,7 +122,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over `rows` rows of the current batch.
-    pub(super) fn advance(&mut self, rows: usize) -> Result<(), Halt> {
+    pub(super) fn advance(&mut self, rows: usize) -> Result<(), MergeError> {
         self.row += rows;
         self.delivered += rows as u64;
         let Some(page) = &self.current else { return Ok(()) };
@@ -132,7 +137,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over all rows with the current key.
-    pub(super) fn take_run(&mut self) -> Result<Option<Run>, Halt> {
+    pub(super) fn take_run(&mut self) -> Result<Option<Run>, MergeError> {
         let Some((batch, row)) = self.head() else { return Ok(None) };
         let first = RowRef { batch: batch.clone(), row };
         if self.pairing.keys_have_rules() {
@@ -148,7 +153,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The rows of a run may have different values for one key; their order does not depend on how they came.
-    fn take_varied_run(&mut self, first: RowRef) -> Result<Run, Halt> {
+    fn take_varied_run(&mut self, first: RowRef) -> Result<Run, MergeError> {
         let mut rows = vec![first];
         while self.repeats() {
             self.advance(1)?;
@@ -172,7 +177,7 @@ impl<'a> Cursor<'a> {
         self.current.as_ref().is_some_and(|page| page.repeats.get(self.repeats_passed) == Some(&self.row))
     }
 
-    fn look_ahead(&mut self) -> Result<(), Halt> {
+    fn look_ahead(&mut self) -> Result<(), MergeError> {
         if self.current.is_none() {
             return Ok(());
         }
@@ -187,7 +192,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next page that has rows of the range.
-    fn load(&mut self) -> Result<Option<Page>, Halt> {
+    fn load(&mut self) -> Result<Option<Page>, MergeError> {
         while let Some(rows) = (self.source)()? {
             let page = self.verify(Arc::new(rows))?;
             let (start, end) = self.bounds(&page.rows)?;
@@ -206,15 +211,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// Checks that a batch ascends, and that it goes on where the last one ended.
-    fn verify(&mut self, rows: Arc<Rows>) -> Result<Page, Halt> {
-        let steps = steps(&rows.keys)?;
+    fn verify(&mut self, rows: Arc<RowReader>) -> Result<Page, MergeError> {
+        let steps = key_runs(&rows.keys)?;
         if steps.break_at.is_some() {
-            return Err(Halt::OrderBroken(self.side));
+            return Err(MergeError::OrderBroken(self.side));
         }
         if let Some(before) = self.before.replace(rows.clone()) {
             let order = KeyOrder::of(&before.keys, &rows.keys)?;
             if order.compare(before.raw.num_rows() - 1, 0).is_gt() {
-                return Err(Halt::OrderBroken(self.side));
+                return Err(MergeError::OrderBroken(self.side));
             }
         }
         let repeats = steps.repeats.set_indices().collect();
@@ -222,9 +227,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// The rows of a batch that lie in the range.
-    fn bounds(&self, rows: &Rows) -> Result<(usize, usize), Halt> {
+    fn bounds(&self, rows: &RowReader) -> Result<(usize, usize), MergeError> {
         let first_key = &rows.keys[..1];
-        let below = |bound: &Option<ArrayRef>, otherwise: usize| -> Result<usize, Halt> {
+        let below = |bound: &Option<ArrayRef>, otherwise: usize| -> Result<usize, MergeError> {
             let Some(bound) = bound else { return Ok(otherwise) };
             let order = KeyOrder::of(first_key, std::slice::from_ref(bound))?;
             Ok(partition_point(rows.raw.num_rows(), |row| order.compare(row, 0).is_lt()))

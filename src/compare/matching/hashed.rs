@@ -16,13 +16,13 @@ use arrow::array::RecordBatch;
 use bytesize::ByteSize;
 use rayon::prelude::*;
 
-use super::candidates::{Candidates, Chunk, Sorted};
-use super::cursor::{Cursor, Halt, KeyRange};
-use super::entries::{self, Entries, Entry, Place, partitions_for};
-use super::held::{self, Held, meet_all};
+use super::build_table::{self, BuildTable, probe_all};
+use super::cursor::{Cursor, KeyRange, MergeError};
 use super::merge::merge;
-use super::{Comparison, Part};
-use crate::columns::ReadCounts;
+use super::partitions::{self, HashedRow, Partitions, RowAddress, partitions_for};
+use super::unresolved::{Chunk, SortedSide, Unresolved};
+use super::{AnswerPart, Comparison};
+use crate::columns::ParseCounts;
 use crate::compare::discrepancy::{Tier, Tiers};
 use crate::equality::canonical::row_hash::{RowHash, RowHasher};
 use crate::error::Result;
@@ -44,13 +44,13 @@ pub(super) fn room_for_entries(working: u64) -> u64 {
 
 /// How many bytes of entries will be spilled for this many rows; `None` if one side can be held.
 pub(super) fn spilled_bytes(rows: Sides<u64>, working: u64) -> Option<u64> {
-    let fits = entries::bytes_of(rows.old.min(rows.new)) <= room_for_entries(working);
-    let spilled = entries::bytes_of(rows.old + rows.new).saturating_sub(working - working / MEETING_SHARE);
+    let fits = partitions::bytes_of(rows.old.min(rows.new)) <= room_for_entries(working);
+    let spilled = partitions::bytes_of(rows.old + rows.new).saturating_sub(working - working / MEETING_SHARE);
     (!fits).then_some(spilled)
 }
 
 /// Hashes all rows, settles most of them, and merges the rest.
-pub(super) fn run(comparison: &Comparison) -> Result<Vec<Part>> {
+pub(super) fn run(comparison: &Comparison) -> Result<Vec<AnswerPart>> {
     let Comparison { engine, snapshots, .. } = comparison;
     let total = snapshots.iter().map(|side| side.rows()).sum();
     engine.progress.begin("hashing", total);
@@ -58,7 +58,7 @@ pub(super) fn run(comparison: &Comparison) -> Result<Vec<Part>> {
     let working = engine.working_memory();
     let held_side = if snapshots.new.rows() < snapshots.old.rows() { Side::New } else { Side::Old };
     let partitions = partitions_for(snapshots[held_side].rows());
-    let candidates = Candidates::none(engine, snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
+    let candidates = Unresolved::none(engine, snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
 
     if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), working) {
         engine.progress.note(&format!(
@@ -68,18 +68,18 @@ pub(super) fn run(comparison: &Comparison) -> Result<Vec<Part>> {
             engine.spill_dir().display()
         ));
     }
-    let entries = Entries::new(engine, partitions, snapshots[held_side].rows(), room_for_entries(working));
+    let entries = Partitions::new(engine, partitions, snapshots[held_side].rows(), room_for_entries(working));
     let mut read = hashing.store(&candidates, held_side, &entries)?;
     let settled = match entries.is_held() {
         true => {
-            let held = rest(comparison, entries)?;
+            let held = build(comparison, entries)?;
             read.add(&hashing.meet(&candidates, held_side.other(), &held)?);
-            engine.meter.during(Stage::Match, || close(comparison, held, &candidates))
+            engine.meter.stage(Stage::Match, || close(comparison, held, &candidates))
         }
         false => {
             let other_side = held_side.other();
             let room = working.saturating_sub(entries.held_bytes() + working / MEETING_SHARE);
-            let others = Entries::new(engine, partitions, snapshots[other_side].rows(), room);
+            let others = Partitions::new(engine, partitions, snapshots[other_side].rows(), room);
             read.add(&hashing.store(&candidates, other_side, &others)?);
             engine.progress.begin("matching", total);
             match_partitions(comparison, &entries, &others, &candidates)?
@@ -103,7 +103,7 @@ impl<'a> Hashing<'a> {
     }
 
     /// Stores the entries of a side. Returns how many cells rules were needed to read.
-    fn store(&self, candidates: &Candidates, side: Side, entries: &Entries) -> Result<ReadCounts> {
+    fn store(&self, candidates: &Unresolved, side: Side, entries: &Partitions) -> Result<ParseCounts> {
         self.each_chunk(candidates, side, |number, chunk, scratch| {
             let mut writer = entries.writer();
             let read = self.each_batch(number, chunk, scratch, |_, hashed| {
@@ -115,11 +115,11 @@ impl<'a> Hashing<'a> {
     }
 
     /// Lets the rows of a side meet those that are held, and keeps those that this does not settle.
-    fn meet(&self, candidates: &Candidates, side: Side, held: &[Held]) -> Result<ReadCounts> {
+    fn meet(&self, candidates: &Unresolved, side: Side, held: &[BuildTable]) -> Result<ParseCounts> {
         self.each_chunk(candidates, side, |number, chunk, scratch| {
             let mut keeper = candidates.keeper(side);
             let read = self.each_batch(number, chunk, scratch, |batch, hashed| {
-                let open = meet_all(held, hashed);
+                let open = probe_all(held, hashed);
                 match open.count_set_bits() {
                     0 => Ok(()),
                     _ => keeper.keep(batch, open, hashed.iter().map(|entry| entry.place)),
@@ -132,12 +132,12 @@ impl<'a> Hashing<'a> {
 
     fn each_chunk(
         &self,
-        candidates: &Candidates,
+        candidates: &Unresolved,
         side: Side,
-        work: impl Fn(usize, &Chunk, &mut Scratch) -> Result<ReadCounts> + Sync,
-    ) -> Result<ReadCounts> {
+        work: impl Fn(usize, &Chunk, &mut Scratch) -> Result<ParseCounts> + Sync,
+    ) -> Result<ParseCounts> {
         let Comparison { engine, pairing, .. } = self.comparison;
-        let none = || ReadCounts::new(pairing);
+        let none = || ParseCounts::new(pairing);
         engine.workers().install(|| {
             let chunks = candidates.chunks().iter().enumerate().filter(|(_, chunk)| chunk.side == side);
             let chunks: Vec<(usize, &Chunk)> = chunks.collect();
@@ -156,19 +156,19 @@ impl<'a> Hashing<'a> {
         number: usize,
         chunk: &Chunk,
         scratch: &mut Scratch,
-        mut work: impl FnMut(&RecordBatch, &[Entry]) -> Result<()>,
-    ) -> Result<ReadCounts> {
+        mut work: impl FnMut(&RecordBatch, &[HashedRow]) -> Result<()>,
+    ) -> Result<ParseCounts> {
         let Comparison { engine, snapshots, pairing, .. } = self.comparison;
         let mut scan = snapshots[chunk.side].scan(engine, vec![chunk.read()], &self.projections[chunk.side])?;
-        let mut read = ReadCounts::new(pairing);
+        let mut read = ParseCounts::new(pairing);
         let mut start = 0;
         while let Some(batch) = scan.next_batch()? {
-            let rows = engine.meter.during(Stage::Settle, || pairing.rows(chunk.side, batch))?;
+            let rows = engine.meter.stage(Stage::Canonicalize, || pairing.rows(chunk.side, batch))?;
             // rows that are asked about are decided by the merge: their hash is that of no row
             let asked = self.comparison.asked.map(|asked| asked.includes(pairing, &rows.raw, chunk.side));
             let asked = asked.transpose()?.flatten();
             read.count(&rows);
-            engine.meter.during(Stage::Hash, || {
+            engine.meter.stage(Stage::Hash, || {
                 let Scratch { hashes, entries } = &mut *scratch;
                 self.hasher.hash(&rows.keys, &rows.exact_arrays(), hashes);
                 entries.clear();
@@ -176,7 +176,7 @@ impl<'a> Hashing<'a> {
                     let tier = Tier::as_read(rows.read_rows.as_ref(), at);
                     let is_asked = asked.as_ref().is_some_and(|rows| rows.value(at));
                     let row = if is_asked { hash.row.map(|word| !word) } else { hash.row };
-                    Entry { row, key: hash.key, place: Place::new(number, start + at, tier) }
+                    HashedRow { row, key: hash.key, place: RowAddress::new(number, start + at, tier) }
                 }));
                 work(&rows.raw, entries)
             })?;
@@ -190,26 +190,26 @@ impl<'a> Hashing<'a> {
 #[derive(Default)]
 struct Scratch {
     hashes: Vec<RowHash>,
-    entries: Vec<Entry>,
+    entries: Vec<HashedRow>,
 }
 
 /// Puts the rows of a side at rest, partition by partition.
-fn rest(comparison: &Comparison, entries: Entries) -> Result<Vec<Held>> {
+fn build(comparison: &Comparison, entries: Partitions) -> Result<Vec<BuildTable>> {
     let Comparison { engine, .. } = comparison;
     engine.workers().install(|| {
         let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
-        let rest = |partition| -> Result<Held> {
+        let rest = |partition| -> Result<BuildTable> {
             engine.check_stop()?;
-            engine.meter.during(Stage::Match, || Ok(Held::of(entries.take(partition)?)))
+            engine.meter.stage(Stage::Match, || Ok(BuildTable::of(entries.take(partition)?)))
         };
         partitions.map(rest).collect()
     })
 }
 
 /// Marks the held rows that are still open, and counts the pairs that are settled.
-fn close(comparison: &Comparison, held: Vec<Held>, candidates: &Candidates) -> Tiers {
+fn close(comparison: &Comparison, held: Vec<BuildTable>, candidates: &Unresolved) -> Tiers {
     comparison.engine.workers().install(|| {
-        let settled = held.into_par_iter().with_max_len(1).map(|held| held.close(|place| candidates.mark(place)));
+        let settled = held.into_par_iter().with_max_len(1).map(|held| held.finish(|place| candidates.mark(place)));
         settled.reduce(Tiers::default, both)
     })
 }
@@ -222,15 +222,15 @@ fn both(mut sum: Tiers, part: Tiers) -> Tiers {
 /// Lets the partitions of both sides meet, one by one, and marks every row that stays open.
 fn match_partitions(
     comparison: &Comparison,
-    entries: &Entries,
-    others: &Entries,
-    candidates: &Candidates,
+    entries: &Partitions,
+    others: &Partitions,
+    candidates: &Unresolved,
 ) -> Result<Tiers> {
     let Comparison { engine, .. } = comparison;
     let room = engine.working_memory() / MEETING_SHARE / engine.threads() as u64;
     let meet = |partition: usize| -> Result<Tiers> {
         engine.check_stop()?;
-        if held::bytes_of(entries.rows(partition)) > room {
+        if build_table::bytes_of(entries.rows(partition)) > room {
             // hashes spread evenly, so these are copies of a few keys, which takes a closer look anyway
             for side in [entries, others] {
                 engine.progress.advance(side.rows(partition));
@@ -238,15 +238,15 @@ fn match_partitions(
             }
             return Ok(Tiers::default());
         }
-        let held = Held::of(entries.take(partition)?);
+        let held = BuildTable::of(entries.take(partition)?);
         let mut rows = 0;
         others.drain(partition, |entry| {
             rows += 1;
-            if !held.meet(entry) {
+            if !held.probe(entry) {
                 candidates.mark(entry.place);
             }
         })?;
-        let settled = held.close(|place| {
+        let settled = held.finish(|place| {
             rows += 1;
             candidates.mark(place);
         });
@@ -255,7 +255,7 @@ fn match_partitions(
     };
     engine.workers().install(|| {
         let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
-        let settled = partitions.map(|partition| engine.meter.during(Stage::Match, || meet(partition)));
+        let settled = partitions.map(|partition| engine.meter.stage(Stage::Match, || meet(partition)));
         settled.try_reduce(Tiers::default, |sum, part| Ok(both(sum, part)))
     })
 }
@@ -266,10 +266,10 @@ fn match_partitions(
 /// are those of the pairs that are settled.
 fn compare_candidates<'a>(
     comparison: &Comparison<'a>,
-    candidates: &Candidates,
+    candidates: &Unresolved,
     settled: Tiers,
-    mut read: ReadCounts,
-) -> Result<Part> {
+    mut read: ParseCounts,
+) -> Result<AnswerPart> {
     let Comparison { engine, pairing, .. } = comparison;
     let mut ledger = comparison.ledger();
     Tier::ALL.into_iter().for_each(|tier| ledger.matched(tier, settled.count(tier)));
@@ -277,8 +277,8 @@ fn compare_candidates<'a>(
     let open = candidates.count();
     if open > 0 {
         engine.progress.begin("comparing", open);
-        let read_again = Mutex::new(ReadCounts::new(pairing));
-        let open = |side: Side, mut sorted: Sorted<'a>| -> Result<Cursor, Halt> {
+        let read_again = Mutex::new(ParseCounts::new(pairing));
+        let open = |side: Side, mut sorted: SortedSide<'a>| -> Result<Cursor, MergeError> {
             let read_again = &read_again;
             let source = move || {
                 let batch = sorted.next_batch()?.map(|batch| pairing.rows(side, batch)).transpose()?;
@@ -292,9 +292,9 @@ fn compare_candidates<'a>(
         let Sides { old, new } = candidates.sorted(comparison)?;
         // a side is sorted when its first batch is there, so both are opened at once
         let (old, new) = engine.workers().join(|| open(Side::Old, old), || open(Side::New, new));
-        engine.meter.during(Stage::Compare, || merge(pairing, Sides { old: old?, new: new? }, &mut ledger))?;
+        engine.meter.stage(Stage::Compare, || merge(pairing, Sides { old: old?, new: new? }, &mut ledger))?;
         read.subtract(&read_again.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()));
     }
     ledger.read(&read);
-    Part::close(ledger)
+    AnswerPart::close(ledger)
 }

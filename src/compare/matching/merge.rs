@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::compare::compare;
-use super::cursor::{Cursor, Halt, Run};
-use crate::columns::{Pairing, Rows};
-use crate::compare::discrepancy::{Finding, Ledger, RowRef, Tier};
+use super::cursor::{Cursor, MergeError, Run};
+use crate::columns::{Pairing, RowReader};
+use crate::compare::discrepancy::{Finding, FindingSink, RowRef, Tier};
 use crate::equality::canonical::order::{KeyOrder, leading_equal};
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
@@ -19,7 +19,7 @@ const FIRST_WINDOW: usize = 64;
 /// With a key, rows that share it are compared column by column, and a key that stands more than once
 /// on a side is set aside with all its rows. Without one, rows are a multiset: as many copies as both
 /// sides have are matched, and the rest is missing or extra.
-pub(super) fn merge(pairing: &Pairing, mut sides: Sides<Cursor>, ledger: &mut Ledger) -> Result<(), Halt> {
+pub(super) fn merge(pairing: &Pairing, mut sides: Sides<Cursor>, ledger: &mut FindingSink) -> Result<(), MergeError> {
     let mut orders = Orders::default();
     let mut window = FIRST_WINDOW;
     loop {
@@ -56,12 +56,13 @@ pub(super) fn merge(pairing: &Pairing, mut sides: Sides<Cursor>, ledger: &mut Le
 
 /// The comparison of two batches' keys, kept while the batches stay the same.
 #[derive(Default)]
-struct Orders(Option<(Sides<Arc<Rows>>, KeyOrder)>);
+struct Orders(Option<(Sides<Arc<RowReader>>, KeyOrder)>);
 
 impl Orders {
-    fn of(&mut self, old: &Arc<Rows>, new: &Arc<Rows>) -> Result<&KeyOrder, Halt> {
-        let known =
-            |(pages, _): &(Sides<Arc<Rows>>, KeyOrder)| Arc::ptr_eq(&pages.old, old) && Arc::ptr_eq(&pages.new, new);
+    fn of(&mut self, old: &Arc<RowReader>, new: &Arc<RowReader>) -> Result<&KeyOrder, MergeError> {
+        let known = |(pages, _): &(Sides<Arc<RowReader>>, KeyOrder)| {
+            Arc::ptr_eq(&pages.old, old) && Arc::ptr_eq(&pages.new, new)
+        };
         let kept = match self.0.take().filter(known) {
             Some(kept) => kept,
             None => (Sides { old: old.clone(), new: new.clone() }, KeyOrder::of(&old.keys, &new.keys)?),
@@ -71,7 +72,11 @@ impl Orders {
 }
 
 /// How many rows from two positions on have pairwise equal keys, looking no further than `reach`.
-fn shared_keys(old: (&Arc<Rows>, usize), new: (&Arc<Rows>, usize), reach: usize) -> Result<usize, Halt> {
+fn shared_keys(
+    old: (&Arc<RowReader>, usize),
+    new: (&Arc<RowReader>, usize),
+    reach: usize,
+) -> Result<usize, MergeError> {
     let mut shared = reach;
     for (old_key, new_key) in old.0.keys.iter().zip(&new.0.keys) {
         if shared == 0 {
@@ -83,7 +88,7 @@ fn shared_keys(old: (&Arc<Rows>, usize), new: (&Arc<Rows>, usize), reach: usize)
 }
 
 /// One key: the rows that each side has of it.
-fn classify_key(old: Option<Run>, new: Option<Run>, ledger: &mut Ledger) -> Result<()> {
+fn classify_key(old: Option<Run>, new: Option<Run>, ledger: &mut FindingSink) -> Result<()> {
     match (old, new) {
         (Some(Run { first, count: 1, .. }), None) => ledger.record(Finding::Missing { old: first }),
         (None, Some(Run { first, count: 1, .. })) => ledger.record(Finding::Extra { new: first }),
@@ -102,7 +107,7 @@ fn classify_key(old: Option<Run>, new: Option<Run>, ledger: &mut Ledger) -> Resu
 }
 
 /// One whole row: the copies that each side has of it.
-fn classify_copies(old: Option<Run>, new: Option<Run>, ledger: &mut Ledger) -> Result<()> {
+fn classify_copies(old: Option<Run>, new: Option<Run>, ledger: &mut FindingSink) -> Result<()> {
     match (old, new) {
         (Some(Run { varied: Some(old), .. }), Some(Run { varied: Some(new), .. })) => {
             let left = pair_copies(Sides { old, new }, ledger);
@@ -119,7 +124,7 @@ fn classify_copies(old: Option<Run>, new: Option<Run>, ledger: &mut Ledger) -> R
 }
 
 /// Takes down the copies of a run that the other side does not have.
-fn record_copies(side: Side, run: Option<Run>, in_other: u64, ledger: &mut Ledger) -> Result<()> {
+fn record_copies(side: Side, run: Option<Run>, in_other: u64, ledger: &mut FindingSink) -> Result<()> {
     let Some(Run { first, count, varied }) = run else { return Ok(()) };
     match varied {
         Some(varied) => {
@@ -139,7 +144,7 @@ fn only_in(side: Side, row: RowRef) -> Finding {
 }
 
 /// Pairs copies that are equal as read, then those that only rules make equal; returns what is left.
-fn pair_copies(runs: Sides<Vec<(Vec<u8>, RowRef)>>, ledger: &mut Ledger) -> Sides<Vec<RowRef>> {
+fn pair_copies(runs: Sides<Vec<(Vec<u8>, RowRef)>>, ledger: &mut FindingSink) -> Sides<Vec<RowRef>> {
     let mut left: Sides<Vec<RowRef>> = Sides::default();
     let mut new = runs.new.into_iter().peekable();
     for (old_bytes, old) in runs.old {

@@ -1,32 +1,32 @@
 //! MATCH: brings equal keys of both sides together. Two ways lead to the same findings, byte for byte;
 //! `plan` picks the cheaper one that is right, and `merge` alone decides what a discrepancy is.
 
-mod candidates;
+mod unresolved;
 mod compare;
 mod cursor;
-mod entries;
-mod forecast;
+mod partitions;
+mod estimate;
 mod hashed;
-mod held;
+mod build_table;
 mod merge;
 mod ordered;
 mod plan;
 mod ranges;
 
-pub use forecast::Memory;
-pub(crate) use forecast::{demand, obstacle};
+pub use estimate::MemoryEstimate;
+pub(crate) use estimate::{demand, obstacle};
 pub(crate) use plan::{Obstacle, Ranges};
 
 use std::sync::Arc;
 
 use crate::columns::Pairing;
-use crate::compare::discrepancy::{Asked, Keep, Layout, Ledger, Outcomes, Spooled, Tally};
+use crate::compare::discrepancy::{FindingSink, Layout, OutcomeRequest, Outcomes, Retention, Spooled, Tally};
 use crate::error::{Error, Result};
-use crate::job::Way;
+use crate::job::Strategy;
 use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
-use cursor::Halt;
+use cursor::MergeError;
 use plan::Plan;
 
 /// Everything that matching needs to know.
@@ -40,9 +40,9 @@ pub(crate) struct Comparison<'a> {
     /// The table that findings become.
     pub layout: Arc<Layout>,
     /// Which findings are kept.
-    pub keep: Keep,
+    pub keep: Retention,
     /// The rows of which it is asked how they come out.
-    pub asked: Option<&'a Asked>,
+    pub asked: Option<&'a OutcomeRequest>,
 }
 
 /// What matching found.
@@ -54,48 +54,48 @@ pub(crate) struct Matched {
     /// How the rows came out that were asked about.
     pub outcomes: Vec<Spooled>,
     /// The way that gave the answer.
-    pub way: Way,
+    pub way: Strategy,
     /// Why that way, in words.
     pub reason: String,
 }
 
 /// One part of the answer: a range of keys, or all of them.
-struct Part {
+struct AnswerPart {
     tally: Tally,
     findings: Spooled,
     outcomes: Option<Spooled>,
 }
 
-impl Part {
-    fn close(ledger: Ledger) -> Result<Self> {
+impl AnswerPart {
+    fn close(ledger: FindingSink) -> Result<Self> {
         let (tally, findings, outcomes) = ledger.close()?;
-        Ok(Part { tally, findings, outcomes })
+        Ok(AnswerPart { tally, findings, outcomes })
     }
 }
 
 impl Comparison<'_> {
     /// A ledger for one part of the comparison.
-    fn ledger(&self) -> Ledger<'_> {
+    fn ledger(&self) -> FindingSink<'_> {
         let outcomes = |asked| Outcomes::new(asked, self.pairing, self.layout.clone(), self.engine);
-        Ledger::new(self.layout.clone(), self.keep, self.asked.map(outcomes), self.engine)
+        FindingSink::new(self.layout.clone(), self.keep, self.asked.map(outcomes), self.engine)
     }
 
     /// Compares both sides, by the way that is asked for or by the cheaper one that is right.
-    pub(crate) fn run(&self, forced: Option<Way>) -> Result<Matched> {
+    pub(crate) fn run(&self, forced: Option<Strategy>) -> Result<Matched> {
         let reason = match Plan::choose(self.engine, self.snapshots, self.pairing, forced)? {
             Plan::Hashed { reason } => reason.to_string(),
             Plan::Ordered { ranges, layouts } => match ordered::run(self, &ranges, &layouts) {
-                Ok(parts) => return self.gather(parts, Way::Ordered, "both sides are in key order".into()),
-                Err(Halt::Failed(error)) => return Err(error),
-                Err(Halt::OrderBroken(side)) => format!("the key order of {side} broke while reading"),
+                Ok(parts) => return self.gather(parts, Strategy::Ordered, "both sides are in key order".into()),
+                Err(MergeError::Failed(error)) => return Err(error),
+                Err(MergeError::OrderBroken(side)) => format!("the key order of {side} broke while reading"),
             },
         };
         let parts = hashed::run(self)?;
-        self.gather(parts, Way::Hashed, reason)
+        self.gather(parts, Strategy::Hashed, reason)
     }
 
     /// Adds up the parts and checks that no row was lost or counted twice.
-    fn gather(&self, parts: Vec<Part>, way: Way, reason: String) -> Result<Matched> {
+    fn gather(&self, parts: Vec<AnswerPart>, way: Strategy, reason: String) -> Result<Matched> {
         let mut tally = Tally::new(&self.pairing.columns);
         let (mut findings, mut outcomes) = (vec![], vec![]);
         for part in parts {
@@ -111,12 +111,12 @@ impl Comparison<'_> {
     }
 }
 
-impl From<Halt> for Error {
+impl From<MergeError> for Error {
     /// For merges of sorted input, where a break is a broken promise of the sort.
-    fn from(halt: Halt) -> Self {
+    fn from(halt: MergeError) -> Self {
         match halt {
-            Halt::Failed(error) => error,
-            Halt::OrderBroken(side) => Error::Internal(format!("sorted rows of {side} are not in order")),
+            MergeError::Failed(error) => error,
+            MergeError::OrderBroken(side) => Error::Internal(format!("sorted rows of {side} are not in order")),
         }
     }
 }

@@ -8,20 +8,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::cursor::{Cursor, Halt, KeyRange};
+use super::cursor::{Cursor, KeyRange, MergeError};
 use super::merge::merge;
 use super::plan::KeyLayout;
-use super::{Comparison, Part};
+use super::{AnswerPart, Comparison};
 use crate::error::{Error, Result};
 use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
 
 /// Compares range by range. The parts come back in key order.
-pub(super) fn run(comparison: &Comparison, ranges: &[KeyRange], layouts: &Sides<KeyLayout>) -> Result<Vec<Part>, Halt> {
+pub(super) fn run(
+    comparison: &Comparison,
+    ranges: &[KeyRange],
+    layouts: &Sides<KeyLayout>,
+) -> Result<Vec<AnswerPart>, MergeError> {
     let Comparison { engine, snapshots, .. } = comparison;
     engine.progress.begin("comparing", snapshots.iter().map(|side| side.rows()).sum());
     let abandoned = AtomicBool::new(false);
-    let mut results: Vec<(usize, Result<Part, Halt>)> = engine.workers().install(|| {
+    let mut results: Vec<(usize, Result<AnswerPart, MergeError>)> = engine.workers().install(|| {
         // a bridge hands the ranges out one by one, the large ones first
         let ranges = ranges.iter().enumerate().par_bridge();
         let compared = ranges.map(|(number, range)| {
@@ -40,8 +44,8 @@ pub(super) fn run(comparison: &Comparison, ranges: &[KeyRange], layouts: &Sides<
         match (result, &failure) {
             (Ok(part), _) => parts.push(part),
             // the workers that were called off say nothing of why
-            (Err(Halt::Failed(Error::Interrupted)), Some(_)) => {}
-            (Err(halt), None | Some(Halt::Failed(Error::Interrupted))) => failure = Some(halt),
+            (Err(MergeError::Failed(Error::Interrupted)), Some(_)) => {}
+            (Err(halt), None | Some(MergeError::Failed(Error::Interrupted))) => failure = Some(halt),
             (Err(_), Some(_)) => {}
         }
     }
@@ -52,7 +56,7 @@ pub(super) fn run(comparison: &Comparison, ranges: &[KeyRange], layouts: &Sides<
         let seen: u64 = parts.iter().map(|part| part.tally.rows[side]).sum();
         if seen != snapshots[side].rows() {
             // statistics that do not hold their rows send some of them to no range at all
-            return Err(Halt::OrderBroken(side));
+            return Err(MergeError::OrderBroken(side));
         }
     }
     Ok(parts)
@@ -63,15 +67,15 @@ fn compare_range(
     range: &KeyRange,
     layouts: &Sides<KeyLayout>,
     abandoned: &AtomicBool,
-) -> Result<Part, Halt> {
+) -> Result<AnswerPart, MergeError> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
-    let open = |side: Side| -> Result<Cursor, Halt> {
+    let open = |side: Side| -> Result<Cursor, MergeError> {
         let reads = layouts[side].reads(range)?;
         let mut scan = snapshots[side].scan(engine, reads, &pairing.projection(side))?;
         let source = Box::new(move || match abandoned.load(Ordering::Relaxed) {
             true => Err(Error::Interrupted),
             false => {
-                let settle = |batch| engine.meter.during(Stage::Settle, || pairing.rows(side, batch));
+                let settle = |batch| engine.meter.stage(Stage::Canonicalize, || pairing.rows(side, batch));
                 scan.next_batch()?.map(settle).transpose()
             }
         });
@@ -79,6 +83,6 @@ fn compare_range(
     };
     let cursors = Sides::try_from_fn(open)?;
     let mut ledger = comparison.ledger();
-    engine.meter.during(Stage::Compare, || merge(pairing, cursors, &mut ledger))?;
-    Ok(Part::close(ledger)?)
+    engine.meter.stage(Stage::Compare, || merge(pairing, cursors, &mut ledger))?;
+    Ok(AnswerPart::close(ledger)?)
 }

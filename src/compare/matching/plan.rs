@@ -9,9 +9,9 @@ use super::cursor::KeyRange;
 use super::ranges::cut;
 use crate::columns::{ColumnPair, Pairing};
 use crate::equality::canonical::canonical;
-use crate::equality::canonical::order::{KeyOrder, steps};
+use crate::equality::canonical::order::{KeyOrder, key_runs};
 use crate::error::Result;
-use crate::job::Way;
+use crate::job::Strategy;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::{FileRead, Snapshot};
@@ -28,24 +28,24 @@ pub(super) enum Plan {
     /// Hash everything; the reason says what keeps the sides from being merged.
     Hashed {
         /// Why.
-        reason: Reason,
+        reason: StrategyReason,
     },
 }
 
 /// Why a pair of snapshots is hashed.
 #[derive(Debug, Clone)]
-pub(super) enum Reason {
+pub(super) enum StrategyReason {
     /// The user said so.
     AsAsked,
     /// A side cannot be merged.
     Obstacle(Side, Obstacle),
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for StrategyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::AsAsked => f.write_str("as asked"),
-            Reason::Obstacle(side, obstacle) => f.write_str(&obstacle.words(&side.to_string())),
+            StrategyReason::AsAsked => f.write_str("as asked"),
+            StrategyReason::Obstacle(side, obstacle) => f.write_str(&obstacle.words(&side.to_string())),
         }
     }
 }
@@ -83,10 +83,10 @@ impl Plan {
         engine: &Engine,
         snapshots: &Sides<Snapshot>,
         pairing: &Pairing,
-        forced: Option<Way>,
+        forced: Option<Strategy>,
     ) -> Result<Plan> {
-        if forced == Some(Way::Hashed) {
-            return Ok(Plan::Hashed { reason: Reason::AsAsked });
+        if forced == Some(Strategy::Hashed) {
+            return Ok(Plan::Hashed { reason: StrategyReason::AsAsked });
         }
         let found = Sides::try_from_fn(|side| KeyLayout::of(&snapshots[side], &pairing.columns[0]))?;
         let layouts = match (found, forced) {
@@ -110,7 +110,7 @@ impl Plan {
     }
 
     fn hashed(side: Side, obstacle: Obstacle) -> Self {
-        Plan::Hashed { reason: Reason::Obstacle(side, obstacle) }
+        Plan::Hashed { reason: StrategyReason::Obstacle(side, obstacle) }
     }
 }
 
@@ -147,12 +147,12 @@ impl Ranges {
 /// One side's row groups in key order.
 #[derive(Debug, Clone)]
 pub(super) struct KeyLayout {
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Vec<RowGroup>,
     pub(super) bounds: Option<Bounds>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Group {
+pub(super) struct RowGroup {
     file: usize,
     row_group: usize,
     pub rows: u64,
@@ -209,7 +209,7 @@ impl KeyLayout {
             .row_groups()
             .enumerate()
             .filter(|(_, (_, _, rows))| *rows > 0)
-            .map(|(bound, (file, row_group, rows))| Group { file, row_group, rows, bound })
+            .map(|(bound, (file, row_group, rows))| RowGroup { file, row_group, rows, bound })
             .collect();
         KeyLayout { groups, bounds: None }
     }
@@ -218,7 +218,7 @@ impl KeyLayout {
     fn looks_sorted(&self, engine: &Engine, snapshot: &Snapshot, pairing: &Pairing) -> Result<bool> {
         let side = snapshot.side;
         let columns: Vec<usize> = pairing.keys().iter().map(|column| column.at[side]).collect();
-        let mut probes: Vec<&Group> = self.groups.first().into_iter().collect();
+        let mut probes: Vec<&RowGroup> = self.groups.first().into_iter().collect();
         probes.extend(self.groups.get(self.groups.len() / 2).filter(|_| self.groups.len() > 1));
         for group in probes {
             let read = FileRead::whole(group.file, [group.row_group]);
@@ -226,7 +226,7 @@ impl KeyLayout {
             if let Some(batch) = scan.next_batch()? {
                 let parts = pairing.keys().iter().zip(batch.columns());
                 let parts = parts.map(|(column, array)| column.key_parts(array, side)).collect::<Result<Vec<_>>>()?;
-                if steps(&parts.concat())?.break_at.is_some() {
+                if key_runs(&parts.concat())?.break_at.is_some() {
                     return Ok(false);
                 }
             }
@@ -254,7 +254,7 @@ impl KeyLayout {
         Ok(reads)
     }
 
-    fn reaches_into(&self, group: &Group, range: &KeyRange) -> Result<bool> {
+    fn reaches_into(&self, group: &RowGroup, range: &KeyRange) -> Result<bool> {
         let Some(bounds) = &self.bounds else { return Ok(true) };
         let compare = |values: &ArrayRef, bound: &ArrayRef| -> Result<Ordering> {
             Ok(KeyOrder::of(std::slice::from_ref(values), std::slice::from_ref(bound))?.compare(group.bound, 0))

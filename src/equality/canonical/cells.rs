@@ -9,7 +9,7 @@ use arrow::array::{Array, AsArray, BinaryViewArray, BooleanArray, FixedSizeBinar
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, UInt64Type};
 
 /// A canonical array, ready to write its cells.
-pub(crate) enum Cells<'a> {
+pub(crate) enum KeyBytes<'a> {
     /// One byte each.
     Boolean(&'a BooleanArray),
     /// Four bytes each.
@@ -30,19 +30,19 @@ pub(crate) enum Cells<'a> {
     Bytes(&'a BinaryViewArray),
 }
 
-impl<'a> Cells<'a> {
+impl<'a> KeyBytes<'a> {
     /// Looks at a canonical array; see [`super::Domain::canonical_type`] for the types there are.
     pub(crate) fn of(array: &'a dyn Array) -> Self {
         match array.data_type() {
-            DataType::Boolean => Cells::Boolean(array.as_boolean()),
-            DataType::Int32 => Cells::Int32(array.as_primitive()),
-            DataType::Int64 => Cells::Int64(array.as_primitive()),
-            DataType::UInt64 => Cells::UInt64(array.as_primitive()),
-            DataType::Float64 => Cells::Float64(array.as_primitive()),
-            DataType::Decimal128(..) => Cells::Decimal128(array.as_primitive()),
-            DataType::Decimal256(..) => Cells::Decimal256(array.as_primitive()),
-            DataType::FixedSizeBinary(_) => Cells::Number(array.as_fixed_size_binary()),
-            DataType::BinaryView => Cells::Bytes(array.as_binary_view()),
+            DataType::Boolean => KeyBytes::Boolean(array.as_boolean()),
+            DataType::Int32 => KeyBytes::Int32(array.as_primitive()),
+            DataType::Int64 => KeyBytes::Int64(array.as_primitive()),
+            DataType::UInt64 => KeyBytes::UInt64(array.as_primitive()),
+            DataType::Float64 => KeyBytes::Float64(array.as_primitive()),
+            DataType::Decimal128(..) => KeyBytes::Decimal128(array.as_primitive()),
+            DataType::Decimal256(..) => KeyBytes::Decimal256(array.as_primitive()),
+            DataType::FixedSizeBinary(_) => KeyBytes::Number(array.as_fixed_size_binary()),
+            DataType::BinaryView => KeyBytes::Bytes(array.as_binary_view()),
             other => unreachable!("{other} is not a canonical type"),
         }
     }
@@ -50,15 +50,15 @@ impl<'a> Cells<'a> {
     /// Appends one cell.
     pub(crate) fn append(&self, row: usize, out: &mut Vec<u8>) {
         match self {
-            Cells::Boolean(array) => put(out, array.is_valid(row), &[u8::from(array.value(row))]),
-            Cells::Int32(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
-            Cells::Int64(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
-            Cells::UInt64(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
-            Cells::Float64(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
-            Cells::Decimal128(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
-            Cells::Decimal256(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
-            Cells::Number(array) => put(out, array.is_valid(row), array.value(row)),
-            Cells::Bytes(array) => {
+            KeyBytes::Boolean(array) => put(out, array.is_valid(row), &[u8::from(array.value(row))]),
+            KeyBytes::Int32(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
+            KeyBytes::Int64(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
+            KeyBytes::UInt64(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
+            KeyBytes::Float64(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
+            KeyBytes::Decimal128(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
+            KeyBytes::Decimal256(array) => put(out, array.is_valid(row), &array.value(row).to_le_bytes()),
+            KeyBytes::Number(array) => put(out, array.is_valid(row), array.value(row)),
+            KeyBytes::Bytes(array) => {
                 let valid = array.is_valid(row);
                 let bytes: &[u8] = if valid { array.value(row) } else { &[] };
                 put(out, valid, &(bytes.len() as u32).to_le_bytes());

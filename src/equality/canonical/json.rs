@@ -37,7 +37,7 @@ pub(crate) fn forms(documents: &StringViewArray) -> Result<ArrayRef, ArrowError>
 }
 
 /// A document in the one form that all documents of its meaning share.
-pub(crate) fn settle(text: &str) -> String {
+pub(crate) fn canonicalize(text: &str) -> String {
     String::from_utf8_lossy(&form(text)[1..]).into_owned()
 }
 

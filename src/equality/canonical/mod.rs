@@ -45,7 +45,7 @@ pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayR
         (DataType::RunEndEncoded(_, value), _) => canonical(&convert(array, value.data_type())?, domain, side),
         (_, Domain::Null | Domain::Boolean | Domain::Int32 | Domain::Int64 | Domain::UInt64) => convert(array, &target),
         (_, Domain::Float) => {
-            convert(array, &target).map(|floats| Arc::new(settle_floats(floats.as_primitive())) as ArrayRef)
+            convert(array, &target).map(|floats| Arc::new(canonicalize_floats(floats.as_primitive())) as ArrayRef)
         }
         (_, Domain::Decimal128 { .. } | Domain::Decimal256 { .. }) => convert(array, &target),
         (_, Domain::Number { scale }) => number::forms(array, *scale),
@@ -99,7 +99,7 @@ pub(crate) fn infinite(ticks: i64, largest: i64) -> Option<i128> {
 }
 
 /// -0.0 becomes 0.0 and every NaN the same NaN, so that equal floats have equal bits.
-pub(crate) fn settle_floats(floats: &Float64Array) -> Float64Array {
+pub(crate) fn canonicalize_floats(floats: &Float64Array) -> Float64Array {
     floats.unary::<_, Float64Type>(|value| match value {
         value if value.is_nan() => f64::NAN,
         // the sum of the two zeros is the positive one

@@ -8,7 +8,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 
-use super::cells::Cells;
+use super::cells::KeyBytes;
 use super::domain::{Domain, FieldPair};
 use super::{canonical, convert};
 use crate::sides::Side;
@@ -16,7 +16,7 @@ use crate::sides::Side;
 /// A list's form: how many items it has, then the items in order.
 pub(super) fn lists(array: &ArrayRef, item: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
     let ListItems { list, items } = ListItems::of(array, item, side)?;
-    let (cells, offsets) = (Cells::of(&items), list.value_offsets());
+    let (cells, offsets) = (KeyBytes::of(&items), list.value_offsets());
     Ok(build(list.nulls(), list.len(), |row, out| {
         let items = offsets[row] as usize..offsets[row + 1] as usize;
         out.extend_from_slice(&(items.len() as u64).to_le_bytes());
@@ -27,7 +27,7 @@ pub(super) fn lists(array: &ArrayRef, item: &Domain, side: Side) -> Result<Array
 /// A multiset's form: how many items it has, then the items by their bytes.
 pub(super) fn multisets(array: &ArrayRef, item: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
     let ListItems { list, items } = ListItems::of(array, item, side)?;
-    let (cells, offsets) = (Cells::of(&items), list.value_offsets());
+    let (cells, offsets) = (KeyBytes::of(&items), list.value_offsets());
     let bytes = |item: usize| {
         let mut bytes = vec![];
         cells.append(item, &mut bytes);
@@ -70,7 +70,7 @@ pub(super) fn structs(array: &StructArray, fields: &[FieldPair], side: Side) -> 
         .iter()
         .map(|field| canonical(array.column(field.at[side]), &field.domain, side))
         .collect::<Result<_, _>>()?;
-    let cells: Vec<_> = columns.iter().map(|column| Cells::of(column)).collect();
+    let cells: Vec<_> = columns.iter().map(|column| KeyBytes::of(column)).collect();
     Ok(build(array.nulls(), array.len(), |row, out| {
         cells.iter().for_each(|cells| cells.append(row, out));
     }))
@@ -106,7 +106,7 @@ impl MapEntries {
     /// The entries of one map by key (a key that stands twice: then by value), each with its position
     /// among all entries and its bytes.
     fn sorted(&self, row: usize) -> Vec<(usize, Vec<u8>)> {
-        let (keys, values) = (Cells::of(&self.keys), Cells::of(&self.values));
+        let (keys, values) = (KeyBytes::of(&self.keys), KeyBytes::of(&self.values));
         let entries: Range<usize> = self.offsets[row]..self.offsets[row + 1];
         let mut sorted: Vec<_> = entries
             .map(|entry| {

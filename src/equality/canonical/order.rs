@@ -28,7 +28,7 @@ pub type Part<'a> = (&'a dyn Array, usize);
 ///
 /// Nearly all parts of two snapshots are equal, and then this reads them once, at the speed of memory, where
 /// [`equal_rows`] writes an answer for every row.
-pub fn plainly_equal(one: Part, two: Part, len: usize) -> bool {
+pub fn fast_equal(one: Part, two: Part, len: usize) -> bool {
     if has_null(one, len) || has_null(two, len) || one.0.data_type() != two.0.data_type() {
         return false;
     }
@@ -57,7 +57,7 @@ pub fn plainly_equal(one: Part, two: Part, len: usize) -> bool {
 
 /// How many rows from the start, of `len`, are equal in two canonical columns.
 pub fn leading_equal(one: Part, two: Part, len: usize) -> Result<usize, ArrowError> {
-    if plainly_equal(one, two, len) {
+    if fast_equal(one, two, len) {
         return Ok(len);
     }
     let differing = match (one.0.data_type(), two.0.data_type()) {
@@ -125,9 +125,9 @@ pub struct Steps {
 }
 
 /// Compares every key with its predecessor.
-pub fn steps(keys: &[ArrayRef]) -> Result<Steps, ArrowError> {
+pub fn key_runs(keys: &[ArrayRef]) -> Result<Steps, ArrowError> {
     let pairs = keys[0].len().saturating_sub(1);
-    if plainly_ascends(keys) {
+    if fast_ascending(keys) {
         return Ok(Steps { repeats: BooleanBuffer::new_unset(pairs), break_at: None });
     }
     let mut repeats = BooleanBuffer::new_set(pairs);
@@ -151,7 +151,7 @@ pub fn steps(keys: &[ArrayRef]) -> Result<Steps, ArrowError> {
 
 /// Whether every key sorts after its predecessor, as far as a quick look tells: one pass over the first part,
 /// and over the others only where all before them are equal.
-fn plainly_ascends(keys: &[ArrayRef]) -> bool {
+fn fast_ascending(keys: &[ArrayRef]) -> bool {
     let mut tied: Vec<usize> = (0..keys[0].len().saturating_sub(1)).collect();
     for key in keys {
         if key.null_count() > 0 {

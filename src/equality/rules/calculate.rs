@@ -11,13 +11,13 @@ use arrow::error::ArrowError;
 use bigdecimal::BigDecimal;
 
 use super::times;
-use crate::equality::canonical::digits::{Decimal, Floats, Number, forms, numbers};
+use crate::equality::canonical::digits::{Decimal, FloatDecimal, Number, forms, numbers};
 use crate::job::rule::{Precision, Tolerance};
 use crate::sides::Sides;
 
 /// Numbers rounded to so many places, as canonical digits.
 pub(super) fn rounded(array: &ArrayRef, places: i8) -> Result<ArrayRef, ArrowError> {
-    let rounded = numbers(array, Floats::Shortest)?.into_iter().map(|number| match number {
+    let rounded = numbers(array, FloatDecimal::Shortest)?.into_iter().map(|number| match number {
         Some(Number::Finite(decimal)) => Some(Number::Finite(decimal.round(places))),
         other => other,
     });
@@ -43,7 +43,8 @@ pub(super) fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<
             Ok(old.into_iter().zip(new).map(near).collect())
         }
         Tolerance::Number { abs, rel } => {
-            let (old, new) = (numbers(&arrays.old, Floats::Shortest)?, numbers(&arrays.new, Floats::Shortest)?);
+            let (old, new) =
+                (numbers(&arrays.old, FloatDecimal::Shortest)?, numbers(&arrays.new, FloatDecimal::Shortest)?);
             let decimal = |bound: &Option<BigDecimal>| Decimal::parse(&bound.as_ref()?.to_plain_string());
             let (abs, rel) = (decimal(abs), decimal(rel));
             let near = |pair: (Option<Number>, Option<Number>)| match pair {

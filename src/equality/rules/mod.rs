@@ -11,11 +11,11 @@
 //! A rule is credited with a pair if the pair would not be equal without it.
 
 mod calculate;
-mod default;
-mod fit;
-mod meeting;
+mod null_value;
+mod applicability;
+mod comparison_plan;
 mod needed;
-mod reading;
+mod parse;
 mod text;
 mod times;
 
@@ -27,44 +27,44 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef};
 
 use crate::equality::canonical::domain::{Family, NoDomain, family};
-use crate::equality::canonical::order::{equal_rows, plainly_equal};
+use crate::equality::canonical::order::{equal_rows, fast_equal};
 use crate::equality::canonical::{Domain, canonical, convert};
 use crate::equality::plain_types;
 use crate::equality::value_text;
 use crate::error::Result;
 use crate::job::Rule;
-use crate::job::rule::Reading;
+use crate::job::rule::ParseAs;
 use crate::sides::{Side, Sides};
-pub(crate) use fit::fits;
-use fit::require_fit;
-use meeting::Meeting;
+pub(crate) use applicability::fits;
+use applicability::require_fit;
+use comparison_plan::ComparisonPlan;
 use needed::Codes;
 pub(crate) use needed::ReadCells;
-use reading::Read;
-pub(crate) use times::{Said, Zone};
+use parse::Parsed;
+pub(crate) use times::{ParsedTime, Zone};
 
 /// A column in a form in which equal cells are equal.
 #[derive(Debug, Clone)]
-pub struct Form {
+pub struct Canonical {
     /// The canonical values.
     pub value: ArrayRef,
     /// What equals nothing of the other side; NULL everywhere else. `None` for columns without such cells.
     pub unreadable: Option<ArrayRef>,
 }
 
-impl Form {
+impl Canonical {
     /// Whether two forms are equal throughout, as far as a quick look tells.
-    pub fn plainly_equals(&self, start: usize, other: &Form, other_start: usize, len: usize) -> bool {
+    pub fn plainly_equals(&self, start: usize, other: &Canonical, other_start: usize, len: usize) -> bool {
         self.unreadable.is_none()
             && other.unreadable.is_none()
-            && plainly_equal((&self.value, start), (&other.value, other_start), len)
+            && fast_equal((&self.value, start), (&other.value, other_start), len)
     }
 
     /// Which rows of two forms are equal.
-    pub fn equals(&self, other: &Form) -> Result<BooleanBuffer> {
+    pub fn equals(&self, other: &Canonical) -> Result<BooleanBuffer> {
         let equal = equal_rows(&self.value, &other.value)?;
         // a cell of either side that cannot be read is unlike whatever the other side has
-        let readable = |form: &Form| form.unreadable.as_ref().map(valid);
+        let readable = |form: &Canonical| form.unreadable.as_ref().map(valid);
         let lost = [readable(self), readable(other)].into_iter().flatten();
         Ok(lost.fold(equal, |equal, lost| &equal & &!&lost))
     }
@@ -75,9 +75,9 @@ impl Form {
     }
 
     /// A part of the rows.
-    pub fn slice(&self, start: usize, len: usize) -> Form {
+    pub fn slice(&self, start: usize, len: usize) -> Canonical {
         let slice = |array: &ArrayRef| array.slice(start, len);
-        Form { value: slice(&self.value), unreadable: self.unreadable.as_ref().map(slice) }
+        Canonical { value: slice(&self.value), unreadable: self.unreadable.as_ref().map(slice) }
     }
 
     /// The arrays that together say what each cell is.
@@ -95,42 +95,42 @@ fn valid(array: &ArrayRef) -> BooleanBuffer {
 
 /// The rules of one pair of columns.
 #[derive(Debug)]
-pub struct Chain {
+pub struct RuleSet {
     name: String,
     fields: Sides<FieldRef>,
     rules: Vec<Rule>,
-    exact: Meeting,
-    full: Meeting,
+    exact: ComparisonPlan,
+    full: ComparisonPlan,
     /// All rules but this one; `None` where the columns could not be compared then.
-    without: Vec<Option<Meeting>>,
+    without: Vec<Option<ComparisonPlan>>,
     /// The table of `values`, where there is one.
     codes: Option<Codes>,
 }
 
 /// Why a chain cannot be built.
-pub enum Unfit {
+pub enum RuleError {
     /// The rule does not apply to these columns; the reason ends a sentence that begins with its name.
     Rule(Rule, String),
     /// The columns have no common domain, even with the rules.
     Domain(NoDomain),
 }
 
-impl Chain {
+impl RuleSet {
     /// Prepares the rules for two columns; `natural` is where they meet without rules.
     pub fn of(
         name: &str,
         fields: Sides<&Field>,
         rules: Vec<Rule>,
         natural: Result<Domain, NoDomain>,
-    ) -> Result<Chain, Unfit> {
+    ) -> Result<RuleSet, RuleError> {
         let fields = fields.map(|field| FieldRef::from(field.clone()));
         require_fit(&fields, &rules)?;
         let plan = |on: &dyn Fn(usize, &Rule) -> bool, checks: bool| {
             let on: Vec<bool> = rules.iter().enumerate().map(|(at, rule)| on(at, rule)).collect();
-            Meeting::of(&fields, &rules, on, &natural, checks)
+            ComparisonPlan::of(&fields, &rules, on, &natural, checks)
         };
-        let exact = plan(&|_, rule| rule.is_reading(), true).map_err(Unfit::Domain)?;
-        let full = plan(&|_, _| true, false).map_err(Unfit::Domain)?;
+        let exact = plan(&|_, rule| rule.is_reading(), true).map_err(RuleError::Domain)?;
+        let full = plan(&|_, _| true, false).map_err(RuleError::Domain)?;
         let without = (0..rules.len()).map(|left_out| {
             let rest: Vec<Rule> =
                 rules.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, rule)| rule.clone()).collect();
@@ -141,9 +141,9 @@ impl Chain {
             }
         });
         let without = without.collect();
-        let chain = Chain { name: name.into(), fields, rules, exact, full, without, codes: None };
+        let chain = RuleSet { name: name.into(), fields, rules, exact, full, without, codes: None };
         let codes = chain.read_codes()?;
-        Ok(Chain { codes, ..chain })
+        Ok(RuleSet { codes, ..chain })
     }
 
     /// The rules, in the order in which they are applied.
@@ -168,61 +168,67 @@ impl Chain {
     }
 
     /// Whether some rule can make cells equal that are not equal as read.
-    pub fn forgives(&self) -> bool {
+    pub fn has_lossy_rules(&self) -> bool {
         self.rules.iter().any(|rule| !rule.is_reading()) || self.exact.checks_only
     }
 
     /// The cells as read.
-    pub fn exact(&self, array: &ArrayRef, side: Side) -> Result<Form> {
+    pub fn exact(&self, array: &ArrayRef, side: Side) -> Result<Canonical> {
         self.form(array, side, &self.exact)
     }
 
     /// The cells under all rules except a tolerance.
-    pub fn full(&self, array: &ArrayRef, side: Side) -> Result<Form> {
+    pub fn full(&self, array: &ArrayRef, side: Side) -> Result<Canonical> {
         self.form(array, side, &self.full)
     }
 
-    fn form(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<Form> {
+    fn form(&self, array: &ArrayRef, side: Side, meeting: &ComparisonPlan) -> Result<Canonical> {
         let (cleaned, field) = self.clean(array, side, meeting)?;
         self.form_of_cleaned(&cleaned, &field, side, meeting)
     }
 
-    fn form_of_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Form> {
-        let Read { array: read, unreadable } = self.read_cleaned(array, field, side, meeting)?;
+    fn form_of_cleaned(
+        &self,
+        array: &ArrayRef,
+        field: &FieldRef,
+        side: Side,
+        meeting: &ComparisonPlan,
+    ) -> Result<Canonical> {
+        let Parsed { array: read, unreadable } = self.read_cleaned(array, field, side, meeting)?;
         let value = match meeting.checks_only {
             true if !decodes(field, meeting) => canonical(array, &meeting.domain, side)?,
             true => canonical(&read, &meeting.domain, side)?,
             false => self.settle(&read, side, meeting)?,
         };
-        Ok(Form { value, unreadable })
+        Ok(Canonical { value, unreadable })
     }
 
     /// Applies the rules up to `default_is_null`.
-    fn read(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<Read> {
+    fn read(&self, array: &ArrayRef, side: Side, meeting: &ComparisonPlan) -> Result<Parsed> {
         let (cleaned, field) = self.clean(array, side, meeting)?;
         self.read_cleaned(&cleaned, &field, side, meeting)
     }
 
-    fn read_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Read> {
+    fn read_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, meeting: &ComparisonPlan) -> Result<Parsed> {
         let read = match meeting.reading {
-            Some(reading) => reading::read(array, field, reading, meeting.floats, &meeting.clocks, side)?,
-            None => Read { array: array.clone(), unreadable: None },
+            Some(reading) => parse::read(array, field, reading, meeting.floats, &meeting.clocks, side)?,
+            None => Parsed { array: array.clone(), unreadable: None },
         };
         // bytes become text only here, so this is where the rules for text find it
         let read = match decodes(field, meeting) {
-            true => Read { array: Arc::new(self.cleaned(read.array.as_string_view(), side, meeting)), ..read },
+            true => Parsed { array: Arc::new(self.cleaned(read.array.as_string_view(), side, meeting)), ..read },
             false => read,
         };
         match self.default(field, side, meeting)? {
             Some((default, domain)) => {
-                Ok(Read { array: default::without(&read.array, &default, &domain, side)?, ..read })
+                Ok(Parsed { array: null_value::without(&read.array, &default, &domain, side)?, ..read })
             }
             None => Ok(read),
         }
     }
 
     /// Applies the rules for text, on a side that has text.
-    fn clean(&self, array: &ArrayRef, side: Side, meeting: &Meeting) -> Result<(ArrayRef, FieldRef)> {
+    fn clean(&self, array: &ArrayRef, side: Side, meeting: &ComparisonPlan) -> Result<(ArrayRef, FieldRef)> {
         let field = &self.fields[side];
         let maps = side == Side::Old && !meeting.values.is_empty();
         let is_text = family(field) == Some(Family::Text);
@@ -234,7 +240,7 @@ impl Chain {
     }
 
     /// Texts of one side under the rules for text.
-    fn cleaned(&self, texts: &StringViewArray, side: Side, meeting: &Meeting) -> StringViewArray {
+    fn cleaned(&self, texts: &StringViewArray, side: Side, meeting: &ComparisonPlan) -> StringViewArray {
         let maps = side == Side::Old && !meeting.values.is_empty();
         let cleaning = meeting.rules(&self.rules);
         let default = cleaning.iter().find_map(|rule| match rule {
@@ -250,7 +256,7 @@ impl Chain {
     }
 
     /// The value that stands for NULL, as one row of what `read` gives, and its domain; `None` if no cell can be it.
-    fn default(&self, field: &FieldRef, side: Side, meeting: &Meeting) -> Result<Option<(ArrayRef, Domain)>> {
+    fn default(&self, field: &FieldRef, side: Side, meeting: &ComparisonPlan) -> Result<Option<(ArrayRef, Domain)>> {
         let Some(Rule::DefaultIsNull(text)) =
             meeting.rules(&self.rules).into_iter().find(|rule| matches!(rule, Rule::DefaultIsNull(_)))
         else {
@@ -260,16 +266,16 @@ impl Chain {
         let default = match meeting.reading {
             Some(reading) => {
                 let text = text_field(field);
-                let read = reading::read(&one, &text, reading, meeting.floats, &meeting.clocks, side)?;
-                Some(read.array).zip(Some(reading::domain(reading)))
+                let read = parse::read(&one, &text, reading, meeting.floats, &meeting.clocks, side)?;
+                Some(read.array).zip(Some(parse::domain(reading)))
             }
-            None => default::as_stored(text, field).zip(default::own_domain(field)),
+            None => null_value::as_stored(text, field).zip(null_value::own_domain(field)),
         };
         Ok(default.filter(|(default, _)| default.is_valid(0)))
     }
 
     /// Brings what was read to canonical form, and applies the rules that make values one.
-    fn settle(&self, read: &ArrayRef, side: Side, meeting: &Meeting) -> Result<ArrayRef> {
+    fn settle(&self, read: &ArrayRef, side: Side, meeting: &ComparisonPlan) -> Result<ArrayRef> {
         for rule in meeting.rules(&self.rules) {
             match rule {
                 Rule::Round(places) => return Ok(calculate::rounded(read, *places)?),
@@ -281,7 +287,7 @@ impl Chain {
     }
 
     /// How cells that are not equal as read come to be equal after all.
-    pub fn judge(&self, arrays: &Sides<ArrayRef>) -> Result<Judgement> {
+    pub fn apply_rules(&self, arrays: &Sides<ArrayRef>) -> Result<RuleOutcome> {
         let (ruled, tolerated) = self.agree(arrays, &self.full, true)?;
         let equal = &ruled | &tolerated;
         let mut needed = vec![];
@@ -298,7 +304,7 @@ impl Chain {
                 needed.push((at, cells));
             }
         }
-        Ok(Judgement { ruled, tolerated, needed })
+        Ok(RuleOutcome { ruled, tolerated, needed })
     }
 
     /// Of equal pairs, those that are not NULL on both sides.
@@ -309,13 +315,13 @@ impl Chain {
     fn agree(
         &self,
         arrays: &Sides<ArrayRef>,
-        meeting: &Meeting,
+        meeting: &ComparisonPlan,
         tolerant: bool,
     ) -> Result<(BooleanBuffer, BooleanBuffer)> {
         let reads = Sides::try_from_fn(|side| self.read(&arrays[side], side, meeting))?;
         let forms = Sides::try_from_fn(|side| {
             let value = self.settle(&reads[side].array, side, meeting)?;
-            Ok::<_, crate::error::Error>(Form { value, unreadable: reads[side].unreadable.clone() })
+            Ok::<_, crate::error::Error>(Canonical { value, unreadable: reads[side].unreadable.clone() })
         })?;
         let equal = forms.old.equals(&forms.new)?;
         let tolerance = meeting.rules(&self.rules).into_iter().find_map(|rule| match rule {
@@ -336,16 +342,16 @@ impl Chain {
     fn calculable(
         &self,
         arrays: &Sides<ArrayRef>,
-        reads: Sides<Read>,
-        forms: &Sides<Form>,
-        meeting: &Meeting,
+        reads: Sides<Parsed>,
+        forms: &Sides<Canonical>,
+        meeting: &ComparisonPlan,
     ) -> Result<Sides<ArrayRef>> {
         let is_calculated = |rule: &&Rule| matches!(rule, Rule::Round(_) | Rule::Truncate(_));
         if meeting.rules(&self.rules).iter().any(is_calculated) {
             return Ok(Sides::from_fn(|side| forms[side].value.clone()));
         }
         match meeting.reading {
-            Some(Reading::Decimal | Reading::Integer) => {
+            Some(ParseAs::Decimal | ParseAs::Integer) => {
                 let meeting = meeting.calculable();
                 Sides::try_from_fn(|side| Ok(self.read(&arrays[side], side, &meeting)?.array))
             }
@@ -360,7 +366,7 @@ impl Chain {
 }
 
 /// How pairs of cells that are not equal as read come to be equal.
-pub struct Judgement {
+pub struct RuleOutcome {
     /// Equal under the rules.
     pub ruled: BooleanBuffer,
     /// Within the tolerance.
@@ -378,8 +384,8 @@ fn texts_of(array: &ArrayRef, field: &Field) -> Result<StringViewArray> {
 }
 
 /// Whether a column's bytes are read as the text that they encode.
-fn decodes(field: &Field, meeting: &Meeting) -> bool {
-    meeting.reading == Some(Reading::Text) && family(field) == Some(Family::Binary)
+fn decodes(field: &Field, meeting: &ComparisonPlan) -> bool {
+    meeting.reading == Some(ParseAs::Text) && family(field) == Some(Family::Binary)
 }
 
 fn text_field(field: &Field) -> FieldRef {

@@ -2,7 +2,7 @@
 //!
 //! A *reading* makes cells of different families comparable. It loses nothing where two values that it accepts
 //! stay two values. Among cells of one family a reading is no more than another rule: what only it makes equal
-//! is not equal as read, and [`Chain::judge`] decides.
+//! is not equal as read, and [`RuleSet::apply_rules`] decides.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, StringViewArray};
 use arrow::buffer::BooleanBuffer;
 
-use super::{Chain, Form, Unfit, text_field, texts_of, valid};
-use crate::equality::canonical::cells::Cells;
+use super::{Canonical, RuleError, RuleSet, text_field, texts_of, valid};
+use crate::equality::canonical::cells::KeyBytes;
 use crate::equality::canonical::domain::{Family, family};
 use crate::equality::canonical::order::equal_rows;
 use crate::error::Result;
@@ -41,14 +41,14 @@ impl ReadCells {
     }
 }
 
-impl Chain {
+impl RuleSet {
     /// What the rules were needed to read, of pairs that are equal as read; `None` if this side tells of no cell.
     ///
     /// A pair that is equal as read is NULL on both sides or on none, so one side can tell for both. How the cell
     /// was read, old tells; that a rule was needed does too, but for a zone that only changes new's cells.
-    pub fn read_by(&self, array: &ArrayRef, form: &Form, side: Side) -> Result<Option<ReadCells>> {
+    pub fn read_by(&self, array: &ArrayRef, form: &Canonical, side: Side) -> Result<Option<ReadCells>> {
         let mut rules = vec![];
-        for (at, rule) in self.rules.iter().enumerate().filter(|(at, _)| self.teller(*at) == Some(side)) {
+        for (at, rule) in self.rules.iter().enumerate().filter(|(at, _)| self.credited_side(*at) == Some(side)) {
             let cells = match rule {
                 Rule::Values(_) => self.changed_by_values(array)?,
                 Rule::AssumeTz(_) if self.exact.tells_kind => self.changed_by_zone(array, form, side)?,
@@ -74,7 +74,7 @@ impl Chain {
     }
 
     /// The side that tells which cells a rule was needed to read; `None` if it is not needed to read any.
-    fn teller(&self, at: usize) -> Option<Side> {
+    fn credited_side(&self, at: usize) -> Option<Side> {
         match &self.rules[at] {
             Rule::Expression(..) | Rule::Values(_) => Some(Side::Old),
             // a zone reads naive and zoned timestamps as timestamps without being told
@@ -98,7 +98,7 @@ impl Chain {
         self.rules.iter().any(is_expression) || reading.is_some_and(|reading| !reading.loses_nothing())
     }
 
-    fn changed_by_zone(&self, array: &ArrayRef, form: &Form, side: Side) -> Result<BooleanBuffer> {
+    fn changed_by_zone(&self, array: &ArrayRef, form: &Canonical, side: Side) -> Result<BooleanBuffer> {
         let without = self.form(array, side, &self.exact.without_zone())?;
         Ok(&valid(&form.value) & &!&equal_rows(&form.value, &without.value)?)
     }
@@ -116,7 +116,7 @@ impl Chain {
     fn ambiguously_coded(
         &self,
         array: &ArrayRef,
-        form: &Form,
+        form: &Canonical,
         needed: &BooleanBuffer,
     ) -> Result<Option<BooleanBuffer>> {
         let Some(codes) = &self.codes else { return Ok(None) };
@@ -126,7 +126,7 @@ impl Chain {
             return Ok(None);
         }
         let texts = texts_of(array, field)?;
-        let cells = Cells::of(&form.value);
+        let cells = KeyBytes::of(&form.value);
         let mut bytes = vec![];
         let is_ambiguous = |at: usize| {
             if !needed.value(at) {
@@ -144,10 +144,10 @@ impl Chain {
     }
 
     /// Reads the words of `values`, if the chain has such a rule.
-    pub(super) fn read_codes(&self) -> Result<Option<Codes>, Unfit> {
+    pub(super) fn read_codes(&self) -> Result<Option<Codes>, RuleError> {
         let is_table = |rule: &&Rule| matches!(rule, Rule::Values(_));
         let Some(rule) = self.rules.iter().find(is_table) else { return Ok(None) };
-        let unreadable = |error| Unfit::Rule(rule.clone(), format!("has words that cannot be read: {error}"));
+        let unreadable = |error| RuleError::Rule(rule.clone(), format!("has words that cannot be read: {error}"));
         self.codes_as_read().map(Some).map_err(unreadable)
     }
 
@@ -157,7 +157,7 @@ impl Chain {
         let words: ArrayRef = Arc::new(StringViewArray::from_iter_values(words));
         let field = text_field(&self.fields.old);
         let form = self.form_of_cleaned(&words, &field, Side::Old, meeting)?.value;
-        let cells = Cells::of(&form);
+        let cells = KeyBytes::of(&form);
         let mut by_word: HashMap<Vec<u8>, Vec<&String>> = HashMap::new();
         for (at, code) in codes.into_iter().enumerate().filter(|(at, _)| form.is_valid(*at)) {
             let mut bytes = vec![];

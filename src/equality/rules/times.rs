@@ -112,14 +112,14 @@ fn offset(text: &str) -> Option<Offset> {
 }
 
 /// A time that a text says: what clocks show, and how far they are ahead of UTC if it says so.
-pub(crate) struct Said {
+pub(crate) struct ParsedTime {
     /// Nanoseconds since 1970-01-01 00:00 on the clock's face.
     pub wall: i128,
     /// Nanoseconds ahead of UTC.
     pub offset: Option<i128>,
 }
 
-impl Said {
+impl ParsedTime {
     /// Reads ISO 8601: `2026-11-20`, `2026-11-20 02:00:00.123`, `2026-11-20T02:00:00+01:00`; also PostgreSQL's
     /// `infinity` and `-infinity`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -129,7 +129,7 @@ impl Said {
             _ => None,
         };
         if let Some(wall) = infinite {
-            return Some(Said { wall, offset: None });
+            return Some(ParsedTime { wall, offset: None });
         }
         if let Some(said) = counted(text) {
             return Some(said);
@@ -141,19 +141,19 @@ impl Said {
         }
         let time = pieces.time().unwrap_or(jiff::civil::Time::midnight());
         let offset = pieces.to_numeric_offset().map(|offset| i128::from(offset.seconds()) * SECOND);
-        Some(Said { wall: wall_of(pieces.date().to_datetime(time)), offset })
+        Some(ParsedTime { wall: wall_of(pieces.date().to_datetime(time)), offset })
     }
 }
 
 /// A time that no calendar shows, as reports and lists write it: `9223372036854775806 us`, and with a `Z` for an instant.
-fn counted(text: &str) -> Option<Said> {
+fn counted(text: &str) -> Option<ParsedTime> {
     let (count, unit) = text.split_once(' ')?;
     let (unit, offset) = unit.strip_suffix('Z').map_or((unit, None), |unit| (unit, Some(0)));
     let units = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
     let unit = units.into_iter().find(|known| unit_name(known) == unit)?;
     let ticks: i64 = count.parse().ok()?;
     let wall = infinite(ticks, i64::MAX).filter(|_| unit != TimeUnit::Nanosecond);
-    Some(Said { wall: wall.unwrap_or(i128::from(ticks) * length(&unit)), offset })
+    Some(ParsedTime { wall: wall.unwrap_or(i128::from(ticks) * length(&unit)), offset })
 }
 
 fn wall_of(shown: DateTime) -> i128 {
@@ -233,8 +233,8 @@ mod tests {
     #[test]
     fn a_wall_clock_time_that_is_shown_twice_or_never_is_no_instant() {
         let berlin = Zone::named("Europe/Berlin").unwrap();
-        let instant = |text: &str| berlin.instant(Said::parse(text).unwrap().wall);
-        assert_eq!(instant("2026-07-01 12:00"), Some(Said::parse("2026-07-01 10:00").unwrap().wall));
+        let instant = |text: &str| berlin.instant(ParsedTime::parse(text).unwrap().wall);
+        assert_eq!(instant("2026-07-01 12:00"), Some(ParsedTime::parse("2026-07-01 10:00").unwrap().wall));
         assert_eq!(instant("2026-03-29 02:30"), None);
         assert_eq!(instant("2026-10-25 02:30"), None);
         assert_eq!(Zone::named("+05:30").unwrap().instant(0), Some(-(5 * 3600 + 1800) * SECOND));
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn of_two_instants_with_one_time_the_first_counts_for_either() {
         let berlin = Zone::named("Europe/Berlin").unwrap();
-        let wall = |text: &str| Said::parse(text).unwrap().wall;
+        let wall = |text: &str| ParsedTime::parse(text).unwrap().wall;
         assert_eq!(berlin.first_instant(wall("2026-10-25 02:30")), Some(wall("2026-10-25 00:30")));
         assert_eq!(berlin.wall(wall("2026-10-25 01:30")), Some(wall("2026-10-25 02:30")));
         assert_eq!(berlin.first_instant(wall("2026-03-29 02:30")), None);
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_no_calendar_shows_is_counted() {
-        let said = |text: &str| Said::parse(text).map(|said| (said.wall, said.offset));
+        let said = |text: &str| ParsedTime::parse(text).map(|said| (said.wall, said.offset));
         assert_eq!(said("-9148557054318883170 us"), Some((-9_148_557_054_318_883_170_000, None)));
         assert_eq!(said("253402300800 sZ"), Some((253_402_300_800 * SECOND, Some(0))));
         assert_eq!(said("9223372036854775807 us"), Some((INFINITE, None)));
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn zones_reach_beyond_the_calendar() {
         let berlin = Zone::named("Europe/Berlin").unwrap();
-        let last = Said::parse("9999-12-31 00:00").unwrap().wall;
+        let last = ParsedTime::parse("9999-12-31 00:00").unwrap().wall;
         assert_eq!(berlin.instant(last), Some(last - 3600 * SECOND));
         for far in [last + DAY, last + 1000 * CYCLE, -last * 3, i128::from(i64::MAX) * 1000] {
             let instant = berlin.instant(far).unwrap();
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn texts_say_times() {
-        let said = |text: &str| Said::parse(text).map(|said| (said.wall, said.offset));
+        let said = |text: &str| ParsedTime::parse(text).map(|said| (said.wall, said.offset));
         assert_eq!(said("1970-01-02"), Some((DAY, None)));
         assert_eq!(said("1970-01-01T00:00:01Z"), Some((SECOND, Some(0))));
         assert_eq!(said("1970-01-01 00:00:00.000000001+01:00"), Some((1, Some(3600 * SECOND))));

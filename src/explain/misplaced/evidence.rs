@@ -11,7 +11,7 @@ use arrow::buffer::BooleanBuffer;
 use crate::columns::{ColumnPair, Pairing};
 use crate::equality::canonical::Domain;
 use crate::equality::canonical::row_hash::RowHasher;
-use crate::equality::rules::Form;
+use crate::equality::rules::Canonical;
 use crate::error::{Error, Result};
 use crate::job;
 use crate::sides::{Side, Sides};
@@ -110,9 +110,11 @@ impl Digester {
     }
 }
 
-fn form(pair: &ColumnPair, array: &ArrayRef, side: Side) -> Result<Form> {
+fn form(pair: &ColumnPair, array: &ArrayRef, side: Side) -> Result<Canonical> {
     match array.logical_null_count() == array.len() {
-        true => Ok(Form { value: new_null_array(&pair.full_domain().canonical_type(), array.len()), unreadable: None }),
+        true => {
+            Ok(Canonical { value: new_null_array(&pair.full_domain().canonical_type(), array.len()), unreadable: None })
+        }
         false => pair.full(array, side),
     }
 }

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 
 use super::evidence::{Digest, Digester, alike};
 use crate::class::Class;
-use crate::compare::discrepancy::{Column, Layout};
+use crate::compare::discrepancy::{Layout, TableColumn};
 use crate::error::Result;
 use crate::sides::Sides;
 
@@ -22,7 +22,7 @@ impl Exchange {
     /// Among the columns of a table.
     pub(super) fn of(layout: &Layout) -> Self {
         let columns = layout.columns().iter().enumerate().skip(layout.key_names().len());
-        let (old, new) = (layout.fields(Column::Old), layout.fields(Column::New));
+        let (old, new) = (layout.fields(TableColumn::Old), layout.fields(TableColumn::New));
         Exchange {
             columns: columns.map(|(at, column)| (column.name.clone(), at)).collect(),
             alike: alike(layout.columns(), Sides { old: &old, new: &new }),
@@ -36,7 +36,7 @@ impl Exchange {
         piece: &RecordBatch,
         classes: &[Class],
     ) -> Result<Vec<Vec<[usize; 2]>>> {
-        let changed = Column::Changed.of(piece).as_list::<i32>();
+        let changed = TableColumn::Changed.of(piece).as_list::<i32>();
         let suspects = classes.iter().enumerate().map(|(row, &class)| {
             if class != Class::Mismatch || changed.value_length(row) < 2 {
                 return vec![];
@@ -51,7 +51,7 @@ impl Exchange {
         let wanted: BTreeSet<usize> = suspects.iter().filter(|columns| columns.len() > 1).flatten().copied().collect();
         let of_column = |at: usize| {
             let digests = Sides::try_from_fn(|side| {
-                let values: ArrayRef = Column::of_side(side).of(piece).as_struct().column(at).clone();
+                let values: ArrayRef = TableColumn::of_side(side).of(piece).as_struct().column(at).clone();
                 digester.digests(&[at], &[values], side)
             });
             Ok((at, digests?))

@@ -7,12 +7,12 @@
 //! | copied | new has under a key what old has under another one that differs, too; and it is neither of the above |
 //! | exchanged | in a mismatch, new has in each of two columns what old has in the other |
 
-mod claims;
+mod value_index;
 mod evidence;
 mod exchange;
 mod report;
 mod search;
-mod told;
+mod annotation;
 
 use std::sync::Arc;
 
@@ -20,18 +20,18 @@ use arrow::array::{AsArray, RecordBatch, StructArray};
 
 use crate::class::Class;
 use crate::columns::Pairing;
-use crate::compare::discrepancy::{Column, Layout, Spooled, Tally};
+use crate::compare::discrepancy::{Layout, Spooled, TableColumn, Tally};
 use crate::compare::matching::Comparison;
 use crate::equality::value_text::{Values, escaped};
 use crate::error::Result;
 use crate::job::{self, Job, Rule};
+pub(crate) use annotation::Misplacements;
+use annotation::kinds;
+pub(super) use annotation::{Annotation, field};
 use evidence::{Digester, Unit, units};
 use exchange::Exchange;
 pub(crate) use report::{MisplacedExample, MisplacedReport};
 use search::{Links, Search};
-pub(crate) use told::Misplacements;
-use told::kinds;
-pub(super) use told::{Told, field};
 
 /// How a value came to stand where it does.
 #[derive(
@@ -81,8 +81,8 @@ fn shown_key(keys: &StructArray, row: usize, layout: &Layout) -> Result<String> 
     let parts = columns.map(|(at, (column, field))| {
         let values = Values::of(column, field)?;
         let value = match layout.key_is_text(at) {
-            true => values.shown(row),
-            false => values.bare(row).map_or("NULL".into(), |text| escaped(&text)),
+            true => values.display(row),
+            false => values.to_csv_text(row).map_or("NULL".into(), |text| escaped(&text)),
         };
         let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
         let cut = if shown.len() < value.len() { "…" } else { "" };
@@ -146,13 +146,13 @@ impl Misplaced {
         for (number, link) in links.iter().enumerate() {
             let unit = self.units.iter().find(|unit| unit.number == link.unit);
             let columns = unit.map(|unit| unit.name.clone()).unwrap_or_default();
-            let told = Told { kind: link.kind, columns, other: Some(number) };
+            let told = Annotation { kind: link.kind, columns, other: Some(number) };
             rows[(u64::from(link.row) - first) as usize].push(told);
         }
         let pairs = self.exchange.pairs(&self.digester, piece, classes)?;
         for (row, pairs) in rows.iter_mut().zip(pairs) {
             let name = |at: usize| self.digester.columns()[at].name.as_str();
-            row.extend(pairs.into_iter().map(|[one, two]| Told {
+            row.extend(pairs.into_iter().map(|[one, two]| Annotation {
                 kind: Kind::Exchanged,
                 columns: [name(one), name(two)].join(", "),
                 other: None,
@@ -164,7 +164,7 @@ impl Misplaced {
     /// Counts what is known of a piece, and takes examples of it, `shown` as they may be.
     pub(super) fn take(&mut self, piece: &RecordBatch, classes: &[Class], shown: &Misplacements) -> Result<()> {
         let first = self.rows - piece.num_rows() as u64;
-        let keys = Column::Key.of(piece).as_struct();
+        let keys = TableColumn::Key.of(piece).as_struct();
         let others = self.links.of(first..self.rows);
         for (row, told) in shown.rows.iter().enumerate() {
             kinds(told).into_iter().for_each(|kind| self.report.count(kind));

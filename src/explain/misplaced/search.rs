@@ -12,10 +12,10 @@ use bytesize::ByteSize;
 use rayon::prelude::*;
 
 use super::Kind;
-use super::claims::{Claim, Lookup, Place, keep_single};
 use super::evidence::{Digester, Unit};
+use super::value_index::{FindingId, IndexedValue, ValueIndex, keep_single};
 use crate::class::Class;
-use crate::compare::discrepancy::{Column, Spooled, Tally, classes};
+use crate::compare::discrepancy::{Spooled, TableColumn, Tally, classes};
 use crate::compare::matching::Comparison;
 use crate::error::{Error, Result};
 use crate::sides::Side;
@@ -27,7 +27,7 @@ const LINKS_SHARE: u64 = 1;
 const KEYS_SHARE: u64 = 1;
 const SHARES: u64 = 16;
 /// What a claim takes, with what finds it and what counts it.
-const CLAIM_BYTES: u64 = size_of::<Claim>() as u64 + Lookup::BYTES + size_of::<AtomicU32>() as u64;
+const CLAIM_BYTES: u64 = size_of::<IndexedValue>() as u64 + ValueIndex::BYTES + size_of::<AtomicU32>() as u64;
 const LINK_BYTES: u64 = size_of::<Link>() as u64;
 
 /// A discrepancy, and the one that it shares a value with.
@@ -122,7 +122,7 @@ impl Search<'_> {
     }
 
     fn links(&self, units: &[Unit]) -> Step<Links> {
-        if self.tally.discrepancies() >= Place::ROWS_MAX {
+        if self.tally.discrepancies() >= FindingId::ROWS_MAX {
             return Ok(None);
         }
         let mut links = vec![];
@@ -163,7 +163,7 @@ impl Search<'_> {
     }
 
     /// The values that a single discrepancy has in old, and those in new that are equal to one of them.
-    fn candidates(&self, unit: &Unit) -> Step<(Vec<Claim>, Vec<Claim>)> {
+    fn candidates(&self, unit: &Unit) -> Step<(Vec<IndexedValue>, Vec<IndexedValue>)> {
         let count = |side: Side| match side {
             Side::Old => self.tally.mismatch + self.tally.missing,
             Side::New => self.tally.mismatch + self.tally.extra,
@@ -173,31 +173,31 @@ impl Search<'_> {
         let Some(mut first) = self.claims(unit, fewer, room.min(count(fewer) as usize), None)? else { return Ok(None) };
         first.sort_unstable();
         let left = (room - first.len()).min(count(fewer.other()) as usize);
-        let Some(mut second) = self.claims(unit, fewer.other(), left, Some(&Lookup::of(&first)))? else {
+        let Some(mut second) = self.claims(unit, fewer.other(), left, Some(&ValueIndex::of(&first)))? else {
             return Ok(None);
         };
         second.sort_unstable();
         let (mut owners, mut claims) = if fewer == Side::New { (second, first) } else { (first, second) };
         keep_single(&mut owners);
         {
-            let known = Lookup::of(&owners);
+            let known = ValueIndex::of(&owners);
             claims.retain(|claim| known.find(&claim.digest).is_some());
         }
-        let known = Lookup::of(&claims);
+        let known = ValueIndex::of(&claims);
         owners.retain(|owner| known.find(&owner.digest).is_some());
         Ok(Some((owners, claims)))
     }
 
     /// The values of one side's rows; of new's, those that are not old's under the same key. Only those that are `among`
     /// others, where there are others.
-    fn claims(&self, unit: &Unit, side: Side, room: usize, among: Option<&Lookup>) -> Step<Vec<Claim>> {
+    fn claims(&self, unit: &Unit, side: Side, room: usize, among: Option<&ValueIndex>) -> Step<Vec<IndexedValue>> {
         let mut claims = Vec::with_capacity(room);
         let mut fits = true;
         self.each_batch(|first, batch| {
             let classes = classes(batch);
             let values = self.digests(unit, batch, side)?;
             let own = if side == Side::New { self.digests(unit, batch, Side::Old)? } else { vec![None; values.len()] };
-            let changed = Column::Changed.of(batch).as_list::<i32>();
+            let changed = TableColumn::Changed.of(batch).as_list::<i32>();
             let differs = |row: usize| {
                 let names = changed.value(row);
                 let mut names = names.as_string::<i32>().iter().flatten();
@@ -214,7 +214,7 @@ impl Search<'_> {
                 if !fits {
                     return Ok(false);
                 }
-                claims.push(Claim { digest, place: Place::new(first + row as u64, is_alone) });
+                claims.push(IndexedValue { digest, place: FindingId::new(first + row as u64, is_alone) });
             }
             Ok(true)
         })?;
@@ -222,17 +222,17 @@ impl Search<'_> {
     }
 
     fn digests(&self, unit: &Unit, batch: &RecordBatch, side: Side) -> Result<Vec<Option<super::evidence::Digest>>> {
-        let rows = Column::of_side(side).of(batch).as_struct();
+        let rows = TableColumn::of_side(side).of(batch).as_struct();
         let arrays: Vec<ArrayRef> = unit.columns.iter().map(|&at| rows.column(at).clone()).collect();
         self.digester.digests(&unit.columns, &arrays, side)
     }
 
     /// How many rows of old have the value of each owner.
-    fn count(&self, unit: &Unit, owners: &[Claim]) -> Result<Vec<AtomicU32>> {
+    fn count(&self, unit: &Unit, owners: &[IndexedValue]) -> Result<Vec<AtomicU32>> {
         let Comparison { engine, snapshots, pairing, .. } = self.comparison;
         let old = &snapshots.old;
         let columns: Vec<usize> = unit.columns.iter().map(|&at| pairing.columns[at].at.old).collect();
-        let lookup = Lookup::of(owners);
+        let lookup = ValueIndex::of(owners);
         let counts: Vec<AtomicU32> = owners.iter().map(|_| AtomicU32::new(0)).collect();
         engine.progress.begin("looking for owners", old.rows());
         engine.workers().install(|| {
@@ -265,7 +265,7 @@ impl Search<'_> {
             let wanted = rows[next..].iter().take_while(|row| u64::from(**row) < end);
             let wanted: UInt32Array = wanted.map(|row| row - first as u32).collect();
             if !wanted.is_empty() {
-                let part = take(Column::Key.of(batch), &wanted, None)?;
+                let part = take(TableColumn::Key.of(batch), &wanted, None)?;
                 bytes += part.get_array_memory_size() as u64;
                 starts.push(next);
                 parts.push(part);
@@ -278,8 +278,8 @@ impl Search<'_> {
 }
 
 /// Who shares a value with whom, where old has it once.
-fn linked(unit: &Unit, owners: &[Claim], counts: &[AtomicU32], claims: &[Claim]) -> Vec<Link> {
-    let known = Lookup::of(owners);
+fn linked(unit: &Unit, owners: &[IndexedValue], counts: &[AtomicU32], claims: &[IndexedValue]) -> Vec<Link> {
+    let known = ValueIndex::of(owners);
     let claimed = claims.iter().filter_map(|claim| {
         let owner = known.find(&claim.digest).filter(|owner| counts[*owner].load(Ordering::Relaxed) == 1)?;
         let owner = owners[owner].place;

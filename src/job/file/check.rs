@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::document::{Document, Kind, Mistake, Node, Table};
+use super::document::{Document, JobMistake, Node, NodeKind, TableNode};
 
 /// The mistakes of a document, and the document without what they are about.
-pub(super) fn check(document: &Document, schema: &Value) -> (Vec<Mistake>, Node) {
+pub(super) fn check(document: &Document, schema: &Value) -> (Vec<JobMistake>, Node) {
     let checker = Checker { document, root: schema };
     let mut mistakes = vec![];
     let sound = checker.check(&document.root, schema, "", &mut mistakes);
@@ -20,7 +20,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     /// Returns the node without its mistakes; `None` if it is one as a whole.
-    fn check(&self, node: &Node, schema: &Value, path: &str, mistakes: &mut Vec<Mistake>) -> Option<Node> {
+    fn check(&self, node: &Node, schema: &Value, path: &str, mistakes: &mut Vec<JobMistake>) -> Option<Node> {
         let schema = self.resolve(schema);
         if let Some(choices) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
             return self.choose(node, choices, path, mistakes);
@@ -31,18 +31,18 @@ impl Checker<'_> {
             return None;
         }
         match &node.kind {
-            Kind::Table(entries) => self.check_table(node, entries, schema, path, mistakes),
-            Kind::List(items) => {
+            NodeKind::Table(entries) => self.check_table(node, entries, schema, path, mistakes),
+            NodeKind::List(items) => {
                 let item = schema.get("items").unwrap_or(&Value::Bool(true));
                 let path = format!("{path}[]");
                 let items = items.iter().filter_map(|node| self.check(node, item, &path, mistakes)).collect();
-                Some(Node { span: node.span.clone(), kind: Kind::List(items) })
+                Some(Node { span: node.span.clone(), kind: NodeKind::List(items) })
             }
-            Kind::Scalar(_) | Kind::Time(_) => self.check_scalar(node, schema, path, mistakes),
+            NodeKind::Scalar(_) | NodeKind::Time(_) => self.check_scalar(node, schema, path, mistakes),
         }
     }
 
-    fn check_scalar(&self, node: &Node, schema: &Value, path: &str, mistakes: &mut Vec<Mistake>) -> Option<Node> {
+    fn check_scalar(&self, node: &Node, schema: &Value, path: &str, mistakes: &mut Vec<JobMistake>) -> Option<Node> {
         let value = node.to_json();
         let allowed =
             schema.get("enum").and_then(Value::as_array).cloned().or_else(|| Some(vec![schema.get("const")?.clone()]));
@@ -72,15 +72,15 @@ impl Checker<'_> {
     fn check_table(
         &self,
         node: &Node,
-        entries: &Table,
+        entries: &TableNode,
         schema: &Value,
         path: &str,
-        mistakes: &mut Vec<Mistake>,
+        mistakes: &mut Vec<JobMistake>,
     ) -> Option<Node> {
         let empty = serde_json::Map::new();
         let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
         let more = schema.get("additionalProperties").filter(|more| more.is_object());
-        let mut sound = Table::default();
+        let mut sound = TableNode::default();
         for (name, entry) in entries.iter() {
             let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match known.get(name).or(more) {
@@ -100,11 +100,11 @@ impl Checker<'_> {
                 mistakes.push(self.mistake(node, format!("{place} lacks {what}")));
             }
         }
-        Some(Node { span: node.span.clone(), kind: Kind::Table(sound) })
+        Some(Node { span: node.span.clone(), kind: NodeKind::Table(sound) })
     }
 
     /// Of several forms, the one that fits without a mistake, or else the one for this kind of value.
-    fn choose(&self, node: &Node, choices: &[Value], path: &str, mistakes: &mut Vec<Mistake>) -> Option<Node> {
+    fn choose(&self, node: &Node, choices: &[Value], path: &str, mistakes: &mut Vec<JobMistake>) -> Option<Node> {
         let choices: Vec<&Value> = choices.iter().map(|choice| self.resolve(choice)).collect();
         for choice in &choices {
             let mut own = vec![];
@@ -167,8 +167,8 @@ impl Checker<'_> {
         }
     }
 
-    fn mistake(&self, node: &Node, words: String) -> Mistake {
-        Mistake { place: self.document.place_of(&node.span, "").to_string(), words }
+    fn mistake(&self, node: &Node, words: String) -> JobMistake {
+        JobMistake { place: self.document.place_of(&node.span, "").to_string(), words }
     }
 }
 
@@ -189,24 +189,24 @@ fn has_type(node: &Node, schema: &Value) -> bool {
     };
     let is_one = |wanted: &[&str]| names.iter().any(|name| wanted.contains(name));
     match &node.kind {
-        Kind::Table(_) => is_one(&["object"]),
-        Kind::List(_) => is_one(&["array"]),
-        Kind::Time(_) => schema.get("format").is_some_and(|format| format == "date-time"),
-        Kind::Scalar(Value::String(_)) => is_one(&["string"]),
-        Kind::Scalar(Value::Bool(_)) => is_one(&["boolean"]),
-        Kind::Scalar(Value::Number(number)) if number.is_f64() => is_one(&["number"]),
-        Kind::Scalar(_) => is_one(&["integer", "number"]),
+        NodeKind::Table(_) => is_one(&["object"]),
+        NodeKind::List(_) => is_one(&["array"]),
+        NodeKind::Time(_) => schema.get("format").is_some_and(|format| format == "date-time"),
+        NodeKind::Scalar(Value::String(_)) => is_one(&["string"]),
+        NodeKind::Scalar(Value::Bool(_)) => is_one(&["boolean"]),
+        NodeKind::Scalar(Value::Number(number)) if number.is_f64() => is_one(&["number"]),
+        NodeKind::Scalar(_) => is_one(&["integer", "number"]),
     }
 }
 
 fn kind(node: &Node) -> String {
     match &node.kind {
-        Kind::Table(_) => "a section".into(),
-        Kind::List(_) => "a list".into(),
-        Kind::Time(time) => format!("the time {time}"),
-        Kind::Scalar(Value::String(text)) => format!("the text {text:?}"),
-        Kind::Scalar(Value::Number(number)) => format!("the number {number}"),
-        Kind::Scalar(value) => format!("the value {value}"),
+        NodeKind::Table(_) => "a section".into(),
+        NodeKind::List(_) => "a list".into(),
+        NodeKind::Time(time) => format!("the time {time}"),
+        NodeKind::Scalar(Value::String(text)) => format!("the text {text:?}"),
+        NodeKind::Scalar(Value::Number(number)) => format!("the number {number}"),
+        NodeKind::Scalar(value) => format!("the value {value}"),
     }
 }
 

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use super::Reader;
+use super::FormReader;
 use super::check::nearest;
 use super::form::{CheckForm, ExpectForm};
-use super::header::Header;
+use super::header::QueryHeader;
 use super::library;
 use crate::job::rule::Scalar;
-use crate::job::{Check, Expect, Literal, LiteralType, Place, Query, Source, Word};
+use crate::job::{Check, Expect, Literal, LiteralType, Origin, Query, Setting, Source};
 use crate::sides::Sides;
 
 /// The parameter that a job's times give a value where its `params` do not.
@@ -18,7 +18,7 @@ const TAKEN_AT: &str = "taken_at";
 /// The names of tables that a job has anyway.
 const OWN_TABLES: [&str; 3] = ["old", "new", "discrepancies"];
 
-impl Reader<'_> {
+impl FormReader<'_> {
     /// The checks of a job.
     pub(super) fn checks(&mut self, forms: Vec<CheckForm>, sources: &Sides<Source>) -> Vec<Check> {
         let taken_at = sources.new.taken_at.as_ref().or(sources.old.taken_at.as_ref());
@@ -35,7 +35,7 @@ impl Reader<'_> {
         checks
     }
 
-    fn check(&mut self, form: CheckForm, place: &Place, taken_at: Option<&Literal>) -> Option<Check> {
+    fn check(&mut self, form: CheckForm, place: &Origin, taken_at: Option<&Literal>) -> Option<Check> {
         let CheckForm { name, sql, library, inputs, params, id, group, expect } = form;
         let (query, own_name) = match (sql, library) {
             (Some(sql), None) => {
@@ -57,7 +57,7 @@ impl Reader<'_> {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
             self.wrong(place, format!("`{name}` cannot name a list; use letters, digits, `-` and `_`"));
         }
-        let word = |text: String| Word { text, place: place.clone() };
+        let word = |text: String| Setting { text, place: place.clone() };
         let mut tables = vec![];
         for (name, sql) in inputs {
             if OWN_TABLES.contains(&name.as_str()) {
@@ -69,7 +69,7 @@ impl Reader<'_> {
             let query = self.query(sql, place.clone())?;
             tables.push((name, query));
         }
-        let header = Header::of(&query.sql).map_err(|words| self.wrong(place, words)).ok()?;
+        let header = QueryHeader::of(&query.sql).map_err(|words| self.wrong(place, words)).ok()?;
         let values = self.values(&header, params, place, taken_at);
         let expect = self.expect(expect, place)?;
         Some(Check {
@@ -85,7 +85,7 @@ impl Reader<'_> {
         })
     }
 
-    fn library(&mut self, name: &str, place: &Place) -> Option<Query> {
+    fn library(&mut self, name: &str, place: &Origin) -> Option<Query> {
         match library::QUERIES.iter().find(|(known, _)| *known == name) {
             Some((_, sql)) => Some(Query { sql: sql.to_string(), file: None, place: place.clone() }),
             None => {
@@ -103,9 +103,9 @@ impl Reader<'_> {
     /// A value for each parameter that the query declares.
     fn values(
         &mut self,
-        header: &Header,
+        header: &QueryHeader,
         params: BTreeMap<String, Scalar>,
-        place: &Place,
+        place: &Origin,
         taken_at: Option<&Literal>,
     ) -> BTreeMap<String, Literal> {
         let mut values = BTreeMap::new();
@@ -133,7 +133,7 @@ impl Reader<'_> {
         values
     }
 
-    fn expect(&mut self, form: ExpectForm, place: &Place) -> Option<Expect> {
+    fn expect(&mut self, form: ExpectForm, place: &Origin) -> Option<Expect> {
         match form {
             ExpectForm::Word(word) if word == "empty" => Some(Expect::AtMost(0)),
             ExpectForm::Word(word) => {

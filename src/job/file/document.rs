@@ -9,7 +9,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::job::Place;
+use crate::job::Origin;
 
 /// A job file that was parsed.
 pub(super) struct Document {
@@ -29,12 +29,12 @@ pub(super) struct Node {
     /// The bytes of the text that it is, or that its key is.
     pub span: Range<usize>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: NodeKind,
 }
 
 /// What a value is.
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     /// One value: text, a number or a truth value.
     Scalar(Value),
     /// A date or a time.
@@ -42,18 +42,18 @@ pub(super) enum Kind {
     /// A list.
     List(Vec<Node>),
     /// A table.
-    Table(Table),
+    Table(TableNode),
 }
 
 /// The entries of a table, in the order of the text.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Table {
+pub(super) struct TableNode {
     entries: Vec<(String, Node)>,
     /// Where in `entries` each name is.
     by_name: HashMap<String, usize>,
 }
 
-impl Table {
+impl TableNode {
     /// The value under a name.
     pub(super) fn get(&self, name: &str) -> Option<&Node> {
         self.by_name.get(name).map(|at| &self.entries[*at].1)
@@ -82,7 +82,7 @@ impl Table {
 
 /// One mistake in a job file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub struct JobMistake {
     /// Where it is.
     pub place: String,
     /// What is wrong, and what to do.
@@ -91,31 +91,31 @@ pub struct Mistake {
 
 impl Document {
     /// Parses the text of a job file and lays `key=value` settings over it.
-    pub(super) fn parse(file: &Path, text: &str, set: &[String]) -> Result<Self, Vec<Mistake>> {
-        let root = Node { span: 0..0, kind: Kind::Table(Table::default()) };
+    pub(super) fn parse(file: &Path, text: &str, set: &[String]) -> Result<Self, Vec<JobMistake>> {
+        let root = Node { span: 0..0, kind: NodeKind::Table(TableNode::default()) };
         let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
         let mut document = Document { file: file.into(), length: text.len(), line_ends, set: vec![], root };
         match DeTable::parse(text) {
             Ok(root) => document.root = Node::of_table(root.get_ref(), 0..0),
             Err(error) => {
                 let place = document.place_of(&error.span().unwrap_or(0..0), "").to_string();
-                return Err(vec![Mistake { place, words: format!("this is not TOML: {}", error.message()) }]);
+                return Err(vec![JobMistake { place, words: format!("this is not TOML: {}", error.message()) }]);
             }
         }
         for setting in set {
-            let wrong = |words| vec![Mistake { place: format!("--set {setting}"), words }];
+            let wrong = |words| vec![JobMistake { place: format!("--set {setting}"), words }];
             document.lay_over(setting).map_err(wrong)?;
         }
         Ok(document)
     }
 
     /// Where the value under a path of keys stands; where it does not, the nearest one above it.
-    pub(super) fn place(&self, path: &[&str]) -> Place {
+    pub(super) fn place(&self, path: &[&str]) -> Origin {
         self.item_place(path, None)
     }
 
     /// Where an item of the list under a path of keys stands.
-    pub(super) fn item_place(&self, path: &[&str], item: Option<usize>) -> Place {
+    pub(super) fn item_place(&self, path: &[&str], item: Option<usize>) -> Origin {
         let mut node = &self.root;
         for step in path {
             match node.get(step) {
@@ -123,19 +123,19 @@ impl Document {
                 None => break,
             }
         }
-        if let (Some(item), Kind::List(items)) = (item, &node.kind) {
+        if let (Some(item), NodeKind::List(items)) = (item, &node.kind) {
             node = items.get(item).unwrap_or(node);
         }
         self.place_of(&node.span, &path.join("."))
     }
 
     /// Where a stretch of the text stands.
-    pub(super) fn place_of(&self, span: &Range<usize>, key: &str) -> Place {
+    pub(super) fn place_of(&self, span: &Range<usize>, key: &str) -> Origin {
         if let Some((_, setting)) = self.set.iter().rev().find(|(start, _)| span.start >= *start) {
-            return Place::Set(setting.clone());
+            return Origin::Set(setting.clone());
         }
         let line = self.line_ends.partition_point(|end| *end < span.start) + 1;
-        Place::Line { file: self.file.clone(), line, key: key.into() }
+        Origin::Line { file: self.file.clone(), line, key: key.into() }
     }
 
     fn lay_over(&mut self, setting: &str) -> Result<(), String> {
@@ -157,7 +157,7 @@ impl Document {
 
 impl Node {
     fn of(value: &Spanned<DeValue>) -> Node {
-        let scalar = |value: Value| Kind::Scalar(value);
+        let scalar = |value: Value| NodeKind::Scalar(value);
         let kind = match value.get_ref() {
             DeValue::String(text) => scalar(Value::String(text.to_string())),
             DeValue::Boolean(truth) => scalar(Value::Bool(*truth)),
@@ -169,28 +169,28 @@ impl Node {
                 let float = number.as_str().parse::<f64>().ok().and_then(serde_json::Number::from_f64);
                 scalar(float.map_or_else(|| Value::String(number.to_string()), Value::Number))
             }
-            DeValue::Datetime(time) => Kind::Time(time.to_string()),
-            DeValue::Array(items) => Kind::List(items.iter().map(Node::of).collect()),
+            DeValue::Datetime(time) => NodeKind::Time(time.to_string()),
+            DeValue::Array(items) => NodeKind::List(items.iter().map(Node::of).collect()),
             DeValue::Table(table) => return Node::of_table(table, value.span()),
         };
         Node { span: value.span(), kind }
     }
 
     fn of_table(table: &DeTable, span: Range<usize>) -> Node {
-        let mut entries = Table::default();
+        let mut entries = TableNode::default();
         for (name, value) in table {
             let mut node = Node::of(value);
             // of a setting, its key is what people look for
             node.span = name.span();
             entries.insert(name.get_ref().to_string(), node);
         }
-        Node { span, kind: Kind::Table(entries) }
+        Node { span, kind: NodeKind::Table(entries) }
     }
 
     /// The value under a key.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
         match &self.kind {
-            Kind::Table(entries) => entries.get(key),
+            NodeKind::Table(entries) => entries.get(key),
             _ => None,
         }
     }
@@ -201,9 +201,9 @@ impl Node {
             *self = value;
             return Ok(());
         };
-        let Kind::Table(entries) = &mut self.kind else { return Err(format!("`{first}` has nothing to stand in")) };
+        let NodeKind::Table(entries) = &mut self.kind else { return Err(format!("`{first}` has nothing to stand in")) };
         if entries.get(first).is_none() {
-            entries.insert(first.to_string(), Node { span: start..start, kind: Kind::Table(Table::default()) });
+            entries.insert(first.to_string(), Node { span: start..start, kind: NodeKind::Table(TableNode::default()) });
         }
         match entries.get_mut(first) {
             Some(node) => node.put(rest, value, start),
@@ -214,19 +214,19 @@ impl Node {
     fn move_to(&mut self, start: usize) {
         self.span = start..start;
         match &mut self.kind {
-            Kind::List(items) => items.iter_mut().for_each(|item| item.move_to(start)),
-            Kind::Table(table) => table.entries.iter_mut().for_each(|(_, node)| node.move_to(start)),
-            Kind::Scalar(_) | Kind::Time(_) => {}
+            NodeKind::List(items) => items.iter_mut().for_each(|item| item.move_to(start)),
+            NodeKind::Table(table) => table.entries.iter_mut().for_each(|(_, node)| node.move_to(start)),
+            NodeKind::Scalar(_) | NodeKind::Time(_) => {}
         }
     }
 
     /// The value as JSON, with times as text.
     pub(super) fn to_json(&self) -> Value {
         match &self.kind {
-            Kind::Scalar(value) => value.clone(),
-            Kind::Time(time) => Value::String(time.clone()),
-            Kind::List(items) => Value::Array(items.iter().map(Node::to_json).collect()),
-            Kind::Table(entries) => {
+            NodeKind::Scalar(value) => value.clone(),
+            NodeKind::Time(time) => Value::String(time.clone()),
+            NodeKind::List(items) => Value::Array(items.iter().map(Node::to_json).collect()),
+            NodeKind::Table(entries) => {
                 Value::Object(entries.iter().map(|(name, node)| (name.clone(), node.to_json())).collect())
             }
         }

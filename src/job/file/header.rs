@@ -12,7 +12,7 @@ use crate::job::LiteralType;
 
 /// The head of a query.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct QueryHeader {
     /// What the query asks, in words.
     pub question: Option<String>,
     /// What it reads, in words.
@@ -21,7 +21,7 @@ pub(super) struct Header {
     pub parameters: Vec<(String, LiteralType)>,
 }
 
-impl Header {
+impl QueryHeader {
     /// Reads the head of a query.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl Header {
             }
             parameters.push((name, data_type));
         }
-        Ok(Header { question: words(&comments, "Question:"), inputs: words(&comments, "Inputs:"), parameters })
+        Ok(QueryHeader { question: words(&comments, "Question:"), inputs: words(&comments, "Inputs:"), parameters })
     }
 }
 
@@ -71,13 +71,13 @@ mod tests {
     fn a_header_tells_the_question_and_the_parameters() {
         let sql = "-- Question:   which items\n--             are stuck?\n-- Inputs:     item(id, state)\n\
                    -- Parameters: $state text, what it is called; $after duration\n--   $most integer\nSELECT $other";
-        let header = Header::of(sql).unwrap();
+        let header = QueryHeader::of(sql).unwrap();
         assert_eq!(header.question.as_deref(), Some("which items are stuck?"));
         assert_eq!(header.inputs.as_deref(), Some("item(id, state)"));
         let names: Vec<_> = header.parameters.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["state", "after", "most"]);
         assert_eq!(header.parameters[1].1, LiteralType::Duration);
-        assert!(Header::of("-- $x number").unwrap_err().contains("known types: text, integer"));
-        assert!(Header::of("-- $x text; $x text").unwrap_err().contains("twice"));
+        assert!(QueryHeader::of("-- $x number").unwrap_err().contains("known types: text, integer"));
+        assert!(QueryHeader::of("-- $x text; $x text").unwrap_err().contains("twice"));
     }
 }

@@ -7,7 +7,7 @@ mod check;
 mod checks;
 mod document;
 mod environment;
-mod explaining;
+mod explain;
 mod form;
 mod header;
 mod library;
@@ -24,13 +24,13 @@ use crate::class::ByClass;
 use crate::error::{Error, Result};
 use crate::job::rule::RuleSettings;
 use crate::job::{
-    Allowance, ColumnSettings, Expectations, Gate, Identity, Job, Place, Query, Scope, Selection, Source, TakenAt,
-    Word, number,
+    Allowance, ColumnSettings, Expectations, Gate, Identity, Job, Origin, Query, Scope, Selection, Setting, Source,
+    TakenAt, number,
 };
 use crate::regular_file::{self, TEXT_BYTES_MAX};
 use crate::sides::Sides;
 use document::Document;
-pub use document::Mistake;
+pub use document::JobMistake;
 use form::{AllowanceForm, ColumnForm, CompareForm, GateForm, JobForm, Names, SharedRules, SourceForm, TakenAtForm};
 
 /// How long the name of a directory may be nearly everywhere, in bytes.
@@ -54,7 +54,7 @@ pub struct JobFile {
     /// How many of them are kept whole; `None` keeps all.
     pub retain: Option<usize>,
     /// What is wrong with it.
-    pub mistakes: Vec<Mistake>,
+    pub mistakes: Vec<JobMistake>,
 }
 
 impl JobFile {
@@ -75,12 +75,13 @@ impl JobFile {
             Ok(form) => form,
             Err(error) => {
                 if mistakes.is_empty() {
-                    mistakes.push(Mistake { place: file.display().to_string(), words: error.to_string() });
+                    mistakes.push(JobMistake { place: file.display().to_string(), words: error.to_string() });
                 }
                 return Ok(failed(mistakes));
             }
         };
-        let mut reader = Reader { document: &document, file, dir: file.parent().unwrap_or(Path::new("")), mistakes };
+        let mut reader =
+            FormReader { document: &document, file, dir: file.parent().unwrap_or(Path::new("")), mistakes };
         let runs = reader.runs(&form);
         let retain = form.retain.as_ref().map(|retain| retain.whole as usize);
         let job = reader.job(form);
@@ -96,16 +97,16 @@ pub fn schema() -> String {
 }
 
 /// Turns the form into a job, and gathers what is wrong on the way.
-struct Reader<'a> {
+struct FormReader<'a> {
     document: &'a Document,
     file: &'a Path,
     dir: &'a Path,
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<JobMistake>,
 }
 
-impl Reader<'_> {
-    fn wrong(&mut self, place: &Place, words: impl Into<String>) {
-        self.mistakes.push(Mistake { place: place.to_string(), words: words.into() });
+impl FormReader<'_> {
+    fn wrong(&mut self, place: &Origin, words: impl Into<String>) {
+        self.mistakes.push(JobMistake { place: place.to_string(), words: words.into() });
     }
 
     fn runs(&mut self, form: &JobForm) -> PathBuf {
@@ -120,7 +121,7 @@ impl Reader<'_> {
         let scope = if form.new.is_some() { Scope::Both } else { Scope::OldAlone };
         let new = match form.new {
             Some(new) => self.source(new, &["new"]),
-            None => Source::of(Word { text: String::new(), place: self.document.place(&["old"]) }),
+            None => Source::of(Setting { text: String::new(), place: self.document.place(&["old"]) }),
         };
         let place = self.document.place(&[]);
         let compare = match (form.compare, scope) {
@@ -239,7 +240,7 @@ impl Reader<'_> {
         name
     }
 
-    fn expand(&mut self, text: String, place: &Place) -> String {
+    fn expand(&mut self, text: String, place: &Origin) -> String {
         environment::expand(&text, |name| std::env::var(name).ok()).unwrap_or_else(|words| {
             self.wrong(place, words);
             text
@@ -265,7 +266,7 @@ impl Reader<'_> {
             self.wrong(&drop_place, "expected a share of the rows such as \"5 %\"");
         }
         Source {
-            path: Word { text: path, place },
+            path: Setting { text: path, place },
             layout,
             query: form.query.and_then(|query| self.query(query, query_place)),
             taken_at,
@@ -280,7 +281,7 @@ impl Reader<'_> {
     }
 
     /// A length of time, such as `26h` or `1h 30m`.
-    fn duration(&mut self, text: &str, place: &Place) -> Option<jiff::SignedDuration> {
+    fn duration(&mut self, text: &str, place: &Origin) -> Option<jiff::SignedDuration> {
         match text.parse::<jiff::SignedDuration>() {
             Ok(duration) if !duration.is_negative() && duration <= DURATION_MAX => Some(duration),
             Ok(duration) if duration > DURATION_MAX => {
@@ -298,7 +299,7 @@ impl Reader<'_> {
     }
 
     /// A query in SQL, or the file that holds one.
-    fn query(&mut self, text: String, place: Place) -> Option<Query> {
+    fn query(&mut self, text: String, place: Origin) -> Option<Query> {
         let start = text.trim_start().to_lowercase();
         if ["select ", "select\n", "with ", "with\n", "(", "--", "/*"].iter().any(|word| start.starts_with(word)) {
             return Some(Query { sql: text, file: None, place });
@@ -319,7 +320,7 @@ impl Reader<'_> {
     }
 
     /// An instant, with its zone.
-    fn time(&mut self, text: String, place: &Place) -> Option<jiff::Timestamp> {
+    fn time(&mut self, text: String, place: &Origin) -> Option<jiff::Timestamp> {
         let text = self.expand(text, place);
         // TOML allows a blank where RFC 3339 has a T
         let time = text.replacen(' ', "T", 1).parse::<jiff::Timestamp>();
@@ -329,7 +330,7 @@ impl Reader<'_> {
         time.ok()
     }
 
-    fn taken_at(&mut self, form: TakenAtForm, place: &Place) -> Option<TakenAt> {
+    fn taken_at(&mut self, form: TakenAtForm, place: &Origin) -> Option<TakenAt> {
         let mut time = |text: String| self.time(text, place);
         let (from, to) = match form {
             TakenAtForm::At(at) => {
@@ -359,26 +360,26 @@ impl Reader<'_> {
         Identity::Key(self.words(Names::Many(key), &["compare", "key"]))
     }
 
-    fn words(&self, names: Names, at: &[&str]) -> Vec<Word> {
+    fn words(&self, names: Names, at: &[&str]) -> Vec<Setting> {
         let names = names.into_vec().into_iter().enumerate();
-        names.map(|(item, text)| Word { text, place: self.document.item_place(at, Some(item)) }).collect()
+        names.map(|(item, text)| Setting { text, place: self.document.item_place(at, Some(item)) }).collect()
     }
 
     fn columns(&mut self, shared: Vec<SharedRules>, own: BTreeMap<String, ColumnForm>) -> Vec<ColumnSettings> {
         let mut all = vec![];
         for (item, SharedRules { columns, rules }) in shared.into_iter().enumerate() {
             let place = self.document.item_place(&["compare", "rules"], Some(item));
-            let names = columns.into_vec().into_iter().map(|text| Word { text, place: place.clone() }).collect();
+            let names = columns.into_vec().into_iter().map(|text| Setting { text, place: place.clone() }).collect();
             all.push(ColumnSettings { names, old: None, expressions: Sides::default(), rules, place });
         }
         for (name, form) in own {
             let at = |key: &str| self.document.place(&["compare", "columns", &name, key]);
-            let word = |text: Option<String>, key: &str| text.map(|text| Word { text, place: at(key) });
+            let word = |text: Option<String>, key: &str| text.map(|text| Setting { text, place: at(key) });
             let place = self.document.place(&["compare", "columns", &name]);
             let expressions = Sides { old: word(form.old_expr, "old_expr"), new: word(form.new_expr, "new_expr") };
             let old = word(form.old, "old").filter(|_| expressions.old.is_none());
             all.push(ColumnSettings {
-                names: vec![Word { text: name.clone(), place: place.clone() }],
+                names: vec![Setting { text: name.clone(), place: place.clone() }],
                 old,
                 expressions,
                 rules: form.rules,
@@ -416,13 +417,13 @@ impl Reader<'_> {
         for (text, allowance) in form.columns {
             let place = self.document.place(&["gate", "columns", &text]);
             if let Some(allowance) = self.allowance(allowance, &place) {
-                columns.push((Word { text, place }, allowance));
+                columns.push((Setting { text, place }, allowance));
             }
         }
         Gate { classes, new, persisting_for: form.persisting_for, columns }
     }
 
-    fn allowance(&mut self, form: AllowanceForm, place: &Place) -> Option<Allowance> {
+    fn allowance(&mut self, form: AllowanceForm, place: &Origin) -> Option<Allowance> {
         let share = match &form {
             AllowanceForm::Count(count) => return Some(Allowance::Count(*count)),
             AllowanceForm::Rate(rate) if *rate >= 1.0 => {
@@ -447,9 +448,9 @@ impl Reader<'_> {
 }
 
 /// The mistakes as one error, in the order of the file's lines.
-pub fn refusal(file: &Path, mut mistakes: Vec<Mistake>) -> Error {
+pub fn refusal(file: &Path, mut mistakes: Vec<JobMistake>) -> Error {
     let start = format!("{}:", file.display());
-    let line = |mistake: &Mistake| -> usize {
+    let line = |mistake: &JobMistake| -> usize {
         let digits = mistake.place.strip_prefix(&start).unwrap_or_default();
         digits.split(':').next().and_then(|digits| digits.parse().ok()).unwrap_or(usize::MAX)
     };

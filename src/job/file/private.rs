@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::Reader;
+use super::FormReader;
 use super::form::{PrivateForm, PrivateLists};
-use crate::job::{Place, Private};
+use crate::job::{Origin, Private};
 use crate::regular_file;
 
 /// Where the key is, if no file holds it.
@@ -15,21 +15,21 @@ const KEY_VARIABLE: &str = "COUNTERSIGN_PRIVATE_KEY";
 const KEY_BYTES: u64 = 4 << 10;
 
 /// A key file.
-struct Key {
+struct PrivateKeyFile {
     mode: u32,
     text: String,
 }
 
 /// Reads the text and the mode of one and the same file: its name may be given to another one meanwhile.
-fn read_key(file: &Path) -> io::Result<Key> {
+fn read_key(file: &Path) -> io::Result<PrivateKeyFile> {
     let opened = regular_file::open(file)?;
     let mode = opened.metadata()?.permissions().mode();
     let mut text = String::new();
     opened.take(KEY_BYTES).read_to_string(&mut text)?;
-    Ok(Key { mode, text })
+    Ok(PrivateKeyFile { mode, text })
 }
 
-impl Reader<'_> {
+impl FormReader<'_> {
     pub(super) fn private(&mut self, form: PrivateForm) -> Option<Private> {
         let place = self.document.place(&["private", "columns"]);
         let columns = self.words(form.columns, &["private", "columns"]);
@@ -47,15 +47,15 @@ impl Reader<'_> {
         Some(Private { columns, mode: form.mode, plain_lists: form.lists == Some(PrivateLists::Plain), key })
     }
 
-    fn key_of_file(&mut self, file: String, place: &Place) -> Option<[u8; 32]> {
+    fn key_of_file(&mut self, file: String, place: &Origin) -> Option<[u8; 32]> {
         let file = self.dir.join(self.expand(file, place));
         let shown = format!("`{}`", file.display());
         match read_key(&file) {
-            Ok(Key { mode, .. }) if mode & 0o077 != 0 => {
+            Ok(PrivateKeyFile { mode, .. }) if mode & 0o077 != 0 => {
                 self.wrong(place, format!("{shown} can be read by others; make it yours alone: chmod 600 {shown}"));
                 None
             }
-            Ok(Key { text, .. }) => self.key(&text, &shown, place),
+            Ok(PrivateKeyFile { text, .. }) => self.key(&text, &shown, place),
             Err(error) => {
                 self.wrong(place, format!("cannot read {shown}: {error}"));
                 None
@@ -64,7 +64,7 @@ impl Reader<'_> {
     }
 
     /// 64 hexadecimal digits. What is wrong with them is told without them.
-    fn key(&mut self, text: &str, from: &str, place: &Place) -> Option<[u8; 32]> {
+    fn key(&mut self, text: &str, from: &str, place: &Origin) -> Option<[u8; 32]> {
         match blake3::Hash::from_hex(text.trim()) {
             Ok(key) => Some(*key.as_bytes()),
             Err(_) => {

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::Reader;
+use super::FormReader;
 use super::signoff_form::{CleanupForm, SideForm, SignOffForm, StatusForm};
-use crate::job::{Backup, CHECKS_MAX, Cleanup, Place, Scope, SignOff, Source, Status, Word, WritesStopped};
+use crate::job::{Backup, CHECKS_MAX, Cleanup, Origin, Scope, Setting, SignOff, Source, Status, WritesStopped};
 use crate::sides::{Side, Sides};
 
 /// How old snapshots and certificates may become, if nothing is said.
 const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
-impl Reader<'_> {
+impl FormReader<'_> {
     pub(super) fn sign_off(
         &mut self,
         form: SignOffForm,
@@ -38,7 +38,7 @@ impl Reader<'_> {
         }
         let cleanup = match form.cleanup {
             CleanupForm::Column { column, becomes } => {
-                Cleanup::Column { column: Word { text: column, place: cleanup_place }, becomes }
+                Cleanup::Column { column: Setting { text: column, place: cleanup_place }, becomes }
             }
             CleanupForm::Word(word) if word == "row" => Cleanup::Row,
             CleanupForm::Word(word) => {
@@ -50,7 +50,7 @@ impl Reader<'_> {
             }
         };
         let candidate_key = self.words(form.candidate_key, &["signoff", "candidate_key"]);
-        let mut duration = |text: Option<String>, place: &Place| match text {
+        let mut duration = |text: Option<String>, place: &Origin| match text {
             Some(text) => self.duration(&text, place),
             None => Some(DAY),
         };
@@ -60,7 +60,7 @@ impl Reader<'_> {
                 let path = self.expand(backup.path, &backup_place);
                 let path = self.dir.join(path).display().to_string();
                 let max_age = self.duration(&backup.max_age, &backup_place)?;
-                Some(Backup { path: Word { text: path, place: backup_place }, max_age })
+                Some(Backup { path: Setting { text: path, place: backup_place }, max_age })
             }
             None => None,
         };
@@ -70,7 +70,7 @@ impl Reader<'_> {
         }
         let stopped_place = place_of("writes_stopped");
         let writes_stopped = form.writes_stopped.and_then(|stopped| {
-            let origin = Word { text: stopped.text.clone(), place: stopped_place.clone() };
+            let origin = Setting { text: stopped.text.clone(), place: stopped_place.clone() };
             Some(WritesStopped { instant: self.time(stopped.text, &stopped_place)?, origin })
         });
         if form.check.len() > CHECKS_MAX {
@@ -92,13 +92,13 @@ impl Reader<'_> {
         })
     }
 
-    fn status(&mut self, form: StatusForm, place: &Place, tables: &BTreeMap<String, Source>) -> Option<Status> {
+    fn status(&mut self, form: StatusForm, place: &Origin, tables: &BTreeMap<String, Source>) -> Option<Status> {
         let StatusForm { table, key, column, must_be } = form;
         if !tables.contains_key(&table) {
             self.wrong(place, format!("the job has no [tables.{table}]"));
             return None;
         }
-        let word = |text: String| Word { text, place: place.clone() };
+        let word = |text: String| Setting { text, place: place.clone() };
         Some(Status { table: word(table), key: word(key), column: word(column), must_be: must_be.text })
     }
 }

@@ -65,7 +65,7 @@ pub fn unchanged(history: &HistoryReport) -> Vec<String> {
 /// `2 mismatches, 1 missing row`
 pub fn by_class(counts: &ByClass<u64>) -> String {
     let classes = Class::ALL.into_iter().filter(|class| counts[*class] > 0);
-    let words = classes.map(|class| format!("{} {}", grouped(counts[class]), class.noun(counts[class])));
+    let words = classes.map(|class| format!("{} {}", grouped(counts[class]), class.label(counts[class])));
     words.collect::<Vec<_>>().join(", ")
 }
 

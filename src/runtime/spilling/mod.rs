@@ -24,7 +24,7 @@ mod shares;
 
 pub(crate) use pool::SpillingPool;
 pub(crate) use runs_with::RunsWith;
-pub(crate) use shares::{Shares, spilled_bytes};
+pub(crate) use shares::{SortShares, spilled_bytes};
 
 /// How many batches one partition of a sort has room for, at least.
 pub(crate) const SORT_BATCHES: u64 = 12;

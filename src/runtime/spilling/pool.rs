@@ -15,7 +15,7 @@ const ASIDE_PART: usize = 4;
 pub(crate) struct SpillingPool {
     bytes: usize,
     limit: Limit,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
 }
 
 /// What is held against the room for what can spill.
@@ -31,7 +31,7 @@ enum Limit {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PoolState {
     spillable: usize,
     unspillable: usize,
 }
@@ -56,12 +56,12 @@ impl SpillingPool {
         self.bytes / ASIDE_PART
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How much more a reservation may hold now.
-    fn left_to(&self, reservation: &MemoryReservation, state: &State) -> usize {
+    fn left_to(&self, reservation: &MemoryReservation, state: &PoolState) -> usize {
         let free = self.bytes.saturating_sub(state.spillable + state.unspillable);
         if !reservation.consumer().can_spill() {
             return free;
@@ -117,7 +117,7 @@ impl MemoryPool for SpillingPool {
     }
 }
 
-impl State {
+impl PoolState {
     fn of(&mut self, reservation: &MemoryReservation) -> &mut usize {
         match reservation.consumer().can_spill() {
             true => &mut self.spillable,

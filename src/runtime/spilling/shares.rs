@@ -19,7 +19,7 @@ const REST_PART: u64 = 8;
 
 /// How the memory of a plan is divided between its sorts and the rest of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shares {
+pub(crate) struct SortShares {
     /// What there is.
     bytes: u64,
     /// What each partition of each sort has to itself.
@@ -30,7 +30,7 @@ pub(crate) struct Shares {
     spillers: usize,
 }
 
-impl Shares {
+impl SortShares {
     /// Divides so many bytes among the parts of a plan.
     pub(crate) fn of(plan: &dyn ExecutionPlan, bytes: u64) -> Self {
         let mut holders = Holders::default();
@@ -42,7 +42,7 @@ impl Shares {
             held => (bytes * held / (held + sorts as u64)).max(if others > 0 { bytes / 2 } else { 0 }),
         };
         let rest_bytes = if sorts == 0 { bytes } else { part.max(bytes / REST_PART) };
-        Shares { bytes, sort_bytes: (bytes - rest_bytes) / sorts.max(1) as u64, rest_bytes, spillers }
+        SortShares { bytes, sort_bytes: (bytes - rest_bytes) / sorts.max(1) as u64, rest_bytes, spillers }
     }
 
     /// Whether something has less than this to itself.
@@ -149,7 +149,7 @@ mod tests {
             {
                 let (sorted, spilled) = runtime.block_on(async {
                     let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
-                    let shares = Shares::of(plan.as_ref(), mib << 20);
+                    let shares = SortShares::of(plan.as_ref(), mib << 20);
                     let (plan, task) = shares.grant(plan, &context.task_ctx()).unwrap();
                     let sorted: Vec<RecordBatch> =
                         execute_stream(plan.clone(), task).unwrap().try_collect().await.unwrap();

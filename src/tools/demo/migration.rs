@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::job::Literal;
 use crate::runtime::engine::Engine;
 use crate::snapshot::absolute;
-use crate::sql::{Desk, Question, Tables};
+use crate::sql::{Catalog, Question, Tables};
 
 /// The size of the snapshots in the repository.
 pub(crate) const SIZE: u64 = 400;
@@ -56,12 +56,12 @@ pub(crate) fn migration(engine: &Engine, folder: &Path, to: &Path, size: u64) ->
         copy(folder, to)?;
     }
     let values = BTreeMap::from([("size".to_string(), Literal::Integer(size as i64))]);
-    let mut desk = Desk::with(engine, &Tables::new())?;
+    let mut desk = Catalog::with(engine, &Tables::new())?;
     let mut written = vec![];
     for (line, becomes, sql) in queries_of(&text) {
         let question = desk.plan(&sql, &values, &format!("{}:{line}", queries.display()))?;
         match becomes {
-            Becomes::View(name) => desk.lay_view(&name, question)?,
+            Becomes::View(name) => desk.add_view(&name, question)?,
             Becomes::File(path) => {
                 let rows = write(engine, question, &to.join(&path))?;
                 written.push((path, rows));
@@ -98,7 +98,7 @@ fn write(engine: &Engine, question: Question, path: &Path) -> Result<u64> {
     let file = NamedTempFile::new_in(dir).map_err(Error::unwritable(path))?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
     engine.progress.begin("generating", 0);
-    let mut answer = question.answer(engine)?;
+    let mut answer = question.stream(engine)?;
     let mut writer = ArrowWriter::try_new(file, answer.schema(), Some(properties)).map_err(failed)?;
     let mut rows = 0;
     while let Some(batch) = answer.next_batch()? {

@@ -66,7 +66,7 @@ pub(crate) struct Night {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Row {
+struct AccountRow {
     account: i64,
     status: &'static str,
     cents: i64,
@@ -74,7 +74,7 @@ struct Row {
     updated: Timestamp,
 }
 
-type Store = BTreeMap<i64, Row>;
+type Store = BTreeMap<i64, AccountRow>;
 
 impl Night {
     /// Checks that a report tells what was planted.
@@ -157,7 +157,7 @@ fn minutes(minutes: i64) -> SignedDuration {
 
 impl Stores {
     fn begin() -> Self {
-        let row = |id: i64| Row {
+        let row = |id: i64| AccountRow {
             account: id / 7,
             status: ["active", "paused", "canceled"][(id % 3) as usize],
             cents: id * 37 % 9_000,
@@ -209,7 +209,7 @@ impl Stores {
             self.replica.insert(id, row.clone());
         }
         for _ in 0..CREATED_IN_FLIGHT {
-            let row = Row { account: 1, status: "active", cents: 900, note: "created".into(), updated: at };
+            let row = AccountRow { account: 1, status: "active", cents: 900, note: "created".into(), updated: at };
             self.live.insert(self.next_id, row.clone());
             self.replica.insert(self.next_id, row);
             self.next_id += 1;

@@ -7,8 +7,8 @@ use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take, take_record_batch};
 use parquet::arrow::arrow_reader::RowSelection;
 
-use super::pairs::{Columns, Pair};
-use crate::equality::canonical::cells::Cells;
+use super::pairs::{Columns, PairedColumns};
+use crate::equality::canonical::cells::KeyBytes;
 use crate::error::Result;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
@@ -25,7 +25,7 @@ pub(super) struct Aligned {
 }
 
 /// Where a row of new with a key of the sample was met.
-struct Met {
+struct AlignedRow {
     file: usize,
     group: usize,
     row: usize,
@@ -41,7 +41,7 @@ impl Aligned {
         key: &[String],
     ) -> Result<Option<Self>> {
         let by_name = |name: &String| columns.pairs.iter().find(|pair| pair.name == *name);
-        let pairs: Vec<&Pair> = key.iter().filter_map(by_name).collect();
+        let pairs: Vec<&PairedColumns> = key.iter().filter_map(by_name).collect();
         if pairs.is_empty() {
             return Ok(None);
         }
@@ -63,7 +63,7 @@ impl Aligned {
     }
 
     /// The cells of a pair of columns.
-    pub(super) fn cells(&self, pair: &Pair) -> Option<Sides<ArrayRef>> {
+    pub(super) fn cells(&self, pair: &PairedColumns) -> Option<Sides<ArrayRef>> {
         let old = self.rows.old.column_by_name(pair.fields.old.name())?.clone();
         let new = self.rows.new.column_by_name(pair.fields.new.name())?.clone();
         Some(Sides { old, new })
@@ -76,14 +76,14 @@ impl Aligned {
 }
 
 /// The keys of rows, as bytes.
-fn keys(pairs: &[&Pair], columns: &[ArrayRef], side: Side) -> Option<Vec<Vec<u8>>> {
+fn keys(pairs: &[&PairedColumns], columns: &[ArrayRef], side: Side) -> Option<Vec<Vec<u8>>> {
     let mut parts: Vec<ArrayRef> = vec![];
     for (pair, column) in pairs.iter().zip(columns) {
         let form = pair.chain(&pair.rules)?.full(column, side).ok()?;
         parts.extend(form.arrays().cloned());
     }
     let rows = parts.first()?.len();
-    let cells: Vec<Cells> = parts.iter().map(|part| Cells::of(part)).collect();
+    let cells: Vec<KeyBytes> = parts.iter().map(|part| KeyBytes::of(part)).collect();
     let key = |row: usize| {
         let mut bytes = vec![];
         cells.iter().for_each(|cells| cells.append(row, &mut bytes));
@@ -96,11 +96,11 @@ fn keys(pairs: &[&Pair], columns: &[ArrayRef], side: Side) -> Option<Vec<Vec<u8>
 fn meet(
     engine: &Engine,
     new: &Snapshot,
-    pairs: &[&Pair],
+    pairs: &[&PairedColumns],
     wanted: &HashMap<Vec<u8>, Option<u32>>,
-) -> Result<Option<Vec<Met>>> {
+) -> Result<Option<Vec<AlignedRow>>> {
     let at: Vec<usize> = pairs.iter().filter_map(|pair| new.schema.index_of(&pair.name).ok()).collect();
-    let mut met: HashMap<u32, Option<Met>> = HashMap::new();
+    let mut met: HashMap<u32, Option<AlignedRow>> = HashMap::new();
     for (file, group, _) in new.row_groups().filter(|(_, _, rows)| *rows > 0) {
         let mut scan = new.scan(engine, vec![FileRead::whole(file, [group])], &at)?;
         let mut first = 0;
@@ -108,23 +108,23 @@ fn meet(
             let Some(keys) = keys(pairs, batch.columns(), Side::New) else { return Ok(None) };
             for (row, key) in keys.into_iter().enumerate() {
                 if let Some(Some(old)) = wanted.get(&key) {
-                    let found = Met { file, group, row: first + row, old: *old };
+                    let found = AlignedRow { file, group, row: first + row, old: *old };
                     met.entry(*old).and_modify(|place| *place = None).or_insert(Some(found));
                 }
             }
             first += batch.num_rows();
         }
     }
-    let mut met: Vec<Met> = met.into_values().flatten().collect();
+    let mut met: Vec<AlignedRow> = met.into_values().flatten().collect();
     met.sort_by_key(|met| met.old);
     let every = met.len().div_ceil(ROWS_MAX).max(1);
-    let mut few: Vec<Met> = met.into_iter().step_by(every).collect();
+    let mut few: Vec<AlignedRow> = met.into_iter().step_by(every).collect();
     few.sort_by_key(|met| (met.file, met.group, met.row));
     Ok(Some(few))
 }
 
 /// Reads these rows of new, and says which rows of the sample they belong to.
-fn read(engine: &Engine, new: &Snapshot, met: &[Met]) -> Result<(RecordBatch, Vec<u32>)> {
+fn read(engine: &Engine, new: &Snapshot, met: &[AlignedRow]) -> Result<(RecordBatch, Vec<u32>)> {
     let all: Vec<usize> = (0..new.schema.fields().len()).collect();
     let (mut batches, mut old, mut bytes) = (vec![], vec![], 0);
     for part in met.chunk_by(|one, two| (one.file, one.group) == (two.file, two.group)) {

@@ -8,8 +8,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 
 use super::load_time::words;
-use super::pairs::{Columns, Pair};
-use crate::equality::canonical::cells::Cells;
+use super::pairs::{Columns, PairedColumns};
+use crate::equality::canonical::cells::KeyBytes;
 use crate::equality::canonical::domain::Family;
 use crate::sides::Side;
 use crate::snapshot::types::digits;
@@ -27,7 +27,7 @@ const TRIPLED_MAX: usize = 12;
 const REPEATED_ONE_IN: usize = 100;
 
 /// Columns that may be a key.
-pub(super) struct Candidate {
+pub(super) struct KeyCandidate {
     /// Their names.
     pub names: Vec<String>,
     /// How unlikely they are: the smaller the likelier.
@@ -37,8 +37,8 @@ pub(super) struct Candidate {
 }
 
 /// One column, and what its cells are, as numbers that are equal where the cells are.
-struct Column<'a> {
-    pair: &'a Pair,
+struct KeyColumn<'a> {
+    pair: &'a PairedColumns,
     /// Its place among the columns.
     place: usize,
     unlikely: u8,
@@ -46,12 +46,12 @@ struct Column<'a> {
 }
 
 /// Columns, and two or three columns, that identify (nearly) every row of those that were looked at, the likeliest first.
-pub(super) fn candidates(columns: &Columns) -> Vec<Candidate> {
+pub(super) fn candidates(columns: &Columns) -> Vec<KeyCandidate> {
     let usable = columns.pairs.iter().enumerate().filter(|(_, pair)| pair.comparable && can_identify(pair));
-    let mut usable: Vec<Column> = usable
+    let mut usable: Vec<KeyColumn> = usable
         .filter_map(|(place, pair)| {
             let cells = |side: Side| numbers(pair, side);
-            Some(Column { pair, place, unlikely: unlikeliness(pair), cells: [cells(Side::Old)?, cells(Side::New)?] })
+            Some(KeyColumn { pair, place, unlikely: unlikeliness(pair), cells: [cells(Side::Old)?, cells(Side::New)?] })
         })
         .collect();
     usable.sort_by_key(|column| column.unlikely);
@@ -91,16 +91,16 @@ pub(super) fn candidates(columns: &Columns) -> Vec<Candidate> {
         let more = if is_named || more == 0 { more } else { more + NAMELESS };
         let unlikely = columns.iter().fold(more, |sum, &at| sum.saturating_add(usable[at].unlikely));
         // their order in the snapshot is the order in which people name them
-        let mut columns: Vec<&Column> = columns.into_iter().map(|at| &usable[at]).collect();
+        let mut columns: Vec<&KeyColumn> = columns.into_iter().map(|at| &usable[at]).collect();
         columns.sort_by_key(|column| column.place);
-        Candidate { names: columns.into_iter().map(|column| column.pair.name.clone()).collect(), unlikely, is_named }
+        KeyCandidate { names: columns.into_iter().map(|column| column.pair.name.clone()).collect(), unlikely, is_named }
     };
-    let mut found: Vec<Candidate> = found.into_iter().map(candidate).collect();
+    let mut found: Vec<KeyCandidate> = found.into_iter().map(candidate).collect();
     found.sort_by_key(|candidate| candidate.unlikely);
     found
 }
 
-fn can_identify(pair: &Pair) -> bool {
+fn can_identify(pair: &PairedColumns) -> bool {
     use Family::{Binary, Date, NaiveTimestamp, Number, Text, Uuid, ZonedTimestamp};
     let kinds = [Number, Text, Uuid, Binary, Date, NaiveTimestamp, ZonedTimestamp];
     let floats = Side::BOTH.into_iter().filter(|&side| pair.fields[side].data_type().is_floating());
@@ -115,7 +115,7 @@ fn is_whole(floats: &ArrayRef) -> bool {
 }
 
 /// By its name, how unlikely a column is to be a key.
-fn named(pair: &Pair) -> u8 {
+fn named(pair: &PairedColumns) -> u8 {
     let words = words(&pair.name);
     match words.last().map_or("", String::as_str) {
         "id" | "uuid" | "key" | "pk" if words.len() == 1 => 0,
@@ -128,7 +128,7 @@ fn named(pair: &Pair) -> u8 {
 }
 
 /// By its name and its type, how unlikely a column is to be a key.
-fn unlikeliness(pair: &Pair) -> u8 {
+fn unlikeliness(pair: &PairedColumns) -> u8 {
     let has = |test: fn(&DataType) -> bool| pair.fields.iter().any(|field| test(field.data_type()));
     let typed = match pair.families().new {
         _ if has(|own| digits(own).is_some_and(|(_, scale)| scale > 0)) => MEASURE - NAMELESS,
@@ -141,12 +141,12 @@ fn unlikeliness(pair: &Pair) -> u8 {
 
 /// Each cell as a number, equal ones as the same: whether cells are unique shows in these, and a sum that two
 /// different cells have in common is as unlikely as it has to be for a proposal that is tested on all rows.
-fn numbers(pair: &Pair, side: Side) -> Option<Vec<Option<u64>>> {
+fn numbers(pair: &PairedColumns, side: Side) -> Option<Vec<Option<u64>>> {
     let array = &pair.sample[side];
     let form = pair.chain(&pair.rules)?.full(array, side).ok()?;
     let nulls = array.logical_nulls();
     let arrays: Vec<ArrayRef> = form.arrays().cloned().collect();
-    let cells: Vec<Cells> = arrays.iter().map(|array| Cells::of(array)).collect();
+    let cells: Vec<KeyBytes> = arrays.iter().map(|array| KeyBytes::of(array)).collect();
     let number = |row: usize| {
         let mut bytes = vec![];
         cells.iter().for_each(|cells| cells.append(row, &mut bytes));
@@ -158,7 +158,7 @@ fn numbers(pair: &Pair, side: Side) -> Option<Vec<Option<u64>>> {
 }
 
 /// Whether columns identify nearly all rows of both sides.
-fn identify(columns: &[&Column]) -> bool {
+fn identify(columns: &[&KeyColumn]) -> bool {
     (0..2).all(|side| {
         let rows = columns[0].cells[side].len();
         let mut seen = HashSet::with_capacity(rows);
@@ -175,6 +175,6 @@ fn identify(columns: &[&Column]) -> bool {
 }
 
 /// Whether a side's cells are text.
-pub(super) fn is_text(pair: &Pair) -> bool {
+pub(super) fn is_text(pair: &PairedColumns) -> bool {
     pair.families().iter().any(|family| *family == Some(Family::Text))
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::array::StringArray;
 use arrow::datatypes::DataType;
 
-use super::pairs::Pair;
+use super::pairs::PairedColumns;
 use crate::equality::canonical::domain::Family;
 use crate::equality::plain_types;
 use crate::equality::value_text;
@@ -29,7 +29,7 @@ const DAMAGED: f64 = 0.4;
 
 /// The table for a pair of columns, from the texts of rows that differ and of rows that match.
 pub(super) fn learn(
-    pair: &Pair,
+    pair: &PairedColumns,
     differing: &Sides<StringArray>,
     matching: &Sides<StringArray>,
 ) -> Option<RuleSettings> {
@@ -75,7 +75,7 @@ fn is_damaged(code: &str, word: &str) -> bool {
 pub(super) fn hides_nothing(
     engine: &Engine,
     sides: &Sides<Snapshot>,
-    pair: &Pair,
+    pair: &PairedColumns,
     values: &BTreeMap<String, Scalar>,
 ) -> Result<bool> {
     let codes: BTreeSet<&str> = values.keys().map(|code| code.trim()).collect();

@@ -10,10 +10,10 @@ use super::aligned::Aligned;
 use super::key::KeyChoice;
 use super::ladder::Evidence;
 use super::load_time::is_load_time;
-use super::objections::{Counts, Explained, weigh};
-use super::pairs::{Columns, Pair};
+use super::objections::{DifferenceCounts, Explained, weigh};
+use super::pairs::{Columns, PairedColumns};
 use super::{Findings, codes, compare, job};
-use crate::compare::discrepancy::{Class, Column, Spooled, Tally, classes};
+use crate::compare::discrepancy::{Class, Spooled, TableColumn, Tally, classes};
 use crate::equality::plain_types;
 use crate::error::Result;
 use crate::job::RuleSettings;
@@ -64,12 +64,12 @@ impl Differing {
     }
 
     /// Takes up the cells of findings; those of some columns alone, if there are any in `only`.
-    fn gather(&mut self, findings: Vec<Spooled>, only: &[&Pair]) -> Result<()> {
+    fn gather(&mut self, findings: Vec<Spooled>, only: &[&PairedColumns]) -> Result<()> {
         for part in findings {
             for batch in part.read()? {
                 let batch = batch?;
-                let (old, new) = (Column::Old.of(&batch).as_struct(), Column::New.of(&batch).as_struct());
-                let changed = Column::Changed.of(&batch).as_list::<i32>();
+                let (old, new) = (TableColumn::Old.of(&batch).as_struct(), TableColumn::New.of(&batch).as_struct());
+                let changed = TableColumn::Changed.of(&batch).as_list::<i32>();
                 let classes = classes(&batch);
                 for (at, field) in old.fields().iter().enumerate() {
                     if !only.is_empty() && !only.iter().any(|pair| pair.name == *field.name()) {
@@ -96,7 +96,7 @@ impl Differing {
 }
 
 /// Two snapshots, and what is known of them so far.
-pub(super) struct Known<'a> {
+pub(super) struct SampledPair<'a> {
     /// What reads them.
     pub engine: &'a Engine,
     /// The snapshots.
@@ -111,7 +111,7 @@ pub(super) struct Known<'a> {
     pub aligned: Option<&'a Aligned>,
 }
 
-impl Known<'_> {
+impl SampledPair<'_> {
     /// Suggestions for every pair of columns, in their order.
     pub(super) fn explain(&self, found: Findings) -> Result<(Tally, Vec<Suggestion>)> {
         let Findings { tally, names, findings } = found;
@@ -121,13 +121,14 @@ impl Known<'_> {
         differing.gather(findings, &[])?;
         self.look_for_more(&mut differing, &mismatches)?;
         let paired = tally.matched() + tally.mismatch;
-        let of = |pair: &Pair| {
+        let of = |pair: &PairedColumns| {
             let mismatches = mismatches.get(&pair.name).copied().unwrap_or(0);
             let load_time = is_load_time(pair);
             let noise = load_time && mismatches > 0 && mismatches as f64 >= paired as f64 * NOISE_SHARE;
             let suggestion = Suggestion { mismatches, load_time, noise, ..Suggestion::default() };
             let Some(evidence) = self.evidence(pair, &differing)?.filter(|_| !noise) else { return Ok(suggestion) };
-            let Explained { rules, objections } = self.rules(pair, &evidence, &Counts { paired, mismatches })?;
+            let Explained { rules, objections } =
+                self.rules(pair, &evidence, &DifferenceCounts { paired, mismatches })?;
             Ok(Suggestion { sampled: evidence.differing.old.len(), rules, objections, ..suggestion })
         };
         let suggestions = self.columns.pairs.iter().map(of).collect::<Result<_>>()?;
@@ -138,16 +139,16 @@ impl Known<'_> {
     /// once more, without it.
     fn look_for_more(&self, differing: &mut Differing, mismatches: &BTreeMap<String, u64>) -> Result<()> {
         for _ in 0..ROUNDS {
-            let lacks = |pair: &&Pair| {
+            let lacks = |pair: &&PairedColumns| {
                 let all = mismatches.get(&pair.name).copied().unwrap_or(0) as usize;
                 pair.comparable && differing.sampled(&pair.name) < all.min(SAMPLE_MIN)
             };
-            let few: Vec<&Pair> = self.columns.pairs.iter().filter(lacks).collect();
+            let few: Vec<&PairedColumns> = self.columns.pairs.iter().filter(lacks).collect();
             if few.is_empty() || self.key.columns.is_empty() {
                 break;
             }
             let keys = self.columns.pairs.iter().filter(|pair| self.key.columns.contains(&pair.name));
-            let only: Vec<&Pair> = keys.chain(few.iter().copied()).collect();
+            let only: Vec<&PairedColumns> = keys.chain(few.iter().copied()).collect();
             let job = job(self.paths, self.columns, self.key.identity(), &only);
             let found = compare(self.engine, self.sides, &job, SAMPLE_PAIRS)?;
             few.iter().for_each(|pair| differing.forget(&pair.name));
@@ -157,7 +158,7 @@ impl Known<'_> {
     }
 
     /// The cells of a pair that differ, and those of rows that belong together that do not.
-    fn evidence(&self, pair: &Pair, differing: &Differing) -> Result<Option<Evidence>> {
+    fn evidence(&self, pair: &PairedColumns, differing: &Differing) -> Result<Option<Evidence>> {
         let (Some(parts), Some(fields)) = (differing.cells.get(&pair.name), differing.fields.get(&pair.name)) else {
             return Ok(None);
         };
@@ -171,7 +172,7 @@ impl Known<'_> {
         Ok(Some(Evidence { fields: fields.clone(), differing, matching }))
     }
 
-    fn matching(&self, pair: &Pair) -> Result<Option<Sides<ArrayRef>>> {
+    fn matching(&self, pair: &PairedColumns) -> Result<Option<Sides<ArrayRef>>> {
         let Some(cells) = self.aligned.and_then(|aligned| aligned.cells(pair)) else { return Ok(None) };
         let Some(chain) = pair.chain(&pair.rules) else { return Ok(None) };
         let forms = Sides::try_from_fn(|side| chain.full(&cells[side], side))?;
@@ -182,7 +183,7 @@ impl Known<'_> {
         })?))
     }
 
-    fn rules(&self, pair: &Pair, evidence: &Evidence, counts: &Counts) -> Result<Explained> {
+    fn rules(&self, pair: &PairedColumns, evidence: &Evidence, counts: &DifferenceCounts) -> Result<Explained> {
         let table = codes::learn(pair, &evidence.differing_texts()?, &evidence.matching_texts()?);
         let explained = weigh(pair, evidence, table.as_ref(), counts)?;
         // to look at all rows is worth its time only for a table that would be written

@@ -6,10 +6,10 @@
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
 use super::aligned::Aligned;
-use super::pairs::{Columns, Pair};
+use super::pairs::{Columns, PairedColumns};
 use super::readings::{distinctly, equal};
 use crate::equality::canonical::domain::Family;
-use crate::job::{Place, RuleSettings, Word};
+use crate::job::{Origin, RuleSettings, Setting};
 use crate::report::count;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
@@ -44,7 +44,7 @@ pub(super) fn find(engine: &Engine, columns: &mut Columns, aligned: &Aligned) {
 }
 
 /// What an expression comes to.
-struct Found {
+struct FoundExpression {
     /// The pairs that it makes equal.
     agree: usize,
     /// What the columns need beside it.
@@ -54,7 +54,7 @@ struct Found {
 }
 
 /// What could be written for a side's column, the likeliest first.
-fn candidates(pair: &Pair) -> Option<(Side, Vec<String>)> {
+fn candidates(pair: &PairedColumns) -> Option<(Side, Vec<String>)> {
     use Family::{Binary, Boolean, Duration, List, NaiveTimestamp, Number, Text, Time, ZonedTimestamp};
     let families = pair.families();
     let families = Sides { old: families.old?, new: families.new? };
@@ -99,7 +99,7 @@ fn time_of_day(unit: TimeUnit, name: &str) -> String {
     format!("cast(cast({name} as bigint){nanoseconds} as time)")
 }
 
-fn is_text_and_time(pair: &Pair) -> bool {
+fn is_text_and_time(pair: &PairedColumns) -> bool {
     let families = pair.families();
     matches!(
         (families.old, families.new),
@@ -108,16 +108,22 @@ fn is_text_and_time(pair: &Pair) -> bool {
 }
 
 /// How many pairs an expression has to make more than equal, as many are without it; `None` if nearly all are.
-fn as_it_stands(pair: &Pair, aligned: &Aligned) -> Option<usize> {
+fn as_it_stands(pair: &PairedColumns, aligned: &Aligned) -> Option<usize> {
     let cells = aligned.cells(pair)?;
     let (agree, _) = equal(&pair.fields, &pair.rules, &cells)?;
     let known = (0..cells.old.len()).filter(|&row| Side::BOTH.iter().all(|&side| cells[side].is_valid(row))).count();
     (agree + distinctly(known) < known).then_some(agree + distinctly(known))
 }
 
-fn explains(engine: &Engine, pair: &Pair, aligned: &Aligned, side: Side, expression: &str) -> Option<Found> {
+fn explains(
+    engine: &Engine,
+    pair: &PairedColumns,
+    aligned: &Aligned,
+    side: Side,
+    expression: &str,
+) -> Option<FoundExpression> {
     let rows = aligned.rows();
-    let text = Word { text: expression.into(), place: Place::Flag("init") };
+    let text = Setting { text: expression.into(), place: Origin::Flag("init") };
     let planned = RowExpression::plan(engine, &rows[side].schema(), &text).ok()?;
     let values = planned.values(&rows[side]).ok()?;
     let mut cells = aligned.cells(pair)?;
@@ -140,5 +146,5 @@ fn explains(engine: &Engine, pair: &Pair, aligned: &Aligned, side: Side, express
         true => vec![format!("unordered = true  # explains {} together with the line above", share(anyhow))],
         false => vec![],
     };
-    Some(Found { agree: best, rules, said: vec![format!("so, {} are equal", share(agree))], offers })
+    Some(FoundExpression { agree: best, rules, said: vec![format!("so, {} are equal", share(agree))], offers })
 }

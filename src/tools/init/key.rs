@@ -3,11 +3,11 @@
 use arrow::array::Array;
 use arrow::buffer::NullBuffer;
 
-use super::candidates::{Candidate, candidates, is_text};
-use super::pairs::{Columns, Pair};
+use super::candidates::{KeyCandidate, candidates, is_text};
+use super::pairs::{Columns, PairedColumns};
 use super::{compare, job};
 use crate::error::Result;
-use crate::job::{Identity, Place, RuleSettings, Word};
+use crate::job::{Identity, Origin, RuleSettings, Setting};
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
@@ -53,8 +53,8 @@ impl KeyChoice {
     }
 }
 
-fn words(columns: &[String]) -> Vec<Word> {
-    columns.iter().map(|text| Word { text: text.clone(), place: Place::Flag("init") }).collect()
+fn words(columns: &[String]) -> Vec<Setting> {
+    columns.iter().map(|text| Setting { text: text.clone(), place: Origin::Flag("init") }).collect()
 }
 
 /// Tests the likeliest candidates and takes the best: unique on both sides, with the most counterparts.
@@ -68,7 +68,7 @@ pub(super) fn choose(
 ) -> Result<KeyChoice> {
     let tester = Tester { engine, sides, paths };
     let mut tested = vec![];
-    for Candidate { names, is_named, .. } in candidates(columns).into_iter().take(TESTED) {
+    for KeyCandidate { names, is_named, .. } in candidates(columns).into_iter().take(TESTED) {
         let candidate = tester.test(columns, &names)?;
         // what is named like an ID is one, though some stand twice by mistake
         let is_whole = candidate.duplicate_keys == 0 && candidate.nulls == 0;
@@ -131,7 +131,7 @@ impl Tester<'_> {
         for pair in columns.pairs.iter_mut().filter(|pair| names.contains(&pair.name) && is_text(pair)) {
             pair.rules = std::mem::take(&mut pair.rules).overridden_by(rules);
         }
-        let pairs: Vec<&Pair> = columns.pairs.iter().filter(|pair| names.contains(&pair.name)).collect();
+        let pairs: Vec<&PairedColumns> = columns.pairs.iter().filter(|pair| names.contains(&pair.name)).collect();
         let job = job(self.paths, columns, Identity::Key(words(names)), &pairs);
         let compared = compare(self.engine, self.sides, &job, 0);
         columns.pairs.iter_mut().zip(before).for_each(|(pair, rules)| pair.rules = rules);

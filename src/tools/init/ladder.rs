@@ -10,13 +10,13 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type};
 
-use super::pairs::Pair;
+use super::pairs::PairedColumns;
 use super::readings::{chain, distinctly};
 use super::zones::Zones;
 use crate::equality::canonical::domain::Family;
 use crate::equality::value_text;
 use crate::error::Result;
-use crate::job::rule::{Precision, Reading, Scalar, ToleranceSettings};
+use crate::job::rule::{ParseAs, Precision, Scalar, ToleranceSettings};
 use crate::job::{Rule, RuleSettings};
 use crate::sides::{Side, Sides};
 use crate::snapshot::types::digits;
@@ -54,17 +54,17 @@ impl Evidence {
     }
 
     /// How many of the pairs that differ are equal under what a pair of columns needs and further rules.
-    pub(super) fn under(&self, pair: &Pair, further: &[&RuleSettings]) -> Result<Option<usize>> {
+    pub(super) fn under(&self, pair: &PairedColumns, further: &[&RuleSettings]) -> Result<Option<usize>> {
         let all = further.iter().fold(pair.rules.clone(), |all, rule| all.overridden_by(rule));
         self.explained(pair, &all)
     }
 
     /// How many of the pairs that differ are equal under some rules; `None` if the rules do not fit, or do harm.
-    fn explained(&self, pair: &Pair, rules: &RuleSettings) -> Result<Option<usize>> {
+    fn explained(&self, pair: &PairedColumns, rules: &RuleSettings) -> Result<Option<usize>> {
         let Some(chain) = chain(&pair.name, &self.fields, rules) else { return Ok(None) };
         let equal = |cells: &Sides<ArrayRef>| -> Result<usize> {
             if rules.tolerance.is_some() {
-                let judged = chain.judge(cells)?;
+                let judged = chain.apply_rules(cells)?;
                 return Ok((&judged.ruled | &judged.tolerated).count_set_bits());
             }
             let forms = Sides::try_from_fn(|side| chain.full(&cells[side], side))?;
@@ -81,12 +81,12 @@ impl Evidence {
 
 /// Rules that are not to be tried.
 #[derive(Default, Clone, PartialEq)]
-pub(super) struct Denied {
+pub(super) struct ExcludedRules {
     rules: Vec<RuleSettings>,
     names: BTreeSet<&'static str>,
 }
 
-impl Denied {
+impl ExcludedRules {
     /// Leaves out a rule, and all that are like it if none of them will explain more.
     pub(super) fn deny(&mut self, rule: &RuleSettings, alike: bool) {
         self.rules.push(rule.clone());
@@ -106,7 +106,7 @@ impl Denied {
 }
 
 /// Rules of which at most one is taken.
-struct Step {
+struct LadderStep {
     /// The finest first.
     rules: Vec<RuleSettings>,
     /// The share of the pairs that one of them has to explain.
@@ -116,16 +116,16 @@ struct Step {
 /// The rules that explain what differs, each with how many pairs it and those before it explain. `values` is a table that
 /// was learned from the same cells.
 pub(super) fn climb(
-    pair: &Pair,
+    pair: &PairedColumns,
     evidence: &Evidence,
     values: Option<RuleSettings>,
-    denied: &Denied,
+    denied: &ExcludedRules,
 ) -> Result<Vec<(RuleSettings, usize)>> {
     let sampled = evidence.differing.old.len();
     let mut chosen: Vec<RuleSettings> = vec![];
     let mut explained = 0;
     let under = |chosen: &[RuleSettings]| evidence.under(pair, &chosen.iter().collect::<Vec<_>>());
-    for Step { rules, share } in steps(pair, evidence, values)? {
+    for LadderStep { rules, share } in steps(pair, evidence, values)? {
         let mut tried: Vec<(RuleSettings, usize)> = vec![];
         for rule in rules.into_iter().filter(|rule| !denied.has(rule)) {
             let with: Vec<RuleSettings> = chosen.iter().cloned().chain([rule.clone()]).collect();
@@ -179,7 +179,7 @@ pub(super) fn climb(
 }
 
 /// Rules of which none explains much without the others: texts that differ in their blanks as well as in their case.
-fn together(pair: &Pair, chosen: &[RuleSettings]) -> Vec<Vec<RuleSettings>> {
+fn together(pair: &PairedColumns, chosen: &[RuleSettings]) -> Vec<Vec<RuleSettings>> {
     let none = RuleSettings::default;
     let base = chosen.iter().fold(pair.rules.clone(), |all, rule| all.overridden_by(rule));
     if !pair.families().iter().any(|family| *family == Some(Family::Text)) {
@@ -194,7 +194,7 @@ fn together(pair: &Pair, chosen: &[RuleSettings]) -> Vec<Vec<RuleSettings>> {
     let empty = RuleSettings { empty_is_null: base.empty_is_null.is_none().then_some(true), ..none() };
     let readings = match base.reading {
         Some(_) => vec![],
-        None => vec![Reading::Decimal, Reading::Boolean, Reading::Uuid],
+        None => vec![ParseAs::Decimal, ParseAs::Boolean, ParseAs::Uuid],
     };
     let read = readings.into_iter().flat_map(|reading| {
         let reads = RuleSettings { reading: Some(reading), ..none() };
@@ -221,15 +221,15 @@ fn loss(rule: &RuleSettings) -> usize {
 }
 
 /// Rules that could explain something, in the order of what they lose.
-fn steps(pair: &Pair, evidence: &Evidence, values: Option<RuleSettings>) -> Result<Vec<Step>> {
+fn steps(pair: &PairedColumns, evidence: &Evidence, values: Option<RuleSettings>) -> Result<Vec<LadderStep>> {
     use Family::{List, NaiveTimestamp, Number, Text, ZonedTimestamp};
     let none = RuleSettings::default;
     let families = pair.families();
     let is = |kind: Family| families.iter().any(|family| *family == Some(kind));
     let reads = pair.rules.reading;
     let texts = evidence.differing_texts()?;
-    let mut steps: Vec<Step> = vec![];
-    let mut step = |rules: Vec<RuleSettings>| steps.push(Step { rules, share: SHARE_MIN });
+    let mut steps: Vec<LadderStep> = vec![];
+    let mut step = |rules: Vec<RuleSettings>| steps.push(LadderStep { rules, share: SHARE_MIN });
     if families.old == Some(Text) && families.new == Some(Text) && reads.is_none() {
         step(readings_of_text(evidence, &texts));
     }
@@ -254,25 +254,25 @@ fn steps(pair: &Pair, evidence: &Evidence, values: Option<RuleSettings>) -> Resu
         let second = ToleranceSettings::Distance(Scalar { text: "1s".into() });
         step(cut.into_iter().chain([RuleSettings { tolerance: Some(second), ..none() }]).collect());
     }
-    if is(Number) && !matches!(reads, Some(Reading::Boolean | Reading::Text)) {
-        let float = RuleSettings { reading: Some(Reading::Float), ..none() };
+    if is(Number) && !matches!(reads, Some(ParseAs::Boolean | ParseAs::Text)) {
+        let float = RuleSettings { reading: Some(ParseAs::Float), ..none() };
         let exact = evidence.fields.iter().any(|field| !field.data_type().is_floating());
         let rounded = || evidence.under(pair, &[&float]).map(|equal| equal.unwrap_or(0));
         // a number that became a float was rounded to one, and then nothing else is let through
         let is_rounded = exact && is(Number) && rounded()? * 100 >= evidence.differing.old.len() * NEARLY_ALL;
         let rules = if is_rounded { vec![float] } else { for_numbers(evidence) };
-        steps.push(Step { rules, share: SHARE_MIN_OF_NUMBERS });
+        steps.push(LadderStep { rules, share: SHARE_MIN_OF_NUMBERS });
     }
-    steps.push(Step { rules: values.into_iter().collect(), share: SHARE_MIN });
+    steps.push(LadderStep { rules: values.into_iter().collect(), share: SHARE_MIN });
     Ok(steps)
 }
 
 /// What texts of both sides could be, as readings that tell them apart by meaning.
 fn readings_of_text(evidence: &Evidence, texts: &Sides<StringArray>) -> Vec<RuleSettings> {
-    let reads = |reading: Reading| RuleSettings { reading: Some(reading), ..RuleSettings::default() };
+    let reads = |reading: ParseAs| RuleSettings { reading: Some(reading), ..RuleSettings::default() };
     let all = || texts.iter().flat_map(|texts| texts.iter().flatten());
-    let mut rules = vec![reads(Reading::Decimal), reads(Reading::Boolean), reads(Reading::Uuid)];
-    let utc = RuleSettings { assume_tz: Some("UTC".into()), ..reads(Reading::Timestamp) };
+    let mut rules = vec![reads(ParseAs::Decimal), reads(ParseAs::Boolean), reads(ParseAs::Uuid)];
+    let utc = RuleSettings { assume_tz: Some("UTC".into()), ..reads(ParseAs::Timestamp) };
     rules.push(utc.clone());
     // a text that is no time has no zone
     if all().take(100).any(|text| text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(':')) {
@@ -280,11 +280,11 @@ fn readings_of_text(evidence: &Evidence, texts: &Sides<StringArray>) -> Vec<Rule
         rules.extend(found.map(|found| RuleSettings { assume_tz: Some(found.name), ..utc }));
     }
     if all().all(|text| text.len() >= NOTATION_MIN) {
-        rules.extend([reads(Reading::Hex), reads(Reading::Base64)]);
+        rules.extend([reads(ParseAs::Hex), reads(ParseAs::Base64)]);
     }
     // a number is a document, too, but as a number it is read in more ways of writing
     if all().any(|text| text.trim_start().starts_with(['{', '[', '"'])) {
-        rules.push(reads(Reading::Json));
+        rules.push(reads(ParseAs::Json));
     }
     rules
 }
@@ -295,9 +295,9 @@ fn for_numbers(evidence: &Evidence) -> Vec<RuleSettings> {
     let mut rules = vec![];
     let types = evidence.fields.as_ref().map(|field| field.data_type().clone());
     if types.iter().any(DataType::is_floating) {
-        rules.push(RuleSettings { reading: Some(Reading::Float), ..none() });
+        rules.push(RuleSettings { reading: Some(ParseAs::Float), ..none() });
         if Side::BOTH.iter().any(|&side| is_single(&evidence.differing[side])) {
-            rules.push(RuleSettings { reading: Some(Reading::Float32), ..none() });
+            rules.push(RuleSettings { reading: Some(ParseAs::Float32), ..none() });
         }
     }
     if types.iter().all(DataType::is_floating) && has_six_digits(&evidence.differing) {

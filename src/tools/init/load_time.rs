@@ -4,11 +4,11 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
 
-use super::pairs::Pair;
+use super::pairs::PairedColumns;
 use super::readings::chain;
 use crate::equality::canonical::domain::{Family, family};
 use crate::job::RuleSettings;
-use crate::job::rule::Reading;
+use crate::job::rule::ParseAs;
 use crate::sides::{Side, Sides};
 
 /// Words that exporters and loaders put into names.
@@ -57,7 +57,7 @@ const WORDS: [&str; 39] = [
 const EPOCH: std::ops::Range<i64> = 946_684_800..4_102_444_800;
 
 /// Whether a column is named like a time of loading, and holds times.
-pub(super) fn is_load_time(pair: &Pair) -> bool {
+pub(super) fn is_load_time(pair: &PairedColumns) -> bool {
     let named =
         [&pair.name, &pair.old].iter().any(|name| words(name).iter().any(|word| WORDS.contains(&word.as_str())));
     named && Side::BOTH.iter().all(|&side| holds_times(&pair.fields[side], &pair.sample[side]))
@@ -112,7 +112,7 @@ fn says_times(field: &Field, cells: &ArrayRef) -> bool {
     let other = Field::new("", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true);
     let fields = Sides { old: field.clone(), new: other };
     let rules =
-        RuleSettings { reading: Some(Reading::Timestamp), assume_tz: Some("UTC".into()), ..RuleSettings::default() };
+        RuleSettings { reading: Some(ParseAs::Timestamp), assume_tz: Some("UTC".into()), ..RuleSettings::default() };
     let Some(form) = chain("", &fields, &rules).and_then(|chain| chain.full(cells, Side::Old).ok()) else {
         return false;
     };

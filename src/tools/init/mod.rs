@@ -23,17 +23,17 @@ mod zones;
 use std::sync::Arc;
 
 use crate::columns::Pairing;
-use crate::compare::discrepancy::{Keep, Layout, Spooled, Tally};
+use crate::compare::discrepancy::{Layout, Retention, Spooled, Tally};
 use crate::compare::matching::Comparison;
 use crate::error::Result;
-use crate::job::{Identity, Job, Place, Selection, Source, Word};
+use crate::job::{Identity, Job, Origin, Selection, Setting, Source};
 use crate::runtime::engine::Engine;
 use crate::sides::{Owner, Side, Sides};
 use crate::snapshot::{Snapshot, require_room_for_footers};
 use aligned::Aligned;
-use explain::{Known, SAMPLE_PAIRS, Suggestion};
+use explain::{SAMPLE_PAIRS, SampledPair, Suggestion};
 use key::KeyChoice;
-use pairs::{Columns, Pair};
+use pairs::{Columns, PairedColumns};
 
 /// What is proposed.
 pub(crate) struct Proposal {
@@ -60,7 +60,8 @@ pub(crate) fn propose(engine: &Engine, paths: Sides<String>) -> Result<Proposal>
     }
     let job = job(&paths, &columns, key.identity(), &[]);
     let found = compare(engine, &sides, &job, SAMPLE_PAIRS)?;
-    let known = Known { engine, sides: &sides, paths: &paths, columns: &columns, key: &key, aligned: aligned.as_ref() };
+    let known =
+        SampledPair { engine, sides: &sides, paths: &paths, columns: &columns, key: &key, aligned: aligned.as_ref() };
     let (tally, suggestions) = known.explain(found)?;
     let rows = Sides::from_fn(|side| sides[side].rows());
     Ok(Proposal { paths, rows, key, columns, suggestions, tally })
@@ -74,10 +75,10 @@ impl Proposal {
 }
 
 /// A job over the columns that can be compared, or over some of them.
-fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&Pair]) -> Job {
-    let place = || Place::Flag("init");
-    let source = |side: Side| Source::of(Word { text: paths[side].clone(), place: place() });
-    let word = |text: &String| Word { text: text.clone(), place: place() };
+fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&PairedColumns]) -> Job {
+    let place = || Origin::Flag("init");
+    let source = |side: Side| Source::of(Setting { text: paths[side].clone(), place: place() });
+    let word = |text: &String| Setting { text: text.clone(), place: place() };
     let selection = Selection {
         columns: only.iter().map(|pair| word(&pair.name)).collect(),
         ignore: match only {
@@ -107,7 +108,7 @@ fn compare(engine: &Engine, sides: &Sides<Snapshot>, job: &Job, few: usize) -> R
         snapshots: sides,
         pairing: &pairing,
         layout: layout.clone(),
-        keep: Keep::First(few),
+        keep: Retention::First(few),
         asked: None,
     };
     let matched = comparison.run(None)?;

@@ -8,10 +8,10 @@ use unicode_normalization::UnicodeNormalization;
 
 use arrow::array::{Array, StringArray};
 
-use super::ladder::{Denied, Evidence, climb};
-use super::pairs::Pair;
+use super::ladder::{Evidence, ExcludedRules, climb};
+use super::pairs::PairedColumns;
 use crate::error::Result;
-use crate::job::rule::{Precision, Reading, ToleranceSettings};
+use crate::job::rule::{ParseAs, Precision, ToleranceSettings};
 use crate::job::{Rule, RuleSettings};
 use crate::report::count;
 use crate::sides::{Side, Sides};
@@ -28,7 +28,7 @@ const EXCEPTIONS_ONE_IN: f64 = 20.0;
 const ROUNDS: usize = 8;
 
 /// How often a column differs, in all rows.
-pub(super) struct Counts {
+pub(super) struct DifferenceCounts {
     /// Pairs of rows.
     pub paired: u64,
     /// Those that differ in the column.
@@ -46,13 +46,13 @@ pub(super) struct Explained {
 
 /// Rules that explain the mismatches of a column, without those that something speaks against.
 pub(super) fn weigh(
-    pair: &Pair,
+    pair: &PairedColumns,
     evidence: &Evidence,
     values: Option<&RuleSettings>,
-    counts: &Counts,
+    counts: &DifferenceCounts,
 ) -> Result<Explained> {
     let texts = evidence.matching_texts()?;
-    let mut denied = Denied::default();
+    let mut denied = ExcludedRules::default();
     let mut objections = vec![];
     for round in 0..ROUNDS {
         let rules = climb(pair, evidence, values.cloned(), &denied)?;
@@ -85,7 +85,7 @@ struct Objection {
 struct Case<'a> {
     evidence: &'a Evidence,
     texts: &'a Sides<StringArray>,
-    counts: &'a Counts,
+    counts: &'a DifferenceCounts,
     rule: &'a RuleSettings,
     gain: usize,
 }
@@ -100,7 +100,7 @@ impl Case<'_> {
         let explained = self.gain as f64 / sampled * self.counts.mismatches as f64;
         let lines: Vec<String> = self.rule.rules().unwrap_or_default().iter().map(Rule::to_string).collect();
         let would = format!("{} would explain {}", lines.join(", "), about(explained, "mismatch"));
-        if self.rule.reading == Some(Reading::Decimal) && self.differ_in_leading_zeros()? {
+        if self.rule.reading == Some(ParseAs::Decimal) && self.differ_in_leading_zeros()? {
             let said = format!("{would}, but takes leading zeros for nothing: these texts may be no numbers");
             return Ok(Some(Objection { is_few: false, said }));
         }
@@ -179,7 +179,7 @@ impl Case<'_> {
         if let Some(places) = rule.round {
             return Ok(some(&|text| fraction(text).is_some_and(|digits| digits as i64 > i64::from(places))));
         }
-        if rule.reading == Some(Reading::Decimal) {
+        if rule.reading == Some(ParseAs::Decimal) {
             return Ok(some(&|text| fraction(text).is_some_and(|digits| !is_shortest(text, digits))));
         }
         if let Some(unit) = rule.truncate {

@@ -8,9 +8,9 @@ use super::aligned::Aligned;
 use super::readings::{self, Bridge};
 use super::zones::Zones;
 use crate::equality::canonical::domain::{Family, family, pair_names};
-use crate::equality::rules::Chain;
+use crate::equality::rules::RuleSet;
 use crate::error::Result;
-use crate::job::{ColumnSettings, Place, RuleSettings, Word};
+use crate::job::{ColumnSettings, Origin, RuleSettings, Setting};
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::{FileRead, Snapshot, type_name};
@@ -25,7 +25,7 @@ const SIMILAR: f64 = 0.75;
 const SIMILAR_NAMES_MAX: usize = 500;
 
 /// Two columns that belong together.
-pub(super) struct Pair {
+pub(super) struct PairedColumns {
     /// New's name.
     pub name: String,
     /// Old's name.
@@ -49,7 +49,7 @@ pub(super) struct Pair {
 /// The columns of both sides.
 pub(super) struct Columns {
     /// Those that belong together, in the order of new.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<PairedColumns>,
     /// Those that only one side has.
     pub left: Sides<Vec<String>>,
     /// Names of both sides that are much alike.
@@ -70,7 +70,7 @@ impl Columns {
         let samples = Sides::try_from_fn(|side| sample(engine, &sides[side]))?;
         let mut pairs = vec![];
         for at in places {
-            pairs.push(Pair::of(sides, &samples, at));
+            pairs.push(PairedColumns::of(sides, &samples, at));
         }
         let similar = similar(&left);
         let left = left.map(|names| names.into_iter().map(String::from).collect());
@@ -95,7 +95,7 @@ impl Columns {
     }
 }
 
-impl Pair {
+impl PairedColumns {
     /// The columns at these places of the schemas.
     pub(super) fn of(sides: &Sides<Snapshot>, samples: &Sides<RecordBatch>, at: Sides<usize>) -> Self {
         let fields = Sides::from_fn(|side| sides[side].schema.field(at[side]).clone());
@@ -105,7 +105,7 @@ impl Pair {
             true => readings::bridge(&fields, &sample),
             false => Bridge::none(),
         };
-        let mut pair = Pair {
+        let mut pair = PairedColumns {
             name: fields.new.name().clone(),
             old: fields.old.name().clone(),
             fields,
@@ -132,8 +132,8 @@ impl Pair {
     }
 
     /// The settings of a job for this pair, if it needs some.
-    pub(super) fn settings(&self, place: Place) -> Option<ColumnSettings> {
-        let word = |text: &String| Word { text: text.clone(), place: place.clone() };
+    pub(super) fn settings(&self, place: Origin) -> Option<ColumnSettings> {
+        let word = |text: &String| Setting { text: text.clone(), place: place.clone() };
         (self.comparable && (self.is_renamed() || self.rules != RuleSettings::default())).then(|| ColumnSettings {
             names: vec![word(&self.name)],
             old: self.is_renamed().then(|| word(&self.old)),
@@ -144,7 +144,7 @@ impl Pair {
     }
 
     /// The chain of some rules over these columns.
-    pub(super) fn chain(&self, rules: &RuleSettings) -> Option<Chain> {
+    pub(super) fn chain(&self, rules: &RuleSettings) -> Option<RuleSet> {
         readings::chain(&self.name, &self.fields, rules)
     }
 

@@ -6,7 +6,7 @@ use arrow::compute::take;
 use arrow::datatypes::Field;
 
 use super::aligned::Aligned;
-use super::pairs::{Columns, Pair};
+use super::pairs::{Columns, PairedColumns};
 use super::readings::{equal, exact_readings};
 use crate::equality::value_text::escaped;
 use crate::job::RuleSettings;
@@ -50,11 +50,11 @@ pub(super) fn pair_by_values(sides: &Sides<Snapshot>, columns: &mut Columns, ali
             columns.perhaps.push(format!("`{old}` of old may be `{new}` of new: {said}, {why}"));
             continue;
         };
-        let mut pair = Pair::of(sides, &columns.samples, Sides { old: at_old, new: at_new });
+        let mut pair = PairedColumns::of(sides, &columns.samples, Sides { old: at_old, new: at_new });
         pair.rules = found.rules.clone();
         pair.comparable = true;
         pair.notes = vec![format!("`{}` in old; paired by values: {said}", escaped(old))];
-        let place = |pair: &Pair| sides.new.schema.index_of(&pair.name).unwrap_or(usize::MAX);
+        let place = |pair: &PairedColumns| sides.new.schema.index_of(&pair.name).unwrap_or(usize::MAX);
         let before = columns.pairs.iter().position(|other| place(other) > at_new).unwrap_or(columns.pairs.len());
         columns.pairs.insert(before, pair);
         columns.left.old.retain(|left| left != old);

@@ -8,10 +8,10 @@ use arrow::datatypes::Field;
 
 use super::zones::Zones;
 use crate::equality::canonical::Domain;
-use crate::equality::canonical::cells::Cells;
+use crate::equality::canonical::cells::KeyBytes;
 use crate::equality::canonical::domain::{Family, Nested, NoDomain};
-use crate::equality::rules::{Chain, Form};
-use crate::job::rule::Reading;
+use crate::equality::rules::{Canonical, RuleSet};
+use crate::job::rule::ParseAs;
 use crate::job::{Rule, RuleSettings};
 use crate::report::count;
 use crate::sides::{Side, Sides};
@@ -44,9 +44,9 @@ pub(super) fn distinctly(of: usize) -> usize {
 }
 
 /// The chain of some rules over two columns; `None` if they do not fit.
-pub(super) fn chain(name: &str, fields: &Sides<Field>, rules: &RuleSettings) -> Option<Chain> {
+pub(super) fn chain(name: &str, fields: &Sides<Field>, rules: &RuleSettings) -> Option<RuleSet> {
     let natural = Domain::of(name, fields.as_ref(), &mut |_| false, &mut Nested::default());
-    Chain::of(name, fields.as_ref(), rules.rules().ok()?, natural).ok()
+    RuleSet::of(name, fields.as_ref(), rules.rules().ok()?, natural).ok()
 }
 
 /// The rules without which two columns do not compare, by cells that need not belong together: of several possible
@@ -78,7 +78,7 @@ pub(super) fn bridge_aligned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zon
         Err(None) => return Bridge::none(),
         Err(Some(families)) => families,
     };
-    let Candidates { mut exact, lossy, otherwise } = readings(families, fields, cells);
+    let ReadingCandidates { mut exact, lossy, otherwise } = readings(families, fields, cells);
     let known = known(cells);
     let agreeing = |rules: &RuleSettings| Some(equal(fields, rules, cells)?.0);
     if !exact.iter().any(|rules| agreeing(rules).is_some_and(|agree| agree > 0)) {
@@ -161,7 +161,7 @@ pub(super) fn exact_readings(fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> 
 }
 
 /// Readings that could bridge two kinds of value, the likeliest first.
-struct Candidates {
+struct ReadingCandidates {
     /// Those that lose nothing.
     exact: Vec<RuleSettings>,
     /// Those that may make two values one.
@@ -170,9 +170,9 @@ struct Candidates {
     otherwise: Option<RuleSettings>,
 }
 
-fn readings(families: Sides<Family>, fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> Candidates {
+fn readings(families: Sides<Family>, fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> ReadingCandidates {
     use Family::{Binary, Boolean, Date, Json, NaiveTimestamp, Number, Text, Time, Uuid, ZonedTimestamp};
-    let reads = |reading: Reading| RuleSettings { reading: Some(reading), ..RuleSettings::default() };
+    let reads = |reading: ParseAs| RuleSettings { reading: Some(reading), ..RuleSettings::default() };
     let utc = |rules: RuleSettings| RuleSettings { assume_tz: Some("UTC".into()), ..rules };
     let any = |test: fn(&Field) -> bool| fields.iter().any(test);
     let whole = any(|field| field.data_type().is_integer());
@@ -182,33 +182,33 @@ fn readings(families: Sides<Family>, fields: &Sides<Field>, cells: &Sides<ArrayR
     let exact = match (families.old, families.new) {
         (ZonedTimestamp, NaiveTimestamp) | (NaiveTimestamp, ZonedTimestamp) => vec![utc(RuleSettings::default())],
         (Text, _) | (_, Text) => match other {
-            Number if whole => vec![reads(Reading::Integer), reads(Reading::Decimal)],
-            Number => vec![reads(Reading::Decimal)],
-            Boolean => vec![reads(Reading::Boolean)],
-            Binary => vec![reads(Reading::Text), reads(Reading::Hex), reads(Reading::Uuid), reads(Reading::Base64)],
-            Uuid => vec![reads(Reading::Uuid)],
-            Json => vec![reads(Reading::Json)],
+            Number if whole => vec![reads(ParseAs::Integer), reads(ParseAs::Decimal)],
+            Number => vec![reads(ParseAs::Decimal)],
+            Boolean => vec![reads(ParseAs::Boolean)],
+            Binary => vec![reads(ParseAs::Text), reads(ParseAs::Hex), reads(ParseAs::Uuid), reads(ParseAs::Base64)],
+            Uuid => vec![reads(ParseAs::Uuid)],
+            Json => vec![reads(ParseAs::Json)],
             // a day that is written with a time of day is not that day
-            Date if tells_time_of_day(&fields[text_side], &cells[text_side]) => vec![reads(Reading::Timestamp)],
-            Date => vec![reads(Reading::Date)],
-            ZonedTimestamp | NaiveTimestamp => vec![reads(Reading::Timestamp), utc(reads(Reading::Timestamp))],
-            Time => vec![reads(Reading::Text)],
+            Date if tells_time_of_day(&fields[text_side], &cells[text_side]) => vec![reads(ParseAs::Timestamp)],
+            Date => vec![reads(ParseAs::Date)],
+            ZonedTimestamp | NaiveTimestamp => vec![reads(ParseAs::Timestamp), utc(reads(ParseAs::Timestamp))],
+            Time => vec![reads(ParseAs::Text)],
             _ => vec![],
         },
-        (Uuid, Binary) | (Binary, Uuid) => vec![reads(Reading::Uuid)],
-        (Date, NaiveTimestamp) | (NaiveTimestamp, Date) => vec![reads(Reading::Timestamp)],
-        (Date, ZonedTimestamp) | (ZonedTimestamp, Date) => vec![utc(reads(Reading::Timestamp))],
-        (Boolean, Number) | (Number, Boolean) => vec![reads(Reading::Boolean)],
+        (Uuid, Binary) | (Binary, Uuid) => vec![reads(ParseAs::Uuid)],
+        (Date, NaiveTimestamp) | (NaiveTimestamp, Date) => vec![reads(ParseAs::Timestamp)],
+        (Date, ZonedTimestamp) | (ZonedTimestamp, Date) => vec![utc(reads(ParseAs::Timestamp))],
+        (Boolean, Number) | (Number, Boolean) => vec![reads(ParseAs::Boolean)],
         _ => vec![],
     };
     let lossy = match (families.old, families.new) {
-        (Text, Number) | (Number, Text) if floating => vec![reads(Reading::Float), reads(Reading::Float32)],
-        (Text, Date) | (Date, Text) | (Date, NaiveTimestamp) | (NaiveTimestamp, Date) => vec![reads(Reading::Date)],
-        (Date, ZonedTimestamp) | (ZonedTimestamp, Date) => vec![reads(Reading::Date)],
+        (Text, Number) | (Number, Text) if floating => vec![reads(ParseAs::Float), reads(ParseAs::Float32)],
+        (Text, Date) | (Date, Text) | (Date, NaiveTimestamp) | (NaiveTimestamp, Date) => vec![reads(ParseAs::Date)],
+        (Date, ZonedTimestamp) | (ZonedTimestamp, Date) => vec![reads(ParseAs::Date)],
         _ => vec![],
     };
     let is_plain = matches!((families.old, families.new), (Text, Number | Boolean) | (Number | Boolean, Text));
-    Candidates { exact, lossy, otherwise: is_plain.then(|| reads(Reading::Text)) }
+    ReadingCandidates { exact, lossy, otherwise: is_plain.then(|| reads(ParseAs::Text)) }
 }
 
 /// Whether texts of days say more than the day.
@@ -216,12 +216,12 @@ fn tells_time_of_day(field: &Field, texts: &ArrayRef) -> bool {
     let date = Field::new("", arrow::datatypes::DataType::Date32, true);
     let timestamp =
         Field::new("", arrow::datatypes::DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, None), true);
-    let read = |other: &Field, reading: Reading| {
+    let read = |other: &Field, reading: ParseAs| {
         let fields = Sides { old: field.clone(), new: other.clone() };
         let chain = chain("", &fields, &RuleSettings { reading: Some(reading), ..RuleSettings::default() })?;
         chain.full(texts, Side::Old).ok()
     };
-    let (Some(days), Some(times)) = (read(&date, Reading::Date), read(&timestamp, Reading::Timestamp)) else {
+    let (Some(days), Some(times)) = (read(&date, ParseAs::Date), read(&timestamp, ParseAs::Timestamp)) else {
         return false;
     };
     let (Some(days), Some(times)) = (
@@ -238,20 +238,20 @@ fn tells_time_of_day(field: &Field, texts: &ArrayRef) -> bool {
 
 /// Both sides' cells under some rules. A blank around a value is for a rule to explain, and not for the choice of the
 /// reading.
-fn forms(fields: &Sides<Field>, rules: &RuleSettings, cells: &Sides<ArrayRef>) -> Option<Sides<Form>> {
+fn forms(fields: &Sides<Field>, rules: &RuleSettings, cells: &Sides<ArrayRef>) -> Option<Sides<Canonical>> {
     let trimmed = chain("", fields, &RuleSettings { trim: Some(true), ..rules.clone() });
     let chain = trimmed.or_else(|| chain("", fields, rules))?;
     Sides::try_from_fn(|side| chain.full(&cells[side], side)).ok()
 }
 
-fn unreadable(form: &Form) -> usize {
+fn unreadable(form: &Canonical) -> usize {
     form.unreadable.as_ref().map_or(0, |texts| texts.len() - texts.null_count())
 }
 
 /// How many values both sides have.
-fn in_common(forms: &Sides<Form>) -> usize {
+fn in_common(forms: &Sides<Canonical>) -> usize {
     let values = forms.as_ref().map(|form| {
-        let cells = Cells::of(&form.value);
+        let cells = KeyBytes::of(&form.value);
         let readable = (0..form.value.len()).filter(|&row| form.value.is_valid(row));
         let bytes = readable.map(|row| {
             let mut bytes = vec![];
@@ -274,7 +274,7 @@ fn known(cells: &Sides<ArrayRef>) -> usize {
 pub(super) fn equal(fields: &Sides<Field>, rules: &RuleSettings, cells: &Sides<ArrayRef>) -> Option<(usize, usize)> {
     let forms = forms(fields, rules, cells)?;
     let equal = forms.old.equals(&forms.new).ok()?;
-    let written = Cells::of(&forms.old.value);
+    let written = KeyBytes::of(&forms.old.value);
     let (mut agree, mut seen) = (0, std::collections::HashSet::new());
     for row in equal.set_indices().filter(|&row| forms.old.value.is_valid(row)) {
         let mut bytes = vec![];

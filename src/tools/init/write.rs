@@ -7,10 +7,10 @@ use arrow::datatypes::DataType;
 use super::Proposal;
 use super::explain::Suggestion;
 use super::key::Tested;
-use super::pairs::Pair;
+use super::pairs::PairedColumns;
 use crate::equality::canonical::domain::Family;
 use crate::equality::value_text::escaped;
-use crate::job::rule::{Reading, quoted};
+use crate::job::rule::{ParseAs, quoted};
 use crate::job::{Rule, RuleSettings};
 use crate::report::{count, grouped};
 use crate::sides::Side;
@@ -147,12 +147,12 @@ fn words_of(tested: &Tested) -> String {
 }
 
 /// The pairs that neither a rule nor an expression makes comparable.
-fn undecided(proposal: &Proposal) -> impl Iterator<Item = &Pair> {
+fn undecided(proposal: &Proposal) -> impl Iterator<Item = &PairedColumns> {
     proposal.columns.pairs.iter().filter(|pair| !pair.comparable && pair.expression.is_none())
 }
 
 /// What can be done about a pair that cannot be compared.
-fn advice(pair: &Pair) -> String {
+fn advice(pair: &PairedColumns) -> String {
     let families = pair.families();
     let is = |wanted: &[Family]| families.iter().any(|family| family.is_some_and(|family| wanted.contains(&family)));
     let name = escaped(&pair.name);
@@ -169,7 +169,7 @@ fn advice(pair: &Pair) -> String {
 }
 
 /// A rule, and the columns of which it is the only one.
-type Shared<'a> = (&'a RuleSettings, Vec<(&'a Pair, &'a Suggestion)>);
+type Shared<'a> = (&'a RuleSettings, Vec<(&'a PairedColumns, &'a Suggestion)>);
 
 /// Rules that several columns need, and nothing else: padding, mostly.
 fn shared(proposal: &Proposal) -> Vec<Shared<'_>> {
@@ -190,7 +190,7 @@ fn shared(proposal: &Proposal) -> Vec<Shared<'_>> {
     shared
 }
 
-fn share_rule(rule: &RuleSettings, columns: &[(&Pair, &Suggestion)], out: &mut String) {
+fn share_rule(rule: &RuleSettings, columns: &[(&PairedColumns, &Suggestion)], out: &mut String) {
     out.push('\n');
     for (pair, suggestion) in columns {
         let explained = suggestion.rules.first().map_or(0, |(_, explained)| *explained);
@@ -216,14 +216,14 @@ fn explains(suggestion: &Suggestion, explained: usize) -> String {
 }
 
 /// What a float of 64 bits cannot say of the other side's numbers.
-fn lost_digits(pair: &Pair, suggestion: &Suggestion) -> bool {
+fn lost_digits(pair: &PairedColumns, suggestion: &Suggestion) -> bool {
     let is_exact = |own: &DataType| matches!(own, DataType::Int64 | DataType::UInt64) || own.is_decimal();
     pair.has_floats()
         && pair.fields.iter().any(|field| is_exact(field.data_type()))
-        && suggestion.rules.iter().any(|(rule, _)| rule.reading == Some(Reading::Float))
+        && suggestion.rules.iter().any(|(rule, _)| rule.reading == Some(ParseAs::Float))
 }
 
-fn column(pair: &Pair, suggestion: &Suggestion, is_shared: bool, out: &mut String) {
+fn column(pair: &PairedColumns, suggestion: &Suggestion, is_shared: bool, out: &mut String) {
     let rules = lines(&pair.rules);
     let renamed = pair.is_renamed();
     let is_settled = pair.comparable || pair.expression.is_some();

@@ -47,7 +47,7 @@ const LIKELY: [&str; 32] = [
 ];
 
 /// The zone that explains the most.
-pub(super) struct Found {
+pub(super) struct ZoneFit {
     /// Its name.
     pub name: String,
     /// The pairs that it makes equal.
@@ -70,7 +70,7 @@ impl Zones {
         fields: &Sides<Field>,
         rules: &RuleSettings,
         cells: &Sides<ArrayRef>,
-    ) -> Option<Found> {
+    ) -> Option<ZoneFit> {
         let few = spread(cells)?;
         let tried = few.old.len();
         let under = |zone: &str, cells: &Sides<ArrayRef>| {
@@ -97,7 +97,7 @@ impl Zones {
         if !self.found.contains(&name) {
             self.found.push(name.clone());
         }
-        Some(Found { agree: under(&name, cells), name, others: fitting })
+        Some(ZoneFit { agree: under(&name, cells), name, others: fitting })
     }
 }
 

@@ -13,7 +13,7 @@ use parquet::basic::Compression;
 use parquet::file::metadata::ColumnChunkMetaData;
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Presence};
+use super::{InspectFinding, Presence};
 use crate::error::{Error, Result};
 use crate::snapshot::{DataFile, Snapshot};
 
@@ -32,7 +32,7 @@ pub struct Checksums {
 
 /// What the first bytes of a page say.
 #[derive(Debug, PartialEq, Eq)]
-struct Header {
+struct PageHeader {
     stored_bytes: u64,
     has_checksum: bool,
 }
@@ -44,7 +44,7 @@ const TAIL_BYTES: u64 = 8;
 
 /// Looks at the first page of every column chunk; a file in which one is not where it should be is a
 /// finding.
-pub(super) fn look(snapshot: &Snapshot, stop: &AtomicBool) -> Result<(Checksums, Vec<Finding>)> {
+pub(super) fn look(snapshot: &Snapshot, stop: &AtomicBool) -> Result<(Checksums, Vec<InspectFinding>)> {
     let mut seen = Checksums { presence: Presence::None, pages: 0, with: 0, unprotected: 0 };
     let mut damaged = vec![];
     for data in snapshot.files.iter() {
@@ -55,7 +55,7 @@ pub(super) fn look(snapshot: &Snapshot, stop: &AtomicBool) -> Result<(Checksums,
             Ok(file) => look_at_file(data, &file, &mut seen),
             Err(error) => Some(error),
         };
-        damaged.extend(found.as_ref().map(Finding::of));
+        damaged.extend(found.as_ref().map(InspectFinding::of));
     }
     seen.presence = Presence::of(seen.with, seen.pages);
     Ok((seen, damaged))
@@ -93,7 +93,7 @@ fn end_of_data(file: &File, size: u64) -> u64 {
 }
 
 /// The header of a chunk's first page, `None` if there is none that makes sense before `end`.
-fn first_header(file: &File, end: u64, chunk: &ColumnChunkMetaData) -> Option<Header> {
+fn first_header(file: &File, end: u64, chunk: &ColumnChunkMetaData) -> Option<PageHeader> {
     let data = chunk.data_page_offset();
     // writers without a dictionary may say 0, which is where the file's magic is
     let dictionary = chunk.dictionary_page_offset().filter(|&offset| 0 < offset && offset < data);
@@ -108,7 +108,7 @@ fn first_header(file: &File, end: u64, chunk: &ColumnChunkMetaData) -> Option<He
 }
 
 /// Parses the beginning of a page header.
-fn parse(mut bytes: &[u8]) -> Option<Header> {
+fn parse(mut bytes: &[u8]) -> Option<PageHeader> {
     const I32: u8 = 5;
     const PAGE_TYPES: i64 = 4;
     let mut fields = [None; 5];
@@ -127,7 +127,7 @@ fn parse(mut bytes: &[u8]) -> Option<Header> {
     }
     let [_, Some(page_type), Some(size), Some(stored), checksum] = fields else { return None };
     let makes_sense = (0..PAGE_TYPES).contains(&page_type) && size >= 0;
-    makes_sense.then_some(Header { stored_bytes: u64::try_from(stored).ok()?, has_checksum: checksum.is_some() })
+    makes_sense.then_some(PageHeader { stored_bytes: u64::try_from(stored).ok()?, has_checksum: checksum.is_some() })
 }
 
 fn take(bytes: &mut &[u8]) -> Option<u8> {

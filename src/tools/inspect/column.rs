@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use parquet::file::metadata::ColumnChunkMetaData;
 use serde::{Deserialize, Serialize};
 
-use super::ends::{Bound, Ends};
 use super::key::Reflection;
 use super::layout::{SortOrder, codec};
-use super::{Presence, Tally};
+use super::min_max::{Bound, MinMax};
+use super::{LayoutTally, Presence};
 use crate::compare::matching::Ranges;
 use crate::error::Result;
 use crate::snapshot::{Snapshot, type_name};
 
 /// One column of a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Column {
+pub struct InspectedColumn {
     /// Its name.
     pub name: String,
     /// Its type in words: one that holds the values of every file.
@@ -26,7 +26,7 @@ pub struct Column {
     /// The readable files that have it.
     pub files: u64,
     /// Its type in the files, by number of files; empty where they agree.
-    pub file_types: Vec<Tally>,
+    pub file_types: Vec<LayoutTally>,
     /// Its size as stored.
     pub compressed_bytes: u64,
     /// Its size before compression.
@@ -51,7 +51,7 @@ pub struct Column {
     pub declared_sorted: bool,
 }
 
-impl Column {
+impl InspectedColumn {
     /// Whether row groups ascend by it in a way that says something.
     pub fn may_be_key(&self) -> bool {
         let ascends = matches!(self.ranges, Ranges::Ascend | Ranges::Declared);
@@ -64,16 +64,16 @@ impl Column {
 pub(super) fn all(
     snapshot: &Snapshot,
     reflection: &Reflection,
-    stored: &[Stored],
+    stored: &[StorageType],
     sorted_by: &SortOrder,
-) -> Result<Vec<Column>> {
-    let describe = |(at, stored): (usize, &Stored)| {
+) -> Result<Vec<InspectedColumn>> {
+    let describe = |(at, stored): (usize, &StorageType)| {
         let field = snapshot.schema.field(at);
         let pair = reflection.column(field.name());
         let partition = snapshot.is_partition(at);
-        let values = Ends::of(snapshot, at, pair)?;
+        let values = MinMax::of(snapshot, at, pair)?;
         let rows = snapshot.rows();
-        Ok(Column {
+        Ok(InspectedColumn {
             name: field.name().clone(),
             type_name: type_name(field),
             partition,
@@ -97,7 +97,7 @@ pub(super) fn all(
 
 /// What the column chunks of one column add up to.
 #[derive(Debug, Default)]
-pub(super) struct Stored {
+pub(super) struct StorageType {
     compressed_bytes: u64,
     uncompressed_bytes: u64,
     chunks: u64,
@@ -108,12 +108,12 @@ pub(super) struct Stored {
     types: BTreeMap<String, u64>,
 }
 
-impl Stored {
+impl StorageType {
     /// Adds up the chunks of every column, in one pass over the footers.
     pub(super) fn of(snapshot: &Snapshot) -> Vec<Self> {
         let fields = snapshot.schema.fields().iter().enumerate();
         let place: BTreeMap<&str, usize> = fields.map(|(at, field)| (field.name().as_str(), at)).collect();
-        let mut all: Vec<Stored> = place.iter().map(|_| Stored::default()).collect();
+        let mut all: Vec<StorageType> = place.iter().map(|_| StorageType::default()).collect();
         for file in snapshot.files.iter() {
             for field in file.schema.fields() {
                 if let Some(&at) = place.get(field.name().as_str()) {
@@ -142,8 +142,8 @@ impl Stored {
         self.encodings.extend(chunk.encodings().map(|encoding| format!("{encoding:?}").to_lowercase()));
     }
 
-    fn differing_types(&self) -> Vec<Tally> {
-        let types = self.types.iter().map(|(name, &count)| Tally { name: name.clone(), count });
+    fn differing_types(&self) -> Vec<LayoutTally> {
+        let types = self.types.iter().map(|(name, &count)| LayoutTally { name: name.clone(), count });
         if self.types.len() > 1 { types.collect() } else { vec![] }
     }
 }

@@ -10,7 +10,7 @@ use crate::snapshot::Snapshot;
 
 /// Something that keeps a snapshot, or columns of it, from being compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Finding {
+pub struct InspectFinding {
     /// The file, or the first of the files, where files are to blame.
     pub file: Option<String>,
     /// The columns, where columns are to blame.
@@ -21,7 +21,7 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
-impl Finding {
+impl InspectFinding {
     /// A failure of opening or reading, in its own words where they do not speak of two sides.
     pub fn of(error: &Error) -> Self {
         let text = match error {
@@ -36,7 +36,7 @@ impl Finding {
             None => (text, None),
         };
         let (file, column) = place(error);
-        Finding { file, columns: column.into_iter().collect(), what, remedy }
+        InspectFinding { file, columns: column.into_iter().collect(), what, remedy }
     }
 }
 
@@ -63,7 +63,7 @@ fn place(error: &Error) -> (Option<String>, Option<String>) {
 }
 
 /// The columns on which the files do not agree.
-pub(super) fn disagreements(snapshot: &Snapshot) -> Vec<Finding> {
+pub(super) fn disagreements(snapshot: &Snapshot) -> Vec<InspectFinding> {
     let mut findings = vec![];
     let mut lacking: BTreeMap<Vec<usize>, Vec<String>> = BTreeMap::new();
     for field in snapshot.schema.fields() {
@@ -72,7 +72,7 @@ pub(super) fn disagreements(snapshot: &Snapshot) -> Vec<Finding> {
             Err(Error::FileLacksColumn { column, .. }) => {
                 lacking.entry(files_without(snapshot, &column)).or_default().push(column);
             }
-            Err(error) => findings.push(Finding::of(&error)),
+            Err(error) => findings.push(InspectFinding::of(&error)),
         }
     }
     // one odd file lacks many columns at once
@@ -85,7 +85,7 @@ fn files_without(snapshot: &Snapshot, column: &str) -> Vec<usize> {
     (0..snapshot.files.len()).filter(lacks).collect()
 }
 
-fn lack(snapshot: &Snapshot, files: &[usize], columns: Vec<String>) -> Finding {
+fn lack(snapshot: &Snapshot, files: &[usize], columns: Vec<String>) -> InspectFinding {
     let named = listed(columns.iter().map(|column| format!("`{column}`")));
     let missing = match columns.len() {
         1 => format!("column {named} is missing"),
@@ -97,7 +97,7 @@ fn lack(snapshot: &Snapshot, files: &[usize], columns: Vec<String>) -> Finding {
         1 => format!(": `{first}`"),
         _ => format!(", first `{first}`"),
     });
-    Finding {
+    InspectFinding {
         file: first,
         what: format!("{missing} {place}{first_note}"),
         remedy: Some(format!(

@@ -5,11 +5,11 @@ use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
-use super::Finding;
+use super::InspectFinding;
 use crate::columns::{ColumnPair, Pairing};
-use crate::compare::matching::{Memory, Obstacle, Ranges, demand, obstacle};
+use crate::compare::matching::{MemoryEstimate, Obstacle, Ranges, demand, obstacle};
 use crate::error::{Error, Result};
-use crate::job::{Identity, Job, Limits, Place, Selection, Source, Word};
+use crate::job::{Identity, Job, Limits, Origin, Selection, Setting, Source};
 use crate::report::MatchingWay;
 use crate::runtime::engine::Engine;
 use crate::runtime::progress::Progress;
@@ -18,7 +18,7 @@ use crate::snapshot::Snapshot;
 
 /// What a diff by a key would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Key {
+pub struct InspectedKey {
     /// The key's columns, in order.
     pub columns: Vec<String>,
     /// The way that a diff would take, if it can be made.
@@ -30,7 +30,7 @@ pub struct Key {
     /// What the planner's look at the first keys of a row group or two has shown.
     pub first_keys: FirstKeys,
     /// What either way would cost, for both sides.
-    pub memory: Memory,
+    pub memory: MemoryEstimate,
 }
 
 /// Whether the keys that the planner looked at ascend.
@@ -92,12 +92,12 @@ impl Reflection {
 
 /// Pairs a snapshot with itself; `None` if no column can be compared.
 fn pair(sides: &Sides<Snapshot>, key: &[String], ignore: Vec<String>) -> Result<Option<Pairing>> {
-    let source = |side: Side| Source::of(Word { text: sides[side].location.clone(), place: Place::Flag("PATH") });
+    let source = |side: Side| Source::of(Setting { text: sides[side].location.clone(), place: Origin::Flag("PATH") });
     let identity = match key {
         [] => Identity::WholeRow,
-        key => Identity::Key(Word::flags("--key", key)),
+        key => Identity::Key(Setting::flags("--key", key)),
     };
-    let selection = Selection { ignore: Word::flags("--ignore", &ignore), ..Selection::default() };
+    let selection = Selection { ignore: Setting::flags("--ignore", &ignore), ..Selection::default() };
     let job = Job { selection, ..Job::new("inspect", Sides::from_fn(source), identity) };
     match Pairing::of(sides, &job) {
         Err(Error::NothingToCompare) => Ok(None),
@@ -112,13 +112,14 @@ pub(super) fn foresee(
     key: &[String],
     limits: &Limits,
     stop: Arc<AtomicBool>,
-) -> Result<(Option<Key>, Option<Finding>)> {
+) -> Result<(Option<InspectedKey>, Option<InspectFinding>)> {
     let Some(first) = key.first() else { return Ok((None, None)) };
     let ranges = Ranges::of(&sides.old, reflection.column(first))?;
     let demand = reflection.pairing.as_ref().map(|pairing| demand(sides, pairing)).unwrap_or_default();
-    let memory = Memory::of(&demand.divide(limits)?, limits.memory, Sides::from_fn(|side| sides[side].rows()));
-    let told =
-        |way, reason: String, first_keys| Some(Key { columns: key.to_vec(), way, reason, ranges, first_keys, memory });
+    let memory = MemoryEstimate::of(&demand.divide(limits)?, limits.memory, Sides::from_fn(|side| sides[side].rows()));
+    let told = |way, reason: String, first_keys| {
+        Some(InspectedKey { columns: key.to_vec(), way, reason, ranges, first_keys, memory })
+    };
     let pairing = match reflection {
         Reflection { refusal: Some(refusal), .. } => {
             return Ok((told(None, refusal.clone(), FirstKeys::NotRead), None));
@@ -140,7 +141,7 @@ pub(super) fn foresee(
         }
         Err(error) => {
             let key = told(None, "its first keys cannot be read".into(), FirstKeys::NotRead);
-            return Ok((key, Some(Finding::of(&error))));
+            return Ok((key, Some(InspectFinding::of(&error))));
         }
     };
     Ok((told(Some(way), reason, first_keys), None))

@@ -10,7 +10,7 @@ use crate::snapshot::{DataFile, Snapshot};
 
 /// The files of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Files {
+pub struct FilesLayout {
     /// The data files, readable or not.
     pub count: u64,
     /// Those of them that cannot be opened; the findings say why.
@@ -38,7 +38,7 @@ pub struct FileEntry {
     pub row_groups: u64,
 }
 
-impl Files {
+impl FilesLayout {
     /// Lists the readable files beside a number of others.
     pub fn of(snapshot: &Snapshot, unreadable: u64) -> Self {
         let entry = |file: &DataFile| FileEntry {
@@ -48,7 +48,7 @@ impl Files {
             row_groups: file.metadata.num_row_groups() as u64,
         };
         let readable: Vec<FileEntry> = snapshot.files.iter().map(entry).collect();
-        Files {
+        FilesLayout {
             count: readable.len() as u64 + unreadable,
             unreadable,
             empty: readable.iter().filter(|file| file.rows == 0).count() as u64,
@@ -94,11 +94,11 @@ impl RowGroups {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Storage {
     /// The programs that wrote the files, as they name themselves, by number of files.
-    pub writers: Vec<Tally>,
+    pub writers: Vec<LayoutTally>,
     /// The versions of the Parquet format that the footers name, by number of files.
-    pub format_versions: Vec<Tally>,
+    pub format_versions: Vec<LayoutTally>,
     /// Compression, by number of column chunks.
-    pub codecs: Vec<Tally>,
+    pub codecs: Vec<LayoutTally>,
     /// The size of all column chunks as stored.
     pub compressed_bytes: u64,
     /// The size of all column chunks before compression.
@@ -111,19 +111,19 @@ pub struct Storage {
 
 /// How often something occurs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Tally {
+pub struct LayoutTally {
     /// What.
     pub name: String,
     /// How often.
     pub count: u64,
 }
 
-impl Tally {
+impl LayoutTally {
     /// Counts names; the most frequent come first.
     pub fn all(names: impl Iterator<Item = String>) -> Vec<Self> {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         names.for_each(|name| *counts.entry(name).or_default() += 1);
-        let mut tallies: Vec<_> = counts.into_iter().map(|(name, count)| Tally { name, count }).collect();
+        let mut tallies: Vec<_> = counts.into_iter().map(|(name, count)| LayoutTally { name, count }).collect();
         tallies.sort_by_key(|tally| std::cmp::Reverse(tally.count));
         tallies
     }
@@ -139,9 +139,9 @@ impl Storage {
             Presence::of(chunks().filter(|chunk| has(chunk)).count() as u64, chunks().count() as u64)
         };
         Storage {
-            writers: Tally::all(footers().map(|footer| footer.created_by().unwrap_or("unnamed").to_string())),
-            format_versions: Tally::all(footers().map(|footer| footer.version().to_string())),
-            codecs: Tally::all(chunks().map(codec)),
+            writers: LayoutTally::all(footers().map(|footer| footer.created_by().unwrap_or("unnamed").to_string())),
+            format_versions: LayoutTally::all(footers().map(|footer| footer.version().to_string())),
+            codecs: LayoutTally::all(chunks().map(codec)),
             compressed_bytes: chunks().map(|chunk| chunk.compressed_size().max(0) as u64).sum(),
             uncompressed_bytes: chunks().map(|chunk| chunk.uncompressed_size().max(0) as u64).sum(),
             statistics: presence(|chunk| chunk.statistics().is_some()),

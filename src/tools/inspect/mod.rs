@@ -6,18 +6,18 @@
 
 mod checksums;
 mod column;
-mod ends;
+mod min_max;
 mod finding;
 mod key;
 mod layout;
 pub mod text;
 
 pub use checksums::Checksums;
-pub use column::Column;
-pub use ends::Bound;
-pub use finding::Finding;
-pub use key::{FirstKeys, Key};
-pub use layout::{FileEntry, Files, RowGroups, SortOrder, Storage, Tally};
+pub use column::InspectedColumn;
+pub use finding::InspectFinding;
+pub use key::{FirstKeys, InspectedKey};
+pub use layout::{FileEntry, FilesLayout, LayoutTally, RowGroups, SortOrder, Storage};
+pub use min_max::Bound;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::job::Limits;
 use crate::sides::{Owner, Sides};
 use crate::snapshot::{Snapshot, require_room_for_footers};
-use column::Stored;
+use column::StorageType;
 use key::Reflection;
 
 /// Everything that can be said of a snapshot without reading its data. Its JSON form is versioned and
@@ -42,13 +42,13 @@ pub struct Inspection {
     /// The one-word answer.
     pub looks: Looks,
     /// What looks broken: a diff would stop at the first of these that it meets.
-    pub broken: Vec<Finding>,
+    pub broken: Vec<InspectFinding>,
     /// What is not broken and good to know.
     pub remarks: Vec<String>,
     /// The rows that the readable footers promise.
     pub rows: u64,
     /// The files.
-    pub files: Files,
+    pub files: FilesLayout,
     /// Their row groups.
     pub row_groups: RowGroups,
     /// How the files were written.
@@ -58,11 +58,11 @@ pub struct Inspection {
     /// The order that the files declare.
     pub sorted_by: SortOrder,
     /// The columns of the files, then those of the partition directories.
-    pub columns: Vec<Column>,
+    pub columns: Vec<InspectedColumn>,
     /// Columns by which the row groups ascend, so that a diff by them could take the ordered way.
     pub key_candidates: Vec<String>,
     /// What a diff by the key that was asked for would do.
-    pub key: Option<Key>,
+    pub key: Option<InspectedKey>,
     /// The program's version.
     pub version: String,
 }
@@ -106,15 +106,15 @@ impl Inspection {
     /// # Errors
     /// If the path means no files, or the key names a column that is not there. Broken files are findings.
     pub fn of(path: &str, key: &[String], limits: &Limits, stop: Arc<AtomicBool>) -> Result<Self> {
-        require_room_for_footers(limits, [(Owner::Lone, path)])?;
+        require_room_for_footers(limits, [(Owner::Standalone, path)])?;
         let (snapshot, refused) = Snapshot::survey(path)?;
         let refused_files = refused.iter().filter(|error| !matches!(error, Error::PartitionsDisagree { .. })).count();
-        let mut broken: Vec<Finding> = refused.iter().map(Finding::of).collect();
+        let mut broken: Vec<InspectFinding> = refused.iter().map(InspectFinding::of).collect();
         let (checksums, damaged) = checksums::look(&snapshot, &stop)?;
         broken.extend(damaged);
         broken.extend(finding::disagreements(&snapshot));
 
-        let stored = Stored::of(&snapshot);
+        let stored = StorageType::of(&snapshot);
         let sides = Sides { new: snapshot.mirrored(), old: snapshot };
         let snapshot = &sides.old;
         let reflection = Reflection::of(&sides, key)?;
@@ -122,7 +122,7 @@ impl Inspection {
         let columns = column::all(snapshot, &reflection, &stored, &sorted_by)?;
         let (key, damaged) = key::foresee(&sides, &reflection, key, limits, stop)?;
         broken.extend(damaged);
-        let files = Files::of(snapshot, refused_files as u64);
+        let files = FilesLayout::of(snapshot, refused_files as u64);
         Ok(Inspection {
             schema: "countersign/inspect/v1".into(),
             path: path.into(),
@@ -144,7 +144,7 @@ impl Inspection {
 }
 
 /// What a person would want to be told who sees nothing broken.
-fn remarks(snapshot: &Snapshot, files: &Files, checksums: &Checksums, reflection: &Reflection) -> Vec<String> {
+fn remarks(snapshot: &Snapshot, files: &FilesLayout, checksums: &Checksums, reflection: &Reflection) -> Vec<String> {
     let mut remarks = vec![];
     if snapshot.rows() == 0 && !snapshot.files.is_empty() {
         remarks.push("it has no rows; a diff refuses an empty side unless --allow-empty says that it is right".into());

@@ -18,8 +18,8 @@ use self::lines::BareList;
 use self::parquet::ParquetList;
 use self::table::CsvList;
 use crate::error::{Error, Result, WavesError};
-use crate::output::manifest::{Digest, of_opened};
-use crate::output::run_dir::Readers;
+use crate::output::manifest::{FileDigest, of_opened};
+use crate::output::run_dir::FileAccess;
 use crate::runtime::file_identity::InputFile;
 use crate::sides::Owner;
 use crate::snapshot::refuse_path;
@@ -36,7 +36,7 @@ pub(crate) struct List {
     form: Form,
     /// What the file was before it was read.
     input: InputFile,
-    readers: Readers,
+    readers: FileAccess,
 }
 
 enum Form {
@@ -69,7 +69,7 @@ impl List {
         let opened = InputFile::open(path.into(), path.into());
         let (input, file) = opened.map_err(Error::unreadable(path))?;
         let mode = file.metadata().map_err(Error::unreadable(path))?.permissions().mode();
-        let readers = if mode & 0o077 == 0 { Readers::Owner } else { Readers::All };
+        let readers = if mode & 0o077 == 0 { FileAccess::Owner } else { FileAccess::All };
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
         let (form, columns) = match ending.as_str() {
             "csv" => CsvList::open(path, file).map(|(list, columns)| (Form::Csv(list), columns))?,
@@ -90,7 +90,7 @@ impl List {
     }
 
     /// Who can read the file.
-    pub(crate) fn readers(&self) -> Readers {
+    pub(crate) fn readers(&self) -> FileAccess {
         self.readers
     }
 
@@ -110,11 +110,11 @@ impl List {
     ///
     /// # Errors
     /// If it has changed meanwhile.
-    pub(crate) fn finish(self) -> Result<Digest> {
+    pub(crate) fn finish(self) -> Result<FileDigest> {
         let List { path, input, .. } = self;
         let blake3 = of_opened(input.reopen()?).map_err(Error::unreadable(&path))?.to_hex().to_string();
         input.require_unchanged()?;
-        Ok(Digest { path: path.display().to_string(), bytes: input.identity().size(), blake3 })
+        Ok(FileDigest { path: path.display().to_string(), bytes: input.identity().size(), blake3 })
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Decimal {
 
 /// Which decimal a binary float stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Floats {
+pub(crate) enum FloatDecimal {
     /// The one that it exactly is: 0.1 is a little more than a tenth.
     Exact,
     /// The shortest one that reads back as it, which is the one that people see.
@@ -209,8 +209,8 @@ impl Decimal {
 pub(crate) type Numbers = Vec<Option<Number>>;
 
 /// The numbers of an array of integers, decimals or floats, or of forms that this module wrote.
-pub(crate) fn numbers(array: &ArrayRef, floats: Floats) -> Result<Numbers, ArrowError> {
-    let exact = floats == Floats::Exact;
+pub(crate) fn numbers(array: &ArrayRef, floats: FloatDecimal) -> Result<Numbers, ArrowError> {
+    let exact = floats == FloatDecimal::Exact;
     Ok(match array.data_type() {
         DataType::BinaryView => array.as_binary_view().iter().map(|form| form.map(Number::read)).collect(),
         DataType::Float64 => {
@@ -262,7 +262,7 @@ pub(crate) fn forms(numbers: impl IntoIterator<Item = Option<Number>>) -> Binary
 pub(crate) fn exact_forms(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     match array.data_type() {
         DataType::BinaryView => Ok(array.clone()),
-        _ => Ok(Arc::new(forms(numbers(array, Floats::Exact)?))),
+        _ => Ok(Arc::new(forms(numbers(array, FloatDecimal::Exact)?))),
     }
 }
 
@@ -353,10 +353,10 @@ mod tests {
     #[test]
     fn a_float_is_what_it_is_or_what_it_shows() {
         let floats: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![0.1, 0.5, 1e300, 5e-324]));
-        let exact = numbers(&floats, Floats::Exact).unwrap();
+        let exact = numbers(&floats, FloatDecimal::Exact).unwrap();
         assert_eq!(exact[0], Number::parse("0.1000000000000000055511151231257827021181583404541015625"));
         assert_eq!(exact[1], Number::parse("0.5"));
-        let shortest = numbers(&floats, Floats::Shortest).unwrap();
+        let shortest = numbers(&floats, FloatDecimal::Shortest).unwrap();
         assert_eq!(shortest[0], Number::parse("0.1"));
         assert_eq!(shortest[2], Number::parse("1e300"));
         assert_eq!(shortest[3], Number::parse("5e-324"));

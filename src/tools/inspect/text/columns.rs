@@ -9,7 +9,7 @@ use crate::compare::matching::Ranges;
 use crate::equality::value_text::escaped;
 use crate::report::text::{indented, plain_table, right_align};
 use crate::report::{count, grouped};
-use crate::tools::inspect::{Bound, Column, Inspection};
+use crate::tools::inspect::{Bound, InspectedColumn, Inspection};
 
 /// How wide a type, and a least or greatest value, may be.
 const TYPE_WIDTH: usize = 40;
@@ -44,7 +44,7 @@ fn without_trailing_blanks(table: &Table) -> String {
     indented(table).lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-fn types(column: &Column, inspection: &Inspection) -> String {
+fn types(column: &InspectedColumn, inspection: &Inspection) -> String {
     let readable = inspection.files.readable.len() as u64;
     let mut out = cut(&escaped(&column.type_name), TYPE_WIDTH);
     if !column.file_types.is_empty() {
@@ -57,7 +57,7 @@ fn types(column: &Column, inspection: &Inspection) -> String {
 }
 
 /// NULLs by number and share.
-pub(super) fn nulls(column: &Column) -> String {
+pub(super) fn nulls(column: &InspectedColumn) -> String {
     match (column.nulls, column.null_rate) {
         (None, _) => "unknown".into(),
         (Some(0), _) => "0".into(),
@@ -84,7 +84,7 @@ fn bound(bound: Option<&Bound>, inexact: &str) -> String {
     }
 }
 
-fn order_of(column: &Column) -> &'static str {
+fn order_of(column: &InspectedColumn) -> &'static str {
     match column.ranges {
         _ if column.partition => "by directory",
         Ranges::OneRowGroup => "-",

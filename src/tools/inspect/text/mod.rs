@@ -1,14 +1,14 @@
 //! An inspection for people: whether it looks whole, the layout, the columns, the way of a diff.
 
 mod columns;
-mod way;
+mod strategy;
 
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Effects};
 use bytesize::ByteSize;
 
-use super::{Inspection, Looks, Presence, Tally, listed};
+use super::{Inspection, LayoutTally, Looks, Presence, listed};
 use crate::equality::value_text::escaped;
 use crate::report::text::{Style, indented, plain_table};
 use crate::report::{count, grouped};
@@ -23,7 +23,7 @@ pub fn render(inspection: &Inspection, style: Style) -> String {
         findings(inspection),
         layout(inspection),
         columns::render(inspection),
-        way::render(inspection),
+        strategy::render(inspection),
         remarks(inspection),
     ];
     let sections: Vec<&str> = sections.iter().map(|section| section.trim_end()).collect();
@@ -157,7 +157,7 @@ fn sorted_by(inspection: &Inspection) -> String {
 }
 
 /// Names, with their numbers where there is more than one name.
-fn tallies(tallies: &[Tally], noun: &str) -> String {
+fn tallies(tallies: &[LayoutTally], noun: &str) -> String {
     match tallies {
         [] => "-".into(),
         [one] => escaped(&one.name),

@@ -2,28 +2,28 @@
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 
-use super::default::as_stored;
-use super::meeting::{reading_of, told_reading, zone_of};
+use super::comparison_plan::{explicit_parse, reading_of, zone_of};
+use super::null_value::as_stored;
 use super::times::Zone;
-use super::{Unfit, reading, text};
+use super::{RuleError, parse, text};
 use crate::equality::canonical::domain::{Family, NoDomain, family};
 use crate::job::Rule;
-use crate::job::rule::{Reading, Tolerance};
+use crate::job::rule::{ParseAs, Tolerance};
 use crate::sides::Sides;
 use crate::snapshot::Mixed;
 
 /// Whether a rule means something for a pair of columns that has all of these rules.
 pub(crate) fn fits(rule: &Rule, rules: &[Rule], fields: Sides<&Field>) -> bool {
     let fields = fields.map(|field| FieldRef::from(field.clone()));
-    !matches!(require_fit(&fields, rules), Err(Unfit::Rule(unfit, _)) if unfit == *rule)
+    !matches!(require_fit(&fields, rules), Err(RuleError::Rule(unfit, _)) if unfit == *rule)
 }
 
 /// Refuses rules that mean nothing for the types of a pair.
-pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), Unfit> {
+pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), RuleError> {
     use Family::{Binary, Boolean, Date, Duration, Json, List, Number, Text, Time, Uuid};
     let stored: Vec<Family> = fields.iter().filter_map(|field| family(field)).collect();
     if fields.iter().any(|field| family(field).is_none() && field.data_type() != &DataType::Null) {
-        return Err(Unfit::Domain(NoDomain::Undefined));
+        return Err(RuleError::Domain(NoDomain::Undefined));
     }
     if stored.is_empty() {
         // columns of NULLs fit every rule
@@ -32,7 +32,7 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
     let is_unknown = |rule: &&Rule| matches!(rule, Rule::AssumeTz(name) if Zone::named(name).is_none());
     if let Some(rule) = rules.iter().find(is_unknown) {
         let reason = "names no time zone; write one such as \"UTC\" or \"Europe/Berlin\"";
-        return Err(Unfit::Rule(rule.clone(), reason.into()));
+        return Err(RuleError::Rule(rule.clone(), reason.into()));
     }
     let active: Vec<&Rule> = rules.iter().collect();
     let reading = reading_of(&active);
@@ -40,7 +40,7 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
         let Rule::Values(values) = rule else { continue };
         if let Some(code) = text::ambiguous_code(values, &active) {
             let reason = format!("says two things of `{code}` once text is cleaned");
-            return Err(Unfit::Rule(rule.clone(), reason));
+            return Err(RuleError::Rule(rule.clone(), reason));
         }
     }
     let all = |kinds: &[Family]| stored.iter().all(|family| kinds.contains(family));
@@ -48,11 +48,11 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
     let naive = Family::NaiveTimestamp;
     let zoned = Family::ZonedTimestamp;
     for rule in rules {
-        let read_as = |readings: &[Reading]| reading.is_some_and(|reading| readings.contains(&reading));
-        let numbers = read_as(&[Reading::Decimal, Reading::Integer, Reading::Float, Reading::Float32])
+        let read_as = |readings: &[ParseAs]| reading.is_some_and(|reading| readings.contains(&reading));
+        let numbers = read_as(&[ParseAs::Decimal, ParseAs::Integer, ParseAs::Float, ParseAs::Float32])
             || reading.is_none() && all(&[Number]);
-        let moments = read_as(&[Reading::Timestamp]) || reading.is_none() && all(&[naive, zoned]);
-        let times = moments || read_as(&[Reading::Date]) || reading.is_none() && all(&[Date]);
+        let moments = read_as(&[ParseAs::Timestamp]) || reading.is_none() && all(&[naive, zoned]);
+        let times = moments || read_as(&[ParseAs::Date]) || reading.is_none() && all(&[Date]);
         let (fits, wanted) = match rule {
             Rule::Expression(..) => (true, ""),
             Rule::Trim | Rule::Rtrim | Rule::Nfc | Rule::Casefold | Rule::EmptyIsNull => (any(&[Text]), "text"),
@@ -61,14 +61,14 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
                 (all(&plain), "single values, not lists, structs or maps")
             }
             Rule::As(reading) => {
-                let fits = stored.iter().all(|family| reading::reads(*reading, *family));
+                let fits = stored.iter().all(|family| parse::reads(*reading, *family));
                 let mapped = rules.iter().any(|rule| matches!(rule, Rule::Values(_)));
                 (fits || mapped, "columns that can be read so")
             }
             Rule::AssumeTz(_) => {
                 // a zone alone does not say that texts are times
-                let told = told_reading(&active);
-                let texts = any(&[Text]) && matches!(told, Some(Reading::Timestamp | Reading::Date));
+                let told = explicit_parse(&active);
+                let texts = any(&[Text]) && matches!(told, Some(ParseAs::Timestamp | ParseAs::Date));
                 let fits = texts || all(&[naive, zoned, Date]) && any(&[naive, zoned]);
                 (fits, "timestamps, or text with `as = \"timestamp\"`")
             }
@@ -91,13 +91,13 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
             }
         };
         if !fits {
-            return Err(Unfit::Rule(rule.clone(), format!("is for {wanted}")));
+            return Err(RuleError::Rule(rule.clone(), format!("is for {wanted}")));
         }
         // clocks of mixed files are text that never names an offset
         let are_clocks = fields.iter().all(|field| Mixed::of(field) == Some(Mixed::Clocks));
-        if matches!(rule, Rule::As(Reading::Timestamp)) && all(&[Text]) && zone_of(&active).is_none() && !are_clocks {
+        if matches!(rule, Rule::As(ParseAs::Timestamp)) && all(&[Text]) && zone_of(&active).is_none() && !are_clocks {
             let reason = "on two text columns needs to know the zone of times without one: add assume_tz = \"UTC\"";
-            return Err(Unfit::Rule(rule.clone(), reason.into()));
+            return Err(RuleError::Rule(rule.clone(), reason.into()));
         }
     }
     Ok(())

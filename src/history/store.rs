@@ -28,7 +28,7 @@ use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::identity::{Digest, State};
+use super::identity::{Digest, FindingState};
 use super::past::PastRun;
 use crate::class::Class;
 use crate::error::{Error, MemoryError, Result};
@@ -44,7 +44,7 @@ pub(crate) const FILE: &str = "history.parquet";
 /// A discrepancy that is gone is remembered for so many pairs of snapshots; if it comes back later, it counts as new.
 const REMEMBERED_PAIRS: u32 = 90;
 /// What a discrepancy takes in memory while runs are compared: itself, and whether it was taken.
-const KNOWN_BYTES: u64 = (size_of::<(Digest, Known)>() + size_of::<bool>()) as u64;
+const KNOWN_BYTES: u64 = (size_of::<(Digest, StoredFinding)>() + size_of::<bool>()) as u64;
 /// Where two of its columns stand.
 const KEY: usize = 0;
 const GONE_FOR: usize = 8;
@@ -53,9 +53,9 @@ pub(super) const GROUP_ROWS: usize = 64 << 10;
 
 /// What is known of one discrepancy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct StoredFinding {
     /// What it is, or was when it was last seen.
-    pub state: State,
+    pub state: FindingState,
     /// The run that saw it first.
     pub first_run: Arc<str>,
     /// In how many pairs of snapshots in a row it has been seen.
@@ -70,15 +70,15 @@ pub(crate) struct Known {
 
 /// What a run knew, by key: sorted, which takes half of what a hash map does.
 #[derive(Debug, Default)]
-pub(crate) struct AllKnown {
-    entries: Vec<(Digest, Known)>,
+pub(crate) struct HistoryStore {
+    entries: Vec<(Digest, StoredFinding)>,
     taken: Vec<bool>,
 }
 
-impl AllKnown {
-    fn of(mut entries: Vec<(Digest, Known)>) -> Self {
+impl HistoryStore {
+    fn of(mut entries: Vec<(Digest, StoredFinding)>) -> Self {
         entries.sort_unstable_by_key(|(key, _)| *key);
-        AllKnown { taken: vec![false; entries.len()], entries }
+        HistoryStore { taken: vec![false; entries.len()], entries }
     }
 
     fn find(&self, key: &Digest) -> Option<usize> {
@@ -87,14 +87,14 @@ impl AllKnown {
     }
 
     /// Takes out what is known of a discrepancy.
-    pub(crate) fn take(&mut self, key: &Digest) -> Option<Known> {
+    pub(crate) fn take(&mut self, key: &Digest) -> Option<StoredFinding> {
         let found = self.find(key)?;
         self.taken[found] = true;
         Some(self.entries[found].1.clone())
     }
 
     /// What was not taken, by key in ascending order.
-    pub(crate) fn left(&self) -> impl Iterator<Item = &(Digest, Known)> {
+    pub(crate) fn left(&self) -> impl Iterator<Item = &(Digest, StoredFinding)> {
         self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry)
     }
 }
@@ -118,7 +118,7 @@ fn open(run: &PastRun) -> Result<ParquetRecordBatchReaderBuilder<File>, String> 
 ///
 /// # Errors
 /// In words, if the file is not whole; as an error, if it does not fit.
-pub(super) fn read(run: &PastRun, engine: &Engine) -> Result<Result<AllKnown, String>> {
+pub(super) fn read(run: &PastRun, engine: &Engine) -> Result<Result<HistoryStore, String>> {
     let reader = match open(run) {
         Ok(reader) => reader,
         Err(reason) => return Ok(Err(reason)),
@@ -132,11 +132,11 @@ pub(super) fn read(run: &PastRun, engine: &Engine) -> Result<Result<AllKnown, St
     }
     let mut known = Vec::with_capacity(rows as usize);
     let mut runs: HashMap<String, Arc<str>> = HashMap::new();
-    let read = || -> Result<AllKnown, String> {
+    let read = || -> Result<HistoryStore, String> {
         for batch in reader.build().map_err(|error| error.to_string())? {
             add(&batch.map_err(|error| error.to_string())?, &mut known, &mut runs)?;
         }
-        Ok(AllKnown::of(known))
+        Ok(HistoryStore::of(known))
     };
     Ok(read().map_err(|reason| format!("`{FILE}`: {reason}")))
 }
@@ -165,7 +165,7 @@ pub(super) fn each_unclean(run: &PastRun, mut take: impl FnMut(ArrayRef) -> Resu
 
 fn add(
     batch: &RecordBatch,
-    known: &mut Vec<(Digest, Known)>,
+    known: &mut Vec<(Digest, StoredFinding)>,
     runs: &mut HashMap<String, Arc<str>>,
 ) -> Result<(), String> {
     let digests = |at: usize| batch.column(at).as_fixed_size_binary();
@@ -183,10 +183,10 @@ fn add(
         };
         let first_run = first_runs.value(row);
         let first_run = runs.entry(first_run.into()).or_insert_with(|| first_run.into()).clone();
-        let state = State { class, values: values.as_ref().map(|values| digest(values, row)) };
+        let state = FindingState { class, values: values.as_ref().map(|values| digest(values, row)) };
         let gone_for = gone.is_valid(row).then(|| gone.value(row));
         let (in_flight, counted) = (in_flight.value(row), counted.value(row));
-        let entry = Known { state, first_run, age: ages.value(row), in_flight, counted, gone_for };
+        let entry = StoredFinding { state, first_run, age: ages.value(row), in_flight, counted, gone_for };
         known.push((key, entry));
     }
     Ok(())
@@ -209,12 +209,12 @@ fn schema() -> SchemaRef {
 }
 
 /// Writes what this run knows.
-pub(super) struct Writer {
+pub(super) struct HistoryWriter {
     place: PathBuf,
     file: ArrowWriter<OutputFile>,
 }
 
-impl Writer {
+impl HistoryWriter {
     /// Begins the file.
     pub(super) fn create(file: OutputFile) -> Result<Self> {
         let properties = WriterProperties::builder()
@@ -224,12 +224,12 @@ impl Writer {
         let place = file.place();
         let file = ArrowWriter::try_new(file, schema(), Some(properties));
         let file = file.map_err(|error| Error::of_parquet(&place, error))?;
-        Ok(Writer { place, file })
+        Ok(HistoryWriter { place, file })
     }
 
     /// Adds discrepancies.
-    pub(super) fn write(&mut self, known: &[(Digest, Known)]) -> Result<()> {
-        let digests = |each: &dyn Fn(&(Digest, Known)) -> Option<Digest>| -> Result<ArrayRef> {
+    pub(super) fn write(&mut self, known: &[(Digest, StoredFinding)]) -> Result<()> {
+        let digests = |each: &dyn Fn(&(Digest, StoredFinding)) -> Option<Digest>| -> Result<ArrayRef> {
             let mut builder = FixedSizeBinaryBuilder::with_capacity(known.len(), 16);
             for known in known {
                 match each(known) {
@@ -256,16 +256,16 @@ impl Writer {
     }
 
     /// Ends the file.
-    pub(super) fn finish(self) -> Result<manifest::Digest> {
+    pub(super) fn finish(self) -> Result<manifest::FileDigest> {
         self.file.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?.finish()
     }
 }
 
-impl Known {
+impl StoredFinding {
     /// The same, one pair of snapshots later, in which it was not seen; `None` once it need not be remembered.
     pub(crate) fn gone(&self) -> Option<Self> {
         let gone_for = self.gone_for.unwrap_or(0) + 1;
-        (gone_for <= REMEMBERED_PAIRS).then(|| Known {
+        (gone_for <= REMEMBERED_PAIRS).then(|| StoredFinding {
             gone_for: Some(gone_for),
             in_flight: false,
             counted: false,

@@ -25,7 +25,7 @@ pub struct Bound {
 
 /// What the footers, or the directories' names, say of the values of a whole column.
 #[derive(Default)]
-pub(super) struct Ends {
+pub(super) struct MinMax {
     /// How many are NULL, where that is known of every row group.
     pub nulls: Option<u64>,
     /// The least, likewise.
@@ -34,16 +34,16 @@ pub(super) struct Ends {
     pub max: Option<Bound>,
 }
 
-impl Ends {
+impl MinMax {
     /// Looks at one column; `pair` is the column as it is compared, if it is.
     pub(super) fn of(snapshot: &Snapshot, at: usize, pair: Option<&ColumnPair>) -> Result<Self> {
         let found = match snapshot.is_partition(at) {
             true => of_directories(snapshot, at),
             false => snapshot.statistics(at),
         };
-        let Some(statistics) = found else { return Ok(Ends::default()) };
+        let Some(statistics) = found else { return Ok(MinMax::default()) };
         let nulls = nulls_of_row_groups(snapshot, at, &statistics);
-        let mut ends = Ends { nulls: nulls.iter().copied().sum(), min: None, max: None };
+        let mut ends = MinMax { nulls: nulls.iter().copied().sum(), min: None, max: None };
         let Some(pair) = pair else { return Ok(ends) };
         // a row group that says nothing of its values may hold the least or the greatest
         let rows = snapshot.row_groups().map(|(_, _, rows)| rows);
@@ -90,9 +90,9 @@ fn bound(
     };
     let Some(at) = at else { return Ok(None) };
     let may_be_cut = matches!(field.data_type(), DataType::Utf8View | DataType::BinaryView);
-    let value = plain_types::settle(&plain_types::array(&values.slice(at, 1))?, &pair.domain, snapshot.side)?;
+    let value = plain_types::canonicalize(&plain_types::array(&values.slice(at, 1))?, &pair.domain, snapshot.side)?;
     let plain_field = plain_types::field(field.name(), field);
-    let value = Values::of(&value, &plain_field)?.shown(0);
+    let value = Values::of(&value, &plain_field)?.display(0);
     Ok(Some(Bound { value, exact: !may_be_cut || exact.is_valid(at) && exact.value(at) }))
 }
 

@@ -9,54 +9,54 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 
-use super::{CheckReport, Columns};
+use super::{CheckReport, ResultColumns};
 use crate::csv;
 use crate::equality::value_text;
 use crate::error::{Error, Result};
 use crate::job::{Check, Job, Literal, number};
-use crate::output::manifest::Digest;
-use crate::output::run_dir::{OutputFile, Readers, RunDir};
+use crate::output::manifest::FileDigest;
+use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 use crate::runtime::engine::Engine;
 use crate::sql::Question;
 
 /// A list of violations, being written.
-pub(super) struct List {
+pub(super) struct ViolationList {
     /// Where each column of the list stands in the answer.
     places: Vec<usize>,
     names: Vec<String>,
     file: Option<OutputFile>,
-    groups: Option<Groups>,
+    groups: Option<ViolatingGroups>,
     found: u64,
     shown: usize,
     examples: Vec<Vec<Option<String>>>,
 }
 
 /// The groups of the violations, one row each, in a working file.
-struct Groups {
+struct ViolatingGroups {
     places: Vec<usize>,
     path: PathBuf,
     schema: SchemaRef,
     writer: ArrowWriter<File>,
 }
 
-impl List {
+impl ViolationList {
     /// Begins a list with its header.
     pub(super) fn create(
         engine: &Engine,
         job: &Job,
         check: &Check,
         schema: SchemaRef,
-        columns: Columns,
+        columns: ResultColumns,
         run_dir: Option<&RunDir>,
     ) -> Result<Self> {
-        let Columns { id, group, is_private } = columns;
+        let ResultColumns { id, group, is_private } = columns;
         let all: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
         let place = |name: &String| all.iter().position(|known| *known == name);
         let others = all.iter().filter(|name| !id.contains(name)).map(|name| place(name));
         let places: Vec<usize> = id.iter().map(place).chain(others).flatten().collect();
         let names: Vec<String> = places.iter().map(|at| all[*at].clone()).collect();
         let file = run_dir.map(|run_dir| {
-            let readers = if is_private { Readers::Owner } else { Readers::All };
+            let readers = if is_private { FileAccess::Owner } else { FileAccess::All };
             let mut file = run_dir.create_for(readers, &file_name(check))?;
             let mut header = String::new();
             csv::record(&mut header, names.iter().map(|name| Some(name.as_str())));
@@ -65,9 +65,9 @@ impl List {
         });
         let groups = (!job.group.is_empty()).then(|| {
             let places = group.iter().filter_map(place).collect();
-            Groups::create(job, check, places, engine)
+            ViolatingGroups::create(job, check, places, engine)
         });
-        Ok(List {
+        Ok(ViolationList {
             places,
             names,
             file: file.transpose()?,
@@ -97,9 +97,9 @@ impl List {
     }
 
     /// Ends the list.
-    pub(super) fn finish(self, report: CheckReport) -> Result<(CheckReport, Option<Digest>, Option<PathBuf>)> {
+    pub(super) fn finish(self, report: CheckReport) -> Result<(CheckReport, Option<FileDigest>, Option<PathBuf>)> {
         let file = self.file.map(OutputFile::finish).transpose()?;
-        let groups = self.groups.map(Groups::finish).transpose()?;
+        let groups = self.groups.map(ViolatingGroups::finish).transpose()?;
         let list = Some(file.as_ref().map_or_else(|| format!("check-{}.csv", report.name), |file| file.path.clone()));
         let report = CheckReport { found: self.found, list, columns: self.names, examples: self.examples, ..report };
         Ok((report, file, groups))
@@ -110,7 +110,7 @@ fn file_name(check: &Check) -> String {
     format!("check-{}.csv", check.name.text)
 }
 
-impl Groups {
+impl ViolatingGroups {
     fn create(job: &Job, check: &Check, places: Vec<usize>, engine: &Engine) -> Result<Self> {
         let fields = job.group.iter().map(|column| Field::new(&column.text, DataType::Utf8, true));
         let schema: SchemaRef = Schema::new(fields.collect::<Vec<_>>()).into();
@@ -118,7 +118,7 @@ impl Groups {
         let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
         let file = File::create(&path).map_err(|error| spilling(error.to_string()))?;
         let writer = ArrowWriter::try_new(file, schema.clone(), None).map_err(|error| spilling(error.to_string()))?;
-        Ok(Groups { places, path, schema, writer })
+        Ok(ViolatingGroups { places, path, schema, writer })
     }
 
     fn take(&mut self, rows: &[Vec<Option<String>>]) -> Result<()> {
@@ -145,7 +145,7 @@ impl Groups {
 pub(super) fn single_value(engine: &Engine, question: Question) -> Result<Option<String>> {
     let place = question.place().to_string();
     let mut rows = vec![];
-    question.ask(engine, |batch| {
+    question.for_each_batch(engine, |batch| {
         // more than two tell nothing new
         let few = batch.slice(0, batch.num_rows().min(2));
         rows.extend(value_text::rows(&few)?);

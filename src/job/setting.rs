@@ -5,16 +5,16 @@ use std::path::PathBuf;
 
 /// A word, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word {
+pub struct Setting {
     /// What was said.
     pub text: String,
     /// Where.
-    pub place: Place,
+    pub place: Origin,
 }
 
 /// Where a word stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Origin {
     /// On the command line, under this option.
     Flag(&'static str),
     /// In a job file.
@@ -32,21 +32,21 @@ pub enum Place {
     Files,
 }
 
-impl Word {
+impl Setting {
     /// Words of an option of the command line.
-    pub fn flags(option: &'static str, texts: &[String]) -> Vec<Word> {
-        texts.iter().map(|text| Word { text: text.clone(), place: Place::Flag(option) }).collect()
+    pub fn flags(option: &'static str, texts: &[String]) -> Vec<Setting> {
+        texts.iter().map(|text| Setting { text: text.clone(), place: Origin::Flag(option) }).collect()
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Flag(option) => f.write_str(option),
-            Place::Line { file, line, key } if key.is_empty() => write!(f, "{}:{line}", file.display()),
-            Place::Line { file, line, key } => write!(f, "{}:{line}: {key}", file.display()),
-            Place::Files => f.write_str("the types of its files"),
-            Place::Set(key) => write!(f, "--set {key}"),
+            Origin::Flag(option) => f.write_str(option),
+            Origin::Line { file, line, key } if key.is_empty() => write!(f, "{}:{line}", file.display()),
+            Origin::Line { file, line, key } => write!(f, "{}:{line}: {key}", file.display()),
+            Origin::Files => f.write_str("the types of its files"),
+            Origin::Set(key) => write!(f, "--set {key}"),
         }
     }
 }

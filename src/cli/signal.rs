@@ -50,7 +50,7 @@ async fn listen(stop: Arc<AtomicBool>) {
 fn end_if_stuck(published: u64) {
     std::thread::sleep(GRACE);
     if work_dir::abandon(published) {
-        log::say(Level::Error, &Error::Interrupted.to_string());
+        log::log(Level::Error, &Error::Interrupted.to_string());
         std::process::exit(super::INTERRUPTED.into());
     }
 }

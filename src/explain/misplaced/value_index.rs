@@ -4,15 +4,15 @@ use super::evidence::Digest;
 
 /// The place of a discrepancy in key order, and whether its row stands on one side only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(u32);
+pub(super) struct FindingId(u32);
 
-impl Place {
+impl FindingId {
     /// Discrepancies from this one on have no place.
     pub(super) const ROWS_MAX: u64 = 1 << 31;
 
     /// The place of a row, which has to be before [`Self::ROWS_MAX`].
     pub(super) fn new(row: u64, is_alone: bool) -> Self {
-        Place((row as u32) << 1 | u32::from(is_alone))
+        FindingId((row as u32) << 1 | u32::from(is_alone))
     }
 
     /// The number of the discrepancy.
@@ -28,15 +28,15 @@ impl Place {
 
 /// A value of a discrepancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Claim {
+pub(super) struct IndexedValue {
     /// The value's digest.
     pub digest: Digest,
     /// Where it stands.
-    pub place: Place,
+    pub place: FindingId,
 }
 
 /// Leaves the claims whose value no other one of them has. They have to be in order.
-pub(super) fn keep_single(claims: &mut Vec<Claim>) {
+pub(super) fn keep_single(claims: &mut Vec<IndexedValue>) {
     let (mut kept, mut start) = (0, 0);
     while start < claims.len() {
         let copies = claims[start..].iter().take_while(|claim| claim.digest == claims[start].digest).count();
@@ -50,19 +50,19 @@ pub(super) fn keep_single(claims: &mut Vec<Claim>) {
 }
 
 /// Finds digests among ordered claims: their first bits say where to look, since digests are spread evenly.
-pub(super) struct Lookup<'a> {
-    claims: &'a [Claim],
+pub(super) struct ValueIndex<'a> {
+    claims: &'a [IndexedValue],
     /// Where the claims of each bucket begin, and the end.
     starts: Vec<u32>,
     shift: u32,
 }
 
-impl<'a> Lookup<'a> {
+impl<'a> ValueIndex<'a> {
     /// Bytes that it takes for each claim, at most.
     pub(super) const BYTES: u64 = 4;
 
     /// Over ordered claims.
-    pub(super) fn of(claims: &'a [Claim]) -> Self {
+    pub(super) fn of(claims: &'a [IndexedValue]) -> Self {
         let bits = claims.len().max(2).ilog2();
         let shift = u32::BITS - bits;
         let buckets = 1_usize << bits;
@@ -72,7 +72,7 @@ impl<'a> Lookup<'a> {
             starts.resize(starts.len().max(bucket + 1), at as u32);
         }
         starts.resize(buckets + 1, claims.len() as u32);
-        Lookup { claims, starts, shift }
+        ValueIndex { claims, starts, shift }
     }
 
     /// The place of the first claim of this value.
@@ -95,12 +95,14 @@ mod tests {
     #[test]
     fn digests_are_found_and_doubled_ones_are_left_out() {
         let digest = |number: u64| blake3::hash(&number.to_le_bytes()).as_bytes()[..16].try_into().unwrap();
-        let claim =
-            |number: u64| Claim { digest: digest(number / 2), place: Place::new(number, number.is_multiple_of(3)) };
+        let claim = |number: u64| IndexedValue {
+            digest: digest(number / 2),
+            place: FindingId::new(number, number.is_multiple_of(3)),
+        };
         for len in [0, 1, 2, 3, 1_000] {
-            let mut claims: Vec<Claim> = (0..len).map(claim).collect();
+            let mut claims: Vec<IndexedValue> = (0..len).map(claim).collect();
             claims.sort_unstable();
-            let lookup = Lookup::of(&claims);
+            let lookup = ValueIndex::of(&claims);
             for number in 0..len {
                 let found = claims[lookup.find(&digest(number / 2)).unwrap()];
                 assert_eq!(

@@ -4,27 +4,27 @@ use std::collections::HashMap;
 
 use arrow::datatypes::FieldRef;
 
-use super::reading::{self, Clocks};
+use super::parse::{self, ZonePolicy};
 use super::text;
 use super::text_field;
 use super::times::Zone;
 use crate::equality::canonical::Domain;
-use crate::equality::canonical::digits::Floats;
+use crate::equality::canonical::digits::FloatDecimal;
 use crate::equality::canonical::domain::{Family, NoDomain, family};
 use crate::job::Rule;
-use crate::job::rule::Reading;
+use crate::job::rule::ParseAs;
 use crate::sides::Sides;
 
 /// What some of a column's rules make of it: which are on, and where the sides meet then.
 #[derive(Debug, Clone)]
-pub(super) struct Meeting {
+pub(super) struct ComparisonPlan {
     on: Vec<bool>,
     /// How cells are read.
-    pub reading: Option<Reading>,
+    pub reading: Option<ParseAs>,
     /// Which decimals binary floats are read as.
-    pub floats: Floats,
+    pub floats: FloatDecimal,
     /// What is known of their clocks.
-    pub clocks: Clocks,
+    pub clocks: ZonePolicy,
     /// Where the values meet.
     pub domain: Domain,
     /// Whether cells that `reading` cannot read are noted, while values stay as they are stored.
@@ -37,7 +37,7 @@ pub(super) struct Meeting {
     pub tells_kind: bool,
 }
 
-impl Meeting {
+impl ComparisonPlan {
     /// The meeting of two columns under the rules that are on; `natural` is where they meet without any.
     /// `checks` leaves values as they are stored where they can be compared so.
     pub(super) fn of(
@@ -67,43 +67,43 @@ impl Meeting {
             }
         };
         // columns that compare as they are need no zone
-        let reading = if stored.is_ok() { told_reading(&active) } else { reading_of(&active) };
+        let reading = if stored.is_ok() { explicit_parse(&active) } else { reading_of(&active) };
         let zoned = |field: &FieldRef| family(field) == Some(Family::ZonedTimestamp);
         let instants = zone.is_some() || zoned(&fields.old) || zoned(&fields.new);
         let either_hour = active.contains(&&Rule::EitherHour);
-        let clocks = Clocks { instants, zone, either_hour };
-        let (bridges, tells_kind) = (stored.is_err(), told_reading(&active).is_some());
+        let clocks = ZonePolicy { instants, zone, either_hour };
+        let (bridges, tells_kind) = (stored.is_err(), explicit_parse(&active).is_some());
         let checks_only = checks && reading.is_some() && stored.is_ok();
         let domain = match reading {
-            Some(reading) if !checks_only => reading::domain(reading),
+            Some(reading) if !checks_only => parse::domain(reading),
             _ => stored?,
         };
         let domain = match domain {
             Domain::List(item) if active.contains(&&Rule::Unordered) => Domain::Multiset(item),
             _ if active.iter().any(|rule| matches!(rule, Rule::Round(_))) => Domain::Digits,
-            _ if active.iter().any(|rule| matches!(rule, Rule::Truncate(_))) => reading::domain(Reading::Timestamp),
+            _ if active.iter().any(|rule| matches!(rule, Rule::Truncate(_))) => parse::domain(ParseAs::Timestamp),
             domain => domain,
         };
         let values = values.unwrap_or_default();
         let rounds = active.iter().any(|rule| matches!(rule, Rule::Round(_)));
-        let floats = if rounds { Floats::Shortest } else { Floats::Exact };
-        Ok(Meeting { on, reading, floats, clocks, domain, checks_only, values, bridges, tells_kind })
+        let floats = if rounds { FloatDecimal::Shortest } else { FloatDecimal::Exact };
+        Ok(ComparisonPlan { on, reading, floats, clocks, domain, checks_only, values, bridges, tells_kind })
     }
 
     /// The same, with nothing known of the zone.
-    pub(super) fn without_zone(&self) -> Meeting {
-        Meeting { clocks: Clocks { zone: None, ..self.clocks.clone() }, ..self.clone() }
+    pub(super) fn without_zone(&self) -> ComparisonPlan {
+        ComparisonPlan { clocks: ZonePolicy { zone: None, ..self.clocks.clone() }, ..self.clone() }
     }
 
     /// The same, with what is read ready to be calculated with.
-    pub(super) fn calculable(&self) -> Meeting {
-        Meeting { floats: Floats::Shortest, ..self.clone() }
+    pub(super) fn calculable(&self) -> ComparisonPlan {
+        ComparisonPlan { floats: FloatDecimal::Shortest, ..self.clone() }
     }
 
     /// Whether the zone can change what cells of such a column are read as.
     pub(super) fn is_changed_by_zone(&self, field: &FieldRef) -> bool {
         match (self.reading, family(field)) {
-            (Some(Reading::Date), Some(own)) => matches!(own, Family::ZonedTimestamp | Family::Text),
+            (Some(ParseAs::Date), Some(own)) => matches!(own, Family::ZonedTimestamp | Family::Text),
             (_, Some(own)) => own != Family::ZonedTimestamp,
             (_, None) => false,
         }
@@ -116,12 +116,12 @@ impl Meeting {
 }
 
 /// How cells are read; a zone alone is for timestamps.
-pub(super) fn reading_of(rules: &[&Rule]) -> Option<Reading> {
-    told_reading(rules).or_else(|| zone_of(rules).map(|_| Reading::Timestamp))
+pub(super) fn reading_of(rules: &[&Rule]) -> Option<ParseAs> {
+    explicit_parse(rules).or_else(|| zone_of(rules).map(|_| ParseAs::Timestamp))
 }
 
 /// How `as` says that cells are read.
-pub(super) fn told_reading(rules: &[&Rule]) -> Option<Reading> {
+pub(super) fn explicit_parse(rules: &[&Rule]) -> Option<ParseAs> {
     rules.iter().find_map(|rule| match rule {
         Rule::As(reading) => Some(*reading),
         _ => None,

@@ -4,11 +4,11 @@ use bytesize::ByteSize;
 
 use super::columns::nulls;
 use super::has_many_groups;
-use crate::compare::matching::Memory;
+use crate::compare::matching::MemoryEstimate;
 use crate::equality::value_text::escaped;
 use crate::report::text::{indented, plain_table};
 use crate::report::{MatchingWay, count};
-use crate::tools::inspect::{FirstKeys, Inspection, Key, listed};
+use crate::tools::inspect::{FirstKeys, InspectedKey, Inspection, listed};
 
 /// What a diff by the key would do, or which key to ask for.
 pub(super) fn render(inspection: &Inspection) -> String {
@@ -33,7 +33,7 @@ fn candidates(inspection: &Inspection) -> String {
     format!("{told}\n       --key COLUMN,… says which way a diff by that key would take, and what it would cost")
 }
 
-fn way_of(key: &Key, inspection: &Inspection) -> String {
+fn way_of(key: &InspectedKey, inspection: &Inspection) -> String {
     let mut table = plain_table();
     let way = match key.way {
         None | Some(MatchingWay::None) => "none",
@@ -52,7 +52,7 @@ fn way_of(key: &Key, inspection: &Inspection) -> String {
     format!("  {title}\n{}", indented(&table).lines().map(|line| format!("  {line}\n")).collect::<String>())
 }
 
-fn memory(way: &str, memory: &Memory) -> String {
+fn memory(way: &str, memory: &MemoryEstimate) -> String {
     let threads = count(memory.threads as u64, "thread");
     if way == "ordered" {
         return format!("about {} with {threads}, whatever the number of rows", ByteSize(memory.ordered_bytes));
@@ -66,7 +66,7 @@ fn memory(way: &str, memory: &Memory) -> String {
     }
 }
 
-fn null_keys(key: &Key, inspection: &Inspection) -> String {
+fn null_keys(key: &InspectedKey, inspection: &Inspection) -> String {
     let columns = inspection.columns.iter().filter(|column| key.columns.contains(&column.name));
     let told = columns.filter(|column| column.nulls != Some(0));
     let told: Vec<String> = told.map(|column| format!("{} in `{}`", nulls(column), escaped(&column.name))).collect();

@@ -15,12 +15,12 @@ pub(crate) const DIGEST_BYTES: i32 = 16;
 ///
 /// Digests of different runs cannot be compared.
 #[derive(Clone)]
-pub(crate) struct Digests(Arc<RowHasher>);
+pub(crate) struct ValueHasher(Arc<RowHasher>);
 
-impl Digests {
+impl ValueHasher {
     /// With a fresh secret.
     pub(crate) fn new() -> Result<Self> {
-        Ok(Digests(Arc::new(RowHasher::new(u64::BITS)?)))
+        Ok(ValueHasher(Arc::new(RowHasher::new(u64::BITS)?)))
     }
 
     /// One digest for each row of these columns, which are canonical and equally long.

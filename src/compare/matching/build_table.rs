@@ -9,30 +9,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::buffer::BooleanBuffer;
 
-use super::entries::{Entry, Place, partition_of};
+use super::partitions::{HashedRow, RowAddress, partition_of};
 use crate::compare::discrepancy::Tiers;
 
 /// What this many held rows take, in bytes: each an entry, what it met, and about half the start of a bucket.
 pub(super) fn bytes_of(rows: u64) -> u64 {
-    let each = size_of::<Entry>() + size_of::<AtomicU64>() + size_of::<u32>() / 2;
+    let each = size_of::<HashedRow>() + size_of::<AtomicU64>() + size_of::<u32>() / 2;
     rows.saturating_mul(each as u64)
 }
 
 /// The held rows of one partition, in buckets by the lowest bits of their key hash.
-pub(super) struct Held {
-    entries: Vec<Entry>,
+pub(super) struct BuildTable {
+    entries: Vec<HashedRow>,
     /// Where each bucket begins, and where the last one ends.
     starts: Vec<u32>,
     /// For each held row, what it met: nothing (0), or the place of the row that settled it with
-    /// [`Place::SETTLED`], and [`Place::OPEN`] once it takes a closer look.
+    /// [`RowAddress::SETTLED`], and [`RowAddress::OPEN`] once it takes a closer look.
     met: Vec<AtomicU64>,
 }
 
-impl Held {
+impl BuildTable {
     /// Puts the rows of one side at rest.
-    pub(super) fn of(mut entries: Vec<Entry>) -> Self {
+    pub(super) fn of(mut entries: Vec<HashedRow>) -> Self {
         let buckets = (entries.len() / 2).next_power_of_two();
-        let bucket = |entry: &Entry| entry.key as usize & (buckets - 1);
+        let bucket = |entry: &HashedRow| entry.key as usize & (buckets - 1);
         entries.sort_unstable_by_key(|entry| (bucket(entry), entry.key));
         let mut starts = Vec::with_capacity(buckets + 1);
         for (at, entry) in entries.iter().enumerate() {
@@ -42,15 +42,15 @@ impl Held {
         let met: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(entries.len()).collect();
         for (at, pair) in entries.windows(2).enumerate().filter(|(_, pair)| pair[0].key == pair[1].key) {
             debug_assert_eq!(bucket(&pair[0]), bucket(&pair[1]));
-            met[at..=at + 1].iter().for_each(open);
+            met[at..=at + 1].iter().for_each(mark_open);
         }
-        Held { entries, starts, met }
+        BuildTable { entries, starts, met }
     }
 
     /// Lets a row of the other side meet the one that it may equal; whether that settles it.
-    pub(super) fn meet(&self, row: &Entry) -> bool {
+    pub(super) fn probe(&self, row: &HashedRow) -> bool {
         let found = self.find(self.bucket(row.key), row.key);
-        found.is_some_and(|at| self.settle(at, row))
+        found.is_some_and(|at| self.resolve(at, row))
     }
 
     /// The bucket of a key hash.
@@ -73,25 +73,25 @@ impl Held {
     }
 
     /// Settles a held row by the row that it met, or opens it.
-    fn settle(&self, at: usize, row: &Entry) -> bool {
+    fn resolve(&self, at: usize, row: &HashedRow) -> bool {
         let settle = || {
-            let settled = row.place.0 | Place::SETTLED;
+            let settled = row.place.0 | RowAddress::SETTLED;
             self.met[at].compare_exchange(0, settled, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
         if self.entries[at].row == row.row && settle() {
             return true;
         }
-        open(&self.met[at]);
+        mark_open(&self.met[at]);
         false
     }
 
     /// Counts the settled pairs, and names all rows that are open: the held ones, and those of the other side
     /// that were settled before something else came along.
-    pub(super) fn close(&self, mut open: impl FnMut(Place)) -> Tiers {
+    pub(super) fn finish(&self, mut open: impl FnMut(RowAddress)) -> Tiers {
         let mut settled = Tiers::default();
         for (entry, met) in self.entries.iter().zip(&self.met) {
-            let met = Place(met.load(Ordering::Relaxed));
-            match (met.is(Place::SETTLED), met.is(Place::OPEN)) {
+            let met = RowAddress(met.load(Ordering::Relaxed));
+            match (met.is(RowAddress::SETTLED), met.is(RowAddress::OPEN)) {
                 (true, false) => {
                     // old tells the tier, and new says exact
                     settled.add(entry.place.tier().max(met.tier()), 1);
@@ -111,16 +111,16 @@ impl Held {
 ///
 /// Every step is taken for all rows before the next one is, so that the processor can wait for many places of
 /// memory at a time instead of one after the other.
-pub(super) fn meet_all(held: &[Held], rows: &[Entry]) -> BooleanBuffer {
-    let held = |row: &Entry| &held[partition_of(row.key, held.len())];
+pub(super) fn probe_all(held: &[BuildTable], rows: &[HashedRow]) -> BooleanBuffer {
+    let held = |row: &HashedRow| &held[partition_of(row.key, held.len())];
     let buckets: Vec<Range<usize>> = rows.iter().map(|row| held(row).bucket(row.key)).collect();
     let found = rows.iter().zip(buckets).map(|(row, bucket)| held(row).find(bucket, row.key));
     let found: Vec<Option<usize>> = found.collect();
     BooleanBuffer::collect_bool(rows.len(), |at| {
-        !found[at].is_some_and(|place| held(&rows[at]).settle(place, &rows[at]))
+        !found[at].is_some_and(|place| held(&rows[at]).resolve(place, &rows[at]))
     })
 }
 
-fn open(met: &AtomicU64) {
-    met.fetch_or(Place::OPEN, Ordering::Relaxed);
+fn mark_open(met: &AtomicU64) {
+    met.fetch_or(RowAddress::OPEN, Ordering::Relaxed);
 }

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StructArr
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use crate::columns::Privacy;
-use crate::compare::discrepancy::{Column, VERSIONS};
+use crate::compare::discrepancy::{TableColumn, VERSIONS};
 use crate::equality::value_text;
 use crate::error::{Error, Result};
 use crate::job::Job;
@@ -42,9 +42,9 @@ impl PrivateReport {
 }
 
 /// Puts digests, or nothing, in the place of private values.
-pub(crate) struct Hiding(Privacy);
+pub(crate) struct Redaction(Privacy);
 
-impl Hiding {
+impl Redaction {
     /// Hides what a job says.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Hiding {
                  [private] lists = \"plain\" writes them as they are, readable by their owner only",
                 origin(name)
             ))),
-            None => Ok(Hiding(privacy.clone())),
+            None => Ok(Redaction(privacy.clone())),
         }
     }
 
@@ -98,14 +98,15 @@ impl Hiding {
         if !self.0.is_asked() {
             return schema.clone();
         }
-        let fields = schema.fields().iter().enumerate().map(|(at, field)| match (Part::at(at), field.data_type()) {
-            (Some(part), DataType::Struct(fields)) => {
-                let fields = fields.iter().filter_map(|field| self.field(field, part)).collect();
-                Arc::new(field.as_ref().clone().with_data_type(DataType::Struct(fields)))
-            }
-            _ if self.hides_version(field) => digest_field(field),
-            _ => field.clone(),
-        });
+        let fields =
+            schema.fields().iter().enumerate().map(|(at, field)| match (ValueField::at(at), field.data_type()) {
+                (Some(part), DataType::Struct(fields)) => {
+                    let fields = fields.iter().filter_map(|field| self.field(field, part)).collect();
+                    Arc::new(field.as_ref().clone().with_data_type(DataType::Struct(fields)))
+                }
+                _ if self.hides_version(field) => digest_field(field),
+                _ => field.clone(),
+            });
         Schema::new(fields.collect::<Fields>()).into()
     }
 
@@ -113,7 +114,7 @@ impl Hiding {
     pub(crate) fn hide_keys(&self, keys: &StructArray) -> Result<StructArray> {
         match self.0.is_asked() {
             false => Ok(keys.clone()),
-            true => Ok(self.rows(keys, Part::Key)?.as_struct().clone()),
+            true => Ok(self.rows(keys, ValueField::Key)?.as_struct().clone()),
         }
     }
 
@@ -124,7 +125,7 @@ impl Hiding {
         }
         let schema = piece.schema();
         let columns = piece.columns().iter().zip(schema.fields()).enumerate();
-        let columns = columns.map(|(at, (column, field))| match Part::at(at) {
+        let columns = columns.map(|(at, (column, field))| match ValueField::at(at) {
             Some(part) => self.rows(column.as_struct(), part),
             None if self.hides_version(field) => self.digests(column, field),
             None => Ok(column.clone()),
@@ -137,15 +138,15 @@ impl Hiding {
     }
 
     /// The field that stands in the place of one. A key is never left out: its digest still tells rows apart.
-    fn field(&self, field: &FieldRef, part: Part) -> Option<FieldRef> {
+    fn field(&self, field: &FieldRef, part: ValueField) -> Option<FieldRef> {
         match (self.0.hides_pair(field.name()), self.0.mode(), part) {
             (false, ..) => Some(field.clone()),
-            (true, Mode::Omit, Part::Row) => None,
+            (true, Mode::Omit, ValueField::Row) => None,
             (true, ..) => Some(digest_field(field)),
         }
     }
 
-    fn rows(&self, rows: &StructArray, part: Part) -> Result<ArrayRef> {
+    fn rows(&self, rows: &StructArray, part: ValueField) -> Result<ArrayRef> {
         let (mut fields, mut columns) = (vec![], vec![]);
         for (column, field) in rows.columns().iter().zip(rows.fields()) {
             let Some(shown) = self.field(field, part) else { continue };
@@ -165,16 +166,16 @@ impl Hiding {
 
 /// The parts of the table that hold values.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum ValueField {
     Key,
     Row,
 }
 
-impl Part {
+impl ValueField {
     fn at(column: usize) -> Option<Self> {
         match column {
-            _ if column == Column::Key as usize => Some(Part::Key),
-            _ if column == Column::Old as usize || column == Column::New as usize => Some(Part::Row),
+            _ if column == TableColumn::Key as usize => Some(ValueField::Key),
+            _ if column == TableColumn::Old as usize || column == TableColumn::New as usize => Some(ValueField::Row),
             _ => None,
         }
     }

@@ -9,11 +9,11 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use super::Kind;
 use crate::equality::value_text::Values;
 use crate::error::Result;
-use crate::explain::private::Hiding;
+use crate::explain::redaction::Redaction;
 
 /// What is known of one row of a piece.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Annotation {
     /// How it came to stand there.
     pub kind: Kind,
     /// The column; `*` for all values, two columns for an exchange.
@@ -26,14 +26,14 @@ pub(crate) struct Told {
 #[derive(Debug, Clone)]
 pub(crate) struct Misplacements {
     /// Row by row.
-    pub rows: Vec<Vec<Told>>,
+    pub rows: Vec<Vec<Annotation>>,
     /// The other keys; `None` if there are none.
     pub others: Option<StructArray>,
 }
 
 impl Misplacements {
     /// The same without private values.
-    pub(crate) fn hidden(&self, hiding: &Hiding) -> Result<Self> {
+    pub(crate) fn hidden(&self, hiding: &Redaction) -> Result<Self> {
         let others = self.others.as_ref().map(|keys| hiding.hide_keys(keys)).transpose()?;
         Ok(Misplacements { rows: self.rows.clone(), others })
     }
@@ -45,7 +45,7 @@ impl Misplacements {
 
     /// The column of the table that has them.
     pub(crate) fn column(&self) -> Result<ArrayRef> {
-        let all: Vec<&Told> = self.rows.iter().flatten().collect();
+        let all: Vec<&Annotation> = self.rows.iter().flatten().collect();
         let keys = self.others.as_ref().map_or(Ok(vec![]), joined)?;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(all.iter().map(|told| told.kind.name()))),
@@ -59,7 +59,7 @@ impl Misplacements {
 }
 
 /// The kinds among what is known of a row.
-pub(super) fn kinds(told: &[Told]) -> Vec<Kind> {
+pub(super) fn kinds(told: &[Annotation]) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = told.iter().map(|told| told.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -85,7 +85,7 @@ fn joined(keys: &StructArray) -> Result<Vec<String>> {
     let columns = keys.columns().iter().zip(keys.fields());
     let columns = columns.map(|(column, field)| Values::of(column, field)).collect::<Result<Vec<_>>>()?;
     let text = |row: usize| {
-        let parts = columns.iter().map(|column| column.bare(row).unwrap_or_else(|| "NULL".into()));
+        let parts = columns.iter().map(|column| column.to_csv_text(row).unwrap_or_else(|| "NULL".into()));
         parts.collect::<Vec<_>>().join(", ")
     };
     Ok((0..keys.len()).map(text).collect())

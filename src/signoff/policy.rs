@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::Request;
+use super::SignOffRequest;
 use crate::columns::{Pairing, Privacy};
 use crate::error::{Error, Result};
 use crate::job::{Cleanup, Job, SignOff};
@@ -71,7 +71,7 @@ pub(super) fn require_different_files(run: &Path) -> Result<()> {
 }
 
 /// Refuses to write private values.
-pub(super) fn require_shown(privacy: &Privacy, request: &Request, key: &[String]) -> Result<()> {
+pub(super) fn require_shown(privacy: &Privacy, request: &SignOffRequest, key: &[String]) -> Result<()> {
     require_ids_shown(privacy, key)?;
     match (privacy.is_asked(), request.rows) {
         (true, true) => Err(Error::Contradiction("--rows would write private values; the job has [private]".into())),

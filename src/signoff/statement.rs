@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::outputs::APPROVED;
-use super::{Context, RUN, Request, Signed};
+use super::{RUN, SignOffContext, SignOffRequest, SignOffResult};
 use crate::certificate::statement::{
     Approved, Canary, Cleanup, Counts, Coverage, Evidence, Moment, Predicate, Requirement, SnapshotSeen, Snapshots,
     Tool,
@@ -15,19 +15,19 @@ use crate::certificate::statement::{
 use crate::certificate::{Certificate, Role, Statement, Subject, Verdict, digests_of};
 use crate::error::{Error, Result};
 use crate::job;
-use crate::output::manifest::{Digest, MANIFEST, Manifest};
+use crate::output::manifest::{FileDigest, MANIFEST, Manifest};
 use crate::output::run_dir::RunDir;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
 
 /// The certificate, as the bytes of its file; `files` are those that were written beside it.
 pub(super) fn certificate(
-    context: &Context,
-    request: &Request,
-    signed: &Signed,
+    context: &SignOffContext,
+    request: &SignOffRequest,
+    signed: &SignOffResult,
     backup: Option<&Snapshot>,
     run_dir: &RunDir,
-    files: &[Digest],
+    files: &[FileDigest],
     now: Timestamp,
 ) -> Result<String> {
     let statement = Statement::of(subjects(context, request, backup, run_dir, files)?, predicate(context, signed, now));
@@ -36,16 +36,17 @@ pub(super) fn certificate(
 
 /// Every file that was read, as the run's manifest names them, and every file that was written.
 fn subjects(
-    context: &Context,
-    request: &Request,
+    context: &SignOffContext,
+    request: &SignOffRequest,
     backup: Option<&Snapshot>,
     run_dir: &RunDir,
-    files: &[Digest],
+    files: &[FileDigest],
 ) -> Result<Vec<Subject>> {
     let run = run_dir.path_of(RUN);
     let manifest = Manifest::read(&run)?;
     let mut all: Vec<(Role, String)> = vec![];
-    let mut add = |role: Role, files: &[Digest]| all.extend(files.iter().map(|file| (role.clone(), file.path.clone())));
+    let mut add =
+        |role: Role, files: &[FileDigest]| all.extend(files.iter().map(|file| (role.clone(), file.path.clone())));
     for side in Side::BOTH {
         add(Role::Side(side), &manifest.read.inputs[side]);
     }
@@ -95,8 +96,8 @@ fn subjects(
     Ok(subjects)
 }
 
-fn requirements(signed: &Signed) -> Vec<Requirement> {
-    let requirement = |requirement: &super::Requirement| {
+fn requirements(signed: &SignOffResult) -> Vec<Requirement> {
+    let requirement = |requirement: &super::RequirementCheck| {
         let code = requirement.requires.code();
         let blocked = signed.blocked_by.get(code).copied().unwrap_or(0);
         Requirement {
@@ -109,7 +110,7 @@ fn requirements(signed: &Signed) -> Vec<Requirement> {
     signed.requirements.iter().map(requirement).collect()
 }
 
-fn predicate(context: &Context, signed: &Signed, now: Timestamp) -> Predicate {
+fn predicate(context: &SignOffContext, signed: &SignOffResult, now: Timestamp) -> Predicate {
     let coverage = signed.report.coverage.clone();
     let seen = |side: Side| SnapshotSeen {
         path: signed.report.run.inputs[side].path.clone(),

@@ -29,7 +29,7 @@ use futures::{StreamExt, stream};
 use parquet::arrow::arrow_reader::RowSelection;
 
 use super::Comparison;
-use super::entries::{Place, lock};
+use super::partitions::{RowAddress, lock};
 use crate::columns::ColumnPair;
 use crate::equality::canonical::order::ASCENDING;
 use crate::error::{Error, Result};
@@ -56,7 +56,7 @@ impl Chunk {
 }
 
 /// A set of rows of both sides: some kept with their values, the rest marked, to be read again.
-pub(super) struct Candidates {
+pub(super) struct Unresolved {
     chunks: Vec<Chunk>,
     bits: Vec<Vec<AtomicU64>>,
     kept: Sides<Mutex<Vec<RecordBatch>>>,
@@ -66,7 +66,7 @@ pub(super) struct Candidates {
     batch_rows: usize,
 }
 
-impl Candidates {
+impl Unresolved {
     /// No row of these snapshots; room to keep so many bytes of rows.
     pub(super) fn none(engine: &Engine, snapshots: &Sides<Snapshot>, room_bytes: u64) -> Self {
         let mut chunks = vec![];
@@ -78,7 +78,7 @@ impl Candidates {
         let words = |chunk: &Chunk| (0..chunk.rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         let bits = chunks.iter().map(words).collect();
         let (kept, room_bytes) = (Sides::default(), AtomicI64::new(room_bytes as i64));
-        Candidates { chunks, bits, kept, room_bytes, batch_rows: engine.batch_rows() }
+        Unresolved { chunks, bits, kept, room_bytes, batch_rows: engine.batch_rows() }
     }
 
     /// The chunks, by number.
@@ -87,7 +87,7 @@ impl Candidates {
     }
 
     /// Adds a row, to be read again.
-    pub(super) fn mark(&self, place: Place) {
+    pub(super) fn mark(&self, place: RowAddress) {
         let row = place.row_in_chunk();
         self.bits[place.chunk()][row / 64].fetch_or(1 << (row % 64), Ordering::Relaxed);
     }
@@ -105,16 +105,16 @@ impl Candidates {
     }
 
     /// The rows of the set in key order, by side, under the memory limit; those that were not kept are read again.
-    pub(super) fn sorted<'a>(&self, comparison: &Comparison<'a>) -> Result<Sides<Sorted<'a>>> {
+    pub(super) fn sorted<'a>(&self, comparison: &Comparison<'a>) -> Result<Sides<SortedSide<'a>>> {
         let Comparison { engine, .. } = comparison;
         let kept = Sides::from_fn(|side| std::mem::take(&mut *lock(&self.kept[side])));
         let waiting_bytes: u64 = kept.iter().flatten().map(|batch| batch.get_array_memory_size() as u64).sum();
-        let kept = kept.map(|kept| (!kept.is_empty()).then(|| Kept::of(kept)));
+        let kept = kept.map(|kept| (!kept.is_empty()).then(|| KeptRows::of(kept)));
         let unsorted = Sides::try_from_fn(|side| unsorted(comparison, side, self.reads(side), kept[side].as_ref()));
         let unsorted = unsorted.map_err(Error::internal)?;
         // both sides are sorted at the same time, and each of their partitions has to get through with what it is given
         let partitions: usize = unsorted.iter().map(|plan| plan.output_partitioning().partition_count()).sum();
-        let sorted = |side: Side| -> Result<Sorted<'a>> {
+        let sorted = |side: Side| -> Result<SortedSide<'a>> {
             let own_memory = |sort| engine.with_own_memory(sort, partitions, waiting_bytes);
             let plan = sort_plan(comparison, side, unsorted[side].clone(), own_memory).map_err(Error::internal)?;
             let runtime = engine.reader();
@@ -123,7 +123,7 @@ impl Candidates {
             let stream = plan.execute(0, engine.task());
             let stream = stream.map_err(|error| Error::of_plan(error, &engine.spill_dir(), Error::internal))?;
             let width = comparison.pairing.projection(side).len();
-            Ok(Sorted { engine, side, plan, stream, width })
+            Ok(SortedSide { engine, side, plan, stream, width })
         };
         Sides::try_from_fn(sorted)
     }
@@ -144,7 +144,7 @@ impl Candidates {
 
 /// Keeps rows of one chunk, compactly, as long as there is room; after that it marks them.
 pub(super) struct Keeper<'a> {
-    candidates: &'a Candidates,
+    candidates: &'a Unresolved,
     side: Side,
     gathered: Vec<RecordBatch>,
     gathered_bytes: usize,
@@ -160,7 +160,7 @@ impl Keeper<'_> {
         &mut self,
         batch: &RecordBatch,
         open: BooleanBuffer,
-        places: impl Iterator<Item = Place>,
+        places: impl Iterator<Item = RowAddress>,
     ) -> Result<()> {
         if self.candidates.room_bytes.load(Ordering::Relaxed) <= 0 {
             let open = places.zip(&open).filter(|(_, open)| *open);
@@ -199,18 +199,18 @@ fn selection(words: &[AtomicU64], rows: usize) -> RowSelection {
 
 /// Rows that were kept, on their way into the sort, which counts them as it takes them over.
 #[derive(Debug, Clone)]
-struct Kept {
+struct KeptRows {
     schema: SchemaRef,
     batches: Arc<Mutex<std::vec::IntoIter<RecordBatch>>>,
 }
 
-impl Kept {
+impl KeptRows {
     fn of(batches: Vec<RecordBatch>) -> Self {
-        Kept { schema: batches[0].schema(), batches: Arc::new(Mutex::new(batches.into_iter())) }
+        KeptRows { schema: batches[0].schema(), batches: Arc::new(Mutex::new(batches.into_iter())) }
     }
 }
 
-impl PartitionStream for Kept {
+impl PartitionStream for KeptRows {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
@@ -227,7 +227,7 @@ fn unsorted(
     comparison: &Comparison,
     side: Side,
     reads: Vec<FileRead>,
-    kept: Option<&Kept>,
+    kept: Option<&KeptRows>,
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
     let nothing_to_read = reads.is_empty();
@@ -275,7 +275,7 @@ fn sort_plan(
 }
 
 /// One side's candidates in key order.
-pub(super) struct Sorted<'a> {
+pub(super) struct SortedSide<'a> {
     engine: &'a Engine,
     side: Side,
     plan: Arc<dyn ExecutionPlan>,
@@ -283,13 +283,13 @@ pub(super) struct Sorted<'a> {
     width: usize,
 }
 
-impl Sorted<'_> {
+impl SortedSide<'_> {
     /// The next batch, as the snapshot's files have it.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             // sorting can keep us waiting long for the first batch
             let next = async { tokio::time::timeout(Duration::from_millis(200), self.stream.next()).await };
-            let waited = self.engine.meter.during(Stage::Decode, || self.engine.reader().block_on(next));
+            let waited = self.engine.meter.stage(Stage::Decode, || self.engine.reader().block_on(next));
             self.engine.check_stop()?;
             match waited {
                 Err(_) => continue,
@@ -310,7 +310,7 @@ impl Sorted<'_> {
     }
 }
 
-impl Drop for Sorted<'_> {
+impl Drop for SortedSide<'_> {
     fn drop(&mut self) {
         self.engine.meter.count_spilled(spilled_bytes(self.plan.as_ref()));
     }

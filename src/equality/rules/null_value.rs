@@ -8,13 +8,13 @@ use arrow::compute::kernels::cmp::eq;
 use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
-use super::reading::{self, Clocks};
-use super::times::{self, Said};
-use crate::equality::canonical::digits::{Floats, Number, numbers};
+use super::parse::{self, ZonePolicy};
+use super::times::{self, ParsedTime};
+use crate::equality::canonical::digits::{FloatDecimal, Number, numbers};
 use crate::equality::canonical::domain::{Family, family};
 use crate::equality::canonical::{Domain, canonical, convert};
 use crate::error::Result;
-use crate::job::rule::Reading;
+use crate::job::rule::ParseAs;
 use crate::sides::{Side, Sides};
 
 /// A text as a value of a stored type; `None` if the type cannot hold it exactly.
@@ -27,8 +27,8 @@ pub(super) fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
         Family::Number => stored().filter(|stored| is_number(stored, text)),
         Family::Date | Family::NaiveTimestamp | Family::ZonedTimestamp => {
             let tick = times::tick(field.data_type())?;
-            let is_whole = |said: Said| said.wall % tick == 0;
-            stored().filter(|_| Said::parse(text).is_some_and(is_whole))
+            let is_whole = |said: ParsedTime| said.wall % tick == 0;
+            stored().filter(|_| ParsedTime::parse(text).is_some_and(is_whole))
         }
         Family::Time => {
             let finest = DataType::Time64(TimeUnit::Nanosecond);
@@ -37,8 +37,8 @@ pub(super) fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
         }
         Family::Uuid => {
             let text = Field::new(field.name(), DataType::Utf8View, true);
-            let clocks = Clocks { instants: false, zone: None, either_hour: false };
-            reading::read(&one, &text, Reading::Uuid, Floats::Exact, &clocks, Side::Old).ok().map(|read| read.array)
+            let clocks = ZonePolicy { instants: false, zone: None, either_hour: false };
+            parse::read(&one, &text, ParseAs::Uuid, FloatDecimal::Exact, &clocks, Side::Old).ok().map(|read| read.array)
         }
         Family::Boolean | Family::Binary | Family::Json | Family::Duration => stored(),
     }
@@ -46,7 +46,7 @@ pub(super) fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
 
 /// Whether a stored number is what the text says; a float is the decimal that people see.
 fn is_number(stored: &ArrayRef, text: &str) -> bool {
-    let is_one = |floats: Floats| {
+    let is_one = |floats: FloatDecimal| {
         let stored = numbers(stored, floats).ok().and_then(|numbers| numbers.into_iter().next()?);
         match (stored, Number::parse(text)) {
             (Some(stored), Some(said)) => stored == said,
@@ -55,7 +55,7 @@ fn is_number(stored: &ArrayRef, text: &str) -> bool {
             _ => false,
         }
     };
-    is_one(Floats::Shortest) || is_one(Floats::Exact)
+    is_one(FloatDecimal::Shortest) || is_one(FloatDecimal::Exact)
 }
 
 /// Values with those that equal the default turned into NULL. `domain` is the one that values are in.

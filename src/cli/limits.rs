@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use clap::Args;
 
-use crate::job::{Limits, Way};
+use crate::job::{Limits, Strategy};
 use crate::report::Run;
 use crate::runtime::progress::Progress;
 
 /// How the work is done, for commands that compare. None of it changes an answer.
 #[derive(Debug, Args)]
-pub(super) struct Work {
+pub(super) struct WorkArgs {
     /// Match this way instead of letting the planner choose; the answer is the same
     #[arg(long, value_enum)]
-    pub way: Option<Way>,
+    pub way: Option<Strategy>,
 
     #[command(flatten)]
-    pub machine: Machine,
+    pub machine: MachineArgs,
 
     /// Say on standard error where the time went, stage by stage
     #[arg(long)]
@@ -27,7 +27,7 @@ pub(super) struct Work {
 
 /// What any longer work may take of the machine. None of it changes an answer.
 #[derive(Debug, Args)]
-pub(super) struct Machine {
+pub(super) struct MachineArgs {
     /// Memory for all of it, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<ByteSize>,
@@ -45,7 +45,7 @@ pub(super) struct Machine {
     quiet: bool,
 }
 
-impl Machine {
+impl MachineArgs {
     /// What the work may cost.
     pub(super) fn limits(&self) -> Limits {
         let defaults = Limits::default();
@@ -62,7 +62,7 @@ impl Machine {
     }
 }
 
-impl Work {
+impl WorkArgs {
     /// Says where the time of a run went, if that was asked for.
     pub(super) fn tell_timings(&self, run: &Run) {
         if !self.timings {

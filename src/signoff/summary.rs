@@ -4,15 +4,15 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use super::Signed;
+use super::SignOffResult;
 use crate::equality::value_text::escaped;
 use crate::job::{Cleanup, Job, SignOff};
 use crate::report::{count, grouped};
 use crate::sides::Side;
 
 /// The verdict, in a word and in words.
-pub(super) fn headline(signed: &Signed) -> (&'static str, String) {
-    let Signed { candidates, approved, .. } = signed;
+pub(super) fn headline(signed: &SignOffResult) -> (&'static str, String) {
+    let SignOffResult { candidates, approved, .. } = signed;
     match (signed.is_verified, approved == candidates) {
         (false, _) => ("UNVERIFIED", "nothing is proved, so nothing may be deleted".into()),
         (true, true) => ("APPROVED", format!("all {} candidates may be deleted", grouped(*candidates))),
@@ -34,7 +34,7 @@ pub(super) fn deed(terms: &SignOff) -> String {
 }
 
 /// The answer for a terminal.
-pub(super) fn text(job: &Job, terms: &SignOff, signed: &Signed) -> String {
+pub(super) fn text(job: &Job, terms: &SignOff, signed: &SignOffResult) -> String {
     let (word, told) = headline(signed);
     let mut out = format!("{word}  {told}\n");
     let line = |out: &mut String, name: &str, words: &str| {
@@ -88,12 +88,12 @@ pub(super) fn text(job: &Job, terms: &SignOff, signed: &Signed) -> String {
     out
 }
 
-fn meaning<'a>(signed: &'a Signed, code: &str) -> &'a str {
+fn meaning<'a>(signed: &'a SignOffResult, code: &str) -> &'a str {
     signed.meanings.get(code).map_or("", String::as_str)
 }
 
 /// What became of the IDs that checks named and nobody has, if there are some.
-fn of_nobody(signed: &Signed) -> Option<String> {
+fn of_nobody(signed: &SignOffResult) -> Option<String> {
     let evidence = &signed.evidence;
     let ids = count(evidence.of_nobody, "ID");
     (evidence.of_nobody > 0).then(|| {
@@ -105,7 +105,7 @@ fn of_nobody(signed: &Signed) -> Option<String> {
 }
 
 /// The page for the lead.
-pub(super) fn markdown(job: &Job, terms: &SignOff, signed: &Signed, now: Timestamp) -> String {
+pub(super) fn markdown(job: &Job, terms: &SignOff, signed: &SignOffResult, now: Timestamp) -> String {
     let (word, told) = headline(signed);
     let cell = |text: &str| escaped(text).replace('|', "\\|");
     let mut out = format!("# {word}: {told}\n\n");

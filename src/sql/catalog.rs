@@ -16,8 +16,8 @@ use datafusion::logical_expr::{Expr, ScalarUDF};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
-use super::carry_out::carry_out;
 use super::depth::require_shallow;
+use super::execute::carry_out;
 use super::lineage::lineage;
 use super::parameters::bind;
 use super::private::{shows, tables_columns};
@@ -28,18 +28,18 @@ use crate::runtime::engine::Engine;
 use crate::snapshot::{Lineage, Snapshot};
 
 /// Tables under their names.
-pub(crate) struct Desk<'e> {
+pub(crate) struct Catalog<'e> {
     engine: &'e Engine,
     context: SessionContext,
     names: BTreeSet<String>,
 }
 
-impl<'e> Desk<'e> {
+impl<'e> Catalog<'e> {
     /// A desk with the tables of a job on it.
     pub(crate) fn with(engine: &'e Engine, tables: &Tables) -> Result<Self> {
-        let mut desk = Desk { engine, context: context(engine), names: BTreeSet::new() };
+        let mut desk = Catalog { engine, context: context(engine), names: BTreeSet::new() };
         for (name, table) in tables {
-            desk.lay(name, table)?;
+            desk.add(name, table)?;
         }
         Ok(desk)
     }
@@ -48,7 +48,7 @@ impl<'e> Desk<'e> {
     pub(crate) fn spilling(engine: &'e Engine) -> Self {
         let config = engine.config().with_target_partitions(engine.sort_partitions());
         let config = config.set_bool("datafusion.optimizer.prefer_hash_join", false);
-        Desk { engine, context: context_with(engine, config), names: BTreeSet::new() }
+        Catalog { engine, context: context_with(engine, config), names: BTreeSet::new() }
     }
 
     /// Adds a function that questions may call.
@@ -57,23 +57,23 @@ impl<'e> Desk<'e> {
     }
 
     /// Adds a snapshot.
-    pub(crate) fn lay(&mut self, name: &str, snapshot: &Arc<Snapshot>) -> Result<()> {
+    pub(crate) fn add(&mut self, name: &str, snapshot: &Arc<Snapshot>) -> Result<()> {
         self.register(name, Arc::new(SnapshotTable { snapshot: snapshot.clone(), readers: self.engine.readers() }))
     }
 
     /// Adds a few rows that are at hand.
-    pub(crate) fn lay_rows(&mut self, name: &str, rows: RecordBatch) -> Result<()> {
+    pub(crate) fn add_rows(&mut self, name: &str, rows: RecordBatch) -> Result<()> {
         let table = datafusion::datasource::MemTable::try_new(rows.schema(), vec![vec![rows]]);
         self.register(name, Arc::new(table.map_err(Error::internal)?))
     }
 
     /// Adds a table of which only the columns are known yet.
-    pub(crate) fn lay_columns(&mut self, name: &str, columns: SchemaRef) -> Result<()> {
+    pub(crate) fn add_columns(&mut self, name: &str, columns: SchemaRef) -> Result<()> {
         self.register(name, Arc::new(EmptyTable::new(columns)))
     }
 
     /// Adds what a question yields, under a name.
-    pub(crate) fn lay_view(&mut self, name: &str, question: Question) -> Result<()> {
+    pub(crate) fn add_view(&mut self, name: &str, question: Question) -> Result<()> {
         self.register(name, question.frame.into_view())
     }
 
@@ -209,8 +209,12 @@ impl Question {
     ///
     /// # Errors
     /// If the question fails over the data, or if `take` does.
-    pub(crate) fn ask(self, engine: &Engine, mut take: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
-        let mut answer = self.answer(engine)?;
+    pub(crate) fn for_each_batch(
+        self,
+        engine: &Engine,
+        mut take: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let mut answer = self.stream(engine)?;
         while let Some(batch) = answer.next_batch()? {
             take(&batch)?;
         }
@@ -221,23 +225,23 @@ impl Question {
     ///
     /// # Errors
     /// If the question cannot be carried out.
-    pub(crate) fn answer(self, engine: &Engine) -> Result<Answer<'_>> {
+    pub(crate) fn stream(self, engine: &Engine) -> Result<RowStream<'_>> {
         let Question { frame, place } = self;
         match carry_out(engine, frame) {
-            Ok(stream) => Ok(Answer { engine, stream, place }),
+            Ok(stream) => Ok(RowStream { engine, stream, place }),
             Err(error) => Err(failed(engine, &place, error)),
         }
     }
 }
 
 /// The answer to a question.
-pub(crate) struct Answer<'e> {
+pub(crate) struct RowStream<'e> {
     engine: &'e Engine,
     stream: SendableRecordBatchStream,
     place: String,
 }
 
-impl Answer<'_> {
+impl RowStream<'_> {
     /// The columns as they come: what parts of a union have in common is known only now.
     pub(crate) fn schema(&self) -> SchemaRef {
         self.stream.schema()

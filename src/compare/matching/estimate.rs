@@ -1,7 +1,7 @@
 //! What a comparison would do and cost, told before it is made.
 
-use super::plan::{Obstacle, Plan, Reason};
-use super::{hashed, held};
+use super::plan::{Obstacle, Plan, StrategyReason};
+use super::{build_table, hashed};
 use crate::columns::Pairing;
 use crate::error::Result;
 use crate::runtime::engine::Engine;
@@ -14,14 +14,14 @@ use crate::snapshot::Snapshot;
 /// Reads the first keys of a few row groups, as the planner does.
 pub(crate) fn obstacle(engine: &Engine, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<Option<Obstacle>> {
     Ok(match Plan::choose(engine, snapshots, pairing, None)? {
-        Plan::Hashed { reason: Reason::Obstacle(_, obstacle) } => Some(obstacle),
-        Plan::Hashed { reason: Reason::AsAsked } | Plan::Ordered { .. } => None,
+        Plan::Hashed { reason: StrategyReason::Obstacle(_, obstacle) } => Some(obstacle),
+        Plan::Hashed { reason: StrategyReason::AsAsked } | Plan::Ordered { .. } => None,
     })
 }
 
 /// About how much memory a comparison would take, by way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-pub struct Memory {
+pub struct MemoryEstimate {
     /// The worker threads that are reckoned with.
     pub threads: usize,
     /// The limit that is reckoned with.
@@ -34,16 +34,16 @@ pub struct Memory {
     pub hashed_spilled_bytes: u64,
 }
 
-impl Memory {
+impl MemoryEstimate {
     /// Estimates for this many rows on each side, within `limit_bytes`.
     pub fn of(division: &Division, limit_bytes: u64, rows: Sides<u64>) -> Self {
         let Division { threads, held_bytes, working_bytes, .. } = *division;
         let smaller = rows.old.min(rows.new);
         let (at_rest, spilled) = match hashed::spilled_bytes(rows, working_bytes) {
-            None => (held::bytes_of(smaller), 0),
+            None => (build_table::bytes_of(smaller), 0),
             Some(spilled) => (working_bytes, spilled),
         };
-        Memory {
+        MemoryEstimate {
             threads,
             limit_bytes,
             ordered_bytes: held_bytes,

@@ -8,32 +8,32 @@ use arrow::array::{
 use arrow::compute::interleave;
 use arrow::datatypes::UInt64Type;
 
-use super::columns::{Columns, text};
-use super::entries::Shape;
+use super::columns::{UnitColumns, text};
+use super::entries::EntrySchema;
 use super::list;
-use super::lookup::Lookup;
-use super::reading::{Listed, Source, repeated};
-use super::rows::{RowSource, Rows};
+use super::lookup::MergeLookup;
+use super::reading::{IdReader, Source, repeated};
+use super::rows::{RowLookup, RowSource};
 use crate::error::{Error, Result};
 
 /// What is known besides the lists, sorted by digest.
 #[derive(Default)]
-pub(crate) struct Known<'a> {
+pub(crate) struct Annotations<'a> {
     /// Finished IDs.
-    pub done: Option<Lookup<'a>>,
+    pub done: Option<MergeLookup<'a>>,
     /// Members of the cut before.
-    pub previous: Option<Lookup<'a>>,
+    pub previous: Option<MergeLookup<'a>>,
     /// Rows to be written.
-    pub rows: Option<(&'a RowSource, Rows<'a>)>,
+    pub rows: Option<(&'a RowSource, RowLookup<'a>)>,
 }
 
 /// The IDs of the lists, by digest.
 pub(crate) struct Ids<'a> {
     source: &'a Source,
-    columns: &'a Columns,
-    shape: &'a Shape,
-    listed: Listed<'a>,
-    known: Known<'a>,
+    columns: &'a UnitColumns,
+    shape: &'a EntrySchema,
+    listed: IdReader<'a>,
+    known: Annotations<'a>,
     /// The row before the one at hand, to see that no ID comes twice.
     last: Option<(RecordBatch, usize)>,
     added: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Ids<'a> {
 
 /// What was counted on the way.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Counted {
+pub(crate) struct ChangeCounts {
     /// IDs that the cut before did not have.
     pub added: u64,
     /// IDs that it had and the lists do not.
@@ -57,10 +57,10 @@ impl<'a> Ids<'a> {
     /// Begins before the first ID.
     pub(crate) fn of(
         source: &'a Source,
-        columns: &'a Columns,
-        shape: &'a Shape,
-        listed: Listed<'a>,
-        known: Known<'a>,
+        columns: &'a UnitColumns,
+        shape: &'a EntrySchema,
+        listed: IdReader<'a>,
+        known: Annotations<'a>,
     ) -> Self {
         Ids { source, columns, shape, listed, known, last: None, added: 0 }
     }
@@ -71,9 +71,9 @@ impl<'a> Ids<'a> {
     }
 
     /// What was read, and what was counted, once all IDs have come.
-    pub(crate) fn finish(mut self) -> Result<(Listed<'a>, Counted)> {
-        let left = |lookup: &mut Option<Lookup>| lookup.as_mut().map_or(Ok(0), Lookup::left);
-        let counted = Counted {
+    pub(crate) fn finish(mut self) -> Result<(IdReader<'a>, ChangeCounts)> {
+        let left = |lookup: &mut Option<MergeLookup>| lookup.as_mut().map_or(Ok(0), MergeLookup::left);
+        let counted = ChangeCounts {
             added: self.added,
             gone: left(&mut self.known.previous)?,
             finished_unknown: left(&mut self.known.done)?,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parameters::Parameters;
 use crate::error::{Error, Result};
-use crate::output::manifest::Digest;
+use crate::output::manifest::FileDigest;
 
 /// The file's name.
 pub(crate) const NAME: &str = "waves.json";
@@ -14,18 +14,18 @@ pub(crate) const SCHEMA: &str = "countersign/waves/v1";
 
 /// A cut.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Document {
+pub(crate) struct WavesManifest {
     /// The version of this form.
     pub schema: String,
     /// The version of countersign.
     pub version: String,
     /// The lists that were cut.
-    pub lists: Vec<Input>,
+    pub lists: Vec<WavesInput>,
     /// The lists of finished IDs.
     #[serde(default)]
-    pub done: Vec<Input>,
+    pub done: Vec<WavesInput>,
     /// The cut before, whose membership was kept.
-    pub previous: Option<Digest>,
+    pub previous: Option<FileDigest>,
     /// How it was cut.
     pub parameters: Parameters,
     /// The whole list in numbers.
@@ -44,10 +44,10 @@ pub(crate) struct Document {
 
 /// A list that was read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Input {
+pub(crate) struct WavesInput {
     /// The file, its size and its digest.
     #[serde(flatten)]
-    pub file: Digest,
+    pub file: FileDigest,
     /// How many IDs stand in it.
     pub ids: u64,
 }
@@ -102,7 +102,7 @@ pub(crate) struct WaveFile {
     pub last: Option<u64>,
     /// The rows of its IDs, in the same order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows: Option<Digest>,
+    pub rows: Option<FileDigest>,
 }
 
 /// IDs that are in no file of a wave.
@@ -110,7 +110,7 @@ pub(crate) struct WaveFile {
 pub(crate) struct AsideFile {
     /// The file, its size and its digest.
     #[serde(flatten)]
-    pub file: Digest,
+    pub file: FileDigest,
     /// How many IDs stand in it.
     pub ids: u64,
 }
@@ -128,7 +128,7 @@ pub(crate) struct RowsNote {
     pub columns_not_included: Vec<String>,
 }
 
-impl Document {
+impl WavesManifest {
     /// Checks that every ID is in exactly one place.
     ///
     /// # Errors

@@ -7,16 +7,16 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::Reader;
+use super::FormReader;
 use super::check::check;
 use super::document::Document;
 use super::form::{InFlightForm, MisplacedForm, Names, WaiverForm, WaiversForm};
 use crate::class::Class;
-use crate::job::{InFlight, Misplaced, Place, Source, Waiver, Word};
+use crate::job::{InFlight, Misplaced, Origin, Setting, Source, Waiver};
 use crate::regular_file::{self, TEXT_BYTES_MAX};
 use crate::sides::{Side, Sides};
 
-impl Reader<'_> {
+impl FormReader<'_> {
     /// What the snapshots' times explain.
     pub(super) fn in_flight(&mut self, form: InFlightForm, sources: &Sides<Source>) -> Option<InFlight> {
         let section = self.document.place(&["in_flight"]);
@@ -26,7 +26,7 @@ impl Reader<'_> {
             }
         }
         let InFlightForm { column, old_column, new_column, lag, assume_tz } = form;
-        let word = |text: String, key: &str| Word { text, place: self.document.place(&["in_flight", key]) };
+        let word = |text: String, key: &str| Setting { text, place: self.document.place(&["in_flight", key]) };
         let both = column.map(|text| word(text, "column"));
         let old = old_column.map(|text| word(text, "old_column")).or(both.clone());
         let new = new_column.map(|text| word(text, "new_column")).or(both);
@@ -70,7 +70,7 @@ impl Reader<'_> {
         };
         let (mistakes, sound) = check(&document, schemars::schema_for!(WaiversForm).as_value());
         let dir = file.parent().unwrap_or(Path::new(""));
-        let mut reader = Reader { document: &document, file: &file, dir, mistakes };
+        let mut reader = FormReader { document: &document, file: &file, dir, mistakes };
         let waivers = match serde_json::from_value::<WaiversForm>(sound.to_json()) {
             Ok(form) => reader.waivers(form.waiver),
             // the mistakes say why
@@ -97,8 +97,8 @@ impl Reader<'_> {
         waivers
     }
 
-    fn waiver(&mut self, form: WaiverForm, place: &Place) -> Option<Waiver> {
-        let word = |text: String| Word { text, place: place.clone() };
+    fn waiver(&mut self, form: WaiverForm, place: &Origin) -> Option<Waiver> {
+        let word = |text: String| Setting { text, place: place.clone() };
         let words = |names: Names| names.into_vec().into_iter().map(word).collect::<Vec<_>>();
         for (key, text) in [("name", &form.name), ("owner", &form.owner), ("reason", &form.reason)] {
             if text.trim().is_empty() {
@@ -107,10 +107,12 @@ impl Reader<'_> {
         }
         let mut classes = vec![];
         for name in form.classes.into_vec() {
-            match Class::ALL.into_iter().find(|class| class.plural() == name || class.name() == name) {
+            match Class::ALL.into_iter().find(|class| class.field_name() == name || class.name() == name) {
                 Some(class) => classes.push(class),
-                None => self
-                    .wrong(place, format!("`{name}` is no class; known: {}", Class::ALL.map(Class::plural).join(", "))),
+                None => self.wrong(
+                    place,
+                    format!("`{name}` is no class; known: {}", Class::ALL.map(Class::field_name).join(", ")),
+                ),
             }
         }
         let columns = words(form.columns);
@@ -134,7 +136,7 @@ impl Reader<'_> {
     }
 
     /// A time, or the end of a day.
-    fn expiry(&mut self, text: &str, place: &Place) -> Option<Timestamp> {
+    fn expiry(&mut self, text: &str, place: &Origin) -> Option<Timestamp> {
         let time = || text.replacen(' ', "T", 1).parse::<Timestamp>().ok();
         // a time without a zone would be read as its day
         let is_day = text.len() == "2026-12-31".len();

@@ -13,7 +13,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use super::{SnapshotTable, ordered_lists};
 use crate::runtime::engine::Engine;
 use crate::runtime::memory::{Demand, Division};
-use crate::runtime::spilling::Shares;
+use crate::runtime::spilling::SortShares;
 
 /// What one partition of a sort should have, before there are fewer partitions.
 const SORT_BYTES: u64 = 32 << 20;
@@ -66,7 +66,7 @@ async fn physical(
         *state.config_mut() =
             state.config().clone().with_target_partitions(partitions).with_batch_size(division.batch_rows);
         let plan = state.query_planner().create_physical_plan(plan, state).await?;
-        let shares = Shares::of(plan.as_ref(), division.working_bytes);
+        let shares = SortShares::of(plan.as_ref(), division.working_bytes);
         if partitions <= least || !shares.are_below(SORT_BYTES) {
             let task = engine.task_of(division)?;
             return shares.grant(plan, &task);
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
     use crate::job::Limits;
     use crate::runtime::progress::Progress;
-    use crate::sql::Desk;
+    use crate::sql::Catalog;
 
     /// What is hashed in memory cannot be spilled.
     #[test]
@@ -92,10 +92,10 @@ mod tests {
         for threads in [1, 2, 7] {
             let limits = Limits { threads, memory: 256 << 20, ..Limits::default() };
             let engine = Engine::start(limits, dir.path(), Arc::default(), Progress::quiet()).unwrap();
-            let mut desk = Desk::spilling(&engine);
+            let mut desk = Catalog::spilling(&engine);
             for name in ["a", "b"] {
                 let rows = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1, 2])) as _)]).unwrap();
-                desk.lay_rows(name, rows).unwrap();
+                desk.add_rows(name, rows).unwrap();
             }
             for join in ["LEFT JOIN", "JOIN", "LEFT ANTI JOIN", "LEFT SEMI JOIN"] {
                 let question = desk.question(&format!("SELECT a.id FROM a {join} b ON a.id = b.id")).unwrap();

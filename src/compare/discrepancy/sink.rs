@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::outcomes::{Outcomes, Pairs};
+use super::outcomes::{Outcomes, PairOutcomes};
 use super::spool::{Spool, Spooled};
 use super::table::Layout;
 use super::{Class, ColumnTally, Tally, Tier};
-use crate::columns::{ReadCounts, Rows};
+use crate::columns::{ParseCounts, RowReader};
 use crate::error::Result;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
@@ -15,7 +15,7 @@ use crate::sides::{Side, Sides};
 #[derive(Debug, Clone)]
 pub(crate) struct RowRef {
     /// The batch that holds it.
-    pub batch: Arc<Rows>,
+    pub batch: Arc<RowReader>,
     /// Its number in the batch.
     pub row: usize,
 }
@@ -95,7 +95,7 @@ impl Finding {
 
 /// Which findings are kept. All are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
+pub(crate) enum Retention {
     /// Every one, for complete lists.
     All,
     /// The first few of each class, for the report's examples.
@@ -110,23 +110,23 @@ const GATHER_BATCHES_OF_FINDINGS: usize = 4;
 const GATHER_BATCHES: usize = 16;
 
 /// The findings of one part of a comparison, in key order.
-pub(crate) struct Ledger<'a> {
+pub(crate) struct FindingSink<'a> {
     layout: Arc<Layout>,
-    keep: Keep,
+    keep: Retention,
     kept: [usize; Class::ALL.len()],
     gathered: Vec<Finding>,
     gathered_max: usize,
-    last_batch: Sides<Option<Arc<Rows>>>,
+    last_batch: Sides<Option<Arc<RowReader>>>,
     batches_held: usize,
     spool: Spool,
     outcomes: Option<Outcomes<'a>>,
     tally: Tally,
 }
 
-impl<'a> Ledger<'a> {
+impl<'a> FindingSink<'a> {
     /// An empty ledger; what does not fit in memory goes to working files.
-    pub(crate) fn new(layout: Arc<Layout>, keep: Keep, outcomes: Option<Outcomes<'a>>, engine: &Engine) -> Self {
-        Ledger {
+    pub(crate) fn new(layout: Arc<Layout>, keep: Retention, outcomes: Option<Outcomes<'a>>, engine: &Engine) -> Self {
+        FindingSink {
             tally: Tally::new(layout.columns()),
             spool: Spool::new(layout.schema(), engine.spill_dir()),
             layout,
@@ -156,12 +156,12 @@ impl<'a> Ledger<'a> {
     }
 
     /// Counts cells that rules were needed to read, of pairs that are equal as read.
-    pub(crate) fn read(&mut self, counts: &ReadCounts) {
+    pub(crate) fn read(&mut self, counts: &ParseCounts) {
         self.tally.read(counts);
     }
 
     /// Records how pairs of rows with one key each came out, where somebody asks.
-    pub(crate) fn pairs(&mut self, pairs: &Pairs) -> Result<()> {
+    pub(crate) fn pairs(&mut self, pairs: &PairOutcomes) -> Result<()> {
         self.outcomes.as_mut().map_or(Ok(()), |outcomes| outcomes.pairs(pairs))
     }
 
@@ -172,7 +172,7 @@ impl<'a> Ledger<'a> {
             outcomes.finding(&finding)?;
         }
         let kept = &mut self.kept[finding.class() as usize];
-        if matches!(self.keep, Keep::First(few) if *kept >= few) {
+        if matches!(self.keep, Retention::First(few) if *kept >= few) {
             return Ok(());
         }
         *kept += 1;

@@ -12,18 +12,18 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use super::times::{self, Said, Zone, is_infinite};
-use crate::equality::canonical::digits::{self, Floats, Number};
+use super::times::{self, ParsedTime, Zone, is_infinite};
+use crate::equality::canonical::digits::{self, FloatDecimal, Number};
 use crate::equality::canonical::domain::{Family, family};
 use crate::equality::canonical::{Domain, Ticks, convert, json};
 use crate::equality::plain_types;
 use crate::equality::value_text;
 use crate::error::Result;
-use crate::job::rule::Reading;
+use crate::job::rule::ParseAs;
 use crate::sides::Side;
 
 /// A column as it was read.
-pub(super) struct Read {
+pub(super) struct Parsed {
     /// The values; NULL where the cell is NULL or cannot be read.
     pub array: ArrayRef,
     /// For cells that cannot be read, the side and the cell's text, so that none equals anything of the
@@ -32,38 +32,38 @@ pub(super) struct Read {
 }
 
 /// Whether cells of a family can be read so.
-pub(super) fn reads(reading: Reading, from: Family) -> bool {
+pub(super) fn reads(reading: ParseAs, from: Family) -> bool {
     use Family::{Binary, Boolean, Date, Json, NaiveTimestamp, Number, Text, Time, Uuid, ZonedTimestamp};
     let sources: &[Family] = match reading {
-        Reading::Text => &[Text, Number, Boolean, Binary, Uuid, Json, Date, Time, ZonedTimestamp, NaiveTimestamp],
-        Reading::Decimal | Reading::Integer | Reading::Float | Reading::Float32 => &[Text, Number],
-        Reading::Boolean => &[Text, Number, Boolean],
-        Reading::Date | Reading::Timestamp => &[Text, Date, ZonedTimestamp, NaiveTimestamp],
-        Reading::Uuid => &[Text, Uuid, Binary],
-        Reading::Json => &[Text, Json],
-        Reading::Hex | Reading::Base64 => &[Text, Binary],
+        ParseAs::Text => &[Text, Number, Boolean, Binary, Uuid, Json, Date, Time, ZonedTimestamp, NaiveTimestamp],
+        ParseAs::Decimal | ParseAs::Integer | ParseAs::Float | ParseAs::Float32 => &[Text, Number],
+        ParseAs::Boolean => &[Text, Number, Boolean],
+        ParseAs::Date | ParseAs::Timestamp => &[Text, Date, ZonedTimestamp, NaiveTimestamp],
+        ParseAs::Uuid => &[Text, Uuid, Binary],
+        ParseAs::Json => &[Text, Json],
+        ParseAs::Hex | ParseAs::Base64 => &[Text, Binary],
     };
     sources.contains(&from)
 }
 
 /// Where values of a reading meet.
-pub(super) fn domain(reading: Reading) -> Domain {
+pub(super) fn domain(reading: ParseAs) -> Domain {
     match reading {
-        Reading::Text => Domain::Text,
-        Reading::Decimal | Reading::Integer => Domain::Digits,
-        Reading::Float | Reading::Float32 => Domain::Float,
-        Reading::Boolean => Domain::Boolean,
-        Reading::Date => Domain::Date,
-        Reading::Timestamp => Domain::Timestamp(Ticks::Finer(arrow::datatypes::TimeUnit::Nanosecond)),
-        Reading::Uuid => Domain::Uuid,
-        Reading::Json => Domain::Json,
-        Reading::Hex | Reading::Base64 => Domain::Binary,
+        ParseAs::Text => Domain::Text,
+        ParseAs::Decimal | ParseAs::Integer => Domain::Digits,
+        ParseAs::Float | ParseAs::Float32 => Domain::Float,
+        ParseAs::Boolean => Domain::Boolean,
+        ParseAs::Date => Domain::Date,
+        ParseAs::Timestamp => Domain::Timestamp(Ticks::Finer(arrow::datatypes::TimeUnit::Nanosecond)),
+        ParseAs::Uuid => Domain::Uuid,
+        ParseAs::Json => Domain::Json,
+        ParseAs::Hex | ParseAs::Base64 => Domain::Binary,
     }
 }
 
 /// Which times there are in a pair of columns that are read as timestamps.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Clocks {
+pub(super) struct ZonePolicy {
     /// Whether they meet as instants, rather than as what clocks show.
     pub instants: bool,
     /// The zone of those that name none.
@@ -72,7 +72,7 @@ pub(super) struct Clocks {
     pub either_hour: bool,
 }
 
-impl Clocks {
+impl ZonePolicy {
     /// The instant at which clocks show a time.
     fn instant(&self, wall: i128) -> Option<i128> {
         match (&self.zone, self.instants) {
@@ -96,45 +96,45 @@ impl Clocks {
 pub(super) fn read(
     array: &ArrayRef,
     field: &Field,
-    reading: Reading,
-    floats: Floats,
-    clocks: &Clocks,
+    reading: ParseAs,
+    floats: FloatDecimal,
+    clocks: &ZonePolicy,
     side: Side,
-) -> Result<Read> {
-    let cells = Cells { array, field };
+) -> Result<Parsed> {
+    let cells = StoredCells { array, field };
     let array: ArrayRef = match reading {
-        Reading::Text => match family(field) {
+        ParseAs::Text => match family(field) {
             Some(Family::Text) => array.clone(),
             Some(Family::Binary) => Arc::new(cells.encoded()?),
             _ => Arc::new(StringViewArray::from(&cells.texts()?)),
         },
-        Reading::Decimal => Arc::new(digits::forms(cells.numbers(floats, |_| true)?)),
-        Reading::Integer => {
+        ParseAs::Decimal => Arc::new(digits::forms(cells.numbers(floats, |_| true)?)),
+        ParseAs::Integer => {
             let whole = |number: &Number| matches!(number, Number::Finite(decimal) if decimal.is_whole());
             Arc::new(digits::forms(cells.numbers(floats, whole)?))
         }
-        Reading::Float | Reading::Float32 => Arc::new(cells.floats(reading == Reading::Float32)?),
-        Reading::Boolean => Arc::new(cells.booleans()?),
-        Reading::Date => {
+        ParseAs::Float | ParseAs::Float32 => Arc::new(cells.floats(reading == ParseAs::Float32)?),
+        ParseAs::Boolean => Arc::new(cells.booleans()?),
+        ParseAs::Date => {
             let wall = cells.walls(clocks)?.into_iter();
             Arc::new(wall.map(|wall| wall.and_then(times::day)).collect::<Date32Array>())
         }
-        Reading::Timestamp => Arc::new(times::forms(cells.instants(clocks)?)?),
-        Reading::Uuid => cells.uuids()?,
-        Reading::Json => {
+        ParseAs::Timestamp => Arc::new(times::forms(cells.instants(clocks)?)?),
+        ParseAs::Uuid => cells.uuids()?,
+        ParseAs::Json => {
             let texts = convert(array, &DataType::Utf8View)?;
             let texts = texts.as_string_view().iter();
             let documents = texts.map(|text| text.filter(|text| json::has_meaning(text)));
             Arc::new(documents.collect::<StringViewArray>())
         }
-        Reading::Hex => Arc::new(cells.bytes(from_hex)?),
-        Reading::Base64 => Arc::new(cells.bytes(from_base64)?),
+        ParseAs::Hex => Arc::new(cells.bytes(from_hex)?),
+        ParseAs::Base64 => Arc::new(cells.bytes(from_base64)?),
     };
     let unreadable = unreadable(&cells, &array, side)?;
-    Ok(Read { array, unreadable: Some(unreadable) })
+    Ok(Parsed { array, unreadable: Some(unreadable) })
 }
 
-fn unreadable(cells: &Cells, read: &ArrayRef, side: Side) -> Result<ArrayRef> {
+fn unreadable(cells: &StoredCells, read: &ArrayRef, side: Side) -> Result<ArrayRef> {
     let lost = |row: usize| cells.array.is_valid(row) && read.is_null(row);
     if read.null_count() == cells.array.logical_null_count() || !(0..read.len()).any(lost) {
         return Ok(new_null_array(&DataType::BinaryView, read.len()));
@@ -151,12 +151,12 @@ fn unreadable(cells: &Cells, read: &ArrayRef, side: Side) -> Result<ArrayRef> {
 }
 
 /// A column as it is stored.
-struct Cells<'a> {
+struct StoredCells<'a> {
     array: &'a ArrayRef,
     field: &'a Field,
 }
 
-impl Cells<'_> {
+impl StoredCells<'_> {
     fn is_text(&self) -> bool {
         family(self.field) == Some(Family::Text)
     }
@@ -172,7 +172,7 @@ impl Cells<'_> {
         Ok(texts.as_string_view().iter().map(|text| text.and_then(&parse)).collect())
     }
 
-    fn numbers(&self, floats: Floats, fits: impl Fn(&Number) -> bool) -> Result<digits::Numbers> {
+    fn numbers(&self, floats: FloatDecimal, fits: impl Fn(&Number) -> bool) -> Result<digits::Numbers> {
         let numbers = match self.is_text() {
             true => self.of_text(Number::parse_any)?,
             false => digits::numbers(self.array, floats)?,
@@ -216,20 +216,20 @@ impl Cells<'_> {
                     number if number == yes => Some(true),
                     _ => None,
                 };
-                Ok(digits::numbers(self.array, Floats::Exact)?.into_iter().map(truth).collect())
+                Ok(digits::numbers(self.array, FloatDecimal::Exact)?.into_iter().map(truth).collect())
             }
         }
     }
 
     /// What clocks show: those of the zone for instants.
-    fn walls(&self, clocks: &Clocks) -> Result<Vec<Option<i128>>> {
+    fn walls(&self, clocks: &ZonePolicy) -> Result<Vec<Option<i128>>> {
         let shown = |instant: i128| match &clocks.zone {
             Some(zone) => zone.wall(instant),
             None => Some(instant),
         };
         if self.is_text() {
             return self.of_text(|text| {
-                let said = Said::parse(text)?;
+                let said = ParsedTime::parse(text)?;
                 said.offset.map_or(Some(said.wall), |offset| shown(said.wall - offset))
             });
         }
@@ -239,10 +239,10 @@ impl Cells<'_> {
     }
 
     /// Instants, or what clocks show, as the pair of columns meets.
-    fn instants(&self, clocks: &Clocks) -> Result<Vec<Option<i128>>> {
+    fn instants(&self, clocks: &ZonePolicy) -> Result<Vec<Option<i128>>> {
         if self.is_text() {
             return self.of_text(|text| {
-                let said = Said::parse(text)?;
+                let said = ParsedTime::parse(text)?;
                 match said.offset {
                     Some(offset) if clocks.instants => clocks.settled(said.wall - offset),
                     Some(_) => None,

@@ -16,21 +16,21 @@ use crate::runtime::engine::Engine;
 /// What is remembered of a row: 32 bytes.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-pub(super) struct Entry {
+pub(super) struct HashedRow {
     /// The row hash.
     pub row: [u64; 2],
     /// The key hash.
     pub key: u64,
     /// Where the row stands.
-    pub place: Place,
+    pub place: RowAddress,
 }
 
 /// Where a row stands, and four bits that say what is known of it: two for its tier if it is equal as read.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(transparent)]
-pub(super) struct Place(pub u64);
+pub(super) struct RowAddress(pub u64);
 
-impl Place {
+impl RowAddress {
     /// A row of the other side equals it.
     pub(super) const SETTLED: u64 = 1 << 61;
     /// It takes a closer look.
@@ -41,7 +41,7 @@ impl Place {
 
     /// Row `row` of chunk `chunk` (below 2²⁸), of this tier if it is equal as read.
     pub(super) fn new(chunk: usize, row: usize, tier: Tier) -> Self {
-        Place((tier as u64) << Self::TIER_SHIFT | (chunk as u64) << 32 | row as u64)
+        RowAddress((tier as u64) << Self::TIER_SHIFT | (chunk as u64) << 32 | row as u64)
     }
 
     /// The row's tier if it is equal as read, as far as its own side tells.
@@ -74,7 +74,7 @@ const PARTITIONS_MAX: u64 = 2048;
 const READ_BACK: usize = 16 << 10;
 
 /// All entries of one side. Workers add to it through [`Writer`]s.
-pub(super) struct Entries<'a> {
+pub(super) struct Partitions<'a> {
     engine: &'a Engine,
     partitions: Vec<Mutex<Partition>>,
     /// How many entries a partition is likely to hold.
@@ -89,7 +89,7 @@ pub(super) struct Entries<'a> {
 /// fresh memory costs more than hashing.
 #[derive(Default)]
 struct Partition {
-    entries: Vec<Entry>,
+    entries: Vec<HashedRow>,
     spilled: Vec<Extent>,
 }
 
@@ -118,16 +118,16 @@ pub(super) fn partition_of(key: u64, partitions: usize) -> usize {
 
 /// What the entries of this many rows take, in bytes.
 pub(super) fn bytes_of(rows: u64) -> u64 {
-    rows.saturating_mul(size_of::<Entry>() as u64)
+    rows.saturating_mul(size_of::<HashedRow>() as u64)
 }
 
-impl<'a> Entries<'a> {
+impl<'a> Partitions<'a> {
     /// Room for so many rows of one side, in so many partitions and bytes of memory.
     pub(super) fn new(engine: &'a Engine, partitions: usize, rows: u64, budget_bytes: u64) -> Self {
         // hashes spread evenly, so all partitions are about equally large
         let even = rows / partitions as u64;
         let partition_rows = (even + even / 16 + BLOCK as u64).min(budget_bytes / bytes_of(partitions as u64));
-        Entries {
+        Partitions {
             engine,
             partitions: (0..partitions).map(|_| Mutex::default()).collect(),
             partition_rows: partition_rows as usize,
@@ -160,7 +160,7 @@ impl<'a> Entries<'a> {
     }
 
     /// Takes the entries of a partition.
-    pub(super) fn take(&self, partition: usize) -> Result<Vec<Entry>> {
+    pub(super) fn take(&self, partition: usize) -> Result<Vec<HashedRow>> {
         let mut partition = lock(&self.partitions[partition]);
         let mut entries = std::mem::take(&mut partition.entries);
         let spilled = std::mem::take(&mut partition.spilled);
@@ -176,21 +176,21 @@ impl<'a> Entries<'a> {
     }
 
     /// Hands every entry of a partition to `each`, and frees what it held.
-    pub(super) fn drain(&self, partition: usize, mut each: impl FnMut(&Entry)) -> Result<()> {
+    pub(super) fn drain(&self, partition: usize, mut each: impl FnMut(&HashedRow)) -> Result<()> {
         let mut partition = lock(&self.partitions[partition]);
         std::mem::take(&mut partition.entries).iter().for_each(&mut each);
         self.read_back(std::mem::take(&mut partition.spilled), each)
     }
 
-    fn read_back(&self, spilled: Vec<Extent>, mut each: impl FnMut(&Entry)) -> Result<()> {
-        let mut buffer = vec![Entry::zeroed(); if spilled.is_empty() { 0 } else { READ_BACK }];
+    fn read_back(&self, spilled: Vec<Extent>, mut each: impl FnMut(&HashedRow)) -> Result<()> {
+        let mut buffer = vec![HashedRow::zeroed(); if spilled.is_empty() { 0 } else { READ_BACK }];
         for extent in spilled {
             self.engine.check_stop()?;
             let mut done = 0;
             while done < extent.entries {
                 let count = READ_BACK.min(extent.entries - done);
                 let piece = &mut buffer[..count];
-                let offset = extent.offset + (done * size_of::<Entry>()) as u64;
+                let offset = extent.offset + (done * size_of::<HashedRow>()) as u64;
                 self.spill.read(bytemuck::cast_slice_mut(piece), offset)?;
                 piece.iter().for_each(&mut each);
                 done += count;
@@ -199,7 +199,7 @@ impl<'a> Entries<'a> {
         Ok(())
     }
 
-    fn add(&self, partition: usize, block: &[Entry]) -> Result<()> {
+    fn add(&self, partition: usize, block: &[HashedRow]) -> Result<()> {
         let Partition { entries, spilled } = &mut *lock(&self.partitions[partition]);
         if entries.len() + block.len() > entries.capacity() && !self.claim(entries, block.len()) {
             spilled.push(self.spill.write(entries)?);
@@ -212,7 +212,7 @@ impl<'a> Entries<'a> {
 
     /// Makes room for more entries in a partition; whether the memory allows it. The first room is always granted:
     /// all partitions together have been reckoned with.
-    fn claim(&self, entries: &mut Vec<Entry>, more: usize) -> bool {
+    fn claim(&self, entries: &mut Vec<HashedRow>, more: usize) -> bool {
         // here, because all workers together have fresh memory cleared sooner than one would
         let added = match entries.capacity() {
             0 => self.partition_rows.max(more),
@@ -233,13 +233,13 @@ impl<'a> Entries<'a> {
 
 /// Gathers one worker's entries into blocks.
 pub(super) struct Writer<'e, 'a> {
-    entries: &'e Entries<'a>,
-    buffers: Vec<Vec<Entry>>,
+    entries: &'e Partitions<'a>,
+    buffers: Vec<Vec<HashedRow>>,
 }
 
 impl Writer<'_, '_> {
     /// Adds an entry.
-    pub(super) fn push(&mut self, entry: Entry) -> Result<()> {
+    pub(super) fn push(&mut self, entry: HashedRow) -> Result<()> {
         let partition = partition_of(entry.key, self.buffers.len());
         let buffer = &mut self.buffers[partition];
         if buffer.capacity() == 0 {
@@ -264,7 +264,7 @@ impl Writer<'_, '_> {
 }
 
 impl Spill {
-    fn write(&self, entries: &[Entry]) -> Result<Extent> {
+    fn write(&self, entries: &[HashedRow]) -> Result<Extent> {
         let bytes: &[u8] = bytemuck::cast_slice(entries);
         let offset = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let file = self.file().map_err(|error| self.error(&error))?;
@@ -305,11 +305,11 @@ mod tests {
     fn a_place_keeps_chunk_row_and_tier_apart() {
         let (chunk, row) = ((1 << 28) - 1, u32::MAX as usize);
         for tier in Tier::ALL {
-            for flags in [0, Place::SETTLED, Place::OPEN, Place::SETTLED | Place::OPEN] {
-                let place = Place(Place::new(chunk, row, tier).0 | flags);
+            for flags in [0, RowAddress::SETTLED, RowAddress::OPEN, RowAddress::SETTLED | RowAddress::OPEN] {
+                let place = RowAddress(RowAddress::new(chunk, row, tier).0 | flags);
                 assert_eq!((place.chunk(), place.row_in_chunk(), place.tier()), (chunk, row, tier));
-                assert_eq!(place.is(Place::SETTLED), flags & Place::SETTLED != 0);
-                assert_eq!(place.is(Place::OPEN), flags & Place::OPEN != 0);
+                assert_eq!(place.is(RowAddress::SETTLED), flags & RowAddress::SETTLED != 0);
+                assert_eq!(place.is(RowAddress::OPEN), flags & RowAddress::OPEN != 0);
             }
         }
     }
