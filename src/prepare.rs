@@ -1,92 +1,264 @@
-//! Finds what is wrong with a job before any row is read, and all of it at once.
+//! PREPARE: opens what a job names, and finds everything that is wrong with it before a row is read, all at once.
+//! `validate` ends here; a run goes on with what was opened.
 
 use std::sync::Arc;
 
-use crate::checks::groups;
-use crate::checks::{self, CheckInputs, Discrepancies};
+use crate::checks::{self, groups};
 use crate::columns::{Pairing, Privacy, unknown_names};
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::history;
 use crate::job::file::JobMistake;
 use crate::job::{Job, Scope, Source};
+use crate::output::run_dir::RunDir;
+use crate::run::{Run, RunClock, Session};
 use crate::runtime::engine::Engine;
-use crate::runtime::progress::Progress;
+use crate::runtime::options::Options;
+use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
-use crate::snapshot::Snapshot;
-use crate::sql::{self, Tables};
+use crate::snapshot::{self, Snapshot};
+use crate::sql;
 
-/// Adds to the mistakes of a job's text those that show when its files and its SQL are looked at.
-pub(crate) fn all(job: Option<Job>, mut mistakes: Vec<JobMistake>) -> Result<Vec<JobMistake>> {
-    let Some(job) = job else { return Ok(mistakes) };
-    let has_mistakes_of_form = !mistakes.is_empty();
-    let engine = Engine::start(job.limits.clone(), &std::env::temp_dir(), Arc::default(), Progress::quiet())?;
-    let mut note = |error: Error, place: Option<String>| mistakes.push(mistake(&error, place));
-    let tables = open_tables(&job, &mut note);
-    let mut sides: Sides<Option<Snapshot>> = Sides::default();
-    let asked = match job.scope {
-        Scope::Both => Side::BOTH.as_slice(),
-        Scope::OldAlone => &[Side::Old],
-    };
-    for &side in asked {
-        let source = &job.sources[side];
-        let planned = sql::plan_side(&engine, side, source, &tables, &job.columns);
-        planned.mistakes.into_iter().for_each(|error| note(error, Some(place_of(source))));
-        sides[side] = planned.snapshot;
+/// A job without a mistake, with its files opened and its queries planned.
+pub(crate) enum Prepared<'a> {
+    /// Both sides.
+    Comparison(Box<Run<'a>>),
+    /// Old alone: there is nothing to compare it with yet.
+    OldAlone(Box<OldAlone<'a>>),
+}
+
+/// The parts of a run that looks at old alone.
+pub(crate) struct OldAlone<'a> {
+    pub session: Session<'a>,
+    pub old: Snapshot,
+    pub privacy: Privacy,
+}
+
+/// Why a job was not prepared.
+pub(crate) enum Refusal {
+    /// The job has mistakes; all of them.
+    Job(Vec<JobError>),
+    /// The data or the machine keeps it from running.
+    Other(Error),
+}
+
+/// One thing that is wrong with a job.
+pub(crate) struct JobError {
+    error: Error,
+    /// The source that it was found in, for errors that do not know their own origin.
+    found_in: Option<String>,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal::Other(error)
     }
-    match sides {
+}
+
+impl Refusal {
+    /// The error that was found first, for callers without a job file to list the others by.
+    pub(crate) fn into_first(self) -> Error {
+        match self {
+            Refusal::Other(error) => error,
+            Refusal::Job(errors) => {
+                let first = errors.into_iter().next().map(|first| first.error);
+                first.unwrap_or_else(|| Error::internal("a job was refused without a reason"))
+            }
+        }
+    }
+}
+
+/// Opens the files of a job, plans its SQL, and pairs its columns. `run_dir` is the directory to write to, where the
+/// options do not name one.
+///
+/// # Errors
+/// Everything that is wrong with the job, or the first thing that keeps it from running.
+pub(crate) fn prepare<'a>(
+    job: &'a Job,
+    options: &'a Options,
+    run_dir: Option<RunDir>,
+) -> Result<Prepared<'a>, Refusal> {
+    let clock = RunClock::start();
+    history::require_past(job, clock.started)?;
+    let out = options.out.as_ref().map(|out| out.of_run(&clock.id));
+    let run_dir = match (run_dir, out) {
+        (None, Some(out)) => Some(RunDir::claim(&out)?),
+        (given, _) => given,
+    };
+    if let Some(run_dir) = &run_dir {
+        run_dir.require_apart(job)?;
+    }
+    let session = open_session(job, options, run_dir, clock)?;
+    snapshot::require_room_for_footers(session.engine.limits(), job.locations())?;
+    let mut errors = vec![];
+    let prepared = open(session, false, &mut errors);
+    match (errors.first(), prepared) {
+        (None, Some(prepared)) => Ok(prepared),
+        (None, None) => Err(Refusal::Other(Error::internal("a job without an error was not prepared"))),
+        (Some(first), _) if first.error.is_about_the_job() => Err(Refusal::Job(errors)),
+        (Some(_), _) => Err(Refusal::Other(Refusal::Job(errors).into_first())),
+    }
+}
+
+/// Adds to the errors in the text of a job file those that only its files and its SQL show.
+pub(crate) fn validate(job: Option<&Job>, mut in_text: Vec<JobMistake>) -> Result<Vec<JobMistake>> {
+    let Some(job) = job else { return Ok(in_text) };
+    let options = Options::default();
+    let clock = RunClock::start();
+    let mut errors = vec![];
+    if let Err(error) = history::require_past(job, clock.started) {
+        errors.push(JobError { error, found_in: None });
+    }
+    let session = open_session(job, &options, None, clock)?;
+    open(session, !in_text.is_empty(), &mut errors);
+    in_text.extend(mistakes(&errors));
+    Ok(in_text)
+}
+
+/// Errors as the mistakes of a job file.
+pub(crate) fn mistakes(errors: &[JobError]) -> impl Iterator<Item = JobMistake> + '_ {
+    errors.iter().map(|JobError { error, found_in }| mistake(error, found_in.clone()))
+}
+
+fn open_session<'a>(
+    job: &'a Job,
+    options: &'a Options,
+    run_dir: Option<RunDir>,
+    clock: RunClock,
+) -> Result<Session<'a>> {
+    let beside = || run_dir.as_ref().map_or_else(std::env::temp_dir, RunDir::spill_dir);
+    let temp = options.temp.clone().unwrap_or_else(beside);
+    let engine = Engine::start(options.limits.clone(), &temp, options.stop.clone(), options.progress.clone())?;
+    Ok(Session { job, options, clock, engine, run_dir, tables: sql::Tables::new() })
+}
+
+/// Opens everything as far as it can be opened. Where the text of the job has errors already (`text_is_wrong`), what
+/// only follows from them is left out.
+fn open<'a>(mut session: Session<'a>, text_is_wrong: bool, errors: &mut Vec<JobError>) -> Option<Prepared<'a>> {
+    let job = session.job;
+    let stage = session.engine.meter.clone();
+    let _stage = stage.enter(Stage::Open);
+    open_tables(&mut session, errors);
+    match open_sides(&session, errors) {
         Sides { old: Some(old), new: Some(new) } => {
             let snapshots = Sides { old, new };
-            let sound = |pairing: Pairing| {
-                history::require_past(&job, jiff::Timestamp::now())?;
-                let privacy = Privacy::of(&job, &snapshots, &pairing, &tables)?;
-                explain::require_sound(&engine, &job, &snapshots, &pairing, &privacy)?;
-                groups::require_sound(&job, &snapshots, &pairing, &privacy)?;
-                let columns = explain::shown_schema(&job, &snapshots, &pairing, &privacy)?;
-                let discrepancies = Some(Discrepancies::Columns(columns));
-                Ok(CheckInputs::of_pair(&snapshots, &privacy, &tables, discrepancies))
-            };
-            let error = match Pairing::of(&snapshots, &job).and_then(sound) {
-                // a parameter that could not be read would be missed once more
-                Ok(_) if has_mistakes_of_form => None,
-                Ok(material) => {
-                    let wrong = checks::mistakes(&engine, &job, &material);
-                    mistakes.extend(wrong.iter().map(|error| mistake(error, None)));
+            match pair(&session, &snapshots) {
+                Ok((pairing, privacy)) => {
+                    let run = Box::new(Run::new(session, snapshots, pairing, privacy));
+                    require_sound(&run, text_is_wrong, errors);
+                    Some(Prepared::Comparison(run))
+                }
+                // a rule that could not be read may be the one that makes the columns comparable
+                Err(Error::DifferentFamilies { .. }) if text_is_wrong => None,
+                Err(error) => {
+                    errors.push(JobError { error, found_in: None });
                     None
                 }
-                Err(error) => Some(error),
-            };
-            // a rule that could not be read may be the one that makes the columns comparable
-            let follows = |error: &Error| has_mistakes_of_form && matches!(error, Error::DifferentFamilies { .. });
-            mistakes.extend(error.filter(|error| !follows(error)).map(|error| mistake(&error, None)));
+            }
         }
         Sides { old: Some(old), new: None } if job.scope == Scope::OldAlone => {
-            let wrong = match Privacy::of_old(&job, &old, &tables) {
-                Ok(privacy) => checks::mistakes(&engine, &job, &CheckInputs::of_old(old, privacy, &tables)),
-                Err(unknown) => vec![unknown],
-            };
-            mistakes.extend(wrong.iter().map(|error| mistake(error, None)));
+            let privacy = Privacy::of_old(job, &old, &session.tables);
+            let privacy = privacy.map_err(|error| errors.push(JobError { error, found_in: None })).ok()?;
+            let old_alone = Box::new(OldAlone { session, old, privacy });
+            let found = checks::errors(&old_alone.session, &old_alone.check_inputs());
+            errors.extend(found.into_iter().map(|error| JobError { error, found_in: None }));
+            Some(Prepared::OldAlone(old_alone))
         }
         Sides { new: Some(new), .. } => {
-            mistakes.extend(unknown_names(&new, &job).into_iter().map(|error| mistake(&error, None)));
+            let unknown = unknown_names(&new, job).into_iter();
+            errors.extend(unknown.map(|error| JobError { error, found_in: None }));
+            None
         }
-        Sides { new: None, .. } => {}
+        Sides { new: None, .. } => None,
     }
-    Ok(mistakes)
 }
 
-fn open_tables(job: &Job, note: &mut impl FnMut(Error, Option<String>)) -> Tables {
-    let mut tables = Tables::new();
-    for (name, source) in &job.tables {
-        match Snapshot::open_table(name, &source.path.text, true) {
-            Ok(table) => drop(tables.insert(name.clone(), Arc::new(table))),
-            Err(error) => note(error, Some(place_of(source))),
+fn open_tables(session: &mut Session, errors: &mut Vec<JobError>) {
+    for (name, source) in &session.job.tables {
+        match Snapshot::open_table(name, &source.path.text, source.allow_empty) {
+            Ok(table) => drop(session.tables.insert(name.clone(), Arc::new(table))),
+            Err(error) => errors.push(JobError { error, found_in: Some(origin_of(source)) }),
         }
     }
-    tables
 }
 
-fn place_of(source: &Source) -> String {
+fn open_sides(session: &Session, errors: &mut Vec<JobError>) -> Sides<Option<Snapshot>> {
+    let mut sides: Sides<Option<Snapshot>> = Sides::default();
+    for &side in session.job.scope.sides() {
+        let source = &session.job.sources[side];
+        let planned = sql::plan_side(&session.engine, side, source, &session.tables, &session.job.columns);
+        let found = planned.mistakes.into_iter();
+        errors.extend(found.map(|error| JobError { error, found_in: Some(origin_of(source)) }));
+        sides[side] = planned.snapshot;
+    }
+    sides
+}
+
+fn pair(session: &Session, snapshots: &Sides<Snapshot>) -> Result<(Pairing, Privacy)> {
+    let pairing = Pairing::of(snapshots, session.job)?;
+    let privacy = Privacy::of(session.job, snapshots, &pairing, &session.tables)?;
+    Ok((pairing, privacy))
+}
+
+/// Checks what a job says of discrepancies, groups and checks.
+fn require_sound(run: &Run, text_is_wrong: bool, errors: &mut Vec<JobError>) {
+    let found = match explain::require_sound(run).and_then(|()| groups::require_sound(run)) {
+        // a parameter that could not be read would be missed again
+        Ok(()) if text_is_wrong => vec![],
+        Ok(()) => match checks::CheckInputs::planned(run) {
+            Ok(inputs) => checks::errors(&run.session, &inputs),
+            Err(error) => vec![error],
+        },
+        Err(error) => vec![error],
+    };
+    errors.extend(found.into_iter().map(|error| JobError { error, found_in: None }));
+}
+
+impl<'a> Run<'a> {
+    /// Runs the queries that shape the sides. What they return is paired once more, by its own types.
+    pub(crate) fn start(mut self: Box<Self>) -> Result<Box<Self>> {
+        let Session { job, engine, tables, .. } = &self.session;
+        let stage = engine.meter.clone();
+        let _stage = stage.enter(Stage::Open);
+        sql::require_keys(engine, job, tables)?;
+        if job.sources.iter().all(|source| source.query.is_none()) {
+            return Ok(self);
+        }
+        for side in Side::BOTH {
+            let planned = self.snapshots[side].clone();
+            self.snapshots[side] = sql::run_side(engine, planned, &job.sources[side], tables, &job.columns)?;
+        }
+        let (pairing, privacy) = pair(&self.session, &self.snapshots)?;
+        let Run { session, snapshots, .. } = *self;
+        let run = Box::new(Run::new(session, snapshots, pairing, privacy));
+        let mut errors = vec![];
+        require_sound(&run, false, &mut errors);
+        match errors.is_empty() {
+            true => Ok(run),
+            false => Err(Refusal::Job(errors).into_first()),
+        }
+    }
+}
+
+impl OldAlone<'_> {
+    /// Runs the query that shapes old.
+    pub(crate) fn start(mut self: Box<Self>) -> Result<Box<Self>> {
+        let Session { job, engine, tables, .. } = &self.session;
+        let stage = engine.meter.clone();
+        let _stage = stage.enter(Stage::Open);
+        sql::require_keys(engine, job, tables)?;
+        self.old = sql::run_side(engine, self.old.clone(), &job.sources.old, tables, &job.columns)?;
+        self.privacy = Privacy::of_old(job, &self.old, tables)?;
+        Ok(self)
+    }
+
+    /// What its checks may read.
+    pub(crate) fn check_inputs(&self) -> checks::CheckInputs<'_> {
+        checks::CheckInputs::of_old(self.old.clone(), self.privacy.clone(), &self.session.tables)
+    }
+}
+
+fn origin_of(source: &Source) -> String {
     source.path.place.to_string()
 }
 

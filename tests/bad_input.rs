@@ -9,11 +9,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use countersign::Progress;
 use countersign::error::Error;
-use countersign::job::{Out, Strategy};
+use countersign::{Out, Strategy};
 
-use crate::support::{Workshop, job, verify, write_parquet};
+use crate::support::{Workshop, trial, write_parquet};
 
 fn table(rows: i64, shift: i64) -> RecordBatch {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
@@ -121,7 +120,7 @@ fn a_full_disk_leaves_nothing_behind() {
 fn an_interrupt_ends_the_work_and_leaves_nothing_behind() {
     let shop = shop_with(300_000);
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("countersign"))
-        .args(["diff", "old", "new", "--key", "id", "--out", "run", "--way", "hashed", "--quiet"])
+        .args(["diff", "old", "new", "--key", "id", "--out", "run", "--strategy", "hashed", "--quiet"])
         .current_dir(shop.path(""))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -146,10 +145,11 @@ fn an_interrupt_ends_the_work_and_leaves_nothing_behind() {
 fn stopping_is_noticed_in_every_way() {
     let shop = shop_with(1_000);
     for way in [Strategy::Ordered, Strategy::Hashed] {
-        let mut job = job(&shop, &["id"]);
-        job.way = Some(way);
-        job.out = Some(Out::At(shop.path("run")));
-        let stopped = countersign::verify(&job, Arc::new(AtomicBool::new(true)), Progress::quiet());
+        let mut trial = trial(&shop, &["id"]);
+        trial.options.strategy = Some(way);
+        trial.options.out = Some(Out::At(shop.path("run")));
+        trial.options.stop = Arc::new(AtomicBool::new(true));
+        let stopped = trial.compare();
         assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
         assert_eq!(shop.names(""), ["new", "old"]);
     }
@@ -173,13 +173,13 @@ fn working_files_that_cannot_be_written() {
 #[test]
 fn too_little_memory_is_said_and_never_an_answer() {
     let shop = shop_with(200_000);
-    let mut job = job(&shop, &["id"]);
-    job.way = Some(Strategy::Hashed);
-    job.limits.memory = 64 << 10;
-    let refused = verify(&job).unwrap_err().to_string();
+    let mut trial = trial(&shop, &["id"]);
+    trial.options.strategy = Some(Strategy::Hashed);
+    trial.options.limits.memory = 64 << 10;
+    let refused = trial.compare().unwrap_err().to_string();
     assert!(refused.contains("needs about") && refused.contains("--memory allows 64.0 KiB"), "{refused}");
-    job.limits.working = Some(64 << 10);
-    match verify(&job) {
+    trial.options.limits.working = Some(64 << 10);
+    match trial.compare() {
         Err(Error::Memory(_)) => {}
         Ok(report) => assert_eq!(report.counts.mismatch, 200_000),
         Err(other) => panic!("{other}"),

@@ -136,7 +136,7 @@ fn outcome(shop: &Workshop, case: &Case, sides: &[String; 2], way: &str) -> Stri
     };
     args.extend(case.args.iter().map(String::as_str));
     if !way.is_empty() {
-        args.extend(["--way", way]);
+        args.extend(["--strategy", way]);
     }
     let output = shop.run(&args);
     let mut out = format!("exit code {}\n", output.status.code().unwrap());

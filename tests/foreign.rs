@@ -15,7 +15,7 @@ use parquet::file::metadata::{
     ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData,
 };
 
-use crate::support::{Workshop, job, run, verify, write_parquet};
+use crate::support::{Workshop, run, trial, write_parquet};
 
 const ROWS: i64 = 100;
 
@@ -192,7 +192,7 @@ fn rows_are_those_of_the_row_groups() {
     with_footer(&shop.path("old.parquet"), &shop.path("none.parquet"), &changed);
     for way in ["ordered", "hashed"] {
         let (code, out, said) =
-            run(&shop, &["diff", "none.parquet", "old.parquet", "--key", "id", "--way", way, "--quiet"]);
+            run(&shop, &["diff", "none.parquet", "old.parquet", "--key", "id", "--strategy", way, "--quiet"]);
         assert!(code == 0 && out.starts_with("MATCH"), "{out}{said}");
     }
 }
@@ -265,10 +265,10 @@ fn a_damaged_footer_never_panics() {
                 continue;
             }
             // what is admitted is read, too
-            let mut job = job(&shop, &["id"]);
-            job.sources.old.path.text = shop.path("damaged").display().to_string();
-            job.sources.new.path.text = shop.path("new.parquet").display().to_string();
-            let verified = std::panic::catch_unwind(|| verify(&job));
+            let mut trial = trial(&shop, &["id"]);
+            trial.job.sources.old.path.text = shop.path("damaged").display().to_string();
+            trial.job.sources.new.path.text = shop.path("new.parquet").display().to_string();
+            let verified = std::panic::catch_unwind(|| trial.compare());
             if let Err(error) = verified.unwrap_or_else(|_| panic!("byte {at} ^ {change:#x} read")) {
                 assert!(!error.to_string().contains("internal error"), "byte {at} ^ {change:#x}: {error}");
             }

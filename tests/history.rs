@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use countersign::Limits;
 use countersign::Progress;
 use countersign::job::file::JobFile;
-use countersign::job::{Job, Limits};
 use countersign::testing::Engine;
 use countersign::testing::Privacy;
 use countersign::testing::{KeyDigest as Digest, key_digest, past_unclean};
@@ -47,7 +47,7 @@ fn classes(mismatch: u64, missing: u64, extra: u64) -> Value {
 #[test]
 fn thirty_nights_tell_their_story() {
     let shop = Workshop::new();
-    let demo = shop.run(&["demo", "--nights", "story"]);
+    let demo = shop.run(&["demo", "--history", "story"]);
     let said = String::from_utf8(demo.stderr).unwrap();
     assert_eq!(demo.status.code(), Some(0), "{said}");
     // the demo has held every report against the record; here are the ones that somebody would look for
@@ -126,11 +126,12 @@ fn keys_of_past_pairs_come_from_one_run_after_the_other() {
     }
     let file = JobFile::read(&shop.path("job.toml"), &[]).unwrap();
     let job = file.job.unwrap();
-    let job = Job { history: Some(file.runs.join(&job.name)), ..job };
+    let runs = file.runs.join(&job.name);
     let engine = || Engine::start(Limits::default(), &shop.path("."), Arc::default(), Progress::quiet()).unwrap();
     let unclean = |wanted: usize| -> Option<Vec<Digest>> {
         let engine = engine();
-        let file = past_unclean(&engine, &job, &Privacy::default(), &shop.path("elsewhere"), wanted).unwrap()?;
+        let file =
+            past_unclean(&engine, &job, Some(&runs), &Privacy::default(), &shop.path("elsewhere"), wanted).unwrap()?;
         let batches = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(file).unwrap()).unwrap().build().unwrap();
         let batches: Vec<RecordBatch> = batches.map(Result::unwrap).collect();
         let keys = batches.iter().flat_map(|batch| batch.column(0).as_fixed_size_binary().iter().flatten());
@@ -151,7 +152,9 @@ fn keys_of_past_pairs_come_from_one_run_after_the_other() {
     // it takes no memory for what is known
     let narrow = Limits { working: Some(600), ..Limits::default() };
     let engine = Engine::start(narrow, &shop.path("."), Arc::default(), Progress::quiet()).unwrap();
-    assert!(past_unclean(&engine, &job, &Privacy::default(), &shop.path("elsewhere"), 3).unwrap().is_some());
+    assert!(
+        past_unclean(&engine, &job, Some(&runs), &Privacy::default(), &shop.path("elsewhere"), 3).unwrap().is_some()
+    );
 }
 
 #[test]
@@ -164,7 +167,7 @@ fn ways_threads_and_integer_widths_do_not_change_what_a_discrepancy_is() {
     let narrow = RecordBatch::try_from_iter([("id", ids), ("note", notes)]).unwrap();
     write_parquet(&shop.path("old.parquet"), &narrow, 1);
     write(&shop, "new.parquet", &[(4, "d"), (2, "b"), (1, "x")]);
-    let (_, report, _) = run(&shop, &["--way", "hashed", "--threads", "1"]);
+    let (_, report, _) = run(&shop, &["--strategy", "hashed", "--threads", "1"]);
     assert_eq!(report["history"]["persisting"], classes(1, 1, 0));
     assert_eq!((&report["history"]["changed"], &report["history"]["oldest"]["age"]), (&json!(0), &json!(2)));
 }

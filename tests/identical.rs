@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::take_record_batch;
-use countersign::job::{Limits, Out, Strategy};
+use countersign::{Limits, Out, Strategy};
 
-use crate::support::{Workshop, job, verify, write_parquet};
+use crate::support::{Workshop, trial, write_parquet};
 
 const ROWS: i64 = 30_000;
 
@@ -107,15 +107,15 @@ fn circumstances_change_no_byte() {
     for key in [&["id"] as &[&str], &[]] {
         let mut first = None;
         for (number, (place, way, limits, took)) in variants.iter().enumerate() {
-            let mut job = job(&shop, key);
-            for source in [&mut job.sources.old, &mut job.sources.new] {
+            let mut trial = trial(&shop, key);
+            for source in [&mut trial.job.sources.old, &mut trial.job.sources.new] {
                 let path = &mut source.path.text;
                 *path = path.replace("/old", &format!("/{place}old")).replace("/new", &format!("/{place}new"));
             }
-            job.way = *way;
-            job.limits = limits.clone();
-            job.out = Some(Out::At(shop.path(&format!("run-{}-{number}", key.len()))));
-            let report = verify(&job).unwrap();
+            trial.options.strategy = *way;
+            trial.options.limits = limits.clone();
+            trial.options.out = Some(Out::At(shop.path(&format!("run-{}-{number}", key.len()))));
+            let report = trial.compare().unwrap();
             assert!(report.counts.missing > 0 && report.counts.extra > 0);
             match key {
                 [] => assert!(report.run.way_reason.contains(took), "{number}: {}", report.run.way_reason),
@@ -126,7 +126,7 @@ fn circumstances_change_no_byte() {
                     report.run.way_reason
                 ),
             }
-            let files = lasting(&job.out.unwrap().of_run(""));
+            let files = lasting(&trial.options.out.unwrap().of_run(""));
             let first = first.get_or_insert_with(|| files.clone());
             for (name, bytes) in &files {
                 assert!(
@@ -155,13 +155,13 @@ fn spilling_changes_no_byte() {
     write_parquet(&shop.path("new"), &shuffled(&side(2)), 100_000);
     let mut files = vec![];
     for (working, spills) in [(4 << 30, false), (32 << 20, true)] {
-        let mut job = job(&shop, &["id"]);
-        job.limits.working = Some(working);
-        job.out = Some(Out::At(shop.path(&format!("run-{working}"))));
-        let report = verify(&job).unwrap();
+        let mut trial = trial(&shop, &["id"]);
+        trial.options.limits.working = Some(working);
+        trial.options.out = Some(Out::At(shop.path(&format!("run-{working}"))));
+        let report = trial.compare().unwrap();
         assert_eq!(report.run.spilled_bytes > 0, spills);
         assert_eq!((report.counts.missing, report.counts.extra, report.counts.mismatch), (1_000, 1_000, 200));
-        files.push(lasting(&job.out.unwrap().of_run("")));
+        files.push(lasting(&trial.options.out.unwrap().of_run("")));
     }
     assert!(files[0] == files[1]);
 }

@@ -151,7 +151,7 @@ fn memory_grows_with_the_rows_in_the_hashed_way_only() {
     let for_rows = |memory: &Value| of(memory, "hashed_bytes") - of(memory, "ordered_bytes");
     assert_eq!(for_rows(&many) - for_rows(&few), 42 * 999);
     assert_eq!(of(&many, "hashed_spilled_bytes"), 0);
-    let limits = countersign::job::Limits { threads: 2, memory: 1 << 30, ..Default::default() };
+    let limits = countersign::Limits { threads: 2, memory: 1 << 30, ..Default::default() };
     let division = countersign::testing::Demand::default().divide(&limits).unwrap();
     let rows = countersign::sides::Sides { old: 1 << 29, new: 1 << 29 };
     let beyond = countersign::testing::MemoryEstimate::of(&division, limits.memory, rows);

@@ -126,12 +126,12 @@ fn one_key_for_all_rows() {
     let rows = 1_000_000;
     write(&shop.path("old/1.parquet"), vec![7; rows], scattered(rows as i64).collect(), 100_000);
     write(&shop.path("new/1.parquet"), vec![7; rows], scattered(rows as i64).collect(), 100_000);
-    let report = within(&shop, 176, &["--way", "hashed"]);
+    let report = within(&shop, 176, &["--strategy", "hashed"]);
     assert_eq!((count(&report, "duplicate_keys"), count(&report, "matched")), (1, 0));
     // the same rows as a multiset, each of them a million times
     write(&shop.path("new/1.parquet"), vec![7; rows / 2], vec![1; rows / 2], 100_000);
     write(&shop.path("old/1.parquet"), vec![7; rows], vec![1; rows], 100_000);
-    let report = within(&shop, 176, &["--no-key", "--way", "hashed", "--out", "run"]);
+    let report = within(&shop, 176, &["--no-key", "--strategy", "hashed", "--out", "run"]);
     assert_eq!((count(&report, "matched"), count(&report, "missing")), (500_000, 500_000));
 }
 
@@ -147,7 +147,7 @@ fn large_cells() {
     }
     let report = within(&shop, 128, &["--out", "run"]);
     assert_eq!(count(&report, "mismatch"), 24);
-    let report = within(&shop, 128, &["--way", "hashed", "--out", "run-hashed"]);
+    let report = within(&shop, 128, &["--strategy", "hashed", "--out", "run-hashed"]);
     assert_eq!(count(&report, "mismatch"), 24);
 }
 
@@ -192,6 +192,6 @@ fn many_small_files() {
         write(&shop.path(&format!("old/{file:04}.parquet")), ids.clone(), ids.clone(), 10);
         write(&shop.path(&format!("new/{file:04}.parquet")), ids.clone(), ids, 10);
     }
-    let report = within(&shop, 160, &["--way", "hashed"]);
+    let report = within(&shop, 160, &["--strategy", "hashed"]);
     assert_eq!(count(&report, "matched"), 5_000);
 }

@@ -10,13 +10,14 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, take, take_record_batch};
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use countersign::job::{Misplaced, Origin, Out, Setting, Strategy};
+use countersign::job::{Misplaced, Origin, Setting};
 use countersign::report::Report;
+use countersign::{Out, Strategy};
 use serde_json::{Value, json};
 use walkdir::WalkDir;
 
 use crate::nightly::content;
-use crate::support::{Workshop, job, verify, write_parquet};
+use crate::support::{Workshop, trial, write_parquet};
 
 /// A row: a key, a number, two texts and a flag.
 type Row = (i64, Option<i64>, Option<&'static str>, Option<&'static str>, Option<bool>);
@@ -45,12 +46,13 @@ fn snapshots(shop: &Workshop, old: &[Row], new: &[Row]) {
 /// Looks for columns, or for whole rows.
 fn look(shop: &Workshop, key: &[&str], columns: &[&str], way: Option<Strategy>, threads: usize) -> (Report, String) {
     let out = tempfile::tempdir_in(shop.path("")).unwrap().keep();
-    let mut job = job(shop, key);
+    let mut trial = trial(shop, key);
     let names: Vec<String> = columns.iter().map(|name| name.to_string()).collect();
     let columns = Setting::flags("[misplaced]", &names);
-    job.misplaced = Some(Misplaced { columns, place: Origin::Flag("[misplaced]") });
-    (job.way, job.limits.threads, job.out) = (way, threads, Some(Out::At(out.clone())));
-    let report = verify(&job).unwrap();
+    trial.job.misplaced = Some(Misplaced { columns, place: Origin::Flag("[misplaced]") });
+    (trial.options.strategy, trial.options.limits.threads, trial.options.out) =
+        (way, threads, Some(Out::At(out.clone())));
+    let report = trial.compare().unwrap();
     (report, fs::read_to_string(out.join("misplaced.csv")).unwrap())
 }
 
@@ -493,11 +495,11 @@ fn three_hundred_thousand_swaps_within_a_small_memory() {
     assert_eq!(report["misplaced"]["swapped"], json!(rows), "{}", report["misplaced"]);
     assert!(report["run"]["peak_memory_bytes"].as_u64().unwrap() <= 192 << 20);
     // where there is too little room, nothing is said to be absent
-    let mut job = job(&shop, &["id"]);
-    job.misplaced = Some(Misplaced { columns: vec![], place: Origin::Flag("[misplaced]") });
-    job.limits.working = Some(1 << 20);
-    job.out = Some(Out::At(shop.path("small")));
-    let found = verify(&job).unwrap().misplaced.unwrap();
+    let mut trial = trial(&shop, &["id"]);
+    trial.job.misplaced = Some(Misplaced { columns: vec![], place: Origin::Flag("[misplaced]") });
+    trial.options.limits.working = Some(1 << 20);
+    trial.options.out = Some(Out::At(shop.path("small")));
+    let found = trial.compare().unwrap().misplaced.unwrap();
     assert!(found.swapped == 0 && found.not_searched.unwrap().contains("300000 discrepancies do not fit"));
     assert!(fs::read_to_string(shop.path("small/report.txt")).unwrap().contains("misplaced: not searched: the values"));
 }

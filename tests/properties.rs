@@ -16,15 +16,15 @@ use arrow::array::{
 };
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
-use countersign::job::{Out, Strategy};
 use countersign::report::Report;
 use countersign::testing::Tiers;
+use countersign::{Out, Strategy};
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 use proptest::test_runner::{Config, FileFailurePersistence};
 
-use crate::support::{Workshop, job, lines, verify, write_parquet};
+use crate::support::{Workshop, lines, trial, write_parquet};
 
 /// What a column means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -425,11 +425,11 @@ proptest! {
         let key = drawn.key();
         let key: Vec<&str> = key.iter().map(String::as_str).collect();
         for (number, (way, key_hash_bits)) in [(None, 64), (Some(Strategy::Ordered), 64), (Some(Strategy::Hashed), 64), (Some(Strategy::Hashed), 4), (Some(Strategy::Hashed), 0)].into_iter().enumerate() {
-            let mut job = job(&shop, &key);
-            job.way = way;
-            job.limits.key_hash_bits = key_hash_bits;
-            job.out = Some(Out::At(shop.path(&format!("run{number}"))));
-            let report = verify(&job).unwrap();
+            let mut trial = trial(&shop, &key);
+            trial.options.strategy = way;
+            trial.options.limits.key_hash_bits = key_hash_bits;
+            trial.options.out = Some(Out::At(shop.path(&format!("run{number}"))));
+            let report = trial.compare().unwrap();
             prop_assert_eq!(&answer_of(&report), &expected, "{:?} with {} bits", way, key_hash_bits);
             // no rule was given, so whatever is equal is equal by value
             prop_assert_eq!(report.tiers, Tiers { exact: expected.matched, ..Tiers::default() });
@@ -451,10 +451,10 @@ proptest! {
         drawn.write(&shop);
         let key = drawn.key();
         let key: Vec<&str> = key.iter().map(String::as_str).collect();
-        let there = job(&shop, &key);
+        let there = trial(&shop, &key);
         let mut back = there.clone();
-        std::mem::swap(&mut back.sources.old, &mut back.sources.new);
-        let (there, back) = (answer_of(&verify(&there).unwrap()), answer_of(&verify(&back).unwrap()));
+        std::mem::swap(&mut back.job.sources.old, &mut back.job.sources.new);
+        let (there, back) = (answer_of(&there.compare().unwrap()), answer_of(&back.compare().unwrap()));
         let swapped = Answer {
             missing: back.extra,
             extra: back.missing,
@@ -477,9 +477,9 @@ proptest! {
         let key: Vec<&str> = key.iter().map(String::as_str).collect();
         for way in [None, Some(Strategy::Ordered), Some(Strategy::Hashed)] {
             for key in [key.as_slice(), &[]] {
-                let mut job = job(&shop, key);
-                job.way = way;
-                let report = verify(&job).unwrap();
+                let mut trial = trial(&shop, key);
+                trial.options.strategy = way;
+                let report = trial.compare().unwrap();
                 prop_assert_eq!(report.verdict.exit_code(), 0, "{:?}", report);
                 prop_assert_eq!(report.counts.matched, same.old.len() as u64);
             }
@@ -498,12 +498,12 @@ proptest! {
         });
         let mut lists = None;
         for (way, key_hash_bits) in [(Some(Strategy::Ordered), 64), (Some(Strategy::Hashed), 64), (Some(Strategy::Hashed), 4)] {
-            let mut job = job(&shop, &[]);
-            job.way = way;
-            job.limits.key_hash_bits = key_hash_bits;
+            let mut trial = trial(&shop, &[]);
+            trial.options.strategy = way;
+            trial.options.limits.key_hash_bits = key_hash_bits;
             let out = shop.path(&format!("run{}{key_hash_bits}", way.unwrap()));
-            job.out = Some(Out::At(out.clone()));
-            let report = verify(&job).unwrap();
+            trial.options.out = Some(Out::At(out.clone()));
+            let report = trial.compare().unwrap();
             prop_assert_eq!(report.tiers, Tiers { exact: expected[0], ..Tiers::default() });
             let counts = report.counts;
             prop_assert_eq!([counts.matched, counts.missing, counts.extra], expected);
@@ -541,9 +541,9 @@ fn a_key_that_repeats_without_end_is_one_finding() {
     write_parquet(&shop.path("old"), &many(3), 30_000);
     write_parquet(&shop.path("new"), &many(4), 30_000);
     for way in [Strategy::Ordered, Strategy::Hashed] {
-        let mut job = job(&shop, &["id"]);
-        job.way = Some(way);
-        let report = verify(&job).unwrap();
+        let mut trial = trial(&shop, &["id"]);
+        trial.options.strategy = Some(way);
+        let report = trial.compare().unwrap();
         assert_eq!((report.counts.duplicate_keys, report.counts.matched, report.counts.extra), (1, 3, 1));
         assert_eq!((report.duplicate_rows.old, report.duplicate_rows.new), (100_000, 100_000));
     }

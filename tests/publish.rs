@@ -440,7 +440,20 @@ fn large() -> Workshop {
 /// Compares, does something once the work has begun, and says how it ended.
 fn meanwhile(shop: &Workshop, old: &str, act: impl FnOnce()) -> (i32, String) {
     let child = Command::new(assert_cmd::cargo::cargo_bin("countersign"))
-        .args(["diff", old, "new", "--key", "id", "--quiet", "--out", "out/run", "--threads", "1", "--way", "hashed"])
+        .args([
+            "diff",
+            old,
+            "new",
+            "--key",
+            "id",
+            "--quiet",
+            "--out",
+            "out/run",
+            "--threads",
+            "1",
+            "--strategy",
+            "hashed",
+        ])
         .current_dir(shop.path(""))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

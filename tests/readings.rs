@@ -9,10 +9,10 @@ use arrow::array::{
     Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use countersign::job::file::JobFile;
-use countersign::job::{Job, Limits, Strategy};
 use countersign::report::Report;
+use countersign::{Limits, Options, Strategy};
 
-use crate::support::{Workshop, lines, run, verify, write_parquet};
+use crate::support::{Workshop, lines, run, write_parquet};
 
 /// Exact, by reading, by rule, tolerated, and pairs that differ.
 type Found = [u64; 5];
@@ -34,7 +34,8 @@ fn ask(shop: &Workshop, compare: &str, way: Strategy) -> Report {
     let file = JobFile::read(&shop.path("job.toml"), &[]).unwrap();
     assert_eq!(file.mistakes, [], "{compare}");
     let limits = Limits { threads: 1, batch_rows: 3, ..Limits::default() };
-    verify(&Job { way: Some(way), limits, ..file.job.unwrap() }).unwrap()
+    let options = Options { strategy: Some(way), limits, ..Options::default() };
+    countersign::compare(&file.job.unwrap(), &options).unwrap()
 }
 
 /// How pairs of cells come to be equal under the rules of a column.

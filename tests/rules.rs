@@ -15,14 +15,14 @@ use arrow::array::{
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Int64Type, UInt64Type};
 use countersign::job::file::JobFile;
-use countersign::job::{Job, Limits, Strategy};
 use countersign::report::Report;
+use countersign::{Limits, Options, Strategy};
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 use proptest::test_runner::{Config, FileFailurePersistence};
 
-use crate::support::{Workshop, verify, write_parquet};
+use crate::support::{Workshop, write_parquet};
 
 /// What a column holds on each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -644,7 +644,8 @@ fn run(shop: &Workshop, way: Option<Strategy>, threads: usize) -> Report {
     let file = JobFile::read(&shop.path("job.toml"), &[]).unwrap();
     assert_eq!(file.mistakes, []);
     let limits = Limits { threads, batch_rows: if threads == 1 { 7 } else { 8192 }, ..Limits::default() };
-    verify(&Job { way, limits, ..file.job.unwrap() }).unwrap()
+    let options = Options { strategy: way, limits, ..Options::default() };
+    countersign::compare(&file.job.unwrap(), &options).unwrap()
 }
 
 fn config() -> Config {

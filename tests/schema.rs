@@ -28,7 +28,7 @@ fn the_demo_report_fits_the_schema() {
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let errors: Vec<String> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
-    assert!(shop.run(&["demo", "--nights", "nights"]).status.success());
+    assert!(shop.run(&["demo", "--history", "nights"]).status.success());
     let night = fs::read_to_string(shop.path("nights/runs/accounts/latest/report.json")).unwrap();
     let errors: Vec<String> =
         validator.iter_errors(&serde_json::from_str(&night).unwrap()).map(|error| error.to_string()).collect();

@@ -3,15 +3,14 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use assert_cmd::Command;
-use countersign::Progress;
 use countersign::error::Result;
-use countersign::job::{Identity, Job, Limits, Origin, Setting, Source};
+use countersign::job::{Identity, Job, Origin, Setting, Source};
 use countersign::report::Report;
 use countersign::sides::Sides;
+use countersign::{Limits, Options};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
@@ -64,8 +63,21 @@ pub fn write_parquet(path: &Path, batch: &RecordBatch, row_group_rows: usize) {
     writer.close().unwrap();
 }
 
+/// A comparison: what, and how.
+#[derive(Clone)]
+pub struct Trial {
+    pub job: Job,
+    pub options: Options,
+}
+
+impl Trial {
+    pub fn compare(&self) -> Result<Report> {
+        countersign::compare(&self.job, &self.options)
+    }
+}
+
 /// A comparison of `old` and `new` in a workshop, by key; without key columns, of whole rows.
-pub fn job(shop: &Workshop, key: &[&str]) -> Job {
+pub fn trial(shop: &Workshop, key: &[&str]) -> Trial {
     let source = |name: &str| Source {
         allow_empty: true,
         ..Source::of(Setting { text: shop.path(name).display().to_string(), place: Origin::Flag("PATH") })
@@ -74,15 +86,10 @@ pub fn job(shop: &Workshop, key: &[&str]) -> Job {
         [] => Identity::WholeRow,
         key => Identity::Key(Setting::flags("--key", &key.iter().map(|name| name.to_string()).collect::<Vec<_>>())),
     };
-    Job {
-        limits: Limits { threads: 2, ..Limits::default() },
-        ..Job::new("test", Sides { old: source("old"), new: source("new") }, identity)
+    Trial {
+        job: Job::new("test", Sides { old: source("old"), new: source("new") }, identity),
+        options: Options { limits: Limits { threads: 2, ..Limits::default() }, ..Options::default() },
     }
-}
-
-/// Runs a job of the library.
-pub fn verify(job: &Job) -> Result<Report> {
-    countersign::verify(job, Arc::default(), Progress::quiet())
 }
 
 /// The data lines of a CSV file.

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
-use crate::columns::{Pairing, Privacy};
+use crate::columns::Privacy;
 use crate::error::{Error, Result};
 use crate::explain;
 use crate::job::{Check, Expect, Identity, Job, Query, Scope, Setting};
-use crate::output::manifest::FileDigest;
 use crate::output::run_dir::RunDir;
+use crate::run::{Run, Session};
 use crate::runtime::engine::Engine;
+use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::{Catalog, Question, Tables};
@@ -71,8 +72,6 @@ impl CheckReport {
 pub(crate) struct CheckResults {
     /// A report for each, in the order of the job.
     pub reports: Vec<CheckReport>,
-    /// The lists that were written.
-    pub files: Vec<FileDigest>,
     /// The working files with the groups of all violations, where the job has groups.
     pub violations: Vec<PathBuf>,
 }
@@ -97,26 +96,24 @@ pub(crate) enum Discrepancies {
     File(PathBuf),
 }
 
-impl Discrepancies {
-    /// The table of a run that is being written.
-    pub(crate) fn of_run(run_dir: &RunDir) -> Self {
-        Discrepancies::File(run_dir.path_of("discrepancies.parquet"))
-    }
-}
-
 impl<'a> CheckInputs<'a> {
-    /// Both sides of a comparison.
-    pub(crate) fn of_pair(
-        snapshots: &Sides<Snapshot>,
-        privacy: &Privacy,
-        tables: &'a Tables,
-        discrepancies: Option<Discrepancies>,
-    ) -> Self {
+    /// Both sides of a comparison, and the discrepancies that it has written.
+    pub(crate) fn of_run(run: &'a Run) -> Self {
+        let path = |run_dir: &RunDir| Discrepancies::File(run_dir.path_of("discrepancies.parquet"));
+        Self::of_pair(run, run.session.run_dir.as_ref().map(path))
+    }
+
+    /// Both sides of a comparison, before it has found anything.
+    pub(crate) fn planned(run: &'a Run) -> Result<Self> {
+        Ok(Self::of_pair(run, Some(Discrepancies::Columns(explain::shown_schema(run)?))))
+    }
+
+    fn of_pair(run: &'a Run, discrepancies: Option<Discrepancies>) -> Self {
         CheckInputs {
-            tables,
-            sides: snapshots.as_ref().map(|snapshot| Some(Arc::new(snapshot.clone()))),
+            tables: &run.session.tables,
+            sides: run.snapshots.as_ref().map(|snapshot| Some(Arc::new(snapshot.clone()))),
             discrepancies,
-            privacy: privacy.clone(),
+            privacy: run.privacy.clone(),
         }
     }
 
@@ -171,41 +168,19 @@ enum ResultUse {
     Value,
 }
 
-/// Makes sure, before any row is compared, that every check can be asked.
-///
-/// # Errors
-/// The first mistake in a check.
-pub(crate) fn require_sound(
-    engine: &Engine,
-    job: &Job,
-    snapshots: &Sides<Snapshot>,
-    pairing: &Pairing,
-    privacy: &Privacy,
-    tables: &Tables,
-) -> Result<()> {
-    if job.checks.is_empty() {
-        return Ok(());
-    }
-    let columns = explain::shown_schema(job, snapshots, pairing, privacy)?;
-    let material = CheckInputs::of_pair(snapshots, privacy, tables, Some(Discrepancies::Columns(columns)));
-    mistakes(engine, job, &material).into_iter().next().map_or(Ok(()), Err)
+/// What is wrong with the checks of a job: the first error in each. None is run.
+pub(crate) fn errors(session: &Session, inputs: &CheckInputs) -> Vec<Error> {
+    let Session { engine, job, .. } = session;
+    job.checks.iter().filter_map(|check| plan(engine, job, inputs, check).err()).collect()
 }
 
-/// What is wrong with the checks of a job: the first mistake in each. None is asked.
-pub(crate) fn mistakes(engine: &Engine, job: &Job, material: &CheckInputs) -> Vec<Error> {
-    job.checks.iter().filter_map(|check| plan(engine, job, material, check).err()).collect()
-}
-
-/// Asks every check, and lists its answer.
+/// Runs every check, and lists its violations.
 ///
 /// # Errors
-/// If one cannot be planned, fails over the data, or answers in another form than the job expects.
-pub(crate) fn run(
-    engine: &Engine,
-    job: &Job,
-    material: &CheckInputs,
-    run_dir: Option<&RunDir>,
-) -> Result<CheckResults> {
+/// If one cannot be planned, fails over the data, or its result has another form than the job expects.
+pub(crate) fn run(session: &Session, material: &CheckInputs) -> Result<CheckResults> {
+    let Session { engine, job, .. } = session;
+    let _stage = engine.meter.enter(Stage::Check);
     let mut checked = CheckResults::default();
     let planned = job.checks.iter().map(|check| plan(engine, job, material, check)).collect::<Result<Vec<_>>>()?;
     for planned in planned {
@@ -229,10 +204,9 @@ pub(crate) fn run(
             }
             (Expect::AtMost(most), ResultUse::Violations(columns)) => {
                 let question = question.ordered_by(&columns.id)?;
-                let mut list = ViolationList::create(engine, job, check, question.schema(), columns, run_dir)?;
+                let mut list = ViolationList::create(session, check, question.schema(), columns)?;
                 question.for_each_batch(engine, |batch| list.take(batch))?;
-                let (report, file, groups) = list.finish(report)?;
-                checked.files.extend(file);
+                let (report, groups) = list.finish(report)?;
                 checked.violations.extend(groups);
                 CheckReport { holds: report.found <= *most, ..report }
             }

@@ -14,8 +14,8 @@ use crate::csv;
 use crate::equality::value_text;
 use crate::error::{Error, Result};
 use crate::job::{Check, Job, Literal, number};
-use crate::output::manifest::FileDigest;
-use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
+use crate::output::run_dir::{FileAccess, OutputFile};
+use crate::run::Session;
 use crate::runtime::engine::Engine;
 use crate::sql::Question;
 
@@ -41,21 +41,15 @@ struct ViolatingGroups {
 
 impl ViolationList {
     /// Begins a list with its header.
-    pub(super) fn create(
-        engine: &Engine,
-        job: &Job,
-        check: &Check,
-        schema: SchemaRef,
-        columns: ResultColumns,
-        run_dir: Option<&RunDir>,
-    ) -> Result<Self> {
+    pub(super) fn create(session: &Session, check: &Check, schema: SchemaRef, columns: ResultColumns) -> Result<Self> {
+        let Session { job, options, engine, run_dir, .. } = session;
         let ResultColumns { id, group, is_private } = columns;
         let all: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
         let place = |name: &String| all.iter().position(|known| *known == name);
         let others = all.iter().filter(|name| !id.contains(name)).map(|name| place(name));
         let places: Vec<usize> = id.iter().map(place).chain(others).flatten().collect();
         let names: Vec<String> = places.iter().map(|at| all[*at].clone()).collect();
-        let file = run_dir.map(|run_dir| {
+        let file = run_dir.as_ref().map(|run_dir| {
             let readers = if is_private { FileAccess::Owner } else { FileAccess::All };
             let mut file = run_dir.create_for(readers, &file_name(check))?;
             let mut header = String::new();
@@ -73,7 +67,7 @@ impl ViolationList {
             file: file.transpose()?,
             groups: groups.transpose()?,
             found: 0,
-            shown: if is_private { 0 } else { job.examples },
+            shown: if is_private { 0 } else { options.examples },
             examples: vec![],
         })
     }
@@ -97,12 +91,12 @@ impl ViolationList {
     }
 
     /// Ends the list.
-    pub(super) fn finish(self, report: CheckReport) -> Result<(CheckReport, Option<FileDigest>, Option<PathBuf>)> {
+    pub(super) fn finish(self, report: CheckReport) -> Result<(CheckReport, Option<PathBuf>)> {
         let file = self.file.map(OutputFile::finish).transpose()?;
         let groups = self.groups.map(ViolatingGroups::finish).transpose()?;
         let list = Some(file.as_ref().map_or_else(|| format!("check-{}.csv", report.name), |file| file.path.clone()));
         let report = CheckReport { found: self.found, list, columns: self.names, examples: self.examples, ..report };
-        Ok((report, file, groups))
+        Ok((report, groups))
     }
 }
 

@@ -6,16 +6,16 @@ use clap::Args;
 
 use super::history::History;
 use super::{Format, print, signal, write_out};
+use crate::compare;
 use crate::error::{Error, Result};
 use crate::job::file::{JobFile, refusal};
-use crate::job::{Job, Limits, Out};
 use crate::output::job_dir::JobDir;
 use crate::report::{Verdict, count};
 use crate::runtime::engine::Engine;
+use crate::runtime::options::{Limits, Options, Out};
 use crate::runtime::progress::Progress;
 use crate::tools::demo::Planted;
 use crate::tools::demo::{self, migration, thirty_nights};
-use crate::verify;
 
 /// Write a small pair of snapshots with known defects, and compare it
 ///
@@ -29,8 +29,8 @@ pub(super) struct Demo {
     dir: PathBuf,
 
     /// Write thirty nights of a migration instead, and run the job of each
-    #[arg(long, conflicts_with = "migration")]
-    nights: bool,
+    #[arg(long, alias = "nights", conflicts_with = "migration")]
+    history: bool,
 
     /// Write this example of a migration instead, a folder with a generate.sql, with snapshots of any size
     #[arg(long, value_name = "FOLDER")]
@@ -47,14 +47,14 @@ impl Demo {
         if let Some(folder) = &self.migration {
             return self.write_migration(folder);
         }
-        if self.nights {
+        if self.history {
             return self.run_nights();
         }
         let planted = demo::write(&self.dir)?;
         let (job, runs) = demo::job(&self.dir)?;
         let place = JobDir::open(&runs, &job.name)?;
-        let job = Job { out: Some(Out::Below(place.dir())), ..job };
-        let report = verify(&job, signal::on_signal(), Progress::quiet())?;
+        let out = Some(Out::Below(place.dir()));
+        let report = compare(&job, &Options { out, stop: signal::on_signal(), ..Options::default() })?;
         place.point_at_latest(&report.run.id)?;
         print(&report, Format::Text)?;
         let found = Planted::of(&report);
@@ -94,8 +94,13 @@ impl Demo {
                     return Err(refusal(&file, mistakes));
                 }
                 let place = JobDir::open(&dir, &job.name)?;
-                let job = Job { out: Some(Out::Below(place.dir())), history: Some(place.dir()), ..job };
-                let report = verify(&job, stop.clone(), Progress::quiet())?;
+                let options = Options {
+                    out: Some(Out::Below(place.dir())),
+                    history: Some(place.dir()),
+                    stop: stop.clone(),
+                    ..Options::default()
+                };
+                let report = compare(&job, &options)?;
                 place.point_at_latest(&report.run.id)?;
                 night.require_told(&report)?;
                 runs = place.dir();

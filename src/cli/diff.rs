@@ -7,11 +7,12 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::limits::WorkArgs;
 use super::{Format, print, signal};
+use crate::compare;
 use crate::error::Result;
-use crate::job::{Identity, Job, Origin, Out, Selection, Setting, Source, Strategy};
+use crate::job::{Identity, Job, Origin, Selection, Setting, Source};
 use crate::report::Verdict;
+use crate::runtime::options::{Options, Out, Strategy};
 use crate::sides::Sides;
-use crate::verify;
 
 /// Compare two snapshots now
 ///
@@ -31,7 +32,7 @@ pub(super) struct Diff {
     #[arg(long, short, value_name = "COLUMN,…", value_delimiter = ',')]
     key: Vec<String>,
 
-    /// Compare whole rows as a multiset; only missing and extra rows can be told then
+    /// Compare whole rows as a multiset; reports only missing and extra rows
     #[arg(long)]
     no_key: bool,
 
@@ -47,7 +48,7 @@ pub(super) struct Diff {
     #[arg(long, value_name = "OLD=NEW,…", value_delimiter = ',', value_parser = parse_map)]
     map: Vec<(String, String)>,
 
-    /// Take a side without rows as right
+    /// Accept a side without rows
     #[arg(long)]
     allow_empty: bool,
 
@@ -75,9 +76,9 @@ impl ValueEnum for Strategy {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
             Strategy::Ordered => {
-                ("ordered", "Merge two sides that stand in key order; falls back to hashed when they do not")
+                ("ordered", "A merge join of sides in key order; falls back to hashed if the order breaks")
             }
-            Strategy::Hashed => ("hashed", "Hash every row, and read again only what the hashes do not settle"),
+            Strategy::Hashed => ("hashed", "A hash join: rows that the hashes do not settle are read again"),
         };
         Some(PossibleValue::new(name).help(help))
     }
@@ -86,11 +87,14 @@ impl ValueEnum for Strategy {
 impl Diff {
     /// Compares, prints the report, and returns its verdict.
     pub(super) fn run(self) -> Result<Verdict> {
-        let progress = self.work.machine.progress();
-        let format = self.format;
-        let report = verify(&self.job(), signal::on_signal(), progress)?;
+        let options = Options {
+            out: self.out.clone().map(Out::At),
+            examples: self.examples,
+            ..self.work.options(&signal::on_signal())
+        };
+        let report = compare(&self.job(), &options)?;
         self.work.tell_timings(&report.run);
-        print(&report, format)
+        print(&report, self.format)
     }
 
     /// Resolves the arguments, once.
@@ -112,11 +116,6 @@ impl Diff {
                 ignore: Setting::flags("--ignore", &self.ignore),
                 map,
             },
-            way: self.work.way,
-            limits: self.work.machine.limits(),
-            out: self.out.clone().map(Out::At),
-            temp: self.work.machine.temp.clone(),
-            examples: self.examples,
             ..Job::new("diff", sources, identity)
         }
     }

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::{limits, signal, write_out};
 use crate::error::{Error, Result};
-use crate::job::Limits;
 use crate::runtime::engine::Engine;
+use crate::runtime::options::Limits;
 use crate::runtime::progress::Progress;
 use crate::sides::Sides;
 use crate::tools::init::propose;

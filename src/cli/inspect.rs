@@ -4,8 +4,8 @@ use clap::{Args, ValueEnum};
 
 use super::{limits, signal, style, write_out};
 use crate::error::Result;
-use crate::job::Limits;
 use crate::report::Verdict;
+use crate::runtime::options::Limits;
 use crate::tools::inspect::{Inspection, Looks, json, text};
 
 /// Look at a snapshot before it is compared

@@ -2,25 +2,27 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytesize::ByteSize;
 use clap::Args;
 
-use crate::job::{Limits, Strategy};
 use crate::report::Run;
+use crate::runtime::options::{Limits, Options, Strategy};
 use crate::runtime::progress::Progress;
 
 /// How the work is done, for commands that compare. None of it changes an answer.
 #[derive(Debug, Args)]
 pub(super) struct WorkArgs {
-    /// Match this way instead of letting the planner choose; the answer is the same
-    #[arg(long, value_enum)]
-    pub way: Option<Strategy>,
+    /// Use this strategy instead of letting the planner choose; the result is the same
+    #[arg(long, value_enum, alias = "way")]
+    pub strategy: Option<Strategy>,
 
     #[command(flatten)]
     pub machine: MachineArgs,
 
-    /// Say on standard error where the time went, stage by stage
+    /// Print the time of each stage to standard error
     #[arg(long)]
     timings: bool,
 }
@@ -56,6 +58,17 @@ impl MachineArgs {
         }
     }
 
+    /// The options that these arguments set.
+    pub(super) fn options(&self, stop: &Arc<AtomicBool>) -> Options {
+        Options {
+            limits: self.limits(),
+            temp: self.temp.clone(),
+            stop: stop.clone(),
+            progress: self.progress(),
+            ..Options::default()
+        }
+    }
+
     /// What the user sees meanwhile.
     pub(super) fn progress(&self) -> Progress {
         if self.quiet { Progress::quiet() } else { Progress::stderr() }
@@ -63,6 +76,11 @@ impl MachineArgs {
 }
 
 impl WorkArgs {
+    /// The options that these arguments set.
+    pub(super) fn options(&self, stop: &Arc<AtomicBool>) -> Options {
+        Options { strategy: self.strategy, ..self.machine.options(stop) }
+    }
+
     /// Says where the time of a run went, if that was asked for.
     pub(super) fn tell_timings(&self, run: &Run) {
         if !self.timings {

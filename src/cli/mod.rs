@@ -65,7 +65,8 @@ enum Command {
     Run(run::Run),
     #[command(name = "signoff")]
     SignOff(signoff::SignOff),
-    Check(run::Validate),
+    #[command(alias = "check")]
+    Validate(run::Validate),
     History(history::History),
     Query(query::Query),
     Waves(waves::Waves),
@@ -124,7 +125,7 @@ fn run() -> ExitCode {
         Command::Inspect(inspect) => inspect.run().map(Verdict::exit_code),
         Command::Run(run) => run.run(),
         Command::SignOff(signoff) => signoff.run(),
-        Command::Check(check) => check.run(),
+        Command::Validate(validate) => validate.run(),
         Command::History(history) => history.run(),
         Command::Query(query) => query.run(),
         Command::Waves(waves) => waves.run(),

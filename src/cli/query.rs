@@ -154,12 +154,8 @@ fn of_job(engine: &Engine, file: &Path) -> Result<Askable> {
     if job.private.is_none() {
         require_room_for_footers(engine.limits(), job.locations())?;
         tables = sql::open_tables(&job.tables)?;
-        let sides = match job.scope {
-            Scope::Both => Side::BOTH.as_slice(),
-            Scope::OldAlone => &[Side::Old],
-        };
         let open = |side: Side| sql::open_side(engine, side, &job.sources[side], &tables, &job.columns);
-        let opened = sides.iter().map(|side| Ok((side.name().to_string(), Arc::new(open(*side)?))));
+        let opened = job.scope.sides().iter().map(|side| Ok((side.name().to_string(), Arc::new(open(*side)?))));
         let opened = opened.collect::<Result<Vec<_>>>()?;
         tables.extend(opened);
     }

@@ -1,4 +1,4 @@
-//! `countersign run` and `countersign check`.
+//! `countersign run` and `countersign validate`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,16 @@ use crate::checks::groups::{Combined, Member, combine};
 use crate::equality::value_text::escaped;
 use crate::error::{Error, Result};
 use crate::history::{self, runs_below};
+use crate::job::Job;
 use crate::job::file::{GROUPS, JobFile, refusal};
-use crate::job::{Job, Out};
 use crate::output::job_dir::JobDir;
 use crate::output::run_dir::RunDir;
-use crate::prepare;
+use crate::prepare::{self, Refusal, validate};
+use crate::report::Report;
 use crate::report::text::groups;
-use crate::report::{Report, new_id};
+use crate::run::new_id;
 use crate::runtime::engine::Engine;
-use crate::verify;
+use crate::runtime::options::{Options, Out};
 
 /// Run jobs, and write a run directory for each
 ///
@@ -60,17 +61,17 @@ pub(super) struct Run {
     notify: Option<String>,
 
     /// How many examples of each class the reports show
-    #[arg(long, value_name = "N", default_value_t = crate::job::EXAMPLES)]
+    #[arg(long, value_name = "N", default_value_t = crate::EXAMPLES)]
     examples: usize,
 
     #[command(flatten)]
     work: WorkArgs,
 }
 
-/// Find all mistakes in job files, without reading data
+/// Report every error in job files, without reading data
 ///
-/// Checks the settings, the files that they name, their footers, the SQL, and that every column can be
-/// compared. Ends with exit code 2 if anything is wrong.
+/// Covers the settings, the files that they name, their footers, the SQL, and whether every column can be
+/// compared. Exits with code 2 if anything is wrong.
 #[derive(Debug, Args)]
 pub(super) struct Validate {
     /// The job files
@@ -164,7 +165,7 @@ impl Run {
     }
 
     fn run_one(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Outcome {
-        match self.verify(file, names, stop) {
+        match self.compare(file, names, stop) {
             Ok(report) if report.verdict.exit_code() == 0 => {
                 Outcome { job: report.job.clone(), last_good: seconds(&report.run.started), result: Ok(report) }
             }
@@ -195,17 +196,11 @@ impl Run {
         (Some(job.name), last_good)
     }
 
-    fn verify(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Result<Report> {
+    fn compare(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Result<Report> {
         let JobFile { job, runs, retain, mistakes } = JobFile::read(file, &self.set)?;
         let job = match job {
-            Some(job) if mistakes.is_empty() => Job {
-                limits: self.work.machine.limits(),
-                temp: self.work.machine.temp.clone(),
-                way: self.work.way,
-                examples: self.examples,
-                ..job
-            },
-            job => return Err(refusal(file, prepare::all(job, mistakes)?)),
+            Some(job) if mistakes.is_empty() => job,
+            job => return Err(refusal(file, validate(job.as_ref(), mistakes)?)),
         };
         if let Some(other) = names.insert(job.name.clone(), file.to_path_buf()).filter(|other| other != file) {
             return Err(Error::Contradiction(format!(
@@ -217,10 +212,13 @@ impl Run {
             )));
         }
         let place = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
-        let history = self.history.clone().unwrap_or_else(|| place.dir());
-        let job = Job { out: Some(Out::Below(place.dir())), history: Some(history), ..job };
-        let report =
-            verify(&job, stop.clone(), self.work.machine.progress()).map_err(|error| all_of(file, &job, error))?;
+        let options = Options {
+            out: Some(Out::Below(place.dir())),
+            history: Some(self.history.clone().unwrap_or_else(|| place.dir())),
+            examples: self.examples,
+            ..self.work.options(stop)
+        };
+        let report = run(file, &job, &options)?;
         self.work.tell_timings(&report.run);
         place.point_at_latest(&report.run.id)?;
         if let Some(whole) = retain {
@@ -230,13 +228,26 @@ impl Run {
     }
 }
 
+/// Runs the job of a file. If the job is wrong, the error lists everything that is wrong with it.
+fn run(file: &Path, job: &Job, options: &Options) -> Result<Report> {
+    let in_job = |error: Error| match job.redact(error) {
+        error if error.is_about_the_job() => refusal(file, vec![prepare::mistake(&error, None)]),
+        error => error,
+    };
+    match prepare::prepare(job, options, None) {
+        Ok(prepared) => prepared.execute().map_err(in_job),
+        Err(Refusal::Job(errors)) => Err(refusal(file, prepare::mistakes(&errors).collect())),
+        Err(Refusal::Other(error)) => Err(job.redact(error)),
+    }
+}
+
 impl Validate {
-    /// Checks every job; 0 if all are right.
+    /// Validates every job; 0 if all are valid.
     pub(super) fn run(self) -> Result<u8> {
         let mut worst = 0;
         for file in &self.jobs {
             let checked = JobFile::read(file, &self.set).and_then(|JobFile { job, mistakes, .. }| {
-                let mistakes = prepare::all(job.clone(), mistakes)?;
+                let mistakes = validate(job.as_ref(), mistakes)?;
                 match job {
                     Some(job) if mistakes.is_empty() => Ok(job),
                     _ => Err(refusal(file, mistakes)),
@@ -254,15 +265,4 @@ impl Validate {
 /// A time of a report, in seconds since 1970.
 fn seconds(time: &str) -> Option<i64> {
     time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
-}
-
-/// What made a run fail, and if that is a mistake in its job, all others with it.
-fn all_of(file: &Path, job: &Job, error: Error) -> Error {
-    if !error.is_about_the_job() {
-        return error;
-    }
-    match prepare::all(Some(job.clone()), vec![prepare::mistake(&error, None)]) {
-        Ok(mistakes) => refusal(file, mistakes),
-        Err(_) => error,
-    }
 }

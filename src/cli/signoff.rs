@@ -10,10 +10,10 @@ use crate::certificate::keys::PUBLIC_KEY_VARIABLE;
 use crate::certificate::{PrivateKey, PublicKey};
 use crate::equality::value_text::escaped;
 use crate::error::{Error, Result};
-use crate::job::Job;
 use crate::job::file::{JobFile, refusal};
-use crate::prepare;
+use crate::prepare::validate;
 use crate::report::{count, grouped};
+use crate::runtime::options::Options;
 use crate::signoff::{self, AfterRequest, SignOffRequest};
 
 /// Decide which rows may be deleted, and write a certificate
@@ -65,19 +65,17 @@ impl SignOff {
         let JobFile { job, runs, mistakes, .. } = JobFile::read(&self.job, &self.set)?;
         let job = match job {
             Some(job) if mistakes.is_empty() => job,
-            job => return Err(refusal(&self.job, prepare::all(job, mistakes)?)),
+            job => return Err(refusal(&self.job, validate(job.as_ref(), mistakes)?)),
         };
         let own = runs.join(&job.name);
         let history = self.history.clone().or(Some(own).filter(|dir| dir.is_dir()));
-        let job = Job { limits: self.machine.limits(), temp: self.machine.temp.clone(), history, ..job };
-        let stop = signal::on_signal();
+        let options = Options { history, ..self.machine.options(&signal::on_signal()) };
         if let Some(certificate) = &self.after {
             let key = match (&self.key, std::env::var_os(PUBLIC_KEY_VARIABLE)) {
                 (None, None) => None,
                 (file, _) => Some(PublicKey::find(file.as_deref())?),
             };
-            let (after, report) =
-                signoff::verify_deletions(&job, certificate, key.as_ref(), stop, self.machine.progress())?;
+            let (after, report) = signoff::verify_deletions(&job, &options, certificate, key.as_ref())?;
             let is_verified = report.verdict.exit_code() < 2;
             write_out(&told(&after, is_verified, key.is_some()))?;
             return Ok(match (is_verified, after.is_proved()) {
@@ -91,7 +89,7 @@ impl SignOff {
         };
         let key = self.key.as_deref().map(PrivateKey::read).transpose()?;
         let request = SignOffRequest { job_file: self.job, candidates, out, key, rows: self.rows };
-        let signed = signoff::sign(&job, &request, stop, self.machine.progress())?;
+        let signed = signoff::sign(&job, &options, &request)?;
         write_out(&signoff::text(&job, &signed)?)?;
         Ok(signed.exit_code())
     }

@@ -17,17 +17,14 @@ use jiff::Timestamp;
 
 use crate::class::{ByClass, Class};
 use crate::columns::version::Version;
-use crate::columns::{Pairing, Privacy};
-use crate::compare::discrepancy::{Layout, Spooled, TableColumn, Tally, VERSIONS, classes, texts};
-use crate::compare::matching::Comparison;
+use crate::compare::discrepancy::{Spooled, TableColumn, Tally, VERSIONS, classes, texts};
 use crate::error::{Error, Result};
-use crate::history::{FindingHistory, HistoryReport, HistoryTracker, IdentityHasher};
+use crate::history::{FindingHistory, History, HistoryReport, HistoryTracker, IdentityHasher};
 use crate::job::Job;
-use crate::output::manifest::FileDigest;
 use crate::output::run_dir::RunDir;
-use crate::runtime::engine::Engine;
+use crate::run::{Run, Session};
+use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
-use crate::snapshot::Snapshot;
 use in_flight::{Cause, InFlight};
 use misplaced::Misplaced;
 use redaction::Redaction;
@@ -93,8 +90,6 @@ pub struct Explained {
     pub segments: Vec<SegmentReport>,
     /// Whose values are not shown.
     pub private: Option<PrivateReport>,
-    /// The files that were written.
-    pub files: Vec<FileDigest>,
 }
 
 /// A piece of the table, explained.
@@ -127,19 +122,16 @@ pub(crate) struct Explainer {
 }
 
 impl Explainer {
-    /// Prepares to explain the discrepancies of a job.
-    pub(crate) fn new(
-        job: &Job,
-        comparison: &Comparison,
-        privacy: &Privacy,
-        standings: Option<HistoryTracker>,
-        now: Timestamp,
-    ) -> Result<Self> {
-        let Comparison { engine, snapshots, pairing, layout, .. } = comparison;
+    /// Prepares to explain the discrepancies of a run.
+    pub(crate) fn new(run: &Run, history: Option<History>) -> Result<Self> {
+        let Run { session, snapshots, pairing, privacy, layout, .. } = run;
+        let Session { engine, job, clock, run_dir, .. } = session;
+        let begin = |history| HistoryTracker::begin(history, &clock.id, run_dir.as_ref());
+        let standings = history.map(begin).transpose()?;
         let hiding = Redaction::of(job, privacy)?;
         let known = |schema: SchemaRef| with_known(&schema, standings.is_some(), job.misplaced.is_some());
         let known_schema = known(layout.schema());
-        let expiry = snapshot_time(job).unwrap_or(now);
+        let expiry = snapshot_time(job).unwrap_or(clock.started);
         Ok(Explainer {
             waivers: Waivers::of(engine, &job.waivers, layout, &known_schema, expiry)?,
             segments: Segments::of(engine, &job.segments, snapshots, pairing, layout, privacy)?,
@@ -157,16 +149,12 @@ impl Explainer {
         })
     }
 
-    /// Looks for what stands under another key, where the job asks for it. Reads the findings more than once.
-    pub(crate) fn look_for_misplaced(
-        &mut self,
-        job: &Job,
-        comparison: &Comparison,
-        findings: &[Spooled],
-        tally: &Tally,
-    ) -> Result<()> {
-        let find = |asked| Misplaced::find(asked, job, comparison, findings, tally);
-        self.misplaced = job.misplaced.as_ref().map(find).transpose()?;
+    /// Searches for misplaced values, where the job asks for it. Reads the findings more than once.
+    pub(crate) fn find_misplaced(&mut self, run: &Run, findings: &[Spooled], tally: &Tally) -> Result<()> {
+        let Session { job, engine, options, .. } = &run.session;
+        let Some(asked) = &job.misplaced else { return Ok(()) };
+        let _stage = engine.meter.enter(Stage::Match);
+        self.misplaced = Some(Misplaced::find(asked, &run.comparison(), findings, tally, options.examples)?);
         Ok(())
     }
 
@@ -290,26 +278,13 @@ impl Explainer {
     /// Ends the explaining. Where nothing was to be explained, everything counts.
     pub(crate) fn finish(self, tally: &Tally, run_dir: Option<&RunDir>) -> Result<Explained> {
         let mut weighed = if self.has_nothing_to_do() { GateCounts::all(tally) } else { self.weighed };
-        let (history, file) = match self.standings.map(HistoryTracker::finish).transpose()? {
-            Some((history, file)) => (Some(history), file),
-            None => (None, None),
-        };
+        let history = self.standings.map(HistoryTracker::finish).transpose()?;
         let (waivers, unheld) = self.waivers.finish();
         unheld.iter().for_each(|unheld| weighed.add(unheld));
         let in_flight = self.in_flight.map(InFlight::finish);
         let misplaced = self.misplaced.map(Misplaced::finish);
-        let (segments, segments_file) = self.segments.finish(run_dir)?;
-        let files = file.into_iter().chain(segments_file).collect();
-        Ok(Explained {
-            weighed,
-            history,
-            in_flight,
-            misplaced,
-            waivers,
-            segments,
-            private: self.hiding.report(),
-            files,
-        })
+        let segments = self.segments.finish(run_dir)?;
+        Ok(Explained { weighed, history, in_flight, misplaced, waivers, segments, private: self.hiding.report() })
     }
 }
 
@@ -318,31 +293,21 @@ pub(crate) fn excuses(tag: &str) -> bool {
     tag == Cause::InFlight.name() || tag.starts_with(waivers::TAG)
 }
 
-/// Checks what a job says of its discrepancies, without any.
-pub(crate) fn require_sound(
-    engine: &Engine,
-    job: &Job,
-    snapshots: &Sides<Snapshot>,
-    pairing: &Pairing,
-    privacy: &Privacy,
-) -> Result<()> {
+/// Checks what a job says of its discrepancies, before there are any.
+pub(crate) fn require_sound(run: &Run) -> Result<()> {
+    let Run { session: Session { engine, job, clock, .. }, pairing, privacy, layout, .. } = run;
     Redaction::of(job, privacy)?;
-    let (layout, now) = (&Layout::of(pairing, snapshots), Timestamp::now());
     job.misplaced.as_ref().map_or(Ok(()), |asked| misplaced::require_sound(asked, pairing))?;
     let schema = with_known(&layout.schema(), true, job.misplaced.is_some());
-    Waivers::of(engine, &job.waivers, layout, &schema, now)?;
+    Waivers::of(engine, &job.waivers, layout, &schema, clock.started)?;
     Segments::plan(engine, &job.segments, layout, privacy).map(drop)
 }
 
-/// What the table of discrepancies of a run looks like.
-pub(crate) fn shown_schema(
-    job: &Job,
-    snapshots: &Sides<Snapshot>,
-    pairing: &Pairing,
-    privacy: &Privacy,
-) -> Result<SchemaRef> {
+/// The schema of the table of discrepancies that a run writes.
+pub(crate) fn shown_schema(run: &Run) -> Result<SchemaRef> {
+    let Run { session: Session { job, .. }, privacy, layout, .. } = run;
     let hiding = Redaction::of(job, privacy)?;
-    Ok(with_known(&hiding.schema(&Layout::of(pairing, snapshots).schema()), true, job.misplaced.is_some()))
+    Ok(with_known(&hiding.schema(&layout.schema()), true, job.misplaced.is_some()))
 }
 
 /// The table with what the runs before tell, and what stands under another key, where they were asked for.

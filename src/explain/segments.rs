@@ -13,7 +13,6 @@ use crate::compare::discrepancy::{Layout, TableColumn};
 use crate::csv;
 use crate::error::{Error, Result};
 use crate::job::Setting;
-use crate::output::manifest::FileDigest;
 use crate::output::run_dir::RunDir;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
@@ -128,18 +127,17 @@ impl Segments {
     }
 
     /// The reports, and `segments.csv` if a run is written.
-    pub(super) fn finish(self, run_dir: Option<&RunDir>) -> Result<(Vec<SegmentReport>, Option<FileDigest>)> {
+    pub(super) fn finish(self, run_dir: Option<&RunDir>) -> Result<Vec<SegmentReport>> {
         let all: Vec<(Setting, Vec<Segment>)> = self.kinds.into_iter().map(Kind::finish).collect();
-        let file = match run_dir.filter(|_| !all.is_empty()) {
-            Some(run_dir) => Some(write(run_dir, &all)?),
-            None => None,
-        };
+        if let Some(run_dir) = run_dir.filter(|_| !all.is_empty()) {
+            write(run_dir, &all)?;
+        }
         let reports = all.into_iter().map(|(by, mut first)| {
             let segments = first.len();
             first.truncate(SHOWN);
             SegmentReport { by: by.text, segments, first }
         });
-        Ok((reports.collect(), file))
+        Ok(reports.collect())
     }
 }
 
@@ -185,7 +183,7 @@ fn without_nulls(rows: &StructArray) -> StructArray {
     StructArray::new(fields, columns, None)
 }
 
-fn write(run_dir: &RunDir, all: &[(Setting, Vec<Segment>)]) -> Result<FileDigest> {
+fn write(run_dir: &RunDir, all: &[(Setting, Vec<Segment>)]) -> Result<()> {
     let mut text = String::new();
     let header = ["by", "value", "old_rows", "new_rows", "mismatch", "missing", "extra", "rate", "stands_out"];
     csv::record(&mut text, header.map(Some));
@@ -201,5 +199,5 @@ fn write(run_dir: &RunDir, all: &[(Setting, Vec<Segment>)]) -> Result<FileDigest
     }
     let mut file = run_dir.create("segments.csv")?;
     file.write_all(text.as_bytes()).map_err(|error| file.error(error))?;
-    file.finish()
+    file.finish().map(drop)
 }

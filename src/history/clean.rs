@@ -12,8 +12,14 @@ use crate::output::manifest::evidence_digest;
 
 /// A run of each of the last `wanted` pairs of snapshots before that of the run in `own_dir`, oldest first; none, if
 /// there are not so many, or if one of them has no run that says which rows were clean.
-pub(super) fn last_pairs(job: &Job, privacy: &Privacy, own_dir: &Path, wanted: usize) -> Option<Vec<PastRun>> {
-    let (mut runs, skipped) = runs_below(job.history.as_ref()?);
+pub(super) fn last_pairs(
+    job: &Job,
+    history: &Path,
+    privacy: &Privacy,
+    own_dir: &Path,
+    wanted: usize,
+) -> Option<Vec<PastRun>> {
+    let (mut runs, skipped) = runs_below(history);
     runs.retain(|run| run.told.job == job.name && run.scope() == job.scope);
     let dirs: Vec<_> = runs.iter().map(|run| run.dir.clone()).collect();
     let (own, _) = runs_below(own_dir);

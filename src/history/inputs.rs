@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::History;
 use crate::error::{Error, Result};
 use crate::job::{Allowance, Job};
+use crate::run::Session;
 use crate::sides::{Side, Sides};
 
 /// Refuses a job whose snapshots were taken in the future.
@@ -23,7 +24,8 @@ pub(crate) fn require_past(job: &Job, now: Timestamp) -> Result<()> {
 }
 
 /// What is wrong with the snapshots themselves, a line each.
-pub(crate) fn failures(job: &Job, rows: Sides<u64>, history: Option<&History>, now: Timestamp) -> Vec<String> {
+pub(crate) fn failures(session: &Session, rows: Sides<u64>, history: Option<&History>) -> Vec<String> {
+    let (job, now) = (session.job, session.clock.started);
     let mut failures = vec![];
     for side in Side::BOTH {
         let source = &job.sources[side];

@@ -19,8 +19,9 @@ use crate::class::ByClass;
 use crate::columns::Privacy;
 use crate::error::Result;
 use crate::job::Job;
-use crate::output::manifest::{self, InputDigests, compare_digest};
+use crate::output::manifest::{InputDigests, compare_digest};
 use crate::output::run_dir::RunDir;
+use crate::run::Session;
 use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 
@@ -61,11 +62,13 @@ pub(crate) struct History {
 pub fn past_unclean(
     engine: &Engine,
     job: &Job,
+    history: Option<&Path>,
     privacy: &Privacy,
     run: &Path,
     wanted: usize,
 ) -> Result<Option<PathBuf>> {
-    let Some(pairs) = clean::last_pairs(job, privacy, run, wanted) else { return Ok(None) };
+    let pairs = history.and_then(|history| clean::last_pairs(job, history, privacy, run, wanted));
+    let Some(pairs) = pairs else { return Ok(None) };
     let path = engine.spill_dir().join("unclean.parquet");
     let mut writer = KeyWriter::create(&path)?;
     for past in &pairs {
@@ -86,8 +89,9 @@ impl History {
     ///
     /// # Errors
     /// If what is known does not fit. A run that cannot be read is told and passed over.
-    pub(crate) fn read(engine: &Engine, job: &Job, privacy: &Privacy, inputs: &InputDigests) -> Result<Option<Self>> {
-        let Some(dir) = &job.history else { return Ok(None) };
+    pub(crate) fn read(session: &Session, privacy: &Privacy, inputs: Option<&InputDigests>) -> Result<Option<Self>> {
+        let Session { job, engine, options, .. } = session;
+        let (Some(dir), Some(inputs)) = (&options.history, inputs) else { return Ok(None) };
         let (mut runs, mut skipped) = runs_below(dir);
         // a look at old alone says nothing of a comparison, nor the other way round
         runs.retain(|run| run.told.job == job.name && run.scope() == job.scope);
@@ -318,7 +322,7 @@ impl HistoryTracker {
     }
 
     /// What is left of what the run before knew is gone.
-    pub(crate) fn finish(mut self) -> Result<(HistoryReport, Option<manifest::FileDigest>)> {
+    pub(crate) fn finish(mut self) -> Result<HistoryReport> {
         let known = std::mem::take(&mut self.known);
         for (_, known) in known.left().filter(|(_, known)| known.gone_for.is_none()) {
             self.report.resolved[known.state.class] += 1;
@@ -328,8 +332,8 @@ impl HistoryTracker {
             let some: Vec<_> = gone.by_ref().take(store::GROUP_ROWS).collect();
             self.write(&some)?;
         }
-        let digest = self.writer.take().map(HistoryWriter::finish).transpose()?;
-        Ok((self.report, digest))
+        self.writer.take().map_or(Ok(()), HistoryWriter::finish)?;
+        Ok(self.report)
     }
 }
 

@@ -32,7 +32,6 @@ use super::identity::{Digest, FindingState};
 use super::past::PastRun;
 use crate::class::Class;
 use crate::error::{Error, MemoryError, Result};
-use crate::output::manifest;
 use crate::output::run_dir::OutputFile;
 use crate::regular_file;
 use crate::runtime::engine::Engine;
@@ -256,8 +255,8 @@ impl HistoryWriter {
     }
 
     /// Ends the file.
-    pub(super) fn finish(self) -> Result<manifest::FileDigest> {
-        self.file.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?.finish()
+    pub(super) fn finish(self) -> Result<()> {
+        self.file.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?.finish().map(drop)
     }
 }
 

@@ -16,6 +16,7 @@ mod setting;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::error::Error;
 use crate::sides::{Owner, Side, Sides};
 pub use check::{Check, Expect, Literal, LiteralType};
 pub use digest::{compare, evidence, settings};
@@ -66,33 +67,19 @@ pub struct Job {
     pub gate: Gate,
     /// Columns that the ID lists hold besides the key.
     pub list_columns: Vec<Setting>,
-    /// The matching way to take; `None` lets the planner choose.
-    pub way: Option<Strategy>,
-    /// What the work may cost.
-    pub limits: Limits,
-    /// Where the run directory goes; `None` writes none.
-    pub out: Option<Out>,
-    /// Where the runs before this one are looked for; `None` compares with none.
-    pub history: Option<PathBuf>,
-    /// Where working files go; `None` takes the run directory's disk, or the system's directory for such files.
-    pub temp: Option<PathBuf>,
-    /// How many examples of each class the reports show.
-    pub examples: usize,
 }
-
-/// How many examples of each class reports show unless told otherwise.
-pub const EXAMPLES: usize = 3;
 
 impl Job {
     /// Where the files are that are read, and what they are to the job.
     pub fn locations(&self) -> impl Iterator<Item = (Owner, &str)> {
-        let sides = match self.scope {
-            Scope::Both => Side::BOTH.as_slice(),
-            Scope::OldAlone => &[Side::Old],
-        };
-        let sides = sides.iter().map(|&side| (Owner::Side(side), &self.sources[side]));
+        let sides = self.scope.sides().iter().map(|&side| (Owner::Side(side), &self.sources[side]));
         let tables = self.tables.iter().map(|(name, source)| (Owner::Table(name.clone()), source));
         sides.chain(tables).map(|(owner, source)| (owner, source.path.text.as_str()))
+    }
+
+    /// Removes from an error what it may quote of the data, where the job has private columns.
+    pub(crate) fn redact(&self, error: Error) -> Error {
+        if self.private.is_some() { error.without_values() } else { error }
     }
 
     /// A comparison of two snapshots by the data alone: no rules, no gates, nothing written.
@@ -115,12 +102,6 @@ impl Job {
             sign_off: None,
             gate: Gate::default(),
             list_columns: vec![],
-            way: None,
-            limits: Limits::default(),
-            out: None,
-            history: None,
-            temp: None,
-            examples: EXAMPLES,
         }
     }
 }
@@ -132,6 +113,16 @@ pub enum Scope {
     Both,
     /// Old alone, before there is a new store: nothing is compared, and only checks are run. The source of new says nothing.
     OldAlone,
+}
+
+impl Scope {
+    /// The sides that there are.
+    pub fn sides(self) -> &'static [Side] {
+        match self {
+            Scope::Both => &Side::BOTH,
+            Scope::OldAlone => &[Side::Old],
+        }
+    }
 }
 
 /// One table's export.
@@ -240,25 +231,6 @@ impl ColumnSettings {
     }
 }
 
-/// Where a run directory goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Out {
-    /// Exactly there.
-    At(PathBuf),
-    /// Below it, under the run's id.
-    Below(PathBuf),
-}
-
-impl Out {
-    /// The directory of a run.
-    pub fn of_run(&self, id: &str) -> PathBuf {
-        match self {
-            Out::At(dir) => dir.clone(),
-            Out::Below(dir) => dir.join(id),
-        }
-    }
-}
-
 /// How rows find their counterparts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
@@ -284,50 +256,4 @@ pub struct Selection {
     pub ignore: Vec<Setting>,
     /// Old name and new name, where the names alone do not say it.
     pub map: Vec<(Setting, Setting)>,
-}
-
-/// A way of bringing equal keys together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strategy {
-    /// Merge two sides that stand in key order; falls back to hashed when they do not.
-    Ordered,
-    /// Hash every row, and read again only what the hashes do not settle.
-    Hashed,
-}
-
-impl std::fmt::Display for Strategy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Strategy::Ordered => "ordered",
-            Strategy::Hashed => "hashed",
-        })
-    }
-}
-
-/// What the work may cost. None of these changes an answer.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Worker threads, at least 1; fewer work where memory is tight.
-    pub threads: usize,
-    /// Memory for the whole process, in bytes; beyond it the work spills to disk, or is refused.
-    pub memory: u64,
-    /// The part of it that entries and sorts may fill; `None` takes what reading leaves. Tests narrow it.
-    pub working: Option<u64>,
-    /// Rows per batch, at most.
-    pub batch_rows: usize,
-    /// How many bits of the key hash are used, 0 to 64. Fewer bits mean more collisions, which cost
-    /// time and never truth; tests narrow it to prove that.
-    pub key_hash_bits: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            threads: std::thread::available_parallelism().map_or(1, |n| n.get()),
-            memory: 4 << 30,
-            working: None,
-            batch_rows: 8192,
-            key_hash_bits: 64,
-        }
-    }
 }

@@ -10,7 +10,6 @@ use crate::csv;
 use crate::equality::value_text::Values;
 use crate::error::{Error, Result};
 use crate::job::Setting;
-use crate::output::manifest::FileDigest;
 use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 use crate::sides::Sides;
 
@@ -111,15 +110,15 @@ impl IdLists {
     }
 
     /// Ends every list and checks that it is as long as its count.
-    pub(super) fn finish(self, tally: &Tally) -> Result<Vec<FileDigest>> {
+    pub(super) fn finish(self, tally: &Tally) -> Result<()> {
         let finish = |(list, file, length): (IdListWriter, OutputFile, u64)| {
             let digest = file.finish()?;
             match list.length(tally) {
-                count if count == length => Ok(digest),
+                count if count == length => Ok(()),
                 count => Err(Error::Internal(format!("{} has {length} lines for a count of {count}", digest.path))),
             }
         };
-        self.lists.into_iter().map(finish).collect()
+        self.lists.into_iter().try_for_each(finish)
     }
 
     /// The values of the columns that were asked for, as one side has them.

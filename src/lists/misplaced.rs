@@ -9,7 +9,6 @@ use crate::csv;
 use crate::equality::value_text::Values;
 use crate::error::Result;
 use crate::explain::Misplacements;
-use crate::output::manifest::FileDigest;
 use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 
 /// The list, being written.
@@ -52,8 +51,8 @@ impl MisplacedList {
     }
 
     /// Ends the list.
-    pub(super) fn finish(self) -> Result<FileDigest> {
-        self.file.finish()
+    pub(super) fn finish(self) -> Result<()> {
+        self.file.finish().map(drop)
     }
 }
 

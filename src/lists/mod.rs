@@ -12,9 +12,9 @@ use crate::compare::discrepancy::{Layout, Spooled, Tally, classes};
 use crate::error::{Error, Result};
 use crate::explain::{ExplainedPiece, Explainer};
 use crate::job::Job;
-use crate::output::manifest::FileDigest;
 use crate::output::run_dir::{FileAccess, RunDir};
-use crate::runtime::engine::Engine;
+use crate::run::{Run, Session};
+use crate::runtime::timings::Stage;
 use example::Examples;
 use id_list::IdLists;
 use misplaced::MisplacedList;
@@ -23,51 +23,40 @@ use table::DiscrepanciesWriter;
 
 pub(crate) use example::{Change, Example};
 
-/// What came of the findings.
-pub(crate) struct ListsWritten {
-    /// The files that were written.
-    pub files: Vec<FileDigest>,
-    /// The first few findings of each class.
-    pub examples: Vec<Example>,
-}
-
-impl ListsWritten {
-    /// Reads the findings once, in key order, and has them explained on the way.
-    pub(crate) fn write(
-        engine: &Engine,
-        run_dir: Option<&RunDir>,
-        layout: &Layout,
-        findings: Vec<Spooled>,
-        tally: &Tally,
-        job: &Job,
-        explainer: &mut Explainer,
-    ) -> Result<Self> {
-        let create = |run_dir| Outputs::create(run_dir, layout, job, explainer);
-        let mut outputs = run_dir.map(create).transpose()?;
-        let mut examples = Examples::default();
-        engine.progress.begin("writing", tally.discrepancies());
-        let mut pieces = Pieces::default();
-        let mut take = |piece: RecordBatch| {
-            engine.check_stop()?;
-            let stored = piece.clone();
-            let piece = explainer.explain(piece)?;
-            examples.take(&piece.shown, &stored, layout, job.examples)?;
-            engine.progress.advance(piece.shown.num_rows() as u64);
-            match &mut outputs {
-                Some(outputs) => engine.workers().install(|| outputs.write(&piece)),
-                None => Ok(()),
-            }
-        };
-        for part in findings {
-            part.read()?.try_for_each(|batch| pieces.push(&batch?, &mut take))?;
+/// Writes every finding of a run to its list, where there is a run directory, and returns the first few of each class.
+/// Reads the findings once, in key order, and has them explained on the way.
+pub(crate) fn write(
+    run: &Run,
+    findings: Vec<Spooled>,
+    tally: &Tally,
+    explainer: &mut Explainer,
+) -> Result<Vec<Example>> {
+    let Run { session: Session { engine, job, options, run_dir, .. }, layout, .. } = run;
+    let _stage = engine.meter.enter(Stage::Write);
+    let create = |run_dir| Outputs::create(run_dir, layout, job, explainer);
+    let mut outputs = run_dir.as_ref().map(create).transpose()?;
+    let mut examples = Examples::default();
+    engine.progress.begin("writing", tally.discrepancies());
+    let mut pieces = Pieces::default();
+    let mut take = |piece: RecordBatch| {
+        engine.check_stop()?;
+        let stored = piece.clone();
+        let piece = explainer.explain(piece)?;
+        examples.take(&piece.shown, &stored, layout, options.examples)?;
+        engine.progress.advance(piece.shown.num_rows() as u64);
+        match &mut outputs {
+            Some(outputs) => engine.workers().install(|| outputs.write(&piece)),
+            None => Ok(()),
         }
-        pieces.finish(take)?;
-        let files = match outputs {
-            Some(outputs) => engine.workers().install(|| outputs.finish(tally))?,
-            None => vec![],
-        };
-        Ok(ListsWritten { files, examples: examples.finish(job.examples) })
+    };
+    for part in findings {
+        part.read()?.try_for_each(|batch| pieces.push(&batch?, &mut take))?;
     }
+    pieces.finish(take)?;
+    if let Some(outputs) = outputs {
+        engine.workers().install(|| outputs.finish(tally))?;
+    }
+    Ok(examples.finish(options.examples))
 }
 
 /// The files that hold every finding.
@@ -99,14 +88,13 @@ impl Outputs {
     }
 
     /// Ends all files. Each list has to be as long as its count.
-    fn finish(self, tally: &Tally) -> Result<Vec<FileDigest>> {
+    fn finish(self, tally: &Tally) -> Result<()> {
         let total = tally.discrepancies();
         if self.rows != total {
             return Err(Error::Internal(format!("{} of {total} discrepancies reached the lists", self.rows)));
         }
-        let mut files = self.ids.finish(tally)?;
-        files.push(self.table.finish()?);
-        files.extend(self.misplaced.map(MisplacedList::finish).transpose()?);
-        Ok(files)
+        self.ids.finish(tally)?;
+        self.table.finish()?;
+        self.misplaced.map_or(Ok(()), MisplacedList::finish)
     }
 }

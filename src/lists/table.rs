@@ -16,7 +16,6 @@ use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::output::manifest::FileDigest;
 use crate::output::run_dir::OutputFile;
 
 /// A row group ends with so many rows, or with so many encoded bytes.
@@ -95,11 +94,11 @@ impl DiscrepanciesWriter {
     }
 
     /// Ends the file.
-    pub(super) fn finish(mut self) -> Result<FileDigest> {
+    pub(super) fn finish(mut self) -> Result<()> {
         if let Some(group) = self.group.take() {
             self.end(group)?;
         }
         let file = self.writer.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?;
-        file.finish()
+        file.finish().map(drop)
     }
 }

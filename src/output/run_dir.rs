@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use walkdir::WalkDir;
@@ -29,6 +30,8 @@ pub(crate) struct RunDir {
     working: PathBuf,
     /// What puts it in its place; a nested one is published with the directory that it is in.
     destination: Option<Destination>,
+    /// The files that were written completely.
+    files: Arc<Mutex<Vec<FileDigest>>>,
 }
 
 /// Who may read a file of a run.
@@ -69,6 +72,7 @@ impl RunDir {
             staged: destination.staged(),
             working: destination.working(),
             destination: Some(destination),
+            files: Arc::default(),
         })
     }
 
@@ -76,7 +80,7 @@ impl RunDir {
     pub(crate) fn nested(&self, name: &str) -> Result<Self> {
         let (shown, path, staged) = (self.shown.join(name), self.path.join(name), self.staged.join(name));
         fs::create_dir(&staged).map_err(Error::unwritable(&shown))?;
-        Ok(RunDir { shown, path, staged, working: self.working.clone(), destination: None })
+        Ok(RunDir { shown, path, staged, working: self.working.clone(), destination: None, files: Arc::default() })
     }
 
     /// Refuses to write where files of a job are read from.
@@ -133,24 +137,23 @@ impl RunDir {
         }
         let file = options.open(path).map_err(Error::unwritable(&shown))?;
         let sink = DigestingWriter { file: BufWriter::new(file), digest: blake3::Hasher::new(), bytes: 0 };
-        Ok(OutputFile { name: name.into(), shown, sink })
+        Ok(OutputFile { name: name.into(), shown, sink, files: self.files.clone() })
     }
 
     /// Writes the reports and the manifest, and publishes the run.
     ///
-    /// `read` is what the run read; `reports` are file names with their content; `outputs` are the
-    /// files that were written before.
+    /// `read` is what the run read; `reports` are file names with their content.
     pub(crate) fn publish(
         self,
         identity: &RunIdentity,
         engine: &Engine,
         read: InputDigests,
         reports: Vec<(&'static str, String)>,
-        mut outputs: Vec<FileDigest>,
     ) -> Result<()> {
         for (name, content) in reports {
-            outputs.push(self.write(name, &content)?);
+            self.write(name, &content)?;
         }
+        let mut outputs = std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner));
         outputs.sort_by(|one, two| one.path.cmp(&two.path));
         let manifest = Manifest::of(identity, read, outputs);
         let text = format!("{}\n", to_json(&manifest)?);
@@ -203,6 +206,8 @@ pub(crate) struct OutputFile {
     name: String,
     shown: PathBuf,
     sink: DigestingWriter,
+    /// The files of the directory, which this one joins when it is complete.
+    files: Arc<Mutex<Vec<FileDigest>>>,
 }
 
 struct DigestingWriter {
@@ -227,7 +232,9 @@ impl OutputFile {
         let synced = self.sink.file.flush().and_then(|()| self.sink.file.get_ref().sync_all());
         synced.map_err(|source| Error::Unwritable { path: self.shown.clone(), source })?;
         let blake3 = self.sink.digest.finalize().to_hex().to_string();
-        Ok(FileDigest { path: self.name, bytes: self.sink.bytes, blake3 })
+        let digest = FileDigest { path: self.name, bytes: self.sink.bytes, blake3 };
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(digest.clone());
+        Ok(digest)
     }
 }
 

@@ -1,25 +1,18 @@
 //! The circumstances of a run: when it began, what it cost, what it read.
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::PathBuf;
 
 use super::{Input, MatchingWay, Run, StageTime};
 use crate::job::{Job, Source};
+use crate::run::{RunClock, Session};
 use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 
-/// Times a run, and names it.
-pub struct RunClock {
-    id: String,
-    out: Option<PathBuf>,
-    started: jiff::Timestamp,
-    instant: Instant,
-}
-
 /// What a run cost and how it went.
 pub struct RunStats {
     clock: RunClock,
+    out: Option<PathBuf>,
     seconds: f64,
     stages: Vec<StageTime>,
     bytes_read: u64,
@@ -28,53 +21,29 @@ pub struct RunStats {
     reason: String,
 }
 
-impl RunClock {
-    /// Starts now.
-    pub fn start(job: &Job) -> Self {
-        let started = jiff::Timestamp::now();
-        let id = id_of(started);
-        let out = job.out.as_ref().map(|out| out.of_run(&id));
-        RunClock { id, out, started, instant: Instant::now() }
+impl Run {
+    /// Takes the threads' time again, now that everything is written.
+    pub(crate) fn time_stages(&mut self, engine: &Engine) {
+        self.stages = StageTime::all(&engine.meter);
     }
-
-    /// The run's id.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// When the run began.
-    pub fn started(&self) -> jiff::Timestamp {
-        self.started
-    }
-
-    /// Where the run directory goes, if it is written.
-    pub fn out(&self) -> Option<&Path> {
-        self.out.as_deref()
-    }
-
-    /// Ends now.
-    pub fn stop(self, engine: &Engine, way: MatchingWay, reason: String) -> RunStats {
-        let seconds = self.instant.elapsed().as_secs_f64();
-        let (bytes_read, spilled_bytes) = (engine.meter.bytes_read(), engine.meter.bytes_spilled());
-        let stages = StageTime::all(&engine.meter);
-        RunStats { clock: self, seconds, stages, bytes_read, spilled_bytes, way, reason }
-    }
-}
-
-/// The id of something that begins now: when, and a random part.
-pub fn new_id() -> String {
-    id_of(jiff::Timestamp::now())
-}
-
-fn id_of(started: jiff::Timestamp) -> String {
-    let mut random = [0; 2];
-    let _ = getrandom::fill(&mut random);
-    // ids ascend with time, also within a second; the random part tells apart what began together
-    let fraction = i64::from(started.subsec_nanosecond()) * 0x1_0000 / 1_000_000_000;
-    format!("{}-{fraction:04x}{:04x}", started.strftime("%Y%m%dT%H%M%SZ"), u16::from_be_bytes(random))
 }
 
 impl RunStats {
+    /// Ends the clock of a run.
+    pub(crate) fn new(session: &Session, way: MatchingWay, reason: String) -> Self {
+        let Session { clock, engine, options, .. } = session;
+        RunStats {
+            seconds: clock.instant.elapsed().as_secs_f64(),
+            stages: StageTime::all(&engine.meter),
+            bytes_read: engine.meter.bytes_read(),
+            spilled_bytes: engine.meter.bytes_spilled(),
+            out: options.out.as_ref().map(|out| out.of_run(&clock.id)),
+            clock: clock.clone(),
+            way,
+            reason,
+        }
+    }
+
     /// The circumstances of a comparison.
     pub fn of_comparison(self, job: &Job, snapshots: &Sides<Snapshot>) -> Run {
         self.run(Sides::from_fn(|side| input(&job.sources[side], &snapshots[side])))
@@ -106,7 +75,7 @@ impl RunStats {
             bytes_read: self.bytes_read,
             spilled_bytes: self.spilled_bytes,
             inputs,
-            out: self.clock.out.map(|out| out.display().to_string()),
+            out: self.out.map(|out| out.display().to_string()),
             id: self.clock.id,
         }
     }

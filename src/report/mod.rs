@@ -20,13 +20,14 @@ use crate::columns::{Coverage, Pairing};
 use crate::compare::discrepancy::{Tally, Tiers};
 use crate::explain::{Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, WaiverReport};
 use crate::history::HistoryReport;
-use crate::job::{Job, Strategy, TakenAt};
+use crate::job::{Job, TakenAt};
 use crate::lists::Example;
+use crate::runtime::options::Strategy;
 use crate::runtime::timings::Timings;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 
-pub use clock::{RunClock, RunStats, new_id};
+pub use clock::RunStats;
 pub use column::{ColumnReport, RuleReport};
 pub use gates::GateReport;
 

@@ -13,8 +13,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
 use crate::error::{Error, Result};
-use crate::job::Limits;
 use crate::runtime::memory::{Demand, Division};
+use crate::runtime::options::Limits;
 use crate::runtime::progress::Progress;
 use crate::runtime::spilling::{RunsWith, SpillingPool};
 use crate::runtime::timings::Timings;

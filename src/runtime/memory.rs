@@ -9,7 +9,7 @@
 //! them, is never more than the working memory, whatever the number of threads.
 
 use crate::error::{MemoryError, Result};
-use crate::job::Limits;
+use crate::runtime::options::Limits;
 use crate::runtime::spilling::SORT_BATCHES;
 
 /// What the process takes before it reads anything, measured.

@@ -4,6 +4,7 @@ pub(crate) mod log;
 pub(crate) mod work_dir;
 pub(crate) mod file_identity;
 pub(crate) mod progress;
+pub(crate) mod options;
 pub(crate) mod timings;
 pub(crate) mod spilling;
 pub(crate) mod memory;

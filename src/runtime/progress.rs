@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -13,12 +13,14 @@ use crate::runtime::log::{self, Level};
 /// How often a line is written where there is no terminal to draw a bar on.
 const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// A counter of rows that draws itself. Safe to advance from any thread.
+/// A counter of rows that draws itself. Clones share one counter; any thread may advance it.
+#[derive(Debug, Clone)]
 pub struct Progress {
     bar: ProgressBar,
-    lines: Option<Mutex<Lines>>,
+    lines: Option<Arc<Mutex<Lines>>>,
 }
 
+#[derive(Debug)]
 struct Lines {
     stage: &'static str,
     began: Instant,
@@ -39,7 +41,7 @@ impl Progress {
         }
         let now = Instant::now();
         let lines = Lines { stage: "reading", began: now, last: now };
-        Progress { bar: ProgressBar::hidden(), lines: Some(Mutex::new(lines)) }
+        Progress { bar: ProgressBar::hidden(), lines: Some(Arc::new(Mutex::new(lines))) }
     }
 
     /// Begins a stage that will pass over `rows` rows; 0, if nobody knows how many.

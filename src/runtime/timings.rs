@@ -1,6 +1,7 @@
 //! What the work costs: bytes, and the threads' time by stage.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -71,21 +72,22 @@ thread_local! {
 }
 
 impl Timings {
-    /// Does a piece of work and takes down how long it took. Work inside of it that is a stage of its own
-    /// counts for that one alone.
-    pub fn stage<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
-        let began = Instant::now();
-        let outer = CURRENT.replace(Some((stage, began)));
+    /// Times what the current thread does until the guard is dropped. A stage entered meanwhile counts for itself
+    /// alone.
+    #[must_use = "the stage ends when the guard is dropped"]
+    pub(crate) fn enter(&self, stage: Stage) -> StageGuard<'_> {
+        let now = Instant::now();
+        let outer = CURRENT.replace(Some((stage, now)));
         if let Some((outer, since)) = outer {
-            self.add(outer, began - since);
+            self.add(outer, now - since);
         }
-        let result = work();
-        let ended = Instant::now();
-        let resumed = outer.map(|(outer, _)| (outer, ended));
-        if let Some((stage, since)) = CURRENT.replace(resumed) {
-            self.add(stage, ended - since);
-        }
-        result
+        StageGuard { timings: self, outer: outer.map(|(outer, _)| outer), thread: PhantomData }
+    }
+
+    /// Times a piece of work as [`Timings::enter`] does.
+    pub(crate) fn stage<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        let _stage = self.enter(stage);
+        work()
     }
 
     fn add(&self, stage: Stage, time: Duration) {
@@ -116,6 +118,23 @@ impl Timings {
     /// Bytes that went to working files so far.
     pub fn bytes_spilled(&self) -> u64 {
         self.bytes_spilled.load(Ordering::Relaxed)
+    }
+}
+
+/// Ends a stage when it is dropped, and resumes the one around it.
+pub(crate) struct StageGuard<'a> {
+    timings: &'a Timings,
+    outer: Option<Stage>,
+    /// The stage belongs to the thread that entered it.
+    thread: PhantomData<*const ()>,
+}
+
+impl Drop for StageGuard<'_> {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        if let Some((stage, since)) = CURRENT.replace(self.outer.map(|outer| (outer, now))) {
+            self.timings.add(stage, now - since);
+        }
     }
 }
 

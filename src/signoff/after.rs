@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
@@ -17,17 +16,17 @@ use super::guards::GuardHash;
 use super::ids::{IdColumns, IdEquality, digests_where_read, shown};
 use super::outputs::{APPROVED, APPROVED_ROWS, COUNTERPARTS, KEYS};
 use super::policy::{candidate_columns, require_ids_shown, terms};
-use super::{RUN, directory, without_values};
-use crate::Compared;
+use super::{RUN, directory, start};
 use crate::certificate::{Certificate, PublicKey, Statement, digests_of};
 use crate::columns::version::{Version, VersionKind};
 use crate::columns::{DIGEST_BYTES, ValueHasher};
 use crate::equality::value_text;
 use crate::error::{Error, Result};
-use crate::job::{Cleanup, Job, Out, SignOff};
+use crate::job::{Cleanup, Job, SignOff};
 use crate::output::manifest::{Manifest, of_file};
 use crate::report::Report;
-use crate::runtime::progress::Progress;
+use crate::run::{Run, Session};
+use crate::runtime::options::{Options, Out};
 use crate::runtime::work_dir::WorkDir;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
@@ -87,33 +86,32 @@ impl AfterRequest {
 /// snapshots from being compared.
 pub(crate) fn verify_deletions(
     job: &Job,
+    options: &Options,
     certificate: &Path,
     key: Option<&PublicKey>,
-    stop: Arc<AtomicBool>,
-    progress: Progress,
 ) -> Result<(AfterRequest, Report)> {
-    verify_deletion(job, certificate, key, stop, progress).map_err(|error| without_values(job, error))
+    verify_deletion(job, options, certificate, key).map_err(|error| job.redact(error))
 }
 
 fn verify_deletion(
     job: &Job,
+    options: &Options,
     certificate: &Path,
     key: Option<&PublicKey>,
-    stop: Arc<AtomicBool>,
-    progress: Progress,
 ) -> Result<(AfterRequest, Report)> {
     let terms = terms(job)?;
     let signed_off = directory(certificate)?;
     let statement = require_whole(certificate, &signed_off, key)?;
-    let temp = job.temp.clone().unwrap_or_else(std::env::temp_dir);
+    let temp = options.temp.clone().unwrap_or_else(std::env::temp_dir);
     let work = WorkDir::create(&temp).map_err(|error| Error::Spill { dir: temp, reason: error.to_string() })?;
     let out = work.path().join(RUN);
-    let fresh = Job { out: Some(Out::At(out.clone())), history: None, temp: Some(work.path().into()), ..job.clone() };
-    let compared = crate::compare(&fresh, None, stop, progress, |_, snapshots, pairing, privacy| {
-        let (_, names) = candidate_columns(terms, snapshots, pairing)?;
-        require_ids_shown(privacy, &names).map(|()| None)
-    })?;
-    let look = AfterView::new(terms, &compared, &signed_off, &statement)?;
+    let temp = Some(work.path().into());
+    let options = Options { out: Some(Out::At(out.clone())), history: None, temp, ..options.clone() };
+    let run = start(job, &options, None)?;
+    let (_, names) = candidate_columns(terms, &run.snapshots, &run.pairing)?;
+    require_ids_shown(&run.privacy, &names)?;
+    let compared = run.execute()?;
+    let look = AfterView::new(terms, &compared.run, &signed_off, &statement)?;
     let after = look.at_both_sides(&out)?;
     Ok((after, compared.report))
 }
@@ -146,7 +144,7 @@ fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>)
 /// Everything that is looked at.
 struct AfterView<'a> {
     terms: &'a SignOff,
-    compared: &'a Compared,
+    run: &'a Run<'a>,
     signed_off: &'a Path,
     statement: &'a Statement,
     keys: IdColumns,
@@ -157,18 +155,17 @@ struct AfterView<'a> {
 }
 
 impl<'a> AfterView<'a> {
-    fn new(terms: &'a SignOff, compared: &'a Compared, signed_off: &'a Path, statement: &'a Statement) -> Result<Self> {
-        let Compared { snapshots, pairing, .. } = compared;
+    fn new(terms: &'a SignOff, run: &'a Run<'a>, signed_off: &'a Path, statement: &'a Statement) -> Result<Self> {
+        let Run { snapshots, pairing, .. } = run;
         let (columns, _) = candidate_columns(terms, snapshots, pairing)?;
         let digests = ValueHasher::new()?;
         let ids = IdColumns::new(pairing, snapshots, &columns, &digests)?;
         let key: Vec<usize> = (0..pairing.key_len).collect();
         let keys = IdColumns::new(pairing, snapshots, &key, &digests)?;
-        let list =
-            |file: &str, ids: &IdColumns, name: &str| approved(compared, terms, &signed_off.join(file), ids, name);
+        let list = |file: &str, ids: &IdColumns, name: &str| approved(run, terms, &signed_off.join(file), ids, name);
         let rows = if signed_off.join(APPROVED_ROWS).exists() { APPROVED_ROWS } else { APPROVED };
         let (candidates, rows) = (list(APPROVED, &ids, "approved-candidates")?, list(rows, &keys, "approved-rows")?);
-        Ok(AfterView { terms, compared, signed_off, statement, keys, candidates, rows, ids })
+        Ok(AfterView { terms, run, signed_off, statement, keys, candidates, rows, ids })
     }
 
     fn own(&self) -> Side {
@@ -178,7 +175,7 @@ impl<'a> AfterView<'a> {
     /// The column that is emptied, if it is one that the rows still have afterwards.
     fn emptied(&self) -> Option<&str> {
         match &self.terms.cleanup {
-            Cleanup::Column { column, .. } if has_column(&self.compared.snapshots[self.own()], &column.text) => {
+            Cleanup::Column { column, .. } if has_column(&self.run.snapshots[self.own()], &column.text) => {
                 Some(&column.text)
             }
             Cleanup::Column { .. } | Cleanup::Row => None,
@@ -186,7 +183,7 @@ impl<'a> AfterView<'a> {
     }
 
     fn at_both_sides(&self, run: &Path) -> Result<AfterRequest> {
-        let Compared { engine, snapshots, .. } = self.compared;
+        let Run { session: Session { engine, .. }, snapshots, .. } = self.run;
         let now = discrepancies(engine, &self.keys, &run.join(DISCREPANCIES), "found-now")?;
         let before = self.signed_off.join(RUN).join(DISCREPANCIES);
         let before = discrepancies(engine, &self.keys, &before, "found-before")?;
@@ -239,7 +236,7 @@ impl<'a> AfterView<'a> {
         let explained = match self.emptied() {
             None => "false".to_string(),
             Some(column) => {
-                let Compared { snapshots, pairing, .. } = self.compared;
+                let Run { snapshots, pairing, .. } = self.run;
                 let own = self.own();
                 let name = |at: usize| snapshots[own].schema.field(pairing.columns[at].at[own]).name();
                 let emptied: Vec<String> = (0..pairing.columns.len())
@@ -267,7 +264,7 @@ impl<'a> AfterView<'a> {
 
     /// The approved rows that the other store no longer has as they were, and how many it has in a newer version.
     fn counterparts(&self, desk: &mut Catalog) -> Result<(IdSet, u64)> {
-        let Compared { snapshots, pairing, privacy, .. } = self.compared;
+        let Run { snapshots, pairing, privacy, .. } = self.run;
         let path = self.signed_off.join(COUNTERPARTS);
         if !path.exists() {
             return Err(Error::Contradiction(format!(
@@ -306,7 +303,7 @@ impl<'a> AfterView<'a> {
             Side::Old => &self.statement.predicate.snapshots.old,
             Side::New => &self.statement.predicate.snapshots.new,
         };
-        let Compared { snapshots, pairing, .. } = self.compared;
+        let Run { snapshots, pairing, .. } = self.run;
         let taken = seen.taken_at.as_ref().and_then(|taken| taken.from.parse::<Timestamp>().ok());
         let is_time = |version: &&Version| matches!(version.kind, VersionKind::Time);
         let (Some(version), Some(taken)) = (pairing.version.as_ref().filter(is_time), taken) else {
@@ -324,7 +321,7 @@ impl<'a> AfterView<'a> {
     /// The approved candidates whose column is not emptied as it should be.
     fn not_emptied(&self) -> Result<IdSet> {
         let Cleanup::Column { column, becomes } = &self.terms.cleanup else { return Ok(IdSet::default()) };
-        let Compared { engine, snapshots, pairing, .. } = self.compared;
+        let Run { session: Session { engine, .. }, snapshots, pairing, .. } = self.run;
         let (own, other) = (self.own(), self.own().other());
         let stored = &snapshots[own];
         let stored = if has_column(stored, &column.text) { stored } else { stored.input() };
@@ -358,7 +355,7 @@ impl<'a> AfterView<'a> {
 
     /// The IDs that a question yields, in a column `shown`.
     fn listed(&self, desk: &Catalog, sql: &str) -> Result<IdSet> {
-        let engine = &self.compared.engine;
+        let engine = &self.run.session.engine;
         let mut listed = IdSet::default();
         desk.question(&format!("SELECT count(*) AS ids FROM ({sql})"))?.for_each_batch(engine, |batch| {
             listed.count += batch.column(0).as_primitive::<Int64Type>().iter().flatten().sum::<i64>() as u64;
@@ -382,12 +379,12 @@ fn has_column(snapshot: &Snapshot, column: &str) -> bool {
 }
 
 /// An approved list as a table of `key` (a digest) and `shown`.
-fn approved(compared: &Compared, terms: &SignOff, path: &Path, ids: &IdColumns, name: &str) -> Result<Arc<Snapshot>> {
+fn approved(run: &Run, terms: &SignOff, path: &Path, ids: &IdColumns, name: &str) -> Result<Arc<Snapshot>> {
     let schema: SchemaRef = Arc::new(Schema::new(vec![
         Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), true),
         Field::new("shown", DataType::Utf8, false),
     ]));
-    let mut table = WorkingTable::create(&compared.engine, name, schema.clone())?;
+    let mut table = WorkingTable::create(&run.session.engine, name, schema.clone())?;
     let mut lines = CsvColumns::open(path)?;
     let places: Vec<usize> = (0..ids.len()).collect();
     while let Some(batch) = lines.next_batch(&places)? {

@@ -20,7 +20,7 @@ use crate::columns::Pairing;
 use crate::compare::discrepancy::{Layout, Outcome, Retention, TableColumn, classes};
 use crate::compare::matching::Comparison;
 use crate::error::{Error, Result};
-use crate::job::Strategy;
+use crate::runtime::options::Strategy;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::{Catalog, quoted, write_rows};

@@ -23,7 +23,7 @@ use crate::sql::row_function;
 /// pairs are known. `run` is the directory of the run that the sign-off rests on.
 pub(super) fn unclean(context: &SignOffContext, run: &Path) -> Result<(Option<Arc<Snapshot>>, RequirementCheck)> {
     let wanted = context.terms.clean_runs as usize - 1;
-    let path = past_unclean(context.engine, context.job, context.privacy, run, wanted)?;
+    let path = past_unclean(context.engine, context.job, context.history, context.privacy, run, wanted)?;
     let pairs = count(wanted as u64, "pair");
     let words = match &path {
         Some(_) => format!("the {pairs} before this one are known"),

@@ -27,7 +27,6 @@ mod totals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::BooleanBuffer;
@@ -44,11 +43,13 @@ use crate::certificate::PrivateKey;
 use crate::columns::{DIGEST_BYTES, Pairing, Privacy, ValueHasher};
 use crate::compare::discrepancy::{Layout, OutcomeRequest};
 use crate::error::{Error, Result};
-use crate::job::{Job, Out, SignOff};
+use crate::job::{Job, SignOff};
 use crate::output::run_dir::RunDir;
+use crate::prepare::{Prepared, Refusal, prepare};
 use crate::report::{Report, Verdict};
+use crate::run::{Run, Session};
 use crate::runtime::engine::Engine;
-use crate::runtime::progress::Progress;
+use crate::runtime::options::{Options, Out};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::{Tables, WorkingTable};
@@ -130,6 +131,8 @@ struct SignOffContext<'a> {
     pairing: &'a Pairing,
     privacy: &'a Privacy,
     layout: Arc<Layout>,
+    /// The directory with earlier runs of the job.
+    history: Option<&'a Path>,
     candidates: &'a Candidates,
     /// The columns that name a candidate, by new's names.
     candidate_key: Vec<String>,
@@ -150,56 +153,56 @@ const RUN: &str = "run";
 /// # Errors
 /// If the job has no `[signoff]`, the list is no list of candidates, or anything keeps the snapshots from being compared.
 /// Nothing is left half-written then.
-pub(crate) fn sign(
-    job: &Job,
-    request: &SignOffRequest,
-    stop: Arc<AtomicBool>,
-    progress: Progress,
-) -> Result<SignOffResult> {
+pub(crate) fn sign(job: &Job, options: &Options, request: &SignOffRequest) -> Result<SignOffResult> {
     let run_dir = RunDir::claim(&request.out)?;
     run_dir.require_apart(job)?;
-    let signed = sign_into(run_dir, job, request, stop, progress);
-    signed.map_err(|error| without_values(job, error))
+    sign_into(run_dir, job, options, request).map_err(|error| job.redact(error))
 }
 
-/// What went wrong, without what it may quote of private data.
-fn without_values(job: &Job, error: Error) -> Error {
-    if job.private.is_some() { error.without_values() } else { error }
-}
-
-fn sign_into(
-    run_dir: RunDir,
-    job: &Job,
-    request: &SignOffRequest,
-    stop: Arc<AtomicBool>,
-    progress: Progress,
-) -> Result<SignOffResult> {
+fn sign_into(run_dir: RunDir, job: &Job, options: &Options, request: &SignOffRequest) -> Result<SignOffResult> {
     let terms = terms(job)?;
     let now = Timestamp::now();
     let checks = job.checks.iter().chain(&terms.checks).cloned().collect();
-    let temp = job.temp.clone().or(Some(run_dir.spill_dir()));
-    let whole = Job { out: Some(Out::At(request.out.join(RUN))), checks, temp, ..job.clone() };
-    let mut read = None;
-    let compared =
-        crate::compare(&whole, Some(run_dir.nested(RUN)?), stop, progress, |engine, snapshots, pairing, privacy| {
-            require_decidable(job, terms, snapshots, pairing, privacy)?;
-            let (columns, key) = candidate_columns(terms, snapshots, pairing)?;
-            require_shown(privacy, request, &key)?;
-            let digests = ValueHasher::new()?;
-            let ids = IdColumns::new(pairing, snapshots, &columns, &digests)?;
-            let traced = coverage::trace(terms, &snapshots[terms.delete_from], pairing, &ids, &key)?;
-            let candidates = Candidates::read(engine, &request.candidates, &key, &ids, terms.delete_from)?;
-            let filter = candidates.filter.clone();
-            let with_keys = terms.clean_runs > 1 && !keys_are_alike(snapshots, pairing);
-            read = Some((candidates, ids, traced));
-            Ok(Some(OutcomeRequest { side: terms.delete_from, names: columns, digests, filter, with_keys }))
-        })?;
+    let whole = Job { checks, ..job.clone() };
+    let temp = options.temp.clone().or(Some(run_dir.spill_dir()));
+    let options = Options { out: Some(Out::At(request.out.join(RUN))), temp, ..options.clone() };
+    let mut run = start(&whole, &options, Some(run_dir.nested(RUN)?))?;
+    let (candidates, ids, traced) = read_candidates(&mut run, job, terms, request)?;
+    let compared = run.execute()?;
     let run = run_dir.path_of(RUN);
     require_different_files(&run)?;
-    let (candidates, ids, traced) = read.ok_or_else(|| Error::internal("the comparison did not ask for candidates"))?;
     let context = context(job, terms, &compared, &candidates, ids)?;
     let decided = decide_all(&context, request, &compared, traced.as_ref(), &run, now)?;
     outputs::write(&context, request, decided, run_dir, now)
+}
+
+/// Prepares the comparison that a sign-off rests on, up to the point at which rows are read.
+fn start<'a>(job: &'a Job, options: &'a Options, run_dir: Option<RunDir>) -> Result<Box<Run<'a>>> {
+    match prepare(job, options, run_dir).map_err(Refusal::into_first)? {
+        Prepared::Comparison(run) => run.start(),
+        Prepared::OldAlone(_) => Err(Error::internal("a job with [signoff] has both sides")),
+    }
+}
+
+/// Reads the candidates, and requests the outcome of each from the comparison.
+fn read_candidates(
+    run: &mut Run,
+    job: &Job,
+    terms: &SignOff,
+    request: &SignOffRequest,
+) -> Result<(Candidates, IdColumns, Option<Traced>)> {
+    let Run { session, snapshots, pairing, privacy, .. } = &*run;
+    require_decidable(job, terms, snapshots, pairing, privacy)?;
+    let (columns, key) = candidate_columns(terms, snapshots, pairing)?;
+    require_shown(privacy, request, &key)?;
+    let digests = ValueHasher::new()?;
+    let ids = IdColumns::new(pairing, snapshots, &columns, &digests)?;
+    let traced = coverage::trace(terms, &snapshots[terms.delete_from], pairing, &ids, &key)?;
+    let candidates = Candidates::read(&session.engine, &request.candidates, &key, &ids, terms.delete_from)?;
+    let filter = candidates.filter.clone();
+    let with_keys = terms.clean_runs > 1 && !keys_are_alike(snapshots, pairing);
+    run.requested = Some(OutcomeRequest { side: terms.delete_from, names: columns, digests, filter, with_keys });
+    Ok((candidates, ids, traced))
 }
 
 /// Whether the keys of both sides are written alike, so that one side's tells the other's.
@@ -212,11 +215,12 @@ fn keys_are_alike(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> bool {
 fn context<'a>(
     job: &'a Job,
     terms: &'a SignOff,
-    compared: &'a Compared,
+    compared: &'a Compared<'a>,
     candidates: &'a Candidates,
     ids: IdColumns,
 ) -> Result<SignOffContext<'a>> {
-    let Compared { engine, tables, snapshots, pairing, privacy, asked, .. } = compared;
+    let Run { session, snapshots, pairing, privacy, layout, requested } = &*compared.run;
+    let Session { engine, options, tables, .. } = session;
     let keys: Vec<usize> = (0..pairing.key_len).collect();
     let by = job.group.iter().filter_map(|name| pairing.columns.iter().position(|pair| pair.name == name.text));
     let by: Vec<usize> = by.collect();
@@ -229,13 +233,14 @@ fn context<'a>(
         snapshots,
         pairing,
         privacy,
-        layout: Arc::new(Layout::of(pairing, snapshots)),
+        layout: layout.clone(),
+        history: options.history.as_deref(),
         candidates,
         candidate_key: candidates.key.clone(),
         keys: IdColumns::new(pairing, snapshots, &keys, &ids.digests)?,
         ids,
         groups,
-        asks_for_keys: asked.as_ref().is_some_and(|asked| asked.with_keys),
+        asks_for_keys: requested.as_ref().is_some_and(|asked| asked.with_keys),
     })
 }
 

@@ -41,7 +41,7 @@ pub(super) fn requirements(
         fresh_snapshots(job, terms, now),
     ];
     requirements.extend(fresh_statuses(job, terms, now));
-    requirements.extend(writes_stopped(job, terms, report, run));
+    requirements.extend(writes_stopped(context, report, run));
     Ok(requirements)
 }
 
@@ -127,7 +127,8 @@ fn fresh_statuses(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirem
 }
 
 /// Whether writes had stopped before both exports, where a person declares it; and whether no run since shows otherwise.
-fn writes_stopped(job: &Job, terms: &SignOff, report: &Report, run: &Path) -> Option<RequirementCheck> {
+fn writes_stopped(context: &SignOffContext, report: &Report, run: &Path) -> Option<RequirementCheck> {
+    let SignOffContext { job, terms, history, .. } = context;
     let stopped = terms.writes_stopped.as_ref()?;
     let taken = |from: &str| from.parse::<Timestamp>().ok();
     let is_before = |side: Side| {
@@ -137,7 +138,7 @@ fn writes_stopped(job: &Job, terms: &SignOff, report: &Report, run: &Path) -> Op
     let late: Vec<String> =
         Side::BOTH.into_iter().filter(|side| !is_before(*side)).map(|side| side.to_string()).collect();
     let (own, _) = runs_below(run);
-    let (earlier, _) = job.history.as_ref().map(|dir| runs_below(dir)).unwrap_or_default();
+    let (earlier, _) = history.map(runs_below).unwrap_or_default();
     let changed = earlier.iter().filter(|past| past.told.job == job.name).find_map(|past| {
         let own = own.first()?;
         Side::BOTH.into_iter().find_map(|side| {

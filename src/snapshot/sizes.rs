@@ -12,8 +12,8 @@ use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::{DataFile, Snapshot, listing};
 use crate::error::{Error, MemoryError, Result};
-use crate::job::Limits;
 use crate::runtime::memory::Demand;
+use crate::runtime::options::Limits;
 use crate::sides::Owner;
 
 /// How many times its length a footer takes at least: while it is read, and from then on.

@@ -81,7 +81,7 @@ mod tests {
     use datafusion::physical_plan::displayable;
 
     use super::*;
-    use crate::job::Limits;
+    use crate::runtime::options::Limits;
     use crate::runtime::progress::Progress;
     use crate::sql::Catalog;
 

@@ -60,7 +60,7 @@ pub(crate) use working_table::WorkingTable;
 use crate::error::{Error, Result};
 use crate::job::{ColumnSettings, Query, Setting, Source};
 use crate::runtime::engine::{Engine, ScanConfig};
-use crate::sides::{Side, Sides};
+use crate::sides::Side;
 use crate::snapshot::{Derived, QueryOrigin, Snapshot};
 
 /// The name under which a query finds the side's own files.
@@ -79,16 +79,6 @@ pub(crate) fn open_tables(tables: &BTreeMap<String, Source>) -> Result<Tables> {
     tables.iter().map(open).collect()
 }
 
-/// Opens both sides, and shapes them as the job says.
-pub(crate) fn open_sides(
-    engine: &Engine,
-    sources: &Sides<Source>,
-    tables: &Tables,
-    columns: &[ColumnSettings],
-) -> Result<Sides<Snapshot>> {
-    Sides::try_from_fn(|side| open_side(engine, side, &sources[side], tables, columns))
-}
-
 /// Opens one side, and shapes it as the job says.
 pub(crate) fn open_side(
     engine: &Engine,
@@ -100,9 +90,25 @@ pub(crate) fn open_side(
     let stored = Snapshot::open(side, &source.path.text, source.allow_empty || source.query.is_some())?;
     let mut snapshot = match &source.query {
         None => stored,
-        Some(query) => run_query(engine, stored, tables, query, source.allow_empty)?,
+        Some(query) => run_query(engine, side, Arc::new(stored), tables, query, source.allow_empty)?,
     };
     for (name, expression) in expressions(columns, side) {
+        snapshot.derive(plan_expression(engine, &snapshot, name, expression)?);
+    }
+    Ok(snapshot)
+}
+
+/// Runs the query of a planned side. A side without one is ready as it is.
+pub(crate) fn run_side(
+    engine: &Engine,
+    planned: Snapshot,
+    source: &Source,
+    tables: &Tables,
+    columns: &[ColumnSettings],
+) -> Result<Snapshot> {
+    let (Some(query), Some(origin)) = (&source.query, &planned.origin) else { return Ok(planned) };
+    let mut snapshot = run_query(engine, planned.side, origin.snapshot.clone(), tables, query, source.allow_empty)?;
+    for (name, expression) in expressions(columns, planned.side) {
         snapshot.derive(plan_expression(engine, &snapshot, name, expression)?);
     }
     Ok(snapshot)
@@ -285,9 +291,14 @@ fn origin(stored: Arc<Snapshot>, query: &Query, question: &Question) -> QueryOri
 }
 
 /// Runs a query and opens its result as the side's snapshot.
-fn run_query(engine: &Engine, stored: Snapshot, tables: &Tables, query: &Query, allow_empty: bool) -> Result<Snapshot> {
-    let side = stored.side;
-    let stored = Arc::new(stored);
+fn run_query(
+    engine: &Engine,
+    side: Side,
+    stored: Arc<Snapshot>,
+    tables: &Tables,
+    query: &Query,
+    allow_empty: bool,
+) -> Result<Snapshot> {
     let question = plan_query(engine, &stored, tables, query)?;
     let origin = origin(stored.clone(), query, &question);
     // a backup may be shaped as its side was

@@ -1,7 +1,7 @@
 //! A file against itself, and against copies with known changes: the drawn values, pyarrow, and both ways of
 //! matching have to agree on every row.
 
-use countersign::job::Out;
+use countersign::Out;
 use serde_json::json;
 
 use super::generator::random::Random;
@@ -53,15 +53,15 @@ fn a_file_is_equal_to_itself_and_every_change_is_found() {
             Told::Apart(columns) => return Err(format!("pyarrow takes {columns} for different kinds")),
             Told::Refused(_) => refused.set(refused.get() + 1),
         }
-        for (way, job) in both_ways(&comparison(shop, "old", "new", &key), shop) {
-            let report = answer(&job)?;
-            let Some(Out::At(out)) = &job.out else { unreachable!() };
+        for (way, trial) in both_ways(&comparison(shop, "old", "new", &key), shop) {
+            let report = answer(&trial)?;
+            let Some(Out::At(out)) = &trial.options.out else { unreachable!() };
             same(&way, &found(&report, Some(out)), &expected)?;
         }
         write(&new.shuffled(&mut random), &shop.path("shuffled"), &mut random);
-        let mut job = comparison(shop, "old", "shuffled", &key);
-        job.out = Some(Out::At(shop.path("run shuffled")));
-        same("shuffled", &found(&answer(&job)?, Some(&shop.path("run shuffled"))), &expected)
+        let mut trial = comparison(shop, "old", "shuffled", &key);
+        trial.options.out = Some(Out::At(shop.path("run shuffled")));
+        same("shuffled", &found(&answer(&trial)?, Some(&shop.path("run shuffled"))), &expected)
     });
     // what pyarrow does not read has two opinions only, and must stay the exception
     assert!(refused.get() < 30, "pyarrow refused {}", refused.get());

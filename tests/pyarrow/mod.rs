@@ -21,13 +21,14 @@ use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use countersign::job::{Identity, Job, Limits, Origin, Out, Setting, Source, Strategy};
+use countersign::job::{Identity, Job, Origin, Setting, Source};
 use countersign::report::Report;
 use countersign::sides::Sides;
+use countersign::{Limits, Options, Out, Strategy};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use self::generator::{Expected, ROW};
-use crate::support::{Workshop, verify};
+use crate::support::{Trial, Workshop};
 
 /// Runs a test for every seed, and tells of all that fail.
 fn for_seeds(test: &str, usual: u64, run: impl Fn(u64, &Workshop) -> Result<(), String>) {
@@ -70,24 +71,24 @@ fn keep_files(shop: &Workshop, keep: &Path) {
     }
 }
 
-fn comparison(shop: &Workshop, old: &str, new: &str, key: &[&str]) -> Job {
+fn comparison(shop: &Workshop, old: &str, new: &str, key: &[&str]) -> Trial {
     let source = |name: &str| Source {
         allow_empty: true,
         ..Source::of(Setting { text: shop.path(name).display().to_string(), place: Origin::Flag("PATH") })
     };
     let key = Setting::flags("--key", &key.iter().map(|name| name.to_string()).collect::<Vec<_>>());
-    Job {
-        limits: Limits { threads: 2, batch_rows: 64, ..Limits::default() },
-        ..Job::new("test", Sides { old: source(old), new: source(new) }, Identity::Key(key))
+    Trial {
+        job: Job::new("test", Sides { old: source(old), new: source(new) }, Identity::Key(key)),
+        options: Options { limits: Limits { threads: 2, batch_rows: 64, ..Limits::default() }, ..Options::default() },
     }
 }
 
 /// What a comparison says, or its refusal. One that takes longer than two minutes hangs.
-fn answer(job: &Job) -> Result<Report, String> {
+fn answer(trial: &Trial) -> Result<Report, String> {
     let (sender, receiver) = mpsc::channel();
-    let job = job.clone();
+    let trial = trial.clone();
     let worker = std::thread::spawn(move || {
-        let _ = sender.send(verify(&job).map_err(|error| error.to_string()));
+        let _ = sender.send(trial.compare().map_err(|error| error.to_string()));
     });
     match receiver.recv_timeout(Duration::from_secs(120)) {
         Ok(answer) => answer,
@@ -173,12 +174,12 @@ fn same(what: &str, found: &Expected, expected: &Expected) -> Result<(), String>
 }
 
 /// A comparison each way, whose rows stand in a run directory.
-fn both_ways(job: &Job, shop: &Workshop) -> Vec<(String, Job)> {
+fn both_ways(trial: &Trial, shop: &Workshop) -> Vec<(String, Trial)> {
     let way = |way: Strategy| {
-        let mut job = job.clone();
-        job.way = Some(way);
-        job.out = Some(Out::At(shop.path(&format!("run {way}"))));
-        (way.to_string(), job)
+        let mut trial = trial.clone();
+        trial.options.strategy = Some(way);
+        trial.options.out = Some(Out::At(shop.path(&format!("run {way}"))));
+        (way.to_string(), trial)
     };
     vec![way(Strategy::Ordered), way(Strategy::Hashed)]
 }

@@ -12,12 +12,12 @@ use super::generator::random::Random;
 use super::generator::write::write;
 use super::oracle::Oracle;
 use super::{answer, comparison, for_seeds};
-use countersign::job::{Job, Setting};
+use countersign::job::Setting;
 use countersign::report::Verdict;
 
 /// `Err` unless the sides match in all rows.
-fn matches(job: &Job, rows: Option<usize>) -> Result<(), String> {
-    let report = answer(job)?;
+fn matches(trial: &crate::support::Trial, rows: Option<usize>) -> Result<(), String> {
+    let report = answer(trial)?;
     let whole = rows.is_none_or(|rows| report.counts.matched == rows as u64);
     match report.verdict {
         Verdict::Match if whole => Ok(()),
@@ -39,10 +39,10 @@ fn what_pyarrow_writes_once_more_is_equal() {
             refused.set(refused.get() + 1);
             return Ok(());
         }
-        let mut job = comparison(shop, "old", "new", &table.key());
+        let mut trial = comparison(shop, "old", "new", &table.key());
         // pyarrow takes intervals for plain bytes
-        job.selection.ignore = Setting::flags("--ignore", &table.incomparable());
-        matches(&job, Some(table.rows.len())).map_err(|said| format!("{said}\n  written with {answered}"))
+        trial.job.selection.ignore = Setting::flags("--ignore", &table.incomparable());
+        matches(&trial, Some(table.rows.len())).map_err(|said| format!("{said}\n  written with {answered}"))
     });
     assert!(refused.get() < 30, "pyarrow refused {}", refused.get());
 }
@@ -70,8 +70,8 @@ fn what_pyarrow_makes_is_what_it_says_it_made() {
         let mut writer = ArrowWriter::try_new(file, schema, Some(properties)).unwrap();
         batches.iter().for_each(|batch| writer.write(batch).unwrap());
         writer.close().unwrap();
-        let job = comparison(shop, "old", "new", &["id"]);
-        matches(&job, None).map_err(|said| format!("{said}\n  written with {answered}"))
+        let trial = comparison(shop, "old", "new", &["id"]);
+        matches(&trial, None).map_err(|said| format!("{said}\n  written with {answered}"))
     });
     assert!(refused.get() < 15, "pyarrow refused {}", refused.get());
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use countersign::job::{Identity, Strategy};
+use countersign::Strategy;
+use countersign::job::Identity;
 use countersign::report::Report;
 
 use super::generator::random::Random;
@@ -105,15 +106,15 @@ fn both_ways_find_what_a_recomputation_finds_in_nested_tables() {
         for (way, key_hash_bits) in
             [(None, 64), (Some(Strategy::Ordered), 64), (Some(Strategy::Hashed), 64), (Some(Strategy::Hashed), 3)]
         {
-            let mut job = comparison(shop, "old", "new", &key);
-            job.way = way;
-            job.limits.key_hash_bits = key_hash_bits;
-            check(&format!("{way:?} with {key_hash_bits} bits"), &answer(&job)?, &expected)?;
+            let mut trial = comparison(shop, "old", "new", &key);
+            trial.options.strategy = way;
+            trial.options.limits.key_hash_bits = key_hash_bits;
+            check(&format!("{way:?} with {key_hash_bits} bits"), &answer(&trial)?, &expected)?;
         }
         if old.incomparable().is_empty() {
-            let mut job = comparison(shop, "old", "new", &key);
-            job.identity = Identity::WholeRow;
-            let counts = answer(&job)?.counts;
+            let mut trial = comparison(shop, "old", "new", &key);
+            trial.job.identity = Identity::WholeRow;
+            let counts = answer(&trial)?.counts;
             let (found, expected) = ([counts.matched, counts.missing, counts.extra], multiset(&old, &new));
             if found != expected {
                 return Err(format!("without a key: {found:?}, not {expected:?}"));

@@ -13,13 +13,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::checks::{CheckInputs, CheckResults, is_id};
-use crate::columns::{Pairing, Privacy};
+use crate::columns::Pairing;
 use crate::compare::discrepancy::Tally;
 use crate::error::{Error, Result};
-use crate::job::Job;
-use crate::output::manifest::FileDigest;
-use crate::output::run_dir::RunDir;
-use crate::runtime::engine::Engine;
+use crate::run::{Run, Session};
+use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::Catalog;
@@ -75,12 +73,8 @@ pub(crate) struct Findings<'a> {
 ///
 /// # Errors
 /// If a column is not compared, is private, or is no column of IDs.
-pub(crate) fn require_sound(
-    job: &Job,
-    snapshots: &Sides<Snapshot>,
-    pairing: &Pairing,
-    privacy: &Privacy,
-) -> Result<()> {
+pub(crate) fn require_sound(run: &Run) -> Result<()> {
+    let Run { session: Session { job, .. }, snapshots, pairing, privacy, .. } = run;
     for column in &job.group {
         let wrong = |words: String| Err(Error::Contradiction(format!("{}: {words}", column.place)));
         let Some(pair) = pairing.columns.iter().find(|pair| pair.name == column.text) else {
@@ -102,17 +96,11 @@ pub(crate) fn require_sound(
     Ok(())
 }
 
-/// Counts the groups of a comparison, and writes every group; nothing, if the job has none or no run is written.
-pub(crate) fn gather(
-    engine: &Engine,
-    job: &Job,
-    snapshots: &Sides<Snapshot>,
-    pairing: &Pairing,
-    material: &CheckInputs,
-    found: &Findings,
-    run_dir: Option<&RunDir>,
-) -> Result<Option<(GroupReport, Vec<FileDigest>)>> {
+/// Counts the groups of a comparison, and writes every group; `None` if the job has no groups or no run is written.
+pub(crate) fn gather(run: &Run, material: &CheckInputs, found: &Findings) -> Result<Option<GroupReport>> {
+    let Run { session: Session { engine, job, options, run_dir, .. }, snapshots, pairing, .. } = run;
     let (Some(run_dir), false) = (run_dir, job.group.is_empty()) else { return Ok(None) };
+    let _stage = engine.meter.enter(Stage::Check);
     engine.progress.begin("gathering", 0);
     let by: Vec<String> = job.group.iter().map(|column| column.text.clone()).collect();
     let mut desk = material.desk(engine)?;
@@ -134,9 +122,9 @@ pub(crate) fn gather(
         many => doubts.push(format!("{many} violations are of groups that neither side has")),
     }
     let question = desk.plan(&counting.sql(doubts.is_empty()), &BTreeMap::new(), "[group]")?;
-    let output = Output::create(run_dir, &by, question.schema(), "groups_", job.examples)?;
-    let (report, files) = output.write(engine, question, doubts)?;
-    Ok(Some((report, files)))
+    let output = Output::create(run_dir, &by, question.schema(), "groups_", options.examples)?;
+    let (report, _) = output.write(engine, question, doubts)?;
+    Ok(Some(report))
 }
 
 /// Puts a Parquet file of ours on a desk.

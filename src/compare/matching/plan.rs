@@ -11,8 +11,8 @@ use crate::columns::{ColumnPair, Pairing};
 use crate::equality::canonical::canonical;
 use crate::equality::canonical::order::{KeyOrder, key_runs};
 use crate::error::Result;
-use crate::job::Strategy;
 use crate::runtime::engine::Engine;
+use crate::runtime::options::Strategy;
 use crate::sides::{Side, Sides};
 use crate::snapshot::{FileRead, Snapshot};
 

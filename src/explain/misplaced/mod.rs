@@ -24,7 +24,7 @@ use crate::compare::discrepancy::{Layout, Spooled, TableColumn, Tally};
 use crate::compare::matching::Comparison;
 use crate::equality::value_text::{Values, escaped};
 use crate::error::Result;
-use crate::job::{self, Job, Rule};
+use crate::job::{self, Rule};
 pub(crate) use annotation::Misplacements;
 use annotation::kinds;
 pub(super) use annotation::{Annotation, field};
@@ -108,10 +108,10 @@ impl Misplaced {
     /// Looks for what a job asks for, among all discrepancies of a run.
     pub(super) fn find(
         asked: &job::Misplaced,
-        job: &Job,
         comparison: &Comparison,
         findings: &[Spooled],
         tally: &Tally,
+        examples: usize,
     ) -> Result<Self> {
         let digester = Digester::new(comparison.pairing)?;
         let units = units(asked, comparison.pairing)?;
@@ -132,7 +132,7 @@ impl Misplaced {
             units,
             links,
             rows: 0,
-            examples: job.examples,
+            examples,
             report: MisplacedReport { columns, without_tolerance, not_searched, ..MisplacedReport::default() },
         })
     }

@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::job::Limits;
+use crate::runtime::options::Limits;
 use crate::sides::{Owner, Sides};
 use crate::snapshot::{Snapshot, require_room_for_footers};
 use column::StorageType;
