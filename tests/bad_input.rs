@@ -43,7 +43,7 @@ fn a_run_is_never_overwritten() {
     let args = ["diff", "old", "new", "--key", "id", "--out", "run"];
     assert_eq!(shop.run(&args).status.code(), Some(1));
     let before = fs::read(shop.path("run/manifest.json")).unwrap();
-    assert!(refused(&shop, &args).contains("`run` already holds a run"));
+    assert!(refused(&shop, &args).contains("`run` already contains a run"));
     assert_eq!(fs::read(shop.path("run/manifest.json")).unwrap(), before);
 }
 
@@ -53,7 +53,7 @@ fn a_directory_with_something_in_it_is_no_place_for_a_run() {
     fs::create_dir(shop.path("run")).unwrap();
     fs::write(shop.path("run/missing.csv"), "mine").unwrap();
     let said = refused(&shop, &["diff", "old", "new", "--key", "id", "--out", "run"]);
-    assert!(said.contains("`run` is not empty: it holds `missing.csv`"), "{said}");
+    assert!(said.contains("`run` is not empty: it contains `missing.csv`"), "{said}");
     assert_eq!(fs::read_to_string(shop.path("run/missing.csv")).unwrap(), "mine");
     assert_eq!(shop.names("run"), ["missing.csv"]);
 }

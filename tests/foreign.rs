@@ -340,7 +340,7 @@ fn what_is_nested_without_end_is_refused() {
     assert_eq!(run(&shop, &["keygen", "--out", "lead"]).0, 0);
     fs::write(shop.path("certificate.json"), deep("[", "]")).unwrap();
     let said = refused(&shop, &["verify", "certificate.json", "--key", "lead.pub"]);
-    assert!(said.contains("`certificate.json` is no certificate"), "{said}");
+    assert!(said.contains("`certificate.json` is not a certificate"), "{said}");
     fs::write(shop.path("list.ndjson"), format!("{{\"id\":{}}}\n", deep("[", "]"))).unwrap();
     assert!(refused(&shop, &["waves", "list.ndjson", "--out", "cut"]).contains("`list.ndjson`, line 1"));
 }

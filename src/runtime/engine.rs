@@ -110,8 +110,8 @@ impl Engine {
         self.division.sort_partitions
     }
 
-    /// Gives each partition of a sort its own memory pool. `partitions` counts the partitions of all sorts that are open
-    /// at the same time; rows of `waiting_bytes` in total wait to be sorted.
+    /// Gives each partition of a sort its own memory pool. `partitions` counts the partitions of all sorts that are
+    /// open at the same time; rows of `waiting_bytes` in total wait to be sorted.
     pub fn with_own_memory(
         &self,
         sort: Arc<dyn ExecutionPlan>,

@@ -1,8 +1,8 @@
 //! Detects that a file was replaced or written to since it was first opened.
 //!
 //! Path, size and modification time are not enough: `rsync -t` and `cp -p` can replace a file with another one of the
-//! same size and modification time. Device and inode reveal a replaced file. The inode change time, which no program can
-//! set, reveals a file that was written to.
+//! same size and modification time. Device and inode reveal a replaced file. The inode change time, which no program
+//! can set, reveals a file that was written to.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -53,8 +53,8 @@ impl FileIdentity {
         self.size
     }
 
-    /// How long to wait until a further write would change the times; `None` if it would now. A write within the same time
-    /// step as the last one leaves them unchanged.
+    /// How long to wait until a further write would change the times; `None` if it would now. A write within the same
+    /// time step as the last one leaves them unchanged.
     fn unsettled(&self) -> Option<Duration> {
         let (seconds, nanos) = self.changed;
         let step = if nanos == 0 { SECOND } else { TIME_STEP };

@@ -45,8 +45,8 @@ const RUNS_MERGED_MAX: u64 = 1024;
 /// `BATCH_ROWS_MIN`.
 const BATCH_ROWS_SMALL: usize = 1024;
 const BATCH_ROWS_MIN: usize = 1;
-/// When refusing, suggest a limit that allows batches of at least this many bytes, or of `BATCH_ROWS_SMALL` rows. Within
-/// the smallest possible limit, a batch would be a single row, which is slow.
+/// When refusing, suggest a limit that allows batches of at least this many bytes, or of `BATCH_ROWS_SMALL` rows.
+/// Within the smallest possible limit, a batch would be a single row, which is slow.
 const BATCH_BYTES_QUICK: u64 = 1 << 20;
 
 /// The memory needed to read a pair of snapshots, taken from their footers.
@@ -148,15 +148,15 @@ impl Demand {
 }
 
 impl Division {
-    /// The number of bytes, counting each row twice, up to which a sort concatenates rows before it sorts them. The views of
-    /// a concatenated batch refer to everything it was made of, and so do the views of every slice of it; with more than
-    /// two slices, a sort would count more than it reserved.
+    /// The number of bytes, counting each row twice, up to which a sort concatenates rows before it sorts them. The
+    /// views of a concatenated batch refer to everything it was made of, and so do the views of every slice of it; with more
+    /// than two slices, a sort would count more than it reserved.
     pub fn in_place_bytes(&self) -> u64 {
         IN_PLACE_BYTES_MAX.min(self.batch_bytes * 2)
     }
 
-    /// Bytes for each of `partitions` sort partitions that are open at the same time, while rows of `waiting_bytes` wait to
-    /// be sorted.
+    /// Bytes for each of `partitions` sort partitions that are open at the same time, while rows of `waiting_bytes`
+    /// wait to be sorted.
     pub fn sort_bytes(&self, partitions: u64, waiting_bytes: u64) -> u64 {
         let merging = if partitions > self.sorts { self.working_bytes / PARTITIONS_MERGED_PART } else { 0 };
         self.working_bytes.saturating_sub(merging + waiting_bytes) / partitions.max(1)

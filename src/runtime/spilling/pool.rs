@@ -177,17 +177,17 @@ mod tests {
     #[test]
     fn what_shares_a_pool_has_even_shares_and_leaves_room_for_what_cannot_spill() {
         let (pool, register) = reservations(SpillingPool::shared(800, 2));
-        let (one, two, other) = (register(true), register(true), register(false));
-        one.try_grow(300).unwrap();
-        one.try_grow(1).unwrap_err();
-        two.try_grow(300).unwrap();
+        let (a, b, other) = (register(true), register(true), register(false));
+        a.try_grow(300).unwrap();
+        a.try_grow(1).unwrap_err();
+        b.try_grow(300).unwrap();
         other.try_grow(200).unwrap();
         other.try_grow(1).unwrap_err();
-        two.free();
+        b.free();
         // a consumer that has spilled everything continues with a batch larger than its share
         other.free();
-        two.try_grow(500).unwrap();
-        two.try_grow(1).unwrap_err();
+        b.try_grow(500).unwrap();
+        b.try_grow(1).unwrap_err();
         assert_eq!(pool.reserved(), 800);
     }
 }

@@ -126,8 +126,8 @@ pub(super) fn with_pool(task: &TaskContext, pool: SpillingPool) -> Result<Arc<Ta
     Ok(Arc::new(TaskContext::default().with_session_config(config).with_runtime(environment.into())))
 }
 
-/// Copies a batch out of larger buffers, if it refers to them: an aggregate returns slices of all its groups, and a scan
-/// returns views of whole pages. A sort would count each slice as the whole buffer.
+/// Copies a batch out of larger buffers, if it refers to them: an aggregate returns slices of all its groups, and a
+/// scan returns views of whole pages. A sort would count each slice as the whole buffer.
 fn cut_out(batch: RecordBatch) -> Result<RecordBatch> {
     let own = |column: &ArrayRef| -> Result<usize> {
         let text = match column.data_type() {

@@ -39,7 +39,7 @@ impl SortShares {
         // consumers that cannot spill get half of the memory, because sorts can work with less
         let part = match (spillers + others) as u64 {
             0 => bytes / REST_PART,
-            held => (bytes * held / (held + sorts as u64)).max(if others > 0 { bytes / 2 } else { 0 }),
+            consumers => (bytes * consumers / (consumers + sorts as u64)).max(if others > 0 { bytes / 2 } else { 0 }),
         };
         let rest_bytes = if sorts == 0 { bytes } else { part.max(bytes / REST_PART) };
         SortShares { bytes, sort_bytes: (bytes - rest_bytes) / sorts.max(1) as u64, rest_bytes, spillers }
