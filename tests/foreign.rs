@@ -202,8 +202,8 @@ fn a_row_group_that_cannot_be_is_named() {
     let shop = shop();
     type Change = fn(&RowGroupMetaData) -> RowGroupMetaData;
     let changes: [(&str, Change); 3] = [
-        ("row group 1 promises -1 rows", |group| group.clone().into_builder().set_num_rows(-1).build().unwrap()),
-        ("row group 1 promises 1125899906842624 rows", |group| {
+        ("row group 1 specifies -1 rows", |group| group.clone().into_builder().set_num_rows(-1).build().unwrap()),
+        ("row group 1 specifies 1125899906842624 rows", |group| {
             group.clone().into_builder().set_num_rows(1 << 50).build().unwrap()
         }),
         ("row group 1 has -7 bytes", |group| group.clone().into_builder().set_total_byte_size(-7).build().unwrap()),
@@ -233,7 +233,7 @@ fn rows_that_do_not_come_are_missed() {
         with_footer(&shop.path("old.parquet"), &shop.path("bad.parquet"), &changed);
         let said = refused(&shop, &["diff", "bad.parquet", "new.parquet", "--key", "id"]);
         let place = "`bad.parquet` is damaged in row group 1, column `id`";
-        assert!(said.contains(place) && said.contains(&format!("the footer promises {rows}")), "{said}");
+        assert!(said.contains(place) && said.contains(&format!("the footer specifies {rows}")), "{said}");
     }
 }
 
