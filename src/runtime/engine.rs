@@ -33,7 +33,9 @@ pub struct Engine {
     environment: Arc<RuntimeEnv>,
     spill_dir: WorkDir,
     stop: Arc<AtomicBool>,
+    /// The costs of the work so far.
     pub meter: Arc<Timings>,
+    /// The progress that the user sees.
     pub progress: Progress,
 }
 
@@ -87,6 +89,7 @@ impl Engine {
         Demand { footer_bytes, ..*demand }.divide(&self.limits)
     }
 
+    /// The configured limits.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -96,6 +99,7 @@ impl Engine {
         self.division.threads
     }
 
+    /// The number of rows per batch.
     pub fn batch_rows(&self) -> usize {
         self.division.batch_rows
     }
@@ -137,6 +141,7 @@ impl Engine {
         self.reader.handle().clone()
     }
 
+    /// The directory for working files.
     pub fn spill_dir(&self) -> PathBuf {
         self.spill_dir.path().to_path_buf()
     }
@@ -157,6 +162,7 @@ impl Engine {
         Ok(Arc::new(TaskContext::default().with_session_config(config(division)).with_runtime(environment)))
     }
 
+    /// The DataFusion configuration for plans.
     pub fn config(&self) -> SessionConfig {
         config(&self.division)
     }

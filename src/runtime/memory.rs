@@ -149,8 +149,8 @@ impl Demand {
 
 impl Division {
     /// The number of bytes, counting each row twice, up to which a sort concatenates rows before it sorts them. The
-    /// views of a concatenated batch refer to everything it was made of, and so do the views of every slice of it; with more
-    /// than two slices, a sort would count more than it reserved.
+    /// views of a concatenated batch refer to everything it was made of, and so do the views of every slice of it; with
+    /// more than two slices, a sort would count more than it reserved.
     pub fn in_place_bytes(&self) -> u64 {
         IN_PLACE_BYTES_MAX.min(self.batch_bytes * 2)
     }

@@ -25,6 +25,7 @@ struct Lines {
 }
 
 impl Progress {
+    /// Draws nothing.
     pub fn quiet() -> Self {
         Progress { bar: ProgressBar::hidden(), lines: None }
     }

@@ -70,15 +70,15 @@ impl Batches {
         let inputs = snapshot.inputs(columns);
         let input_schema = snapshot.scan_schema(&inputs);
         let stored = snapshot.stored_fields().len();
-        let output = |&at: &usize| -> Result<Output> {
-            match at.checked_sub(stored) {
+        let output = |&column: &usize| -> Result<Output> {
+            match column.checked_sub(stored) {
                 Some(derived) => {
                     let expression = snapshot.derived[derived].expression.clone();
                     reassign_expr_columns(expression, &input_schema).map(Output::Derived).map_err(Error::internal)
                 }
                 None => {
-                    let place = inputs.iter().position(|input| *input == at);
-                    place.map(Output::Stored).ok_or_else(|| Error::internal("a scan reads no such column"))
+                    let index = inputs.iter().position(|input| *input == column);
+                    index.map(Output::Stored).ok_or_else(|| Error::internal("a scan does not read this column"))
                 }
             }
         };
@@ -236,7 +236,7 @@ impl Iterator for Batches {
 impl Snapshot {
     /// The schema of the batches of a scan of `columns`.
     pub fn scan_schema(&self, columns: &[usize]) -> SchemaRef {
-        let fields: Vec<_> = columns.iter().map(|&at| self.schema.fields()[at].clone()).collect();
+        let fields: Vec<_> = columns.iter().map(|&index| self.schema.fields()[index].clone()).collect();
         Schema::new(fields).into()
     }
 }

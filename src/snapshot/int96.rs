@@ -3,7 +3,7 @@
 //! INT96 stores a day and the nanoseconds of that day. Its range is much larger than that of 64-bit nanoseconds (1677
 //! to 2262), and readers wrap around silently. So the values are checked before they are read: whole microseconds are
 //! read as microseconds, others as nanoseconds, and a column that fits neither is refused. This decodes these columns
-//! once more, but only in files that have them; INT96 is deprecated and occurs mostly in files of older writers.
+//! a second time, but only in files that have them; INT96 is deprecated and occurs mostly in files of older writers.
 //! Layout: <https://github.com/apache/parquet-format/blob/master/LogicalTypes.md> (INT96 timestamps).
 
 use std::fs::File;

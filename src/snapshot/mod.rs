@@ -52,6 +52,7 @@ pub(crate) use derived::Derived;
 /// The export of one table: its admitted files and their common schema. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
+    /// The side that the snapshot belongs to.
     pub side: Side,
     /// The path as the user gave it.
     pub location: String,
