@@ -399,7 +399,7 @@ fn sql_that_is_nested_without_end_is_refused_with_its_place() {
         assert!(said.contains("job.toml:") && said.contains("in a row"), "{more:.80}: {said:.800}");
     }
     assert!(refused(&shop, &["query", "job.toml", &format!("SELECT {long} FROM old")]).contains("in a row"));
-    // if the file can be written, the query is planned and evaluated
+    // a query just below the limit is planned and evaluated
     let most = format!("SELECT id, text FROM snapshot WHERE {}", row("id >= 0", " AND ", 499));
     fs::write(shop.path("query.sql"), most).unwrap();
     job_with(&shop, "");
@@ -491,7 +491,7 @@ fn a_pipe_among_earlier_runs_is_passed_over_by_name() {
         let kept = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         pipe(&path);
-        // other files, or the history is not used
+        // the history is used only if the files differ
         let rows = ROWS + file.len() as i64;
         let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
         let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|row| row.to_string())));

@@ -53,9 +53,7 @@ pub(super) fn refusal(file: &File, size: u64, reason: String, path: PathBuf, amo
             Some(form) => unsupported(
                 format!("is {form}; countersign compares only Parquet files"),
                 match among {
-                    1 => {
-                        "export as Parquet, or convert it with DuckDB: COPY (FROM 'FILE') TO 'FILE.parquet'"
-                    }
+                    1 => "export as Parquet, or convert it with DuckDB: COPY (FROM 'FILE') TO 'FILE.parquet'",
                     _ => "if it is not a data file, select the data files with a glob such as 'dir/**/*.parquet'",
                 },
             ),
