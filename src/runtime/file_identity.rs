@@ -53,8 +53,8 @@ impl FileIdentity {
         self.size
     }
 
-    /// How long to wait until a further write would change the times; `None` if it would now. A write within the same
-    /// time step as the last one leaves them unchanged.
+    /// How long to wait until a further write would change the times; `None` if any write changes them now. A write
+    /// within the same time step as the last one leaves them unchanged.
     fn unsettled(&self) -> Option<Duration> {
         let (seconds, nanos) = self.changed;
         let step = if nanos == 0 { SECOND } else { TIME_STEP };

@@ -7,8 +7,8 @@
 //! two random words, which a value has only by chance. Each lane and each column mixes in its own words.
 //!
 //! These words and the secret of XXH3 are derived from a secret that is generated for every run: collisions can be
-//! crafted against a known secret, and this one is random. The key hash needs only 64 bits, because a
-//! collision of keys is detected by comparing them, and costs only time.
+//! crafted against a known secret, and this one is random. The key hash needs only 64 bits, because a collision of keys
+//! is detected by comparing them, and costs only time.
 //!
 //! wyhash: <https://github.com/wangyi-fudan/wyhash>;
 //! XXH3: <https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>.
