@@ -101,8 +101,8 @@ pub(super) struct Loaded {
     pub stored: SchemaDescPtr,
 }
 
-/// A footer for reading: with the types in which values are read, and with the row count of the row groups. Readers stop
-/// at the row count of the footer, which some old writers left at 0.
+/// A footer for reading: with the types in which values are read, and with the row count of the row groups. Readers
+/// stop at the row count of the footer, which some old writers left at 0.
 fn settled(metadata: ParquetMetaData) -> parquet::errors::Result<Arc<ParquetMetaData>> {
     let file = metadata.file_metadata();
     let rows = metadata.row_groups().iter().map(RowGroupMetaData::num_rows).sum();
