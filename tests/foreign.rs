@@ -1,5 +1,5 @@
-//! What somebody else has written must not crash, hang or fill the memory, however it is damaged: footers, job files, SQL,
-//! pipes and devices. Each ends with exit code 2 and a message that names the file, and nothing is called an internal error.
+//! Malicious or damaged input must not cause a crash, a hang or excessive memory use: footers, job files, SQL, pipes
+//! and devices. Each case ends with exit code 2 and a message that names the file, and never with an internal error.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -32,7 +32,7 @@ fn shop() -> Workshop {
 
 const JOB: &str = "[old]\npath = \"old.parquet\"\n[new]\npath = \"new.parquet\"\n[compare]\nkey = \"id\"\n";
 
-/// Runs the binary, which has to refuse, and to be done soon; returns what it says.
+/// Runs the binary, which has to refuse its input quickly; returns the error message.
 fn refused(shop: &Workshop, args: &[&str]) -> String {
     let began = Instant::now();
     let output = Command::new("timeout")
@@ -43,7 +43,7 @@ fn refused(shop: &Workshop, args: &[&str]) -> String {
         .env("COLUMNS", "100")
         .output()
         .unwrap();
-    // what `inspect` finds is its report
+    // the findings of `inspect` are in its report
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     assert_eq!(output.status.code(), Some(2), "{args:?} after {:?}: {said}", began.elapsed());
@@ -53,7 +53,7 @@ fn refused(shop: &Workshop, args: &[&str]) -> String {
 
 // footers
 
-/// Unsigned numbers as Thrift's compact protocol writes them.
+/// Unsigned numbers in the encoding of Thrift's compact protocol.
 fn varint(mut number: u64) -> Vec<u8> {
     let mut out = vec![];
     while number >= 0x80 {
@@ -84,7 +84,7 @@ fn footer(schema: &[u8], row_groups: &[u8]) -> Vec<u8> {
     [b"PAR1", metadata.as_slice(), &length, b"PAR1"].concat()
 }
 
-/// A file whose only column is nested in so many groups.
+/// A file with a single column that is nested in `levels` groups.
 fn nested(levels: u64) -> Vec<u8> {
     let content = [element(Some(1)).repeat(levels as usize), element(None)].concat();
     footer(&structs(levels + 1, &content), &structs(0, &[]))
@@ -129,7 +129,7 @@ fn metadata(path: &Path) -> ParquetMetaData {
     ParquetMetaDataReader::new().parse_and_finish(&File::open(path).unwrap()).unwrap()
 }
 
-/// Writes a Parquet file once more with another footer.
+/// Copies a Parquet file with another footer.
 fn with_footer(from: &Path, to: &Path, metadata: &ParquetMetaData) {
     let bytes = fs::read(from).unwrap();
     let length = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap());
@@ -140,7 +140,7 @@ fn with_footer(from: &Path, to: &Path, metadata: &ParquetMetaData) {
 
 type ChangeChunk = fn(ColumnChunkMetaDataBuilder) -> ColumnChunkMetaDataBuilder;
 
-/// The metadata with the second row group's column `text` changed.
+/// The metadata with a change to column `text` of the second row group.
 fn with_chunk(metadata: ParquetMetaData, change: ChangeChunk) -> ParquetMetaData {
     let mut builder = metadata.into_builder();
     let mut groups = builder.take_row_groups();
@@ -180,7 +180,7 @@ fn a_column_chunk_that_cannot_be_is_named() {
     }
 }
 
-/// Some old writers left the count of rows in the footer at 0, and readers stop there.
+/// Some old writers left the row count in the footer at 0, and readers stop there.
 #[test]
 fn rows_are_those_of_the_row_groups() {
     let shop = shop();
@@ -202,8 +202,8 @@ fn a_row_group_that_cannot_be_is_named() {
     let shop = shop();
     type Change = fn(&RowGroupMetaData) -> RowGroupMetaData;
     let changes: [(&str, Change); 3] = [
-        ("row group 1 promises -1 rows", |group| group.clone().into_builder().set_num_rows(-1).build().unwrap()),
-        ("row group 1 promises 1125899906842624 rows", |group| {
+        ("row group 1 specifies -1 rows", |group| group.clone().into_builder().set_num_rows(-1).build().unwrap()),
+        ("row group 1 specifies 1125899906842624 rows", |group| {
             group.clone().into_builder().set_num_rows(1 << 50).build().unwrap()
         }),
         ("row group 1 has -7 bytes", |group| group.clone().into_builder().set_total_byte_size(-7).build().unwrap()),
@@ -219,7 +219,7 @@ fn a_row_group_that_cannot_be_is_named() {
     }
 }
 
-/// A footer whose numbers agree with each other and not with the pages.
+/// A footer whose numbers are consistent with each other but not with the pages.
 #[test]
 fn rows_that_do_not_come_are_missed() {
     let shop = shop();
@@ -233,11 +233,11 @@ fn rows_that_do_not_come_are_missed() {
         with_footer(&shop.path("old.parquet"), &shop.path("bad.parquet"), &changed);
         let said = refused(&shop, &["diff", "bad.parquet", "new.parquet", "--key", "id"]);
         let place = "`bad.parquet` is damaged in row group 1, column `id`";
-        assert!(said.contains(place) && said.contains(&format!("the footer promises {rows}")), "{said}");
+        assert!(said.contains(place) && said.contains(&format!("the footer specifies {rows}")), "{said}");
     }
 }
 
-/// Every byte of a footer, changed in turn: an error or an answer, and no panic.
+/// Changes every byte of a footer in turn: the result is an error or a report, never a panic.
 #[test]
 fn a_damaged_footer_never_panics() {
     let shop = shop();
@@ -264,7 +264,7 @@ fn a_damaged_footer_never_panics() {
             if at % 5 != 0 {
                 continue;
             }
-            // what is admitted is read, too
+            // files that are admitted are also read
             let mut trial = trial(&shop, &["id"]);
             trial.job.sources.old.path.text = shop.path("damaged").display().to_string();
             trial.job.sources.new.path.text = shop.path("new.parquet").display().to_string();
@@ -340,12 +340,13 @@ fn what_is_nested_without_end_is_refused() {
     assert_eq!(run(&shop, &["keygen", "--out", "lead"]).0, 0);
     fs::write(shop.path("certificate.json"), deep("[", "]")).unwrap();
     let said = refused(&shop, &["verify", "certificate.json", "--key", "lead.pub"]);
-    assert!(said.contains("`certificate.json` is no certificate"), "{said}");
+    assert!(said.contains("`certificate.json` is not a certificate"), "{said}");
     fs::write(shop.path("list.ndjson"), format!("{{\"id\":{}}}\n", deep("[", "]"))).unwrap();
     assert!(refused(&shop, &["waves", "list.ndjson", "--out", "cut"]).contains("`list.ndjson`, line 1"));
 }
 
-/// A cell that is nested deeper than parsers go cannot be read as JSON, and is a mismatch like all that cannot.
+/// A cell that is nested more deeply than parsers allow cannot be read as JSON, and is a mismatch like all unreadable
+/// cells.
 #[test]
 fn cells_that_are_nested_without_end_are_no_json() {
     let shop = Workshop::new();
@@ -398,7 +399,7 @@ fn sql_that_is_nested_without_end_is_refused_with_its_place() {
         assert!(said.contains("job.toml:") && said.contains("in a row"), "{more:.80}: {said:.800}");
     }
     assert!(refused(&shop, &["query", "job.toml", &format!("SELECT {long} FROM old")]).contains("in a row"));
-    // what may be written is planned and evaluated
+    // a query just below the limit is planned and evaluated
     let most = format!("SELECT id, text FROM snapshot WHERE {}", row("id >= 0", " AND ", 499));
     fs::write(shop.path("query.sql"), most).unwrap();
     job_with(&shop, "");
@@ -407,7 +408,7 @@ fn sql_that_is_nested_without_end_is_refused_with_its_place() {
     assert_eq!(run(&shop, &["run", "job.toml", "--quiet"]).0, 0);
 }
 
-/// A job file of a hundred thousand settings is checked in seconds, in a build without optimisation, too.
+/// A job file with a hundred thousand settings is checked in seconds, even in a build without optimization.
 #[test]
 fn long_job_files_are_read_in_time() {
     let shop = shop();
@@ -438,7 +439,7 @@ fn long_job_files_are_read_in_time() {
     }
 }
 
-// what is no regular file
+// files that are not regular files
 
 fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
@@ -490,7 +491,7 @@ fn a_pipe_among_earlier_runs_is_passed_over_by_name() {
         let kept = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         pipe(&path);
-        // other files, or the history is not looked at
+        // the history is used only if the files differ
         let rows = ROWS + file.len() as i64;
         let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
         let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|row| row.to_string())));

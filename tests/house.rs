@@ -66,7 +66,10 @@ fn no_function_is_too_long() {
             let code = line.trim_start();
             let indent = &line[..line.len() - code.len()];
             let is_function = code.split("fn ").next().is_some_and(|before| {
-                code.contains("fn ") && before.split_whitespace().all(|word| word.starts_with("pub") || word == "async" || word == "const")
+                code.contains("fn ")
+                    && before
+                        .split_whitespace()
+                        .all(|word| word.starts_with("pub") || word == "async" || word == "const")
             });
             // formatted code ends a function with a brace at its own indentation
             let end = lines[start..].iter().position(|line| *line == format!("{indent}}}"));
@@ -91,7 +94,8 @@ fn paths_named(module: &[String], text: &str) -> Vec<Vec<String>> {
             if is_part {
                 continue;
             }
-            let end = |rest: &str| rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(rest.len());
+            let end =
+                |rest: &str| rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(rest.len());
             let path = &text[index..index + end(&text[index..])];
             let steps: Vec<&str> = path.split("::").filter(|step| !step.is_empty()).collect();
             let ups = steps.iter().take_while(|step| **step == "super").count();
@@ -123,7 +127,8 @@ fn a_module_uses_only_modules_listed_before_it() {
     let mut lists: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
     for (path, text) in &sources {
         let listed = text.lines().filter_map(|line| {
-            let line = line.trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ").trim_start_matches("pub ");
+            let line =
+                line.trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ").trim_start_matches("pub ");
             line.strip_prefix("mod ")?.strip_suffix(';').map(String::from)
         });
         lists.entry(module_of(path)).or_default().extend(listed);
@@ -135,7 +140,9 @@ fn a_module_uses_only_modules_listed_before_it() {
         for used in paths_named(&module, text) {
             // the room that both are in decides their order
             let shared = module.iter().zip(&used).take_while(|(own, used)| own == used).count();
-            let (Some(own), Some(used), Some(list)) = (module.get(shared), used.get(shared), lists.get(&module[..shared])) else {
+            let (Some(own), Some(used), Some(list)) =
+                (module.get(shared), used.get(shared), lists.get(&module[..shared]))
+            else {
                 continue;
             };
             let index = |name: &String| list.iter().position(|listed| listed == name);

@@ -356,7 +356,7 @@ fn what_cannot_be_looked_at_is_an_error() {
     fs::create_dir(shop.path("nothing")).unwrap();
     for (args, words) in [
         (&["nowhere"] as &[&str], "the snapshot `nowhere` does not exist"),
-        (&["nothing"], "the snapshot `nothing` holds no data files"),
+        (&["nothing"], "the snapshot `nothing` contains no data files"),
         (&["t", "--key", "idd"], "the snapshot has no column `idd`; did you mean `id`?"),
         (&["t", "--key", "id,id"], "--key names column `id` twice"),
     ] {

@@ -27,8 +27,8 @@ fn bad_lists() {
         ("many.csv", "id,account\n1,a,b\n", "line 2: it has 3 fields"),
         ("open.csv", "id\n\"1\n", "line 2: a quoted field does not end"),
         ("after.csv", "id\n\"1\"2\n", "line 2: there is more after a quoted field"),
-        ("twice.csv", "id\n1\n2\n1\n", "ID \"1\" stands twice: `twice.csv`, line 2, and `twice.csv`, line 4"),
-        ("nulls.csv", "id\n\n\n", "ID NULL stands twice"),
+        ("twice.csv", "id\n1\n2\n1\n", "duplicate ID \"1\": `twice.csv`, line 2, and `twice.csv`, line 4"),
+        ("nulls.csv", "id\n\n\n", "duplicate ID NULL"),
         ("names.csv", "id,id\n1,2\n", "column `id` stands twice"),
         ("blank.txt", "1\n\n2\n", "`blank.txt`, line 2: it is empty"),
         ("list.json", "[]", "is no list: the name of one ends with .csv"),
@@ -49,7 +49,7 @@ fn bad_lists() {
     refused(
         &shop,
         "good.csv again.csv",
-        &["ID \"2\" stands twice: `good.csv`, line 3, and `again.csv`, line 3", "--done"],
+        &["duplicate ID \"2\": `good.csv`, line 3, and `again.csv`, line 3", "--done"],
     );
     list("letters.csv", "id,n\n1,5\nx7,6\n");
     refused(&shop, "letters.csv --key-type integer", &["`letters.csv`, line 3: column `id` is \"x7\"", "an integer"]);
