@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use arrow::datatypes::{DataType, Field, FieldRef};
 
 use super::DataFile;
-use super::mixed::{Mixed, is_known_to_fit};
+use super::mixed::is_known_to_fit;
+use super::types::Mixed;
 use super::types::{self, type_name};
 use crate::error::Error;
 

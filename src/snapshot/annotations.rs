@@ -8,12 +8,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as PhysicalType};
 use parquet::errors::Result;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type, TypePtr};
 
-use super::types::{EXTENSION, STORED};
+use super::types::{EXTENSION, STORED, is_variant};
 
 /// The schema to read a file with; `None` if it is the file's own.
 pub(super) fn readable(schema: &SchemaDescriptor) -> Result<Option<SchemaDescPtr>> {
@@ -108,8 +108,19 @@ fn meaning(column: &Type) -> Option<Meaning> {
     }
 }
 
+/// A schema with all annotations of the file's own schema. Readers do not use it, because they lose them below lists.
+pub(super) fn meant(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
+    let columns = parquet.root_schema().get_fields();
+    let annotate = |field: &FieldRef| {
+        let stored = columns.iter().find(|column| column.name() == field.name() && !is_variant(column));
+        stored.map_or_else(|| field.clone(), |column| annotated(field, column))
+    };
+    let fields: Vec<FieldRef> = schema.fields().iter().map(annotate).collect();
+    Schema::new_with_metadata(fields, schema.metadata().clone()).into()
+}
+
 /// A field with the annotations in the file's own schema, for it and its children.
-pub(super) fn annotated(field: &FieldRef, column: &Type) -> FieldRef {
+fn annotated(field: &FieldRef, column: &Type) -> FieldRef {
     let is_repeated =
         column.get_basic_info().has_repetition() && column.get_basic_info().repetition() == Repetition::REPEATED;
     match field.data_type() {

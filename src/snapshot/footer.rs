@@ -11,7 +11,7 @@ use parquet::file::metadata::{FileMetaData, ParquetMetaData};
 
 use super::bounds::{FooterFlaw, Loaded, ROW_GROUPS_MAX, load, with_file};
 use super::file::Prepared;
-use super::{absolute, foreign, int96, types};
+use super::{absolute, annotations, foreign, int96, types};
 use crate::error::{AdmissionError, Error, Result};
 use crate::runtime::file_identity::InputFile;
 
@@ -68,7 +68,7 @@ impl DataFile {
             return Err(Error::ColumnTwice { column, path });
         }
         let (decoded, inexact) = int96::settle_units(&path, &file, schema, parquet)?;
-        let schema = types::meant(&decoded, &stored);
+        let schema = annotations::meant(&decoded, &stored);
         Ok(DataFile {
             absolute_path,
             size,

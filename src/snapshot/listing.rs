@@ -68,7 +68,8 @@ pub(super) fn list(owner: &Owner, location: &str) -> Result<Listing> {
 
 /// A listing in which no file is skipped.
 fn admissible(owner: &Owner, location: &str, listing: Listing) -> Result<Listing> {
-    table_format::refuse(owner, location, &listing)?;
+    let data = listing.files.iter().map(|file| file.path.as_path());
+    table_format::refuse(owner, location, data, &listing.skipped)?;
     Ok(listing)
 }
 

@@ -13,39 +13,11 @@ use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::DataFile;
-use super::types::{EXTENSION, data_type_name, ticks_per_second, unit_name};
+use super::types::{EXTENSION, MIXED_TYPES, Mixed, data_type_name, ticks_per_second, unit_name};
 use crate::job::rule::ParseAs;
 
 /// The metadata key for the type names of the files of a mixed column.
-const TYPES: &str = "countersign.types";
-
-/// The kind of the values of a mixed column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mixed {
-    Numbers,
-    /// Timestamps with a zone.
-    Instants,
-    /// Timestamps without a zone.
-    Clocks,
-}
-
 impl Mixed {
-    const ALL: [Mixed; 3] = [Mixed::Numbers, Mixed::Instants, Mixed::Clocks];
-
-    fn extension(self) -> &'static str {
-        match self {
-            Mixed::Numbers => "countersign.mixed.numbers",
-            Mixed::Instants => "countersign.mixed.instants",
-            Mixed::Clocks => "countersign.mixed.clocks",
-        }
-    }
-
-    /// The kind of a field, if it is a mixed column.
-    pub(crate) fn of(field: &Field) -> Option<Self> {
-        let name = field.metadata().get(EXTENSION)?;
-        Mixed::ALL.into_iter().find(|mixed| mixed.extension() == name)
-    }
-
     /// A field for a column whose files have these types.
     pub(crate) fn field(self, name: &str, types: &[DataType]) -> Field {
         let mut names: Vec<String> = vec![];
@@ -54,14 +26,8 @@ impl Mixed {
                 names.push(data_type);
             }
         }
-        let metadata = [(EXTENSION.into(), self.extension().into()), (TYPES.into(), names.join(" or "))];
+        let metadata = [(EXTENSION.into(), self.extension().into()), (MIXED_TYPES.into(), names.join(" or "))];
         Field::new(name, DataType::Utf8View, true).with_metadata(HashMap::from(metadata))
-    }
-
-    /// The type names of the files of a mixed field, for people.
-    pub(crate) fn types(field: &Field) -> Option<&str> {
-        Mixed::of(field)?;
-        field.metadata().get(TYPES).map(String::as_str)
     }
 
     /// How the text is parsed.

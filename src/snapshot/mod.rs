@@ -31,11 +31,11 @@ pub(crate) use decode::compact;
 pub(crate) use footer::DataFile;
 pub(crate) use lineage::Lineage;
 pub(crate) use listing::would_list;
-pub(crate) use mixed::Mixed;
 pub(crate) use scan::FileRead;
 pub(crate) use sizes::require_room_for_footers;
 pub(crate) use statistics::Statistics;
 pub(crate) use table_format::refuse_path;
+pub(crate) use types::Mixed;
 pub(crate) use types::type_name;
 
 use std::collections::{HashMap, HashSet};

@@ -6,7 +6,8 @@ use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
 
-use super::mixed::{Mixed, texts};
+use super::mixed::texts;
+use super::types::Mixed;
 use super::{DataFile, Snapshot, type_name};
 use crate::error::{AdmissionError, Result};
 

@@ -9,23 +9,26 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::listing::Listing;
 use crate::error::{AdmissionError, Error, Result, TableFormat};
 use crate::sides::Owner;
 
-/// Refuses a path whose files belong to a table with a log.
+/// Refuses a path whose files belong to a table with a log: those with data, and those that a listing skips.
 ///
 /// # Errors
 /// With the folder, its format, and the log.
-pub(super) fn refuse(owner: &Owner, location: &str, listing: &Listing) -> Result<()> {
-    let data = || listing.files.iter().map(|file| file.path.as_path());
+pub(super) fn refuse<'a>(
+    owner: &Owner,
+    location: &str,
+    data: impl Iterator<Item = &'a Path> + Clone,
+    skipped: &'a [PathBuf],
+) -> Result<()> {
     let mut folders = Folders::default();
     let path = Path::new(location);
     if path.is_dir() {
         folders.add_above(&path.join("any file"));
     }
     let mut seen = HashSet::new();
-    for file in data().chain(listing.skipped.iter().map(PathBuf::as_path)) {
+    for file in data.clone().chain(skipped.iter().map(PathBuf::as_path)) {
         // the files of one directory have the same parents, unless one is a link
         if seen.insert(file.parent()) || file.is_symlink() {
             folders.add_above(file);
@@ -33,8 +36,8 @@ pub(super) fn refuse(owner: &Owner, location: &str, listing: &Listing) -> Result
     }
     folders.require_no_log(owner, location)?;
     // commit files only apply to the files in the same directory
-    let named = data().filter_map(Path::parent).map(Path::to_path_buf);
-    let real = data().filter(|file| file.is_symlink()).filter_map(|link| fs::canonicalize(link).ok());
+    let named = data.clone().filter_map(Path::parent).map(Path::to_path_buf);
+    let real = data.clone().filter(|file| file.is_symlink()).filter_map(|link| fs::canonicalize(link).ok());
     let real = real.filter_map(|file| file.parent().map(Path::to_path_buf));
     let beside: BTreeSet<PathBuf> = named.chain(real).collect();
     match beside.iter().find_map(|folder| commit_file(folder)) {

@@ -3,8 +3,6 @@
 use arrow::datatypes::DataType::*;
 use std::collections::HashMap;
 
-use super::annotations::annotated;
-use super::mixed::Mixed;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
@@ -12,6 +10,8 @@ use parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
 /// The metadata key under which Arrow stores an extension type in a field.
 pub(crate) const EXTENSION: &str = "ARROW:extension:name";
 const VARIANT: &str = "arrow.parquet.variant";
+/// The metadata key with the type names of the files of a mixed column.
+pub(super) const MIXED_TYPES: &str = "countersign.types";
 /// The metadata key for the name of a field's type in its file, if it is read as a wider type.
 pub(crate) const STORED: &str = "countersign.stored";
 
@@ -52,17 +52,6 @@ pub(crate) fn readable(schema: &SchemaRef, parquet: &SchemaDescriptor) -> Schema
     Schema::new_with_metadata(fields, schema.metadata().clone()).into()
 }
 
-/// The same with all annotations of the file's own schema. Readers do not use it, because they lose them below lists.
-pub(crate) fn meant(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
-    let columns = parquet.root_schema().get_fields();
-    let annotate = |field: &FieldRef| {
-        let stored = columns.iter().find(|column| column.name() == field.name() && !is_variant(column));
-        stored.map_or_else(|| field.clone(), |column| annotated(field, column))
-    };
-    let fields: Vec<FieldRef> = schema.fields().iter().map(annotate).collect();
-    Schema::new_with_metadata(fields, schema.metadata().clone()).into()
-}
-
 /// The path of the first map whose keys are nullable.
 pub(crate) fn map_with_optional_key(parquet: &ParquetType) -> Option<String> {
     parquet.get_fields().iter().find_map(|column| optional_key(column.name(), column))
@@ -89,9 +78,43 @@ fn optional_key(path: &str, column: &ParquetType) -> Option<String> {
     column.get_fields().iter().find_map(|part| optional_key(&format!("{path}.{}", part.name()), part))
 }
 
-fn is_variant(column: &ParquetType) -> bool {
+pub(super) fn is_variant(column: &ParquetType) -> bool {
     let own = matches!(column.get_basic_info().logical_type_ref(), Some(LogicalType::Variant(_)));
     own || column.is_group() && column.get_fields().iter().any(|field| is_variant(field))
+}
+
+/// The kind of the values of a mixed column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mixed {
+    Numbers,
+    /// Timestamps with a zone.
+    Instants,
+    /// Timestamps without a zone.
+    Clocks,
+}
+
+impl Mixed {
+    const ALL: [Mixed; 3] = [Mixed::Numbers, Mixed::Instants, Mixed::Clocks];
+
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Mixed::Numbers => "countersign.mixed.numbers",
+            Mixed::Instants => "countersign.mixed.instants",
+            Mixed::Clocks => "countersign.mixed.clocks",
+        }
+    }
+
+    /// The kind of a field, if it is a mixed column.
+    pub(crate) fn of(field: &Field) -> Option<Self> {
+        let name = field.metadata().get(EXTENSION)?;
+        Mixed::ALL.into_iter().find(|mixed| mixed.extension() == name)
+    }
+
+    /// The type names of the files of a mixed field, for people.
+    pub(crate) fn types(field: &Field) -> Option<&str> {
+        Mixed::of(field)?;
+        field.metadata().get(MIXED_TYPES).map(String::as_str)
+    }
 }
 
 /// The name of a column's type for people: its meaning, independent of its layout in Arrow.
