@@ -298,7 +298,7 @@ fn a_snapshot_that_is_not_what_it_should_be_verifies_nothing() {
     with("max_age = \"yesterday\"", "max_drop = 3");
     let (code, _, said) = night(&shop, &all);
     assert_eq!(code, 2);
-    assert!(said.contains("nothing tells how old") && said.contains("no length of time"), "{said}");
+    assert!(said.contains("the age of the snapshot is unknown") && said.contains("is not a duration"), "{said}");
     assert!(said.contains("a share of the rows"), "{said}");
 }
 
@@ -329,9 +329,9 @@ fn waivers_cover_what_they_name_and_no_more() {
     assert!(problem.contains("no longer matches"), "{problem}");
     for (rest, words) in [
         ("limit = 1\ncolumns = \"nota\"", "no compared column is called `nota`"),
-        ("limit = 1\nclasses = \"mismatches\"", "`mismatches` is no class"),
+        ("limit = 1\nclasses = \"mismatches\"", "`mismatches` is not a class"),
         ("limit = 1\nwhere = \"nota = 1\"", "nota"),
-        ("limit = 1\nexpires = \"2026-11-20T00:00:01\"", "is no day"),
+        ("limit = 1\nexpires = \"2026-11-20T00:00:01\"", "is neither a day"),
         ("limit = 1\nwhere = \"old_rows\"", "a condition is true or false"),
     ] {
         let (code, _, said) = verdict(rest);
@@ -356,7 +356,7 @@ fn version_columns_have_to_be_of_one_kind() {
     for (rest, words) in [
         ("column = \"note\"", "a version is a timestamp, a whole number, or text"),
         ("column = \"updated\"", "the old snapshot has no column `updated`"),
-        ("lag = \"5m\"", "name the column that tells when a row was written"),
+        ("lag = \"5m\"", "name the column with the write time of a row"),
         ("column = \"id\"\nlag = \"soon\"", "no length of time"),
     ] {
         let (code, _, said) = with(rest);

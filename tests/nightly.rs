@@ -129,7 +129,7 @@ fn digests_are_the_same_by_the_same_key() {
     assert_eq!(digest(), format!("\"{wanted}\""));
     assert_eq!(digest(), digest());
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(run(&shop, &["run", "job.toml"]).2.contains("can be read by others"));
+    assert!(run(&shop, &["run", "job.toml"]).2.contains("is readable by other users"));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&key, "ab").unwrap();
     assert!(run(&shop, &["check", "job.toml"]).2.contains("64 hexadecimal digits"));
