@@ -1,4 +1,4 @@
-//! The ID lists: one CSV file per class, header first, one line per discrepancy, ordered by key.
+//! The ID lists: one CSV file per class, with a header and one line per discrepancy, in key order.
 
 use std::io::Write;
 
@@ -14,12 +14,12 @@ use crate::output::manifest::FileDigest;
 use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 use crate::sides::Sides;
 
-/// Which findings a list holds.
+/// Selects the findings of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum IdListWriter {
-    /// All of a class.
+    /// All findings of a class.
     Of(Class),
-    /// Duplicate keys that are not in new at all: they have to be backfilled too.
+    /// Duplicate keys that are not in new. They must also be backfilled.
     MissingDuplicated,
 }
 
@@ -51,15 +51,15 @@ impl IdListWriter {
     }
 }
 
-/// All lists of a run, being written.
+/// Writes all lists of a run.
 pub(super) struct IdLists {
     lists: Vec<(IdListWriter, OutputFile, u64)>,
-    /// The columns that the lists hold besides the key.
+    /// The additional columns, beside the key.
     columns: Vec<String>,
 }
 
 impl IdLists {
-    /// Begins every list with its header; a list without entries is a file with a header only.
+    /// Creates every list with its header. A list without entries has only a header.
     pub(super) fn create(run_dir: &RunDir, layout: &Layout, columns: &[Setting], readers: FileAccess) -> Result<Self> {
         let columns: Vec<String> = columns.iter().map(|column| column.text.clone()).collect();
         let names = layout.key_names();
@@ -78,7 +78,7 @@ impl IdLists {
         Ok(IdLists { lists, columns })
     }
 
-    /// Adds the findings of a batch of the table to the lists they belong to.
+    /// Adds the findings in a batch of the table to their lists.
     pub(super) fn write(&mut self, batch: &RecordBatch, classes: &[Class]) -> Result<()> {
         let keys = TableColumn::Key.of(batch).as_struct();
         let columns = keys.columns().iter().zip(keys.fields());
@@ -110,7 +110,7 @@ impl IdLists {
         Ok(())
     }
 
-    /// Ends every list and checks that it is as long as its count.
+    /// Finishes every list, and checks that its length is that of its count.
     pub(super) fn finish(self, tally: &Tally) -> Result<Vec<FileDigest>> {
         let finish = |(list, file, length): (IdListWriter, OutputFile, u64)| {
             let digest = file.finish()?;
@@ -122,7 +122,7 @@ impl IdLists {
         self.lists.into_iter().map(finish).collect()
     }
 
-    /// The values of the columns that were asked for, as one side has them.
+    /// Returns the values of the additional columns on one side.
     fn asked<'a>(&self, batch: &'a RecordBatch, side: TableColumn) -> Result<Vec<Values<'a>>> {
         let rows = side.of(batch).as_struct();
         let field = |name: &String| rows.fields().iter().position(|field| field.name() == name);
