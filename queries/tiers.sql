@@ -1,5 +1,5 @@
 -- Question: in which tiers are the pairs of rows with the same key equal, and in which columns?
--- Inputs:   old, new; {key}: the key columns after their rules; {same_key}: the keys of o and n are equal, including NULL;
+-- Inputs:   old, new; {key}: the key columns after their rules; {same_key}: the keys of o and n are equal, with NULL;
 --           {exact}: every column is equal as read, and no rule was needed to parse it;
 --           {by_reading}: every column is equal as read, and no rule needed to parse it is lossy;
 --           {by_rule}: every column is equal as read or after the rules;

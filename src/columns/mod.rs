@@ -237,7 +237,7 @@ fn column_pair(
     let resembling = fields.map(|field| Mixed::of(field).map(|mixed| mixed.resembling(field)));
     let kinds = Sides::from_fn(|side| resembling[side].as_ref().unwrap_or(fields[side]));
     let mut natural = Domain::of(&pair.name, kinds, &mut |path| paths.take(path), nested);
-    let maps = rules.iter().any(|told| matches!(told.rule, Rule::Values(_)));
+    let maps = rules.iter().any(|chosen| matches!(chosen.rule, Rule::Values(_)));
     let no_domain = |reason: NoDomain| match reason {
         NoDomain::Undefined => Ok(None),
         NoDomain::Families { path, families } => {
@@ -246,7 +246,7 @@ fn column_pair(
             Err(different_families(&pair.name, &types, path, families, role))
         }
     };
-    let is_implied = |told: &settings::ChosenRule| told.place == Origin::Files;
+    let is_implied = |chosen: &settings::ChosenRule| chosen.place == Origin::Files;
     match natural {
         Err(reason) if rules.iter().any(is_implied) => return no_domain(reason),
         // they are stored as text
@@ -261,7 +261,7 @@ fn column_pair(
             Err(reason) => no_domain(reason),
         };
     }
-    let only_rules = rules.iter().map(|told| told.rule.clone()).collect();
+    let only_rules = rules.iter().map(|chosen| chosen.rule.clone()).collect();
     match RuleSet::of(&pair.name, fields, only_rules, natural) {
         Ok(chain) => {
             let domain = chain.domain().clone();
@@ -269,7 +269,7 @@ fn column_pair(
         }
         Err(RuleError::Domain(reason)) => no_domain(reason),
         Err(RuleError::Rule(rule, reason)) => {
-            let place = rules.iter().find(|told| told.rule == rule).map(|told| told.place.to_string());
+            let place = rules.iter().find(|chosen| chosen.rule == rule).map(|chosen| chosen.place.to_string());
             let Sides { old, new } = types;
             Err(Error::RuleDoesNotFit {
                 place: place.unwrap_or_default(),
@@ -289,9 +289,9 @@ enum Role {
 }
 
 fn named_twice(pair: &NamePair, selection: &Selection) -> Error {
-    let place = |words: &[Setting]| {
-        let word = words.iter().find(|word| word.text == pair.name || word.text == pair.old);
-        word.map(|word| word.place.to_string()).unwrap_or_default()
+    let place = |settings: &[Setting]| {
+        let setting = settings.iter().find(|setting| setting.text == pair.name || setting.text == pair.old);
+        setting.map(|setting| setting.place.to_string()).unwrap_or_default()
     };
     let (chosen, ignored) = (place(&selection.columns), place(&selection.ignore));
     Error::Contradiction(format!("`{}` is listed in both {chosen} and {ignored}", pair.name))

@@ -38,11 +38,11 @@ impl<'a> Settings<'a> {
     /// Finds the pairs that the settings name.
     pub(super) fn of(names: &ColumnNames, job: &'a Job) -> Result<Self> {
         let mut all: Vec<PairSettings> = names.pairs.iter().map(|_| PairSettings::default()).collect();
-        for (told, settings) in job.columns.iter().enumerate() {
+        for (index, settings) in job.columns.iter().enumerate() {
             for number in named(settings, names)? {
                 let pair = &mut all[number];
                 pair.rules = std::mem::take(&mut pair.rules).overridden_by(&settings.rules);
-                pair.told.push(told);
+                pair.told.push(index);
                 for side in Side::BOTH {
                     if let Some(expression) = &settings.expressions[side] {
                         pair.expressions[side] = Some(expression.text.clone());
@@ -63,11 +63,11 @@ impl<'a> Settings<'a> {
     /// these types are left out.
     pub(super) fn rules(&self, pair: usize, role: Role, fields: Sides<&Field>) -> Result<Vec<ChosenRule>> {
         let settings = &self.pairs[pair];
-        let last = || settings.told.last().map(|&told| self.told[told].place.clone());
+        let last = || settings.told.last().map(|&index| self.told[index].place.clone());
         let place_of = |rule: &Rule| {
-            let mut told = settings.told.iter().rev().map(|&told| &self.told[told]);
-            let told = told.find(|told| told.rules.rules().is_ok_and(|rules| rules.contains(rule)));
-            told.map_or((Origin::Set("compare".into()), true), |told| (told.place.clone(), is_by_name(told)))
+            let mut settings = settings.told.iter().rev().map(|&index| &self.told[index]);
+            let found = settings.find(|own| own.rules.rules().is_ok_and(|rules| rules.contains(rule)));
+            found.map_or((Origin::Set("compare".into()), true), |own| (own.place.clone(), is_by_name(own)))
         };
         let expressions = Side::BOTH
             .into_iter()
@@ -89,13 +89,13 @@ impl<'a> Settings<'a> {
                 ChosenRule { rule, place, by_name }
             })
             .collect();
-        let all: Vec<Rule> = rules.iter().map(|told| told.rule.clone()).collect();
+        let all: Vec<Rule> = rules.iter().map(|own| own.rule.clone()).collect();
         let suits = |rule: &Rule| fits(rule, &all, fields) && (role == Role::Value || is_for_keys(rule));
-        let rules: Vec<ChosenRule> = rules.into_iter().filter(|told| told.by_name || suits(&told.rule)).collect();
-        match rules.iter().find(|told| role == Role::Key && !is_for_keys(&told.rule)) {
-            Some(told) => Err(Error::Contradiction(format!(
+        let rules: Vec<ChosenRule> = rules.into_iter().filter(|own| own.by_name || suits(&own.rule)).collect();
+        match rules.iter().find(|own| role == Role::Key && !is_for_keys(&own.rule)) {
+            Some(own) => Err(Error::Contradiction(format!(
                 "{}: `{}` cannot be used on a key column; keys must be equal",
-                told.place, told.rule
+                own.place, own.rule
             ))),
             None => Ok(rules),
         }

@@ -63,8 +63,8 @@ fn rows(source: &Source) -> Value {
     })
 }
 
-fn texts(words: &[Setting]) -> Vec<&str> {
-    words.iter().map(|word| word.text.as_str()).collect()
+fn texts(settings: &[Setting]) -> Vec<&str> {
+    settings.iter().map(|setting| setting.text.as_str()).collect()
 }
 
 fn source(source: &Source) -> Value {

@@ -85,20 +85,21 @@ impl IdLists {
         let columns: Vec<Values> = columns.map(|(array, field)| Values::of(array, field)).collect::<Result<_>>()?;
         let counts =
             [TableColumn::OldRows, TableColumn::NewRows].map(|column| column.of(batch).as_primitive::<UInt64Type>());
-        let asked = Sides { old: self.asked(batch, TableColumn::Old)?, new: self.asked(batch, TableColumn::New)? };
+        let more_columns =
+            Sides { old: self.asked(batch, TableColumn::Old)?, new: self.asked(batch, TableColumn::New)? };
         let mut lines: Vec<String> = self.lists.iter().map(|_| String::new()).collect();
         for (row, &class) in classes.iter().enumerate() {
             let key: Vec<Option<String>> = columns.iter().map(|column| column.to_csv_text(row)).collect();
             let rows = counts.map(|counts| counts.value(row).to_string());
             // a row that is only in new has only new's values
-            let asked = if class == Class::Extra { &asked.new } else { &asked.old };
+            let more_columns = if class == Class::Extra { &more_columns.new } else { &more_columns.old };
             for ((list, _, length), lines) in self.lists.iter_mut().zip(&mut lines) {
                 if !list.holds(class, counts[1].value(row)) {
                     continue;
                 }
                 let more: Vec<Option<String>> = match list.has_counts() {
                     true => rows.iter().cloned().map(Some).collect(),
-                    false => asked.iter().map(|column| column.to_csv_text(row)).collect(),
+                    false => more_columns.iter().map(|column| column.to_csv_text(row)).collect(),
                 };
                 csv::record(lines, key.iter().chain(&more).map(Option::as_deref));
                 *length += 1;

@@ -36,14 +36,14 @@ impl MisplacedList {
         let keys = columns(TableColumn::Key.of(batch).as_struct())?;
         let others = found.others.as_ref().map_or(Ok(vec![]), columns)?;
         let mut lines = String::new();
-        for ((row, class), told) in classes(batch).into_iter().enumerate().zip(&found.rows) {
-            for told in told {
+        for ((row, class), annotations) in classes(batch).into_iter().enumerate().zip(&found.rows) {
+            for annotation in annotations {
                 let own: Vec<Option<String>> = keys.iter().map(|column| column.to_csv_text(row)).collect();
-                let other: Vec<Option<String>> = match told.other {
+                let other: Vec<Option<String>> = match annotation.other {
                     Some(other) => others.iter().map(|column| column.to_csv_text(other)).collect(),
                     None => vec![None; self.key_len],
                 };
-                let codes = [class.name(), told.kind.name(), &told.columns].map(Some);
+                let codes = [class.name(), annotation.kind.name(), &annotation.columns].map(Some);
                 let own = own.iter().map(Option::as_deref);
                 csv::record(&mut lines, own.chain(codes).chain(other.iter().map(Option::as_deref)));
             }

@@ -115,9 +115,9 @@ fn judge(
     tiers: &mut TierMask,
     sink: &mut FindingSink,
 ) -> Result<BooleanBuffer> {
-    let asked: Vec<usize> = unequal.set_indices().collect();
+    let unequal_rows: Vec<usize> = unequal.set_indices().collect();
     let cells = |(rows, start): &(&Arc<RowReader>, usize)| -> Result<ArrayRef> {
-        let places: UInt32Array = asked.iter().map(|at| (start + at) as u32).collect();
+        let places: UInt32Array = unequal_rows.iter().map(|at| (start + at) as u32).collect();
         Ok(take(rows.raw.column(column), &places, None)?)
     };
     let RuleOutcome { ruled, tolerated, needed } =
@@ -125,13 +125,13 @@ fn judge(
     let tally = sink.column(column);
     tally.by_rule += count(&ruled);
     tally.tolerated += count(&tolerated);
-    let mut credited = BooleanBuffer::new_unset(asked.len());
+    let mut credited = BooleanBuffer::new_unset(unequal_rows.len());
     for (rule, cells) in needed {
         tally.rules[rule] += count(&cells);
         credited = &credited | &cells;
     }
     tally.by_either += count(&(&(&ruled | &tolerated) & &!&credited));
-    let spread = |bits: &BooleanBuffer| spread(bits, &asked, unequal.len());
+    let spread = |bits: &BooleanBuffer| spread(bits, &unequal_rows, unequal.len());
     include(&mut tiers.by_rule, &spread(&ruled));
     include(&mut tiers.tolerated, &spread(&tolerated));
     Ok(unequal & &!&spread(&(&ruled | &tolerated)))

@@ -165,8 +165,8 @@ impl<'a> Hashing<'a> {
         while let Some(batch) = scan.next_batch()? {
             let rows = engine.meter.stage(Stage::Canonicalize, || pairing.rows(chunk.side, batch))?;
             // the merge decides requested rows, so they get a row hash that no row has
-            let asked = self.comparison.asked.map(|asked| asked.includes(pairing, &rows.raw, chunk.side));
-            let asked = asked.transpose()?.flatten();
+            let requested = self.comparison.asked.map(|request| request.includes(pairing, &rows.raw, chunk.side));
+            let requested = requested.transpose()?.flatten();
             read.count(&rows);
             engine.meter.stage(Stage::Hash, || {
                 let Scratch { hashes, entries } = &mut *scratch;
@@ -174,8 +174,8 @@ impl<'a> Hashing<'a> {
                 entries.clear();
                 entries.extend(hashes.iter().enumerate().map(|(at, hash)| {
                     let tier = Tier::as_read(rows.read_rows.as_ref(), at);
-                    let is_asked = asked.as_ref().is_some_and(|rows| rows.value(at));
-                    let row = if is_asked { hash.row.map(|word| !word) } else { hash.row };
+                    let is_requested = requested.as_ref().is_some_and(|rows| rows.value(at));
+                    let row = if is_requested { hash.row.map(|word| !word) } else { hash.row };
                     HashedRow { row, key: hash.key, place: RowAddress::new(number, start + at, tier) }
                 }));
                 work(&rows.raw, entries)

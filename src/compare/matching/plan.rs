@@ -183,7 +183,7 @@ impl KeyLayout {
         let mut groups = listed.groups;
         let order = KeyOrder::of(std::slice::from_ref(&bounds.mins), std::slice::from_ref(&bounds.mins))?;
         let ends = KeyOrder::of(std::slice::from_ref(&bounds.maxs), std::slice::from_ref(&bounds.maxs))?;
-        groups.sort_by(|one, two| order.compare(one.bound, two.bound).then_with(|| ends.compare(one.bound, two.bound)));
+        groups.sort_by(|a, b| order.compare(a.bound, b.bound).then_with(|| ends.compare(a.bound, b.bound)));
         let across = KeyOrder::of(std::slice::from_ref(&bounds.maxs), std::slice::from_ref(&bounds.mins))?;
         for pair in groups.windows(2) {
             let (before, after) = (pair[0].bound, pair[1].bound);

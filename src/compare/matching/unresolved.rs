@@ -74,8 +74,8 @@ impl Unresolved {
                 chunks.push(Chunk { side: snapshot.side, file, row_group, rows: rows as usize });
             }
         }
-        let words = |chunk: &Chunk| (0..chunk.rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        let bits = chunks.iter().map(words).collect();
+        let zeros = |chunk: &Chunk| (0..chunk.rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        let bits = chunks.iter().map(zeros).collect();
         let (kept, room_bytes) = (Sides::default(), AtomicI64::new(room_bytes as i64));
         Unresolved { chunks, bits, kept, room_bytes, batch_rows: engine.batch_rows() }
     }

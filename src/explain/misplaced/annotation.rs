@@ -48,9 +48,13 @@ impl Misplacements {
         let all: Vec<&Annotation> = self.rows.iter().flatten().collect();
         let keys = self.others.as_ref().map_or(Ok(vec![]), joined)?;
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(all.iter().map(|told| told.kind.name()))),
-            Arc::new(StringArray::from_iter_values(all.iter().map(|told| &told.columns))),
-            Arc::new(all.iter().map(|told| told.other.map(|other| keys[other].as_str())).collect::<StringArray>()),
+            Arc::new(StringArray::from_iter_values(all.iter().map(|annotation| annotation.kind.name()))),
+            Arc::new(StringArray::from_iter_values(all.iter().map(|annotation| &annotation.columns))),
+            Arc::new(
+                all.iter()
+                    .map(|annotation| annotation.other.map(|other| keys[other].as_str()))
+                    .collect::<StringArray>(),
+            ),
         ];
         let items = StructArray::try_new_with_length(item_fields(), columns, None, all.len())?;
         let offsets = OffsetBuffer::from_lengths(self.rows.iter().map(Vec::len));
@@ -59,8 +63,8 @@ impl Misplacements {
 }
 
 /// Returns the different kinds in a row.
-pub(super) fn kinds(told: &[Annotation]) -> Vec<Kind> {
-    let mut kinds: Vec<Kind> = told.iter().map(|told| told.kind).collect();
+pub(super) fn kinds(annotations: &[Annotation]) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = annotations.iter().map(|annotation| annotation.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
     kinds

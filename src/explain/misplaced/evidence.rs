@@ -37,21 +37,21 @@ pub(super) const WHOLE: &str = "*";
 ///
 /// # Errors
 /// If rows have no key, or if a column is a key column or a duplicate.
-pub(super) fn units(asked: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Unit>> {
+pub(super) fn units(wanted: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Unit>> {
     if !pairing.keyed {
         return Err(Error::Contradiction(format!(
             "{}: a search for misplaced values needs a key; set `key`, or omit [misplaced]",
-            asked.place
+            wanted.place
         )));
     }
-    if asked.columns.is_empty() {
+    if wanted.columns.is_empty() {
         let columns: Vec<usize> = (pairing.key_len..pairing.columns.len()).collect();
         let whole = Unit { number: 0, name: WHOLE.into(), columns };
         return Ok(Some(whole).filter(|unit| !unit.columns.is_empty()).into_iter().collect());
     }
     let places = pairing.columns.iter().enumerate().map(|(at, column)| (column.name.as_str(), at));
     let (places, mut named): (HashMap<&str, usize>, HashSet<&str>) = (places.collect(), HashSet::new());
-    let units = asked.columns.iter().enumerate().map(|(number, word)| {
+    let units = wanted.columns.iter().enumerate().map(|(number, word)| {
         let wrong = |reason: &str| Err(Error::Contradiction(format!("{}: `{}` {reason}", word.place, word.text)));
         let Some(&at) = places.get(word.text.as_str()) else {
             return wrong("is not compared, so the correct keys of its values are unknown");

@@ -107,20 +107,20 @@ pub(super) struct Misplaced {
 impl Misplaced {
     /// Searches for the values that a job configures, among all discrepancies of a run.
     pub(super) fn find(
-        asked: &job::Misplaced,
+        wanted: &job::Misplaced,
         job: &Job,
         comparison: &Comparison,
         findings: &[Spooled],
         tally: &Tally,
     ) -> Result<Self> {
         let digester = Digester::new(comparison.pairing)?;
-        let units = units(asked, comparison.pairing)?;
+        let units = units(wanted, comparison.pairing)?;
         let search = Search { comparison, digester: &digester, findings, tally };
         let (links, not_searched) = match search.run(&units)? {
             Ok(links) => (links, None),
             Err(reason) => (Links::default(), Some(reason)),
         };
-        let columns = asked.columns.iter().map(|column| column.text.clone()).collect();
+        let columns = wanted.columns.iter().map(|column| column.text.clone()).collect();
         let has_tolerance =
             |at: &usize| comparison.pairing.columns[*at].rules().iter().any(|rule| matches!(rule, Rule::Tolerance(_)));
         let tolerant = units.iter().flat_map(|unit| unit.columns.iter().copied()).filter(has_tolerance);
@@ -146,8 +146,8 @@ impl Misplaced {
         for (number, link) in links.iter().enumerate() {
             let unit = self.units.iter().find(|unit| unit.number == link.unit);
             let columns = unit.map(|unit| unit.name.clone()).unwrap_or_default();
-            let told = Annotation { kind: link.kind, columns, other: Some(number) };
-            rows[(u64::from(link.row) - first) as usize].push(told);
+            let annotation = Annotation { kind: link.kind, columns, other: Some(number) };
+            rows[(u64::from(link.row) - first) as usize].push(annotation);
         }
         let pairs = self.exchange.pairs(&self.digester, piece, classes)?;
         for (row, pairs) in rows.iter_mut().zip(pairs) {
@@ -166,23 +166,30 @@ impl Misplaced {
         let first = self.rows - piece.num_rows() as u64;
         let keys = TableColumn::Key.of(piece).as_struct();
         let others = self.links.of(first..self.rows);
-        for (row, told) in shown.rows.iter().enumerate() {
-            kinds(told).into_iter().for_each(|kind| self.report.count(kind));
-            for told in told {
+        for (row, annotations) in shown.rows.iter().enumerate() {
+            kinds(annotations).into_iter().for_each(|kind| self.report.count(kind));
+            for annotation in annotations {
                 // two keys that refer to each other are one example
-                let is_second = told.other.is_some_and(|other| u64::from(others[other].other) < first + row as u64);
+                let is_second =
+                    annotation.other.is_some_and(|other| u64::from(others[other].other) < first + row as u64);
                 let examples = &self.report.examples;
-                let taken = examples.iter().filter(|example| example.kind == told.kind).count();
-                if taken >= self.examples || is_second && told.kind != Kind::Copied {
+                let taken = examples.iter().filter(|example| example.kind == annotation.kind).count();
+                if taken >= self.examples || is_second && annotation.kind != Kind::Copied {
                     continue;
                 }
-                let other = match (told.other, &shown.others) {
+                let other = match (annotation.other, &shown.others) {
                     (Some(other), Some(keys)) => Some(shown_key(keys, other, &self.layout)?),
                     _ => None,
                 };
                 let key = shown_key(keys, row, &self.layout)?;
                 let is_owner = classes[row] == Class::Missing;
-                self.report.examples.push(MisplacedExample::new(told.kind, &told.columns, key, other, is_owner));
+                self.report.examples.push(MisplacedExample::new(
+                    annotation.kind,
+                    &annotation.columns,
+                    key,
+                    other,
+                    is_owner,
+                ));
             }
         }
         Ok(())
@@ -195,6 +202,6 @@ impl Misplaced {
 }
 
 /// Checks the settings of a job.
-pub(super) fn require_sound(asked: &job::Misplaced, pairing: &Pairing) -> Result<()> {
-    units(asked, pairing).map(drop)
+pub(super) fn require_sound(wanted: &job::Misplaced, pairing: &Pairing) -> Result<()> {
+    units(wanted, pairing).map(drop)
 }

@@ -36,9 +36,9 @@ impl FormReader<'_> {
         match (old, new) {
             (Some(old), Some(new)) => Some(InFlight { columns: Sides { old, new }, lag, assume_tz }),
             _ => {
-                let words = "name the column with the write time of a row: column = \"updated_at\", or old_column \
+                let message = "name the column with the write time of a row: column = \"updated_at\", or old_column \
                              and new_column";
-                self.wrong(&section, words);
+                self.wrong(&section, message);
                 None
             }
         }
@@ -99,7 +99,7 @@ impl FormReader<'_> {
 
     fn waiver(&mut self, form: WaiverForm, place: &Origin) -> Option<Waiver> {
         let word = |text: String| Setting { text, place: place.clone() };
-        let words = |names: Names| names.into_vec().into_iter().map(word).collect::<Vec<_>>();
+        let settings = |names: Names| names.into_vec().into_iter().map(word).collect::<Vec<_>>();
         for (key, text) in [("name", &form.name), ("owner", &form.owner), ("reason", &form.reason)] {
             if text.trim().is_empty() {
                 self.wrong(place, format!("a waiver needs `{key}`"));
@@ -115,7 +115,7 @@ impl FormReader<'_> {
                 ),
             }
         }
-        let columns = words(form.columns);
+        let columns = settings(form.columns);
         let may_differ = classes.is_empty() || classes.contains(&Class::Mismatch);
         if !columns.is_empty() && !may_differ {
             self.wrong(place, "`columns` applies to mismatches only, but `classes` excludes them");
