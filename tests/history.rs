@@ -245,7 +245,7 @@ fn what_breaks_a_history_is_told_and_passed_over() {
     fs::remove_dir_all(dir(&first)).unwrap();
     let (_, fourth, _) = night(&shop, &[(1, "t"), (2, "b"), (3, "c"), (4, "d")]);
     assert_eq!(fourth["history"]["previous"], third["run"]["id"]);
-    assert!(fourth["history"]["skipped"][0]["reason"].as_str().unwrap().contains("no longer there"));
+    assert!(fourth["history"]["skipped"][0]["reason"].as_str().unwrap().contains("no longer exists"));
     // other rules are another question
     job(
         &shop,

@@ -551,7 +551,7 @@ fn rows_of_a_private_key_are_recognised_by_its_digests() {
     assert_eq!(standing(), None);
     fs::write(shop.path("key"), "cd".repeat(32)).unwrap();
     next_night(&NEW[2..]);
-    assert!(standing().unwrap().contains("by another key"));
+    assert!(standing().unwrap().contains("digest key differs"));
     let said = written(&shop, |path| path.extension().is_some_and(|ending| ending == "csv"));
     require(&said, &["TAX-"], &[], "a private key");
     // without a permanent digest key, rows would be excused forever
