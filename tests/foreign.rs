@@ -295,7 +295,7 @@ fn numbers_beyond_reason_are_refused_with_their_line() {
         ),
         (format!("{sign_off}expires = \"3000000000h\"\n"), "job.toml:9: signoff.expires: `3000000000h` is more than"),
         (format!("{sign_off}clean_runs = 5000000000\n"), "job.toml:9: `signoff.clean_runs` is 5000000000; it must be"),
-        (format!("{sign_off}accept_tiers = []\n"), "job.toml:9: signoff.accept_tiers: no tier is named"),
+        (format!("{sign_off}accept_tiers = []\n"), "job.toml:9: signoff.accept_tiers: the list is empty"),
         ("[compare.columns.id]\ntolerance = \"1e999999999\"\n".into(), "job.toml:7: compare.columns.id: `tolerance`"),
         ("[compare.columns.id]\ntolerance = \"1e-999999999\"\n".into(), "job.toml:7: compare.columns.id: `tolerance`"),
         ("[compare.columns.id]\nround = 300\n".into(), "job.toml:8: `compare.columns.id.round` is 300; it must be"),
@@ -315,7 +315,7 @@ fn a_name_that_is_no_directory_is_refused_with_its_line() {
         fs::write(shop.path("job.toml"), format!("[job]\nname = \"{name}\"\n{JOB}")).unwrap();
         let said = refused(&shop, &["run", "job.toml"]);
         assert!(
-            said.contains("job.toml:2: job.name: ") && said.contains("cannot name a directory"),
+            said.contains("job.toml:2: job.name: ") && said.contains("cannot be the name of a directory"),
             "{name:?}: {said}"
         );
         assert_eq!(shop.names("runs"), [""; 0], "{name:?}");
@@ -335,7 +335,7 @@ fn what_is_nested_without_end_is_refused() {
         format!("{} = 1\n", vec!["a"; 100_000].join(".")),
     ] {
         job_with(&shop, &more);
-        assert!(refused(&shop, &["check", "job.toml"]).contains("this is not TOML"));
+        assert!(refused(&shop, &["check", "job.toml"]).contains("invalid TOML"));
     }
     assert_eq!(run(&shop, &["keygen", "--out", "lead"]).0, 0);
     fs::write(shop.path("certificate.json"), deep("[", "]")).unwrap();

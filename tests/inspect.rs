@@ -358,7 +358,7 @@ fn what_cannot_be_looked_at_is_an_error() {
         (&["nowhere"] as &[&str], "the snapshot `nowhere` does not exist"),
         (&["nothing"], "the snapshot `nothing` contains no data files"),
         (&["t", "--key", "idd"], "the snapshot has no column `idd`; did you mean `id`?"),
-        (&["t", "--key", "id,id"], "--key names column `id` twice"),
+        (&["t", "--key", "id,id"], "--key: duplicate column `id`"),
     ] {
         let output = shop.run(&[&["inspect"], args].concat());
         let said = String::from_utf8(output.stderr).unwrap();

@@ -330,7 +330,7 @@ fn terms_that_make_no_sense_are_refused_with_their_line() {
     candidates(&shop, "id", &["1"]);
     job(&shop, &format!("{OLD_TERMS}accept_tiers = []\n"));
     let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
-    assert!(code == 2 && said.contains("no tier is named") && said.contains("job.toml:"), "{said}");
+    assert!(code == 2 && said.contains("the list is empty") && said.contains("job.toml:"), "{said}");
     fs::write(shop.path("ids.csv"), "id,id\n1,2\n").unwrap();
     job(&shop, OLD_TERMS);
     let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
