@@ -1,8 +1,8 @@
-//! SIGN: may these rows be deleted? Each candidate is approved or blocked, with every reason that blocks it, and a
-//! certificate says on what that rests. Nothing is deleted here.
+//! SIGN: decides which rows may be deleted. Each candidate is approved or blocked, with every reason that blocks it,
+//! and a certificate records the basis of the decision. Nothing is deleted here.
 //!
-//! The comparison records how the candidates' rows come out; that and all evidence are joined into one table of facts;
-//! `decide` decides row by row.
+//! The comparison records the outcomes of the candidates' rows. These and all evidence are joined into one table of
+//! facts; `decide` decides row by row.
 
 mod after;
 mod backup;
@@ -64,48 +64,45 @@ use policy::{candidate_columns, require_decidable, require_different_files, requ
 use requirements::{compares, requirements};
 use totals::SignOffTotals;
 
-/// What is asked for on the command line.
+/// What the user requests on the command line.
 pub(crate) struct SignOffRequest {
-    /// The job file.
     pub job_file: PathBuf,
-    /// The list of candidates.
     pub candidates: PathBuf,
-    /// Where everything is written.
+    /// The directory of all output.
     pub out: PathBuf,
-    /// The key that signs; without one, the certificate is not signed and no delete job accepts it.
+    /// The key that signs. Without one, the certificate is unsigned, and no delete job accepts it.
     pub key: Option<PrivateKey>,
-    /// Whether the approved rows are written whole.
+    /// Whether the approved rows are written in full.
     pub rows: bool,
 }
 
-/// The answer.
+/// The result of a sign-off.
 #[derive(Debug)]
 pub(crate) struct SignOffResult {
-    /// The run that it rests on.
+    /// The run that it is based on.
     pub report: Report,
-    /// What concerns all candidates.
+    /// The requirements of all candidates together.
     pub requirements: Vec<RequirementCheck>,
-    /// What proves that the comparison can fail.
+    /// The proof that the comparison can fail.
     pub canaries: Vec<CanaryRow>,
-    /// What became of the IDs that evidence names.
+    /// Counts of the IDs in the evidence.
     pub evidence: EvidenceCounts,
-    /// How many candidates there are.
     pub candidates: u64,
-    /// How many of them may go.
+    /// How many of them may be deleted.
     pub approved: u64,
-    /// How many each reason blocks, by the reason's code.
+    /// How many candidates each reason blocks, by the reason's code.
     pub blocked_by: BTreeMap<String, u64>,
-    /// What the reasons mean, by their codes.
+    /// The meanings of the reasons, by their codes.
     pub meanings: BTreeMap<String, String>,
-    /// The first few that are blocked, with the codes of their reasons.
+    /// The first few blocked candidates, with the codes of their reasons.
     pub examples: Vec<(String, BTreeSet<String>)>,
-    /// Whether anything was verified at all.
+    /// Whether anything was verified.
     pub is_verified: bool,
-    /// Who signed: the id of the key; none for a certificate that is not signed.
+    /// The ID of the signing key; `None` for an unsigned certificate.
     pub key_id: Option<String>,
-    /// Until when it holds.
+    /// When the certificate expires.
     pub expires: Timestamp,
-    /// Where it is written.
+    /// The directory of all output.
     pub out: PathBuf,
 }
 
@@ -120,7 +117,7 @@ impl SignOffResult {
     }
 }
 
-/// What the parts of a sign-off share.
+/// The inputs that the parts of a sign-off share.
 struct SignOffContext<'a> {
     engine: &'a Engine,
     job: &'a Job,
@@ -133,23 +130,23 @@ struct SignOffContext<'a> {
     candidates: &'a Candidates,
     /// The columns that name a candidate, by new's names.
     candidate_key: Vec<String>,
-    /// The same columns, and those of the key, as IDs.
+    /// The same columns, and the key columns, as IDs.
     ids: IdColumns,
     keys: IdColumns,
-    /// The columns that the job gathers groups by.
+    /// The columns of the job's groups.
     groups: Option<IdColumns>,
-    /// Whether the outcomes hold the other side's keys.
+    /// Whether the outcomes contain the other side's keys.
     asks_for_keys: bool,
 }
 
-/// The run's directory in that of the sign-off.
+/// The directory of the run, within that of the sign-off.
 const RUN: &str = "run";
 
 /// Decides on every candidate, and writes the lists and the certificate.
 ///
 /// # Errors
-/// If the job has no `[signoff]`, the list is no list of candidates, or anything keeps the snapshots from being compared.
-/// Nothing is left half-written then.
+/// If the job has no `[signoff]`, if the list is not a list of candidates, or if the snapshots cannot be compared. Then
+/// nothing is left half-written.
 pub(crate) fn sign(
     job: &Job,
     request: &SignOffRequest,
@@ -162,7 +159,7 @@ pub(crate) fn sign(
     signed.map_err(|error| without_values(job, error))
 }
 
-/// What went wrong, without what it may quote of private data.
+/// Removes values from an error that may quote private data.
 fn without_values(job: &Job, error: Error) -> Error {
     if job.private.is_some() { error.without_values() } else { error }
 }
@@ -196,13 +193,13 @@ fn sign_into(
         })?;
     let run = run_dir.path_of(RUN);
     require_different_files(&run)?;
-    let (candidates, ids, traced) = read.ok_or_else(|| Error::internal("the comparison did not ask for candidates"))?;
+    let (candidates, ids, traced) = read.ok_or_else(|| Error::internal("the comparison did not request candidates"))?;
     let context = context(job, terms, &compared, &candidates, ids)?;
     let decided = decide_all(&context, request, &compared, traced.as_ref(), &run, now)?;
     outputs::write(&context, request, decided, run_dir, now)
 }
 
-/// Whether the keys of both sides are written alike, so that one side's tells the other's.
+/// Whether the keys of both sides have the same types and no rules, so that the key of one side is also the other's.
 fn keys_are_alike(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> bool {
     let data_type =
         |side: Side, at: usize| snapshots[side].schema.field(pairing.columns[at].at[side]).data_type().clone();
@@ -239,13 +236,13 @@ fn context<'a>(
     })
 }
 
-/// What was decided, before it is written.
+/// A decision that has not been written yet.
 struct Decided<'a> {
     signed: SignOffResult,
     policy: Policy<'a>,
     facts: FactsTable,
     guard: RowGuard,
-    /// Which candidates nothing blocks, by their numbers.
+    /// The candidates that nothing blocks, by number.
     may_go: BooleanBuffer,
     backup: Option<Snapshot>,
 }
@@ -256,7 +253,7 @@ impl Decided<'_> {
     }
 }
 
-/// Gathers the evidence, joins the facts, and decides.
+/// Collects the evidence, joins the facts, and decides.
 fn decide_all<'a>(
     context: &SignOffContext<'a>,
     request: &SignOffRequest,
@@ -292,7 +289,7 @@ fn decide_all<'a>(
     Ok(Decided { signed, policy, facts, guard, may_go, backup: backup_copy })
 }
 
-/// Everything that is known besides the comparison's outcomes, and what became of the IDs that it names.
+/// All evidence besides the comparison's outcomes, and counts of the IDs that it names.
 fn gather(context: &SignOffContext, report: &Report, run: &Path) -> Result<(EvidenceTable, EvidenceCounts)> {
     let terms = context.terms;
     let (mut evidence, mut counts) = (EvidenceTable::default(), EvidenceCounts::default());
@@ -313,8 +310,8 @@ fn gather(context: &SignOffContext, report: &Report, run: &Path) -> Result<(Evid
     Ok((evidence, counts))
 }
 
-/// The answer, as far as it is known before it is written.
-#[expect(clippy::too_many_arguments, reason = "each is a part of the answer")]
+/// The result, as far as it is known before it is written.
+#[expect(clippy::too_many_arguments, reason = "each is a part of the result")]
 fn signed(
     context: &SignOffContext,
     request: &SignOffRequest,
@@ -326,7 +323,7 @@ fn signed(
     now: Timestamp,
 ) -> SignOffResult {
     let caught = !canaries.is_empty() && canaries.iter().all(CanaryRow::is_caught);
-    // without a row that is equal, nothing is approved, and there is nothing that a canary could be put into
+    // if no row is equal, nothing is approved, and there is no row for a canary
     let is_verified = report.verdict != Verdict::Unverified
         && evidence.is_whole()
         && (caught || totals.approved == 0)
@@ -349,7 +346,7 @@ fn signed(
     }
 }
 
-/// The checks of the sign-off that fail and name nobody: they block all candidates.
+/// The failed checks of the sign-off that name no candidate: they block all candidates.
 fn failing_checks(terms: &SignOff, report: &Report) -> BTreeSet<BlockReason> {
     let checks = terms.checks.iter().enumerate().filter(|(_, check)| {
         let found = report.checks.iter().find(|found| found.name == check.name.text);
@@ -364,8 +361,8 @@ fn ready_groups(context: &SignOffContext, groups: &IdColumns, list: &Path) -> Re
     let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::FixedSizeBinary(DIGEST_BYTES), true)]));
     let mut table = WorkingTable::create(context.engine, "ready-groups", schema.clone())?;
     let mut lines = CsvColumns::open(list)?;
-    let places: Vec<usize> = (0..groups.len()).collect();
-    while let Some(Lines { columns, .. }) = lines.next_batch(&places)? {
+    let indexes: Vec<usize> = (0..groups.len()).collect();
+    while let Some(Lines { columns, .. }) = lines.next_batch(&indexes)? {
         let read = groups.read(&columns, own)?;
         let ids = digests_where_read(&groups.compared(&read.columns, own)?, &read.states)?;
         table.write(&RecordBatch::try_new(schema.clone(), vec![ids])?)?;
@@ -373,18 +370,18 @@ fn ready_groups(context: &SignOffContext, groups: &IdColumns, list: &Path) -> Re
     table.finish()
 }
 
-/// The answer for a terminal.
+/// The result as text for a terminal.
 pub(crate) fn text(job: &Job, signed: &SignOffResult) -> Result<String> {
     Ok(summary::text(job, terms(job)?, signed))
 }
 
-/// The directory of a certificate.
+/// The directory of a certificate, which must be the directory of its sign-off.
 fn directory(certificate: &Path) -> Result<PathBuf> {
     let dir = certificate.parent().unwrap_or(Path::new("")).to_path_buf();
     match dir.join(RUN).is_dir() {
         true => Ok(dir),
         false => Err(Error::Contradiction(format!(
-            "`{}` does not stand in the directory of its sign-off: {RUN}/ is not beside it",
+            "`{}` is not in the directory of its sign-off: there is no {RUN}/ next to it",
             certificate.display()
         ))),
     }
