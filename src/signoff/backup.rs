@@ -73,10 +73,10 @@ fn whole_and_fresh(pairing: &Pairing, copy: &Snapshot, backup: &Backup, now: Tim
     let gaps = [&pairing.coverage.old_only, &pairing.coverage.incomparable].into_iter().flatten().cloned();
     let gaps: Vec<String> = gaps.collect();
     let is_fresh = age.is_some_and(|age| age <= backup.max_age && !age.is_negative());
-    let words = match (gaps.as_slice(), age) {
+    let found = match (gaps.as_slice(), age) {
         ([], Some(age)) => format!("its oldest file is {:#} old", SignedDuration::from_mins(age.as_mins())),
         ([], None) => "its age is unknown".into(),
         (gaps, _) => format!("it lacks {}", gaps.join(", ")),
     };
-    RequirementCheck { requires: Requires::UsableBackup, holds: is_fresh && gaps.is_empty(), words }
+    RequirementCheck { requires: Requires::UsableBackup, holds: is_fresh && gaps.is_empty(), words: found }
 }

@@ -25,11 +25,11 @@ pub(super) fn unclean(context: &SignOffContext, run: &Path) -> Result<(Option<Ar
     let wanted = context.terms.clean_runs as usize - 1;
     let path = past_unclean(context.engine, context.job, context.privacy, run, wanted)?;
     let pairs = count(wanted as u64, "pair");
-    let words = match &path {
+    let found = match &path {
         Some(_) => format!("the {pairs} before this one are known"),
         None => format!("fewer than {pairs} before this one are known"),
     };
-    let requirement = RequirementCheck { requires: Requires::CleanRuns, holds: path.is_some(), words };
+    let requirement = RequirementCheck { requires: Requires::CleanRuns, holds: path.is_some(), words: found };
     let open = |path: PathBuf| Snapshot::open_table("unclean", &path.display().to_string(), true).map(Arc::new);
     Ok((path.map(open).transpose()?, requirement))
 }

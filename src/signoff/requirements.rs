@@ -47,7 +47,7 @@ fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> Re
     let coverage = &report.coverage;
     let gaps = [&coverage.incomparable, &coverage.old_only, &coverage.new_only];
     let left_out = gaps.iter().map(|gap| gap.len()).sum::<usize>() + coverage.ignored.len();
-    let words = if !compares(pairing) {
+    let found = if !compares(pairing) {
         "only the key is compared".into()
     } else if let Some(first) = &evidence.first_unreadable {
         format!("{}, such as: {first}", count(evidence.unreadable, "ID of the evidence that cannot be read"))
@@ -60,13 +60,13 @@ fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> Re
     RequirementCheck {
         requires: Requires::Verified,
         holds: is_whole && compares(pairing) && evidence.is_whole(),
-        words,
+        words: found,
     }
 }
 
 fn covered(context: &SignOffContext, report: &Report, uncovered: Vec<String>) -> RequirementCheck {
     let own = context.terms.delete_from;
-    let words = match uncovered.as_slice() {
+    let found = match uncovered.as_slice() {
         [] => format!("every column of {own} that would be deleted was compared, or is ignored by name"),
         names => {
             let stored = |name: &&String| context.snapshots[own].origin.is_some() && !is_gap(report, name);
@@ -74,7 +74,7 @@ fn covered(context: &SignOffContext, report: &Report, uncovered: Vec<String>) ->
             format!("not compared: {}{advice}", names.join(", "))
         }
     };
-    RequirementCheck { requires: Requires::Covered, holds: uncovered.is_empty(), words }
+    RequirementCheck { requires: Requires::Covered, holds: uncovered.is_empty(), words: found }
 }
 
 fn is_gap(report: &Report, name: &str) -> bool {
@@ -89,14 +89,14 @@ fn fresh_snapshots(job: &Job, terms: &SignOff, now: Timestamp) -> RequirementChe
     };
     let ages = Sides::from_fn(age);
     let is_fresh = |side: Side| ages[side].is_some_and(|age| age <= terms.max_age && !age.is_negative());
-    let words = |side: Side| match ages[side] {
+    let found = |side: Side| match ages[side] {
         Some(age) => format!("{side} is {:#} old", SignedDuration::from_mins(age.as_mins())),
         None => format!("the age of {side} is unknown"),
     };
     RequirementCheck {
         requires: Requires::FreshSnapshots,
         holds: Side::BOTH.into_iter().all(is_fresh),
-        words: format!("{}, {}; the maximum is {:#}", words(Side::Old), words(Side::New), terms.max_age),
+        words: format!("{}, {}; the maximum is {:#}", found(Side::Old), found(Side::New), terms.max_age),
     }
 }
 
@@ -114,12 +114,12 @@ fn fresh_statuses(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirem
     if ages.is_empty() {
         return None;
     }
-    let words =
+    let found =
         ages.iter().map(|(table, age, _)| format!("{table} is {:#} old", SignedDuration::from_mins(age.as_mins())));
     Some(RequirementCheck {
         requires: Requires::FreshStatuses,
         holds: ages.iter().all(|(_, age, allowed)| age <= allowed && !age.is_negative()),
-        words: words.collect::<Vec<_>>().join(", "),
+        words: found.collect::<Vec<_>>().join(", "),
     })
 }
 
@@ -144,12 +144,16 @@ fn writes_stopped(job: &Job, terms: &SignOff, report: &Report, run: &Path) -> Op
         })
     });
     let declared = format!("declared in {}: at {}", stopped.origin.place, stopped.origin.text);
-    let words = match (late.as_slice(), &changed) {
+    let found = match (late.as_slice(), &changed) {
         ([], None) => declared.clone(),
         ([], Some(changed)) => format!("{declared}; {changed}"),
         (late, _) => format!("{declared}; {} was exported earlier, or at an unknown time", late.join(" and ")),
     };
-    Some(RequirementCheck { requires: Requires::WritesStopped, holds: late.is_empty() && changed.is_none(), words })
+    Some(RequirementCheck {
+        requires: Requires::WritesStopped,
+        holds: late.is_empty() && changed.is_none(),
+        words: found,
+    })
 }
 
 /// Whether any column besides the key is compared.

@@ -90,9 +90,9 @@ fn subjects(
     let manifest = digests_of(&path).map_err(Error::unreadable(&path))?;
     subjects.push(Subject::of(&Role::Output, &format!("{RUN}/{MANIFEST}"), manifest));
     subjects.extend(written.collect::<Result<Vec<_>>>()?);
-    subjects.sort_by(|one, two| one.name.cmp(&two.name));
+    subjects.sort_by(|a, b| a.name.cmp(&b.name));
     // one file may be read by several queries
-    subjects.dedup_by(|one, two| one.name == two.name);
+    subjects.dedup_by(|a, b| a.name == b.name);
     Ok(subjects)
 }
 

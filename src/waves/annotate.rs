@@ -26,7 +26,7 @@ pub(crate) struct Annotations<'a> {
     pub rows: Option<(&'a RowSource, RowLookup<'a>)>,
 }
 
-/// The IDs of the lists, in the order of their digests.
+/// The IDs of the lists, in digest order.
 pub(crate) struct Ids<'a> {
     source: &'a Source,
     columns: &'a UnitColumns,

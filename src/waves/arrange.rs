@@ -1,6 +1,6 @@
-//! ARRANGE: puts units (groups, or IDs if there are no groups) in the order of the cut.
+//! ARRANGE: puts units (groups, or IDs if there are no groups) in cut order.
 //!
-//! Plain IDs arrive in the order of their digests, which is the shuffle. Units of different weight are spread: by
+//! Plain IDs arrive in digest order, which is the shuffle. Units of different weight are spread: by
 //! descending weight, each takes the position furthest from the earlier ones. Groups are collected, reduced to one row
 //! each, and ordered; then their members follow them.
 
@@ -26,7 +26,7 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Groups per batch.
 const BATCH_GROUPS: usize = 8192;
 
-/// Entries in the order of the cut.
+/// Entries in cut order.
 pub(crate) struct Arranged<'a> {
     /// The entries. With groups, a key begins with the number of the group.
     pub entries: Entries<'a>,

@@ -1,4 +1,4 @@
-//! ASSIGN: assigns each ID to a wave and a shard, in the order of the cut.
+//! ASSIGN: assigns each ID to a wave and a shard, in cut order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,7 +13,7 @@ use crate::compare::discrepancy::Spool;
 use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 
-/// The wave and shard of an ID, and the numbers of its unit and of the ID in the order of the cut, from 1.
+/// The wave and shard of an ID, and the numbers of its unit and of the ID in cut order, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Assigned {
     pub member: Member,

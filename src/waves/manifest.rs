@@ -90,7 +90,7 @@ pub(crate) struct WaveFile {
     pub bytes: u64,
     /// Its BLAKE3 digest.
     pub blake3: String,
-    /// The number of its first ID in the order of the whole cut, from 1.
+    /// The number of its first ID in cut order, from 1.
     pub first: Option<u64>,
     /// The number of its last ID in that order.
     pub last: Option<u64>,

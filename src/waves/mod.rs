@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | read | [`mod@reading`] | lists in all formats; checks rows, and sorts them by the digest of the ID |
 //! | annotate | [`mod@annotate`] | rejects duplicate IDs; adds finished state, earlier assignment, and row |
-//! | arrange | [`mod@arrange`] | puts units in the order of the cut |
+//! | arrange | [`mod@arrange`] | puts units in cut order |
 //! | assign | [`mod@assign`] | assigns each ID to a wave and a shard |
 //! | write | [`mod@write`] | writes a file for each, and `waves.json` |
 

@@ -56,7 +56,7 @@ struct ReportHeader {
     coverage: Coverage,
 }
 
-/// The rows of one side, in the order of the digests of their IDs.
+/// The rows of one side, in the digest order of their IDs.
 pub(crate) struct RowLookup<'a> {
     side: Side,
     lookup: MergeLookup<'a>,

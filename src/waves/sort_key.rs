@@ -71,11 +71,10 @@ mod tests {
             ["-100", "-99.5", "-9", "-0.51", "-0.5", "0", "0.05", "0.5", "0.51", "1", "9", "10", "10.01", "100"];
         assert!(numbers.iter().all(|number| is_number(number)));
         let keys: Vec<_> = numbers.iter().map(|value| bytes(Direction::Ascending, Some(value), number)).collect();
-        assert!(keys.is_sorted_by(|one, two| one < two));
+        assert!(keys.is_sorted_by(|a, b| a < b));
         let keys: Vec<_> = numbers.iter().map(|value| bytes(Direction::Descending, Some(value), number)).collect();
-        assert!(keys.is_sorted_by(|one, two| one > two));
-        let same =
-            |one, two| bytes(Direction::Ascending, Some(one), number) == bytes(Direction::Ascending, Some(two), number);
+        assert!(keys.is_sorted_by(|a, b| a > b));
+        let same = |a, b| bytes(Direction::Ascending, Some(a), number) == bytes(Direction::Ascending, Some(b), number);
         assert!(same("0010.50", "10.5") && same("-0", "0.00"));
         assert!(!["", "-", "1.", ".5", "1e5", "+1", " 1", "0x1"].iter().any(|text| is_number(text)));
     }
@@ -89,7 +88,7 @@ mod tests {
                 keys.reverse();
             }
             keys.push(bytes(direction, None, text));
-            assert!(keys.is_sorted_by(|one, two| one < two));
+            assert!(keys.is_sorted_by(|a, b| a < b));
         }
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn write(
         let is_left = |row: usize| assigned[row].member.wave == 0 && !shape.finished(&batch).value(row);
         left_over.add(create, shape, &batch, &assigned, is_left)?;
         let mut start = 0;
-        for run in assigned.chunk_by(|one, two| one.member == two.member) {
+        for run in assigned.chunk_by(|a, b| a.member == b.member) {
             let rows = batch.slice(start, run.len());
             start += run.len();
             writer.count(&rows, run);

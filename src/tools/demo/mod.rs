@@ -47,7 +47,7 @@ impl Planted {
 /// The job file and its query, by their names in the demo's directory.
 pub(crate) const JOB: &str = "subscriptions.toml";
 const QUERY: &str = "explode_subscriptions.sql";
-const JOB_TEXT: &str = r#"# Embedded lists of subscriptions, against the table that they move to
+const JOB_TEXT: &str = r#"# Embedded lists of subscriptions, compared with the table that they move to
 [old]
 path  = "old/customers.parquet"
 query = "explode_subscriptions.sql"

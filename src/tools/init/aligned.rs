@@ -127,7 +127,7 @@ fn meet(
 fn read(engine: &Engine, new: &Snapshot, met: &[AlignedRow]) -> Result<(RecordBatch, Vec<u32>)> {
     let all: Vec<usize> = (0..new.schema.fields().len()).collect();
     let (mut batches, mut old, mut bytes) = (vec![], vec![], 0);
-    for part in met.chunk_by(|one, two| (one.file, one.group) == (two.file, two.group)) {
+    for part in met.chunk_by(|a, b| (a.file, a.group) == (b.file, b.group)) {
         let (file, group) = (part[0].file, part[0].group);
         let rows = new.row_groups().find(|(own_file, own_group, _)| (*own_file, *own_group) == (file, group));
         let rows = rows.map_or(0, |(_, _, rows)| rows as usize);

@@ -79,9 +79,7 @@ pub(super) fn choose(
     }
     let sound = tested.iter().filter(|tested| tested.overlap >= OVERLAP_MIN && is_unique(tested));
     // of equals, the first: it is the most likely
-    let best = sound
-        .rev()
-        .max_by(|one, two| one.overlap.total_cmp(&two.overlap).then(two.columns.len().cmp(&one.columns.len())));
+    let best = sound.rev().max_by(|a, b| a.overlap.total_cmp(&b.overlap).then(b.columns.len().cmp(&a.columns.len())));
     let chosen = best.map(|best| (best.columns.clone(), best.rules.clone()));
     if let Some((names, rules)) = &chosen {
         for pair in columns.pairs.iter_mut().filter(|pair| names.contains(&pair.name)) {

@@ -47,7 +47,7 @@ pub(super) struct PairedColumns {
 
 /// The columns of both sides.
 pub(super) struct Columns {
-    /// The pairs, in the order of new.
+    /// The pairs, in new's column order.
     pub pairs: Vec<PairedColumns>,
     /// Columns that only one side has.
     pub left: Sides<Vec<String>>,
@@ -179,7 +179,7 @@ fn similar(left: &Sides<Vec<&str>>) -> Vec<Sides<String>> {
             }
         }
     }
-    alike.sort_by(|(one, _), (two, _)| two.total_cmp(one));
+    alike.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let mut taken: Vec<Sides<String>> = vec![];
     for (_, names) in alike {
         if !taken.iter().any(|pair| pair.old == names.old || pair.new == names.new) {

@@ -85,8 +85,8 @@ fn bound(
     let order = KeyOrder::of(&canonical, &canonical)?;
     let known = (0..values.len()).filter(|&at| values.is_valid(at));
     let at = match greatest {
-        true => known.max_by(|&one, &two| order.compare(one, two)),
-        false => known.min_by(|&one, &two| order.compare(one, two)),
+        true => known.max_by(|&a, &b| order.compare(a, b)),
+        false => known.min_by(|&a, &b| order.compare(a, b)),
     };
     let Some(at) = at else { return Ok(None) };
     let may_be_cut = matches!(field.data_type(), DataType::Utf8View | DataType::BinaryView);
