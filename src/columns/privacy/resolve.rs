@@ -5,7 +5,7 @@
 //! * a column computed from a private column, by an expression or a query, is private;
 //! * two columns that are compared contain the same values, so either both are private or neither is;
 //! * the only input of a private column is private; if a private column has several inputs, and none of them is known
-//! to be private, all of them are.
+//!   to be private, all of them are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
