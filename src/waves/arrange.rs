@@ -192,7 +192,7 @@ fn reduce<'a>(
                     _ => (texts.clone(), row - 1),
                 };
                 if columns.group.iter().any(|column| text(before[*column], at) != text(texts[*column], row)) {
-                    let shown = [columns.group_shown(&before, at), columns.group_shown(&texts, row)];
+                    let shown = [columns.group_words(&before, at), columns.group_words(&texts, row)];
                     return Err(same_digest(&shown[0], &shown[1], columns.seed()));
                 }
             }
