@@ -57,9 +57,9 @@ pub(super) fn weigh(
     for round in 0..ROUNDS {
         let rules = climb(pair, evidence, values.cloned(), &denied)?;
         let before = denied.clone();
-        for (at, (rule, _)) in rules.iter().enumerate() {
+        for (index, (rule, _)) in rules.iter().enumerate() {
             let others: Vec<&RuleSettings> =
-                rules.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, (other, _))| other).collect();
+                rules.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, (other, _))| other).collect();
             let all = rules.last().map_or(0, |(_, explained)| *explained);
             let gain = all.saturating_sub(evidence.under(pair, &others)?.unwrap_or(0));
             let case = Case { evidence, texts: &texts, counts, rule, gain };
