@@ -38,7 +38,7 @@ pub(super) fn compare(context: &SignOffContext, backup: &Backup, now: Timestamp)
     let copy = sql::open_side(engine, own, &source, context.tables, &job.columns)?;
     let word = |text: String| Setting { text, place: Origin::Flag("backup") };
     let key: Vec<Setting> =
-        (0..context.keys.len()).map(|at| word(context.keys.field(at, own).name().clone())).collect();
+        (0..context.keys.len()).map(|index| word(context.keys.field(index, own).name().clone())).collect();
     let mut rows = selected_rows(context, &context.snapshots[own], "selected", selected::SelectedRows::OfCandidates)?;
     let mut kept = selected_rows(context, &copy, "backup", selected::SelectedRows::OfCandidates)?;
     (rows.side, kept.side) = (Side::Old, Side::New);

@@ -90,8 +90,8 @@ pub(super) fn inject(
         return Ok(vec![]);
     }
     let swapped = first_that_differ(&pairing, &pairs.sides)?;
-    for at in pairing.key_len..pairing.columns.len() {
-        plants.push((format!("change {}", pairing.columns[at].name), Defect::Change(at)));
+    for index in pairing.key_len..pairing.columns.len() {
+        plants.push((format!("change {}", pairing.columns[index].name), Defect::Change(index)));
     }
     plants.extend([("drop".into(), Defect::Drop), ("duplicate".into(), Defect::Duplicate)]);
     let mut canaries: Vec<CanaryRow> = vec![];
@@ -146,7 +146,7 @@ fn pairs(context: &SignOffContext, rows: &Sides<Snapshot>) -> Result<EqualPairs>
     for side in Side::BOTH {
         catalog.add(side.name(), &Arc::new(rows[side].clone()))?;
         let names = rows[side].schema.fields().iter().enumerate();
-        columns.extend(names.map(|(at, field)| format!("{side}.{} AS {side}{at}", quoted(field.name()))));
+        columns.extend(names.map(|(index, field)| format!("{side}.{} AS {side}{index}", quoted(field.name()))));
         let function = format!("key_of_{side}");
         catalog.add_function(context.keys.function(&function, side, IdEquality::Compared));
         same.push(format!("{function}({})", context.keys.sql(side, side.name())));
@@ -168,17 +168,17 @@ fn pairs(context: &SignOffContext, rows: &Sides<Snapshot>) -> Result<EqualPairs>
     let part = |side: Side, start: usize| -> Result<RecordBatch> {
         let fields = rows[side].schema.fields().iter().enumerate();
         let fields: Vec<Field> = fields
-            .map(|(at, field)| {
-                let data_type = all.schema().field(start + at).data_type().clone();
+            .map(|(index, field)| {
+                let data_type = all.schema().field(start + index).data_type().clone();
                 field.as_ref().clone().with_data_type(data_type).with_nullable(true)
             })
             .collect();
-        let columns = (start..start + fields.len()).map(|at| all.column(at).clone()).collect();
+        let columns = (start..start + fields.len()).map(|index| all.column(index).clone()).collect();
         Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
     };
     let sides = Sides { old: part(Side::Old, 0)?, new: part(Side::New, rows.old.schema.fields().len())? };
-    let key =
-        (0..context.keys.len()).map(|at| sides.old.column_by_name(context.keys.field(at, Side::Old).name()).cloned());
+    let key = (0..context.keys.len())
+        .map(|index| sides.old.column_by_name(context.keys.field(index, Side::Old).name()).cloned());
     let key: Vec<ArrayRef> = key.flatten().collect();
     let keys = context.keys.compared(&key, Side::Old)?;
     Ok(EqualPairs { sides, keys: keys.iter().flatten().map(<[u8]>::to_vec).collect() })
@@ -219,9 +219,9 @@ fn plant_all(pairing: &Pairing, pairs: &EqualPairs, plants: &[InjectedDefect]) -
     let mut planted = vec![];
     for plant in plants {
         let is_planted = match (&plant.what, plant.rows.as_slice()) {
-            (Defect::Change(at), &[row]) => match changed(pairing, &pairs.sides, *at, row)? {
+            (Defect::Change(index), &[row]) => match changed(pairing, &pairs.sides, *index, row)? {
                 Some(column) => {
-                    new = with_column(&new, pairing.columns[*at].at.new, column)?;
+                    new = with_column(&new, pairing.columns[*index].at.new, column)?;
                     true
                 }
                 None => false,
@@ -235,8 +235,8 @@ fn plant_all(pairing: &Pairing, pairs: &EqualPairs, plants: &[InjectedDefect]) -
                 true
             }
             (Defect::Swap, &[one, two]) => {
-                for at in 0..pairing.key_len {
-                    let column = pairing.columns[at].at.new;
+                for index in 0..pairing.key_len {
+                    let column = pairing.columns[index].at.new;
                     let mut rows: Vec<u32> = (0..new.num_rows() as u32).collect();
                     rows.swap(one, two);
                     let swapped = take(new.column(column), &UInt32Array::from(rows), None)?;
@@ -256,7 +256,7 @@ fn plant_all(pairing: &Pairing, pairs: &EqualPairs, plants: &[InjectedDefect]) -
 
 fn is_found(pairing: &Pairing, plant: &InjectedDefect, found: Option<&(Class, Vec<String>)>) -> bool {
     match (&plant.what, found) {
-        (Defect::Change(at), Some((Class::Mismatch, changed))) => *changed == [pairing.columns[*at].name.clone()],
+        (Defect::Change(index), Some((Class::Mismatch, changed))) => *changed == [pairing.columns[*index].name.clone()],
         (Defect::Swap, Some((Class::Mismatch, _)))
         | (Defect::Drop, Some((Class::Missing, _)))
         | (Defect::Duplicate, Some((Class::DuplicateKey, _))) => true,
@@ -296,8 +296,8 @@ fn find(
 
 /// New's column with a value in a row that is different under all rules: NULL, the value of another row, or any value
 /// for a column of NULLs. `None` if there is no such value.
-fn changed(pairing: &Pairing, sides: &Sides<RecordBatch>, at: usize, row: usize) -> Result<Option<ArrayRef>> {
-    let pair = &pairing.columns[at];
+fn changed(pairing: &Pairing, sides: &Sides<RecordBatch>, index: usize, row: usize) -> Result<Option<ArrayRef>> {
+    let pair = &pairing.columns[index];
     let (old, new) = (sides.old.column(pair.at.old), sides.new.column(pair.at.new));
     let null = new_null_array(new.data_type(), 1);
     let some = any_value_of_type(new);
@@ -344,9 +344,9 @@ fn first_that_differ(pairing: &Pairing, sides: &Sides<RecordBatch>) -> Result<Op
     Ok(None)
 }
 
-fn with_column(batch: &RecordBatch, at: usize, column: ArrayRef) -> Result<RecordBatch> {
+fn with_column(batch: &RecordBatch, index: usize, column: ArrayRef) -> Result<RecordBatch> {
     let mut columns = batch.columns().to_vec();
-    columns[at] = column;
+    columns[index] = column;
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 

@@ -35,8 +35,8 @@ pub(super) fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, sna
 }
 
 /// The stored columns from which a column of a side's query is computed.
-fn stored_columns(snapshot: &Snapshot, at: usize) -> Vec<String> {
-    let shaped = snapshot.reads(at);
+fn stored_columns(snapshot: &Snapshot, index: usize) -> Vec<String> {
+    let shaped = snapshot.reads(index);
     match &snapshot.origin {
         None => shaped,
         Some(origin) => {
@@ -85,8 +85,8 @@ pub(super) fn trace(
         Lineage::Rows { columns, unnested } => (columns, unnested),
         Lineage::Lost { by } => return Err(untraced(own, &format!("has {by}"), key)),
     };
-    let names = (0..ids.len()).map(|at| {
-        let name = ids.field(at, own).name();
+    let names = (0..ids.len()).map(|index| {
+        let name = ids.field(index, own).name();
         columns.get(name).map(|stored| quoted(stored)).ok_or_else(|| {
             untraced(own, &format!("computes `{name}` from something other than one stored column"), key)
         })

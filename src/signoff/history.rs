@@ -26,8 +26,8 @@ pub(super) fn unclean(context: &SignOffContext, run: &Path) -> Result<(Option<Ar
     let path = past_unclean(context.engine, context.job, context.history, context.privacy, run, wanted)?;
     let pairs = count(wanted as u64, "pair");
     let found = match &path {
-        Some(_) => format!("the {pairs} before this one are known"),
-        None => format!("fewer than {pairs} before this one are known"),
+        Some(_) => format!("known: {pairs} before this one"),
+        None => format!("known: fewer than {pairs} before this one"),
     };
     let requirement = RequirementCheck { requires: Requires::CleanRuns, holds: path.is_some(), words: found };
     let open = |path: PathBuf| Snapshot::open_table("unclean", &path.display().to_string(), true).map(Arc::new);

@@ -205,8 +205,9 @@ fn read_candidates(
 /// Whether the keys of both sides have the same types and no rules, so that the key of one side is also the other's.
 fn keys_are_alike(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> bool {
     let data_type =
-        |side: Side, at: usize| snapshots[side].schema.field(pairing.columns[at].at[side]).data_type().clone();
-    !pairing.keys_have_rules() && (0..pairing.key_len).all(|at| data_type(Side::Old, at) == data_type(Side::New, at))
+        |side: Side, index: usize| snapshots[side].schema.field(pairing.columns[index].at[side]).data_type().clone();
+    !pairing.keys_have_rules()
+        && (0..pairing.key_len).all(|index| data_type(Side::Old, index) == data_type(Side::New, index))
 }
 
 fn context<'a>(

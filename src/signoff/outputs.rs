@@ -183,7 +183,7 @@ fn keys(context: &SignOffContext, run_dir: &RunDir) -> Result<FileDigest> {
     let mut catalog = Catalog::spilling(context.engine);
     catalog.add("t", &Arc::new(context.snapshots[own].clone()))?;
     let names = context.keys.names(own);
-    let columns: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("{name} AS k{at}")).collect();
+    let columns: Vec<String> = names.iter().enumerate().map(|(index, name)| format!("{name} AS k{index}")).collect();
     let query = catalog.question(&format!("SELECT {} FROM t", columns.join(", ")))?;
     write_file(context, run_dir, query, KEYS)
 }
@@ -199,7 +199,7 @@ fn counterparts(context: &SignOffContext, run_dir: &RunDir, approved: &Arc<Snaps
     catalog.add_function(context.keys.function("compared_key", other, IdEquality::Compared));
     catalog.add_function(hash.function("row_hash"));
     let names = context.keys.names(other);
-    let keys: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("t.{name} AS k{at}")).collect();
+    let keys: Vec<String> = names.iter().enumerate().map(|(index, name)| format!("t.{name} AS k{index}")).collect();
     let columns: Vec<String> = columns.iter().map(|name| format!("t.{name}")).collect();
     let sql = format!(
         "SELECT {}, row_hash({}) AS row_hash FROM t LEFT SEMI JOIN approved AS a ON compared_key({}) = a.\"key\"",

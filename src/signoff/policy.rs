@@ -106,14 +106,14 @@ pub(super) fn candidate_columns(
     };
     let columns = names.iter().map(column).collect::<Result<Vec<usize>>>()?;
     let own = terms.delete_from;
-    if let Some(at) = columns
+    if let Some(index) = columns
         .iter()
-        .find(|at| snapshots[own].derives(snapshots[own].schema.field(pairing.columns[**at].at[own]).name()))
+        .find(|index| snapshots[own].derives(snapshots[own].schema.field(pairing.columns[**index].at[own]).name()))
     {
         return Err(wrong(format!(
             "`{}` is computed by an expression in {own}, so it cannot name a stored row\n  \
              name candidates by stored columns: candidate_key = [\"…\"]",
-            pairing.columns[*at].name
+            pairing.columns[*index].name
         )));
     }
     if names.len() > 1 && (terms.source_of_truth.is_some() || terms.local_status.is_some()) {

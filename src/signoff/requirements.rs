@@ -50,9 +50,9 @@ fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> Re
     let found = if !compares(pairing) {
         "only the key is compared".into()
     } else if let Some(first) = &evidence.first_unreadable {
-        format!("{}, such as: {first}", count(evidence.unreadable, "ID of the evidence that cannot be read"))
+        format!("{} in the evidence cannot be read, such as: {first}", count(evidence.unreadable, "ID"))
     } else if evidence.lost > 0 {
-        format!("{} of the run with a key that neither side has", count(evidence.lost, "discrepancy"))
+        format!("the run lists {} that neither side has", count(evidence.lost, "key"))
     } else {
         format!("{} compared columns, {left_out} not compared", coverage.compared.len())
     };

@@ -94,7 +94,7 @@ impl<'a> Ids<'a> {
             let member = match &mut self.known.previous {
                 Some(previous) => {
                     let member = previous.find(digest)?;
-                    let member = member.map(|(batch, at)| batch.column(1).as_primitive::<UInt64Type>().value(at));
+                    let member = member.map(|(batch, index)| batch.column(1).as_primitive::<UInt64Type>().value(index));
                     self.added += u64::from(member.is_none());
                     member
                 }
@@ -103,8 +103,8 @@ impl<'a> Ids<'a> {
             members.append_option(member);
             if let Some((source, known)) = &mut self.known.rows {
                 let id = || self.columns.id_words(&texts, row);
-                let (array, at) = known.find(digest, id)?.ok_or_else(|| source.unknown(id()))?;
-                rows.add(array, at);
+                let (array, index) = known.find(digest, id)?.ok_or_else(|| source.unknown(id()))?;
+                rows.add(array, index);
             }
         }
         let (finished, members): (BooleanArray, UInt64Array) = (finished.finish(), members.finish());
@@ -115,21 +115,21 @@ impl<'a> Ids<'a> {
     /// Equal digests are adjacent.
     fn require_unique(&mut self, batch: &RecordBatch) -> Result<()> {
         for row in 0..batch.num_rows() {
-            let (before, at) = match (row, &self.last) {
+            let (before, index) = match (row, &self.last) {
                 (0, None) => continue,
-                (0, Some((before, at))) => (before, *at),
+                (0, Some((before, index))) => (before, *index),
                 _ => (batch, row - 1),
             };
-            if batch.column(0).as_binary::<i32>().value(row) != before.column(0).as_binary::<i32>().value(at) {
+            if batch.column(0).as_binary::<i32>().value(row) != before.column(0).as_binary::<i32>().value(index) {
                 continue;
             }
             let (one, two) = (self.texts(before), self.texts(batch));
             let id = |texts: &[&StringArray], row| self.columns.id_words(texts, row);
-            if self.columns.key.iter().any(|column| text(one[*column], at) != text(two[*column], row)) {
-                return Err(same_digest(&id(&one, at), &id(&two, row), self.columns.seed()));
+            if self.columns.key.iter().any(|column| text(one[*column], index) != text(two[*column], row)) {
+                return Err(same_digest(&id(&one, index), &id(&two, row), self.columns.seed()));
             }
             let place = |batch: &RecordBatch, row| batch.column(PLACE).as_primitive::<UInt64Type>().value(row);
-            return Err(repeated(self.source, id(&two, row), place(before, at), place(batch, row)));
+            return Err(repeated(self.source, id(&two, row), place(before, index), place(batch, row)));
         }
         self.last = Some((batch.clone(), batch.num_rows() - 1));
         Ok(())

@@ -181,18 +181,18 @@ fn reduce<'a>(
             if !goes_on {
                 units += 1;
                 let found = known.as_mut().map_or(Ok(None), |known| known.find(digest))?;
-                let member = found.map(|(batch, at)| batch.column(1).as_primitive::<UInt64Type>().value(at));
+                let member = found.map(|(batch, index)| batch.column(1).as_primitive::<UInt64Type>().value(index));
                 let digest = digest.try_into().map_err(Error::internal)?;
                 let order = rest[..rest.len() - DIGEST_BYTES].to_vec();
                 let next = UnitRow { digest, order, weight: 0, member: member.map(Member::unpacked) };
                 group.replace(next).map_or(Ok(()), |whole| ranks.push(whole))?;
             } else {
-                let (before, at) = match row {
-                    0 => last.as_ref().map(|(before, at)| (shape.texts(before), *at)).unwrap_or_default(),
+                let (before, index) = match row {
+                    0 => last.as_ref().map(|(before, index)| (shape.texts(before), *index)).unwrap_or_default(),
                     _ => (texts.clone(), row - 1),
                 };
-                if columns.group.iter().any(|column| text(before[*column], at) != text(texts[*column], row)) {
-                    let shown = [columns.group_words(&before, at), columns.group_words(&texts, row)];
+                if columns.group.iter().any(|column| text(before[*column], index) != text(texts[*column], row)) {
+                    let shown = [columns.group_words(&before, index), columns.group_words(&texts, row)];
                     return Err(same_digest(&shown[0], &shown[1], columns.seed()));
                 }
             }
@@ -301,15 +301,15 @@ fn follow(shape: &EntrySchema, batch: &RecordBatch, places: &mut MergeLookup) ->
     let own = shape.key(batch);
     for row in 0..batch.num_rows() {
         let (digest, rest) = own.value(row).split_at(DIGEST_BYTES);
-        let Some((group, at)) = places.find(digest)? else {
+        let Some((group, index)) = places.find(digest)? else {
             return Err(Error::Internal("a group has no position".into()));
         };
         key.clear();
-        key.extend(group.column(1).as_primitive::<UInt64Type>().value(at).to_be_bytes());
+        key.extend(group.column(1).as_primitive::<UInt64Type>().value(index).to_be_bytes());
         key.extend(rest);
         keys.append_value(&key);
         let member = group.column(2).as_primitive::<UInt64Type>();
-        members.append_option(member.is_valid(at).then(|| member.value(at)));
+        members.append_option(member.is_valid(index).then(|| member.value(index)));
     }
     shape.joined(batch, keys.finish(), members.finish())
 }

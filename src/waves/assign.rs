@@ -33,7 +33,7 @@ impl Assigned {
 
     /// Decodes a key.
     pub(crate) fn of(key: &[u8]) -> Self {
-        let number = |at: usize| key[at * 8..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        let number = |index: usize| key[index * 8..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         Assigned { member: Member::unpacked(number(0)), unit: number(1), number: number(2) }
     }
 }

@@ -112,12 +112,12 @@ impl UnitColumns {
 
     /// The digests of IDs. A shuffle sorts by them.
     pub(crate) fn id_digests(&self, texts: &[&StringArray]) -> BinaryArray {
-        digests(self.seed, &self.key.iter().map(|at| texts[*at]).collect::<Vec<_>>())
+        digests(self.seed, &self.key.iter().map(|index| texts[*index]).collect::<Vec<_>>())
     }
 
     /// The digests of groups. A shuffle sorts by them.
     pub(crate) fn group_digests(&self, texts: &[&StringArray]) -> BinaryArray {
-        digests(self.seed, &self.group.iter().map(|at| texts[*at]).collect::<Vec<_>>())
+        digests(self.seed, &self.group.iter().map(|index| texts[*index]).collect::<Vec<_>>())
     }
 
     /// Appends the sort key of the requested order; nothing for a shuffle.
@@ -125,21 +125,21 @@ impl UnitColumns {
         match self.order {
             ByColumn::Shuffle => {}
             ByColumn::Key => {
-                for (at, key_type) in self.key.iter().zip(&self.key_types) {
+                for (index, key_type) in self.key.iter().zip(&self.key_types) {
                     let write = if *key_type == KeyType::Integer { sort_key::number } else { sort_key::text };
-                    sort_key::push(out, Direction::Ascending, text(texts[*at], row), write);
+                    sort_key::push(out, Direction::Ascending, text(texts[*index], row), write);
                 }
             }
-            ByColumn::Column(at, reading, direction) => {
+            ByColumn::Column(index, reading, direction) => {
                 let write = if reading == KeyOrder::Number { sort_key::number } else { sort_key::text };
-                sort_key::push(out, direction, text(texts[at], row), write);
+                sort_key::push(out, direction, text(texts[index], row), write);
             }
         }
     }
 
     pub(crate) fn weight(&self, texts: &[&StringArray], row: usize) -> u64 {
         // checked when the list was read
-        self.balance.map_or(1, |at| text(texts[at], row).and_then(|text| text.parse().ok()).unwrap_or(0))
+        self.balance.map_or(1, |index| text(texts[index], row).and_then(|text| text.parse().ok()).unwrap_or(0))
     }
 
     /// Checks a row of a list.
@@ -148,9 +148,9 @@ impl UnitColumns {
     /// If the ID does not match its type or cannot be written, or if a weight or a number is invalid.
     pub(crate) fn check(&self, list: &Path, line: u64, texts: &[&StringArray], row: usize) -> Result<()> {
         let wrong = |reason: String| Err(WavesError::BadLine { list: list.into(), line, reason }.into());
-        for (at, key_type) in self.key.iter().zip(&self.key_types) {
-            if let Some(text) = text(texts[*at], row).filter(|text| !key_type.fits(text)) {
-                let (name, description) = (&self.names[*at], key_type.words());
+        for (index, key_type) in self.key.iter().zip(&self.key_types) {
+            if let Some(text) = text(texts[*index], row).filter(|text| !key_type.fits(text)) {
+                let (name, description) = (&self.names[*index], key_type.words());
                 return wrong(format!(
                     "column `{name}` is {}, which is not {description}\n  \
                      correct the list, or set the type of its IDs with --key-type",
@@ -158,7 +158,8 @@ impl UnitColumns {
                 ));
             }
             if self.format == ListFormat::Text
-                && text(texts[*at], row).is_none_or(|text| text.is_empty() || text.contains(['\n', '\r', '\u{feff}']))
+                && text(texts[*index], row)
+                    .is_none_or(|text| text.is_empty() || text.contains(['\n', '\r', '\u{feff}']))
             {
                 return wrong(format!(
                     "ID {} cannot be written as a bare line\n  use --format csv",
@@ -166,17 +167,17 @@ impl UnitColumns {
                 ));
             }
         }
-        if let Some(at) = self.balance.filter(|at| !text(texts[*at], row).is_some_and(is_weight)) {
+        if let Some(index) = self.balance.filter(|index| !text(texts[*index], row).is_some_and(is_weight)) {
             return wrong(format!(
                 "column `{}` is {}, but --balance needs a whole number, 0 or more",
-                self.names[at],
-                shown(texts[at], row)
+                self.names[index],
+                shown(texts[index], row)
             ));
         }
-        if let ByColumn::Column(at, KeyOrder::Number, _) = self.order
-            && text(texts[at], row).is_some_and(|text| !sort_key::is_number(text))
+        if let ByColumn::Column(index, KeyOrder::Number, _) = self.order
+            && text(texts[index], row).is_some_and(|text| !sort_key::is_number(text))
         {
-            let (name, shown) = (&self.names[at], shown(texts[at], row));
+            let (name, shown) = (&self.names[index], shown(texts[index], row));
             return wrong(format!(
                 "column `{name}` is {shown}, which is not a number such as -12.50\n  \
                  to order it as text, use --order {name}"
@@ -217,7 +218,7 @@ fn shown(texts: &StringArray, row: usize) -> String {
 }
 
 fn words(columns: &[usize], texts: &[&StringArray], row: usize) -> String {
-    columns.iter().map(|at| shown(texts[*at], row)).collect::<Vec<_>>().join(", ")
+    columns.iter().map(|index| shown(texts[*index], row)).collect::<Vec<_>>().join(", ")
 }
 
 /// The digests of rows of texts. Each text is preceded by its length, so that adjacent texts cannot be confused; NULL

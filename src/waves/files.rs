@@ -85,8 +85,8 @@ impl ListFile {
 /// Appends a row as one line of JSON.
 fn object(out: &mut String, names: &[String], texts: &[&StringArray], row: usize) {
     let json = |text: &str| serde_json::Value::from(text).to_string();
-    for (at, (name, column)) in names.iter().zip(texts).enumerate() {
-        out.push_str(if at == 0 { "{" } else { "," });
+    for (index, (name, column)) in names.iter().zip(texts).enumerate() {
+        out.push_str(if index == 0 { "{" } else { "," });
         out.push_str(&json(name));
         out.push(':');
         match column.is_valid(row) {

@@ -199,7 +199,7 @@ impl RowSource {
     /// The digests of IDs, from the same texts as in ID lists.
     fn digests(&self, key: &ArrayRef, seed: u64) -> Result<arrow::array::BinaryArray> {
         let key = key.as_struct();
-        let text = |at: &usize| value_text::column(key.column(*at), &key.fields()[*at]);
+        let text = |index: &usize| value_text::column(key.column(*index), &key.fields()[*index]);
         let texts: Vec<StringArray> = self.key.iter().map(text).collect::<Result<_>>()?;
         Ok(digests(seed, &texts.iter().collect::<Vec<_>>()))
     }

@@ -87,7 +87,7 @@ impl From<Size> for String {
 /// If a size does not go further than the one before it.
 pub(crate) fn targets(sizes: &[Size], units: u64) -> Result<Vec<u64>> {
     let mut targets: Vec<u64> = vec![];
-    for (at, size) in sizes.iter().enumerate() {
+    for (index, size) in sizes.iter().enumerate() {
         let before = targets.last().copied().unwrap_or(0);
         // the requested target, before the end of the list limits it
         let requested = match size {
@@ -101,7 +101,7 @@ pub(crate) fn targets(sizes: &[Size], units: u64) -> Result<Vec<u64>> {
         if !goes_further || matches!(size, Size::To(0) | Size::More(0)) {
             let share =
                 if matches!(size, Size::Share(_)) { format!(" of {units} is {requested}, and") } else { "".into() };
-            return Err(Error::Contradiction(match at.checked_sub(1) {
+            return Err(Error::Contradiction(match index.checked_sub(1) {
                 Some(last) => format!(
                     "--sizes: `{size}`{share} does not go beyond `{}`, which ends at {before}\n  \
                      sizes count from the beginning of the list and must increase; `+N` adds N to the previous size",
@@ -110,10 +110,10 @@ pub(crate) fn targets(sizes: &[Size], units: u64) -> Result<Vec<u64>> {
                 None => format!("--sizes: `{size}`{share} makes an empty wave"),
             }));
         }
-        if matches!(size, Size::Rest) && at + 1 < sizes.len() {
+        if matches!(size, Size::Rest) && index + 1 < sizes.len() {
             return Err(Error::Contradiction(format!(
                 "--sizes: `{}` follows `rest`, which must be last",
-                sizes[at + 1]
+                sizes[index + 1]
             )));
         }
         targets.push(requested.min(units));

@@ -227,7 +227,7 @@ impl SideFile {
     fn of(name: &'static str, columns: &UnitColumns, tells_member: bool) -> Self {
         let more = columns.group.iter().filter(|group| !columns.key.contains(group));
         let places: Vec<usize> = columns.key.iter().chain(more).copied().collect();
-        let mut names: Vec<String> = places.iter().map(|at| columns.names[*at].clone()).collect();
+        let mut names: Vec<String> = places.iter().map(|index| columns.names[*index].clone()).collect();
         for name in ["wave", "shard"].into_iter().filter(|_| tells_member) {
             // a list may have a column of that name
             let taken = names.iter().filter(|other| other.trim_end_matches('_') == name).count();

@@ -99,10 +99,10 @@ fn meet(
     pairs: &[&PairedColumns],
     wanted: &HashMap<Vec<u8>, Option<u32>>,
 ) -> Result<Option<Vec<AlignedRow>>> {
-    let at: Vec<usize> = pairs.iter().filter_map(|pair| new.schema.index_of(&pair.name).ok()).collect();
+    let indexes: Vec<usize> = pairs.iter().filter_map(|pair| new.schema.index_of(&pair.name).ok()).collect();
     let mut met: HashMap<u32, Option<AlignedRow>> = HashMap::new();
     for (file, group, _) in new.row_groups().filter(|(_, _, rows)| *rows > 0) {
-        let mut scan = new.scan(engine, vec![FileRead::whole(file, [group])], &at)?;
+        let mut scan = new.scan(engine, vec![FileRead::whole(file, [group])], &indexes)?;
         let mut first = 0;
         while let Some(batch) = scan.next_batch()? {
             let Some(keys) = keys(pairs, batch.columns(), Side::New) else { return Ok(None) };

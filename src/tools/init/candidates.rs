@@ -56,10 +56,10 @@ pub(super) fn candidates(columns: &Columns) -> Vec<KeyCandidate> {
         .collect();
     usable.sort_by_key(|column| column.unlikely);
     let mut found: Vec<Vec<usize>> =
-        (0..usable.len()).filter(|&at| identify(&[&usable[at]])).map(|at| vec![at]).collect();
+        (0..usable.len()).filter(|&index| identify(&[&usable[index]])).map(|index| vec![index]).collect();
     let measures = usable.iter().filter(|column| column.unlikely >= MEASURE).count();
     let single = found.clone();
-    let is_part = |at: &usize| !single.contains(&vec![*at]);
+    let is_part = |index: &usize| !single.contains(&vec![*index]);
     // composite IDs rank before measurements, so pairs are also tried if only measurements are unique
     let settled = found.first().is_some_and(|first| usable[first[0]].unlikely <= NAMELESS);
     if !settled {
@@ -86,12 +86,12 @@ pub(super) fn candidates(columns: &Columns) -> Vec<KeyCandidate> {
     }
     let candidate = |columns: Vec<usize>| {
         let more = columns.len() as u8 - 1;
-        let is_named = columns.iter().any(|&at| named(usable[at].pair) < NAMELESS);
+        let is_named = columns.iter().any(|&index| named(usable[index].pair) < NAMELESS);
         // several columns are also unique by chance, if none of them is named like an ID
         let more = if is_named || more == 0 { more } else { more + NAMELESS };
-        let unlikely = columns.iter().fold(more, |sum, &at| sum.saturating_add(usable[at].unlikely));
+        let unlikely = columns.iter().fold(more, |sum, &index| sum.saturating_add(usable[index].unlikely));
         // people name key columns in the snapshot's column order
-        let mut columns: Vec<&KeyColumn> = columns.into_iter().map(|at| &usable[at]).collect();
+        let mut columns: Vec<&KeyColumn> = columns.into_iter().map(|index| &usable[index]).collect();
         columns.sort_by_key(|column| column.place);
         KeyCandidate { names: columns.into_iter().map(|column| column.pair.name.clone()).collect(), unlikely, is_named }
     };
@@ -163,8 +163,8 @@ fn identify(columns: &[&KeyColumn]) -> bool {
         let mut seen = HashSet::with_capacity(rows);
         let mut repeated = 0;
         (0..rows).all(|row| {
-            let parts: Option<[u64; 3]> = columns.iter().enumerate().try_fold([0; 3], |mut parts, (at, column)| {
-                parts[at] = column.cells[side][row]?;
+            let parts: Option<[u64; 3]> = columns.iter().enumerate().try_fold([0; 3], |mut parts, (index, column)| {
+                parts[index] = column.cells[side][row]?;
                 Some(parts)
             });
             repeated += usize::from(parts.is_none_or(|parts| !seen.insert(parts)));

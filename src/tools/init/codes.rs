@@ -82,8 +82,8 @@ pub(super) fn hides_nothing(
     let words: BTreeSet<&str> = values.values().map(|word| word.text.trim()).collect();
     for (side, forbidden) in [(Side::Old, words), (Side::New, codes)] {
         let field = &pair.fields[side];
-        let Ok(at) = sides[side].schema.index_of(field.name()) else { return Ok(false) };
-        let mut scan = sides[side].scan(engine, sides[side].all_reads(), &[at])?;
+        let Ok(index) = sides[side].schema.index_of(field.name()) else { return Ok(false) };
+        let mut scan = sides[side].scan(engine, sides[side].all_reads(), &[index])?;
         while let Some(batch) = scan.next_batch()? {
             let texts =
                 value_text::column(&plain_types::array(batch.column(0))?, &plain_types::field(field.name(), field))?;

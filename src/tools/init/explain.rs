@@ -71,7 +71,7 @@ impl Differing {
                 let (old, new) = (TableColumn::Old.of(&batch).as_struct(), TableColumn::New.of(&batch).as_struct());
                 let changed = TableColumn::Changed.of(&batch).as_list::<i32>();
                 let classes = classes(&batch);
-                for (at, field) in old.fields().iter().enumerate() {
+                for (index, field) in old.fields().iter().enumerate() {
                     if !only.is_empty() && !only.iter().any(|pair| pair.name == *field.name()) {
                         continue;
                     }
@@ -82,10 +82,12 @@ impl Differing {
                     };
                     let rows: UInt32Array = (0..batch.num_rows()).filter(holds).map(|row| row as u32).collect();
                     if !rows.is_empty() {
-                        let pair =
-                            Sides { old: take(old.column(at), &rows, None)?, new: take(new.column(at), &rows, None)? };
+                        let pair = Sides {
+                            old: take(old.column(index), &rows, None)?,
+                            new: take(new.column(index), &rows, None)?,
+                        };
                         self.cells.entry(field.name().clone()).or_default().push(pair);
-                        let own = Sides { old: field.as_ref().clone(), new: new.fields()[at].as_ref().clone() };
+                        let own = Sides { old: field.as_ref().clone(), new: new.fields()[index].as_ref().clone() };
                         self.fields.insert(field.name().clone(), own);
                     }
                 }

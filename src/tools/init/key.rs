@@ -150,8 +150,8 @@ impl Tester<'_> {
         let snapshot = &self.sides[side];
         let pairs = columns.pairs.iter().filter(|pair| names.contains(&pair.name));
         let own = pairs.map(|pair| if side == Side::Old { &pair.old } else { &pair.name });
-        let at: Vec<usize> = own.filter_map(|name| snapshot.schema.index_of(name).ok()).collect();
-        let mut scan = snapshot.scan(self.engine, snapshot.all_reads(), &at)?;
+        let indexes: Vec<usize> = own.filter_map(|name| snapshot.schema.index_of(name).ok()).collect();
+        let mut scan = snapshot.scan(self.engine, snapshot.all_reads(), &indexes)?;
         let mut found = 0;
         while let Some(batch) = scan.next_batch()? {
             let nulls = batch.columns().iter().map(|column| column.logical_nulls());

@@ -161,13 +161,13 @@ pub(super) fn climb(
     }
     // remove rules that explain only what the others also explain, the coarsest first
     chosen.sort_by_key(|rule| std::cmp::Reverse(loss(rule)));
-    let mut at = 0;
-    while chosen.len() > 1 && at < chosen.len() {
+    let mut index = 0;
+    while chosen.len() > 1 && index < chosen.len() {
         let mut rest = chosen.clone();
-        rest.remove(at);
+        rest.remove(index);
         match under(&rest)? {
             Some(equal) if equal + distinctly(sampled) > explained => chosen = rest,
-            _ => at += 1,
+            _ => index += 1,
         }
     }
     chosen.reverse();

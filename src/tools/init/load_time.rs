@@ -68,13 +68,13 @@ pub(super) fn is_load_time(pair: &PairedColumns) -> bool {
 pub(super) fn words(name: &str) -> Vec<String> {
     let letters: Vec<char> = name.chars().collect();
     let (mut words, mut word) = (vec![], String::new());
-    for (at, &letter) in letters.iter().enumerate() {
-        let before = at.checked_sub(1).map(|at| letters[at]);
+    for (index, &letter) in letters.iter().enumerate() {
+        let before = index.checked_sub(1).map(|index| letters[index]);
         let starts = match before {
             _ if !letter.is_alphanumeric() => true,
             Some(before) if letter.is_uppercase() => {
                 // `loadedAt`, and `ETLLoaded` after its L
-                !before.is_uppercase() || letters.get(at + 1).is_some_and(|next| next.is_lowercase())
+                !before.is_uppercase() || letters.get(index + 1).is_some_and(|next| next.is_lowercase())
             }
             _ => false,
         };

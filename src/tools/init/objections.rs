@@ -57,15 +57,15 @@ pub(super) fn weigh(
     for round in 0..ROUNDS {
         let rules = climb(pair, evidence, values.cloned(), &denied)?;
         let before = denied.clone();
-        for (at, (rule, _)) in rules.iter().enumerate() {
+        for (index, (rule, _)) in rules.iter().enumerate() {
             let others: Vec<&RuleSettings> =
-                rules.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, (other, _))| other).collect();
+                rules.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, (other, _))| other).collect();
             let all = rules.last().map_or(0, |(_, explained)| *explained);
             let gain = all.saturating_sub(evidence.under(pair, &others)?.unwrap_or(0));
             let case = Case { evidence, texts: &texts, counts, rule, gain };
             if let Some(objection) = case.objection()? {
                 denied.deny(rule, objection.is_few);
-                objections.extend((round == 0).then_some(objection.reason));
+                objections.extend((round == 0).then_some(objection.said));
             }
         }
         if denied == before {
@@ -78,7 +78,7 @@ pub(super) fn weigh(
 struct Objection {
     /// Whether the rule explains too few pairs. Then similar rules will, as well.
     is_few: bool,
-    reason: String,
+    said: String,
 }
 
 /// One rule, and how many of the sampled pairs only it explains.
@@ -102,7 +102,7 @@ impl Case<'_> {
         let would = format!("{} would explain {}", lines.join(", "), about(explained, "mismatch"));
         if self.rule.reading == Some(ParseAs::Decimal) && self.differ_in_leading_zeros()? {
             let reason = format!("{would}, but ignores leading zeros: these texts may not be numbers");
-            return Ok(Some(Objection { is_few: false, reason }));
+            return Ok(Some(Objection { is_few: false, said: reason }));
         }
         let equal = self.counts.paired.saturating_sub(self.counts.mismatches) as f64;
         let share = |rows: usize| rows as f64 / self.texts.old.len().max(1) as f64 * equal;
@@ -113,14 +113,14 @@ impl Case<'_> {
                 about(exceptions, "pair"),
                 if exceptions.round() == 1.0 { "is" } else { "are" }
             );
-            return Ok(Some(Objection { is_few: false, reason }));
+            return Ok(Some(Objection { is_few: false, said: reason }));
         }
         let nulls = (0..self.texts.old.len()).filter(|&row| self.texts.old.is_null(row) && self.texts.new.is_null(row));
         let pairs = self.counts.paired as f64 - share(nulls.count());
         let least = if self.is_coarse() { pairs / FEW_NUMBERS_ONE_IN } else { (pairs / FEW_ONE_IN).min(MANY) };
         if explained < least {
             let reason = format!("{would}, too few of {} to be a difference in notation", about(pairs, "pair"));
-            return Ok(Some(Objection { is_few: true, reason }));
+            return Ok(Some(Objection { is_few: true, said: reason }));
         }
         Ok(None)
     }

@@ -68,8 +68,8 @@ impl Columns {
         let (places, left) = pair_names(&names);
         let samples = Sides::try_from_fn(|side| sample(engine, &sides[side]))?;
         let mut pairs = vec![];
-        for at in places {
-            pairs.push(PairedColumns::of(sides, &samples, at));
+        for index in places {
+            pairs.push(PairedColumns::of(sides, &samples, index));
         }
         let similar = similar(&left);
         let left = left.map(|names| names.into_iter().map(String::from).collect());
@@ -96,9 +96,9 @@ impl Columns {
 
 impl PairedColumns {
     /// Pairs the columns at these indexes of the schemas.
-    pub(super) fn of(sides: &Sides<Snapshot>, samples: &Sides<RecordBatch>, at: Sides<usize>) -> Self {
-        let fields = Sides::from_fn(|side| sides[side].schema.field(at[side]).clone());
-        let sample = Sides::from_fn(|side| samples[side].column(at[side]).clone());
+    pub(super) fn of(sides: &Sides<Snapshot>, samples: &Sides<RecordBatch>, index: Sides<usize>) -> Self {
+        let fields = Sides::from_fn(|side| sides[side].schema.field(index[side]).clone());
+        let sample = Sides::from_fn(|side| samples[side].column(index[side]).clone());
         let agreed = Side::BOTH.iter().all(|&side| sides[side].require_agreement(fields[side].name()).is_ok());
         let bridge = match agreed {
             true => readings::bridge(&fields, &sample),

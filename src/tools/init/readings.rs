@@ -99,8 +99,10 @@ pub(super) fn bridge_aligned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zon
             let lost = |rules: &RuleSettings| {
                 forms(fields, rules, cells).map_or(usize::MAX, |forms| forms.iter().map(unreadable).sum())
             };
-            let Some(at) = (0..tried.len()).min_by_key(|&at| lost(&tried[at].1)) else { return Bridge::none() };
-            tried.swap_remove(at)
+            let Some(index) = (0..tried.len()).min_by_key(|&index| lost(&tried[index].1)) else {
+                return Bridge::none();
+            };
+            tried.swap_remove(index)
         }
         _ => tried.swap_remove(first),
     };

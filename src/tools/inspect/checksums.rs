@@ -1,5 +1,5 @@
-//! Checks whether pages are at the offsets in the footer, and whether they have checksums, by the header of the first page of
-//! every column chunk.
+//! Checks whether pages are at the offsets in the footer, and whether they have checksums, by the header of the first
+//! page of every column chunk.
 //!
 //! A page header is a struct in Thrift's compact protocol, with its fields ordered by number: 1 is the type, 2 and 3
 //! are sizes, and 4 is the optional checksum. A few bytes of it are enough.

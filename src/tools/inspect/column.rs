@@ -67,11 +67,11 @@ pub(super) fn all(
     stored: &[StorageType],
     sorted_by: &SortOrder,
 ) -> Result<Vec<InspectedColumn>> {
-    let describe = |(at, stored): (usize, &StorageType)| {
-        let field = snapshot.schema.field(at);
+    let describe = |(index, stored): (usize, &StorageType)| {
+        let field = snapshot.schema.field(index);
         let pair = reflection.column(field.name());
-        let partition = snapshot.is_partition(at);
-        let values = MinMax::of(snapshot, at, pair)?;
+        let partition = snapshot.is_partition(index);
+        let values = MinMax::of(snapshot, index, pair)?;
         let rows = snapshot.rows();
         Ok(InspectedColumn {
             name: field.name().clone(),
@@ -112,12 +112,12 @@ impl StorageType {
     /// Adds up the chunks of every column, in one pass over the footers.
     pub(super) fn of(snapshot: &Snapshot) -> Vec<Self> {
         let fields = snapshot.schema.fields().iter().enumerate();
-        let indexes: BTreeMap<&str, usize> = fields.map(|(at, field)| (field.name().as_str(), at)).collect();
+        let indexes: BTreeMap<&str, usize> = fields.map(|(index, field)| (field.name().as_str(), index)).collect();
         let mut all: Vec<StorageType> = indexes.iter().map(|_| StorageType::default()).collect();
         for file in snapshot.files.iter() {
             for field in file.schema.fields() {
-                if let Some(&at) = indexes.get(field.name().as_str()) {
-                    *all[at].types.entry(type_name(field)).or_default() += 1;
+                if let Some(&index) = indexes.get(field.name().as_str()) {
+                    *all[index].types.entry(type_name(field)).or_default() += 1;
                 }
             }
             let parquet = file.metadata.file_metadata().schema_descr();
@@ -125,8 +125,8 @@ impl StorageType {
                 .map(|leaf| indexes.get(parquet.get_column_root(leaf).name()).copied())
                 .collect();
             for group in file.metadata.row_groups() {
-                for (at, chunk) in leaves.iter().zip(group.columns()) {
-                    at.iter().for_each(|&at| all[at].add(chunk));
+                for (index, chunk) in leaves.iter().zip(group.columns()) {
+                    index.iter().for_each(|&index| all[index].add(chunk));
                 }
             }
         }

@@ -81,7 +81,7 @@ pub(super) fn disagreements(snapshot: &Snapshot) -> Vec<InspectFinding> {
 }
 
 fn files_without(snapshot: &Snapshot, column: &str) -> Vec<usize> {
-    let lacks = |at: &usize| snapshot.files[*at].schema.column_with_name(column).is_none();
+    let lacks = |index: &usize| snapshot.files[*index].schema.column_with_name(column).is_none();
     (0..snapshot.files.len()).filter(lacks).collect()
 }
 
@@ -91,7 +91,7 @@ fn lack(snapshot: &Snapshot, files: &[usize], columns: Vec<String>) -> InspectFi
         1 => format!("column {named} is missing"),
         n => format!("{n} columns ({named}) are missing"),
     };
-    let first = files.first().map(|&at| snapshot.files[at].path.display().to_string());
+    let first = files.first().map(|&index| snapshot.files[index].path.display().to_string());
     let affected = format!("from {} of {} files", files.len(), snapshot.files.len());
     let first_note = first.as_ref().map_or(String::new(), |first| match files.len() {
         1 => format!(": `{first}`"),

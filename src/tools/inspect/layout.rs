@@ -79,13 +79,13 @@ impl RowGroups {
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut rows: Vec<u64> = snapshot.row_groups().map(|(_, _, rows)| rows).collect();
         rows.sort_unstable();
-        let at = |place: usize| rows.get(place).copied().unwrap_or(0);
+        let rows_at = |index: usize| rows.get(index).copied().unwrap_or(0);
         RowGroups {
             count: rows.len() as u64,
             empty: rows.partition_point(|&rows| rows == 0) as u64,
-            rows_min: at(0),
-            rows_median: at(rows.len() / 2),
-            rows_max: at(rows.len().saturating_sub(1)),
+            rows_min: rows_at(0),
+            rows_median: rows_at(rows.len() / 2),
+            rows_max: rows_at(rows.len().saturating_sub(1)),
         }
     }
 }

@@ -36,22 +36,22 @@ pub(super) struct MinMax {
 
 impl MinMax {
     /// Reads the statistics of one column. `pair` is the column as it is compared, if it can be.
-    pub(super) fn of(snapshot: &Snapshot, at: usize, pair: Option<&ColumnPair>) -> Result<Self> {
-        let found = match snapshot.is_partition(at) {
-            true => of_directories(snapshot, at),
-            false => snapshot.statistics(at),
+    pub(super) fn of(snapshot: &Snapshot, index: usize, pair: Option<&ColumnPair>) -> Result<Self> {
+        let found = match snapshot.is_partition(index) {
+            true => of_directories(snapshot, index),
+            false => snapshot.statistics(index),
         };
         let Some(statistics) = found else { return Ok(MinMax::default()) };
-        let nulls = nulls_of_row_groups(snapshot, at, &statistics);
+        let nulls = nulls_of_row_groups(snapshot, index, &statistics);
         let mut ends = MinMax { nulls: nulls.iter().copied().sum(), min: None, max: None };
         let Some(pair) = pair else { return Ok(ends) };
         // a row group without statistics may contain the smallest or the largest value
         let rows = snapshot.row_groups().map(|(_, _, rows)| rows);
-        let is_known = |((rows, nulls), at): ((u64, &Option<u64>), usize)| {
-            *nulls == Some(rows) || statistics.mins.is_valid(at) && statistics.maxs.is_valid(at)
+        let is_known = |((rows, nulls), index): ((u64, &Option<u64>), usize)| {
+            *nulls == Some(rows) || statistics.mins.is_valid(index) && statistics.maxs.is_valid(index)
         };
         if rows.zip(&nulls).zip(0..).all(is_known) {
-            let field = snapshot.schema.field(at);
+            let field = snapshot.schema.field(index);
             ends.min = bound(field, pair, snapshot, &statistics.mins, &statistics.min_exact, false)?;
             ends.max = bound(field, pair, snapshot, &statistics.maxs, &statistics.max_exact, true)?;
         }
@@ -60,8 +60,8 @@ impl MinMax {
 }
 
 /// The NULL counts of the row groups. A required column has no NULLs, even if the footer does not contain the count.
-fn nulls_of_row_groups(snapshot: &Snapshot, at: usize, statistics: &Statistics) -> Vec<Option<u64>> {
-    let name = snapshot.schema.field(at).name();
+fn nulls_of_row_groups(snapshot: &Snapshot, index: usize, statistics: &Statistics) -> Vec<Option<u64>> {
+    let name = snapshot.schema.field(index).name();
     let required: Vec<bool> = snapshot
         .files
         .iter()
@@ -83,22 +83,22 @@ fn bound(
     let Ok(canonical) = pair.canonical(values, snapshot.side) else { return Ok(None) };
     let canonical = [canonical];
     let order = KeyOrder::of(&canonical, &canonical)?;
-    let known = (0..values.len()).filter(|&at| values.is_valid(at));
-    let at = match greatest {
+    let known = (0..values.len()).filter(|&index| values.is_valid(index));
+    let index = match greatest {
         true => known.max_by(|&a, &b| order.compare(a, b)),
         false => known.min_by(|&a, &b| order.compare(a, b)),
     };
-    let Some(at) = at else { return Ok(None) };
+    let Some(index) = index else { return Ok(None) };
     let may_be_cut = matches!(field.data_type(), DataType::Utf8View | DataType::BinaryView);
-    let value = plain_types::canonicalize(&plain_types::array(&values.slice(at, 1))?, &pair.domain, snapshot.side)?;
+    let value = plain_types::canonicalize(&plain_types::array(&values.slice(index, 1))?, &pair.domain, snapshot.side)?;
     let plain_field = plain_types::field(field.name(), field);
     let value = Values::of(&value, &plain_field)?.display(0);
-    Ok(Some(Bound { value, exact: !may_be_cut || exact.is_valid(at) && exact.value(at) }))
+    Ok(Some(Bound { value, exact: !may_be_cut || exact.is_valid(index) && exact.value(index) }))
 }
 
 /// The values of a partition column in the form of statistics.
-fn of_directories(snapshot: &Snapshot, at: usize) -> Option<Statistics> {
-    let nth = (0..at).filter(|&before| snapshot.is_partition(before)).count();
+fn of_directories(snapshot: &Snapshot, index: usize) -> Option<Statistics> {
+    let nth = (0..index).filter(|&before| snapshot.is_partition(before)).count();
     let of_files: Vec<Vec<ScalarValue>> = snapshot.files.iter().map(|file| file.partition_values()).collect();
     let of_group = |(file, _, rows): (usize, usize, u64)| Some((of_files.get(file)?.get(nth)?.clone(), rows));
     let groups: Vec<(ScalarValue, u64)> = snapshot.row_groups().map(of_group).collect::<Option<_>>()?;
