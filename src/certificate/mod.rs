@@ -8,10 +8,10 @@
 //! * [`mod@verify`]: the checks that a delete job asks for before it deletes
 
 pub mod digests;
-pub mod envelope;
 pub mod keys;
 pub mod listed;
 pub mod statement;
+pub mod envelope;
 pub mod verify;
 
 pub use digests::{Digests, digests_of};

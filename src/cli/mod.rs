@@ -1,18 +1,18 @@
 //! The command line: one file per command; the doc comments are the manual.
 
-mod demo;
-mod diff;
 mod history;
-mod init;
-mod inspect;
 mod keygen;
 mod limits;
-mod metrics;
 mod outcome;
+mod metrics;
+mod signal;
+mod demo;
+mod diff;
+mod init;
+mod inspect;
 mod query;
 mod run;
 mod signoff;
-mod signal;
 mod verify;
 mod waves;
 

@@ -6,8 +6,8 @@ mod families;
 mod names;
 pub(crate) mod privacy;
 mod rows;
-mod settings;
 pub(crate) mod version;
+mod settings;
 
 use std::sync::Arc;
 

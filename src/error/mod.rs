@@ -9,13 +9,13 @@
 //! * Messages are lowercase fragments that read well after `error: `.
 
 mod context;
-mod admission;
-mod certificate;
 mod engine;
 mod memory;
 mod output;
 mod waves;
 mod format;
+mod admission;
+mod certificate;
 
 use std::io;
 use std::path::PathBuf;

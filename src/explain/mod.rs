@@ -4,8 +4,8 @@
 //! been seen as often as the gates ask for. It is listed all the same, with its tags.
 
 mod in_flight;
-mod misplaced;
 mod redaction;
+mod misplaced;
 mod segments;
 mod waivers;
 

@@ -4,11 +4,11 @@
 //! that read other snapshots. Therefore, a retry for the same snapshots has the same result as the first try, and age
 //! counts pairs of snapshots instead of runs.
 
-mod clean;
 mod identity;
 mod inputs;
-mod store;
 mod past;
+mod clean;
+mod store;
 mod retain;
 mod unclean;
 

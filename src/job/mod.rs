@@ -1,14 +1,14 @@
 //! The settings of one comparison, resolved once. Later modules never see a raw flag.
 
-pub mod file;
-mod check;
 mod digest;
 mod gate;
 mod layout;
 mod misplaced;
 mod number;
+mod check;
 pub mod private;
 pub mod rule;
+pub mod file;
 mod signoff;
 mod waiver;
 mod setting;

@@ -5,8 +5,8 @@ mod column;
 mod gates;
 mod headline;
 pub mod json;
-pub mod markdown;
 pub mod text;
+pub mod markdown;
 mod verdict;
 
 use std::time::Duration;

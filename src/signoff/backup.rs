@@ -8,8 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use jiff::{SignedDuration, Timestamp};
 
 use super::SignOffContext;
-use super::decide::Requires;
-use super::requirements::RequirementCheck;
+use super::decide::{RequirementCheck, Requires};
 use super::selected::{self, selected_rows};
 use crate::columns::{DIGEST_BYTES, Pairing};
 use crate::compare::discrepancy::{Layout, Retention, TableColumn};

@@ -5,7 +5,6 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::requirements::RequirementCheck;
 use crate::class::Class;
 use crate::columns::Pairing;
 use crate::columns::version::VersionKind;
@@ -59,6 +58,15 @@ pub(super) struct RowFacts {
     pub is_backed_up: Option<bool>,
     /// Whether it matched in the earlier pairs of snapshots; `None` if the job does not require it.
     pub was_clean: Option<bool>,
+}
+
+/// A requirement of all candidates, and whether it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RequirementCheck {
+    pub requires: Requires,
+    pub holds: bool,
+    /// What was found, as text.
+    pub words: String,
 }
 
 /// The basis of all decisions: the job's terms, the times of its snapshots, and what blocks every candidate.

@@ -8,8 +8,7 @@ use arrow::datatypes::{DataType, Fields};
 use datafusion::logical_expr::ScalarUDF;
 
 use super::SignOffContext;
-use super::decide::Requires;
-use super::requirements::RequirementCheck;
+use super::decide::{RequirementCheck, Requires};
 use crate::columns::DIGEST_BYTES;
 use crate::compare::discrepancy::TableColumn;
 use crate::error::{Error, Result};

@@ -4,25 +4,25 @@
 //! The comparison records the outcomes of the candidates' rows. These and all evidence are joined into one table of
 //! facts; `decide` decides row by row.
 
-mod after;
-mod backup;
-mod candidates;
-mod canaries;
 mod statement;
-mod coverage;
 mod csv_columns;
 mod decide;
-mod evidence;
-mod facts;
 mod guards;
 mod history;
 mod ids;
-mod outputs;
+mod candidates;
+mod coverage;
+mod evidence;
+mod facts;
 mod summary;
 mod requirements;
 mod selected;
+mod backup;
+mod canaries;
 mod policy;
 mod totals;
+mod outputs;
+mod after;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -35,8 +35,8 @@ use jiff::Timestamp;
 
 pub(crate) use after::{AfterRequest, verify_deletions};
 pub(crate) use canaries::CanaryRow;
+pub(crate) use decide::RequirementCheck;
 pub(crate) use evidence::EvidenceCounts;
-pub(crate) use requirements::RequirementCheck;
 
 use crate::Compared;
 use crate::certificate::PrivateKey;
@@ -143,6 +143,7 @@ struct SignOffContext<'a> {
 }
 
 /// The directory of the run, within that of the sign-off.
+const APPROVED: &str = "approved.csv";
 const RUN: &str = "run";
 
 /// Decides on every candidate, and writes the lists and the certificate.

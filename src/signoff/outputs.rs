@@ -14,7 +14,7 @@ use super::guards::GuardHash;
 use super::ids::IdEquality;
 use super::selected::{SelectedRows, selected_rows};
 use super::totals::{Decision, each_decision};
-use super::{Decided, SignOffContext, SignOffRequest, SignOffResult, statement, summary};
+use super::{APPROVED, Decided, SignOffContext, SignOffRequest, SignOffResult, statement, summary};
 use crate::certificate::CERTIFICATE;
 use crate::columns::DIGEST_BYTES;
 use crate::csv;
@@ -26,7 +26,6 @@ use crate::snapshot::Snapshot;
 use crate::sql::{Catalog, Question, WorkingTable, write_rows};
 
 /// The names of a sign-off's files.
-pub(super) const APPROVED: &str = "approved.csv";
 pub(super) const APPROVED_ROWS: &str = "approved_rows.csv";
 pub(super) const BLOCKED: &str = "blocked.csv";
 pub(super) const RESTORE: &str = "restore.parquet";

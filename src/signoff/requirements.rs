@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::SignOffContext;
 use super::coverage::uncovered;
-use super::decide::Requires;
+use super::decide::{RequirementCheck, Requires};
 use super::evidence::EvidenceCounts;
 use crate::columns::Pairing;
 use crate::error::Result;
@@ -14,15 +14,6 @@ use crate::history::runs_below;
 use crate::job::{Job, SignOff};
 use crate::report::{Report, Verdict, count};
 use crate::sides::{Side, Sides};
-
-/// A requirement of all candidates, and whether it holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RequirementCheck {
-    pub requires: Requires,
-    pub holds: bool,
-    /// What was found, as text.
-    pub words: String,
-}
 
 /// All requirements except those of earlier runs and of the backup. `run` is the directory of the run.
 pub(super) fn requirements(

@@ -6,8 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use super::outputs::APPROVED;
-use super::{RUN, SignOffContext, SignOffRequest, SignOffResult};
+use super::{APPROVED, RUN, SignOffContext, SignOffRequest, SignOffResult};
 use crate::certificate::statement::{
     Approved, Canary, Cleanup, Counts, Coverage, Evidence, Moment, Predicate, Requirement, SnapshotSeen, Snapshots,
     Tool,

@@ -3,28 +3,28 @@
 //! Every footer is read before the first row. The run must account for every row that the footers specify (rows per row
 //! group).
 
-mod agreement;
-mod annotations;
-mod bounds;
-mod diagnose;
-mod decode;
 mod derived;
-mod file;
-mod footer;
 mod foreign;
 mod head;
-mod int96;
 mod lineage;
-mod listing;
-mod mixed;
-mod partitions;
-mod scan;
-mod shared;
 mod sieve;
-mod sizes;
 mod statistics;
 mod table_format;
+mod listing;
+mod partitions;
+mod sizes;
 pub(crate) mod types;
+mod annotations;
+mod bounds;
+mod file;
+mod diagnose;
+mod int96;
+mod footer;
+mod mixed;
+mod agreement;
+mod shared;
+mod decode;
+mod scan;
 
 pub(crate) use bounds::{guarded, open_parquet};
 pub(crate) use decode::compact;

@@ -4,18 +4,18 @@
 //! rows twice, and only stored rows are sure to come back the same. An expression is a column of the
 //! snapshot that is evaluated while it is read.
 
-mod execute;
 mod checked;
 mod constants;
 mod depth;
-mod catalog;
 mod function;
 mod keys;
 mod lengths;
-mod lineage;
 mod ordered_lists;
+mod execute;
 mod parameters;
 mod private;
+mod lineage;
+mod catalog;
 mod row_expression;
 mod sums;
 mod working_table;

@@ -9,23 +9,23 @@
 //! | assign | [`mod@assign`] | assigns each ID to a wave and a shard |
 //! | write | [`mod@write`] | writes a file for each, and `waves.json` |
 
-pub(crate) mod arrange;
-pub(crate) mod assign;
-pub(crate) mod columns;
+pub(crate) mod list;
+pub(crate) mod sizes;
+pub(crate) mod parameters;
 pub(crate) mod manifest;
+pub(crate) mod sort_key;
+pub(crate) mod columns;
 pub(crate) mod entries;
 pub(crate) mod files;
-pub(crate) mod annotate;
-pub(crate) mod list;
+pub(crate) mod sorter;
 pub(crate) mod lookup;
-pub(crate) mod parameters;
-pub(crate) mod previous;
 pub(crate) mod reading;
+pub(crate) mod previous;
 pub(crate) mod request;
 pub(crate) mod rows;
-pub(crate) mod sizes;
-pub(crate) mod sort_key;
-pub(crate) mod sorter;
+pub(crate) mod annotate;
+pub(crate) mod arrange;
+pub(crate) mod assign;
 pub(crate) mod write;
 
 use arrow::array::{Array, RecordBatch};

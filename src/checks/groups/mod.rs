@@ -3,9 +3,9 @@
 //!
 //! What cannot be told is never ready: while anything stays in doubt that may concern any group, none is.
 
-mod combine;
 mod counting;
 mod output;
+mod combine;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,12 +1,14 @@
 //! The four classes of discrepancies, their counts, and the table that lists them.
 
-mod sink;
-mod outcomes;
+mod finding;
 mod spool;
 mod table;
+mod outcomes;
+mod sink;
 
+pub(crate) use finding::{Finding, RowRef};
 pub(crate) use outcomes::{Outcome, OutcomeRequest, Outcomes, PairOutcomes};
-pub(crate) use sink::{Finding, FindingSink, Retention, RowRef};
+pub(crate) use sink::{FindingSink, Retention};
 pub(crate) use spool::{Spool, Spooled};
 pub(crate) use table::{Layout, TableColumn, VERSIONS, classes, texts};
 

@@ -12,7 +12,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use parquet::bloom_filter::Sbbf;
 
-use super::sink::{Finding, RowRef};
+use super::finding::{Finding, RowRef};
 use super::spool::{Spool, Spooled};
 use super::table::{Layout, TableColumn};
 use super::{Class, Tier};

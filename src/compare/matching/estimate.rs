@@ -1,6 +1,7 @@
 //! Estimates the strategy and the cost of a comparison without running it.
 
-use super::plan::{Obstacle, Plan, StrategyReason};
+use super::layout::Obstacle;
+use super::plan::{Plan, StrategyReason};
 use super::{build_table, hashed};
 use crate::columns::Pairing;
 use crate::error::Result;

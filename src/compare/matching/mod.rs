@@ -1,21 +1,23 @@
 //! Matching brings rows with equal keys together. Two strategies produce the same findings, byte for byte. `plan` picks
 //! the cheaper one that is correct, and only `merge` decides what a discrepancy is.
 
-mod unresolved;
 mod compare;
 mod cursor;
 mod partitions;
-mod estimate;
-mod hashed;
+mod unresolved;
 mod build_table;
 mod merge;
+mod hashed;
+mod layout;
 mod ordered;
-mod plan;
 mod ranges;
+mod plan;
+mod estimate;
 
 pub use estimate::MemoryEstimate;
 pub(crate) use estimate::{demand, obstacle};
-pub(crate) use plan::{Obstacle, Ranges};
+pub(crate) use layout::Obstacle;
+pub(crate) use plan::Ranges;
 
 use std::sync::Arc;
 

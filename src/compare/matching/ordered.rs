@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 
 use super::cursor::{Cursor, KeyRange, MergeError};
+use super::layout::KeyLayout;
 use super::merge::merge;
-use super::plan::KeyLayout;
 use super::{AnswerPart, Comparison};
 use crate::error::{Error, Result};
 use crate::runtime::timings::Stage;

@@ -9,7 +9,7 @@ use std::slice::from_ref;
 use arrow::array::{Array, ArrayRef};
 
 use super::cursor::KeyRange;
-use super::plan::{Bounds, KeyLayout};
+use super::layout::{Bounds, KeyLayout};
 use crate::equality::canonical::order::KeyOrder;
 use crate::error::Result;
 use crate::sides::Sides;

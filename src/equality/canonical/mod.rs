@@ -5,12 +5,12 @@
 //! or layout. Everything downstream (merging, hashing, ordering) works on canonical arrays and does not depend on
 //! types. Most columns are already canonical, and are not copied.
 
-pub(crate) mod cells;
 pub(crate) mod digits;
-pub mod domain;
 pub(crate) mod json;
-mod nested;
 pub(crate) mod number;
+pub(crate) mod cells;
+pub mod domain;
+mod nested;
 pub mod order;
 pub mod row_hash;
 

@@ -10,14 +10,14 @@
 //!
 //! A rule is credited with a pair if the pair would not be equal without it.
 
-mod calculate;
-mod null_value;
-mod applicability;
-mod comparison_plan;
 mod needed;
-mod parse;
 mod text;
 mod times;
+mod calculate;
+mod parse;
+mod null_value;
+mod comparison_plan;
+mod applicability;
 
 use std::borrow::Cow;
 use std::sync::Arc;

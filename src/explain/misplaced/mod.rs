@@ -7,8 +7,8 @@
 //! | copied | new has old's value of another key that also differs, and it is neither of the above |
 //! | exchanged | in a mismatch, new has in each of two columns old's value of the other |
 
-mod value_index;
 mod evidence;
+mod value_index;
 mod exchange;
 mod report;
 mod search;

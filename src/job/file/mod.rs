@@ -3,17 +3,18 @@
 //! Parsing records the position of every value. The document is checked against the JSON Schema of its form, and then
 //! resolved. All errors are reported together, each with its line.
 
-mod check;
-mod checks;
 mod document;
+mod check;
 mod environment;
-mod explain;
 mod form;
+mod explain;
 mod header;
 mod library;
+mod checks;
 mod private;
-mod signoff;
 mod signoff_form;
+mod signoff;
+mod job_form;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,8 @@ use crate::regular_file::{self, TEXT_BYTES_MAX};
 use crate::sides::Sides;
 use document::Document;
 pub use document::JobMistake;
-use form::{AllowanceForm, ColumnForm, CompareForm, GateForm, JobForm, Names, SharedRules, SourceForm, TakenAtForm};
+use form::{AllowanceForm, ColumnForm, CompareForm, GateForm, Names, SharedRules, SourceForm, TakenAtForm};
+use job_form::JobForm;
 
 /// The longest name of a directory on most file systems, in bytes.
 const NAME_MAX: usize = 255;

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take, take_record_batch};
 use parquet::arrow::arrow_reader::RowSelection;
 
-use super::pairs::{Columns, PairedColumns};
+use super::columns::{Columns, PairedColumns};
 use crate::equality::canonical::cells::KeyBytes;
 use crate::error::Result;
 use crate::runtime::engine::Engine;

@@ -8,8 +8,8 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 
+use super::columns::{Columns, PairedColumns};
 use super::load_time::words;
-use super::pairs::{Columns, PairedColumns};
 use crate::equality::canonical::cells::KeyBytes;
 use crate::equality::canonical::domain::Family;
 use crate::sides::Side;

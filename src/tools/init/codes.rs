@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::array::StringArray;
 use arrow::datatypes::DataType;
 
-use super::pairs::PairedColumns;
+use super::columns::PairedColumns;
 use crate::equality::canonical::domain::Family;
 use crate::equality::plain_types;
 use crate::equality::value_text;

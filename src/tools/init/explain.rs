@@ -7,11 +7,11 @@ use arrow::compute::{concat, filter, take};
 use arrow::datatypes::Field;
 
 use super::aligned::Aligned;
+use super::columns::{Columns, PairedColumns};
 use super::key::KeyChoice;
 use super::ladder::Evidence;
 use super::load_time::is_load_time;
 use super::objections::{DifferenceCounts, Explained, weigh};
-use super::pairs::{Columns, PairedColumns};
 use super::{Findings, codes, compare, job};
 use crate::compare::discrepancy::{Class, Spooled, TableColumn, Tally, classes};
 use crate::equality::plain_types;

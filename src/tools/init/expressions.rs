@@ -6,7 +6,7 @@
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
 use super::aligned::Aligned;
-use super::pairs::{Columns, PairedColumns};
+use super::columns::{Columns, PairedColumns};
 use super::readings::{distinctly, equal};
 use crate::equality::canonical::domain::Family;
 use crate::job::{Origin, RuleSettings, Setting};

@@ -4,7 +4,7 @@ use arrow::array::Array;
 use arrow::buffer::NullBuffer;
 
 use super::candidates::{KeyCandidate, candidates, is_text};
-use super::pairs::{Columns, PairedColumns};
+use super::columns::{Columns, PairedColumns};
 use super::{compare, job};
 use crate::error::Result;
 use crate::job::{Identity, Origin, RuleSettings, Setting};

@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type};
 
-use super::pairs::PairedColumns;
+use super::columns::PairedColumns;
 use super::readings::{chain, distinctly};
 use super::zones::Zones;
 use crate::equality::canonical::domain::Family;

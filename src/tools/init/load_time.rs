@@ -5,7 +5,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit};
 
-use super::pairs::PairedColumns;
+use super::columns::PairedColumns;
 use super::readings::chain;
 use crate::equality::canonical::domain::{Family, family};
 use crate::job::RuleSettings;

@@ -5,20 +5,22 @@
 //! `#` directly before them. Explanations are comments with a space after the `#`. No active setting ignores a column
 //! or makes different values equal, so a proposed job cannot report a match that hides a difference.
 
+mod columns;
 mod aligned;
-mod candidates;
 mod codes;
-mod explain;
-mod expressions;
-mod key;
-mod ladder;
-mod load_time;
-mod objections;
-mod pairs;
-mod partners;
 mod readings;
-mod write;
+mod expressions;
+mod load_time;
+mod candidates;
+mod key;
+mod partners;
 mod zones;
+mod ladder;
+mod objections;
+mod explain;
+mod write;
+mod bridges;
+mod pairs;
 
 use std::sync::Arc;
 
@@ -31,9 +33,9 @@ use crate::runtime::engine::Engine;
 use crate::sides::{Owner, Side, Sides};
 use crate::snapshot::{Snapshot, require_room_for_footers};
 use aligned::Aligned;
+use columns::{Columns, PairedColumns};
 use explain::{SAMPLE_PAIRS, SampledPair, Suggestion};
 use key::KeyChoice;
-use pairs::{Columns, PairedColumns};
 
 pub(crate) struct Proposal {
     paths: Sides<String>,

@@ -8,8 +8,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use arrow::array::{Array, StringArray};
 
+use super::columns::PairedColumns;
 use super::ladder::{Evidence, ExcludedRules, climb};
-use super::pairs::PairedColumns;
 use crate::error::Result;
 use crate::job::rule::{ParseAs, Precision, ToleranceSettings};
 use crate::job::{Rule, RuleSettings};

@@ -1,10 +1,11 @@
 //! Pairs the columns of both sides.
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::Field;
 
 use super::aligned::Aligned;
+use super::bridges;
+use super::columns::{Columns, PairedColumns};
 use super::readings::{self, Bridge};
 use super::zones::Zones;
 use crate::equality::canonical::domain::{Family, family, pair_names};
@@ -23,41 +24,6 @@ const SAMPLE_BYTES: usize = 128 << 20;
 const SIMILAR: f64 = 0.75;
 /// Names of each side that are compared with those of the other.
 const SIMILAR_NAMES_MAX: usize = 500;
-
-/// Two columns that are paired.
-pub(super) struct PairedColumns {
-    /// New's name.
-    pub name: String,
-    /// Old's name.
-    pub old: String,
-    pub fields: Sides<Field>,
-    /// The rules that the types need.
-    pub rules: RuleSettings,
-    /// Whether the columns can be compared with these rules.
-    pub comparable: bool,
-    /// An expression that makes one side's column comparable, and that side.
-    pub expression: Option<(Side, String)>,
-    /// Reasons for or against the choice: comments of the job file.
-    pub notes: Vec<String>,
-    /// Settings that could follow the active ones, with their reasons. They are written commented out.
-    pub offers: Vec<String>,
-    /// Sampled cells of each side.
-    pub sample: Sides<ArrayRef>,
-}
-
-/// The columns of both sides.
-pub(super) struct Columns {
-    /// The pairs, in new's column order.
-    pub pairs: Vec<PairedColumns>,
-    /// Columns that only one side has.
-    pub left: Sides<Vec<String>>,
-    /// Unpaired columns with similar names.
-    pub similar: Vec<Sides<String>>,
-    /// Pairs that the values suggest but do not prove: comments of the job file.
-    pub perhaps: Vec<String>,
-    /// Sampled rows of each side.
-    pub samples: Sides<RecordBatch>,
-}
 
 impl Columns {
     /// Pairs the columns by name, and decides how each pair can be compared.
@@ -82,7 +48,7 @@ impl Columns {
         for pair in self.pairs.iter_mut().filter(|pair| !key.contains(&pair.name)) {
             let Some(cells) = aligned.cells(pair) else { continue };
             if pair.comparable {
-                pair.take(readings::bridge_aligned(&pair.fields, &cells, &mut zones));
+                pair.take(bridges::bridge_aligned(&pair.fields, &cells, &mut zones));
             }
         }
     }

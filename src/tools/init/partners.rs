@@ -6,7 +6,7 @@ use arrow::compute::take;
 use arrow::datatypes::Field;
 
 use super::aligned::Aligned;
-use super::pairs::{Columns, PairedColumns};
+use super::columns::{Columns, PairedColumns};
 use super::readings::{equal, exact_readings};
 use crate::equality::value_text::escaped;
 use crate::job::RuleSettings;

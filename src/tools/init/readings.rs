@@ -6,14 +6,12 @@
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Field;
 
-use super::zones::Zones;
 use crate::equality::canonical::Domain;
 use crate::equality::canonical::cells::KeyBytes;
 use crate::equality::canonical::domain::{Family, Nested, NoDomain};
 use crate::equality::rules::{Canonical, RuleSet};
+use crate::job::RuleSettings;
 use crate::job::rule::ParseAs;
-use crate::job::{Rule, RuleSettings};
-use crate::report::count;
 use crate::sides::{Side, Sides};
 
 /// A coarser rule has to explain at least 1 in this many pairs more than a finer one.
@@ -33,7 +31,7 @@ impl Bridge {
         Bridge { rules: None, notes: vec![] }
     }
 
-    fn by(rules: RuleSettings) -> Self {
+    pub(super) fn by(rules: RuleSettings) -> Self {
         Bridge { rules: Some(rules), notes: vec![] }
     }
 }
@@ -70,77 +68,8 @@ pub(super) fn bridge(fields: &Sides<Field>, sample: &Sides<ArrayRef>) -> Bridge 
     Bridge { rules, notes: vec![] }
 }
 
-/// The rules that make two columns comparable, from cells of rows with the same key: the finest reading that makes the
-/// most of them equal.
-pub(super) fn bridge_aligned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zones: &mut Zones) -> Bridge {
-    let families = match natural(fields) {
-        Ok(()) => return Bridge::by(RuleSettings::default()),
-        Err(None) => return Bridge::none(),
-        Err(Some(families)) => families,
-    };
-    let ReadingCandidates { mut exact, lossy, otherwise } = readings(families, fields, cells);
-    let known = known(cells);
-    let agreeing = |rules: &RuleSettings| Some(equal(fields, rules, cells)?.0);
-    if !exact.iter().any(|rules| agreeing(rules).is_some_and(|agree| agree > 0)) {
-        exact.extend(otherwise);
-    }
-    let mut tried: Vec<(usize, RuleSettings)> =
-        exact.into_iter().filter_map(|rules| Some((agreeing(&rules)?, rules))).collect();
-    let Some(most) = tried.iter().map(|(agree, _)| *agree).max() else { return Bridge::none() };
-    let Some(first) = tried.iter().position(|(agree, _)| agree + distinctly(known) > most || *agree == most) else {
-        return Bridge::none();
-    };
-    if most == 0 && known > 0 && is_notation(families) {
-        return Bridge::none();
-    }
-    let (agree, rules) = match most {
-        // they differ only in the cells that they cannot read
-        0 => {
-            let lost = |rules: &RuleSettings| {
-                forms(fields, rules, cells).map_or(usize::MAX, |forms| forms.iter().map(unreadable).sum())
-            };
-            let Some(index) = (0..tried.len()).min_by_key(|&index| lost(&tried[index].1)) else {
-                return Bridge::none();
-            };
-            tried.swap_remove(index)
-        }
-        _ => tried.swap_remove(first),
-    };
-    let mut bridge = Bridge::by(rules);
-    let mut explained = agree;
-    let share = |agree: usize| agree as f64 * 100.0 / known.max(1) as f64;
-    let pairs = count(known as u64, "pair");
-    if let Some(rules) = bridge.rules.as_mut().filter(|rules| rules.assume_tz.is_some()) {
-        let found = zones.best(fields, rules, cells);
-        if let Some(found) = found.filter(|found| found.agree > agree + distinctly(known)) {
-            let of = share(found.agree);
-            bridge.notes.push(format!("{} explains {of:.1} % of {pairs}, UTC {:.1} %", found.name, share(agree)));
-            if let Some(example) = found.others.first() {
-                let many = match found.others.len() {
-                    1 => format!("so does {example}"),
-                    more => format!("so do {more} other zones, such as {example}"),
-                };
-                bridge.notes.push(format!("{many}: set the zone that the store uses"));
-            }
-            explained = found.agree;
-            rules.assume_tz = Some(found.name);
-        }
-    }
-    let coarser = lossy.into_iter().filter_map(|rules| Some((agreeing(&rules)?, rules)));
-    let coarser = coarser.filter(|(agree, _)| *agree > explained + distinctly(known));
-    if let Some((agree, rules)) = coarser.max_by_key(|(agree, _)| *agree) {
-        let lines: Vec<String> = rules.rules().unwrap_or_default().iter().map(Rule::to_string).collect();
-        let (lines, of) = (lines.join(", "), share(agree));
-        let own = share(explained);
-        bridge.notes.push(format!(
-            "{lines} instead would explain {of:.1} % of {pairs} (now {own:.1} %), but can make different values equal"
-        ));
-    }
-    bridge
-}
-
 /// Whether columns are comparable without rules; if not, their families, if a rule could help.
-fn natural(fields: &Sides<Field>) -> Result<(), Option<Sides<Family>>> {
+pub(super) fn natural(fields: &Sides<Field>) -> Result<(), Option<Sides<Family>>> {
     match Domain::of("", fields.as_ref(), &mut |_| false, &mut Nested::default()) {
         // the report itself shows columns without a defined equality
         Ok(_) | Err(NoDomain::Undefined) => Ok(()),
@@ -149,7 +78,7 @@ fn natural(fields: &Sides<Field>) -> Result<(), Option<Sides<Family>>> {
 }
 
 /// Whether a side has bytes. Then the other side's text may be in one of several notations.
-fn is_notation(families: Sides<Family>) -> bool {
+pub(super) fn is_notation(families: Sides<Family>) -> bool {
     families.iter().any(|family| *family == Family::Binary)
 }
 
@@ -163,16 +92,16 @@ pub(super) fn exact_readings(fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> 
 }
 
 /// Readings that could make two families comparable, the most likely first.
-struct ReadingCandidates {
+pub(super) struct ReadingCandidates {
     /// Lossless readings.
-    exact: Vec<RuleSettings>,
+    pub exact: Vec<RuleSettings>,
     /// Readings that can make different values equal.
-    lossy: Vec<RuleSettings>,
+    pub lossy: Vec<RuleSettings>,
     /// The last resort if no cell can be read, as with words on one side and numbers on the other.
-    otherwise: Option<RuleSettings>,
+    pub otherwise: Option<RuleSettings>,
 }
 
-fn readings(families: Sides<Family>, fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> ReadingCandidates {
+pub(super) fn readings(families: Sides<Family>, fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> ReadingCandidates {
     use Family::{Binary, Boolean, Date, Json, NaiveTimestamp, Number, Text, Time, Uuid, ZonedTimestamp};
     let reads = |reading: ParseAs| RuleSettings { reading: Some(reading), ..RuleSettings::default() };
     let utc = |rules: RuleSettings| RuleSettings { assume_tz: Some("UTC".into()), ..rules };
@@ -240,13 +169,13 @@ fn tells_time_of_day(field: &Field, texts: &ArrayRef) -> bool {
 
 /// Both sides' cells in canonical form under some rules. Blanks around values are trimmed first: another rule explains
 /// them, so they must not affect the choice of the reading.
-fn forms(fields: &Sides<Field>, rules: &RuleSettings, cells: &Sides<ArrayRef>) -> Option<Sides<Canonical>> {
+pub(super) fn forms(fields: &Sides<Field>, rules: &RuleSettings, cells: &Sides<ArrayRef>) -> Option<Sides<Canonical>> {
     let trimmed = chain("", fields, &RuleSettings { trim: Some(true), ..rules.clone() });
     let chain = trimmed.or_else(|| chain("", fields, rules))?;
     Sides::try_from_fn(|side| chain.full(&cells[side], side)).ok()
 }
 
-fn unreadable(form: &Canonical) -> usize {
+pub(super) fn unreadable(form: &Canonical) -> usize {
     form.unreadable.as_ref().map_or(0, |texts| texts.len() - texts.null_count())
 }
 
@@ -266,7 +195,7 @@ fn in_common(forms: &Sides<Canonical>) -> usize {
 }
 
 /// The number of pairs of cells with a value on both sides.
-fn known(cells: &Sides<ArrayRef>) -> usize {
+pub(super) fn known(cells: &Sides<ArrayRef>) -> usize {
     let nulls = cells.as_ref().map(|cells| cells.logical_nulls());
     let valid = |side: Side, row: usize| nulls[side].as_ref().is_none_or(|nulls| nulls.is_valid(row));
     (0..cells.old.len()).filter(|&row| Side::BOTH.iter().all(|&side| valid(side, row))).count()

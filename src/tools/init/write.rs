@@ -5,9 +5,9 @@ use std::fmt::Write;
 use arrow::datatypes::DataType;
 
 use super::Proposal;
+use super::columns::PairedColumns;
 use super::explain::Suggestion;
 use super::key::Tested;
-use super::pairs::PairedColumns;
 use crate::equality::canonical::domain::Family;
 use crate::equality::value_text::escaped;
 use crate::job::rule::{ParseAs, quoted};

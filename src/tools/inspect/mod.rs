@@ -4,11 +4,11 @@
 //! planner also reads. So it is fast even for thousands of files, and everything about values comes from the footers.
 
 mod checksums;
-mod column;
 mod min_max;
 mod finding;
 mod key;
 mod layout;
+mod column;
 pub mod text;
 
 pub use checksums::Checksums;

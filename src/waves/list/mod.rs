@@ -1,7 +1,7 @@
 //! ID lists in every form that they come in, read piece by piece as columns of text.
 
-mod json;
 mod lines;
+mod json;
 mod parquet;
 mod table;
 
