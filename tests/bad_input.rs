@@ -106,7 +106,7 @@ fn a_full_disk_leaves_nothing_behind() {
     ] {
         let shop = shop_with(rows);
         let binary = assert_cmd::cargo::cargo_bin("countersign");
-        let diff = format!("diff old new --key id --out run --way {way}");
+        let diff = format!("diff old new --key id --out run --strategy {strategy}");
         let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec {} {diff}", binary.display());
         let output = Command::new("bash").args(["-c", &script]).current_dir(shop.path("")).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();

@@ -237,7 +237,7 @@ fn mistakes_in_checks_are_told_before_anything_is_compared() {
         ),
     ] {
         job(&shop, &format!("{PAIR}[[check]]\n{check}\n"));
-        for command in ["check", "run"] {
+        for command in ["validate", "run"] {
             let (code, _, said) = run(&shop, &[command, "job.toml"]);
             assert!(code == 2 && said.contains(words), "{check}\n{said}");
             assert!(said.contains("job.toml:7") || said.contains("job.toml:10"), "{said}");
@@ -377,7 +377,7 @@ fn lengths_of_text_and_of_bytes() {
     }
     let wrong = "[[check]]\nname = \"c\"\nsql = \"SELECT length(1) FROM old\"\nexpect = { value = 1 }\n";
     job(&shop, &format!("[old]\npath = \"old.parquet\"\n{wrong}"));
-    let (code, _, said) = run(&shop, &["check", "job.toml"]);
+    let (code, _, said) = run(&shop, &["validate", "job.toml"]);
     assert!(code == 2 && said.contains("length is for text and binary, and not for Int64"), "{said}");
 }
 

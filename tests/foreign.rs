@@ -303,7 +303,7 @@ fn numbers_beyond_reason_are_refused_with_their_line() {
         ("[gate]\nmissing = 99999999999999999999\n".into(), "job.toml:8: gate.missing: expected a number of rows"),
     ] {
         job_with(&shop, &more);
-        let said = refused(&shop, &["check", "job.toml"]);
+        let said = refused(&shop, &["validate", "job.toml"]);
         assert!(said.contains(said_so), "{more}: {said}");
     }
 }
@@ -335,7 +335,7 @@ fn what_is_nested_without_end_is_refused() {
         format!("{} = 1\n", vec!["a"; 100_000].join(".")),
     ] {
         job_with(&shop, &more);
-        assert!(refused(&shop, &["check", "job.toml"]).contains("this is not TOML"));
+        assert!(refused(&shop, &["validate", "job.toml"]).contains("this is not TOML"));
     }
     assert_eq!(run(&shop, &["keygen", "--out", "lead"]).0, 0);
     fs::write(shop.path("certificate.json"), deep("[", "]")).unwrap();
@@ -428,7 +428,7 @@ fn long_job_files_are_read_in_time() {
         let output = Command::new("timeout")
             .args(["-s", "KILL", "120"])
             .arg(assert_cmd::cargo::cargo_bin("countersign"))
-            .args(["check", "job.toml"])
+            .args(["validate", "job.toml"])
             .current_dir(shop.path(""))
             .output()
             .unwrap();
@@ -458,17 +458,17 @@ fn pipes_and_devices_are_refused_and_nothing_waits_for_them() {
         };
         with("");
         says(&["run", name]);
-        says(&["check", name]);
+        says(&["validate", name]);
         says(&["run", "job.toml", "--set", &format!("old.query={name}")]);
         says(&["verify", name, "--key", "lead.pub"]);
         says(&["verify", "list.csv", "--key", name]);
         says(&["signoff", "job.toml", "--candidates", "list.csv", "--out", "signed", "--key", name]);
         with(&format!("waivers = \"{name}\"\n"));
-        says(&["check", "job.toml"]);
+        says(&["validate", "job.toml"]);
         job_with(&shop, &format!("[private]\ncolumns = \"text\"\nkey_file = \"{name}\"\n"));
-        says(&["check", "job.toml"]);
+        says(&["validate", "job.toml"]);
         job_with(&shop, &format!("[[check]]\nname = \"c\"\nsql = \"{name}\"\n"));
-        says(&["check", "job.toml"]);
+        says(&["validate", "job.toml"]);
         let waiver = "[[waiver]]\nname = \"w\"\nlimit = 1\nowner = \"o\"\nreason = \"r\"\nexpires = 2100-01-01\n";
         job_with(&shop, &format!("{waiver}ids = \"{name}\"\n"));
         says(&["run", "job.toml"]);

@@ -96,7 +96,7 @@ fn what_may_concern_any_group_keeps_all_from_being_ready() {
     );
     assert!(refused("[private]\ncolumns = \"account\"\n").contains("`account` is private, and groups would show it"));
     fs::write(shop.path("x.toml"), "[old]\npath = \"t-old.parquet\"\n[new]\npath = \"t-new.parquet\"\n[compare]\nkey = \"id\"\n[group]\nby = \"acount\"\n").unwrap();
-    assert!(run(&shop, &["check", "x.toml"]).2.contains("no compared column is called `acount`"));
+    assert!(run(&shop, &["validate", "x.toml"]).2.contains("no compared column is called `acount`"));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_violation_of_no_known_group_leaves_everything_in_doubt() {
         assert_eq!(found.map(|groups| groups.join(" ")), [String::new(), "a b".into(), String::new()]);
     }
     job(&shop, "t", "[[check]]\nname = \"c\"\nsql = \"SELECT id, 1.5 AS account FROM old\"\n");
-    assert!(run(&shop, &["check", "t.toml"]).2.contains("groups are whole numbers and text"));
+    assert!(run(&shop, &["validate", "t.toml"]).2.contains("groups are whole numbers and text"));
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub fn proposed(shop: &Workshop) -> (String, i32, i32) {
     let job = String::from_utf8(init.stdout).unwrap();
     let run = |name: &str, text: &str| {
         fs::write(shop.path(name), text).unwrap();
-        let check = shop.run(&["check", name]);
+        let check = shop.run(&["validate", name]);
         assert_eq!(check.status.code(), Some(0), "{}\n{text}", String::from_utf8_lossy(&check.stderr));
         let run = shop.run(&["run", name, "--quiet"]);
         assert!(run.stderr.is_empty(), "{}\n{text}", String::from_utf8_lossy(&run.stderr));

@@ -53,7 +53,7 @@ fn nothing_is_left_out_before_a_person_says_so() {
         "{job}"
     );
     fs::write(shop.path("job.toml"), &job).unwrap();
-    for command in ["check", "run"] {
+    for command in ["validate", "run"] {
         let output = shop.run(&[command, "job.toml"]);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");

@@ -564,7 +564,7 @@ fn waivers_queries_and_history_know_it() {
     let waivers = waiver("by-tag", "array_has(tags, 'misplaced:swapped')")
         + &waiver("by-column", "misplaced[1]['kind'] = 'rekeyed'");
     job_file(&shop, &format!("key = \"id\"\n[misplaced]\n{waivers}"));
-    assert_eq!(run(&shop, &["check", "job.toml"]).0, 0);
+    assert_eq!(run(&shop, &["validate", "job.toml"]).0, 0);
     for _ in 0..2 {
         let (code, out, said) = run(&shop, &["run", "job.toml", "--format", "json", "--quiet"]);
         assert_eq!(code, 1, "{said}");
@@ -611,7 +611,7 @@ fn mistakes_are_told_with_their_lines() {
         ("key = \"id\"\n[misplaced]\ncolumn = \"first\"\n", 8, "columns"),
     ] {
         job_file(&shop, rest);
-        for command in ["check", "run"] {
+        for command in ["validate", "run"] {
             let (code, _, said) = run(&shop, &[command, "job.toml"]);
             assert_eq!(code, 2, "{rest}");
             assert!(said.contains(words) && said.contains(&format!("job.toml:{line}")), "{said}");

@@ -132,7 +132,7 @@ fn digests_are_the_same_by_the_same_key() {
     assert!(run(&shop, &["run", "job.toml"]).2.contains("can be read by others"));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&key, "ab").unwrap();
-    assert!(run(&shop, &["check", "job.toml"]).2.contains("64 hexadecimal digits"));
+    assert!(run(&shop, &["validate", "job.toml"]).2.contains("64 hexadecimal digits"));
     job(&shop, "[private]\ncolumns = [\"card\"]\n");
     assert_ne!(digest(), digest());
 }
@@ -160,7 +160,7 @@ fn private_keys_make_lists_useless_unless_they_are_asked_for() {
         ("[segments]\nby = \"regoin\"\n", "regoin"),
     ] {
         job(&shop, rest);
-        for command in ["check", "run"] {
+        for command in ["validate", "run"] {
             let (code, _, said) = run(&shop, &[command, "job.toml"]);
             assert_eq!(code, 2, "{rest}");
             assert!(said.contains(words), "{said}");
@@ -315,7 +315,7 @@ fn questions_in_sql() {
     assert_eq!(code, 2);
     assert!(said.contains("the tables are: discrepancies, new, old, runs"), "{said}");
     assert_eq!(ask("job.toml", "DROP TABLE old", "csv").0, 2);
-    assert!(ask("runs", "SELECT 1", "csv").2.contains("is no run"));
+    assert!(ask("runs", "SELECT 1", "csv").2.contains("is not a run directory"));
 }
 
 #[test]

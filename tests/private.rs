@@ -418,7 +418,7 @@ fn no_check_shows_a_private_column_by_another_name() {
             let shop = shop(&OLD_NAMES, &NEW_NAMES);
             let sql = sql.replace('"', "\\\"");
             write_job(&shop, &case.job("id", "", &format!("[[check]]\nname = \"c\"\nsql = \"{sql}\"\n")));
-            for command in ["check", "run"] {
+            for command in ["validate", "run"] {
                 let (code, out, err) = run(&shop, &[command, "job.toml"]);
                 assert!(
                     code == 2 && (out.contains("shows private values") || err.contains("shows private values")),
@@ -450,7 +450,7 @@ fn lists_segments_and_groups_of_private_columns_are_refused() {
         ),
     ] {
         write_job(&shop, &Case { private, ..PLAIN }.job("id", "", more));
-        for command in ["check", "run"] {
+        for command in ["validate", "run"] {
             let (code, out, err) = run(&shop, &[command, "job.toml"]);
             assert!(code == 2 && (out.clone() + &err).contains(words), "{private}, {more}: {out}{err}");
             require(&(out + &err), &["SECRET"], &[], more);
@@ -502,7 +502,7 @@ fn names_that_are_no_column_and_no_field_are_refused() {
     ] {
         let case = Case { private, ..PLAIN };
         write_job(&shop, &case.job("id", "", ""));
-        for command in ["check", "run"] {
+        for command in ["validate", "run"] {
             let (code, out, err) = run(&shop, &[command, "job.toml"]);
             assert!(code == 2 && (out.clone() + &err).contains(words), "{private}: {out}{err}");
         }

@@ -274,18 +274,18 @@ fn after_the_delete_everything_else_that_happened_is_found() {
     let (code, said) = after(&[1], None);
     assert!(code == 1 && said.contains("still there  1  2"), "{said}");
     let (code, said) = after(&[1, 2, 7], None);
-    assert!(code == 1 && said.contains("gone, too    1  7"), "{said}");
+    assert!(code == 1 && said.contains("also gone    1  7"), "{said}");
     let (code, said) = after(&[1, 2], Some(6));
     assert!(code == 1 && said.contains("changed      1  6"), "{said}");
     // a row that stood in old alone is lost without a trace in a comparison; and one that is gone from both
     let (code, said) = after(&[1, 2, 4], None);
-    assert!(code == 1 && said.contains("gone, too    1  4"), "{said}");
+    assert!(code == 1 && said.contains("also gone    1  4"), "{said}");
     let mut new: Vec<Row> = OLD.iter().filter(|row| row.0 != 4 && row.0 != 6).copied().collect();
     new[2].2 = 99;
     new.extend([OLD[4], (9, "e", 9, 50)]);
     write(&shop, "new.parquet", &new);
     let (code, said) = after(&[1, 2, 6], None);
-    assert!(code == 1 && said.contains("gone, too    1  6"), "{said}");
+    assert!(code == 1 && said.contains("also gone    1  6"), "{said}");
     // the lists are those that were signed off
     let list = fs::read_to_string(shop.path("out/approved.csv")).unwrap();
     fs::write(shop.path("out/approved.csv"), list + "6,x\n").unwrap();

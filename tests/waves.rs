@@ -272,7 +272,7 @@ fn a_changed_list_keeps_its_waves() {
         accounts(&shop, "changed.csv", 501..=3_600);
         let later = format!("{name}-later");
         let said = cut(&shop, &format!("changed.csv --out {later} --previous {name}/waves.json --format csv"));
-        assert!(said.contains("600 IDs new") && said.contains("500 IDs of the cut before"), "{said}");
+        assert!(said.contains("600 IDs new") && said.contains("500 IDs of the previous cut"), "{said}");
         let after = places(&shop, &later);
         let last = before.values().map(|place| place.0).max().unwrap();
         let account = |file: &str| -> BTreeMap<String, String> {
