@@ -98,7 +98,7 @@ fn a_file_that_may_not_be_read() {
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
     // few findings fail when they are listed, many when they are kept for it
-    for (rows, kilobytes, way, at) in [
+    for (rows, kilobytes, strategy, at) in [
         (5_000, 8, "ordered", "cannot write `run/"),
         (5_000, 8, "hashed", "cannot write `run/"),
         (60_000, 100, "ordered", "cannot spill to `"),
@@ -112,7 +112,7 @@ fn a_full_disk_leaves_nothing_behind() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains("File too large") && said.contains(at), "{said}");
-        assert_eq!(shop.names(""), ["new", "old"], "{way}");
+        assert_eq!(shop.names(""), ["new", "old"], "{strategy}");
     }
 }
 
