@@ -205,7 +205,7 @@ fn violations_within_a_limit_are_no_match_even_where_nothing_differs() {
     let (code, _, said) = verdict("{ value = 2 }", "SELECT id FROM new WHERE id > 5");
     assert!(code == 2 && said.contains("the answer has no row"), "{said}");
     let (code, _, said) = verdict("{ value = 2 }", "SELECT id, account FROM new");
-    assert!(code == 2 && said.contains("one value is expected, and the answer has columns id, account"), "{said}");
+    assert!(code == 2 && said.contains("one value is expected, but the result has columns id, account"), "{said}");
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn mistakes_in_checks_are_told_before_anything_is_compared() {
     fs::write(shop.path("p.sql"), "-- Parameters: $min integer; $what text\nSELECT id FROM old WHERE id > $min")
         .unwrap();
     for (check, words) in [
-        ("name = \"c\"\nsql = \"SELECT account FROM old\"", "its answer has no ID: neither the key (id) nor `id`"),
-        ("name = \"c\"\nsql = \"SELECT id FROM old\"\nid = \"nope\"", "its answer has no column `nope`; it has id"),
+        ("name = \"c\"\nsql = \"SELECT account FROM old\"", "its result has no ID: neither the key (id) nor `id`"),
+        ("name = \"c\"\nsql = \"SELECT id FROM old\"\nid = \"nope\"", "its result has no column `nope`; it has id"),
         ("name = \"c\"\nsql = \"SELECT nope FROM old\"", "No field named nope"),
         ("name = \"c\"\nsql = \"DROP TABLE old\"", "cannot read"),
         ("name = \"c\"\nsql = \"WITH a AS (SELECT 1) DELETE FROM old\"", "cannot be planned"),
@@ -230,7 +230,7 @@ fn mistakes_in_checks_are_told_before_anything_is_compared() {
         ("name = \"c\"\nsql = \"SELECT id FROM old WHERE id > $n\"", "`$n` has no value; declare it"),
         ("name = \"c\"\nsql = \"SELECT id FROM old\"\nexpect = \"none\"", "It may be \"empty\""),
         ("name = \"a b\"\nsql = \"SELECT id FROM old\"", "cannot name a list"),
-        ("name = \"c\"\nsql = \"SELECT id FROM old\"\ninputs.new = \"SELECT 1\"", "is that of a table of the job"),
+        ("name = \"c\"\nsql = \"SELECT id FROM old\"\ninputs.new = \"SELECT 1\"", "is already used by a table of the job"),
         (
             "name = \"c\"\nsql = \"SELECT id FROM old\"\n[[check]]\nname = \"c\"\nsql = \"SELECT id FROM new\"",
             "two checks are called `c`",
