@@ -378,7 +378,7 @@ fn lengths_of_text_and_of_bytes() {
     let wrong = "[[check]]\nname = \"c\"\nsql = \"SELECT length(1) FROM old\"\nexpect = { value = 1 }\n";
     job(&shop, &format!("[old]\npath = \"old.parquet\"\n{wrong}"));
     let (code, _, said) = run(&shop, &["validate", "job.toml"]);
-    assert!(code == 2 && said.contains("length is for text and binary, and not for Int64"), "{said}");
+    assert!(code == 2 && said.contains("length is for text and binary, not for Int64"), "{said}");
 }
 
 /// What overflows is an error or a wider number, and never another one.
