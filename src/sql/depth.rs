@@ -1,9 +1,9 @@
 //! Limits the depth of the plan of a query.
 //!
 //! `a OR b OR c …` is a tree that is as deep as the sequence is long, and so is a sequence of `UNION` or of `WITH`
-//! tables. Plans are traversed recursively, and a stack overflow ends the whole process. So the length of such sequences
-//! is limited before anything is planned. The stacks of the threads that plan and evaluate are large enough for these
-//! limits. The parser limits the depth of parentheses.
+//! tables. Plans are traversed recursively, and a stack overflow ends the whole process. So the length of such
+//! sequences is limited before anything is planned. The stacks of the threads that plan and evaluate are large enough
+//! for these limits. The parser limits the depth of parentheses.
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;

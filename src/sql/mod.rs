@@ -267,9 +267,9 @@ fn parts(expression: &Expr) -> impl Iterator<Item = &Expr> {
 }
 
 fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query: &Query) -> Result<Question> {
-    let mut desk = Catalog::with(engine, tables)?;
-    desk.add(SNAPSHOT, snapshot)?;
-    desk.plan(&query.sql, &BTreeMap::new(), &place_of(query))
+    let mut catalog = Catalog::with(engine, tables)?;
+    catalog.add(SNAPSHOT, snapshot)?;
+    catalog.plan(&query.sql, &BTreeMap::new(), &place_of(query))
 }
 
 fn place_of(query: &Query) -> String {
