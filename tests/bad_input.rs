@@ -1,5 +1,5 @@
-//! What must end with exit code 2 (130 for an interrupt), name what is at fault, and leave nothing
-//! half-written. Damaged files are cases of their own under `fixtures/cases/damage-*`.
+//! Bad input ends with exit code 2 (130 for an interrupt), names what is wrong, and leaves no partial output. Damaged
+//! files are separate cases under `fixtures/cases/damage-*`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +21,7 @@ fn table(rows: i64, shift: i64) -> RecordBatch {
     RecordBatch::try_from_iter([("id", ids), ("text", text)]).unwrap()
 }
 
-/// Two sides of which every row differs.
+/// Two sides on which every row differs.
 fn shop_with(rows: i64) -> Workshop {
     let shop = Workshop::new();
     write_parquet(&shop.path("old"), &table(rows, 0), 50_000);
@@ -74,7 +74,7 @@ fn a_failed_run_takes_its_directories_back() {
     assert_eq!(shop.names(""), ["new", "old"]);
 }
 
-/// Runs the binary under another user, for whom permissions count; root may read everything.
+/// Runs the binary as another user who is subject to permissions, since root can read everything.
 #[test]
 fn a_file_that_may_not_be_read() {
     let shop = shop_with(10);
@@ -94,7 +94,7 @@ fn a_file_that_may_not_be_read() {
     assert!(said.contains("cannot read `old`: Permission denied"), "{said}");
 }
 
-/// A limit on file size fails a write as a full disk does, and needs no disk to fill.
+/// A limit on file size fails a write as a full disk does, without filling a disk.
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
     // few findings fail when they are listed, many when they are kept for it
@@ -131,7 +131,7 @@ fn an_interrupt_ends_the_work_and_leaves_nothing_behind() {
         assert!(began.elapsed() < Duration::from_secs(60), "the run never began");
         std::thread::sleep(Duration::from_millis(2));
     }
-    // the signal handler stands a moment later
+    // the signal handler is installed a moment later
     std::thread::sleep(Duration::from_millis(60));
     let kill = format!("kill -INT {}", child.id());
     let killed = Command::new("bash").args(["-c", &kill]).status().unwrap();

@@ -1,5 +1,5 @@
-//! What somebody else has written must not crash, hang or fill the memory, however it is damaged: footers, job files, SQL,
-//! pipes and devices. Each ends with exit code 2 and a message that names the file, and nothing is called an internal error.
+//! Damaged or hostile footers, job files, SQL, pipes, and devices cause no crash, hang, or memory exhaustion: each ends
+//! with exit code 2 and a message that names the file, and never with an internal error.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -32,7 +32,7 @@ fn shop() -> Workshop {
 
 const JOB: &str = "[old]\npath = \"old.parquet\"\n[new]\npath = \"new.parquet\"\n[compare]\nkey = \"id\"\n";
 
-/// Runs the binary, which has to refuse, and to be done soon; returns what it says.
+/// Runs the binary, which must fail and finish soon, and returns its error message.
 fn refused(shop: &Workshop, args: &[&str]) -> String {
     let began = Instant::now();
     let output = Command::new("timeout")
@@ -53,7 +53,7 @@ fn refused(shop: &Workshop, args: &[&str]) -> String {
 
 // footers
 
-/// Unsigned numbers as Thrift's compact protocol writes them.
+/// Unsigned numbers in Thrift's compact protocol.
 fn varint(mut number: u64) -> Vec<u8> {
     let mut out = vec![];
     while number >= 0x80 {
@@ -69,7 +69,7 @@ fn structs(elements: u64, content: &[u8]) -> Vec<u8> {
     [&[0xfc], varint(elements).as_slice(), content].concat()
 }
 
-/// A schema element: required, with a name of one letter, and a type or a number of children.
+/// A schema element: required, with a name of one letter, and either a type or a number of children.
 fn element(children: Option<u64>) -> Vec<u8> {
     match children {
         None => [&[0x15, 2, 0x25, 0, 0x18, 1], b"x".as_slice(), &[0]].concat(),
@@ -84,7 +84,7 @@ fn footer(schema: &[u8], row_groups: &[u8]) -> Vec<u8> {
     [b"PAR1", metadata.as_slice(), &length, b"PAR1"].concat()
 }
 
-/// A file whose only column is nested in so many groups.
+/// A file whose only column is nested in this number of groups.
 fn nested(levels: u64) -> Vec<u8> {
     let content = [element(Some(1)).repeat(levels as usize), element(None)].concat();
     footer(&structs(levels + 1, &content), &structs(0, &[]))
@@ -129,7 +129,7 @@ fn metadata(path: &Path) -> ParquetMetaData {
     ParquetMetaDataReader::new().parse_and_finish(&File::open(path).unwrap()).unwrap()
 }
 
-/// Writes a Parquet file once more with another footer.
+/// Rewrites a Parquet file with another footer.
 fn with_footer(from: &Path, to: &Path, metadata: &ParquetMetaData) {
     let bytes = fs::read(from).unwrap();
     let length = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap());
@@ -140,7 +140,7 @@ fn with_footer(from: &Path, to: &Path, metadata: &ParquetMetaData) {
 
 type ChangeChunk = fn(ColumnChunkMetaDataBuilder) -> ColumnChunkMetaDataBuilder;
 
-/// The metadata with the second row group's column `text` changed.
+/// The metadata after a change to the column `text` of the second row group.
 fn with_chunk(metadata: ParquetMetaData, change: ChangeChunk) -> ParquetMetaData {
     let mut builder = metadata.into_builder();
     let mut groups = builder.take_row_groups();
@@ -180,7 +180,7 @@ fn a_column_chunk_that_cannot_be_is_named() {
     }
 }
 
-/// Some old writers left the count of rows in the footer at 0, and readers stop there.
+/// Some old writers left the number of rows in the footer at 0, at which readers stop.
 #[test]
 fn rows_are_those_of_the_row_groups() {
     let shop = shop();
@@ -219,7 +219,7 @@ fn a_row_group_that_cannot_be_is_named() {
     }
 }
 
-/// A footer whose numbers agree with each other and not with the pages.
+/// A footer whose numbers are consistent with each other but not with the pages.
 #[test]
 fn rows_that_do_not_come_are_missed() {
     let shop = shop();
@@ -237,7 +237,7 @@ fn rows_that_do_not_come_are_missed() {
     }
 }
 
-/// Every byte of a footer, changed in turn: an error or an answer, and no panic.
+/// Changing any byte of a footer gives an error or a result, and never a panic.
 #[test]
 fn a_damaged_footer_never_panics() {
     let shop = shop();
@@ -264,7 +264,7 @@ fn a_damaged_footer_never_panics() {
             if at % 5 != 0 {
                 continue;
             }
-            // what is admitted is read, too
+            // an admitted file is also read
             let mut trial = trial(&shop, &["id"]);
             trial.job.sources.old.path.text = shop.path("damaged").display().to_string();
             trial.job.sources.new.path.text = shop.path("new.parquet").display().to_string();
@@ -345,7 +345,7 @@ fn what_is_nested_without_end_is_refused() {
     assert!(refused(&shop, &["waves", "list.ndjson", "--out", "cut"]).contains("`list.ndjson`, line 1"));
 }
 
-/// A cell that is nested deeper than parsers go cannot be read as JSON, and is a mismatch like all that cannot.
+/// A cell that is nested deeper than parsers allow cannot be read as JSON, and is a mismatch like all such cells.
 #[test]
 fn cells_that_are_nested_without_end_are_no_json() {
     let shop = Workshop::new();
@@ -407,7 +407,7 @@ fn sql_that_is_nested_without_end_is_refused_with_its_place() {
     assert_eq!(run(&shop, &["run", "job.toml", "--quiet"]).0, 0);
 }
 
-/// A job file of a hundred thousand settings is checked in seconds, in a build without optimisation, too.
+/// A job file with a hundred thousand settings is validated in seconds, even in an unoptimized build.
 #[test]
 fn long_job_files_are_read_in_time() {
     let shop = shop();

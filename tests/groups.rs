@@ -1,4 +1,4 @@
-//! Groups that move as a whole: one job, several jobs, and what keeps a group from being called ready.
+//! Groups that move as a whole: in one job, in several jobs, and what prevents a group from being ready.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +29,7 @@ fn job(shop: &Workshop, name: &str, more: &str) {
     fs::write(shop.path(&format!("{name}.toml")), text).unwrap();
 }
 
-/// The groups of each state, by the lists in a directory.
+/// The groups in each state, according to the lists in a directory.
 fn states(shop: &Workshop, dir: &str, prefix: &str) -> [Vec<String>; 3] {
     ["ready", "partial", "untouched"].map(|state| lines(&shop.path(&format!("{dir}/{prefix}{state}.csv"))))
 }
@@ -152,8 +152,8 @@ fn jobs_may_have_the_group_as_number_and_as_text() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Against a naive model: a group is ready if every key that any of its rows has stands once on each side, with
-    /// equal rows.
+    /// A group is ready if and only if every key of its rows occurs exactly once on each side, with equal rows (a naive
+    /// model).
     #[test]
     fn groups_are_as_a_naive_model_has_them(
         old in prop::collection::vec((0..12_i64, 0..4_usize, 0..2_i64), 0..14),

@@ -1,5 +1,5 @@
-//! Job files as a user meets them: mistakes with their lines, several jobs at once, settings from the command
-//! line, runs and locks, and the example of the documentation.
+//! Job files as a user sees them: errors with line numbers, several jobs at once, settings from the command line, runs
+//! and locks, and the example in the documentation.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 
 use crate::support::{Workshop, lines, write_parquet};
 
-/// A small pair of snapshots: keys 1 to 5 against 2 to 6, one value padded and one different.
+/// A small pair of snapshots: keys 1 to 5 and keys 2 to 6, with one padded value and one different value.
 fn shop() -> Workshop {
     let shop = Workshop::new();
     for (name, keys, notes) in
@@ -64,7 +64,7 @@ columns.amuont = 5
     let (code, stdout, stderr) = said(&shop, &["validate", "job.toml"]);
     assert_eq!((code, stdout.as_str()), (2, ""));
     assert_snapshot!("five_mistakes", stderr);
-    // a run says the same, and leaves nothing behind
+    // a run reports the same, and leaves nothing behind
     let (code, stdout, run) = said(&shop, &["run", "job.toml"]);
     assert_eq!((code, stdout.as_str(), run.as_str()), (2, "", stderr.as_str()));
     assert_eq!(shop.names("runs"), Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! What the nightly report keeps to itself, and what it tells to machines.
+//! What the nightly report redacts, and its output for machines.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ fn job(shop: &Workshop, rest: &str) {
     fs::write(shop.path("job.toml"), [sides, rest].concat()).unwrap();
 }
 
-/// Cards: a number that must not leave, a mail address that must not either, and a region.
+/// Cards: a private number, a private mail address, and a region.
 fn cards(shop: &Workshop, file: &str, rows: &[(i64, &str, &str, &str)]) {
     let text = |place: usize| -> ArrayRef {
         Arc::new(
@@ -56,7 +56,7 @@ fn snapshots(shop: &Workshop) {
     );
 }
 
-/// Everything that stands in a file: its bytes, and for Parquet every value of every column.
+/// The contents of a file: its bytes, and for Parquet every value of every column.
 pub fn content(path: &Path) -> String {
     let mut text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
     if path.extension().is_some_and(|ending| ending == "parquet") {
@@ -356,7 +356,7 @@ fn waivers_may_stand_in_a_file_of_their_own() {
     assert!(said.contains("known.toml:4") && said.contains("did you mean `owner`?"), "{said}");
 }
 
-/// Every command of the schedules in the documentation is one that runs.
+/// Every command of the schedules in the documentation works.
 #[test]
 fn the_schedules_of_the_documentation_run() {
     let shop = Workshop::new();

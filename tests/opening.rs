@@ -1,4 +1,4 @@
-//! Which files a path means, and which it refuses.
+//! Which files a path denotes, and which it refuses.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn rows(ids: std::ops::Range<i64>) -> RecordBatch {
     RecordBatch::try_from_iter([("id", ids)]).unwrap()
 }
 
-/// `new` is one file of six rows; `old` is whatever the test writes.
+/// `new` is one file with six rows; the test writes `old`.
 fn shop() -> Workshop {
     let shop = Workshop::new();
     write_parquet(&shop.path("new"), &rows(0..6), 10);
@@ -97,7 +97,7 @@ fn a_run_is_not_written_into_a_snapshot() {
     assert_eq!(beside.status.code(), Some(0));
 }
 
-/// A table of two files, one of which its log has removed; returns the file that counts.
+/// A table of two files, one of which its log has removed; returns the current file.
 fn table_with_a_log(shop: &Workshop, root: &str, data: &str, log: &str) -> String {
     let counts = format!("{root}/{data}a.parquet");
     write_parquet(&shop.path(&counts), &rows(0..3), 10);
