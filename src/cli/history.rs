@@ -97,7 +97,7 @@ fn text(runs: &[PastRun], skipped: &[Skipped]) -> String {
         out += &format!("{}\n", indented(&table));
     }
     for Skipped { dir, reason } in skipped {
-        out += &format!("skipped: {}: {}\n", escaped(dir), escaped(reason));
+        out += &format!("passed over: {}: {}\n", escaped(dir), escaped(reason));
     }
     out.trim_end().to_string() + "\n"
 }
