@@ -1,5 +1,5 @@
--- Question: how many keys are missing, extra or duplicate, and how many pairs of rows share a key?
--- Inputs:   old, new; {key}: the key columns; {same_key}: o's key equals n's, NULL included
+-- Question: how many keys are missing, extra, or duplicate, and how many pairs of rows share a key?
+-- Inputs:   old, new; {key}: the key columns; {same_key}: the keys of o and n are equal, including NULL
 -- Outputs:  one row: missing, extra, duplicate_keys, duplicate_old_rows, duplicate_new_rows, paired
 WITH o AS (SELECT {key}, count(*) AS n FROM old GROUP BY {key}),
      n AS (SELECT {key}, count(*) AS n FROM new GROUP BY {key}),

@@ -1,5 +1,5 @@
 -- Question: as a multiset of whole rows, how many rows are only in old, and how many only in new?
--- Inputs:   old, new; {key}: all columns; {same_key}: o's row equals n's, NULL included
+-- Inputs:   old, new; {key}: all columns; {same_key}: the rows of o and n are equal, including NULL
 -- Outputs:  one row: matched, missing, extra
 WITH o AS (SELECT {key}, count(*) AS n FROM old GROUP BY {key}),
      n AS (SELECT {key}, count(*) AS n FROM new GROUP BY {key}),

@@ -1,12 +1,12 @@
--- Question: how do the pairs of rows with one key come to be equal, and in which columns?
--- Inputs:   old, new; {key}: the key columns under their rules; {same_key}: o's key equals n's, NULL included;
---           {exact}: every column is equal as read, and no rule was needed to read it;
---           {by_reading}: every column is equal as read, and no rule that was needed to read it loses anything;
---           {by_rule}: every column is equal as read or under the rules;
---           {tolerated}: every column is equal as read, under the rules, or within its tolerance;
+-- Question: in which tiers are the pairs of rows with the same key equal, and in which columns?
+-- Inputs:   old, new; {key}: the key columns after their rules; {same_key}: the keys of o and n are equal, with NULL;
+--           {exact}: every column is equal as read, and no rule was needed to parse it;
+--           {by_reading}: every column is equal as read, and no rule needed to parse it is lossy;
+--           {by_rule}: every column is equal as read or after the rules;
+--           {tolerated}: every column is equal as read, after the rules, or within its tolerance;
 --           {columns}: counts for each column
--- Outputs:  one row: pairs, exact, by reading, by rule, tolerated; then by reading, by rule, tolerated and mismatches of
---           each column
+-- Outputs:  one row: pairs, exact, by reading, by rule, tolerated; then by reading, by rule, tolerated, and mismatches
+--           for each column
 WITH o AS (SELECT *, count(*) OVER (PARTITION BY {key}) AS copies FROM old),
      n AS (SELECT *, count(*) OVER (PARTITION BY {key}) AS copies FROM new)
 SELECT count(*)                                                        AS pairs,

@@ -1,4 +1,4 @@
-//! The four things that can be wrong with a row.
+//! The four classes of discrepancy.
 
 use std::fmt;
 use std::ops::{Index, IndexMut};
@@ -15,7 +15,7 @@ pub enum Class {
     Missing,
     /// In new, not in old.
     Extra,
-    /// A key that stands more than once on a side.
+    /// A key that occurs more than once on a side.
     DuplicateKey,
 }
 
@@ -23,7 +23,7 @@ impl Class {
     /// All classes.
     pub const ALL: [Class; 4] = [Class::Mismatch, Class::Missing, Class::Extra, Class::DuplicateKey];
 
-    /// The class as it is written in data.
+    /// The name of the class in data.
     pub fn name(self) -> &'static str {
         match self {
             Class::Mismatch => "mismatch",
@@ -33,12 +33,12 @@ impl Class {
         }
     }
 
-    /// The class that is written so.
+    /// Parses a class name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }
 
-    /// The class where its discrepancies are counted: in gates, and as fields of the report.
+    /// The name of the field that counts this class, in gates and in the report.
     pub fn field_name(self) -> &'static str {
         match self {
             Class::DuplicateKey => "duplicate_keys",
@@ -46,7 +46,7 @@ impl Class {
         }
     }
 
-    /// So many discrepancies of the class, in words.
+    /// The label for `count` discrepancies of the class, for people.
     pub fn label(self, count: u64) -> &'static str {
         match (self, count) {
             (Class::Mismatch, 1) => "mismatch",
@@ -67,7 +67,7 @@ impl fmt::Display for Class {
     }
 }
 
-/// Something for each class.
+/// One value for each class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "ByClass")]
 pub struct ByClass<T> {
@@ -77,12 +77,12 @@ pub struct ByClass<T> {
     pub missing: T,
     /// Rows only in new.
     pub extra: T,
-    /// Keys that stand more than once on a side.
+    /// Keys that occur more than once on a side.
     pub duplicate_keys: T,
 }
 
 impl<T> ByClass<T> {
-    /// One of each.
+    /// Calls `of` for each class.
     pub fn from_fn(mut of: impl FnMut(Class) -> T) -> Self {
         ByClass {
             mismatch: of(Class::Mismatch),
@@ -94,7 +94,7 @@ impl<T> ByClass<T> {
 }
 
 impl ByClass<u64> {
-    /// All together.
+    /// The sum over all classes.
     pub fn total(&self) -> u64 {
         Class::ALL.into_iter().map(|class| self[class]).sum()
     }

@@ -1,4 +1,4 @@
-//! The two sides of every comparison, and a pair that is looped over rather than written twice.
+//! The two sides of every comparison, and a pair type to loop over them.
 
 use std::fmt;
 use std::ops::{Index, IndexMut};
@@ -6,9 +6,9 @@ use std::ops::{Index, IndexMut};
 /// One side of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
-    /// The store that is being left.
+    /// Old: the store that is being left.
     Old,
-    /// The store that takes over.
+    /// New: the store that takes over.
     New,
 }
 
@@ -16,7 +16,7 @@ impl Side {
     /// Both sides, old first: the order of every report.
     pub const BOTH: [Side; 2] = [Side::Old, Side::New];
 
-    /// The side's word.
+    /// The name of the side in reports and data.
     pub fn name(self) -> &'static str {
         match self {
             Side::Old => "old",
@@ -39,16 +39,16 @@ impl fmt::Display for Side {
     }
 }
 
-/// What a set of files is to a job.
+/// The role of a set of files in a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// The snapshot of a side.
     Side(Side),
-    /// A further table.
+    /// An additional table of a job.
     Table(String),
     /// A copy of the rows that a sign-off may delete.
     Backup,
-    /// A snapshot that is looked at by itself.
+    /// A snapshot that is inspected alone.
     Standalone,
     /// A list of IDs.
     List,
@@ -66,39 +66,39 @@ impl fmt::Display for Owner {
     }
 }
 
-/// One thing for each side.
+/// One value for each side.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
 pub struct Sides<T> {
-    /// The old side's.
+    /// The value for the old side.
     pub old: T,
-    /// The new side's.
+    /// The value for the new side.
     pub new: T,
 }
 
 impl<T> Sides<T> {
-    /// Builds each side by asking `make`, old first.
+    /// Calls `make` for each side, old first.
     pub fn from_fn(mut make: impl FnMut(Side) -> T) -> Self {
         Sides { old: make(Side::Old), new: make(Side::New) }
     }
 
-    /// Builds each side by asking `make`, old first; the first error ends it.
+    /// Calls `make` for each side, old first; stops at the first error.
     pub fn try_from_fn<E>(mut make: impl FnMut(Side) -> Result<T, E>) -> Result<Self, E> {
         Ok(Sides { old: make(Side::Old)?, new: make(Side::New)? })
     }
 
-    /// Turns each side's thing into another.
+    /// Applies `change` to both values.
     pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> Sides<U> {
         Sides { old: change(self.old), new: change(self.new) }
     }
 
-    /// Each side's thing, borrowed.
+    /// Borrows both values.
     pub fn as_ref(&self) -> Sides<&T> {
         Sides { old: &self.old, new: &self.new }
     }
 
-    /// Old, then new.
+    /// Iterates over both values, old first.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         [&self.old, &self.new].into_iter()
     }

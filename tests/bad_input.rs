@@ -1,5 +1,5 @@
-//! Bad input ends with exit code 2 (130 for an interrupt), names what is wrong, and leaves no partial output. Damaged
-//! files are separate cases under `fixtures/cases/damage-*`.
+//! Failures that must end with exit code 2 (130 for an interrupt), name the cause, and leave no partial output. Damaged
+//! files are tested by `fixtures/cases/damage-*`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +21,7 @@ fn table(rows: i64, shift: i64) -> RecordBatch {
     RecordBatch::try_from_iter([("id", ids), ("text", text)]).unwrap()
 }
 
-/// Two sides on which every row differs.
+/// Two sides that differ in every row.
 fn shop_with(rows: i64) -> Workshop {
     let shop = Workshop::new();
     write_parquet(&shop.path("old"), &table(rows, 0), 50_000);
@@ -42,7 +42,7 @@ fn a_run_is_never_overwritten() {
     let args = ["diff", "old", "new", "--key", "id", "--out", "run"];
     assert_eq!(shop.run(&args).status.code(), Some(1));
     let before = fs::read(shop.path("run/manifest.json")).unwrap();
-    assert!(refused(&shop, &args).contains("`run` already holds a run"));
+    assert!(refused(&shop, &args).contains("`run` already contains a run"));
     assert_eq!(fs::read(shop.path("run/manifest.json")).unwrap(), before);
 }
 
@@ -52,7 +52,7 @@ fn a_directory_with_something_in_it_is_no_place_for_a_run() {
     fs::create_dir(shop.path("run")).unwrap();
     fs::write(shop.path("run/missing.csv"), "mine").unwrap();
     let said = refused(&shop, &["diff", "old", "new", "--key", "id", "--out", "run"]);
-    assert!(said.contains("`run` is not empty: it holds `missing.csv`"), "{said}");
+    assert!(said.contains("`run` is not empty: it contains `missing.csv`"), "{said}");
     assert_eq!(fs::read_to_string(shop.path("run/missing.csv")).unwrap(), "mine");
     assert_eq!(shop.names("run"), ["missing.csv"]);
 }
@@ -74,7 +74,7 @@ fn a_failed_run_takes_its_directories_back() {
     assert_eq!(shop.names(""), ["new", "old"]);
 }
 
-/// Runs the binary as another user who is subject to permissions, since root can read everything.
+/// Runs the binary as another user, to whom permissions apply; root may read everything.
 #[test]
 fn a_file_that_may_not_be_read() {
     let shop = shop_with(10);
@@ -94,10 +94,10 @@ fn a_file_that_may_not_be_read() {
     assert!(said.contains("cannot read `old`: Permission denied"), "{said}");
 }
 
-/// A limit on file size fails a write as a full disk does, without filling a disk.
+/// A file size limit makes a write fail like a full disk does, without a disk to fill.
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
-    // few findings fail when they are listed, many when they are kept for it
+    // a few findings fail when they are listed, many when they are spilled
     for (rows, kilobytes, strategy, at) in [
         (5_000, 8, "ordered", "cannot write `run/"),
         (5_000, 8, "hashed", "cannot write `run/"),
@@ -131,7 +131,7 @@ fn an_interrupt_ends_the_work_and_leaves_nothing_behind() {
         assert!(began.elapsed() < Duration::from_secs(60), "the run never began");
         std::thread::sleep(Duration::from_millis(2));
     }
-    // the signal handler is installed a moment later
+    // the signal handler is installed shortly after
     std::thread::sleep(Duration::from_millis(60));
     let kill = format!("kill -INT {}", child.id());
     let killed = Command::new("bash").args(["-c", &kill]).status().unwrap();

@@ -347,11 +347,11 @@ fn time_and_verdict_are_checked() {
         })
     };
     assert_says(&signed(hours(-3)).refusal(), " expired at ");
-    assert_says(&signed(SignedDuration::from_mins(6)).refusal(), "the clock here says");
+    assert_says(&signed(SignedDuration::from_mins(6)).refusal(), "the clock of this machine shows");
     assert!(signed(SignedDuration::from_mins(4)).check(None, None).is_ok());
     let unverified = SignOff::signed(|statement| statement.predicate.verdict = Verdict::Unverified);
     let words = unverified.refusal();
-    assert_says(&words, "is of a sign-off that is unverified, and approves nothing\n  in new: 1 of 5");
+    assert_says(&words, "belongs to an unverified sign-off, so it approves nothing\n  in new: 1 of 5");
 }
 
 #[test]

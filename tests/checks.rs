@@ -224,19 +224,16 @@ fn mistakes_in_checks_are_told_before_anything_is_compared() {
         ("library = \"orphan_chld\"", "did you mean `orphan_child`?"),
         ("library = \"orphan_child\"", "table 'child' not found"),
         ("name = \"c\"", "a check needs `sql`"),
-        ("sql = \"p.sql\"\nparams = { min = 1 }", "parameter `what` has no value; give it a text"),
-        ("sql = \"p.sql\"\nparams = { min = \"x\", what = \"y\" }", "`min` is `x`, and is to be an integer"),
+        ("sql = \"p.sql\"\nparams = { min = 1 }", "parameter `what` has no value; expected a text"),
+        ("sql = \"p.sql\"\nparams = { min = \"x\", what = \"y\" }", "`min` is `x`; expected an integer"),
         ("sql = \"p.sql\"\nparams = { min = 1, what = \"y\", more = 2 }", "the query declares no parameter `$more`"),
         ("name = \"c\"\nsql = \"SELECT id FROM old WHERE id > $n\"", "`$n` has no value; declare it"),
-        ("name = \"c\"\nsql = \"SELECT id FROM old\"\nexpect = \"none\"", "It may be \"empty\""),
+        ("name = \"c\"\nsql = \"SELECT id FROM old\"\nexpect = \"none\"", "expected \"empty\""),
         ("name = \"a b\"\nsql = \"SELECT id FROM old\"", "cannot name a list"),
-        (
-            "name = \"c\"\nsql = \"SELECT id FROM old\"\ninputs.new = \"SELECT 1\"",
-            "is already used by a table of the job",
-        ),
+        ("name = \"c\"\nsql = \"SELECT id FROM old\"\ninputs.new = \"SELECT 1\"", "is already a table of the job"),
         (
             "name = \"c\"\nsql = \"SELECT id FROM old\"\n[[check]]\nname = \"c\"\nsql = \"SELECT id FROM new\"",
-            "two checks are called `c`",
+            "duplicate check name `c`",
         ),
     ] {
         job(&shop, &format!("{PAIR}[[check]]\n{check}\n"));
@@ -486,7 +483,7 @@ fn old_alone_is_held_to_what_snapshots_have_to_be() {
         job(&shop, &format!("{}{section}", alone("")));
         let (code, _, said) = run(&shop, &["run", "job.toml"]);
         assert!(
-            code == 2 && said.contains("is about what differs, and the job lacks the section [new]"),
+            code == 2 && said.contains("needs a comparison, but the job lacks the section [new]"),
             "{section}: {said}"
         );
     }

@@ -1,5 +1,5 @@
-//! Damaged or hostile footers, job files, SQL, pipes, and devices cause no crash, hang, or memory exhaustion: each ends
-//! with exit code 2 and a message that names the file, and never with an internal error.
+//! Malicious or damaged input must not cause a crash, a hang or excessive memory use: footers, job files, SQL, pipes
+//! and devices. Each case ends with exit code 2 and a message that names the file, and never with an internal error.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -32,7 +32,7 @@ fn shop() -> Workshop {
 
 const JOB: &str = "[old]\npath = \"old.parquet\"\n[new]\npath = \"new.parquet\"\n[compare]\nkey = \"id\"\n";
 
-/// Runs the binary, which must fail and finish soon, and returns its error message.
+/// Runs the binary, which has to refuse its input quickly; returns the error message.
 fn refused(shop: &Workshop, args: &[&str]) -> String {
     let began = Instant::now();
     let output = Command::new("timeout")
@@ -43,7 +43,7 @@ fn refused(shop: &Workshop, args: &[&str]) -> String {
         .env("COLUMNS", "100")
         .output()
         .unwrap();
-    // what `inspect` finds is its report
+    // the findings of `inspect` are in its report
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     assert_eq!(output.status.code(), Some(2), "{args:?} after {:?}: {said}", began.elapsed());
@@ -53,7 +53,7 @@ fn refused(shop: &Workshop, args: &[&str]) -> String {
 
 // footers
 
-/// Unsigned numbers in Thrift's compact protocol.
+/// Unsigned numbers in the encoding of Thrift's compact protocol.
 fn varint(mut number: u64) -> Vec<u8> {
     let mut out = vec![];
     while number >= 0x80 {
@@ -84,7 +84,7 @@ fn footer(schema: &[u8], row_groups: &[u8]) -> Vec<u8> {
     [b"PAR1", metadata.as_slice(), &length, b"PAR1"].concat()
 }
 
-/// A file whose only column is nested in this number of groups.
+/// A file with a single column that is nested in `levels` groups.
 fn nested(levels: u64) -> Vec<u8> {
     let content = [element(Some(1)).repeat(levels as usize), element(None)].concat();
     footer(&structs(levels + 1, &content), &structs(0, &[]))
@@ -129,7 +129,7 @@ fn metadata(path: &Path) -> ParquetMetaData {
     ParquetMetaDataReader::new().parse_and_finish(&File::open(path).unwrap()).unwrap()
 }
 
-/// Rewrites a Parquet file with another footer.
+/// Copies a Parquet file with another footer.
 fn with_footer(from: &Path, to: &Path, metadata: &ParquetMetaData) {
     let bytes = fs::read(from).unwrap();
     let length = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap());
@@ -140,7 +140,7 @@ fn with_footer(from: &Path, to: &Path, metadata: &ParquetMetaData) {
 
 type ChangeChunk = fn(ColumnChunkMetaDataBuilder) -> ColumnChunkMetaDataBuilder;
 
-/// The metadata after a change to the column `text` of the second row group.
+/// The metadata with a change to column `text` of the second row group.
 fn with_chunk(metadata: ParquetMetaData, change: ChangeChunk) -> ParquetMetaData {
     let mut builder = metadata.into_builder();
     let mut groups = builder.take_row_groups();
@@ -180,7 +180,7 @@ fn a_column_chunk_that_cannot_be_is_named() {
     }
 }
 
-/// Some old writers left the number of rows in the footer at 0, at which readers stop.
+/// Some old writers left the row count in the footer at 0, and readers stop there.
 #[test]
 fn rows_are_those_of_the_row_groups() {
     let shop = shop();
@@ -202,8 +202,8 @@ fn a_row_group_that_cannot_be_is_named() {
     let shop = shop();
     type Change = fn(&RowGroupMetaData) -> RowGroupMetaData;
     let changes: [(&str, Change); 3] = [
-        ("row group 1 promises -1 rows", |group| group.clone().into_builder().set_num_rows(-1).build().unwrap()),
-        ("row group 1 promises 1125899906842624 rows", |group| {
+        ("row group 1 specifies -1 rows", |group| group.clone().into_builder().set_num_rows(-1).build().unwrap()),
+        ("row group 1 specifies 1125899906842624 rows", |group| {
             group.clone().into_builder().set_num_rows(1 << 50).build().unwrap()
         }),
         ("row group 1 has -7 bytes", |group| group.clone().into_builder().set_total_byte_size(-7).build().unwrap()),
@@ -233,11 +233,11 @@ fn rows_that_do_not_come_are_missed() {
         with_footer(&shop.path("old.parquet"), &shop.path("bad.parquet"), &changed);
         let said = refused(&shop, &["diff", "bad.parquet", "new.parquet", "--key", "id"]);
         let place = "`bad.parquet` is damaged in row group 1, column `id`";
-        assert!(said.contains(place) && said.contains(&format!("the footer promises {rows}")), "{said}");
+        assert!(said.contains(place) && said.contains(&format!("the footer specifies {rows}")), "{said}");
     }
 }
 
-/// Changing any byte of a footer gives an error or a result, and never a panic.
+/// Changes every byte of a footer in turn: the result is an error or a report, never a panic.
 #[test]
 fn a_damaged_footer_never_panics() {
     let shop = shop();
@@ -264,7 +264,7 @@ fn a_damaged_footer_never_panics() {
             if at % 5 != 0 {
                 continue;
             }
-            // an admitted file is also read
+            // files that are admitted are also read
             let mut trial = trial(&shop, &["id"]);
             trial.job.sources.old.path.text = shop.path("damaged").display().to_string();
             trial.job.sources.new.path.text = shop.path("new.parquet").display().to_string();
@@ -295,7 +295,7 @@ fn numbers_beyond_reason_are_refused_with_their_line() {
         ),
         (format!("{sign_off}expires = \"3000000000h\"\n"), "job.toml:9: signoff.expires: `3000000000h` is more than"),
         (format!("{sign_off}clean_runs = 5000000000\n"), "job.toml:9: `signoff.clean_runs` is 5000000000; it must be"),
-        (format!("{sign_off}accept_tiers = []\n"), "job.toml:9: signoff.accept_tiers: no tier is named"),
+        (format!("{sign_off}accept_tiers = []\n"), "job.toml:9: signoff.accept_tiers: the list is empty"),
         ("[compare.columns.id]\ntolerance = \"1e999999999\"\n".into(), "job.toml:7: compare.columns.id: `tolerance`"),
         ("[compare.columns.id]\ntolerance = \"1e-999999999\"\n".into(), "job.toml:7: compare.columns.id: `tolerance`"),
         ("[compare.columns.id]\nround = 300\n".into(), "job.toml:8: `compare.columns.id.round` is 300; it must be"),
@@ -315,7 +315,7 @@ fn a_name_that_is_no_directory_is_refused_with_its_line() {
         fs::write(shop.path("job.toml"), format!("[job]\nname = \"{name}\"\n{JOB}")).unwrap();
         let said = refused(&shop, &["run", "job.toml"]);
         assert!(
-            said.contains("job.toml:2: job.name: ") && said.contains("cannot name a directory"),
+            said.contains("job.toml:2: job.name: ") && said.contains("cannot be the name of a directory"),
             "{name:?}: {said}"
         );
         assert_eq!(shop.names("runs"), [""; 0], "{name:?}");
@@ -335,17 +335,18 @@ fn what_is_nested_without_end_is_refused() {
         format!("{} = 1\n", vec!["a"; 100_000].join(".")),
     ] {
         job_with(&shop, &more);
-        assert!(refused(&shop, &["validate", "job.toml"]).contains("this is not TOML"));
+        assert!(refused(&shop, &["check", "job.toml"]).contains("invalid TOML"));
     }
     assert_eq!(run(&shop, &["keygen", "--out", "lead"]).0, 0);
     fs::write(shop.path("certificate.json"), deep("[", "]")).unwrap();
     let said = refused(&shop, &["verify", "certificate.json", "--key", "lead.pub"]);
-    assert!(said.contains("`certificate.json` is no certificate"), "{said}");
+    assert!(said.contains("`certificate.json` is not a certificate"), "{said}");
     fs::write(shop.path("list.ndjson"), format!("{{\"id\":{}}}\n", deep("[", "]"))).unwrap();
     assert!(refused(&shop, &["waves", "list.ndjson", "--out", "cut"]).contains("`list.ndjson`, line 1"));
 }
 
-/// A cell that is nested deeper than parsers allow cannot be read as JSON, and is a mismatch like all such cells.
+/// A cell that is nested more deeply than parsers allow cannot be read as JSON, and is a mismatch like all unreadable
+/// cells.
 #[test]
 fn cells_that_are_nested_without_end_are_no_json() {
     let shop = Workshop::new();
@@ -398,7 +399,7 @@ fn sql_that_is_nested_without_end_is_refused_with_its_place() {
         assert!(said.contains("job.toml:") && said.contains("in a row"), "{more:.80}: {said:.800}");
     }
     assert!(refused(&shop, &["query", "job.toml", &format!("SELECT {long} FROM old")]).contains("in a row"));
-    // what may be written is planned and evaluated
+    // a query just below the limit is planned and evaluated
     let most = format!("SELECT id, text FROM snapshot WHERE {}", row("id >= 0", " AND ", 499));
     fs::write(shop.path("query.sql"), most).unwrap();
     job_with(&shop, "");
@@ -407,7 +408,7 @@ fn sql_that_is_nested_without_end_is_refused_with_its_place() {
     assert_eq!(run(&shop, &["run", "job.toml", "--quiet"]).0, 0);
 }
 
-/// A job file with a hundred thousand settings is validated in seconds, even in an unoptimized build.
+/// A job file with a hundred thousand settings is checked in seconds, even in a build without optimization.
 #[test]
 fn long_job_files_are_read_in_time() {
     let shop = shop();
@@ -438,7 +439,7 @@ fn long_job_files_are_read_in_time() {
     }
 }
 
-// what is no regular file
+// files that are not regular files
 
 fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
@@ -490,7 +491,7 @@ fn a_pipe_among_earlier_runs_is_passed_over_by_name() {
         let kept = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         pipe(&path);
-        // other files, or the history is not looked at
+        // the history is used only if the files differ
         let rows = ROWS + file.len() as i64;
         let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
         let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|row| row.to_string())));

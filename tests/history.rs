@@ -232,7 +232,7 @@ fn what_breaks_a_history_is_told_and_passed_over() {
     let (_, third, _) = night(&shop, &[(1, "z"), (2, "b"), (3, "c"), (4, "d")]);
     assert_eq!(third["history"]["previous"], first["run"]["id"]);
     let reason = third["history"]["skipped"][0]["reason"].as_str().unwrap();
-    assert!(reason.contains("`history.parquet` is not as the run wrote it"), "{reason}");
+    assert!(reason.contains("`history.parquet` has changed since the run wrote it"), "{reason}");
     // a damaged copy of a run does not matter
     let copy = shop.path("runs/job/0-copy");
     fs::create_dir(&copy).unwrap();
@@ -248,7 +248,7 @@ fn what_breaks_a_history_is_told_and_passed_over() {
     fs::remove_dir_all(dir(&first)).unwrap();
     let (_, fourth, _) = night(&shop, &[(1, "t"), (2, "b"), (3, "c"), (4, "d")]);
     assert_eq!(fourth["history"]["previous"], third["run"]["id"]);
-    assert!(fourth["history"]["skipped"][0]["reason"].as_str().unwrap().contains("no longer there"));
+    assert!(fourth["history"]["skipped"][0]["reason"].as_str().unwrap().contains("no longer exists"));
     // other rules are another question
     job(
         &shop,
@@ -297,11 +297,11 @@ fn a_snapshot_that_is_not_what_it_should_be_verifies_nothing() {
     with("taken_at = 2999-01-01T00:00:00Z", "");
     let (code, _, said) = night(&shop, &all);
     assert_eq!(code, 2);
-    assert!(said.contains("lies in the future"), "{said}");
+    assert!(said.contains("is in the future"), "{said}");
     with("max_age = \"yesterday\"", "max_drop = 3");
     let (code, _, said) = night(&shop, &all);
     assert_eq!(code, 2);
-    assert!(said.contains("nothing tells how old") && said.contains("no length of time"), "{said}");
+    assert!(said.contains("the age of the snapshot is unknown") && said.contains("is not a duration"), "{said}");
     assert!(said.contains("a share of the rows"), "{said}");
 }
 
@@ -332,9 +332,9 @@ fn waivers_cover_what_they_name_and_no_more() {
     assert!(problem.contains("no longer matches"), "{problem}");
     for (rest, words) in [
         ("limit = 1\ncolumns = \"nota\"", "no compared column is called `nota`"),
-        ("limit = 1\nclasses = \"mismatches\"", "`mismatches` is no class"),
+        ("limit = 1\nclasses = \"mismatches\"", "`mismatches` is not a class"),
         ("limit = 1\nwhere = \"nota = 1\"", "nota"),
-        ("limit = 1\nexpires = \"2026-11-20T00:00:01\"", "is no day"),
+        ("limit = 1\nexpires = \"2026-11-20T00:00:01\"", "is neither a day"),
         ("limit = 1\nwhere = \"old_rows\"", "a condition is true or false"),
     ] {
         let (code, _, said) = verdict(rest);
@@ -357,10 +357,10 @@ fn version_columns_have_to_be_of_one_kind() {
         night(&shop, &[(1, "x"), (2, "b"), (3, "c"), (4, "d")])
     };
     for (rest, words) in [
-        ("column = \"note\"", "a version is a timestamp, a whole number, or text"),
+        ("column = \"note\"", "expected a timestamp, a whole number, or text"),
         ("column = \"updated\"", "the old snapshot has no column `updated`"),
-        ("lag = \"5m\"", "name the column that tells when a row was written"),
-        ("column = \"id\"\nlag = \"soon\"", "no length of time"),
+        ("lag = \"5m\"", "name the column with the write time of a row"),
+        ("column = \"id\"\nlag = \"soon\"", "is not a duration"),
     ] {
         let (code, _, said) = with(rest);
         assert_eq!(code, 2, "{rest}");

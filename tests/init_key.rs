@@ -55,7 +55,7 @@ fn a_key_of_which_a_few_repeat_is_a_key() {
     write(&shop, "new.parquet", (0..5_000).chain([5, 6, 7]).collect());
     let (job, as_it_stands, _) = proposed(&shop);
     let key = "# key candidate order_id: 3 keys repeat on a side, never NULL, 4,997 paired (99.9 %)\n\
-               # so few repeat that they may be mistakes: they are reported as duplicate keys\nkey = [\"order_id\"]\n";
+               # these few may be errors in the data: they are reported as duplicate keys\nkey = [\"order_id\"]\n";
     assert!(job.contains(key), "{job}");
     assert_eq!(as_it_stands, 1);
     let report = String::from_utf8(shop.run(&["run", "proposed.toml", "--quiet"]).stdout).unwrap();
@@ -70,9 +70,9 @@ fn floats_are_a_key_where_there_is_no_other() {
     let kind = || texts(|row| ["home", "work"][row as usize % 2].into());
     let (job, as_it_stands, _) =
         proposed(&shop(vec![("customer_id", old()), ("kind", kind())], vec![("customer_id", new()), ("kind", kind())]));
-    let key = "# `customer_id` is a float on a side, which does not hold whole numbers above 2^53 \
-               (9,007,199,254,740,992) exactly: export it as an integer or as text; with as = \"float\" more find each \
-               other, and neighbours are taken for one\nkey = [\"customer_id\", \"kind\"]\n";
+    let key = "# `customer_id` is a float on a side, and floats above 2^53 (9,007,199,254,740,992) do not represent \
+               every whole number: export it as an integer or as text; with as = \"float\", more keys match, but \
+               adjacent IDs become equal\nkey = [\"customer_id\", \"kind\"]\n";
     assert!(job.contains(key), "{job}");
     assert_eq!(as_it_stands, 0);
 }

@@ -34,7 +34,7 @@ fn a_blank_that_is_lost_here_and_there() {
         texts(|row| agent(row).into()),
         texts(|row| if is_hit(row) { "curl".into() } else { agent(row).into() }),
         "rtrim = true would explain 4 mismatches, but 196 pairs to which it applies are equal without it: \
-         these may be mistakes",
+         the mismatches may be real",
         &few(),
     );
     // a column of a fixed width would have filled up all
@@ -44,7 +44,7 @@ fn a_blank_that_is_lost_here_and_there() {
         texts(name),
         texts(padded),
         "rtrim = true would explain 4 mismatches, but 396 pairs to which it applies are equal without it: \
-         these may be mistakes",
+         the mismatches may be real",
         &few(),
     );
     // what is long enough is not filled up
@@ -63,7 +63,7 @@ fn nothing_and_null_where_both_are_values() {
         texts(note),
         optional(|row| (!is_hit(row)).then(|| note(row))),
         "empty_is_null = true would explain 4 mismatches, but 96 pairs to which it applies are equal without it: \
-         these may be mistakes",
+         the mismatches may be real",
         &few(),
     );
     let flags =
@@ -79,8 +79,7 @@ fn nothing_and_null_where_both_are_values() {
 fn zeros_that_a_zip_has_lost() {
     let zip = |row: i64| format!("{:05}", row * 97 % 10_000 + 1_000);
     let lost = |row: i64| zip(row).trim_start_matches('0').to_string();
-    let few = "as = \"decimal\" would explain 3 mismatches, but takes leading zeros for nothing: these texts may be no \
-               numbers";
+    let few = "as = \"decimal\" would explain 3 mismatches, but ignores leading zeros: these texts may not be numbers";
     let hits: Vec<i64> = (0..ROWS).filter(|row| is_hit(*row) && zip(*row).starts_with('0')).collect();
     assert_objection(texts(zip), texts(|row| if is_hit(row) { lost(row) } else { zip(row) }), few, &hits);
     // nor where all have lost it
@@ -95,15 +94,15 @@ fn digits_that_are_lost_here_and_there() {
     assert_objection(
         Arc::new(micros(at)),
         Arc::new(micros(|row| if is_hit(row) { at(row) / 1_000_000 * 1_000_000 } else { at(row) })),
-        "truncate = \"second\" would explain 4 mismatches, but 396 pairs to which it applies are equal without it: these \
-         may be mistakes",
+        "truncate = \"second\" would explain 4 mismatches, but 396 pairs to which it applies are equal without it: \
+         the mismatches may be real",
         &few(),
     );
     let price = |row: i64| row as f64 * 0.37 + 0.000_123;
     assert_objection(
         floats(price),
         floats(|row| price(row) + if is_hit(row) { 0.009 } else { 0.0 }),
-        "tolerance = { abs = 0.01 } would explain 4 mismatches, too few of 400 pairs to be another way of writing",
+        "tolerance = { abs = 0.01 } would explain 4 mismatches, too few of 400 pairs to be a difference in notation",
         &few(),
     );
     assert_eq!(
@@ -119,8 +118,8 @@ fn letters_that_are_composed_here_and_there() {
     assert_objection(
         texts(city),
         texts(|row| if is_hit(row) { apart(row) } else { city(row) }),
-        "nfc = true would explain 4 mismatches, but 396 pairs to which it applies are equal without it: these may be \
-         mistakes",
+        "nfc = true would explain 4 mismatches, but 396 pairs to which it applies are equal without it: \
+         the mismatches may be real",
         &few(),
     );
     let shop = pair(texts(city), texts(apart));

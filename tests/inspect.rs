@@ -252,8 +252,8 @@ fn every_broken_file_is_listed_and_the_rest_is_described() {
         "is empty",
         "is text, such as CSV",
         "is truncated",
-        "row group 2, column `note`: its first page does not lie where the footer says",
-        "row group 0, column `id`: its first page does not lie where the footer says",
+        "row group 2, column `note`: its first page is not at the offset in the footer",
+        "row group 0, column `id`: its first page is not at the offset in the footer",
     ]) {
         assert!(what.contains(words), "{what}");
     }
@@ -263,7 +263,7 @@ fn every_broken_file_is_listed_and_the_rest_is_described() {
     assert_eq!(found["rows"], 90);
     let said = text(&shop, &["t"]);
     assert!(said.starts_with("LOOKS BROKEN  5 findings"), "{said}");
-    for words in ["`t/truncated` is truncated", "export it again", "6, 3 of them unreadable", "1 passed over"] {
+    for words in ["`t/truncated` is truncated", "export it again", "6, 3 of them unreadable", "1 skipped"] {
         assert!(said.contains(words), "no {words:?} in {said}");
     }
 }
@@ -278,7 +278,7 @@ fn nothing_but_broken_files_is_still_an_answer() {
     let (code, found) = look(&shop, &["t", "--key", "id"]);
     assert_eq!((code, found["broken"].as_array().unwrap().len()), (2, 2));
     assert_eq!((&found["columns"], &found["key"]["way"]), (&json!([]), &Value::Null));
-    assert!(text(&shop, &["t", "--key", "id"]).contains("way  none: no file can be read"));
+    assert!(text(&shop, &["t", "--key", "id"]).contains("strategy  none: no file can be read"));
 }
 
 #[test]
@@ -356,9 +356,9 @@ fn what_cannot_be_looked_at_is_an_error() {
     fs::create_dir(shop.path("nothing")).unwrap();
     for (args, words) in [
         (&["nowhere"] as &[&str], "the snapshot `nowhere` does not exist"),
-        (&["nothing"], "the snapshot `nothing` holds no data files"),
+        (&["nothing"], "the snapshot `nothing` contains no data files"),
         (&["t", "--key", "idd"], "the snapshot has no column `idd`; did you mean `id`?"),
-        (&["t", "--key", "id,id"], "--key names column `id` twice"),
+        (&["t", "--key", "id,id"], "--key: duplicate column `id`"),
     ] {
         let output = shop.run(&[&["inspect"], args].concat());
         let said = String::from_utf8(output.stderr).unwrap();

@@ -352,7 +352,7 @@ fn fail(kind: Kind) {
                     assert!(text.contains("error:") && text.matches('`').count() >= 2, "{what}: {words}");
                     assert!(!text.contains("internal error") && !text.contains("report this"), "{what}: {words}");
                     // a disk that fails permanently right after the rename leaves the complete output, and is reported
-                    let is_unsynced = text.contains("is whole, but the disk has not confirmed it");
+                    let is_unsynced = text.contains("is complete, but the disk did not confirm that it is stored");
                     let is_kept = kind == Kind::Run || is_unsynced || scene.published(&out).is_empty();
                     assert!(is_kept, "{what}: published all the same: {words}");
                 }

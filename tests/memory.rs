@@ -37,7 +37,7 @@ fn within(shop: &Workshop, limit: u64, more: &[&str]) -> Value {
         Err(said) => {
             let needed = said.split("needs about ").nth(1).and_then(|rest| rest.split(' ').next());
             let limit = needed.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{said}"));
-            assert!(said.contains("MiB, and --memory allows"), "{said}");
+            assert!(said.contains("MiB, but --memory allows"), "{said}");
             (limit, compare(shop, limit, more).unwrap())
         }
     };

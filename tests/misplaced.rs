@@ -605,8 +605,8 @@ fn mistakes_are_told_with_their_lines() {
     for (rest, line, words) in [
         ("key = \"id\"\n[misplaced]\ncolumns = [\"frist\"]\n", 8, "frist"),
         ("key = \"id\"\nignore = \"last\"\n[misplaced]\ncolumns = [\"last\"]\n", 9, "is not compared"),
-        ("key = \"id\"\n[misplaced]\ncolumns = [\"first\", \"id\"]\n", 8, "`id` is part of the key"),
-        ("key = \"id\"\n[misplaced]\ncolumns = [\"first\", \"first\"]\n", 8, "`first` is named twice"),
+        ("key = \"id\"\n[misplaced]\ncolumns = [\"first\", \"id\"]\n", 8, "`id` is a key column"),
+        ("key = \"id\"\n[misplaced]\ncolumns = [\"first\", \"first\"]\n", 8, "`first` is a duplicate"),
         ("no_key = true\n[misplaced]\n", 7, "without a key"),
         ("key = \"id\"\n[misplaced]\ncolumn = \"first\"\n", 8, "columns"),
     ] {

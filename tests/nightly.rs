@@ -129,7 +129,7 @@ fn digests_are_the_same_by_the_same_key() {
     assert_eq!(digest(), format!("\"{wanted}\""));
     assert_eq!(digest(), digest());
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(run(&shop, &["run", "job.toml"]).2.contains("can be read by others"));
+    assert!(run(&shop, &["run", "job.toml"]).2.contains("is readable by other users"));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&key, "ab").unwrap();
     assert!(run(&shop, &["validate", "job.toml"]).2.contains("64 hexadecimal digits"));
@@ -156,7 +156,7 @@ fn private_keys_make_lists_useless_unless_they_are_asked_for() {
     for (rest, words) in [
         ("[private]\ncolumns = [\"crad\"]\n", "no column is called `crad`"),
         ("[private]\ncolumns = [\"region\"]\n[segments]\nby = \"region\"\n", "is private"),
-        ("[private]\ncolumns = [\"mail\"]\n[lists]\ncolumns = [\"mail\"]\n", "of no use to a backfill"),
+        ("[private]\ncolumns = [\"mail\"]\n[lists]\ncolumns = [\"mail\"]\n", "a backfill cannot use digests"),
         ("[segments]\nby = \"regoin\"\n", "regoin"),
     ] {
         job(&shop, rest);
@@ -199,7 +199,7 @@ fn what_is_made_of_a_private_column_is_private() {
     assert!(!SECRETS.iter().any(|secret| said.contains(secret)), "{said}");
     // a private key is nothing to recognise rows by, unless its digests last
     let (code, said) = with("[gate]\npersisting_for = 2\n[private]\ncolumns = \"id\"\nlists = \"plain\"\n");
-    assert!(code == 2 && said.contains("excused for ever"), "{said}");
+    assert!(code == 2 && said.contains("would excuse rows forever"), "{said}");
 }
 
 #[test]

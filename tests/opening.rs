@@ -1,4 +1,4 @@
-//! Which files a path denotes, and which it refuses.
+//! How paths are resolved to files, and which paths are refused.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn rows(ids: std::ops::Range<i64>) -> RecordBatch {
     RecordBatch::try_from_iter([("id", ids)]).unwrap()
 }
 
-/// `new` is one file with six rows; the test writes `old`.
+/// `new` is one file of six rows; `old` is written by the test.
 fn shop() -> Workshop {
     let shop = Workshop::new();
     write_parquet(&shop.path("new"), &rows(0..6), 10);
@@ -34,7 +34,7 @@ fn a_glob_takes_the_directories_that_it_matches() {
         assert_eq!(diff(&shop, path).0, 0, "{path}");
     }
     assert_eq!(diff(&shop, "old/*.parquet").0, 1, "a narrower pattern means fewer rows");
-    assert!(diff(&shop, "old/*.csv").1.contains("holds no data files"));
+    assert!(diff(&shop, "old/*.csv").1.contains("contains no data files"));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn what_stands_before_the_first_wildcard_is_no_partition() {
     for path in ["day=5/_tmp/*.parquet", "./day=5/_tmp/*.parquet", &absolute] {
         assert_eq!(diff(&shop, path).0, 0, "{path}");
     }
-    assert!(diff(&shop, "day=*/_tmp/*.parquet").1.contains("holds no data files"), "a hidden directory below it");
+    assert!(diff(&shop, "day=*/_tmp/*.parquet").1.contains("contains no data files"), "a hidden directory below it");
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_url_is_no_path() {
     let shop = shop();
     for url in ["s3://bucket/table/", "gs://bucket/*.parquet", "https://example.com/a.parquet"] {
         let (code, said) = diff(&shop, url);
-        assert!(code == 2 && said.contains("is a URL, and countersign reads local files"), "{said}");
+        assert!(code == 2 && said.contains("is a URL, but countersign reads only local files"), "{said}");
     }
 }
 
@@ -97,7 +97,7 @@ fn a_run_is_not_written_into_a_snapshot() {
     assert_eq!(beside.status.code(), Some(0));
 }
 
-/// A table of two files, one of which its log has removed; returns the current file.
+/// A table of two files, one of which was removed according to its log; returns the path of the current file.
 fn table_with_a_log(shop: &Workshop, root: &str, data: &str, log: &str) -> String {
     let counts = format!("{root}/{data}a.parquet");
     write_parquet(&shop.path(&counts), &rows(0..3), 10);
@@ -118,8 +118,8 @@ fn a_table_whose_log_says_which_files_count_is_refused_from_wherever_it_is_enter
         ("an Apache Hudi table", "day=1/", ".hoodie/hoodie.properties"),
         ("an Apache Paimon table", "bucket-0/", "snapshot/snapshot-1"),
         ("the output of a Spark stream", "", "_spark_metadata/0"),
-        ("commit files of Databricks", "day=1/", "day=1/_committed_718"),
-        ("commit files of Databricks", "", "_started_718"),
+        ("Databricks commit files", "day=1/", "day=1/_committed_718"),
+        ("Databricks commit files", "", "_started_718"),
         ("a transactional Hive table", "delta_0000001_0000001_0000/", "delta_0000001_0000001_0000/_x"),
         ("the output of a job that has not finished", "", "_temporary/0/_temporary/attempt_1/part-0.parquet"),
     ] {

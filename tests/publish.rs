@@ -97,7 +97,7 @@ fn a_sign_off_takes_nothing_that_is_called_run() {
     let (code, said) = sign(&shop, ".");
     assert!(code == 2 && said.contains("working directory") && said.contains("--out ./run-2"), "{said}");
     let (code, said) = sign(&shop, "mine");
-    assert!(code == 2 && said.contains("it holds `run`"), "{said}");
+    assert!(code == 2 && said.contains("it contains `run`"), "{said}");
     // whatever fails, and in whichever part of the work
     let failing: [&[&str]; 3] =
         [&["--candidates", "nothing.csv"], &["--candidates", "job.toml"], &["--set", "old.path=\"nothing\""]];
@@ -179,7 +179,7 @@ fn what_no_rename_can_replace_is_refused_before_the_work() {
         let list = shop.path("ids.csv").display().to_string();
         for (code, said) in [diff(&shop, out), sign(&shop, out), waves(&shop, &list, out)] {
             let below =
-                format!("name a new directory below it, such as --out {}", Path::new(out).join("run").display());
+                format!("choose a new directory below it, such as --out {}", Path::new(out).join("run").display());
             assert!(code == 2 && said.contains(reason) && said.contains(&below), "{out}: {said}");
             assert_eq!(all(&shop.path("")), before, "{out}");
         }
@@ -286,7 +286,7 @@ fn output_goes_where_no_listing_of_an_input_finds_it() {
         job(&shop, old, more);
         let before = all(&shop.path(""));
         let (code, said) = sign(&shop, out);
-        let words = format!("`{out}` is part of {owner}; what is written there would be read as data the next time");
+        let words = format!("`{out}` is part of {owner}; the next run would read the output as data");
         assert!(code == 2 && said.contains(&words), "{old} {more} {out}: {said}");
         assert_eq!(all(&shop.path("")), before);
         // runs are two directories further down, where `*/*` does not look
@@ -351,7 +351,7 @@ fn two_that_publish_to_one_place_leave_one_whole() {
         assert_eq!(good, 1, "{outputs:?}");
         let refused = outputs.iter().filter(|output| output.status.code() == Some(2));
         refused.for_each(|output| {
-            assert!(String::from_utf8_lossy(&output.stderr).contains("`out` already holds a run"), "{output:?}");
+            assert!(String::from_utf8_lossy(&output.stderr).contains("`out` already contains a run"), "{output:?}");
         });
         assert!(shop.path("out/manifest.json").exists());
         assert!(shop.names("").iter().all(|name| !name.starts_with(".countersign-")), "{:?}", shop.names(""));

@@ -203,7 +203,7 @@ fn a_stale_local_status_deletes_nothing_from_new() {
     // without a source of truth, nothing goes from new
     job(&shop, "[signoff]\ndelete_from = \"new\"\n");
     let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
-    assert!(code == 2 && said.contains("`source_of_truth` has to say which candidates may go"), "{said}");
+    assert!(code == 2 && said.contains("requires `source_of_truth`, which decides what may be deleted"), "{said}");
     assert!(!shop.path("x").exists());
 }
 
@@ -394,7 +394,7 @@ fn checks_of_the_job_and_of_the_sign_off_have_names_of_their_own() {
     let names = "[[signoff.check]]\nname = \"c\"\nsql = \"SELECT id FROM old WHERE id = 1\"\n";
     job(&shop, &format!("{value}{OLD_TERMS}{names}"));
     let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
-    assert!(code == 2 && said.contains("a [[check]] is called `c`, too"), "{said}");
+    assert!(code == 2 && said.contains("a [[check]] also has the name `c`"), "{said}");
     assert!(!shop.path("x").exists());
 }
 

@@ -160,12 +160,12 @@ fn rows_that_a_query_hides_block_their_candidate() {
             "SELECT id, min(account) AS account, max(value) AS value, max(at) AS at FROM snapshot GROUP BY id",
             "GROUP BY",
         ),
-        ("SELECT id + 0 AS id, account, value, at FROM snapshot", "makes `id` of something else"),
+        ("SELECT id + 0 AS id, account, value, at FROM snapshot", "computes `id` from something other"),
         ("SELECT * FROM snapshot UNION ALL SELECT * FROM snapshot", "UNION"),
         ("SELECT s.* FROM snapshot AS s JOIN snapshot AS t ON s.id = t.id", "a join of `snapshot` with itself"),
         (
             "SELECT t.i AS id, account, value, at FROM snapshot, (VALUES (1), (2)) AS t(i)",
-            "makes `id` of something else",
+            "computes `id` from something other",
         ),
     ] {
         shaped(query);
@@ -188,7 +188,7 @@ fn a_key_that_comes_from_another_table_stands_for_no_stored_row() {
         text.replacen("path = \"old.parquet\"\n", &format!("path = \"old.parquet\"\nquery = \"{query}\"\n"), 1)
     });
     let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
-    assert!(code == 2 && said.contains("it makes key `id` of another table"), "{said}");
+    assert!(code == 2 && said.contains("it takes key `id` from another table"), "{said}");
     assert!(!shop.path("x").exists());
 }
 
@@ -330,7 +330,7 @@ fn terms_that_make_no_sense_are_refused_with_their_line() {
     candidates(&shop, "id", &["1"]);
     job(&shop, &format!("{OLD_TERMS}accept_tiers = []\n"));
     let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
-    assert!(code == 2 && said.contains("no tier is named") && said.contains("job.toml:"), "{said}");
+    assert!(code == 2 && said.contains("the list is empty") && said.contains("job.toml:"), "{said}");
     fs::write(shop.path("ids.csv"), "id,id\n1,2\n").unwrap();
     job(&shop, OLD_TERMS);
     let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);

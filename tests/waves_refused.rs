@@ -27,8 +27,8 @@ fn bad_lists() {
         ("many.csv", "id,account\n1,a,b\n", "line 2: it has 3 fields"),
         ("open.csv", "id\n\"1\n", "line 2: a quoted field does not end"),
         ("after.csv", "id\n\"1\"2\n", "line 2: there is more after a quoted field"),
-        ("twice.csv", "id\n1\n2\n1\n", "ID \"1\" stands twice: `twice.csv`, line 2, and `twice.csv`, line 4"),
-        ("nulls.csv", "id\n\n\n", "ID NULL stands twice"),
+        ("twice.csv", "id\n1\n2\n1\n", "duplicate ID \"1\": `twice.csv`, line 2, and `twice.csv`, line 4"),
+        ("nulls.csv", "id\n\n\n", "duplicate ID NULL"),
         ("names.csv", "id,id\n1,2\n", "column `id` stands twice"),
         ("blank.txt", "1\n\n2\n", "`blank.txt`, line 2: it is empty"),
         ("list.json", "[]", "is no list: the name of one ends with .csv"),
@@ -49,11 +49,11 @@ fn bad_lists() {
     refused(
         &shop,
         "good.csv again.csv",
-        &["ID \"2\" stands twice: `good.csv`, line 3, and `again.csv`, line 3", "--done"],
+        &["duplicate ID \"2\": `good.csv`, line 3, and `again.csv`, line 3", "--done"],
     );
     list("letters.csv", "id,n\n1,5\nx7,6\n");
     refused(&shop, "letters.csv --key-type integer", &["`letters.csv`, line 3: column `id` is \"x7\"", "an integer"]);
-    refused(&shop, "letters.csv --key-type uuid", &["line 2", "a UUID"]);
+    refused(&shop, "letters.csv --key-type uuid", &["line 2", "a lowercase UUID"]);
     list("weights.csv", "id,n\n1,5\n2,-6\n");
     refused(&shop, "weights.csv --balance n", &["`weights.csv`, line 3: column `n` is \"-6\"", "whole number"]);
     list("numbers.csv", "id,n\n1,5\n2,\n3,1e5\n");
@@ -68,8 +68,8 @@ fn bad_words() {
     let shop = Workshop::new();
     let ids: String = (1..=50_000).map(|id| format!("{id},a{}\n", id % 10)).collect();
     fs::write(shop.path("list.csv"), format!("id,account\n{ids}")).unwrap();
-    refused(&shop, "list.csv --sizes 10000,10%,rest", &["`10%` of 50000 is 5000", "does not come after `10000`"]);
-    refused(&shop, "list.csv --sizes 10,ten", &["`ten` is no size"]);
+    refused(&shop, "list.csv --sizes 10000,10%,rest", &["`10%` of 50000 is 5000", "does not go beyond `10000`"]);
+    refused(&shop, "list.csv --sizes 10,ten", &["`ten` is not a size"]);
     refused(
         &shop,
         "list.csv --sizes 9,rest --group-by acount",
@@ -79,13 +79,13 @@ fn bad_words() {
     refused(&shop, "list.csv --order acc:desc", &["--order", "no column `acc`"]);
     refused(&shop, "list.csv --order key:desc", &["has no direction"]);
     refused(&shop, "list.csv --key ID", &["--key", "did you mean `id`?"]);
-    refused(&shop, "list.csv --key id --key-type text,integer", &["2 types for the 1 columns"]);
+    refused(&shop, "list.csv --key id --key-type text,integer", &["the number of types (2)"]);
     refused(&shop, "list.csv --shards 0", &["0 is not in"]);
     refused(&shop, "list.csv --where nonsense=1", &["--where", "nonsense"]);
     refused(&shop, "list.csv --where id", &["a condition is true or false"]);
     refused(&shop, "list.csv --done list.json", &["cannot read `list.json`"]);
-    refused(&shop, "list.csv --rows .", &["is no run"]);
-    refused(&shop, "list.csv --previous list.csv", &["is not what a cut writes"]);
+    refused(&shop, "list.csv --rows .", &["is not a run"]);
+    refused(&shop, "list.csv --previous list.csv", &["is not a valid waves.json"]);
     // a directory is not shared with anything
     fs::create_dir(shop.path("full")).unwrap();
     fs::write(shop.path("full/mine"), "").unwrap();
@@ -111,11 +111,11 @@ fn an_earlier_cut_that_was_changed() {
     let moved =
         ids.replace("17,a7", "17,a1").replace("27,a7", "27,a2").replace("37,a7", "37,a3").replace("47,a7", "47,a4");
     fs::write(shop.path("moved.csv"), format!("id,account\n{moved}")).unwrap();
-    refused(&shop, "moved.csv --previous before/waves.json", &["a group is never cut"]);
+    refused(&shop, "moved.csv --previous before/waves.json", &["a group cannot be divided"]);
     let file = shop.path("before/wave-01/shard-002.csv");
     let content = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{content}\n")).unwrap();
-    refused(&shop, "list.csv --previous before/waves.json", &["shard-002.csv`, of the earlier cut, is not as it was"]);
+    refused(&shop, "list.csv --previous before/waves.json", &["shard-002.csv`, of the earlier cut, has changed"]);
     fs::remove_file(&file).unwrap();
     refused(&shop, "list.csv --previous before", &["shard-002.csv`, of the earlier cut, cannot be read"]);
 }

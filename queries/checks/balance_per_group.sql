@@ -1,7 +1,7 @@
--- Question:   in which groups are the number of entries or their sum not the same in both schemas, and by how much?
--- Inputs:     debit(id, unit, amount), credit(id, unit, amount): the entries of old and of new, with the id of their group
---             and what the amount is counted in, such as a currency; NULL amounts count as entries, and add nothing
--- Output:     id, unit, old_entries, new_entries, old_sum, new_sum, difference: new less old
+-- Question:   in which groups do counts or sums differ between the two schemas, and by how much?
+-- Inputs:     debit(id, unit, amount), credit(id, unit, amount): the entries of old and of new, with the ID of their
+--             group and the unit of the amount, such as a currency; entries with a NULL amount count, but add nothing
+-- Output:     id, unit, old_entries, new_entries, old_sum, new_sum, difference: new minus old
 SELECT id, unit, old_entries, new_entries, old_sum, new_sum, new_sum - old_sum AS difference
 FROM (
     SELECT id,

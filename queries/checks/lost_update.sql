@@ -1,5 +1,5 @@
--- Question:   which rows are older in the new store than in the old one?
--- Inputs:     before(id, version), after(id, version): old's and new's rows with the time or number of their version
+-- Question:   which rows are older in new than in old?
+-- Inputs:     before(id, version), after(id, version): the rows of old and of new; version is a time or a number
 -- Output:     id, before, after
 SELECT before.id, before.version AS before, after.version AS after
 FROM before JOIN after ON before.id = after.id

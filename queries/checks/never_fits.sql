@@ -1,7 +1,7 @@
--- Question:   which rows can never pass into the new schema, and why not?
--- Inputs:     field(id, name, text, number): one row per row and field of it; text or number is NULL where it does not apply
---             bound(name, required, longest, least, most): what the new schema allows; NULL is no bound
--- Output:     id, name, problem: missing, too long, too small or too large
+-- Question:   which rows can never pass into the new schema, and why?
+-- Inputs:     field(id, name, text, number): one row per field of each row; text or number is NULL if it does not apply
+--             bound(name, required, longest, least, most): the limits of the new schema; NULL means no limit
+-- Output:     id, name, problem: missing, too long, too small, or too large
 SELECT id, name, problem
 FROM (
     SELECT field.id,

@@ -1,5 +1,5 @@
 -- Question:   which children have no parent?
--- Inputs:     child(id, parent): parent is the parent's id; NULL is none
+-- Inputs:     child(id, parent): parent is the ID of the parent; NULL counts as no parent
 --             parent(id)
 -- Output:     id, parent
 SELECT child.id, child.parent

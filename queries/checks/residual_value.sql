@@ -1,5 +1,5 @@
--- Question:   which values are left after the clean-up, and neither NULL nor blank?
--- Inputs:     item(id, value): value is text; encode what is not
+-- Question:   which values are left after a clean-up and are not blank?
+-- Inputs:     item(id, value): value is text; convert other types to text
 -- Output:     id
 SELECT id
 FROM item

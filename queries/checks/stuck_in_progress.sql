@@ -1,8 +1,8 @@
--- Question:   what has been in progress for too long when the snapshot was taken?
--- Inputs:     item(id, state, since): since when it has been in its state; NULL is too long
--- Parameters: $state text, what "in progress" is called
---             $older_than duration, how long is too long
---             $taken_at timestamp, the end of new's export (old's, where there is no new) unless it is given
+-- Question:   what had been in progress for too long when the snapshot was taken?
+-- Inputs:     item(id, state, since): since is the time of the change to this state; NULL counts as too long ago
+-- Parameters: $state text, the state "in progress"
+--             $older_than duration, the longest time that is acceptable
+--             $taken_at timestamp, defaults to the end of new's export, or of old's if there is no new
 -- Output:     id, state, since
 SELECT id, state, since
 FROM item

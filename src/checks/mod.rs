@@ -263,7 +263,7 @@ fn lay_inputs(catalog: &mut Catalog, check: &Check, place: &str) -> Result<()> {
             let (name, query) = input;
             if catalog.has(name) {
                 return Err(Error::Contradiction(format!(
-                    "{place}: the name `{name}` is already used by a table of the job; give the input another name"
+                    "{place}: `{name}` is already a table of the job; choose another name for the input"
                 )));
             }
             match catalog.plan(&query.sql, &check.values, &format!("{place}: input {name}")) {

@@ -1,11 +1,11 @@
-//! Columns whose kinds of value do not compare: the error, and the rule that would bridge them.
+//! Columns whose types cannot be compared: the error, and the rule that would make them comparable.
 
 use super::Role;
 use crate::equality::canonical::domain::Family;
 use crate::error::{Error, ErrorKind};
 use crate::sides::Sides;
 
-/// Says what the sides of a column hold, and what the user can do.
+/// Builds the error, with the types of both sides and what the user can do.
 pub(super) fn different_families(
     column: &str,
     types: &Sides<String>,
@@ -23,18 +23,18 @@ pub(super) fn different_families(
             format!("ignore it: --ignore {column}, in a job ignore = [\"{column}\"]")
         }
     };
-    // rules are for whole columns; what is inside of one is shaped by an expression
+    // rules apply to whole columns; a part of one needs an expression
     let line = if path == column { bridge(column, families) } else { expression(column) };
     Error::DifferentFamilies { column: path, pair: column.into(), kinds: kinds.into(), line, otherwise }
 }
 
-/// The part of a path that can be left out: items of lists and maps cannot go without the rest.
+/// Returns the part of a path that can be ignored. Items of lists and maps cannot be ignored by themselves.
 fn ignorable(path: &str) -> &str {
     let shorter = ["[]", ".key", ".value"].iter().find_map(|end| path.strip_suffix(end));
     shorter.map_or(path, ignorable)
 }
 
-/// The rule that would make two families comparable, as a line of a job file.
+/// Returns the rule that would make two families comparable, as a line of a job file.
 fn bridge(column: &str, families: Sides<Family>) -> String {
     use Family::*;
     let other = if families.old == Text { families.new } else { families.old };

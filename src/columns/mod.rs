@@ -1,5 +1,5 @@
-//! PAIR: which column of old compares with which column of new, in which domain, by which rules, and what
-//! is left over.
+//! Pairs the columns of both sides: which columns are compared, in which domain, by which rules, and which are left
+//! out.
 
 mod value_hasher;
 mod families;
@@ -32,65 +32,65 @@ use version::Version;
 /// Two columns that are compared with each other.
 #[derive(Debug, Clone)]
 pub struct ColumnPair {
-    /// The new side's name, under which reports know the pair.
+    /// The name in new, which is the name of the pair in reports.
     pub name: String,
-    /// Its position in each side's schema.
+    /// The column's index in the schema of each side.
     pub at: Sides<usize>,
-    /// Its type on each side, in words.
+    /// The type on each side, for messages.
     pub types: Sides<String>,
-    /// Where the values of both sides meet, as they are read.
+    /// The domain in which the values are compared, before lossy rules.
     pub domain: Domain,
-    /// The rules that the user chose; `None` where there are none.
+    /// The rules that the user chose; `None` if there are none.
     pub chain: Option<Arc<RuleSet>>,
 }
 
 impl ColumnPair {
-    /// The rules, in the order in which they are applied.
+    /// The rules in the order of application.
     pub fn rules(&self) -> &[Rule] {
         self.chain.as_deref().map_or(&[], RuleSet::rules)
     }
 }
 
-/// All compared columns of a pair of snapshots: the key's first, then the values'.
+/// All compared columns of a pair of snapshots: first those of the key, then the values.
 #[derive(Debug)]
 pub struct Pairing {
-    /// The compared pairs; a scan reads them in this order.
+    /// The compared pairs. A scan reads them in this order.
     pub columns: Vec<ColumnPair>,
-    /// How many of them, from the front, identify a row. Without a key that is all of them.
+    /// The number of key columns. They are the first columns; without a key, they are all columns.
     pub key_len: usize,
-    /// Whether rows have a key or are compared whole.
+    /// Whether rows have a key, or are compared whole.
     pub keyed: bool,
-    /// What takes part and what does not.
+    /// Which columns are compared, and which are not.
     pub coverage: Coverage,
-    /// The types of the columns that cannot be compared, in words, in the order of the coverage's list.
+    /// The types of the columns that cannot be compared, for messages, in the order of the coverage's list.
     pub incomparable_types: Vec<Sides<String>>,
-    /// The column that tells which version of a row a side has, if the job names one. A scan reads it, too.
+    /// The version column, if the job names one. A scan also reads it.
     pub version: Option<Version>,
 }
 
-/// Which columns took part, by name. Nothing is left out without being listed here.
+/// Which columns were compared, by name. Every column is listed here, even if it was left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Coverage {
-    /// Compared by value, key columns included.
+    /// Columns that were compared, including those of the key.
     pub compared: Vec<String>,
-    /// Left out because the user said so.
+    /// Columns that the user left out.
     pub ignored: Vec<String>,
-    /// Only in old: a coverage gap.
+    /// Columns that are only in old. They are coverage gaps.
     pub old_only: Vec<String>,
-    /// Only in new: a coverage gap.
+    /// Columns that are only in new. They are coverage gaps.
     pub new_only: Vec<String>,
-    /// On both sides, of types whose equality is not defined.
+    /// Columns on both sides whose types have no equality.
     pub incomparable: Vec<String>,
 }
 
 impl Coverage {
-    /// Everything that was not compared: columns, and parts of columns by their paths.
+    /// Returns everything that was not compared: columns, and paths of parts of columns.
     pub fn left_out(&self) -> Vec<&str> {
         let parts = [&self.incomparable, &self.old_only, &self.new_only, &self.ignored];
         parts.into_iter().flatten().map(String::as_str).collect()
     }
 
-    /// How many columns there are, compared or not.
+    /// The number of columns, compared or not.
     pub fn all(&self) -> usize {
         let is_part = |path: &str| {
             let dots = path.match_indices('.').map(|(dot, _)| &path[..dot]);
@@ -101,7 +101,7 @@ impl Coverage {
 }
 
 impl Pairing {
-    /// Pairs the columns of two snapshots as a job says.
+    /// Pairs the columns of two snapshots according to a job.
     pub fn of(snapshots: &Sides<Snapshot>, job: &Job) -> Result<Self> {
         let Job { identity, selection, .. } = job;
         let names = ColumnNames::of(snapshots, job)?;
@@ -129,13 +129,13 @@ impl Pairing {
             if is_key.is_some() && ignored.pairs.contains(&number) {
                 let place = selection.ignore.iter().find(|word| [&pair.name, &pair.old].contains(&&word.text));
                 let place = place.map_or("ignore".into(), |word| word.place.to_string());
-                return Err(Error::Contradiction(format!("{place}: `{}` is part of the key", pair.name)));
+                return Err(Error::Contradiction(format!("{place}: `{}` is a key column", pair.name)));
             }
             if is_key.is_none() && !is_taken {
                 coverage.ignored.push(pair.name.clone());
                 continue;
             }
-            // without a key, whole rows are what identifies a row
+            // without a key, whole rows identify themselves
             let role = if is_key.is_some() || !job.identity.has_key() { Role::Key } else { Role::Value };
             let rules = settings.rules(number, role, fields(snapshots, pair).1)?;
             match column_pair(snapshots, pair, role, rules, &mut paths, &mut nested)? {
@@ -175,9 +175,9 @@ impl Pairing {
         if let (false, Some(in_flight), Some(version)) = (pairing.keyed, &job.in_flight, &pairing.version)
             && Side::BOTH.iter().any(|&side| !pairing.columns.iter().any(|column| column.at[side] == version.at[side]))
         {
-            // of equal copies, nobody could say whose version counts
+            // several equal copies would have no unique version
             return Err(Error::Contradiction(format!(
-                "{}: without a key, the version has to be one of the compared columns",
+                "{}: without a key, the version column must be compared",
                 in_flight.columns.new.place
             )));
         }
@@ -189,18 +189,18 @@ impl Pairing {
         let is_key = |name: &Setting| pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);
         for (at, name) in job.list_columns.iter().enumerate() {
             if is_key(name) || job.list_columns[..at].iter().any(|before| before.text == name.text) {
-                let reason = format!("{}: the lists have `{}` already", name.place, name.text);
+                let reason = format!("{}: the lists already have column `{}`", name.place, name.text);
                 return Err(Error::Contradiction(reason));
             }
         }
         if let Some(name) = gated.clone().find(|name| is_key(name)) {
-            let reason = format!("{}: `{}` is part of the key, which never differs", name.place, name.text);
+            let reason = format!("{}: `{}` is a key column, and these never differ", name.place, name.text);
             return Err(Error::Contradiction(reason));
         }
         Ok(pairing)
     }
 
-    /// Refuses a name that is none of the compared columns'.
+    /// Fails if a name is not a compared column.
     fn require_compared(&self, name: &Setting, names: &ColumnNames) -> Result<()> {
         match self.columns.iter().any(|column| column.name == name.text) {
             true => Ok(()),
@@ -221,7 +221,7 @@ fn fields<'a>(snapshots: &'a Sides<Snapshot>, pair: &NamePair) -> (Sides<usize>,
     (Sides { old: old.0, new: new.0 }, Sides { old: old.1, new: new.1 })
 }
 
-/// The pair as it is compared, or `None` if equality is not defined for its types.
+/// Returns the compared pair, or `None` if its types have no equality.
 fn column_pair(
     snapshots: &Sides<Snapshot>,
     pair: &NamePair,
@@ -237,7 +237,7 @@ fn column_pair(
     let resembling = fields.map(|field| Mixed::of(field).map(|mixed| mixed.resembling(field)));
     let kinds = Sides::from_fn(|side| resembling[side].as_ref().unwrap_or(fields[side]));
     let mut natural = Domain::of(&pair.name, kinds, &mut |path| paths.take(path), nested);
-    let maps = rules.iter().any(|told| matches!(told.rule, Rule::Values(_)));
+    let maps = rules.iter().any(|chosen| matches!(chosen.rule, Rule::Values(_)));
     let no_domain = |reason: NoDomain| match reason {
         NoDomain::Undefined => Ok(None),
         NoDomain::Families { path, families } => {
@@ -246,10 +246,10 @@ fn column_pair(
             Err(different_families(&pair.name, &types, path, families, role))
         }
     };
-    let is_implied = |told: &settings::ChosenRule| told.place == Origin::Files;
+    let is_implied = |chosen: &settings::ChosenRule| chosen.place == Origin::Files;
     match natural {
         Err(reason) if rules.iter().any(is_implied) => return no_domain(reason),
-        // as they are kept, they are text
+        // they are stored as text
         _ if resembling.iter().any(Option::is_some) => {
             natural = Domain::of(&pair.name, fields, &mut |_| false, &mut Nested::default());
         }
@@ -261,7 +261,7 @@ fn column_pair(
             Err(reason) => no_domain(reason),
         };
     }
-    let only_rules = rules.iter().map(|told| told.rule.clone()).collect();
+    let only_rules = rules.iter().map(|chosen| chosen.rule.clone()).collect();
     match RuleSet::of(&pair.name, fields, only_rules, natural) {
         Ok(chain) => {
             let domain = chain.domain().clone();
@@ -269,7 +269,7 @@ fn column_pair(
         }
         Err(RuleError::Domain(reason)) => no_domain(reason),
         Err(RuleError::Rule(rule, reason)) => {
-            let place = rules.iter().find(|told| told.rule == rule).map(|told| told.place.to_string());
+            let place = rules.iter().find(|chosen| chosen.rule == rule).map(|chosen| chosen.place.to_string());
             let Sides { old, new } = types;
             Err(Error::RuleDoesNotFit {
                 place: place.unwrap_or_default(),
@@ -282,7 +282,6 @@ fn column_pair(
     }
 }
 
-/// What a column is in a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Key,
@@ -290,12 +289,12 @@ enum Role {
 }
 
 fn named_twice(pair: &NamePair, selection: &Selection) -> Error {
-    let place = |words: &[Setting]| {
-        let word = words.iter().find(|word| word.text == pair.name || word.text == pair.old);
-        word.map(|word| word.place.to_string()).unwrap_or_default()
+    let place = |settings: &[Setting]| {
+        let setting = settings.iter().find(|setting| setting.text == pair.name || setting.text == pair.old);
+        setting.map(|setting| setting.place.to_string()).unwrap_or_default()
     };
     let (chosen, ignored) = (place(&selection.columns), place(&selection.ignore));
-    Error::Contradiction(format!("`{}` is named by {chosen} and by {ignored}", pair.name))
+    Error::Contradiction(format!("`{}` is listed in both {chosen} and {ignored}", pair.name))
 }
 
 fn incomparable_key(snapshots: &Sides<Snapshot>, pair: &NamePair) -> Error {

@@ -1,4 +1,4 @@
-//! Names: which column of old is called what in new, and what a name given by the user stands for.
+//! Pairs columns by name, and resolves names that the user gives.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -8,13 +8,13 @@ use crate::job::{Identity, Job, Setting};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// For how many unknown names a near one is looked for.
+/// The maximum number of unknown names for which similar names are searched.
 const SUGGESTIONS_MAX: usize = 50;
 
-/// What names given by the user stand for.
+/// The columns that names of the user refer to.
 #[derive(Default)]
 pub(super) struct Resolved {
-    /// Pairs, by number.
+    /// Pairs, by index.
     pub pairs: BTreeSet<usize>,
     /// Columns that only one side has.
     pub left: BTreeSet<String>,
@@ -22,15 +22,14 @@ pub(super) struct Resolved {
     pub paths: Vec<Setting>,
 }
 
-/// Paths that the user left out, and whether each was met.
+/// Ignored paths, and whether each was found.
 pub(super) struct Paths {
     paths: Vec<(Setting, bool)>,
-    /// Where in `paths` each text first stands.
+    /// The index in `paths` of the first path with each text.
     places: HashMap<String, usize>,
 }
 
 impl Paths {
-    /// None of them met yet.
     pub(super) fn new(paths: &[Setting]) -> Self {
         let mut places = HashMap::new();
         for (at, path) in paths.iter().enumerate() {
@@ -39,7 +38,7 @@ impl Paths {
         Paths { paths: paths.iter().map(|path| (path.clone(), false)).collect(), places }
     }
 
-    /// Whether a path is left out.
+    /// Whether a path is ignored. Marks it as found.
     pub(super) fn take(&mut self, path: &str) -> bool {
         let found = self.places.get(path).map(|&at| &mut self.paths[at]);
         found.is_some_and(|(_, met)| {
@@ -48,7 +47,7 @@ impl Paths {
         })
     }
 
-    /// All paths, each of which has to have been met: one that was not would be compared after all.
+    /// Returns all paths. Fails if one was not found, because its values would be compared after all.
     pub(super) fn all_found(self) -> Result<Vec<String>> {
         match self.paths.iter().find(|(_, met)| !met) {
             Some((path, _)) => Err(no_such_column(path, "no compared column has a field", &[])),
@@ -57,32 +56,30 @@ impl Paths {
     }
 }
 
-/// Two columns that belong together by name.
+/// Two columns that are paired by name.
 pub(super) struct NamePair {
-    /// What reports call the pair: the new column's name, if it has one.
+    /// The name of the pair in reports: that of the column in new, or of its expression.
     pub name: String,
-    /// The old column.
     pub old: String,
-    /// The new column.
     pub new: String,
 }
 
 /// The names of both sides, paired.
 pub(super) struct ColumnNames {
-    /// Pairs, in the order of the new side's columns.
+    /// Pairs, in the order of new's columns.
     pub pairs: Vec<NamePair>,
-    /// Columns without a partner.
+    /// Columns that are only on one side.
     pub left: Sides<Vec<String>>,
-    /// Stored columns whose place an expression has taken without reading them, in words.
+    /// Descriptions of stored columns that an expression replaces without reading them.
     pub replaced: Vec<String>,
-    /// The first pair that goes by each name, on each side.
+    /// The index of the first pair with each name, by side.
     by_name: Sides<HashMap<String, usize>>,
 }
 
 impl ColumnNames {
-    /// Pairs by the user's word, then by equal names, then by names that differ in case only.
+    /// Pairs columns by the user's settings, then by equal names, then by names that differ only in case.
     ///
-    /// Columns that an expression takes up are not left over.
+    /// Columns that an expression reads are not left over.
     pub(super) fn of(snapshots: &Sides<Snapshot>, job: &Job) -> Result<Self> {
         let all = Sides::from_fn(|side| Stored::of(&snapshots[side]));
         let (mapped, seen) = mapped(snapshots, job, &all)?;
@@ -90,7 +87,7 @@ impl ColumnNames {
             let names = all[side].names.iter().map(String::as_str);
             names.filter(|name| !seen[side].contains(*name)).collect::<Vec<_>>()
         });
-        // a stored column whose name an expression has taken is paired no more
+        // a stored column with the name of an expression is not paired
         let taken = Sides::from_fn(|side| names_of_expressions(&all[side], side, job));
         let split = |side: Side, is_taken: bool| {
             let names = free[side].iter().copied();
@@ -108,7 +105,7 @@ impl ColumnNames {
             })
             .chain(mapped)
             .collect();
-        // the new side's order, which a map must not disturb
+        // keep the order of new's columns, whatever the map
         pairs.sort_by_cached_key(|pair| snapshots.new.schema.index_of(&pair.new).ok());
         let left = Sides::from_fn(|side| {
             let names = left[side].iter().filter(|name| !snapshots[side].takes_up(name));
@@ -121,30 +118,30 @@ impl ColumnNames {
         Ok(ColumnNames { pairs, left, replaced, by_name })
     }
 
-    /// The pair that goes by a name: its new one, or else its old one.
+    /// Returns the pair with a name: by its name in new, or else by that in old.
     pub(super) fn pair(&self, name: &str) -> Option<usize> {
         let by = self.called(name);
         by.new.or(by.old)
     }
 
-    /// The error for settings that are about no pair.
+    /// The error for a setting whose name is not that of a pair.
     pub(super) fn no_pair(&self, name: &Setting) -> Error {
         let place = match self.left.iter().any(|left| left.contains(&name.text)) {
             true => "only one side has the column",
-            false => "no pair of columns is called",
+            false => "no compared column is called",
         };
         let known: Vec<String> = self.pairs.iter().map(|pair| pair.name.clone()).collect();
         no_such_column(name, place, &known)
     }
 
-    /// Every name that either side knows.
+    /// Returns the names of all columns on both sides.
     fn known(&self) -> BTreeSet<String> {
         let paired = self.pairs.iter().flat_map(|pair| [&pair.old, &pair.name]);
         paired.chain(&self.left.old).chain(&self.left.new).cloned().collect()
     }
 
-    /// What each name stands for: a pair by its new name, a column of one side, or a pair by its old
-    /// name, in this order. A name that could mean two things is an error.
+    /// Resolves names: a pair by its name in new, a column of one side, or a pair by its name in old, in this order. A
+    /// name that could mean two things is an error.
     pub(super) fn resolve(&self, wanted: &[Setting], with_paths: bool) -> Result<Resolved> {
         let mut resolved = Resolved::default();
         let known = self.known();
@@ -156,8 +153,8 @@ impl ColumnNames {
             match (by_new, is_left, by_old) {
                 (Some(_), true, _) | (None, true, Some(_)) => {
                     return Err(Error::Contradiction(format!(
-                        "{}: `{name}` names a compared column and another one that only one side has\n  \
-                         pair the other one with --map, or rename it in the export",
+                        "{}: `{name}` is the name of a compared column and of another column that only one side has\n  \
+                         pair the other column with --map, or rename it in the export",
                         word.place
                     )));
                 }
@@ -173,19 +170,19 @@ impl ColumnNames {
         Ok(resolved)
     }
 
-    /// The pairs that go by a name, on each side.
+    /// Returns the pairs with a name, by side.
     fn called(&self, name: &str) -> Sides<Option<usize>> {
         self.by_name.as_ref().map(|by_name| by_name.get(name).copied())
     }
 
-    /// The pairs that make up the key, in its order.
+    /// Returns the pairs of the key, in its order.
     pub(super) fn key(&self, identity: &Identity) -> Result<Vec<usize>> {
         let Identity::Key(wanted) = identity else { return Ok(vec![]) };
         let mut key = vec![];
         for word in wanted {
             let pair = self.pair(&word.text).ok_or_else(|| self.missing_key(word))?;
             if key.contains(&pair) {
-                return Err(Error::Contradiction(format!("{} names column `{}` twice", word.place, word.text)));
+                return Err(Error::Contradiction(format!("{}: duplicate column `{}`", word.place, word.text)));
             }
             key.push(pair);
         }
@@ -203,7 +200,7 @@ impl ColumnNames {
     }
 }
 
-/// The first pair that goes by each name.
+/// Returns the first pair with each name.
 fn first_by(pairs: &[NamePair], name: impl Fn(&NamePair) -> &String) -> HashMap<String, usize> {
     let mut first = HashMap::new();
     for (at, pair) in pairs.iter().enumerate() {
@@ -212,16 +209,15 @@ fn first_by(pairs: &[NamePair], name: impl Fn(&NamePair) -> &String) -> HashMap<
     first
 }
 
-/// Whether a name goes on below a column.
+/// Whether a name is a path below a column.
 fn is_path(name: &str, known: &BTreeSet<String>) -> bool {
     name.char_indices().any(|(at, c)| matches!(c, '.' | '[') && known.contains(&name[..at]))
 }
 
-/// The names of a snapshot's stored columns.
 struct Stored {
     names: Vec<String>,
     exact: HashSet<String>,
-    /// How often each stands there without regard to case, and a name that it stands for.
+    /// The number of names that are equal without regard to case, and one of them.
     folded: HashMap<String, (usize, String)>,
 }
 
@@ -235,7 +231,7 @@ impl Stored {
         Stored { exact: names.iter().cloned().collect(), folded, names }
     }
 
-    /// The column that goes by a name, if need be without case.
+    /// Returns the column with a name, if necessary ignoring case.
     fn named(&self, name: &str) -> String {
         match self.folded.get(&name.to_lowercase()) {
             Some((1, stored)) if !self.exact.contains(name) => stored.clone(),
@@ -244,7 +240,7 @@ impl Stored {
     }
 }
 
-/// The pairs that the user names, and the names that they take on each side.
+/// Returns the pairs that the user names, and the names that they use on each side.
 fn mapped(
     snapshots: &Sides<Snapshot>,
     job: &Job,
@@ -259,7 +255,7 @@ fn mapped(
             }
         }
         if !seen.new.insert(new.text.clone()) {
-            let reason = format!("{}: two old columns are mapped to `{}`", old.place, new.text);
+            let reason = format!("{}: two columns of old are mapped to `{}`", old.place, new.text);
             return Err(Error::Contradiction(reason));
         }
         if !seen.old.insert(old.text.clone()) {
@@ -270,8 +266,8 @@ fn mapped(
     Ok((pairs, seen))
 }
 
-/// The pairs that the user names: by a map, by a column's `old`, and by expressions, which are columns of
-/// their own.
+/// Returns the pairs that the user names: by a map, by the `old` of a column, and by expressions, which are columns
+/// themselves.
 fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Vec<(String, Setting, Setting)> {
     let map = job.selection.map.iter();
     let mut pairs: Vec<_> = map.map(|(old, new)| (new.text.clone(), old.clone(), new.clone())).collect();
@@ -291,13 +287,13 @@ fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Ve
     pairs
 }
 
-/// The stored columns that go by the name of an expression of their side.
+/// Returns the stored columns that have the same name as an expression of their side.
 fn names_of_expressions(stored: &Stored, side: Side, job: &Job) -> HashSet<String> {
     let names = job.columns.iter().filter(|settings| settings.expressions[side].is_some());
     names.flat_map(|settings| settings.names.first()).map(|name| stored.named(&name.text)).collect()
 }
 
-/// Names of pairs that cannot be, since new has no such column; for when nothing is known of old.
+/// Returns errors for settings whose name is not a column of new. Used when nothing is known about old.
 pub(crate) fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
     let stored = Stored::of(new);
     let derived = job.columns.iter().filter(|own| own.expressions.new.is_some());
@@ -306,12 +302,12 @@ pub(crate) fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
     let own = job.columns.iter().flat_map(|settings| &settings.names).filter(|name| !name.text.contains('*'));
     let named = own.chain(job.gate.columns.iter().map(|(name, _)| name)).chain(&job.list_columns);
     let unknown = named.filter(|name| !is_known(&name.text)).enumerate();
-    // to look for a near name among thousands of columns for thousands of names takes minutes
+    // searching a similar name among thousands of columns, for thousands of names, takes minutes
     let near = |at: usize| if at < SUGGESTIONS_MAX { stored.names.as_slice() } else { &[] };
     unknown.map(|(at, name)| no_such_column(name, "the new snapshot has no column", near(at))).collect()
 }
 
-/// A column that a word of the user's names and `place` does not have, with the nearest of those that there are.
+/// The error for a column that does not exist in `place`, with the most similar known name.
 pub(crate) fn no_such_column(word: &Setting, place: &str, known: &[String]) -> Error {
     let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &word.text.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known));

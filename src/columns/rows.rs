@@ -1,4 +1,4 @@
-//! Batches of rows on their way: as they were read, and in the forms in which they are compared.
+//! Batches of rows, as read and in the forms in which they are compared.
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::BooleanBuffer;
@@ -11,41 +11,41 @@ use crate::equality::rules::{Canonical, ReadCells, RuleSet};
 use crate::error::{Error, Result};
 use crate::sides::Side;
 
-/// One batch of one side.
+/// A batch of one side.
 #[derive(Debug, Clone)]
 pub struct RowReader {
     /// The columns as read from the snapshot, in the order of [`Pairing::projection`].
     pub raw: RecordBatch,
-    /// What identifies each row: the key columns under their rules, part by part.
+    /// The key of each row: the key columns after their rules, part by part.
     pub keys: Vec<ArrayRef>,
-    /// What is compared of rows with the same key, in the order of [`Pairing::checked`].
+    /// The values that are compared if keys are equal, in the order of [`Pairing::checked`].
     pub exact: Vec<Canonical>,
-    /// The cells that rules were needed to read, as far as this side tells.
+    /// The cells that were parsed with rules, considering this side only.
     pub read_by: Vec<ReadBy>,
-    /// The rows that have such cells; `None` if there are none.
+    /// The rows with such cells; `None` if there are none.
     pub read_rows: Option<ParsedRows>,
 }
 
-/// The cells of one column that rules were needed to read.
+/// The cells of one column that were parsed with rules.
 #[derive(Debug, Clone)]
 pub struct ReadBy {
-    /// The column, by its number in the pairing.
+    /// The index of the column in the pairing.
     pub column: usize,
     /// The cells.
     pub cells: ReadCells,
 }
 
-/// Rows that rules were needed to read, each by its worst cell.
+/// Rows that were parsed with rules, each by its worst cell.
 #[derive(Debug, Clone)]
 pub struct ParsedRows {
-    /// Rows that rules which lose nothing were enough for.
+    /// Rows that were parsed only with readings, which lose nothing.
     pub by_reading: BooleanBuffer,
-    /// All others.
+    /// All other rows.
     pub by_rule: BooleanBuffer,
 }
 
 impl ParsedRows {
-    /// The rows that have such cells; `None` if there are none.
+    /// Combines the cells of all columns; `None` if there are none.
     fn of(cells: &[ReadBy]) -> Option<Self> {
         let union = |part: fn(&ReadCells) -> &BooleanBuffer| {
             cells.iter().map(|read| part(&read.cells).clone()).reduce(|any, cells| &any | &cells)
@@ -59,23 +59,23 @@ impl ParsedRows {
     }
 }
 
-/// How many cells rules were needed to read, by column.
+/// The number of cells that were parsed with rules, by column.
 #[derive(Debug, Clone, Default)]
 pub struct ParseCounts(Vec<ParseCount>);
 
-/// How many cells of one column rules were needed to read.
+/// The number of cells of one column that were parsed with rules.
 #[derive(Debug, Clone)]
 pub struct ParseCount {
-    /// Cells that were read by rules which lose nothing.
+    /// Cells that were parsed only with readings, which lose nothing.
     pub by_reading: u64,
-    /// All other cells that rules were needed to read.
+    /// All other cells that were parsed with rules.
     pub by_rule: u64,
-    /// Cells that each rule of the column's chain was needed for.
+    /// For each rule of the column, the cells that needed it.
     pub rules: Vec<u64>,
 }
 
 impl ParseCounts {
-    /// Nothing counted yet.
+    /// Creates empty counts.
     pub fn new(pairing: &Pairing) -> Self {
         let none = |column: &ColumnPair| ParseCount { by_reading: 0, by_rule: 0, rules: vec![0; column.rules().len()] };
         ParseCounts(pairing.columns.iter().map(none).collect())
@@ -97,14 +97,14 @@ impl ParseCounts {
         }
     }
 
-    /// Adds what was counted elsewhere.
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &ParseCounts) {
-        self.combine(other, |one, two| one + two);
+        self.combine(other, |a, b| a + b);
     }
 
-    /// Takes away what was counted elsewhere.
+    /// Subtracts the counts of `other`.
     pub fn subtract(&mut self, other: &ParseCounts) {
-        self.combine(other, |one, two| one - two);
+        self.combine(other, |a, b| a - b);
     }
 
     fn combine(&mut self, other: &ParseCounts, with: fn(u64, u64) -> u64) {
@@ -117,7 +117,7 @@ impl ParseCounts {
 }
 
 impl RowReader {
-    /// A part of the rows.
+    /// Returns a range of the rows.
     pub fn slice(&self, start: usize, len: usize) -> RowReader {
         let read_by = |read: &ReadBy| ReadBy { column: read.column, cells: read.cells.slice(start, len) };
         RowReader {
@@ -129,14 +129,14 @@ impl RowReader {
         }
     }
 
-    /// What one row is as read, as bytes that only equal rows have.
+    /// Encodes a row as read, so that only equal rows have equal bytes.
     pub fn exact_bytes(&self, row: usize) -> Vec<u8> {
         let mut bytes = vec![];
         self.exact.iter().flat_map(Canonical::arrays).for_each(|array| KeyBytes::of(array).append(row, &mut bytes));
         bytes
     }
 
-    /// All that a row is as read: what its row hash covers besides the key.
+    /// Returns everything that the row hash covers beside the key.
     pub fn exact_arrays(&self) -> Vec<ArrayRef> {
         self.exact.iter().flat_map(Canonical::arrays).cloned().collect()
     }
@@ -148,13 +148,13 @@ impl Pairing {
         &self.columns[..self.key_len]
     }
 
-    /// The compared columns that are not part of the key.
+    /// The compared columns that are not key columns.
     pub fn values(&self) -> &[ColumnPair] {
         &self.columns[self.key_len..]
     }
 
-    /// What a scan of one side has to read: the columns in the order of [`Self::columns`], and the version, if it is none
-    /// of them.
+    /// The columns that a scan of one side reads: those in the order of [`Self::columns`], and the version if it is not
+    /// one of them.
     pub fn projection(&self, side: Side) -> Vec<usize> {
         let mut columns: Vec<usize> = self.columns.iter().map(|column| column.at[side]).collect();
         let version = self.version.as_ref().map(|version| version.at[side]);
@@ -162,25 +162,25 @@ impl Pairing {
         columns
     }
 
-    /// Where the version stands in what a scan of one side reads.
+    /// The index of the version column in a scan of one side.
     pub fn version_place(&self, side: Side) -> Option<usize> {
         let version = self.version.as_ref()?.at[side];
         self.projection(side).iter().position(|at| *at == version)
     }
 
-    /// The columns of which rows with the same key may have different values: all that are not part of the
-    /// key, and key columns whose rules take different values for one key.
+    /// The columns in which rows with equal keys may differ: all value columns, and key columns with rules that map
+    /// different values to one key.
     pub fn checked(&self) -> impl Iterator<Item = usize> {
         let may_differ = |at: &usize| *at >= self.key_len || self.columns[*at].chain.is_some();
         (0..self.columns.len()).filter(may_differ)
     }
 
-    /// Whether a rule takes different values for one key.
+    /// Whether a rule maps different values to one key.
     pub fn keys_have_rules(&self) -> bool {
         self.keys().iter().any(|column| column.chain.is_some())
     }
 
-    /// Brings a batch of one side to the forms in which it is compared.
+    /// Converts a batch of one side to the forms in which it is compared.
     pub fn rows(&self, side: Side, raw: RecordBatch) -> Result<RowReader> {
         let mut keys = vec![];
         for (column, array) in self.keys().iter().zip(raw.columns()) {
@@ -202,7 +202,7 @@ impl Pairing {
 }
 
 impl ColumnPair {
-    /// One side's cells as read.
+    /// Returns the cells of one side as read.
     pub fn exact(&self, array: &ArrayRef, side: Side) -> Result<Canonical> {
         match &self.chain {
             None => Ok(Canonical { value: self.canonical(array, side)?, unreadable: None }),
@@ -210,7 +210,7 @@ impl ColumnPair {
         }
     }
 
-    /// One side's cells under all rules but a tolerance.
+    /// Returns the cells of one side after all rules except a tolerance.
     pub fn full(&self, array: &ArrayRef, side: Side) -> Result<Canonical> {
         match &self.chain {
             None => Ok(Canonical { value: self.canonical(array, side)?, unreadable: None }),
@@ -218,17 +218,17 @@ impl ColumnPair {
         }
     }
 
-    /// Where cells meet under all rules but a tolerance.
+    /// The domain after all rules except a tolerance.
     pub fn full_domain(&self) -> &Domain {
         self.chain.as_deref().map_or(&self.domain, RuleSet::full_domain)
     }
 
-    /// One side's cells as parts of a key, under all rules.
+    /// Returns the cells of one side as key parts, after all rules.
     pub fn key_parts(&self, array: &ArrayRef, side: Side) -> Result<Vec<ArrayRef>> {
         Ok(self.full(array, side)?.arrays().cloned().collect())
     }
 
-    /// The types of the parts of a key that [`Self::key_parts`] yields.
+    /// The types of the key parts that [`Self::key_parts`] returns.
     pub fn key_part_types(&self) -> Vec<DataType> {
         match &self.chain {
             None => vec![self.domain.canonical_type()],
@@ -236,12 +236,12 @@ impl ColumnPair {
         }
     }
 
-    /// One side's cells in canonical form, before any rule.
+    /// Returns the cells of one side in canonical form, before any rule.
     pub fn canonical(&self, array: &ArrayRef, side: Side) -> Result<ArrayRef> {
         canonical(array, &self.domain, side).map_err(|error| self.located(error.into(), side))
     }
 
-    /// Conversions of whole columns fail over single values.
+    /// Adds the column to an error, because a conversion of a whole column fails if one value does.
     fn located(&self, error: Error, side: Side) -> Error {
         match error {
             Error::Internal(reason) => Error::ValueOutOfType { side, column: self.name.clone(), reason },
@@ -249,7 +249,7 @@ impl ColumnPair {
         }
     }
 
-    /// The rules, where there are some that can make unequal cells equal.
+    /// The rules, if some of them can make unequal cells equal.
     pub fn forgiving(&self) -> Option<&RuleSet> {
         self.chain.as_deref().filter(|chain| chain.has_lossy_rules())
     }

@@ -1,4 +1,4 @@
-//! What the user says of single columns, brought to the pairs that it is about.
+//! Applies the settings of columns to the pairs that they name.
 
 use arrow::datatypes::Field;
 
@@ -12,27 +12,24 @@ use crate::job::{ColumnSettings, Job, Origin, Rule, RuleSettings};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Mixed;
 
-/// The settings of every pair.
 pub(super) struct Settings<'a> {
     pairs: Vec<PairSettings>,
-    /// What the job says, in its order.
+    /// The column settings of the job, in order.
     told: &'a [ColumnSettings],
 }
 
-/// A rule, and where it was chosen.
+/// A rule, and its origin.
 pub(super) struct ChosenRule {
-    /// The rule.
     pub rule: Rule,
-    /// Where it was chosen.
     pub place: Origin,
-    /// Whether it was chosen for this very column, and not for a pattern.
+    /// Whether the rule was chosen for this column by name, and not by a pattern.
     pub by_name: bool,
 }
 
 #[derive(Default)]
 struct PairSettings {
     rules: RuleSettings,
-    /// Which of the job's settings are about the pair. A rule came from the last of them that has it.
+    /// Indexes of the job's settings that apply to the pair. A rule comes from the last of them that has it.
     told: Vec<usize>,
     expressions: Sides<Option<String>>,
 }
@@ -41,11 +38,11 @@ impl<'a> Settings<'a> {
     /// Finds the pairs that the settings name.
     pub(super) fn of(names: &ColumnNames, job: &'a Job) -> Result<Self> {
         let mut all: Vec<PairSettings> = names.pairs.iter().map(|_| PairSettings::default()).collect();
-        for (told, settings) in job.columns.iter().enumerate() {
+        for (index, settings) in job.columns.iter().enumerate() {
             for number in named(settings, names)? {
                 let pair = &mut all[number];
                 pair.rules = std::mem::take(&mut pair.rules).overridden_by(&settings.rules);
-                pair.told.push(told);
+                pair.told.push(index);
                 for side in Side::BOTH {
                     if let Some(expression) = &settings.expressions[side] {
                         pair.expressions[side] = Some(expression.text.clone());
@@ -56,21 +53,21 @@ impl<'a> Settings<'a> {
         Ok(Settings { pairs: all, told: &job.columns })
     }
 
-    /// What is said of a pair's times.
+    /// Returns the rules of a pair that concern times.
     pub(super) fn time_rules(&self, pair: usize) -> version::TimeRules {
         let rules = &self.pairs[pair].rules;
         version::TimeRules { reading: rules.reading, zone: rules.assume_tz.clone() }
     }
 
-    /// The rules of a pair, in the order in which they are applied. Rules that were chosen by a pattern and
-    /// mean nothing for these types are left out.
+    /// Returns the rules of a pair in the order of application. Rules that were chosen by a pattern and do not apply to
+    /// these types are left out.
     pub(super) fn rules(&self, pair: usize, role: Role, fields: Sides<&Field>) -> Result<Vec<ChosenRule>> {
         let settings = &self.pairs[pair];
-        let last = || settings.told.last().map(|&told| self.told[told].place.clone());
+        let last = || settings.told.last().map(|&index| self.told[index].place.clone());
         let place_of = |rule: &Rule| {
-            let mut told = settings.told.iter().rev().map(|&told| &self.told[told]);
-            let told = told.find(|told| told.rules.rules().is_ok_and(|rules| rules.contains(rule)));
-            told.map_or((Origin::Set("compare".into()), true), |told| (told.place.clone(), is_by_name(told)))
+            let mut settings = settings.told.iter().rev().map(|&index| &self.told[index]);
+            let found = settings.find(|own| own.rules.rules().is_ok_and(|rules| rules.contains(rule)));
+            found.map_or((Origin::Set("compare".into()), true), |own| (own.place.clone(), is_by_name(own)))
         };
         let expressions = Side::BOTH
             .into_iter()
@@ -92,20 +89,20 @@ impl<'a> Settings<'a> {
                 ChosenRule { rule, place, by_name }
             })
             .collect();
-        let all: Vec<Rule> = rules.iter().map(|told| told.rule.clone()).collect();
+        let all: Vec<Rule> = rules.iter().map(|own| own.rule.clone()).collect();
         let suits = |rule: &Rule| fits(rule, &all, fields) && (role == Role::Value || is_for_keys(rule));
-        let rules: Vec<ChosenRule> = rules.into_iter().filter(|told| told.by_name || suits(&told.rule)).collect();
-        match rules.iter().find(|told| role == Role::Key && !is_for_keys(&told.rule)) {
-            Some(told) => Err(Error::Contradiction(format!(
-                "{}: `{}` is not for a key: what identifies a row is equal or it is not",
-                told.place, told.rule
+        let rules: Vec<ChosenRule> = rules.into_iter().filter(|own| own.by_name || suits(&own.rule)).collect();
+        match rules.iter().find(|own| role == Role::Key && !is_for_keys(&own.rule)) {
+            Some(own) => Err(Error::Contradiction(format!(
+                "{}: `{}` cannot be used on a key column; keys must be equal",
+                own.place, own.rule
             ))),
             None => Ok(rules),
         }
     }
 }
 
-/// Adds how columns are read whose files have unlike types, where the user does not say it; returns what was added.
+/// Adds readings for columns whose files have different types, unless the user chose one. Returns the added rules.
 fn imply(chosen: &mut RuleSettings, fields: Sides<&Field>) -> Vec<Rule> {
     let mixed: Vec<Mixed> = fields.iter().filter_map(|field| Mixed::of(field)).collect();
     let mut implied = vec![];
@@ -114,14 +111,14 @@ fn imply(chosen: &mut RuleSettings, fields: Sides<&Field>) -> Vec<Rule> {
         implied.push(Rule::As(mixed.reading()));
     }
     if let ([Mixed::Instants, Mixed::Instants], None) = (&mixed[..], &chosen.assume_tz) {
-        // the texts of both sides name their offsets, so that it is never needed
+        // the texts of both sides contain offsets, so the zone is never used
         chosen.assume_tz = Some("UTC".into());
         implied.push(Rule::AssumeTz("UTC".into()));
     }
     implied
 }
 
-/// Whether settings name their columns, and have no pattern for them.
+/// Whether settings name their columns without a pattern.
 fn is_by_name(settings: &ColumnSettings) -> bool {
     settings.names.iter().all(|name| !name.text.contains('*'))
 }
@@ -130,7 +127,7 @@ fn is_for_keys(rule: &Rule) -> bool {
     !matches!(rule, Rule::Round(_) | Rule::Tolerance(Tolerance::Number { .. } | Tolerance::Duration(_)))
 }
 
-/// The pairs that settings are about. A name that no pair has is an error; a pattern has to fit one, too.
+/// Returns the pairs that settings name. Every name must be that of a pair, and every pattern must match one.
 fn named(settings: &ColumnSettings, names: &ColumnNames) -> Result<Vec<usize>> {
     let mut pairs = vec![];
     for name in &settings.names {
@@ -146,8 +143,8 @@ fn named(settings: &ColumnSettings, names: &ColumnNames) -> Result<Vec<usize>> {
     Ok(pairs)
 }
 
-/// Whether a name fits a pattern in which `*` stands for anything. Each part between two stars is taken where it first
-/// fits, which leaves the most for the parts after it.
+/// Whether a name matches a pattern in which `*` matches any characters. Each part between two stars is matched at its
+/// first occurrence, which leaves the most for the parts after it.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|start| name.strip_prefix(start)) else { return false };
@@ -164,7 +161,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn a_star_stands_for_anything() {
+    fn a_star_matches_anything() {
         for (pattern, name) in [("*_at", "created_at"), ("*", ""), ("a*c*", "abcd"), ("é*", "éa"), ("*at*", "rate")] {
             assert!(matches(pattern, name), "{pattern} {name}");
         }

@@ -1,4 +1,4 @@
-//! Digests by which rows are looked up where their values would take too much room.
+//! Digests for looking up rows whose values would take too much memory.
 
 use std::sync::Arc;
 
@@ -7,23 +7,23 @@ use arrow::array::{ArrayRef, FixedSizeBinaryArray};
 use crate::equality::canonical::row_hash::RowHasher;
 use crate::error::{Error, Result};
 
-/// Bytes of a digest.
+/// The size of a digest in bytes.
 pub(crate) const DIGEST_BYTES: i32 = 16;
 
-/// Makes digests of 128 bits from canonical columns. Equal rows have equal digests on both sides, and unequal rows unequal
-/// ones: the secret is drawn anew for each run, so a collision can be neither crafted nor expected.
+/// Computes 128-bit digests of canonical columns. Equal rows have equal digests on both sides, and unequal rows have
+/// unequal ones: the secret is random for each run, so collisions can be neither crafted nor expected.
 ///
 /// Digests of different runs cannot be compared.
 #[derive(Clone)]
 pub(crate) struct ValueHasher(Arc<RowHasher>);
 
 impl ValueHasher {
-    /// With a fresh secret.
+    /// Creates a hasher with a new secret.
     pub(crate) fn new() -> Result<Self> {
         Ok(ValueHasher(Arc::new(RowHasher::new(u64::BITS)?)))
     }
 
-    /// One digest for each row of these columns, which are canonical and equally long.
+    /// Returns the digest of each row of these columns, which are canonical and have the same length.
     pub(crate) fn of(&self, columns: &[ArrayRef]) -> Result<FixedSizeBinaryArray> {
         let mut hashes = vec![];
         self.0.hash(columns, &[], &mut hashes);

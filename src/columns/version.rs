@@ -1,5 +1,5 @@
-//! The column that tells which version of a row a side has, or when it was written. It is read along with what is
-//! compared, whether it is compared itself or not.
+//! The version column: the version of a row, or the time when it was written. It is read with the compared columns,
+//! even if it is not compared itself.
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
@@ -15,48 +15,48 @@ use crate::snapshot::{Snapshot, type_name};
 /// The version columns of both sides.
 #[derive(Debug, Clone)]
 pub struct Version {
-    /// Their positions in each side's schema.
+    /// Their indexes in the schema of each side.
     pub at: Sides<usize>,
-    /// What their values are.
+    /// The kind of their values.
     pub kind: VersionKind,
-    /// How each side's are read.
+    /// How the values of each side are parsed.
     reads: Sides<VersionParser>,
 }
 
-/// What a version is.
+/// The kind of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionKind {
     /// A time.
     Time,
-    /// A number that grows from version to version. It tells which version is newer, and nothing of when.
+    /// A number that increases with each version. It orders the versions, but is not a time.
     Counter,
 }
 
-/// How one side's versions are read.
+/// How the versions of one side are parsed.
 #[derive(Debug, Clone)]
 enum VersionParser {
     Instants,
-    /// Wall clocks of a zone.
+    /// Local times in a zone.
     Clocks(Zone),
-    /// Texts of times; those without an offset are of the zone.
+    /// Times as text. Those without an offset are in the zone.
     Texts(Option<Zone>),
     Numbers,
 }
 
-/// What the job says of a version's column.
+/// The rules of a version column that concern times.
 #[derive(Debug, Clone, Default)]
 pub struct TimeRules {
-    /// How the column is read.
+    /// The type that the column is parsed as.
     pub reading: Option<ParseAs>,
-    /// The zone of times that name none.
+    /// The zone of times without one.
     pub zone: Option<String>,
 }
 
 impl Version {
-    /// The columns that a job names; `rules` is what its rules say of them.
+    /// Resolves the columns that a job names. `rules` are their rules in the job.
     ///
     /// # Errors
-    /// If a side has no such column, or the two are of different kinds.
+    /// If a side has no such column, or the kinds of the two columns differ.
     pub fn of(snapshots: &Sides<Snapshot>, in_flight: &InFlight, rules: Sides<TimeRules>) -> Result<Self> {
         let columns = Sides::try_from_fn(|side| find(&snapshots[side], &in_flight.columns[side]))?;
         let fields = Sides::from_fn(|side| snapshots[side].schema.field(columns[side]));
@@ -68,8 +68,8 @@ impl Version {
         match kinds.old == kinds.new {
             true => Ok(Version { at: columns, kind: kinds.new, reads }),
             false => Err(Error::Contradiction(format!(
-                "{}: `{}` is {} in old and `{}` is {} in new, and times do not compare with numbers\n  \
-                 name columns of one kind with old_column and new_column",
+                "{}: `{}` is {} in old and `{}` is {} in new; times and numbers cannot be compared\n  \
+                 name two columns of the same kind with old_column and new_column",
                 in_flight.columns.new.place,
                 in_flight.columns.old.text,
                 type_name(fields.old),
@@ -79,16 +79,16 @@ impl Version {
         }
     }
 
-    /// The versions of rows of one side: microseconds since 1970, or the numbers themselves. What cannot be read is no
-    /// version.
+    /// Returns the versions of rows of one side: microseconds since 1970, or the numbers themselves. Values that cannot
+    /// be parsed become `None`.
     pub fn numbers(&self, array: &ArrayRef, side: Side) -> Result<Vec<Option<i64>>> {
         let micros = |zone: &Zone, wall: i128| i64::try_from(zone.instant(wall)? / 1000).ok();
         if let VersionParser::Texts(zone) = &self.reads[side] {
             let instant = |text: &str| {
-                let said = ParsedTime::parse(text)?;
-                match (said.offset, zone) {
-                    (Some(offset), _) => i64::try_from((said.wall - offset) / 1000).ok(),
-                    (None, zone) => micros(zone.as_ref()?, said.wall),
+                let parsed = ParsedTime::parse(text)?;
+                match (parsed.offset, zone) {
+                    (Some(offset), _) => i64::try_from((parsed.wall - offset) / 1000).ok(),
+                    (None, zone) => micros(zone.as_ref()?, parsed.wall),
                 }
             };
             let texts = cast(array, &DataType::Utf8View)?;
@@ -100,7 +100,7 @@ impl Version {
                 let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
                 cast(&micros, &DataType::Int64)?
             }
-            (VersionKind::Time, other) => return Err(Error::Internal(format!("{other} is no time"))),
+            (VersionKind::Time, other) => return Err(Error::Internal(format!("{other} is not a time"))),
         };
         let zoned = |number: i64| match &self.reads[side] {
             VersionParser::Clocks(zone) => micros(zone, i128::from(number) * 1000),
@@ -121,27 +121,26 @@ fn find(snapshot: &Snapshot, column: &Setting) -> Result<usize> {
 
 fn read(field: &Field, in_flight: &InFlight, rules: &TimeRules, side: Side) -> Result<VersionParser> {
     let column = &in_flight.columns[side];
-    let refused = |words: String| Err(Error::Contradiction(format!("{}: {words}", column.place)));
+    let refused = |reason: String| Err(Error::Contradiction(format!("{}: {reason}", column.place)));
     let zone = match &in_flight.assume_tz {
         Some(zone) => Some(
             Zone::named(&zone.text)
-                .ok_or_else(|| Error::Contradiction(format!("{}: `{}` is no time zone", zone.place, zone.text)))?,
+                .ok_or_else(|| Error::Contradiction(format!("{}: `{}` is not a time zone", zone.place, zone.text)))?,
         ),
-        // the column's own rules refuse a zone that there is not
+        // an unknown zone is an error of the column's own rules
         None => rules.zone.as_deref().and_then(Zone::named),
     };
     let is_text = matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     match (field.data_type(), zone) {
         (DataType::Timestamp(_, Some(_)), _) => Ok(VersionParser::Instants),
         (DataType::Timestamp(_, None), Some(zone)) => Ok(VersionParser::Clocks(zone)),
-        (DataType::Timestamp(_, None), None) => refused(format!(
-            "`{}` of {side} has no zone; say which one its times are in: assume_tz = \"UTC\"",
-            column.text
-        )),
+        (DataType::Timestamp(_, None), None) => {
+            refused(format!("`{}` of {side} has no time zone; specify one, such as assume_tz = \"UTC\"", column.text))
+        }
         (_, zone) if is_text && rules.reading == Some(ParseAs::Timestamp) => Ok(VersionParser::Texts(zone)),
         (other, _) if other.is_integer() && *other != DataType::UInt64 => Ok(VersionParser::Numbers),
         _ => refused(format!(
-            "`{}` of {side} is {}; a version is a timestamp, a whole number, or text with the rule as = \"timestamp\"",
+            "`{}` of {side} is {}; expected a timestamp, a whole number, or text with the rule as = \"timestamp\"",
             column.text,
             type_name(field)
         )),

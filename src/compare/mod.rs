@@ -1,4 +1,4 @@
-//! Bringing the rows of the two sides together, and deciding what differs.
+//! Brings rows with equal keys together, and decides what differs.
 
 pub(crate) mod discrepancy;
 pub(crate) mod matching;

@@ -1,4 +1,4 @@
-//! Values as other programs should find them: no views, no dictionaries, the plain types.
+//! Values in plain Arrow types, without views and dictionaries, for other programs.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use arrow::error::ArrowError;
 use crate::equality::canonical::{Domain, canonicalize_floats, convert, json, map_order};
 use crate::sides::Side;
 
-/// A field under a new name, of the plain type.
+/// A renamed field of the plain type.
 pub(crate) fn field(name: &str, field: &Field) -> FieldRef {
     let plain = field.clone().with_name(name).with_data_type(data_type(field.data_type()));
     plain.with_nullable(true).into()
 }
 
-/// The plain type that holds the same values.
+/// The plain type with the same values.
 pub(crate) fn data_type(data_type: &DataType) -> DataType {
     let inner = |field: &FieldRef| self::field(field.name(), field);
     match data_type {
@@ -42,12 +42,12 @@ pub(crate) fn data_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// The same values in the plain type.
+/// Converts values to the plain type.
 pub(crate) fn array(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     convert(array, &data_type(array.data_type()))
 }
 
-/// Plain values in the one form that all equal values share: one zero, one NaN, maps by key.
+/// The normal form of plain values, which all equal values share: one zero, one NaN, maps sorted by key.
 pub(crate) fn canonicalize(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
     Ok(match (array.data_type(), domain) {
         (Float16 | Float32, Domain::Float | Domain::Number { .. }) => {
@@ -70,7 +70,7 @@ pub(crate) fn canonicalize(array: &ArrayRef, domain: &Domain, side: Side) -> Res
             for (at, column) in columns.iter_mut().enumerate() {
                 *column = match pairs.iter().find(|pair| pair.at[side] == at) {
                     Some(pair) => canonicalize(column, &pair.domain, side)?,
-                    // a field that is not compared may differ among equal values
+                    // a field that is not compared may differ between equal values
                     None => new_null_array(column.data_type(), column.len()),
                 };
             }

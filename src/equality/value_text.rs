@@ -1,4 +1,4 @@
-//! Values as text: bare for data files, quoted and escaped for people.
+//! Formats values as text: bare for data files, quoted and escaped for people.
 //!
 //! Works on arrays of plain types (see [`crate::equality::plain_types`]).
 
@@ -15,7 +15,7 @@ pub(crate) use crate::runtime::log::escaped;
 use crate::runtime::log::visible;
 use crate::snapshot::types::{Extension, extension, unit_name};
 
-/// The bare texts of every row of a batch of any types.
+/// The bare text of every cell of a batch, whatever its types.
 pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
     let schema = batch.schema();
     let columns = batch.columns().iter().map(plain_types::array).collect::<std::result::Result<Vec<_>, _>>()?;
@@ -25,7 +25,7 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>> {
     Ok((0..batch.num_rows()).map(|row| values.iter().map(|values| values.to_csv_text(row)).collect()).collect())
 }
 
-/// Writes the values of one array as text.
+/// Formats the values of one array.
 pub(crate) struct Values<'a> {
     array: &'a dyn Array,
     kind: Kind<'a>,
@@ -67,13 +67,13 @@ impl<'a> Values<'a> {
                 let parts = [Values::of(map.keys(), &fields[0])?, Values::of(map.values(), &fields[1])?];
                 Kind::Map(map.offsets(), Box::new(parts))
             }
-            // a zone that no library knows leaves the number
+            // if the zone is unknown to the library, only the number is left
             _ => ArrayFormatter::try_new(array, &FORMAT).map_or(Kind::Ticks, Kind::Other),
         };
         Ok(Values { array, kind })
     }
 
-    /// The bare text of a value, `None` for NULL: what a data file holds.
+    /// The bare text of a value for data files; `None` for NULL.
     pub(crate) fn to_csv_text(&self, row: usize) -> Option<String> {
         self.array.is_valid(row).then(|| match &self.kind {
             Kind::Text(texts) | Kind::Json(texts) => texts.value(row).to_string(),
@@ -81,8 +81,8 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// A value as a person should see it: text in quotes and without a raw control character, so that
-    /// NULL, `"NULL"` and `""` are three different things.
+    /// A value for people: text is in quotes and without raw control characters, so that NULL, `"NULL"` and `""` are
+    /// three different things.
     pub(crate) fn display(&self, row: usize) -> String {
         match self.array.is_valid(row) {
             true => self.valid(row),
@@ -107,8 +107,8 @@ impl<'a> Values<'a> {
             }
             Kind::Map(offsets, parts) => {
                 let [keys, values] = parts.as_ref();
-                let entry = |at: usize| format!("{}: {}", keys.display(at), values.display(at));
-                list((offsets[row]..offsets[row + 1]).map(|at| entry(at as usize)).collect(), ["{", "}"])
+                let entry = |index: usize| format!("{}: {}", keys.display(index), values.display(index));
+                list((offsets[row]..offsets[row + 1]).map(|index| entry(index as usize)).collect(), ["{", "}"])
             }
             Kind::Ticks => self.ticks(row),
             Kind::Other(formatter) => match formatter.value(row).try_to_string() {
@@ -119,7 +119,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// A time that no calendar can show, such as a database's infinity: its number and its unit.
+    /// A time that the calendar cannot represent, such as a database's infinity: its number and its unit.
     fn ticks(&self, row: usize) -> String {
         let unit = match self.array.data_type() {
             DataType::Date32 => "d",
@@ -152,7 +152,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// A whole column as bare text, NULL staying NULL.
+/// A whole column as bare text; NULL stays NULL.
 pub(crate) fn column(array: &ArrayRef, field: &Field) -> Result<StringArray> {
     let values = Values::of(array, field)?;
     Ok((0..array.len()).map(|row| values.to_csv_text(row)).collect())
@@ -160,7 +160,7 @@ pub(crate) fn column(array: &ArrayRef, field: &Field) -> Result<StringArray> {
 
 const FORMAT: FormatOptions<'static> = FormatOptions::new().with_display_error(false);
 
-/// Text in double quotes, on one line, with every character that it holds to be told apart.
+/// Text in double quotes, on one line, with every character distinguishable.
 pub(crate) fn quoted(text: &str) -> String {
     let character = |c: char| match c {
         '"' => "\\\"".to_string(),

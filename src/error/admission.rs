@@ -1,43 +1,46 @@
-//! Why a snapshot is not admitted: what is wrong with its files before any row is compared.
+//! Why a snapshot is not admitted: problems with its files that are found before any row is compared.
 
 use std::path::PathBuf;
 
 use super::format::plain_reason;
 use crate::sides::{Owner, Side};
 
-/// Why files are refused that are whole.
+/// Why files are refused although they are not damaged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdmissionError {
-    /// Files of a table whose log says which of them count.
+    /// The files belong to a table whose log determines which of them are current.
     #[error(
         "{owner} `{path}` {} (`{}`)\n  nothing was verified; {}",
         format.what(), log.display(), format.advice()
     )]
     TableFormat {
-        /// What the path is for.
+        /// The role of the path.
         owner: Owner,
         /// The path as given.
         path: String,
-        /// Who keeps the log.
+        /// The table format.
         format: TableFormat,
         /// The log.
         log: PathBuf,
     },
 
-    /// A place that is not on a disk of this machine.
-    #[error("{owner} `{url}` is a URL, and countersign reads local files\n  copy the files to a disk, and name that")]
+    /// A URL instead of a path on a local disk.
+    #[error(
+        "{owner} `{url}` is a URL, but countersign reads only local files\n  \
+         copy the files to a local disk, and pass that path"
+    )]
     Url {
-        /// What it is for.
+        /// The role of the path.
         owner: Owner,
         /// The URL as given.
         url: String,
     },
 
-    /// A value that does not fit the type that the files of a side share.
+    /// A value that cannot be represented in the common type of the files of a side.
     #[error(
-        "column `{column}` of `{}` holds {value}, which is no {shared}, the type that the files of the {side} snapshot \
-         share\n  nothing was verified; export all files of a side with the same types",
+        "column `{column}` of `{}` contains {value}, which cannot be represented as {shared}, the common type of the \
+         files of the {side} snapshot\n  nothing was verified; export all files of a side with the same types",
         path.display()
     )]
     FilesDoNotFit {
@@ -47,38 +50,38 @@ pub enum AdmissionError {
         path: PathBuf,
         /// The column.
         column: String,
-        /// The value, or what the conversion said.
+        /// The value, or the message of the conversion.
         value: String,
-        /// The type that the files share.
+        /// The common type of the files.
         shared: String,
     },
 
-    /// A footer that cannot be decoded, whoever is to blame.
+    /// A footer that cannot be decoded, because the file is damaged or the decoder cannot handle it.
     #[error(
         "`{}` has a Parquet footer that cannot be read: {}\n  nothing was verified; if other tools read the file, \
-         write it anew with one of them; otherwise it is damaged: export or copy it again",
+         rewrite it with one of them; otherwise it is damaged: export or copy it again",
         path.display(), plain_reason(.reason)
     )]
     Footer {
         /// The file.
         path: PathBuf,
-        /// What the decoder said.
+        /// The message of the decoder.
         reason: String,
     },
 
-    /// A file that may be whole and is of a form that is not read.
+    /// A file that may be intact but has an unsupported format.
     #[error("`{}` {what}\n  nothing was verified; {remedy}", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What it is, as the end of a sentence that begins with its name.
+        /// What it is, to follow the name of the file in a sentence.
         what: String,
         /// What to do.
         remedy: String,
     },
 }
 
-/// Who keeps a record of the files that count.
+/// The software that records which files belong to a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableFormat {
     /// Delta Lake: `_delta_log/`.
@@ -100,36 +103,42 @@ pub enum TableFormat {
 }
 
 impl TableFormat {
-    /// What the folder is, and what its log says, to follow the name of a path in it.
+    /// Describes the format, to follow a path in a sentence.
     pub fn what(self) -> &'static str {
         match self {
-            TableFormat::Delta => "belongs to a Delta Lake table, whose log says which files count",
-            TableFormat::Iceberg => "belongs to an Apache Iceberg table, whose metadata says which files count",
-            TableFormat::Hudi => "belongs to an Apache Hudi table, whose timeline says which files count",
-            TableFormat::Paimon => "belongs to an Apache Paimon table, whose snapshots say which files count",
-            TableFormat::SparkSink => "is the output of a Spark stream, whose metadata says which files count",
-            TableFormat::DatabricksCommit => "has commit files of Databricks, which say which files count",
+            TableFormat::Delta => "belongs to a Delta Lake table, whose log determines which files are current",
+            TableFormat::Iceberg => {
+                "belongs to an Apache Iceberg table, whose metadata determines which files are current"
+            }
+            TableFormat::Hudi => "belongs to an Apache Hudi table, whose timeline determines which files are current",
+            TableFormat::Paimon => {
+                "belongs to an Apache Paimon table, whose snapshots determine which files are current"
+            }
+            TableFormat::SparkSink => {
+                "is the output of a Spark stream, whose metadata determines which files are current"
+            }
+            TableFormat::DatabricksCommit => "has Databricks commit files, which determine which files are current",
             TableFormat::HiveAcid => "belongs to a transactional Hive table, whose directories replace each other",
             TableFormat::Unfinished => "is the output of a job that has not finished",
         }
     }
 
-    /// What to do instead, as a sentence.
+    /// What to do instead, to end the error message.
     pub fn advice(self) -> &'static str {
         match self {
             TableFormat::Delta => {
-                "export the table's rows to a folder of their own and name that, for one with DuckDB: \
+                "export the table's rows to a separate folder, and pass that; with DuckDB, for example: \
                  COPY (FROM delta_scan('TABLE')) TO 'export.parquet'"
             }
             TableFormat::Iceberg => {
-                "export the table's rows to a folder of their own and name that, for one with DuckDB: \
+                "export the table's rows to a separate folder, and pass that; with DuckDB, for example: \
                  COPY (FROM iceberg_scan('TABLE')) TO 'export.parquet'"
             }
             TableFormat::Hudi | TableFormat::Paimon | TableFormat::HiveAcid => {
-                "export the table's rows with an engine that reads the format, to a folder of their own, and name that"
+                "export the table's rows to a separate folder with an engine that reads the format, and pass that"
             }
             TableFormat::SparkSink | TableFormat::DatabricksCommit => {
-                "read the folder with Spark, write its rows to a folder of their own, and name that"
+                "read the folder with Spark, write its rows to a separate folder, and pass that"
             }
             TableFormat::Unfinished => {
                 "wait until the job has committed its output; if it has failed, export again to an empty folder"

@@ -1,15 +1,15 @@
-//! What keeps a certificate from being made, or from being believed.
+//! Why a certificate cannot be issued or accepted.
 
 use std::path::PathBuf;
 
 use super::format::indented;
 
-/// Why a certificate was not made, or approves nothing.
+/// Why a certificate was not issued, or does not approve anything.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
-    /// A file that is no certificate, or not byte by byte as one is written.
-    #[error("`{}` is no certificate: {reason}\n  it approves nothing; take it again from where it was signed", file.display())]
+    /// A file that is not a certificate, or not in the exact byte format of one.
+    #[error("`{}` is not a certificate: {reason}\n  it approves nothing; copy it again from where it was signed", file.display())]
     BadForm {
         /// The file.
         file: PathBuf,
@@ -17,31 +17,31 @@ pub enum CertificateError {
         reason: String,
     },
 
-    /// A certificate of a form that this program does not know.
+    /// A certificate of a version that this program does not support.
     #[error(
-        "`{}` is of another version: its {field} is `{found}`, and this program knows `{known}`\n  \
+        "`{}` has another version: its {field} is `{found}`, but this program supports `{known}`\n  \
          verify it with the version of countersign that wrote it",
         file.display()
     )]
     OtherVersion {
         /// The file.
         file: PathBuf,
-        /// The field that says so.
+        /// The field that contains the version.
         field: &'static str,
-        /// What it says.
+        /// The version found.
         found: String,
-        /// What this program knows.
+        /// The version that this program supports.
         known: &'static str,
     },
 
-    /// A statement that contradicts itself is not signed.
+    /// A contradictory statement, which is not signed.
     #[error("the sign-off contradicts itself: {0}\n  nothing was signed; please report this")]
     BadStatement(String),
 
     /// A certificate without a signature.
     #[error(
-        "`{}` is not signed, so it proves nothing: anybody could have written it\n  \
-         sign off with --key, and make keys with `countersign keygen`",
+        "`{}` is not signed, so it proves nothing: anyone could have written it\n  \
+         sign off with --key; create keys with `countersign keygen`",
         file.display()
     )]
     NotSigned {
@@ -49,25 +49,25 @@ pub enum CertificateError {
         file: PathBuf,
     },
 
-    /// A certificate that another key has signed.
+    /// A certificate that was signed with another key.
     #[error(
-        "`{}` is signed with key {signed_by}, and the given key is {given}\n  \
-         give the public key of whoever may sign off; if it is this one, the certificate is not theirs",
+        "`{}` is signed with key {signed_by}, but the given key is {given}\n  \
+         pass the public key of the person who may sign off; if this is it, the certificate was not signed by them",
         file.display()
     )]
     OtherKey {
         /// The file.
         file: PathBuf,
-        /// The id that the certificate names.
+        /// The key ID in the certificate.
         signed_by: String,
-        /// The id of the key at hand.
+        /// The ID of the given key.
         given: String,
     },
 
-    /// A signature that is not of this key over this statement.
+    /// A signature that does not verify with the given key.
     #[error(
-        "the signature of `{}` does not hold: the certificate was changed, or another key has signed it\n  \
-         it approves nothing; take it again from where it was signed",
+        "the signature of `{}` is not valid: the certificate was changed, or it was signed with another key\n  \
+         it approves nothing; copy it again from where it was signed",
         file.display()
     )]
     BadSignature {
@@ -75,45 +75,45 @@ pub enum CertificateError {
         file: PathBuf,
     },
 
-    /// A certificate after its time.
+    /// An expired certificate.
     #[error("`{}` expired at {expires}\n  sign off again, on new exports", file.display())]
     Expired {
         /// The file.
         file: PathBuf,
-        /// When.
+        /// The expiry time.
         expires: String,
     },
 
-    /// A certificate before its time.
+    /// A certificate from the future.
     #[error(
-        "`{}` was signed at {signed_at}, and the clock here says {now}\n  \
-         set the clock that is wrong; without a right one nobody knows whether it has expired",
+        "`{}` was signed at {signed_at}, but the clock of this machine shows {now}\n  \
+         correct the clock that is wrong; until then, the expiry of the certificate cannot be checked",
         file.display()
     )]
     NotYet {
         /// The file.
         file: PathBuf,
-        /// When it says that it was signed.
+        /// The signing time in the certificate.
         signed_at: String,
-        /// What time it is.
+        /// The current time.
         now: String,
     },
 
-    /// A certificate of a sign-off that could not be made.
-    #[error("`{}` is of a sign-off that is unverified, and approves nothing{}", file.display(), indented(.reasons))]
+    /// A certificate of an unverified sign-off.
+    #[error("`{}` belongs to an unverified sign-off, so it approves nothing{}", file.display(), indented(.reasons))]
     Unverified {
         /// The file.
         file: PathBuf,
-        /// The requirements that did not hold.
+        /// The requirements that were not met.
         reasons: Vec<String>,
     },
 
-    /// A list, or the approved one, that cannot be used.
+    /// A list, or the approved list, that cannot be used.
     #[error("`{}` {reason}", list.display())]
     BadList {
         /// The list.
         list: PathBuf,
-        /// What is wrong with it and what to do, to end a sentence that begins with its name.
+        /// What is wrong and what to do, to follow the name of the list in a sentence.
         reason: String,
     },
 
@@ -124,35 +124,35 @@ pub enum CertificateError {
         list: PathBuf,
         /// The line on which the record begins, counted from 1.
         line: u64,
-        /// What is wrong with it and what to do.
+        /// What is wrong and what to do.
         reason: String,
     },
 
-    /// Files that are not those that the certificate is about.
-    #[error("what was signed off is not what is here:{}\n  sign off again on the files as they are, or restore them", indented(.0))]
+    /// Files that differ from those in the certificate.
+    #[error("the files are not those that were signed off:{}\n  sign off again on the files as they are, or restore them", indented(.0))]
     InputsDiffer(Vec<String>),
 
     /// No key to verify with.
     #[error(
         "no public key was given, and a certificate cannot vouch for itself\n  \
-         give one with --key NAME.pub, or in {variable}: a path, or the PEM text itself"
+         pass one with --key NAME.pub, or in {variable}: a path, or the PEM text itself"
     )]
     NoKey {
-        /// The environment's variable that may hold one.
+        /// The environment variable that may contain one.
         variable: &'static str,
     },
 
-    /// A key that is none.
+    /// A file that does not contain a usable key.
     #[error("`{}` {reason}", file.display())]
     BadKey {
-        /// The file, or the variable.
+        /// The file, or the name of the environment variable.
         file: PathBuf,
-        /// What is wrong with it and what to do, to end a sentence that begins with its name.
+        /// What is wrong and what to do, to follow the name of the file in a sentence.
         reason: String,
     },
 
-    /// A key file that stands already.
-    #[error("`{}` exists, and a key is never overwritten\n  name another with --out", file.display())]
+    /// A key file that already exists.
+    #[error("`{}` already exists, and a key is never overwritten\n  choose another name with --out", file.display())]
     KeyExists {
         /// The file.
         file: PathBuf,

@@ -1,9 +1,9 @@
-//! What an error is about: the user's words, or the data and the machine.
+//! Classifies errors: whether they are about the request, or about the data and the machine.
 
 use super::{AdmissionError, Error, MemoryError};
 
 impl Error {
-    /// Where the user said what is wrong, for errors that begin with it.
+    /// The position in the request (option or line) that the error message begins with, if it does.
     pub fn place(&self) -> Option<String> {
         match self {
             Error::NoSuchColumn { option: place, .. }
@@ -13,15 +13,15 @@ impl Error {
             | Error::EmptyQuery { place, .. }
             | Error::BadExpression { place, .. }
             | Error::BadCondition { place, .. } => Some(place.clone()),
-            Error::Contradiction(words) => {
-                let (place, _) = words.split_once(": ")?;
+            Error::Contradiction(text) => {
+                let (place, _) = text.split_once(": ")?;
                 Some(place.into())
             }
             _ => None,
         }
     }
 
-    /// The same without what it may quote of the data, for jobs with private columns.
+    /// Replaces text that may quote the data, for jobs with private columns.
     pub fn without_values(mut self) -> Self {
         match &mut self {
             Error::ValueOutOfType { reason, .. }
@@ -30,13 +30,13 @@ impl Error {
             | Error::QueryFailed { reason, .. }
             | Error::Damaged { reason, .. }
             | Error::Memory(MemoryError::RanOut { reason })
-            | Error::Internal(reason) => *reason = "what went wrong may quote private values, and is not shown".into(),
+            | Error::Internal(reason) => *reason = "details are withheld, because they may quote private values".into(),
             _ => {}
         }
         self
     }
 
-    /// Whether it is about what the user asked for, rather than about the data or the machine.
+    /// Whether the error is about the request, not about the data or the machine.
     pub fn is_about_the_job(&self) -> bool {
         self.place().is_some()
             || matches!(

@@ -1,4 +1,4 @@
-//! What comes out of DataFusion and Parquet's writers, where some of our own parts work inside of them.
+//! Errors from DataFusion and from Parquet writers, which may wrap errors of this program.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use parquet::errors::ParquetError;
 use super::{Error, MemoryError};
 
 impl Error {
-    /// What a Parquet writer failed with: the system's words, where it was the system.
+    /// The error of a Parquet writer: an I/O error of the system, or else an internal error.
     pub fn of_parquet(place: &Path, error: ParquetError) -> Error {
         match io_error(&error) {
             Some(source) => {
@@ -20,19 +20,19 @@ impl Error {
         }
     }
 
-    /// What reading a file of ours again failed with.
+    /// The error of reading back a file that this program wrote.
     pub fn of_reading(path: &Path, error: &dyn std::fmt::Display) -> Error {
         Error::Unreadable { path: path.into(), source: io::Error::other(error.to_string()) }
     }
 
-    /// The error that a plan failed with: our own, if one of our parts failed; too little memory; a disk that failed under
-    /// working files, which are in `spill_dir`; or else what `otherwise` makes of it.
+    /// The error of a plan: the wrapped error of this program, if there is one; too little memory; an I/O error of
+    /// working files, which are in `spill_dir`; or else the result of `otherwise`.
     pub fn of_plan(
         error: DataFusionError,
         spill_dir: &Path,
         otherwise: impl FnOnce(DataFusionError) -> Error,
     ) -> Error {
-        // our own parts read the inputs, and say so themselves; whatever else reads or writes, does so with working files
+        // our own operators report input errors themselves; all other I/O in a plan is on working files
         let spilling = |source: &io::Error| Error::Spill { dir: spill_dir.into(), reason: source.to_string() };
         match error {
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
@@ -64,12 +64,12 @@ impl Error {
     }
 }
 
-/// What the system said, if that is what is at the bottom of an error.
+/// The I/O error at the root of an error, if there is one.
 fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
     if let Some(found) = error.downcast_ref::<io::Error>() {
         return Some(found);
     }
-    // these do not give what they hold as their source
+    // these types do not return the wrapped error as their source
     match error.downcast_ref::<ArrowError>() {
         Some(ArrowError::IoError(_, found)) => return Some(found),
         Some(ArrowError::ExternalError(inner)) => return io_error(inner.as_ref()),
@@ -91,7 +91,7 @@ fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::
 }
 
 impl From<ArrowError> for Error {
-    /// Arrow kernels are called on shapes that were checked before; a failure there is ours.
+    /// Arrow kernels are called on inputs that were checked before, so a failure is an internal error.
     fn from(error: ArrowError) -> Self {
         Error::internal(error)
     }

@@ -1,16 +1,16 @@
-//! Parts of messages.
+//! Fragments of messages.
 
 use std::io;
 
 pub(super) fn skipped_note(skipped: usize) -> String {
     match skipped {
         0 => String::new(),
-        1 => " (1 file whose name begins with `_` or `.` was passed over)".into(),
-        n => format!(" ({n} files whose names begin with `_` or `.` were passed over)"),
+        1 => " (1 file whose name begins with `_` or `.` was skipped)".into(),
+        n => format!(" ({n} files whose names begin with `_` or `.` were skipped)"),
     }
 }
 
-/// A name as a key of a TOML table: bare where it can be.
+/// Formats a name as a key of a TOML table, without quotes if possible.
 pub(super) fn toml_key(name: &str) -> String {
     match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
         true => name.into(),
@@ -18,7 +18,7 @@ pub(super) fn toml_key(name: &str) -> String {
     }
 }
 
-/// Libraries put the name of their error before what it says, one around the other.
+/// Removes the prefixes that libraries put before a message, one around the other.
 pub(super) fn plain_reason(reason: &str) -> &str {
     let mut plain = reason;
     for prefix in ["Arrow error: ", "Parquet argument error: ", "Parquet error: ", "External: "].repeat(2) {
@@ -29,8 +29,8 @@ pub(super) fn plain_reason(reason: &str) -> &str {
 
 pub(super) fn mistakes_note(number: usize) -> String {
     match number {
-        1 => "a mistake:".into(),
-        n => format!("{n} mistakes:"),
+        1 => "an error:".into(),
+        n => format!("{n} errors:"),
     }
 }
 

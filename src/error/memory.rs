@@ -1,17 +1,17 @@
-//! What does not fit into a memory limit.
+//! Why a memory limit is exceeded.
 
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
 
-/// Why a memory limit is too small. Nothing was verified then.
+/// Why a memory limit is too small. Nothing was verified.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {
-    /// The limit leaves no room to read in.
+    /// The limit does not leave enough room to read.
     #[error(
-        "this comparison needs about {} MiB, and --memory allows {}\n  \
-         nothing was verified; allow more, or leave wide columns out with --ignore or --columns",
+        "this comparison needs about {} MiB, but --memory allows {}\n  \
+         nothing was verified; raise --memory, or leave wide columns out with --ignore or --columns",
         needed.div_ceil(1 << 20), ByteSize(*.limit)
     )]
     TooSmall {
@@ -21,11 +21,11 @@ pub enum MemoryError {
         needed: u64,
     },
 
-    /// The limit leaves no room for the footers of the files.
+    /// The limit does not leave enough room for the footers of the files.
     #[error(
-        "reading the footers of the files needs about {} MiB, and --memory allows {}\n  \
-         the footer of `{}` alone has {}; nothing was verified; allow more, or have the files written without the notes \
-         (key-value metadata) that their writer put there",
+        "reading the footers of the files needs about {} MiB, but --memory allows {}\n  \
+         the footer of `{}` alone has {}; nothing was verified; raise --memory, or write the files without the \
+         key-value metadata that their writer put into the footer",
         needed.div_ceil(1 << 20), ByteSize(*.limit), path.display(), ByteSize(*.bytes)
     )]
     Footers {
@@ -35,14 +35,14 @@ pub enum MemoryError {
         needed: u64,
         /// The file with the longest footer.
         path: PathBuf,
-        /// How long that is, in bytes.
+        /// The length of that footer, in bytes.
         bytes: u64,
     },
 
-    /// A sort or a query ran out of the memory limit.
+    /// A sort or a query exceeded the memory limit.
     #[error("the work does not fit in the memory limit: {reason}\n  nothing was verified; raise --memory")]
     RanOut {
-        /// What the engine said.
+        /// The message of the engine.
         reason: String,
     },
 }

@@ -1,11 +1,11 @@
-//! What can go wrong, and the policy for saying so.
+//! All errors, and the policy for reporting them.
 //!
-//! * Every failure that a user can cause or meet is a variant here. It names the place (file, row
-//!   group, column) as fields, and its text says what to do next.
-//! * A failure means that nothing was verified: the program ends with exit code 2 (130 when it was
-//!   interrupted) and leaves nothing half-written. Findings are not errors; they are the report.
-//! * [`Error::Internal`] is a broken promise of this program, such as rows that do not add up. It
-//!   is never caught and worked around.
+//! * Every failure that a user can cause or encounter is a variant here. Its fields locate the problem (file, row
+//!   group, column), and its message explains what to do next.
+//! * A failure means that nothing was verified: the program ends with exit code 2 (130 if it was interrupted) and
+//!   leaves no partial output. Findings are not errors; they are in the report.
+//! * [`Error::Internal`] is a violated invariant of this program, such as row counts that do not add up. It is never
+//!   caught and worked around.
 //! * Messages are lowercase fragments that read well after `error: `.
 
 mod context;
@@ -28,63 +28,63 @@ pub use memory::MemoryError;
 pub use output::OutputError;
 pub use waves::WavesError;
 
-/// The result of anything that can fail to verify.
+/// The result of an operation that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a comparison could not be made.
+/// Why a comparison failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nothing exists under the path of a side.
+    /// The path of a snapshot or table does not exist.
     #[error("{owner} `{path}` does not exist")]
     NoSuchPath {
-        /// What the path is for.
+        /// The role of the path.
         owner: Owner,
         /// The path as given.
         path: String,
     },
 
-    /// A directory or a glob that holds no data files.
+    /// A directory or a glob without data files.
     #[error(
-        "{owner} `{path}` holds no data files{}\n  \
-         an export that wrote nothing cannot be told from one that failed; check that it finished",
+        "{owner} `{path}` contains no data files{}\n  \
+         an empty export looks the same as a failed one; check that the export finished",
         skipped_note(*.skipped)
     )]
     NoFiles {
-        /// What the path is for.
+        /// The role of the path.
         owner: Owner,
         /// The path as given.
         path: String,
-        /// How many files were passed over because their names begin with `_` or `.`.
+        /// How many files were skipped because their names begin with `_` or `.`.
         skipped: usize,
     },
 
     /// A malformed glob.
     #[error("{owner} `{path}` is not a valid pattern: {reason}")]
     BadPattern {
-        /// What the path is for.
+        /// The role of the path.
         owner: Owner,
         /// The pattern as given.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with the pattern.
         reason: String,
     },
 
-    /// A file or directory that the system does not let us read.
+    /// A file or directory that cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Unreadable {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 
-    /// A file that is not a whole Parquet file.
+    /// A file that is not a complete Parquet file.
     #[error(
         "`{}` {reason}\n  {}",
         path.display(),
         if *.among > 1 {
-            "export it again; if it is no data, name the data files with a glob such as 'dir/**/*.parquet'"
+            "export it again; if it is not a data file, select the data files with a glob such as 'dir/**/*.parquet'"
         } else {
             "nothing was verified; export or copy the file again"
         }
@@ -92,13 +92,13 @@ pub enum Error {
     NotParquet {
         /// The file.
         path: PathBuf,
-        /// How many files were listed with it.
+        /// How many files were listed, including this one.
         among: usize,
-        /// What is wrong with it, as the end of a sentence that begins with its name.
+        /// What is wrong with it, to follow the name of the file in a sentence.
         reason: String,
     },
 
-    /// A file whose footer is whole and whose data is not.
+    /// A file with an intact footer and damaged data.
     #[error(
         "`{}` is damaged in row group {row_group}, column `{column}`: {}\n  \
          nothing was verified; export or copy the file again",
@@ -110,22 +110,22 @@ pub enum Error {
         path: PathBuf,
         /// The row group, counted from 0.
         row_group: usize,
-        /// The column chunk that does not decode.
+        /// The column chunk that cannot be decoded.
         column: String,
-        /// What the decoder said.
+        /// The message of the decoder.
         reason: String,
     },
 
     /// A file or directory name that cannot be used.
-    #[error("cannot read `{}`: {reason}\n  rename it, or leave it out with a glob such as 'dir/**/*.parquet'", path.display())]
+    #[error("cannot read `{}`: {reason}\n  rename it, or exclude it with a glob such as 'dir/**/*.parquet'", path.display())]
     BadFileName {
         /// The file.
         path: PathBuf,
-        /// What is wrong with its name.
+        /// What is wrong with the name.
         reason: String,
     },
 
-    /// INT96 timestamps with nanoseconds, beyond the years that nanoseconds reach.
+    /// INT96 timestamps with nanoseconds, outside the years that 64-bit nanoseconds can represent.
     #[error(
         "column `{column}` of `{}` holds INT96 timestamps that cannot be read exactly\n  \
          outside the years 1677 to 2262 they have to be whole microseconds, in a column that is not nested;\n  \
@@ -141,17 +141,18 @@ pub enum Error {
 
     /// A file that was replaced or deleted while it was being compared.
     #[error(
-        "`{}` changed while it was being read: {how}\n  nothing was verified; run again once it stays as it is",
+        "`{}` changed while it was being read: {how}\n  \
+         nothing was verified; run again once the file no longer changes",
         path.display()
     )]
     ChangedWhileReading {
         /// The file.
         path: PathBuf,
-        /// In which way.
+        /// How it changed.
         how: String,
     },
 
-    /// A data file that was not there when the comparison began.
+    /// A data file that appeared after the comparison began.
     #[error(
         "`{}` appeared in {} while it was being read\n  \
          nothing was verified; run again once the export has finished",
@@ -160,17 +161,17 @@ pub enum Error {
     AppearedWhileReading {
         /// The file.
         path: PathBuf,
-        /// Whose file it would be.
+        /// The role of the snapshot or table that it would belong to.
         owner: Owner,
     },
 
-    /// A side without a single row.
+    /// A side without rows.
     #[error(
         "{owner} `{path}` has no rows\n  \
-         an empty side usually means a failed export; if it is right, say so: --allow-empty, in a job allow_empty = true"
+         an empty side usually means a failed export; if it is intended, allow it: --allow-empty, in a job allow_empty = true"
     )]
     EmptySide {
-        /// What is empty.
+        /// The role of the path.
         owner: Owner,
         /// The path as given.
         path: String,
@@ -182,13 +183,13 @@ pub enum Error {
         files[0].0.display(), files[0].1, files[1].0.display(), files[1].1
     )]
     PartitionsDisagree {
-        /// Whose files.
+        /// The role of the files.
         owner: Owner,
         /// Two files that differ, each with its partition columns.
         files: Box<[(PathBuf, String); 2]>,
     },
 
-    /// Files of one side that give one column types that do not fit together.
+    /// Files of one side in which a column has incompatible types.
     #[error(
         "column `{column}` is {first_type} in `{}` and {other_type} in `{}`\n  \
          the files of one side must agree; export them again, or ignore the column: --ignore {column}, in a job ignore = [\"{column}\"]",
@@ -200,17 +201,17 @@ pub enum Error {
         column: String,
         /// The first file.
         first: PathBuf,
-        /// Its type there.
+        /// The type in the first file.
         first_type: String,
-        /// A file that does not fit.
+        /// A file with an incompatible type.
         other: PathBuf,
-        /// Its type there.
+        /// The type in the other file.
         other_type: String,
     },
 
     /// A column that only some files of a side have.
     #[error(
-        "column `{column}` is missing from `{}`, and other files of that side have it\n  \
+        "column `{column}` is missing from `{}`, but other files of that side have it\n  \
          a missing value is not a NULL; export again, or ignore the column: --ignore {column}, in a job ignore = [\"{column}\"]",
         path.display()
     )]
@@ -222,7 +223,7 @@ pub enum Error {
     },
 
     /// Two columns of one file with the same name.
-    #[error("column `{column}` stands twice in `{}`; no name can tell them apart", path.display())]
+    #[error("duplicate column `{column}` in `{}`; columns are identified by their names", path.display())]
     ColumnTwice {
         /// The column.
         column: String,
@@ -230,58 +231,58 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A column named on the command line that is not there.
+    /// A column in the request that does not exist.
     #[error("{option}: {place} `{column}`{}", suggestion_note(.suggestion.as_deref()))]
     NoSuchColumn {
-        /// The option that named it, or the line of the job file.
+        /// The option, or the line of the job file.
         option: String,
-        /// Where it is missing: `the old snapshot has no column`, for one.
+        /// Where it is missing, for example `the old snapshot has no column`.
         place: String,
-        /// The name.
+        /// The requested name.
         column: String,
-        /// The nearest name that exists.
+        /// The most similar name that exists.
         suggestion: Option<String>,
     },
 
-    /// Two words from the user about one column that contradict each other.
+    /// Contradictory settings for one column.
     #[error("{0}")]
     Contradiction(String),
 
-    /// A pair of columns whose types have no common meaning of "equal".
+    /// A pair of columns whose types cannot be compared by value.
     #[error(
-        "column `{column}` is {} in old and {} in new: {} and {} do not compare by value\n  \
-         say what is meant in the job file, or {otherwise}:\n\n      \
+        "column `{column}` is {} in old and {} in new: {} and {} cannot be compared by value\n  \
+         choose a conversion in the job file, or {otherwise}:\n\n      \
          [compare.columns.{}]\n      {line}",
         kinds.old.data_type, kinds.new.data_type, kinds.old.family, kinds.new.family, toml_key(.pair)
     )]
     DifferentFamilies {
         /// The column, or the path to a part of it.
         column: String,
-        /// The pair's name.
+        /// The name of the pair.
         pair: String,
-        /// What each side holds.
+        /// The type on each side.
         kinds: Box<Sides<ErrorKind>>,
-        /// The rule that would bridge them.
+        /// A line for the job file that makes the types comparable.
         line: String,
-        /// What else can be done, to end a sentence.
+        /// An alternative, to end the sentence.
         otherwise: String,
     },
 
-    /// A rule that means nothing for the columns that it was chosen for.
+    /// A rule that does not apply to the types of its columns.
     #[error(
         "{place}: `{rule}` {reason}\n  column `{column}` is {} in old and {} in new",
         types.old, types.new
     )]
     RuleDoesNotFit {
-        /// Where it was chosen.
+        /// The position of the rule.
         place: String,
-        /// The pair's name.
+        /// The name of the pair.
         column: String,
         /// The rule, as a line of a job file.
         rule: String,
-        /// Why it does not fit, as the end of a sentence.
+        /// Why it does not apply, to follow the rule in a sentence.
         reason: String,
-        /// What each side holds.
+        /// The type on each side.
         types: Box<Sides<String>>,
     },
 
@@ -290,78 +291,76 @@ pub enum Error {
         "key column `{column}` is {old_type} in old and {new_type} in new, for which equality is not defined; choose another key"
     )]
     IncomparableKey {
-        /// The pair's name.
+        /// The name of the pair.
         column: String,
-        /// Old type.
+        /// The type in old.
         old_type: String,
-        /// New type.
+        /// The type in new.
         new_type: String,
     },
 
-    /// Nothing is left to compare.
+    /// No column is left to compare.
     #[error(
         "no column is left to compare\n  check --columns, --ignore and --map: the sides share no comparable column"
     )]
     NothingToCompare,
 
-    /// A value that does not fit the type that its column declares.
+    /// A value outside the declared type of its column.
     #[error("column `{column}` of the {side} snapshot holds a value outside its declared type: {reason}")]
     ValueOutOfType {
         /// The side.
         side: Side,
-        /// The pair's name.
+        /// The name of the pair.
         column: String,
-        /// What the conversion said.
+        /// The message of the conversion.
         reason: String,
     },
 
-    /// A job file with mistakes in it.
+    /// A job file with errors.
     #[error("`{}` has {}\n{}", file.display(), mistakes_note(.mistakes.len()), indented(.mistakes))]
     BadJob {
         /// The file.
         file: PathBuf,
-        /// The mistakes, each with its place.
+        /// The errors, each with its position.
         mistakes: Vec<String>,
     },
 
-    /// A query that is not one, or that asks for what is not there.
-    #[error(
-        "{place}: the query cannot be planned: {reason}\n  the tables are: {tables}; names count as they are written"
-    )]
+    /// A query that cannot be parsed or planned.
+    #[error("{place}: the query cannot be planned: {reason}\n  available tables: {tables}; names are case-sensitive")]
     BadQuery {
-        /// Where the user wrote it.
+        /// The position of the query.
         place: String,
         /// What is wrong with it.
         reason: String,
-        /// The tables that there are.
+        /// The available tables.
         tables: String,
     },
 
-    /// A query that was planned and then failed over the data.
+    /// A query that failed during execution.
     #[error("{place}: the query failed: {reason}")]
     QueryFailed {
-        /// Where the job speaks of it.
+        /// The position of the query.
         place: String,
-        /// What the engine said.
+        /// The message of the engine.
         reason: String,
     },
 
-    /// A query that yields nothing.
+    /// A query that returned no rows.
     #[error(
-        "{place}: the query of the {side} snapshot yields no rows\n  \
-         an empty side usually means a wrong condition or a failed export; if it is right, say allow_empty = true"
+        "{place}: the query of the {side} snapshot returned no rows\n  \
+         an empty side usually means a wrong condition or a failed export; if it is intended, set allow_empty = true"
     )]
     EmptyQuery {
-        /// Where the job speaks of it.
+        /// The position of the query.
         place: String,
         /// The side.
         side: Side,
     },
 
-    /// An expression that is not one, or that asks for what is not there.
+    /// An expression that cannot be parsed or planned.
     #[error("{place}: the expression cannot be planned over the {side} snapshot: {reason}")]
     BadExpression {
-        /// Where it stands.
+        /// The position of the expression.
         place: String,
         /// The side.
         side: Side,
@@ -369,58 +368,58 @@ pub enum Error {
         reason: String,
     },
 
-    /// An expression over discrepancies that is not one, or that asks for what is not there.
+    /// An expression over discrepancies that cannot be parsed or planned.
     #[error("{place}: the expression cannot be planned: {reason}")]
     BadCondition {
-        /// Where it stands.
+        /// The position of the expression.
         place: String,
         /// What is wrong with it.
         reason: String,
     },
 
-    /// An expression that failed over a row.
+    /// An expression that failed on a row.
     #[error(
         "an expression over the {side} snapshot failed: {}\n  {}\n  \
-         `try_cast` yields NULL where `cast` fails, and `nullif(x, 0)` keeps a divisor from being zero",
+         `try_cast` returns NULL where `cast` fails, and `nullif(x, 0)` avoids a division by zero",
         plain_reason(.reason), .expressions.join("\n  ")
     )]
     ExpressionFailed {
         /// The side.
         side: Side,
-        /// The expressions of that side, one of which failed, each after its place.
+        /// The expressions of that side, each after its position. One of them failed.
         expressions: Vec<String>,
-        /// What the engine said.
+        /// The message of the engine.
         reason: String,
     },
 
-    /// Another run of the job is under way.
-    #[error("job `{job}` is being run already (`{}` is locked)\n  wait for that run to end", lock.display())]
+    /// Another run of the same job is active.
+    #[error("job `{job}` is already running (`{}` is locked)\n  wait until that run has ended", lock.display())]
     JobRuns {
         /// The job.
         job: String,
-        /// The lock.
+        /// The lock file.
         lock: PathBuf,
     },
 
-    /// Output that cannot be written: no permission, disk full, a file in the way.
+    /// Output that cannot be written: no permission, a full disk, or a file in the way.
     #[error("cannot write `{}`: {source}{}", path.display(), disk_note(.source))]
     Unwritable {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 
     /// Working files that cannot be written or read back.
-    #[error("cannot spill to `{}`: {reason}\n  nothing was verified; free some space there, choose another directory with --temp, or raise --memory; working files go to --temp, or else beside --out, or else below TMPDIR", dir.display())]
+    #[error("cannot spill to `{}`: {reason}\n  nothing was verified; free some space there, choose another directory with --temp, or raise --memory; working files are written to --temp, otherwise beside --out, otherwise below TMPDIR", dir.display())]
     Spill {
         /// The directory of the working files.
         dir: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         reason: String,
     },
 
-    /// Files that are whole and cannot be compared all the same.
+    /// Files that are not damaged but cannot be compared.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
 
@@ -428,7 +427,7 @@ pub enum Error {
     #[error(transparent)]
     Memory(#[from] MemoryError),
 
-    /// A place where nothing can be published.
+    /// A directory to which output cannot be published.
     #[error(transparent)]
     Output(#[from] OutputError),
 
@@ -436,30 +435,30 @@ pub enum Error {
     #[error(transparent)]
     Waves(#[from] WavesError),
 
-    /// A certificate that cannot be made or believed.
+    /// A certificate that cannot be issued or accepted.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
 
-    /// The user asked us to stop.
+    /// The run was interrupted.
     #[error("interrupted; nothing was verified and nothing was written")]
     Interrupted,
 
-    /// This program broke a promise of its own.
+    /// A violated invariant of this program.
     #[error("internal error: {0}\n  nothing was verified; please report this")]
     Internal(String),
 }
 
-/// What a column holds, in words.
+/// The type of a column in an error message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ErrorKind {
     /// Its type.
     pub data_type: String,
-    /// The kind of value, of which one never compares with another.
+    /// Its family. Types of different families are not comparable without a rule.
     pub family: String,
 }
 
 impl Error {
-    /// An [`Error::Internal`] from anything that can say what happened.
+    /// An [`Error::Internal`] with a message.
     pub fn internal(what: impl ToString) -> Self {
         Error::Internal(what.to_string())
     }

@@ -1,16 +1,16 @@
-//! What keeps a directory from being published in a place.
+//! Why output cannot be published to a directory.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::sides::Owner;
 
-/// Why nothing can be published in a place.
+/// Why output cannot be published to a directory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
-    /// The output directory holds a run already.
-    #[error("`{}` already holds a run (it has a manifest.json)\n  a run is evidence and is not overwritten; name another directory with --out", dir.display())]
+    /// The output directory already contains a run.
+    #[error("`{}` already contains a run (it has a manifest.json)\n  a run is evidence and is never overwritten; choose another directory with --out", dir.display())]
     HoldsRun {
         /// The directory.
         dir: PathBuf,
@@ -18,53 +18,53 @@ pub enum OutputError {
 
     /// An output directory that the next run would read as data.
     #[error(
-        "`{}` is part of {}; what is written there would be read as data the next time\n  \
-         name another directory with --out",
+        "`{}` is part of {}; the next run would read the output as data\n  \
+         choose another directory with --out",
         dir.display(), owner.to_string().trim_end_matches(',')
     )]
     AmongInputs {
         /// The directory.
         dir: PathBuf,
-        /// Whose files would be listed with it.
+        /// The owner of the files in it.
         owner: Owner,
     },
 
-    /// Everything was published, and a disk that fails does neither confirm it nor take it back.
+    /// Everything was published, but a failing disk neither confirms nor undoes it.
     #[error(
-        "`{}` is whole, but the disk has not confirmed it: {source}\n  \
+        "`{}` is complete, but the disk did not confirm that it is stored: {source}\n  \
          check the disk, and run again into another directory",
         dir.display()
     )]
     NotSynced {
         /// The directory.
         dir: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 
-    /// An output directory with something in it.
+    /// An output directory that is not empty.
     #[error(
-        "`{}` is not empty: it holds `{holds}`, and output is not mixed with other files\n  \
-         name a new directory, such as --out {instead}",
+        "`{}` is not empty: it contains `{holds}`, and output is not mixed with other files\n  \
+         choose a new directory, such as --out {instead}",
         dir.display()
     )]
     NotEmpty {
         /// The directory.
         dir: PathBuf,
-        /// Something in it.
+        /// One of the entries in it.
         holds: String,
-        /// A directory that would do.
+        /// A directory that can be used.
         instead: String,
     },
 
     /// An existing directory that no rename can replace.
-    #[error("cannot publish to `{}`: {reason}\n  name a new directory below it, such as --out {instead}", dir.display())]
+    #[error("cannot publish to `{}`: {reason}\n  choose a new directory below it, such as --out {instead}", dir.display())]
     Unfit {
         /// The directory.
         dir: PathBuf,
-        /// Why not.
+        /// Why it cannot be replaced.
         reason: String,
-        /// A directory that would do.
+        /// A directory that can be used.
         instead: String,
     },
 }

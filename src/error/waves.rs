@@ -1,17 +1,17 @@
-//! What keeps ID lists from being cut.
+//! Why ID lists cannot be cut into waves.
 
 use std::path::PathBuf;
 
-/// Why lists cannot be cut into waves. Nothing was written then.
+/// Why lists cannot be cut into waves. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WavesError {
-    /// A list that is none, as a whole.
+    /// A problem with a list as a whole.
     #[error("`{}` {reason}", list.display())]
     BadList {
         /// The list.
         list: PathBuf,
-        /// What is wrong with it and what to do, to end a sentence that begins with its name.
+        /// What is wrong and what to do, to follow the name of the list in a sentence.
         reason: String,
     },
 
@@ -22,39 +22,39 @@ pub enum WavesError {
         list: PathBuf,
         /// The line on which the record begins, or the row's number; counted from 1.
         line: u64,
-        /// What is wrong with it and what to do.
+        /// What is wrong and what to do.
         reason: String,
     },
 
-    /// An ID that stands more than once.
+    /// An ID that occurs more than once.
     #[error(
-        "ID {id} stands twice: `{}`, line {}, and `{}`, line {}\n  \
-         a list names every ID once; if two lists overlap, cut one, and give the other with --done",
+        "duplicate ID {id}: `{}`, line {}, and `{}`, line {}\n  \
+         each ID must occur only once; if two lists overlap, cut one of them, and pass the other with --done",
         places[0].0.display(), places[0].1, places[1].0.display(), places[1].1
     )]
     Repeated {
-        /// The ID, as people write it.
+        /// The ID, formatted for people.
         id: String,
-        /// Two places where it stands: list and line.
+        /// Two occurrences: list and line.
         places: Box<[(PathBuf, u64); 2]>,
     },
 
-    /// An earlier cut whose files are not what it wrote.
+    /// An earlier cut whose files have changed.
     #[error(
         "`{}`, of the earlier cut, {reason}\n  \
-         without it nobody knows which ID was in which wave; restore it, or cut without --previous", file.display()
+         it records which ID was in which wave; restore it, or cut without --previous", file.display()
     )]
     PreviousChanged {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it, to end a sentence that begins with its name.
+        /// What is wrong, to follow the name of the file in a sentence.
         reason: String,
     },
 
-    /// An ID without a single row in the run.
+    /// An ID that has no row in the run.
     #[error("ID {id} has no row to write: {reason}")]
     NoRow {
-        /// The ID, as people write it.
+        /// The ID, formatted for people.
         id: String,
         /// Why, and what to do.
         reason: String,

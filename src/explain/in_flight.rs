@@ -1,5 +1,5 @@
-//! What the times of the two snapshots explain. Rows change while they are exported, and between the two exports; a row
-//! whose newer version was written after the other side's export had begun may differ for that reason alone.
+//! Finds discrepancies that the times of the snapshots explain. Rows change during the exports, and between them. A row
+//! whose newer version was written after the other side's export began may differ for this reason alone.
 
 use jiff::Timestamp;
 
@@ -9,21 +9,21 @@ use crate::history::FindingHistory;
 use crate::job::{Job, TakenAt};
 use crate::sides::Sides;
 
-/// What the versions of a discrepancy's rows say.
+/// A conclusion from the versions of a discrepancy's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The newer version was written after the other side's export had begun.
+    /// The newer version was written after the other side's export began.
     InFlight,
-    /// New holds an older version than old.
+    /// New has an older version than old.
     LostUpdate,
-    /// New claims a newer version, and holds what old held in an earlier run.
+    /// New has a newer version, but the values that old had in an earlier run.
     StaleOverwrite,
-    /// A version is later than the snapshot that holds it.
+    /// A version is later than its snapshot.
     ClockSkew,
 }
 
 impl Cause {
-    /// The tag.
+    /// The name of the tag.
     pub(super) fn name(self) -> &'static str {
         match self {
             Cause::InFlight => "in_flight",
@@ -34,65 +34,65 @@ impl Cause {
     }
 }
 
-/// The times that were used, and what they explain.
+/// The times that were used, and the discrepancies that they explain.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct InFlightReport {
-    /// The columns that tell the versions of rows.
+    /// The version columns.
     pub columns: Sides<String>,
-    /// When each snapshot was taken; without both times nothing is in flight.
+    /// When each snapshot was taken. Without both times, no discrepancy is in flight.
     pub taken_at: Sides<Option<TakenAt>>,
-    /// How long a change may take from one store to the other.
+    /// The longest time that a change may take to get from one store to the other.
     pub lag: String,
     /// Discrepancies in flight.
     pub counts: ByClass<u64>,
-    /// Those of them that were in flight in the run before, too; they count against the gates.
+    /// The discrepancies in flight that were also in flight in the previous run. They count against the gates.
     pub twice: u64,
     /// Mismatches in which new is older than old.
     pub lost_updates: u64,
-    /// Mismatches in which new is newer, and holds what old held in an earlier run.
+    /// Mismatches in which new is newer, but has the values that old had in an earlier run.
     pub stale_overwrites: u64,
-    /// Discrepancies with a version later than the snapshot that holds it.
+    /// Discrepancies with a version that is later than its snapshot.
     pub clock_skew: u64,
 }
 
-/// When the exports began and ended, in microseconds since 1970.
+/// The start and end of an export, in microseconds since 1970.
 #[derive(Debug, Clone, Copy)]
 struct Times {
     from: i64,
     to: i64,
 }
 
-/// Tells what versions and times explain.
+/// Explains discrepancies by versions and times.
 pub(super) struct InFlight {
-    /// `None` where versions are no times, or where a snapshot's time is not known.
+    /// `None` if versions are not times, or if the time of a snapshot is not known.
     times: Option<Sides<Times>>,
     lag_micros: i64,
     report: InFlightReport,
 }
 
 impl InFlight {
-    /// By the times of a job's snapshots; `None` if the job does not ask for it.
+    /// Uses the times of a job's snapshots; `None` if the job does not configure `[in_flight]`.
     pub(super) fn of(job: &Job, kind: Option<&VersionKind>) -> Option<Self> {
-        let asked = job.in_flight.as_ref()?;
+        let settings = job.in_flight.as_ref()?;
         let taken = job.sources.as_ref().map(|source| source.taken_at.as_ref());
         let times = match (taken, kind) {
             (Sides { old: Some(old), new: Some(new) }, Some(VersionKind::Time)) => times(Sides { old, new }),
             _ => None,
         };
         let report = InFlightReport {
-            columns: asked.columns.as_ref().map(|column| column.text.clone()),
+            columns: settings.columns.as_ref().map(|column| column.text.clone()),
             taken_at: taken.map(|taken| taken.cloned()),
-            lag: format!("{:#}", asked.lag),
+            lag: format!("{:#}", settings.lag),
             counts: ByClass::default(),
             twice: 0,
             lost_updates: 0,
             stale_overwrites: 0,
             clock_skew: 0,
         };
-        Some(InFlight { times, lag_micros: asked.lag_micros(), report })
+        Some(InFlight { times, lag_micros: settings.lag_micros(), report })
     }
 
-    /// What a discrepancy tells whose rows have these versions: that it is in flight, or all else that holds.
+    /// Returns the causes for a discrepancy whose rows have these versions: either in flight, or all others that apply.
     pub(super) fn causes(
         &self,
         class: Class,
@@ -100,7 +100,7 @@ impl InFlight {
         seen: Option<&FindingHistory>,
     ) -> Vec<Cause> {
         let Sides { old, new } = versions;
-        // written after the other side's export had begun
+        // written after the other side's export began
         let is_late = |version: i64, other: fn(&Sides<Times>) -> Times| {
             self.times.as_ref().is_some_and(|times| version > other(times).from - self.lag_micros)
         };
@@ -129,7 +129,7 @@ impl InFlight {
         order.into_iter().chain(skewed.then_some(Cause::ClockSkew)).collect()
     }
 
-    /// Counts a cause. `twice` says that the discrepancy was in flight in the run before, too.
+    /// Counts a cause. `twice` is whether the discrepancy was also in flight in the previous run.
     pub(super) fn count(&mut self, class: Class, cause: Cause, twice: bool) {
         let report = &mut self.report;
         match cause {
@@ -143,7 +143,6 @@ impl InFlight {
         }
     }
 
-    /// What came of it.
     pub(super) fn finish(self) -> InFlightReport {
         self.report
     }
@@ -171,16 +170,16 @@ mod tests {
     fn in_flight() -> InFlight {
         let word = || Setting { text: "updated_at".into(), place: Origin::Flag("test") };
         let source = |second: i64| {
-            let at = Timestamp::from_second(second).unwrap().to_string();
-            Source { taken_at: Some(TakenAt { from: at.clone(), to: at }), ..Source::of(word()) }
+            let time = Timestamp::from_second(second).unwrap().to_string();
+            Source { taken_at: Some(TakenAt { from: time.clone(), to: time }), ..Source::of(word()) }
         };
         let sources = Sides { old: source(1_000), new: source(1_600) };
-        let asked = job::InFlight {
+        let settings = job::InFlight {
             columns: Sides { old: word(), new: word() },
             lag: SignedDuration::from_secs(60),
             assume_tz: None,
         };
-        let job = Job { in_flight: Some(asked), ..Job::new("test", sources, Identity::WholeRow) };
+        let job = Job { in_flight: Some(settings), ..Job::new("test", sources, Identity::WholeRow) };
         InFlight::of(&job, Some(&VersionKind::Time)).unwrap()
     }
 
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn without_times_only_the_order_of_versions_tells() {
+    fn without_times_only_the_order_of_versions_counts() {
         let counter = InFlight { times: None, ..in_flight() };
         let causes = |old, new| counter.causes(Class::Mismatch, Sides { old: Some(old), new: Some(new) }, None);
         assert_eq!(causes(3, 2), [Cause::LostUpdate]);

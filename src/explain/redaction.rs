@@ -1,5 +1,4 @@
-//! Keeps the values of private columns out of everything that is written or shown: in their place stand digests by a key,
-//! or nothing.
+//! Redacts the values of private columns in all output: they are replaced by keyed digests, or by nothing.
 
 use std::sync::Arc;
 
@@ -13,51 +12,51 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::private::Mode;
 
-/// What a report says of its private columns.
+/// The private columns in a report.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct PrivateReport {
-    /// The columns.
+    /// The names of the columns.
     pub columns: Vec<String>,
-    /// What stands in the place of their values.
+    /// What replaces their values.
     pub mode: Mode,
-    /// Whether digests of one value are the same in other runs: a key was given.
+    /// Whether digests of a value are the same in all runs, because the job has a key.
     pub digests_last: bool,
-    /// Whether the ID lists hold private values, readable by their owner only.
+    /// Whether the ID lists contain private values in plain text, in files that only their owner can read.
     pub plain_lists: bool,
 }
 
 impl PrivateReport {
-    /// The same in words.
+    /// Describes the redaction in one line.
     pub fn words(&self) -> String {
         let columns = self.columns.join(", ");
-        let lists = if self.plain_lists { "; the ID lists have them as they are" } else { "" };
+        let lists = if self.plain_lists { "; the ID lists have them in plain text" } else { "" };
         match (self.mode, self.digests_last) {
             (Mode::Omit, _) => format!("{columns}: left out{lists}"),
             (Mode::Hash, true) => format!("{columns}: shown as digests{lists}"),
             (Mode::Hash, false) => {
-                format!("{columns}: shown as digests, by a key of this run alone: other runs have other digests{lists}")
+                format!("{columns}: shown as digests with a random key, so other runs have other digests{lists}")
             }
         }
     }
 }
 
-/// Puts digests, or nothing, in the place of private values.
+/// Replaces private values by digests, or by nothing.
 pub(crate) struct Redaction(Privacy);
 
 impl Redaction {
-    /// Hides what a job says.
+    /// Creates the redaction of a job.
     ///
     /// # Errors
-    /// If it asks for lists that would be of no use, or excuses rows that no later run could recognise.
+    /// If ID lists would contain useless digests, or if later runs could not recognize the rows that a job excuses.
     pub(crate) fn of(job: &Job, privacy: &Privacy) -> Result<Self> {
         let private_key = privacy.private_key();
         let remembers = job.in_flight.is_some() || job.gate.persisting_for.is_some_and(|pairs| pairs > 1);
         let origin = |name: &str| privacy.origin(name).unwrap_or_default();
         if let (Some(name), false, true) = (private_key, privacy.digests_last(), remembers) {
             return Err(Error::Contradiction(format!(
-                "{}: the key is private, so later runs recognise rows by its digests alone, and what [in_flight] \
-                 and persisting_for excuse would be excused for ever\n  \
-                 give the digests a key that lasts, in COUNTERSIGN_PRIVATE_KEY or with key_file",
+                "{}: the key is private, so later runs can only recognize rows by its digests; with a random digest \
+                 key, [in_flight] and persisting_for would excuse rows forever\n  \
+                 set a permanent digest key in COUNTERSIGN_PRIVATE_KEY or with key_file",
                 origin(name)
             )));
         }
@@ -65,25 +64,25 @@ impl Redaction {
         let listed = private_key.into_iter().chain(listed.filter(|name| privacy.hides_pair(name))).next();
         match listed.filter(|_| !privacy.has_plain_lists()) {
             Some(name) => Err(Error::Contradiction(format!(
-                "{}: the ID lists have column `{name}`, and digests in its place are of no use to a backfill\n  \
-                 [private] lists = \"plain\" writes them as they are, readable by their owner only",
+                "{}: the ID lists have column `{name}`, and a backfill cannot use digests\n  \
+                 to write plain values to lists that only their owner can read, set [private] lists = \"plain\"",
                 origin(name)
             ))),
             None => Ok(Redaction(privacy.clone())),
         }
     }
 
-    /// Whether the ID lists hold private values all the same.
+    /// Whether the ID lists contain private values in plain text.
     pub(crate) fn has_plain_lists(&self) -> bool {
         self.0.has_plain_lists()
     }
 
-    /// Whether a later run could make nothing of a digest.
+    /// Whether later runs cannot compare the digests of a column.
     pub(crate) fn forgets(&self, column: &str) -> bool {
         self.0.hides_pair(column) && !self.0.digests_last()
     }
 
-    /// What a report says of it.
+    /// Returns the description for the report.
     pub(crate) fn report(&self) -> Option<PrivateReport> {
         self.0.is_asked().then(|| PrivateReport {
             columns: self.0.names(),
@@ -93,7 +92,7 @@ impl Redaction {
         })
     }
 
-    /// The schema of what is shown.
+    /// Returns the redacted schema.
     pub(crate) fn schema(&self, schema: &SchemaRef) -> SchemaRef {
         if !self.0.is_asked() {
             return schema.clone();
@@ -110,7 +109,7 @@ impl Redaction {
         Schema::new(fields.collect::<Fields>()).into()
     }
 
-    /// Keys without private values.
+    /// Redacts keys.
     pub(crate) fn hide_keys(&self, keys: &StructArray) -> Result<StructArray> {
         match self.0.is_asked() {
             false => Ok(keys.clone()),
@@ -118,7 +117,7 @@ impl Redaction {
         }
     }
 
-    /// A piece of the table without private values.
+    /// Redacts a piece of the table.
     pub(crate) fn hide(&self, piece: &RecordBatch) -> Result<RecordBatch> {
         if !self.0.is_asked() {
             return Ok(piece.clone());
@@ -137,7 +136,7 @@ impl Redaction {
         self.0.hides_versions() && VERSIONS.iter().any(|version| version == field.name())
     }
 
-    /// The field that stands in the place of one. A key is never left out: its digest still tells rows apart.
+    /// Returns the redacted field. A key is never omitted, because its digest still distinguishes rows.
     fn field(&self, field: &FieldRef, part: ValueField) -> Option<FieldRef> {
         match (self.0.hides_pair(field.name()), self.0.mode(), part) {
             (false, ..) => Some(field.clone()),
@@ -157,14 +156,14 @@ impl Redaction {
         Ok(Arc::new(StructArray::try_new_with_length(fields.into(), columns, nulls, rows.len())?))
     }
 
-    /// Digests of the values' texts; NULL stays NULL.
+    /// Returns the digests of values as text; NULL remains NULL.
     fn digests(&self, values: &ArrayRef, field: &Field) -> Result<ArrayRef> {
         let texts = value_text::column(values, field)?;
         Ok(Arc::new(texts.iter().map(|text| text.and_then(|text| self.0.digest(text))).collect::<StringArray>()))
     }
 }
 
-/// The parts of the table that hold values.
+/// The parts of the table with values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ValueField {
     Key,

@@ -1,5 +1,5 @@
-//! Where the discrepancies are: rows and discrepancies by segment, such as a region or a month, and the segments that
-//! stand out.
+//! Counts rows and discrepancies by segment, such as a region or a month, and finds segments with unusually many
+//! discrepancies.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -19,44 +19,44 @@ use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::{self, RowExpression};
 
-/// More segments than this tell nobody anything, and would fill the memory.
+/// The maximum number of segments. More would not be readable, and would fill the memory.
 const SEGMENTS_MAX: usize = 100_000;
-/// Reports show so many segments of each kind; `segments.csv` has them all.
+/// The maximum number of segments of each kind in a report. `segments.csv` has all segments.
 const SHOWN: usize = 10;
-/// A segment stands out if it has so many times the discrepancies that its rows would lead one to expect, and if chance
-/// would bring that about less than once in ten thousand times: four standard deviations of a Poisson distribution.
+/// A segment is highlighted if it has this many times the discrepancies expected for its rows, and if the probability
+/// of this by chance is less than 1 in 10,000: four standard deviations of a Poisson distribution.
 const STANDS_OUT_TIMES: f64 = 2.0;
 const STANDS_OUT_DEVIATIONS: f64 = 4.0;
 
-/// Rows and discrepancies of the segments of one kind.
+/// The rows and discrepancies of the segments of one kind.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct SegmentReport {
-    /// What the rows are grouped by, as the job says it.
+    /// The expression that the rows are grouped by, as in the job.
     pub by: String,
-    /// How many segments there are.
+    /// The number of segments.
     pub segments: usize,
-    /// Those that stand out first, then those with most discrepancies; the first few.
+    /// The first few segments, sorted by whether they stand out, and then by the number of discrepancies.
     pub first: Vec<Segment>,
 }
 
-/// One segment.
+/// The rows with one value of the expression.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Segment {
-    /// What its rows have in common; none for NULL.
+    /// The value of the expression; NULL if it is absent.
     pub value: Option<String>,
-    /// Its rows on each side.
+    /// The number of rows on each side.
     pub rows: Sides<u64>,
-    /// Its discrepancies.
+    /// Discrepancies by class.
     pub counts: ByClass<u64>,
     /// Discrepancies per row of the larger side.
     pub rate: f64,
-    /// Whether it has far more of them than its rows would lead one to expect.
+    /// Whether the segment has far more discrepancies than expected for its rows.
     pub stands_out: bool,
 }
 
 type Counts = BTreeMap<Option<String>, (Sides<u64>, ByClass<u64>)>;
 
-/// Counts segments as the discrepancies come.
+/// Counts discrepancies by segment.
 pub(super) struct Segments {
     kinds: Vec<Kind>,
 }
@@ -68,10 +68,10 @@ struct Kind {
 }
 
 impl Segments {
-    /// Counts the rows of each segment of both sides.
+    /// Counts the rows of each segment on both sides.
     ///
     /// # Errors
-    /// If an expression cannot be planned over the compared columns, or makes too many segments.
+    /// If an expression cannot be planned over the compared columns, or has too many different values.
     pub(super) fn of(
         engine: &Engine,
         by: &[Setting],
@@ -96,7 +96,7 @@ impl Segments {
         Ok(segments)
     }
 
-    /// Plans the expressions, and counts nothing.
+    /// Plans the expressions without counting.
     pub(super) fn plan(engine: &Engine, by: &[Setting], layout: &Layout, privacy: &Privacy) -> Result<Self> {
         let kinds = by.iter().map(|by| {
             let expressions = Sides::try_from_fn(|side| RowExpression::plan(engine, &row_schema(layout, side), by))?;
@@ -109,7 +109,7 @@ impl Segments {
         Ok(Segments { kinds: kinds.collect::<Result<_>>()? })
     }
 
-    /// Counts the discrepancies of a piece. Duplicate keys have no row to show, and belong to no segment.
+    /// Counts the discrepancies of a piece. Duplicate keys have no row to show, and are not in any segment.
     pub(super) fn take(&mut self, piece: &RecordBatch, classes: &[Class]) -> Result<()> {
         for kind in &mut self.kinds {
             let like = kind.expressions.new.field().clone();
@@ -156,7 +156,7 @@ impl Kind {
             Segment { value, rows, counts, rate, stands_out }
         };
         let mut segments: Vec<Segment> = self.counts.into_iter().map(segment).collect();
-        // the order of the values stays where all else is equal
+        // the sort is stable, so equal segments stay in the order of their values
         segments.sort_by_key(|segment| std::cmp::Reverse((segment.stands_out, segment.counts.total())));
         (self.by, segments)
     }
@@ -166,18 +166,18 @@ fn require_few(counts: &Counts, by: &Setting) -> Result<()> {
     match counts.len() <= SEGMENTS_MAX {
         true => Ok(()),
         false => Err(Error::Contradiction(format!(
-            "{}: `{}` makes more than {SEGMENTS_MAX} segments; group by something coarser",
+            "{}: `{}` has more than {SEGMENTS_MAX} segments; use a coarser expression",
             by.place, by.text
         ))),
     }
 }
 
-/// What the discrepancies show of a side's rows.
+/// The schema of a side's rows in the discrepancy table.
 fn row_schema(layout: &Layout, side: Side) -> SchemaRef {
     Schema::new(layout.fields(TableColumn::of_side(side))).into()
 }
 
-/// A record batch cannot say that a whole row is NULL; its columns are.
+/// Removes the NULLs of whole rows, which a record batch cannot have. The columns are NULL there.
 fn without_nulls(rows: &StructArray) -> StructArray {
     let (fields, columns, _) = rows.clone().into_parts();
     StructArray::new(fields, columns, None)

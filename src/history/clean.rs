@@ -1,7 +1,7 @@
-//! Which runs before a sign-off say whether a row was clean.
+//! Finds the runs before a sign-off that show whether a row was clean.
 //!
-//! The nightly history goes on when a query or a path changes: what persists, persists. A sign-off is more particular.
-//! A run that did not look at a row, or at the column in which it differs, cannot say that the row was clean.
+//! The history of a nightly job continues if a query or a path changes. A sign-off is stricter: a run that did not read
+//! a row, or the column in which it differs, cannot show that the row was clean.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub(super) fn last_pairs(
     pairs.retain(|pair| !own.iter().any(|own| pair[0].has_same_pair(own)));
     let last = pairs.split_off(pairs.len().checked_sub(wanted)?);
     let first = last.first()?;
-    // a run that cannot be read may be of a pair of its own, on which nothing is known
+    // a run that cannot be read may have read a separate pair, about which nothing is known
     let is_among = |skipped: &Skipped| is_later(Path::new(&skipped.dir), &first[0], &dirs);
     if skipped.iter().any(is_among) {
         return None;
@@ -40,8 +40,8 @@ pub(super) fn last_pairs(
     last.into_iter().map(|pair| pair.into_iter().rev().find(says)).collect()
 }
 
-/// The runs of each pair of snapshots, in the order in which the pairs were first seen. A run that verified nothing is
-/// one of them, too: its pair of snapshots was there.
+/// Returns the runs of each pair of snapshots, in the order in which the pairs were first seen. Unverified runs are
+/// included, because their pairs of snapshots existed.
 fn pairs(runs: Vec<PastRun>) -> Vec<Vec<PastRun>> {
     let mut pairs: Vec<Vec<PastRun>> = vec![];
     for run in runs {
@@ -53,7 +53,7 @@ fn pairs(runs: Vec<PastRun>) -> Vec<Vec<PastRun>> {
     pairs
 }
 
-/// Whether a directory stands among a job's runs, and was written after one of them: the names begin with the time.
+/// Whether a directory is among a job's runs, and was written after one of them. Its name starts with the time.
 fn is_later(dir: &Path, run: &PastRun, runs: &[impl AsRef<Path>]) -> bool {
     let is_beside = runs.iter().any(|run| run.as_ref().parent() == dir.parent());
     is_beside && dir.file_name().is_some_and(|name| name.to_string_lossy().as_ref() >= run.told.run.id.as_str())

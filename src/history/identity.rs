@@ -1,6 +1,6 @@
-//! What a discrepancy is known by from run to run: its key, as the ID lists write it, with times in UTC and decimals
-//! without the zeros at their end. Neither the way, nor the thread count, nor the width of an integer, the scale of a
-//! decimal or the zone of a timestamp changes it.
+//! The identity of a discrepancy across runs: its key as in the ID lists, with times in UTC and decimals without
+//! trailing zeros. It does not depend on the strategy, the number of threads, the width of an integer, the scale of a
+//! decimal, or the zone of a timestamp.
 
 use std::sync::Arc;
 
@@ -14,37 +14,36 @@ use crate::equality::value_text::Values;
 use crate::error::Result;
 use crate::sides::{Side, Sides};
 
-/// A digest of 128 bits.
+/// A 128-bit digest.
 pub type Digest = [u8; 16];
 
-/// One discrepancy, as a later run can recognise it.
+/// A discrepancy that a later run can recognize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FindingIdentity {
-    /// Of the key; of the whole row where rows have none, with the number of the copy.
+    /// The digest of the key. Without a key: of the whole row, with the number of the copy.
     pub key: Digest,
-    /// What it is at present.
+    /// The current state.
     pub state: FindingState,
 }
 
-/// What a discrepancy is at present. Another class, other columns or other values are a change.
+/// The current state of a discrepancy. It changes with the class, the changed columns, and the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FindingState {
-    /// Its class.
     pub class: Class,
-    /// Of a mismatch, each side's values in the changed columns, with the columns' names.
+    /// The digests of each side's values in the changed columns of a mismatch, with the names of the columns.
     pub values: Sides<Option<Digest>>,
 }
 
-/// Recognises the discrepancies of one run, piece by piece and in key order.
+/// Computes the identities of a run's discrepancies, piece by piece in key order.
 #[derive(Default)]
 pub(crate) struct IdentityHasher {
-    /// The last key, and how many copies of it there were.
+    /// The last key, and the number of its copies so far.
     last: Option<(Digest, u64)>,
 }
 
 impl IdentityHasher {
-    /// The identities of the rows of a piece of the table. `forgets` names columns of whose values later runs can make
-    /// nothing.
+    /// Returns the identities of the rows of a piece of the table. `forgets` is true for columns whose values later
+    /// runs cannot compare.
     pub(crate) fn of(&mut self, piece: &RecordBatch, forgets: impl Fn(&str) -> bool) -> Result<Vec<FindingIdentity>> {
         let settled = settled(piece)?;
         let keys = digests(&Texts::of(&settled, TableColumn::Key)?, piece.num_rows());
@@ -62,7 +61,7 @@ impl IdentityHasher {
                         absorb(&mut hasher, Some(name));
                         match sides[side].column(name).filter(|_| !forgets(name)) {
                             Some(values) => absorb(&mut hasher, values.text(row).as_deref()),
-                            // what is not known is not what the other side holds
+                            // an unknown value differs from the other side's value
                             None => absorb(&mut hasher, Some(&format!("not known of {side}"))),
                         }
                     }
@@ -74,7 +73,7 @@ impl IdentityHasher {
         Ok(identities)
     }
 
-    /// Copies of one row stand beside each other, and each is a discrepancy of its own.
+    /// Numbers copies of the same row, which follow each other, because each is a separate discrepancy.
     fn numbered(&mut self, key: Digest) -> Digest {
         let copy = self.last.filter(|(last, _)| *last == key).map_or(0, |(_, copy)| copy + 1);
         self.last = Some((key, copy));
@@ -89,8 +88,8 @@ impl IdentityHasher {
     }
 }
 
-/// The digests by which later runs know keys: what [`IdentityHasher`] gives the first copy of each. `fields` are those of the
-/// table's keys.
+/// Returns the digests of keys for lookups in the history: those of [`IdentityHasher`] for the first copy of each key.
+/// `fields` are the fields of the table's keys.
 pub(crate) fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<Digest>> {
     let rows = keys.first().map_or(0, |column| column.len());
     let settled = keys.iter().zip(fields).map(|(array, field)| in_utc(array, field));
@@ -99,7 +98,7 @@ pub(crate) fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<Di
     Ok(digests(&Texts(columns.collect::<Result<_>>()?), rows))
 }
 
-/// The digests of the keys of a piece of the table, by the very texts of the ID lists.
+/// Returns the digests of the keys in a piece of the table, computed from the exact texts of the ID lists.
 pub(crate) fn key_digests(piece: &RecordBatch) -> Result<Vec<Digest>> {
     let mut keys = Texts::of(piece, TableColumn::Key)?;
     keys.0.iter_mut().for_each(|column| column.is_decimal = false);
@@ -114,13 +113,13 @@ fn digests(keys: &Texts, rows: usize) -> Vec<Digest> {
     (0..rows).map(of_row).collect()
 }
 
-/// The columns of a struct of the table, as texts.
+/// The columns of a struct in the table, as text.
 struct Texts<'a>(Vec<TextColumn<'a>>);
 
 struct TextColumn<'a> {
     name: &'a str,
     values: Values<'a>,
-    /// Whether zeros at the end mean nothing.
+    /// Whether trailing zeros are removed.
     is_decimal: bool,
 }
 
@@ -151,7 +150,7 @@ impl<'a> TextColumn<'a> {
     }
 }
 
-/// A column with its times in UTC.
+/// Converts the times of a column to UTC.
 fn in_utc(array: &ArrayRef, field: &FieldRef) -> Result<(ArrayRef, FieldRef)> {
     match array.data_type() {
         DataType::Timestamp(unit, Some(_)) => {
@@ -162,7 +161,7 @@ fn in_utc(array: &ArrayRef, field: &FieldRef) -> Result<(ArrayRef, FieldRef)> {
     }
 }
 
-/// The table with the times of its structs in UTC.
+/// Converts the times in the structs of the table to UTC.
 fn settled(piece: &RecordBatch) -> Result<RecordBatch> {
     let mut columns = piece.columns().to_vec();
     let mut fields = piece.schema().fields().to_vec();
@@ -177,34 +176,33 @@ fn settled(piece: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
-/// The digest of a key, by the texts that an ID list has for its columns.
+/// Returns the digest of a key, computed from its texts in an ID list.
 pub fn key_digest<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
     digest_by(blake3::Hasher::new(), texts)
 }
 
-/// The digest of a row's texts by a hasher of one's own, such as one with a key.
+/// Returns the digest of a row's texts with a given hasher, such as a keyed one.
 pub(crate) fn digest_by<'a>(mut hasher: blake3::Hasher, texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
     texts.for_each(|text| absorb(&mut hasher, text));
     finish(&hasher)
 }
 
-/// The digest of texts that come one by one; that of [`key_digest`] for the same texts.
+/// Computes the digest of texts one by one. The result is that of [`key_digest`] for the same texts.
 #[derive(Default)]
 pub(crate) struct TextHasher(blake3::Hasher);
 
 impl TextHasher {
-    /// Adds a text.
     pub(crate) fn add(&mut self, text: Option<&str>) {
         absorb(&mut self.0, text);
     }
 
-    /// The digest of all that were added.
+    /// Returns the digest of all texts.
     pub(crate) fn finish(self) -> Digest {
         finish(&self.0)
     }
 }
 
-/// Length first, so that no two rows run into each other.
+/// Hashes the length first, so that different rows cannot have the same bytes.
 fn absorb(hasher: &mut blake3::Hasher, text: Option<&str>) {
     match text {
         None => drop(hasher.update(&[0])),

@@ -1,4 +1,4 @@
-//! Is the input what we think? A snapshot that is too old, too small, or yesterday's once more proves nothing.
+//! Validates the snapshots: one that is too old, too small, or the same as before proves nothing.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,14 +8,14 @@ use crate::job::{Allowance, Job};
 use crate::run::Session;
 use crate::sides::{Side, Sides};
 
-/// Refuses a job whose snapshots were taken in the future.
+/// Fails if a snapshot was taken in the future.
 pub(crate) fn require_past(job: &Job, now: Timestamp) -> Result<()> {
     for side in Side::BOTH {
         let Some(taken_at) = &job.sources[side].taken_at else { continue };
         if parsed(&taken_at.from).is_none_or(|from| from > now) {
             return Err(Error::Contradiction(format!(
-                "`taken_at` of the {side} snapshot, {}, lies in the future; it is {now:.0} now\n  \
-                 nothing was verified; check the job's times and this machine's clock",
+                "`taken_at` of the {side} snapshot, {}, is in the future; the current time is {now:.0}\n  \
+                 nothing was verified; check the job's `taken_at` and the clock of this machine",
                 taken_at.from
             )));
         }
@@ -51,7 +51,7 @@ pub(crate) fn failures(session: &Session, rows: Sides<u64>, history: Option<&His
         }
         if let (true, None, Some(same)) = (source.expects.must_change, &history.retry_of, &history.same_files[side]) {
             failures
-                .push(format!("the {side} snapshot must change, and its files are those of run {}", same.told.run.id));
+                .push(format!("the {side} snapshot must change, but its files are those of run {}", same.told.run.id));
         }
     }
     failures

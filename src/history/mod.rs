@@ -1,8 +1,8 @@
-//! COMPARE RUNS: what is new since the last pair of snapshots, what persists, what is gone, and what came back.
+//! Compares a run with earlier ones: which discrepancies are new, persist, are resolved, or came back.
 //!
-//! Every run directory holds what its run knew (`history.parquet`). A run is compared with the last one before it that
-//! read other snapshots; so a retry of the same night says the same as the first try, and age counts pairs of snapshots
-//! and not runs.
+//! Every run directory contains the history of its run (`history.parquet`). A run is compared with the last earlier run
+//! that read other snapshots. Therefore, a retry for the same snapshots has the same result as the first try, and age
+//! counts pairs of snapshots instead of runs.
 
 mod clean;
 mod identity;
@@ -35,30 +35,30 @@ pub(crate) use store::{FILE, HistoryStore, StoredFinding};
 use store::HistoryWriter;
 use unclean::KeyWriter;
 
-/// What the runs before this one tell it.
+/// The history from the runs before this one.
 pub(crate) struct History {
-    /// The run that this one is compared with.
+    /// The baseline of this run.
     pub previous: Option<PastRun>,
-    /// What that run knew.
+    /// The history of the baseline.
     known: HistoryStore,
-    /// The last run of other snapshots, whether anything that it knew can be used or not.
+    /// The last run that read other snapshots, even if its history cannot be used.
     pub last: Option<PastRun>,
-    /// The earlier run of the same snapshots, if this is a retry.
+    /// The earlier run of the same snapshots, if this run is a retry.
     pub retry_of: Option<String>,
-    /// Why there is nothing to compare with, although there are runs.
+    /// Why there is no baseline, although there are earlier runs.
     pub new_baseline: Option<String>,
-    /// The last run that read a side's files just as they are now, by side.
+    /// The last run that read the current files of a side, by side.
     pub same_files: Sides<Option<PastRun>>,
     /// Runs that could not be used.
     pub skipped: Vec<Skipped>,
 }
 
-/// A working file of the digests of all keys that had a discrepancy in one of the last pairs of snapshots before the one
-/// of a run that stands elsewhere; a key stands there once for each pair. None, if there are not so many pairs, or if
-/// of one of them no run says which rows were clean by the job as it is now.
+/// Writes a temporary file with the digests of all keys that had a discrepancy in the history of the last `wanted`
+/// snapshot pairs before this run. A key occurs once for each pair. Returns `None` if fewer pairs exist, or if a pair
+/// has no run that shows which rows were clean under the current job.
 ///
-/// It is a Parquet file with the column `key`, of 16 bytes. The pairs are read one after the other, in few bytes of
-/// memory, however many there are.
+/// The file is in Parquet format, with the 16-byte column `key`. The pairs are read one after the other, so memory does
+/// not depend on their number.
 pub fn past_unclean(
     engine: &Engine,
     job: &Job,
@@ -85,7 +85,7 @@ pub fn past_unclean(
 }
 
 impl History {
-    /// Looks for the runs of a job that reads these files, if the job asks for them.
+    /// Reads the earlier runs of a job that reads these files, if the job is configured to use them.
     ///
     /// # Errors
     /// If what is known does not fit. A run that cannot be read is told and passed over.
@@ -93,7 +93,7 @@ impl History {
         let Session { job, engine, options, .. } = session;
         let (Some(dir), Some(inputs)) = (&options.history, inputs) else { return Ok(None) };
         let (mut runs, mut skipped) = runs_below(dir);
-        // a look at old alone says nothing of a comparison, nor the other way round
+        // runs of only old are not comparable with runs of both sides
         runs.retain(|run| run.told.job == job.name && run.scope() == job.scope);
         skipped.extend(missing(&runs));
         let has_same = |run: &PastRun| Sides::from_fn(|side| run.has_same(side, &inputs.inputs[side]));
@@ -116,11 +116,11 @@ impl History {
         for run in before.iter().rev() {
             let id = &run.told.run.id;
             if run.compare != compare {
-                history.new_baseline = Some(format!("what [compare] says has changed since run {id}"));
+                history.new_baseline = Some(format!("[compare] has changed since run {id}"));
                 break;
             }
             if run.recognition != recognition || recognition.is_none() {
-                let reason = "the key is private, and its digests are by another key than in run";
+                let reason = "the key is private, and its digest key differs from that of run";
                 history.new_baseline = Some(format!("{reason} {id}"));
                 break;
             }
@@ -137,8 +137,8 @@ impl History {
     }
 }
 
-/// The last run of each pair of snapshots, in the order in which the pairs were first seen. Runs whose snapshots were not
-/// what they had to be are left out.
+/// Returns the last run of each pair of snapshots, in the order in which the pairs were first seen. Runs with invalid
+/// snapshots are left out.
 fn pairs(runs: Vec<PastRun>) -> Vec<PastRun> {
     let mut pairs: Vec<PastRun> = vec![];
     for run in runs.into_iter().filter(|run| run.told.input_failures.is_empty()) {
@@ -150,30 +150,30 @@ fn pairs(runs: Vec<PastRun>) -> Vec<PastRun> {
     pairs
 }
 
-/// Runs that a later one was compared with, and that are no longer there.
+/// Returns runs whose baseline no longer exists.
 fn missing(runs: &[PastRun]) -> Vec<Skipped> {
     let is_there = |id: &String| runs.iter().any(|run| run.told.run.id == *id);
     let gone = runs.iter().filter_map(|run| {
         let previous = run.told.history.as_ref()?.previous.as_ref().filter(|id| !is_there(id))?;
-        let reason = format!("run {previous}, which this one was compared with, is no longer there");
+        let reason = format!("its baseline, run {previous}, no longer exists");
         Some(Skipped { dir: run.dir.display().to_string(), reason })
     });
     gone.collect()
 }
 
-/// How a discrepancy stands to the run before.
+/// How a discrepancy relates to the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Persistence {
-    /// Not known.
+    /// Not in the baseline.
     New,
-    /// There already.
+    /// Also in the baseline.
     Persisting,
-    /// It was gone, and is back.
+    /// It was gone, and came back.
     Flapping,
 }
 
 impl Persistence {
-    /// The word in data.
+    /// The code in data.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Persistence::New => "new",
@@ -183,64 +183,65 @@ impl Persistence {
     }
 }
 
-/// A discrepancy, as the runs before see it.
+/// A discrepancy, with its history in earlier runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FindingHistory {
-    /// How it stands to the run before.
+    /// How it relates to the baseline.
     pub standing: Persistence,
-    /// In how many pairs of snapshots in a row it has been seen, this one included.
+    /// The number of consecutive pairs of snapshots in which it has been seen, including this one.
     pub age: u32,
-    /// The run that saw it first; `None` if that is this one.
+    /// The first run that found it; `None` if that is this run.
     pub first_run: Option<Arc<str>>,
-    /// What was known of it.
+    /// Its entry in the baseline.
     pub before: Option<StoredFinding>,
-    /// What it is known by.
+    /// Its identity across runs.
     pub identity: FindingIdentity,
 }
 
-/// What has become of the discrepancies since the run before.
+/// How the discrepancies have changed since the baseline.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct HistoryReport {
-    /// The run that this one was compared with; without one, everything is new.
+    /// The baseline of this run. Without one, all discrepancies are new.
     pub previous: Option<String>,
-    /// The earlier run of the same snapshots, if this was a retry. It adds nothing to any age.
+    /// The earlier run of the same snapshots, if this run is a retry. A retry does not increase ages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<String>,
-    /// The earlier run that read the same files of one side, while those of the other have changed: a store that stands
-    /// still, or its last export once more.
+    /// The earlier run that read the same files of one side, if only the files of the other side have changed. Either
+    /// the store is no longer written to, or its last export was read again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_files: Option<Sides<Option<String>>>,
-    /// Why a new count begins, although there are earlier runs.
+    /// Why there is no baseline, although there are earlier runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_baseline: Option<String>,
-    /// Discrepancies that were not known.
+    /// Discrepancies that were not in the baseline.
     pub new: ByClass<u64>,
-    /// Discrepancies that the run before had, too.
+    /// Discrepancies that were also in the baseline.
     pub persisting: ByClass<u64>,
-    /// Discrepancies of the run before that are gone, by the class that they had.
+    /// Discrepancies of the baseline that are gone, by their class in it.
     pub resolved: ByClass<u64>,
-    /// Discrepancies that were gone, and are back.
+    /// Discrepancies that were gone, and came back.
     pub flapping: ByClass<u64>,
-    /// Of those that persist, how many have another class, other changed columns or other values than before.
+    /// The number of persisting discrepancies whose class, changed columns, or values differ from those in the
+    /// baseline.
     pub changed: u64,
-    /// The longest that one has persisted.
+    /// The discrepancy that has persisted longest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Oldest>,
-    /// Earlier runs that could not be used, and why.
+    /// Earlier runs that could not be used, with the reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
 }
 
-/// The discrepancy that has been there longest.
+/// The discrepancy that has persisted longest.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Oldest {
-    /// In how many pairs of snapshots in a row it has been seen.
+    /// The number of consecutive pairs of snapshots in which it has been seen.
     pub age: u32,
-    /// The run that saw it first.
+    /// The first run that found it.
     pub first_run: String,
 }
 
-/// Tells of every discrepancy how it stands to the run before, and writes down what is known now.
+/// Relates every discrepancy to the baseline, and writes the history of this run.
 pub(crate) struct HistoryTracker {
     known: HistoryStore,
     report: HistoryReport,
@@ -249,7 +250,7 @@ pub(crate) struct HistoryTracker {
 }
 
 impl HistoryTracker {
-    /// Begins with what the run before knew. `run` is the id of this one.
+    /// Starts with the history of the baseline. `run` is the ID of this run.
     pub(crate) fn begin(history: History, run: &str, run_dir: Option<&RunDir>) -> Result<Self> {
         let writer = run_dir.map(|run_dir| HistoryWriter::create(run_dir.create(FILE)?)).transpose()?;
         let same_files = history.same_files.map(|run| run.map(|run| run.told.run.id));
@@ -265,7 +266,7 @@ impl HistoryTracker {
         Ok(HistoryTracker { known: history.known, report, run: run.into(), writer })
     }
 
-    /// How discrepancies stand to the run before.
+    /// Returns the history of discrepancies.
     pub(crate) fn of(&mut self, identities: &[FindingIdentity]) -> Vec<FindingHistory> {
         let seen = identities.iter().map(|&identity| {
             let before = self.known.take(&identity.key);
@@ -280,8 +281,8 @@ impl HistoryTracker {
         seen.collect()
     }
 
-    /// Counts them and writes them down. `in_flight` says which of them the snapshots' times explain, `counted` which of
-    /// them count against the gates.
+    /// Counts the discrepancies and writes them to the history. `in_flight` returns which of them are in flight, and
+    /// `counted` has which of them count against the gates.
     pub(crate) fn take(
         &mut self,
         seen: &[FindingHistory],
@@ -338,7 +339,7 @@ impl HistoryTracker {
 }
 
 impl HistoryReport {
-    /// What has become of discrepancies, in the order of every report.
+    /// The counts by status, in the order of every report.
     pub fn fates(&self) -> [(&'static str, &ByClass<u64>); 4] {
         [
             ("new", &self.new),
@@ -348,7 +349,7 @@ impl HistoryReport {
         ]
     }
 
-    /// Whether there is nothing to tell, because no run came before.
+    /// Whether there is nothing to report because there are no earlier runs.
     pub fn is_first(&self) -> bool {
         let HistoryReport { previous, retry_of, new_baseline, same_files, skipped, .. } = self;
         previous.is_none() && retry_of.is_none() && new_baseline.is_none() && same_files.is_none() && skipped.is_empty()

@@ -1,5 +1,5 @@
-//! The runs before this one, as their directories tell them. No database: what a run directory does not hold whole is
-//! told and passed over, never guessed.
+//! Reads earlier runs from their directories, without a database. A run directory that is incomplete is reported and
+//! skipped.
 
 use std::path::{Path, PathBuf};
 
@@ -14,106 +14,100 @@ use crate::output::manifest::{FileDigest, MANIFEST, Manifest, of_file};
 use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::sides::{Side, Sides};
 
-/// The report of a past run; only what later runs need of it, so that reports of other versions are read, too.
+/// The report of a past run. Contains only what later runs need, so that reports of other versions can also be read.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct RunSummary {
-    /// The job's name.
     pub job: String,
-    /// The answer, in the report's word.
+    /// The code of the verdict.
     pub verdict: String,
-    /// Rows of each side.
     pub rows: Sides<u64>,
     /// Discrepancies by class.
     pub counts: ByClass<u64>,
-    /// What was wrong with the snapshots themselves.
+    /// Problems of the snapshots.
     #[serde(default)]
     pub input_failures: Vec<String>,
-    /// How it stood to the run before.
+    /// How it related to its baseline.
     #[serde(default)]
     pub history: Option<HistorySummary>,
-    /// The circumstances.
     pub run: RunRecord,
 }
 
 impl RunSummary {
-    /// Whether it found everything in order.
+    /// Whether the run was successful.
     pub(crate) fn is_good(&self) -> bool {
         matches!(self.verdict.as_str(), "match" | "accepted")
     }
 
-    /// Whether it verified anything, for better or worse.
+    /// Whether the run verified anything, with either result.
     pub(crate) fn is_verified(&self) -> bool {
         self.is_good() || self.verdict == "discrepant"
     }
 }
 
-/// How a past run stood to the run before it.
+/// How a past run related to its baseline.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct HistorySummary {
-    /// The run that it was compared with.
+    /// The ID of its baseline.
     #[serde(default)]
     pub previous: Option<String>,
-    /// What was new in it.
+    /// New discrepancies by class.
     pub new: ByClass<u64>,
-    /// What it no longer found.
+    /// Resolved discrepancies by class.
     pub resolved: ByClass<u64>,
 }
 
-/// The circumstances of a past run.
+/// Information about a past run.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct RunRecord {
-    /// Its id.
     pub id: String,
-    /// When it began, in RFC 3339.
+    /// The start time in RFC 3339.
     pub started: String,
-    /// How long it took.
+    /// The duration in seconds.
     pub seconds: f64,
-    /// What each side was.
     pub inputs: Sides<InputRecord>,
 }
 
-/// One side's snapshot in a past run.
+/// The snapshot of one side in a past run.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct InputRecord {
-    /// When it was taken, if its job said so.
+    /// When it was taken, if the job specified it.
     #[serde(default)]
     pub taken_at: Option<TakenAt>,
 }
 
-/// A run directory that is whole.
+/// A complete run directory.
 #[derive(Debug, Clone)]
 pub(crate) struct PastRun {
-    /// Where it is.
     pub dir: PathBuf,
-    /// Its report.
+    /// The report of the run.
     pub told: RunSummary,
-    /// The digest of how it compared.
+    /// The digest of the settings for comparing.
     pub compare: String,
-    /// The digest of everything that decided in which rows it found a discrepancy, if its version wrote one.
+    /// The digest of all settings that decide in which rows the run finds a discrepancy, if its version wrote one.
     pub evidence: Option<String>,
-    /// The digest of what private keys were recognised by.
+    /// The digest that identifies how private keys are recognized.
     pub recognition: Option<String>,
-    /// The digest of the data of each side.
+    /// The digest of each side's data.
     content: Sides<blake3::Hash>,
-    /// What it wrote.
+    /// The files that the run wrote.
     outputs: Vec<FileDigest>,
 }
 
-/// A directory that looks like a run and cannot be used as one.
+/// A directory that looks like a run, but cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Skipped {
-    /// The directory.
+    /// The path of the directory.
     pub dir: String,
-    /// What is wrong with it.
+    /// What is wrong with the directory.
     pub reason: String,
 }
 
-/// All runs below a directory, the oldest first, and what could not be read.
+/// Returns all runs below a directory, the oldest first, and the directories that could not be read.
 pub(crate) fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
     let (mut runs, mut skipped) = (vec![], vec![]);
-    // runs may be kept elsewhere and linked to; `latest` is a link, too, and the run that it leads to is taken once
+    // runs may be in other places and linked; `latest` is also a link, and its run is counted once
     let walk = WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter();
-    // what is being written is no run yet
+    // a staged directory is not a run yet
     let walk = walk.filter_entry(|entry| entry.depth() == 0 || !is_staging(entry.file_name()));
     for entry in walk.flatten() {
         let is_manifest = entry.file_name() == MANIFEST && entry.file_type().is_file();
@@ -123,9 +117,9 @@ pub(crate) fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
             Err(reason) => skipped.push(Skipped { dir: run_dir.display().to_string(), reason }),
         }
     }
-    runs.sort_by(|one, two| one.order().cmp(&two.order()));
-    // a copy of a run is that run
-    runs.dedup_by(|one, two| one.told.run.id == two.told.run.id);
+    runs.sort_by(|a, b| a.order().cmp(&b.order()));
+    // skip copies of a run
+    runs.dedup_by(|a, b| a.told.run.id == b.told.run.id);
     (runs, skipped)
 }
 
@@ -134,7 +128,7 @@ impl PastRun {
         let manifest: Manifest = json(&dir.join(MANIFEST))?;
         let told: RunSummary = json(&dir.join("report.json"))?;
         if told.run.id != manifest.run {
-            return Err(format!("its manifest is of run {}, its report of run {}", manifest.run, told.run.id));
+            return Err(format!("its manifest belongs to run {}, but its report to run {}", manifest.run, told.run.id));
         }
         let content = Sides::from_fn(|side| content(&manifest.read.inputs[side]));
         let run = PastRun {
@@ -150,49 +144,49 @@ impl PastRun {
         Ok(run)
     }
 
-    /// Whether it has compared two snapshots.
+    /// Whether the run compared two snapshots.
     pub(crate) fn scope(&self) -> Scope {
         if self.content.new == content(&[]) { Scope::OldAlone } else { Scope::Both }
     }
 
-    /// Whether another run read the same data of both sides.
+    /// Whether another run read the same data on both sides.
     pub(crate) fn has_same_pair(&self, other: &PastRun) -> bool {
         self.content == other.content
     }
 
-    /// Whether another run read the same data of a side.
+    /// Whether another run read the same data on a side.
     pub(crate) fn has_same_data(&self, side: Side, other: &PastRun) -> bool {
         self.content[side] == other.content[side]
     }
 
-    /// Whether it stands where its run has written it, as far as the name tells.
+    /// Whether the directory is a copy, according to its name.
     fn is_copy(&self) -> bool {
         self.dir.file_name().is_none_or(|name| name != self.told.run.id.as_str())
     }
 
-    /// When it began, its id for those of the same second, and copies last.
+    /// The sort key: the start time, then the ID for runs of the same second, with copies last.
     fn order(&self) -> (&str, &str, bool) {
         (&self.told.run.started, &self.told.run.id, self.is_copy())
     }
 
-    /// Checks that a file of the run is as it was written.
+    /// Checks that a file of the run has not changed.
     pub(crate) fn require_whole(&self, name: &str) -> Result<(), String> {
         let listed = self.outputs.iter().find(|output| output.path == name);
-        let listed = listed.ok_or_else(|| format!("its manifest does not name `{name}`"))?;
+        let listed = listed.ok_or_else(|| format!("its manifest does not list `{name}`"))?;
         let found = of_file(&self.dir.join(name)).map_err(|error| format!("cannot read `{name}`: {error}"))?;
         match found.to_hex().as_str() == listed.blake3 {
             true => Ok(()),
-            false => Err(format!("`{name}` is not as the run wrote it")),
+            false => Err(format!("`{name}` has changed since the run wrote it")),
         }
     }
 
-    /// Whether it read the same data of a side.
+    /// Whether the run read the same data on a side.
     pub(crate) fn has_same(&self, side: Side, files: &[FileDigest]) -> bool {
         self.content[side] == content(files)
     }
 }
 
-/// What files hold, whatever they are called: a digest of their digests.
+/// A digest of the contents of files, independent of their names.
 fn content(files: &[FileDigest]) -> blake3::Hash {
     let mut digests: Vec<&str> = files.iter().map(|file| file.blake3.as_str()).collect();
     digests.sort_unstable();
@@ -203,5 +197,5 @@ fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let text =
         regular_file::read_text(path, DOCUMENT_BYTES_MAX).map_err(|error| format!("cannot read `{name}`: {error}"))?;
-    serde_json::from_str(&text).map_err(|error| format!("`{name}` is not what a run writes: {error}"))
+    serde_json::from_str(&text).map_err(|error| format!("`{name}` is invalid: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Removes the large files of old runs. What they counted, and what they knew, stays.
+//! Removes the large files of old runs. Their reports and their histories are kept.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use super::past::runs_below;
 use crate::output::destination::sync_tree;
 use crate::runtime::work_dir::{WorkDir, sync_dir};
 
-/// The files of a run that grow with its discrepancies.
+/// The files of a run that grow with the number of discrepancies.
 const LARGE: [&str; 7] = [
     "discrepancies.parquet",
     "missing.csv",
@@ -22,18 +22,19 @@ const LARGE: [&str; 7] = [
     "misplaced.csv",
 ];
 
-/// Keeps the last runs of a job whole, and of the others the reports, the manifest and the history. Only what stands in
-/// the job's own directory, where its runs were written, is touched.
+/// Keeps all files of the last runs of a job, and only the reports, the manifest, and the history of the others. Only
+/// runs in the job's own directory, where they were written, are changed.
 pub(crate) fn retain(job_dir: &Path, job: &str, whole: usize) {
     let (mut runs, _) = runs_below(job_dir);
     runs.retain(|run| run.told.job == job && run.dir == job_dir.join(&run.told.run.id) && !run.dir.is_symlink());
     for run in &runs[..runs.len().saturating_sub(whole)] {
-        // what cannot be removed now is removed next time
+        // what cannot be removed now will be removed next time
         let _ = slim(job_dir, &run.dir);
     }
 }
 
-/// Removes the large files of a run in one step: the run without them is built beside it, and the two are swapped.
+/// Removes the large files of a run in one step: a copy without them is built beside the run, and the two are
+/// exchanged.
 fn slim(job_dir: &Path, run: &Path) -> io::Result<()> {
     let is_large = |name: &str| fs::symlink_metadata(run.join(name)).is_ok_and(|meta| meta.is_file());
     if !LARGE.iter().any(|name| is_large(name)) {
@@ -44,9 +45,9 @@ fn slim(job_dir: &Path, run: &Path) -> io::Result<()> {
     link_tree(run, &slim, &is_kept)?;
     sync_tree(&slim).map_err(|(_, error)| error)?;
     match renameat_with(CWD, &slim, CWD, run, RenameFlags::EXCHANGE) {
-        // the whole run goes with the working directory
+        // the complete run is removed with the working directory
         Ok(()) => sync_dir(job_dir),
-        // a file system that cannot swap; without some of these files the run is read as without all of them
+        // the file system cannot exchange directories; a run with some of these files is read like one with none
         Err(_) => LARGE.iter().filter(|name| is_large(name)).try_for_each(|name| fs::remove_file(run.join(name))),
     }
 }
@@ -55,7 +56,7 @@ fn is_kept(name: &str) -> bool {
     !LARGE.contains(&name)
 }
 
-/// Makes a directory with the same files as another one, but for those directly in it that are not wanted.
+/// Copies a directory by links, without those of its direct entries that are not wanted.
 fn link_tree(from: &Path, to: &Path, is_wanted: &dyn Fn(&str) -> bool) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {

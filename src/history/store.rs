@@ -1,16 +1,16 @@
-//! `history.parquet`: what a run knows of every discrepancy, for the runs after it. It stays when the large files of an
-//! old run are taken away.
+//! `history.parquet`: the discrepancies of a run, for later runs. It is kept when the large files of an old run are
+//! removed.
 //!
-//! | column | type | holds |
+//! | column | type | contents |
 //! | --- | --- | --- |
 //! | `key` | 16 bytes | the digest of the key |
-//! | `class` | text | the class that it has, or had when it was last seen |
-//! | `old_values`, `new_values` | 16 bytes | of a mismatch, the digest of each side's values in the changed columns |
-//! | `first_run` | text | the run that saw it first |
-//! | `age` | integer | in how many pairs of snapshots in a row it has been seen |
-//! | `in_flight` | boolean | whether the snapshots' times explained it |
+//! | `class` | text | its class when it was last seen |
+//! | `old_values`, `new_values` | 16 bytes | the digest of each side's values in the changed columns of a mismatch |
+//! | `first_run` | text | the first run that found it |
+//! | `age` | integer | the number of consecutive pairs of snapshots in which it has been seen |
+//! | `in_flight` | boolean | whether it was in flight |
 //! | `counted` | boolean | whether it counted against the gates |
-//! | `gone_for` | integer | for how many pairs it has not been seen; NULL while it is there |
+//! | `gone_for` | integer | the number of pairs of snapshots since it is gone; NULL while it exists |
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -38,36 +38,36 @@ use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 use crate::snapshot::open_parquet;
 
-/// The file's name in a run directory.
+/// The name of the file in a run directory.
 pub(crate) const FILE: &str = "history.parquet";
-/// A discrepancy that is gone is remembered for so many pairs of snapshots; if it comes back later, it counts as new.
+/// The number of pairs of snapshots for which a resolved discrepancy is kept. If it comes back later, it counts as new.
 const REMEMBERED_PAIRS: u32 = 90;
-/// What a discrepancy takes in memory while runs are compared: itself, and whether it was taken.
+/// The memory for a discrepancy while runs are compared, in bytes: its entry, and whether it was taken.
 const KNOWN_BYTES: u64 = (size_of::<(Digest, StoredFinding)>() + size_of::<bool>()) as u64;
-/// Where two of its columns stand.
+/// The indexes of two columns.
 const KEY: usize = 0;
 const GONE_FOR: usize = 8;
-/// Rows that are written together.
+/// The number of rows per row group.
 pub(super) const GROUP_ROWS: usize = 64 << 10;
 
-/// What is known of one discrepancy.
+/// The entry of a discrepancy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredFinding {
-    /// What it is, or was when it was last seen.
+    /// Its state when it was last seen.
     pub state: FindingState,
-    /// The run that saw it first.
+    /// The first run that found it.
     pub first_run: Arc<str>,
-    /// In how many pairs of snapshots in a row it has been seen.
+    /// The number of consecutive pairs of snapshots in which it has been seen.
     pub age: u32,
-    /// Whether the snapshots' times explained it.
+    /// Whether it was in flight.
     pub in_flight: bool,
     /// Whether it counted against the gates.
     pub counted: bool,
-    /// For how many pairs it has not been seen.
+    /// The number of pairs of snapshots since it is gone.
     pub gone_for: Option<u32>,
 }
 
-/// What a run knew, by key: sorted, which takes half of what a hash map does.
+/// The entries of a run, sorted by key. This takes half the memory of a hash map.
 #[derive(Debug, Default)]
 pub(crate) struct HistoryStore {
     entries: Vec<(Digest, StoredFinding)>,
@@ -85,23 +85,23 @@ impl HistoryStore {
         (!self.taken[found]).then_some(found)
     }
 
-    /// Takes out what is known of a discrepancy.
+    /// Removes and returns the entry of a discrepancy.
     pub(crate) fn take(&mut self, key: &Digest) -> Option<StoredFinding> {
         let found = self.find(key)?;
         self.taken[found] = true;
         Some(self.entries[found].1.clone())
     }
 
-    /// What was not taken, by key in ascending order.
+    /// Returns the entries that were not taken, by ascending key.
     pub(crate) fn left(&self) -> impl Iterator<Item = &(Digest, StoredFinding)> {
         self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry)
     }
 }
 
-/// The file of what a past run knew, batch by batch.
+/// Opens the history of a past run.
 ///
 /// # Errors
-/// In words, if it is not whole.
+/// Fails with a message if the file is invalid.
 fn open(run: &PastRun) -> Result<ParquetRecordBatchReaderBuilder<File>, String> {
     run.require_whole(FILE)?;
     let opened = regular_file::open(&run.dir.join(FILE)).map_err(|error| error.to_string());
@@ -109,14 +109,14 @@ fn open(run: &PastRun) -> Result<ParquetRecordBatchReaderBuilder<File>, String> 
     let reader = reader.map_err(|reason| format!("`{FILE}`: {reason}"))?;
     match reader.schema().fields() == schema().fields() {
         true => Ok(reader),
-        false => Err(format!("`{FILE}`: its columns are not those of this version")),
+        false => Err(format!("`{FILE}` has different columns in this version")),
     }
 }
 
-/// Reads what a past run knew, as long as that fits into the working memory.
+/// Reads the history of a past run into the working memory.
 ///
 /// # Errors
-/// In words, if the file is not whole; as an error, if it does not fit.
+/// Fails with a message if the file is invalid, and with an error if it does not fit in memory.
 pub(super) fn read(run: &PastRun, engine: &Engine) -> Result<Result<HistoryStore, String>> {
     let reader = match open(run) {
         Ok(reader) => reader,
@@ -140,10 +140,10 @@ pub(super) fn read(run: &PastRun, engine: &Engine) -> Result<Result<HistoryStore
     Ok(read().map_err(|reason| format!("`{FILE}`: {reason}")))
 }
 
-/// Hands the keys of the discrepancies that a past run had to `take`, some at a time, as an array of digests.
+/// Passes the keys of a past run's discrepancies to `take`, batch by batch, as arrays of digests.
 ///
 /// # Errors
-/// In words, if the file is not whole; as an error, if `take` fails.
+/// Fails with a message if the file is invalid, and with an error if `take` fails.
 pub(super) fn each_unclean(run: &PastRun, mut take: impl FnMut(ArrayRef) -> Result<()>) -> Result<Result<(), String>> {
     let reader = open(run).and_then(|reader| {
         let columns = ProjectionMask::roots(reader.parquet_schema(), [KEY, GONE_FOR]);
@@ -178,7 +178,7 @@ fn add(
     };
     for row in 0..batch.num_rows() {
         let (Some(key), Some(class)) = (digest(keys, row), Class::from_name(classes.value(row))) else {
-            return Err(format!("row {row} makes no sense"));
+            return Err(format!("row {row} is invalid"));
         };
         let first_run = first_runs.value(row);
         let first_run = runs.entry(first_run.into()).or_insert_with(|| first_run.into()).clone();
@@ -207,14 +207,14 @@ fn schema() -> SchemaRef {
     .into()
 }
 
-/// Writes what this run knows.
+/// Writes the history of this run.
 pub(super) struct HistoryWriter {
     place: PathBuf,
     file: ArrowWriter<OutputFile>,
 }
 
 impl HistoryWriter {
-    /// Begins the file.
+    /// Creates the file.
     pub(super) fn create(file: OutputFile) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -226,7 +226,6 @@ impl HistoryWriter {
         Ok(HistoryWriter { place, file })
     }
 
-    /// Adds discrepancies.
     pub(super) fn write(&mut self, known: &[(Digest, StoredFinding)]) -> Result<()> {
         let digests = |each: &dyn Fn(&(Digest, StoredFinding)) -> Option<Digest>| -> Result<ArrayRef> {
             let mut builder = FixedSizeBinaryBuilder::with_capacity(known.len(), 16);
@@ -261,7 +260,7 @@ impl HistoryWriter {
 }
 
 impl StoredFinding {
-    /// The same, one pair of snapshots later, in which it was not seen; `None` once it need not be remembered.
+    /// Returns the entry after one more pair of snapshots without the discrepancy; `None` if it need not be kept.
     pub(crate) fn gone(&self) -> Option<Self> {
         let gone_for = self.gone_for.unwrap_or(0) + 1;
         (gone_for <= REMEMBERED_PAIRS).then(|| StoredFinding {

@@ -1,4 +1,4 @@
-//! A working file of the keys of discrepancies, by their digests.
+//! Writes a temporary file with the digests of keys of discrepancies.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use parquet::file::properties::WriterProperties;
 use super::store::GROUP_ROWS;
 use crate::error::{Error, Result};
 
-/// Writes digests as they come.
+/// Writes digests in the order of input.
 pub(super) struct KeyWriter {
     path: PathBuf,
     schema: SchemaRef,
@@ -21,11 +21,11 @@ pub(super) struct KeyWriter {
 }
 
 impl KeyWriter {
-    /// Begins the file.
+    /// Creates the file.
     pub(super) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(|error| spill_error(path, error.into()))?;
         let schema: SchemaRef = Schema::new(vec![Field::new("key", DataType::FixedSizeBinary(16), false)]).into();
-        // digests are all different, and do not compress
+        // digests are all different, and cannot be compressed
         let properties = WriterProperties::builder()
             .set_compression(Compression::UNCOMPRESSED)
             .set_dictionary_enabled(false)
@@ -35,13 +35,12 @@ impl KeyWriter {
         Ok(KeyWriter { path: path.into(), schema, file: file.map_err(|error| spill_error(path, error))? })
     }
 
-    /// Adds digests of 16 bytes.
+    /// Adds 16-byte digests.
     pub(super) fn write(&mut self, keys: ArrayRef) -> Result<()> {
         let batch = RecordBatch::try_new(self.schema.clone(), vec![keys])?;
         self.file.write(&batch).map_err(|error| spill_error(&self.path, error))
     }
 
-    /// Ends the file.
     pub(super) fn finish(self) -> Result<()> {
         let KeyWriter { path, file, .. } = self;
         file.close().map(drop).map_err(|error| spill_error(&path, error))

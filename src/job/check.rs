@@ -1,4 +1,4 @@
-//! Questions whose answers are violations.
+//! SQL assertions, and the types of their parameters.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,35 +9,35 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Query, Setting};
 
-/// A check: a question in SQL, and what its answer has to be.
+/// A check: an SQL query, and its expected result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What it is called.
+    /// The name of the check.
     pub name: Setting,
-    /// What it asks, in words, if its query says so.
+    /// What the query checks, in plain English, if its header contains it.
     pub question: Option<String>,
-    /// What it reads, in words, if its query says so.
+    /// What the query reads, in plain English, if its header contains it.
     pub reads: Option<String>,
     /// The query.
     pub query: Query,
-    /// Tables that it reads, made from those of the job by queries of their own.
+    /// Tables that the query reads, made from the job's tables by their own queries.
     pub inputs: Vec<(String, Query)>,
-    /// Values of its parameters.
+    /// Values of the parameters.
     pub values: BTreeMap<String, Literal>,
-    /// The columns of its answer that say which row or group is at fault; the key, or `id`, if there are none.
+    /// The columns of the result that identify the violating row or group; empty for the key, or `id`.
     pub id: Vec<Setting>,
-    /// The columns of its answer that are those of the job's groups; by the same names, if there are none.
+    /// The columns of the result that correspond to those of `[group]`; empty if they have the same names.
     pub group: Vec<Setting>,
-    /// What the answer has to be.
+    /// The expected result.
     pub expect: Expect,
 }
 
-/// What the answer of a check has to be.
+/// The expected result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expect {
-    /// No rows, or so many at most.
+    /// At most this number of rows; 0 for none.
     AtMost(u64),
-    /// One value.
+    /// One row with one column of this value.
     Value(Literal),
 }
 
@@ -58,15 +58,15 @@ pub enum Literal {
     Text(String),
     /// A whole number.
     Integer(i64),
-    /// A number.
+    /// A decimal number.
     Decimal(BigDecimal),
-    /// True or false.
+    /// A boolean.
     Boolean(bool),
-    /// A day.
+    /// A date.
     Date(Date),
     /// An instant.
     Timestamp(Timestamp),
-    /// A length of time.
+    /// A duration.
     Duration(SignedDuration),
 }
 
@@ -91,20 +91,20 @@ pub enum LiteralType {
     Text,
     /// A whole number.
     Integer,
-    /// A number.
+    /// A decimal number.
     Decimal,
-    /// True or false.
+    /// A boolean.
     Boolean,
-    /// A day.
+    /// A date.
     Date,
     /// An instant.
     Timestamp,
-    /// A length of time.
+    /// A duration.
     Duration,
 }
 
 impl LiteralType {
-    /// All types, by the words that queries declare them with, and an example of each.
+    /// All types, with their names in declarations, and an example of each.
     pub const ALL: [(LiteralType, &'static str, &'static str); 7] = [
         (LiteralType::Text, "text", "\"in_progress\""),
         (LiteralType::Integer, "integer", "64"),
@@ -115,14 +115,14 @@ impl LiteralType {
         (LiteralType::Duration, "duration", "\"48h\""),
     ];
 
-    /// The value that a text is, if it is one of this type.
+    /// Parses a text as a value of this type; `None` if it is not one.
     pub fn read(self, text: &str) -> Option<Literal> {
         Some(match self {
             LiteralType::Text => Literal::Text(text.into()),
             LiteralType::Integer => Literal::Integer(text.parse().ok()?),
             LiteralType::Decimal => Literal::Decimal(super::number(text)?),
             LiteralType::Boolean => Literal::Boolean(text.parse().ok()?),
-            // jiff would take the day of a time
+            // jiff would parse a time as its date
             LiteralType::Date if text.len() == "2026-12-31".len() => Literal::Date(text.parse().ok()?),
             LiteralType::Date => return None,
             LiteralType::Timestamp => Literal::Timestamp(text.replacen(' ', "T", 1).parse().ok()?),
@@ -130,7 +130,7 @@ impl LiteralType {
         })
     }
 
-    /// What a value of this type looks like, in words.
+    /// Describes a value of this type for error messages.
     pub fn wanted(self) -> String {
         let (_, name, example) = Self::ALL[self as usize];
         let article = if self == LiteralType::Integer { "an" } else { "a" };

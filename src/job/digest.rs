@@ -1,4 +1,4 @@
-//! What a job asks, as data: two jobs with the same settings ask the same question.
+//! The settings of a job as data, for digests: two jobs with the same settings ask the same question.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{Allowance, Check, ColumnSettings, Gate, Identity, InFlight, Job, Pri
 use crate::class::{ByClass, Class};
 use crate::sides::Sides;
 
-/// Everything in a job that can change its answer.
+/// Returns all settings that can change the result of a job.
 pub fn settings(job: &Job) -> Value {
     let tables: Vec<_> = job.tables.iter().map(|(name, table)| json!([name, source(table)])).collect();
     let new = (job.scope == Scope::Both).then(|| source(&job.sources.new));
@@ -27,8 +27,8 @@ pub fn settings(job: &Job) -> Value {
     })
 }
 
-/// Everything in a job that says how rows compare. Two jobs that agree in it find the same discrepancies in the same
-/// snapshots.
+/// Returns all settings that decide how rows are compared. Two jobs with the same values find the same discrepancies in
+/// the same snapshots.
 pub fn compare(job: &Job) -> Value {
     let key = match &job.identity {
         Identity::Key(columns) => json!(texts(columns)),
@@ -44,17 +44,17 @@ pub fn compare(job: &Job) -> Value {
     })
 }
 
-/// Everything in a job that decides in which rows a run finds a discrepancy. A row that was clean in a run of other such
-/// settings may not be clean by these: a query may have left it out, or the column in which it differs.
+/// Returns all settings that decide in which rows a run finds a discrepancy. A row that was clean under other settings
+/// may not be clean under these: a query may have excluded the row, or the column in which it differs.
 ///
-/// Checks, gates, waivers and times are no part of it: what they say is said of discrepancies that were found.
+/// Checks, gates, waivers, and times are not included: they only judge discrepancies that were found.
 pub fn evidence(job: &Job) -> Value {
     let tables: Vec<_> = job.tables.iter().map(|(name, table)| json!([name, rows(table)])).collect();
     let new = (job.scope == Scope::Both).then(|| rows(&job.sources.new));
     json!({ "old": rows(&job.sources.old), "new": new, "tables": tables, "compare": compare(job) })
 }
 
-/// What says which rows a source has.
+/// The settings that decide which rows a source has.
 fn rows(source: &Source) -> Value {
     json!({
         "layout": source.layout,
@@ -63,8 +63,8 @@ fn rows(source: &Source) -> Value {
     })
 }
 
-fn texts(words: &[Setting]) -> Vec<&str> {
-    words.iter().map(|word| word.text.as_str()).collect()
+fn texts(settings: &[Setting]) -> Vec<&str> {
+    settings.iter().map(|setting| setting.text.as_str()).collect()
 }
 
 fn source(source: &Source) -> Value {
@@ -98,7 +98,7 @@ fn in_flight(in_flight: &InFlight) -> Value {
     json!([columns.old.text, columns.new.text, format!("{lag:#}"), zone])
 }
 
-/// Without the key.
+/// Excludes the secret key.
 fn private(private: &Private) -> Value {
     json!({ "columns": texts(&private.columns), "mode": private.mode, "plain_lists": private.plain_lists })
 }

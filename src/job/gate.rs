@@ -1,4 +1,4 @@
-//! How many discrepancies a job allows.
+//! The number of discrepancies that a job allows.
 
 use std::fmt;
 
@@ -7,40 +7,40 @@ use bigdecimal::BigDecimal;
 use super::Setting;
 use crate::class::ByClass;
 
-/// The allowances of a job. What is not named is not allowed at all.
+/// The allowances of a job. The default is zero.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Gate {
-    /// Discrepancies of a class.
+    /// Discrepancies by class.
     pub classes: ByClass<Option<Allowance>>,
-    /// Discrepancies of a class that the run before did not have. A class with such an allowance and no other is
-    /// judged by it alone.
+    /// Discrepancies that the previous run did not have, by class. A class that has only this allowance is judged by it
+    /// alone.
     pub new: ByClass<Option<Allowance>>,
-    /// Only discrepancies that have been seen in so many pairs of snapshots in a row count.
+    /// Count only discrepancies that have been seen in this number of consecutive pairs of snapshots.
     pub persisting_for: Option<u32>,
-    /// Pairs of rows that differ in a column. Without an allowance for all mismatches, a column that is
-    /// not named here is not allowed any.
+    /// Pairs of rows that differ in a column. Without an allowance for all mismatches, the allowance of a column that
+    /// is not listed here is zero.
     pub columns: Vec<(Setting, Allowance)>,
 }
 
-/// How many are allowed.
+/// A number or a share of rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Allowance {
-    /// This many.
+    /// This number of rows.
     Count(u64),
     /// This share of the rows that could be affected, from 0 to 1.
     Rate(BigDecimal),
 }
 
 impl Allowance {
-    /// None at all.
+    /// No rows.
     pub const NONE: Allowance = Allowance::Count(0);
 
-    /// How many rows fewer than in the run before are usual: a fifth.
+    /// The default for the drop in rows since the previous run: 20 %.
     pub fn usual_drop() -> Self {
         Allowance::Rate(BigDecimal::new(2.into(), 1))
     }
 
-    /// Whether `found` of `population` rows are allowed. The bound is part of it.
+    /// Whether `found` of `population` rows are allowed. The bound is inclusive.
     pub fn allows(&self, found: u64, population: u64) -> bool {
         match self {
             Allowance::Count(allowed) => found <= *allowed,

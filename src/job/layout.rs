@@ -1,19 +1,19 @@
-//! What of a source's path says which rows it stands for. Two nights read different paths: the date in them is another
-//! one, or the value of a variable. A pattern that takes in other files, or a partition that is chosen by name, is a
-//! different question.
+//! Finds the part of a source's path that decides which rows it has. The path is different every night, because of a
+//! date or the value of a variable, and this does not matter. A glob that matches other files, or another partition by
+//! name, asks a different question.
 
 use std::path::{Component, Path};
 
-/// Stands for what differs from night to night.
+/// Replaces what differs from night to night.
 pub const VARIES: char = '#';
-/// Names of partitions that are parts of a date.
+/// Partition columns that are parts of a date.
 const PARTS_OF_DATES: [&str; 12] =
     ["year", "month", "week", "day", "hour", "minute", "y", "m", "d", "h", "date", "night"];
 
-/// A path without dates. The values of its variables are `#` already, as far as they decide nothing.
+/// Returns a path without dates. Values of variables have already been replaced by `#`, unless they choose among files.
 ///
-/// In the name of a plain file or directory everything with a digit varies. In a pattern, and in the value of a
-/// partition, a number may choose: there, only what looks like a date varies.
+/// In the name of a plain file or directory, every word with a digit varies. In a glob, and in the value of a
+/// partition, a number may choose files: there, only what looks like a date varies.
 pub fn layout(path: &str) -> String {
     let parts = Path::new(path).components().filter_map(|part| match part {
         Component::CurDir => None,
@@ -30,7 +30,7 @@ pub fn layout(path: &str) -> String {
     settled.collect::<Vec<_>>().join("/")
 }
 
-/// Whether a text chooses among files: a pattern, or a partition.
+/// Whether a text chooses among files: a glob, or a partition.
 pub fn decides(text: &str) -> bool {
     text.contains(['*', '?', '[', '='])
 }
@@ -39,7 +39,7 @@ fn is_part_of_date(name: &str) -> bool {
     PARTS_OF_DATES.iter().any(|part| name.eq_ignore_ascii_case(part))
 }
 
-/// A name in which words with digits vary, and words that vary side by side are one.
+/// Replaces words with digits, and merges adjacent replacements.
 fn without_numbers(name: &str) -> String {
     let mut out = String::new();
     let is_word = |c: char| c.is_alphanumeric() || c == VARIES;
@@ -58,7 +58,7 @@ fn without_numbers(name: &str) -> String {
     out
 }
 
-/// Whether a text ends with what varies; what joins one varying word to the next goes with them.
+/// Whether a text ends with a replacement. If so, truncates the separators after it.
 fn ends_varying(out: &mut String) -> bool {
     let joined = out.trim_end_matches(['-', '_', ':', '.', ' ']).len();
     let varies = out[..joined].ends_with(VARIES);
@@ -68,7 +68,7 @@ fn ends_varying(out: &mut String) -> bool {
     varies
 }
 
-/// A name in which what looks like a date varies.
+/// Replaces what looks like a date.
 fn without_dates(name: &str) -> String {
     let (mut out, mut rest) = (String::new(), name);
     while let Some(first) = rest.chars().next() {
@@ -87,17 +87,17 @@ fn without_dates(name: &str) -> String {
     out
 }
 
-/// How long the date is with which a text begins: `2026-11-27`, `2026-11`, `20261127`, `20261127T020000Z`, or seconds
-/// since 1970.
+/// Returns the length in bytes of the date at the start of a text: `2026-11-27`, `2026-11`, `20261127`,
+/// `20261127T020000Z`, or seconds since 1970.
 fn date_length(text: &str) -> Option<usize> {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let date = match digits(text) {
         run @ 8.. => run,
         4 if text.starts_with("19") || text.starts_with("20") => {
             let joint = text[4..].chars().next().filter(|c| matches!(c, '-' | '_' | '.'))?;
-            let part = |at: usize| {
-                let after = text.get(at..)?.strip_prefix(joint)?;
-                (digits(after) == 2).then_some(at + 1 + 2)
+            let part = |start: usize| {
+                let after = text.get(start..)?.strip_prefix(joint)?;
+                (digits(after) == 2).then_some(start + 1 + 2)
             };
             let month = part(4)?;
             part(month).unwrap_or(month)

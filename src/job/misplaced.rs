@@ -1,12 +1,12 @@
-//! Values that may stand under another key.
+//! The settings of the search for misplaced values.
 
 use super::{Origin, Setting};
 
-/// Whether and how values are looked for under other keys than their own.
+/// Which values are searched for under other keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misplaced {
-    /// The columns whose values are looked for, each by itself; if there are none, all of a row's values together.
+    /// The columns whose values are searched for, each separately; empty for all values of a row together.
     pub columns: Vec<Setting>,
-    /// Where the job asks for it.
+    /// The position of the setting in the job.
     pub place: Origin,
 }

@@ -1,4 +1,4 @@
-//! What one comparison is asked to do, resolved once; nothing downstream sees a raw flag.
+//! The settings of one comparison, resolved once. Later modules never see a raw flag.
 
 pub mod file;
 mod check;
@@ -30,47 +30,47 @@ pub use setting::{Origin, Setting};
 pub use signoff::{AcceptedTier, Backup, Becomes, CHECKS_MAX, Cleanup, SignOff, Status, WritesStopped};
 pub use waiver::Waiver;
 
-/// One comparison of two snapshots.
+/// A comparison of two snapshots.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// The job's name in reports.
+    /// The name of the job in reports.
     pub name: String,
     /// Whether there are two snapshots to compare.
     pub scope: Scope,
-    /// Where each snapshot is, and what is made of it.
+    /// Where each snapshot is, and how it is transformed.
     pub sources: Sides<Source>,
-    /// Further tables, for the queries.
+    /// Additional tables for queries, by table name.
     pub tables: BTreeMap<String, Source>,
-    /// How rows of the two sides find each other.
+    /// How rows of the two sides are paired.
     pub identity: Identity,
-    /// Which columns take part.
+    /// Which columns are compared.
     pub selection: Selection,
-    /// What single columns are told, the general before the particular.
+    /// The settings of columns. Later ones override earlier ones.
     pub columns: Vec<ColumnSettings>,
-    /// What the snapshots' times may explain.
+    /// Which discrepancies the times of the snapshots may explain.
     pub in_flight: Option<InFlight>,
-    /// What is looked for under other keys.
+    /// The search for values under other keys.
     pub misplaced: Option<Misplaced>,
     /// Known differences.
     pub waivers: Vec<Waiver>,
-    /// What rows are grouped by in reports, as expressions in SQL.
+    /// SQL expressions that rows are grouped by in reports.
     pub segments: Vec<Setting>,
-    /// Questions whose answers are violations.
+    /// SQL assertions. The rows of their results are violations.
     pub checks: Vec<Check>,
-    /// The columns whose values make the groups that move as a whole.
+    /// The columns whose values identify groups, which move as a whole.
     pub group: Vec<Setting>,
-    /// Values that must not leave.
+    /// Columns whose values may not be in any output.
     pub private: Option<Private>,
     /// What may be deleted.
     pub sign_off: Option<SignOff>,
     /// How many discrepancies are allowed.
     pub gate: Gate,
-    /// Columns that the ID lists hold besides the key.
+    /// Additional columns in the ID lists, beside the key.
     pub list_columns: Vec<Setting>,
 }
 
 impl Job {
-    /// Where the files are that are read, and what they are to the job.
+    /// Returns the paths of all inputs, with the side or table that each belongs to.
     pub fn locations(&self) -> impl Iterator<Item = (Owner, &str)> {
         let sides = self.scope.sides().iter().map(|&side| (Owner::Side(side), &self.sources[side]));
         let tables = self.tables.iter().map(|(name, source)| (Owner::Table(name.clone()), source));
@@ -106,12 +106,12 @@ impl Job {
     }
 }
 
-/// What a job is about.
+/// Which snapshots a job has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Two snapshots, which are compared.
     Both,
-    /// Old alone, before there is a new store: nothing is compared, and only checks are run. The source of new says nothing.
+    /// Only old, before there is a new store: nothing is compared, and only checks run. The source of new is unused.
     OldAlone,
 }
 
@@ -128,35 +128,35 @@ impl Scope {
 /// One table's export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// A file, a directory or a glob.
+    /// A file, a directory, or a glob.
     pub path: Setting,
-    /// What of the path says which rows it stands for, and stays the same from night to night.
+    /// The part of the path that decides which rows it has. It is the same every night.
     pub layout: String,
-    /// What shapes the snapshot before it is compared; the files are table `snapshot` in it.
+    /// SQL that transforms the snapshot before it is compared. The files are the table `snapshot`.
     pub query: Option<Query>,
     /// When the snapshot was taken.
     pub taken_at: Option<TakenAt>,
-    /// Whether a table without rows is right.
+    /// Whether a table without rows is accepted.
     pub allow_empty: bool,
-    /// What a snapshot has to be so that anything follows from it.
+    /// The conditions for a valid snapshot.
     pub expects: Expectations,
-    /// The columns that are unique in a further table; none, if nothing is said.
+    /// The unique columns of an additional table. Empty by default.
     pub key: Vec<Setting>,
 }
 
-/// What a snapshot has to be so that anything follows from it.
+/// The conditions for a valid snapshot. If one fails, the run is unverified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expectations {
-    /// How long ago it may have been taken.
+    /// The maximum age of the snapshot.
     pub max_age: Option<jiff::SignedDuration>,
-    /// How many rows fewer than in the run before it may have; [`Allowance::usual_drop`] if nothing is said.
+    /// The maximum drop in rows since the previous run. Defaults to [`Allowance::usual_drop`].
     pub max_drop: Option<Allowance>,
-    /// Whether its files have to be others than those of earlier runs.
+    /// Whether the files must differ from those of earlier runs.
     pub must_change: bool,
 }
 
 impl Source {
-    /// Just the files of a path.
+    /// Creates a source from the files of a path, without further settings.
     pub fn of(path: Setting) -> Self {
         Source {
             layout: layout(&path.text),
@@ -170,62 +170,62 @@ impl Source {
     }
 }
 
-/// A query in SQL.
+/// An SQL query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// The text.
+    /// The SQL text.
     pub sql: String,
-    /// The file that holds it; `None` if it stands in the job itself.
+    /// The file with the query; `None` if the query is inline in the job.
     pub file: Option<PathBuf>,
-    /// Where the job speaks of it.
+    /// The position of the setting in the job.
     pub place: Origin,
 }
 
-/// The time in which a snapshot was taken, as RFC 3339 texts in UTC.
+/// The period in which a snapshot was taken, as RFC 3339 texts in UTC.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct TakenAt {
     /// When the export began.
     pub from: String,
-    /// When it ended.
+    /// When the export ended.
     pub to: String,
 }
 
 /// How the times of the snapshots explain discrepancies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InFlight {
-    /// The column of each side that tells when a row was written, or which version of it this is.
+    /// The column of each side with the write time or the version of a row.
     pub columns: Sides<Setting>,
-    /// How long a change may take from one store to the other.
+    /// The longest time that a change may take to get from one store to the other.
     pub lag: jiff::SignedDuration,
-    /// The zone of times that name none.
+    /// The time zone of times without one.
     pub assume_tz: Option<Setting>,
 }
 
 impl InFlight {
-    /// The lag in microseconds. An absurdly long one explains every discrepancy, as it says, and never wraps around;
-    /// half the range is left for the times that it is taken from.
+    /// Returns the lag in microseconds. A huge lag saturates, and so explains every discrepancy. It is limited to half
+    /// the range, so that subtracting it from a time cannot overflow.
     pub fn lag_micros(&self) -> i64 {
         i64::try_from(self.lag.as_micros()).unwrap_or(i64::MAX).min(i64::MAX / 2)
     }
 }
 
-/// What is said of some columns.
+/// The settings of one or several columns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnSettings {
-    /// The columns: names of the new side, in which `*` stands for anything.
+    /// The columns, by their names in new. `*` matches any characters.
     pub names: Vec<Setting>,
-    /// The old column's name, where it is another one.
+    /// The name of the column in old, if it differs.
     pub old: Option<Setting>,
-    /// What the column is on each side, as an expression in SQL.
+    /// The value of the column on each side, as an SQL expression.
     pub expressions: Sides<Option<Setting>>,
     /// The rules.
     pub rules: RuleSettings,
-    /// Where the settings stand.
+    /// The position of the settings in the job.
     pub place: Origin,
 }
 
 impl ColumnSettings {
-    /// Whether they say which columns of the sides they are about.
+    /// Whether the settings name or compute the columns of a side.
     pub fn has_own_columns(&self) -> bool {
         self.old.is_some() || self.expressions.iter().any(Option::is_some)
     }
@@ -236,7 +236,7 @@ impl ColumnSettings {
 pub enum Identity {
     /// By the values of these columns, in this order.
     Key(Vec<Setting>),
-    /// Not at all: rows are compared whole, as a multiset.
+    /// Without a key: whole rows are compared as a multiset.
     WholeRow,
 }
 
@@ -247,13 +247,13 @@ impl Identity {
     }
 }
 
-/// Which columns are compared, and with which.
+/// Which columns are compared, and how they are paired.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Compare only these (and the key); empty means all.
+    /// Compare only these columns and the key; empty means all.
     pub columns: Vec<Setting>,
-    /// Leave these out.
+    /// Leave out these columns.
     pub ignore: Vec<Setting>,
-    /// Old name and new name, where the names alone do not say it.
+    /// Pairs of old and new names, where these differ.
     pub map: Vec<(Setting, Setting)>,
 }

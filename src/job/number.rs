@@ -1,12 +1,12 @@
-//! Numbers of any size, within reason.
+//! Parses numbers of any reasonable size.
 
 use bigdecimal::BigDecimal;
 
-/// How many digits a number may have before or after its point, written out. A float has 1,074 at most.
+/// The maximum number of digits before or after the decimal point, without an exponent. A float has at most 1,074.
 const DIGITS_MAX: usize = 2_000;
 
-/// The number that a text is; `None` if it is none. `1e999999999` is none, either: a comparison with it, or writing it
-/// out, would not come to an end.
+/// Parses a number; `None` if the text is not a number, or is a number such as `1e999999999`, which would take forever
+/// to compare or to write out.
 pub fn number(text: &str) -> Option<BigDecimal> {
     let number: BigDecimal = Some(text).filter(|text| text.len() <= DIGITS_MAX)?.parse().ok()?;
     let digits = number.fractional_digit_count().unsigned_abs();

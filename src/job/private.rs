@@ -1,25 +1,25 @@
-//! Values that must not leave.
+//! Private columns, whose values may not be in any output.
 
 use super::Setting;
 
-/// What happens to the values of some columns in everything that is written or shown.
+/// The redaction of private columns in all output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Private {
-    /// The columns.
+    /// The private columns.
     pub columns: Vec<Setting>,
-    /// What stands in the place of a value.
+    /// What replaces a value.
     pub mode: Mode,
-    /// Whether ID lists hold values of these columns all the same, readable by their owner only.
+    /// Whether ID lists contain these columns in plain text, in files that only their owner can read.
     pub plain_lists: bool,
-    /// The key of the digests; `None` draws one for each run.
+    /// The key of the digests; `None` uses a random key for each run.
     pub key: Option<[u8; 32]>,
 }
 
-/// What stands in the place of a private value.
+/// What replaces a private value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// A digest, by a key that is not written anywhere.
+    /// A digest with a secret key.
     #[default]
     Hash,
     /// Nothing.
@@ -27,7 +27,7 @@ pub enum Mode {
 }
 
 impl std::fmt::Debug for Private {
-    /// Without the key.
+    /// Omits the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Private { columns, mode, plain_lists, key } = self;
         let key = key.map(|_| "given");

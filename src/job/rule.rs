@@ -1,13 +1,13 @@
-//! The rules that a user can choose for a column, as they stand in a job file.
+//! The rules that a user can choose for a column, as they are written in a job file.
 //!
-//! Each is opt-in, and each is applied to both sides unless it says otherwise, always in this order:
+//! Each rule is opt-in, and applies to both sides unless stated otherwise. The order is always:
 //!
-//! 1. `old_expr`, `new_expr`: the column is what the expression yields
-//! 2. `trim`, `rtrim`, `nfc`, `casefold`, `empty_is_null`: text is cleaned
-//! 3. `values`: old's codes become new's words
-//! 4. `as`, `assume_tz`: the cell is read as a value of that kind
-//! 5. `either_hour`, `default_is_null`, `round`, `truncate`, `unordered`: values that are to count as one become one
-//! 6. `tolerance`: what still differs may differ by so much
+//! 1. `old_expr`, `new_expr`: the value of the column is that of the expression
+//! 2. `trim`, `rtrim`, `nfc`, `casefold`, `empty_is_null`: text is normalized
+//! 3. `values`: old's codes are replaced by new's
+//! 4. `as`, `assume_tz`: the cell is parsed as a type
+//! 5. `either_hour`, `default_is_null`, `round`, `truncate`, `unordered`: values that count as equal become equal
+//! 6. `tolerance`: the remaining difference may have this size
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,38 +16,38 @@ use bigdecimal::BigDecimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-/// One rule with its settings.
+/// A rule with its settings.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
-    /// The column of one side is an expression in SQL over the columns of that side.
+    /// The column of one side is an SQL expression over the columns of that side.
     Expression(crate::sides::Side, String),
-    /// White space at both ends does not count.
+    /// Ignore white space at both ends.
     Trim,
-    /// White space at the end does not count.
+    /// Ignore white space at the end.
     Rtrim,
-    /// Text is compared in Unicode's composed form.
+    /// Compare text in Unicode's composed form.
     Nfc,
-    /// Upper and lower case are the same, by Unicode's full case folding.
+    /// Ignore case, by Unicode's full case folding.
     Casefold,
-    /// The empty string is NULL.
+    /// Treat the empty string as NULL.
     EmptyIsNull,
-    /// What old writes for what new writes.
+    /// Old's codes, and new's codes for the same values.
     Values(BTreeMap<String, String>),
-    /// How a cell is read.
+    /// The type that cells are parsed as.
     As(ParseAs),
-    /// The zone that naive timestamps are in.
+    /// The time zone of timestamps without one.
     AssumeTz(String),
-    /// A time that clocks of the zone show twice is either of its two instants.
+    /// A local time that occurs twice may be either of its two instants.
     EitherHour,
-    /// This value is NULL.
+    /// Treat this value as NULL.
     DefaultIsNull(String),
-    /// Numbers count to so many digits after the point.
+    /// Round numbers to this many decimal places.
     Round(i8),
-    /// Times count to this unit.
+    /// Truncate times to this unit.
     Truncate(Precision),
-    /// The order of a list means nothing.
+    /// Ignore the order of lists.
     Unordered,
-    /// How far two values may be apart.
+    /// The maximum distance of two values.
     Tolerance(Tolerance),
 }
 
@@ -75,15 +75,15 @@ impl Rule {
         }
     }
 
-    /// Whether it says what a cell is, rather than which differences do not count. What a cell is has to
-    /// be known before anything is compared; a cell that cannot be read so equals nothing.
+    /// Whether the rule determines the value of a cell, rather than which differences are ignored. The value has to be
+    /// known before anything is compared. A cell that cannot be parsed equals nothing.
     pub fn is_reading(&self) -> bool {
         matches!(self, Rule::Expression(..) | Rule::Values(_) | Rule::As(_) | Rule::AssumeTz(_))
     }
 }
 
 impl fmt::Display for Rule {
-    /// As a line of a job file.
+    /// Writes the rule as a line of a job file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name();
         match self {
@@ -104,45 +104,45 @@ impl fmt::Display for Rule {
     }
 }
 
-/// A text as TOML writes it on one line.
+/// Writes a text as a TOML string on one line.
 pub fn quoted(text: &str) -> String {
-    // what JSON escapes, TOML reads the same way; DEL is the one character that only TOML forbids
+    // TOML understands all escapes of JSON; DEL is the only character that TOML forbids and JSON allows
     serde_json::Value::String(text.into()).to_string().replace('\u{7f}', "\\u007F")
 }
 
-/// The kinds of value that a cell can be read as.
+/// The types that a cell can be parsed as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParseAs {
-    /// Text, as the value is written; bytes are the text that they encode in UTF-8.
+    /// Text as it is; bytes are decoded as UTF-8.
     Text,
     /// Numbers of any size, exactly.
     Decimal,
     /// Whole numbers of any size.
     Integer,
-    /// Floats of 64 bits.
+    /// 64-bit floats.
     Float,
-    /// Floats of 32 bits.
+    /// 32-bit floats.
     Float32,
-    /// True and false; also yes and no, on and off, 1 and 0.
+    /// Booleans: true and false, yes and no, on and off, 1 and 0.
     Boolean,
-    /// Calendar days; the time of day is dropped.
+    /// Dates. The time of day is dropped.
     Date,
-    /// Instants if one side has a zone or `assume_tz` gives one, wall clocks otherwise.
+    /// Instants if one side has a zone or `assume_tz` gives one, otherwise local times.
     Timestamp,
-    /// UUIDs, in text or 16 bytes.
+    /// UUIDs, as text or 16 bytes.
     Uuid,
-    /// JSON, by meaning.
+    /// JSON, compared by value.
     Json,
-    /// Bytes, written in hexadecimal.
+    /// Bytes, encoded in hexadecimal.
     Hex,
-    /// Bytes, written in Base64.
+    /// Bytes, encoded in Base64.
     Base64,
 }
 
 impl ParseAs {
-    /// Whether two values that a column of another family can hold are still two values once they are read so. How a
-    /// value is written (`5.0` and `5`, `yes` and `true`) is no part of it.
+    /// Whether two different values of another family always remain different after parsing. Different spellings of one
+    /// value (`5.0` and `5`, `yes` and `true`) do not count.
     pub fn loses_nothing(self) -> bool {
         match self {
             ParseAs::Text
@@ -153,7 +153,7 @@ impl ParseAs {
             | ParseAs::Uuid
             | ParseAs::Hex
             | ParseAs::Base64 => true,
-            // numbers are rounded, the time of day is dropped, and documents have no one form
+            // numbers are rounded, the time of day is dropped, and a JSON document has many spellings
             ParseAs::Float | ParseAs::Float32 | ParseAs::Date | ParseAs::Json => false,
         }
     }
@@ -178,7 +178,7 @@ impl fmt::Display for ParseAs {
     }
 }
 
-/// How fine a time counts.
+/// The precision of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
@@ -203,7 +203,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The unit's length.
+    /// The length of the unit in nanoseconds.
     pub fn nanoseconds(self) -> i128 {
         match self {
             Precision::Day => 86_400_000_000_000,
@@ -229,14 +229,14 @@ impl fmt::Display for Precision {
     }
 }
 
-/// How far two values may be apart; both bounds are part of it, and one that holds is enough.
+/// The maximum distance of two values. Bounds are inclusive, and one that holds is enough.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tolerance {
     /// For numbers.
     Number {
-        /// The distance itself.
+        /// The absolute distance.
         abs: Option<BigDecimal>,
-        /// The distance as a share of the larger of the two sizes.
+        /// The distance relative to the larger absolute value.
         rel: Option<BigDecimal>,
     },
     /// For times, in nanoseconds.
@@ -261,43 +261,44 @@ impl fmt::Display for Tolerance {
     }
 }
 
-/// What one column, or several, are told in a job file.
+/// Rules for one or several columns in a job file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuleSettings {
-    /// White space at both ends of a text does not count.
+    /// Ignore white space at both ends of a text.
     pub trim: Option<bool>,
-    /// White space at the end of a text does not count, such as the padding of CHAR columns.
+    /// Ignore white space at the end of a text, such as the padding of CHAR columns.
     pub rtrim: Option<bool>,
-    /// Text is compared in Unicode's composed form (NFC).
+    /// Compare text in Unicode's composed form (NFC).
     pub nfc: Option<bool>,
-    /// Upper and lower case are the same, by Unicode's full case folding.
+    /// Ignore case, by Unicode's full case folding.
     pub casefold: Option<bool>,
-    /// The empty string is NULL.
+    /// Treat the empty string as NULL.
     pub empty_is_null: Option<bool>,
-    /// What old writes, and what new writes for it: `{ A = "active", I = "inactive" }`.
+    /// Old's codes, and new's codes for the same values: `{ A = "active", I = "inactive" }`.
     pub values: Option<BTreeMap<String, Scalar>>,
-    /// How the cells are read; a cell that cannot be read so is a mismatch.
+    /// The type that cells are parsed as. A cell that cannot be parsed is a mismatch.
     #[serde(rename = "as")]
     pub reading: Option<ParseAs>,
-    /// The time zone of timestamps that name none, such as `UTC` or `Europe/Berlin`.
+    /// The time zone of timestamps without one, such as `UTC` or `Europe/Berlin`.
     pub assume_tz: Option<String>,
-    /// With `assume_tz`: a time that clocks show twice, when they are set back, is either of its two instants.
+    /// With `assume_tz`: a local time that occurs twice, when clocks are set back, may be either of its two instants.
     pub either_hour: Option<bool>,
-    /// A value that stands for NULL.
+    /// A value that is treated as NULL.
     pub default_is_null: Option<Scalar>,
-    /// Digits after the point to which numbers are rounded, halves away from zero; negative before the point.
+    /// The number of decimal places that numbers are rounded to, with halves away from zero. A negative number rounds
+    /// before the decimal point.
     pub round: Option<i8>,
-    /// The unit to which times are cut.
+    /// The unit that times are truncated to.
     pub truncate: Option<Precision>,
-    /// Lists are compared as multisets.
+    /// Compare lists as multisets.
     pub unordered: Option<bool>,
-    /// How far two values may be apart, bounds included: a number, a duration such as `5s`, or both kinds of bound.
+    /// The maximum distance of two values, inclusive: a number, a duration such as `5s`, or `abs` and `rel` bounds.
     pub tolerance: Option<ToleranceSettings>,
 }
 
 impl RuleSettings {
-    /// These settings, with those of `other` where it has some.
+    /// Returns these settings, overridden by those that `other` has.
     pub fn overridden_by(self, other: &RuleSettings) -> RuleSettings {
         let other = other.clone();
         RuleSettings {
@@ -318,7 +319,7 @@ impl RuleSettings {
         }
     }
 
-    /// The rules that are on, in the order in which they are applied.
+    /// Returns the rules that are on, in the order of application.
     pub fn rules(&self) -> Result<Vec<Rule>, String> {
         let on = |setting: Option<bool>, rule: Rule| setting.unwrap_or(false).then_some(rule);
         let values = self
@@ -326,7 +327,7 @@ impl RuleSettings {
             .as_ref()
             .map(|values| Rule::Values(values.iter().map(|(old, new)| (old.clone(), new.text.clone())).collect()));
         if self.trim == Some(true) && self.rtrim == Some(true) {
-            return Err("`trim` does what `rtrim` does; choose one".into());
+            return Err("`trim` includes `rtrim`; choose one of them".into());
         }
         let tolerance = self.tolerance.as_ref().map(ToleranceSettings::tolerance).transpose()?;
         Ok([
@@ -351,7 +352,7 @@ impl RuleSettings {
     }
 }
 
-/// A value that may be written as text, a number, a truth value or a date; it is kept as text.
+/// A value that may be written as a string, a number, a boolean, or a date. It is kept as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scalar {
     /// The value as it is written.
@@ -364,7 +365,7 @@ impl<'de> Deserialize<'de> for Scalar {
             serde_json::Value::String(text) => text,
             serde_json::Value::Number(number) => number.to_string(),
             serde_json::Value::Bool(truth) => truth.to_string(),
-            _ => return Err(serde::de::Error::custom("expected one value, not a list or a table")),
+            _ => return Err(serde::de::Error::custom("expected a single value, not a list or a section")),
         };
         Ok(Scalar { text })
     }
@@ -380,7 +381,7 @@ impl JsonSchema for Scalar {
     }
 }
 
-/// A tolerance as it is written.
+/// A tolerance as it is written in a job file.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ToleranceSettings {
@@ -388,9 +389,9 @@ pub enum ToleranceSettings {
     Distance(Scalar),
     /// `{ abs = 0.005, rel = 1e-9 }`.
     Bounds {
-        /// The distance itself: a number, or a duration such as `5s`.
+        /// The absolute distance: a number, or a duration such as `5s`.
         abs: Option<Scalar>,
-        /// The distance as a share of the larger of the two sizes.
+        /// The distance relative to the larger absolute value.
         rel: Option<Scalar>,
     },
 }
@@ -401,27 +402,27 @@ impl ToleranceSettings {
             let wrong = || format!("`tolerance`: `{}` is neither a number nor a duration such as \"5s\"", scalar.text);
             let number = super::number(&scalar.text).ok_or_else(wrong)?;
             match number.sign() == bigdecimal::num_bigint::Sign::Minus {
-                true => Err("`tolerance`: a distance is not negative".into()),
+                true => Err("`tolerance`: a distance cannot be negative".into()),
                 false => Ok(number),
             }
         };
         let (abs, rel) = match self {
             ToleranceSettings::Distance(abs) => (Some(abs), None),
             ToleranceSettings::Bounds { abs: None, rel: None } => {
-                return Err("`tolerance`: give `abs`, `rel`, or both".into());
+                return Err("`tolerance`: expected `abs`, `rel`, or both".into());
             }
             ToleranceSettings::Bounds { abs, rel } => (abs.as_ref(), rel.as_ref()),
         };
         let duration = abs.and_then(|abs| duration(&abs.text));
         match (duration, rel) {
             (Some(nanoseconds), None) => Ok(Tolerance::Duration(nanoseconds)),
-            (Some(_), Some(_)) => Err("`tolerance`: a duration has no `rel`".into()),
+            (Some(_), Some(_)) => Err("`tolerance`: a duration cannot be combined with `rel`".into()),
             (None, _) => Ok(Tolerance::Number { abs: abs.map(number).transpose()?, rel: rel.map(number).transpose()? }),
         }
     }
 }
 
-/// `5s`, `250 ms`, `1h 30m`, in nanoseconds; `None` if the text is no duration.
+/// Parses a duration such as `5s`, `250 ms`, or `1h 30m`, in nanoseconds; `None` if the text is not a duration.
 fn duration(text: &str) -> Option<i128> {
     let duration: jiff::SignedDuration = text.trim().parse().ok()?;
     (!duration.is_negative()).then(|| duration.as_nanos())

@@ -1,18 +1,18 @@
-//! A word of the user's and where it was said, so that an error can point at it.
+//! A setting of the user together with its origin, so that an error can point at it.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// A word, and where it stands.
+/// The text of a setting, and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// What was said.
+    /// The text as written.
     pub text: String,
-    /// Where.
+    /// The position of the setting.
     pub place: Origin,
 }
 
-/// Where a word stands.
+/// The position of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// On the command line, under this option.
@@ -23,17 +23,17 @@ pub enum Origin {
         file: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// The setting.
+        /// The path of the key.
         key: String,
     },
-    /// In a value that `--set` gave to this setting.
+    /// In the value of `--set` for this key.
     Set(String),
-    /// Nowhere: the types of a side's files call for it.
+    /// Implied by the types of a side's files.
     Files,
 }
 
 impl Setting {
-    /// Words of an option of the command line.
+    /// Wraps the values of a command-line option.
     pub fn flags(option: &'static str, texts: &[String]) -> Vec<Setting> {
         texts.iter().map(|text| Setting { text: text.clone(), place: Origin::Flag(option) }).collect()
     }

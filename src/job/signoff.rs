@@ -1,87 +1,87 @@
-//! What a delete job wants to remove, and what has to hold so that it may.
+//! What to delete, and the conditions for it.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Check, Setting};
 use crate::sides::Side;
 
-/// No sign-off has more checks than this.
+/// The maximum number of checks of a sign-off.
 pub const CHECKS_MAX: usize = 64;
 
 /// The terms of a sign-off.
 #[derive(Debug, Clone)]
 pub struct SignOff {
-    /// The side whose rows are to go.
+    /// The side to delete from.
     pub delete_from: Side,
-    /// What is done to them.
+    /// What the delete job does to a row.
     pub cleanup: Cleanup,
-    /// The columns that a candidate is named by; the compare key, if there are none.
+    /// The columns of a candidate's ID; empty for the compare key.
     pub candidate_key: Vec<Setting>,
-    /// The table that decides in which state a candidate is.
+    /// The table that decides whether a candidate has been migrated.
     pub source_of_truth: Option<Status>,
-    /// A copy of it, which has to agree.
+    /// A copy of this table, which must agree with it.
     pub local_status: Option<Status>,
-    /// How rows may have come to be equal.
+    /// The tiers that are accepted.
     pub accept_tiers: Vec<AcceptedTier>,
-    /// From when on nothing was written, as a person declares.
+    /// The time since when, as a person declares, nothing has been written.
     pub writes_stopped: Option<WritesStopped>,
-    /// How long ago the snapshots may have been taken.
+    /// The maximum age of the snapshots.
     pub max_age: SignedDuration,
-    /// In how many pairs of snapshots, this one included, a row has to have been without discrepancy.
+    /// The number of consecutive pairs of snapshots, including this one, in which a row must be free of discrepancies.
     pub clean_runs: u32,
-    /// How long the certificate holds.
+    /// How long the certificate is valid.
     pub expires: SignedDuration,
-    /// Where the rows have to stand besides.
+    /// A backup that must also contain the rows.
     pub backup: Option<Backup>,
-    /// Questions whose answers block the candidates that they name.
+    /// SQL assertions. The candidates that their results name are blocked.
     pub checks: Vec<Check>,
 }
 
 impl SignOff {
-    /// Whether rows of a tier may go. A job that accepts rules which may lose something also accepts readings that do not.
+    /// Whether rows of a tier may be deleted. A job that accepts lossy rules also accepts readings, which lose nothing.
     pub fn accepts(&self, tier: AcceptedTier) -> bool {
         let is_named = |tier| self.accept_tiers.contains(&tier);
         is_named(tier) || tier == AcceptedTier::ByReading && is_named(AcceptedTier::ByRule)
     }
 }
 
-/// A declaration that nothing is written any more.
+/// A declaration that nothing is written anymore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WritesStopped {
-    /// Since when.
+    /// The time since when this is so.
     pub instant: Timestamp,
-    /// What the job says, and where.
+    /// The text in the job, and its position.
     pub origin: Setting,
 }
 
-/// What is done to a row.
+/// What a delete job does to a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cleanup {
-    /// It is deleted.
+    /// The row is deleted.
     Row,
-    /// A column of it is emptied.
+    /// One column of the row is cleared.
     Column {
-        /// The column.
+        /// The column to clear.
         column: Setting,
-        /// What stands in it afterwards.
+        /// What the column contains afterwards.
         becomes: Becomes,
     },
 }
 
-/// What stands in a column that was emptied.
+/// The content of a column that was cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Becomes {
-    /// As many blanks as the value had characters.
+    /// As many spaces as the value had characters.
     BlankSameWidth,
-    /// A list without items.
+    /// An empty list.
     EmptyList,
     /// NULL.
     Null,
 }
 
 impl Becomes {
-    /// The word of the job file.
+    /// The code in a job file.
     pub fn name(self) -> &'static str {
         match self {
             Becomes::BlankSameWidth => "blank_same_width",
@@ -91,29 +91,29 @@ impl Becomes {
     }
 }
 
-/// A table that tells states.
+/// A table that holds the state of each candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// The further table.
+    /// The name of the additional table.
     pub table: Setting,
-    /// Its column with candidates.
+    /// The column with the candidates.
     pub key: Setting,
-    /// Its column with states.
+    /// The column with the states.
     pub column: Setting,
-    /// The state that a candidate has to be in.
+    /// The state that a candidate must have.
     pub must_be: String,
 }
 
-/// A copy of the rows.
+/// A backup of the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
-    /// A file, a directory or a glob.
+    /// A Parquet file, a directory, or a glob.
     pub path: Setting,
-    /// How long ago its oldest file may have been written.
+    /// The maximum age of its oldest file.
     pub max_age: SignedDuration,
 }
 
-/// How rows came to be equal.
+/// How two rows are equal.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
@@ -121,10 +121,10 @@ pub struct Backup {
 pub enum AcceptedTier {
     /// By value.
     Exact,
-    /// Through a reading that loses nothing.
+    /// By a reading that loses nothing.
     ByReading,
-    /// By another rule that the user chose. Accepting it accepts `by_reading` as well.
+    /// By a lossy rule. Accepting it also accepts `by_reading`.
     ByRule,
-    /// Within a tolerance that the user chose.
+    /// Within a tolerance.
     Tolerated,
 }

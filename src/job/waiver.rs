@@ -1,29 +1,29 @@
-//! Known differences, accepted for a time.
+//! Known differences that are accepted until they expire.
 
 use std::path::PathBuf;
 
 use super::Setting;
 use crate::class::Class;
 
-/// A known difference that somebody answers for.
+/// A known difference, with a person responsible for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiver {
-    /// What it is called; its discrepancies bear the name as their tag.
+    /// The name of the waiver. Its discrepancies are tagged with it.
     pub name: Setting,
-    /// The classes that it is for; all, if there are none.
+    /// The classes that it covers; empty for all.
     pub classes: Vec<Class>,
-    /// The columns that may differ; all, if there are none. A mismatch in any other column is not waived.
+    /// The columns that may differ; empty for all. A mismatch in another column is not waived.
     pub columns: Vec<Setting>,
-    /// A condition in SQL over the discrepancy's columns.
+    /// An SQL condition over the columns of the discrepancy table.
     pub condition: Option<Setting>,
-    /// An ID list: only these keys.
+    /// An ID list, and its setting. Only these keys are waived.
     pub ids: Option<(PathBuf, Setting)>,
-    /// How many discrepancies it may cover.
+    /// The maximum number of discrepancies that it may cover.
     pub limit: u64,
-    /// Who answers for it.
+    /// The person responsible for it.
     pub owner: String,
-    /// Why it is accepted.
+    /// Why the difference is accepted.
     pub reason: String,
-    /// Until when.
+    /// When it expires.
     pub expires: jiff::Timestamp,
 }

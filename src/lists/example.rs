@@ -1,4 +1,4 @@
-//! The first few findings of each class, as people want to see them.
+//! The first few findings of each class, formatted for people.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, UInt32Type, UInt64Type};
@@ -11,30 +11,30 @@ use crate::error::Result;
 use crate::explain::excuses;
 use crate::sides::{Side, Sides};
 
-/// How many columns of a row that stands on one side only are shown.
+/// The maximum number of columns of a missing or extra row.
 const SHOWN_COLUMNS: usize = 8;
 
-/// Digits after the point that are looked at to tell two numbers apart.
+/// The maximum number of decimal places for showing that two numbers differ.
 const DIGITS_MAX: usize = 60;
 
-/// One finding. Values are as a person should see them: text in quotes, NULL bare.
+/// A finding. Values are formatted for people: text in quotes, NULL without quotes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Example {
-    /// Its class.
+    /// The class of the finding.
     pub class: Class,
-    /// The key's columns and values.
+    /// The columns and values of the key.
     pub key: Vec<NamedValue>,
-    /// How many rows of each side it covers.
+    /// The number of rows of each side that it covers.
     pub rows: Sides<u64>,
-    /// Of a mismatch, the changed columns; of a missing or extra row, its first few columns.
+    /// The changed columns of a mismatch, or the first few columns of a missing or extra row.
     pub values: Vec<Change>,
-    /// How it stands to the run before: new, persisting or flapping.
+    /// How it relates to the previous run: new, persisting, or flapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<String>,
-    /// In how many pairs of snapshots in a row it has been seen.
+    /// The number of consecutive pairs of snapshots in which it has been seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<u32>,
-    /// What explains it.
+    /// The tags that explain it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
 }
@@ -42,28 +42,28 @@ pub struct Example {
 /// A column and a value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct NamedValue {
-    /// The column.
+    /// The name of the column.
     pub column: String,
-    /// Its value.
+    /// The value.
     pub value: String,
 }
 
-/// A column and its value on each side that has the row.
+/// A column, and its value on each side that has the row.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Change {
-    /// The column.
+    /// The name of the column.
     pub column: String,
-    /// Old's value.
+    /// The value in old.
     pub old: Option<String>,
-    /// New's value.
+    /// The value in new.
     pub new: Option<String>,
-    /// The sides whose value cannot be read as the column's rules say, so that it equals nothing.
+    /// The sides whose value cannot be parsed with the column's rules, so that it equals nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
 }
 
 impl Change {
-    /// The value of one side.
+    /// Returns the value of one side.
     pub fn value(&self, side: Side) -> Option<&str> {
         match side {
             Side::Old => self.old.as_deref(),
@@ -71,22 +71,23 @@ impl Change {
         }
     }
 
-    /// Whether the value of a side cannot be read as the column's rules say.
+    /// Whether the value of a side cannot be parsed with the column's rules.
     pub fn is_unreadable(&self, side: Side) -> bool {
         self.unreadable.iter().any(|name| name == side.name())
     }
 }
 
-/// The first few findings of each class: first what is new, then what persists, and last what times and waivers explain.
+/// The first few findings of each class: new ones first, then persisting ones, and last those that times and waivers
+/// explain.
 #[derive(Default)]
 pub(super) struct Examples {
     by_urgency: [Vec<Example>; 3],
 }
 
 impl Examples {
-    /// Takes examples from a batch of the table until there are enough of each class.
+    /// Collects examples from a batch of the table until there are enough of each class.
     ///
-    /// `stored` holds the same rows with the values of private columns.
+    /// `stored` has the same rows with the values of private columns.
     pub(super) fn take(
         &mut self,
         batch: &RecordBatch,
@@ -112,7 +113,7 @@ impl Examples {
         Ok(())
     }
 
-    /// So many of each class, class by class.
+    /// Returns at most `wanted` examples of each class, sorted by class.
     pub(super) fn finish(self, wanted: usize) -> Vec<Example> {
         let mut examples: Vec<Example> = vec![];
         for example in self.by_urgency.into_iter().flatten() {
@@ -156,7 +157,7 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
     })
 }
 
-/// Marks the values of a mismatch that cannot be read as the columns' rules say. Of private values nothing is said.
+/// Marks values of a mismatch that cannot be parsed with the columns' rules, except private values.
 fn mark_unreadable(example: &mut Example, shown: &RecordBatch, stored: &RecordBatch, layout: &Layout) -> Result<()> {
     if example.class != Class::Mismatch {
         return Ok(());
@@ -180,12 +181,11 @@ fn mark_unreadable(example: &mut Example, shown: &RecordBatch, stored: &RecordBa
     Ok(())
 }
 
-/// A report shows this many characters of a value, from a little before the first that differs.
+/// The maximum number of characters of a value in a report, and how many of them are before the first difference.
 const SHOWN_CHARACTERS: usize = 400;
 const SHOWN_BEFORE: usize = 40;
 
-/// Values as far as a report shows them: where they are long, the part in which they begin to differ. The table has
-/// them whole.
+/// Shortens long values to the part in which they start to differ. The table has the complete values.
 fn shortened(values: [Option<String>; 2]) -> [Option<String>; 2] {
     let longest = values.iter().flatten().map(String::len).max().unwrap_or(0);
     if longest <= SHOWN_CHARACTERS {
@@ -206,21 +206,19 @@ fn shortened(values: [Option<String>; 2]) -> [Option<String>; 2] {
     })
 }
 
-/// A value as a person should see it.
+/// A value, formatted for people.
 #[derive(Clone)]
 struct Shortened {
     column: String,
     value: String,
-    /// The number itself, where it is a float that meets a number of another type.
+    /// The number, if it is a float that is compared with another type of number.
     float: Option<f64>,
 }
 
-/// Both sides' values, with so many digits of floats as it takes to see that they differ: the 64-bit 844.58 is not the
-/// decimal 844.58.
+/// Returns the values of both sides, with as many digits of floats as are needed to show that they differ: the 64-bit
+/// 844.58 is not the decimal 844.58.
 fn told_apart([old, new]: [Option<Shortened>; 2]) -> [Option<String>; 2] {
-    let same = |one: &str, other: &str| {
-        Decimal::parse(one).is_some_and(|one| Decimal::parse(other).is_some_and(|other| one == other))
-    };
+    let same = |a: &str, b: &str| Decimal::parse(a).is_some_and(|a| Decimal::parse(b).is_some_and(|b| a == b));
     let longer = |own: &Option<Shortened>, other: &Option<Shortened>| {
         let Shortened { value, float, .. } = own.as_ref()?;
         match (float, other) {
@@ -251,7 +249,7 @@ fn key(row: &RecordBatch, layout: &Layout) -> Result<Vec<NamedValue>> {
         .collect()
 }
 
-/// The columns of a struct in a batch of one row; none if the struct is NULL.
+/// Returns the columns of a struct in a batch of one row; empty if the struct is NULL.
 fn shown(row: &RecordBatch, column: TableColumn, layout: &Layout) -> Result<Vec<Shortened>> {
     let fields = column.of(row).as_struct();
     if fields.is_null(0) {
@@ -266,7 +264,7 @@ fn shown(row: &RecordBatch, column: TableColumn, layout: &Layout) -> Result<Vec<
                 false => None,
             };
             let value = match float {
-                // the shortest decimal that reads back as the same float
+                // the shortest decimal that is parsed as the same float
                 Some(float) => format!("{float:?}"),
                 None => Values::of(array, field)?.display(0),
             };

@@ -1,4 +1,4 @@
-//! The ID lists: one CSV file per class, header first, one line per discrepancy, ordered by key.
+//! The ID lists: one CSV file per class, with a header and one line per discrepancy, in key order.
 
 use std::io::Write;
 
@@ -13,12 +13,12 @@ use crate::job::Setting;
 use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 use crate::sides::Sides;
 
-/// Which findings a list holds.
+/// Selects the findings of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum IdListWriter {
-    /// All of a class.
+    /// All findings of a class.
     Of(Class),
-    /// Duplicate keys that are not in new at all: they have to be backfilled too.
+    /// Duplicate keys that are not in new. They must also be backfilled.
     MissingDuplicated,
 }
 
@@ -50,15 +50,15 @@ impl IdListWriter {
     }
 }
 
-/// All lists of a run, being written.
+/// Writes all lists of a run.
 pub(super) struct IdLists {
     lists: Vec<(IdListWriter, OutputFile, u64)>,
-    /// The columns that the lists hold besides the key.
+    /// The additional columns, beside the key.
     columns: Vec<String>,
 }
 
 impl IdLists {
-    /// Begins every list with its header; a list without entries is a file with a header only.
+    /// Creates every list with its header. A list without entries has only a header.
     pub(super) fn create(run_dir: &RunDir, layout: &Layout, columns: &[Setting], readers: FileAccess) -> Result<Self> {
         let columns: Vec<String> = columns.iter().map(|column| column.text.clone()).collect();
         let names = layout.key_names();
@@ -77,27 +77,28 @@ impl IdLists {
         Ok(IdLists { lists, columns })
     }
 
-    /// Adds the findings of a batch of the table to the lists they belong to.
+    /// Adds the findings in a batch of the table to their lists.
     pub(super) fn write(&mut self, batch: &RecordBatch, classes: &[Class]) -> Result<()> {
         let keys = TableColumn::Key.of(batch).as_struct();
         let columns = keys.columns().iter().zip(keys.fields());
         let columns: Vec<Values> = columns.map(|(array, field)| Values::of(array, field)).collect::<Result<_>>()?;
         let counts =
             [TableColumn::OldRows, TableColumn::NewRows].map(|column| column.of(batch).as_primitive::<UInt64Type>());
-        let asked = Sides { old: self.asked(batch, TableColumn::Old)?, new: self.asked(batch, TableColumn::New)? };
+        let more_columns =
+            Sides { old: self.asked(batch, TableColumn::Old)?, new: self.asked(batch, TableColumn::New)? };
         let mut lines: Vec<String> = self.lists.iter().map(|_| String::new()).collect();
         for (row, &class) in classes.iter().enumerate() {
             let key: Vec<Option<String>> = columns.iter().map(|column| column.to_csv_text(row)).collect();
             let rows = counts.map(|counts| counts.value(row).to_string());
             // a row that is only in new has only new's values
-            let asked = if class == Class::Extra { &asked.new } else { &asked.old };
+            let more_columns = if class == Class::Extra { &more_columns.new } else { &more_columns.old };
             for ((list, _, length), lines) in self.lists.iter_mut().zip(&mut lines) {
                 if !list.holds(class, counts[1].value(row)) {
                     continue;
                 }
                 let more: Vec<Option<String>> = match list.has_counts() {
                     true => rows.iter().cloned().map(Some).collect(),
-                    false => asked.iter().map(|column| column.to_csv_text(row)).collect(),
+                    false => more_columns.iter().map(|column| column.to_csv_text(row)).collect(),
                 };
                 csv::record(lines, key.iter().chain(&more).map(Option::as_deref));
                 *length += 1;
@@ -121,7 +122,7 @@ impl IdLists {
         self.lists.into_iter().try_for_each(finish)
     }
 
-    /// The values of the columns that were asked for, as one side has them.
+    /// Returns the values of the additional columns on one side.
     fn asked<'a>(&self, batch: &'a RecordBatch, side: TableColumn) -> Result<Vec<Values<'a>>> {
         let rows = side.of(batch).as_struct();
         let field = |name: &String| rows.fields().iter().position(|field| field.name() == name);

@@ -1,4 +1,4 @@
-//! `misplaced.csv`: every value that is right and stands under another key, with that key.
+//! `misplaced.csv`: every value that is correct but under another key, with that key.
 
 use std::io::Write;
 
@@ -11,14 +11,14 @@ use crate::error::Result;
 use crate::explain::Misplacements;
 use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 
-/// The list, being written.
+/// Writes the list.
 pub(super) struct MisplacedList {
     file: OutputFile,
     key_len: usize,
 }
 
 impl MisplacedList {
-    /// Begins the list with its header.
+    /// Creates the list with its header.
     pub(super) fn create(run_dir: &RunDir, layout: &Layout, readers: FileAccess) -> Result<Self> {
         let names = layout.key_names();
         let others: Vec<String> = names.iter().map(|name| format!("other_{name}")).collect();
@@ -30,21 +30,21 @@ impl MisplacedList {
         Ok(MisplacedList { file, key_len: names.len() })
     }
 
-    /// Adds what is misplaced among the rows of a batch of the table.
+    /// Adds the misplaced values in a batch of the table.
     pub(super) fn write(&mut self, batch: &RecordBatch, found: &Misplacements) -> Result<()> {
         let keys = columns(TableColumn::Key.of(batch).as_struct())?;
         let others = found.others.as_ref().map_or(Ok(vec![]), columns)?;
         let mut lines = String::new();
-        for ((row, class), told) in classes(batch).into_iter().enumerate().zip(&found.rows) {
-            for told in told {
+        for ((row, class), annotations) in classes(batch).into_iter().enumerate().zip(&found.rows) {
+            for annotation in annotations {
                 let own: Vec<Option<String>> = keys.iter().map(|column| column.to_csv_text(row)).collect();
-                let other: Vec<Option<String>> = match told.other {
+                let other: Vec<Option<String>> = match annotation.other {
                     Some(other) => others.iter().map(|column| column.to_csv_text(other)).collect(),
                     None => vec![None; self.key_len],
                 };
-                let words = [class.name(), told.kind.name(), &told.columns].map(Some);
+                let codes = [class.name(), annotation.kind.name(), &annotation.columns].map(Some);
                 let own = own.iter().map(Option::as_deref);
-                csv::record(&mut lines, own.chain(words).chain(other.iter().map(Option::as_deref)));
+                csv::record(&mut lines, own.chain(codes).chain(other.iter().map(Option::as_deref)));
             }
         }
         self.file.write_all(lines.as_bytes()).map_err(|error| self.file.error(error))

@@ -1,6 +1,6 @@
-//! Cuts the rows of the table into pieces: each a fixed number of rows, or fewer where rows are large.
+//! Divides the rows of the table into pieces with a fixed number of rows, or fewer if rows are large.
 //!
-//! Where a piece ends depends on the rows alone and not on the batches in which they come.
+//! The end of a piece depends only on the rows, and not on the input batches.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::OffsetBuffer;
@@ -9,11 +9,12 @@ use arrow::datatypes::DataType;
 
 use crate::error::Result;
 
-/// A piece ends with so many rows, or with the row that brings it to so many bytes of text and lists.
+/// The maximum number of rows, and of bytes of text and lists, of a piece. The row that reaches a limit is the last
+/// one.
 const PIECE_ROWS: usize = 8192;
 const PIECE_BYTES: u64 = 8 << 20;
 
-/// Rows that wait until they make a piece.
+/// Collects rows until they are a piece.
 #[derive(Default)]
 pub(super) struct Pieces {
     waiting: Vec<RecordBatch>,
@@ -22,7 +23,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Adds rows, and hands every piece that is complete to `each`.
+    /// Adds rows, and passes every complete piece to `each`.
     pub(super) fn push(&mut self, batch: &RecordBatch, mut each: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
         let bytes = row_bytes(batch);
         let mut start = 0;
@@ -41,7 +42,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// Hands over what is left.
+    /// Passes the remaining rows to `each`.
     pub(super) fn finish(&mut self, mut each: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
         let waiting = std::mem::take(self).waiting;
         match waiting.first() {
@@ -51,14 +52,14 @@ impl Pieces {
     }
 }
 
-/// The bytes of each row, as far as they differ from row to row.
+/// Returns the size of each row in bytes, without the parts that have the same size in all rows.
 fn row_bytes(batch: &RecordBatch) -> Vec<u64> {
     let mut sums = vec![0; batch.num_rows()];
     batch.columns().iter().for_each(|column| add_bytes(column, &mut sums));
     sums
 }
 
-/// Adds the bytes of each value of an array of a plain type.
+/// Adds the size of each value of an array of a plain type, in bytes.
 fn add_bytes(array: &ArrayRef, sums: &mut [u64]) {
     let spans = |offsets: &OffsetBuffer<i32>, sums: &mut [u64]| {
         sums.iter_mut().zip(offsets.lengths()).for_each(|(sum, length)| *sum += length as u64);
@@ -79,7 +80,7 @@ fn add_bytes(array: &ArrayRef, sums: &mut [u64]) {
     }
 }
 
-/// What an item of a list takes besides its text.
+/// The size of a list item without its text, in bytes.
 const ITEM_BYTES: u64 = 16;
 
 fn add_items(offsets: &OffsetBuffer<i32>, items: &ArrayRef, sums: &mut [u64]) {
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_end_with_the_same_rows_however_these_come() {
+    fn the_ends_of_pieces_do_not_depend_on_batches() {
         let texts: Vec<String> =
             (0..12_000).map(|row| "x".repeat(if row % 7 == 0 { 30_000 } else { row % 5 })).collect();
         let texts: ArrayRef = Arc::new(StringArray::from(texts));

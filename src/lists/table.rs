@@ -1,7 +1,7 @@
 //! Writes `discrepancies.parquet`.
 //!
-//! Where pieces and row groups end depends on the rows alone, so that the bytes do not depend on how the rows
-//! came. The columns of a piece are encoded by all workers at a time.
+//! The ends of pages and row groups depend only on the rows, so that the bytes do not depend on the input batches. All
+//! workers encode the columns of a piece together.
 
 use std::path::PathBuf;
 
@@ -18,14 +18,14 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::output::run_dir::OutputFile;
 
-/// A row group ends with so many rows, or with so many encoded bytes.
+/// The maximum number of rows, and of encoded bytes, of a row group.
 const GROUP_ROWS: usize = 1 << 20;
 const GROUP_BYTES: usize = 32 << 20;
 
-/// A dictionary that grows beyond this is given up: looking its values up costs more than they save.
+/// The maximum size of a dictionary in bytes. Beyond it, lookups cost more than they save.
 const DICTIONARY_BYTES: usize = 64 << 10;
 
-/// The file, being written.
+/// Writes the file.
 pub(super) struct DiscrepanciesWriter {
     place: PathBuf,
     schema: SchemaRef,
@@ -34,14 +34,14 @@ pub(super) struct DiscrepanciesWriter {
     group: Option<RowGroupWriter>,
 }
 
-/// The row group that is being filled.
+/// The current row group.
 struct RowGroupWriter {
     columns: Vec<ArrowColumnWriter>,
     rows: usize,
 }
 
 impl DiscrepanciesWriter {
-    /// Begins the file.
+    /// Creates the file.
     pub(super) fn create(file: OutputFile, schema: SchemaRef) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -55,7 +55,7 @@ impl DiscrepanciesWriter {
         Ok(DiscrepanciesWriter { place, schema, writer, factory, group: None })
     }
 
-    /// Adds a piece. Pieces have to be cut the same way in every run, since pages end with them.
+    /// Adds a piece. Pieces must be cut at the same rows in every run, because pages end with them.
     pub(super) fn write(&mut self, piece: &RecordBatch) -> Result<()> {
         let mut group = match self.group.take() {
             Some(group) => group,

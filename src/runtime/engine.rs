@@ -1,5 +1,5 @@
-//! Where the work runs: one rayon pool for CPU work, a tokio runtime that only reads, DataFusion's
-//! memory limit and spill directory, and the switch that stops it all.
+//! The environment of a run: a rayon pool for CPU work, a tokio runtime that only reads, DataFusion's memory limit and
+//! spill directory, and the stop flag.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,38 +20,35 @@ use crate::runtime::spilling::{RunsWith, SpillingPool};
 use crate::runtime::timings::Timings;
 use crate::runtime::work_dir::WorkDir;
 
-/// The stack of a thread that evaluates expressions, which may be deep. Only what is used of it takes memory.
+/// Stack size in bytes. Expressions may be nested deeply; only the part that is used takes memory.
 const STACK_BYTES: usize = 16 << 20;
 
-/// The running environment of one comparison. Cheap to borrow everywhere, never global.
+/// The environment of one run. It is borrowed everywhere and never global.
 pub struct Engine {
     limits: Limits,
     division: Division,
-    /// The footers that are held.
     footer_bytes: u64,
     workers: rayon::ThreadPool,
     reader: tokio::runtime::Runtime,
     environment: Arc<RuntimeEnv>,
     spill_dir: WorkDir,
     stop: Arc<AtomicBool>,
-    /// What the work has cost so far.
+    /// The costs of the work so far.
     pub meter: Arc<Timings>,
-    /// What the user sees while it works.
+    /// The progress that the user sees.
     pub progress: Progress,
 }
 
-/// What scans are made with.
+/// Settings for scans.
 #[derive(Debug, Clone)]
 pub struct ScanConfig {
-    /// Where reads are counted.
     pub meter: Arc<Timings>,
-    /// Rows per batch.
     pub batch_rows: usize,
 }
 
 impl Engine {
-    /// Starts the pools. Working files go to a directory of their own below `spill_parent`, which
-    /// vanishes with the engine.
+    /// Starts the pools. Working files go to a new directory below `spill_parent`, which is removed when the engine is
+    /// dropped.
     pub fn start(limits: Limits, spill_parent: &Path, stop: Arc<AtomicBool>, progress: Progress) -> Result<Self> {
         let spilling =
             |error: std::io::Error| Error::Spill { dir: spill_parent.to_path_buf(), reason: error.to_string() };
@@ -71,13 +68,13 @@ impl Engine {
         })
     }
 
-    /// Divides the memory anew, now that it is known what reading takes.
+    /// Divides the memory again, once the footers have shown how much reading takes.
     pub fn fit(&mut self, demand: &Demand) -> Result<()> {
         self.division = demand.divide(&self.limits)?;
         self.footer_bytes = demand.footer_bytes;
         if self.threads() < self.limits.threads {
             let (threads, of) = (self.threads(), self.limits.threads);
-            self.progress.note(&format!("--memory leaves room for {threads} of {of} workers"));
+            self.progress.note(&format!("--memory leaves room for only {threads} of {of} workers"));
         }
         self.workers = workers(&self.division)?;
         self.reader = reader(&self.division)?;
@@ -86,39 +83,39 @@ impl Engine {
         Ok(())
     }
 
-    /// How the memory is divided for a part of the work that reads something else, besides what is being read.
+    /// Divides the memory for a stage that reads other files than the current ones, whose footers stay in memory.
     pub fn divide(&self, demand: &Demand) -> Result<Division> {
         let footer_bytes = demand.footer_bytes.max(self.footer_bytes);
         Demand { footer_bytes, ..*demand }.divide(&self.limits)
     }
 
-    /// What the work may cost.
+    /// The configured limits.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// How many workers there are.
+    /// The number of workers, which may be lower than configured.
     pub fn threads(&self) -> usize {
         self.division.threads
     }
 
-    /// Rows per batch.
+    /// The number of rows per batch.
     pub fn batch_rows(&self) -> usize {
         self.division.batch_rows
     }
 
-    /// The part of the memory limit that entries and sorts may fill, one after the other, in bytes.
+    /// The part of the memory limit for entries and sorts, in bytes. They use it one after the other.
     pub fn working_memory(&self) -> u64 {
         self.division.working_bytes
     }
 
-    /// Into how many partitions a sort is split, so that each has room to work.
+    /// The number of partitions of a sort, chosen so that each has enough memory.
     pub fn sort_partitions(&self) -> usize {
         self.division.sort_partitions
     }
 
-    /// Gives each partition of a sort memory of its own, where `partitions` of sorts are open at the same time, and rows
-    /// of `waiting_bytes` wait to be sorted.
+    /// Gives each partition of a sort its own memory pool. `partitions` counts the partitions of all sorts that are
+    /// open at the same time; rows of `waiting_bytes` in total wait to be sorted.
     pub fn with_own_memory(
         &self,
         sort: Arc<dyn ExecutionPlan>,
@@ -129,17 +126,17 @@ impl Engine {
         RunsWith::own_pools(sort, bytes, &self.task())
     }
 
-    /// Gives the only partition of one of the sorts that are open at the same time its share of the memory.
+    /// Gives a sort with a single partition an even share of the memory of all open sorts.
     pub fn with_even_share(&self, sort: Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
         self.with_own_memory(sort, self.division.sorts as usize, 0)
     }
 
-    /// The pool that owns all CPU work.
+    /// The pool for all CPU work.
     pub fn workers(&self) -> &rayon::ThreadPool {
         &self.workers
     }
 
-    /// Where streams are polled from.
+    /// The runtime that polls streams.
     pub fn reader(&self) -> tokio::runtime::Handle {
         self.reader.handle().clone()
     }
@@ -149,33 +146,33 @@ impl Engine {
         self.spill_dir.path().to_path_buf()
     }
 
-    /// DataFusion's shared environment: object stores, caches, memory.
+    /// DataFusion's shared environment: object stores, caches, and the memory pool.
     pub fn environment(&self) -> Arc<RuntimeEnv> {
         self.environment.clone()
     }
 
-    /// What a DataFusion plan needs to run.
+    /// The context to run a DataFusion plan.
     pub fn task(&self) -> Arc<TaskContext> {
         Arc::new(TaskContext::default().with_session_config(self.config()).with_runtime(self.environment()))
     }
 
-    /// What a DataFusion plan needs to run in memory that is divided otherwise.
+    /// The context to run a DataFusion plan with a different division of memory.
     pub fn task_of(&self, division: &Division) -> datafusion::error::Result<Arc<TaskContext>> {
         let environment = environment(division, &self.spill_dir)?;
         Ok(Arc::new(TaskContext::default().with_session_config(config(division)).with_runtime(environment)))
     }
 
-    /// How plans are made and run.
+    /// The DataFusion configuration for plans.
     pub fn config(&self) -> SessionConfig {
         config(&self.division)
     }
 
-    /// What a scan needs, for plans that outlive a borrow of the engine.
+    /// Scan settings for plans that outlive a borrow of the engine.
     pub fn readers(&self) -> ScanConfig {
         ScanConfig { meter: self.meter.clone(), batch_rows: self.division.batch_rows }
     }
 
-    /// Ends the work at the next batch once the user asked for it.
+    /// Returns [`Error::Interrupted`] once the stop flag is set. Called between batches.
     pub fn check_stop(&self) -> Result<()> {
         match self.stop.load(Ordering::Relaxed) {
             true => Err(Error::Interrupted),
@@ -204,14 +201,14 @@ fn reader(division: &Division) -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(division.threads)
         .thread_stack_size(STACK_BYTES)
-        // spilled runs are read on these; each thread that frees memory keeps some of it
+        // these threads read spilled runs; the allocator keeps some freed memory per thread
         .max_blocking_threads(division.threads)
         .enable_all()
         .build()
         .map_err(Error::internal)
 }
 
-/// The error of an environment that could not be made: its directory is on a disk that may be full.
+/// Maps an error from building the environment: its directory may be on a full disk.
 fn spilling_failed(error: DataFusionError, spill_dir: &WorkDir) -> Error {
     Error::of_plan(error, spill_dir.path(), Error::internal)
 }

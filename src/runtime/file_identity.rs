@@ -1,8 +1,8 @@
-//! What tells that a file is still the one that was looked at first.
+//! Detects that a file was replaced or written to since it was first opened.
 //!
-//! A path says nothing of that: a file may be replaced by another of the same size and the same time of writing, as
-//! `rsync -t` and `cp -p` do. Device and inode tell a replaced file, and the time of the last change to the inode, which
-//! nobody can set, tells one that was written to.
+//! Path, size and modification time are not enough: `rsync -t` and `cp -p` can replace a file with another one of the
+//! same size and modification time. Device and inode reveal a replaced file. The inode change time, which no program
+//! can set, reveals a file that was written to.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Error, Result};
 use crate::regular_file;
 
-/// Device, inode, size, and the times of the last write and of the last change to the inode.
+/// Device, inode, size in bytes, modification time, and inode change time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileIdentity {
     device: u64,
@@ -24,22 +24,21 @@ pub(crate) struct FileIdentity {
     changed: (i64, i64),
 }
 
-/// A regular file that was opened, and has to be the same whenever it is opened again.
+/// A regular file that must be the same file, unchanged, whenever it is opened again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InputFile {
-    /// Where it is, as the user named it.
+    /// As the user named it.
     pub path: PathBuf,
-    /// Where it is opened.
+    /// The absolute path under which it is opened.
     pub location: PathBuf,
     identity: FileIdentity,
 }
 
-/// File systems keep times in steps as long as this, or in whole seconds.
+/// The resolution of file system times: at most this, or whole seconds.
 const TIME_STEP: Duration = Duration::from_millis(20);
 const SECOND: Duration = Duration::from_secs(1);
 
 impl FileIdentity {
-    /// Of what is known of a file.
     pub(crate) fn of(meta: &Metadata) -> Self {
         FileIdentity {
             device: meta.dev(),
@@ -50,24 +49,24 @@ impl FileIdentity {
         }
     }
 
-    /// The size in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// How long to wait until a further write would show: a write in the same step as the last one does not.
+    /// How long to wait until a further write would change the times; `None` if any write changes them now. A write
+    /// within the same time step as the last one leaves them unchanged.
     fn unsettled(&self) -> Option<Duration> {
         let (seconds, nanos) = self.changed;
         let step = if nanos == 0 { SECOND } else { TIME_STEP };
         let at = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
-        // a clock that runs behind the file's says nothing
+        // a clock that is behind the file's times gives no age
         let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + at).ok()?;
         step.checked_sub(age)
     }
 }
 
 impl InputFile {
-    /// Opens a file for the first time, and notes what it is. `location` is where it is, from the root.
+    /// Opens a file for the first time and records its identity. `location` is its absolute path.
     ///
     /// # Errors
     /// If it cannot be opened.
@@ -81,15 +80,15 @@ impl InputFile {
         Ok((InputFile { path, location, identity }, file))
     }
 
-    /// What it was when it was first opened.
+    /// Its identity when it was first opened.
     pub(crate) fn identity(&self) -> FileIdentity {
         self.identity
     }
 
-    /// Opens it again.
+    /// Opens the file again.
     ///
     /// # Errors
-    /// If it is no longer the same.
+    /// If it has changed.
     pub(crate) fn reopen(&self) -> Result<File> {
         let file = regular_file::open(&self.location).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => self.changed("it is gone"),
@@ -99,10 +98,10 @@ impl InputFile {
         Ok(file)
     }
 
-    /// Makes sure that the path still leads to the file, and that it was not written to.
+    /// Checks that the path still leads to the same, unchanged file.
     ///
     /// # Errors
-    /// If it is no longer the same.
+    /// If it has changed.
     pub(crate) fn require_unchanged(&self) -> Result<()> {
         let meta = fs::metadata(&self.location).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => self.changed("it is gone"),
@@ -111,7 +110,6 @@ impl InputFile {
         self.require(&meta)
     }
 
-    /// The one place that compares.
     fn require(&self, meta: &Metadata) -> Result<()> {
         let (then, now) = (self.identity, FileIdentity::of(meta));
         match () {

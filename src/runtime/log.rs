@@ -1,48 +1,42 @@
-//! What is said on standard error besides the data on standard output: notes, warnings and errors, in words or as JSON
-//! for a collector of logs.
+//! Output on standard error: notes, warnings and errors, as text or as JSON for a log collector.
 
 use std::io::Write;
 use std::sync::OnceLock;
 
 use serde_json::json;
 
-/// How it is said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// In words.
     #[default]
     Text,
-    /// One JSON object a line: time, level, message.
+    /// One JSON object per line: time, level, message.
     Json,
 }
 
-/// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// Good to know.
     Info,
-    /// Something did not work, and the answer is right all the same.
+    /// Something failed, and the result is still correct.
     Warning,
-    /// There is no answer.
+    /// There is no result.
     Error,
 }
 
-/// One for the process: standard error is one, too.
+/// One for the process, because there is one standard error.
 static FORM: OnceLock<Style> = OnceLock::new();
 
-/// Chooses the form, once.
+/// Sets the style. Only the first call counts.
 pub(crate) fn speak(form: Style) {
     let _ = FORM.set(form);
 }
 
-/// The form that was chosen.
 pub(crate) fn form() -> Style {
     FORM.get().copied().unwrap_or_default()
 }
 
-/// Says something. Nobody listening is no failure.
+/// Writes a message. A closed standard error is ignored.
 pub(crate) fn log(level: Level, text: &str) {
-    // a path or a name may hold anything; the line breaks are ours
+    // a path or a name may contain any character; only the line breaks of the message itself are kept
     let text = text.lines().map(escaped).collect::<Vec<_>>().join("\n");
     let word = match level {
         Level::Info => "info",
@@ -60,16 +54,15 @@ pub(crate) fn log(level: Level, text: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Text on one line of a terminal: what could move a cursor or hide becomes an escape.
+/// Escapes everything that could move the cursor or be invisible on a terminal.
 pub(crate) fn escaped(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
-/// One character on a terminal.
 pub(crate) fn visible(c: char) -> String {
     match c {
         '"' | '\'' | '\\' => c.into(),
-        // control, format and private characters, line breaks, and marks with nothing to stand on
+        // control, format and private-use characters, line breaks, and combining marks without a base
         c => c.escape_debug().collect(),
     }
 }

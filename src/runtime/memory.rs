@@ -1,98 +1,97 @@
-//! How the memory limit is divided: what the process takes whatever it does, what each worker takes to read, and
-//! the rest, which entries and sorts may fill, one after the other.
+//! Divides the memory limit into a fixed amount for the process, the amount that each worker needs to read, and the
+//! working memory, which entries and sorts use one after the other.
 //!
-//! When it gets tight, batches become smaller, then there are fewer workers, and then the comparison is refused
-//! before it begins, with the limit that it would need.
+//! If memory is scarce, batches become smaller; then there are fewer workers; then the comparison is refused before it
+//! begins, with the limit that it would need.
 //!
-//! Sorts that are open at the same time share the working memory evenly, and each of them is split into partitions only
-//! as far as every partition has `SORT_PARTITION_BYTES`. What all partitions are granted, with the rows that wait for
-//! them, is never more than the working memory, whatever the number of threads.
+//! Sorts that are open at the same time share the working memory evenly. Each is split into partitions only as far as
+//! every partition gets `SORT_PARTITION_BYTES`. The memory granted to all partitions, plus the rows that wait for them,
+//! never exceeds the working memory, whatever the number of threads.
 
 use crate::error::{MemoryError, Result};
 use crate::runtime::options::Limits;
 use crate::runtime::spilling::SORT_BATCHES;
 
-/// What the process takes before it reads anything, measured.
+/// Bytes that the process takes before it reads anything, measured.
 const BASE_BYTES: u64 = 80 << 20;
-/// What a worker takes whatever it reads: decompression, the writer's buffers, what the allocator holds back.
+/// Bytes that a worker takes whatever it reads: decompression, write buffers, memory that the allocator retains.
 const WORKER_BYTES: u64 = 12 << 20;
-/// How many batches of each side a merge may hold: three before it, and those that gathered findings keep.
+/// Batches of each side that a merge may keep: three in the cursors, and those that pending findings refer to.
 const BATCHES_HELD: u64 = 11;
-/// How many batches of each side sorts hold besides those that they count: being read, gathered, written or read back.
+/// Batches of each side that sorts keep without counting them: being read, collected, written or read back.
 const BATCHES_UNCOUNTED: u64 = 8;
-/// Sorting and matching are not begun with less than this, nor with less than room for so many batches: a sort
+/// Sorts and joins do not start with less than this many bytes, nor with room for fewer than this many batches: a sort
 /// that spilled merges its runs from a few batches of each.
 const WORKING_BYTES_MIN: u64 = 32 << 20;
 const WORKING_BATCHES: u64 = 256;
-/// Workers are given up before the working memory is less than this part of the limit.
+/// Fewer workers are used before the working memory falls below this fraction (1/5) of the limit.
 const WORKING_PART: u64 = 5;
-/// A sort is not begun with less than this.
+/// A sort does not start with less than this, in bytes.
 const SORT_BYTES_MIN: u64 = 8 << 20;
-/// What one partition of a sort should have to itself: views keep whole pages alive, so a sort holds more than it counts.
+/// Bytes that each partition of a sort should have. Views keep whole pages alive, so a sort holds more than it counts.
 const SORT_PARTITION_BYTES: u64 = 256 << 20;
-/// The same in batches, so that what merges the partitions has room for a few of each.
+/// The same as a number of batches, so that the merge of the partitions has room for a few of each.
 const SORT_PARTITION_BATCHES: u64 = 32;
-/// Sorts do not put more together than this.
+/// Sorts do not concatenate more bytes than this.
 const IN_PLACE_BYTES_MAX: u64 = 1 << 20;
-/// The part of the working memory that merges the partitions of sorts, where there are several.
+/// The fraction (1/16) of the working memory for merging the partitions of sorts, if there are several.
 const PARTITIONS_MERGED_PART: u64 = 16;
-/// How many batches of each side are reckoned for each run that is merged: one being merged, and those that are read
-/// ahead, by twice their size for what DataFusion does not count.
+/// Batches of each side that are assumed per merged run: one being merged and those read ahead, doubled for the memory
+/// that DataFusion does not count.
 const RUN_BATCHES: u64 = 8;
 const RUNS_MERGED_MIN: u64 = 4;
 const RUNS_MERGED_MAX: u64 = 1024;
-/// Batches are not made smaller than this as long as there are workers to do without, and never smaller than that.
+/// Batches do not get smaller than `BATCH_ROWS_SMALL` while there are workers to give up, and never smaller than
+/// `BATCH_ROWS_MIN`.
 const BATCH_ROWS_SMALL: usize = 1024;
 const BATCH_ROWS_MIN: usize = 1;
-/// A refusal names a limit that leaves room for batches of so many bytes, or not small ones: within the least limit of
-/// all they would be single rows, which is slow.
+/// When refusing, suggest a limit that allows batches of at least this many bytes, or of `BATCH_ROWS_SMALL` rows.
+/// Within the smallest possible limit, a batch would be a single row, which is slow.
 const BATCH_BYTES_QUICK: u64 = 1 << 20;
 
-/// What it takes to read a pair of snapshots, as their footers tell.
+/// The memory needed to read a pair of snapshots, taken from their footers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
-    /// The footers themselves.
+    /// Size of the footers, in bytes.
     pub footer_bytes: u64,
-    /// The pages that one worker has open, of both sides.
+    /// Size of the pages that one worker has open, on both sides, in bytes.
     pub page_bytes: u64,
-    /// One row of each side.
+    /// Size of one row of each side together, in bytes.
     pub row_bytes: u64,
-    /// How many rows the larger side has: no more of them can be in memory, however many batches are reckoned with.
+    /// Rows of the larger side, which limits how many can be in memory.
     pub rows: u64,
-    /// How many sorts are open at the same time.
+    /// The number of sorts that are open at the same time.
     pub sorts: u64,
 }
 
 impl Default for Demand {
-    /// Nothing to read; a sort of each side.
+    /// Nothing to read, and one sort per side.
     fn default() -> Self {
         Demand { footer_bytes: 0, page_bytes: 0, row_bytes: 0, rows: u64::MAX, sorts: 2 }
     }
 }
 
-/// How the work is to be done within a limit.
+/// How a memory limit is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Division {
-    /// How many workers there are.
     pub threads: usize,
-    /// Rows per batch.
     pub batch_rows: usize,
-    /// How many sorts are open at the same time.
+    /// The number of sorts that are open at the same time.
     pub sorts: u64,
-    /// Into how many partitions each of them is split, at most.
+    /// The maximum number of partitions per sort.
     pub sort_partitions: usize,
-    /// What a batch of each side takes, together.
+    /// Size of a batch of each side together, in bytes.
     pub batch_bytes: u64,
     /// How many spilled runs a partition of a sort merges at a time.
     pub runs_merged: usize,
-    /// What everything but the working memory takes.
+    /// Everything except the working memory, in bytes.
     pub held_bytes: u64,
-    /// What entries and sorts may fill.
+    /// The memory for entries and sorts, in bytes.
     pub working_bytes: u64,
 }
 
 impl Demand {
-    /// Divides a limit.
+    /// Divides the limit.
     ///
     /// # Errors
     /// [`MemoryError::TooSmall`] if even one worker with the smallest batches does not fit.
@@ -142,22 +141,22 @@ impl Demand {
         BASE_BYTES + self.footer_bytes + of_batches(BATCHES_UNCOUNTED) + threads as u64 * worker
     }
 
-    /// All rows of both sides.
+    /// Size of all rows of both sides, in bytes.
     fn data_bytes(&self) -> u64 {
         self.rows.saturating_mul(self.row_bytes)
     }
 }
 
 impl Division {
-    /// Up to how many bytes, each row reckoned twice, sorts put rows together before they sort them. The views of a batch
-    /// that is put together refer to all that it was made of, and so do those of every part that is cut off it; with more
-    /// than two parts, a sort would take them for more than it has reckoned them at.
+    /// The number of bytes, counting each row twice, up to which a sort concatenates rows before it sorts them. The
+    /// views of a concatenated batch refer to everything it was made of, and so do the views of every slice of it; with
+    /// more than two slices, a sort would count more than it reserved.
     pub fn in_place_bytes(&self) -> u64 {
         IN_PLACE_BYTES_MAX.min(self.batch_bytes * 2)
     }
 
-    /// What each of so many partitions of sorts has to itself while they are open, and rows of `waiting_bytes` wait to
-    /// be sorted.
+    /// Bytes for each of `partitions` sort partitions that are open at the same time, while rows of `waiting_bytes`
+    /// wait to be sorted.
     pub fn sort_bytes(&self, partitions: u64, waiting_bytes: u64) -> u64 {
         let merging = if partitions > self.sorts { self.working_bytes / PARTITIONS_MERGED_PART } else { 0 };
         self.working_bytes.saturating_sub(merging + waiting_bytes) / partitions.max(1)
@@ -189,7 +188,7 @@ mod tests {
         let named = within(needed, demand).unwrap();
         assert_eq!((named.threads, named.batch_rows), (1, 1024));
         assert_eq!(within(needed - 1, demand).unwrap().batch_rows, 512);
-        // of wide rows, few make a batch
+        // a batch of wide rows has few of them
         let wide = Demand { row_bytes: 80_000, ..demand };
         let Err(Error::Memory(MemoryError::TooSmall { needed, .. })) = within(100 << 20, wide) else {
             panic!("it cannot fit")
@@ -213,11 +212,11 @@ mod tests {
                     for waiting in [0, working_bytes / 4] {
                         let each = division.sort_bytes(partitions, waiting);
                         assert!(waiting + partitions * each <= working_bytes, "{threads} {memory} {partitions}");
-                        // with one partition a side nothing is left for merging partitions, and none is needed
+                        // with one partition per side, nothing is reserved for merging partitions, and none is needed
                         let merging = working_bytes - partitions * each - waiting;
                         let batch_bytes = division.batch_rows as u64 * row_bytes / 2;
                         assert!(partitions == sorts || merging >= 4 * partitions * batch_bytes);
-                        // rows may wait only for the sorts of a comparison
+                        // only the sorts of a comparison have rows waiting
                         assert!(sorts > 2 || each >= SORT_BATCHES * batch_bytes, "{threads} {memory} {partitions}");
                         assert!(each >= SORT_BYTES_MIN * 3 / 4);
                     }

@@ -1,4 +1,4 @@
-//! What every stage runs on: threads and memory, the disk for working files, the log and the progress bar.
+//! The environment of every stage: threads, memory, working files, log, and progress bar.
 
 pub(crate) mod log;
 pub(crate) mod work_dir;

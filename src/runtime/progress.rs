@@ -1,5 +1,4 @@
-//! What the user sees on stderr while the work goes on: a bar on a terminal, a quiet line now and
-//! then elsewhere, nothing with `--quiet`.
+//! Progress on stderr: a bar on a terminal, otherwise a line every 15 seconds, and nothing with `--quiet`.
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -10,7 +9,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, Prog
 
 use crate::runtime::log::{self, Level};
 
-/// How often a line is written where there is no terminal to draw a bar on.
+/// Interval between progress lines when stderr is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A counter of rows that draws itself. Clones share one counter; any thread may advance it.
@@ -33,7 +32,7 @@ impl Progress {
         Progress { bar: ProgressBar::hidden(), lines: None }
     }
 
-    /// Draws to stderr: a bar on a terminal, a line every 15 seconds elsewhere.
+    /// Draws to stderr: a bar on a terminal, otherwise a line every 15 seconds.
     pub fn stderr() -> Self {
         if std::io::stderr().is_terminal() && log::form() == log::Style::Text {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
@@ -44,7 +43,7 @@ impl Progress {
         Progress { bar: ProgressBar::hidden(), lines: Some(Arc::new(Mutex::new(lines))) }
     }
 
-    /// Begins a stage that will pass over `rows` rows; 0, if nobody knows how many.
+    /// Begins a stage over `rows` rows; 0 if the number is unknown.
     pub fn begin(&self, stage: &'static str, rows: u64) {
         let style = ProgressStyle::with_template(match rows {
             0 => "{msg:<10} {spinner:.dim}  {human_pos} rows  {rate:.dim}",
@@ -63,7 +62,7 @@ impl Progress {
         }
     }
 
-    /// Says that `rows` more rows have passed.
+    /// Counts `rows` more rows.
     pub fn advance(&self, rows: u64) {
         self.bar.inc(rows);
         let Some(lines) = &self.lines else { return };
@@ -76,14 +75,14 @@ impl Progress {
         let rate = done as f64 / lines.began.elapsed().as_secs_f64();
         let left = all.saturating_sub(done) as f64 / rate.max(1.0);
         let stage = lines.stage;
-        let words = match all {
+        let message = match all {
             0 => format!("{stage}: {done} rows, {rate:.0} rows/s"),
             _ => format!("{stage}: {done} of {all} rows, {rate:.0} rows/s, about {left:.0} s left"),
         };
-        log::log(Level::Info, &words);
+        log::log(Level::Info, &message);
     }
 
-    /// Says something that the user should know beforehand.
+    /// Shows a note to the user during the run.
     pub fn note(&self, text: &str) {
         match &self.lines {
             Some(_) => log::log(Level::Info, text),
@@ -91,7 +90,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,35 +1,35 @@
-//! What the work costs: bytes, and the threads' time by stage.
+//! The cost of a run: bytes, and the threads' time by stage.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What a thread can be doing.
+/// A stage of the work of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Finding the files, reading footers, planning.
     Open,
     /// Fetching bytes from files.
     Scan,
-    /// Making columns of them.
+    /// Decoding pages to columns.
     Decode,
-    /// Bringing cells to canonical form.
+    /// Converting cells to canonical form.
     Canonicalize,
     /// Hashing rows.
     Hash,
-    /// Bringing equal keys together.
+    /// Matching equal keys.
     Match,
     /// Comparing rows with the same key.
     Compare,
-    /// Asking the checks.
+    /// Running the checks.
     Check,
-    /// Writing what was found.
+    /// Writing output.
     Write,
 }
 
 impl Stage {
-    /// All of them, in the order of the data's way.
+    /// All stages in pipeline order.
     pub const ALL: [Stage; 9] = [
         Stage::Open,
         Stage::Scan,
@@ -42,7 +42,6 @@ impl Stage {
         Stage::Write,
     ];
 
-    /// The stage's name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Open => "open",
@@ -58,7 +57,7 @@ impl Stage {
     }
 }
 
-/// The costs of one run, added up from all of its threads.
+/// The costs of one run, summed over all threads.
 #[derive(Debug, Default)]
 pub struct Timings {
     bytes_read: AtomicU64,
@@ -67,7 +66,7 @@ pub struct Timings {
 }
 
 thread_local! {
-    /// What this thread is doing, and since when it has not been taken down.
+    /// The stage of this thread, and the start of its time that is not yet recorded.
     static CURRENT: Cell<Option<(Stage, Instant)>> = const { Cell::new(None) };
 }
 
@@ -94,28 +93,27 @@ impl Timings {
         self.nanoseconds[stage as usize].fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
     }
 
-    /// The threads' time in each stage, added up.
+    /// The time in each stage, summed over all threads.
     pub fn times(&self) -> Vec<(Stage, Duration)> {
         let time = |stage: Stage| Duration::from_nanos(self.nanoseconds[stage as usize].load(Ordering::Relaxed));
         Stage::ALL.into_iter().map(|stage| (stage, time(stage))).collect()
     }
 
-    /// Counts bytes that were fetched from the snapshots' files.
+    /// Counts bytes read from the files of the snapshots.
     pub fn count_read(&self, bytes: u64) {
         self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts bytes that went to working files.
+    /// Counts bytes written to working files.
     pub fn count_spilled(&self, bytes: u64) {
         self.bytes_spilled.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes fetched so far, second looks included.
+    /// Bytes read so far, including second reads.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// Bytes that went to working files so far.
     pub fn bytes_spilled(&self) -> u64 {
         self.bytes_spilled.load(Ordering::Relaxed)
     }

@@ -1,9 +1,9 @@
-//! Locked directories for what is being worked on: spill files, and output before it is published. They go with the run
-//! that made them; where that was killed, the next one that works in the same parent removes them.
+//! Locked working directories: spill files, and output before it is published. A run removes its own; those of a killed
+//! run are removed by the next run that works in the same parent directory.
 //!
-//! A working directory `.countersign-NAME` has its lock beside it, `.countersign-NAME.lock`. The lock is made before the
-//! directory and removed after it, so there is no moment at which a directory exists without one: whoever can take the
-//! lock knows that the owner is gone. A directory of such a name without a lock is not ours.
+//! The lock of a working directory `.countersign-NAME` is the file `.countersign-NAME.lock` beside it. It is created
+//! before the directory and removed after it, so a directory never exists without its lock: a process that can take the
+//! lock knows that the owner is gone. A directory with such a name but without a lock is not ours.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -13,20 +13,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::OFlags;
 
-/// How the names of working directories begin.
+/// The prefix of the names of working directories.
 pub(crate) const PREFIX: &str = ".countersign-";
-/// How the names of their locks end.
+/// The suffix of the names of their locks.
 const LOCK: &str = ".lock";
 /// Random bytes in a name.
 const RANDOM_BYTES: usize = 8;
 
-/// What an interrupt has to clear away, for the whole process.
+/// What to remove on an interrupt, for the whole process.
 static LIVE: Mutex<LiveDirs> = Mutex::new(LiveDirs { dirs: vec![], published: 0 });
 
 struct LiveDirs {
-    /// The directories of runs that are under way, with their locks.
+    /// The directories of active runs, with their locks.
     dirs: Vec<(PathBuf, PathBuf)>,
-    /// How often something was published.
+    /// How many times this process has published something.
     published: u64,
 }
 
@@ -34,20 +34,19 @@ fn live() -> MutexGuard<'static, LiveDirs> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Publishes something: an interrupt comes before it or after it.
+/// Publishes something. An interrupt is handled before or after it, not during it.
 pub(crate) fn publish<T>(rename: impl FnOnce() -> T) -> T {
     let mut live = live();
     live.published += 1;
     rename()
 }
 
-/// How often this process has published something.
 pub(crate) fn published() -> u64 {
     live().published
 }
 
-/// Removes all directories of runs that are under way, unless something was published since; returns whether it did.
-/// No run makes or publishes anything afterwards: the process is about to end.
+/// Removes the directories of all active runs, unless something was published since `published` was read; returns
+/// whether it did. No run creates or publishes anything afterwards: the process is about to end.
 pub(crate) fn abandon(published: u64) -> bool {
     let mut live = live();
     if live.published != published {
@@ -58,7 +57,7 @@ pub(crate) fn abandon(published: u64) -> bool {
     true
 }
 
-/// A directory of a run that is under way.
+/// The directory of an active run.
 pub(crate) struct WorkDir {
     dir: PathBuf,
     lock: PathBuf,
@@ -66,7 +65,7 @@ pub(crate) struct WorkDir {
 }
 
 impl WorkDir {
-    /// Makes a directory below `parent`, and removes what runs that were killed have left beside it.
+    /// Creates a directory below `parent`, and removes what killed runs have left there.
     pub(crate) fn create(parent: &Path) -> io::Result<Self> {
         sweep(parent);
         let mut live = live();
@@ -81,7 +80,7 @@ impl WorkDir {
                 Err(error) => return Err(error),
             };
             match locked.try_lock() {
-                // a sweep of another run may have found the file before it was locked, and removed it
+                // another run's sweep may have found the file before it was locked, and removed it
                 Ok(()) if !is_at(&locked, &lock) => continue,
                 Err(TryLockError::WouldBlock) => continue,
                 Ok(()) => {}
@@ -99,7 +98,6 @@ impl WorkDir {
         }
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.dir
     }
@@ -112,7 +110,7 @@ impl Drop for WorkDir {
     }
 }
 
-/// Removes a directory, and its lock once the directory is gone.
+/// Removes a directory, and its lock only once the directory is gone.
 fn remove(dir: &Path, lock: &Path) {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {} // the next sweep tries again
@@ -127,7 +125,7 @@ fn sweep(parent: &Path) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(stem) = name.strip_suffix(LOCK).filter(|stem| is_name(stem)) else { continue };
         let (dir, lock) = (parent.join(stem), entry.path());
-        // ours are empty files
+        // our locks are empty files
         if !fs::symlink_metadata(&lock).is_ok_and(|meta| meta.is_file() && meta.len() == 0) {
             continue;
         }
@@ -139,13 +137,13 @@ fn sweep(parent: &Path) {
     }
 }
 
-/// Whether a name is one that [`WorkDir::create`] gives.
+/// Whether [`WorkDir::create`] could have generated the name.
 fn is_name(name: &str) -> bool {
     let random = name.strip_prefix(PREFIX).unwrap_or_default();
     random.len() == 2 * RANDOM_BYTES && random.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether a file is still what its path leads to.
+/// Whether an open file is still the one at its path.
 pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
     match (file.metadata().map(identity), fs::symlink_metadata(path).map(identity)) {
@@ -154,7 +152,7 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Brings the names in a directory to the disk, where its file system can do that and we may open it.
+/// Syncs the entries of a directory to the disk, if its file system supports that and we have permission.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     match File::open(dir).and_then(|dir| dir.sync_all()) {
         Err(error)
@@ -169,18 +167,17 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Directories that did not exist before, outermost first. They are removed again, if they are empty, unless they are
-/// kept.
+/// Directories that this run created, outermost first. Unless they are kept, those that are empty are removed on drop.
 #[derive(Default)]
 pub(crate) struct Created(Vec<PathBuf>);
 
 impl Created {
-    /// Makes a directory and those above it that are missing.
+    /// Creates a directory and its missing parents.
     pub(crate) fn make(dir: &Path) -> io::Result<Self> {
         let missing = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists());
         let mut missing: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
         missing.reverse();
-        // what was made before an error is removed again, too
+        // after an error, the directories created so far are removed
         let mut created = Created::default();
         for dir in missing {
             match fs::create_dir(&dir) {
@@ -189,7 +186,7 @@ impl Created {
                     created.0.push(dir);
                     sync_dir(above.as_deref().unwrap_or(Path::new(".")))?;
                 }
-                // somebody else was faster, or it ends in `..`
+                // another process created it first, or the path ends in `..`
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
                 Err(error) => return Err(error),
             }
@@ -200,7 +197,6 @@ impl Created {
         }
     }
 
-    /// Keeps them.
     pub(crate) fn keep(&mut self) {
         self.0.clear();
     }
@@ -209,7 +205,7 @@ impl Created {
 impl Drop for Created {
     fn drop(&mut self) {
         for dir in self.0.iter().rev() {
-            // somebody else may have put something in it
+            // another process may have put something in it
             let _ = fs::remove_dir(dir);
         }
     }
@@ -232,7 +228,7 @@ mod tests {
         let living = WorkDir::create(parent.path()).unwrap();
         let killed = left(parent.path(), ".countersign-0123456789abcdef");
         fs::write(parent.path().join(".countersign-0123456789abcdef.lock"), "").unwrap();
-        // killed before it had its directory
+        // killed before it created its directory
         fs::write(parent.path().join(".countersign-fedcba9876543210.lock"), "").unwrap();
         drop(WorkDir::create(parent.path()).unwrap());
         assert!(living.path().exists() && !killed.exists());
@@ -243,7 +239,7 @@ mod tests {
     #[test]
     fn what_is_not_ours_is_left_alone() {
         let parent = tempfile::tempdir().unwrap();
-        // no lock, a lock with something in it, another name, and a lock that is a link
+        // no lock, a lock with content, another name, and a lock that is a symbolic link
         left(parent.path(), ".countersign-0000000000000000");
         left(parent.path(), ".countersign-1111111111111111");
         fs::write(parent.path().join(".countersign-1111111111111111.lock"), "mine").unwrap();

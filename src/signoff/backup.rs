@@ -1,4 +1,4 @@
-//! Whether the rows of candidates are in the backup, and equal there.
+//! Checks that the rows of candidates are in the backup, with equal values.
 
 use std::fs;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::{self, WorkingTable};
 
-/// What came of looking into the backup.
+/// The result of comparing the backup.
 pub(super) struct BackedUp {
-    /// The keys that it lacks or has otherwise: a table of `key`.
+    /// The keys that it lacks or has with other values: a table of `key`.
     pub wrong: Arc<Snapshot>,
-    /// Whether it is whole and fresh.
+    /// Whether it is complete and fresh.
     pub requirement: RequirementCheck,
     /// The backup, as it was opened.
     pub copy: Snapshot,
@@ -73,10 +73,10 @@ fn whole_and_fresh(pairing: &Pairing, copy: &Snapshot, backup: &Backup, now: Tim
     let gaps = [&pairing.coverage.old_only, &pairing.coverage.incomparable].into_iter().flatten().cloned();
     let gaps: Vec<String> = gaps.collect();
     let is_fresh = age.is_some_and(|age| age <= backup.max_age && !age.is_negative());
-    let words = match (gaps.as_slice(), age) {
+    let found = match (gaps.as_slice(), age) {
         ([], Some(age)) => format!("its oldest file is {:#} old", SignedDuration::from_mins(age.as_mins())),
-        ([], None) => "nothing tells how old it is".into(),
+        ([], None) => "its age is unknown".into(),
         (gaps, _) => format!("it lacks {}", gaps.join(", ")),
     };
-    RequirementCheck { requires: Requires::UsableBackup, holds: is_fresh && gaps.is_empty(), words }
+    RequirementCheck { requires: Requires::UsableBackup, holds: is_fresh && gaps.is_empty(), words: found }
 }

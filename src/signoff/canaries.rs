@@ -1,5 +1,5 @@
-//! Proof that the comparison can fail: defects are put into a copy of some candidates, one for every compared column and
-//! every class, and have to be found by the matcher that compared the snapshots.
+//! Proof that the comparison can fail: defects are planted in a copy of some candidates, one for every compared column
+//! and every class, and the matcher that compared the snapshots has to find them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,35 +25,35 @@ use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::{Catalog, quoted, write_rows};
 
-/// How many rows take part: as many as there is room for, within these bounds.
+/// Bounds for the number of rows that take part: as many as fit into the bytes, within the bounds of rows.
 const ROWS_MIN: u64 = 16;
 const ROWS_MAX: u64 = 10_000;
 const BYTES_MAX: u64 = 16 << 20;
 
-/// One kind of defect, and what became of it.
+/// One kind of defect, and whether it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CanaryRow {
-    /// What was done: `change COLUMN`, `drop`, `duplicate`, `swap`.
+    /// The defect: `change COLUMN`, `drop`, `duplicate`, `swap`.
     pub name: String,
-    /// How often.
+    /// How often it was planted.
     pub injected: u64,
-    /// How often it was found, by each way of matching.
+    /// How often it was found, by both strategies.
     pub caught: u64,
-    /// Whether the rows are such that it can be put in at all: no two of them may differ, and then none can change places.
+    /// Whether it can be planted in these rows: if no two rows differ, none can be swapped.
     pub is_possible: bool,
 }
 
 impl CanaryRow {
-    /// Whether it was put in, and found; or could not be put in for want of rows.
+    /// Whether it was planted and found, or could not be planted in these rows.
     pub(crate) fn is_caught(&self) -> bool {
         !self.is_possible || self.injected > 0 && self.caught == self.injected
     }
 }
 
-/// What is planted, and what has to be found.
+/// A defect to plant.
 struct InjectedDefect {
     name: String,
-    /// The rows concerned.
+    /// The rows that it changes.
     rows: Vec<usize>,
     what: Defect,
 }
@@ -65,15 +65,15 @@ enum Defect {
     Swap,
 }
 
-/// Rows of both sides that are equal, side by side.
+/// Equal rows of both sides, at the same positions.
 struct EqualPairs {
     sides: Sides<RecordBatch>,
     /// The digests of their keys.
     keys: Vec<Vec<u8>>,
 }
 
-/// Puts defects into a copy of rows that match, and looks whether they are found; where statuses count, among them, too.
-/// `sound` are the facts of a candidate that may go.
+/// Plants defects in a copy of rows that match, and checks whether they are found; also in statuses, if the job has
+/// some. `sound` are the facts of a candidate that may be deleted.
 pub(super) fn inject(
     context: &SignOffContext,
     outcomes: Option<&Arc<Snapshot>>,
@@ -95,7 +95,7 @@ pub(super) fn inject(
     }
     plants.extend([("drop".into(), Defect::Drop), ("duplicate".into(), Defect::Duplicate)]);
     let mut canaries: Vec<CanaryRow> = vec![];
-    // one to a row, and as many at a time as there are rows
+    // one defect per row, and as many at a time as there are rows
     let mut waiting = plants.into_iter().peekable();
     while waiting.peek().is_some() {
         let plants = waiting.by_ref().take(count).enumerate();
@@ -109,7 +109,7 @@ pub(super) fn inject(
     Ok(canaries)
 }
 
-/// States that block, given to a candidate that may go.
+/// States that must block, given to a candidate that may be deleted.
 fn stale_statuses(policy: &Policy, sound: Option<&Facts>) -> Option<CanaryRow> {
     let sound = sound.filter(|_| policy.terms.source_of_truth.is_some())?;
     let stale = [RowState::Absent, RowState::Null, RowState::Several, RowState::Value("canary".into())];
@@ -125,14 +125,14 @@ fn matching_rows(context: &SignOffContext, outcomes: &Arc<Snapshot>) -> Result<S
     let engine = context.engine;
     let row_bytes = crate::compare::matching::demand(context.snapshots, context.pairing).row_bytes.max(1);
     let rows_max = (BYTES_MAX / row_bytes).clamp(ROWS_MIN, ROWS_MAX);
-    let mut desk = Catalog::spilling(engine);
-    desk.add("outcomes", outcomes)?;
+    let mut catalog = Catalog::spilling(engine);
+    catalog.add("outcomes", outcomes)?;
     let sql = format!(
         "SELECT \"key\" FROM outcomes WHERE outcome >= {} ORDER BY \"key\" LIMIT {rows_max}",
         Outcome::FIRST_MATCHED_CODE
     );
     let path = engine.spill_dir().join("canary-keys.parquet");
-    write_rows(engine, desk.question(&sql)?, &path)?;
+    write_rows(engine, catalog.question(&sql)?, &path)?;
     let keys = Arc::new(Snapshot::open_table("canaries", &path.display().to_string(), true)?);
     Sides::try_from_fn(|side| {
         selected_rows(context, &context.snapshots[side], "canary-rows", SelectedRows::WithKeys(&keys))
@@ -140,15 +140,15 @@ fn matching_rows(context: &SignOffContext, outcomes: &Arc<Snapshot>) -> Result<S
 }
 
 fn pairs(context: &SignOffContext, rows: &Sides<Snapshot>) -> Result<EqualPairs> {
-    let mut desk = Catalog::spilling(context.engine);
+    let mut catalog = Catalog::spilling(context.engine);
     let mut columns = vec![];
     let mut same = vec![];
     for side in Side::BOTH {
-        desk.add(side.name(), &Arc::new(rows[side].clone()))?;
+        catalog.add(side.name(), &Arc::new(rows[side].clone()))?;
         let names = rows[side].schema.fields().iter().enumerate();
         columns.extend(names.map(|(at, field)| format!("{side}.{} AS {side}{at}", quoted(field.name()))));
         let function = format!("key_of_{side}");
-        desk.add_function(context.keys.function(&function, side, IdEquality::Compared));
+        catalog.add_function(context.keys.function(&function, side, IdEquality::Compared));
         same.push(format!("{function}({})", context.keys.sql(side, side.name())));
     }
     let sql = format!(
@@ -157,9 +157,9 @@ fn pairs(context: &SignOffContext, rows: &Sides<Snapshot>) -> Result<EqualPairs>
         same.join(" = "),
         context.keys.sql(Side::Old, "old")
     );
-    let question = desk.question(&sql)?;
-    let (mut batches, schema) = (vec![], question.schema());
-    question.for_each_batch(context.engine, |batch| {
+    let query = catalog.question(&sql)?;
+    let (mut batches, schema) = (vec![], query.schema());
+    query.for_each_batch(context.engine, |batch| {
         batches.push(batch.clone());
         Ok(())
     })?;
@@ -184,7 +184,7 @@ fn pairs(context: &SignOffContext, rows: &Sides<Snapshot>) -> Result<EqualPairs>
     Ok(EqualPairs { sides, keys: keys.iter().flatten().map(<[u8]>::to_vec).collect() })
 }
 
-/// Plants some defects in one copy of new, and compares it with old, both ways.
+/// Plants defects in a copy of new, and compares it with old by both strategies.
 fn run_round(
     context: &SignOffContext,
     pairing: &Pairing,
@@ -200,7 +200,8 @@ fn run_round(
     };
     let snapshots = Sides { old: open(Side::Old, &pairs.sides.old)?, new: open(Side::New, &new)? };
     let own = Pairing::of(&snapshots, context.job)?;
-    let [ordered, hashed] = [Strategy::Ordered, Strategy::Hashed].map(|way| find(context, &snapshots, &own, way));
+    let [ordered, hashed] =
+        [Strategy::Ordered, Strategy::Hashed].map(|strategy| find(context, &snapshots, &own, strategy));
     let found = [ordered?, hashed?];
     let canaries = plants.iter().zip(planted).map(|(plant, is_planted)| {
         let is_found = |found: &FoundByKey, row: usize| is_found(pairing, plant, found.get(&pairs.keys[row]));
@@ -235,11 +236,11 @@ fn plant_all(pairing: &Pairing, pairs: &EqualPairs, plants: &[InjectedDefect]) -
             }
             (Defect::Swap, &[one, two]) => {
                 for at in 0..pairing.key_len {
-                    let place = pairing.columns[at].at.new;
+                    let column = pairing.columns[at].at.new;
                     let mut rows: Vec<u32> = (0..new.num_rows() as u32).collect();
                     rows.swap(one, two);
-                    let column = take(new.column(place), &UInt32Array::from(rows), None)?;
-                    new = with_column(&new, place, column)?;
+                    let swapped = take(new.column(column), &UInt32Array::from(rows), None)?;
+                    new = with_column(&new, column, swapped)?;
                 }
                 true
             }
@@ -266,15 +267,20 @@ fn is_found(pairing: &Pairing, plant: &InjectedDefect, found: Option<&(Class, Ve
 /// The class and the changed columns of each discrepancy, by the digest of its key.
 type FoundByKey = BTreeMap<Vec<u8>, (Class, Vec<String>)>;
 
-fn find(context: &SignOffContext, snapshots: &Sides<Snapshot>, pairing: &Pairing, way: Strategy) -> Result<FoundByKey> {
+fn find(
+    context: &SignOffContext,
+    snapshots: &Sides<Snapshot>,
+    pairing: &Pairing,
+    strategy: Strategy,
+) -> Result<FoundByKey> {
     let layout = Arc::new(Layout::of(pairing, snapshots));
     let engine = context.engine;
     let comparison = Comparison { engine, snapshots, pairing, layout, keep: Retention::All, asked: None };
     let mut all = FoundByKey::new();
-    for part in comparison.run(Some(way))?.findings {
+    for part in comparison.run(Some(strategy))?.findings {
         for batch in part.read()? {
             let batch = batch?;
-            // what is planted has rows of old, so its keys are as old has them
+            // planted defects are in rows of old, so their keys are in old's form
             let keys = context.keys.read(TableColumn::Key.of(&batch).as_struct().columns(), Side::Old)?;
             let keys = context.keys.compared(&keys.columns, Side::Old)?;
             let changed = TableColumn::Changed.of(&batch).as_list::<i32>();
@@ -288,8 +294,8 @@ fn find(context: &SignOffContext, snapshots: &Sides<Snapshot>, pairing: &Pairing
     Ok(all)
 }
 
-/// New's column with another value in a row, one that is another under all rules: NULL, or another row's, or for a column of
-/// NULLs something; none, if nothing is to be found.
+/// New's column with a value in a row that is different under all rules: NULL, the value of another row, or any value
+/// for a column of NULLs. `None` if there is no such value.
 fn changed(pairing: &Pairing, sides: &Sides<RecordBatch>, at: usize, row: usize) -> Result<Option<ArrayRef>> {
     let pair = &pairing.columns[at];
     let (old, new) = (sides.old.column(pair.at.old), sides.new.column(pair.at.new));
@@ -309,7 +315,7 @@ fn changed(pairing: &Pairing, sides: &Sides<RecordBatch>, at: usize, row: usize)
     Ok(None)
 }
 
-/// A value of the type of a column, where there is a plain one.
+/// A value of the column's type, if it is a plain type.
 fn any_value_of_type(column: &ArrayRef) -> Option<ArrayRef> {
     use arrow::array::{BooleanArray, Int64Array, StringArray};
     use arrow::compute::cast;
@@ -321,7 +327,7 @@ fn any_value_of_type(column: &ArrayRef) -> Option<ArrayRef> {
     values.iter().filter_map(|value| cast(value, column.data_type()).ok()).find(|value| value.is_valid(0))
 }
 
-/// The first row, and the first that has another value in any column.
+/// The first row, and the first row that differs from it in any column.
 fn first_that_differ(pairing: &Pairing, sides: &Sides<RecordBatch>) -> Result<Option<[usize; 2]>> {
     for pair in pairing.values() {
         let old = pair.full(sides.old.column(pair.at.old), Side::Old)?;
@@ -329,7 +335,7 @@ fn first_that_differ(pairing: &Pairing, sides: &Sides<RecordBatch>) -> Result<Op
         for row in 1..sides.new.num_rows() {
             let (first, other) = (old.slice(0, 1), new.slice(row, 1));
             let (own, there) = (old.slice(row, 1), new.slice(0, 1));
-            // both have to show that they changed places
+            // the swap has to show in both rows
             if !first.equals(&other)?.value(0) && !own.equals(&there)?.value(0) {
                 return Ok(Some([0, row]));
             }

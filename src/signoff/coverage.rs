@@ -1,5 +1,5 @@
-//! Whether everything that goes was compared: each stored column, and each stored row. What a query makes of a side's files is
-//! not what a delete removes.
+//! Checks that everything that would be deleted was compared: each stored column and each stored row. A query's result
+//! is not what a delete removes from a side's files.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::sides::Side;
 use crate::snapshot::{Lineage, Snapshot};
 use crate::sql::{Catalog, quoted, write_rows};
 
-/// The stored columns that would go, and that were neither compared nor ignored by name.
+/// The stored columns that would be deleted, and that were neither compared nor ignored by name.
 pub(super) fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, snapshot: &Snapshot) -> Vec<String> {
     let own = terms.delete_from;
     let compared = pairing.columns.iter().flat_map(|pair| stored_columns(snapshot, pair.at[own]));
@@ -34,7 +34,7 @@ pub(super) fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, sna
     }
 }
 
-/// The stored columns that a column of the shaped side is made of.
+/// The stored columns from which a column of a side's query is computed.
 fn stored_columns(snapshot: &Snapshot, at: usize) -> Vec<String> {
     let shaped = snapshot.reads(at);
     match &snapshot.origin {
@@ -46,7 +46,7 @@ fn stored_columns(snapshot: &Snapshot, at: usize) -> Vec<String> {
     }
 }
 
-/// Whether a stored column is ignored: by its own name, or by that of a column of the query's result that is made of it.
+/// Whether a stored column is ignored: by its own name, or by that of a query column that is computed from it.
 fn is_ignored(report: &Report, snapshot: &Snapshot, stored: &str) -> bool {
     let ignored = &report.coverage.ignored;
     let is_named = |name: &str| ignored.iter().any(|ignored| ignored == name);
@@ -59,19 +59,19 @@ fn is_ignored(report: &Report, snapshot: &Snapshot, stored: &str) -> bool {
     }
 }
 
-/// How the rows of a shaped side come from stored ones.
+/// How the rows of a query come from stored rows.
 pub(super) struct Traced {
     stored: Arc<Snapshot>,
-    /// The stored columns that name a candidate, as SQL writes them.
+    /// The stored columns that name a candidate, quoted for SQL.
     names: String,
-    /// How many rows a stored row should become, in SQL.
+    /// The number of query rows that a stored row should become, in SQL.
     expected: String,
 }
 
-/// Traces the rows of the side back to stored ones; `None` where it is compared as it is stored.
+/// Traces the rows of the side to stored rows; `None` if the side has no query.
 ///
 /// # Errors
-/// If the query makes the rows in a way in which they cannot be traced, with the line to write.
+/// If the rows of the query cannot be traced. The message contains the line to write.
 pub(super) fn trace(
     terms: &SignOff,
     snapshot: &Snapshot,
@@ -87,18 +87,18 @@ pub(super) fn trace(
     };
     let names = (0..ids.len()).map(|at| {
         let name = ids.field(at, own).name();
-        columns
-            .get(name)
-            .map(|stored| quoted(stored))
-            .ok_or_else(|| untraced(own, &format!("makes `{name}` of something else than one stored column"), key))
+        columns.get(name).map(|stored| quoted(stored)).ok_or_else(|| {
+            untraced(own, &format!("computes `{name}` from something other than one stored column"), key)
+        })
     });
     let names = names.collect::<Result<Vec<String>>>()?.join(", ");
-    // rows that a join multiplies have one key then, and are duplicates; they cannot stand for rows that the query hides
+    // then rows that a join multiplies have the same key and are duplicates; they cannot make up for rows that the
+    // query hides
     let sorted = |of: Option<&Vec<String>>| of.into_iter().flatten().cloned().collect::<BTreeSet<String>>();
     for name in pairing.keys().iter().map(|pair| snapshot.schema.field(pair.at[own]).name()) {
         let stored = sorted(origin.made_of_snapshot.get(name));
         if stored.is_empty() || stored != sorted(origin.made_of.get(name)) {
-            return Err(untraced(own, &format!("makes key `{name}` of another table"), key));
+            return Err(untraced(own, &format!("takes key `{name}` from another table"), key));
         }
     }
     let expected = match (unnested, &terms.cleanup) {
@@ -106,45 +106,45 @@ pub(super) fn trace(
         (Some(list), Cleanup::Row) => format!("greatest(1, {})", items(list)),
         (Some(list), Cleanup::Column { column, .. }) if *list == column.text => items(list),
         (Some(list), Cleanup::Column { .. }) => {
-            return Err(untraced(own, &format!("unnests `{list}`, which is not what is emptied"), key));
+            return Err(untraced(own, &format!("unnests `{list}`, which is not the column to empty"), key));
         }
     };
     Ok(Some(Traced { stored: origin.snapshot.clone(), names, expected }))
 }
 
-/// How many shaped rows the stored rows of each candidate should have become: a table of `id` (as stored) and `rows`.
+/// How many query rows the stored rows of each candidate should have become: a table of `id` (as stored) and `rows`.
 pub(super) fn stored_rows(context: &SignOffContext, traced: &Traced) -> Result<Arc<Snapshot>> {
     let own = context.terms.delete_from;
     let Traced { stored, names, expected } = traced;
-    let mut desk = Catalog::spilling(context.engine);
-    desk.add("stored", stored)?;
-    desk.add_function(context.ids.function("stored_id", own, IdEquality::Stored));
-    desk.add_function(context.ids.function("compared_id", own, IdEquality::Compared));
-    desk.add_function(context.candidates.function("may_be_asked"));
+    let mut catalog = Catalog::spilling(context.engine);
+    catalog.add("stored", stored)?;
+    catalog.add_function(context.ids.function("stored_id", own, IdEquality::Stored));
+    catalog.add_function(context.ids.function("compared_id", own, IdEquality::Compared));
+    catalog.add_function(context.candidates.function("may_be_asked"));
     let sql = format!(
         "SELECT stored_id({names}) AS id, CAST(sum({expected}) AS BIGINT) AS rows FROM stored WHERE may_be_asked(compared_id({names})) \
          GROUP BY stored_id({names})"
     );
     let path = context.engine.spill_dir().join("stored-rows.parquet");
-    write_rows(context.engine, desk.question(&sql)?, &path)?;
+    write_rows(context.engine, catalog.question(&sql)?, &path)?;
     Ok(Arc::new(Snapshot::open_table("stored rows", &path.display().to_string(), true)?))
 }
 
-/// How many rows the items of a list become, in SQL.
+/// The number of rows that the items of a list become, in SQL.
 fn items(list: &str) -> String {
     format!("coalesce(CAST(cardinality({}) AS BIGINT), 0)", quoted(list))
 }
 
 fn untraced(own: Side, what: &str, key: &[String]) -> Error {
     Error::Contradiction(format!(
-        "[{own}] query: it {what}, so nothing tells which stored rows a candidate stands for, and they are what is deleted\n  \
-         let each row of the result be one row of `snapshot`, with {} as stored: SELECT … FROM snapshot; or name candidates \
-         by stored columns: candidate_key = [\"…\"]",
+        "[{own}] query: it {what}, so it is unknown which stored rows belong to a candidate and would be deleted\n  \
+         let each row of the result be one row of `snapshot`, with {} as stored: SELECT … FROM snapshot; or name \
+         candidates by stored columns: candidate_key = [\"…\"]",
         key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     ))
 }
 
-/// What an emptied column holds, as a condition in SQL on `value`; `width` is the other side's value.
+/// The condition in SQL that a column `value` is empty. `width` is the other side's value.
 pub(super) fn is_empty(becomes: Becomes, value: &str, width: &str) -> String {
     match becomes {
         Becomes::Null => format!("{value} IS NULL"),

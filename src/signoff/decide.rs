@@ -1,4 +1,4 @@
-//! The decision: what blocks a candidate. What cannot be decided blocks; nothing is skipped.
+//! The decision: what blocks a candidate. Whatever cannot be decided blocks; nothing is skipped.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,24 +13,24 @@ use crate::compare::discrepancy::{Outcome, Tier};
 use crate::job::{AcceptedTier, Job, SignOff};
 use crate::sides::{Side, Sides};
 
-/// What is known of a candidate and one of its rows.
+/// The facts about a candidate and one of its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     /// Whether a part of its ID is NULL.
     pub has_null: bool,
-    /// Its state by the source of truth; `None` if the job names none.
+    /// Its state in the source of truth; `None` if the job has no source of truth.
     pub truth: Option<RowState>,
-    /// Its state by the local copy; `None` if the job names none.
+    /// Its state in the local status table; `None` if the job has none.
     pub local: Option<RowState>,
-    /// The checks that name it, a bit for each.
+    /// The checks that name it, one bit for each.
     pub checks: u64,
-    /// Whether the side stores other rows of it than the query of the job shows.
+    /// Whether the side stores rows of it that the job's query does not return.
     pub has_hidden_rows: bool,
     /// One of its rows on the side that rows are deleted from; `None` if it has no row there.
     pub row: Option<RowFacts>,
 }
 
-/// In which state a table has a candidate.
+/// The state of a candidate in a status table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RowState {
     /// The table does not have it.
@@ -39,68 +39,66 @@ pub(super) enum RowState {
     Null,
     /// The table has several rows of it.
     Several,
-    /// Its state.
     Value(String),
 }
 
-/// What is known of a row.
+/// The facts about a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct RowFacts {
-    /// How it came out of the comparison.
+    /// Its outcome in the comparison.
     pub outcome: Option<Outcome>,
-    /// The checks that name it by its key, a bit for each.
+    /// The checks that name it by its key, one bit for each.
     pub checks: u64,
     /// Whether a waiver covers its discrepancy.
     pub is_waived: bool,
-    /// Whether the run explains its discrepancy by the times of the snapshots.
+    /// Whether the times of the snapshots explain its discrepancy.
     pub is_in_flight: bool,
     /// Whether its group is ready; `None` if the job has no groups.
     pub group_is_ready: Option<bool>,
     /// Whether the backup has it; `None` if the job has no backup.
     pub is_backed_up: Option<bool>,
-    /// Whether it matched in the earlier pairs of snapshots; `None` if the job does not ask.
+    /// Whether it matched in the earlier pairs of snapshots; `None` if the job does not require it.
     pub was_clean: Option<bool>,
 }
 
-/// What decides: the terms of the job, the times of its snapshots, and what does not hold for any candidate.
+/// The basis of all decisions: the job's terms, the times of its snapshots, and what blocks every candidate.
 pub(super) struct Policy<'a> {
-    /// The terms.
     pub terms: &'a SignOff,
-    /// When the exports began, less the lag, in microseconds since 1970; `None` where versions are no times, or where a
-    /// snapshot's time is not known.
+    /// When the exports began, minus the lag, in microseconds since 1970; `None` if versions are not times, or if a
+    /// snapshot's time is unknown.
     pub began: Option<Sides<i64>>,
-    /// What blocks every candidate: requirements that fail, and checks that fail and name no candidate.
+    /// What blocks every candidate: failed requirements, and failed checks that name no candidate.
     pub always: BTreeSet<BlockReason>,
 }
 
-/// A table of states.
+/// A status table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum StatusTable {
     /// The source of truth.
     Truth,
-    /// The local copy of it.
+    /// The local copy of the status.
     Local,
 }
 
 /// What is wrong with a candidate's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum StatusFault {
-    /// It is another one.
+    /// It is a different one.
     SaysOtherwise,
     /// It is NULL.
     IsNull,
     /// There are several.
     HasSeveral,
-    /// The table does not know the candidate.
+    /// The table does not have the candidate.
     DoesNotKnow,
 }
 
-/// What has to hold for all candidates together.
+/// A requirement of all candidates together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Requires {
     /// The comparison is verified, and all evidence is found.
     Verified,
-    /// Every column that goes is compared, or ignored by name.
+    /// Every column that would be deleted is compared, or ignored by name.
     Covered,
     /// The snapshots are fresh.
     FreshSnapshots,
@@ -108,7 +106,7 @@ pub(crate) enum Requires {
     FreshStatuses,
     /// The earlier pairs of snapshots are known.
     CleanRuns,
-    /// The backup is whole and fresh.
+    /// The backup is complete and fresh.
     UsableBackup,
     /// Writes had stopped before both exports, as the job declares.
     WritesStopped,
@@ -123,7 +121,7 @@ pub(super) enum BlockReason {
     NoRow,
     /// The side stores rows of it that were not compared.
     HiddenRows,
-    /// The comparison says nothing of its row.
+    /// The comparison has no result for its row.
     NoOutcome,
     /// The other side does not have its row.
     OnlyCopy,
@@ -131,13 +129,13 @@ pub(super) enum BlockReason {
     DuplicateKey,
     /// The sides differ in its row.
     Mismatch,
-    /// They differ, and a waiver covers it.
+    /// The sides differ in its row, and a waiver covers that.
     Waived,
     /// The rows are equal in a tier that is not accepted.
     Tier,
     /// The row was written after an export had begun.
     InFlight,
-    /// When the row was written is not known.
+    /// It is unknown when the row was written.
     InFlightUnknown,
     /// Its group is not ready.
     GroupNotReady,
@@ -147,19 +145,19 @@ pub(super) enum BlockReason {
     NotCleanBefore,
     /// The other side has the row under another candidate.
     OfAnotherCandidate,
-    /// A status table is against it.
+    /// A status table does not have the required state for it.
     Status(StatusTable, StatusFault),
     /// The two status tables disagree.
     StatusesDisagree,
-    /// A check names it; its number among the checks of the sign-off.
+    /// A check names it. The number is the check's index in the sign-off.
     Check(u8),
-    /// Something does not hold for any candidate.
+    /// A requirement does not hold.
     Requirement(Requires),
-    /// Nothing is approved, since the sign-off is unverified.
+    /// Nothing is approved, because the sign-off is unverified.
     Unverified,
 }
 
-/// Every reason that blocks a candidate, as far as one of its rows tells; none, if it may go.
+/// Every reason that blocks a candidate, according to one of its rows; empty if it may be deleted.
 pub(super) fn decide(facts: &Facts, policy: &Policy) -> Vec<BlockReason> {
     let terms = policy.terms;
     let mut reasons: Vec<BlockReason> = policy.always.iter().copied().collect();
@@ -224,7 +222,7 @@ fn of_row(row: &RowFacts, policy: &Policy) -> Vec<BlockReason> {
     reasons
 }
 
-/// What a job calls a tier.
+/// The job's name for a tier.
 fn accepted(tier: Tier) -> AcceptedTier {
     match tier {
         Tier::Exact => AcceptedTier::Exact,
@@ -258,13 +256,13 @@ impl<'a> Policy<'a> {
         Policy { terms, began, always: failing.chain(checks).collect() }
     }
 
-    /// Whether a row was written after one of the exports had begun; `None` if that is not known.
+    /// Whether a row was written after one of the exports had begun; `None` if that is unknown.
     fn is_late(&self, outcome: &Outcome) -> Option<bool> {
         let stopped = self.terms.writes_stopped.as_ref().map(|stopped| stopped.instant.as_microsecond());
         let after = |side: Side, began: Option<i64>| Some(outcome.versions[side]? > began?);
         if let Some(stopped) = stopped {
             let written = Side::BOTH.into_iter().any(|side| after(side, Some(stopped)) == Some(true));
-            // the declaration is wrong for this row, or holds for it
+            // the declaration is either wrong for this row or holds for it
             return Some(written && self.began.is_some());
         }
         let began = self.began?;
@@ -281,7 +279,7 @@ impl<'a> Policy<'a> {
 }
 
 impl Requires {
-    /// The name of the requirement, and the code of the reason that blocks where it does not hold.
+    /// The code of the requirement, and of the reason that blocks if it does not hold.
     pub(crate) fn code(self) -> &'static str {
         match self {
             Requires::Verified => "unverified",
@@ -294,15 +292,15 @@ impl Requires {
         }
     }
 
-    /// What has to hold, in words.
+    /// The requirement as text.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Requires::Verified => "the comparison is verified",
-            Requires::Covered => "every column that goes is compared",
+            Requires::Covered => "every deleted column is compared",
             Requires::FreshSnapshots => "the snapshots are fresh",
             Requires::FreshStatuses => "the status tables are fresh",
-            Requires::CleanRuns => "the pairs before are known",
-            Requires::UsableBackup => "the backup is whole and fresh",
+            Requires::CleanRuns => "the earlier pairs are known",
+            Requires::UsableBackup => "the backup is complete and fresh",
             Requires::WritesStopped => "writes have stopped",
         }
     }
@@ -336,44 +334,40 @@ impl BlockReason {
         code.into()
     }
 
-    /// What it means, in words.
+    /// The meaning as text.
     pub(super) fn meaning(self, terms: &SignOff) -> String {
-        let words = match self {
+        let meaning = match self {
             BlockReason::NullKey => "a part of its ID is NULL",
-            BlockReason::NoRow => "the snapshot that it is to be deleted from does not have it",
-            BlockReason::HiddenRows => "the side stores other rows of it than the job's query shows",
+            BlockReason::NoRow => "the snapshot to delete from does not have it",
+            BlockReason::HiddenRows => "the side stores rows of it that the job's query does not return",
             BlockReason::NoOutcome => "the comparison has no result for its row",
             BlockReason::OnlyCopy => "the other store does not have it: this is the only copy",
-            BlockReason::DuplicateKey => "its key stands more than once",
+            BlockReason::DuplicateKey => "its key occurs more than once",
             BlockReason::Mismatch => "old and new differ",
-            BlockReason::Waived => "it differs, and a waiver covers that; waivers do not reach deletes",
-            BlockReason::Tier => "it is equal only by a rule that is not accepted here",
-            BlockReason::InFlight => "it was written after a snapshot had begun",
-            BlockReason::InFlightUnknown => "nothing tells when it was written",
+            BlockReason::Waived => "it differs; a waiver covers that, but not a delete",
+            BlockReason::Tier => "it is equal only under a rule that the sign-off does not accept",
+            BlockReason::InFlight => "it was written after the export of a snapshot had begun",
+            BlockReason::InFlightUnknown => "it is unknown when it was written",
             BlockReason::GroupNotReady => "its group is not ready as a whole",
-            BlockReason::NotBackedUp => "the backup does not have it, or has another",
+            BlockReason::NotBackedUp => "the backup does not have it, or has different values",
             BlockReason::NotCleanBefore | BlockReason::Requirement(Requires::CleanRuns) => {
-                "it differed in a pair of snapshots before this one, or these are not known"
+                "it differed in an earlier pair of snapshots, or these are unknown"
             }
-            BlockReason::OfAnotherCandidate => {
-                "old has a row of it under another candidate, whose state is another question"
-            }
+            BlockReason::OfAnotherCandidate => "old has its row under another candidate, which may be in another state",
             BlockReason::Status(table, fault) => return fault.meaning(table),
             BlockReason::StatusesDisagree => "the local status and the source of truth disagree",
             BlockReason::Check(number) => return format!("check {} names it", check_name(terms, number)),
             BlockReason::Requirement(Requires::Verified) => "the comparison is not verified",
-            BlockReason::Requirement(Requires::Covered) => "a column would go that nothing was compared with",
-            BlockReason::Requirement(Requires::FreshSnapshots) => {
-                "a snapshot is too old, or nothing tells how old it is"
-            }
+            BlockReason::Requirement(Requires::Covered) => "a column would be deleted that was not compared",
+            BlockReason::Requirement(Requires::FreshSnapshots) => "a snapshot is too old, or its age is unknown",
             BlockReason::Requirement(Requires::FreshStatuses) => "a status table is too old",
             BlockReason::Requirement(Requires::UsableBackup) => "the backup is too old, or lacks columns",
             BlockReason::Requirement(Requires::WritesStopped) => {
-                "writes had not stopped before both exports, or went on"
+                "writes had not stopped before both exports, or continued"
             }
             BlockReason::Unverified => "the sign-off is unverified, so nothing may be deleted",
         };
-        words.into()
+        meaning.into()
     }
 }
 
@@ -401,17 +395,17 @@ impl StatusFault {
     }
 
     fn meaning(self, table: StatusTable) -> String {
-        let words = match (table, self) {
+        let meaning = match (table, self) {
             (StatusTable::Truth, StatusFault::SaysOtherwise) => "the source of truth has it in another state",
             (StatusTable::Truth, StatusFault::IsNull) => "the source of truth has no state for it",
             (StatusTable::Truth, StatusFault::HasSeveral) => "the source of truth has it more than once",
-            (StatusTable::Truth, StatusFault::DoesNotKnow) => "the source of truth does not know it",
-            (StatusTable::Local, StatusFault::SaysOtherwise) => "the local status is another",
+            (StatusTable::Truth, StatusFault::DoesNotKnow) => "the source of truth does not have it",
+            (StatusTable::Local, StatusFault::SaysOtherwise) => "the local status is different",
             (StatusTable::Local, StatusFault::IsNull) => "the local status is NULL",
-            (StatusTable::Local, StatusFault::HasSeveral) => "the local status has it more than once",
-            (StatusTable::Local, StatusFault::DoesNotKnow) => "the local status does not know it",
+            (StatusTable::Local, StatusFault::HasSeveral) => "the local status table has it more than once",
+            (StatusTable::Local, StatusFault::DoesNotKnow) => "the local status table does not have it",
         };
-        words.into()
+        meaning.into()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Guards: what a delete has to find unchanged in a row. The version of the row where it has one that may be shown, or else a
-//! hash of its values.
+//! Guards: what a delete must find unchanged in a row. The guard is the row's version if it has one that is not
+//! private, otherwise a hash of its values.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::sql::{quoted, row_function};
 /// The guard of the rows of one side.
 pub(super) struct RowGuard {
     kind: GuardKind,
-    /// The columns that it is made from, as SQL writes them.
+    /// The columns that it is computed from, quoted for SQL.
     columns: Vec<String>,
 }
 
@@ -31,10 +31,10 @@ enum GuardKind {
 }
 
 impl RowGuard {
-    /// The guard of the rows that are to go.
+    /// The guard of the rows to delete.
     ///
     /// # Errors
-    /// If it is a hash of private values, and the job gives no key that lasts.
+    /// If it is a hash of private values, and the job has no permanent key.
     pub(super) fn new(context: &SignOffContext) -> Result<Self> {
         let own = context.terms.delete_from;
         let schema = &context.snapshots[own].schema;
@@ -72,8 +72,8 @@ impl RowGuard {
     }
 }
 
-/// Hashes of whole rows of one side, over the texts of all compared columns: equal values have equal hashes in every export.
-/// With the job's key where one of the columns is private.
+/// Hashes of whole rows of one side, over the texts of all compared columns: equal values have equal hashes in every
+/// export. They are keyed with the job's key if a column is private.
 #[derive(Clone)]
 pub(super) struct GuardHash {
     hasher: blake3::Hasher,
@@ -81,10 +81,10 @@ pub(super) struct GuardHash {
 }
 
 impl GuardHash {
-    /// The hash of one side's rows, and the columns that it is made from, as SQL writes them.
+    /// The hash of one side's rows, and the columns that it is computed from, quoted for SQL.
     ///
     /// # Errors
-    /// If a column is private, and the job gives no key that lasts.
+    /// If a column is private, and the job has no permanent key.
     pub(super) fn new(
         pairing: &Pairing,
         privacy: &Privacy,
@@ -97,7 +97,7 @@ impl GuardHash {
         Ok((GuardHash { hasher: privacy.row_hasher()?, fields }, columns))
     }
 
-    /// The function that makes them, for questions in SQL.
+    /// The SQL function that computes them.
     pub(super) fn function(&self, name: &str) -> ScalarUDF {
         let hash = self.clone();
         row_function(name, DataType::Utf8, move |columns| {
@@ -129,7 +129,7 @@ fn without_zeros(text: String) -> String {
     }
 }
 
-/// A column of which neither the zone nor the type of text makes a difference.
+/// Converts a column so that neither the time zone nor the type of text makes a difference.
 fn in_one_form(column: &ArrayRef, field: &Field) -> Result<(ArrayRef, Field)> {
     let column = plain_types::array(column)?;
     let field = plain_types::field(field.name(), field).as_ref().clone();
@@ -142,7 +142,7 @@ fn in_one_form(column: &ArrayRef, field: &Field) -> Result<(ArrayRef, Field)> {
     }
 }
 
-/// Versions as every database takes them: without a zone, in UTC where they are instants, as stored where they have none.
+/// Versions in the form that every database accepts: without a zone; instants are in UTC, others as stored.
 fn version_texts(column: &ArrayRef) -> Result<ArrayRef> {
     let column = plain_types::array(column)?;
     let DataType::Timestamp(unit, _) = column.data_type().clone() else {

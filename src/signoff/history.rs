@@ -1,4 +1,4 @@
-//! Whether rows matched in the pairs of snapshots before this one.
+//! Whether rows matched in earlier pairs of snapshots.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,22 +19,22 @@ use crate::sides::Side;
 use crate::snapshot::Snapshot;
 use crate::sql::row_function;
 
-/// The keys that differed in one of the last pairs of snapshots, by the digests that runs know them by; `None` if too few
-/// pairs are known. `run` is the directory of the run that the sign-off rests on.
+/// The keys that differed in one of the last pairs of snapshots, as the digests that runs record; `None` if too few
+/// pairs are known. `run` is the directory of the run that the sign-off is based on.
 pub(super) fn unclean(context: &SignOffContext, run: &Path) -> Result<(Option<Arc<Snapshot>>, RequirementCheck)> {
     let wanted = context.terms.clean_runs as usize - 1;
     let path = past_unclean(context.engine, context.job, context.history, context.privacy, run, wanted)?;
     let pairs = count(wanted as u64, "pair");
-    let words = match &path {
+    let found = match &path {
         Some(_) => format!("the {pairs} before this one are known"),
-        None => format!("fewer than the {pairs} before this one are known"),
+        None => format!("fewer than {pairs} before this one are known"),
     };
-    let requirement = RequirementCheck { requires: Requires::CleanRuns, holds: path.is_some(), words };
+    let requirement = RequirementCheck { requires: Requires::CleanRuns, holds: path.is_some(), words: found };
     let open = |path: PathBuf| Snapshot::open_table("unclean", &path.display().to_string(), true).map(Arc::new);
     Ok((path.map(open).transpose()?, requirement))
 }
 
-/// A function that yields the digest by which runs know a key of one side.
+/// An SQL function that computes the digest that runs record for a key of one side.
 pub(super) fn known_function(name: &str, context: &SignOffContext, side: Side) -> ScalarUDF {
     let layout = context.layout.clone();
     row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
@@ -42,7 +42,7 @@ pub(super) fn known_function(name: &str, context: &SignOffContext, side: Side) -
     })
 }
 
-/// The same for keys as the table of discrepancies holds them.
+/// The same for keys from the table of discrepancies.
 pub(super) fn other_known_function(name: &str) -> ScalarUDF {
     row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), |keys| {
         let keys = keys[0].as_struct();

@@ -1,5 +1,5 @@
-//! IDs: what names a candidate or a row. Whatever wrote an ID, it is read as a value of the column that it stands for, and
-//! compared as the comparison compares that column.
+//! IDs of candidates and rows. Whatever program wrote an ID, it is read as a value of its column, and compared under
+//! the rules of that column.
 
 use std::sync::Arc;
 
@@ -22,39 +22,40 @@ use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
 use crate::sql::{quoted, row_function};
 
-/// Some compared columns that together hold an ID.
+/// Compared columns that together form an ID.
 #[derive(Clone)]
 pub(super) struct IdColumns {
     columns: Vec<IdColumn>,
-    /// Makes the digests.
+    /// Computes the digests.
     pub digests: ValueHasher,
 }
 
 #[derive(Clone)]
 struct IdColumn {
     pair: ColumnPair,
-    /// The side's own column compared with itself: without rules.
+    /// The side's own column compared with itself, without rules.
     stored: Sides<ColumnPair>,
     fields: Sides<FieldRef>,
 }
 
-/// As what IDs are equal.
+/// How IDs are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IdEquality {
-    /// As the comparison sees them: under all rules.
+    /// As in the comparison: under all rules.
     Compared,
-    /// As the side stores them: without any rule.
+    /// As stored on the side: without rules.
     Stored,
 }
 
-/// What came of reading an ID.
+/// The result of reading an ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IdState {
     /// It is a value of its column.
     Read,
-    /// It is a value of the column's family that the column cannot hold, so no row has it: 3.5 among integers.
+    /// It is a value of the column's family that the column's type cannot represent, so no row has it: 3.5 among
+    /// integers.
     Foreign,
-    /// It is no such value: `abc` among integers.
+    /// It is not such a value: `abc` among integers.
     Unreadable,
 }
 
@@ -62,15 +63,15 @@ pub(super) enum IdState {
 pub(super) struct ReadIds {
     /// The columns; NULL where an ID is not [`IdState::Read`].
     pub columns: Vec<ArrayRef>,
-    /// What came of each.
+    /// The result for each ID.
     pub states: Vec<IdState>,
 }
 
 impl IdColumns {
-    /// The columns of a pairing with these numbers.
+    /// The columns with these indexes in a pairing.
     ///
     /// # Errors
-    /// If a column is of a type by which no list can name a row.
+    /// If a list cannot name a row by a column of this type.
     pub(super) fn new(
         pairing: &Pairing,
         snapshots: &Sides<Snapshot>,
@@ -86,7 +87,6 @@ impl IdColumns {
         Ok(IdColumns { columns: columns.iter().map(column).collect::<Result<_>>()?, digests: digests.clone() })
     }
 
-    /// How many columns there are.
     pub(super) fn len(&self) -> usize {
         self.columns.len()
     }
@@ -96,17 +96,17 @@ impl IdColumns {
         &self.columns[at].fields[side]
     }
 
-    /// The names of the columns on one side, as SQL writes them.
+    /// The quoted names of the columns on one side, for SQL.
     pub(super) fn names(&self, side: Side) -> Vec<String> {
         self.columns.iter().map(|column| quoted(column.fields[side].name())).collect()
     }
 
-    /// The columns of one side's table, as arguments in SQL.
+    /// The columns of one side's table, as SQL arguments.
     pub(super) fn sql(&self, side: Side, table: &str) -> String {
         self.names(side).iter().map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// A function that makes digests of one side's IDs, for questions in SQL.
+    /// An SQL function that computes digests of one side's IDs.
     pub(super) fn function(&self, name: &str, side: Side, form: IdEquality) -> ScalarUDF {
         let ids = self.clone();
         row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
@@ -117,7 +117,7 @@ impl IdColumns {
         })
     }
 
-    /// The digests of IDs as the comparison sees them: under all rules.
+    /// The digests of IDs as in the comparison: under all rules.
     pub(super) fn compared(&self, columns: &[ArrayRef], side: Side) -> Result<FixedSizeBinaryArray> {
         let mut parts = vec![];
         for (column, array) in self.columns.iter().zip(columns) {
@@ -126,7 +126,7 @@ impl IdColumns {
         self.digests.of(&parts)
     }
 
-    /// The digests of IDs as a side stores them: without any rule.
+    /// The digests of IDs as a side stores them: without rules.
     pub(super) fn stored(&self, columns: &[ArrayRef], side: Side) -> Result<FixedSizeBinaryArray> {
         let parts = self.columns.iter().zip(columns);
         let parts = parts.map(|(column, array)| column.stored[side].canonical(array, side));
@@ -163,14 +163,14 @@ fn of_itself(name: &str, field: &FieldRef) -> Result<ColumnPair> {
     match named {
         Some(domain) => Ok(ColumnPair { name: name.into(), at: Sides { old: 0, new: 0 }, types, domain, chain: None }),
         None => Err(Error::Contradiction(format!(
-            "[signoff]: `{name}` is {}, which no list of IDs can write\n  name candidates by numbers, text, UUIDs, dates, \
-             times, booleans or binary",
+            "[signoff]: `{name}` is {}, which cannot be written in a list of IDs\n  \
+             name candidates by numbers, text, UUIDs, dates, times, booleans, or binary",
             types.old
         ))),
     }
 }
 
-/// Values of any type as those of a column.
+/// Reads values of any type as values of a column.
 fn read_as(array: &ArrayRef, field: &Field) -> Result<(ArrayRef, Vec<IdState>)> {
     let wanted = plain_types::data_type(field.data_type());
     let plain = plain_types::array(array)?;
@@ -180,7 +180,7 @@ fn read_as(array: &ArrayRef, field: &Field) -> Result<(ArrayRef, Vec<IdState>)> 
     let own = Field::new("id", plain.data_type().clone(), true);
     let texts = value_text::column(&plain, &own)?;
     let texts = match family(&own) == Some(Family::Number) && family(field) == Some(Family::Text) {
-        // as a number is written, whatever its type: 3 and not 3.00
+        // in the shortest form, whatever the type of the number: 3 and not 3.00
         true => texts.iter().map(|text| text.map(|text| shortest(text).unwrap_or(text.into()))).collect(),
         false => texts,
     };
@@ -191,13 +191,13 @@ fn shortest(text: &str) -> Option<String> {
     Some(number(text)?.normalized().to_plain_string())
 }
 
-/// Texts as values of a column of the (plain) type `wanted`.
+/// Parses texts as values of a column with the (plain) type `wanted`.
 fn parse(texts: &StringArray, field: &Field, wanted: &DataType) -> Result<(ArrayRef, Vec<IdState>)> {
     let array: Arc<dyn Array> = match family(field) {
         Some(Family::Text) => Arc::new(texts.clone()),
         Some(Family::Number) => return numbers(texts, wanted),
         Some(Family::Uuid) => bytes(texts, wanted, |text| unhex(&text.replace(['-', '{', '}'], "")))?,
-        // a UUID may be kept as its bytes, and lists of the other side write it as one
+        // a UUID may be stored as bytes, while lists of the other side contain it as text
         Some(Family::Binary) if texts.iter().flatten().any(|text| is_uuid(text.trim())) => {
             bytes(texts, wanted, |text| unhex(&text.replace('-', "")))?
         }
@@ -233,7 +233,7 @@ fn bytes(texts: &StringArray, wanted: &DataType, read: impl Fn(&str) -> Option<V
     Ok(cast_with_options(&binary, wanted, &CastOptions { safe: true, ..CastOptions::default() })?)
 }
 
-/// The longest text that is read as a number, and the most digits before or after the point: no column holds more.
+/// The maximum bytes of a number, and the maximum digits before or after its decimal point. No column type holds more.
 const NUMBER_BYTES_MAX: usize = 400;
 const DIGITS_MAX: i64 = 400;
 
@@ -272,17 +272,17 @@ fn numbers(texts: &StringArray, wanted: &DataType) -> Result<(ArrayRef, Vec<IdSt
     Ok((array, states))
 }
 
-/// A cast in which a value that does not fit becomes NULL.
+/// A cast that turns values that do not fit into NULL.
 fn safe_cast(array: &dyn Array, wanted: &DataType) -> Result<ArrayRef> {
     Ok(cast_with_options(array, wanted, &CastOptions { safe: true, ..CastOptions::default() })?)
 }
 
-/// A number, if it is a whole one.
+/// The number, if it is an integer.
 fn whole(number: &Option<BigDecimal>) -> Option<&BigDecimal> {
     number.as_ref().filter(|number| number.is_integer())
 }
 
-/// Numbers as decimals, NULL where they have more digits than there is room for. A cast would cut them.
+/// Numbers as decimals; NULL if they have too many digits. A cast would truncate them.
 fn decimals(numbers: &[Option<BigDecimal>], digits: u8, scale: i8) -> Result<ArrayRef> {
     let exact = |number: &BigDecimal| {
         let scaled = number.with_scale(i64::from(scale));
@@ -293,22 +293,22 @@ fn decimals(numbers: &[Option<BigDecimal>], digits: u8, scale: i8) -> Result<Arr
     Ok(Arc::new(decimals.with_precision_and_scale(76, scale)?))
 }
 
-/// Digests of IDs, NULL for those that were not read.
+/// The digests of IDs; NULL for those that could not be read.
 pub(super) fn digests_where_read(digests: &FixedSizeBinaryArray, states: &[IdState]) -> Result<ArrayRef> {
     let read = BooleanArray::from_iter(states.iter().map(|state| Some(*state == IdState::Read)));
     let none = new_null_array(digests.data_type(), 1);
     let (digests, none): (ArrayRef, _) = (Arc::new(digests.clone()), none);
-    let places: Vec<(usize, usize)> =
+    let indexes: Vec<(usize, usize)> =
         (0..digests.len()).map(|row| if read.value(row) { (0, row) } else { (1, 0) }).collect();
-    Ok(arrow::compute::interleave(&[&digests, &none], &places)?)
+    Ok(arrow::compute::interleave(&[&digests, &none], &indexes)?)
 }
 
-/// An ID for people.
+/// An ID as shown to people.
 pub(super) fn shown(texts: &[Option<String>]) -> String {
     texts.iter().map(|text| text.as_deref().unwrap_or("NULL")).collect::<Vec<_>>().join(", ")
 }
 
-/// The texts of a column, trimmed; `None` if none changes by that.
+/// The texts of a column, trimmed; `None` if trimming changes none.
 pub(super) fn trimmed(array: &ArrayRef) -> Option<ArrayRef> {
     let texts = array.as_string_opt::<i32>()?;
     let is_padded = texts.iter().flatten().any(|text| text.trim() != text);

@@ -1,8 +1,8 @@
-//! SIGN: may these rows be deleted? Each candidate is approved or blocked, with every reason that blocks it, and a
-//! certificate says on what that rests. Nothing is deleted here.
+//! SIGN: decides which rows may be deleted. Each candidate is approved or blocked, with every reason that blocks it,
+//! and a certificate records the basis of the decision. Nothing is deleted here.
 //!
-//! The comparison records how the candidates' rows come out; that and all evidence are joined into one table of facts;
-//! `decide` decides row by row.
+//! The comparison records the outcomes of the candidates' rows. These and all evidence are joined into one table of
+//! facts; `decide` decides row by row.
 
 mod after;
 mod backup;
@@ -65,48 +65,45 @@ use policy::{candidate_columns, require_decidable, require_different_files, requ
 use requirements::{compares, requirements};
 use totals::SignOffTotals;
 
-/// What is asked for on the command line.
+/// What the user requests on the command line.
 pub(crate) struct SignOffRequest {
-    /// The job file.
     pub job_file: PathBuf,
-    /// The list of candidates.
     pub candidates: PathBuf,
-    /// Where everything is written.
+    /// The directory of all output.
     pub out: PathBuf,
-    /// The key that signs; without one, the certificate is not signed and no delete job accepts it.
+    /// The key that signs. Without one, the certificate is unsigned, and no delete job accepts it.
     pub key: Option<PrivateKey>,
-    /// Whether the approved rows are written whole.
+    /// Whether the approved rows are written in full.
     pub rows: bool,
 }
 
-/// The answer.
+/// The result of a sign-off.
 #[derive(Debug)]
 pub(crate) struct SignOffResult {
-    /// The run that it rests on.
+    /// The run that it is based on.
     pub report: Report,
-    /// What concerns all candidates.
+    /// The requirements of all candidates together.
     pub requirements: Vec<RequirementCheck>,
-    /// What proves that the comparison can fail.
+    /// The proof that the comparison can fail.
     pub canaries: Vec<CanaryRow>,
-    /// What became of the IDs that evidence names.
+    /// Counts of the IDs in the evidence.
     pub evidence: EvidenceCounts,
-    /// How many candidates there are.
     pub candidates: u64,
-    /// How many of them may go.
+    /// How many of them may be deleted.
     pub approved: u64,
-    /// How many each reason blocks, by the reason's code.
+    /// How many candidates each reason blocks, by the reason's code.
     pub blocked_by: BTreeMap<String, u64>,
-    /// What the reasons mean, by their codes.
+    /// The meanings of the reasons, by their codes.
     pub meanings: BTreeMap<String, String>,
-    /// The first few that are blocked, with the codes of their reasons.
+    /// The first few blocked candidates, with the codes of their reasons.
     pub examples: Vec<(String, BTreeSet<String>)>,
-    /// Whether anything was verified at all.
+    /// Whether anything was verified.
     pub is_verified: bool,
-    /// Who signed: the id of the key; none for a certificate that is not signed.
+    /// The ID of the signing key; `None` for an unsigned certificate.
     pub key_id: Option<String>,
-    /// Until when it holds.
+    /// When the certificate expires.
     pub expires: Timestamp,
-    /// Where it is written.
+    /// The directory of all output.
     pub out: PathBuf,
 }
 
@@ -121,7 +118,7 @@ impl SignOffResult {
     }
 }
 
-/// What the parts of a sign-off share.
+/// The inputs that the parts of a sign-off share.
 struct SignOffContext<'a> {
     engine: &'a Engine,
     job: &'a Job,
@@ -136,22 +133,22 @@ struct SignOffContext<'a> {
     candidates: &'a Candidates,
     /// The columns that name a candidate, by new's names.
     candidate_key: Vec<String>,
-    /// The same columns, and those of the key, as IDs.
+    /// The same columns, and the key columns, as IDs.
     ids: IdColumns,
     keys: IdColumns,
-    /// The columns that the job gathers groups by.
+    /// The columns of the job's groups.
     groups: Option<IdColumns>,
-    /// Whether the outcomes hold the other side's keys.
+    /// Whether the outcomes contain the other side's keys.
     asks_for_keys: bool,
 }
 
-/// The run's directory in that of the sign-off.
+/// The directory of the run, within that of the sign-off.
 const RUN: &str = "run";
 
 /// Decides on every candidate, and writes the lists and the certificate.
 ///
 /// # Errors
-/// If the job has no `[signoff]`, the list is no list of candidates, or anything keeps the snapshots from being compared.
+/// If the job has no `[signoff]`, if the list is not a list of candidates, or if the snapshots cannot be compared.
 /// Nothing is left half-written then.
 pub(crate) fn sign(job: &Job, options: &Options, request: &SignOffRequest) -> Result<SignOffResult> {
     let run_dir = RunDir::claim(&request.out)?;
@@ -205,7 +202,7 @@ fn read_candidates(
     Ok((candidates, ids, traced))
 }
 
-/// Whether the keys of both sides are written alike, so that one side's tells the other's.
+/// Whether the keys of both sides have the same types and no rules, so that the key of one side is also the other's.
 fn keys_are_alike(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> bool {
     let data_type =
         |side: Side, at: usize| snapshots[side].schema.field(pairing.columns[at].at[side]).data_type().clone();
@@ -244,13 +241,13 @@ fn context<'a>(
     })
 }
 
-/// What was decided, before it is written.
+/// A decision that has not been written yet.
 struct Decided<'a> {
     signed: SignOffResult,
     policy: Policy<'a>,
     facts: FactsTable,
     guard: RowGuard,
-    /// Which candidates nothing blocks, by their numbers.
+    /// The candidates that nothing blocks, by number.
     may_go: BooleanBuffer,
     backup: Option<Snapshot>,
 }
@@ -261,7 +258,7 @@ impl Decided<'_> {
     }
 }
 
-/// Gathers the evidence, joins the facts, and decides.
+/// Collects the evidence, joins the facts, and decides.
 fn decide_all<'a>(
     context: &SignOffContext<'a>,
     request: &SignOffRequest,
@@ -297,7 +294,7 @@ fn decide_all<'a>(
     Ok(Decided { signed, policy, facts, guard, may_go, backup: backup_copy })
 }
 
-/// Everything that is known besides the comparison's outcomes, and what became of the IDs that it names.
+/// All evidence besides the comparison's outcomes, and counts of the IDs that it names.
 fn gather(context: &SignOffContext, report: &Report, run: &Path) -> Result<(EvidenceTable, EvidenceCounts)> {
     let terms = context.terms;
     let (mut evidence, mut counts) = (EvidenceTable::default(), EvidenceCounts::default());
@@ -318,8 +315,8 @@ fn gather(context: &SignOffContext, report: &Report, run: &Path) -> Result<(Evid
     Ok((evidence, counts))
 }
 
-/// The answer, as far as it is known before it is written.
-#[expect(clippy::too_many_arguments, reason = "each is a part of the answer")]
+/// The result, as far as it is known before it is written.
+#[expect(clippy::too_many_arguments, reason = "each is a part of the result")]
 fn signed(
     context: &SignOffContext,
     request: &SignOffRequest,
@@ -331,7 +328,7 @@ fn signed(
     now: Timestamp,
 ) -> SignOffResult {
     let caught = !canaries.is_empty() && canaries.iter().all(CanaryRow::is_caught);
-    // without a row that is equal, nothing is approved, and there is nothing that a canary could be put into
+    // if no row is equal, nothing is approved, and there is no row for a canary
     let is_verified = report.verdict != Verdict::Unverified
         && evidence.is_whole()
         && (caught || totals.approved == 0)
@@ -354,7 +351,7 @@ fn signed(
     }
 }
 
-/// The checks of the sign-off that fail and name nobody: they block all candidates.
+/// The failed checks of the sign-off that name no candidate: they block all candidates.
 fn failing_checks(terms: &SignOff, report: &Report) -> BTreeSet<BlockReason> {
     let checks = terms.checks.iter().enumerate().filter(|(_, check)| {
         let found = report.checks.iter().find(|found| found.name == check.name.text);
@@ -369,8 +366,8 @@ fn ready_groups(context: &SignOffContext, groups: &IdColumns, list: &Path) -> Re
     let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::FixedSizeBinary(DIGEST_BYTES), true)]));
     let mut table = WorkingTable::create(context.engine, "ready-groups", schema.clone())?;
     let mut lines = CsvColumns::open(list)?;
-    let places: Vec<usize> = (0..groups.len()).collect();
-    while let Some(Lines { columns, .. }) = lines.next_batch(&places)? {
+    let indexes: Vec<usize> = (0..groups.len()).collect();
+    while let Some(Lines { columns, .. }) = lines.next_batch(&indexes)? {
         let read = groups.read(&columns, own)?;
         let ids = digests_where_read(&groups.compared(&read.columns, own)?, &read.states)?;
         table.write(&RecordBatch::try_new(schema.clone(), vec![ids])?)?;
@@ -378,18 +375,18 @@ fn ready_groups(context: &SignOffContext, groups: &IdColumns, list: &Path) -> Re
     table.finish()
 }
 
-/// The answer for a terminal.
+/// The result as text for a terminal.
 pub(crate) fn text(job: &Job, signed: &SignOffResult) -> Result<String> {
     Ok(summary::text(job, terms(job)?, signed))
 }
 
-/// The directory of a certificate.
+/// The directory of a certificate, which must be the directory of its sign-off.
 fn directory(certificate: &Path) -> Result<PathBuf> {
     let dir = certificate.parent().unwrap_or(Path::new("")).to_path_buf();
     match dir.join(RUN).is_dir() {
         true => Ok(dir),
         false => Err(Error::Contradiction(format!(
-            "`{}` does not stand in the directory of its sign-off: {RUN}/ is not beside it",
+            "`{}` is not in the directory of its sign-off: there is no {RUN}/ next to it",
             certificate.display()
         ))),
     }

@@ -1,5 +1,5 @@
-//! What a sign-off writes: the lists of what may go and what may not, the rows that go, what a later look needs, the page for
-//! the lead, and the certificate.
+//! Writes the output of a sign-off: the lists of approved and blocked candidates, the rows to delete, the files that a
+//! later verification needs, the page for the team lead, and the certificate.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::output::run_dir::{OutputFile, RunDir};
 use crate::snapshot::Snapshot;
 use crate::sql::{Catalog, Question, WorkingTable, write_rows};
 
-/// What the files of a sign-off are called.
+/// The names of a sign-off's files.
 pub(super) const APPROVED: &str = "approved.csv";
 pub(super) const APPROVED_ROWS: &str = "approved_rows.csv";
 pub(super) const BLOCKED: &str = "blocked.csv";
@@ -46,10 +46,10 @@ pub(super) fn write(
     if request.rows {
         let own = context.terms.delete_from;
         let rows = selected_rows(context, &context.snapshots[own], "restore", SelectedRows::WithKeys(&approved))?;
-        let mut desk = Catalog::spilling(context.engine);
-        desk.add("t", &Arc::new(rows))?;
-        let question = desk.question(&format!("SELECT * FROM t ORDER BY {}", context.keys.sql(own, "t")))?;
-        files.push(write_file(context, &run_dir, question, RESTORE)?);
+        let mut catalog = Catalog::spilling(context.engine);
+        catalog.add("t", &Arc::new(rows))?;
+        let query = catalog.question(&format!("SELECT * FROM t ORDER BY {}", context.keys.sql(own, "t")))?;
+        files.push(write_file(context, &run_dir, query, RESTORE)?);
     }
     files.push(keys(context, &run_dir)?);
     files.push(counterparts(context, &run_dir, &approved)?);
@@ -83,15 +83,15 @@ impl DecisionList {
     }
 }
 
-/// Keys whose digests are written together.
+/// Keys per batch of digests.
 const KEYS_AT_ONCE: usize = 8192;
 
-/// Everything that a pass over the decisions writes.
+/// Everything that one pass over the decisions writes.
 struct DecisionLists<'a, 'c> {
     context: &'a SignOffContext<'c>,
     decided: &'a Decided<'c>,
     approved: DecisionList,
-    /// Where candidates are named by other columns than the key: the rows that go.
+    /// The rows to delete, if candidates are named by columns other than the key.
     rows: Option<DecisionList>,
     blocked: DecisionList,
     keys: WorkingTable,
@@ -104,7 +104,7 @@ struct DecisionLists<'a, 'c> {
 fn lists(context: &SignOffContext, decided: &Decided, run_dir: &RunDir) -> Result<(Vec<FileDigest>, Arc<Snapshot>)> {
     let key = context.candidate_key.iter().map(String::as_str);
     let row_key: Vec<&str> = context.pairing.keys().iter().map(|key| key.name.as_str()).collect();
-    // candidates are named by the key of their rows, and have one each
+    // if candidates are named by the key, each has one row
     let names_rows = row_key == context.candidate_key;
     let guard = decided.guard.name();
     let more = if names_rows { vec![guard] } else { vec!["rows", "rows_hash"] };
@@ -177,27 +177,27 @@ impl DecisionLists<'_, '_> {
     }
 }
 
-/// The keys of all rows of the side, by which a later look tells what is gone.
+/// The keys of all rows of the side. A later verification determines from them which rows were deleted.
 fn keys(context: &SignOffContext, run_dir: &RunDir) -> Result<FileDigest> {
     let own = context.terms.delete_from;
-    let mut desk = Catalog::spilling(context.engine);
-    desk.add("t", &Arc::new(context.snapshots[own].clone()))?;
+    let mut catalog = Catalog::spilling(context.engine);
+    catalog.add("t", &Arc::new(context.snapshots[own].clone()))?;
     let names = context.keys.names(own);
     let columns: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("{name} AS k{at}")).collect();
-    let question = desk.question(&format!("SELECT {} FROM t", columns.join(", ")))?;
-    write_file(context, run_dir, question, KEYS)
+    let query = catalog.question(&format!("SELECT {} FROM t", columns.join(", ")))?;
+    write_file(context, run_dir, query, KEYS)
 }
 
-/// The other side's rows with the keys of the approved ones, each with a hash of its values: when these rows are gone from
-/// here, they still have to be there.
+/// The other side's rows with the keys of the approved ones, each with a hash of its values. They must still be there
+/// after the delete.
 fn counterparts(context: &SignOffContext, run_dir: &RunDir, approved: &Arc<Snapshot>) -> Result<FileDigest> {
     let other = context.terms.delete_from.other();
     let (hash, columns) = GuardHash::new(context.pairing, context.privacy, &context.snapshots[other], other)?;
-    let mut desk = Catalog::spilling(context.engine);
-    desk.add("t", &Arc::new(context.snapshots[other].clone()))?;
-    desk.add("approved", approved)?;
-    desk.add_function(context.keys.function("compared_key", other, IdEquality::Compared));
-    desk.add_function(hash.function("row_hash"));
+    let mut catalog = Catalog::spilling(context.engine);
+    catalog.add("t", &Arc::new(context.snapshots[other].clone()))?;
+    catalog.add("approved", approved)?;
+    catalog.add_function(context.keys.function("compared_key", other, IdEquality::Compared));
+    catalog.add_function(hash.function("row_hash"));
     let names = context.keys.names(other);
     let keys: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("t.{name} AS k{at}")).collect();
     let columns: Vec<String> = columns.iter().map(|name| format!("t.{name}")).collect();
@@ -207,12 +207,12 @@ fn counterparts(context: &SignOffContext, run_dir: &RunDir, approved: &Arc<Snaps
         columns.join(", "),
         context.keys.sql(other, "t")
     );
-    write_file(context, run_dir, desk.question(&sql)?, COUNTERPARTS)
+    write_file(context, run_dir, catalog.question(&sql)?, COUNTERPARTS)
 }
 
-fn write_file(context: &SignOffContext, run_dir: &RunDir, question: Question, name: &str) -> Result<FileDigest> {
+fn write_file(context: &SignOffContext, run_dir: &RunDir, query: Question, name: &str) -> Result<FileDigest> {
     let path = run_dir.path_of(name);
-    write_rows(context.engine, question, &path)?;
+    write_rows(context.engine, query, &path)?;
     let digest = of_file(&path).map_err(Error::unreadable(&path))?;
     let bytes = std::fs::metadata(&path).map_err(Error::unreadable(&path))?.len();
     Ok(FileDigest { path: name.into(), bytes, blake3: digest.to_hex().to_string() })

@@ -1,4 +1,4 @@
-//! What a job can be signed off by: its terms, keys that tell rows apart, and nothing private in a list.
+//! What a job needs for a sign-off: terms, a key that identifies rows, and no private values in lists.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,21 +11,21 @@ use crate::output::manifest::Manifest;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// The terms of a job.
+/// The sign-off terms of a job.
 ///
 /// # Errors
 /// If it has none.
 pub(super) fn terms(job: &Job) -> Result<&SignOff> {
     job.sign_off.as_ref().ok_or_else(|| {
-        Error::Contradiction(format!("`{}`: the job has no [signoff], which says what may be deleted", job.name))
+        Error::Contradiction(format!("`{}`: the job has no [signoff], which specifies what may be deleted", job.name))
     })
 }
 
-fn wrong(words: String) -> Error {
-    Error::Contradiction(format!("[signoff]: {words}"))
+fn wrong(message: String) -> Error {
+    Error::Contradiction(format!("[signoff]: {message}"))
 }
 
-/// Refuses jobs whose rows cannot be told apart by what a list of IDs says.
+/// Rejects jobs whose rows cannot be identified by a list of IDs.
 pub(super) fn require_decidable(
     job: &Job,
     terms: &SignOff,
@@ -34,7 +34,7 @@ pub(super) fn require_decidable(
     privacy: &Privacy,
 ) -> Result<()> {
     if !pairing.keyed {
-        return Err(wrong("without a key, nothing names the rows that are to go".into()));
+        return Err(wrong("without a key, a list cannot name the rows to delete".into()));
     }
     if let (Cleanup::Column { column, .. }, own) = (&terms.cleanup, terms.delete_from) {
         let has = |snapshot: &Snapshot| snapshot.schema.fields().iter().any(|field| *field.name() == column.text);
@@ -45,32 +45,30 @@ pub(super) fn require_decidable(
     if terms.writes_stopped.is_some() && job.in_flight.is_none() {
         for side in Side::BOTH {
             if job.sources[side].taken_at.is_none() {
-                return Err(wrong(format!("`writes_stopped` needs `taken_at` in [{side}], to be before it")));
+                return Err(wrong(format!("`writes_stopped` needs `taken_at` in [{side}], which must not be earlier")));
             }
         }
     }
     match privacy.private_key() {
         Some(name) => {
             let origin = privacy.origin(name).unwrap_or_default();
-            Err(wrong(format!("{origin}: key `{name}` is private, and the lists would show it")))
+            Err(wrong(format!("{origin}: key `{name}` is private, but the lists would show it")))
         }
         None => Ok(()),
     }
 }
 
-/// Refuses two sides that are the same files, as the run's manifest names them.
+/// Rejects two sides that are the same files, according to the run's manifest.
 pub(super) fn require_different_files(run: &Path) -> Result<()> {
     let manifest = Manifest::read(run)?;
     let content = |side: Side| manifest.read.inputs[side].iter().map(|file| &file.blake3).collect::<BTreeSet<_>>();
     match content(Side::Old) == content(Side::New) {
-        true => {
-            Err(wrong("both sides are the same files; a snapshot that is compared with itself proves nothing".into()))
-        }
+        true => Err(wrong("both sides are the same files; comparing a snapshot with itself proves nothing".into())),
         false => Ok(()),
     }
 }
 
-/// Refuses to write private values.
+/// Rejects a request to write private values.
 pub(super) fn require_shown(privacy: &Privacy, request: &SignOffRequest, key: &[String]) -> Result<()> {
     require_ids_shown(privacy, key)?;
     match (privacy.is_asked(), request.rows) {
@@ -79,18 +77,18 @@ pub(super) fn require_shown(privacy: &Privacy, request: &SignOffRequest, key: &[
     }
 }
 
-/// Refuses candidates whose IDs are private.
+/// Rejects candidates with private IDs.
 pub(super) fn require_ids_shown(privacy: &Privacy, key: &[String]) -> Result<()> {
     match key.iter().find(|name| privacy.hides_pair(name)) {
         Some(name) => {
             let origin = privacy.origin(name).unwrap_or_default();
-            Err(wrong(format!("{origin}: `{name}` is private, and the lists would show it")))
+            Err(wrong(format!("{origin}: `{name}` is private, but the lists would show it")))
         }
         None => Ok(()),
     }
 }
 
-/// The columns that name a candidate: their numbers in the pairing, and new's names.
+/// The columns that name a candidate: their indexes in the pairing, and new's names.
 pub(super) fn candidate_columns(
     terms: &SignOff,
     snapshots: &Sides<Snapshot>,
@@ -102,8 +100,8 @@ pub(super) fn candidate_columns(
     };
     let column = |name: &String| {
         pairing.columns.iter().position(|pair| pair.name == *name).ok_or_else(|| {
-            let place = terms.candidate_key.first().map(|word| word.place.to_string()).unwrap_or_default();
-            Error::Contradiction(format!("{place}: no compared column is called `{name}`"))
+            let origin = terms.candidate_key.first().map(|word| word.place.to_string()).unwrap_or_default();
+            Error::Contradiction(format!("{origin}: there is no compared column `{name}`"))
         })
     };
     let columns = names.iter().map(column).collect::<Result<Vec<usize>>>()?;
@@ -113,15 +111,15 @@ pub(super) fn candidate_columns(
         .find(|at| snapshots[own].derives(snapshots[own].schema.field(pairing.columns[**at].at[own]).name()))
     {
         return Err(wrong(format!(
-            "`{}` is made by an expression in {own}, and no stored row can be named by it\n  name candidates by stored columns: \
-             candidate_key = [\"…\"]",
+            "`{}` is computed by an expression in {own}, so it cannot name a stored row\n  \
+             name candidates by stored columns: candidate_key = [\"…\"]",
             pairing.columns[*at].name
         )));
     }
     if names.len() > 1 && (terms.source_of_truth.is_some() || terms.local_status.is_some()) {
         return Err(wrong(
-            "statuses are looked up by one column, and candidates are named by several\n  \
-             say with candidate_key which column the status tables know"
+            "statuses are looked up by one column, but several columns name a candidate\n  \
+             set candidate_key to the column that the status tables have"
                 .into(),
         ));
     }

@@ -1,4 +1,4 @@
-//! What has to hold for all candidates together.
+//! The requirements of all candidates together.
 
 use std::path::Path;
 
@@ -18,15 +18,13 @@ use crate::sides::{Side, Sides};
 /// A requirement of all candidates, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequirementCheck {
-    /// What is required.
     pub requires: Requires,
-    /// Whether it holds.
     pub holds: bool,
-    /// What was found, in words.
+    /// What was found, as text.
     pub words: String,
 }
 
-/// What concerns all candidates, but for earlier runs and the backup. `run` is the directory of the run.
+/// All requirements except those of earlier runs and of the backup. `run` is the directory of the run.
 pub(super) fn requirements(
     context: &SignOffContext,
     report: &Report,
@@ -49,8 +47,8 @@ fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> Re
     let coverage = &report.coverage;
     let gaps = [&coverage.incomparable, &coverage.old_only, &coverage.new_only];
     let left_out = gaps.iter().map(|gap| gap.len()).sum::<usize>() + coverage.ignored.len();
-    let words = if !compares(pairing) {
-        "nothing but the key is compared".into()
+    let found = if !compares(pairing) {
+        "only the key is compared".into()
     } else if let Some(first) = &evidence.first_unreadable {
         format!("{}, such as: {first}", count(evidence.unreadable, "ID of the evidence that cannot be read"))
     } else if evidence.lost > 0 {
@@ -62,22 +60,21 @@ fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> Re
     RequirementCheck {
         requires: Requires::Verified,
         holds: is_whole && compares(pairing) && evidence.is_whole(),
-        words,
+        words: found,
     }
 }
 
 fn covered(context: &SignOffContext, report: &Report, uncovered: Vec<String>) -> RequirementCheck {
     let own = context.terms.delete_from;
-    let words = match uncovered.as_slice() {
-        [] => format!("every column of {own} that goes was compared, or is ignored by name"),
+    let found = match uncovered.as_slice() {
+        [] => format!("every column of {own} that would be deleted was compared, or is ignored by name"),
         names => {
             let stored = |name: &&String| context.snapshots[own].origin.is_some() && !is_gap(report, name);
-            let advice =
-                if names.iter().any(|name| stored(&name)) { "; take it into the query of the job" } else { "" };
+            let advice = if names.iter().any(|name| stored(&name)) { "; add it to the query of the job" } else { "" };
             format!("not compared: {}{advice}", names.join(", "))
         }
     };
-    RequirementCheck { requires: Requires::Covered, holds: uncovered.is_empty(), words }
+    RequirementCheck { requires: Requires::Covered, holds: uncovered.is_empty(), words: found }
 }
 
 fn is_gap(report: &Report, name: &str) -> bool {
@@ -92,18 +89,18 @@ fn fresh_snapshots(job: &Job, terms: &SignOff, now: Timestamp) -> RequirementChe
     };
     let ages = Sides::from_fn(age);
     let is_fresh = |side: Side| ages[side].is_some_and(|age| age <= terms.max_age && !age.is_negative());
-    let words = |side: Side| match ages[side] {
+    let found = |side: Side| match ages[side] {
         Some(age) => format!("{side} is {:#} old", SignedDuration::from_mins(age.as_mins())),
-        None => format!("nothing tells how old {side} is"),
+        None => format!("the age of {side} is unknown"),
     };
     RequirementCheck {
         requires: Requires::FreshSnapshots,
         holds: Side::BOTH.into_iter().all(is_fresh),
-        words: format!("{}, {}; {:#} is allowed", words(Side::Old), words(Side::New), terms.max_age),
+        words: format!("{}, {}; the maximum is {:#}", found(Side::Old), found(Side::New), terms.max_age),
     }
 }
 
-/// Whether the status tables are as young as they have to be, where the job says how old they are.
+/// Whether the status tables are fresh, if the job specifies when they were taken.
 fn fresh_statuses(job: &Job, terms: &SignOff, now: Timestamp) -> Option<RequirementCheck> {
     let tables = [&terms.source_of_truth, &terms.local_status].into_iter().flatten();
     let ages: Vec<(String, SignedDuration, SignedDuration)> = tables
@@ -117,16 +114,16 @@ fn fresh_statuses(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirem
     if ages.is_empty() {
         return None;
     }
-    let words =
+    let found =
         ages.iter().map(|(table, age, _)| format!("{table} is {:#} old", SignedDuration::from_mins(age.as_mins())));
     Some(RequirementCheck {
         requires: Requires::FreshStatuses,
         holds: ages.iter().all(|(_, age, allowed)| age <= allowed && !age.is_negative()),
-        words: words.collect::<Vec<_>>().join(", "),
+        words: found.collect::<Vec<_>>().join(", "),
     })
 }
 
-/// Whether writes had stopped before both exports, where a person declares it; and whether no run since shows otherwise.
+/// Whether writes had stopped before both exports, if the job declares it, and no later run contradicts it.
 fn writes_stopped(context: &SignOffContext, report: &Report, run: &Path) -> Option<RequirementCheck> {
     let SignOffContext { job, terms, history, .. } = context;
     let stopped = terms.writes_stopped.as_ref()?;
@@ -144,19 +141,23 @@ fn writes_stopped(context: &SignOffContext, report: &Report, run: &Path) -> Opti
         Side::BOTH.into_iter().find_map(|side| {
             let since = past.told.run.inputs[side].taken_at.as_ref().and_then(|at| taken(&at.from))? >= stopped.instant;
             let is_other = past.told.rows[side] != report.rows[side] || !past.has_same_data(side, own);
-            (since && is_other).then(|| format!("run {} read other data of {side} since", past.told.run.id))
+            (since && is_other).then(|| format!("run {} has since read different data of {side}", past.told.run.id))
         })
     });
     let declared = format!("declared in {}: at {}", stopped.origin.place, stopped.origin.text);
-    let words = match (late.as_slice(), &changed) {
+    let found = match (late.as_slice(), &changed) {
         ([], None) => declared.clone(),
         ([], Some(changed)) => format!("{declared}; {changed}"),
-        (late, _) => format!("{declared}; {} was exported before, or nothing tells when", late.join(" and ")),
+        (late, _) => format!("{declared}; {} was exported earlier, or at an unknown time", late.join(" and ")),
     };
-    Some(RequirementCheck { requires: Requires::WritesStopped, holds: late.is_empty() && changed.is_none(), words })
+    Some(RequirementCheck {
+        requires: Requires::WritesStopped,
+        holds: late.is_empty() && changed.is_none(),
+        words: found,
+    })
 }
 
-/// Whether anything but the key is compared.
+/// Whether any column besides the key is compared.
 pub(super) fn compares(pairing: &Pairing) -> bool {
     pairing.columns.len() > pairing.key_len
 }

@@ -1,4 +1,4 @@
-//! What the certificate says: which files it is about, and what was found in them.
+//! The content of the certificate: the files that it is about, and what was found in them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::output::run_dir::RunDir;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
 
-/// The certificate, as the bytes of its file; `files` are those that were written beside it.
+/// The certificate, as the text of its file. `files` are the files that were written with it.
 pub(super) fn certificate(
     context: &SignOffContext,
     request: &SignOffRequest,
@@ -34,7 +34,7 @@ pub(super) fn certificate(
     Certificate::of(statement, request.key.as_ref())?.to_text()
 }
 
-/// Every file that was read, as the run's manifest names them, and every file that was written.
+/// Every file that was read, according to the run's manifest, and every file that was written.
 fn subjects(
     context: &SignOffContext,
     request: &SignOffRequest,
@@ -77,8 +77,8 @@ fn subjects(
     if let Some(changed) =
         read.iter().find(|read| known.get(read.path()).is_some_and(|blake3| *blake3 != read.digest.blake3))
     {
-        let words = format!("`{}` was changed while it was signed off; run it again", changed.path());
-        return Err(Error::Contradiction(words));
+        let message = format!("`{}` changed during the sign-off; run the sign-off again", changed.path());
+        return Err(Error::Contradiction(message));
     }
     let written = files.iter().map(|file| {
         let path = run_dir.path_of(&file.path);
@@ -90,9 +90,9 @@ fn subjects(
     let manifest = digests_of(&path).map_err(Error::unreadable(&path))?;
     subjects.push(Subject::of(&Role::Output, &format!("{RUN}/{MANIFEST}"), manifest));
     subjects.extend(written.collect::<Result<Vec<_>>>()?);
-    subjects.sort_by(|one, two| one.name.cmp(&two.name));
+    subjects.sort_by(|a, b| a.name.cmp(&b.name));
     // one file may be read by several queries
-    subjects.dedup_by(|one, two| one.name == two.name);
+    subjects.dedup_by(|a, b| a.name == b.name);
     Ok(subjects)
 }
 

@@ -1,4 +1,5 @@
-//! The decisions on all candidates: each row of the table of facts is decided, and a candidate goes if all its rows may.
+//! The decisions on all candidates. Each row of the table of facts is decided; a candidate is approved if all its rows
+//! are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,44 +13,44 @@ use crate::error::Result;
 use crate::job::SignOff;
 use crate::runtime::engine::Engine;
 
-/// As many blocked candidates are shown.
+/// How many blocked candidates are shown.
 const SHOWN: usize = 5;
 
-/// What was decided, in numbers.
+/// The decisions in numbers.
 pub(super) struct SignOffTotals {
     /// Candidates that nothing blocks.
     pub approved: u64,
-    /// Which those are, by their numbers.
+    /// The numbers of these candidates.
     pub may_go: BooleanBufferBuilder,
-    /// How many each reason blocks, by its code.
+    /// How many candidates each reason blocks, by its code.
     pub blocked_by: BTreeMap<String, u64>,
-    /// What the reasons mean, by their codes.
+    /// The meanings of the reasons, by their codes.
     pub meanings: BTreeMap<String, String>,
-    /// The first few that are blocked.
+    /// The first few blocked candidates.
     pub examples: Vec<(String, BTreeSet<String>)>,
-    /// The facts of one that nothing blocks.
+    /// The facts of a candidate that nothing blocks.
     pub sound: Option<Facts>,
-    /// Whether the comparison says nothing of a row that the side has.
+    /// Whether the comparison has no result for a row of the side.
     pub lacks_outcomes: bool,
 }
 
 /// A candidate, and what blocks it.
 pub(super) struct Decision {
-    /// Its ID, as the list writes it.
+    /// Its ID, as in the list.
     pub id: Vec<Option<String>>,
-    /// Every reason that blocks it; none, if it may go.
+    /// Every reason that blocks it; empty if it may be deleted.
     pub reasons: BTreeSet<BlockReason>,
 }
 
 impl Decision {
-    /// The codes of its reasons, in the order of the alphabet.
+    /// The codes of its reasons, sorted.
     pub(super) fn codes(&self, terms: &SignOff) -> BTreeSet<String> {
         self.reasons.iter().map(|reason| reason.code(terms)).collect()
     }
 }
 
-/// Decides candidate by candidate, in the order of the list. `row` is called with each row before the candidate's decision
-/// is known, and `candidate` with that.
+/// Decides candidate by candidate, in list order. `row` is called with each row before the candidate's decision is
+/// known, and `candidate` with the decision.
 pub(super) fn each_decision(
     engine: &Engine,
     facts: &FactsTable,

@@ -1,4 +1,4 @@
-//! How the files of one side agree on columns: one type for each, which holds every file's values without loss.
+//! Determines one type per column that represents the values of all files of a side without loss.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -6,23 +6,24 @@ use std::path::PathBuf;
 use arrow::datatypes::{DataType, Field, FieldRef};
 
 use super::DataFile;
-use super::mixed::{Mixed, is_known_to_fit};
+use super::mixed::is_known_to_fit;
+use super::types::Mixed;
 use super::types::{self, type_name};
 use crate::error::Error;
 
-/// Why a column of a snapshot cannot be read as one column.
+/// Why the files of a side do not agree on a column.
 #[derive(Debug, Clone)]
 pub(super) enum Disagreement {
-    /// A file does not have it.
+    /// A file does not have the column.
     Lacks { path: PathBuf },
-    /// A file holds it as INT96 timestamps that cannot be read exactly.
+    /// A file has it as INT96 timestamps that cannot be read exactly.
     Int96 { path: PathBuf, leaf: String },
-    /// Two files give it types without a common, lossless one.
+    /// The types in two files have no common type without loss.
     Types { first: PathBuf, first_type: String, other: PathBuf, other_type: String },
 }
 
 impl Disagreement {
-    /// What is said of a column that takes part and has this flaw.
+    /// The error if the column is used.
     pub(super) fn refusal(&self, column: &str) -> Error {
         let column = column.to_string();
         match self.clone() {
@@ -35,17 +36,17 @@ impl Disagreement {
     }
 }
 
-/// A column, as far as the files that were looked at tell.
+/// A column, merged over the files so far.
 struct ColumnInFiles {
     field: Field,
-    /// The first file that has it.
+    /// The first file with the column.
     first: usize,
-    /// The files' types that differ from each other.
+    /// The distinct types in the files.
     types: Vec<DataType>,
     flaw: Option<Disagreement>,
 }
 
-/// The columns of all files, and those on which the files do not agree.
+/// Merges the columns of all files; also returns those on which the files do not agree.
 pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Disagreement>) {
     let mut columns: Vec<ColumnInFiles> = vec![];
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -86,7 +87,7 @@ pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Disag
 }
 
 impl ColumnInFiles {
-    /// Makes room for the values of one more file.
+    /// Widens the column for the values of one more file.
     fn take_up(&mut self, field: &Field, files: &[DataFile], number: usize) {
         if !self.types.contains(field.data_type()) {
             self.types.push(field.data_type().clone());
@@ -113,7 +114,7 @@ impl ColumnInFiles {
         }
     }
 
-    /// Keeps the values as text if the common type may not hold all of them.
+    /// Stores the values as text if the common type may not represent all of them.
     fn settle(&mut self, files: &[DataFile]) {
         if self.types.len() == 1 || self.flaw.is_some() || Mixed::of(&self.field).is_some() {
             return;

@@ -1,21 +1,21 @@
-//! What a Parquet schema says of its columns beyond their physical types, where the library makes too much or too little
-//! of it.
+//! Annotations of columns in a Parquet schema that the library handles incorrectly:
 //!
-//! * Integers of 8 and 16 bits are stored in 32. The library cuts what it finds there to the annotated width, so that 128
-//!   and -128 become one value; they are read as integers of 32 bits instead.
-//! * The meaning of repeated values without a list around them (UUID, JSON) gets lost, or ends the reading of the footer.
+//! * Integers of 8 and 16 bits are stored in 32 bits. The library truncates stored values to the annotated width, so
+//!   that 128 and -128 become the same value. Such columns are read as 32-bit integers instead.
+//! * The annotation (UUID, JSON) of repeated values without a list around them is lost, or fails the decoding of the
+//!   footer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as PhysicalType};
 use parquet::errors::Result;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type, TypePtr};
 
-use super::types::{EXTENSION, STORED};
+use super::types::{EXTENSION, STORED, is_variant};
 
-/// The schema to read a file by; `None` if it is the file's own.
+/// The schema to read a file with; `None` if it is the file's own.
 pub(super) fn readable(schema: &SchemaDescriptor) -> Result<Option<SchemaDescPtr>> {
     let root = schema.root_schema_ptr();
     let changed = rewritten(&root)?;
@@ -64,7 +64,7 @@ fn primitive(column: &TypePtr) -> Result<TypePtr> {
     Ok(Arc::new(plain.build()?))
 }
 
-/// An integer that is stored in more bits than it has.
+/// The annotation of an integer that is stored in more bits than it has.
 struct Narrow {
     is_signed: bool,
     name: &'static str,
@@ -92,7 +92,7 @@ fn narrow(column: &Type) -> Option<Narrow> {
     Some(Narrow { is_signed, name })
 }
 
-/// A meaning that Arrow keeps beside the type.
+/// An annotation that Arrow stores in the metadata of a field.
 #[derive(Clone, Copy)]
 enum Meaning {
     Uuid,
@@ -108,19 +108,30 @@ fn meaning(column: &Type) -> Option<Meaning> {
     }
 }
 
-/// A field with what the file's own schema says of it and of what is inside.
-pub(super) fn annotated(field: &FieldRef, column: &Type) -> FieldRef {
+/// A schema with all annotations of the file's own schema. Readers do not use it, because they lose them below lists.
+pub(super) fn meant(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
+    let columns = parquet.root_schema().get_fields();
+    let annotate = |field: &FieldRef| {
+        let stored = columns.iter().find(|column| column.name() == field.name() && !is_variant(column));
+        stored.map_or_else(|| field.clone(), |column| annotated(field, column))
+    };
+    let fields: Vec<FieldRef> = schema.fields().iter().map(annotate).collect();
+    Schema::new_with_metadata(fields, schema.metadata().clone()).into()
+}
+
+/// A field with the annotations in the file's own schema, for it and its children.
+fn annotated(field: &FieldRef, column: &Type) -> FieldRef {
     let is_repeated =
         column.get_basic_info().has_repetition() && column.get_basic_info().repetition() == Repetition::REPEATED;
     match field.data_type() {
-        // a repeated field is a list of itself
+        // a repeated field is a list by itself
         DataType::List(item) if is_repeated => with_type(field, DataType::List(own(item, column))),
         DataType::LargeList(item) if is_repeated => with_type(field, DataType::LargeList(own(item, column))),
         _ => own(field, column),
     }
 }
 
-/// The same for one value of a column.
+/// The same for a single value of a column.
 fn own(field: &FieldRef, column: &Type) -> FieldRef {
     if column.is_primitive() {
         return of_primitive(field, column);
@@ -151,7 +162,7 @@ fn own(field: &FieldRef, column: &Type) -> FieldRef {
     }
 }
 
-/// The item of a list; `repeated` is what repeats inside of it: the item, or a group around it.
+/// The item of a list; `repeated` is the repeated field in it: the item, or a group around it.
 fn item_of(item: &FieldRef, repeated: &Type) -> FieldRef {
     match repeated.is_group() && repeated.get_fields().len() == 1 && repeated.get_fields()[0].name() == item.name() {
         true => annotated(item, &repeated.get_fields()[0]),

@@ -1,8 +1,8 @@
-//! Reads the footer of a file that somebody else has written, and holds its numbers against the file.
+//! Reads the footer of a file and validates its numbers against the file.
 //!
-//! Everything that reads rows trusts the footer's offsets and counts, and some of the Parquet library panics where they
-//! make no sense. They are checked once, so that a damaged footer is named with its row group and column, and not met
-//! in the middle of the work.
+//! All code that reads rows trusts the offsets and counts in the footer, and some of the Parquet library panics if they
+//! are wrong. They are checked once, so that a damaged footer is reported with its row group and column, and not found
+//! in the middle of a run.
 
 use std::fmt::{self, Display};
 use std::fs::File;
@@ -20,9 +20,9 @@ use parquet::schema::types::SchemaDescPtr;
 use super::annotations;
 use super::head::{has_room_for_pages, outline};
 
-/// More rows than any file has. Sums of what fewer rows take fit 64 bits.
+/// More rows than any file has. Sums over fewer rows fit into 64 bits.
 const ROWS_MAX: i64 = 1 << 44;
-/// More bytes than any column chunk has once it is decompressed.
+/// More bytes than any decompressed column chunk has.
 const CHUNK_BYTES_MAX: i64 = 1 << 44;
 
 /// The Parquet library numbers row groups with 16 bits, as the format does in an optional field.
@@ -31,21 +31,21 @@ pub(super) const ROW_GROUPS_MAX: u64 = i16::MAX as u64;
 /// What is wrong with a footer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FooterFlaw {
-    /// It says what cannot be.
+    /// A number in it is impossible.
     Footer(String),
-    /// The library cannot read it, whoever is to blame, or its file is no Parquet file.
+    /// The library cannot decode it, or the file is not a Parquet file.
     Unreadable(String),
     /// It lists more row groups than the Parquet library can number.
     RowGroups(u64),
-    /// Some columns take a key to read.
+    /// Some columns are encrypted.
     Encrypted,
-    /// What it says of a column chunk.
+    /// A number of a column chunk is impossible.
     Chunk {
         /// The row group, counted from 0.
         row_group: usize,
-        /// The column's path.
+        /// The path of the column.
         column: String,
-        /// Why that cannot be.
+        /// What is impossible.
         reason: String,
     },
 }
@@ -55,7 +55,7 @@ impl Display for FooterFlaw {
         match self {
             FooterFlaw::Footer(reason) | FooterFlaw::Unreadable(reason) => f.write_str(reason),
             FooterFlaw::RowGroups(number) => {
-                write!(f, "it has {number} row groups, of which {ROW_GROUPS_MAX} can be read")
+                write!(f, "it has {number} row groups, but at most {ROW_GROUPS_MAX} can be read")
             }
             FooterFlaw::Encrypted => f.write_str("it has encrypted columns"),
             FooterFlaw::Chunk { row_group, column, reason } => {
@@ -65,10 +65,11 @@ impl Display for FooterFlaw {
     }
 }
 
-/// Reads the footer of a file and the Arrow schema that its writer left in it.
+/// Reads the footer of a file and the Arrow schema that its writer stored in it.
 ///
-/// That schema is a hint. Tools that rename or drop columns leave it as it was, others write types that Arrow's own reader
-/// does not know or nest deeper than it follows; the file is then read by its Parquet types alone.
+/// That schema is a hint. Tools that rename or drop columns do not update it, and others write types that Arrow's
+/// reader does not support or nest deeper than it can follow. In these cases, the file is read by its Parquet types
+/// alone.
 pub(super) fn load(file: &File, size: u64) -> Result<Loaded, FooterFlaw> {
     let outline = outline(file, size).map_err(FooterFlaw::Footer)?;
     if outline.row_groups > ROW_GROUPS_MAX {
@@ -77,7 +78,7 @@ pub(super) fn load(file: &File, size: u64) -> Result<Loaded, FooterFlaw> {
     if outline.is_encrypted {
         return Err(FooterFlaw::Encrypted);
     }
-    // the counts of pages say how large these are
+    // the number of pages determines how large these indexes are
     let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
     let decode = || ParquetMetaDataReader::new().with_metadata_options(Some(options)).parse_and_finish(file);
     let metadata = guarded(decode).map_err(FooterFlaw::Unreadable)?;
@@ -92,16 +93,16 @@ pub(super) fn load(file: &File, size: u64) -> Result<Loaded, FooterFlaw> {
     Ok(Loaded { footer, stored })
 }
 
-/// A footer that was read.
+/// A footer that was read and checked.
 pub(super) struct Loaded {
-    /// What readers take.
+    /// The metadata for readers.
     pub footer: ArrowReaderMetadata,
     /// The schema as its writer annotated it.
     pub stored: SchemaDescPtr,
 }
 
-/// A footer as it is read by: with the types that values are read in, and with a count of rows that is that of the row
-/// groups. Readers stop at the footer's own, which some old writers left at 0.
+/// A footer for reading: with the types in which values are read, and with the row count of the row groups. Readers
+/// stop at the row count of the footer, which some old writers left at 0.
 fn settled(metadata: ParquetMetaData) -> parquet::errors::Result<Arc<ParquetMetaData>> {
     let file = metadata.file_metadata();
     let rows = metadata.row_groups().iter().map(RowGroupMetaData::num_rows).sum();
@@ -121,28 +122,28 @@ fn settled(metadata: ParquetMetaData) -> parquet::errors::Result<Arc<ParquetMeta
     Ok(with_file(metadata, file).into())
 }
 
-/// The same row groups in a footer that says something else of the file.
+/// The same row groups in a footer with other file metadata.
 pub(super) fn with_file(metadata: ParquetMetaData, file: FileMetaData) -> ParquetMetaData {
     let groups = metadata.into_builder().take_row_groups();
     ParquetMetaDataBuilder::new(file).set_row_groups(groups).build()
 }
 
-/// Opens a Parquet file that is read from its beginning to its end, and is no snapshot: a list, or a table of a run.
+/// Opens a Parquet file that is read sequentially and is not a snapshot: a list, or a table of a run.
 pub(crate) fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, FooterFlaw> {
     let size = file.metadata().map_err(|error| FooterFlaw::Footer(error.to_string()))?.len();
     let Loaded { footer, .. } = load(&file, size)?;
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer))
 }
 
-/// Decodes something of a file. Where the library panics over what it finds there, that is the file's fault, and an
-/// error like all others.
+/// Runs a decoder. If the library panics on the content of a file, the file is at fault, and the panic becomes an error
+/// like any other.
 pub(crate) fn guarded<T, E: Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match panic::catch_unwind(AssertUnwindSafe(decode)) {
         Ok(decoded) => decoded.map_err(|error| error.to_string()),
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(ToString::to_string);
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(format!("the decoder gave up: {}", text.unwrap_or_default()))
+            Err(format!("the decoder panicked: {}", text.unwrap_or_default()))
         }
     }
 }
@@ -155,9 +156,9 @@ where
     guarded(|| reader.next().transpose()).transpose()
 }
 
-/// Whether the offset indexes of a file can be decoded; they are only a help, and the file is read without them otherwise.
+/// Whether the offset indexes of a file can be decoded. They are optional: if not, the file is read without them.
 pub(super) fn has_decodable_pages(metadata: &ParquetMetaData, file: &File) -> bool {
-    /// What a field and the number of a list's elements take at most.
+    /// Maximum size of a field header and of the length of a list, in bytes.
     const START_BYTES: u64 = 12;
     let chunks = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
     let ranges = chunks.filter_map(|chunk| Some((chunk.offset_index_offset()?, chunk.offset_index_length()?)));
@@ -169,7 +170,7 @@ pub(super) fn has_decodable_pages(metadata: &ParquetMetaData, file: &File) -> bo
     )
 }
 
-/// Checks that a footer's numbers are possible in a file of this size.
+/// Checks that the numbers in a footer are possible for a file of this size.
 fn require_possible(metadata: &ParquetMetaData, size: u64) -> Result<(), FooterFlaw> {
     let footer = |reason: String| Err(FooterFlaw::Footer(reason));
     let mut rows: i64 = 0;
@@ -177,7 +178,7 @@ fn require_possible(metadata: &ParquetMetaData, size: u64) -> Result<(), FooterF
         let own = group.num_rows();
         rows = rows.saturating_add(own);
         if own < 0 || rows > ROWS_MAX {
-            return footer(format!("row group {row_group} promises {own} rows"));
+            return footer(format!("row group {row_group} specifies {own} rows"));
         }
         if group.total_byte_size() < 0 {
             return footer(format!("row group {row_group} has {} bytes", group.total_byte_size()));
@@ -190,21 +191,21 @@ fn require_possible(metadata: &ParquetMetaData, size: u64) -> Result<(), FooterF
     }
     match metadata.file_metadata().num_rows() {
         promised if (0..=ROWS_MAX).contains(&promised) => Ok(()),
-        promised => footer(format!("it promises {promised} rows")),
+        promised => footer(format!("it specifies {promised} rows")),
     }
 }
 
-/// What is impossible about a column chunk, in words.
+/// What is impossible about a column chunk, as an error message.
 fn flaw(chunk: &ColumnChunkMetaData, group: &RowGroupMetaData, size: u64) -> Option<String> {
     let (values, rows) = (chunk.num_values(), group.num_rows());
     let decoded = [chunk.uncompressed_size(), chunk.unencoded_byte_array_data_bytes().unwrap_or(0)];
     if let Some(bytes) = decoded.into_iter().find(|bytes| !(0..=CHUNK_BYTES_MAX).contains(bytes)) {
-        return Some(format!("its footer says that it takes {bytes} bytes decompressed"));
+        return Some(format!("its footer specifies a decompressed size of {bytes} bytes"));
     }
-    // a column that does not repeat has one value or NULL for each row, others at least one
+    // a column that does not repeat has one value or NULL per row; other columns have at least one
     let is_flat = chunk.column_descr().max_rep_level() == 0;
     if values < rows || is_flat && values != rows {
-        return Some(format!("its footer promises {values} values for the {rows} rows of the row group"));
+        return Some(format!("its footer specifies {values} values for the {rows} rows of the row group"));
     }
     let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
     let ranges = [

@@ -1,4 +1,4 @@
-//! DECODE: parts of a snapshot's files become batches of chosen columns, in the types that the side's files share.
+//! DECODE: reads parts of the files of a snapshot as batches of chosen columns, in the common types of the side.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use super::{DataFile, FileRead, Snapshot, diagnose, shared};
 use crate::error::{Error, Result};
 use crate::runtime::engine::ScanConfig;
 
-/// Batches of chosen columns of a snapshot, read after read.
+/// Batches of chosen columns of a snapshot, one read after the other.
 pub(super) struct Batches {
     snapshot: Snapshot,
     readers: ScanConfig,
-    /// The stored columns that are read, by their places in the snapshot's schema.
+    /// The stored columns to read, as indexes in the schema of the snapshot.
     inputs: Vec<usize>,
     input_schema: SchemaRef,
     outputs: Vec<Output>,
@@ -32,35 +32,35 @@ pub(super) struct Batches {
     current: Option<FileInProgress>,
 }
 
-/// Where a column of a batch comes from.
+/// The source of a column in a batch.
 enum Output {
-    /// A stored column, by its place among the inputs.
+    /// A stored column, as an index in the inputs.
     Stored(usize),
-    /// What an expression yields over the inputs.
+    /// An expression over the inputs.
     Derived(Arc<dyn PhysicalExpr>),
 }
 
-/// A read that is under way.
+/// An active read.
 struct FileInProgress {
     read: FileRead,
     inputs: Vec<Input>,
     reader: ParquetRecordBatchReader,
-    /// What picks the rows, where the reader could not skip the others.
+    /// Filters the rows, if the reader cannot skip the others.
     sieve: Option<Sieve>,
-    /// How many rows have come of it.
+    /// How many rows were delivered.
     delivered: u64,
 }
 
-/// Where a stored column comes from in one file.
+/// The source of a stored column in one file.
 enum Input {
-    /// The file's column at this place of what is decoded.
+    /// A column of the file, as an index in what is decoded.
     Decoded(usize),
-    /// The name of a directory.
+    /// A directory name.
     Partition(ScalarValue),
 }
 
 impl Batches {
-    /// Prepares to read `columns` (places in the snapshot's schema) of these parts, in this order.
+    /// Prepares to read `columns` (indexes in the schema of the snapshot) of these parts, in this order.
     pub(super) fn of(
         snapshot: &Snapshot,
         readers: ScanConfig,
@@ -70,15 +70,15 @@ impl Batches {
         let inputs = snapshot.inputs(columns);
         let input_schema = snapshot.scan_schema(&inputs);
         let stored = snapshot.stored_fields().len();
-        let output = |&at: &usize| -> Result<Output> {
-            match at.checked_sub(stored) {
+        let output = |&column: &usize| -> Result<Output> {
+            match column.checked_sub(stored) {
                 Some(derived) => {
                     let expression = snapshot.derived[derived].expression.clone();
                     reassign_expr_columns(expression, &input_schema).map(Output::Derived).map_err(Error::internal)
                 }
                 None => {
-                    let place = inputs.iter().position(|input| *input == at);
-                    place.map(Output::Stored).ok_or_else(|| Error::internal("a scan reads no such column"))
+                    let index = inputs.iter().position(|input| *input == column);
+                    index.map(Output::Stored).ok_or_else(|| Error::internal("a scan does not read this column"))
                 }
             }
         };
@@ -103,9 +103,9 @@ impl Batches {
         }
     }
 
-    /// Goes on with a read without skipping rows, after `delivered` of them: skipping fails over some files that are whole.
-    /// `DeltaBitPackDecoder::skip` of parquet 59 refuses steps that leave 32 bits once they are multiplied, and blocks of 256
-    /// values (<https://github.com/apache/arrow-rs/issues/11018>).
+    /// Continues a read after `delivered` rows without skipping rows: skipping fails on some intact files.
+    /// `DeltaBitPackDecoder::skip` of parquet 59 refuses steps that overflow 32 bits when they are multiplied, and
+    /// blocks of 256 values (<https://github.com/apache/arrow-rs/issues/11018>).
     fn open_whole(&self, read: FileRead, delivered: u64) -> Result<FileInProgress> {
         let whole = FileRead { selection: None, ..read.clone() };
         let opened = guarded(|| self.decoder(&self.snapshot.files[read.file], &whole));
@@ -141,7 +141,7 @@ impl Batches {
         Ok((builder.with_batch_size(self.readers.batch_rows).build()?, inputs))
     }
 
-    /// Brings what was decoded to the columns that were asked for.
+    /// Converts a decoded batch to the requested columns.
     fn arrange(&self, part: &FileInProgress, decoded: &RecordBatch) -> Result<RecordBatch> {
         let rows = decoded.num_rows();
         let file = &self.snapshot.files[part.read.file];
@@ -200,19 +200,19 @@ impl Batches {
         }
     }
 
-    /// At the end of a read, every row of it has to have come.
+    /// Checks at the end of a read that all of its rows were delivered.
     fn account(&self, part: &FileInProgress) -> Result<()> {
         match part.read.rows(&self.snapshot.files[part.read.file]) {
             promised if promised == part.delivered => Ok(()),
             promised => {
-                let reason = format!("{} rows came where the footer promises {promised}", part.delivered);
+                let reason = format!("{} rows were read, but the footer specifies {promised}", part.delivered);
                 Err(diagnose::locate(&self.snapshot, &part.read, &reason))
             }
         }
     }
 }
 
-/// The same rows without the text of rows that were left out, which views would keep in memory.
+/// Compacts views, so that they do not keep the text of filtered rows in memory.
 pub(crate) fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     let column = |column: &ArrayRef| -> ArrayRef {
         match column.data_type() {
@@ -228,7 +228,7 @@ impl Iterator for Batches {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Result<RecordBatch>> {
-        // after an error there is nothing to go on with
+        // after an error, there are no further batches
         Batches::next(self).inspect_err(|_| self.reads = vec![].into_iter()).transpose()
     }
 }
@@ -236,7 +236,7 @@ impl Iterator for Batches {
 impl Snapshot {
     /// The schema of the batches of a scan of `columns`.
     pub fn scan_schema(&self, columns: &[usize]) -> SchemaRef {
-        let fields: Vec<_> = columns.iter().map(|&at| self.schema.fields()[at].clone()).collect();
+        let fields: Vec<_> = columns.iter().map(|&index| self.schema.fields()[index].clone()).collect();
         Schema::new(fields).into()
     }
 }

@@ -1,4 +1,4 @@
-//! Columns that are not stored: each is what an expression yields, row by row.
+//! Columns that are not stored but computed by an expression for each row.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use datafusion::physical_expr::utils::collect_columns;
 use super::Snapshot;
 use crate::job::Setting;
 
-/// A column that an expression yields.
+/// A column that an expression computes.
 #[derive(Debug, Clone)]
 pub struct Derived {
-    /// What reports call the column.
+    /// The name of the column in reports.
     pub column: String,
-    /// The expression as the user wrote it, and where.
+    /// The expression as the user wrote it, and its position.
     pub text: Setting,
-    /// The expression over the stored columns.
+    /// The planned expression over the stored columns.
     pub expression: Arc<dyn PhysicalExpr>,
-    /// What it yields.
+    /// The field of the result.
     pub field: Field,
 }
 
 impl Snapshot {
-    /// Adds a column that an expression yields.
+    /// Adds a column that an expression computes.
     pub fn derive(&mut self, derived: Derived) {
         let field = derived.field.clone().with_name(self.derived_name(&derived.column)).with_nullable(true);
         let fields = self.schema.fields().iter().cloned().chain([FieldRef::from(field)]);
@@ -31,34 +31,34 @@ impl Snapshot {
         self.derived.push(derived);
     }
 
-    /// The columns of the files and of their directories.
+    /// The columns of the files and the partition columns.
     pub fn stored_fields(&self) -> &[FieldRef] {
         &self.schema.fields()[..self.schema.fields().len() - self.derived.len()]
     }
 
-    /// The expressions that columns are, as the user wrote them, each after its place.
+    /// The expressions as the user wrote them, each after its position.
     pub fn expressions(&self) -> Vec<String> {
         self.derived.iter().map(|Derived { text, .. }| format!("{}: {}", text.place, text.text)).collect()
     }
 
-    /// The name in the schema of the column that an expression yields for a pair.
+    /// The name in the schema for the expression column of a pair.
     pub fn derived_name(&self, column: &str) -> String {
-        // a stored column may have the pair's name, too
+        // a stored column may have the name of the pair
         format!("{column} ({}_expr)", self.side)
     }
 
-    /// The columns that expressions yield, by the names that reports give them.
+    /// The expression columns, by their names in reports.
     pub fn derived_columns(&self) -> impl Iterator<Item = (&str, &Field)> {
         self.derived.iter().map(|derived| (derived.column.as_str(), &derived.field))
     }
 
-    /// Whether a name of the schema is that of an expression's column.
+    /// Whether a name in the schema is that of an expression column.
     pub fn derives(&self, name: &str) -> bool {
         self.derived.iter().any(|derived| self.derived_name(&derived.column) == name)
     }
 
-    /// The stored columns that a column of the schema is made of; itself, if it is stored. What a query has made is made of
-    /// what the query read.
+    /// The stored columns behind a column of the schema: the column itself if it is stored. For the result of a query,
+    /// these are the columns that the query read.
     pub fn made_of(&self, column: usize) -> Vec<String> {
         let stored = self.reads(column);
         let Some(origin) = &self.origin else { return stored };
@@ -66,7 +66,7 @@ impl Snapshot {
         stored.iter().flat_map(read).collect()
     }
 
-    /// The columns that a column of the schema reads: itself, or those of its expression.
+    /// The columns that a column of the schema reads: itself, or those in its expression.
     pub fn reads(&self, column: usize) -> Vec<String> {
         match column.checked_sub(self.stored_fields().len()) {
             None => vec![self.schema.field(column).name().clone()],
@@ -77,14 +77,14 @@ impl Snapshot {
         }
     }
 
-    /// Whether some expression reads a stored column.
+    /// Whether an expression reads a stored column.
     pub fn takes_up(&self, stored: &str) -> bool {
         self.derived
             .iter()
             .any(|derived| collect_columns(&derived.expression).iter().any(|column| column.name() == stored))
     }
 
-    /// The stored columns that a scan of `columns` has to read.
+    /// The stored columns that a scan of `columns` must read.
     pub(super) fn inputs(&self, columns: &[usize]) -> Vec<usize> {
         let stored = self.stored_fields().len();
         let mut inputs: Vec<usize> = columns.iter().copied().filter(|&at| at < stored).collect();
@@ -92,7 +92,7 @@ impl Snapshot {
             let read = collect_columns(&self.derived[at - stored].expression);
             inputs.extend(read.iter().filter_map(|column| self.schema.index_of(column.name()).ok()));
         }
-        // an expression without columns still needs the rows
+        // an expression without columns still needs the number of rows
         if inputs.is_empty() {
             inputs.push(0);
         }

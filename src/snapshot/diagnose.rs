@@ -1,4 +1,4 @@
-//! Finds the place of a read error: the engine says what went wrong, the user needs to know where.
+//! Locates a read error: the engine reports what went wrong, and the user needs to know where.
 
 use std::io;
 
@@ -12,17 +12,17 @@ use super::types::is_map;
 use super::{DataFile, FileRead, Snapshot};
 use crate::error::{Error, Result};
 
-/// Reads a failed part again, one column chunk at a time, until one fails. `reason` is what the decoder said.
+/// Reads a failed part again, one column chunk at a time, until one fails. `reason` is the message of the decoder.
 ///
-/// Costs a second read of the part, and only happens when a run has failed already.
+/// This costs a second read of the part, but only after a run has failed.
 pub(super) fn locate(snapshot: &Snapshot, read: &FileRead, reason: &str) -> Error {
     let file = &snapshot.files[read.file];
     match file.require_unchanged().and_then(|()| check(file, read)) {
         Err(found) => found,
-        // a disk or a network may fail once
+        // a disk or a network may fail only once
         Ok(()) => Error::Unreadable {
             path: file.path.clone(),
-            source: io::Error::other(format!("{reason}, and the second time it could be read")),
+            source: io::Error::other(format!("{reason}; a second read of the same data succeeded")),
         },
     }
 }
@@ -49,7 +49,7 @@ fn check_chunk(file: &DataFile, row_group: usize, leaf: usize) -> Result<()> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, prepared(file)?);
         let schema = builder.parquet_schema();
         let root = schema.get_column_root(leaf);
-        // the reader takes no map without its values
+        // the reader does not accept a map without its values
         let mask = match holds_map(root) {
             false => ProjectionMask::leaves(schema, [leaf]),
             true => ProjectionMask::roots(schema, [schema.get_column_root_idx(leaf)]),
@@ -63,7 +63,7 @@ fn check_chunk(file: &DataFile, row_group: usize, leaf: usize) -> Result<()> {
     }
     match file.metadata.row_group(row_group).num_rows() {
         promised if promised == rows => Ok(()),
-        promised => Err(damaged(format!("it holds {rows} rows where the footer promises {promised}"))),
+        promised => Err(damaged(format!("it has {rows} rows, but the footer specifies {promised}"))),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Fetches pages of local files for the Parquet reader, on the thread that decodes them, one at a time: a row
-//! group is never in memory as a whole.
+//! Reads pages of local files for the Parquet reader, on the decoding thread and one at a time, so a row group is never
+//! in memory as a whole.
 //!
-//! The footer is the one that was admitted; it is not read a second time.
+//! It uses the footer that was admitted, which is not read a second time.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -18,7 +18,7 @@ use super::bounds::has_decodable_pages;
 use super::{DataFile, types};
 use crate::runtime::timings::{Stage, Timings};
 
-/// What the reader makes of a footer; made once and shared by all reads of the file.
+/// The reader's metadata for a footer; built once and shared by all reads of the file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Prepared(Arc<OnceLock<ArrowReaderMetadata>>);
 
@@ -34,19 +34,19 @@ impl Prepared {
     }
 }
 
-/// A file that is being read.
+/// An open file.
 pub(super) struct LocalFile {
     input: Arc<File>,
     size: u64,
     meter: Arc<Timings>,
 }
 
-/// Page headers are read through a buffer of this size; most take a tenth of it.
+/// Buffer size for page headers, in bytes; most headers take a tenth of it.
 const HEADER_BYTES: usize = 1 << 10;
 
 impl LocalFile {
-    /// Opens a file for one read. `skips` says that the read leaves rows out, so that it pays to know where pages
-    /// begin.
+    /// Opens a file for one read. If `skips` is set, the read leaves out rows, and the positions of all pages are
+    /// loaded.
     pub(super) fn open(
         file: &DataFile,
         skips: bool,
@@ -62,7 +62,7 @@ impl LocalFile {
     }
 }
 
-/// What reads make of a file's footer.
+/// The reader's metadata for the footer of a file.
 pub(super) fn prepared(file: &DataFile) -> Result<ArrowReaderMetadata> {
     file.prepared.get_or_make(|| prepare(file, file.metadata.clone()))
 }
@@ -72,7 +72,7 @@ fn prepare(file: &DataFile, metadata: Arc<ParquetMetaData>) -> Result<ArrowReade
     ArrowReaderMetadata::try_new(metadata, options)
 }
 
-/// The footer with the places of all pages.
+/// The footer with the positions of all pages.
 fn with_pages(file: &DataFile, input: &File) -> Result<ParquetMetaData> {
     if !has_decodable_pages(&file.metadata, input) {
         return Ok(file.metadata.as_ref().clone());
@@ -110,7 +110,7 @@ impl ChunkReader for LocalFile {
     }
 }
 
-/// Reads on from a place in a file, whatever others read of it.
+/// Reads from a position, independently of other reads of the file.
 pub(super) struct ReadAt {
     input: Arc<File>,
     at: u64,

@@ -1,4 +1,4 @@
-//! Admits one Parquet file: reads its footer, or says exactly why it is not one.
+//! Admits one Parquet file: reads its footer, or reports exactly what is wrong with it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,43 +11,42 @@ use parquet::file::metadata::{FileMetaData, ParquetMetaData};
 
 use super::bounds::{FooterFlaw, Loaded, ROW_GROUPS_MAX, load, with_file};
 use super::file::Prepared;
-use super::{absolute, foreign, int96, types};
+use super::{absolute, annotations, foreign, int96, types};
 use crate::error::{AdmissionError, Error, Result};
 use crate::runtime::file_identity::InputFile;
 
-/// A data file whose footer was read and found whole.
+/// An admitted data file.
 #[derive(Debug, Clone)]
 pub struct DataFile {
-    /// Where it is, as listed.
+    /// The path as listed.
     pub path: PathBuf,
-    /// The same, from the root.
+    /// The absolute path.
     pub absolute_path: PathBuf,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// What it was at admission.
+    /// The identity of the file when it was admitted.
     input: InputFile,
-    /// Its footer.
     pub metadata: Arc<ParquetMetaData>,
-    /// What reads make of the footer.
+    /// The reader's metadata for the footer.
     pub(super) prepared: Prepared,
-    /// The same with the places of all pages, for reads that skip some.
+    /// The same with the positions of all pages, for reads that skip some.
     pub(super) prepared_pages: Prepared,
-    /// Its own columns, as its writer typed them.
+    /// The columns of the file with the types of its writer.
     pub schema: SchemaRef,
-    /// The same as readers yield them.
+    /// The columns of the file with the types that readers return.
     pub(super) decoded: SchemaRef,
     /// INT96 columns that cannot be read exactly: the top-level column, and the path to the values.
     pub(super) inexact: Vec<(String, String)>,
-    /// The values of the partition columns for all of its rows, with their columns' names.
+    /// The values of the partition columns for all rows of the file, with the names of the columns.
     partitions: Vec<(String, ScalarValue)>,
 }
 
 impl DataFile {
     /// Reads the footer of a file.
     ///
-    /// `among` is how many files were listed with it.
+    /// `among` is the number of files that were listed.
     pub fn admit(path: PathBuf, partitions: Vec<(String, ScalarValue)>, among: usize) -> Result<Self> {
-        // opening a pipe would wait for somebody to write to it
+        // opening a pipe would block until a process writes to it
         let meta = std::fs::metadata(&path).map_err(Error::unreadable(&path))?;
         if !meta.is_file() {
             return Err(Error::NotParquet { path, among, reason: "is not a regular file".into() });
@@ -62,14 +61,14 @@ impl DataFile {
         let parquet = footer.metadata().file_metadata().schema_descr();
         let schema = types::readable(footer.schema(), &stored);
         if let Some(column) = types::map_with_optional_key(stored.root_schema()) {
-            let what = format!("has a map with keys that may be NULL, `{column}`, which the format forbids");
+            let what = format!("has a map with nullable keys, `{column}`, which the format forbids");
             return Err(AdmissionError::Unsupported { path, what, remedy: foreign::EXPORT_AGAIN.into() }.into());
         }
         if let Some(column) = types::name_twice("", schema.fields()) {
             return Err(Error::ColumnTwice { column, path });
         }
         let (decoded, inexact) = int96::settle_units(&path, &file, schema, parquet)?;
-        let schema = types::meant(&decoded, &stored);
+        let schema = annotations::meant(&decoded, &stored);
         Ok(DataFile {
             absolute_path,
             size,
@@ -85,17 +84,17 @@ impl DataFile {
         })
     }
 
-    /// How many rows the footer promises.
+    /// The number of rows according to the footer.
     pub fn rows(&self) -> u64 {
         self.metadata.row_groups().iter().map(|group| group.num_rows() as u64).sum()
     }
 
-    /// The values of the partition columns, in the order of the snapshot's partition fields.
+    /// The values of the partition columns, in the order of the partition fields of the snapshot.
     pub fn partition_values(&self) -> Vec<ScalarValue> {
         self.partitions.iter().map(|(_, value)| value.clone()).collect()
     }
 
-    /// Keeps only the partition columns that the snapshot has.
+    /// Drops the partition columns that the snapshot does not have.
     pub(super) fn keep_partitions(&mut self, fields: &[FieldRef]) {
         self.partitions.retain(|(name, _)| fields.iter().any(|field| field.name() == name));
     }
@@ -103,18 +102,18 @@ impl DataFile {
     /// Opens the file again.
     ///
     /// # Errors
-    /// If it is not the one that was admitted.
+    /// If it is not the file that was admitted.
     pub fn open(&self) -> Result<File> {
         self.input.reopen()
     }
 
-    /// Makes sure that the file is still the one that was admitted.
+    /// Checks that the file is still the one that was admitted.
     pub fn require_unchanged(&self) -> Result<()> {
         self.input.require_unchanged()
     }
 }
 
-/// Refuses a path that the object store would take for another.
+/// Refuses a path that the object store would interpret differently.
 fn require_plain_name(path: &Path) -> Result<()> {
     let bad = |reason: &str| Err(Error::BadFileName { path: path.into(), reason: reason.into() });
     let Some(text) = path.to_str() else { return bad("its path is not UTF-8") };
@@ -129,7 +128,7 @@ fn require_plain_name(path: &Path) -> Result<()> {
     }
 }
 
-/// Why a file is not admitted.
+/// The error for a file that is not admitted.
 fn refused(flaw: FooterFlaw, file: &File, size: u64, path: &Path, among: usize) -> Error {
     let path = path.to_path_buf();
     match flaw {
@@ -139,7 +138,7 @@ fn refused(flaw: FooterFlaw, file: &File, size: u64, path: &Path, among: usize) 
         FooterFlaw::Unreadable(reason) => foreign::refusal(file, size, reason, path, among),
         FooterFlaw::RowGroups(number) => {
             let what = format!(
-                "has {number} row groups, more than the {ROW_GROUPS_MAX} that can be read; it may be whole all the same"
+                "has {number} row groups, but at most {ROW_GROUPS_MAX} can be read; the file may still be intact"
             );
             AdmissionError::Unsupported { path, what, remedy: foreign::REWRITE.into() }.into()
         }
@@ -151,7 +150,7 @@ fn refused(flaw: FooterFlaw, file: &File, size: u64, path: &Path, among: usize) 
     }
 }
 
-/// A footer without the notes that its writer left there: the schema among them has been read, and the rest may be large.
+/// The footer without key-value metadata: the schema in it has been read already, and the rest may be large.
 fn without_notes(footer: ArrowReaderMetadata) -> Arc<ParquetMetaData> {
     let metadata = footer.metadata().clone();
     drop(footer);

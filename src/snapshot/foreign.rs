@@ -1,4 +1,4 @@
-//! Files that are no Parquet files, or that cannot be read as such: what they are, and what to do with them.
+//! Files that are not Parquet files, or cannot be read: detects what they are and suggests what to do.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{AdmissionError, Error};
 
-/// How to write a file anew that other tools read.
+/// How to rewrite a file that other tools can read.
 pub(super) const REWRITE: &str =
-    "write it anew with larger row groups, for one with DuckDB: COPY (FROM 'FILE') TO 'NEW.parquet'";
-/// What is left where a file is at fault.
+    "rewrite it with larger row groups; with DuckDB, for example: COPY (FROM 'FILE') TO 'NEW.parquet'";
+/// What to do if the file itself is at fault.
 pub(super) const EXPORT_AGAIN: &str = "export it again with another writer";
-/// How much of a file's beginning tells what it is.
+/// How many bytes of a file are read to detect its format.
 const BEGINNING: usize = 512;
 
-/// The forms of data that exports come in, by their first bytes.
+/// Formats of exports, by their first bytes.
 const FORMS: [(&[u8], &str); 15] = [
     (b"Obj\x01", "an Avro file"),
     (b"ORC", "an ORC file"),
@@ -33,7 +33,7 @@ const FORMS: [(&[u8], &str); 15] = [
     (b"\x89HDF", "an HDF5 file"),
 ];
 
-/// Finds the plainest true words for a file that has no readable footer. `reason` is what the Parquet library said.
+/// The most specific error for a file without a readable footer. `reason` is the message of the Parquet library.
 pub(super) fn refusal(file: &File, size: u64, reason: String, path: PathBuf, among: usize) -> Error {
     let broken = |reason: &str| Error::NotParquet { path: path.clone(), among, reason: reason.into() };
     let unsupported = |what: String, remedy: &str| {
@@ -47,14 +47,14 @@ pub(super) fn refusal(file: &File, size: u64, reason: String, path: PathBuf, amo
         () if begins(b"PARE") || ends(b"PARE") => {
             unsupported("is an encrypted Parquet file, which is not supported".into(), "export it without encryption")
         }
-        () if begins(b"PAR1") => broken("is truncated: it begins as a Parquet file and ends without a footer"),
-        () if ends(b"PAR1") => broken("has lost its beginning: it ends as a Parquet file and does not begin as one"),
+        () if begins(b"PAR1") => broken("is truncated: it begins like a Parquet file, but has no footer at its end"),
+        () if ends(b"PAR1") => broken("lacks its beginning: it ends like a Parquet file, but does not begin like one"),
         () => match form(file, &path) {
             Some(form) => unsupported(
-                format!("is {form}; countersign compares Parquet files"),
+                format!("is {form}; countersign compares only Parquet files"),
                 match among {
-                    1 => "export as Parquet, or convert it, for one with DuckDB: COPY (FROM 'FILE') TO 'FILE.parquet'",
-                    _ => "if it is no data, name the data files with a glob such as 'dir/**/*.parquet'",
+                    1 => "export as Parquet, or convert it with DuckDB: COPY (FROM 'FILE') TO 'FILE.parquet'",
+                    _ => "if it is not a data file, select the data files with a glob such as 'dir/**/*.parquet'",
                 },
             ),
             None => broken("is not a Parquet file"),
@@ -62,9 +62,9 @@ pub(super) fn refusal(file: &File, size: u64, reason: String, path: PathBuf, amo
     }
 }
 
-/// Whether a file begins as a Parquet file.
+/// Whether a file begins like a Parquet file.
 pub(super) fn begins_as_parquet(path: &Path) -> bool {
-    // opening a pipe would wait for somebody to write to it
+    // opening a pipe would block until a process writes to it
     let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
     is_file && File::open(path).is_ok_and(|file| at(&file, 0).is_some_and(|start| start == *b"PAR1"))
 }
@@ -74,7 +74,7 @@ fn at(file: &File, place: u64) -> Option<[u8; 4]> {
     file.read_exact_at(&mut bytes, place).ok().map(|()| bytes)
 }
 
-/// What a file is by its first bytes, to follow `is`.
+/// The format of a file by its first bytes, to follow `is `.
 fn form(file: &File, path: &Path) -> Option<String> {
     let mut beginning = [0; BEGINNING];
     let read = file.read_at(&mut beginning, 0).ok()?;
@@ -92,7 +92,7 @@ fn form(file: &File, path: &Path) -> Option<String> {
     })
 }
 
-/// The beginning of a file as text, if it is one. A character may be cut at its end.
+/// The beginning of a file as text, if it is text. The last character may be incomplete.
 fn text_of(bytes: &[u8]) -> Option<&str> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,

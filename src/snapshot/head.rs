@@ -1,18 +1,18 @@
-//! Looks through the beginning of a footer before the Parquet library decodes it.
+//! Checks the beginning of a footer before the Parquet library decodes it.
 //!
-//! The library goes down as deep as a schema says that it is nested, and makes room for as many children and row groups
-//! as the footer says there are. A footer that lies ends the whole process there: a stack that overflows and an
-//! allocation that fails cannot be caught. So its numbers are checked here first. A footer is a struct in Thrift's
-//! compact protocol.
+//! The library recurses as deep as the schema is nested, and allocates memory for as many children and row groups as
+//! the footer specifies. A malicious or damaged footer would end the whole process: neither a stack overflow nor a
+//! failed allocation can be caught. So these numbers are checked here first. A footer is a struct in Thrift's compact
+//! protocol.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-/// How deep a schema may be nested, in groups of Parquet. A list takes two of them.
+/// Maximum nesting of a schema, in Parquet groups. A list takes two of them.
 pub(super) const DEPTH_MAX: usize = 256;
-/// How deep values that are passed over may be nested; it is the limit of the library, too.
+/// Maximum nesting of skipped values, which is also the limit of the library.
 const SKIP_DEPTH_MAX: u32 = 64;
-/// The length of the footer and the magic number.
+/// Size of the footer length and the magic number, in bytes.
 const TAIL_BYTES: u64 = 8;
 const MAGIC: &[u8; 4] = b"PAR1";
 
@@ -33,26 +33,25 @@ mod kind {
     pub(super) const STRUCT: u8 = 12;
 }
 
-/// The fields of `FileMetaData` that are looked at.
+/// The fields of `FileMetaData` that are read.
 const SCHEMA: i16 = 2;
 const ROW_GROUPS: i16 = 4;
 const ENCRYPTION_ALGORITHM: i16 = 8;
-/// The field of `SchemaElement` that says how many of the following elements are its children.
+/// The field of `SchemaElement` with the number of its children among the following elements.
 const CHILDREN: i16 = 5;
 
-/// What a footer says of itself.
+/// Facts about a footer.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
-    /// How many row groups it lists.
     pub row_groups: u64,
-    /// Whether some columns take a key to read.
+    /// Whether some columns are encrypted.
     pub is_encrypted: bool,
 }
 
-/// Checks that a file's footer can be decoded. What is no footer at all is left to the library, which says so.
+/// Checks that a file's footer can be decoded. A missing footer is not an error here: the library reports it.
 ///
 /// # Errors
-/// In words, to follow `has a damaged Parquet footer`.
+/// A message to follow `has a damaged Parquet footer: `.
 pub(super) fn outline(file: &File, size: u64) -> Result<Outline, String> {
     match footer(file, size).map_err(|error| error.to_string())? {
         None => Ok(Outline::default()),
@@ -60,8 +59,8 @@ pub(super) fn outline(file: &File, size: u64) -> Result<Outline, String> {
     }
 }
 
-/// Whether an offset index of so many bytes can have as many pages as it says; `start` is how it begins. The library makes
-/// room for them before it reads the first.
+/// Whether an offset index of `bytes` bytes, which begins with `start`, can contain as many pages as it specifies. The
+/// library allocates memory for all of them before it reads the first.
 pub(super) fn has_room_for_pages(start: &[u8], bytes: u64) -> bool {
     match start.split_first() {
         // field 1, a list
@@ -70,7 +69,7 @@ pub(super) fn has_room_for_pages(start: &[u8], bytes: u64) -> bool {
     }
 }
 
-/// The footer of a file and its length; `None` if the file does not end as a Parquet file.
+/// The footer of a file and its length in bytes; `None` if the file does not end like a Parquet file.
 fn footer(mut file: &File, size: u64) -> io::Result<Option<(impl Read, u64)>> {
     let Some(end) = size.checked_sub(TAIL_BYTES) else { return Ok(None) };
     let mut tail = [0; TAIL_BYTES as usize];
@@ -83,10 +82,10 @@ fn footer(mut file: &File, size: u64) -> io::Result<Option<(impl Read, u64)>> {
     Ok(Some((BufReader::new(file).take(bytes), bytes)))
 }
 
-/// A footer that is being gone through.
+/// Steps through a footer.
 struct Walk<R> {
     input: R,
-    /// How many bytes of it are left.
+    /// Bytes that are left.
     left: u64,
 }
 
@@ -108,19 +107,19 @@ impl<R: Read> Walk<R> {
                     outline.is_encrypted = true;
                     self.skip(kind, 0)?;
                 }
-                (SCHEMA | ROW_GROUPS, _) => return Err(format!("its field {id} is no list")),
+                (SCHEMA | ROW_GROUPS, _) => return Err(format!("its field {id} is not a list")),
                 (_, kind) => self.skip(kind, 0)?,
             }
         }
     }
 
-    /// Goes through the elements of a schema, each of which is followed by its children.
+    /// Walks through the elements of a schema. Each is followed by its children.
     fn schema(&mut self) -> Result<(), String> {
         let (kind, elements) = self.list()?;
         if elements > 0 && kind != kind::STRUCT {
-            return Err("its schema is no list of structs".into());
+            return Err("its schema is not a list of structs".into());
         }
-        // how many children of each group above are still to come
+        // for each enclosing group, how many of its children are still to come
         let mut open: Vec<u64> = vec![];
         for element in 0..elements {
             let children = self.schema_element()?;
@@ -128,7 +127,9 @@ impl<R: Read> Walk<R> {
                 *siblings -= 1;
             }
             if children > elements - element - 1 {
-                return Err(format!("its schema has an element with {children} children, and {elements} elements"));
+                return Err(format!(
+                    "its schema has an element with {children} children, but only {elements} elements"
+                ));
             }
             if children > 0 {
                 open.push(children);
@@ -143,7 +144,6 @@ impl<R: Read> Walk<R> {
         Ok(())
     }
 
-    /// The number of children of a schema element.
     fn schema_element(&mut self) -> Result<u64, String> {
         let (mut id, mut children) = (0, 0);
         loop {
@@ -153,13 +153,13 @@ impl<R: Read> Walk<R> {
                     let number = zigzag(self.varint()?);
                     children = u64::try_from(number).map_err(|_| format!("its schema has {number} children"))?;
                 }
-                _ if id == CHILDREN => return Err("the number of children in its schema is no number".into()),
+                _ if id == CHILDREN => return Err("the number of children in its schema is not a number".into()),
                 kind => self.skip(kind, 0)?,
             }
         }
     }
 
-    /// The type of the next field; `id` is that of the field before and becomes that of this one.
+    /// The type of the next field. `id` is the ID of the previous field and becomes that of this one.
     fn field(&mut self, id: &mut i16) -> Result<u8, String> {
         let byte = self.byte()?;
         let kind = byte & 0x0f;
@@ -170,11 +170,11 @@ impl<R: Read> Walk<R> {
             0 => i16::try_from(zigzag(self.varint()?)).ok(),
             step => id.checked_add(i16::from(step)),
         };
-        *id = next.ok_or("a field in it has no number")?;
+        *id = next.ok_or("the ID of a field in it is out of range")?;
         Ok(kind)
     }
 
-    /// The type and the number of the elements of a list. Each takes at least a byte.
+    /// The type and the number of the elements of a list. Each takes at least one byte.
     fn list(&mut self) -> Result<(u8, u64), String> {
         let byte = self.byte()?;
         let elements = match byte >> 4 {
@@ -182,7 +182,7 @@ impl<R: Read> Walk<R> {
             short => u64::from(short),
         };
         if elements > self.left {
-            return Err(format!("a list of {elements} elements begins {} bytes before its end", self.left));
+            return Err(format!("a list of {elements} elements begins only {} bytes before its end", self.left));
         }
         Ok((byte & 0x0f, elements))
     }
@@ -192,7 +192,7 @@ impl<R: Read> Walk<R> {
             return Err(format!("its values are nested more than {SKIP_DEPTH_MAX} levels deep"));
         }
         match kind {
-            // the value of a truth is its type
+            // the type of a boolean field contains its value
             kind::TRUE | kind::FALSE => Ok(()),
             kind::BYTE => self.pass(1),
             kind::I16 | kind::I32 | kind::I64 => self.varint().map(drop),
@@ -226,7 +226,7 @@ impl<R: Read> Walk<R> {
         }
     }
 
-    /// Passes over an element of a list, in which a truth value takes a byte.
+    /// Skips an element of a list, where a boolean takes a byte.
     fn skip_element(&mut self, kind: u8, depth: u32) -> Result<(), String> {
         match kind {
             kind::TRUE | kind::FALSE => self.pass(1),
@@ -270,7 +270,7 @@ impl<R: Read> Walk<R> {
 
 const ENDS: &str = "it ends within a value";
 
-/// A signed number as the protocol writes it: 0, -1, 1, -2 …
+/// A signed number in zigzag encoding: 0, -1, 1, -2 …
 fn zigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }

@@ -1,10 +1,9 @@
-//! INT96 timestamps, exactly.
+//! Exact reading of INT96 timestamps.
 //!
-//! INT96 holds a day and the nanoseconds of that day, which reaches far beyond what 64 bits of
-//! nanoseconds can say (1677 to 2262), and readers wrap around without a word. So the values are looked
-//! at before they are read: whole microseconds are read as microseconds, others as nanoseconds, and a
-//! column that fits neither is refused. Costs one more decoding of these columns, in files that have
-//! them; INT96 is deprecated, and mostly met in files of older writers.
+//! INT96 stores a day and the nanoseconds of that day. Its range is much larger than that of 64-bit nanoseconds (1677
+//! to 2262), and readers wrap around silently. So the values are checked before they are read: whole microseconds are
+//! read as microseconds, others as nanoseconds, and a column that fits neither is refused. This decodes these columns
+//! a second time, but only in files that have them; INT96 is deprecated and occurs mostly in files of older writers.
 //! Layout: <https://github.com/apache/parquet-format/blob/master/LogicalTypes.md> (INT96 timestamps).
 
 use std::fs::File;
@@ -24,13 +23,13 @@ use crate::error::{Error, Result};
 /// The Julian day of 1970-01-01.
 const JULIAN_DAY_1970: i128 = 2_440_588;
 const NANOSECONDS_A_DAY: i128 = 86_400_000_000_000;
-/// Values that are looked at together.
+/// Values that are checked at a time.
 const BATCH: usize = 4096;
 
-/// The schema of a file with its INT96 columns in a unit that holds all of their values, and the columns
-/// for which there is none: their top-level names, and the paths to the values.
+/// The schema of a file in which each INT96 column has a unit that represents all of its values, and the columns
+/// without such a unit: their top-level names, and the paths to the values.
 ///
-/// A file without such columns is not opened again.
+/// A file without INT96 columns is not opened again.
 pub(super) fn settle_units(
     path: &Path,
     file: &File,
@@ -60,7 +59,7 @@ pub(super) fn settle_units(
             looked.map_err(|reason| damaged(reason, row_group, &column.path().string()))?;
         }
         let root = parquet.get_column_root_idx(leaf);
-        // below the top level the reader takes nanoseconds, whatever the schema says
+        // below the top level, the reader returns nanoseconds, whatever the schema specifies
         let unit = match (fields[root].data_type(), fits) {
             (DataType::Timestamp(..), Fits { microseconds: true, .. }) => TimeUnit::Microsecond,
             (_, Fits { nanoseconds: true, .. }) => TimeUnit::Nanosecond,
@@ -77,7 +76,7 @@ pub(super) fn settle_units(
     Ok((Schema::new_with_metadata(fields, schema.metadata().clone()).into(), inexact))
 }
 
-/// Which units hold every value seen so far.
+/// The units that represent every value seen so far.
 #[derive(Clone, Copy)]
 struct Fits {
     microseconds: bool,
@@ -101,7 +100,7 @@ fn look(
         }
         for value in values {
             let [low, high, day] = [0, 1, 2].map(|word| i128::from(value.data()[word]));
-            // a day before the Julian calendar's first is written as a negative number
+            // a day before the Julian epoch is stored as a negative number
             let day = i128::from(day as u32 as i32);
             let of_day = i128::from((high << 32 | low) as i64);
             let nanoseconds = (day - JULIAN_DAY_1970) * NANOSECONDS_A_DAY + of_day;

@@ -1,21 +1,21 @@
-//! Which stored rows the rows of a query's result come from.
+//! Which stored rows the rows of a query result come from.
 
 use std::collections::HashMap;
 
-/// What a query makes of the rows of its side's files.
+/// How the rows of a query result relate to the rows in the files of its side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lineage {
     /// Each row of the result comes from one stored row.
     Rows {
-        /// The stored column that each column of the result is, without any change, by name.
+        /// Which stored column each column of the result is, unchanged, by name.
         columns: HashMap<String, String>,
-        /// The stored list of which each item becomes a row; without one, a stored row becomes at most one row for each
-        /// row that it is joined with.
+        /// The stored list that is unnested, with one result row per item. Without one, a stored row becomes at most
+        /// one result row for each row that it is joined with.
         unnested: Option<String>,
     },
-    /// Which stored rows a row comes from cannot be said; the reason names the part of the query.
+    /// The stored rows cannot be determined; the reason names the part of the query.
     Lost {
-        /// What the query does: `GROUP BY`, `DISTINCT`.
+        /// The operation: `GROUP BY`, `DISTINCT`.
         by: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Which files a path means.
+//! Resolves a path to files.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -9,25 +9,23 @@ use super::table_format;
 use crate::error::{AdmissionError, Error, Result};
 use crate::sides::Owner;
 
-/// The data files below a path, in the order of their names.
+/// The data files below a path, sorted by name.
 #[derive(Debug)]
 pub(super) struct Listing {
-    /// The files to read.
     pub files: Vec<ListedFile>,
-    /// Files passed over because their names begin with `_` or `.`, as exporters mark what is not data.
+    /// Files that were skipped because their names begin with `_` or `.`, which is how exporters mark files without
+    /// data.
     pub skipped: Vec<PathBuf>,
 }
 
-/// One data file.
 #[derive(Debug)]
 pub(super) struct ListedFile {
-    /// Where it is.
     pub path: PathBuf,
-    /// Hive partition columns read off its directories, such as `day=2026-11-20`; a value is `None` for NULL.
+    /// Hive partition columns in the directory names, such as `day=2026-11-20`; `None` is NULL.
     pub partitions: Vec<(String, Option<String>)>,
 }
 
-/// The name that hive-style writers give to the directory of NULL.
+/// The directory name that Hive-style writers use for NULL.
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// Lists a file, a directory (all files below it) or a glob.
@@ -35,7 +33,7 @@ pub(super) fn list(owner: &Owner, location: &str) -> Result<Listing> {
     let path = Path::new(location);
     let (root, mut found) = match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => (path.to_path_buf(), walk(path)?),
-        // the user named this one file, whatever its name begins with
+        // the user named this file, so a leading `_` or `.` does not matter
         Ok(_) => {
             let files = vec![ListedFile { path: path.into(), partitions: vec![] }];
             return admissible(owner, location, Listing { files, skipped: vec![] });
@@ -43,9 +41,9 @@ pub(super) fn list(owner: &Owner, location: &str) -> Result<Listing> {
         Err(error)
             if error.kind() == std::io::ErrorKind::NotFound && is_glob(location) && !location.contains("://") =>
         {
-            // matches come without a leading `./`, so the pattern must not have one either
+            // matches have no leading `./`, so the pattern must not have one either
             let pattern: PathBuf = path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
-            // a last `**` would match directories only
+            // a final `**` would match only directories
             let pattern = if pattern.ends_with("**") { pattern.join("*") } else { pattern };
             (glob_root(&pattern), expand(owner, &pattern.to_string_lossy())?)
         }
@@ -68,9 +66,10 @@ pub(super) fn list(owner: &Owner, location: &str) -> Result<Listing> {
     admissible(owner, location, Listing { files: files?, skipped })
 }
 
-/// A listing whose files all count.
+/// A listing in which no file is skipped.
 fn admissible(owner: &Owner, location: &str, listing: Listing) -> Result<Listing> {
-    table_format::refuse(owner, location, &listing)?;
+    let data = listing.files.iter().map(|file| file.path.as_path());
+    table_format::refuse(owner, location, data, &listing.skipped)?;
     Ok(listing)
 }
 
@@ -78,7 +77,7 @@ fn is_glob(location: &str) -> bool {
     location.contains(['*', '?', '['])
 }
 
-/// The part of a pattern before its first wildcard, where partition directories begin to count.
+/// The part of a pattern before its first wildcard. Directories below it can be partition columns.
 fn glob_root(pattern: &Path) -> PathBuf {
     pattern.components().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).collect()
 }
@@ -97,7 +96,7 @@ fn walk(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Matches a pattern; a directory that matches stands for all files below it.
+/// Matches a pattern; a matching directory means all files below it.
 fn expand(owner: &Owner, pattern: &str) -> Result<Vec<PathBuf>> {
     let matches = glob::glob(pattern).map_err(|error| Error::BadPattern {
         owner: owner.clone(),
@@ -118,12 +117,12 @@ fn expand(owner: &Owner, pattern: &str) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().collect())
 }
 
-/// Whether a listing of a path would find files with these names below a directory that may not exist yet.
+/// Whether listing a path would find files with these names below a directory that may not exist yet.
 ///
-/// `dir` is from the root and, but for its last part, without links.
+/// `dir` is absolute and, except for its last component, without symbolic links.
 ///
 /// # Errors
-/// If what is below the path cannot be listed.
+/// If the path cannot be listed.
 pub(crate) fn would_list(location: &str, dir: &Path, names: &[&str]) -> Result<bool> {
     let path = Path::new(location);
     match std::fs::metadata(path) {
@@ -139,7 +138,7 @@ pub(crate) fn would_list(location: &str, dir: &Path, names: &[&str]) -> Result<b
         let rest: PathBuf = parts[taken..].iter().collect();
         for found in directories(&pattern) {
             let is_found = match taken == parts.len() {
-                // it matches as a whole, with all files below it
+                // a matching directory means all files below it
                 true => leads_into(&found, dir)?,
                 false => completes(&found, dir, &rest.to_string_lossy(), names),
             };
@@ -151,18 +150,18 @@ pub(crate) fn would_list(location: &str, dir: &Path, names: &[&str]) -> Result<b
     Ok(false)
 }
 
-/// Whether the rest of a pattern, from a directory on, matches files below another one.
+/// Whether the rest of a pattern, applied in a directory, matches files below another one.
 fn completes(found: &Path, dir: &Path, rest: &str, names: &[&str]) -> bool {
     let Ok(found) = std::fs::canonicalize(found) else { return false };
     let Ok(below) = dir.strip_prefix(&found) else { return false };
-    // further up, a longer part of the pattern is asked
+    // for directories further up, the caller tries a longer part of the pattern
     if below.components().count() > 1 && !rest.starts_with("**") {
         return false;
     }
     let Ok(pattern) = glob::Pattern::new(rest) else { return false };
     let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
     let matches = |path: &Path| pattern.matches_path_with(path, options);
-    // a directory that matches stands for all files below it
+    // a matching directory means all files below it
     let own = below.ancestors().take_while(|part| !part.as_os_str().is_empty()).any(matches);
     own || names.iter().any(|name| {
         let file = below.join(name);
@@ -170,7 +169,7 @@ fn completes(found: &Path, dir: &Path, rest: &str, names: &[&str]) -> bool {
     })
 }
 
-/// The directories that a pattern matches; the empty pattern is the working directory.
+/// The directories that match a pattern; the empty pattern is the working directory.
 fn directories(pattern: &Path) -> Vec<PathBuf> {
     let text = pattern.to_string_lossy();
     match is_glob(&text) {
@@ -182,13 +181,13 @@ fn directories(pattern: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// Whether a walk from a directory, which follows links, comes into another one.
+/// Whether walking a directory, following links, reaches another one.
 fn leads_into(root: &Path, dir: &Path) -> Result<bool> {
     let real = std::fs::canonicalize(root).map_err(Error::unreadable(root))?;
     if dir.strip_prefix(&real).is_ok_and(|below| !is_hidden(Path::new(""), below)) {
         return Ok(true);
     }
-    // only a link leads elsewhere
+    // only a link leads outside of the directory
     let links = walkdir::WalkDir::new(root).follow_links(true).into_iter().flatten();
     let mut links = links.filter(|entry| entry.path_is_symlink() && entry.file_type().is_dir());
     Ok(links.any(|link| std::fs::canonicalize(link.path()).is_ok_and(|real| dir.starts_with(real))))
@@ -210,7 +209,7 @@ fn is_hidden(root: &Path, file: &Path) -> bool {
 
 fn partitions(root: &Path, file: &Path) -> Result<Vec<(String, Option<String>)>> {
     let below = file.strip_prefix(root).unwrap_or(file).parent().unwrap_or(Path::new(""));
-    let unreadable = || Error::BadFileName { path: file.into(), reason: "a directory's name is not UTF-8".into() };
+    let unreadable = || Error::BadFileName { path: file.into(), reason: "a directory name in it is not UTF-8".into() };
     let decode = |text: &str| percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| unreadable());
     let mut columns: Vec<(String, Option<String>)> = vec![];
     for part in below.components() {

@@ -1,7 +1,7 @@
-//! Columns whose files have types that no Arrow type holds together without loss: integers beyond 2^53 beside floats, or
-//! dates of the year 9999 in microseconds beside nanoseconds.
+//! Columns whose files have types without a common lossless Arrow type: integers beyond 2^53 and floats, or
+//! microseconds of the year 9999 and nanoseconds.
 //!
-//! Their values are kept as text that says each exactly, and are read as what they are when they are compared.
+//! Their values are stored as text that represents each exactly, and are interpreted when they are compared.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,41 +13,12 @@ use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::DataFile;
-use super::types::{EXTENSION, data_type_name, ticks_per_second, unit_name};
+use super::types::{EXTENSION, MIXED_TYPES, Mixed, data_type_name, ticks_per_second, unit_name};
 use crate::job::rule::ParseAs;
 
-/// The types of a mixed column's files, in words.
-const TYPES: &str = "countersign.types";
-
-/// What the values of a mixed column are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mixed {
-    /// Integers, decimals and floats.
-    Numbers,
-    /// Instants.
-    Instants,
-    /// Wall clocks without a zone.
-    Clocks,
-}
-
+/// The metadata key for the type names of the files of a mixed column.
 impl Mixed {
-    const ALL: [Mixed; 3] = [Mixed::Numbers, Mixed::Instants, Mixed::Clocks];
-
-    fn extension(self) -> &'static str {
-        match self {
-            Mixed::Numbers => "countersign.mixed.numbers",
-            Mixed::Instants => "countersign.mixed.instants",
-            Mixed::Clocks => "countersign.mixed.clocks",
-        }
-    }
-
-    /// What the values of a field are, if it is a mixed one.
-    pub(crate) fn of(field: &Field) -> Option<Self> {
-        let name = field.metadata().get(EXTENSION)?;
-        Mixed::ALL.into_iter().find(|mixed| mixed.extension() == name)
-    }
-
-    /// The field of a column whose files have these types.
+    /// A field for a column whose files have these types.
     pub(crate) fn field(self, name: &str, types: &[DataType]) -> Field {
         let mut names: Vec<String> = vec![];
         for data_type in types.iter().map(data_type_name) {
@@ -55,17 +26,11 @@ impl Mixed {
                 names.push(data_type);
             }
         }
-        let metadata = [(EXTENSION.into(), self.extension().into()), (TYPES.into(), names.join(" or "))];
+        let metadata = [(EXTENSION.into(), self.extension().into()), (MIXED_TYPES.into(), names.join(" or "))];
         Field::new(name, DataType::Utf8View, true).with_metadata(HashMap::from(metadata))
     }
 
-    /// The types of a mixed field's files, in words.
-    pub(crate) fn types(field: &Field) -> Option<&str> {
-        Mixed::of(field)?;
-        field.metadata().get(TYPES).map(String::as_str)
-    }
-
-    /// How the texts are read.
+    /// How the text is parsed.
     pub(crate) fn reading(self) -> ParseAs {
         match self {
             Mixed::Numbers => ParseAs::Decimal,
@@ -73,7 +38,7 @@ impl Mixed {
         }
     }
 
-    /// A field of a plain type of the same kind, to be asked with what it compares.
+    /// A plain type of the same kind, which has the same comparison rules.
     pub(crate) fn resembling(self, field: &Field) -> Field {
         let data_type = match self {
             Mixed::Numbers => DataType::Float64,
@@ -83,7 +48,7 @@ impl Mixed {
         Field::new(field.name(), data_type, true)
     }
 
-    /// The mixed column that holds values of two types, if there is one.
+    /// The kind of a column with values of two types, if it is a mixed column.
     pub(crate) fn joining(one: &DataType, two: &DataType) -> Option<Self> {
         match (one, two) {
             (DataType::Timestamp(_, one), DataType::Timestamp(_, two)) if one.is_some() == two.is_some() => {
@@ -95,14 +60,14 @@ impl Mixed {
     }
 }
 
-/// The values of a file's column as texts that say each exactly.
+/// Converts the values of a column in a file to text that represents each exactly.
 pub(super) fn texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let array = match array.data_type() {
         DataType::Timestamp(unit, zone) => return times(array, *unit, zone.is_some()),
         data_type if data_type.is_floating() => {
             let floats = cast(array, &DataType::Float64)?;
             let floats = floats.as_primitive::<arrow::datatypes::Float64Type>();
-            // Rust writes every digit that a float has, once it is asked for enough of them
+            // Rust prints all digits of a float if the precision is high enough
             let text = |value: f64| match value.is_finite() {
                 true => {
                     let digits = format!("{value:.1074}");
@@ -118,10 +83,10 @@ pub(super) fn texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     cast(&array, &DataType::Utf8View)
 }
 
-/// The first second of the year 1 and the last one of the year 9999, since 1970.
+/// The first second of the year 1 and the last second of the year 9999, since 1970.
 const YEARS: std::ops::RangeInclusive<i128> = -62_135_596_800..=253_402_300_799;
 
-/// Times in ISO 8601, and as a count of their unit where no calendar reaches them.
+/// Times in ISO 8601, or a count of their unit if the calendar does not reach them.
 fn times(array: &ArrayRef, unit: TimeUnit, are_instants: bool) -> Result<ArrayRef, ArrowError> {
     let ticks = cast(array, &DataType::Int64)?;
     let ticks = ticks.as_primitive::<Int64Type>();
@@ -138,9 +103,9 @@ fn times(array: &ArrayRef, unit: TimeUnit, are_instants: bool) -> Result<ArrayRe
     Ok(Arc::new(texts.map(text).collect::<StringViewArray>()))
 }
 
-/// Whether a file's statistics show that all values of a column fit a type. Without statistics nothing does.
+/// Whether the statistics of a file show that all values of a column fit a type. Without statistics, they do not.
 pub(super) fn is_known_to_fit(file: &DataFile, field: &Field, target: &DataType) -> bool {
-    /// Every integer up to here is a float of 64 bits.
+    /// 64-bit floats represent all integers up to this one.
     const EXACT: i128 = 1 << 53;
     let factor = match (field.data_type(), target) {
         (own, target) if own == target => return true,

@@ -1,7 +1,7 @@
-//! OPEN: a path becomes a snapshot, a list of admitted Parquet files with one schema.
+//! OPEN: resolves a path to a snapshot, which is a list of admitted Parquet files with one schema.
 //!
-//! Nothing is admitted on trust: every footer is read before the first row is, and what the footers
-//! promise (rows per row group) is what the run has to account for.
+//! Every footer is read before the first row. The run must account for every row that the footers specify (rows per row
+//! group).
 
 mod agreement;
 mod annotations;
@@ -31,11 +31,11 @@ pub(crate) use decode::compact;
 pub(crate) use footer::DataFile;
 pub(crate) use lineage::Lineage;
 pub(crate) use listing::would_list;
-pub(crate) use mixed::Mixed;
 pub(crate) use scan::FileRead;
 pub(crate) use sizes::require_room_for_footers;
 pub(crate) use statistics::Statistics;
 pub(crate) use table_format::refuse_path;
+pub(crate) use types::Mixed;
 pub(crate) use types::type_name;
 
 use std::collections::{HashMap, HashSet};
@@ -49,32 +49,32 @@ use crate::sides::{Owner, Side};
 use agreement::{Disagreement, agree};
 pub(crate) use derived::Derived;
 
-/// One table's export: its files, admitted and described, and the schema that they share. Cheap to clone.
+/// The export of one table: its admitted files and their common schema. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The side it stands on.
+    /// The side that the snapshot belongs to.
     pub side: Side,
     /// The path as the user gave it.
     pub location: String,
-    /// What was listed to find the files; none, where nothing was.
+    /// What was listed to find the files; `None` if nothing was listed.
     listed: Option<SourceListing>,
-    /// The data files, in the order of their names.
+    /// The data files, sorted by name.
     pub files: Arc<[DataFile]>,
-    /// Files that were passed over because their names mark them as not data.
+    /// Files that were skipped because their names mark them as not data.
     pub skipped: Vec<PathBuf>,
-    /// The columns of the files, then those of the partition directories, then those that expressions yield.
+    /// The columns of the files, then the partition columns, then the columns from expressions.
     pub schema: SchemaRef,
-    /// What a query made this of: files that nobody wrote to be compared.
+    /// Set if the files were written by a query of this run.
     pub origin: Option<QueryOrigin>,
-    /// How many of the schema's columns stand in the files.
+    /// How many columns of the schema are in the files.
     file_columns: usize,
-    /// The columns that expressions yield.
+    /// The columns from expressions.
     derived: Vec<Derived>,
-    /// Columns on which the files do not agree; an error only if such a column takes part.
+    /// Columns whose types differ between the files; an error only if such a column is used.
     flaws: HashMap<String, Disagreement>,
 }
 
-/// What was listed to find files.
+/// The path that was listed, and its role.
 #[derive(Debug, Clone)]
 struct SourceListing {
     owner: Owner,
@@ -84,15 +84,15 @@ struct SourceListing {
 /// The snapshots that a query read.
 #[derive(Debug, Clone)]
 pub struct QueryOrigin {
-    /// The side's own files.
+    /// The files of the side itself.
     pub snapshot: Arc<Snapshot>,
-    /// The query's file, if it stands in one.
+    /// The file with the query, if it is not inline.
     pub query: Option<PathBuf>,
-    /// The columns of what it read that each column of its result is made of, by name; none for those that are made of none.
+    /// The source columns of each column of the result, by name; none for a column without sources.
     pub made_of: HashMap<String, Vec<String>>,
-    /// The same for columns of the side's own files alone.
+    /// The same, for source columns in the files of the side itself.
     pub made_of_snapshot: HashMap<String, Vec<String>>,
-    /// Which stored rows its rows come from.
+    /// Which stored rows the rows of the result come from.
     pub lineage: Lineage,
 }
 
@@ -107,7 +107,7 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Opens a table that is no side of the comparison.
+    /// Opens an additional table.
     pub fn open_table(name: &str, location: &str, allow_empty: bool) -> Result<Self> {
         let owner = Owner::Table(name.into());
         let table = Self::open_as(&owner, Side::Old, location)?;
@@ -117,7 +117,7 @@ impl Snapshot {
         Ok(table)
     }
 
-    /// What a query will yield, before it does.
+    /// The snapshot that a query will produce, before it runs.
     pub fn planned(side: Side, schema: SchemaRef, origin: QueryOrigin) -> Self {
         let file_columns = schema.fields().len();
         let location = origin.snapshot.location.clone();
@@ -138,11 +138,11 @@ impl Snapshot {
         Ok(Self::assemble(owner, side, location, files, listing.skipped, partition_fields))
     }
 
-    /// Opens what can be opened, as the old side, and says what keeps the rest from being read: every
-    /// refusal, where [`Self::open`] stops at the first. An empty snapshot is none.
+    /// Opens what can be opened, as the old side, and returns the reasons why the rest cannot be read: all of them,
+    /// where [`Self::open`] stops at the first one. An empty snapshot is not an error here.
     ///
     /// # Errors
-    /// If the path means no files at all.
+    /// If the path matches no files at all.
     pub fn survey(location: &str) -> Result<(Self, Vec<Error>)> {
         let listing = listing::list(&Owner::Standalone, location)?;
         let among = listing.files.len();
@@ -162,7 +162,7 @@ impl Snapshot {
         Ok((Self::assemble(&Owner::Standalone, Side::Old, location, files, listing.skipped, partition_fields), refused))
     }
 
-    /// Agrees on one schema.
+    /// Determines the common schema.
     fn assemble(
         owner: &Owner,
         side: Side,
@@ -176,7 +176,7 @@ impl Snapshot {
         let named = |name: &str| fields.iter().any(|field| field.name() == name);
         let partition_fields: Vec<FieldRef> = partition_fields
             .into_iter()
-            // a file's own column wins over the directory's name for it
+            // a column in the file takes precedence over the directory name
             .filter(|field| !named(field.name()))
             .collect();
         for file in &mut files {
@@ -197,10 +197,10 @@ impl Snapshot {
         }
     }
 
-    /// Files that were passed over and hold Parquet data all the same, such as those of a staging directory.
+    /// Files that were skipped although they contain Parquet data, such as those of a staging directory.
     pub fn unread_data(&self) -> impl Iterator<Item = &Path> {
         let named = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // summaries that repeat the footers of other files
+        // summary files, which repeat the footers of other files
         let is_summary = move |path: &Path| ["_metadata", "_common_metadata"].contains(&named(path).as_str());
         self.skipped
             .iter()
@@ -208,27 +208,27 @@ impl Snapshot {
             .filter(move |path| !is_summary(path) && foreign::begins_as_parquet(path))
     }
 
-    /// The same files as the other side, to be compared with themselves.
+    /// The same files as the other side, to compare them with themselves.
     pub fn mirrored(&self) -> Self {
         Snapshot { side: self.side.other(), ..self.clone() }
     }
 
-    /// Whether a column is read off the directories' names.
+    /// Whether a column is a partition column.
     pub fn is_partition(&self, column: usize) -> bool {
         (self.file_columns..self.stored_fields().len()).contains(&column)
     }
 
-    /// How many rows the footers promise.
+    /// The number of rows according to the footers.
     pub fn rows(&self) -> u64 {
         self.files.iter().map(DataFile::rows).sum()
     }
 
-    /// The size of all files, in bytes.
+    /// The total size of the files, in bytes.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
     }
 
-    /// Every row group: file, its number in the file, rows.
+    /// All row groups: file, index in the file, number of rows.
     pub fn row_groups(&self) -> impl Iterator<Item = (usize, usize, u64)> + '_ {
         self.files.iter().enumerate().flat_map(|(file, data)| {
             let groups = data.metadata.row_groups().iter().enumerate();
@@ -236,17 +236,17 @@ impl Snapshot {
         })
     }
 
-    /// Refuses a column on which the files of this side do not agree.
+    /// Returns the error of a column whose types differ between the files.
     pub fn require_agreement(&self, column: &str) -> Result<()> {
         self.flaws.get(column).map_or(Ok(()), |flaw| Err(flaw.refusal(column)))
     }
 
-    /// The files that the user named: those of the origin, if a query shaped this.
+    /// The files that the user gave: those of the origin if a query produced this snapshot.
     pub fn input(&self) -> &Snapshot {
         self.origin.as_ref().map_or(self, |origin| &origin.snapshot)
     }
 
-    /// Makes sure that every file is the one that was admitted, and that there is no other one now.
+    /// Checks that every file is still the one that was admitted, and that there are no new files.
     ///
     /// # Errors
     /// If a data file was replaced, written to or removed, or if a new one appeared.
@@ -267,7 +267,7 @@ impl Snapshot {
     }
 }
 
-/// The absolute form of a path, for places that outlive the working directory.
+/// The absolute form of a path, for uses that must not depend on the working directory.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).map_err(Error::unreadable(path))
 }

@@ -1,4 +1,4 @@
-//! Types the hive partition columns: directories hold text, and most of it means something else.
+//! Infers the types of Hive partition columns from directory names.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use super::listing::ListedFile;
 use crate::error::{Error, Result};
 use crate::sides::Owner;
 
-/// The values of one file's partition columns, with their columns' names.
+/// The values of the partition columns of one file, with the names of the columns.
 type PartitionValues = Vec<(String, ScalarValue)>;
 
-/// The partition columns of a side, and each file's values for them.
+/// The partition columns of a side, and their values for each file.
 ///
-/// A column is an integer or a date only if every directory name is exactly how that value prints;
-/// `007` stays text.
+/// A column is an integer or a date only if every directory name is exactly the printed form of such a value; `007`
+/// stays text.
 pub(super) fn columns(owner: &Owner, files: &[ListedFile]) -> Result<(Vec<FieldRef>, Vec<PartitionValues>)> {
     let names = |file: &ListedFile| file.partitions.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     let first = &files[0];

@@ -1,4 +1,4 @@
-//! Reads chosen row groups and rows of a snapshot, as batches or as a table of the engine.
+//! Reads chosen row groups and rows of a snapshot, as batches or as a table for DataFusion.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,21 +22,21 @@ use crate::runtime::timings::Stage;
 /// The part of one file that a scan reads.
 #[derive(Debug, Clone)]
 pub struct FileRead {
-    /// The file's number in the snapshot.
+    /// The index of the file in the snapshot.
     pub file: usize,
-    /// Row groups to read, ascending.
+    /// The row groups to read, ascending.
     pub row_groups: Vec<usize>,
-    /// Which of their rows; all, if there is none.
+    /// The rows to read; `None` means all.
     pub selection: Option<RowSelection>,
 }
 
 impl FileRead {
-    /// Reads these row groups whole.
+    /// Reads whole row groups.
     pub fn whole(file: usize, row_groups: impl IntoIterator<Item = usize>) -> Self {
         FileRead { file, row_groups: row_groups.into_iter().collect(), selection: None }
     }
 
-    /// How many rows that is, by the footer.
+    /// The number of rows, according to the footer.
     pub(super) fn rows(&self, file: &DataFile) -> u64 {
         match &self.selection {
             Some(selection) => selection.row_count() as u64,
@@ -45,25 +45,25 @@ impl FileRead {
     }
 }
 
-/// Batches in the order of their reads, for a worker of a comparison.
+/// Batches in the order of their reads, for one worker of a comparison.
 pub struct Scan<'a> {
     engine: &'a Engine,
     batches: Batches,
 }
 
 impl Snapshot {
-    /// Starts reading `columns` (positions in the schema) of the given parts, in the given order.
+    /// Starts to read `columns` (indexes in the schema) of the given parts, in the given order.
     pub fn scan<'a>(&self, engine: &'a Engine, reads: Vec<FileRead>, columns: &[usize]) -> Result<Scan<'a>> {
         Ok(Scan { engine, batches: Batches::of(self, engine.readers(), reads, columns)? })
     }
 
-    /// All rows, one read per row group.
+    /// All rows, with one read per row group.
     pub fn all_reads(&self) -> Vec<FileRead> {
         let groups = self.row_groups().filter(|(_, _, rows)| *rows > 0);
         groups.map(|(file, group, _)| FileRead::whole(file, [group])).collect()
     }
 
-    /// A scan as a plan of DataFusion, of at most `partitions` partitions. Its errors are ours, inside of DataFusion's.
+    /// A scan as a DataFusion plan with at most `partitions` partitions. Its errors are ours, wrapped by DataFusion.
     pub fn plan(
         &self,
         readers: &ScanConfig,
@@ -87,7 +87,7 @@ impl Snapshot {
 }
 
 impl Scan<'_> {
-    /// The next batch that is not empty, `None` at the end. Decoding happens on the calling thread.
+    /// The next non-empty batch, or `None` at the end. Decoding happens on the calling thread.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             self.engine.check_stop()?;
@@ -103,7 +103,6 @@ impl Scan<'_> {
     }
 }
 
-/// One partition of a scan.
 struct ScanPartition {
     snapshot: Snapshot,
     readers: ScanConfig,

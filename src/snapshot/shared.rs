@@ -1,4 +1,4 @@
-//! Brings a file's values to the type that the files of its side share, exactly.
+//! Converts the values of a file to the common type of its side, exactly.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -6,11 +6,12 @@ use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
 
-use super::mixed::{Mixed, texts};
+use super::mixed::texts;
+use super::types::Mixed;
 use super::{DataFile, Snapshot, type_name};
 use crate::error::{AdmissionError, Result};
 
-/// A file's values in the type of a column of the snapshot.
+/// Converts the values of a file to the type of a column of the snapshot.
 pub(super) fn typed(snapshot: &Snapshot, file: &DataFile, values: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     if values.data_type() == field.data_type() && Mixed::of(field).is_none() {
         return Ok(values.clone());
@@ -34,16 +35,16 @@ fn convert(values: &ArrayRef, field: &Field) -> Result<ArrayRef, ArrowError> {
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let converted = cast_with_options(values, field.data_type(), &strict)?;
-    // an integer that is no float is rounded without a word
+    // the cast would silently round an integer that a float cannot represent
     let is_exact = !rounds(values.data_type(), field.data_type())
         || cast_with_options(&converted, values.data_type(), &strict)?.as_ref() == values.as_ref();
     match is_exact {
         true => Ok(converted),
-        false => Err(ArrowError::CastError("an integer beyond 2^53 is no float".into())),
+        false => Err(ArrowError::CastError("an integer beyond 2^53 that is not exact as a float".into())),
     }
 }
 
-/// Whether a conversion makes floats of integers, at any level.
+/// Whether a conversion turns integers into floats, at any level.
 fn rounds(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
         (DataType::List(from) | DataType::LargeList(from), DataType::List(to) | DataType::LargeList(to))
@@ -55,7 +56,7 @@ fn rounds(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-/// The first value that cannot be converted, as people see it.
+/// The first value that cannot be converted, formatted for people.
 fn misfit(values: &ArrayRef, field: &Field) -> Option<String> {
     let row = (0..values.len()).find(|&row| convert(&values.slice(row, 1), field).is_err())?;
     array_value_to_string(values, row).ok()

@@ -1,4 +1,4 @@
-//! Picks the rows of a selection out of batches that have all rows.
+//! Filters batches that contain all rows by a row selection.
 
 use std::collections::VecDeque;
 
@@ -10,12 +10,12 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 /// The rest of a selection.
 pub(super) struct Sieve {
     selectors: VecDeque<RowSelector>,
-    /// How many of the next selected rows have been delivered before.
+    /// How many of the next selected rows were already delivered.
     delivered: u64,
 }
 
 impl Sieve {
-    /// Leaves out the first `delivered` rows of a selection.
+    /// Skips the first `delivered` rows of a selection.
     pub(super) fn new(selection: RowSelection, delivered: u64) -> Self {
         Sieve { selectors: Vec::<RowSelector>::from(selection).into(), delivered }
     }

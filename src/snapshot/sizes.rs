@@ -1,4 +1,4 @@
-//! What it takes to read a snapshot, by its footers.
+//! Estimates the memory needed to read a snapshot, from its footers.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -16,22 +16,22 @@ use crate::runtime::memory::Demand;
 use crate::runtime::options::Limits;
 use crate::sides::Owner;
 
-/// How many times its length a footer takes at least: while it is read, and from then on.
+/// Minimum memory for a footer, as a multiple of its length: while it is decoded, and afterwards.
 const FOOTER_READ: u64 = 2;
 const FOOTER_KEPT: u64 = 3;
-/// What a reader keeps of a file besides its footer, roughly.
+/// Approximate bytes that a reader keeps per file besides its footer.
 const FILE_BYTES: u64 = 2 << 10;
-/// What decoding a column takes besides its pages, and what decompressing it does.
+/// Bytes to decode a column, besides its pages and decompression.
 const COLUMN_BYTES: u64 = 24 << 10;
 const CODEC_BYTES: u64 = 160 << 10;
-/// A view, or what else a cell takes that has no fixed width.
+/// Size of a view, or of another cell without a fixed width, in bytes.
 const CELL_BYTES: u64 = 16;
 
-/// Refuses files whose footers alone do not fit into a limit, by their lengths: once they are read, it is too late. What
-/// cannot be read is left to the opening, which says why.
+/// Refuses files whose footers alone do not fit into a limit, judged by their lengths: after decoding them, it is too
+/// late. Unreadable files are ignored here; opening them reports the error.
 ///
 /// # Errors
-/// [`MemoryError::Footers`], with a limit that has room for them.
+/// [`MemoryError::Footers`], with a limit that is large enough.
 pub(crate) fn require_room_for_footers<'a>(
     limits: &Limits,
     sources: impl IntoIterator<Item = (Owner, &'a str)>,
@@ -57,11 +57,11 @@ pub(crate) fn require_room_for_footers<'a>(
     }
 }
 
-/// How long a file says that its footer is; no longer than the file.
+/// The length of the footer as specified in the file, at most the size of the file, in bytes.
 fn footer_length(path: &Path) -> io::Result<u64> {
     const END: u64 = 8;
     let meta = std::fs::metadata(path)?;
-    // opening a pipe would wait for somebody to write to it
+    // opening a pipe would block until a process writes to it
     if !meta.is_file() || meta.len() < END {
         return Ok(0);
     }
@@ -72,14 +72,14 @@ fn footer_length(path: &Path) -> io::Result<u64> {
 }
 
 impl Snapshot {
-    /// What the footers take, in bytes.
+    /// The size of the footers in memory, in bytes.
     pub fn footer_bytes(&self) -> u64 {
-        // the copy with the places of all pages is made when rows are read again
+        // the copy with the positions of all pages is created when rows are read again
         self.files.iter().map(|file| FILE_BYTES + 2 * file.metadata.memory_size() as u64).sum()
     }
 
-    /// What the pages take that are open at one time while `columns` are read: of the largest row group, one of
-    /// each column, compressed and not.
+    /// The size of the pages that are open at the same time while `columns` are read, in bytes: one of each column in
+    /// the largest row group, compressed and decompressed.
     pub fn page_bytes(&self, columns: &[usize]) -> u64 {
         let groups = self.files.iter().flat_map(|file| {
             let leaves = self.leaves(file, columns);
@@ -90,7 +90,7 @@ impl Snapshot {
         groups.max().unwrap_or(0)
     }
 
-    /// What a row of `columns` takes in memory, on average, in bytes.
+    /// The average size of a row of `columns` in memory, in bytes.
     pub fn row_bytes(&self, columns: &[usize]) -> u64 {
         let rows = self.rows().max(1);
         let stored: u64 = self
@@ -107,7 +107,7 @@ impl Snapshot {
         columns.iter().map(fixed).sum::<u64>() + stored / rows
     }
 
-    /// The leaves of a file that a scan of `columns` decodes.
+    /// The leaf columns of a file that a scan of `columns` decodes.
     fn leaves(&self, file: &DataFile, columns: &[usize]) -> Vec<usize> {
         let inputs = self.inputs(columns);
         let names: HashSet<&str> = inputs.iter().map(|&at| self.schema.field(at).name().as_str()).collect();
@@ -117,8 +117,8 @@ impl Snapshot {
     }
 }
 
-/// A page of a column chunk, its dictionary, and what it takes to decode them; the whole chunk, where its footer
-/// does not count its pages.
+/// A page of a column chunk, its dictionary, and the memory to decode them; the whole chunk, if its footer does not
+/// count the pages.
 fn open_bytes(chunk: &ColumnChunkMetaData) -> u64 {
     let bytes = chunk.compressed_size().saturating_add(chunk.uncompressed_size()).max(0) as u64;
     let codec = match chunk.compression() {
@@ -131,14 +131,14 @@ fn open_bytes(chunk: &ColumnChunkMetaData) -> u64 {
     COLUMN_BYTES + codec + if pages > 2 { 2 * bytes / pages } else { bytes }
 }
 
-/// What the text of a column chunk takes once it is decoded; what it takes encoded, where its footer does not tell: a
-/// dictionary holds a text once that many rows have.
+/// The decoded size of the text in a column chunk, in bytes. If its footer does not specify it, the encoded size is
+/// used: a dictionary stores a text once that many rows have.
 fn decoded_bytes(chunk: &ColumnChunkMetaData) -> u64 {
     let decoded = chunk.unencoded_byte_array_data_bytes().unwrap_or(0);
     decoded.max(chunk.uncompressed_size()).max(0) as u64
 }
 
-/// What a cell takes besides its text.
+/// The size of a cell besides its text, in bytes.
 fn width(data_type: &DataType) -> u64 {
     match data_type {
         DataType::Struct(fields) => fields.iter().map(|field| width(field.data_type())).sum(),

@@ -1,4 +1,4 @@
-//! What the footers say of the values of one column, row group by row group.
+//! The statistics of one column in the footers, per row group.
 
 use arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
 use arrow::compute::{CastOptions, cast_with_options, concat};
@@ -12,21 +12,21 @@ use super::{DataFile, Mixed, Snapshot};
 /// The statistics of one column: one entry per row group, in the order of [`Snapshot::row_groups`].
 #[derive(Debug)]
 pub struct Statistics {
-    /// The least value, in the column's type; NULL where the footer does not say or there is no value.
+    /// The minimum, in the type of the column; NULL if the footer does not specify it or there is no value.
     pub mins: ArrayRef,
-    /// The greatest value, likewise.
+    /// The maximum, likewise.
     pub maxs: ArrayRef,
-    /// How many values are NULL; NULL where the footer does not say.
+    /// The number of NULLs; NULL if the footer does not specify it.
     pub nulls: UInt64Array,
-    /// Whether the least value stands in the column: a writer may cut a long one short.
+    /// Whether the minimum is a value of the column: a writer may truncate a long one.
     pub min_exact: BooleanArray,
-    /// Whether the greatest value stands in the column.
+    /// Whether the maximum is a value of the column.
     pub max_exact: BooleanArray,
 }
 
 impl Snapshot {
-    /// The statistics of a column; `None` for columns that have none of their own, which are nested ones
-    /// and those of partition directories, and for columns on which the files do not agree.
+    /// The statistics of a column; `None` for columns without their own statistics (nested and partition columns) and
+    /// for columns on which the files do not agree.
     pub fn statistics(&self, column: usize) -> Option<Statistics> {
         let field = self.schema.field(column);
         if Mixed::of(field).is_some() {
@@ -54,7 +54,7 @@ fn of_file(file: &DataFile, field: &Field) -> Option<Statistics> {
 
 fn read(converter: &StatisticsConverter, file: &DataFile, data_type: &DataType) -> Result<Statistics, ParquetError> {
     let groups = file.metadata.row_groups();
-    // the files of a side may differ in type; the side's own type holds them all
+    // the types of the files may differ; the type of the side represents all of their values
     Ok(Statistics {
         mins: exactly(&converter.row_group_mins(groups)?, data_type)?,
         maxs: exactly(&converter.row_group_maxes(groups)?, data_type)?,
@@ -64,7 +64,7 @@ fn read(converter: &StatisticsConverter, file: &DataFile, data_type: &DataType) 
     })
 }
 
-/// A cast in which a value that does not fit is an error and not a NULL.
+/// A cast that fails on a value that does not fit, instead of returning NULL.
 fn exactly(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
     cast_with_options(array, data_type, &CastOptions { safe: false, ..CastOptions::default() })
 }

@@ -1,39 +1,43 @@
-//! Folders of table formats, in which a log says which files count.
+//! Folders of table formats whose log determines which files are current.
 //!
-//! Such a folder holds files that a transaction has removed or not yet committed beside those of the table. Nothing here
-//! reads the logs yet, and reading all files would compare rows that nobody has, so these folders are refused: whether a
-//! path names the folder, a directory in it, one of its files or a pattern that matches some.
+//! Besides the current files of the table, such a folder contains files that a transaction has removed or not yet
+//! committed. The logs are not supported, and reading all files would compare rows that are not in the table. So these
+//! folders are refused, whether a path is the folder, a directory in it, one of its files, or a pattern that matches
+//! some.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::listing::Listing;
 use crate::error::{AdmissionError, Error, Result, TableFormat};
 use crate::sides::Owner;
 
-/// Refuses a path whose files are part of a table that a log describes.
+/// Refuses a path whose files belong to a table with a log: those with data, and those that a listing skips.
 ///
 /// # Errors
 /// With the folder, its format, and the log.
-pub(super) fn refuse(owner: &Owner, location: &str, listing: &Listing) -> Result<()> {
-    let data = || listing.files.iter().map(|file| file.path.as_path());
+pub(super) fn refuse<'a>(
+    owner: &Owner,
+    location: &str,
+    data: impl Iterator<Item = &'a Path> + Clone,
+    skipped: &'a [PathBuf],
+) -> Result<()> {
     let mut folders = Folders::default();
     let path = Path::new(location);
     if path.is_dir() {
         folders.add_above(&path.join("any file"));
     }
     let mut seen = HashSet::new();
-    for file in data().chain(listing.skipped.iter().map(PathBuf::as_path)) {
-        // files of one directory are in the same ones, unless one is a link
+    for file in data.clone().chain(skipped.iter().map(PathBuf::as_path)) {
+        // the files of one directory have the same parents, unless one is a link
         if seen.insert(file.parent()) || file.is_symlink() {
             folders.add_above(file);
         }
     }
     folders.require_no_log(owner, location)?;
-    // commit files are about the files beside them alone
-    let named = data().filter_map(Path::parent).map(Path::to_path_buf);
-    let real = data().filter(|file| file.is_symlink()).filter_map(|link| fs::canonicalize(link).ok());
+    // commit files only apply to the files in the same directory
+    let named = data.clone().filter_map(Path::parent).map(Path::to_path_buf);
+    let real = data.clone().filter(|file| file.is_symlink()).filter_map(|link| fs::canonicalize(link).ok());
     let real = real.filter_map(|file| file.parent().map(Path::to_path_buf));
     let beside: BTreeSet<PathBuf> = named.chain(real).collect();
     match beside.iter().find_map(|folder| commit_file(folder)) {
@@ -42,7 +46,7 @@ pub(super) fn refuse(owner: &Owner, location: &str, listing: &Listing) -> Result
     }
 }
 
-/// The same for a folder without any file that counts, and for a file that is no snapshot.
+/// The same for a folder without data files, and for a file that is not a snapshot.
 pub(crate) fn refuse_path(owner: &Owner, path: &Path) -> Result<()> {
     let mut folders = Folders::default();
     match path.is_dir() {
@@ -52,12 +56,12 @@ pub(crate) fn refuse_path(owner: &Owner, path: &Path) -> Result<()> {
     folders.require_no_log(owner, &path.display().to_string())
 }
 
-/// The directories that files are in.
+/// The directories that contain the files.
 #[derive(Default)]
 struct Folders {
-    /// As the files' paths name them.
+    /// As in the paths of the files.
     named: BTreeSet<PathBuf>,
-    /// Where links lead, and what is above the working directory.
+    /// With links resolved, and including those above the working directory.
     real: BTreeSet<PathBuf>,
 }
 
@@ -82,7 +86,7 @@ fn refusal(owner: &Owner, location: &str, format: TableFormat, log: &Path) -> Er
     AdmissionError::TableFormat { owner: owner.clone(), path: location.into(), format, log: log.into() }.into()
 }
 
-/// The log of the table whose folder this is.
+/// The log of a table in this folder.
 fn log_in(folder: &Path) -> Option<(TableFormat, PathBuf)> {
     let at = |name: &str| Some(folder.join(name)).filter(|log| log.is_dir());
     let named = [
@@ -107,14 +111,14 @@ fn is_paimon(snapshots: &Path) -> bool {
     beside.is_dir() && holds(snapshots, |name| name == "LATEST" || is_numbered(name, "snapshot-"))
 }
 
-/// Whether a directory has the name of a transaction, such as `delta_0000005_0000005_0000`.
+/// Whether a directory has the name of a Hive transaction, such as `delta_0000005_0000005_0000`.
 fn is_of_hive(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let transactions = |prefix: &str| {
         let numbers = name.strip_prefix(prefix)?;
         let mut numbers = numbers.split('_').map(|part| part.trim_start_matches('v'));
         let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        // seven digits, padded: `base_20260101` is somebody's day
+        // seven digits, padded: `base_20260101` is an ordinary directory for a day
         Some(numbers.next().is_some_and(|first| first.len() == 7 && is_number(first)) && numbers.all(is_number))
     };
     ["delete_delta_", "delta_", "base_"].into_iter().find_map(transactions).unwrap_or(false)

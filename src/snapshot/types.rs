@@ -1,32 +1,31 @@
-//! The types of one side: how files of one snapshot agree on a column, and what a type is called.
+//! The types of one side: their names, and how the files of one snapshot agree on a type per column.
 
 use arrow::datatypes::DataType::*;
 use std::collections::HashMap;
 
-use super::annotations::annotated;
-use super::mixed::Mixed;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
 
-/// The name under which Arrow keeps an extension type in a field's metadata.
+/// The metadata key under which Arrow stores an extension type in a field.
 pub(crate) const EXTENSION: &str = "ARROW:extension:name";
 const VARIANT: &str = "arrow.parquet.variant";
-/// The name of the type that a field's file gives it, where it is read in a wider one.
+/// The metadata key with the type names of the files of a mixed column.
+pub(super) const MIXED_TYPES: &str = "countersign.types";
+/// The metadata key for the name of a field's type in its file, if it is read as a wider type.
 pub(crate) const STORED: &str = "countersign.stored";
 
-/// A meaning that a field's type alone does not tell.
+/// A meaning beyond the type of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extension {
     /// Sixteen bytes that are a UUID.
     Uuid,
-    /// Text that is JSON.
     Json,
-    /// Parquet's VARIANT, alone or somewhere inside: one value has many encodings.
+    /// Parquet's VARIANT, as the field or inside of it: one value has many encodings.
     Variant,
 }
 
-/// The extension type of a field, if it is one that changes what equal means.
+/// The extension type of a field, if it changes the meaning of equality.
 pub(crate) fn extension(field: &Field) -> Option<Extension> {
     match field.metadata().get(EXTENSION)?.as_str() {
         "arrow.uuid" => Some(Extension::Uuid),
@@ -36,8 +35,8 @@ pub(crate) fn extension(field: &Field) -> Option<Extension> {
     }
 }
 
-/// A file's schema as it will be read: in types that can be decoded, and with the columns marked that
-/// hold VARIANTs, which the reader takes for plain structs.
+/// The schema to read a file with: types that can be decoded, and marks on the columns that contain VARIANTs, which the
+/// reader would return as plain structs.
 pub(crate) fn readable(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
     let columns = parquet.root_schema().get_fields();
     let holds_variant = |name: &str| columns.iter().any(|column| column.name() == name && is_variant(column));
@@ -53,23 +52,11 @@ pub(crate) fn readable(schema: &SchemaRef, parquet: &SchemaDescriptor) -> Schema
     Schema::new_with_metadata(fields, schema.metadata().clone()).into()
 }
 
-/// The same with all that the file's own schema says of its columns. Readers are not asked for it: below lists they lose it.
-pub(crate) fn meant(schema: &SchemaRef, parquet: &SchemaDescriptor) -> SchemaRef {
-    let columns = parquet.root_schema().get_fields();
-    let annotate = |field: &FieldRef| {
-        let stored = columns.iter().find(|column| column.name() == field.name() && !is_variant(column));
-        stored.map_or_else(|| field.clone(), |column| annotated(field, column))
-    };
-    let fields: Vec<FieldRef> = schema.fields().iter().map(annotate).collect();
-    Schema::new_with_metadata(fields, schema.metadata().clone()).into()
-}
-
-/// The path of the first map whose keys may be NULL.
+/// The path of the first map whose keys are nullable.
 pub(crate) fn map_with_optional_key(parquet: &ParquetType) -> Option<String> {
     parquet.get_fields().iter().find_map(|column| optional_key(column.name(), column))
 }
 
-/// Whether a column is annotated as a map.
 pub(crate) fn is_map(column: &ParquetType) -> bool {
     let info = column.get_basic_info();
     matches!(info.logical_type_ref(), Some(LogicalType::Map))
@@ -91,12 +78,46 @@ fn optional_key(path: &str, column: &ParquetType) -> Option<String> {
     column.get_fields().iter().find_map(|part| optional_key(&format!("{path}.{}", part.name()), part))
 }
 
-fn is_variant(column: &ParquetType) -> bool {
+pub(super) fn is_variant(column: &ParquetType) -> bool {
     let own = matches!(column.get_basic_info().logical_type_ref(), Some(LogicalType::Variant(_)));
     own || column.is_group() && column.get_fields().iter().any(|field| is_variant(field))
 }
 
-/// A column's type as people write it: what it means, never how Arrow lays it out.
+/// The kind of the values of a mixed column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mixed {
+    Numbers,
+    /// Timestamps with a zone.
+    Instants,
+    /// Timestamps without a zone.
+    Clocks,
+}
+
+impl Mixed {
+    const ALL: [Mixed; 3] = [Mixed::Numbers, Mixed::Instants, Mixed::Clocks];
+
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Mixed::Numbers => "countersign.mixed.numbers",
+            Mixed::Instants => "countersign.mixed.instants",
+            Mixed::Clocks => "countersign.mixed.clocks",
+        }
+    }
+
+    /// The kind of a field, if it is a mixed column.
+    pub(crate) fn of(field: &Field) -> Option<Self> {
+        let name = field.metadata().get(EXTENSION)?;
+        Mixed::ALL.into_iter().find(|mixed| mixed.extension() == name)
+    }
+
+    /// The type names of the files of a mixed field, for people.
+    pub(crate) fn types(field: &Field) -> Option<&str> {
+        Mixed::of(field)?;
+        field.metadata().get(MIXED_TYPES).map(String::as_str)
+    }
+}
+
+/// The name of a column's type for people: its meaning, independent of its layout in Arrow.
 pub(crate) fn type_name(field: &Field) -> String {
     if let Some(stored) = field.metadata().get(STORED) {
         return stored.clone();
@@ -112,7 +133,7 @@ pub(crate) fn type_name(field: &Field) -> String {
     }
 }
 
-/// A type without what an extension makes of it.
+/// The name of a type without extensions.
 pub(crate) fn data_type_name(data_type: &DataType) -> String {
     match data_type {
         Null => "null".into(),
@@ -148,7 +169,6 @@ pub(crate) fn data_type_name(data_type: &DataType) -> String {
     }
 }
 
-/// The usual short name of a unit of time.
 pub(crate) fn unit_name(unit: &TimeUnit) -> &'static str {
     match unit {
         TimeUnit::Second => "s",
@@ -158,8 +178,9 @@ pub(crate) fn unit_name(unit: &TimeUnit) -> &'static str {
     }
 }
 
-/// A type as it is decoded: encodings undone at every level, and lists of every layout as lists. An Arrow schema may ask for
-/// dictionaries whose codes overflow when a batch spans row groups, or of types that the reader takes for damage.
+/// The type in which a column is decoded: without dictionary and run-end encoding at every level, and with lists of
+/// every layout as plain lists. An Arrow schema may specify dictionaries whose keys overflow when a batch spans row
+/// groups, or dictionaries of types that the reader refuses as damage.
 pub(crate) fn decodable(data_type: &DataType) -> DataType {
     let inner =
         |field: &FieldRef| -> FieldRef { Field::clone(field).with_data_type(decodable(field.data_type())).into() };
@@ -174,7 +195,7 @@ pub(crate) fn decodable(data_type: &DataType) -> DataType {
     }
 }
 
-/// The first name that stands twice among the fields of a struct, as a path.
+/// The first name that occurs twice among the fields of a struct, as a path.
 pub(crate) fn name_twice(path: &str, fields: &Fields) -> Option<String> {
     fields.iter().enumerate().find_map(|(at, field)| {
         let path = if path.is_empty() { field.name().clone() } else { format!("{path}.{}", field.name()) };
@@ -191,13 +212,13 @@ pub(crate) fn name_twice(path: &str, fields: &Fields) -> Option<String> {
     })
 }
 
-/// How a column is read: text and bytes as views, the value untouched.
+/// The type in which a column is read: text and bytes as views, with unchanged values.
 pub(crate) fn plain_field(field: &Field) -> FieldRef {
     field.clone().with_data_type(plain(field.data_type())).into()
 }
 
-/// The same with everything inside of it nullable, as a column of a snapshot is: what is required inside of a struct is NULL
-/// where the struct is, and arrays that say otherwise cannot be sorted or put together.
+/// The same with all children nullable, like the columns of a snapshot: a required child of a struct is NULL where the
+/// struct is, and arrays that do not allow that cannot be sorted or concatenated.
 pub(crate) fn nullable_inside(field: &Field) -> Field {
     field.clone().with_data_type(loosened(field.data_type()))
 }
@@ -219,7 +240,7 @@ fn loosened(data_type: &DataType) -> DataType {
     }
 }
 
-/// A file's schema with text and bytes as views, which the reader makes without a detour.
+/// The schema of a file with text and bytes as views, which the reader creates directly.
 pub(crate) fn with_views(schema: &SchemaRef) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| plain_field(field));
     Schema::new_with_metadata(fields.collect::<Vec<FieldRef>>(), schema.metadata().clone()).into()
@@ -233,9 +254,9 @@ fn plain(data_type: &DataType) -> DataType {
     }
 }
 
-/// A field that holds every value of both without loss, or `None`.
+/// A field that represents all values of both fields without loss, or `None`.
 pub(crate) fn widen_field(field: &Field, other: &Field) -> Option<Field> {
-    // an all-NULL column says nothing about its meaning
+    // a column that is entirely NULL has no meaning beyond its type
     if field.data_type() == &Null {
         return Some(Field::clone(&plain_field(other)));
     }
@@ -252,7 +273,7 @@ fn widen(a: &DataType, b: &DataType) -> Option<DataType> {
     match (a, b) {
         (Null, other) | (other, Null) => Some(other.clone()),
         (Float16 | Float32 | Float64, Float16 | Float32 | Float64) => Some(wider(a, b)),
-        // as long as every integer is one of the floats, which is checked when it is read
+        // requires that every integer is exactly representable as a float, which is checked when it is read
         (whole, float) | (float, whole) if whole.is_integer() && float.is_floating() => Some(Float64),
         (Timestamp(one, zone), Timestamp(two, other)) if zone.is_some() == other.is_some() => {
             Some(Timestamp(*finer(one, two), zone.clone()))
@@ -269,7 +290,7 @@ fn widen(a: &DataType, b: &DataType) -> Option<DataType> {
             Some(if matches!((a, b), (List(_), List(_))) { List(item) } else { LargeList(item) })
         }
         (Map(one, sorted), Map(two, _)) => {
-            // the parts of an entry have a place and no name to rely on
+            // the children of a map entry are identified by position, because their names are not reliable
             let (Struct(one_parts), Struct(two_parts)) = (one.data_type(), two.data_type()) else { return None };
             let key = widen_nested(&one_parts[0], &two_parts[0])?;
             let value = widen_nested(&one_parts[1], &two_parts[1])?;
@@ -287,7 +308,7 @@ fn widen(a: &DataType, b: &DataType) -> Option<DataType> {
     }
 }
 
-/// Widens below the top level, where the names of list items and nullability are the writer's whim.
+/// Widens below the top level, where the names of list items and nullability depend on the writer.
 fn widen_nested(field: &FieldRef, other: &FieldRef) -> Option<FieldRef> {
     if extension(field) != extension(other) {
         return None;
@@ -300,7 +321,7 @@ fn wider(a: &DataType, b: &DataType) -> DataType {
     if a.primitive_width() > b.primitive_width() { a.clone() } else { b.clone() }
 }
 
-/// Integers and decimals: the digits before and after the point must both fit.
+/// Widens integers and decimals: the digits before and after the point must both fit.
 fn widen_exact(a: &DataType, b: &DataType) -> Option<DataType> {
     if a.is_signed_integer() && b.is_signed_integer() || a.is_unsigned_integer() && b.is_unsigned_integer() {
         return Some(wider(a, b));
@@ -317,7 +338,7 @@ fn widen_exact(a: &DataType, b: &DataType) -> Option<DataType> {
     }
 }
 
-/// Digits before and after the decimal point that a type can hold.
+/// The maximum numbers of digits of a type before and after the decimal point.
 pub(crate) fn digits(data_type: &DataType) -> Option<(i16, i16)> {
     match data_type {
         Int8 | UInt8 => Some((3, 0)),
@@ -333,7 +354,6 @@ pub(crate) fn digits(data_type: &DataType) -> Option<(i16, i16)> {
     }
 }
 
-/// How many of a unit of time make a second.
 pub(crate) fn ticks_per_second(unit: &TimeUnit) -> i128 {
     match unit {
         TimeUnit::Second => 1,
@@ -343,7 +363,7 @@ pub(crate) fn ticks_per_second(unit: &TimeUnit) -> i128 {
     }
 }
 
-/// The unit that can say what both can.
-pub(crate) fn finer<'a>(one: &'a TimeUnit, two: &'a TimeUnit) -> &'a TimeUnit {
-    if one > two { one } else { two }
+/// The finer of two units, in which the values of both are whole numbers.
+pub(crate) fn finer<'a>(a: &'a TimeUnit, b: &'a TimeUnit) -> &'a TimeUnit {
+    if a > b { a } else { b }
 }

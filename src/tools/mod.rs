@@ -1,4 +1,4 @@
-//! The commands beside comparing: looking into a snapshot, proposing a job, showing what a run looks like.
+//! The commands besides comparing: inspecting a snapshot, proposing a job, and the demo.
 
 pub mod inspect;
 pub(crate) mod init;

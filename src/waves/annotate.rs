@@ -1,4 +1,4 @@
-//! KNOW: every ID once, with what is known of it: whether it is finished, where an earlier cut has put it, its row.
+//! ANNOTATE: rejects duplicate IDs, and adds to each ID whether it is finished, its earlier assignment, and its row.
 
 use std::sync::Arc;
 
@@ -16,37 +16,36 @@ use super::reading::{IdReader, Source, repeated};
 use super::rows::{RowLookup, RowSource};
 use crate::error::{Error, Result};
 
-/// What is known besides the lists, sorted by digest.
+/// What is known in addition to the lists, sorted by digest.
 #[derive(Default)]
 pub(crate) struct Annotations<'a> {
-    /// Finished IDs.
     pub done: Option<MergeLookup<'a>>,
-    /// Members of the cut before.
+    /// Assignments in the previous cut.
     pub previous: Option<MergeLookup<'a>>,
-    /// Rows to be written.
+    /// Rows to write.
     pub rows: Option<(&'a RowSource, RowLookup<'a>)>,
 }
 
-/// The IDs of the lists, by digest.
+/// The IDs of the lists, in digest order.
 pub(crate) struct Ids<'a> {
     source: &'a Source,
     columns: &'a UnitColumns,
     shape: &'a EntrySchema,
     listed: IdReader<'a>,
     known: Annotations<'a>,
-    /// The row before the one at hand, to see that no ID comes twice.
+    /// The row before the current one, to detect duplicate IDs.
     last: Option<(RecordBatch, usize)>,
     added: u64,
 }
 
-/// What was counted on the way.
+/// Differences between the lists and what was known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChangeCounts {
-    /// IDs that the cut before did not have.
+    /// IDs that the previous cut did not have.
     pub added: u64,
-    /// IDs that it had and the lists do not.
+    /// IDs of the previous cut that are not in the lists.
     pub gone: u64,
-    /// Finished IDs that the lists do not have.
+    /// Finished IDs that are not in the lists.
     pub finished_unknown: u64,
 }
 
@@ -54,7 +53,6 @@ const PLACE: usize = 1;
 const TEXTS: usize = 2;
 
 impl<'a> Ids<'a> {
-    /// Begins before the first ID.
     pub(crate) fn of(
         source: &'a Source,
         columns: &'a UnitColumns,
@@ -65,12 +63,11 @@ impl<'a> Ids<'a> {
         Ids { source, columns, shape, listed, known, last: None, added: 0 }
     }
 
-    /// How many there are.
     pub(crate) fn total(&self) -> u64 {
         self.listed.ids
     }
 
-    /// What was read, and what was counted, once all IDs have come.
+    /// What was read and counted. Complete only after the last ID.
     pub(crate) fn finish(mut self) -> Result<(IdReader<'a>, ChangeCounts)> {
         let left = |lookup: &mut Option<MergeLookup>| lookup.as_mut().map_or(Ok(0), MergeLookup::left);
         let counted = ChangeCounts {
@@ -115,7 +112,7 @@ impl<'a> Ids<'a> {
         self.shape.batch(digests.clone(), finished, members, &batch.columns()[TEXTS..], rows)
     }
 
-    /// Equal digests stand beside each other.
+    /// Equal digests are adjacent.
     fn require_unique(&mut self, batch: &RecordBatch) -> Result<()> {
         for row in 0..batch.num_rows() {
             let (before, at) = match (row, &self.last) {
@@ -152,14 +149,12 @@ impl Iterator for Ids<'_> {
     }
 }
 
-/// Two things with one digest of 128 bits. By chance it does not happen; who tries for it gets no cut with this seed.
+/// The error for two IDs or groups with the same 128-bit digest. This does not happen by chance, only by construction.
 pub(crate) fn same_digest(one: &str, two: &str, seed: u64) -> Error {
-    Error::Contradiction(format!(
-        "--seed: {one} and {two} have the same place in every order that begins with {seed}\n  choose another number"
-    ))
+    Error::Contradiction(format!("--seed: {one} and {two} have the same digest with seed {seed}\n  use another seed"))
 }
 
-/// Values from several arrays, one after the other.
+/// Values collected from several arrays.
 #[derive(Default)]
 struct Gathered {
     arrays: Vec<ArrayRef>,
@@ -168,7 +163,7 @@ struct Gathered {
 
 impl Gathered {
     fn add(&mut self, array: ArrayRef, row: usize) {
-        // the same batch is looked into many times in a row
+        // consecutive values usually come from the same batch
         if self.arrays.last().is_none_or(|last| !Arc::ptr_eq(last, &array)) {
             self.arrays.push(array);
         }

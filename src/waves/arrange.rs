@@ -1,8 +1,8 @@
-//! ARRANGE: puts units (groups, or IDs where there are none) into the order of the cut.
+//! ARRANGE: puts units (groups, or IDs if there are no groups) in cut order.
 //!
-//! A shuffle of plain IDs is the order of their digests, in which they come. Units of different weight are spread: by
-//! weight, the heavy ones first, each takes the place that is furthest from those before it. Groups are gathered first,
-//! reduced to one row each, put in order, and their members follow them.
+//! Plain IDs arrive in digest order, which is the shuffle. Units of different weight are spread: by
+//! descending weight, each takes the position furthest from the earlier ones. Groups are collected, reduced to one row
+//! each, and ordered; then their members follow them.
 
 use std::sync::Arc;
 
@@ -19,22 +19,21 @@ use crate::compare::discrepancy::{Spool, Spooled};
 use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 
-/// The bytes before the key of a member of a group: the number of its group.
+/// Bytes of the group number at the beginning of a member's key.
 pub(crate) const UNIT_BYTES: usize = 8;
-/// 2^64 by the golden ratio: multiples of it, as fractions, fall between those before them as evenly as can be.
+/// 2^64 divided by the golden ratio: its multiples, as fractions of 2^64, are spread as evenly as possible.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-/// Groups that are handed on together.
+/// Groups per batch.
 const BATCH_GROUPS: usize = 8192;
 
-/// Entries in the order of the cut.
+/// Entries in cut order.
 pub(crate) struct Arranged<'a> {
-    /// The entries; of groups, the key begins with the number of the group.
+    /// The entries. With groups, a key begins with the number of the group.
     pub entries: Entries<'a>,
-    /// How many units there are.
     pub units: u64,
 }
 
-/// Puts IDs in order. `known` says where an earlier cut has put each group.
+/// Puts IDs in order. `known` contains the assignments of groups in an earlier cut.
 pub(crate) fn arrange<'a>(
     engine: &'a Engine,
     columns: &'a UnitColumns,
@@ -72,7 +71,7 @@ fn sorted<'a>(
     Ok(sorter.finish())
 }
 
-/// Makes a key for every row.
+/// Builds one key per row.
 fn keys(rows: usize, mut write: impl FnMut(usize, &mut Vec<u8>)) -> BinaryArray {
     let (mut keys, mut bytes) = (BinaryBuilder::new(), vec![]);
     for row in 0..rows {
@@ -83,7 +82,7 @@ fn keys(rows: usize, mut write: impl FnMut(usize, &mut Vec<u8>)) -> BinaryArray 
     keys.finish()
 }
 
-/// By weight, the heavy ones first, and then by chance.
+/// Keys by descending weight, then by digest.
 fn heavy_first(columns: &UnitColumns, shape: &EntrySchema, batch: &RecordBatch) -> BinaryArray {
     let (texts, digests) = (shape.texts(batch), shape.key(batch));
     keys(batch.num_rows(), |row, key| {
@@ -92,7 +91,7 @@ fn heavy_first(columns: &UnitColumns, shape: &EntrySchema, batch: &RecordBatch) 
     })
 }
 
-/// In the order that was asked for, and then by chance.
+/// Keys in the requested order, then by digest.
 fn in_order(columns: &UnitColumns, shape: &EntrySchema, batch: &RecordBatch) -> BinaryArray {
     let (texts, digests) = (shape.texts(batch), shape.key(batch));
     keys(batch.num_rows(), |row, key| {
@@ -101,7 +100,7 @@ fn in_order(columns: &UnitColumns, shape: &EntrySchema, batch: &RecordBatch) -> 
     })
 }
 
-/// The places of units that come by rank.
+/// Keys that spread units, which arrive by rank.
 fn spread(seed: u64, shape: &EntrySchema) -> impl FnMut(&RecordBatch) -> BinaryArray {
     let mut rank = 0;
     move |batch| {
@@ -112,8 +111,8 @@ fn spread(seed: u64, shape: &EntrySchema) -> impl FnMut(&RecordBatch) -> BinaryA
     }
 }
 
-/// The place of the unit of a rank, as a fraction of 2^64. No two ranks share one, and those of the first ranks, however
-/// many, are spread evenly.
+/// The position of a unit by its rank, as a fraction of 2^64. Positions are distinct, and those of the first `n` ranks
+/// are spread evenly for every `n`.
 fn place(seed: u64, rank: u64) -> u64 {
     xxh3_64(&seed.to_le_bytes()).wrapping_add(rank.wrapping_mul(GOLDEN))
 }
@@ -121,7 +120,7 @@ fn place(seed: u64, rank: u64) -> u64 {
 /// A group, reduced to one row.
 struct UnitRow {
     digest: [u8; DIGEST_BYTES],
-    /// Where its first member stands.
+    /// The sort key of its first member.
     order: Vec<u8>,
     weight: u64,
     member: Option<Member>,
@@ -152,14 +151,14 @@ fn by_group<'a>(
     Ok(Arranged { entries: Box::new(sorter.finish()), units })
 }
 
-/// Groups by rank, and their members as they came.
+/// Groups by rank, and their members in the order in which they arrived.
 struct Reduced<'a> {
     ranked: SortedIds<'a>,
     members: Spooled,
     units: u64,
 }
 
-/// Reduces groups, whose members stand beside each other, to one row each.
+/// Reduces groups, whose members are adjacent, to one row each.
 fn reduce<'a>(
     engine: &'a Engine,
     columns: &UnitColumns,
@@ -193,8 +192,8 @@ fn reduce<'a>(
                     _ => (texts.clone(), row - 1),
                 };
                 if columns.group.iter().any(|column| text(before[*column], at) != text(texts[*column], row)) {
-                    let words = [columns.group_words(&before, at), columns.group_words(&texts, row)];
-                    return Err(same_digest(&words[0], &words[1], columns.seed()));
+                    let shown = [columns.group_words(&before, at), columns.group_words(&texts, row)];
+                    return Err(same_digest(&shown[0], &shown[1], columns.seed()));
                 }
             }
             let Some(group) = &mut group else { continue };
@@ -213,21 +212,21 @@ fn reduce<'a>(
     Ok(Reduced { ranked: ranks.finish()?, members: spool.close()?, units })
 }
 
-/// The earlier cut had a group's IDs in two places: they were of two groups then.
+/// The error for a group whose IDs had two assignments in the earlier cut: they were in different groups then.
 fn divided(group: String, one: Member, other: Member) -> Error {
     let shown = |member: Member| match member.wave {
         0 => "no wave".to_string(),
         wave => format!("wave {wave}, shard {}", member.shard),
     };
     Error::Contradiction(format!(
-        "--previous: group {group} had IDs in {} and in {} of the earlier cut: some have changed their group since\n  \
-         a group is never cut; cut anew, without --previous",
+        "--previous: group {group} had IDs in {} and in {} of the earlier cut, so some IDs have changed groups\n  \
+         a group cannot be divided; make a new cut without --previous",
         shown(one),
         shown(other)
     ))
 }
 
-/// Groups on their way into the sort by rank.
+/// Buffers groups in front of the sort by rank.
 struct UnitStream<'a> {
     manner: OrderKind,
     sorter: Sorter<'a>,
@@ -273,7 +272,7 @@ impl<'a> UnitStream<'a> {
     }
 }
 
-/// Gives every group its place, and sorts groups by their digests again.
+/// Gives every group its position, and sorts groups by digest again.
 fn numbered<'a>(engine: &'a Engine, columns: &UnitColumns, ranked: SortedIds) -> Result<SortedIds<'a>> {
     let schema: SchemaRef = Arc::new(Schema::new(vec![
         Field::new("key", DataType::Binary, false),
@@ -296,14 +295,14 @@ fn numbered<'a>(engine: &'a Engine, columns: &UnitColumns, ranked: SortedIds) ->
     Ok(sorter.finish())
 }
 
-/// Members take the place of their group instead of its digest, and where it belongs.
+/// Replaces the group digest in the keys of members by the position of the group, and adds the group's assignment.
 fn follow(shape: &EntrySchema, batch: &RecordBatch, places: &mut MergeLookup) -> Result<RecordBatch> {
     let (mut keys, mut members, mut key) = (BinaryBuilder::new(), UInt64Builder::new(), vec![]);
     let own = shape.key(batch);
     for row in 0..batch.num_rows() {
         let (digest, rest) = own.value(row).split_at(DIGEST_BYTES);
         let Some((group, at)) = places.find(digest)? else {
-            return Err(Error::Internal("a group has lost its place".into()));
+            return Err(Error::Internal("a group has no position".into()));
         };
         key.clear();
         key.extend(group.column(1).as_primitive::<UInt64Type>().value(at).to_be_bytes());

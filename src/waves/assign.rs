@@ -1,4 +1,4 @@
-//! CUT: which wave and which shard each ID goes to, in the order of the cut.
+//! ASSIGN: assigns each ID to a wave and a shard, in cut order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,19 +13,16 @@ use crate::compare::discrepancy::Spool;
 use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 
-/// Where an ID goes, and the numbers of its unit and of itself in the order of the cut, from 1.
+/// The wave and shard of an ID, and the numbers of its unit and of the ID in cut order, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Assigned {
-    /// Wave and shard.
     pub member: Member,
-    /// The number of its unit.
     pub unit: u64,
-    /// Its own number.
     pub number: u64,
 }
 
 impl Assigned {
-    /// As bytes in the order of the files.
+    /// Encodes it as bytes that sort in file order.
     fn key(self) -> [u8; 24] {
         let mut key = [0; 24];
         for (bytes, number) in key.chunks_mut(8).zip([self.member.packed(), self.unit, self.number]) {
@@ -34,7 +31,7 @@ impl Assigned {
         key
     }
 
-    /// From such bytes.
+    /// Decodes a key.
     pub(crate) fn of(key: &[u8]) -> Self {
         let number = |at: usize| key[at * 8..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         Assigned { member: Member::unpacked(number(0)), unit: number(1), number: number(2) }
@@ -43,17 +40,14 @@ impl Assigned {
 
 /// How the list is divided.
 pub(crate) enum Cut {
-    /// By the last unit of every wave.
+    /// By the last unit of each wave.
     Sizes(Vec<u64>),
-    /// As an earlier cut of so many waves has done; what is new joins the last one.
-    Kept {
-        /// The last wave.
-        last: u32,
-    },
+    /// As in an earlier cut with this many waves. New IDs join the last wave.
+    Kept { last: u32 },
 }
 
 impl Cut {
-    /// How many waves there are: none is empty, but a list without IDs is a wave.
+    /// The number of waves. Empty waves do not count, but a list without IDs has one wave.
     pub(crate) fn waves(&self) -> u32 {
         match self {
             Cut::Sizes(targets) => {
@@ -65,7 +59,7 @@ impl Cut {
     }
 }
 
-/// Gives every entry its place; they come out in the order of the files.
+/// Assigns every entry to a wave and a shard, and returns the entries in file order.
 pub(crate) fn assign<'a>(
     engine: &'a Engine,
     columns: &'a UnitColumns,
@@ -77,7 +71,7 @@ pub(crate) fn assign<'a>(
     let shard_count = shards.unwrap_or(1);
     let (entries, loads): (Entries, _) = match division {
         Cut::Sizes(_) => (entries, vec![0; shard_count as usize]),
-        // what is new goes where there is least, so everything else has to be known before
+        // new IDs go to the least loaded shard, so the loads must be known first
         Cut::Kept { last } => {
             let mut loads = vec![0_u64; shard_count as usize];
             let mut spool = Spool::new(shape.schema().clone(), engine.spill_dir());
@@ -111,14 +105,14 @@ fn add_loads(columns: &UnitColumns, shape: &EntrySchema, batch: &RecordBatch, wa
     }
 }
 
-/// Goes through the units in order.
+/// Assigns units in order.
 struct Cutter<'a> {
     columns: &'a UnitColumns,
     shape: &'a EntrySchema,
     targets: Vec<u64>,
-    /// The wave of what is new, where an earlier cut has decided on the rest.
+    /// The wave of new units, if an earlier cut has decided the rest.
     last: Option<u32>,
-    /// The wave at hand, and the loads of its shards.
+    /// The current wave, and the loads of its shards.
     wave: u32,
     shares: ShardLoads,
     unit: Option<Unit>,
@@ -127,11 +121,11 @@ struct Cutter<'a> {
     weight: u64,
 }
 
-/// The unit at hand.
+/// The current unit.
 struct Unit {
     mark: [u8; UNIT_BYTES],
     member: Member,
-    /// What it adds to its shard; nothing where the shard's load has counted it before.
+    /// The weight that it adds to its shard; `None` if the shard's load already includes it.
     weight: Option<u64>,
 }
 
@@ -165,7 +159,7 @@ impl<'a> Cutter<'a> {
         self.shape.keyed(batch, assigned.finish())
     }
 
-    /// What the members of a group have in common; without groups every ID is a unit.
+    /// The group number that the members of a group share; `None` without groups, where every ID is a unit.
     fn mark(&self, keys: &BinaryArray, row: usize) -> Option<[u8; UNIT_BYTES]> {
         self.columns.is_grouped().then(|| keys.value(row).first_chunk().copied()).flatten()
     }
@@ -197,7 +191,7 @@ impl<'a> Cutter<'a> {
         member
     }
 
-    /// The wave of a unit; units come in order.
+    /// The wave of a unit; `None` after the last wave.
     fn wave_of(&self, unit: u64) -> Option<u32> {
         let wave = self.targets.partition_point(|target| *target < unit);
         (wave < self.targets.len()).then_some(wave as u32 + 1)
@@ -205,10 +199,9 @@ impl<'a> Cutter<'a> {
 }
 
 fn too_heavy() -> Error {
-    Error::Contradiction("--balance: the weights add up to more than 64 bits hold\n  give them in a larger unit".into())
+    Error::Contradiction("--balance: the sum of the weights exceeds 64 bits\n  use a larger unit for weights".into())
 }
 
-/// The loads of the shards of a wave.
 struct ShardLoads {
     loads: BinaryHeap<Reverse<(u64, u32)>>,
     count: u32,
@@ -224,7 +217,7 @@ impl ShardLoads {
         *self = ShardLoads::of(vec![0; self.count as usize]);
     }
 
-    /// The least loaded shard, the first of several.
+    /// The least loaded shard; the first one of several.
     fn least(&self) -> u32 {
         self.loads.peek().map_or(1, |Reverse((_, shard))| *shard)
     }
@@ -259,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_waves_are_none() {
+    fn empty_waves_do_not_count() {
         let waves = |targets: &[u64]| Cut::Sizes(targets.to_vec()).waves();
         assert_eq!((waves(&[5, 10]), waves(&[5, 5, 5]), waves(&[0])), (2, 1, 1));
     }

@@ -1,4 +1,4 @@
-//! Which columns of the lists play which part, and what becomes of their texts: digests, weights, places in an order.
+//! The roles of the lists' columns in a cut, and what is computed from their values: digests, weights, and sort keys.
 
 use std::path::Path;
 
@@ -12,17 +12,15 @@ use crate::equality::value_text::quoted;
 use crate::error::{Error, Result, WavesError};
 use crate::job::{Origin, Setting};
 
-/// The bytes of a digest.
+/// Bytes of a digest.
 pub(crate) const DIGEST_BYTES: usize = 16;
 
-/// The columns of the lists, by their parts in a cut. Places are counted from 0 in the lists' header.
+/// The columns of the lists by their role in a cut, as 0-based indexes into the header.
 #[derive(Debug, Clone)]
 pub(crate) struct UnitColumns {
-    /// The header.
     pub names: Vec<String>,
-    /// The ID.
     pub key: Vec<usize>,
-    /// What stays together.
+    /// The columns whose equal values keep IDs together.
     pub group: Vec<usize>,
     key_types: Vec<KeyType>,
     balance: Option<usize>,
@@ -38,12 +36,12 @@ enum ByColumn {
     Column(usize, KeyOrder, Direction),
 }
 
-/// How units are put in order.
+/// How units are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OrderKind {
-    /// By chance.
+    /// Pseudo-randomly, from the seed.
     Shuffled,
-    /// By values.
+    /// By the values of columns.
     Ordered,
 }
 
@@ -51,7 +49,7 @@ impl UnitColumns {
     /// Finds the columns that the parameters name in the header of a list.
     ///
     /// # Errors
-    /// If one is not there.
+    /// If a column is missing, or if options contradict each other.
     pub(crate) fn of(parameters: &Parameters, list: &Path, names: &[String]) -> Result<Self> {
         let find = |option: &'static str, name: &String| find(option, name, list, names);
         let all =
@@ -63,7 +61,8 @@ impl UnitColumns {
             types if types.len() == key.len() => types.to_vec(),
             types => {
                 return Err(Error::Contradiction(format!(
-                    "--key-type: {} types for the {} columns of the ID; give one, or one for each",
+                    "--key-type: the number of types ({}) is not the number of ID columns ({})\n  \
+                     give one type, or one for each column",
                     types.len(),
                     key.len()
                 )));
@@ -71,7 +70,7 @@ impl UnitColumns {
         };
         if parameters.format == ListFormat::Text && key.len() > 1 {
             return Err(Error::Contradiction(
-                "--format text: one bare ID a line has no room for an ID of several columns; take csv".into(),
+                "--format text: one bare ID per line cannot hold an ID of several columns\n  use --format csv".into(),
             ));
         }
         let order = match &parameters.order {
@@ -93,37 +92,35 @@ impl UnitColumns {
         })
     }
 
-    /// How units are put in order.
+    /// How units are ordered.
     pub(crate) fn manner(&self) -> OrderKind {
         if matches!(self.order, ByColumn::Shuffle) { OrderKind::Shuffled } else { OrderKind::Ordered }
     }
 
-    /// Whether units can be of different weight.
+    /// Whether units can have different weights.
     pub(crate) fn is_weighted(&self) -> bool {
         self.balance.is_some() || self.is_grouped()
     }
 
-    /// Whether IDs come in groups.
     pub(crate) fn is_grouped(&self) -> bool {
         !self.group.is_empty()
     }
 
-    /// What the shuffle begins with.
     pub(crate) fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The digests of IDs, which also shuffle them.
+    /// The digests of IDs. A shuffle sorts by them.
     pub(crate) fn id_digests(&self, texts: &[&StringArray]) -> BinaryArray {
         digests(self.seed, &self.key.iter().map(|at| texts[*at]).collect::<Vec<_>>())
     }
 
-    /// The digests of what stays together, which also shuffle it.
+    /// The digests of groups. A shuffle sorts by them.
     pub(crate) fn group_digests(&self, texts: &[&StringArray]) -> BinaryArray {
         digests(self.seed, &self.group.iter().map(|at| texts[*at]).collect::<Vec<_>>())
     }
 
-    /// Appends bytes that put IDs in the order that was asked for; nothing for a shuffle.
+    /// Appends the sort key of the requested order; nothing for a shuffle.
     pub(crate) fn push_order(&self, out: &mut Vec<u8>, texts: &[&StringArray], row: usize) {
         match self.order {
             ByColumn::Shuffle => {}
@@ -140,7 +137,6 @@ impl UnitColumns {
         }
     }
 
-    /// The weight of an ID.
     pub(crate) fn weight(&self, texts: &[&StringArray], row: usize) -> u64 {
         // checked when the list was read
         self.balance.map_or(1, |at| text(texts[at], row).and_then(|text| text.parse().ok()).unwrap_or(0))
@@ -149,15 +145,15 @@ impl UnitColumns {
     /// Checks a row of a list.
     ///
     /// # Errors
-    /// If the ID is not of its type or cannot be written, if a weight is no whole number, or a number none.
+    /// If the ID does not match its type or cannot be written, or if a weight or a number is invalid.
     pub(crate) fn check(&self, list: &Path, line: u64, texts: &[&StringArray], row: usize) -> Result<()> {
         let wrong = |reason: String| Err(WavesError::BadLine { list: list.into(), line, reason }.into());
         for (at, key_type) in self.key.iter().zip(&self.key_types) {
             if let Some(text) = text(texts[*at], row).filter(|text| !key_type.fits(text)) {
-                let (name, words) = (&self.names[*at], key_type.words());
+                let (name, description) = (&self.names[*at], key_type.words());
                 return wrong(format!(
-                    "column `{name}` is {}, which is not {words}\n  \
-                     correct the list, or say what its IDs are with --key-type",
+                    "column `{name}` is {}, which is not {description}\n  \
+                     correct the list, or set the type of its IDs with --key-type",
                     quoted(text)
                 ));
             }
@@ -165,14 +161,14 @@ impl UnitColumns {
                 && text(texts[*at], row).is_none_or(|text| text.is_empty() || text.contains(['\n', '\r', '\u{feff}']))
             {
                 return wrong(format!(
-                    "ID {} cannot be written as a bare line; take --format csv",
+                    "ID {} cannot be written as a bare line\n  use --format csv",
                     self.id_words(texts, row)
                 ));
             }
         }
         if let Some(at) = self.balance.filter(|at| !text(texts[*at], row).is_some_and(is_weight)) {
             return wrong(format!(
-                "column `{}` is {}, and a weight for --balance is a whole number, 0 or more",
+                "column `{}` is {}, but --balance needs a whole number, 0 or more",
                 self.names[at],
                 shown(texts[at], row)
             ));
@@ -182,31 +178,32 @@ impl UnitColumns {
         {
             let (name, shown) = (&self.names[at], shown(texts[at], row));
             return wrong(format!(
-                "column `{name}` is {shown}, which is no number such as -12.50\n  to put it in order as text, say --order {name}"
+                "column `{name}` is {shown}, which is not a number such as -12.50\n  \
+                 to order it as text, use --order {name}"
             ));
         }
         Ok(())
     }
 
-    /// An ID as people write it.
+    /// An ID as shown in messages.
     pub(crate) fn id_words(&self, texts: &[&StringArray], row: usize) -> String {
         words(&self.key, texts, row)
     }
 
-    /// A group as people write it.
+    /// A group as shown in messages.
     pub(crate) fn group_words(&self, texts: &[&StringArray], row: usize) -> String {
         words(&self.group, texts, row)
     }
 }
 
-/// Finds a column that an option names in the header of a list.
+/// Finds the column that an option names in the header of a list.
 pub(crate) fn find(option: &'static str, name: &String, list: &Path, names: &[String]) -> Result<usize> {
     let word = || Setting { text: name.clone(), place: Origin::Flag(option) };
-    let place = || format!("`{}` has the columns {}, and no column", list.display(), names.join(", "));
-    names.iter().position(|known| known == name).ok_or_else(|| no_such_column(&word(), &place(), names))
+    let context = || format!("`{}` has the columns {}, and no column", list.display(), names.join(", "));
+    names.iter().position(|known| known == name).ok_or_else(|| no_such_column(&word(), &context(), names))
 }
 
-/// The text of a row, `None` for NULL.
+/// The text of a row; `None` for NULL.
 pub(crate) fn text(texts: &StringArray, row: usize) -> Option<&str> {
     texts.is_valid(row).then(|| texts.value(row))
 }
@@ -223,7 +220,8 @@ fn words(columns: &[usize], texts: &[&StringArray], row: usize) -> String {
     columns.iter().map(|at| shown(texts[*at], row)).collect::<Vec<_>>().join(", ")
 }
 
-/// The digests of rows of texts. Length first, so that no two rows run into each other; NULL has no length.
+/// The digests of rows of texts. Each text is preceded by its length, so that adjacent texts cannot be confused; NULL
+/// is a marker without a length.
 pub(crate) fn digests(seed: u64, columns: &[&StringArray]) -> BinaryArray {
     let rows = columns.first().map_or(0, |column| column.len());
     let mut digests = BinaryBuilder::with_capacity(rows, rows * DIGEST_BYTES);

@@ -1,12 +1,12 @@
-//! What a cut knows of each ID on its way from the lists to the files: one row in a batch.
+//! The rows of a cut between the lists and the files: one per ID, with everything that is known about it.
 //!
 //! | column | type | holds |
 //! | --- | --- | --- |
-//! | `key` | bytes | what the next sort is by |
-//! | `finished` | boolean | whether a list of finished IDs names it |
-//! | `member` | integer | the wave and the shard that an earlier cut gave it, see [`Member`] |
-//! | … | text | the columns of the lists |
-//! | `row` | struct | its row in a run, if rows are wanted |
+//! | `key` | bytes | the key of the next sort |
+//! | `finished` | boolean | whether a list of finished IDs contains it |
+//! | `member` | integer | its wave and shard in an earlier cut, see [`Member`] |
+//! | … | text | the values of the lists |
+//! | `row` | struct | its row in a run, with `--rows` |
 
 use std::sync::Arc;
 
@@ -22,31 +22,29 @@ const FINISHED: usize = 1;
 const MEMBER: usize = 2;
 const TEXTS: usize = 3;
 
-/// A wave and a shard. Both are counted from 1; wave 0 is no wave at all.
+/// A wave and a shard, both counted from 1. Wave 0 means no wave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Member {
-    /// The wave.
     pub wave: u32,
-    /// The shard.
     pub shard: u32,
 }
 
 impl Member {
-    /// Of no wave.
+    /// In no wave.
     pub(crate) const LEFT_OVER: Member = Member { wave: 0, shard: 0 };
 
-    /// Both in one number.
+    /// Packs both into one number.
     pub(crate) fn packed(self) -> u64 {
         u64::from(self.wave) << 32 | u64::from(self.shard)
     }
 
-    /// Both from one number.
+    /// Unpacks both from one number.
     pub(crate) fn unpacked(packed: u64) -> Self {
         Member { wave: (packed >> 32) as u32, shard: packed as u32 }
     }
 }
 
-/// What the batches of one cut look like.
+/// The schema of the batches of a cut.
 #[derive(Debug, Clone)]
 pub(crate) struct EntrySchema {
     schema: SchemaRef,
@@ -54,7 +52,7 @@ pub(crate) struct EntrySchema {
 }
 
 impl EntrySchema {
-    /// Of lists with these columns, and rows with these fields.
+    /// For lists with these columns, and rows with these fields.
     pub(crate) fn of(columns: &UnitColumns, rows: Option<&Fields>) -> Self {
         let mut fields = vec![
             Field::new("key", DataType::Binary, false),
@@ -66,12 +64,10 @@ impl EntrySchema {
         EntrySchema { schema: Schema::new(fields).into(), width: columns.names.len() }
     }
 
-    /// The schema.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// Puts a batch together.
     pub(crate) fn batch(
         &self,
         key: BinaryArray,
@@ -92,7 +88,7 @@ impl EntrySchema {
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
-    /// The same rows with another key and other members.
+    /// The same rows with another key and other assignments.
     pub(crate) fn joined(&self, batch: &RecordBatch, key: BinaryArray, member: UInt64Array) -> Result<RecordBatch> {
         let mut columns = batch.columns().to_vec();
         columns[KEY] = Arc::new(key);
@@ -100,17 +96,16 @@ impl EntrySchema {
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
-    /// What the batch is sorted by.
+    /// The key that the batch is sorted by.
     pub(crate) fn key<'a>(&self, batch: &'a RecordBatch) -> &'a BinaryArray {
         batch.column(KEY).as_binary()
     }
 
-    /// Which IDs are finished.
     pub(crate) fn finished<'a>(&self, batch: &'a RecordBatch) -> &'a BooleanArray {
         batch.column(FINISHED).as_boolean()
     }
 
-    /// Where an earlier cut has put an ID.
+    /// The wave and shard of an ID in an earlier cut.
     pub(crate) fn member(&self, batch: &RecordBatch, row: usize) -> Option<Member> {
         let members = batch.column(MEMBER).as_primitive::<UInt64Type>();
         members.is_valid(row).then(|| Member::unpacked(members.value(row)))
@@ -121,12 +116,12 @@ impl EntrySchema {
         list::texts(batch, TEXTS, self.width)
     }
 
-    /// The columns of the lists, as a batch of their own.
+    /// The columns of the lists as a separate batch.
     pub(crate) fn listed(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         Ok(batch.project(&(TEXTS..TEXTS + self.width).collect::<Vec<_>>())?)
     }
 
-    /// What rows of the run look like, if there are any.
+    /// The schema of the run's rows, if the cut writes rows.
     pub(crate) fn row_schema(&self) -> Option<SchemaRef> {
         match self.schema.fields().get(TEXTS + self.width)?.data_type() {
             DataType::Struct(fields) => Some(Arc::new(Schema::new(fields.clone()))),
@@ -134,7 +129,7 @@ impl EntrySchema {
         }
     }
 
-    /// The rows of the run, as a batch of their own.
+    /// The rows of the run as a separate batch.
     pub(crate) fn rows(&self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
         let Some(schema) = self.row_schema() else { return Ok(None) };
         let (_, columns, _) = batch.column(TEXTS + self.width).as_struct().clone().into_parts();
@@ -142,5 +137,4 @@ impl EntrySchema {
     }
 }
 
-/// Batches of entries, one after the other.
 pub(crate) type Entries<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;

@@ -1,5 +1,5 @@
-//! The files of a cut, in every form that they are written in. Their bytes depend on the rows alone and not on the
-//! batches in which these come.
+//! The files of a cut in all formats. Their bytes depend only on the rows, not on how the rows are divided into
+//! batches.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::output::manifest::FileDigest;
 use crate::output::run_dir::OutputFile;
 
-/// A list, being written.
+/// A list that is being written.
 pub(crate) struct ListFile {
     names: Vec<String>,
     form: Form,
@@ -27,14 +27,14 @@ pub(crate) struct ListFile {
 
 enum Form {
     Csv(OutputFile),
-    /// With the place of the ID among the columns.
+    /// With the index of the ID column.
     Text(OutputFile, usize),
     Ndjson(OutputFile),
     Parquet(Box<ParquetFile>),
 }
 
 impl ListFile {
-    /// Begins a list of these columns, of which `id` is the ID where it stands alone.
+    /// Begins a list with these columns. `id` is the index of the ID column, which bare lines contain alone.
     pub(crate) fn begin(mut file: OutputFile, format: ListFormat, names: &[String], id: usize) -> Result<Self> {
         let form = match format {
             ListFormat::Csv => {
@@ -50,7 +50,6 @@ impl ListFile {
         Ok(ListFile { names: names.to_vec(), form })
     }
 
-    /// Adds rows of text.
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         let texts = list::texts(rows, 0, self.names.len());
         let lines = 0..rows.num_rows();
@@ -75,7 +74,6 @@ impl ListFile {
         file.write_all(content.as_bytes()).map_err(|error| file.error(error))
     }
 
-    /// Ends the list.
     pub(crate) fn finish(self) -> Result<FileDigest> {
         match self.form {
             Form::Csv(file) | Form::Text(file, _) | Form::Ndjson(file) => file.finish(),
@@ -84,7 +82,7 @@ impl ListFile {
     }
 }
 
-/// A row as a JSON object on a line of its own.
+/// Appends a row as one line of JSON.
 fn object(out: &mut String, names: &[String], texts: &[&StringArray], row: usize) {
     let json = |text: &str| serde_json::Value::from(text).to_string();
     for (at, (name, column)) in names.iter().zip(texts).enumerate() {
@@ -99,12 +97,12 @@ fn object(out: &mut String, names: &[String], texts: &[&StringArray], row: usize
     out.push_str("}\n");
 }
 
-/// Rows that are encoded together; pages end with them.
+/// Rows that are encoded together. Pages end at these boundaries.
 const PIECE_ROWS: usize = 1024;
-/// A row group ends with the piece that brings it to so many encoded bytes.
+/// A row group ends with the piece that brings it to this many encoded bytes.
 const GROUP_BYTES: usize = 16 << 20;
 
-/// A Parquet file, being written.
+/// A Parquet file that is being written.
 pub(crate) struct ParquetFile {
     place: PathBuf,
     writer: ArrowWriter<OutputFile>,
@@ -112,7 +110,6 @@ pub(crate) struct ParquetFile {
 }
 
 impl ParquetFile {
-    /// Begins a file.
     pub(crate) fn begin(file: OutputFile, schema: SchemaRef) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -124,7 +121,6 @@ impl ParquetFile {
         Ok(ParquetFile { place, writer, pieces: BatchCoalescer::new(schema, PIECE_ROWS) })
     }
 
-    /// Adds rows.
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         self.pieces.push_batch(rows.clone())?;
         self.encode()
@@ -142,7 +138,6 @@ impl ParquetFile {
         Ok(())
     }
 
-    /// Ends the file.
     pub(crate) fn finish(mut self) -> Result<FileDigest> {
         self.pieces.finish_buffered_batch()?;
         self.encode()?;

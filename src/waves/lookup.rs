@@ -1,4 +1,4 @@
-//! Walks a sorted stream beside another: what does it hold for this digest?
+//! Looks up ascending digests in a sorted stream by merging.
 
 use arrow::array::{AsArray, RecordBatch};
 
@@ -6,7 +6,7 @@ use super::columns::DIGEST_BYTES;
 use super::sorter::SortedIds;
 use crate::error::Result;
 
-/// A stream that is sorted by digest, its first column, and asked for ascending digests.
+/// A stream sorted by digest, its first column. Digests must be looked up in ascending order.
 pub(crate) struct MergeLookup<'a> {
     sorted: SortedIds<'a>,
     batch: Option<RecordBatch>,
@@ -17,13 +17,12 @@ pub(crate) struct MergeLookup<'a> {
 }
 
 impl<'a> MergeLookup<'a> {
-    /// Begins before the first row.
     pub(crate) fn of(mut sorted: SortedIds<'a>) -> Result<Self> {
         let batch = sorted.next().transpose()?;
         Ok(MergeLookup { sorted, batch, row: 0, last: None, passed: 0 })
     }
 
-    /// The row that holds a digest, the first if there are several: its batch, and its place in it.
+    /// The row with this digest (the first of several): its batch, and its index in the batch.
     pub(crate) fn find(&mut self, digest: &[u8]) -> Result<Option<(&RecordBatch, usize)>> {
         while self.current().is_some_and(|current| current < digest) {
             self.pass()?;
@@ -37,7 +36,7 @@ impl<'a> MergeLookup<'a> {
         }
     }
 
-    /// How many digests there were in the whole stream that nobody asked for.
+    /// The number of digests in the whole stream that were not looked up.
     pub(crate) fn left(&mut self) -> Result<u64> {
         while self.batch.is_some() {
             self.pass()?;

@@ -1,5 +1,5 @@
-//! `waves.json`: how the lists were cut and what came of it, for workers and for later cuts. Written last, so that a
-//! directory that has one is whole.
+//! `waves.json`: how the lists were cut, and the result, for workers and for later cuts. It is written last, so a
+//! directory that contains it is complete.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,38 +7,33 @@ use super::parameters::Parameters;
 use crate::error::{Error, Result};
 use crate::output::manifest::FileDigest;
 
-/// The file's name.
 pub(crate) const NAME: &str = "waves.json";
-/// The version of its form.
+/// The version of its schema.
 pub(crate) const SCHEMA: &str = "countersign/waves/v1";
 
-/// A cut.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct WavesManifest {
-    /// The version of this form.
     pub schema: String,
     /// The version of countersign.
     pub version: String,
-    /// The lists that were cut.
     pub lists: Vec<WavesInput>,
     /// The lists of finished IDs.
     #[serde(default)]
     pub done: Vec<WavesInput>,
-    /// The cut before, whose membership was kept.
+    /// The previous cut, whose assignments were kept.
     pub previous: Option<FileDigest>,
-    /// How it was cut.
+    /// The parameters of the cut.
     pub parameters: Parameters,
-    /// The whole list in numbers.
+    /// The counts of the whole list.
     pub totals: Totals,
-    /// Where rows come from, if they were asked for.
+    /// The source of the rows, with `--rows`.
     pub rows: Option<RowsNote>,
-    /// How many waves there are.
     pub waves: u32,
     /// Every file of IDs, in order.
     pub files: Vec<WaveFile>,
     /// The finished IDs, with their waves.
     pub finished: Option<AsideFile>,
-    /// The IDs of no wave.
+    /// The IDs that are in no wave.
     pub left_over: Option<AsideFile>,
 }
 
@@ -48,11 +43,10 @@ pub(crate) struct WavesInput {
     /// The file, its size and its digest.
     #[serde(flatten)]
     pub file: FileDigest,
-    /// How many IDs stand in it.
+    /// The number of IDs in the file.
     pub ids: u64,
 }
 
-/// A cut in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Totals {
     /// IDs that take part: in waves, finished or left over.
@@ -69,36 +63,36 @@ pub(crate) struct Totals {
     pub finished_unknown: u64,
     /// IDs that are in no wave, and not finished.
     pub left_over: u64,
-    /// IDs that the cut before had and the list no longer has.
+    /// IDs of the previous cut that are no longer in the list.
     pub gone: u64,
-    /// IDs that the cut before did not have.
+    /// IDs that the previous cut did not have.
     pub added: u64,
 }
 
 /// A file of IDs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WaveFile {
-    /// Its path below the directory.
+    /// Its path, relative to the directory.
     pub file: String,
     /// Its wave, from 1.
     pub wave: u32,
     /// Its shard, from 1.
     pub shard: Option<u32>,
-    /// How many IDs it holds.
+    /// The number of IDs in the file.
     pub ids: u64,
-    /// How many IDs of its wave and shard are finished, and not in it.
+    /// The number of finished IDs of its wave and shard, which are not in the file.
     pub finished: u64,
-    /// How many groups it holds, if they were grouped.
+    /// The number of groups in the file, if IDs are grouped.
     pub groups: Option<u64>,
     /// The weight of its IDs.
     pub weight: u64,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
     /// Its BLAKE3 digest.
     pub blake3: String,
-    /// The number of its first ID in the order of the whole cut, from 1.
+    /// The number of its first ID in cut order, from 1.
     pub first: Option<u64>,
-    /// The number of its last ID.
+    /// The number of its last ID in that order.
     pub last: Option<u64>,
     /// The rows of its IDs, in the same order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,28 +105,28 @@ pub(crate) struct AsideFile {
     /// The file, its size and its digest.
     #[serde(flatten)]
     pub file: FileDigest,
-    /// How many IDs stand in it.
+    /// The number of IDs in the file.
     pub ids: u64,
 }
 
-/// Where rows come from.
+/// The source of the rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RowsNote {
     /// The run directory.
     pub run: String,
     /// The run's id.
     pub id: String,
-    /// Whose rows: `old` to backfill, `new` to roll back.
+    /// The side of the rows: `old` to backfill, `new` to roll back.
     pub side: String,
-    /// Columns that the run did not compare, and whose values it does not hold.
+    /// Columns that the run did not compare, so the rows do not contain them.
     pub columns_not_included: Vec<String>,
 }
 
 impl WavesManifest {
-    /// Checks that every ID is in exactly one place.
+    /// Checks that no ID was lost or written twice.
     ///
     /// # Errors
-    /// [`Error::Internal`] if IDs were lost or written twice; then no cut may be published.
+    /// [`Error::Internal`] if one was. Then the cut must not be published.
     pub(crate) fn conserve(&self, units: u64, units_written: u64) -> Result<()> {
         let Totals { ids, finished, left_over, .. } = self.totals;
         let in_waves: u64 = self.files.iter().map(|file| file.ids).sum();

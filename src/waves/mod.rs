@@ -1,13 +1,13 @@
-//! Cuts ID lists into waves and shards for a fleet of workers. [`cut()`] is the whole way on one screen, and no stage
-//! holds more than some batches in memory:
+//! Cuts ID lists into waves and shards for a fleet of workers. [`cut()`] runs the stages below. Each stage streams its
+//! rows and keeps only a few batches in memory:
 //!
 //! | stage | module | does |
 //! | --- | --- | --- |
-//! | read | [`mod@reading`] | lists in every form; checked, and sorted by the digest of the ID |
-//! | know | [`mod@ids`] | every ID once; is it finished, where was it before, its row |
-//! | arrange | [`mod@arrange`] | units in the order of the cut |
-//! | cut | [`mod@assign`] | wave and shard of each ID |
-//! | write | [`mod@write`] | a file for each, and `waves.json` |
+//! | read | [`mod@reading`] | lists in all formats; checks rows, and sorts them by the digest of the ID |
+//! | annotate | [`mod@annotate`] | rejects duplicate IDs; adds finished state, earlier assignment, and row |
+//! | arrange | [`mod@arrange`] | puts units in cut order |
+//! | assign | [`mod@assign`] | assigns each ID to a wave and a shard |
+//! | write | [`mod@write`] | writes a file for each, and `waves.json` |
 
 pub(crate) mod arrange;
 pub(crate) mod assign;
@@ -50,7 +50,7 @@ use reading::IdReader;
 use request::{ResolvedRequest, WavesRequest};
 use write::{WavePlan, Written, write};
 
-/// Refuses to write where a run reads its snapshots: the run beside a list, or the one whose rows are wanted.
+/// Rejects a target directory inside the snapshots of a run: the run that a list belongs to, or the run of `--rows`.
 ///
 /// # Errors
 /// If the next run would read the files of the cut as data.
@@ -63,10 +63,10 @@ pub(crate) fn require_apart(request: &WavesRequest, dir: &RunDir) -> Result<()> 
     Ok(())
 }
 
-/// Cuts lists, and writes everything but `waves.json` below a directory that was claimed; [`publish`] puts it in its place.
+/// Cuts lists and writes everything except `waves.json` into a claimed directory. [`publish`] completes and renames it.
 ///
 /// # Errors
-/// Whatever keeps the lists from being cut.
+/// If the lists cannot be read, checked, or written.
 pub(crate) fn cut(engine: &mut Engine, request: &WavesRequest, dir: &RunDir) -> Result<WavesManifest> {
     let ResolvedRequest { parameters, previous, source } = request.settle()?;
     let columns = UnitColumns::of(&parameters, &source.paths[0], &source.names)?;
@@ -153,12 +153,12 @@ pub(crate) fn cut(engine: &mut Engine, request: &WavesRequest, dir: &RunDir) -> 
     Ok(document)
 }
 
-/// What it takes to cut: about the bytes of an ID with all that is known of it, and what `sorts` that are open at the
-/// same time hold besides what they count.
+/// The memory that a cut needs: the bytes of an ID with its annotations, and what `sorts` sorts that are open at the
+/// same time use in addition to what they count.
 fn demand(engine: &Engine, first: Option<&RecordBatch>, row_bytes: u64, sorts: u64) -> Demand {
-    /// Digest, place and what else is known of an ID.
+    /// Bytes of an ID's digest, its row number, and its annotations.
     const ENTRY_BYTES: u64 = 64;
-    /// The part of the limit that is left to each sort, measured.
+    /// Each sort gets 1/20 of the limit for memory that it does not count (measured).
     const UNCOUNTED_PART: u64 = 20;
     Demand {
         footer_bytes: engine.limits().memory * sorts / UNCOUNTED_PART,
@@ -168,7 +168,7 @@ fn demand(engine: &Engine, first: Option<&RecordBatch>, row_bytes: u64, sorts: u
     }
 }
 
-/// How many sorts are open at the same time, at most: one feeds another, and what is looked up comes out of others.
+/// The largest number of sorts that are open at the same time: one feeds another, and lookups read from further ones.
 fn sorts_at_once(request: &WavesRequest, parameters: &Parameters) -> u64 {
     let is_plain = parameters.group_by.is_empty() && parameters.order == Order::Shuffle && parameters.balance.is_none();
     let arranging = match (is_plain, parameters.group_by.is_empty()) {
@@ -180,19 +180,19 @@ fn sorts_at_once(request: &WavesRequest, parameters: &Parameters) -> u64 {
     1 + arranging + u64::from(!request.done.is_empty()) + previous + u64::from(request.rows.is_some())
 }
 
-/// About the bytes of a row of texts.
+/// The approximate bytes of a row of texts.
 fn text_bytes(rows: &RecordBatch) -> u64 {
-    /// Where each text ends.
+    /// Bytes of a text's end offset.
     const END_BYTES: usize = 4;
     let texts = list::texts(rows, 0, rows.num_columns());
     let bytes: usize = texts.iter().map(|column| column.values().len() + END_BYTES * column.len()).sum();
     bytes.div_ceil(rows.num_rows().max(1)) as u64
 }
 
-/// Writes `waves.json`, and publishes the cut.
+/// Writes `waves.json` and publishes the cut.
 ///
 /// # Errors
-/// If that cannot be done. Then nothing is published.
+/// If writing or renaming fails. Then nothing is published.
 pub(crate) fn publish(engine: &Engine, dir: RunDir, document: &WavesManifest) -> Result<()> {
     let text = serde_json::to_string_pretty(document).map_err(Error::internal)?;
     let files = document.files.iter().flat_map(|file| [Some(&file.file), file.rows.as_ref().map(|rows| &rows.path)]);

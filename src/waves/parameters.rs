@@ -1,5 +1,4 @@
-//! How a cut is made: everything that decides which ID goes into which wave. It stands in `waves.json`, so that a
-//! later cut can keep to it.
+//! The parameters of a cut: everything that decides the wave of an ID. `waves.json` records them for later cuts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,52 +8,50 @@ use serde::{Deserialize, Serialize};
 
 use super::sizes::Size;
 
-/// How a cut is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parameters {
     /// The columns of the ID.
     pub key: Vec<String>,
-    /// What IDs look like: one type for all columns, or one for each.
+    /// The types of the ID columns: one for all of them, or one for each.
     pub key_type: Vec<KeyType>,
-    /// How far each wave goes.
+    /// Where each wave ends.
     pub sizes: Vec<Size>,
-    /// Columns whose equal values stay together.
+    /// Columns whose equal values keep IDs together.
     pub group_by: Vec<String>,
-    /// Into how many files each wave is cut; `None` for one file without a directory.
+    /// Files per wave; `None` for one file without a directory.
     pub shards: Option<u32>,
-    /// In which order IDs come.
     pub order: Order,
-    /// What the shuffle begins with.
+    /// The seed of the shuffle.
     pub seed: u64,
     /// The column of weights.
     pub balance: Option<String>,
-    /// Which IDs take part at all.
+    /// The filter for the rows of the lists.
     #[serde(rename = "where")]
     pub condition: Option<String>,
-    /// What is written.
+    /// The format of the files.
     pub format: ListFormat,
 }
 
-/// What an ID looks like.
+/// The type of an ID column.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum KeyType {
-    /// Anything
+    /// Any text
     #[default]
     Text,
-    /// Digits, without zeros before them, and perhaps a minus; put in order by value
+    /// An optional minus and digits without leading zeros; ordered by value
     Integer,
-    /// 32 hexadecimal digits in lower case, with dashes
+    /// 32 lowercase hexadecimal digits with dashes
     Uuid,
 }
 
 impl KeyType {
-    /// The type's name, with its article.
+    /// The name of the type, with its article.
     pub(crate) fn words(self) -> &'static str {
         match self {
             KeyType::Text => "text",
-            KeyType::Integer => "an integer as one writes it",
-            KeyType::Uuid => "a UUID in lower case",
+            KeyType::Integer => "an integer without leading zeros",
+            KeyType::Uuid => "a lowercase UUID",
         }
     }
 
@@ -64,7 +61,7 @@ impl KeyType {
             KeyType::Text => true,
             KeyType::Integer => {
                 let digits = text.strip_prefix('-').unwrap_or(text);
-                // 7 and 07 would be two IDs of one row
+                // 7 and 07 would be two IDs of the same row
                 let is_written_once = text == "0" || !digits.starts_with('0');
                 !digits.is_empty() && is_written_once && digits.bytes().all(|byte| byte.is_ascii_digit())
             }
@@ -79,23 +76,23 @@ impl KeyType {
     }
 }
 
-/// What the files of a cut are.
+/// The format of the files of a cut.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ListFormat {
     /// All columns, with a header; NULL is an empty field, and the empty string is ""
     #[default]
     Csv,
-    /// One bare ID a line
+    /// One bare ID per line
     Text,
-    /// One JSON object a line, all values as text
+    /// One JSON object per line, with all values as text
     Ndjson,
     /// All columns as text
     Parquet,
 }
 
 impl ListFormat {
-    /// How the names of such files end.
+    /// The extension of such files.
     pub(crate) fn extension(self) -> &'static str {
         match self {
             ListFormat::Csv => "csv",
@@ -106,11 +103,11 @@ impl ListFormat {
     }
 }
 
-/// In which order IDs come.
+/// The order of the IDs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Order {
-    /// In an order that the seed decides.
+    /// Shuffled from the seed.
     #[default]
     Shuffle,
     /// By the ID.
@@ -119,9 +116,9 @@ pub enum Order {
     Column {
         /// The column.
         name: String,
-        /// How they compare.
+        /// How its values compare.
         reading: KeyOrder,
-        /// Which come first.
+        /// Which values come first.
         direction: Direction,
     },
 }
@@ -135,12 +132,12 @@ pub enum KeyOrder {
     Number,
 }
 
-/// Which values come first. NULL comes last either way.
+/// Which values come first. NULL always comes last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// The small ones.
+    /// Small values.
     Ascending,
-    /// The large ones.
+    /// Large values.
     Descending,
 }
 
@@ -162,9 +159,9 @@ impl FromStr for Order {
             None => (name.strip_suffix(":text").unwrap_or(name), KeyOrder::Text),
         };
         match name {
-            "" => Err("name a column, or say shuffle or key".into()),
+            "" => Err("write shuffle, key, or the name of a column".into()),
             "shuffle" | "key" if [":desc", ":asc"].iter().any(|end| text.strip_suffix(end) == Some(name)) => {
-                Err(format!("`{name}` has no direction; a column of that name is written {name}:text:desc"))
+                Err(format!("`{name}` has no direction; to order by a column of that name, write {name}:text:desc"))
             }
             name => Ok(Order::Column { name: name.into(), reading, direction }),
         }

@@ -1,4 +1,4 @@
-//! An earlier cut: how it was made, that its files are still what it wrote, and where it has put each ID.
+//! An earlier cut: its parameters, the check that its files are unchanged, and the assignment of each ID.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,29 +17,25 @@ use crate::output::manifest::{FileDigest, of_file};
 use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::runtime::engine::Engine;
 
-/// An earlier cut.
 pub(crate) struct Previous {
-    /// How it was made, and its files.
+    /// Its parameters and files.
     pub document: WavesManifest,
-    /// Its `waves.json`.
     pub file: FileDigest,
     dir: PathBuf,
 }
 
-/// By what its members are looked up.
+/// What members are looked up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MatchedBy {
-    /// IDs.
     Id,
-    /// Groups.
     Group,
 }
 
-/// A file of an earlier cut that says where IDs are.
+/// How a file of an earlier cut records the assignment of its IDs.
 enum PreviousFile {
-    /// All in one place.
+    /// All IDs have this one.
     In(Member),
-    /// Each where its last two columns say.
+    /// The last two columns contain it.
     Told,
 }
 
@@ -47,24 +43,24 @@ impl Previous {
     /// Reads a `waves.json`, and checks every file that it names.
     ///
     /// # Errors
-    /// If it is none, or if a file is not as it was written.
+    /// If it is not a valid `waves.json`, or if one of the files has changed.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let path = if path.is_dir() { path.join(NAME) } else { path.to_path_buf() };
         let wrong = |reason: String| Error::from(WavesError::BadList { list: path.clone(), reason });
         let content = regular_file::read(&path, DOCUMENT_BYTES_MAX).map_err(Error::unreadable(&path))?;
         let document: serde_json::Value = serde_json::from_slice(&content).map_err(|error| {
-            wrong(format!("is not what a cut writes: {error}\n  name the {NAME} of the cut before"))
+            wrong(format!("is not a valid {NAME}: {error}\n  pass the {NAME} of the earlier cut to --previous"))
         })?;
         if document["schema"] != SCHEMA {
-            return Err(wrong(format!("is no {NAME} of this version: its schema is {}", document["schema"])));
+            return Err(wrong(format!("is not a {NAME} of this version: its schema is {}", document["schema"])));
         }
         let document: WavesManifest =
-            serde_json::from_value(document).map_err(|error| wrong(format!("is not what a cut writes: {error}")))?;
-        // the numbers are gone through one by one, and a document may say anything
+            serde_json::from_value(document).map_err(|error| wrong(format!("is not a valid {NAME}: {error}")))?;
+        // the waves are iterated over, so a document with an arbitrary number of them must be rejected here
         let shards = u64::from(document.parameters.shards.unwrap_or(1));
         if u64::from(document.waves) * shards != document.files.len() as u64 {
             let (waves, files) = (document.waves, document.files.len());
-            return Err(wrong(format!("says {waves} waves of {shards} files, and names {files} files")));
+            return Err(wrong(format!("specifies {waves} waves of {shards} files, but names {files} files")));
         }
         let blake3 = blake3::hash(&content).to_hex().to_string();
         let file = FileDigest { path: path.display().to_string(), bytes: content.len() as u64, blake3 };
@@ -82,7 +78,7 @@ impl Previous {
             let file = self.dir.join(name);
             let reason = match of_file(&file) {
                 Err(error) => format!("cannot be read: {error}"),
-                Ok(found) if found.to_hex().as_str() != blake3 => "is not as it was written".into(),
+                Ok(found) if found.to_hex().as_str() != blake3 => "has changed since it was written".into(),
                 Ok(_) => continue,
             };
             return Err(WavesError::PreviousChanged { file, reason }.into());
@@ -90,7 +86,7 @@ impl Previous {
         Ok(())
     }
 
-    /// Where every ID is, or every group, by digest.
+    /// The assignments of all IDs, or of all groups, by digest.
     pub(crate) fn members<'a>(
         &self,
         engine: &'a Engine,
@@ -134,13 +130,13 @@ impl Previous {
     }
 }
 
-/// Bare lines hold no groups: of those only the IDs can be recognised.
+/// Bare lines contain no groups, so only IDs can be looked up in such files.
 fn has_columns(path: &Path, columns: &[String]) -> Result<bool> {
     let list = List::open(path, "")?;
     Ok(columns.iter().all(|column| list.columns.contains(column)))
 }
 
-/// What the last two columns of a file of finished IDs say: wave and shard, NULL for none.
+/// Reads the last two columns of a file of finished IDs: wave and shard, NULL for no wave.
 fn told(path: &Path, texts: &[&StringArray], rows: usize) -> Result<UInt64Array> {
     let [.., waves, shards] = texts else {
         let reason = "has no columns for wave and shard".into();

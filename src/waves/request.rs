@@ -1,4 +1,4 @@
-//! What is asked for, and what it comes to: what the user leaves out, the run beside the list or the cut before says.
+//! Resolves a request: what the user does not specify comes from the run next to the list, or from the previous cut.
 
 use std::path::{Path, PathBuf};
 
@@ -13,25 +13,23 @@ use crate::error::{Error, Result};
 use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::sides::Side;
 
-/// What the ID's column is called where a list has no header and nobody names it.
+/// The name of the ID column in a list without a header, unless `--key` names it.
 const BARE: &str = "id";
 
-/// A cut, as it is asked for.
+/// What the user requests.
 #[derive(Debug, Clone)]
 pub(crate) struct WavesRequest {
-    /// The lists.
     pub lists: Vec<PathBuf>,
     /// Lists of finished IDs.
     pub done: Vec<PathBuf>,
     /// The `waves.json` of an earlier cut, whose membership is kept.
     pub previous: Option<PathBuf>,
-    /// The run whose rows are wanted.
+    /// The run that supplies rows.
     pub rows: Option<PathBuf>,
-    /// How to cut.
     pub choices: Overrides,
 }
 
-/// What the user says of how to cut. Nothing said, and no values given, is no choice.
+/// The options that the user specified. `None` and empty lists mean unspecified.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Overrides {
     /// See [`Parameters::key`].
@@ -56,21 +54,19 @@ pub(crate) struct Overrides {
     pub format: Option<ListFormat>,
 }
 
-/// A cut, with everything decided.
+/// A request with all defaults resolved.
 pub(crate) struct ResolvedRequest {
-    /// How to cut.
     pub parameters: Parameters,
-    /// The cut before.
+    /// The previous cut, with `--previous`.
     pub previous: Option<Previous>,
-    /// The lists.
     pub source: Source,
 }
 
 impl WavesRequest {
-    /// Decides what the user has left open.
+    /// Fills in what the user has not specified.
     ///
     /// # Errors
-    /// If a choice contradicts the cut before, or if lists or that cut cannot be read.
+    /// If an option contradicts the previous cut, or if the lists or that cut cannot be read.
     pub(crate) fn settle(&self) -> Result<ResolvedRequest> {
         let previous = self.previous.as_deref().map(Previous::read).transpose()?;
         if let Some(previous) = previous {
@@ -102,9 +98,9 @@ impl WavesRequest {
 }
 
 impl Overrides {
-    /// The cut before has decided everything but the format.
+    /// The previous cut fixes everything except the format.
     fn require_none(&self) -> Result<()> {
-        let said = [
+        let given = [
             ("--key", !self.key.is_empty()),
             ("--key-type", !self.key_type.is_empty()),
             ("--sizes", !self.sizes.is_empty()),
@@ -115,21 +111,21 @@ impl Overrides {
             ("--balance", self.balance.is_some()),
             ("--where", self.condition.is_some()),
         ];
-        match said.into_iter().find(|(_, said)| *said) {
+        match given.into_iter().find(|(_, given)| *given) {
             None => Ok(()),
             Some((option, _)) => Err(Error::Contradiction(format!(
-                "{option}: --previous keeps to the {NAME} of the cut before, which has decided it\n  \
-                 leave {option} out, or cut anew, without --previous"
+                "{option}: not allowed with --previous, which takes it from the {NAME} of the earlier cut\n  \
+                 remove {option}, or remove --previous to make a new cut"
             ))),
         }
     }
 }
 
-/// The columns of the ID where nobody names them: what the run or the cut beside the list says, or else the first.
+/// The ID columns without `--key`: those recorded by the run or cut next to the list, otherwise the first column.
 fn default_key(list: &Path, names: &[String]) -> Vec<String> {
     let dir = list.parent().unwrap_or(Path::new(""));
     let has_header = list.extension().is_none_or(|ending| ending != "txt");
-    let told = || {
+    let recorded = || {
         let report = document(&dir.join("report.json"), "countersign/report/").map(|report| report["key"].clone());
         let cut = || {
             let files = [dir.join(NAME), dir.join("..").join(NAME)];
@@ -138,22 +134,22 @@ fn default_key(list: &Path, names: &[String]) -> Vec<String> {
         };
         serde_json::from_value::<Vec<String>>(report.or_else(cut)?).ok()
     };
-    match has_header.then(told).flatten() {
-        // of whole rows, every column is part of what identifies them
+    match has_header.then(recorded).flatten() {
+        // without a key, whole rows are compared, and all columns together identify a row
         Some(key) if key.is_empty() => names.to_vec(),
         Some(key) => key,
         None => names[..1].to_vec(),
     }
 }
 
-/// The paths of the snapshots that a run has compared, as its report has them; none, if there is no such run.
+/// The paths of the snapshots that a run compared, from its report. Empty if there is no report.
 pub(crate) fn inputs_of_run(run: &Path) -> Vec<(Side, String)> {
     let Some(report) = document(&run.join("report.json"), "countersign/report/") else { return vec![] };
     let path = |side: Side| report["run"]["inputs"][side.name()]["path"].as_str().map(|path| (side, path.into()));
     Side::BOTH.into_iter().filter_map(path).collect()
 }
 
-/// A document of ours, if there is one.
+/// A JSON document with this schema; `None` if it is missing or has another one.
 fn document(path: &Path, schema: &str) -> Option<Value> {
     let document: Value = serde_json::from_slice(&regular_file::read(path, DOCUMENT_BYTES_MAX).ok()?).ok()?;
     document["schema"].as_str()?.starts_with(schema).then_some(document)

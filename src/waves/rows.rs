@@ -1,5 +1,5 @@
-//! The complete rows of IDs, from `discrepancies.parquet` of a run: old's to backfill what is missing or differs, new's
-//! to take back what is extra.
+//! The complete rows of IDs, from `discrepancies.parquet` of a run: rows of old to backfill missing rows and
+//! mismatches, rows of new to roll back extra ones.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -32,23 +32,23 @@ use crate::sides::Side;
 use crate::snapshot::open_parquet;
 
 const TABLE: &str = "discrepancies.parquet";
-/// Rows that are decoded together; they may be wide.
+/// Rows per batch. It is small because rows may be wide.
 const BATCH_ROWS: usize = 1024;
 
-/// A run whose rows are wanted.
+/// The run that supplies rows.
 pub(crate) struct RowSource {
     dir: PathBuf,
     table: InputFile,
     run: String,
     report: ReportHeader,
-    /// The fields of each side's rows.
+    /// The fields of the rows of each side.
     fields: [Fields; 2],
-    /// The places of the ID's columns among the key columns of the table.
+    /// The indexes of the ID columns among the key columns of the table.
     key: Vec<usize>,
     row_bytes: u64,
 }
 
-/// What a report must tell.
+/// The fields of a report that are needed here.
 #[derive(Debug, Deserialize)]
 struct ReportHeader {
     key: Vec<String>,
@@ -56,28 +56,28 @@ struct ReportHeader {
     coverage: Coverage,
 }
 
-/// The rows of one side, by the digests of their IDs.
+/// The rows of one side, in the digest order of their IDs.
 pub(crate) struct RowLookup<'a> {
     side: Side,
     lookup: MergeLookup<'a>,
 }
 
 impl RowSource {
-    /// Reads what a run says of itself.
+    /// Opens a run, and reads its manifest and report.
     ///
     /// # Errors
-    /// If it is no whole run, if its key is not the ID, or if it holds digests in place of values.
+    /// If it is not a complete run, if its key is not the ID, or if it contains digests in place of values.
     pub(crate) fn open(dir: &Path, key: &[String]) -> Result<Self> {
         let bad = |reason: String| Error::from(WavesError::BadList { list: dir.into(), reason });
         if !dir.join(MANIFEST).is_file() {
-            return Err(bad(format!("is no run: it has no {MANIFEST}\n  name a run directory with --rows")));
+            return Err(bad(format!("is not a run: it has no {MANIFEST}\n  pass a run directory to --rows")));
         }
         let manifest: Manifest = json(dir, MANIFEST)?;
         let report: ReportHeader = json(dir, "report.json")?;
         if report.private.is_some() {
             return Err(bad(
-                "is a run with private columns: it holds digests in their place, which are no rows to write\n  \
-                 cut the IDs alone, without --rows"
+                "is a run with private columns: it contains digests in their place, so its rows are incomplete\n  \
+                 remove --rows to cut the IDs alone"
                     .into(),
             ));
         }
@@ -86,14 +86,14 @@ impl RowSource {
         let places = places.filter(|places| places.len() == report.key.len() && !places.is_empty());
         let Some(places) = places else {
             let own = if report.key.is_empty() { "whole rows".into() } else { report.key.join(", ") };
-            return Err(bad(format!("is a run by {own}, and the ID is {}\n  name its key with --key", key.join(", "))));
+            return Err(bad(format!("is keyed by {own}, but the ID is {}\n  pass its key to --key", key.join(", "))));
         };
         let listed = manifest.outputs.iter().find(|output| output.path == TABLE);
         let path = dir.join(TABLE);
         let (table, file) = InputFile::open(path.clone(), path.clone()).map_err(Error::unreadable(&path))?;
         let found = of_opened(file).map_err(Error::unreadable(&path))?;
         if listed.is_none_or(|listed| listed.blake3 != found.to_hex().as_str()) {
-            return Err(bad(format!("is not whole: `{TABLE}` is not as the run wrote it")));
+            return Err(bad(format!("is not intact: `{TABLE}` has changed since the run")));
         }
         let mut source = RowSource {
             dir: dir.into(),
@@ -117,22 +117,22 @@ impl RowSource {
         Ok(source)
     }
 
-    /// Makes sure that the rows are still those that the run has written.
+    /// Checks that the table has not changed since it was opened.
     pub(crate) fn require_unchanged(&self) -> Result<()> {
         self.table.require_unchanged()
     }
 
-    /// About how much a row takes.
+    /// The approximate bytes of a row.
     pub(crate) fn row_bytes(&self) -> u64 {
         self.row_bytes
     }
 
-    /// The fields of a side's rows.
+    /// The fields of the rows of a side.
     pub(crate) fn fields(&self, side: Side) -> &Fields {
         &self.fields[side as usize]
     }
 
-    /// What is to be said of the rows of a side.
+    /// The description of a side's rows for `waves.json`.
     pub(crate) fn note(&self, side: Side) -> RowsNote {
         let Coverage { ignored, old_only, new_only, incomparable, .. } = &self.report.coverage;
         let own = match side {
@@ -148,10 +148,10 @@ impl RowSource {
         }
     }
 
-    /// The side whose row of this ID is to be written: the side that has it.
+    /// The side that supplies the row of this ID, according to its class.
     ///
     /// # Errors
-    /// If it has no single row.
+    /// If the run does not have the ID, or if it is a duplicate key.
     pub(crate) fn side(&self, engine: &Engine, columns: &UnitColumns, texts: &[&StringArray]) -> Result<Side> {
         let wanted = columns.id_digests(texts);
         for batch in self.read(&[TableColumn::Class, TableColumn::Key])? {
@@ -167,7 +167,7 @@ impl RowSource {
         Err(self.unknown(columns.id_words(texts, 0)))
     }
 
-    /// Sorts the rows of a side by the digests of their IDs; IDs of other classes stand among them without a row.
+    /// Sorts the rows of a side by the digests of their IDs. IDs of other classes are included without a row.
     pub(crate) fn rows<'a>(&self, engine: &'a Engine, columns: &UnitColumns, side: Side) -> Result<RowLookup<'a>> {
         let schema: SchemaRef = Arc::new(Schema::new(vec![
             Field::new("key", DataType::Binary, false),
@@ -179,7 +179,7 @@ impl RowSource {
             let batch = batch.map_err(|error| self.damaged(&error))?;
             let names = batch.column(0).as_string::<i32>();
             let found: Vec<Option<Class>> = names.iter().map(|name| name.and_then(Class::from_name)).collect();
-            // the other side of a mismatch would be carried along for nothing
+            // rows that are not written would only make the sort larger, such as new's row of a mismatch
             let wanted = |(row, class): (usize, &Option<Class>)| {
                 let is_wanted = class.and_then(side_of) == Some(side);
                 is_wanted.then_some(row as u64)
@@ -196,7 +196,7 @@ impl RowSource {
         Ok(RowLookup { side, lookup: MergeLookup::of(sorter.finish())? })
     }
 
-    /// The digests of IDs, by the very texts of the ID lists.
+    /// The digests of IDs, from the same texts as in ID lists.
     fn digests(&self, key: &ArrayRef, seed: u64) -> Result<arrow::array::BinaryArray> {
         let key = key.as_struct();
         let text = |at: &usize| value_text::column(key.column(*at), &key.fields()[*at]);
@@ -216,13 +216,14 @@ impl RowSource {
     }
 
     fn damaged(&self, error: &impl ToString) -> Error {
-        let reason = format!("is not a table that a run has written: {}", error.to_string());
+        let reason = format!("is not a table written by a run: {}", error.to_string());
         WavesError::BadList { list: self.dir.join(TABLE), reason }.into()
     }
 
-    /// An error for an ID that the run does not have.
+    /// The error for an ID that the run does not have.
     pub(crate) fn unknown(&self, id: String) -> Error {
-        let reason = format!("it is no discrepancy of the run `{}`\n  cut the lists of that run", self.dir.display());
+        let reason =
+            format!("it is not a discrepancy of the run `{}`\n  cut the lists of that run", self.dir.display());
         WavesError::NoRow { id, reason }.into()
     }
 }
@@ -241,8 +242,8 @@ impl RowLookup<'_> {
             Some(side) => Err(WavesError::NoRow {
                 id: id(),
                 reason: format!(
-                    "its row is one of {side}, and rows of this cut are those of {}\n  \
-                     cut lists of missing and mismatching rows apart from lists of extra ones",
+                    "its row is from {side}, but this cut writes rows of {}\n  \
+                     cut lists of missing and mismatching rows separately from lists of extra rows",
                     self.side
                 ),
             }
@@ -252,7 +253,7 @@ impl RowLookup<'_> {
     }
 }
 
-/// The side that has the row to write.
+/// The side that supplies the row; `None` for a duplicate key.
 fn side_of(class: Class) -> Option<Side> {
     match class {
         Class::Missing | Class::Mismatch => Some(Side::Old),
@@ -262,13 +263,13 @@ fn side_of(class: Class) -> Option<Side> {
 }
 
 fn duplicate(id: String) -> Error {
-    let reason = "it is a duplicate key, of which no row is the one\n  take it out of the list".into();
+    let reason = "it is a duplicate key, so it has no single row\n  remove it from the list".into();
     WavesError::NoRow { id, reason }.into()
 }
 
 fn json<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<T> {
     let content = regular_file::read(&dir.join(name), DOCUMENT_BYTES_MAX).map_err(Error::unreadable(dir.join(name)))?;
     serde_json::from_slice(&content).map_err(|error| {
-        WavesError::BadList { list: dir.join(name), reason: format!("is not what a run writes: {error}") }.into()
+        WavesError::BadList { list: dir.join(name), reason: format!("is not a valid file of a run: {error}") }.into()
     })
 }

@@ -1,4 +1,4 @@
-//! How large the waves are: targets as the user writes them, and what they come to for a list of so many units.
+//! Wave sizes: targets as the user writes them, resolved for a list with a given number of units.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// A hundred percent, in the parts that a share is counted in.
+/// 100% in the unit in which shares are counted.
 const WHOLE: u64 = 100_000_000;
 
-/// How far one wave goes, counted from the beginning of the list.
+/// Where a wave ends, counted from the beginning of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Size {
-    /// To this unit.
+    /// After this many units.
     To(u64),
-    /// So many units further than the wave before.
+    /// This many units after the previous wave.
     More(u64),
-    /// To this share of all units, rounded up; in parts of a hundred million.
+    /// After this share of all units, rounded up; counted in units of 1/100,000,000.
     Share(u64),
-    /// To the end.
+    /// At the end of the list.
     Rest,
 }
 
@@ -28,7 +28,7 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no size; write a number, +NUMBER, a share such as 10%, or rest");
+        let wrong = || format!("`{text}` is not a size; write a number, +NUMBER, a percentage such as 10%, or rest");
         let number = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_digit()) {
             true => digits.parse::<u64>().map_err(|_| wrong()),
             false => Err(wrong()),
@@ -80,8 +80,8 @@ impl From<Size> for String {
     }
 }
 
-/// The last unit of every wave, counted from 1, for a list of so many units. A size beyond the end is the end, so the
-/// last targets may be equal: those waves are empty.
+/// The last unit of each wave, counted from 1, for a list of `units` units. A size beyond the end of the list is
+/// reduced to it, so the last targets may be equal: those waves are empty.
 ///
 /// # Errors
 /// If a size does not go further than the one before it.
@@ -89,30 +89,34 @@ pub(crate) fn targets(sizes: &[Size], units: u64) -> Result<Vec<u64>> {
     let mut targets: Vec<u64> = vec![];
     for (at, size) in sizes.iter().enumerate() {
         let before = targets.last().copied().unwrap_or(0);
-        // what was asked for, before the end of the list cuts it off
-        let asked = match size {
+        // the requested target, before the end of the list limits it
+        let requested = match size {
             Size::To(target) => *target,
             Size::More(more) => before.saturating_add(*more),
             Size::Share(share) => (u128::from(units) * u128::from(*share)).div_ceil(u128::from(WHOLE)) as u64,
             Size::Rest => units,
         };
-        let is_beyond = asked >= units;
-        let goes_further = asked > before || is_beyond && before == units;
+        let is_beyond = requested >= units;
+        let goes_further = requested > before || is_beyond && before == units;
         if !goes_further || matches!(size, Size::To(0) | Size::More(0)) {
-            let share = if matches!(size, Size::Share(_)) { format!(" of {units} is {asked}, and") } else { "".into() };
+            let share =
+                if matches!(size, Size::Share(_)) { format!(" of {units} is {requested}, and") } else { "".into() };
             return Err(Error::Contradiction(match at.checked_sub(1) {
                 Some(last) => format!(
-                    "--sizes: `{size}`{share} does not come after `{}`, which goes to {before}\n  \
-                     sizes are counted from the beginning of the list and increase; `+N` adds to the one before",
+                    "--sizes: `{size}`{share} does not go beyond `{}`, which ends at {before}\n  \
+                     sizes count from the beginning of the list and must increase; `+N` adds N to the previous size",
                     sizes[last]
                 ),
                 None => format!("--sizes: `{size}`{share} makes an empty wave"),
             }));
         }
         if matches!(size, Size::Rest) && at + 1 < sizes.len() {
-            return Err(Error::Contradiction(format!("--sizes: `{}` comes after `rest`", sizes[at + 1])));
+            return Err(Error::Contradiction(format!(
+                "--sizes: `{}` follows `rest`, which must be last",
+                sizes[at + 1]
+            )));
         }
-        targets.push(asked.min(units));
+        targets.push(requested.min(units));
     }
     Ok(targets)
 }
@@ -133,7 +137,7 @@ mod tests {
     fn sizes_add_up_from_the_beginning() {
         assert_eq!(resolved("100,1000,10000,10%,rest", 200_000).unwrap(), [100, 1000, 10_000, 20_000, 200_000]);
         assert_eq!(resolved("5,+5,0.5%,100%", 10_000).unwrap(), [5, 10, 50, 10_000]);
-        // the end is the end
+        // a size beyond the end is the end
         assert_eq!(resolved("100,1000,rest", 50).unwrap(), [50, 50, 50]);
         assert_eq!(resolved("rest", 0).unwrap(), [0]);
         assert_eq!(resolved("1%", 15).unwrap(), [1]);
@@ -141,8 +145,8 @@ mod tests {
 
     #[test]
     fn sizes_that_do_not_increase_are_named() {
-        let said = resolved("10000,10%", 50_000).unwrap_err();
-        assert!(said.contains("`10%` of 50000 is 5000") && said.contains("`10000`"), "{said}");
+        let message = resolved("10000,10%", 50_000).unwrap_err();
+        assert!(message.contains("`10%` of 50000 is 5000") && message.contains("`10000`"), "{message}");
         for wrong in
             ["100,100", "0", "100,+0", "rest,5", "100,1%", "x", "-1", "+", "%", "101%", "0%", "1.1234567%", "+50%", ""]
         {

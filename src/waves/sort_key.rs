@@ -1,12 +1,12 @@
-//! Values as bytes whose order is that of the values, so that every sort of a cut is by one column of bytes.
+//! Encodes values as bytes that sort like the values, so that every sort of a cut is by one binary column.
 
 use super::parameters::Direction;
 
-/// Before the bytes of a value; NULL comes last, in either direction.
+/// The marker before the bytes of a value. NULL sorts last in either direction.
 const VALUE: u8 = 1;
 const NULL: u8 = 2;
 
-/// Appends a value. `write` puts its bytes in ascending order; no value's bytes may be the beginning of another's.
+/// Appends a value. `write` encodes it for ascending order. No encoding may be a prefix of another.
 pub(crate) fn push(out: &mut Vec<u8>, direction: Direction, value: Option<&str>, write: impl Fn(&mut Vec<u8>, &str)) {
     let Some(value) = value else { return out.push(NULL) };
     out.push(VALUE);
@@ -17,7 +17,7 @@ pub(crate) fn push(out: &mut Vec<u8>, direction: Direction, value: Option<&str>,
     }
 }
 
-/// Text, byte by byte.
+/// Encodes text. It sorts byte by byte.
 pub(crate) fn text(out: &mut Vec<u8>, value: &str) {
     for byte in value.bytes() {
         out.push(byte);
@@ -25,11 +25,11 @@ pub(crate) fn text(out: &mut Vec<u8>, value: &str) {
             out.push(1);
         }
     }
-    // less than anything that goes on
+    // sorts before any longer text
     out.extend([0, 0]);
 }
 
-/// A decimal number of any size, by its value: `-12.50`. A text that is none is put nowhere in particular.
+/// Encodes a decimal number of any size, such as `-12.50`. It sorts by value; the position of other text is undefined.
 pub(crate) fn number(out: &mut Vec<u8>, value: &str) {
     let (is_negative, digits) = value.strip_prefix('-').map_or((false, value), |digits| (true, digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -48,7 +48,7 @@ pub(crate) fn number(out: &mut Vec<u8>, value: &str) {
     }
 }
 
-/// Whether a text is a whole or a decimal number: `-12`, `0.50`.
+/// Whether a text is an integer or a decimal number, such as `-12` or `0.50`.
 pub(crate) fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
@@ -71,11 +71,10 @@ mod tests {
             ["-100", "-99.5", "-9", "-0.51", "-0.5", "0", "0.05", "0.5", "0.51", "1", "9", "10", "10.01", "100"];
         assert!(numbers.iter().all(|number| is_number(number)));
         let keys: Vec<_> = numbers.iter().map(|value| bytes(Direction::Ascending, Some(value), number)).collect();
-        assert!(keys.is_sorted_by(|one, two| one < two));
+        assert!(keys.is_sorted_by(|a, b| a < b));
         let keys: Vec<_> = numbers.iter().map(|value| bytes(Direction::Descending, Some(value), number)).collect();
-        assert!(keys.is_sorted_by(|one, two| one > two));
-        let same =
-            |one, two| bytes(Direction::Ascending, Some(one), number) == bytes(Direction::Ascending, Some(two), number);
+        assert!(keys.is_sorted_by(|a, b| a > b));
+        let same = |a, b| bytes(Direction::Ascending, Some(a), number) == bytes(Direction::Ascending, Some(b), number);
         assert!(same("0010.50", "10.5") && same("-0", "0.00"));
         assert!(!["", "-", "1.", ".5", "1e5", "+1", " 1", "0x1"].iter().any(|text| is_number(text)));
     }
@@ -89,7 +88,7 @@ mod tests {
                 keys.reverse();
             }
             keys.push(bytes(direction, None, text));
-            assert!(keys.is_sorted_by(|one, two| one < two));
+            assert!(keys.is_sorted_by(|a, b| a < b));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Sorts batches by their first column, bytes without NULL, under the engine's memory limit; what does not fit goes to
-//! working files.
+//! Sorts batches by their first column (bytes, never NULL) within the engine's memory limit, and spills what exceeds
+//! it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,16 +23,16 @@ use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 use crate::runtime::spilling::spilled_bytes;
 
-/// Batches that may wait before and behind a sort.
+/// Batches that may wait in front of and behind a sort.
 const WAITING: usize = 1;
 
-/// Batches in any order go in; [`Sorter::finish`] gives them back in order.
+/// Takes batches in any order; [`Sorter::finish`] returns them sorted.
 pub(crate) struct Sorter<'a> {
     input: Sender<RecordBatch>,
     sorted: SortedIds<'a>,
 }
 
-/// Batches in order.
+/// Sorted batches.
 pub(crate) struct SortedIds<'a> {
     engine: &'a Engine,
     plan: Arc<dyn ExecutionPlan>,
@@ -41,13 +41,13 @@ pub(crate) struct SortedIds<'a> {
 }
 
 impl<'a> Sorter<'a> {
-    /// Begins a sort of batches of this schema.
+    /// Begins a sort of batches with this schema.
     pub(crate) fn begin(engine: &'a Engine, schema: &SchemaRef) -> Result<Self> {
         let (input, incoming) = channel(WAITING);
         let plan =
             sort_plan(schema, incoming).and_then(|plan| engine.with_even_share(plan)).map_err(Error::internal)?;
         let runtime = engine.reader();
-        // only within the runtime does a plan find the threads for its working files
+        // only inside the runtime does a plan find the threads for its spill files
         let _within = runtime.enter();
         let stream = plan.execute(0, engine.task());
         let mut stream = stream.map_err(|error| Error::of_plan(error, &engine.spill_dir(), Error::internal))?;
@@ -62,14 +62,13 @@ impl<'a> Sorter<'a> {
         Ok(Sorter { input, sorted: SortedIds { engine, plan, output, task } })
     }
 
-    /// Adds rows.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
         self.sorted.engine.check_stop()?;
         match self.input.blocking_send(batch) {
             Ok(()) => Ok(()),
-            // the sort has ended before its input has: it says why
+            // the sort ended before its input did, so its output contains the reason
             Err(_) => match self.sorted.receive()? {
-                Some(_) | None => Err(Error::Internal("a sort has ended early".into())),
+                Some(_) | None => Err(Error::Internal("a sort ended early".into())),
             },
         }
     }
@@ -83,7 +82,7 @@ impl<'a> Sorter<'a> {
 impl SortedIds<'_> {
     fn receive(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            // sorting can keep us waiting long for the first batch
+            // the first batch of a sort can take long, and the user may stop the cut meanwhile
             let next = async { tokio::time::timeout(Duration::from_millis(200), self.output.recv()).await };
             let waited = self.engine.reader().block_on(next);
             self.engine.check_stop()?;
@@ -122,11 +121,11 @@ fn sort_plan(schema: &SchemaRef, incoming: Receiver<RecordBatch>) -> datafusion:
     let source = StreamingTableExec::try_new(schema.clone(), vec![source], None, [], false, None)?;
     let first = Arc::new(Column::new(schema.field(0).name(), 0));
     let order = LexOrdering::new([PhysicalSortExpr::new(first, ASCENDING)]);
-    let order = order.ok_or_else(|| DataFusionError::Internal("a sort by nothing".into()))?;
+    let order = order.ok_or_else(|| DataFusionError::Internal("a sort without a key".into()))?;
     Ok(Arc::new(SortExec::new(order, Arc::new(source))))
 }
 
-/// What comes in, as a plan reads it.
+/// Incoming batches as the input of a plan.
 #[derive(Debug)]
 struct Incoming {
     schema: SchemaRef,
@@ -138,7 +137,7 @@ impl PartitionStream for Incoming {
         &self.schema
     }
 
-    /// Hands the rows over; there is nothing left for a second time.
+    /// Hands over the batches. A second call returns an empty stream.
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner).take();
         let batches = stream::unfold(batches, async |batches| {

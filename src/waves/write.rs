@@ -1,4 +1,4 @@
-//! WRITE: a file for each wave or shard, one open at a time, and beside them the IDs that are in none.
+//! WRITE: writes one file per wave or shard, one at a time, and separate files for the IDs that are in no wave file.
 
 use std::sync::Arc;
 
@@ -16,25 +16,22 @@ use super::parameters::ListFormat;
 use crate::error::{Error, Result};
 use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 
-/// The name of the file of finished IDs.
+/// The file of finished IDs.
 const FINISHED: &str = "finished.parquet";
-/// The name of the file of IDs in no wave.
+/// The file of IDs in no wave.
 const LEFT_OVER: &str = "left_over.parquet";
 
-/// Which files there are.
+/// Which files are written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WavePlan {
-    /// How many waves.
     pub waves: u32,
-    /// How many shards in each, if they are cut.
+    /// Shards per wave; `None` if waves are not divided.
     pub shards: Option<u32>,
-    /// What the files are.
     pub format: ListFormat,
-    /// Who may read them.
+    /// Who may read the files.
     pub readers: FileAccess,
 }
 
-/// What was written.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     /// Every file of a wave, in order.
@@ -45,18 +42,18 @@ pub(crate) struct Written {
     pub left_over: Option<AsideFile>,
     /// The weight of all IDs.
     pub weight: u64,
-    /// How many units there were.
     pub units: u64,
 }
 
 impl WavePlan {
-    /// The files in order.
+    /// All waves and shards in file order.
     fn members(self) -> impl Iterator<Item = Member> {
         let shards = self.shards.unwrap_or(1);
         (1..=self.waves).flat_map(move |wave| (1..=shards).map(move |shard| Member { wave, shard }))
     }
 
-    /// The name of a file, without its ending. Numbers are as wide as the largest, so that names sort in order.
+    /// A file name without its extension. Numbers are zero-padded to the width of the largest, so that names sort in
+    /// order.
     fn stem(self, member: Member) -> String {
         let width = |number: u32, least: usize| number.to_string().len().max(least);
         let wave = format!("wave-{:0width$}", member.wave, width = width(self.waves, 2));
@@ -67,7 +64,7 @@ impl WavePlan {
     }
 }
 
-/// Writes the entries, which come in the order of the files; `advance` hears how many have come, and may end the work.
+/// Writes the entries, which come in file order. `advance` receives the rows of each batch, and can stop the work.
 pub(crate) fn write(
     dir: &RunDir,
     columns: &UnitColumns,
@@ -89,7 +86,7 @@ pub(crate) fn write(
         let is_left = |row: usize| assigned[row].member.wave == 0 && !shape.finished(&batch).value(row);
         left_over.add(create, shape, &batch, &assigned, is_left)?;
         let mut start = 0;
-        for run in assigned.chunk_by(|one, two| one.member == two.member) {
+        for run in assigned.chunk_by(|a, b| a.member == b.member) {
             let rows = batch.slice(start, run.len());
             start += run.len();
             writer.count(&rows, run);
@@ -99,7 +96,7 @@ pub(crate) fn write(
             }
         }
     }
-    // files that nothing belongs to are there all the same
+    // files without IDs are also created
     for member in members {
         writer.begin(member)?;
     }
@@ -116,7 +113,7 @@ struct WaveWriter<'a> {
     written: Written,
 }
 
-/// The file at hand.
+/// The current file.
 struct OpenFile {
     list: ListFile,
     rows: Option<ParquetFile>,
@@ -132,13 +129,13 @@ impl WaveWriter<'_> {
         self.written.units = self.written.units.max(units.unwrap_or(0));
     }
 
-    /// Begins files up to that of a member.
+    /// Begins files up to the file of `member`.
     fn reach(&mut self, members: &mut impl Iterator<Item = Member>, member: Member) -> Result<()> {
         let is = |open: &OpenFile| open.told.wave == member.wave && open.told.shard.unwrap_or(1) == member.shard;
         while !self.open.as_ref().is_some_and(is) {
             match members.next() {
                 Some(next) => self.begin(next)?,
-                None => return Err(Error::Internal(format!("no file is meant for {member:?}"))),
+                None => return Err(Error::Internal(format!("no file for {member:?}"))),
             }
         }
         Ok(())
@@ -175,7 +172,7 @@ impl WaveWriter<'_> {
         Ok(())
     }
 
-    /// Adds the rows of one member, but for those that are finished.
+    /// Adds the rows of one member, except those that are finished.
     fn add(&mut self, rows: &RecordBatch, assigned: &[Assigned]) -> Result<()> {
         let (columns, shape) = (self.columns, self.shape);
         let Some(OpenFile { list, rows: file, told, last_unit }) = &mut self.open else { return Ok(()) };
@@ -216,7 +213,7 @@ impl WaveWriter<'_> {
     }
 }
 
-/// IDs that are in no file of a wave, with their groups; begun with the first of them.
+/// IDs that are in no wave file, with their groups. The file is created for the first of them.
 struct SideFile {
     name: &'static str,
     places: Vec<usize>,

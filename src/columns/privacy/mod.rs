@@ -1,9 +1,9 @@
-//! KEEP: which columns are private. Everything that writes, shows, digests or asks asks here, and nowhere else is a name of
-//! `[private]` compared with anything.
+//! Decides which columns are private. All code that writes, shows, or digests values, or runs SQL, uses this module,
+//! and no other module compares a name in `[private]` with anything.
 //!
-//! Privacy belongs to stored columns and not to names: a column may be named as either side calls it, as the pair is called,
-//! or by a path to one of its fields, and whatever is made of it is private, too. Where a field of a column is private, the
-//! values of the whole column are.
+//! Stored columns are private, not names. A column may be named as either side or the pair is called, or by a path to
+//! one of its fields, and everything computed from it is also private. If a field of a column is private, all values of
+//! the column are.
 
 mod paths;
 mod resolve;
@@ -27,15 +27,15 @@ pub struct Privacy(Option<Arc<Inner>>);
 
 struct Inner {
     private: Private,
-    /// The key of the digests: the job's, or else one of this run alone.
+    /// The key of the digests: that of the job, or else a random key for this run.
     key: [u8; 32],
     sides: Sides<SideColumns>,
-    /// The compared pairs, in the pairing's order.
+    /// The compared pairs, in the order of the pairing.
     pairs: Vec<PrivatePair>,
-    /// How many of them, from the front, identify a row.
+    /// The number of key columns, which are the first pairs.
     key_len: usize,
     hides_versions: bool,
-    /// The names of private columns wherever they stand.
+    /// The names of private columns in any table.
     everywhere: BTreeSet<String>,
 }
 
@@ -45,11 +45,11 @@ struct PrivatePair {
 }
 
 impl Privacy {
-    /// The private columns of a comparison. `snapshots` are the sides as they were opened: what is made of what is known of
-    /// them alone, and of no working copy.
+    /// Resolves the private columns of a comparison. `snapshots` must be the sides as they were opened, not working
+    /// copies, because only these have lineage.
     ///
     /// # Errors
-    /// If a name under `[private]` is that of no column, or if the values of a private column are names of directories.
+    /// If a name in `[private]` does not exist, or if the values of a private column are in directory names.
     pub fn of(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, tables: &Tables) -> Result<Self> {
         let Some(private) = &job.private else { return Ok(Privacy(None)) };
         let names = ColumnNames::of(snapshots, job)?;
@@ -62,7 +62,7 @@ impl Privacy {
         Self::resolve(private, &known, Some(pairing))
     }
 
-    /// The private columns of old alone.
+    /// Resolves the private columns of old without new.
     ///
     /// # Errors
     /// As those of [`Privacy::of`].
@@ -85,7 +85,7 @@ impl Privacy {
         let version = pairing.and_then(|pairing| pairing.version.as_ref());
         let hides_versions =
             version.is_some_and(|version| Side::BOTH.iter().any(|side| is_private(*side, version.at[*side]).is_some()));
-        // what a side calls it, a further table may call it, too
+        // an additional table may use the same name as a side
         let named = private.columns.iter().map(|word| word.text.as_str());
         let of_fields = private.columns.iter().flat_map(|word| known.tables_columns(&word.text));
         let of_pairs = pairs.iter().filter(|pair| pair.private_by.is_some()).map(|pair| pair.name.as_str());
@@ -106,18 +106,18 @@ impl Privacy {
         self.0.as_deref()
     }
 
-    /// Whether the job has private columns at all, compared or not.
+    /// Whether the job configures private columns, compared or not.
     pub fn is_asked(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Whether a compared pair is private, by its number in the pairing.
+    /// Whether a compared pair is private, by its index in the pairing.
     pub fn hides(&self, pair: usize) -> bool {
         self.inner().is_some_and(|inner| inner.pairs.get(pair).is_none_or(|pair| pair.private_by.is_some()))
     }
 
-    /// Whether a compared pair is private, by the name that reports give it; a name that is no pair's is, where it is that
-    /// of a private column of either side.
+    /// Whether a compared pair is private, by its name in reports. Another name is private if a private column of
+    /// either side has it.
     pub fn hides_pair(&self, name: &str) -> bool {
         self.inner().is_some_and(|inner| match inner.pairs.iter().find(|pair| pair.name == name) {
             Some(pair) => pair.private_by.is_some(),
@@ -125,72 +125,73 @@ impl Privacy {
         })
     }
 
-    /// The first private column among those that identify a row; all columns do where rows have no key.
+    /// The first private key column. Without a key, all columns are key columns.
     pub fn private_key(&self) -> Option<&str> {
         let inner = self.inner()?;
         let key = inner.pairs.iter().take(inner.key_len).find(|pair| pair.private_by.is_some());
         key.map(|pair| pair.name.as_str())
     }
 
-    /// The first private column among those that are compared.
+    /// The first private column that is compared.
     pub fn private_value(&self) -> Option<&str> {
         let inner = self.inner()?;
         inner.pairs.iter().find(|pair| pair.private_by.is_some()).map(|pair| pair.name.as_str())
     }
 
-    /// Whether a column of a side is private, by its position in the side's schema.
+    /// Whether a column of a side is private, by its index in the schema of the side.
     pub fn hides_column(&self, side: Side, column: usize) -> bool {
         self.inner().is_some_and(|inner| inner.sides[side].private_by(column).is_some())
     }
 
-    /// Whether a column of a side is private, by its name: of the side as it is shaped, of its files, or of what its query read.
+    /// Whether a column of a side is private, by its name in the transformed side, in its files, or in the input of its
+    /// query.
     pub fn hides_stored(&self, side: Side, name: &str) -> bool {
         self.inner().is_some_and(|inner| inner.sides[side].hides(name))
     }
 
-    /// Whether the versions of rows are private; those of both sides are, or of neither.
+    /// Whether the versions of rows are private. They are on both sides, or on neither.
     pub fn hides_versions(&self) -> bool {
         self.inner().is_some_and(|inner| inner.hides_versions)
     }
 
-    /// Whether a column is private that a question in SQL calls so. Of a table without a name, nothing but the column's is known.
+    /// Whether a column in an SQL query is private. Columns of additional tables are only known by name.
     pub fn hides_in_sql(&self, table: &str, column: &str) -> bool {
         self.inner().is_some_and(|inner| match table {
             "old" => inner.sides.old.hides(column),
             "new" => inner.sides.new.hides(column),
-            // digests stand there already
+            // the values are already redacted there
             "discrepancies" => false,
             _ => inner.everywhere.contains(column),
         })
     }
 
-    /// Where the job says that a compared pair is private, and by which name.
+    /// Returns where and by which name the job makes a compared pair private.
     pub fn origin(&self, pair: &str) -> Option<String> {
         let inner = self.inner()?;
         let own = inner.pairs.iter().find(|own| own.name == pair)?;
         let word = &inner.private.columns[own.private_by?];
         Some(match word.text == pair {
             true => word.place.to_string(),
-            false => format!("{}: with `{}`, `{pair}` is private", word.place, word.text),
+            false => format!("{}: `{pair}` is private because of `{}`", word.place, word.text),
         })
     }
 
-    /// What stands in the place of a value.
+    /// What replaces a value.
     pub fn mode(&self) -> Mode {
         self.inner().map_or(Mode::default(), |inner| inner.private.mode)
     }
 
-    /// Whether ID lists hold private values all the same, readable by their owner only.
+    /// Whether ID lists contain private values in plain text, in files that only their owner can read.
     pub fn has_plain_lists(&self) -> bool {
         self.inner().is_some_and(|inner| inner.private.plain_lists)
     }
 
-    /// Whether digests of one value are the same in other runs: the job gives a key.
+    /// Whether digests of a value are the same in all runs, because the job has a key.
     pub fn digests_last(&self) -> bool {
         self.inner().is_some_and(|inner| inner.private.key.is_some())
     }
 
-    /// The names under which values are hidden: the pairs', and those that the job says.
+    /// The names of private columns: those of the pairs, and those in the job.
     pub fn names(&self) -> Vec<String> {
         let names = self.inner().map(|inner| {
             let pairs = inner.pairs.iter().filter(|pair| pair.private_by.is_some()).map(|pair| pair.name.clone());
@@ -200,33 +201,33 @@ impl Privacy {
         names.unwrap_or_default().into_iter().collect()
     }
 
-    /// The digest that stands in the place of a private value: 128 bits, in hexadecimal.
+    /// Returns the digest that replaces a private value: 128 bits in hexadecimal.
     pub fn digest(&self, text: &str) -> Option<String> {
         let inner = self.inner()?;
         Some(blake3::keyed_hash(&inner.key, text.as_bytes()).to_hex()[..DIGEST_DIGITS].to_string())
     }
 
-    /// What hashes whole rows: with the job's key where a compared column is private, since few possible values could be
-    /// tried out otherwise.
+    /// Creates the hasher for whole rows. If a compared column is private, it uses the job's key, because otherwise a
+    /// few possible values could be tried.
     ///
     /// # Errors
-    /// If that key is one of this run alone: no later look could make anything of such a hash.
+    /// If the job has no key: a hash with the random key of this run could not be checked later.
     pub fn row_hasher(&self) -> Result<blake3::Hasher> {
         const CONTEXT: &str = "countersign 2026 hashes of rows with private values";
         let (Some(inner), Some(name)) = (self.inner(), self.private_value()) else { return Ok(blake3::Hasher::new()) };
         match inner.private.key {
             Some(key) => Ok(blake3::Hasher::new_keyed(&blake3::derive_key(CONTEXT, &key))),
             None => Err(Error::Contradiction(format!(
-                "{}: `{name}` is private, so hashes of rows are made with the key of the digests, and nothing could be \
-                 checked by one of this run alone\n  \
-                 give a key that lasts, in COUNTERSIGN_PRIVATE_KEY or with key_file: `openssl rand -hex 32` writes one",
+                "{}: `{name}` is private, so row hashes need a permanent key; hashes with the random key of this run \
+                 could not be checked later\n  \
+                 set COUNTERSIGN_PRIVATE_KEY or key_file; `openssl rand -hex 32` generates a key",
                 inner.place()
             ))),
         }
     }
 
-    /// The digest of what rows are recognised by in later runs: of nothing secret, unless the key is private; then of the
-    /// key of its digests. `None` if that is of this run alone, so that they cannot be.
+    /// Returns a digest that identifies how keys are recognized in later runs. If the key is private, it depends on the
+    /// digests' key, and is `None` if that is random.
     pub fn recognition(&self) -> Option<String> {
         const CONTEXT: &str = "countersign 2026 what tells one key of private digests from another";
         match (self.inner(), self.private_key()) {
@@ -238,7 +239,7 @@ impl Privacy {
     }
 }
 
-/// Digits of 128 bits in hexadecimal.
+/// The number of hexadecimal digits in 128 bits.
 const DIGEST_DIGITS: usize = 32;
 
 impl Inner {

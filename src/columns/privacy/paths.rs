@@ -1,13 +1,13 @@
-//! Paths of the user's below a column: `person.ssn`, `people[].ssn`, `attributes.value`.
+//! Paths below a column: `person.ssn`, `people[].ssn`, `attributes.value`.
 
 use arrow::datatypes::DataType;
 
-/// What of a name goes on below a column; `None` if the name is no path of that column.
+/// Returns the part of a name below a column; `None` if the name is not a path of this column.
 pub(super) fn below<'a>(name: &'a str, column: &str) -> Option<&'a str> {
     name.strip_prefix(column).filter(|rest| rest.starts_with(['.', '[']))
 }
 
-/// Whether a type has what a path names below it. The items of a list may be named with or without brackets.
+/// Whether a type has a field at this path. Brackets for the items of a list are optional.
 pub(super) fn has_path(data_type: &DataType, path: &str) -> bool {
     if path.is_empty() {
         return true;
@@ -41,7 +41,7 @@ fn after_dot(path: &str) -> Option<&str> {
     path.strip_prefix('.')
 }
 
-/// What follows `[]` or `[3]`.
+/// Returns the part after `[]` or `[3]`.
 fn after_index(path: &str) -> Option<&str> {
     let (number, rest) = path.strip_prefix('[')?.split_once(']')?;
     number.bytes().all(|digit| digit.is_ascii_digit()).then_some(rest)

@@ -1,11 +1,11 @@
-//! From the names under `[private]` to the columns of both sides that hold private values.
+//! Resolves the names in `[private]` to the columns of both sides that contain private values.
 //!
-//! A name is resolved to columns once. From there, privacy spreads until nothing changes any more:
+//! A name is resolved to columns once. From there, privacy spreads until nothing changes:
 //!
-//! * a column made of a private one is private, by an expression or by a query;
-//! * two columns that are compared with each other hold the same values, so both are private or neither is;
-//! * what a private column alone is made of is private, and where it is made of several columns none of which is known to
-//!   be private, all of them are.
+//! * a column computed from a private column, by an expression or a query, is private;
+//! * two columns that are compared contain the same values, so either both are private or neither is;
+//! * the only input of a private column is private; if a private column has several inputs, and none of them is known
+//!   to be private, all of them are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,23 +19,23 @@ use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::Tables;
 
-/// The number of a word of `[private] columns`.
+/// An index in `[private] columns`.
 pub(super) type WordNumber = usize;
 
-/// A column of a side's schema.
+/// A column in the schema of a side.
 struct ColumnRef {
     name: String,
-    /// The columns of the files, or of what the side's query read, that it is made of.
+    /// The columns of the files, or of the query's input, that it is computed from.
     made_of: BTreeSet<String>,
-    /// The word that makes it private.
+    /// The setting that makes it private.
     private_by: Option<WordNumber>,
 }
 
-/// The columns of one side, and those that they are made of.
+/// The columns of one side, and their inputs.
 #[derive(Default)]
 pub(super) struct SideColumns {
     columns: Vec<ColumnRef>,
-    /// The private ones of those that the side's files have, or that its query read.
+    /// The private columns among those of the side's files or of its query's input.
     sources: BTreeMap<String, WordNumber>,
 }
 
@@ -50,12 +50,12 @@ impl SideColumns {
         SideColumns { columns: columns.collect(), sources: BTreeMap::new() }
     }
 
-    /// The word that makes a column of the schema private.
+    /// Returns the setting that makes a column private.
     pub(super) fn private_by(&self, column: usize) -> Option<WordNumber> {
         self.columns.get(column)?.private_by
     }
 
-    /// Whether a name is that of a private column, or of a private one that columns are made of.
+    /// Whether a private column, or a private input of columns, has this name.
     pub(super) fn hides(&self, name: &str) -> bool {
         self.sources.contains_key(name)
             || self.columns.iter().any(|column| column.name == name && column.private_by.is_some())
@@ -80,7 +80,7 @@ impl SideColumns {
         is_new
     }
 
-    /// Marks what is made of private columns, and what private columns alone are made of.
+    /// Marks columns with a private input, and the only inputs of private columns.
     fn spread(&mut self) -> bool {
         let mut has_changed = false;
         for at in 0..self.columns.len() {
@@ -95,7 +95,7 @@ impl SideColumns {
         has_changed
     }
 
-    /// Marks all that a private column is made of where nothing tells which part of it is private.
+    /// Marks all inputs of a private column if none of them is known to be private.
     fn spread_to_all_sources(&mut self) -> bool {
         let is_unknown = |column: &&ColumnRef| {
             column.private_by.is_some() && !column.made_of.iter().any(|source| self.sources.contains_key(source))
@@ -112,23 +112,23 @@ impl SideColumns {
     }
 }
 
-/// What the names under `[private]` are resolved against.
+/// The columns that names in `[private]` can refer to.
 pub(super) struct NameScope<'a> {
-    /// The sides; new's is `None` where there is none yet.
+    /// The sides. New is `None` if there is no new store yet.
     pub sides: Sides<Option<&'a Snapshot>>,
-    /// All pairs of columns that belong together by name, compared or not.
+    /// All pairs of columns with the same name, compared or not.
     pub pairs: &'a [NamePair],
-    /// The positions of columns that hold the same values and are no pair, such as versions.
+    /// Indexes of columns with the same values that are not pairs, such as versions.
     pub links: Vec<Sides<usize>>,
-    /// The further tables.
+    /// The additional tables.
     pub tables: &'a Tables,
 }
 
 impl NameScope<'_> {
-    /// The private columns of both sides.
+    /// Returns the private columns of both sides.
     ///
     /// # Errors
-    /// If a name is that of no column, or of one whose values are names of directories.
+    /// If a name does not exist, or if the values of a private column are in directory names.
     pub(super) fn resolve(&self, private: &Private) -> Result<Sides<SideColumns>> {
         let mut sides = Sides::from_fn(|side| self.sides[side].map_or_else(SideColumns::default, SideColumns::of));
         for (number, word) in private.columns.iter().enumerate() {
@@ -154,7 +154,7 @@ impl NameScope<'_> {
                 }
             }
             if !has_changed {
-                // only once everything else is settled: it is the coarsest rule
+                // only after everything else is settled, because it is the coarsest rule
                 for side in Side::BOTH {
                     has_changed |= sides[side].spread_to_all_sources();
                 }
@@ -167,7 +167,7 @@ impl NameScope<'_> {
         Ok(sides)
     }
 
-    /// The columns of further tables that a word is the name or a path of.
+    /// Returns the columns of additional tables that a setting names, or names a path of.
     pub(super) fn tables_columns<'t>(&'t self, word: &str) -> Vec<&'t str> {
         let fields = self.tables.values().flat_map(|table| table.schema.fields());
         let names = fields.map(|field| field.name().as_str());
@@ -201,7 +201,7 @@ impl NameScope<'_> {
         }
     }
 
-    /// The names of the columns that a word names: its own, and those of columns that it is a path of.
+    /// Returns the names of the columns that a setting refers to, including columns that it is a path of.
     fn columns_named(&self, word: &Setting) -> Result<BTreeSet<String>> {
         let name = &word.text;
         let known = self.known();
@@ -215,7 +215,7 @@ impl NameScope<'_> {
             (false, _) => Ok(named),
             (true, Some(column)) => Err(Error::Contradiction(format!(
                 "{}: `{column}` has no field `{name}`\n  \
-                 name the whole column, `{column}`, or a field as reports write it: person.ssn, people[].ssn",
+                 name the whole column, `{column}`, or a field as in reports: person.ssn, people[].ssn",
                 word.place
             ))),
             (true, None) => {
@@ -225,7 +225,7 @@ impl NameScope<'_> {
         }
     }
 
-    /// Every name of a column that a user may know, with the type that a column of this name has.
+    /// Returns all names of columns that a user may know, each with the type of its column.
     fn known(&self) -> Vec<(String, DataType)> {
         let mut known = vec![];
         let mut take = |schema: &Schema| {
@@ -249,7 +249,7 @@ impl NameScope<'_> {
         known
     }
 
-    /// Refuses private columns whose values stand in the names of directories, which manifests and errors have to name.
+    /// Fails if values of private columns are in directory names, because manifests and errors contain these.
     fn require_no_directories(&self, private: &Private, sides: &Sides<SideColumns>) -> Result<()> {
         let of_sides = Side::BOTH.into_iter().filter_map(|side| {
             let files = self.sides[side]?.input();
@@ -265,15 +265,15 @@ impl NameScope<'_> {
         match of_sides.chain(of_tables).next() {
             None => Ok(()),
             Some((owner, name)) => Err(Error::Contradiction(format!(
-                "{}: the values of `{name}` are names of directories of {owner}, and manifests and errors name files\n  \
-                 export `{name}` as a column of the files, and not as a partition",
+                "{}: the values of `{name}` are in directory names of {owner}, which manifests and errors contain\n  \
+                 export `{name}` as a column of the files instead of a partition",
                 private.columns.first().map(|word| word.place.to_string()).unwrap_or_default()
             ))),
         }
     }
 }
 
-/// The first column read off names of directories for which `is_private` holds.
+/// Returns the first partition column for which `is_private` holds.
 fn partition_of(snapshot: &Snapshot, is_private: impl Fn(&str) -> bool) -> Option<String> {
     let fields = snapshot.schema.fields().iter().enumerate();
     let mut partitions = fields.filter(|(at, _)| snapshot.is_partition(*at)).map(|(_, field)| field.name());

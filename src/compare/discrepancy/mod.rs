@@ -1,4 +1,4 @@
-//! WHAT: the four things that can be wrong, how they are counted, and the table that lists them.
+//! The four classes of discrepancies, their counts, and the table that lists them.
 
 mod sink;
 mod outcomes;
@@ -15,12 +15,12 @@ use crate::columns::{ColumnPair, ParseCounts, ParsedRows};
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
 
-/// How many rows fell into which class.
+/// The number of rows in each class.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Rows seen.
+    /// All rows that were compared.
     pub rows: Sides<u64>,
-    /// Pairs of equal rows, by how they came to be equal.
+    /// Pairs of equal rows, by tier.
     pub tiers: Tiers,
     /// Pairs of rows with the same key and different values.
     pub mismatch: u64,
@@ -28,26 +28,26 @@ pub struct Tally {
     pub missing: u64,
     /// Rows that are only in new.
     pub extra: u64,
-    /// Keys that stand more than once on a side.
+    /// Keys that occur more than once on a side.
     pub duplicate_keys: u64,
-    /// Of those, keys that are not in new at all.
+    /// The duplicate keys that are not in new.
     pub missing_duplicated: u64,
-    /// The rows of those keys.
+    /// The rows with duplicate keys.
     pub duplicate_rows: Sides<u64>,
-    /// Pairs of rows by column, in the order of the pairing's columns.
+    /// Counts by column, in the order of the pairing's columns.
     pub columns: Vec<ColumnTally>,
 }
 
-/// How a pair of rows came to be equal, from best to worst. A pair is in the tier of its worst cell.
+/// Why a pair of rows is equal, from best to worst. A pair has the tier of its worst cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// By value.
     Exact,
-    /// Only through a reading that loses nothing.
+    /// Only by a reading that loses nothing.
     ByReading,
-    /// Only by another rule that the user chose.
+    /// Only by a lossy rule.
     ByRule,
-    /// Only within a tolerance that the user chose.
+    /// Only within a tolerance.
     Tolerated,
 }
 
@@ -55,7 +55,7 @@ impl Tier {
     /// All tiers, from best to worst.
     pub const ALL: [Tier; 4] = [Tier::Exact, Tier::ByReading, Tier::ByRule, Tier::Tolerated];
 
-    /// The tier as it is written in data.
+    /// The code in data.
     pub fn name(self) -> &'static str {
         match self {
             Tier::Exact => "exact",
@@ -65,7 +65,7 @@ impl Tier {
         }
     }
 
-    /// The tier in words.
+    /// The name in text.
     pub fn words(self) -> &'static str {
         match self {
             Tier::ByReading => "by reading",
@@ -74,7 +74,7 @@ impl Tier {
         }
     }
 
-    /// The tier of a row that is equal as read; `read` are the rows of its batch that rules were needed to read.
+    /// Returns the tier of a row that is equal as read. `read` are the rows of its batch that were parsed with rules.
     pub fn as_read(read: Option<&ParsedRows>, row: usize) -> Self {
         match read {
             Some(read) if read.by_rule.value(row) => Tier::ByRule,
@@ -84,17 +84,17 @@ impl Tier {
     }
 }
 
-/// How matched pairs came to be equal.
+/// Matched pairs of rows, by tier.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Tiers {
     /// By value.
     pub exact: u64,
-    /// Only through a reading that loses nothing.
+    /// Only by a reading that loses nothing.
     #[serde(default)]
     pub by_reading: u64,
-    /// Only by another rule that the user chose.
+    /// Only by a lossy rule.
     pub by_rule: u64,
-    /// Only within a tolerance that the user chose.
+    /// Only within a tolerance.
     pub tolerated: u64,
 }
 
@@ -109,7 +109,7 @@ impl Tiers {
         }
     }
 
-    /// How many pairs are in a tier.
+    /// The number of pairs in a tier.
     pub fn count(&self, tier: Tier) -> u64 {
         match tier {
             Tier::Exact => self.exact,
@@ -119,49 +119,49 @@ impl Tiers {
         }
     }
 
-    /// The pairs of all tiers.
+    /// The number of pairs in all tiers.
     pub fn total(&self) -> u64 {
         Tier::ALL.into_iter().map(|tier| self.count(tier)).sum()
     }
 
-    /// Adds what was counted elsewhere.
+    /// Adds the counts of `other`.
     pub fn add_all(&mut self, other: &Tiers) {
         Tier::ALL.into_iter().for_each(|tier| self.add(tier, other.count(tier)));
     }
 }
 
-/// Pairs of rows, as they compare in one column.
+/// Counts of pairs of rows in one column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnTally {
     /// Pairs that differ.
     pub mismatches: u64,
-    /// Pairs that are equal only through a reading that loses nothing.
+    /// Pairs that are equal only by a reading that loses nothing.
     pub by_reading: u64,
-    /// Pairs that only another rule makes equal.
+    /// Pairs that are equal only by a lossy rule.
     pub by_rule: u64,
-    /// Pairs that only a tolerance makes equal.
+    /// Pairs that are equal only within a tolerance.
     pub tolerated: u64,
     /// For each rule of the column, the pairs that would not be equal without it.
     pub rules: Vec<u64>,
-    /// Pairs that are equal by rules of which each one alone could be left out.
+    /// Pairs that are equal by rules none of which is necessary by itself.
     pub by_either: u64,
-    /// Pairs that differ, and in which a cell cannot be read as its rule says.
+    /// Pairs that differ, and have a cell that could not be parsed.
     pub unreadable: u64,
 }
 
 impl Tally {
-    /// Nothing counted yet, for these columns.
+    /// Creates an empty tally for these columns.
     pub fn new(columns: &[ColumnPair]) -> Self {
         let none = |column: &ColumnPair| ColumnTally { rules: vec![0; column.rules().len()], ..ColumnTally::default() };
         Tally { columns: columns.iter().map(none).collect(), ..Tally::default() }
     }
 
-    /// Pairs of equal rows.
+    /// The number of pairs of equal rows.
     pub fn matched(&self) -> u64 {
         self.tiers.total()
     }
 
-    /// Counts cells that rules were needed to read, of pairs that are equal as read.
+    /// Adds the counts of cells that were parsed with rules, in pairs that are equal as read.
     pub fn read(&mut self, counts: &ParseCounts) {
         for (own, counts) in self.columns.iter_mut().zip(counts.columns()) {
             own.by_reading += counts.by_reading;
@@ -193,7 +193,7 @@ impl Tally {
         }
     }
 
-    /// How many discrepancies there are in a class.
+    /// The number of discrepancies of a class.
     pub fn count(&self, class: Class) -> u64 {
         match class {
             Class::Mismatch => self.mismatch,
@@ -203,25 +203,25 @@ impl Tally {
         }
     }
 
-    /// The discrepancies of every class.
+    /// The number of discrepancies of each class.
     pub fn counts(&self) -> ByClass<u64> {
         ByClass::from_fn(|class| self.count(class))
     }
 
-    /// How many discrepancies there are in all.
+    /// The number of all discrepancies.
     pub fn discrepancies(&self) -> u64 {
         self.counts().total()
     }
 
-    /// Whether nothing at all differs.
+    /// Whether there are no discrepancies.
     pub fn is_clean(&self) -> bool {
         self.discrepancies() == 0
     }
 
-    /// Checks that every promised row fell into exactly one class.
+    /// Checks that every row of the footers' counts is in exactly one class.
     ///
     /// # Errors
-    /// [`Error::Internal`] if rows were lost or counted twice; then no verdict may be given.
+    /// [`Error::Internal`] if rows were lost or counted twice. Then there can be no verdict.
     pub fn conserve(&self, promised: Sides<u64>) -> Result<()> {
         let paired = self.matched() + self.mismatch;
         let classified = Sides {

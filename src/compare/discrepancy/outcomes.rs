@@ -1,5 +1,5 @@
-//! How single rows came out: for each key that is asked about, whether its rows match, in which tier, and in which versions.
-//! The merge records it while it decides, so nothing is decided a second time.
+//! The outcomes of requested rows: for each key, whether its rows match, in which tier, and in which versions. The
+//! merge records outcomes as it decides, so nothing is decided twice.
 
 use std::sync::Arc;
 
@@ -21,22 +21,22 @@ use crate::error::Result;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 
-/// The rows that somebody asks about: those of one side whose columns `names` hold one of many IDs.
+/// The requested rows: those of one side whose columns `names` have one of many IDs.
 pub(crate) struct OutcomeRequest {
-    /// The side whose rows are asked about.
+    /// The side whose rows are requested.
     pub side: Side,
-    /// The columns that hold the IDs, by their numbers in the pairing.
+    /// The columns of the ID, as indexes in the pairing.
     pub names: Vec<usize>,
-    /// What makes digests of IDs and keys.
+    /// Computes the digests of IDs and keys.
     pub digests: ValueHasher,
-    /// The digests of the IDs, and a few others.
+    /// A filter for the digests of the IDs. It also accepts a few others.
     pub filter: Sbbf,
-    /// Whether the other side's key is wanted, too.
+    /// Whether the key of the other side is also requested.
     pub with_keys: bool,
 }
 
 impl OutcomeRequest {
-    /// One digest for each row of one side: of its ID.
+    /// Returns the digest of the ID in each row of one side.
     fn ids(&self, pairing: &Pairing, raw: &RecordBatch, side: Side) -> Result<FixedSizeBinaryArray> {
         let mut parts = vec![];
         for &at in &self.names {
@@ -45,12 +45,12 @@ impl OutcomeRequest {
         self.digests.of(&parts)
     }
 
-    /// Which digests may be those of IDs that are asked about.
+    /// Returns which digests may belong to requested IDs.
     pub(crate) fn may_hold(&self, ids: &FixedSizeBinaryArray) -> BooleanBuffer {
         BooleanBuffer::collect_bool(ids.len(), |row| self.filter.check(ids.value(row)))
     }
 
-    /// Which rows of one side may be asked about; none of the other side's.
+    /// Returns which rows of one side may be requested; `None` if none is. Rows of the other side never are.
     pub(crate) fn includes(&self, pairing: &Pairing, raw: &RecordBatch, side: Side) -> Result<Option<BooleanBuffer>> {
         if side != self.side {
             return Ok(None);
@@ -60,26 +60,26 @@ impl OutcomeRequest {
     }
 }
 
-/// How the rows of a pair of keys came out.
+/// The outcome of the rows with one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// The class of the discrepancy; `None` for rows that match.
+    /// The class of the discrepancy; `None` if the rows match.
     pub class: Option<Class>,
-    /// How the rows match; `None` where they do not.
+    /// The tier of the match; `None` if they do not match.
     pub tier: Option<Tier>,
-    /// How many rows of each side have the key.
+    /// The number of rows of each side with the key.
     pub rows: Sides<u64>,
-    /// Whether the other side's row has another ID.
+    /// Whether the row of the other side has another ID.
     pub is_moved: bool,
     /// The versions of both rows: microseconds since 1970, or counters.
     pub versions: Sides<Option<i64>>,
 }
 
 impl Outcome {
-    /// Codes from here on are tiers of rows that match.
+    /// Codes from here on are tiers of matched rows.
     pub(crate) const FIRST_MATCHED_CODE: u32 = 16;
 
-    /// The class and tier as one small number, which [`Self::from_code`] reads.
+    /// Encodes class and tier as a small number for [`Self::from_code`].
     fn code(class: Option<Class>, tier: Option<Tier>) -> u32 {
         match (class, tier) {
             (Some(class), _) => class as u32,
@@ -87,7 +87,7 @@ impl Outcome {
         }
     }
 
-    /// What a code of the table means.
+    /// Decodes a code of the table.
     pub(crate) fn from_code(code: u32) -> Option<(Option<Class>, Option<Tier>)> {
         match code.checked_sub(Self::FIRST_MATCHED_CODE) {
             None => Class::ALL.into_iter().find(|class| *class as u32 == code).map(|class| (Some(class), None)),
@@ -96,19 +96,19 @@ impl Outcome {
     }
 }
 
-/// How pairs of equal keys compare, by the rows of the pair.
+/// The results of comparing pairs of rows with equal keys.
 pub(crate) struct PairOutcomes<'a> {
-    /// Where the pairs begin on each side.
+    /// The start of the pairs on each side.
     pub starts: Sides<(&'a Arc<RowReader>, usize)>,
-    /// How many there are.
+    /// The number of pairs.
     pub len: usize,
-    /// Which of them differ; `None` if none does.
+    /// The pairs that differ; `None` if none does.
     pub mismatch: Option<&'a BooleanBuffer>,
-    /// Those that match, by tier; all others are exactly equal.
+    /// The matched pairs by tier. All other pairs are exact.
     pub tiers: &'a [(Tier, BooleanBuffer)],
 }
 
-/// The table of outcomes, being written.
+/// Writes the table of outcomes.
 pub(crate) struct Outcomes<'a> {
     asked: &'a OutcomeRequest,
     pairing: &'a Pairing,
@@ -117,7 +117,7 @@ pub(crate) struct Outcomes<'a> {
     looked_at: Sides<Option<RowOutcomes>>,
 }
 
-/// What is known of a batch.
+/// The outcomes of a batch.
 struct RowOutcomes {
     batch: Arc<RowReader>,
     ids: Option<FixedSizeBinaryArray>,
@@ -126,18 +126,17 @@ struct RowOutcomes {
 }
 
 impl<'a> Outcomes<'a> {
-    /// An empty table; what does not fit in memory goes to working files.
+    /// Creates an empty table. What does not fit in memory spills to disk.
     pub(crate) fn new(asked: &'a OutcomeRequest, pairing: &'a Pairing, layout: Arc<Layout>, engine: &Engine) -> Self {
         let spool = Spool::new(schema(&layout, asked.with_keys), engine.spill_dir());
         Outcomes { asked, pairing, layout, spool, looked_at: Sides::default() }
     }
 
-    /// Ends the table.
     pub(crate) fn close(self) -> Result<Spooled> {
         self.spool.close()
     }
 
-    /// Records pairs of rows with one key each.
+    /// Records pairs of rows with unique keys.
     pub(crate) fn pairs(&mut self, pairs: &PairOutcomes) -> Result<()> {
         let own = self.asked.side;
         let (batch, start) = pairs.starts[own];
@@ -162,14 +161,14 @@ impl<'a> Outcomes<'a> {
         self.push(codes, counts, places)
     }
 
-    /// Records a discrepancy that is no pair of rows.
+    /// Records a discrepancy that is not a pair of rows.
     pub(crate) fn finding(&mut self, finding: &Finding) -> Result<()> {
         let own = self.asked.side;
         let row = match finding {
             Finding::Missing { old } => (Side::Old, old),
             Finding::Extra { new } => (Side::New, new),
             Finding::DuplicateKey { key, side, .. } => (*side, key),
-            // recorded with the pairs that it was compared with
+            // already recorded with its pair
             Finding::Mismatch { .. } => return Ok(()),
         };
         let (side, RowRef { batch, row }) = row;
@@ -183,7 +182,8 @@ impl<'a> Outcomes<'a> {
         self.push(codes, finding.rows(), places)
     }
 
-    /// Adds rows of the table: `places` are those of the rows in their batches, of the sides that have them.
+    /// Adds rows to the table. `places` are the positions of the rows in their batches, for the sides that have the
+    /// rows.
     fn push(
         &mut self,
         codes: UInt32Array,
@@ -271,7 +271,7 @@ impl<'a> Outcomes<'a> {
         Ok(Arc::new(keys))
     }
 
-    /// Looks at a batch once, as long as the next rows are of the same batch.
+    /// Returns the cached information about a batch, as long as rows of the same batch follow each other.
     fn look(&mut self, side: Side, batch: &Arc<RowReader>) -> Result<&mut RowOutcomes> {
         let kept = self.looked_at[side].take().filter(|looked| Arc::ptr_eq(&looked.batch, batch));
         let looked = match kept {
@@ -293,16 +293,16 @@ fn as_digests(array: &ArrayRef) -> &FixedSizeBinaryArray {
     arrow::array::AsArray::as_fixed_size_binary(array)
 }
 
-/// The columns of the table.
+/// The schema of the table.
 ///
-/// | column | type | holds |
+/// | column | type | contents |
 /// | --- | --- | --- |
 /// | `key` | 16 bytes | the digest of the key |
 /// | `outcome` | integer | class or tier, see [`Outcome::from_code`] |
-/// | `old_rows`, `new_rows` | integer | how many rows of each side have the key |
-/// | `moved` | boolean | whether the other side's row has another ID |
-/// | `old_version`, `new_version` | integer | the versions, where they are known |
-/// | `other_key` | struct | the other side's key, where it is asked for |
+/// | `old_rows`, `new_rows` | integer | the number of rows of each side with the key |
+/// | `moved` | boolean | whether the row of the other side has another ID |
+/// | `old_version`, `new_version` | integer | the versions, if known |
+/// | `other_key` | struct | the key of the other side, if requested |
 fn schema(layout: &Layout, with_keys: bool) -> SchemaRef {
     let mut fields = vec![
         Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), false),

@@ -1,4 +1,4 @@
-//! Takes down what the merge decides: counts every finding, and keeps those that somebody will read.
+//! Records the decisions of the merge: counts every finding, and keeps those that lists or reports need.
 
 use std::sync::Arc;
 
@@ -11,48 +11,37 @@ use crate::error::Result;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 
-/// One row of one side's batch.
 #[derive(Debug, Clone)]
 pub(crate) struct RowRef {
-    /// The batch that holds it.
     pub batch: Arc<RowReader>,
-    /// Its number in the batch.
+    /// Its row number in the batch.
     pub row: usize,
 }
 
-/// One discrepancy.
 #[derive(Debug, Clone)]
 pub(crate) enum Finding {
     /// A row that is only in old.
-    Missing {
-        /// The row.
-        old: RowRef,
-    },
+    Missing { old: RowRef },
     /// A row that is only in new.
-    Extra {
-        /// The row.
-        new: RowRef,
-    },
-    /// Two rows with one key and different values.
+    Extra { new: RowRef },
+    /// Two rows with the same key and different values.
     Mismatch {
-        /// Both rows.
         rows: Sides<RowRef>,
-        /// The differing columns, by their numbers in the pairing.
+        /// The columns that differ, as indexes in the pairing.
         changed: Vec<usize>,
     },
-    /// A key that stands more than once on a side.
+    /// A key that occurs more than once on a side.
     DuplicateKey {
-        /// A row that has the key.
+        /// A row with the key.
         key: RowRef,
         /// The side of that row.
         side: Side,
-        /// How many rows have it.
+        /// The number of rows with the key.
         rows: Sides<u64>,
     },
 }
 
 impl Finding {
-    /// Its class.
     pub(crate) fn class(&self) -> Class {
         match self {
             Finding::Missing { .. } => Class::Missing,
@@ -62,7 +51,7 @@ impl Finding {
         }
     }
 
-    /// The row of one side, where the finding has one to show.
+    /// Returns the row of one side, if the finding has one to show.
     pub(crate) fn row(&self, side: Side) -> Option<&RowRef> {
         match (self, side) {
             (Finding::Missing { old }, Side::Old) => Some(old),
@@ -72,7 +61,7 @@ impl Finding {
         }
     }
 
-    /// A row that has the finding's key: old's where there is one.
+    /// Returns a row with the key of the finding: old's, if there is one.
     pub(crate) fn key(&self) -> (Side, &RowRef) {
         match self {
             Finding::Missing { old } => (Side::Old, old),
@@ -82,7 +71,7 @@ impl Finding {
         }
     }
 
-    /// How many rows of each side it covers.
+    /// The number of rows of each side that the finding covers.
     pub(crate) fn rows(&self) -> Sides<u64> {
         match self {
             Finding::Missing { .. } => Sides { old: 1, new: 0 },
@@ -96,20 +85,20 @@ impl Finding {
 /// Which findings are kept. All are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retention {
-    /// Every one, for complete lists.
+    /// All, for complete lists.
     All,
-    /// The first few of each class, for the report's examples.
+    /// The first few of each class, for the examples in the report.
     First(usize),
 }
 
-/// How many findings are gathered before they become rows of the table.
+/// The maximum number of findings to collect before they become rows of the table.
 const GATHER_FINDINGS: usize = 4096;
-/// Where memory is tight or rows are large, batches are small; so many of them may be gathered then.
+/// A lower maximum, in batches, for when memory is scarce or rows are large, and batches therefore small.
 const GATHER_BATCHES_OF_FINDINGS: usize = 4;
-/// How many batches gathered findings may hold on to.
+/// The maximum number of batches that collected findings may keep in memory.
 const GATHER_BATCHES: usize = 16;
 
-/// The findings of one part of a comparison, in key order.
+/// Receives the findings of one part of a comparison, in key order.
 pub(crate) struct FindingSink<'a> {
     layout: Arc<Layout>,
     keep: Retention,
@@ -124,7 +113,7 @@ pub(crate) struct FindingSink<'a> {
 }
 
 impl<'a> FindingSink<'a> {
-    /// An empty ledger; what does not fit in memory goes to working files.
+    /// Creates an empty sink. What does not fit in memory spills to disk.
     pub(crate) fn new(layout: Arc<Layout>, keep: Retention, outcomes: Option<Outcomes<'a>>, engine: &Engine) -> Self {
         FindingSink {
             tally: Tally::new(layout.columns()),
@@ -140,12 +129,12 @@ impl<'a> FindingSink<'a> {
         }
     }
 
-    /// Counts rows of each side as seen.
+    /// Adds to the number of rows of a side.
     pub(crate) fn seen(&mut self, side: Side, rows: u64) {
         self.tally.rows[side] += rows;
     }
 
-    /// Counts pairs of equal rows.
+    /// Adds pairs of equal rows.
     pub(crate) fn matched(&mut self, tier: Tier, pairs: u64) {
         self.tally.tiers.add(tier, pairs);
     }
@@ -155,17 +144,17 @@ impl<'a> FindingSink<'a> {
         &mut self.tally.columns[column]
     }
 
-    /// Counts cells that rules were needed to read, of pairs that are equal as read.
+    /// Adds the counts of cells that were parsed with rules, in pairs that are equal as read.
     pub(crate) fn read(&mut self, counts: &ParseCounts) {
         self.tally.read(counts);
     }
 
-    /// Records how pairs of rows with one key each came out, where somebody asks.
+    /// Records the outcomes of pairs of rows with unique keys, if outcomes are requested.
     pub(crate) fn pairs(&mut self, pairs: &PairOutcomes) -> Result<()> {
         self.outcomes.as_mut().map_or(Ok(()), |outcomes| outcomes.pairs(pairs))
     }
 
-    /// Records a discrepancy. Findings must come in key order.
+    /// Records a discrepancy. Findings must be recorded in key order.
     pub(crate) fn record(&mut self, finding: Finding) -> Result<()> {
         self.count(&finding);
         if let Some(outcomes) = &mut self.outcomes {
@@ -191,7 +180,7 @@ impl<'a> FindingSink<'a> {
         Ok(())
     }
 
-    /// Ends the part: its counts, its kept findings, and the outcomes that were asked for.
+    /// Finishes the part, and returns its counts, the kept findings, and the requested outcomes.
     pub(crate) fn close(mut self) -> Result<(Tally, Spooled, Option<Spooled>)> {
         self.flush()?;
         let outcomes = self.outcomes.map(Outcomes::close).transpose()?;

@@ -1,4 +1,4 @@
-//! Findings in waiting: in memory while they are few, in a working file when they are many.
+//! Stores findings: a few in memory, many in a temporary file.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom};
@@ -15,13 +15,13 @@ use arrow::ipc::writer::FileWriter;
 
 use crate::error::{Error, Result};
 
-/// Bytes of findings that one part of a comparison keeps in memory.
+/// The maximum size in bytes of the findings of one part of a comparison in memory.
 const MEMORY_BYTES: usize = 4 << 20;
-/// Rows and bytes that are gathered before they are kept, so that sparse findings do not become tiny batches.
+/// The number of rows and bytes to collect per batch, so that sparse findings do not become tiny batches.
 const BATCH_ROWS: usize = 1024;
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Takes batches in order.
+/// Stores batches in order.
 pub(crate) struct Spool {
     schema: SchemaRef,
     dir: PathBuf,
@@ -33,7 +33,7 @@ pub(crate) struct Spool {
     tail: Option<FileWriter<BufWriter<File>>>,
 }
 
-/// Gives the batches back, in the same order and as often as they are wanted.
+/// Returns the batches in the same order, any number of times.
 pub(crate) struct Spooled {
     dir: PathBuf,
     head: Vec<RecordBatch>,
@@ -41,7 +41,6 @@ pub(crate) struct Spooled {
 }
 
 impl Spool {
-    /// Nothing yet.
     pub(crate) fn new(schema: SchemaRef, dir: PathBuf) -> Self {
         Spool {
             schema,
@@ -55,7 +54,6 @@ impl Spool {
         }
     }
 
-    /// Adds a batch.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> Result<()> {
         self.pending_rows += batch.num_rows();
         self.pending_bytes += batch.get_array_memory_size();
@@ -66,7 +64,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Ends the writing.
+    /// Finishes writing.
     pub(crate) fn close(mut self) -> Result<Spooled> {
         self.settle()?;
         let dir = self.dir.clone();
@@ -113,7 +111,7 @@ fn finish(mut writer: FileWriter<BufWriter<File>>) -> Result<File, ArrowError> {
 }
 
 impl Spooled {
-    /// The batches, in the order in which they were pushed.
+    /// Returns the batches, in the order in which they were added.
     pub(crate) fn read(&self) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
         let tail = match &self.tail {
             None => None,
@@ -130,7 +128,7 @@ impl Spooled {
     }
 }
 
-/// A file on its way from the beginning to the end, whoever else reads it.
+/// Reads a file with its own position, so that several readers can share the file.
 struct SpoolReader {
     file: Arc<File>,
     position: u64,

@@ -1,21 +1,21 @@
-//! The table of discrepancies, one row each, as `discrepancies.parquet` holds it:
+//! The table of discrepancies with one row each, as in `discrepancies.parquet`:
 //!
-//! | column | type | holds |
+//! | column | type | contents |
 //! | --- | --- | --- |
-//! | `class` | text | `mismatch`, `missing`, `extra` or `duplicate_key` |
-//! | `key` | struct | the key columns; old's values where old has the row |
-//! | `old_rows`, `new_rows` | integer | how many rows of each side it covers |
-//! | `changed` | list of text | the differing columns of a mismatch |
-//! | `old`, `new` | struct | all compared columns as each side has them; NULL where it has no row to show |
-//! | `tags` | list of text | explanations, once there are any |
-//! | `old_version`, `new_version` | as stored | which version of the row each side has, where the job names such columns |
+//! | `class` | text | `mismatch`, `missing`, `extra`, or `duplicate_key` |
+//! | `key` | struct | the key columns; old's values if old has the row |
+//! | `old_rows`, `new_rows` | integer | the number of rows of each side that it covers |
+//! | `changed` | list of text | the columns in which a mismatch differs |
+//! | `old`, `new` | struct | all compared columns as each side stores them; NULL if it has no row to show |
+//! | `tags` | list of text | explanations, if there are any |
+//! | `old_version`, `new_version` | as stored | the version of each side's row, if the job names such columns |
 //!
-//! What is explained of a discrepancy comes after these, where it is asked for:
+//! If the job configures them, explanations follow in additional columns:
 //!
-//! | column | type | holds |
+//! | column | type | contents |
 //! | --- | --- | --- |
-//! | `standing`, `age`, `first_run` | text, integer, text | how it stands to the runs before |
-//! | `misplaced` | list of struct | where else its values stand: `kind`, `columns` (`*` for all) and `other_key`, as text |
+//! | `standing`, `age`, `first_run` | text, integer, text | its history in earlier runs |
+//! | `misplaced` | list of struct | where its values belong: `kind`, `columns` (`*` for all), `other_key`, as text |
 
 use std::sync::Arc;
 
@@ -36,41 +36,33 @@ use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// The columns of the table, by their places.
+/// The columns of the table, by index.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum TableColumn {
-    /// The class's name.
     Class,
-    /// The key columns.
     Key,
-    /// Rows of old.
     OldRows,
-    /// Rows of new.
     NewRows,
-    /// Names of changed columns.
     Changed,
-    /// Old's values.
     Old,
-    /// New's values.
     New,
-    /// Explanations.
     Tags,
 }
 
-/// What the table of one comparison looks like.
+/// The schema of the table for one comparison, and the columns that it is made from.
 #[derive(Debug)]
 pub(crate) struct Layout {
     columns: Vec<ColumnPair>,
     key_len: usize,
     keyed: bool,
     raw: Sides<SchemaRef>,
-    /// Where the versions stand in what was read.
+    /// The indexes of the version columns in the scanned batches.
     versions: Option<Sides<usize>>,
     schema: SchemaRef,
 }
 
 impl Layout {
-    /// The layout for a pairing of these snapshots.
+    /// Creates the layout for a pairing of these snapshots.
     pub(crate) fn of(pairing: &Pairing, snapshots: &Sides<Snapshot>) -> Self {
         let raw = Sides::from_fn(|side| snapshots[side].scan_schema(&pairing.projection(side)));
         let side_fields = Sides::from_fn(|side| {
@@ -115,35 +107,33 @@ impl Layout {
         }
     }
 
-    /// The table's schema.
     pub(crate) fn schema(&self) -> SchemaRef {
         self.schema.clone()
     }
 
-    /// The names of the key columns; of all columns where rows are compared whole.
+    /// The names of the key columns, or of all columns if there is no key.
     pub(crate) fn key_names(&self) -> Vec<&str> {
         self.columns[..self.key_len].iter().map(|column| column.name.as_str()).collect()
     }
 
-    /// Whether the floats of a column need all their digits to be seen to differ from the other side's:
-    /// the 32-bit, the 64-bit and the decimal 0.1 are three numbers.
+    /// Whether the floats of a column must be written with all digits to show how they differ from the other side's:
+    /// the 32-bit, the 64-bit, and the decimal 0.1 are three different numbers.
     pub(crate) fn needs_all_digits(&self, name: &str) -> bool {
         let Some(at) = self.columns.iter().position(|column| column.name == name) else { return false };
         let types = Sides::from_fn(|side| self.raw[side].field(at).data_type());
         matches!(self.columns[at].domain, Domain::Number { .. } | Domain::Float) && types.old != types.new
     }
 
-    /// Whether a key column is text by nature, and not only because its types differ between the sides.
+    /// Whether a key column has text on both sides, and is not only written as text because its types differ.
     pub(crate) fn key_is_text(&self, at: usize) -> bool {
         matches!(self.columns[at].domain, Domain::Text | Domain::Json)
     }
 
-    /// The compared columns.
     pub(crate) fn columns(&self) -> &[ColumnPair] {
         &self.columns
     }
 
-    /// The rows of the table for these findings.
+    /// Converts findings to rows of the table.
     pub(crate) fn rows(&self, findings: &[Finding]) -> Result<RecordBatch> {
         let counts = |side: Side| UInt64Array::from_iter_values(findings.iter().map(|finding| finding.rows()[side]));
         let untagged = findings.iter().map(|_| vec![]);
@@ -189,7 +179,7 @@ impl Layout {
         Ok(Arc::new(StructArray::try_new_with_length(fields, columns, None, findings.len())?))
     }
 
-    /// One side's keys, as the table holds them.
+    /// Converts the keys of one side to the types of the table.
     pub(crate) fn key_columns(&self, raw: &[ArrayRef], side: Side) -> Result<Vec<ArrayRef>> {
         let column = |(at, field): (usize, &FieldRef)| {
             let plain = plain_types::canonicalize(&plain_types::array(&raw[at])?, &self.columns[at].domain, side)?;
@@ -198,7 +188,7 @@ impl Layout {
         self.fields(TableColumn::Key).iter().enumerate().map(column).collect()
     }
 
-    /// One side's column of the key, in the type that the table has for it.
+    /// Converts one key column of a side to its type in the table.
     fn key_column(&self, plain: ArrayRef, field: &FieldRef, at: usize, side: Side) -> Result<ArrayRef> {
         match field.data_type() {
             own if own == plain.data_type() => Ok(plain),
@@ -216,7 +206,7 @@ impl Layout {
         Ok(Arc::new(StructArray::try_new_with_length(fields, columns?, Some(shown), findings.len())?))
     }
 
-    /// The fields of one of the table's structs.
+    /// The fields of one of the struct columns.
     pub(crate) fn fields(&self, column: TableColumn) -> Fields {
         match self.schema.field(column as usize).data_type() {
             DataType::Struct(fields) => fields.clone(),
@@ -224,8 +214,8 @@ impl Layout {
         }
     }
 
-    /// One column of chosen rows, NULL where there is none. `settled` brings equal values to equal
-    /// bits, where any of several equal rows may have been chosen.
+    /// Collects one column from the given rows, with NULL where there is no row. `settled` normalizes equal values to
+    /// equal bits, for the case that any of several equal rows may have been chosen.
     fn gather<'a>(
         &self,
         rows: impl Iterator<Item = Option<&'a RowRef>>,
@@ -258,8 +248,8 @@ impl Layout {
     }
 }
 
-/// A key column keeps its type if both sides give it the same one; integers of two widths become the
-/// widest, and anything else is written as text, as each side writes it.
+/// A key column keeps its type if both sides have the same type. Integers of two widths become the widest type, and
+/// everything else is written as text, as each side writes it.
 fn key_field(old: &FieldRef, new: &FieldRef) -> FieldRef {
     let data_type = match (old.data_type(), new.data_type()) {
         (old, new) if old == new => new.clone(),
@@ -275,8 +265,8 @@ fn key_field(old: &FieldRef, new: &FieldRef) -> FieldRef {
         .into()
 }
 
-/// A key column as text. An integer that a writer turned into a float is written as the integer, so
-/// that the list still finds the row.
+/// Converts a key column to text. A float with an integer value is written as the integer, so that the key in a list
+/// still finds the row.
 fn key_text(keys: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     if !keys.data_type().is_floating() {
         return Ok(Arc::new(value_text::column(keys, field)?));
@@ -286,10 +276,10 @@ fn key_text(keys: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     Ok(Arc::new(texts.collect::<StringArray>()))
 }
 
-/// The columns that hold which version of a row each side has.
+/// The columns with the versions of both sides' rows.
 pub(crate) const VERSIONS: Sides<&str> = Sides { old: "old_version", new: "new_version" };
 
-/// A column of lists of text.
+/// Builds a column of lists of text.
 pub(crate) fn texts<'a>(lists: impl Iterator<Item = Vec<&'a str>>) -> ListArray {
     let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Field::new("item", DataType::Utf8, false));
     for list in lists {
@@ -300,7 +290,7 @@ pub(crate) fn texts<'a>(lists: impl Iterator<Item = Vec<&'a str>>) -> ListArray 
 }
 
 impl TableColumn {
-    /// The column of a side's values.
+    /// Returns the column with the values of a side.
     pub(crate) fn of_side(side: Side) -> Self {
         match side {
             Side::Old => TableColumn::Old,
@@ -308,13 +298,13 @@ impl TableColumn {
         }
     }
 
-    /// The column of a batch of the table.
+    /// Returns the column from a batch of the table.
     pub(crate) fn of(self, batch: &RecordBatch) -> &ArrayRef {
         batch.column(self as usize)
     }
 }
 
-/// The classes of a batch of the table.
+/// Returns the classes in a batch of the table.
 pub(crate) fn classes(batch: &RecordBatch) -> Vec<Class> {
     let names = TableColumn::Class.of(batch).as_string::<i32>();
     names.iter().flatten().filter_map(Class::from_name).collect()

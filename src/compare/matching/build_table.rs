@@ -1,8 +1,8 @@
-//! The hashed rows of one side, at rest, for those of the other side to meet.
+//! The build table: the hashed rows of the build side, which the probe side looks up.
 //!
-//! Rows of the other side come from several threads at once. A held row waits; it is settled by the first row
-//! with its key hash and its row hash, and opened by anything else that happens to its key hash: a row with
-//! another row hash, a second row, or a second held row. Open rows are candidates for the merge.
+//! Several threads probe at once. The first probe row with the same key hash and row hash settles a build row. Anything
+//! else with the same key hash makes it unresolved: a row with another row hash, a second probe row, or a second build
+//! row. Unresolved rows go to the merge.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,24 +12,25 @@ use arrow::buffer::BooleanBuffer;
 use super::partitions::{HashedRow, RowAddress, partition_of};
 use crate::compare::discrepancy::Tiers;
 
-/// What this many held rows take, in bytes: each an entry, what it met, and about half the start of a bucket.
+/// Returns the size of this many build rows in bytes: the entry, the probe state, and about half a bucket start for
+/// each.
 pub(super) fn bytes_of(rows: u64) -> u64 {
     let each = size_of::<HashedRow>() + size_of::<AtomicU64>() + size_of::<u32>() / 2;
     rows.saturating_mul(each as u64)
 }
 
-/// The held rows of one partition, in buckets by the lowest bits of their key hash.
+/// The build rows of one partition, in buckets by the lowest bits of their key hashes.
 pub(super) struct BuildTable {
     entries: Vec<HashedRow>,
-    /// Where each bucket begins, and where the last one ends.
+    /// The start of each bucket, and the end of the last one.
     starts: Vec<u32>,
-    /// For each held row, what it met: nothing (0), or the place of the row that settled it with
-    /// [`RowAddress::SETTLED`], and [`RowAddress::OPEN`] once it takes a closer look.
+    /// The probe state of each build row: 0 if it was not probed, or the address of the row that settled it with
+    /// [`RowAddress::SETTLED`], and [`RowAddress::OPEN`] if it is unresolved.
     met: Vec<AtomicU64>,
 }
 
 impl BuildTable {
-    /// Puts the rows of one side at rest.
+    /// Builds the table from the entries of one partition.
     pub(super) fn of(mut entries: Vec<HashedRow>) -> Self {
         let buckets = (entries.len() / 2).next_power_of_two();
         let bucket = |entry: &HashedRow| entry.key as usize & (buckets - 1);
@@ -47,24 +48,24 @@ impl BuildTable {
         BuildTable { entries, starts, met }
     }
 
-    /// Lets a row of the other side meet the one that it may equal; whether that settles it.
+    /// Probes with a row of the other side. Returns whether it is settled.
     pub(super) fn probe(&self, row: &HashedRow) -> bool {
         let found = self.find(self.bucket(row.key), row.key);
-        found.is_some_and(|at| self.resolve(at, row))
+        found.is_some_and(|index| self.resolve(index, row))
     }
 
-    /// The bucket of a key hash.
+    /// Returns the bucket of a key hash.
     fn bucket(&self, key: u64) -> Range<usize> {
         let buckets = self.starts.len() - 1;
         let bucket = key as usize & (buckets - 1);
         self.starts[bucket] as usize..self.starts[bucket + 1] as usize
     }
 
-    /// The first row of a bucket with a key hash.
+    /// Returns the first row with a key hash in a bucket.
     fn find(&self, bucket: Range<usize>, key: u64) -> Option<usize> {
         let start = bucket.start;
         let entries = &self.entries[bucket];
-        // buckets hold two rows or so, unless many rows share a key
+        // buckets have about two rows, unless many rows share a key
         let at = match entries.len() {
             ..=8 => entries.iter().position(|entry| entry.key == key)?,
             _ => entries.partition_point(|entry| entry.key < key),
@@ -72,7 +73,7 @@ impl BuildTable {
         (entries.get(at)?.key == key).then_some(start + at)
     }
 
-    /// Settles a held row by the row that it met, or opens it.
+    /// Settles a build row with the probe row, or marks it as unresolved.
     fn resolve(&self, at: usize, row: &HashedRow) -> bool {
         let settle = || {
             let settled = row.place.0 | RowAddress::SETTLED;
@@ -85,15 +86,15 @@ impl BuildTable {
         false
     }
 
-    /// Counts the settled pairs, and names all rows that are open: the held ones, and those of the other side
-    /// that were settled before something else came along.
+    /// Counts the settled pairs, and reports all unresolved rows: the build rows, and the probe rows that settled one
+    /// before another row with the same key hash appeared.
     pub(super) fn finish(&self, mut open: impl FnMut(RowAddress)) -> Tiers {
         let mut settled = Tiers::default();
         for (entry, met) in self.entries.iter().zip(&self.met) {
             let met = RowAddress(met.load(Ordering::Relaxed));
             match (met.is(RowAddress::SETTLED), met.is(RowAddress::OPEN)) {
                 (true, false) => {
-                    // old tells the tier, and new says exact
+                    // the tier comes from old, and new always has the tier exact
                     settled.add(entry.place.tier().max(met.tier()), 1);
                 }
                 (true, true) => {
@@ -107,10 +108,9 @@ impl BuildTable {
     }
 }
 
-/// Lets many rows meet those that they may equal, each in its partition; which of them stay open.
+/// Probes with many rows, each in its partition. Returns which of them are unresolved.
 ///
-/// Every step is taken for all rows before the next one is, so that the processor can wait for many places of
-/// memory at a time instead of one after the other.
+/// Each step is done for all rows before the next step, so that the processor can overlap the cache misses.
 pub(super) fn probe_all(held: &[BuildTable], rows: &[HashedRow]) -> BooleanBuffer {
     let held = |row: &HashedRow| &held[partition_of(row.key, held.len())];
     let buckets: Vec<Range<usize>> = rows.iter().map(|row| held(row).bucket(row.key)).collect();

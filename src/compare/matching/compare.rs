@@ -1,4 +1,4 @@
-//! Compares pairs of rows that have the same key: column by column, as read, then by the user's rules.
+//! Compares pairs of rows with equal keys column by column, first as read, then with the user's rules.
 
 use std::sync::Arc;
 
@@ -12,44 +12,44 @@ use crate::equality::rules::{Canonical, ReadCells, RuleOutcome, RuleSet};
 use crate::error::{Error, Result};
 use crate::sides::Sides;
 
-/// Where the pairs begin on each side.
+/// The start of the pairs on each side.
 type Starts<'a> = Sides<(&'a Arc<RowReader>, usize)>;
 
-/// Takes down how `len` pairs of rows compare.
-pub(super) fn compare(pairing: &Pairing, pairs: Starts, len: usize, ledger: &mut FindingSink) -> Result<()> {
+/// Compares `len` pairs of rows and records the result.
+pub(super) fn compare(pairing: &Pairing, pairs: Starts, len: usize, sink: &mut FindingSink) -> Result<()> {
     let mut differing: Vec<(usize, BooleanBuffer)> = vec![];
     let mut tiers = TierMask::default();
-    for (place, column) in pairing.checked().enumerate() {
-        let Sides { old, new } = pairs.map(|(rows, start)| (&rows.exact[place], start));
+    for (position, column) in pairing.checked().enumerate() {
+        let Sides { old, new } = pairs.map(|(rows, start)| (&rows.exact[position], start));
         if pairing.columns[column].chain.is_none() && old.0.plainly_equals(old.1, new.0, new.1, len) {
             continue;
         }
         let forms = Sides { old, new }.map(|(form, start)| form.slice(start, len));
         let equal = forms.old.equals(&forms.new)?;
-        tiers.add_read(column, &pairs, len, &equal, ledger);
+        tiers.add_read(column, &pairs, len, &equal, sink);
         if equal.count_set_bits() == len {
             continue;
         }
         let mut unequal = !&equal;
         if let Some(chain) = pairing.columns[column].forgiving() {
-            unequal = judge(chain, column, &pairs, &unequal, &mut tiers, ledger)?;
+            unequal = judge(chain, column, &pairs, &unequal, &mut tiers, sink)?;
         }
         if unequal.count_set_bits() > 0 {
             let lost = [&forms.old, &forms.new].into_iter().filter_map(Canonical::is_lost);
             if let Some(lost) = lost.reduce(|one, other| &one | &other) {
-                ledger.column(column).unreadable += count(&(&unequal & &lost));
+                sink.column(column).unreadable += count(&(&unequal & &lost));
             }
             differing.push((column, unequal));
         }
     }
     if differing.is_empty() && tiers.are_all_exact() {
-        ledger.matched(Tier::Exact, len as u64);
-        return ledger.pairs(&PairOutcomes { starts: pairs, len, mismatch: None, tiers: &[] });
+        sink.matched(Tier::Exact, len as u64);
+        return sink.pairs(&PairOutcomes { starts: pairs, len, mismatch: None, tiers: &[] });
     }
-    record(pairing, pairs, len, &differing, &tiers, ledger)
+    record(pairing, pairs, len, &differing, &tiers, sink)
 }
 
-/// Which pairs have a cell that is equal only by what each tier says; `None` where there are none.
+/// The pairs that have a cell of each tier; `None` if there are none. Exact cells are not recorded.
 #[derive(Default)]
 struct TierMask {
     by_reading: Option<BooleanBuffer>,
@@ -68,9 +68,9 @@ impl TierMask {
         self.by_reading.is_none() && self.by_rule.is_none() && self.tolerated.is_none()
     }
 
-    /// Counts the cells that are equal as read, where rules were needed to read them.
-    fn add_read(&mut self, column: usize, pairs: &Starts, len: usize, equal: &BooleanBuffer, ledger: &mut FindingSink) {
-        let tally = ledger.column(column);
+    /// Counts the cells that are equal as read, but only because of rules.
+    fn add_read(&mut self, column: usize, pairs: &Starts, len: usize, equal: &BooleanBuffer, sink: &mut FindingSink) {
+        let tally = sink.column(column);
         for (rows, start) in pairs.iter() {
             for read in rows.read_by.iter().filter(|read| read.column == column) {
                 let ReadCells { rules, by_reading, by_rule } = read.cells.slice(*start, len);
@@ -86,7 +86,7 @@ impl TierMask {
         }
     }
 
-    /// The matched pairs by tier, each in that of its worst cell.
+    /// Divides the matched pairs by tier. A pair has the tier of its worst cell.
     fn of_pairs(&self, matched: &BooleanBuffer) -> [(Tier, BooleanBuffer); 4] {
         let mut left = matched.clone();
         let mut take = |cells: &Option<BooleanBuffer>| {
@@ -106,38 +106,38 @@ fn count(bits: &BooleanBuffer) -> u64 {
     bits.count_set_bits() as u64
 }
 
-/// Asks the rules about the pairs that are not equal as read; returns those that differ all the same.
+/// Applies the rules to the pairs that are not equal as read. Returns those that still differ.
 fn judge(
     chain: &RuleSet,
     column: usize,
     pairs: &Starts,
     unequal: &BooleanBuffer,
     tiers: &mut TierMask,
-    ledger: &mut FindingSink,
+    sink: &mut FindingSink,
 ) -> Result<BooleanBuffer> {
-    let asked: Vec<usize> = unequal.set_indices().collect();
+    let unequal_rows: Vec<usize> = unequal.set_indices().collect();
     let cells = |(rows, start): &(&Arc<RowReader>, usize)| -> Result<ArrayRef> {
-        let places: UInt32Array = asked.iter().map(|at| (start + at) as u32).collect();
+        let places: UInt32Array = unequal_rows.iter().map(|at| (start + at) as u32).collect();
         Ok(take(rows.raw.column(column), &places, None)?)
     };
     let RuleOutcome { ruled, tolerated, needed } =
         chain.apply_rules(&Sides { old: cells(&pairs.old)?, new: cells(&pairs.new)? })?;
-    let tally = ledger.column(column);
+    let tally = sink.column(column);
     tally.by_rule += count(&ruled);
     tally.tolerated += count(&tolerated);
-    let mut credited = BooleanBuffer::new_unset(asked.len());
+    let mut credited = BooleanBuffer::new_unset(unequal_rows.len());
     for (rule, cells) in needed {
         tally.rules[rule] += count(&cells);
         credited = &credited | &cells;
     }
     tally.by_either += count(&(&(&ruled | &tolerated) & &!&credited));
-    let spread = |bits: &BooleanBuffer| spread(bits, &asked, unequal.len());
+    let spread = |bits: &BooleanBuffer| spread(bits, &unequal_rows, unequal.len());
     include(&mut tiers.by_rule, &spread(&ruled));
     include(&mut tiers.tolerated, &spread(&tolerated));
     Ok(unequal & &!&spread(&(&ruled | &tolerated)))
 }
 
-/// Bits of some places among all of them.
+/// Expands bits at some positions to a mask of all positions.
 fn spread(bits: &BooleanBuffer, places: &[usize], len: usize) -> BooleanBuffer {
     let mut all = BooleanBufferBuilder::new(len);
     all.append_n(len, false);
@@ -151,19 +151,19 @@ fn record(
     len: usize,
     differing: &[(usize, BooleanBuffer)],
     tiers: &TierMask,
-    ledger: &mut FindingSink,
+    sink: &mut FindingSink,
 ) -> Result<()> {
     let mismatch = differing.iter().fold(BooleanBuffer::new_unset(len), |any, (_, rows)| &any | rows);
     let tiers = tiers.of_pairs(&!&mismatch);
-    tiers.iter().for_each(|(tier, rows)| ledger.matched(*tier, count(rows)));
+    tiers.iter().for_each(|(tier, rows)| sink.matched(*tier, count(rows)));
     if differing.iter().any(|(column, _)| *column < pairing.key_len) {
-        return Err(Error::internal("rows with one key were taken for a mismatch in it"));
+        return Err(Error::internal("rows with equal keys have a mismatch in a key column"));
     }
-    ledger.pairs(&PairOutcomes { starts: pairs, len, mismatch: Some(&mismatch), tiers: &tiers })?;
+    sink.pairs(&PairOutcomes { starts: pairs, len, mismatch: Some(&mismatch), tiers: &tiers })?;
     for at in mismatch.set_indices() {
         let changed = differing.iter().filter(|(_, rows)| rows.value(at)).map(|(column, _)| *column).collect();
         let rows = pairs.map(|(rows, start)| RowRef { batch: rows.clone(), row: start + at });
-        ledger.record(Finding::Mismatch { rows, changed })?;
+        sink.record(Finding::Mismatch { rows, changed })?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Reads one side in key order, a batch at a time, and verifies the order while it reads.
+//! Reads one side in key order, batch by batch, and verifies the order.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::equality::canonical::order::{KeyOrder, key_runs};
 use crate::error::{Error, Result};
 use crate::sides::Side;
 
-/// Why a side could not be read in key order.
+/// The reason why a side could not be read in key order.
 #[derive(Debug)]
 pub enum MergeError {
-    /// A row sorts before its predecessor: the order that was counted on is not there.
+    /// A row sorts before the row that precedes it.
     OrderBroken(Side),
     /// Reading failed.
     Failed(Error),
@@ -31,33 +31,32 @@ impl From<arrow::error::ArrowError> for MergeError {
     }
 }
 
-/// The part of the key space that a cursor delivers, by the first key column: from `start` (included)
-/// to `end` (excluded), each a canonical column of one row. Open ends are `None`.
+/// The part of the key space that a cursor returns, by the first key column: from `start` (included) to `end`
+/// (excluded). Each is a canonical column with one row, or `None` for an open end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeyRange {
-    /// The first value that belongs to the range.
+    /// The first value in the range.
     pub start: Option<ArrayRef>,
-    /// The first value that does not.
+    /// The first value after the range.
     pub end: Option<ArrayRef>,
 }
 
-/// Where batches come from: `None` at the end.
+/// Produces batches, and `None` at the end.
 pub(super) type CursorSource<'a> = Box<dyn FnMut() -> Result<Option<RowReader>> + Send + 'a>;
 
-/// All rows of one side that have one key.
+/// All rows of one side with the same key.
 pub(super) struct Run {
-    /// One of them.
+    /// The first row.
     pub first: RowRef,
-    /// How many there are.
     pub count: u64,
-    /// Where rules take different values for one key: all of them, in the order of what they are as read.
+    /// If rules map different values to this key: all rows, ordered by their values as read.
     pub varied: Option<Vec<(Vec<u8>, RowRef)>>,
 }
 
-/// A batch, and where its keys repeat.
+/// A batch, and the positions where its keys repeat.
 struct Page {
     rows: Arc<RowReader>,
-    /// Rows whose key the next row has too, ascending; the next row may open the next page.
+    /// Rows with the same key as the next row, ascending. The next row may be the first of the next page.
     repeats: Vec<usize>,
 }
 
@@ -67,25 +66,23 @@ impl Page {
     }
 }
 
-/// A position in one side's rows. It knows one page ahead, so that it can always say whether the
-/// current row's key repeats.
+/// A position in the rows of one side. It reads one page ahead, to know whether the key of the current row repeats.
 pub(super) struct Cursor<'a> {
     pairing: &'a Pairing,
     side: Side,
     source: CursorSource<'a>,
     range: KeyRange,
-    /// The batch read last, whole, for the next one to go on from.
+    /// The last batch, untrimmed, to verify the order across batches.
     before: Option<Arc<RowReader>>,
     current: Option<Page>,
     following: Option<Page>,
     row: usize,
-    /// How many of the current page's repeats lie before `row`.
+    /// The number of repeats before `row` in the current page.
     repeats_passed: usize,
     delivered: u64,
 }
 
 impl<'a> Cursor<'a> {
-    /// Opens a cursor at the first row of the range.
     pub(super) fn open(
         pairing: &'a Pairing,
         side: Side,
@@ -109,19 +106,19 @@ impl<'a> Cursor<'a> {
         Ok(cursor)
     }
 
-    /// The current batch and row, `None` at the end.
+    /// Returns the current batch and row; `None` at the end.
     pub(super) fn head(&self) -> Option<(&Arc<RowReader>, usize)> {
         self.current.as_ref().map(|page| (&page.rows, self.row))
     }
 
-    /// How many rows from the current one on, within the batch, have keys that do not repeat.
+    /// Returns how many rows, from the current one to the end of the batch, have keys that do not repeat.
     pub(super) fn unique_len(&self) -> usize {
         let Some(page) = &self.current else { return 0 };
         let end = page.repeats.get(self.repeats_passed).copied().unwrap_or(page.len());
         end - self.row
     }
 
-    /// Passes over `rows` rows of the current batch.
+    /// Skips `rows` rows of the current batch.
     pub(super) fn advance(&mut self, rows: usize) -> Result<(), MergeError> {
         self.row += rows;
         self.delivered += rows as u64;
@@ -136,7 +133,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Passes over all rows with the current key.
+    /// Skips and returns all rows with the current key.
     pub(super) fn take_run(&mut self) -> Result<Option<Run>, MergeError> {
         let Some((batch, row)) = self.head() else { return Ok(None) };
         let first = RowRef { batch: batch.clone(), row };
@@ -152,7 +149,7 @@ impl<'a> Cursor<'a> {
         Ok(Some(Run { first, count, varied: None }))
     }
 
-    /// The rows of a run may have different values for one key; their order does not depend on how they came.
+    /// Returns a run whose rows may have different values for one key. Their order does not depend on the input order.
     fn take_varied_run(&mut self, first: RowRef) -> Result<Run, MergeError> {
         let mut rows = vec![first];
         while self.repeats() {
@@ -162,13 +159,14 @@ impl<'a> Cursor<'a> {
         self.advance(1)?;
         let mut varied: Vec<(Vec<u8>, RowRef)> =
             rows.into_iter().map(|row| (row.batch.exact_bytes(row.row), row)).collect();
-        // what is read as one value may have been several: that which needed no rule comes first, and finds its pair
+        // cells with one value as read may have had several; those that needed no rule come first, so that they are
+        // paired first
         let tier = |RowRef { batch, row }: &RowRef| Tier::as_read(batch.read_rows.as_ref(), *row);
-        varied.sort_by(|(one, one_row), (two, two_row)| one.cmp(two).then_with(|| tier(one_row).cmp(&tier(two_row))));
+        varied.sort_by(|(a, a_row), (b, b_row)| a.cmp(b).then_with(|| tier(a_row).cmp(&tier(b_row))));
         Ok(Run { first: varied[0].1.clone(), count: varied.len() as u64, varied: Some(varied) })
     }
 
-    /// How many rows were passed over.
+    /// The number of rows that were passed.
     pub(super) fn delivered(&self) -> u64 {
         self.delivered
     }
@@ -191,7 +189,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// The next page that has rows of the range.
+    /// Loads the next page with rows in the range.
     fn load(&mut self) -> Result<Option<Page>, MergeError> {
         while let Some(rows) = (self.source)()? {
             let page = self.verify(Arc::new(rows))?;
@@ -203,14 +201,14 @@ impl<'a> Cursor<'a> {
                 return Ok(Some(trim(&page, start, end)));
             }
             if end == 0 && self.range.end.is_some() {
-                // in order, so all that follows lies beyond the range too
+                // the batches ascend, so all later rows are beyond the range
                 return Ok(None);
             }
         }
         Ok(None)
     }
 
-    /// Checks that a batch ascends, and that it goes on where the last one ended.
+    /// Verifies that a batch ascends, and that it continues where the last one ended.
     fn verify(&mut self, rows: Arc<RowReader>) -> Result<Page, MergeError> {
         let steps = key_runs(&rows.keys)?;
         if steps.break_at.is_some() {
@@ -226,7 +224,7 @@ impl<'a> Cursor<'a> {
         Ok(Page { rows, repeats })
     }
 
-    /// The rows of a batch that lie in the range.
+    /// Returns the rows of a batch that are in the range.
     fn bounds(&self, rows: &RowReader) -> Result<(usize, usize), MergeError> {
         let first_key = &rows.keys[..1];
         let below = |bound: &Option<ArrayRef>, otherwise: usize| -> Result<usize, MergeError> {
@@ -240,12 +238,12 @@ impl<'a> Cursor<'a> {
 
 fn trim(page: &Page, start: usize, end: usize) -> Page {
     let rows = page.rows.slice(start, end - start);
-    // equal first key parts are never cut apart, so a repeat never straddles a bound
+    // rows with equal first key parts are never separated, so no repeat crosses a bound
     let repeats = page.repeats.iter().filter(|&&at| start <= at && at + 1 < end).map(|at| at - start).collect();
     Page { rows: Arc::new(rows), repeats }
 }
 
-/// The first number below `len` for which `holds` is false, given that it is true up to there.
+/// Returns the first number below `len` for which `holds` is false. It must be true for all smaller numbers.
 fn partition_point(len: usize, holds: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, len);
     while low < high {

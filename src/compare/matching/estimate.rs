@@ -1,4 +1,4 @@
-//! What a comparison would do and cost, told before it is made.
+//! Estimates the strategy and the cost of a comparison without running it.
 
 use super::plan::{Obstacle, Plan, StrategyReason};
 use super::{build_table, hashed};
@@ -9,9 +9,9 @@ use crate::runtime::memory::{Demand, Division};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// What keeps a pair of snapshots from being merged; `None` if the ordered way would be taken.
+/// Returns why a pair of snapshots cannot be merged; `None` if the merge join would be chosen.
 ///
-/// Reads the first keys of a few row groups, as the planner does.
+/// Like the planner, this reads the first keys of a few row groups.
 pub(crate) fn obstacle(engine: &Engine, snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Result<Option<Obstacle>> {
     Ok(match Plan::choose(engine, snapshots, pairing, None)? {
         Plan::Hashed { reason: StrategyReason::Obstacle(_, obstacle) } => Some(obstacle),
@@ -19,23 +19,23 @@ pub(crate) fn obstacle(engine: &Engine, snapshots: &Sides<Snapshot>, pairing: &P
     })
 }
 
-/// About how much memory a comparison would take, by way.
+/// The estimated memory of a comparison, by strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct MemoryEstimate {
-    /// The worker threads that are reckoned with.
+    /// The assumed number of worker threads.
     pub threads: usize,
-    /// The limit that is reckoned with.
+    /// The assumed memory limit, in bytes.
     pub limit_bytes: u64,
-    /// What the ordered way takes, whatever the number of rows.
+    /// The memory of a merge join in bytes, independent of the number of rows.
     pub ordered_bytes: u64,
-    /// What the hashed way takes if few rows differ; where many do, their sort fills the limit.
+    /// The memory of a hash join in bytes if few rows differ. If many differ, sorting them fills the limit.
     pub hashed_bytes: u64,
-    /// What the hashed way would spill to disk.
+    /// The number of bytes that a hash join would spill to disk.
     pub hashed_spilled_bytes: u64,
 }
 
 impl MemoryEstimate {
-    /// Estimates for this many rows on each side, within `limit_bytes`.
+    /// Estimates the memory for this many rows on each side, within `limit_bytes`.
     pub fn of(division: &Division, limit_bytes: u64, rows: Sides<u64>) -> Self {
         let Division { threads, held_bytes, working_bytes, .. } = *division;
         let smaller = rows.old.min(rows.new);
@@ -53,7 +53,7 @@ impl MemoryEstimate {
     }
 }
 
-/// What it takes to read these snapshots for a comparison.
+/// Returns the memory that is needed to read these snapshots.
 pub(crate) fn demand(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Demand {
     let of_sides = |what: fn(&Snapshot, &[usize]) -> u64| -> u64 {
         Side::BOTH.into_iter().map(|side| what(&snapshots[side], &pairing.projection(side))).sum()

@@ -1,14 +1,15 @@
-//! The hashed way: no usable order, so every row is reduced to a key hash and a row hash first.
+//! The hashed strategy, a hash join for sides without a usable order: every row is reduced to a key hash and a row
+//! hash.
 //!
-//! Two rows, one on each side, alone with their key hash and with equal row hashes, are equal: the row
-//! hash covers key and values with 128 bits and a secret of this run. That is all that hashing settles.
-//! Every other row is a candidate; candidates are sorted by key and merged, and what a discrepancy is, the
-//! merge decides from the values.
+//! Two rows, one from each side, are equal if their row hashes are equal and no other row has their key hash. The row
+//! hash covers the key and the values with 128 bits, and with a secret of this run. Hashing settles nothing else. All
+//! other rows are candidates: they are sorted by key and merged, and the merge decides from their values what a
+//! discrepancy is.
 //!
-//! The side with fewer rows is held: 32 bytes a row. If that fits the memory, the other side streams past
-//! it, and what is not settled on the spot is kept with its values, as far as there is room; so only the
-//! candidates of the held side have to be read a second time. If it does not fit, both sides are spilled in
-//! partitions, which meet one after the other, and the candidates of both sides are read again.
+//! The side with fewer rows is the build side, with 32 bytes per row. If it fits in memory, the probe side streams past
+//! it. Probe rows that are not settled are kept with their values while there is memory, so usually only the candidates
+//! of the build side are read again. If it does not fit, both sides are spilled in partitions, which are joined one
+//! after the other, and the candidates of both sides are read again.
 
 use std::sync::Mutex;
 
@@ -30,19 +31,19 @@ use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// The share of the working memory that the entries of the held side may fill. At rest they take a third
-/// more, which makes three quarters of it; the last quarter is for rows that are kept with their values.
+/// The share of the working memory for the entries of the build side. The build table takes a third more, which makes
+/// three quarters of the working memory. The last quarter is for rows that are kept with their values.
 const ENTRIES_SHARE: (u64, u64) = (4, 7);
 const KEPT_SHARE: (u64, u64) = (1, 4);
-/// Where entries are spilled, the part of the working memory in which partitions are brought back to meet.
+/// If entries are spilled: the divisor for the part of the working memory in which partitions are joined.
 const MEETING_SHARE: u64 = 4;
 
-/// How many bytes of entries are held before they are spilled.
+/// Returns how many bytes of entries are kept in memory before they are spilled.
 pub(super) fn room_for_entries(working: u64) -> u64 {
     working / ENTRIES_SHARE.1 * ENTRIES_SHARE.0
 }
 
-/// How many bytes of entries will be spilled for this many rows; `None` if one side can be held.
+/// Returns how many bytes of entries will be spilled for this many rows; `None` if one side fits in memory.
 pub(super) fn spilled_bytes(rows: Sides<u64>, working: u64) -> Option<u64> {
     let fits = partitions::bytes_of(rows.old.min(rows.new)) <= room_for_entries(working);
     let spilled = partitions::bytes_of(rows.old + rows.new).saturating_sub(working - working / MEETING_SHARE);
@@ -62,7 +63,7 @@ pub(super) fn run(comparison: &Comparison) -> Result<Vec<AnswerPart>> {
 
     if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), working) {
         engine.progress.note(&format!(
-            "{total} rows do not fit the memory that reading leaves ({}): about {} go to working files in `{}`",
+            "{total} rows do not fit in the remaining memory ({}): about {} will spill to `{}`",
             ByteSize(working),
             ByteSize(spilled),
             engine.spill_dir().display()
@@ -88,7 +89,6 @@ pub(super) fn run(comparison: &Comparison) -> Result<Vec<AnswerPart>> {
     Ok(vec![compare_candidates(comparison, &candidates, settled, read)?])
 }
 
-/// How rows are hashed in this run.
 struct Hashing<'a> {
     comparison: &'a Comparison<'a>,
     hasher: RowHasher,
@@ -102,7 +102,7 @@ impl<'a> Hashing<'a> {
         Ok(Hashing { comparison, hasher, projections })
     }
 
-    /// Stores the entries of a side. Returns how many cells rules were needed to read.
+    /// Stores the entries of a side. Returns how many cells had to be parsed with rules.
     fn store(&self, candidates: &Unresolved, side: Side, entries: &Partitions) -> Result<ParseCounts> {
         self.each_chunk(candidates, side, |number, chunk, scratch| {
             let mut writer = entries.writer();
@@ -114,7 +114,7 @@ impl<'a> Hashing<'a> {
         })
     }
 
-    /// Lets the rows of a side meet those that are held, and keeps those that this does not settle.
+    /// Probes with the rows of a side, and keeps the rows that are not settled.
     fn meet(&self, candidates: &Unresolved, side: Side, held: &[BuildTable]) -> Result<ParseCounts> {
         self.each_chunk(candidates, side, |number, chunk, scratch| {
             let mut keeper = candidates.keeper(side);
@@ -150,7 +150,7 @@ impl<'a> Hashing<'a> {
         })
     }
 
-    /// Reads and hashes a chunk batch by batch.
+    /// Reads and hashes a chunk, batch by batch.
     fn each_batch(
         &self,
         number: usize,
@@ -164,9 +164,9 @@ impl<'a> Hashing<'a> {
         let mut start = 0;
         while let Some(batch) = scan.next_batch()? {
             let rows = engine.meter.stage(Stage::Canonicalize, || pairing.rows(chunk.side, batch))?;
-            // rows that are asked about are decided by the merge: their hash is that of no row
-            let asked = self.comparison.asked.map(|asked| asked.includes(pairing, &rows.raw, chunk.side));
-            let asked = asked.transpose()?.flatten();
+            // the merge decides requested rows, so they get a row hash that no row has
+            let requested = self.comparison.asked.map(|request| request.includes(pairing, &rows.raw, chunk.side));
+            let requested = requested.transpose()?.flatten();
             read.count(&rows);
             engine.meter.stage(Stage::Hash, || {
                 let Scratch { hashes, entries } = &mut *scratch;
@@ -174,8 +174,8 @@ impl<'a> Hashing<'a> {
                 entries.clear();
                 entries.extend(hashes.iter().enumerate().map(|(at, hash)| {
                     let tier = Tier::as_read(rows.read_rows.as_ref(), at);
-                    let is_asked = asked.as_ref().is_some_and(|rows| rows.value(at));
-                    let row = if is_asked { hash.row.map(|word| !word) } else { hash.row };
+                    let is_requested = requested.as_ref().is_some_and(|rows| rows.value(at));
+                    let row = if is_requested { hash.row.map(|word| !word) } else { hash.row };
                     HashedRow { row, key: hash.key, place: RowAddress::new(number, start + at, tier) }
                 }));
                 work(&rows.raw, entries)
@@ -186,14 +186,14 @@ impl<'a> Hashing<'a> {
     }
 }
 
-/// Buffers that one worker reuses from batch to batch.
+/// Buffers that a worker reuses for all its batches.
 #[derive(Default)]
 struct Scratch {
     hashes: Vec<RowHash>,
     entries: Vec<HashedRow>,
 }
 
-/// Puts the rows of a side at rest, partition by partition.
+/// Builds the tables of a side, one per partition.
 fn build(comparison: &Comparison, entries: Partitions) -> Result<Vec<BuildTable>> {
     let Comparison { engine, .. } = comparison;
     engine.workers().install(|| {
@@ -206,10 +206,11 @@ fn build(comparison: &Comparison, entries: Partitions) -> Result<Vec<BuildTable>
     })
 }
 
-/// Marks the held rows that are still open, and counts the pairs that are settled.
+/// Marks the unresolved build rows, and counts the settled pairs.
 fn close(comparison: &Comparison, held: Vec<BuildTable>, candidates: &Unresolved) -> Tiers {
     comparison.engine.workers().install(|| {
-        let settled = held.into_par_iter().with_max_len(1).map(|held| held.finish(|place| candidates.mark(place)));
+        let settled =
+            held.into_par_iter().with_max_len(1).map(|table| table.finish(|address| candidates.mark(address)));
         settled.reduce(Tiers::default, both)
     })
 }
@@ -219,7 +220,7 @@ fn both(mut sum: Tiers, part: Tiers) -> Tiers {
     sum
 }
 
-/// Lets the partitions of both sides meet, one by one, and marks every row that stays open.
+/// Joins the partitions of both sides one by one, and marks all unresolved rows.
 fn match_partitions(
     comparison: &Comparison,
     entries: &Partitions,
@@ -231,7 +232,7 @@ fn match_partitions(
     let meet = |partition: usize| -> Result<Tiers> {
         engine.check_stop()?;
         if build_table::bytes_of(entries.rows(partition)) > room {
-            // hashes spread evenly, so these are copies of a few keys, which takes a closer look anyway
+            // hashes are distributed evenly, so these are many rows with few keys, which go to the merge anyway
             for side in [entries, others] {
                 engine.progress.advance(side.rows(partition));
                 side.drain(partition, |entry| candidates.mark(entry.place))?;
@@ -260,10 +261,10 @@ fn match_partitions(
     })
 }
 
-/// Merges the rows that hashing left open.
+/// Merges the rows that hashing did not settle.
 ///
-/// `read` are the cells of all rows that a rule was needed to read; without those of the candidates, they
-/// are those of the pairs that are settled.
+/// `read` has the cells of all rows that were parsed with rules. Subtracting those of the candidates leaves those of
+/// the settled pairs.
 fn compare_candidates<'a>(
     comparison: &Comparison<'a>,
     candidates: &Unresolved,
@@ -271,9 +272,9 @@ fn compare_candidates<'a>(
     mut read: ParseCounts,
 ) -> Result<AnswerPart> {
     let Comparison { engine, pairing, .. } = comparison;
-    let mut ledger = comparison.ledger();
-    Tier::ALL.into_iter().for_each(|tier| ledger.matched(tier, settled.count(tier)));
-    Side::BOTH.into_iter().for_each(|side| ledger.seen(side, settled.total()));
+    let mut sink = comparison.ledger();
+    Tier::ALL.into_iter().for_each(|tier| sink.matched(tier, settled.count(tier)));
+    Side::BOTH.into_iter().for_each(|side| sink.seen(side, settled.total()));
     let open = candidates.count();
     if open > 0 {
         engine.progress.begin("comparing", open);
@@ -290,11 +291,11 @@ fn compare_candidates<'a>(
             Cursor::open(pairing, side, Box::new(source), KeyRange::default())
         };
         let Sides { old, new } = candidates.sorted(comparison)?;
-        // a side is sorted when its first batch is there, so both are opened at once
+        // opening a cursor waits for the sort of its side, so both are opened in parallel
         let (old, new) = engine.workers().join(|| open(Side::Old, old), || open(Side::New, new));
-        engine.meter.stage(Stage::Compare, || merge(pairing, Sides { old: old?, new: new? }, &mut ledger))?;
+        engine.meter.stage(Stage::Compare, || merge(pairing, Sides { old: old?, new: new? }, &mut sink))?;
         read.subtract(&read_again.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()));
     }
-    ledger.read(&read);
-    AnswerPart::close(ledger)
+    sink.read(&read);
+    AnswerPart::close(sink)
 }

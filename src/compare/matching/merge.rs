@@ -1,4 +1,4 @@
-//! Merges two sides that stand in key order. The only place that decides what a discrepancy is.
+//! Merges two sides that are in key order. This is the only place that decides what a discrepancy is.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use crate::equality::canonical::order::{KeyOrder, leading_equal};
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
 
-/// The first guess at how many rows two sides share in a row; it doubles while the guess holds.
+/// The first guess at the number of consecutive keys that both sides share. It doubles while the guess is correct.
 const FIRST_WINDOW: usize = 64;
 
-/// Takes down every discrepancy between two sides, in key order.
+/// Records every discrepancy between two sides, in key order.
 ///
-/// With a key, rows that share it are compared column by column, and a key that stands more than once
-/// on a side is set aside with all its rows. Without one, rows are a multiset: as many copies as both
-/// sides have are matched, and the rest is missing or extra.
-pub(super) fn merge(pairing: &Pairing, mut sides: Sides<Cursor>, ledger: &mut FindingSink) -> Result<(), MergeError> {
+/// With a key, rows with equal keys are compared column by column. A key that occurs more than once on a side is set
+/// aside with all its rows. Without a key, rows form a multiset: the copies that both sides have are matched, and the
+/// rest are missing or extra.
+pub(super) fn merge(pairing: &Pairing, mut sides: Sides<Cursor>, sink: &mut FindingSink) -> Result<(), MergeError> {
     let mut orders = Orders::default();
     let mut window = FIRST_WINDOW;
     loop {
@@ -31,7 +31,7 @@ pub(super) fn merge(pairing: &Pairing, mut sides: Sides<Cursor>, ledger: &mut Fi
                 let reach = sides.old.unique_len().min(sides.new.unique_len()).min(window);
                 let shared = shared_keys(old, new, reach)?;
                 if shared > 0 {
-                    compare(pairing, Sides { old, new }, shared, ledger)?;
+                    compare(pairing, Sides { old, new }, shared, sink)?;
                     window = if shared == window { window * 2 } else { FIRST_WINDOW };
                     sides.old.advance(shared)?;
                     sides.new.advance(shared)?;
@@ -44,17 +44,17 @@ pub(super) fn merge(pairing: &Pairing, mut sides: Sides<Cursor>, ledger: &mut Fi
         let old = if relation.is_le() { sides.old.take_run()? } else { None };
         let new = if relation.is_ge() { sides.new.take_run()? } else { None };
         match pairing.keyed {
-            true => classify_key(old, new, ledger)?,
-            false => classify_copies(old, new, ledger)?,
+            true => classify_key(old, new, sink)?,
+            false => classify_copies(old, new, sink)?,
         }
     }
     for side in Side::BOTH {
-        ledger.seen(side, sides[side].delivered());
+        sink.seen(side, sides[side].delivered());
     }
     Ok(())
 }
 
-/// The comparison of two batches' keys, kept while the batches stay the same.
+/// The key order of two batches, cached while the batches stay the same.
 #[derive(Default)]
 struct Orders(Option<(Sides<Arc<RowReader>>, KeyOrder)>);
 
@@ -71,7 +71,7 @@ impl Orders {
     }
 }
 
-/// How many rows from two positions on have pairwise equal keys, looking no further than `reach`.
+/// Returns how many consecutive rows from two positions have equal keys, up to `reach`.
 fn shared_keys(
     old: (&Arc<RowReader>, usize),
     new: (&Arc<RowReader>, usize),
@@ -87,11 +87,11 @@ fn shared_keys(
     Ok(shared)
 }
 
-/// One key: the rows that each side has of it.
-fn classify_key(old: Option<Run>, new: Option<Run>, ledger: &mut FindingSink) -> Result<()> {
+/// Classifies one key by the rows that each side has.
+fn classify_key(old: Option<Run>, new: Option<Run>, sink: &mut FindingSink) -> Result<()> {
     match (old, new) {
-        (Some(Run { first, count: 1, .. }), None) => ledger.record(Finding::Missing { old: first }),
-        (None, Some(Run { first, count: 1, .. })) => ledger.record(Finding::Extra { new: first }),
+        (Some(Run { first, count: 1, .. }), None) => sink.record(Finding::Missing { old: first }),
+        (None, Some(Run { first, count: 1, .. })) => sink.record(Finding::Extra { new: first }),
         (Some(Run { count: 1, .. }), Some(Run { count: 1, .. })) => {
             Err(Error::internal("a pair of equal keys was not compared"))
         }
@@ -99,43 +99,43 @@ fn classify_key(old: Option<Run>, new: Option<Run>, ledger: &mut FindingSink) ->
             let rows = Sides { old: count(&old), new: count(&new) };
             let key = old.map(|run| (Side::Old, run.first)).or(new.map(|run| (Side::New, run.first)));
             match key {
-                Some((side, key)) => ledger.record(Finding::DuplicateKey { key, side, rows }),
+                Some((side, key)) => sink.record(Finding::DuplicateKey { key, side, rows }),
                 None => Ok(()),
             }
         }
     }
 }
 
-/// One whole row: the copies that each side has of it.
-fn classify_copies(old: Option<Run>, new: Option<Run>, ledger: &mut FindingSink) -> Result<()> {
+/// Classifies one distinct row by the copies that each side has.
+fn classify_copies(old: Option<Run>, new: Option<Run>, sink: &mut FindingSink) -> Result<()> {
     match (old, new) {
         (Some(Run { varied: Some(old), .. }), Some(Run { varied: Some(new), .. })) => {
-            let left = pair_copies(Sides { old, new }, ledger);
-            left.old.into_iter().try_for_each(|row| ledger.record(only_in(Side::Old, row)))?;
-            left.new.into_iter().try_for_each(|row| ledger.record(only_in(Side::New, row)))
+            let left = pair_copies(Sides { old, new }, sink);
+            left.old.into_iter().try_for_each(|row| sink.record(only_in(Side::Old, row)))?;
+            left.new.into_iter().try_for_each(|row| sink.record(only_in(Side::New, row)))
         }
         (old, new) => {
             let (in_old, in_new) = (count(&old), count(&new));
-            ledger.matched(Tier::Exact, in_old.min(in_new));
-            record_copies(Side::Old, old, in_new, ledger)?;
-            record_copies(Side::New, new, in_old, ledger)
+            sink.matched(Tier::Exact, in_old.min(in_new));
+            record_copies(Side::Old, old, in_new, sink)?;
+            record_copies(Side::New, new, in_old, sink)
         }
     }
 }
 
-/// Takes down the copies of a run that the other side does not have.
-fn record_copies(side: Side, run: Option<Run>, in_other: u64, ledger: &mut FindingSink) -> Result<()> {
+/// Records the copies in a run that the other side does not have.
+fn record_copies(side: Side, run: Option<Run>, in_other: u64, sink: &mut FindingSink) -> Result<()> {
     let Some(Run { first, count, varied }) = run else { return Ok(()) };
     match varied {
         Some(varied) => {
             let mut left = varied.into_iter().skip(in_other as usize);
-            left.try_for_each(|(_, row)| ledger.record(only_in(side, row)))
+            left.try_for_each(|(_, row)| sink.record(only_in(side, row)))
         }
-        None => (in_other..count).try_for_each(|_| ledger.record(only_in(side, first.clone()))),
+        None => (in_other..count).try_for_each(|_| sink.record(only_in(side, first.clone()))),
     }
 }
 
-/// A row that the other side does not have.
+/// Returns the finding for a row that the other side does not have.
 fn only_in(side: Side, row: RowRef) -> Finding {
     match side {
         Side::Old => Finding::Missing { old: row },
@@ -143,8 +143,8 @@ fn only_in(side: Side, row: RowRef) -> Finding {
     }
 }
 
-/// Pairs copies that are equal as read, then those that only rules make equal; returns what is left.
-fn pair_copies(runs: Sides<Vec<(Vec<u8>, RowRef)>>, ledger: &mut FindingSink) -> Sides<Vec<RowRef>> {
+/// Pairs copies that are equal as read, then copies that only rules make equal. Returns the rest.
+fn pair_copies(runs: Sides<Vec<(Vec<u8>, RowRef)>>, sink: &mut FindingSink) -> Sides<Vec<RowRef>> {
     let mut left: Sides<Vec<RowRef>> = Sides::default();
     let mut new = runs.new.into_iter().peekable();
     for (old_bytes, old) in runs.old {
@@ -155,11 +155,11 @@ fn pair_copies(runs: Sides<Vec<(Vec<u8>, RowRef)>>, ledger: &mut FindingSink) ->
             left.old.push(old);
             continue;
         }
-        ledger.matched(Tier::as_read(old.batch.read_rows.as_ref(), old.row), 1);
+        sink.matched(Tier::as_read(old.batch.read_rows.as_ref(), old.row), 1);
     }
     left.new.extend(new.map(|(_, row)| row));
     let paired = left.old.len().min(left.new.len());
-    ledger.matched(Tier::ByRule, paired as u64);
+    sink.matched(Tier::ByRule, paired as u64);
     left.map(|mut rows| rows.split_off(paired))
 }
 

@@ -1,5 +1,5 @@
-//! MATCH: brings equal keys of both sides together. Two ways lead to the same findings, byte for byte;
-//! `plan` picks the cheaper one that is right, and `merge` alone decides what a discrepancy is.
+//! Matching brings rows with equal keys together. Two strategies produce the same findings, byte for byte. `plan` picks
+//! the cheaper one that is correct, and only `merge` decides what a discrepancy is.
 
 mod unresolved;
 mod compare;
@@ -29,37 +29,33 @@ use crate::snapshot::Snapshot;
 use cursor::MergeError;
 use plan::Plan;
 
-/// Everything that matching needs to know.
+/// The inputs of matching.
 pub(crate) struct Comparison<'a> {
-    /// Where the work runs.
     pub engine: &'a Engine,
-    /// Both sides.
     pub snapshots: &'a Sides<Snapshot>,
-    /// What is compared with what.
     pub pairing: &'a Pairing,
-    /// The table that findings become.
+    /// The layout of the discrepancy table.
     pub layout: Arc<Layout>,
-    /// Which findings are kept.
     pub keep: Retention,
-    /// The rows of which it is asked how they come out.
+    /// The rows whose outcomes are requested.
     pub asked: Option<&'a OutcomeRequest>,
 }
 
-/// What matching found.
+/// The result of matching.
 pub(crate) struct Matched {
-    /// All rows of both sides, classified.
+    /// The counts of all rows of both sides.
     pub tally: Tally,
-    /// The findings, in key order when read one part after the other.
+    /// The findings, in key order if the parts are read one after the other.
     pub findings: Vec<Spooled>,
-    /// How the rows came out that were asked about.
+    /// The outcomes of the requested rows.
     pub outcomes: Vec<Spooled>,
-    /// The way that gave the answer.
+    /// The strategy that produced the result.
     pub way: Strategy,
-    /// Why that way, in words.
+    /// The reason for this strategy, for the report.
     pub reason: String,
 }
 
-/// One part of the answer: a range of keys, or all of them.
+/// A part of the result: one key range, or all keys.
 struct AnswerPart {
     tally: Tally,
     findings: Spooled,
@@ -67,20 +63,20 @@ struct AnswerPart {
 }
 
 impl AnswerPart {
-    fn close(ledger: FindingSink) -> Result<Self> {
-        let (tally, findings, outcomes) = ledger.close()?;
+    fn close(sink: FindingSink) -> Result<Self> {
+        let (tally, findings, outcomes) = sink.close()?;
         Ok(AnswerPart { tally, findings, outcomes })
     }
 }
 
 impl Comparison<'_> {
-    /// A ledger for one part of the comparison.
+    /// Creates the sink for one part of the comparison.
     fn ledger(&self) -> FindingSink<'_> {
         let outcomes = |asked| Outcomes::new(asked, self.pairing, self.layout.clone(), self.engine);
         FindingSink::new(self.layout.clone(), self.keep, self.asked.map(outcomes), self.engine)
     }
 
-    /// Compares both sides, by the way that is asked for or by the cheaper one that is right.
+    /// Compares both sides, with the requested strategy or the cheaper one that is correct.
     pub(crate) fn run(&self, forced: Option<Strategy>) -> Result<Matched> {
         let reason = match Plan::choose(self.engine, self.snapshots, self.pairing, forced)? {
             Plan::Hashed { reason } => reason.to_string(),
@@ -94,7 +90,7 @@ impl Comparison<'_> {
         self.gather(parts, Strategy::Hashed, reason)
     }
 
-    /// Adds up the parts and checks that no row was lost or counted twice.
+    /// Adds up the parts, and checks that no row was lost or counted twice.
     fn gather(&self, parts: Vec<AnswerPart>, way: Strategy, reason: String) -> Result<Matched> {
         let mut tally = Tally::new(&self.pairing.columns);
         let (mut findings, mut outcomes) = (vec![], vec![]);
@@ -112,7 +108,7 @@ impl Comparison<'_> {
 }
 
 impl From<MergeError> for Error {
-    /// For merges of sorted input, where a break is a broken promise of the sort.
+    /// Converts errors of merges of sorted rows, where a row out of order is a bug in the sort.
     fn from(halt: MergeError) -> Self {
         match halt {
             MergeError::Failed(error) => error,

@@ -1,8 +1,8 @@
-//! The ordered way: both sides stand in key order, so ranges of keys are merged side by side.
+//! The ordered strategy, a merge join: both sides are in key order, and key ranges are merged in parallel.
 //!
-//! Memory is a few batches per worker, whatever the row count. Nothing here is trusted: the cursors
-//! verify the order of every row they pass, and the rows of all ranges have to add up to the footers.
-//! If either fails, the result is thrown away and the hashed way gives the answer.
+//! Memory is a few batches per worker, whatever the number of rows. The order is not trusted: the cursors verify it row
+//! by row, and the rows of all ranges must add up to the footers' counts. If a check fails, the result is discarded and
+//! the hash join runs instead.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
 
-/// Compares range by range. The parts come back in key order.
+/// Compares the ranges. Returns the parts in key order.
 pub(super) fn run(
     comparison: &Comparison,
     ranges: &[KeyRange],
@@ -26,7 +26,7 @@ pub(super) fn run(
     engine.progress.begin("comparing", snapshots.iter().map(|side| side.rows()).sum());
     let abandoned = AtomicBool::new(false);
     let mut results: Vec<(usize, Result<AnswerPart, MergeError>)> = engine.workers().install(|| {
-        // a bridge hands the ranges out one by one, the large ones first
+        // a bridge hands out the ranges one by one, the large ones first
         let ranges = ranges.iter().enumerate().par_bridge();
         let compared = ranges.map(|(number, range)| {
             let result = compare_range(comparison, range, layouts, &abandoned);
@@ -43,7 +43,7 @@ pub(super) fn run(
     for (_, result) in results {
         match (result, &failure) {
             (Ok(part), _) => parts.push(part),
-            // the workers that were called off say nothing of why
+            // workers that were cancelled do not know the reason
             (Err(MergeError::Failed(Error::Interrupted)), Some(_)) => {}
             (Err(halt), None | Some(MergeError::Failed(Error::Interrupted))) => failure = Some(halt),
             (Err(_), Some(_)) => {}
@@ -55,7 +55,7 @@ pub(super) fn run(
     for side in Side::BOTH {
         let seen: u64 = parts.iter().map(|part| part.tally.rows[side]).sum();
         if seen != snapshots[side].rows() {
-            // statistics that do not hold their rows send some of them to no range at all
+            // if statistics are wrong, some rows belong to no range
             return Err(MergeError::OrderBroken(side));
         }
     }
@@ -82,7 +82,7 @@ fn compare_range(
         Cursor::open(pairing, side, source, range.clone())
     };
     let cursors = Sides::try_from_fn(open)?;
-    let mut ledger = comparison.ledger();
-    engine.meter.stage(Stage::Compare, || merge(pairing, cursors, &mut ledger))?;
-    Ok(AnswerPart::close(ledger)?)
+    let mut sink = comparison.ledger();
+    engine.meter.stage(Stage::Compare, || merge(pairing, cursors, &mut sink))?;
+    Ok(AnswerPart::close(sink)?)
 }

@@ -1,5 +1,5 @@
-//! The hashed way's memory: one small entry per row, partitioned by key hash, spilled to one working
-//! file at the memory limit.
+//! The memory of the hash join: one small entry per row, partitioned by key hash. At the memory limit, entries spill to
+//! a temporary file.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,87 +13,81 @@ use crate::compare::discrepancy::Tier;
 use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 
-/// What is remembered of a row: 32 bytes.
+/// The entry of a row: 32 bytes.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct HashedRow {
-    /// The row hash.
     pub row: [u64; 2],
-    /// The key hash.
     pub key: u64,
-    /// Where the row stands.
     pub place: RowAddress,
 }
 
-/// Where a row stands, and four bits that say what is known of it: two for its tier if it is equal as read.
+/// A row address, with four flag bits: two for the tier of the row if it is equal as read, and two below.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(transparent)]
 pub(super) struct RowAddress(pub u64);
 
 impl RowAddress {
-    /// A row of the other side equals it.
+    /// A row of the other side is equal.
     pub(super) const SETTLED: u64 = 1 << 61;
-    /// It takes a closer look.
+    /// The hashes do not settle the row, so it goes to the merge.
     pub(super) const OPEN: u64 = 1 << 60;
     const TIER_SHIFT: u32 = 62;
     const TIER: u64 = 0b11 << Self::TIER_SHIFT;
     const FLAGS: u64 = Self::TIER | Self::SETTLED | Self::OPEN;
 
-    /// Row `row` of chunk `chunk` (below 2²⁸), of this tier if it is equal as read.
+    /// Creates the address of row `row` in chunk `chunk` (below 2²⁸). `tier` is the tier if the row is equal as read.
     pub(super) fn new(chunk: usize, row: usize, tier: Tier) -> Self {
         RowAddress((tier as u64) << Self::TIER_SHIFT | (chunk as u64) << 32 | row as u64)
     }
 
-    /// The row's tier if it is equal as read, as far as its own side tells.
+    /// The tier of the row if it is equal as read, considering its own side only.
     pub(super) fn tier(self) -> Tier {
         Tier::ALL[(self.0 >> Self::TIER_SHIFT) as usize]
     }
 
-    /// Whether a bit is set.
     pub(super) fn is(self, flag: u64) -> bool {
         self.0 & flag != 0
     }
 
-    /// The chunk that holds the row.
     pub(super) fn chunk(self) -> usize {
         ((self.0 & !Self::FLAGS) >> 32) as usize
     }
 
-    /// The row's number in its chunk.
     pub(super) fn row_in_chunk(self) -> usize {
         self.0 as u32 as usize
     }
 }
 
-/// Entries that a worker gathers for a partition before it takes its lock; 2 kB.
+/// Entries that a worker collects for a partition before it locks it; 2 kB.
 const BLOCK: usize = 64;
-/// Rows per partition that the number of partitions aims at, so that sorting one fits a worker's cache.
+/// The target number of rows per partition, so that sorting one fits in a worker's cache.
 const PARTITION_ROWS: u64 = 64 << 10;
 const PARTITIONS_MAX: u64 = 2048;
-/// Entries that are read back from the working file at a time.
+/// Entries per read from the temporary file.
 const READ_BACK: usize = 16 << 10;
 
-/// All entries of one side. Workers add to it through [`Writer`]s.
+/// All entries of one side. Workers add entries through [`Writer`]s.
 pub(super) struct Partitions<'a> {
     engine: &'a Engine,
     partitions: Vec<Mutex<Partition>>,
-    /// How many entries a partition is likely to hold.
+    /// The expected number of entries per partition.
     partition_rows: usize,
-    /// What the partitions have claimed of the memory, in bytes.
+    /// The memory that the partitions have reserved, in bytes.
     held_bytes: AtomicU64,
     budget_bytes: u64,
     spill: Spill,
 }
 
-/// Entries in one piece of memory, sized beforehand: what is allocated in passing is scattered, and touching
-/// fresh memory costs more than hashing.
+/// Entries in one allocation, sized in advance: small allocations would be scattered, and touching fresh memory costs
+/// more than hashing.
 #[derive(Default)]
 struct Partition {
     entries: Vec<HashedRow>,
     spilled: Vec<Extent>,
 }
 
-/// A piece of the working file.
+/// A range of the temporary file.
 #[derive(Clone, Copy)]
 struct Extent {
     offset: u64,
@@ -106,25 +100,25 @@ struct Spill {
     end: AtomicU64,
 }
 
-/// Into how many partitions rows are split.
+/// Returns the number of partitions for this many rows.
 pub(super) fn partitions_for(rows: u64) -> usize {
     (rows / PARTITION_ROWS).next_power_of_two().clamp(16, PARTITIONS_MAX) as usize
 }
 
-/// The partition of a key hash, by bits that the buckets of a partition do not use.
+/// Returns the partition of a key hash. Uses other bits than the buckets of a partition.
 pub(super) fn partition_of(key: u64, partitions: usize) -> usize {
     (key >> 32) as usize & (partitions - 1)
 }
 
-/// What the entries of this many rows take, in bytes.
+/// Returns the size in bytes of the entries of this many rows.
 pub(super) fn bytes_of(rows: u64) -> u64 {
     rows.saturating_mul(size_of::<HashedRow>() as u64)
 }
 
 impl<'a> Partitions<'a> {
-    /// Room for so many rows of one side, in so many partitions and bytes of memory.
+    /// Reserves memory for `rows` rows of one side, in `partitions` partitions and at most `budget_bytes` bytes.
     pub(super) fn new(engine: &'a Engine, partitions: usize, rows: u64, budget_bytes: u64) -> Self {
-        // hashes spread evenly, so all partitions are about equally large
+        // hashes are distributed evenly, so all partitions have about the same size
         let even = rows / partitions as u64;
         let partition_rows = (even + even / 16 + BLOCK as u64).min(budget_bytes / bytes_of(partitions as u64));
         Partitions {
@@ -137,29 +131,28 @@ impl<'a> Partitions<'a> {
         }
     }
 
-    /// How many partitions there are.
     pub(super) fn partitions(&self) -> usize {
         self.partitions.len()
     }
 
-    /// What is in memory, in bytes.
+    /// The memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> u64 {
         self.held_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether all of it is in memory.
+    /// Whether no entry was spilled.
     pub(super) fn is_held(&self) -> bool {
         self.spill.end.load(Ordering::Relaxed) == 0
     }
 
-    /// How many entries a partition has.
+    /// The number of entries in a partition.
     pub(super) fn rows(&self, partition: usize) -> u64 {
         let partition = lock(&self.partitions[partition]);
         let spilled: usize = partition.spilled.iter().map(|extent| extent.entries).sum();
         (partition.entries.len() + spilled) as u64
     }
 
-    /// Takes the entries of a partition.
+    /// Removes and returns the entries of a partition.
     pub(super) fn take(&self, partition: usize) -> Result<Vec<HashedRow>> {
         let mut partition = lock(&self.partitions[partition]);
         let mut entries = std::mem::take(&mut partition.entries);
@@ -169,13 +162,13 @@ impl<'a> Partitions<'a> {
         Ok(entries)
     }
 
-    /// A worker's own access, to be finished when it is done.
+    /// Creates the writer of one worker. The worker must call `finish`.
     pub(super) fn writer(&self) -> Writer<'_, 'a> {
         let buffers = self.partitions.iter().map(|_| Vec::new()).collect();
         Writer { entries: self, buffers }
     }
 
-    /// Hands every entry of a partition to `each`, and frees what it held.
+    /// Passes every entry of a partition to `each`, and frees the partition.
     pub(super) fn drain(&self, partition: usize, mut each: impl FnMut(&HashedRow)) -> Result<()> {
         let mut partition = lock(&self.partitions[partition]);
         std::mem::take(&mut partition.entries).iter().for_each(&mut each);
@@ -210,16 +203,16 @@ impl<'a> Partitions<'a> {
         Ok(())
     }
 
-    /// Makes room for more entries in a partition; whether the memory allows it. The first room is always granted:
-    /// all partitions together have been reckoned with.
+    /// Reserves memory for more entries in a partition, and returns whether the limit allows it. The first reservation
+    /// always succeeds, because the budget includes it for all partitions.
     fn claim(&self, entries: &mut Vec<HashedRow>, more: usize) -> bool {
-        // here, because all workers together have fresh memory cleared sooner than one would
+        // reserve here, because the workers together clear fresh memory faster than one thread would
         let added = match entries.capacity() {
             0 => self.partition_rows.max(more),
             capacity => (capacity / 4).max(more),
         };
         let bytes = bytes_of(added as u64);
-        // entries move when there is no room behind them, and are there twice meanwhile
+        // a reallocation may copy the entries, which then take memory twice for a moment
         let moved = bytes_of(entries.capacity() as u64);
         let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
         let allowed = entries.capacity() == 0 || held + bytes + moved <= self.budget_bytes;
@@ -231,14 +224,13 @@ impl<'a> Partitions<'a> {
     }
 }
 
-/// Gathers one worker's entries into blocks.
+/// Collects the entries of one worker into blocks.
 pub(super) struct Writer<'e, 'a> {
     entries: &'e Partitions<'a>,
     buffers: Vec<Vec<HashedRow>>,
 }
 
 impl Writer<'_, '_> {
-    /// Adds an entry.
     pub(super) fn push(&mut self, entry: HashedRow) -> Result<()> {
         let partition = partition_of(entry.key, self.buffers.len());
         let buffer = &mut self.buffers[partition];
@@ -253,7 +245,7 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    /// Hands over what is left.
+    /// Adds the remaining entries.
     pub(super) fn finish(self) -> Result<()> {
         let left = self.buffers.into_iter().enumerate().filter(|(_, block)| !block.is_empty());
         for (partition, block) in left {
@@ -277,7 +269,7 @@ impl Spill {
         file.read_exact_at(bytes, offset).map_err(|error| self.error(&error))
     }
 
-    /// The working file; it has no name, so it vanishes with the process however that ends.
+    /// Returns the temporary file. It has no name, so it vanishes when the process ends, even after a crash.
     fn file(&self) -> std::io::Result<std::sync::Arc<File>> {
         let mut file = lock(&self.file);
         match &*file {
@@ -291,9 +283,9 @@ impl Spill {
     }
 }
 
-/// Access to what workers share.
+/// Locks a mutex that workers share.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // a worker that panicked has ended the run already
+    // a worker that panicked has already ended the run
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -302,14 +294,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_keeps_chunk_row_and_tier_apart() {
+    fn a_row_address_keeps_chunk_row_and_tier_apart() {
         let (chunk, row) = ((1 << 28) - 1, u32::MAX as usize);
         for tier in Tier::ALL {
             for flags in [0, RowAddress::SETTLED, RowAddress::OPEN, RowAddress::SETTLED | RowAddress::OPEN] {
-                let place = RowAddress(RowAddress::new(chunk, row, tier).0 | flags);
-                assert_eq!((place.chunk(), place.row_in_chunk(), place.tier()), (chunk, row, tier));
-                assert_eq!(place.is(RowAddress::SETTLED), flags & RowAddress::SETTLED != 0);
-                assert_eq!(place.is(RowAddress::OPEN), flags & RowAddress::OPEN != 0);
+                let address = RowAddress(RowAddress::new(chunk, row, tier).0 | flags);
+                assert_eq!((address.chunk(), address.row_in_chunk(), address.tier()), (chunk, row, tier));
+                assert_eq!(address.is(RowAddress::SETTLED), flags & RowAddress::SETTLED != 0);
+                assert_eq!(address.is(RowAddress::OPEN), flags & RowAddress::OPEN != 0);
             }
         }
     }

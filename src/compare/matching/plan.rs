@@ -1,4 +1,4 @@
-//! Decides which way to match, from what the footers say and a look at the first keys.
+//! Chooses a strategy, based on the footers and a sample of the keys.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -16,46 +16,42 @@ use crate::runtime::options::Strategy;
 use crate::sides::{Side, Sides};
 use crate::snapshot::{FileRead, Snapshot};
 
-/// How a pair of snapshots will be matched, and why.
+/// The strategy for a pair of snapshots, with its reason.
 pub(super) enum Plan {
-    /// Merge these ranges of the key space, each from the row groups that reach into it.
+    /// Merge key ranges. Each is read from the row groups that overlap it.
     Ordered {
-        /// The ranges, ascending, that together cover every key.
+        /// The ranges in ascending order, which together cover every key.
         ranges: Vec<KeyRange>,
-        /// Each side's row groups in key order.
+        /// The row groups of each side in key order.
         layouts: Box<Sides<KeyLayout>>,
     },
-    /// Hash everything; the reason says what keeps the sides from being merged.
-    Hashed {
-        /// Why.
-        reason: StrategyReason,
-    },
+    /// Hash everything.
+    Hashed { reason: StrategyReason },
 }
 
 /// Why a pair of snapshots is hashed.
 #[derive(Debug, Clone)]
 pub(super) enum StrategyReason {
-    /// The user said so.
+    /// The user requested it.
     AsAsked,
-    /// A side cannot be merged.
     Obstacle(Side, Obstacle),
 }
 
 impl fmt::Display for StrategyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StrategyReason::AsAsked => f.write_str("as asked"),
+            StrategyReason::AsAsked => f.write_str("as requested"),
             StrategyReason::Obstacle(side, obstacle) => f.write_str(&obstacle.words(&side.to_string())),
         }
     }
 }
 
-/// What keeps a snapshot from being merged.
+/// Why a snapshot cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// Rules change the values of this column, and with them perhaps their order.
+    /// Rules change the values of this column, and may change their order.
     Rules(String),
-    /// The footers do not say where the row groups stand, by this column.
+    /// The footers have no statistics for this column.
     NoStatistics(String),
     /// The row groups overlap in this column.
     Overlap(String),
@@ -64,13 +60,13 @@ pub(crate) enum Obstacle {
 }
 
 impl Obstacle {
-    /// The same in words, of a snapshot by this name.
+    /// Describes the obstacle, for a snapshot with this name.
     pub(crate) fn words(&self, whose: &str) -> String {
         match self {
             Obstacle::NoStatistics(column) => format!("{whose} has no statistics for column `{column}`"),
             Obstacle::Overlap(column) => format!("row groups of {whose} overlap in column `{column}`"),
             Obstacle::Rules(column) => {
-                format!("rules read column `{column}`, so the statistics of {whose} do not tell its order")
+                format!("rules read column `{column}`, so the statistics of {whose} do not show its order")
             }
             Obstacle::OutOfOrder => format!("{whose} is not in key order"),
         }
@@ -78,7 +74,7 @@ impl Obstacle {
 }
 
 impl Plan {
-    /// Chooses a way, or follows the user's choice.
+    /// Chooses a strategy, or follows the user's choice.
     pub(super) fn choose(
         engine: &Engine,
         snapshots: &Sides<Snapshot>,
@@ -114,24 +110,24 @@ impl Plan {
     }
 }
 
-/// Where the row groups of a snapshot stand by one column, as far as the footers tell.
+/// How the row groups of a snapshot are arranged by one column, according to the footers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ranges {
-    /// There is at most one row group with rows in it, so nothing to tell.
+    /// At most one row group has rows, so there is nothing to order.
     OneRowGroup,
-    /// The row groups can be put in an order in which their ranges ascend without overlapping.
+    /// The row groups can be ordered so that their ranges ascend without overlapping.
     Ascend,
-    /// The only file says that it ascends, without statistics to show for it.
+    /// The only file declares that it ascends, but has no statistics.
     Declared,
     /// The ranges overlap.
     Overlap,
-    /// There are no statistics, or no order to speak of.
+    /// There are no statistics, or the column has no order.
     Unknown,
 }
 
 impl Ranges {
-    /// Looks at the statistics of one column; `None` is a column that has no order.
+    /// Inspects the statistics of one column; `None` is a column without an order.
     pub fn of(snapshot: &Snapshot, column: Option<&ColumnPair>) -> Result<Self> {
         let Some(column) = column else { return Ok(Ranges::Unknown) };
         Ok(match KeyLayout::of(snapshot, column)? {
@@ -144,7 +140,7 @@ impl Ranges {
     }
 }
 
-/// One side's row groups in key order.
+/// The row groups of one side in key order.
 #[derive(Debug, Clone)]
 pub(super) struct KeyLayout {
     pub(super) groups: Vec<RowGroup>,
@@ -156,11 +152,11 @@ pub(super) struct RowGroup {
     file: usize,
     row_group: usize,
     pub rows: u64,
-    /// Its number in the bounds' arrays.
+    /// Its index in the arrays of the bounds.
     pub bound: usize,
 }
 
-/// What the statistics say of the first key column, in canonical form, one row per row group.
+/// The statistics of the first key column in canonical form, with one row per row group.
 #[derive(Debug, Clone)]
 pub(super) struct Bounds {
     pub mins: ArrayRef,
@@ -169,7 +165,7 @@ pub(super) struct Bounds {
 }
 
 impl KeyLayout {
-    /// Puts the row groups in the order of the first key column, or says why that cannot be done.
+    /// Sorts the row groups by the first key column. Returns the obstacle if that is not possible.
     fn of(snapshot: &Snapshot, column: &ColumnPair) -> Result<Result<Self, Obstacle>> {
         let listed = Self::as_listed(snapshot);
         if listed.groups.len() <= 1 {
@@ -187,11 +183,11 @@ impl KeyLayout {
         let mut groups = listed.groups;
         let order = KeyOrder::of(std::slice::from_ref(&bounds.mins), std::slice::from_ref(&bounds.mins))?;
         let ends = KeyOrder::of(std::slice::from_ref(&bounds.maxs), std::slice::from_ref(&bounds.maxs))?;
-        groups.sort_by(|one, two| order.compare(one.bound, two.bound).then_with(|| ends.compare(one.bound, two.bound)));
+        groups.sort_by(|a, b| order.compare(a.bound, b.bound).then_with(|| ends.compare(a.bound, b.bound)));
         let across = KeyOrder::of(std::slice::from_ref(&bounds.maxs), std::slice::from_ref(&bounds.mins))?;
         for pair in groups.windows(2) {
             let (before, after) = (pair[0].bound, pair[1].bound);
-            // NULL comes last, so a row group that holds one has no end short of NULL
+            // NULL sorts last, so a row group with a NULL has no upper bound below NULL
             let ascends = match bounds.nulls.value(before) > 0 {
                 true => bounds.mins.is_null(after),
                 false => across.compare(before, after).is_le(),
@@ -203,7 +199,7 @@ impl KeyLayout {
         Ok(Ok(KeyLayout { groups, bounds: Some(bounds) }))
     }
 
-    /// The row groups as the files list them, with nothing known of their keys.
+    /// Returns the row groups in the order of the files, without bounds.
     fn as_listed(snapshot: &Snapshot) -> Self {
         let groups = snapshot
             .row_groups()
@@ -214,7 +210,7 @@ impl KeyLayout {
         KeyLayout { groups, bounds: None }
     }
 
-    /// Reads the first keys of the first and of the middle row group.
+    /// Checks the first keys of the first and the middle row group.
     fn looks_sorted(&self, engine: &Engine, snapshot: &Snapshot, pairing: &Pairing) -> Result<bool> {
         let side = snapshot.side;
         let columns: Vec<usize> = pairing.keys().iter().map(|column| column.at[side]).collect();
@@ -234,7 +230,7 @@ impl KeyLayout {
         Ok(true)
     }
 
-    /// The parts of the files that may hold keys of a range, in key order.
+    /// Returns the parts of the files that may contain keys of a range, in key order.
     pub(super) fn reads(&self, range: &KeyRange) -> Result<Vec<FileRead>> {
         let mut reads: Vec<FileRead> = vec![];
         for group in &self.groups {
@@ -271,8 +267,8 @@ impl KeyLayout {
     }
 }
 
-/// Whether the snapshot is one file that claims, without statistics to show for it, to ascend by the
-/// first key column. The claim is verified while reading.
+/// Whether the snapshot is a single file that declares, without statistics, that it ascends by the first key column.
+/// The declaration is verified while reading.
 fn declares_order(snapshot: &Snapshot, column: &ColumnPair) -> bool {
     let [file] = snapshot.files.as_ref() else { return false };
     let key = snapshot.schema.field(column.at[snapshot.side]).name();

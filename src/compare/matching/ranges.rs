@@ -1,8 +1,8 @@
-//! Cuts the key space into ranges that workers take one after the other.
+//! Cuts the key space into ranges that workers process one after the other.
 //!
-//! Cuts lie at borders of row groups. A row group of the other side that reaches over a cut is decoded twice, so
-//! that the side with the larger row groups is cut, and cuts that would cost too much are left out. The ranges
-//! become smaller towards the end: no worker has much left to do when the others have nothing.
+//! Cuts are at the boundaries of row groups. A row group of the other side that spans a cut is decoded twice.
+//! Therefore, the side with larger row groups is cut, and expensive cuts are left out. The ranges become smaller
+//! towards the end, so that all workers finish at about the same time.
 
 use std::slice::from_ref;
 
@@ -14,16 +14,16 @@ use crate::equality::canonical::order::KeyOrder;
 use crate::error::Result;
 use crate::sides::Sides;
 
-/// Row groups that a side has to have for each worker, to be cut at its own borders.
+/// The number of row groups per worker that a side must have to be cut at its own boundaries.
 const GROUPS_A_WORKER: usize = 4;
-/// A range is about this share of what a worker has to expect of the rest.
+/// A range has about this fraction of a worker's share of the remaining rows.
 const SHARE_OF_REST: u64 = 2;
-/// No range is smaller than this share of what a worker has to expect of everything.
+/// No range is smaller than this fraction of a worker's share of all rows.
 const SMALLEST_SHARE: u64 = 16;
-/// The share of all rows that may be decoded twice.
+/// The fraction of all rows that may be decoded twice.
 const TWICE_SHARE: u64 = 16;
 
-/// Cuts the key space for so many workers. The ranges ascend and together cover every key.
+/// Cuts the key space for `threads` workers. The ranges are in ascending order, and together cover every key.
 pub(super) fn cut(layouts: &Sides<KeyLayout>, threads: usize) -> Result<Vec<KeyRange>> {
     let Sides { old, new } = layouts;
     let (fewer, more) = if old.groups.len() < new.groups.len() { (old, new) } else { (new, old) };
@@ -65,7 +65,7 @@ fn ascends(last: Option<&ArrayRef>, next: &ArrayRef) -> Result<bool> {
     last.map_or(Ok(true), |last| Ok(KeyOrder::of(from_ref(last), from_ref(next))?.compare(0, 0).is_lt()))
 }
 
-/// How many rows stand in row groups that reach over a cut.
+/// Returns the number of rows in row groups that span a cut.
 fn rows_across(layout: &KeyLayout, cut: &ArrayRef) -> Result<u64> {
     let Some(Bounds { mins, maxs, nulls }) = &layout.bounds else { return Ok(rows(layout)) };
     let (begins, ends) = (KeyOrder::of(from_ref(mins), from_ref(cut))?, KeyOrder::of(from_ref(maxs), from_ref(cut))?);

@@ -1,4 +1,4 @@
-//! The rows that hashing leaves open: kept with their values or marked by one bit, and sorted in the end.
+//! The rows that hashing does not settle. They are kept with their values or marked by one bit, and then sorted.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -39,9 +39,8 @@ use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
 use crate::snapshot::{FileRead, Snapshot, compact};
 
-/// One row group of one side: what a worker hashes at a time.
+/// One row group of one side: the unit of work for hashing.
 pub(super) struct Chunk {
-    /// The side.
     pub side: Side,
     file: usize,
     row_group: usize,
@@ -49,25 +48,25 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// All of it.
+    /// Returns the read of the whole chunk.
     pub(super) fn read(&self) -> FileRead {
         FileRead::whole(self.file, [self.row_group])
     }
 }
 
-/// A set of rows of both sides: some kept with their values, the rest marked, to be read again.
+/// A set of rows of both sides. Some are kept with their values, and the others are marked, to be read again.
 pub(super) struct Unresolved {
     chunks: Vec<Chunk>,
     bits: Vec<Vec<AtomicU64>>,
     kept: Sides<Mutex<Vec<RecordBatch>>>,
-    /// How many bytes kept rows may still take.
+    /// Bytes that are left for kept rows. May become negative.
     room_bytes: AtomicI64,
-    /// How many rows a batch has, at most.
+    /// The maximum number of rows per batch.
     batch_rows: usize,
 }
 
 impl Unresolved {
-    /// No row of these snapshots; room to keep so many bytes of rows.
+    /// Creates an empty set for these snapshots, with memory for `room_bytes` bytes of kept rows.
     pub(super) fn none(engine: &Engine, snapshots: &Sides<Snapshot>, room_bytes: u64) -> Self {
         let mut chunks = vec![];
         for snapshot in snapshots.iter() {
@@ -75,8 +74,8 @@ impl Unresolved {
                 chunks.push(Chunk { side: snapshot.side, file, row_group, rows: rows as usize });
             }
         }
-        let words = |chunk: &Chunk| (0..chunk.rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        let bits = chunks.iter().map(words).collect();
+        let zeros = |chunk: &Chunk| (0..chunk.rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        let bits = chunks.iter().map(zeros).collect();
         let (kept, room_bytes) = (Sides::default(), AtomicI64::new(room_bytes as i64));
         Unresolved { chunks, bits, kept, room_bytes, batch_rows: engine.batch_rows() }
     }
@@ -86,25 +85,24 @@ impl Unresolved {
         &self.chunks
     }
 
-    /// Adds a row, to be read again.
-    pub(super) fn mark(&self, place: RowAddress) {
-        let row = place.row_in_chunk();
-        self.bits[place.chunk()][row / 64].fetch_or(1 << (row % 64), Ordering::Relaxed);
+    /// Adds a row that will be read again.
+    pub(super) fn mark(&self, address: RowAddress) {
+        let row = address.row_in_chunk();
+        self.bits[address.chunk()][row / 64].fetch_or(1 << (row % 64), Ordering::Relaxed);
     }
 
-    /// Adds rows of one chunk with their values.
+    /// Returns a keeper that adds rows of one chunk with their values.
     pub(super) fn keeper(&self, side: Side) -> Keeper<'_> {
         Keeper { candidates: self, side, gathered: vec![], gathered_bytes: 0, gathered_rows: 0 }
     }
 
-    /// How many rows are in the set.
     pub(super) fn count(&self) -> u64 {
         let marked = self.bits.iter().flatten().map(|word| u64::from(word.load(Ordering::Relaxed).count_ones()));
         let kept = self.kept.iter().map(|kept| lock(kept).iter().map(|batch| batch.num_rows() as u64).sum::<u64>());
         marked.sum::<u64>() + kept.sum::<u64>()
     }
 
-    /// The rows of the set in key order, by side, under the memory limit; those that were not kept are read again.
+    /// Returns the rows of the set by side, in key order, within the memory limit. Marked rows are read again.
     pub(super) fn sorted<'a>(&self, comparison: &Comparison<'a>) -> Result<Sides<SortedSide<'a>>> {
         let Comparison { engine, .. } = comparison;
         let kept = Sides::from_fn(|side| std::mem::take(&mut *lock(&self.kept[side])));
@@ -112,13 +110,13 @@ impl Unresolved {
         let kept = kept.map(|kept| (!kept.is_empty()).then(|| KeptRows::of(kept)));
         let unsorted = Sides::try_from_fn(|side| unsorted(comparison, side, self.reads(side), kept[side].as_ref()));
         let unsorted = unsorted.map_err(Error::internal)?;
-        // both sides are sorted at the same time, and each of their partitions has to get through with what it is given
+        // both sides are sorted at the same time, and every partition has a fixed share of the memory
         let partitions: usize = unsorted.iter().map(|plan| plan.output_partitioning().partition_count()).sum();
         let sorted = |side: Side| -> Result<SortedSide<'a>> {
             let own_memory = |sort| engine.with_own_memory(sort, partitions, waiting_bytes);
             let plan = sort_plan(comparison, side, unsorted[side].clone(), own_memory).map_err(Error::internal)?;
             let runtime = engine.reader();
-            // only within the runtime does a plan find the threads for its partitions
+            // a plan finds the threads for its partitions only within the runtime
             let _within = runtime.enter();
             let stream = plan.execute(0, engine.task());
             let stream = stream.map_err(|error| Error::of_plan(error, &engine.spill_dir(), Error::internal))?;
@@ -128,7 +126,7 @@ impl Unresolved {
         Sides::try_from_fn(sorted)
     }
 
-    /// One read per row group, so that a single large file is sorted by several workers, too.
+    /// Returns one read per row group, so that several workers can also sort a single large file.
     fn reads(&self, side: Side) -> Vec<FileRead> {
         let mut reads = vec![];
         for (chunk, words) in self.chunks.iter().zip(&self.bits).filter(|(chunk, _)| chunk.side == side) {
@@ -142,7 +140,7 @@ impl Unresolved {
     }
 }
 
-/// Keeps rows of one chunk, compactly, as long as there is room; after that it marks them.
+/// Keeps copies of rows of one chunk while there is memory for them, and then marks rows.
 pub(super) struct Keeper<'a> {
     candidates: &'a Unresolved,
     side: Side,
@@ -151,11 +149,11 @@ pub(super) struct Keeper<'a> {
     gathered_rows: usize,
 }
 
-/// Rows are put together until they take so many bytes, so that few rows do not become tiny batches.
+/// Kept rows are concatenated up to this many bytes, so that few rows do not become tiny batches.
 const KEPT_BATCH_BYTES: usize = 1 << 20;
 
 impl Keeper<'_> {
-    /// Adds the rows of a batch for which `open` is true; `places` are those of all rows of the batch.
+    /// Adds the rows of a batch for which `open` is true. `places` are the addresses of all rows of the batch.
     pub(super) fn keep(
         &mut self,
         batch: &RecordBatch,
@@ -164,13 +162,13 @@ impl Keeper<'_> {
     ) -> Result<()> {
         if self.candidates.room_bytes.load(Ordering::Relaxed) <= 0 {
             let open = places.zip(&open).filter(|(_, open)| *open);
-            open.for_each(|(place, _)| self.candidates.mark(place));
+            open.for_each(|(address, _)| self.candidates.mark(address));
             return Ok(());
         }
         let rows = compact(&filter_record_batch(batch, &BooleanArray::new(open, None))?)?;
         let bytes = rows.get_array_memory_size();
         self.candidates.room_bytes.fetch_sub(bytes as i64, Ordering::Relaxed);
-        // a sort takes a batch that it has to cut for more than it is
+        // a sort that has to split a batch counts more memory than the batch takes
         if self.gathered_rows + rows.num_rows() > self.candidates.batch_rows {
             self.finish()?;
         }
@@ -180,7 +178,7 @@ impl Keeper<'_> {
         if self.gathered_bytes >= KEPT_BATCH_BYTES { self.finish() } else { Ok(()) }
     }
 
-    /// Hands the rows over.
+    /// Adds the collected rows to the set.
     pub(super) fn finish(&mut self) -> Result<()> {
         let gathered = std::mem::take(&mut self.gathered);
         (self.gathered_bytes, self.gathered_rows) = (0, 0);
@@ -191,13 +189,13 @@ impl Keeper<'_> {
     }
 }
 
-/// The set bits, as the reader takes them.
+/// Converts the bits to a row selection.
 fn selection(words: &[AtomicU64], rows: usize) -> RowSelection {
     let words: Vec<u64> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
     RowSelection::from_boolean_buffer(BooleanBuffer::new(words.into(), 0, rows))
 }
 
-/// Rows that were kept, on their way into the sort, which counts them as it takes them over.
+/// Kept rows as an input of the sort, which accounts for their memory as it receives them.
 #[derive(Debug, Clone)]
 struct KeptRows {
     schema: SchemaRef,
@@ -215,14 +213,14 @@ impl PartitionStream for KeptRows {
         &self.schema
     }
 
-    /// Hands the rows over; there is nothing left for a second time.
+    /// Returns the rows. A second call returns none.
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let batches = std::mem::take(&mut *lock(&self.batches));
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), stream::iter(batches.map(Ok))))
     }
 }
 
-/// Scans the reads, and adds the rows that were kept.
+/// Builds the plan of the reads together with the kept rows.
 fn unsorted(
     comparison: &Comparison,
     side: Side,
@@ -237,7 +235,7 @@ fn unsorted(
     let kept: Arc<dyn ExecutionPlan> = Arc::new(kept);
     Ok(match nothing_to_read {
         true => kept,
-        // where there is room for one sort only, both go through it
+        // if the memory allows only one sort, both inputs go through it
         false if engine.sort_partitions() == 1 => {
             Arc::new(CoalescePartitionsExec::new(UnionExec::try_new(vec![scan, kept])?))
         }
@@ -245,7 +243,7 @@ fn unsorted(
     })
 }
 
-/// Adds the canonical keys to a side's rows, and sorts by them.
+/// Adds the canonical keys to the rows of a side, and sorts by them.
 fn sort_plan(
     comparison: &Comparison,
     side: Side,
@@ -274,7 +272,7 @@ fn sort_plan(
     Ok(Arc::new(SortPreservingMergeExec::new(order, own_memory(Arc::new(sort))?)))
 }
 
-/// One side's candidates in key order.
+/// The unresolved candidates of one side, in key order.
 pub(super) struct SortedSide<'a> {
     engine: &'a Engine,
     side: Side,
@@ -284,10 +282,10 @@ pub(super) struct SortedSide<'a> {
 }
 
 impl SortedSide<'_> {
-    /// The next batch, as the snapshot's files have it.
+    /// Returns the next batch, with the columns of the files.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            // sorting can keep us waiting long for the first batch
+            // the first batch may take long, so check regularly whether to stop
             let next = async { tokio::time::timeout(Duration::from_millis(200), self.stream.next()).await };
             let waited = self.engine.meter.stage(Stage::Decode, || self.engine.reader().block_on(next));
             self.engine.check_stop()?;
@@ -316,7 +314,7 @@ impl Drop for SortedSide<'_> {
     }
 }
 
-/// A part of a key column as it is compared, as a function that a plan can call.
+/// A canonical part of a key column, as a scalar function for plans.
 #[derive(Debug)]
 struct KeyPart {
     pair: ColumnPair,
@@ -331,7 +329,7 @@ impl KeyPart {
         KeyPart { pair, part, data_type, side, signature: Signature::any(1, Volatility::Immutable) }
     }
 
-    /// What tells one such function of a plan from another.
+    /// Distinguishes the functions of one plan.
     fn identity(&self) -> (&str, usize, Side) {
         (&self.pair.name, self.part, self.side)
     }

@@ -1,37 +1,37 @@
-//! Cells as bytes: typed, length-prefixed, with NULL apart from every value.
+//! Cells as bytes: typed, length-prefixed, and with NULL distinct from every value.
 //!
-//! This is what nested values are compared by, and rows that have to be told apart whole. Each canonical array
-//! writes a flag (0 for NULL, 1 for a value) and then either a fixed number of bytes or a length and
-//! that many bytes. Two rows of one pair of tables therefore have the same bytes only if every cell
-//! is equal; no separator and no sentinel is involved.
+//! Nested values are compared in this form, and so are rows that have to be distinguished as a whole. Each canonical
+//! array writes a flag (0 for NULL, 1 for a value) and then either a fixed number of bytes, or a length and that many
+//! bytes. So two rows of a pair of tables have the same bytes only if every cell is equal, without separators or
+//! sentinels.
 
 use arrow::array::{Array, AsArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, UInt64Type};
 
-/// A canonical array, ready to write its cells.
+/// A canonical array that can write its cells.
 pub(crate) enum KeyBytes<'a> {
-    /// One byte each.
+    /// 1 byte.
     Boolean(&'a BooleanArray),
-    /// Four bytes each.
+    /// 4 bytes.
     Int32(&'a PrimitiveArray<Int32Type>),
-    /// Eight bytes each.
+    /// 8 bytes.
     Int64(&'a PrimitiveArray<Int64Type>),
-    /// Eight bytes each.
+    /// 8 bytes.
     UInt64(&'a PrimitiveArray<UInt64Type>),
-    /// Eight bytes each.
+    /// 8 bytes.
     Float64(&'a PrimitiveArray<Float64Type>),
-    /// Sixteen bytes each.
+    /// 16 bytes.
     Decimal128(&'a PrimitiveArray<Decimal128Type>),
-    /// Thirty-two bytes each.
+    /// 32 bytes.
     Decimal256(&'a PrimitiveArray<Decimal256Type>),
-    /// As many bytes as [`super::number::WIDTH`] says.
+    /// [`super::number::WIDTH`] bytes.
     Number(&'a FixedSizeBinaryArray),
-    /// As many bytes as the cell has.
+    /// Variable length.
     Bytes(&'a BinaryViewArray),
 }
 
 impl<'a> KeyBytes<'a> {
-    /// Looks at a canonical array; see [`super::Domain::canonical_type`] for the types there are.
+    /// Downcasts a canonical array; see [`super::Domain::canonical_type`] for the possible types.
     pub(crate) fn of(array: &'a dyn Array) -> Self {
         match array.data_type() {
             DataType::Boolean => KeyBytes::Boolean(array.as_boolean()),
@@ -68,12 +68,12 @@ impl<'a> KeyBytes<'a> {
     }
 }
 
-/// A flag, and a value of a width that all cells of the column have.
+/// Appends a flag and a value of fixed width.
 fn put(out: &mut Vec<u8>, valid: bool, value: &[u8]) {
     out.push(u8::from(valid));
     match valid {
         true => out.extend_from_slice(value),
-        // what stands under a NULL is the writer's leftover
+        // the bytes under a NULL are undefined
         false => out.resize(out.len() + value.len(), 0),
     }
 }

@@ -9,60 +9,60 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, Field
 use crate::sides::Sides;
 use crate::snapshot::types::{Extension, digits, extension, finer};
 
-/// Where two columns meet. Chosen once per pair from both types; every value of either side then has
-/// exactly one form in it, and two values are equal when their forms are.
+/// The domain of a pair of columns, chosen once from both types. Every value of either side has exactly one canonical
+/// form in it, and two values are equal if and only if their forms are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Domain {
-    /// Both columns can only hold NULL.
+    /// Both columns contain only NULL.
     Null,
     /// `false` before `true`.
     Boolean,
-    /// Integers of at most 32 bits, signed.
+    /// Signed integers of at most 32 bits.
     Int32,
-    /// Integers of at most 64 bits, signed.
+    /// Signed integers of at most 64 bits.
     Int64,
-    /// Integers of at most 64 bits, unsigned.
+    /// Unsigned integers of at most 64 bits.
     UInt64,
-    /// Binary floating point; -0.0 is 0.0 and there is one NaN, which sorts last.
+    /// Binary floating point; -0.0 is 0.0, and there is one NaN, which sorts last.
     Float,
-    /// Numbers that fit 38 digits at this scale.
+    /// Numbers with at most 38 digits at this scale.
     Decimal128 {
-        /// Digits after the point.
+        /// Digits after the decimal point.
         scale: i8,
     },
-    /// Numbers that fit 76 digits at this scale.
+    /// Numbers with at most 76 digits at this scale.
     Decimal256 {
-        /// Digits after the point.
+        /// Digits after the decimal point.
         scale: i8,
     },
-    /// Floats against exact numbers, and decimals too far apart for 76 digits; see [`super::number`].
+    /// Floats and exact numbers, or decimals whose scales are too far apart for 76 digits; see [`super::number`].
     Number {
-        /// Digits after the point on the grid that values are placed on.
+        /// Digits after the decimal point of the grid on which values are placed.
         scale: i8,
     },
     /// Numbers of any size; see [`super::digits`].
     Digits,
-    /// Text, by its UTF-8 bytes.
+    /// Text, compared by its UTF-8 bytes.
     Text,
     /// Bytes.
     Binary,
-    /// UUIDs, by their 16 bytes.
+    /// UUIDs, compared by their 16 bytes.
     Uuid,
-    /// JSON, by meaning; see [`super::json`].
+    /// JSON, compared by meaning; see [`super::json`].
     Json,
-    /// Days, kept in milliseconds.
+    /// Days, stored in milliseconds.
     Date,
-    /// Time of day, in this unit.
+    /// Times of day, in this unit.
     Time(Ticks),
-    /// Instants, or wall clocks without a zone, in this unit since 1970.
+    /// Instants, or local times without a zone, in this unit since 1970.
     Timestamp(Ticks),
-    /// Lengths of time.
+    /// Durations.
     Duration(Ticks),
     /// Lists, in order.
     List(Box<Domain>),
-    /// Lists as multisets, where the user says that their order means nothing.
+    /// Lists as multisets, for the rule `unordered`.
     Multiset(Box<Domain>),
-    /// Structs, field by field.
+    /// Structs, by field.
     Struct(Vec<FieldPair>),
     /// Maps, by key.
     Map(Box<Domain>, Box<Domain>),
@@ -71,24 +71,24 @@ pub enum Domain {
 /// The unit in which times are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ticks {
-    /// Both sides have the same unit, so 64 bits hold it.
+    /// Both sides have the same unit, so 64 bits are enough.
     Same,
-    /// The sides differ; the finer unit in 128 bits, so that no far date overflows.
+    /// The units differ; the finer unit in 128 bits, so that distant dates do not overflow.
     Finer(TimeUnit),
 }
 
-/// A field that both structs have, and where each keeps it.
+/// A field that both structs have.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldPair {
-    /// The new side's name.
+    /// The name in new.
     pub name: String,
-    /// Its position in each side's struct.
+    /// Its index in the struct of each side.
     pub at: Sides<usize>,
-    /// Where its values meet.
+    /// The domain of its values.
     pub domain: Domain,
 }
 
-/// The kinds of value that never compare with each other unless the user says how.
+/// Families of types. Types of different families are not comparable without a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// Integers, decimals and floats.
@@ -109,9 +109,9 @@ pub enum Family {
     Time,
     /// Instants.
     ZonedTimestamp,
-    /// Wall clocks without a zone.
+    /// Local times without a zone.
     NaiveTimestamp,
-    /// Lengths of time.
+    /// Durations.
     Duration,
     /// Lists.
     List,
@@ -145,18 +145,18 @@ impl fmt::Display for Family {
 /// Why two types have no common domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoDomain {
-    /// They, or two fields inside of them, mean different kinds of thing.
+    /// They, or two fields inside of them, belong to different families.
     Families {
         /// The column, or the path to the fields.
         path: String,
-        /// What each side's means.
+        /// The family on each side.
         families: Sides<Family>,
     },
     /// At least one has no defined equality.
     Undefined,
 }
 
-/// What is met on the way down a pair of nested types.
+/// Findings while two nested types are paired.
 #[derive(Debug, Default)]
 pub struct Nested {
     /// Struct fields that only one side has, as dotted paths.
@@ -164,8 +164,8 @@ pub struct Nested {
 }
 
 impl Domain {
-    /// The domain of two columns. `path` names the pair; struct fields that only one side has are
-    /// noted in `nested`, and those for which `ignored` says so are passed over.
+    /// The domain of two columns. `path` names the pair. Struct fields that only one side has are recorded in `nested`;
+    /// fields for which `ignored` returns true are skipped.
     pub fn of(
         path: &str,
         fields: Sides<&Field>,
@@ -185,7 +185,7 @@ impl Domain {
         if old != new {
             return Err(NoDomain::Families { path: path.into(), families: Sides { old, new } });
         }
-        // an all-NULL column takes the other side's type
+        // a column that is entirely NULL takes the type of the other side
         let types = Sides {
             old: if null.old { types.new } else { types.old },
             new: if null.new { types.old } else { types.new },
@@ -237,7 +237,7 @@ impl Domain {
     }
 }
 
-/// Looks through encodings to the type of the values.
+/// The type of the values under dictionary or run-end encoding.
 fn resolve(data_type: &DataType) -> &DataType {
     match data_type {
         Dictionary(_, value) => resolve(value),
@@ -246,7 +246,7 @@ fn resolve(data_type: &DataType) -> &DataType {
     }
 }
 
-/// The kind of value that a field holds; `None` if its equality is not defined, or if all is NULL.
+/// The family of a field; `None` if its equality is not defined, or if all of its values are NULL.
 pub fn family(field: &Field) -> Option<Family> {
     Some(match resolve(field.data_type()) {
         _ if extension(field) == Some(Extension::Variant) => return None,
@@ -301,7 +301,7 @@ fn ticks(old: &DataType, new: &DataType) -> Ticks {
     }
 }
 
-/// The unit that a type of times counts in.
+/// The unit of a type of times.
 pub fn unit_of(data_type: &DataType) -> Option<TimeUnit> {
     match data_type {
         Timestamp(unit, _) | Duration(unit) | Time32(unit) | Time64(unit) => Some(*unit),
@@ -316,7 +316,7 @@ fn item(data_type: &DataType) -> &Field {
     }
 }
 
-/// The fields of a struct, or of a map's entries.
+/// The fields of a struct, or of the entries of a map.
 fn children(data_type: &DataType) -> &Fields {
     match data_type {
         Struct(fields) => fields,
@@ -351,9 +351,9 @@ fn struct_fields(
     Ok(paired)
 }
 
-/// Pairs names that are the same, then names that differ only in case where that is unambiguous.
+/// Pairs equal names, and then names that differ only in case if that is unambiguous.
 ///
-/// Returns the positions of the pairs in the new side's order, and the names left over.
+/// Returns the indexes of the pairs in the order of the new side, and the names that are left over.
 pub fn pair_names<'a>(names: &Sides<Vec<&'a str>>) -> (Vec<Sides<usize>>, Sides<Vec<&'a str>>) {
     let place: HashMap<&str, usize> = names.old.iter().enumerate().map(|(at, name)| (*name, at)).collect();
     let mut partner: Vec<Option<usize>> = names.new.iter().map(|new| place.get(new).copied()).collect();

@@ -1,9 +1,9 @@
-//! JSON by meaning: key order and white space are free, numbers are exact decimals.
+//! JSON, compared by meaning: key order and white space do not matter, and numbers are exact decimals.
 //!
-//! A document's form is canonical JSON: objects by key, each number written in one way (`1`, `1.0` and
-//! `1e0` are all `1`), strings by their characters. A document that is not valid JSON, is nested deeper
-//! than parsers go, or has a name twice has no such meaning; its form is its own text, marked, so that
-//! it equals only itself.
+//! The form of a document is canonical JSON: objects sorted by key, each number written in one way (`1`, `1.0` and
+//! `1e0` are all `1`), strings unescaped. A document that is not valid JSON, is nested more deeply than common parsers
+//! allow, or has a duplicate name has no such meaning. Its form is its own text with a mark, so that it is equal only
+//! to itself.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,17 +14,16 @@ use arrow::error::ArrowError;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Documents nested deeper than this keep their text; it is the limit of common parsers.
+/// Documents that are nested more deeply keep their text; common parsers have the same limit.
 const DEPTH_MAX: usize = 128;
-/// The powers of ten, up and down, that are written with zeros.
+/// The range of exponents for which numbers are written with zeros instead of an exponent.
 const PLAIN_MAX: i64 = 40;
 const PLAIN_MIN: i64 = -40;
 
-/// Marks a document that has a meaning, and one that has only its text.
+/// Marks for a document with a meaning, and for one that has only its text.
 const MEANING: u8 = b'=';
 const TEXT: u8 = b'?';
 
-/// The canonical forms of a column of documents.
 pub(crate) fn forms(documents: &StringViewArray) -> Result<ArrayRef, ArrowError> {
     let mut builder = BinaryViewBuilder::with_capacity(documents.len());
     for document in documents {
@@ -36,12 +35,12 @@ pub(crate) fn forms(documents: &StringViewArray) -> Result<ArrayRef, ArrowError>
     Ok(Arc::new(builder.finish()))
 }
 
-/// A document in the one form that all documents of its meaning share.
+/// The normal form of a document, which all documents with its meaning share.
 pub(crate) fn canonicalize(text: &str) -> String {
     String::from_utf8_lossy(&form(text)[1..]).into_owned()
 }
 
-/// Whether a text is a document with a meaning, rather than one that has only its text.
+/// Whether a text is a document with a meaning.
 pub(crate) fn has_meaning(text: &str) -> bool {
     form(text).first() == Some(&MEANING)
 }
@@ -58,8 +57,8 @@ fn form(text: &str) -> Vec<u8> {
     }
 }
 
-/// Whether more brackets are open at one place than a document may have. What is written level by level reads the rest of
-/// the text at each: of a text that is nothing but brackets, this is seen once.
+/// Whether more brackets are open at some position than a document may have. Checked in one pass, because the parser
+/// below reads the rest of the text at each level, which would be quadratic for a text of only brackets.
 fn is_too_deep(text: &str) -> bool {
     let (mut depth, mut is_string, mut is_escaped) = (0_usize, false, false);
     for byte in text.bytes() {
@@ -85,8 +84,8 @@ fn write(value: &RawValue, out: &mut Vec<u8>, depth: usize) -> serde_json::Resul
         Some(b'{') => {
             let Members(members) = serde_json::from_str(text)?;
             out.push(b'{');
-            for (at, (name, value)) in members.into_iter().enumerate() {
-                out.extend_from_slice(if at > 0 { b"," } else { b"" });
+            for (index, (name, value)) in members.into_iter().enumerate() {
+                out.extend_from_slice(if index > 0 { b"," } else { b"" });
                 serde_json::to_writer(&mut *out, &name)?;
                 out.push(b':');
                 write(value, out, depth)?;
@@ -96,8 +95,8 @@ fn write(value: &RawValue, out: &mut Vec<u8>, depth: usize) -> serde_json::Resul
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text)?;
             out.push(b'[');
-            for (at, item) in items.into_iter().enumerate() {
-                out.extend_from_slice(if at > 0 { b"," } else { b"" });
+            for (index, item) in items.into_iter().enumerate() {
+                out.extend_from_slice(if index > 0 { b"," } else { b"" });
                 write(item, out, depth)?;
             }
             out.push(b']');
@@ -109,8 +108,8 @@ fn write(value: &RawValue, out: &mut Vec<u8>, depth: usize) -> serde_json::Resul
     Ok(())
 }
 
-/// A number in the one way of writing it: digits without zeros to spare where they are few, with an
-/// exponent otherwise. `None` if the exponent does not fit 64 bits.
+/// A number in normal form: digits without superfluous zeros if they are few, with an exponent otherwise. `None` if the
+/// exponent does not fit 64 bits.
 fn number(text: &str) -> Option<String> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
@@ -123,7 +122,7 @@ fn number(text: &str) -> Option<String> {
     }
     let zeros = (digits.len() - significant.len()) as i64;
     let exponent = exponent.parse::<i64>().ok()?.checked_add(zeros)?.checked_sub(fraction.len() as i64)?;
-    // the digits stand before the point, around it, after it, or far from it
+    // the digits are before the decimal point, around it, after it, or far from it
     let length = significant.len() as i64;
     Some(match exponent {
         0..=PLAIN_MAX => format!("{sign}{significant}{}", "0".repeat(exponent as usize)),
@@ -136,7 +135,7 @@ fn number(text: &str) -> Option<String> {
     })
 }
 
-/// An object's members by name; a name that stands twice is an error.
+/// The members of an object by name; a duplicate name is an error.
 struct Members<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -158,7 +157,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
         let mut members = BTreeMap::new();
         while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
             if members.insert(name, value).is_some() {
-                return Err(Error::custom("a name stands twice"));
+                return Err(Error::custom("duplicate name"));
             }
         }
         Ok(Members(members))

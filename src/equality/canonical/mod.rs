@@ -1,9 +1,9 @@
 //! VALUE: one definition of equality per domain.
 //!
-//! A column of either side becomes a canonical array of the pair's [`Domain`]: a plain Arrow array in
-//! which two values are equal if and only if their canonical forms are, whatever type, unit, encoding
-//! or layout they came in. Everything downstream (merging, hashing, ordering) works on these and never
-//! asks about types again. Most columns are canonical as they are, and then nothing is copied.
+//! A column of either side is converted to a canonical array in the [`Domain`] of its pair. This is a plain Arrow array
+//! in which two values are equal if and only if their canonical forms are, whatever their original type, unit, encoding
+//! or layout. Everything downstream (merging, hashing, ordering) works on canonical arrays and does not depend on
+//! types. Most columns are already canonical, and are not copied.
 
 pub(crate) mod cells;
 pub(crate) mod digits;
@@ -29,17 +29,17 @@ use arrow::error::ArrowError;
 use crate::sides::Side;
 use crate::snapshot::types::ticks_per_second;
 
-/// The canonical form of one side's column.
+/// Converts a column of one side to canonical form.
 ///
-/// `side` matters to structs only, whose fields each side keeps in its own order.
+/// `side` only matters for structs, whose fields have a different order on each side.
 ///
 /// # Errors
-/// If a value lies outside its column's declared type, such as a decimal with too many digits.
+/// If a value is outside the declared type of its column, such as a decimal with too many digits.
 pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
     let target = domain.canonical_type();
     match (array.data_type(), domain) {
         (DataType::Null, _) => Ok(new_null_array(&target, array.len())),
-        // how a column that can only hold NULL is kept among plain types
+        // in plain types, a column that contains only NULL is a boolean column
         (DataType::Boolean, _) if array.null_count() == array.len() => Ok(new_null_array(&target, array.len())),
         (DataType::Dictionary(_, value), _) => canonical(&convert(array, value)?, domain, side),
         (DataType::RunEndEncoded(_, value), _) => canonical(&convert(array, value.data_type())?, domain, side),
@@ -68,7 +68,7 @@ pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayR
             if own == &target {
                 return Ok(array.clone());
             }
-            // 128 bits hold 64 bits of seconds in nanoseconds, so nothing can overflow
+            // 64 bits of seconds in nanoseconds fit 128 bits, so nothing overflows
             let own_unit = unit_of(own).unwrap_or(*unit);
             let factor = ticks_per_second(unit) / ticks_per_second(&own_unit);
             let is_timestamp = matches!(own, DataType::Timestamp(..)) && own_unit != TimeUnit::Nanosecond;
@@ -85,11 +85,11 @@ pub fn canonical(array: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayR
     }
 }
 
-/// The time after all times, in whatever unit; its negative is the one before.
+/// Positive infinity for times, in any unit; its negative is negative infinity.
 pub(crate) const INFINITE: i128 = 10_i128.pow(37);
 
-/// What a database's infinity is: its drivers write the largest number and its negative, or the smallest one. In
-/// nanoseconds these are times like others, in coarser units no calendar reaches them.
+/// Detects the infinity of a database: its drivers write the largest number and its negative, or the smallest number.
+/// In nanoseconds these are ordinary times, in coarser units they are beyond every calendar.
 pub(crate) fn infinite(ticks: i64, largest: i64) -> Option<i128> {
     match ticks {
         ticks if ticks == largest => Some(INFINITE),
@@ -98,16 +98,16 @@ pub(crate) fn infinite(ticks: i64, largest: i64) -> Option<i128> {
     }
 }
 
-/// -0.0 becomes 0.0 and every NaN the same NaN, so that equal floats have equal bits.
+/// Replaces -0.0 by 0.0 and every NaN by the same NaN, so that equal floats have equal bits.
 pub(crate) fn canonicalize_floats(floats: &Float64Array) -> Float64Array {
     floats.unary::<_, Float64Type>(|value| match value {
         value if value.is_nan() => f64::NAN,
-        // the sum of the two zeros is the positive one
+        // the sum of both zeros is positive zero
         value => value + 0.0,
     })
 }
 
-/// A cast in which a value that does not fit is an error and not a NULL.
+/// A cast that fails on a value that does not fit, instead of returning NULL.
 pub(crate) fn convert(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     if array.data_type() == to {
         return Ok(array.clone());

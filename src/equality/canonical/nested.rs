@@ -1,4 +1,4 @@
-//! Lists, structs and maps: the canonical form of a nested cell is the bytes of the cells inside it.
+//! Lists, structs and maps: the canonical form of a nested cell is the bytes of its children.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::domain::{Domain, FieldPair};
 use super::{canonical, convert};
 use crate::sides::Side;
 
-/// A list's form: how many items it has, then the items in order.
+/// The form of a list: the number of items, then the items in order.
 pub(super) fn lists(array: &ArrayRef, item: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
     let ListItems { list, items } = ListItems::of(array, item, side)?;
     let (cells, offsets) = (KeyBytes::of(&items), list.value_offsets());
@@ -24,7 +24,7 @@ pub(super) fn lists(array: &ArrayRef, item: &Domain, side: Side) -> Result<Array
     }))
 }
 
-/// A multiset's form: how many items it has, then the items by their bytes.
+/// The form of a multiset: the number of items, then the items sorted by their bytes.
 pub(super) fn multisets(array: &ArrayRef, item: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
     let ListItems { list, items } = ListItems::of(array, item, side)?;
     let (cells, offsets) = (KeyBytes::of(&items), list.value_offsets());
@@ -41,7 +41,7 @@ pub(super) fn multisets(array: &ArrayRef, item: &Domain, side: Side) -> Result<A
     }))
 }
 
-/// A list column of whatever layout, and its items in canonical form.
+/// A list column of any layout, with its items in canonical form.
 struct ListItems {
     list: LargeListArray,
     items: ArrayRef,
@@ -60,11 +60,11 @@ fn item_field(data_type: &DataType) -> FieldRef {
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => item.clone(),
         DataType::ListView(item) | DataType::LargeListView(item) => item.clone(),
-        other => unreachable!("{other} is no list"),
+        other => unreachable!("{other} is not a list"),
     }
 }
 
-/// A struct's form: its fields in the order of the pairing, which is the same for both sides.
+/// The form of a struct: its fields in the order of the pairing, which is the same for both sides.
 pub(super) fn structs(array: &StructArray, fields: &[FieldPair], side: Side) -> Result<ArrayRef, ArrowError> {
     let columns: Vec<ArrayRef> = fields
         .iter()
@@ -76,7 +76,7 @@ pub(super) fn structs(array: &StructArray, fields: &[FieldPair], side: Side) -> 
     }))
 }
 
-/// A map's form: how many entries it has, then the entries by key.
+/// The form of a map: the number of entries, then the entries sorted by key.
 pub(super) fn maps(array: &MapArray, key: &Domain, value: &Domain, side: Side) -> Result<ArrayRef, ArrowError> {
     let entries = MapEntries::of(array, key, value, side)?;
     Ok(build(array.nulls(), array.len(), |row, out| {
@@ -86,7 +86,7 @@ pub(super) fn maps(array: &MapArray, key: &Domain, value: &Domain, side: Side) -
     }))
 }
 
-/// The entries of a map column, ready to be put in the order of their keys.
+/// The entries of a map column, to be sorted by key.
 struct MapEntries {
     offsets: Vec<usize>,
     keys: ArrayRef,
@@ -94,7 +94,7 @@ struct MapEntries {
 }
 
 impl MapEntries {
-    /// Brings keys and values to canonical form.
+    /// Converts keys and values to canonical form.
     fn of(array: &MapArray, key: &Domain, value: &Domain, side: Side) -> Result<Self, ArrowError> {
         Ok(MapEntries {
             offsets: array.value_offsets().iter().map(|&offset| offset as usize).collect(),
@@ -103,8 +103,8 @@ impl MapEntries {
         })
     }
 
-    /// The entries of one map by key (a key that stands twice: then by value), each with its position
-    /// among all entries and its bytes.
+    /// The entries of one map sorted by key, then by value if a key occurs more than once, each with its index among
+    /// all entries and its bytes.
     fn sorted(&self, row: usize) -> Vec<(usize, Vec<u8>)> {
         let (keys, values) = (KeyBytes::of(&self.keys), KeyBytes::of(&self.values));
         let entries: Range<usize> = self.offsets[row]..self.offsets[row + 1];
@@ -136,9 +136,9 @@ fn build(nulls: Option<&NullBuffer>, rows: usize, mut write: impl FnMut(usize, &
     Arc::new(builder.finish())
 }
 
-/// The order of all entries of a map column that puts each map's entries in the order of their keys.
+/// The permutation of all entries of a map column that sorts the entries of each map by key.
 ///
-/// Entries outside of every map keep their places.
+/// Entries outside of every map keep their positions.
 pub(crate) fn map_order(array: &MapArray, key: &Domain, value: &Domain, side: Side) -> Result<UInt64Array, ArrowError> {
     let entries = MapEntries::of(array, key, value, side)?;
     let mut order: Vec<u64> = (0..array.entries().len() as u64).collect();

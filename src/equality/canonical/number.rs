@@ -1,10 +1,9 @@
-//! Numbers of unlike kinds, side by side and exact: floats against decimals, and decimals whose
-//! scales are too far apart for 76 digits.
+//! Exact comparison of floats and decimals, and of decimals whose scales are too far apart for 76 digits.
 //!
-//! Every value is placed on the decimal grid of the pair's scale: the largest grid point that is not
-//! above it, and what is left over. A decimal always sits on its grid point. A float sits on one only
-//! if it is exactly that decimal (0.5 does, 0.1 does not, because no binary fraction is a tenth);
-//! otherwise the float's own bits follow as the remainder. The bytes sort as the numbers do.
+//! Every value is placed on the decimal grid of the pair's scale: the largest grid point that is not above the value,
+//! and a remainder. A decimal is always on a grid point. A float is on one only if it is exactly that decimal (0.5 is;
+//! 0.1 is not, because no binary fraction is a tenth). Otherwise, the bits of the float follow as the remainder. The
+//! bytes sort like the numbers.
 
 use std::sync::Arc;
 
@@ -14,12 +13,12 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal256Type, Float64Type, i256};
 use arrow::error::ArrowError;
 
-/// Width of a number's form: class, grid point, remainder.
+/// Width of a form in bytes: class, grid point, remainder.
 pub(crate) const WIDTH: i32 = 1 + 32 + 8;
 
 type Form = [u8; WIDTH as usize];
 
-/// Beyond the grid on the low side, on it, beyond it on the high side, not a number.
+/// Classes: below the grid, on it, above it, NaN.
 #[derive(Clone, Copy)]
 enum Class {
     Below = 0,
@@ -93,8 +92,8 @@ fn of_float(value: f64, scale: i8) -> Form {
     }
 }
 
-/// The largest multiple of 10^-scale that is not above a finite value, and whether it is the value.
-/// `None` beyond 256 bits.
+/// The largest multiple of 10^-scale that is not above a finite value, and whether it is the value. `None` beyond 256
+/// bits.
 fn grid_point(value: f64, scale: u32) -> Option<(i256, bool)> {
     if value.is_infinite() {
         return None;
@@ -126,7 +125,7 @@ fn grid_point(value: f64, scale: u32) -> Option<(i256, bool)> {
     product.checked_mul(i256::ONE << shift as u8).map(|grid| (grid, true))
 }
 
-/// The bits of a float, arranged so that they sort as the floats do; never 0 for a number.
+/// The bits of a float, rearranged so that they sort like the floats; never 0 for a number.
 fn sortable_bits(value: f64) -> u64 {
     let bits = value.to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
@@ -178,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_decimal_stands_between_its_neighbouring_floats() {
-        // 0.1 as a double is a little more than a tenth
+        // 0.1 as a double is slightly more than a tenth
         let tenth = of_decimal(i256::ONE, 0);
         assert!(of_float(0.09999999999999999, 1) < tenth);
         assert!(tenth < of_float(0.1, 1));

@@ -1,4 +1,4 @@
-//! The order of keys: part by part, each part as its canonical array sorts, NULL last.
+//! The order of keys: column by column, each in the order of its canonical array, NULL last.
 
 use std::cmp::Ordering;
 
@@ -11,65 +11,64 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 
-/// How canonical keys are sorted everywhere.
+/// The sort order of canonical keys.
 pub const ASCENDING: SortOptions = SortOptions { descending: false, nulls_first: false };
 
-/// Which rows of two equally long canonical columns are equal; NULL equals NULL.
-pub fn equal_rows(one: &dyn Array, two: &dyn Array) -> Result<BooleanBuffer, ArrowError> {
-    Ok(cmp::not_distinct(&Borrowed(one), &Borrowed(two))?.values().clone())
+/// Which rows of two canonical columns of the same length are equal; NULL equals NULL.
+pub fn equal_rows(a: &dyn Array, b: &dyn Array) -> Result<BooleanBuffer, ArrowError> {
+    Ok(cmp::not_distinct(&Borrowed(a), &Borrowed(b))?.values().clone())
 }
 
-/// A canonical column from a row on. Where runs of equal keys are short, cutting slices off would cost more than comparing
-/// them.
+/// A canonical column from a row on. Slicing would cost more than comparing if the runs of equal keys are short.
 pub type Part<'a> = (&'a dyn Array, usize);
 
-/// Whether `len` rows of two canonical columns are equal throughout, as far as a quick look tells: `false` may
-/// also mean that it takes a closer one.
+/// Whether `len` rows of two canonical columns are equal throughout; `false` may also mean that [`equal_rows`] has to
+/// decide.
 ///
-/// Nearly all parts of two snapshots are equal, and then this reads them once, at the speed of memory, where
-/// [`equal_rows`] writes an answer for every row.
-pub fn fast_equal(one: Part, two: Part, len: usize) -> bool {
-    if has_null(one, len) || has_null(two, len) || one.0.data_type() != two.0.data_type() {
+/// Nearly all parts of two snapshots are equal. For those, this is a single pass at memory bandwidth, while
+/// [`equal_rows`] writes a result for every row.
+pub fn fast_equal(a: Part, b: Part, len: usize) -> bool {
+    if has_null(a, len) || has_null(b, len) || a.0.data_type() != b.0.data_type() {
         return false;
     }
-    match one.0.data_type() {
+    match a.0.data_type() {
         DataType::Boolean => {
             let bits = |(array, start): Part| array.as_boolean().values().slice(start, len);
-            bits(one) == bits(two)
+            bits(a) == bits(b)
         }
-        DataType::Int32 => same_values::<Int32Type>(one, two, len),
-        DataType::Int64 => same_values::<Int64Type>(one, two, len),
-        DataType::UInt64 => same_values::<UInt64Type>(one, two, len),
-        DataType::Decimal128(..) => same_values::<Decimal128Type>(one, two, len),
-        DataType::Decimal256(..) => same_values::<Decimal256Type>(one, two, len),
+        DataType::Int32 => same_values::<Int32Type>(a, b, len),
+        DataType::Int64 => same_values::<Int64Type>(a, b, len),
+        DataType::UInt64 => same_values::<UInt64Type>(a, b, len),
+        DataType::Decimal128(..) => same_values::<Decimal128Type>(a, b, len),
+        DataType::Decimal256(..) => same_values::<Decimal256Type>(a, b, len),
         DataType::Float64 => {
             let width = size_of::<f64>();
             // NaN is equal to NaN here
             let bits = |(array, start): Part<'_>| {
                 array.as_primitive::<Float64Type>().values().inner().slice_with_length(start * width, len * width)
             };
-            bits(one) == bits(two)
+            bits(a) == bits(b)
         }
-        DataType::BinaryView => same_bytes(one, two, len),
+        DataType::BinaryView => same_bytes(a, b, len),
         _ => false,
     }
 }
 
-/// How many rows from the start, of `len`, are equal in two canonical columns.
-pub fn leading_equal(one: Part, two: Part, len: usize) -> Result<usize, ArrowError> {
-    if fast_equal(one, two, len) {
+/// How many rows are equal at the start of two canonical columns, of `len` rows.
+pub fn leading_equal(a: Part, b: Part, len: usize) -> Result<usize, ArrowError> {
+    if fast_equal(a, b, len) {
         return Ok(len);
     }
-    let differing = match (one.0.data_type(), two.0.data_type()) {
-        (one_type, two_type) if one_type != two_type || has_null(one, len) || has_null(two, len) => None,
-        (DataType::Int32, _) => first_other::<Int32Type>(one, two, len),
-        (DataType::Int64, _) => first_other::<Int64Type>(one, two, len),
-        (DataType::UInt64, _) => first_other::<UInt64Type>(one, two, len),
+    let differing = match (a.0.data_type(), b.0.data_type()) {
+        (a_type, b_type) if a_type != b_type || has_null(a, len) || has_null(b, len) => None,
+        (DataType::Int32, _) => first_other::<Int32Type>(a, b, len),
+        (DataType::Int64, _) => first_other::<Int64Type>(a, b, len),
+        (DataType::UInt64, _) => first_other::<UInt64Type>(a, b, len),
         _ => None,
     };
     match differing {
-        Some(at) => Ok(at),
-        None => Ok(leading(&equal_rows(&one.0.slice(one.1, len), &two.0.slice(two.1, len))?)),
+        Some(index) => Ok(index),
+        None => Ok(leading(&equal_rows(&a.0.slice(a.1, len), &b.0.slice(b.1, len))?)),
     }
 }
 
@@ -82,32 +81,32 @@ fn values<T: ArrowPrimitiveType>((array, start): Part<'_>, len: usize) -> &[T::N
     &array.as_primitive::<T>().values()[start..start + len]
 }
 
-fn same_values<T: ArrowPrimitiveType>(one: Part, two: Part, len: usize) -> bool
+fn same_values<T: ArrowPrimitiveType>(a: Part, b: Part, len: usize) -> bool
 where
     T::Native: PartialEq,
 {
-    values::<T>(one, len) == values::<T>(two, len)
+    values::<T>(a, len) == values::<T>(b, len)
 }
 
-fn first_other<T: ArrowPrimitiveType>(one: Part, two: Part, len: usize) -> Option<usize>
+fn first_other<T: ArrowPrimitiveType>(a: Part, b: Part, len: usize) -> Option<usize>
 where
     T::Native: PartialEq,
 {
-    values::<T>(one, len).iter().zip(values::<T>(two, len)).position(|(one, two)| one != two)
+    values::<T>(a, len).iter().zip(values::<T>(b, len)).position(|(a, b)| a != b)
 }
 
-fn same_bytes(one: Part, two: Part, len: usize) -> bool {
-    let (first, second) = (one.0.as_binary_view(), two.0.as_binary_view());
-    let views = first.views()[one.1..one.1 + len].iter().zip(&second.views()[two.1..two.1 + len]);
-    let is_same = |(row, (a, b)): (usize, (&u128, &u128))| {
-        // a short string is its view; the low half of a long one's is its length and its first bytes
-        let is_short = *a as u32 <= MAX_INLINE_VIEW_LEN;
-        if is_short { a == b } else { *a as u64 == *b as u64 && first.value(one.1 + row) == second.value(two.1 + row) }
+fn same_bytes(a: Part, b: Part, len: usize) -> bool {
+    let (first, second) = (a.0.as_binary_view(), b.0.as_binary_view());
+    let views = first.views()[a.1..a.1 + len].iter().zip(&second.views()[b.1..b.1 + len]);
+    let is_same = |(row, (x, y)): (usize, (&u128, &u128))| {
+        // a short string is its view; the low half of a long one's view is its length and its first bytes
+        let is_short = *x as u32 <= MAX_INLINE_VIEW_LEN;
+        if is_short { x == y } else { *x as u64 == *y as u64 && first.value(a.1 + row) == second.value(b.1 + row) }
     };
     views.enumerate().all(is_same)
 }
 
-/// An array as the comparison kernels want it.
+/// A borrowed array in the form that the comparison kernels require.
 struct Borrowed<'a>(&'a dyn Array);
 
 impl arrow::array::Datum for Borrowed<'_> {
@@ -116,9 +115,9 @@ impl arrow::array::Datum for Borrowed<'_> {
     }
 }
 
-/// How each row of a batch of keys relates to the row before it.
+/// How each row in a batch of keys compares to the row before it.
 pub struct Steps {
-    /// Bit `i`: row `i + 1` has the key of row `i`.
+    /// Bit `i` is set if row `i + 1` has the key of row `i`.
     pub repeats: BooleanBuffer,
     /// The first row that sorts before its predecessor, if any.
     pub break_at: Option<usize>,
@@ -134,7 +133,7 @@ pub fn key_runs(keys: &[ArrayRef]) -> Result<Steps, ArrowError> {
     let mut ascends = BooleanBuffer::new_unset(pairs);
     for key in keys {
         let (before, after) = (key.slice(0, pairs), key.slice(1, pairs));
-        // a later part only speaks where all earlier parts are equal
+        // a later column only matters where all columns before it are equal
         ascends = &ascends | &(&repeats & &less(&before, &after)?);
         repeats = &repeats & &equal_rows(&before, &after)?;
         if repeats.count_set_bits() == 0 {
@@ -144,13 +143,13 @@ pub fn key_runs(keys: &[ArrayRef]) -> Result<Steps, ArrowError> {
     let sound = &repeats | &ascends;
     let break_at = match sound.count_set_bits() == pairs {
         true => None,
-        false => (0..pairs).find(|&at| !sound.value(at)).map(|at| at + 1),
+        false => (0..pairs).find(|&index| !sound.value(index)).map(|index| index + 1),
     };
     Ok(Steps { repeats, break_at })
 }
 
-/// Whether every key sorts after its predecessor, as far as a quick look tells: one pass over the first part,
-/// and over the others only where all before them are equal.
+/// Whether every key sorts after its predecessor; `false` may also mean that it is unknown. This is one pass over the
+/// first column, and over the others only where all columns before them are equal.
 fn fast_ascending(keys: &[ArrayRef]) -> bool {
     let mut tied: Vec<usize> = (0..keys[0].len().saturating_sub(1)).collect();
     for key in keys {
@@ -163,7 +162,7 @@ fn fast_ascending(keys: &[ArrayRef]) -> bool {
             DataType::UInt64 => ties_of(key.as_primitive::<UInt64Type>().values(), &tied),
             DataType::BinaryView => {
                 let values = key.as_binary_view();
-                ties(&tied, |at| values.value(at).cmp(values.value(at + 1)))
+                ties(&tied, |index| values.value(index).cmp(values.value(index + 1)))
             }
             _ => return false,
         };
@@ -176,26 +175,26 @@ fn fast_ascending(keys: &[ArrayRef]) -> bool {
     false
 }
 
-fn ties_of<T: Ord>(values: &[T], asked: &[usize]) -> Option<Vec<usize>> {
-    ties(asked, |at| values[at].cmp(&values[at + 1]))
+fn ties_of<T: Ord>(values: &[T], indexes: &[usize]) -> Option<Vec<usize>> {
+    ties(indexes, |index| values[index].cmp(&values[index + 1]))
 }
 
-/// The places, of those asked for, where a value equals the next one; `None` if it is greater at one of them.
-fn ties(asked: &[usize], order: impl Fn(usize) -> Ordering) -> Option<Vec<usize>> {
+/// Those of the given indexes at which a value equals the next one; `None` if a value is greater than the next one.
+fn ties(indexes: &[usize], order: impl Fn(usize) -> Ordering) -> Option<Vec<usize>> {
     let mut ties = vec![];
-    for &at in asked {
-        match order(at) {
+    for &index in indexes {
+        match order(index) {
             Ordering::Less => {}
-            Ordering::Equal => ties.push(at),
+            Ordering::Equal => ties.push(index),
             Ordering::Greater => return None,
         }
     }
     Some(ties)
 }
 
-/// `one < two` per row, with NULL after every value.
-fn less(one: &ArrayRef, two: &ArrayRef) -> Result<BooleanBuffer, ArrowError> {
-    let result = cmp::lt(one, two)?;
+/// `a < b` per row, with NULL after every value.
+fn less(a: &ArrayRef, b: &ArrayRef) -> Result<BooleanBuffer, ArrowError> {
+    let result = cmp::lt(a, b)?;
     let (values, nulls) = result.into_parts();
     let Some(both) = nulls else { return Ok(values) };
     let by_value = &values & both.inner();
@@ -203,27 +202,27 @@ fn less(one: &ArrayRef, two: &ArrayRef) -> Result<BooleanBuffer, ArrowError> {
         Some(nulls) => nulls.inner().clone(),
         None => BooleanBuffer::new_set(array.len()),
     };
-    Ok(&by_value | &(&valid(one) & &!&valid(two)))
+    Ok(&by_value | &(&valid(a) & &!&valid(b)))
 }
 
 /// Compares single keys of two batches.
 pub struct KeyOrder(Vec<DynComparator>);
 
 impl KeyOrder {
-    /// Prepares the comparison of rows of `one` with rows of `two`.
-    pub fn of(one: &[ArrayRef], two: &[ArrayRef]) -> Result<Self, ArrowError> {
-        let parts = one.iter().zip(two).map(|(one, two)| make_comparator(one, two, ASCENDING));
+    /// Prepares the comparison of rows of `a` with rows of `b`.
+    pub fn of(a: &[ArrayRef], b: &[ArrayRef]) -> Result<Self, ArrowError> {
+        let parts = a.iter().zip(b).map(|(a, b)| make_comparator(a, b, ASCENDING));
         Ok(KeyOrder(parts.collect::<Result<_, _>>()?))
     }
 
-    /// How row `one` of the first batch relates to row `two` of the second.
-    pub fn compare(&self, one: usize, two: usize) -> Ordering {
-        let unequal = self.0.iter().map(|part| part(one, two)).find(|order| order.is_ne());
+    /// Compares row `a` of the first batch with row `b` of the second.
+    pub fn compare(&self, a: usize, b: usize) -> Ordering {
+        let unequal = self.0.iter().map(|part| part(a, b)).find(|order| order.is_ne());
         unequal.unwrap_or(Ordering::Equal)
     }
 }
 
-/// How many rows from the start satisfy a condition.
+/// The number of set bits before the first unset one.
 pub fn leading(rows: &BooleanBuffer) -> usize {
     if rows.count_set_bits() == rows.len() {
         return rows.len();

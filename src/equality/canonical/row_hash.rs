@@ -1,14 +1,14 @@
-//! Digests of rows, to find the few rows that need a closer look.
+//! Hashes of rows, to find the few rows that must be compared in full.
 //!
-//! Each row has three lanes of 64 bits: one for its key, and two that together are its row hash, over key
-//! and values. Column by column, every cell is absorbed into the lanes as two words, by the folded multiply
-//! of wyhash: the 128-bit product of two words, its halves combined. A number is its own words; so is a
-//! byte string of at most twelve bytes, with its length; a longer one is words by XXH3-128; NULL is two
-//! words that no value has but by chance. Each lane and each column has words of its own to mix in.
+//! Each row has three lanes of 64 bits: one for the key hash, and two that together are the row hash, over key and
+//! values. Column by column, every cell is absorbed into the lanes as two words, with the folded multiply of wyhash:
+//! the 128-bit product of two words, with its halves combined by XOR. A number is used directly, and so is a byte
+//! string of at most twelve bytes together with its length; a longer one is hashed to two words by XXH3-128. NULL is
+//! two random words, which a value has only by chance. Each lane and each column mixes in its own words.
 //!
-//! All of these words, and the secret of XXH3, come from a secret that is drawn anew for every run:
-//! collisions can be crafted against a known secret, and nobody knows this one. The key hash needs no more
-//! than 64 bits, because two keys that share one are told apart by a second look and cost time only.
+//! These words and the secret of XXH3 are derived from a secret that is generated for every run: collisions can be
+//! crafted against a known secret, and this one is random. The key hash needs only 64 bits, because a collision of keys
+//! is detected by comparing them, and costs only time.
 //!
 //! wyhash: <https://github.com/wangyi-fudan/wyhash>;
 //! XXH3: <https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>.
@@ -21,37 +21,37 @@ use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128_with_secret};
 
 use crate::error::{Error, Result};
 
-/// The digests of one row.
+/// The hashes of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowHash {
-    /// Of the key's values.
+    /// The key hash.
     pub key: u64,
-    /// Of all compared values, the key's included.
+    /// The row hash, over all compared values including the key.
     pub row: [u64; 2],
 }
 
-/// A cell, or the digest of a long one.
+/// A cell, or the hash of a long one.
 type Words = [u64; 2];
 
-/// Hashes rows. One for both sides of a run, so that equal rows meet.
+/// Hashes rows. Both sides of a run share one, so that equal rows have equal hashes.
 pub struct RowHasher {
     secret: [u8; 192],
     key_mask: u64,
 }
 
-/// What one column mixes into the lanes: two words for each, and the words that NULL is.
+/// The words that one column mixes in: two for each lane, and two for NULL.
 struct ColumnSecret {
     lanes: [Words; LANES],
     null: Words,
 }
 
-/// The key's lane and the two of the row hash.
+/// The lane of the key hash, and the two of the row hash.
 const LANES: usize = 3;
-/// Rows that are hashed together, column by column: their lanes stay in the processor's nearest cache.
+/// Rows that are hashed together, column by column, so that their lanes stay in the L1 cache.
 const BLOCK_ROWS: usize = 1024;
 
 impl RowHasher {
-    /// Draws a secret from the operating system. Only the lowest `key_bits` bits of the key hash are kept.
+    /// Generates a secret. Only the lowest `key_bits` bits of the key hash are kept.
     pub fn new(key_bits: u32) -> Result<Self> {
         let mut secret = [0; 192];
         getrandom::fill(&mut secret).map_err(Error::internal)?;
@@ -59,7 +59,7 @@ impl RowHasher {
         Ok(RowHasher { secret, key_mask })
     }
 
-    /// The digests of every row of a batch: the key's canonical columns, then the values'.
+    /// Hashes every row of a batch, given its canonical key columns and value columns.
     pub fn hash(&self, keys: &[ArrayRef], values: &[ArrayRef], hashes: &mut Vec<RowHash>) {
         hashes.clear();
         hashes.resize(keys[0].len(), RowHash { key: 0, row: [0; 2] });
@@ -89,14 +89,14 @@ impl RowHasher {
     }
 }
 
-/// The folded multiply: 128 bits of input and the lane become the lane.
+/// The folded multiply: combines 128 bits of input with the lane.
 #[inline(always)]
 fn mix(words: Words, lane: u64, secret: Words) -> u64 {
     let product = u128::from(words[0] ^ secret[0]) * u128::from(words[1] ^ lane ^ secret[1]);
     product as u64 ^ (product >> 64) as u64
 }
 
-/// A canonical column on its way into the lanes.
+/// A canonical column to be absorbed into the lanes.
 struct Column<'a> {
     array: &'a ArrayRef,
     secret: ColumnSecret,
@@ -104,8 +104,8 @@ struct Column<'a> {
 }
 
 impl Column<'_> {
-    /// Hands the digest and cell of every row from `start` on, and the column's words, to `mix`; see
-    /// [`super::Domain::canonical_type`] for the types that there are.
+    /// Calls `mix` with the hash and the cell of every row from `start` on, and with the words of the column. See
+    /// [`super::Domain::canonical_type`] for the possible types.
     fn absorb(&self, start: usize, hashes: &mut [RowHash], mix: impl Fn(&mut RowHash, Words, [Words; LANES])) {
         let array = self.array;
         match array.data_type() {
@@ -162,7 +162,7 @@ impl Column<'_> {
         let rows = (start..).zip(hashes);
         match self.array.nulls() {
             None => rows.for_each(|(row, hash)| mix(hash, words(row), lanes)),
-            // what stands under a NULL is the writer's leftover
+            // the bytes under a NULL are undefined
             Some(nulls) => rows.for_each(|(row, hash)| {
                 let words = if nulls.is_valid(row) { words(row) } else { null };
                 mix(hash, words, lanes);
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(distinct(|hash| hash.row[0]), rows.len());
         assert_eq!(distinct(|hash| hash.row[1]), rows.len());
         assert_eq!(distinct(|hash| hash.key), numbers.len());
-        // a cell counts where it stands
+        // the same cell in another column hashes differently
         let swapped = RowHasher::new(64).unwrap();
         let (mut one, mut two) = (vec![], vec![]);
         swapped.hash(key, &[number.clone(), text.clone()], &mut one);

@@ -1,4 +1,4 @@
-//! Which rules mean something for which columns.
+//! Which rules apply to which columns.
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 
@@ -12,13 +12,13 @@ use crate::job::rule::{ParseAs, Tolerance};
 use crate::sides::Sides;
 use crate::snapshot::Mixed;
 
-/// Whether a rule means something for a pair of columns that has all of these rules.
+/// Whether a rule applies to a pair of columns that has all of these rules.
 pub(crate) fn fits(rule: &Rule, rules: &[Rule], fields: Sides<&Field>) -> bool {
     let fields = fields.map(|field| FieldRef::from(field.clone()));
     !matches!(require_fit(&fields, rules), Err(RuleError::Rule(unfit, _)) if unfit == *rule)
 }
 
-/// Refuses rules that mean nothing for the types of a pair.
+/// Refuses rules that do not apply to the types of a pair.
 pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), RuleError> {
     use Family::{Binary, Boolean, Date, Duration, Json, List, Number, Text, Time, Uuid};
     let stored: Vec<Family> = fields.iter().filter_map(|field| family(field)).collect();
@@ -26,12 +26,12 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
         return Err(RuleError::Domain(NoDomain::Undefined));
     }
     if stored.is_empty() {
-        // columns of NULLs fit every rule
+        // every rule applies to columns of NULLs
         return Ok(());
     }
     let is_unknown = |rule: &&Rule| matches!(rule, Rule::AssumeTz(name) if Zone::named(name).is_none());
     if let Some(rule) = rules.iter().find(is_unknown) {
-        let reason = "names no time zone; write one such as \"UTC\" or \"Europe/Berlin\"";
+        let reason = "is not a time zone; use a name such as \"UTC\" or \"Europe/Berlin\"";
         return Err(RuleError::Rule(rule.clone(), reason.into()));
     }
     let active: Vec<&Rule> = rules.iter().collect();
@@ -39,7 +39,7 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
     for rule in rules {
         let Rule::Values(values) = rule else { continue };
         if let Some(code) = text::ambiguous_code(values, &active) {
-            let reason = format!("says two things of `{code}` once text is cleaned");
+            let reason = format!("maps `{code}` to two values once text is cleaned");
             return Err(RuleError::Rule(rule.clone(), reason));
         }
     }
@@ -58,17 +58,17 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
             Rule::Trim | Rule::Rtrim | Rule::Nfc | Rule::Casefold | Rule::EmptyIsNull => (any(&[Text]), "text"),
             Rule::Values(_) => {
                 let plain = [Text, Number, Boolean, Uuid, Date, Time, naive, zoned, Binary, Json];
-                (all(&plain), "single values, not lists, structs or maps")
+                (all(&plain), "scalar values, not lists, structs or maps")
             }
             Rule::As(reading) => {
                 let fits = stored.iter().all(|family| parse::reads(*reading, *family));
                 let mapped = rules.iter().any(|rule| matches!(rule, Rule::Values(_)));
-                (fits || mapped, "columns that can be read so")
+                (fits || mapped, "columns that can be parsed as this type")
             }
             Rule::AssumeTz(_) => {
-                // a zone alone does not say that texts are times
-                let told = explicit_parse(&active);
-                let texts = any(&[Text]) && matches!(told, Some(ParseAs::Timestamp | ParseAs::Date));
+                // a zone alone does not mean that text contains times
+                let parse_as = explicit_parse(&active);
+                let texts = any(&[Text]) && matches!(parse_as, Some(ParseAs::Timestamp | ParseAs::Date));
                 let fits = texts || all(&[naive, zoned, Date]) && any(&[naive, zoned]);
                 (fits, "timestamps, or text with `as = \"timestamp\"`")
             }
@@ -76,27 +76,25 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
                 let fits = fields
                     .iter()
                     .any(|field| family(field) == Some(Text) || reading.is_some() || as_stored(text, field).is_some());
-                (fits, "columns that can hold the value")
+                (fits, "columns that can contain the value")
             }
             Rule::Round(_) => (numbers, "numbers"),
             Rule::Truncate(_) => (moments, "timestamps"),
-            Rule::EitherHour => (zone_of(&active).is_some(), "times in a zone; give assume_tz as well"),
+            Rule::EitherHour => (zone_of(&active).is_some(), "times in a zone; set assume_tz also"),
             Rule::Unordered => (all(&[List]), "lists"),
-            Rule::Tolerance(Tolerance::Number { .. }) => {
-                (numbers, "numbers; for times, give a duration such as \"5s\"")
-            }
+            Rule::Tolerance(Tolerance::Number { .. }) => (numbers, "numbers; for times, use a duration such as \"5s\""),
             Rule::Tolerance(Tolerance::Duration(_)) => {
                 let lengths = reading.is_none() && (all(&[Time]) || all(&[Duration]));
-                (times || lengths, "times; for numbers, give a number")
+                (times || lengths, "times; for numbers, use a number")
             }
         };
         if !fits {
             return Err(RuleError::Rule(rule.clone(), format!("is for {wanted}")));
         }
-        // clocks of mixed files are text that never names an offset
+        // timestamps without a zone in mixed files are stored as text that never has an offset
         let are_clocks = fields.iter().all(|field| Mixed::of(field) == Some(Mixed::Clocks));
         if matches!(rule, Rule::As(ParseAs::Timestamp)) && all(&[Text]) && zone_of(&active).is_none() && !are_clocks {
-            let reason = "on two text columns needs to know the zone of times without one: add assume_tz = \"UTC\"";
+            let reason = "on two text columns needs the zone of times without an offset: add assume_tz = \"UTC\"";
             return Err(RuleError::Rule(rule.clone(), reason.into()));
         }
     }

@@ -1,7 +1,7 @@
 //! The rules that calculate: `round`, `truncate` and `tolerance`.
 //!
-//! A binary float counts as the shortest decimal that reads back as it, which is the one that people see:
-//! 0.015 and 0.01 are 0.005 apart, whatever their binary fractions are.
+//! A binary float counts as the shortest decimal that parses back to it, which is the one that people see: 0.015 and
+//! 0.01 are 0.005 apart, whatever their binary fractions.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::equality::canonical::digits::{Decimal, FloatDecimal, Number, forms, n
 use crate::job::rule::{Precision, Tolerance};
 use crate::sides::Sides;
 
-/// Numbers rounded to so many places, as canonical digits.
+/// Rounds numbers to `places` digits after the decimal point, as canonical digits.
 pub(super) fn rounded(array: &ArrayRef, places: i8) -> Result<ArrayRef, ArrowError> {
     let rounded = numbers(array, FloatDecimal::Shortest)?.into_iter().map(|number| match number {
         Some(Number::Finite(decimal)) => Some(Number::Finite(decimal.round(places))),
@@ -24,7 +24,7 @@ pub(super) fn rounded(array: &ArrayRef, places: i8) -> Result<ArrayRef, ArrowErr
     Ok(Arc::new(forms(rounded)))
 }
 
-/// Times cut to a unit, towards the past, as canonical nanoseconds.
+/// Truncates times to a unit, towards the past, as canonical nanoseconds.
 pub(super) fn truncated(array: &ArrayRef, precision: Precision) -> Result<ArrayRef, ArrowError> {
     let unit = precision.nanoseconds();
     let cut = times::nanoseconds(array)?
@@ -33,7 +33,7 @@ pub(super) fn truncated(array: &ArrayRef, precision: Precision) -> Result<ArrayR
     Ok(Arc::new(times::forms(cut)?))
 }
 
-/// Which pairs of values are no further apart than a tolerance. NULL is near nothing.
+/// Which pairs of values differ by at most a tolerance. A NULL is not within any tolerance.
 pub(super) fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<BooleanBuffer, ArrowError> {
     match tolerance {
         Tolerance::Duration(longest) => {

@@ -1,4 +1,4 @@
-//! Where two columns meet under some of their rules.
+//! How two columns are compared under a subset of their rules.
 
 use std::collections::HashMap;
 
@@ -15,31 +15,30 @@ use crate::job::Rule;
 use crate::job::rule::ParseAs;
 use crate::sides::Sides;
 
-/// What some of a column's rules make of it: which are on, and where the sides meet then.
+/// How two columns are compared: the active rules, and the domain that results.
 #[derive(Debug, Clone)]
 pub(super) struct ComparisonPlan {
     on: Vec<bool>,
-    /// How cells are read.
+    /// How cells are parsed.
     pub reading: Option<ParseAs>,
-    /// Which decimals binary floats are read as.
+    /// Which decimal a binary float counts as.
     pub floats: FloatDecimal,
-    /// What is known of their clocks.
+    /// How times without a zone are interpreted.
     pub clocks: ZonePolicy,
-    /// Where the values meet.
     pub domain: Domain,
-    /// Whether cells that `reading` cannot read are noted, while values stay as they are stored.
+    /// Whether `reading` only detects unreadable cells, while the stored values are compared.
     pub checks_only: bool,
-    /// What old writes for what new writes.
+    /// The translation of old codes to values in new.
     pub values: HashMap<String, String>,
-    /// Whether the columns could not be compared without being read as something else.
+    /// Whether the columns are only comparable because of a reading.
     pub bridges: bool,
-    /// Whether `as` tells what they are read as, and not the zone alone.
+    /// Whether `as` determines the type, not just the zone.
     pub tells_kind: bool,
 }
 
 impl ComparisonPlan {
-    /// The meeting of two columns under the rules that are on; `natural` is where they meet without any.
-    /// `checks` leaves values as they are stored where they can be compared so.
+    /// Plans the comparison of two columns under the rules that are on; `natural` is their domain without rules. With
+    /// `checks`, stored values are compared as they are if that is possible.
     pub(super) fn of(
         fields: &Sides<FieldRef>,
         rules: &[Rule],
@@ -55,7 +54,7 @@ impl ComparisonPlan {
         let zone = zone_of(&active);
         let stored = match values {
             None => natural.clone(),
-            // old is text now
+            // with `values`, old is text
             Some(_) => {
                 let text = text_field(&fields.old);
                 Domain::of(
@@ -66,7 +65,7 @@ impl ComparisonPlan {
                 )
             }
         };
-        // columns that compare as they are need no zone
+        // columns that are comparable as stored need no zone
         let reading = if stored.is_ok() { explicit_parse(&active) } else { reading_of(&active) };
         let zoned = |field: &FieldRef| family(field) == Some(Family::ZonedTimestamp);
         let instants = zone.is_some() || zoned(&fields.old) || zoned(&fields.new);
@@ -90,17 +89,17 @@ impl ComparisonPlan {
         Ok(ComparisonPlan { on, reading, floats, clocks, domain, checks_only, values, bridges, tells_kind })
     }
 
-    /// The same, with nothing known of the zone.
+    /// The same plan without a zone.
     pub(super) fn without_zone(&self) -> ComparisonPlan {
         ComparisonPlan { clocks: ZonePolicy { zone: None, ..self.clocks.clone() }, ..self.clone() }
     }
 
-    /// The same, with what is read ready to be calculated with.
+    /// The same plan with values that can be used in calculations.
     pub(super) fn calculable(&self) -> ComparisonPlan {
         ComparisonPlan { floats: FloatDecimal::Shortest, ..self.clone() }
     }
 
-    /// Whether the zone can change what cells of such a column are read as.
+    /// Whether the zone can change the values of such a column.
     pub(super) fn is_changed_by_zone(&self, field: &FieldRef) -> bool {
         match (self.reading, family(field)) {
             (Some(ParseAs::Date), Some(own)) => matches!(own, Family::ZonedTimestamp | Family::Text),
@@ -109,18 +108,18 @@ impl ComparisonPlan {
         }
     }
 
-    /// The rules that are on.
+    /// The active rules.
     pub(super) fn rules<'a>(&self, rules: &'a [Rule]) -> Vec<&'a Rule> {
         rules.iter().zip(&self.on).filter(|(_, on)| **on).map(|(rule, _)| rule).collect()
     }
 }
 
-/// How cells are read; a zone alone is for timestamps.
+/// How cells are parsed: by `as`, or as timestamps if there is only a zone.
 pub(super) fn reading_of(rules: &[&Rule]) -> Option<ParseAs> {
     explicit_parse(rules).or_else(|| zone_of(rules).map(|_| ParseAs::Timestamp))
 }
 
-/// How `as` says that cells are read.
+/// The reading of an `as` rule.
 pub(super) fn explicit_parse(rules: &[&Rule]) -> Option<ParseAs> {
     rules.iter().find_map(|rule| match rule {
         Rule::As(reading) => Some(*reading),
@@ -128,7 +127,7 @@ pub(super) fn explicit_parse(rules: &[&Rule]) -> Option<ParseAs> {
     })
 }
 
-/// The zone of times without one.
+/// The zone for times without one.
 pub(super) fn zone_of(rules: &[&Rule]) -> Option<Zone> {
     rules.iter().find_map(|rule| match rule {
         Rule::AssumeTz(zone) => Zone::named(zone),

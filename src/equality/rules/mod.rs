@@ -1,10 +1,10 @@
-//! RULE: what the user says of a column, applied to its cells.
+//! RULE: the rules of a column, applied to its cells.
 //!
-//! A pair of cells is compared in up to three steps, and the first that makes it equal gives its tier:
+//! A pair of cells is compared in up to three steps. The first step that makes it equal determines its tier:
 //!
-//! 1. As read. Only the rules that say what a cell **is** take part (expressions, `values`, `as`, `assume_tz`).
-//!    The pair is *exact* if none of them was needed, *by reading* if those that were needed lose nothing, and
-//!    *by rule* otherwise; see [`ReadCells`].
+//! 1. As read. Only the rules that determine what a cell **is** take part (expressions, `values`, `as`, `assume_tz`).
+//!    The pair is *exact* if none of them was needed, *by reading* if those that were needed lose nothing, and *by
+//!    rule* otherwise; see [`ReadCells`].
 //! 2. *By rule*: with all rules except a tolerance.
 //! 3. *Tolerated*: within the tolerance.
 //!
@@ -43,44 +43,43 @@ pub(crate) use needed::ReadCells;
 use parse::Parsed;
 pub(crate) use times::{ParsedTime, Zone};
 
-/// A column in a form in which equal cells are equal.
+/// A column in canonical form: equal cells have equal values.
 #[derive(Debug, Clone)]
 pub struct Canonical {
-    /// The canonical values.
     pub value: ArrayRef,
-    /// What equals nothing of the other side; NULL everywhere else. `None` for columns without such cells.
+    /// For unreadable cells, a value that is equal to nothing on the other side; NULL for all others. `None` for
+    /// columns without unreadable cells.
     pub unreadable: Option<ArrayRef>,
 }
 
 impl Canonical {
-    /// Whether two forms are equal throughout, as far as a quick look tells.
+    /// Whether two columns are equal throughout; `false` may also mean that [`Self::equals`] has to decide.
     pub fn plainly_equals(&self, start: usize, other: &Canonical, other_start: usize, len: usize) -> bool {
         self.unreadable.is_none()
             && other.unreadable.is_none()
             && fast_equal((&self.value, start), (&other.value, other_start), len)
     }
 
-    /// Which rows of two forms are equal.
+    /// Which rows of two columns are equal.
     pub fn equals(&self, other: &Canonical) -> Result<BooleanBuffer> {
         let equal = equal_rows(&self.value, &other.value)?;
-        // a cell of either side that cannot be read is unlike whatever the other side has
+        // an unreadable cell is different from every cell on the other side
         let readable = |form: &Canonical| form.unreadable.as_ref().map(valid);
         let lost = [readable(self), readable(other)].into_iter().flatten();
         Ok(lost.fold(equal, |equal, lost| &equal & &!&lost))
     }
 
-    /// Which cells cannot be read; `None` if all can.
+    /// Which cells are unreadable; `None` if there are none.
     pub fn is_lost(&self) -> Option<BooleanBuffer> {
         self.unreadable.as_ref().map(valid).filter(BooleanBuffer::has_true)
     }
 
-    /// A part of the rows.
     pub fn slice(&self, start: usize, len: usize) -> Canonical {
         let slice = |array: &ArrayRef| array.slice(start, len);
         Canonical { value: slice(&self.value), unreadable: self.unreadable.as_ref().map(slice) }
     }
 
-    /// The arrays that together say what each cell is.
+    /// The arrays that together determine each cell.
     pub fn arrays(&self) -> impl Iterator<Item = &ArrayRef> {
         std::iter::once(&self.value).chain(&self.unreadable)
     }
@@ -101,22 +100,22 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     exact: ComparisonPlan,
     full: ComparisonPlan,
-    /// All rules but this one; `None` where the columns could not be compared then.
+    /// For each rule, the plan with all rules but this one; `None` if the columns would not be comparable.
     without: Vec<Option<ComparisonPlan>>,
-    /// The table of `values`, where there is one.
+    /// The table of `values`, if there is one.
     codes: Option<Codes>,
 }
 
-/// Why a chain cannot be built.
+/// Why a rule set cannot be built.
 pub enum RuleError {
-    /// The rule does not apply to these columns; the reason ends a sentence that begins with its name.
+    /// The rule does not apply to these columns; the reason follows the rule in a sentence.
     Rule(Rule, String),
     /// The columns have no common domain, even with the rules.
     Domain(NoDomain),
 }
 
 impl RuleSet {
-    /// Prepares the rules for two columns; `natural` is where they meet without rules.
+    /// Prepares the rules of two columns; `natural` is their domain without rules.
     pub fn of(
         name: &str,
         fields: Sides<&Field>,
@@ -126,24 +125,28 @@ impl RuleSet {
         let fields = fields.map(|field| FieldRef::from(field.clone()));
         require_fit(&fields, &rules)?;
         let plan = |on: &dyn Fn(usize, &Rule) -> bool, checks: bool| {
-            let on: Vec<bool> = rules.iter().enumerate().map(|(at, rule)| on(at, rule)).collect();
+            let on: Vec<bool> = rules.iter().enumerate().map(|(index, rule)| on(index, rule)).collect();
             ComparisonPlan::of(&fields, &rules, on, &natural, checks)
         };
         let exact = plan(&|_, rule| rule.is_reading(), true).map_err(RuleError::Domain)?;
         let full = plan(&|_, _| true, false).map_err(RuleError::Domain)?;
         let without = (0..rules.len()).map(|left_out| {
-            let rest: Vec<Rule> =
-                rules.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, rule)| rule.clone()).collect();
+            let rest: Vec<Rule> = rules
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| *index != left_out)
+                .map(|(_, rule)| rule.clone())
+                .collect();
             match rules[left_out] {
                 Rule::Expression(..) => None,
                 _ if require_fit(&fields, &rest).is_err() => None,
-                _ => plan(&|at, _| at != left_out, false).ok(),
+                _ => plan(&|index, _| index != left_out, false).ok(),
             }
         });
         let without = without.collect();
-        let chain = RuleSet { name: name.into(), fields, rules, exact, full, without, codes: None };
-        let codes = chain.read_codes()?;
-        Ok(RuleSet { codes, ..chain })
+        let set = RuleSet { name: name.into(), fields, rules, exact, full, without, codes: None };
+        let codes = set.read_codes()?;
+        Ok(RuleSet { codes, ..set })
     }
 
     /// The rules, in the order in which they are applied.
@@ -151,40 +154,38 @@ impl RuleSet {
         &self.rules
     }
 
-    /// Where cells meet as they are read.
+    /// The domain of the cells as read.
     pub fn domain(&self) -> &Domain {
         &self.exact.domain
     }
 
-    /// Where cells meet under all rules except a tolerance.
+    /// The domain of the cells under all rules except a tolerance.
     pub fn full_domain(&self) -> &Domain {
         &self.full.domain
     }
 
-    /// The types of the parts of a key that cells are under all rules.
+    /// The canonical types of the parts of a key column, under all rules.
     pub fn key_part_types(&self) -> Vec<DataType> {
         let unreadable = self.full.reading.map(|_| DataType::BinaryView);
         std::iter::once(self.full.domain.canonical_type()).chain(unreadable).collect()
     }
 
-    /// Whether some rule can make cells equal that are not equal as read.
+    /// Whether a rule can make cells equal that are not equal as read.
     pub fn has_lossy_rules(&self) -> bool {
         self.rules.iter().any(|rule| !rule.is_reading()) || self.exact.checks_only
     }
 
-    /// The cells as read.
     pub fn exact(&self, array: &ArrayRef, side: Side) -> Result<Canonical> {
         self.form(array, side, &self.exact)
     }
 
-    /// The cells under all rules except a tolerance.
     pub fn full(&self, array: &ArrayRef, side: Side) -> Result<Canonical> {
         self.form(array, side, &self.full)
     }
 
-    fn form(&self, array: &ArrayRef, side: Side, meeting: &ComparisonPlan) -> Result<Canonical> {
-        let (cleaned, field) = self.clean(array, side, meeting)?;
-        self.form_of_cleaned(&cleaned, &field, side, meeting)
+    fn form(&self, array: &ArrayRef, side: Side, plan: &ComparisonPlan) -> Result<Canonical> {
+        let (cleaned, field) = self.clean(array, side, plan)?;
+        self.form_of_cleaned(&cleaned, &field, side, plan)
     }
 
     fn form_of_cleaned(
@@ -192,34 +193,34 @@ impl RuleSet {
         array: &ArrayRef,
         field: &FieldRef,
         side: Side,
-        meeting: &ComparisonPlan,
+        plan: &ComparisonPlan,
     ) -> Result<Canonical> {
-        let Parsed { array: read, unreadable } = self.read_cleaned(array, field, side, meeting)?;
-        let value = match meeting.checks_only {
-            true if !decodes(field, meeting) => canonical(array, &meeting.domain, side)?,
-            true => canonical(&read, &meeting.domain, side)?,
-            false => self.settle(&read, side, meeting)?,
+        let Parsed { array: read, unreadable } = self.read_cleaned(array, field, side, plan)?;
+        let value = match plan.checks_only {
+            true if !decodes(field, plan) => canonical(array, &plan.domain, side)?,
+            true => canonical(&read, &plan.domain, side)?,
+            false => self.settle(&read, side, plan)?,
         };
         Ok(Canonical { value, unreadable })
     }
 
     /// Applies the rules up to `default_is_null`.
-    fn read(&self, array: &ArrayRef, side: Side, meeting: &ComparisonPlan) -> Result<Parsed> {
-        let (cleaned, field) = self.clean(array, side, meeting)?;
-        self.read_cleaned(&cleaned, &field, side, meeting)
+    fn read(&self, array: &ArrayRef, side: Side, plan: &ComparisonPlan) -> Result<Parsed> {
+        let (cleaned, field) = self.clean(array, side, plan)?;
+        self.read_cleaned(&cleaned, &field, side, plan)
     }
 
-    fn read_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, meeting: &ComparisonPlan) -> Result<Parsed> {
-        let read = match meeting.reading {
-            Some(reading) => parse::read(array, field, reading, meeting.floats, &meeting.clocks, side)?,
+    fn read_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, plan: &ComparisonPlan) -> Result<Parsed> {
+        let read = match plan.reading {
+            Some(reading) => parse::read(array, field, reading, plan.floats, &plan.clocks, side)?,
             None => Parsed { array: array.clone(), unreadable: None },
         };
-        // bytes become text only here, so this is where the rules for text find it
-        let read = match decodes(field, meeting) {
-            true => Parsed { array: Arc::new(self.cleaned(read.array.as_string_view(), side, meeting)), ..read },
+        // bytes are decoded to text only here, so the rules for text have to follow here
+        let read = match decodes(field, plan) {
+            true => Parsed { array: Arc::new(self.cleaned(read.array.as_string_view(), side, plan)), ..read },
             false => read,
         };
-        match self.default(field, side, meeting)? {
+        match self.default(field, side, plan)? {
             Some((default, domain)) => {
                 Ok(Parsed { array: null_value::without(&read.array, &default, &domain, side)?, ..read })
             }
@@ -227,22 +228,22 @@ impl RuleSet {
         }
     }
 
-    /// Applies the rules for text, on a side that has text.
-    fn clean(&self, array: &ArrayRef, side: Side, meeting: &ComparisonPlan) -> Result<(ArrayRef, FieldRef)> {
+    /// Applies the rules for text, if the side has text.
+    fn clean(&self, array: &ArrayRef, side: Side, plan: &ComparisonPlan) -> Result<(ArrayRef, FieldRef)> {
         let field = &self.fields[side];
-        let maps = side == Side::Old && !meeting.values.is_empty();
+        let maps = side == Side::Old && !plan.values.is_empty();
         let is_text = family(field) == Some(Family::Text);
-        if !is_text && !maps || decodes(field, meeting) {
+        if !is_text && !maps || decodes(field, plan) {
             return Ok((array.clone(), field.clone()));
         }
-        let cleaned = self.cleaned(&texts_of(array, field)?, side, meeting);
+        let cleaned = self.cleaned(&texts_of(array, field)?, side, plan);
         Ok((Arc::new(cleaned), text_field(field)))
     }
 
-    /// Texts of one side under the rules for text.
-    fn cleaned(&self, texts: &StringViewArray, side: Side, meeting: &ComparisonPlan) -> StringViewArray {
-        let maps = side == Side::Old && !meeting.values.is_empty();
-        let cleaning = meeting.rules(&self.rules);
+    /// Applies the rules for text to the text of one side.
+    fn cleaned(&self, texts: &StringViewArray, side: Side, plan: &ComparisonPlan) -> StringViewArray {
+        let maps = side == Side::Old && !plan.values.is_empty();
+        let cleaning = plan.rules(&self.rules);
         let default = cleaning.iter().find_map(|rule| match rule {
             Rule::DefaultIsNull(value) => text::clean_all(value, &cleaning),
             _ => None,
@@ -250,23 +251,24 @@ impl RuleSet {
         text::map(texts, |text| {
             let is_default = |text: &Cow<str>| Some(text) == default.as_ref();
             let text = text::clean_all(text, &cleaning).filter(|text| !is_default(text))?;
-            let mapped = if maps { meeting.values.get(text.as_ref()) } else { None };
+            let mapped = if maps { plan.values.get(text.as_ref()) } else { None };
             Some(mapped.map_or(text, |new| Cow::Owned(new.clone()))).filter(|text| !is_default(text))
         })
     }
 
-    /// The value that stands for NULL, as one row of what `read` gives, and its domain; `None` if no cell can be it.
-    fn default(&self, field: &FieldRef, side: Side, meeting: &ComparisonPlan) -> Result<Option<(ArrayRef, Domain)>> {
+    /// The value of `default_is_null`, as a single row of the result of `read`, and its domain; `None` if no cell can
+    /// have it.
+    fn default(&self, field: &FieldRef, side: Side, plan: &ComparisonPlan) -> Result<Option<(ArrayRef, Domain)>> {
         let Some(Rule::DefaultIsNull(text)) =
-            meeting.rules(&self.rules).into_iter().find(|rule| matches!(rule, Rule::DefaultIsNull(_)))
+            plan.rules(&self.rules).into_iter().find(|rule| matches!(rule, Rule::DefaultIsNull(_)))
         else {
             return Ok(None);
         };
         let one: ArrayRef = Arc::new(StringViewArray::from(vec![text.as_str()]));
-        let default = match meeting.reading {
+        let default = match plan.reading {
             Some(reading) => {
                 let text = text_field(field);
-                let read = parse::read(&one, &text, reading, meeting.floats, &meeting.clocks, side)?;
+                let read = parse::read(&one, &text, reading, plan.floats, &plan.clocks, side)?;
                 Some(read.array).zip(Some(parse::domain(reading)))
             }
             None => null_value::as_stored(text, field).zip(null_value::own_domain(field)),
@@ -274,34 +276,34 @@ impl RuleSet {
         Ok(default.filter(|(default, _)| default.is_valid(0)))
     }
 
-    /// Brings what was read to canonical form, and applies the rules that make values one.
-    fn settle(&self, read: &ArrayRef, side: Side, meeting: &ComparisonPlan) -> Result<ArrayRef> {
-        for rule in meeting.rules(&self.rules) {
+    /// Converts parsed values to canonical form, and applies the rules that merge values.
+    fn settle(&self, read: &ArrayRef, side: Side, plan: &ComparisonPlan) -> Result<ArrayRef> {
+        for rule in plan.rules(&self.rules) {
             match rule {
                 Rule::Round(places) => return Ok(calculate::rounded(read, *places)?),
                 Rule::Truncate(precision) => return Ok(calculate::truncated(read, *precision)?),
                 _ => {}
             }
         }
-        Ok(canonical(read, &meeting.domain, side)?)
+        Ok(canonical(read, &plan.domain, side)?)
     }
 
-    /// How cells that are not equal as read come to be equal after all.
+    /// Applies the rules to cells that are not equal as read.
     pub fn apply_rules(&self, arrays: &Sides<ArrayRef>) -> Result<RuleOutcome> {
         let (ruled, tolerated) = self.agree(arrays, &self.full, true)?;
         let equal = &ruled | &tolerated;
         let mut needed = vec![];
         if equal.count_set_bits() > 0 {
-            for (at, rule) in self.rules.iter().enumerate() {
-                let cells = match (rule, &self.without[at]) {
+            for (index, rule) in self.rules.iter().enumerate() {
+                let cells = match (rule, &self.without[index]) {
                     (Rule::Tolerance(_), _) => tolerated.clone(),
                     (_, None) => self.never_null(arrays, &equal),
-                    (_, Some(meeting)) => {
-                        let (ruled, tolerated) = self.agree(arrays, meeting, true)?;
+                    (_, Some(plan)) => {
+                        let (ruled, tolerated) = self.agree(arrays, plan, true)?;
                         &equal & &!&(&ruled | &tolerated)
                     }
                 };
-                needed.push((at, cells));
+                needed.push((index, cells));
             }
         }
         Ok(RuleOutcome { ruled, tolerated, needed })
@@ -315,22 +317,22 @@ impl RuleSet {
     fn agree(
         &self,
         arrays: &Sides<ArrayRef>,
-        meeting: &ComparisonPlan,
+        plan: &ComparisonPlan,
         tolerant: bool,
     ) -> Result<(BooleanBuffer, BooleanBuffer)> {
-        let reads = Sides::try_from_fn(|side| self.read(&arrays[side], side, meeting))?;
+        let reads = Sides::try_from_fn(|side| self.read(&arrays[side], side, plan))?;
         let forms = Sides::try_from_fn(|side| {
-            let value = self.settle(&reads[side].array, side, meeting)?;
+            let value = self.settle(&reads[side].array, side, plan)?;
             Ok::<_, crate::error::Error>(Canonical { value, unreadable: reads[side].unreadable.clone() })
         })?;
         let equal = forms.old.equals(&forms.new)?;
-        let tolerance = meeting.rules(&self.rules).into_iter().find_map(|rule| match rule {
+        let tolerance = plan.rules(&self.rules).into_iter().find_map(|rule| match rule {
             Rule::Tolerance(tolerance) => Some(tolerance),
             _ => None,
         });
         let within = match tolerance {
             Some(tolerance) if tolerant => {
-                let settled = self.calculable(arrays, reads, &forms, meeting)?;
+                let settled = self.calculable(arrays, reads, &forms, plan)?;
                 &calculate::within(&settled, tolerance)? & &!&equal
             }
             _ => BooleanBuffer::new_unset(equal.len()),
@@ -338,34 +340,34 @@ impl RuleSet {
         Ok((equal, within))
     }
 
-    /// What a tolerance measures: rounded and cut values where a rule asks for them, those read otherwise.
+    /// The values that a tolerance is applied to: rounded and truncated if a rule requires it, otherwise as parsed.
     fn calculable(
         &self,
         arrays: &Sides<ArrayRef>,
         reads: Sides<Parsed>,
         forms: &Sides<Canonical>,
-        meeting: &ComparisonPlan,
+        plan: &ComparisonPlan,
     ) -> Result<Sides<ArrayRef>> {
         let is_calculated = |rule: &&Rule| matches!(rule, Rule::Round(_) | Rule::Truncate(_));
-        if meeting.rules(&self.rules).iter().any(is_calculated) {
+        if plan.rules(&self.rules).iter().any(is_calculated) {
             return Ok(Sides::from_fn(|side| forms[side].value.clone()));
         }
-        match meeting.reading {
+        match plan.reading {
             Some(ParseAs::Decimal | ParseAs::Integer) => {
-                let meeting = meeting.calculable();
-                Sides::try_from_fn(|side| Ok(self.read(&arrays[side], side, &meeting)?.array))
+                let plan = plan.calculable();
+                Sides::try_from_fn(|side| Ok(self.read(&arrays[side], side, &plan)?.array))
             }
             _ => Ok(reads.map(|read| read.array)),
         }
     }
 
-    /// The pair's name.
+    /// The name of the pair.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// How pairs of cells that are not equal as read come to be equal.
+/// How pairs of cells that are not equal as read become equal.
 pub struct RuleOutcome {
     /// Equal under the rules.
     pub ruled: BooleanBuffer,
@@ -375,7 +377,7 @@ pub struct RuleOutcome {
     pub needed: Vec<(usize, BooleanBuffer)>,
 }
 
-/// The cells of a column as text, as they are written.
+/// The cells of a column as bare text.
 fn texts_of(array: &ArrayRef, field: &Field) -> Result<StringViewArray> {
     match family(field) {
         Some(Family::Text) => Ok(convert(array, &DataType::Utf8View)?.as_string_view().clone()),
@@ -383,9 +385,9 @@ fn texts_of(array: &ArrayRef, field: &Field) -> Result<StringViewArray> {
     }
 }
 
-/// Whether a column's bytes are read as the text that they encode.
-fn decodes(field: &Field, meeting: &ComparisonPlan) -> bool {
-    meeting.reading == Some(ParseAs::Text) && family(field) == Some(Family::Binary)
+/// Whether the bytes of a column are decoded to text.
+fn decodes(field: &Field, plan: &ComparisonPlan) -> bool {
+    plan.reading == Some(ParseAs::Text) && family(field) == Some(Family::Binary)
 }
 
 fn text_field(field: &Field) -> FieldRef {

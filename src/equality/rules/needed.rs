@@ -1,8 +1,8 @@
-//! Which rules were needed to read a cell, and whether reading it so loses something.
+//! Which rules were needed to read a cell, and whether reading it loses information.
 //!
-//! A *reading* makes cells of different families comparable. It loses nothing where two values that it accepts
-//! stay two values. Among cells of one family a reading is no more than another rule: what only it makes equal
-//! is not equal as read, and [`RuleSet::apply_rules`] decides.
+//! A *reading* makes cells of different families comparable. It loses nothing if no two values that it accepts become
+//! the same value. Between cells of one family, a reading is just another rule: cells that are equal only because of it
+//! are not equal as read, and [`RuleSet::apply_rules`] decides.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,19 +18,18 @@ use crate::error::Result;
 use crate::job::Rule;
 use crate::sides::Side;
 
-/// The cells of one column that rules were needed to read, as far as one side tells.
+/// The cells of one column that rules were needed to read, as far as one side determines them.
 #[derive(Debug, Clone)]
 pub struct ReadCells {
-    /// For each rule that was needed, by its number in the chain, its cells.
+    /// For each rule that was needed, by its index, its cells.
     pub rules: Vec<(usize, BooleanBuffer)>,
-    /// Cells that were read by rules which lose nothing.
+    /// Cells that were read by rules that lose nothing.
     pub by_reading: BooleanBuffer,
     /// All other cells that rules were needed to read.
     pub by_rule: BooleanBuffer,
 }
 
 impl ReadCells {
-    /// A part of the rows.
     pub fn slice(&self, start: usize, len: usize) -> ReadCells {
         let slice = |cells: &BooleanBuffer| cells.slice(start, len);
         ReadCells {
@@ -42,19 +41,21 @@ impl ReadCells {
 }
 
 impl RuleSet {
-    /// What the rules were needed to read, of pairs that are equal as read; `None` if this side tells of no cell.
+    /// Which rules were needed to read which cells, of pairs that are equal as read; `None` if this side determines
+    /// none.
     ///
-    /// A pair that is equal as read is NULL on both sides or on none, so one side can tell for both. How the cell
-    /// was read, old tells; that a rule was needed does too, but for a zone that only changes new's cells.
+    /// In a pair that is equal as read, both sides or neither are NULL, so one side determines the result for both.
+    /// That is old, except for a zone that changes only cells of new.
     pub fn read_by(&self, array: &ArrayRef, form: &Canonical, side: Side) -> Result<Option<ReadCells>> {
         let mut rules = vec![];
-        for (at, rule) in self.rules.iter().enumerate().filter(|(at, _)| self.credited_side(*at) == Some(side)) {
+        for (index, rule) in self.rules.iter().enumerate().filter(|(index, _)| self.credited_side(*index) == Some(side))
+        {
             let cells = match rule {
                 Rule::Values(_) => self.changed_by_values(array)?,
                 Rule::AssumeTz(_) if self.exact.tells_kind => self.changed_by_zone(array, form, side)?,
                 _ => valid(&form.value),
             };
-            rules.push((at, cells));
+            rules.push((index, cells));
         }
         let none = BooleanBuffer::new_unset(array.len());
         if side == Side::New {
@@ -73,13 +74,13 @@ impl RuleSet {
         Ok(Some(ReadCells { rules, by_reading: &needed & &!&by_rule, by_rule }))
     }
 
-    /// The side that tells which cells a rule was needed to read; `None` if it is not needed to read any.
-    fn credited_side(&self, at: usize) -> Option<Side> {
-        match &self.rules[at] {
+    /// The side that determines which cells a rule was needed to read; `None` if it was not needed for any.
+    fn credited_side(&self, index: usize) -> Option<Side> {
+        match &self.rules[index] {
             Rule::Expression(..) | Rule::Values(_) => Some(Side::Old),
-            // a zone reads naive and zoned timestamps as timestamps without being told
+            // a zone alone already reads naive and zoned timestamps as timestamps
             Rule::As(reading) if self.exact.bridges => {
-                let same = self.without[at].as_ref().is_some_and(|without| without.reading == Some(*reading));
+                let same = self.without[index].as_ref().is_some_and(|without| without.reading == Some(*reading));
                 (!same).then_some(Side::Old)
             }
             Rule::AssumeTz(_) if self.exact.bridges => {
@@ -90,8 +91,8 @@ impl RuleSet {
         }
     }
 
-    /// Whether reading may make two values one, whatever the cell. A zone does not: a clock's time that it shows
-    /// twice or never is not read at all.
+    /// Whether reading may merge two values, whatever the cell. A zone does not: local times that occur twice or never
+    /// are unreadable.
     fn reading_is_lossy(&self) -> bool {
         let is_expression = |rule: &Rule| matches!(rule, Rule::Expression(..));
         let reading = self.exact.reading.filter(|_| self.exact.bridges);
@@ -112,7 +113,7 @@ impl RuleSet {
         Ok(texts_of(array, field)?.iter().map(|text| text.is_some_and(changed)).collect())
     }
 
-    /// Of the cells that rules were needed to read, those for whose reading `values` has another code, too.
+    /// Of the cells that rules were needed to read, those for which `values` has another code with the same value.
     fn ambiguously_coded(
         &self,
         array: &ArrayRef,
@@ -121,47 +122,47 @@ impl RuleSet {
     ) -> Result<Option<BooleanBuffer>> {
         let Some(codes) = &self.codes else { return Ok(None) };
         let field = &self.fields.old;
-        // between texts, only codes need the rule
+        // between text columns, only codes need the rule
         if codes.ambiguous.is_empty() && !self.exact.bridges && family(field) == Some(Family::Text) {
             return Ok(None);
         }
         let texts = texts_of(array, field)?;
         let cells = KeyBytes::of(&form.value);
         let mut bytes = vec![];
-        let is_ambiguous = |at: usize| {
-            if !needed.value(at) {
+        let is_ambiguous = |row: usize| {
+            if !needed.value(row) {
                 return false;
             }
-            let text = texts.value(at);
+            let text = texts.value(row);
             if self.exact.values.contains_key(text) {
                 return codes.ambiguous.contains(text);
             }
             bytes.clear();
-            cells.append(at, &mut bytes);
+            cells.append(row, &mut bytes);
             codes.words.contains(&bytes)
         };
         Ok(Some(BooleanBuffer::collect_bool(needed.len(), is_ambiguous)))
     }
 
-    /// Reads the words of `values`, if the chain has such a rule.
+    /// Parses the target values of `values`, if there is such a rule.
     pub(super) fn read_codes(&self) -> Result<Option<Codes>, RuleError> {
         let is_table = |rule: &&Rule| matches!(rule, Rule::Values(_));
         let Some(rule) = self.rules.iter().find(is_table) else { return Ok(None) };
-        let unreadable = |error| RuleError::Rule(rule.clone(), format!("has words that cannot be read: {error}"));
+        let unreadable = |error| RuleError::Rule(rule.clone(), format!("has values that cannot be read: {error}"));
         self.codes_as_read().map(Some).map_err(unreadable)
     }
 
     fn codes_as_read(&self) -> Result<Codes> {
-        let meeting = &self.exact;
-        let (codes, words): (Vec<&String>, Vec<&String>) = meeting.values.iter().unzip();
+        let plan = &self.exact;
+        let (codes, words): (Vec<&String>, Vec<&String>) = plan.values.iter().unzip();
         let words: ArrayRef = Arc::new(StringViewArray::from_iter_values(words));
         let field = text_field(&self.fields.old);
-        let form = self.form_of_cleaned(&words, &field, Side::Old, meeting)?.value;
+        let form = self.form_of_cleaned(&words, &field, Side::Old, plan)?.value;
         let cells = KeyBytes::of(&form);
         let mut by_word: HashMap<Vec<u8>, Vec<&String>> = HashMap::new();
-        for (at, code) in codes.into_iter().enumerate().filter(|(at, _)| form.is_valid(*at)) {
+        for (index, code) in codes.into_iter().enumerate().filter(|(index, _)| form.is_valid(*index)) {
             let mut bytes = vec![];
-            cells.append(at, &mut bytes);
+            cells.append(index, &mut bytes);
             by_word.entry(bytes).or_default().push(code);
         }
         let ambiguous = by_word.values().filter(|codes| codes.len() > 1).flatten().map(|code| code.to_string());
@@ -169,12 +170,12 @@ impl RuleSet {
     }
 }
 
-/// A table of `values`, as its words are read.
+/// A table of `values` with parsed target values.
 #[derive(Debug)]
 pub(super) struct Codes {
-    /// The codes whose word another code has, too.
+    /// The codes that share their value with another code.
     ambiguous: HashSet<String>,
-    /// What the words are read as, in bytes. A cell that is read as one of them without being one of the codes is
-    /// as ambiguous: the table does not say that old writes both.
+    /// The parsed values, as bytes. A cell that is read as one of them without being a code is ambiguous also: the
+    /// table does not specify that old uses both.
     words: HashSet<Vec<u8>>,
 }

@@ -1,4 +1,4 @@
-//! The value that stands for NULL.
+//! The value that means NULL (`default_is_null`).
 
 use std::sync::Arc;
 
@@ -17,17 +17,17 @@ use crate::error::Result;
 use crate::job::rule::ParseAs;
 use crate::sides::{Side, Sides};
 
-/// A text as a value of a stored type; `None` if the type cannot hold it exactly.
+/// Parses a value of a stored type; `None` if the type cannot represent it exactly.
 pub(super) fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
     let one: ArrayRef = Arc::new(StringViewArray::from(vec![text]));
     let stored = || convert(&one, field.data_type()).ok();
     match family(field)? {
-        // texts are compared while they are cleaned, and no single value is a list
+        // text is compared while it is cleaned, and a single value is never a list
         Family::Text | Family::List | Family::Struct | Family::Map => None,
         Family::Number => stored().filter(|stored| is_number(stored, text)),
         Family::Date | Family::NaiveTimestamp | Family::ZonedTimestamp => {
             let tick = times::tick(field.data_type())?;
-            let is_whole = |said: ParsedTime| said.wall % tick == 0;
+            let is_whole = |parsed: ParsedTime| parsed.wall % tick == 0;
             stored().filter(|_| ParsedTime::parse(text).is_some_and(is_whole))
         }
         Family::Time => {
@@ -44,13 +44,13 @@ pub(super) fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
     }
 }
 
-/// Whether a stored number is what the text says; a float is the decimal that people see.
+/// Whether a stored number is exactly the parsed one; a float counts as the decimal that people see.
 fn is_number(stored: &ArrayRef, text: &str) -> bool {
     let is_one = |floats: FloatDecimal| {
         let stored = numbers(stored, floats).ok().and_then(|numbers| numbers.into_iter().next()?);
         match (stored, Number::parse(text)) {
-            (Some(stored), Some(said)) => stored == said,
-            // arrow reads `NaN` and `inf`, which are no digits
+            (Some(stored), Some(parsed)) => stored == parsed,
+            // Arrow parses `NaN` and `inf`, which have no digits
             (Some(Number::Nan | Number::Infinite { .. }), None) => true,
             _ => false,
         }
@@ -58,16 +58,16 @@ fn is_number(stored: &ArrayRef, text: &str) -> bool {
     is_one(FloatDecimal::Shortest) || is_one(FloatDecimal::Exact)
 }
 
-/// Values with those that equal the default turned into NULL. `domain` is the one that values are in.
+/// Replaces values that equal the default by NULL. `domain` is the domain of the values.
 pub(super) fn without(array: &ArrayRef, default: &ArrayRef, domain: &Domain, side: Side) -> Result<ArrayRef> {
-    // canonical, because in a float's bits -0.0 is not 0.0
+    // in canonical form, because -0.0 and 0.0 have different bits
     let (settled, default) = (canonical(array, domain, side)?, canonical(default, domain, side)?);
     let (values, nulls) = eq(&settled, &Scalar::new(default))?.into_parts();
     let known = nulls.map_or(values.clone(), NullBuffer::into_inner);
     Ok(nullif(array, &BooleanArray::new(&values & &known, None))?)
 }
 
-/// The domain of values that are taken as they are stored.
+/// The domain of values as they are stored.
 pub(super) fn own_domain(field: &Field) -> Option<Domain> {
     Domain::of("", Sides { old: field, new: field }, &mut |_| false, &mut Default::default()).ok()
 }

@@ -1,5 +1,4 @@
-//! Reads cells as the kind of value that `as` names. A cell that cannot be read so is noted, and never
-//! taken for NULL.
+//! Parses cells as the type that `as` specifies. An unreadable cell is recorded, and never treated as NULL.
 
 use std::sync::Arc;
 
@@ -22,16 +21,16 @@ use crate::error::Result;
 use crate::job::rule::ParseAs;
 use crate::sides::Side;
 
-/// A column as it was read.
+/// A parsed column.
 pub(super) struct Parsed {
-    /// The values; NULL where the cell is NULL or cannot be read.
+    /// The values; NULL if the cell is NULL or unreadable.
     pub array: ArrayRef,
-    /// For cells that cannot be read, the side and the cell's text, so that none equals anything of the
-    /// other side; NULL for all others. `None` for columns that are not read but taken as they are.
+    /// For unreadable cells, the side and the text of the cell, so that they are not equal to anything on the other
+    /// side; NULL for all others. `None` for columns that are not parsed.
     pub unreadable: Option<ArrayRef>,
 }
 
-/// Whether cells of a family can be read so.
+/// Whether cells of a family can be parsed as this type.
 pub(super) fn reads(reading: ParseAs, from: Family) -> bool {
     use Family::{Binary, Boolean, Date, Json, NaiveTimestamp, Number, Text, Time, Uuid, ZonedTimestamp};
     let sources: &[Family] = match reading {
@@ -46,7 +45,7 @@ pub(super) fn reads(reading: ParseAs, from: Family) -> bool {
     sources.contains(&from)
 }
 
-/// Where values of a reading meet.
+/// The domain of parsed values.
 pub(super) fn domain(reading: ParseAs) -> Domain {
     match reading {
         ParseAs::Text => Domain::Text,
@@ -61,19 +60,19 @@ pub(super) fn domain(reading: ParseAs) -> Domain {
     }
 }
 
-/// Which times there are in a pair of columns that are read as timestamps.
+/// How times are interpreted in a pair of columns that are read as timestamps.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ZonePolicy {
-    /// Whether they meet as instants, rather than as what clocks show.
+    /// Whether times are compared as instants, rather than as local times.
     pub instants: bool,
-    /// The zone of those that name none.
+    /// The zone of times without one.
     pub zone: Option<Zone>,
-    /// Whether the two instants that a clock shows as one time count as one.
+    /// Whether the two instants with the same local time count as one.
     pub either_hour: bool,
 }
 
 impl ZonePolicy {
-    /// The instant at which clocks show a time.
+    /// The instant of a local time.
     fn instant(&self, wall: i128) -> Option<i128> {
         match (&self.zone, self.instants) {
             (Some(zone), true) if self.either_hour => zone.first_instant(wall),
@@ -92,7 +91,7 @@ impl ZonePolicy {
     }
 }
 
-/// Reads a column of one side; `floats` says which decimals its binary floats are.
+/// Parses a column of one side; `floats` determines which decimals its binary floats count as.
 pub(super) fn read(
     array: &ArrayRef,
     field: &Field,
@@ -150,7 +149,7 @@ fn unreadable(cells: &StoredCells, read: &ArrayRef, side: Side) -> Result<ArrayR
     Ok(Arc::new(builder.finish()))
 }
 
-/// A column as it is stored.
+/// A stored column.
 struct StoredCells<'a> {
     array: &'a ArrayRef,
     field: &'a Field,
@@ -161,7 +160,7 @@ impl StoredCells<'_> {
         family(self.field) == Some(Family::Text)
     }
 
-    /// The cells as they are written.
+    /// The cells as text.
     fn texts(&self) -> Result<arrow::array::StringArray> {
         let plain = plain_types::array(self.array)?;
         value_text::column(&plain, &plain_types::field(self.field.name(), self.field))
@@ -183,7 +182,7 @@ impl StoredCells<'_> {
     fn floats(&self, narrow: bool) -> Result<Float64Array> {
         let parse = |text: &str| {
             let value = if narrow { text.parse::<f32>().map(f64::from) } else { text.parse::<f64>() };
-            // a number beyond the float's range is not infinity
+            // a number beyond the range of floats is not infinity
             let infinite = text.trim_start_matches(['+', '-']).to_lowercase().starts_with("inf");
             value.ok().filter(|value| value.is_finite() || value.is_nan() || infinite)
         };
@@ -196,7 +195,7 @@ impl StoredCells<'_> {
         }
         match self.is_text() {
             true => Ok(self.of_text(parse)?.into_iter().collect()),
-            // through the digits, so that a decimal is rounded once
+            // parsed as digits first, so that a decimal is rounded only once
             false => Ok(self.texts()?.iter().map(|text| text.and_then(parse)).collect()),
         }
     }
@@ -221,7 +220,7 @@ impl StoredCells<'_> {
         }
     }
 
-    /// What clocks show: those of the zone for instants.
+    /// Local times: those of the zone for instants.
     fn walls(&self, clocks: &ZonePolicy) -> Result<Vec<Option<i128>>> {
         let shown = |instant: i128| match &clocks.zone {
             Some(zone) => zone.wall(instant),
@@ -229,8 +228,8 @@ impl StoredCells<'_> {
         };
         if self.is_text() {
             return self.of_text(|text| {
-                let said = ParsedTime::parse(text)?;
-                said.offset.map_or(Some(said.wall), |offset| shown(said.wall - offset))
+                let parsed = ParsedTime::parse(text)?;
+                parsed.offset.map_or(Some(parsed.wall), |offset| shown(parsed.wall - offset))
             });
         }
         let zoned = family(self.field) == Some(Family::ZonedTimestamp);
@@ -238,15 +237,15 @@ impl StoredCells<'_> {
         Ok(times.map(|time| if zoned { time.and_then(shown) } else { time }).collect())
     }
 
-    /// Instants, or what clocks show, as the pair of columns meets.
+    /// Instants or local times, depending on the pair of columns.
     fn instants(&self, clocks: &ZonePolicy) -> Result<Vec<Option<i128>>> {
         if self.is_text() {
             return self.of_text(|text| {
-                let said = ParsedTime::parse(text)?;
-                match said.offset {
-                    Some(offset) if clocks.instants => clocks.settled(said.wall - offset),
+                let parsed = ParsedTime::parse(text)?;
+                match parsed.offset {
+                    Some(offset) if clocks.instants => clocks.settled(parsed.wall - offset),
                     Some(_) => None,
-                    None => clocks.instant(said.wall),
+                    None => clocks.instant(parsed.wall),
                 }
             });
         }
@@ -263,7 +262,7 @@ impl StoredCells<'_> {
         Ok(convert(self.array, &DataType::Binary)?.as_binary::<i32>().clone())
     }
 
-    /// The text that bytes encode in UTF-8.
+    /// Decodes UTF-8.
     fn encoded(&self) -> Result<StringViewArray> {
         let bytes = convert(self.array, &DataType::Binary)?;
         let texts = bytes.as_binary::<i32>().iter();
@@ -297,7 +296,7 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// `9f3c…` with hyphens where they belong or with none, in braces or as a URN.
+/// `9f3c…` with hyphens in the usual positions or without any, in braces or as a URN.
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let text = text.strip_prefix("urn:uuid:").unwrap_or(text);
     let text = text.strip_prefix('{').map_or(Some(text), |inner| inner.strip_suffix('}'))?;

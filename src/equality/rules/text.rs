@@ -9,7 +9,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::job::Rule;
 
-/// What a rule makes of a text; `None` is NULL.
+/// Applies a rule to a text; `None` is NULL.
 pub(super) fn clean<'a>(text: Cow<'a, str>, rule: &Rule) -> Option<Cow<'a, str>> {
     Some(match rule {
         Rule::Trim => part(text, str::trim),
@@ -31,12 +31,12 @@ fn part<'a>(text: Cow<'a, str>, cut: fn(&str) -> &str) -> Cow<'a, str> {
     }
 }
 
-/// What all of the rules make of a text, one after the other.
+/// Applies all rules to a text, one after the other.
 pub(super) fn clean_all<'a>(text: &'a str, rules: &[&Rule]) -> Option<Cow<'a, str>> {
     rules.iter().try_fold(Cow::Borrowed(text), |text, rule| clean(text, rule))
 }
 
-/// What old writes for what new writes, cleaned as the texts are that it is looked up for.
+/// The translation of codes, with the codes cleaned like the text that is looked up.
 pub(super) fn clean_values<'a>(
     values: impl IntoIterator<Item = (&'a String, &'a String)>,
     rules: &[&Rule],
@@ -45,7 +45,7 @@ pub(super) fn clean_values<'a>(
     values.into_iter().filter_map(|(old, new)| Some((clean(old)?, clean(new)?))).collect()
 }
 
-/// A code that stands for two words once the codes are cleaned.
+/// A code with two values once the codes are cleaned.
 pub(super) fn ambiguous_code<'a>(values: &'a BTreeMap<String, String>, rules: &[&Rule]) -> Option<&'a str> {
     let cleaned = clean_values(values, rules);
     let differs = |(code, word): &(&String, &String)| {
@@ -55,7 +55,7 @@ pub(super) fn ambiguous_code<'a>(values: &'a BTreeMap<String, String>, rules: &[
     values.iter().find(differs).map(|(code, _)| code.as_str())
 }
 
-/// A column with every text replaced; NULL stays NULL.
+/// Replaces every text in a column; NULL stays NULL.
 pub(super) fn map(texts: &StringViewArray, change: impl Fn(&str) -> Option<Cow<'_, str>>) -> StringViewArray {
     let mut builder = StringViewBuilder::with_capacity(texts.len());
     for text in texts {

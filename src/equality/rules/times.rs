@@ -1,4 +1,4 @@
-//! Times as numbers, and as texts and zones say them.
+//! Times as numbers, parsed from text and converted between zones.
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Date32Type, Decimal128Type, Int64Type, TimeUnit};
@@ -12,19 +12,19 @@ use crate::snapshot::types::unit_name;
 
 const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400 * SECOND;
-/// The Gregorian calendar's cycle of 400 years, which is a whole number of weeks.
+/// The 400-year cycle of the Gregorian calendar, in nanoseconds. It is a whole number of weeks.
 const CYCLE: i128 = 146_097 * DAY;
 
-/// The zone that times without one are in.
+/// The zone for times without one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Zone {
     zone: TimeZone,
-    /// Zones that never change need no calendar, which reaches only so far.
+    /// Set for a fixed offset, which does not need the calendar library with its limited range.
     fixed: Option<Offset>,
 }
 
 impl Zone {
-    /// The zone of a name such as `Europe/Berlin`, or of an offset such as `+02:00`.
+    /// Parses a name such as `Europe/Berlin`, or an offset such as `+02:00`.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let fixed = match name {
             "UTC" | "utc" | "Z" | "Etc/UTC" => Some(Offset::UTC),
@@ -37,12 +37,12 @@ impl Zone {
         Some(Zone { zone, fixed })
     }
 
-    /// The instant at which clocks of this zone show a time; `None` where they show it twice, or never.
+    /// The instant of a local time; `None` if the local time occurs twice, or never.
     pub(crate) fn instant(&self, wall: i128) -> Option<i128> {
         self.resolve(wall, |shown| self.zone.to_ambiguous_timestamp(shown).unambiguous().ok())
     }
 
-    /// The same, and the first instant where clocks show a time twice.
+    /// The same, but the first instant if the local time occurs twice.
     pub(crate) fn first_instant(&self, wall: i128) -> Option<i128> {
         self.resolve(wall, |shown| {
             let found = self.zone.to_ambiguous_timestamp(shown);
@@ -65,7 +65,7 @@ impl Zone {
         Some(find(shown)?.as_nanosecond() + shift)
     }
 
-    /// What clocks of this zone show at an instant.
+    /// The local time of an instant.
     pub(crate) fn wall(&self, instant: i128) -> Option<i128> {
         if is_infinite(instant) {
             return Some(instant);
@@ -78,13 +78,14 @@ impl Zone {
     }
 }
 
-/// Whether a time is one of those before or after all times that databases have.
+/// Whether a time is the positive or negative infinity of a database.
 pub(super) fn is_infinite(time: i128) -> bool {
     time.abs() == INFINITE
 }
 
-/// What has to be taken off a time so that the calendar reaches it, in whole cycles of 400 years, after which all dates,
-/// weekdays and rules of zones come again. 9999-12-31 is the last day of many databases, and just beyond the calendar.
+/// The offset that brings a time into the range of the calendar library when it is subtracted, in whole cycles of 400
+/// years, after which all dates, weekdays and zone rules repeat. 9999-12-31 is the last day of many databases, and is
+/// just outside that range.
 fn into_calendar(time: i128) -> i128 {
     let last = jiff::Timestamp::MAX.as_nanosecond() - 2 * DAY;
     let first = jiff::Timestamp::MIN.as_nanosecond() + 2 * DAY;
@@ -95,7 +96,7 @@ fn into_calendar(time: i128) -> i128 {
     }
 }
 
-/// `+02:00` or `-0530`.
+/// Parses `+02:00` or `-0530`.
 fn offset(text: &str) -> Option<Offset> {
     let sign = match text.as_bytes().first()? {
         b'+' => 1,
@@ -111,16 +112,16 @@ fn offset(text: &str) -> Option<Offset> {
     Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()
 }
 
-/// A time that a text says: what clocks show, and how far they are ahead of UTC if it says so.
+/// A parsed time: the local time, and its offset from UTC if there is one.
 pub(crate) struct ParsedTime {
-    /// Nanoseconds since 1970-01-01 00:00 on the clock's face.
+    /// Nanoseconds since 1970-01-01 00:00 local time.
     pub wall: i128,
     /// Nanoseconds ahead of UTC.
     pub offset: Option<i128>,
 }
 
 impl ParsedTime {
-    /// Reads ISO 8601: `2026-11-20`, `2026-11-20 02:00:00.123`, `2026-11-20T02:00:00+01:00`; also PostgreSQL's
+    /// Parses ISO 8601: `2026-11-20`, `2026-11-20 02:00:00.123`, `2026-11-20T02:00:00+01:00`; also PostgreSQL's
     /// `infinity` and `-infinity`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let infinite = match text {
@@ -131,11 +132,11 @@ impl ParsedTime {
         if let Some(wall) = infinite {
             return Some(ParsedTime { wall, offset: None });
         }
-        if let Some(said) = counted(text) {
-            return Some(said);
+        if let Some(parsed) = counted(text) {
+            return Some(parsed);
         }
         let pieces = Pieces::parse(text).ok()?;
-        // a leap second would be taken for the second before it
+        // the library would treat a leap second as the second before it
         if pieces.time_zone_annotation().is_some() || text.contains(":60") {
             return None;
         }
@@ -145,7 +146,8 @@ impl ParsedTime {
     }
 }
 
-/// A time that no calendar shows, as reports and lists write it: `9223372036854775806 us`, and with a `Z` for an instant.
+/// Parses a time outside the calendar as reports and lists format it: `9223372036854775806 us`, and with a `Z` for an
+/// instant.
 fn counted(text: &str) -> Option<ParsedTime> {
     let (count, unit) = text.split_once(' ')?;
     let (unit, offset) = unit.strip_suffix('Z').map_or((unit, None), |unit| (unit, Some(0)));
@@ -162,7 +164,7 @@ fn wall_of(shown: DateTime) -> i128 {
     i128::from(days) * DAY + time
 }
 
-/// The day of a time, counted from 1970-01-01; `None` beyond 32 bits.
+/// The day of a time, counted from 1970-01-01; `None` if it does not fit 32 bits.
 pub(super) fn day(wall: i128) -> Option<i32> {
     if is_infinite(wall) {
         return Some(if wall > 0 { i32::MAX } else { -i32::MAX });
@@ -170,10 +172,10 @@ pub(super) fn day(wall: i128) -> Option<i32> {
     i32::try_from(wall.div_euclid(DAY)).ok()
 }
 
-/// The times of an array in nanoseconds: since 1970 or midnight, or how long.
+/// The times of an array in nanoseconds: since 1970 or midnight, or as a duration.
 pub(super) fn nanoseconds(array: &ArrayRef) -> Result<Vec<Option<i128>>, ArrowError> {
     let (array, nanoseconds): (ArrayRef, i128) = match array.data_type() {
-        // the form that `as = "timestamp"` gives has this unit already
+        // the result of `as = "timestamp"` has this unit already
         DataType::Decimal128(..) => {
             return Ok(array.as_primitive::<Decimal128Type>().iter().collect());
         }
@@ -189,7 +191,7 @@ pub(super) fn nanoseconds(array: &ArrayRef) -> Result<Vec<Option<i128>>, ArrowEr
         DataType::Date64 => (array.clone(), 1_000_000),
         DataType::Timestamp(unit, _) | DataType::Duration(unit) => (array.clone(), length(unit)),
         DataType::Time32(unit) | DataType::Time64(unit) => (array.clone(), length(unit)),
-        other => return Err(ArrowError::CastError(format!("{other} is no time"))),
+        other => return Err(ArrowError::CastError(format!("{other} is not a time"))),
     };
     let is_timestamp = matches!(array.data_type(), DataType::Timestamp(unit, _) if *unit != TimeUnit::Nanosecond);
     let ticks = convert(&array, &DataType::Int64)?;
@@ -201,7 +203,7 @@ pub(super) fn nanoseconds(array: &ArrayRef) -> Result<Vec<Option<i128>>, ArrowEr
     Ok(ticks.map(|ticks| ticks.map(time)).collect())
 }
 
-/// The shortest time that a type can tell apart, in nanoseconds; `None` if it holds no times.
+/// The resolution of a type in nanoseconds; `None` if it is not a type of times.
 pub(super) fn tick(data_type: &DataType) -> Option<i128> {
     match data_type {
         DataType::Date32 | DataType::Date64 => Some(DAY),
@@ -253,12 +255,12 @@ mod tests {
 
     #[test]
     fn what_no_calendar_shows_is_counted() {
-        let said = |text: &str| ParsedTime::parse(text).map(|said| (said.wall, said.offset));
-        assert_eq!(said("-9148557054318883170 us"), Some((-9_148_557_054_318_883_170_000, None)));
-        assert_eq!(said("253402300800 sZ"), Some((253_402_300_800 * SECOND, Some(0))));
-        assert_eq!(said("9223372036854775807 us"), Some((INFINITE, None)));
+        let parsed = |text: &str| ParsedTime::parse(text).map(|parsed| (parsed.wall, parsed.offset));
+        assert_eq!(parsed("-9148557054318883170 us"), Some((-9_148_557_054_318_883_170_000, None)));
+        assert_eq!(parsed("253402300800 sZ"), Some((253_402_300_800 * SECOND, Some(0))));
+        assert_eq!(parsed("9223372036854775807 us"), Some((INFINITE, None)));
         for text in ["5 m", "5  us", "x us", "5us", "99999999999999999999 us"] {
-            assert_eq!(said(text), None, "{text}");
+            assert_eq!(parsed(text), None, "{text}");
         }
     }
 
@@ -276,13 +278,13 @@ mod tests {
 
     #[test]
     fn texts_say_times() {
-        let said = |text: &str| ParsedTime::parse(text).map(|said| (said.wall, said.offset));
-        assert_eq!(said("1970-01-02"), Some((DAY, None)));
-        assert_eq!(said("1970-01-01T00:00:01Z"), Some((SECOND, Some(0))));
-        assert_eq!(said("1970-01-01 00:00:00.000000001+01:00"), Some((1, Some(3600 * SECOND))));
-        assert_eq!(said("1969-12-31 23:59:59"), Some((-SECOND, None)));
+        let parsed = |text: &str| ParsedTime::parse(text).map(|parsed| (parsed.wall, parsed.offset));
+        assert_eq!(parsed("1970-01-02"), Some((DAY, None)));
+        assert_eq!(parsed("1970-01-01T00:00:01Z"), Some((SECOND, Some(0))));
+        assert_eq!(parsed("1970-01-01 00:00:00.000000001+01:00"), Some((1, Some(3600 * SECOND))));
+        assert_eq!(parsed("1969-12-31 23:59:59"), Some((-SECOND, None)));
         for text in ["", "0000-00-00", "2026-02-30", "2016-12-31T23:59:60Z", "20:00", "1760000000", "01/02/2026"] {
-            assert_eq!(said(text), None, "{text}");
+            assert_eq!(parsed(text), None, "{text}");
         }
     }
 }

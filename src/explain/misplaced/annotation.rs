@@ -1,4 +1,4 @@
-//! What is known of the rows of a piece, and how the table holds it.
+//! Annotations of rows with misplaced values, and their column in the table.
 
 use std::sync::Arc;
 
@@ -11,46 +11,50 @@ use crate::equality::value_text::Values;
 use crate::error::Result;
 use crate::explain::redaction::Redaction;
 
-/// What is known of one row of a piece.
+/// A misplaced value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Annotation {
-    /// How it came to stand there.
+    /// How the value was misplaced.
     pub kind: Kind,
-    /// The column; `*` for all values, two columns for an exchange.
+    /// The column; `*` for all values, and two columns for an exchange.
     pub columns: String,
-    /// The other key, by its number among those of the piece.
+    /// The index of the other key among those of the piece.
     pub other: Option<usize>,
 }
 
-/// What is known of the rows of a piece.
+/// The misplaced values in a piece of the table.
 #[derive(Debug, Clone)]
 pub(crate) struct Misplacements {
-    /// Row by row.
+    /// The annotations of each row.
     pub rows: Vec<Vec<Annotation>>,
     /// The other keys; `None` if there are none.
     pub others: Option<StructArray>,
 }
 
 impl Misplacements {
-    /// The same without private values.
-    pub(crate) fn hidden(&self, hiding: &Redaction) -> Result<Self> {
-        let others = self.others.as_ref().map(|keys| hiding.hide_keys(keys)).transpose()?;
+    /// Redacts the keys.
+    pub(crate) fn hidden(&self, redaction: &Redaction) -> Result<Self> {
+        let others = self.others.as_ref().map(|keys| redaction.hide_keys(keys)).transpose()?;
         Ok(Misplacements { rows: self.rows.clone(), others })
     }
 
-    /// The tags of each row, each once.
+    /// Returns the tags of each row, without duplicates.
     pub(crate) fn tags(&self) -> Vec<Vec<&'static str>> {
         self.rows.iter().map(|row| kinds(row).into_iter().map(Kind::tag).collect()).collect()
     }
 
-    /// The column of the table that has them.
+    /// Returns the column of the table.
     pub(crate) fn column(&self) -> Result<ArrayRef> {
         let all: Vec<&Annotation> = self.rows.iter().flatten().collect();
         let keys = self.others.as_ref().map_or(Ok(vec![]), joined)?;
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(all.iter().map(|told| told.kind.name()))),
-            Arc::new(StringArray::from_iter_values(all.iter().map(|told| &told.columns))),
-            Arc::new(all.iter().map(|told| told.other.map(|other| keys[other].as_str())).collect::<StringArray>()),
+            Arc::new(StringArray::from_iter_values(all.iter().map(|annotation| annotation.kind.name()))),
+            Arc::new(StringArray::from_iter_values(all.iter().map(|annotation| &annotation.columns))),
+            Arc::new(
+                all.iter()
+                    .map(|annotation| annotation.other.map(|other| keys[other].as_str()))
+                    .collect::<StringArray>(),
+            ),
         ];
         let items = StructArray::try_new_with_length(item_fields(), columns, None, all.len())?;
         let offsets = OffsetBuffer::from_lengths(self.rows.iter().map(Vec::len));
@@ -58,15 +62,15 @@ impl Misplacements {
     }
 }
 
-/// The kinds among what is known of a row.
-pub(super) fn kinds(told: &[Annotation]) -> Vec<Kind> {
-    let mut kinds: Vec<Kind> = told.iter().map(|told| told.kind).collect();
+/// Returns the different kinds in a row.
+pub(super) fn kinds(annotations: &[Annotation]) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = annotations.iter().map(|annotation| annotation.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
     kinds
 }
 
-/// The field of the table's column.
+/// The field of the column.
 pub(crate) fn field() -> FieldRef {
     Field::new("misplaced", DataType::List(item()), false).into()
 }
@@ -80,7 +84,7 @@ fn item_fields() -> Fields {
     vec![text("kind", false), text("columns", false), text("other_key", true)].into()
 }
 
-/// Keys as one text each, as the lists write their columns.
+/// Formats each key as one text, with its columns as in the lists.
 fn joined(keys: &StructArray) -> Result<Vec<String>> {
     let columns = keys.columns().iter().zip(keys.fields());
     let columns = columns.map(|(column, field)| Values::of(column, field)).collect::<Result<Vec<_>>>()?;

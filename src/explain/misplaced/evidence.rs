@@ -1,7 +1,7 @@
-//! Digests of the values that are looked for, and which of them are evidence of anything.
+//! Digests of the values that are searched for, and whether they are evidence.
 //!
-//! A value is what it is under all rules but a tolerance, so that 5 is found where 5.00 is meant, and what a rule makes
-//! equal is equal here, too. Digests have 128 bits and a secret of the run.
+//! Values are compared after all rules except a tolerance, so 5 equals 5.00, and values that a rule makes equal are
+//! equal here. Digests have 128 bits and a secret of the run.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,78 +16,77 @@ use crate::error::{Error, Result};
 use crate::job;
 use crate::sides::{Side, Sides};
 
-/// What stands for a value.
+/// The digest of a value.
 pub(super) type Digest = [u8; 16];
 
-/// Columns whose values are looked for together.
+/// Columns whose values are searched for together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unit {
-    /// Their place in the order of units.
+    /// Their index in the order of units.
     pub number: u16,
-    /// What they are called in lists.
+    /// Their name in lists.
     pub name: String,
-    /// Their numbers in the pairing, never none.
+    /// Their indexes in the pairing; never empty.
     pub columns: Vec<usize>,
 }
 
-/// What the list calls all columns together.
+/// The name of all columns together in lists.
 pub(super) const WHOLE: &str = "*";
 
-/// What a job looks for.
+/// Returns the units that a job searches for.
 ///
 /// # Errors
-/// If rows have no key, or a column is named that is part of it or was named before.
-pub(super) fn units(asked: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Unit>> {
+/// If rows have no key, or if a column is a key column or a duplicate.
+pub(super) fn units(wanted: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Unit>> {
     if !pairing.keyed {
         return Err(Error::Contradiction(format!(
-            "{}: without a key, no value stands under a wrong one; name the key, or leave [misplaced] out",
-            asked.place
+            "{}: a search for misplaced values needs a key; set `key`, or omit [misplaced]",
+            wanted.place
         )));
     }
-    if asked.columns.is_empty() {
+    if wanted.columns.is_empty() {
         let columns: Vec<usize> = (pairing.key_len..pairing.columns.len()).collect();
         let whole = Unit { number: 0, name: WHOLE.into(), columns };
         return Ok(Some(whole).filter(|unit| !unit.columns.is_empty()).into_iter().collect());
     }
     let places = pairing.columns.iter().enumerate().map(|(at, column)| (column.name.as_str(), at));
     let (places, mut named): (HashMap<&str, usize>, HashSet<&str>) = (places.collect(), HashSet::new());
-    let units = asked.columns.iter().enumerate().map(|(number, word)| {
-        let wrong = |words: &str| Err(Error::Contradiction(format!("{}: `{}` {words}", word.place, word.text)));
+    let units = wanted.columns.iter().enumerate().map(|(number, word)| {
+        let wrong = |reason: &str| Err(Error::Contradiction(format!("{}: `{}` {reason}", word.place, word.text)));
         let Some(&at) = places.get(word.text.as_str()) else {
-            return wrong("is not compared, so nothing tells where its values belong");
+            return wrong("is not compared, so the correct keys of its values are unknown");
         };
         if at < pairing.key_len {
-            return wrong("is part of the key, which is what values are misplaced by");
+            return wrong("is a key column, and only value columns can be misplaced");
         }
         if !named.insert(&word.text) {
-            return wrong("is named twice");
+            return wrong("is a duplicate");
         }
         let Ok(number) = u16::try_from(number) else {
-            return wrong("is one column too many; 65,536 can be looked for");
+            return wrong("exceeds the maximum of 65,536 columns");
         };
         Ok(Unit { number, name: word.text.clone(), columns: vec![at] })
     });
     units.collect()
 }
 
-/// Makes digests.
+/// Computes digests.
 pub(super) struct Digester {
     hasher: RowHasher,
     columns: Vec<ColumnPair>,
 }
 
 impl Digester {
-    /// For the columns of a pairing, with a secret of its own.
+    /// Uses the columns of a pairing, and a new secret.
     pub(super) fn new(pairing: &Pairing) -> Result<Self> {
         Ok(Digester { hasher: RowHasher::new(64)?, columns: pairing.columns.clone() })
     }
 
-    /// The compared columns.
     pub(super) fn columns(&self) -> &[ColumnPair] {
         &self.columns
     }
 
-    /// The digest of each row's values in these columns, as one side has them; `None` where they are evidence of nothing.
+    /// Returns the digests of one side's values in these columns, row by row; `None` if the values are not evidence.
     pub(super) fn digests(&self, columns: &[usize], arrays: &[ArrayRef], side: Side) -> Result<Vec<Option<Digest>>> {
         let pairs = columns.iter().map(|&at| &self.columns[at]);
         let forms =
@@ -99,7 +98,7 @@ impl Digester {
         let (mut telling, mut lost) = (BooleanBuffer::new_unset(rows), BooleanBuffer::new_unset(rows));
         for (pair, form) in pairs.zip(&forms) {
             telling = &telling | &tells(&form.value, pair.full_domain());
-            // what cannot be read equals nothing
+            // a value that cannot be parsed equals nothing
             if let Some(unreadable) = &form.unreadable {
                 lost = &lost | &valid(unreadable);
             }
@@ -119,7 +118,7 @@ fn form(pair: &ColumnPair, array: &ArrayRef, side: Side) -> Result<Canonical> {
     }
 }
 
-/// Which cells are worth anything as evidence: NULL, blanks, true and false stand everywhere.
+/// Returns which cells are evidence. NULL, blanks, true, and false are too common.
 fn tells(value: &ArrayRef, domain: &Domain) -> BooleanBuffer {
     let of_bytes = |is_blank: fn(&[u8]) -> bool| -> BooleanBuffer {
         value.as_binary_view().iter().map(|bytes| bytes.is_some_and(|bytes| !is_blank(bytes))).collect()
@@ -143,12 +142,13 @@ fn valid(array: &ArrayRef) -> BooleanBuffer {
     }
 }
 
-/// For each column, the first one whose values can be told to be equal to its own: of the same domain and, where the
-/// domain leaves open what its values mean (a time's unit is that of its column), of the same types and rules.
+/// For each column, returns the first column whose values can be compared with its own: one with the same domain and,
+/// if the domain does not fully define its values (the unit of a time is that of its column), with the same types and
+/// rules.
 pub(super) fn alike(columns: &[ColumnPair], types: Sides<&arrow::datatypes::Fields>) -> Vec<usize> {
-    let is_alike = |one: usize, two: usize| {
-        let (first, second) = (&columns[one], &columns[two]);
-        let same_types = types.iter().all(|fields| fields[one].data_type() == fields[two].data_type());
+    let is_alike = |a: usize, b: usize| {
+        let (first, second) = (&columns[a], &columns[b]);
+        let same_types = types.iter().all(|fields| fields[a].data_type() == fields[b].data_type());
         first.full_domain() == second.full_domain()
             && (says_all(first.full_domain()) || same_types && first.rules() == second.rules())
     };

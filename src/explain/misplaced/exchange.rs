@@ -1,4 +1,4 @@
-//! Columns of a row whose values are exchanged.
+//! Finds columns of a row whose values are exchanged.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,16 +10,15 @@ use crate::compare::discrepancy::{Layout, TableColumn};
 use crate::error::Result;
 use crate::sides::Sides;
 
-/// Finds exchanged columns.
 pub(super) struct Exchange {
-    /// The compared columns that are not part of the key, by name.
+    /// The indexes of the value columns, by name.
     columns: HashMap<String, usize>,
-    /// For each column, the first one that it can be compared with.
+    /// For each column, the first column that it can be compared with.
     alike: Vec<usize>,
 }
 
 impl Exchange {
-    /// Among the columns of a table.
+    /// Uses the columns of the table.
     pub(super) fn of(layout: &Layout) -> Self {
         let columns = layout.columns().iter().enumerate().skip(layout.key_names().len());
         let (old, new) = (layout.fields(TableColumn::Old), layout.fields(TableColumn::New));
@@ -29,7 +28,7 @@ impl Exchange {
         }
     }
 
-    /// The pairs of exchanged columns of each row of a piece: new's value of each is old's of the other.
+    /// Returns the pairs of exchanged columns in each row of a piece: new's value in each is old's value in the other.
     pub(super) fn pairs(
         &self,
         digester: &Digester,
@@ -58,25 +57,25 @@ impl Exchange {
         };
         let digests = wanted.into_iter().map(of_column);
         let digests: BTreeMap<usize, Sides<Vec<Option<Digest>>>> = digests.collect::<Result<_>>()?;
-        let is_exchanged = |row: usize, [one, two]: [usize; 2]| {
-            let (one, two) = (&digests[&one], &digests[&two]);
-            match (one.old[row], two.old[row]) {
+        let is_exchanged = |row: usize, [a, b]: [usize; 2]| {
+            let (a, b) = (&digests[&a], &digests[&b]);
+            match (a.old[row], b.old[row]) {
                 (Some(first), Some(second)) => {
-                    first != second && two.new[row] == Some(first) && one.new[row] == Some(second)
+                    first != second && b.new[row] == Some(first) && a.new[row] == Some(second)
                 }
                 _ => false,
             }
         };
         let pairs = suspects.iter().enumerate().map(|(row, columns)| {
-            let pairs = columns.iter().enumerate().flat_map(|(at, &one)| {
-                columns[at + 1..].iter().map(move |&two| [one, two]).filter(|[one, two]| self.are_alike(*one, *two))
+            let pairs = columns.iter().enumerate().flat_map(|(index, &a)| {
+                columns[index + 1..].iter().map(move |&b| [a, b]).filter(|[a, b]| self.are_alike(*a, *b))
             });
             pairs.filter(|pair| is_exchanged(row, *pair)).collect()
         });
         Ok(pairs.collect())
     }
 
-    fn are_alike(&self, one: usize, two: usize) -> bool {
-        self.alike[one] == self.alike[two]
+    fn are_alike(&self, a: usize, b: usize) -> bool {
+        self.alike[a] == self.alike[b]
     }
 }

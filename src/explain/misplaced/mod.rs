@@ -1,11 +1,11 @@
-//! Which discrepancies are values that are right and stand under another key, or in another column.
+//! Finds discrepancies whose values are correct, but under another key, or in another column.
 //!
-//! | kind | what it is |
+//! | kind | meaning |
 //! | --- | --- |
-//! | swapped | new has under each of two keys what old has under the other |
-//! | rekeyed | a missing row and an extra row have the same values: one row, which was given another key |
-//! | copied | new has under a key what old has under another one that differs, too; and it is neither of the above |
-//! | exchanged | in a mismatch, new has in each of two columns what old has in the other |
+//! | swapped | under each of two keys, new has old's value of the other |
+//! | rekeyed | a missing row and an extra row have the same values: one row with another key |
+//! | copied | new has old's value of another key that also differs, and it is neither of the above |
+//! | exchanged | in a mismatch, new has in each of two columns old's value of the other |
 
 mod value_index;
 mod evidence;
@@ -33,7 +33,7 @@ use exchange::Exchange;
 pub(crate) use report::{MisplacedExample, MisplacedReport};
 use search::{Links, Search};
 
-/// How a value came to stand where it does.
+/// How a value was misplaced.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
@@ -42,16 +42,16 @@ use search::{Links, Search};
 pub enum Kind {
     /// Two keys have each other's values.
     Swapped,
-    /// A row was given another key.
+    /// A row has another key.
     Rekeyed,
-    /// A value stands under another key, too.
+    /// A value is also under another key.
     Copied,
     /// Two columns have each other's values.
     Exchanged,
 }
 
 impl Kind {
-    /// The kind's name.
+    /// The code in data.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Swapped => "swapped",
@@ -61,7 +61,7 @@ impl Kind {
         }
     }
 
-    /// The tag.
+    /// The name of the tag.
     pub fn tag(self) -> &'static str {
         match self {
             Kind::Swapped => "misplaced:swapped",
@@ -72,10 +72,10 @@ impl Kind {
     }
 }
 
-/// Sentences show this many characters of a key's column; the list has it whole.
+/// The maximum number of characters of a key column in a sentence. The list has the complete key.
 const SHOWN_CHARACTERS: usize = 60;
 
-/// A key as a person should see it.
+/// Formats a key for people.
 fn shown_key(keys: &StructArray, row: usize, layout: &Layout) -> Result<String> {
     let columns = keys.columns().iter().zip(keys.fields()).enumerate();
     let parts = columns.map(|(at, (column, field))| {
@@ -91,36 +91,36 @@ fn shown_key(keys: &StructArray, row: usize, layout: &Layout) -> Result<String> 
     Ok(parts.collect::<Result<Vec<String>>>()?.join(", "))
 }
 
-/// Tells what is misplaced, piece by piece and in key order.
+/// Finds misplaced values, piece by piece in key order.
 pub(super) struct Misplaced {
     layout: Arc<Layout>,
     digester: Digester,
     units: Vec<Unit>,
     exchange: Exchange,
     links: Links,
-    /// How many rows have been told of.
+    /// The number of rows that were annotated.
     rows: u64,
     examples: usize,
     report: MisplacedReport,
 }
 
 impl Misplaced {
-    /// Looks for what a job asks for, among all discrepancies of a run.
+    /// Searches for the values that a job configures, among all discrepancies of a run.
     pub(super) fn find(
-        asked: &job::Misplaced,
+        wanted: &job::Misplaced,
         comparison: &Comparison,
         findings: &[Spooled],
         tally: &Tally,
         examples: usize,
     ) -> Result<Self> {
         let digester = Digester::new(comparison.pairing)?;
-        let units = units(asked, comparison.pairing)?;
+        let units = units(wanted, comparison.pairing)?;
         let search = Search { comparison, digester: &digester, findings, tally };
         let (links, not_searched) = match search.run(&units)? {
             Ok(links) => (links, None),
             Err(reason) => (Links::default(), Some(reason)),
         };
-        let columns = asked.columns.iter().map(|column| column.text.clone()).collect();
+        let columns = wanted.columns.iter().map(|column| column.text.clone()).collect();
         let has_tolerance =
             |at: &usize| comparison.pairing.columns[*at].rules().iter().any(|rule| matches!(rule, Rule::Tolerance(_)));
         let tolerant = units.iter().flat_map(|unit| unit.columns.iter().copied()).filter(has_tolerance);
@@ -137,7 +137,7 @@ impl Misplaced {
         })
     }
 
-    /// What is known of the rows of the next piece.
+    /// Returns the annotations of the rows of the next piece.
     pub(super) fn of(&mut self, piece: &RecordBatch, classes: &[Class]) -> Result<Misplacements> {
         let first = self.rows;
         self.rows += piece.num_rows() as u64;
@@ -146,56 +146,62 @@ impl Misplaced {
         for (number, link) in links.iter().enumerate() {
             let unit = self.units.iter().find(|unit| unit.number == link.unit);
             let columns = unit.map(|unit| unit.name.clone()).unwrap_or_default();
-            let told = Annotation { kind: link.kind, columns, other: Some(number) };
-            rows[(u64::from(link.row) - first) as usize].push(told);
+            let annotation = Annotation { kind: link.kind, columns, other: Some(number) };
+            rows[(u64::from(link.row) - first) as usize].push(annotation);
         }
         let pairs = self.exchange.pairs(&self.digester, piece, classes)?;
         for (row, pairs) in rows.iter_mut().zip(pairs) {
             let name = |at: usize| self.digester.columns()[at].name.as_str();
-            row.extend(pairs.into_iter().map(|[one, two]| Annotation {
+            row.extend(pairs.into_iter().map(|[a, b]| Annotation {
                 kind: Kind::Exchanged,
-                columns: [name(one), name(two)].join(", "),
+                columns: [name(a), name(b)].join(", "),
                 other: None,
             }));
         }
         Ok(Misplacements { rows, others: self.links.keys(links)? })
     }
 
-    /// Counts what is known of a piece, and takes examples of it, `shown` as they may be.
+    /// Counts the annotations of a piece, and collects examples. `shown` are the redacted annotations.
     pub(super) fn take(&mut self, piece: &RecordBatch, classes: &[Class], shown: &Misplacements) -> Result<()> {
         let first = self.rows - piece.num_rows() as u64;
         let keys = TableColumn::Key.of(piece).as_struct();
         let others = self.links.of(first..self.rows);
-        for (row, told) in shown.rows.iter().enumerate() {
-            kinds(told).into_iter().for_each(|kind| self.report.count(kind));
-            for told in told {
-                // two keys that are told of each other are one example
-                let is_second = told.other.is_some_and(|other| u64::from(others[other].other) < first + row as u64);
+        for (row, annotations) in shown.rows.iter().enumerate() {
+            kinds(annotations).into_iter().for_each(|kind| self.report.count(kind));
+            for annotation in annotations {
+                // two keys that refer to each other are one example
+                let is_second =
+                    annotation.other.is_some_and(|other| u64::from(others[other].other) < first + row as u64);
                 let examples = &self.report.examples;
-                let taken = examples.iter().filter(|example| example.kind == told.kind).count();
-                if taken >= self.examples || is_second && told.kind != Kind::Copied {
+                let taken = examples.iter().filter(|example| example.kind == annotation.kind).count();
+                if taken >= self.examples || is_second && annotation.kind != Kind::Copied {
                     continue;
                 }
-                let other = match (told.other, &shown.others) {
+                let other = match (annotation.other, &shown.others) {
                     (Some(other), Some(keys)) => Some(shown_key(keys, other, &self.layout)?),
                     _ => None,
                 };
                 let key = shown_key(keys, row, &self.layout)?;
                 let is_owner = classes[row] == Class::Missing;
-                self.report.examples.push(MisplacedExample::new(told.kind, &told.columns, key, other, is_owner));
+                self.report.examples.push(MisplacedExample::new(
+                    annotation.kind,
+                    &annotation.columns,
+                    key,
+                    other,
+                    is_owner,
+                ));
             }
         }
         Ok(())
     }
 
-    /// What came of it.
     pub(super) fn finish(mut self) -> MisplacedReport {
         self.report.examples.sort_by_key(|example| example.kind);
         self.report
     }
 }
 
-/// Checks what a job asks for.
-pub(super) fn require_sound(asked: &job::Misplaced, pairing: &Pairing) -> Result<()> {
-    units(asked, pairing).map(drop)
+/// Checks the settings of a job.
+pub(super) fn require_sound(wanted: &job::Misplaced, pairing: &Pairing) -> Result<()> {
+    units(wanted, pairing).map(drop)
 }

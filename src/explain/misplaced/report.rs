@@ -1,26 +1,27 @@
-//! What a report says of misplaced values.
+//! The misplaced values in a report.
 
 use super::Kind;
 use super::evidence::WHOLE;
 
-/// Values that are right and stand under another key, or in another column.
+/// Values that are correct, but under another key, or in another column.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct MisplacedReport {
-    /// The columns whose values were looked for, each by itself; if there are none, all of a row's values together.
+    /// The columns whose values were searched for, each separately. Empty if all values of a row were searched for
+    /// together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// Those whose tolerance was left aside: their values were looked for as they are.
+    /// The columns with a tolerance, which the search did not apply.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_tolerance: Vec<String>,
     /// Discrepancies of two keys that have each other's values.
     pub swapped: u64,
-    /// Missing and extra rows that are one row, which was given another key.
+    /// Missing and extra rows that are the same row with another key.
     pub rekeyed: u64,
-    /// Discrepancies in which new has what old has under another key, and neither of the above.
+    /// Discrepancies in which new has old's value of another key, and which are neither swapped nor rekeyed.
     pub copied: u64,
     /// Mismatches in which two columns have each other's values.
     pub exchanged: u64,
-    /// Why values were not looked for under other keys; then only exchanged columns were.
+    /// Why other keys were not searched. Then only exchanged columns were searched for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_searched: Option<String>,
     /// The first few of each kind, in key order.
@@ -28,24 +29,24 @@ pub struct MisplacedReport {
     pub examples: Vec<MisplacedExample>,
 }
 
-/// A misplaced value. No value is shown but those of keys.
+/// A misplaced value. Only values of keys are shown.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct MisplacedExample {
-    /// What happened.
+    /// How the value was misplaced.
     pub kind: Kind,
-    /// The column; `*` for all values of the row, two columns for an exchange.
+    /// The column; `*` for all values of the row, and two columns for an exchange.
     pub columns: String,
-    /// The key's columns and values, as a person should see them.
+    /// The columns and values of the key, formatted for people.
     pub key: String,
-    /// The other key; an exchange has none.
+    /// The other key. An exchange has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_key: Option<String>,
-    /// The same in words.
+    /// The description in one sentence.
     pub words: String,
 }
 
 impl MisplacedReport {
-    /// The numbers, by kind.
+    /// The counts by kind.
     pub fn counts(&self) -> [(Kind, u64); 4] {
         [
             (Kind::Swapped, self.swapped),
@@ -55,7 +56,6 @@ impl MisplacedReport {
         ]
     }
 
-    /// Counts a discrepancy.
     pub fn count(&mut self, kind: Kind) {
         *match kind {
             Kind::Swapped => &mut self.swapped,
@@ -65,7 +65,7 @@ impl MisplacedReport {
         } += 1;
     }
 
-    /// What was looked for, in words.
+    /// Describes what was searched for.
     pub fn sought(&self) -> String {
         let columns = match self.columns.as_slice() {
             [] => "all values of a row".into(),
@@ -79,7 +79,8 @@ impl MisplacedReport {
 }
 
 impl MisplacedExample {
-    /// One, with its words. `is_owner` says that old has the value under `key`, and new under the other one.
+    /// Creates an example with its description. `is_owner` is whether old has the value under `key`, and new under the
+    /// other key.
     pub fn new(kind: Kind, columns: &str, key: String, other_key: Option<String>, is_owner: bool) -> Self {
         let other = other_key.as_deref().unwrap_or_default();
         let (from, to) = if is_owner { (key.as_str(), other) } else { (other, key.as_str()) };

@@ -1,8 +1,8 @@
-//! Looks for values of new among those of old, over all discrepancies of a run.
+//! Searches for values of new among those of old, over all discrepancies of a run.
 //!
-//! Only a value that some discrepancy has in new and another has in old can be misplaced, so the fewer of both are
-//! gathered first and the others are held against them. What is left is counted in the whole of old: a value that old
-//! has under several keys belongs to none of them.
+//! A value can be misplaced only if one discrepancy has it in new, and another has it in old. Therefore, the side with
+//! fewer values is indexed first, and the values of the other side are looked up. The remaining values are counted in
+//! all rows of old: a value that old has under several keys belongs to none of them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -20,45 +20,45 @@ use crate::compare::matching::Comparison;
 use crate::error::{Error, Result};
 use crate::sides::Side;
 
-/// The shares of the working memory, in sixteenths, that claims, links and keys may fill. Claims are gone before anything is
-/// written; links and keys stay until all is, and the writers' buffers beside them.
+/// The shares of the working memory, in sixteenths, for claims, links, and keys. Claims are freed before output is
+/// written. Links and keys are kept until then, beside the buffers of the writers.
 const CLAIMS_SHARE: u64 = 8;
 const LINKS_SHARE: u64 = 1;
 const KEYS_SHARE: u64 = 1;
 const SHARES: u64 = 16;
-/// What a claim takes, with what finds it and what counts it.
+/// The memory for a claim in bytes, with its index entry and its counter.
 const CLAIM_BYTES: u64 = size_of::<IndexedValue>() as u64 + ValueIndex::BYTES + size_of::<AtomicU32>() as u64;
 const LINK_BYTES: u64 = size_of::<Link>() as u64;
 
-/// A discrepancy, and the one that it shares a value with.
+/// A discrepancy, and another one that it shares a value with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Link {
-    /// The place of the discrepancy in key order.
+    /// The position of the discrepancy in key order.
     pub row: u32,
-    /// The unit's number.
+    /// The number of the unit.
     pub unit: u16,
-    /// What the two are to each other.
+    /// How the two are related.
     pub kind: Kind,
-    /// The place of the other one.
+    /// The position of the other discrepancy.
     pub other: u32,
 }
 
-/// What was found.
+/// The result of a search.
 #[derive(Default)]
 pub(super) struct Links {
-    /// By row, then by unit.
+    /// Sorted by row, then by unit.
     links: Vec<Link>,
     keys: Keys,
 }
 
 impl Links {
-    /// Those of a span of discrepancies.
+    /// Returns the links of a range of discrepancies.
     pub(super) fn of(&self, rows: std::ops::Range<u64>) -> &[Link] {
-        let place = |row: u64| self.links.partition_point(|link| u64::from(link.row) < row);
-        &self.links[place(rows.start)..place(rows.end)]
+        let position = |row: u64| self.links.partition_point(|link| u64::from(link.row) < row);
+        &self.links[position(rows.start)..position(rows.end)]
     }
 
-    /// The keys of other discrepancies, one for each link.
+    /// Returns the keys of the other discrepancies, one for each link.
     pub(super) fn keys(&self, links: &[Link]) -> Result<Option<StructArray>> {
         self.keys.of(links.iter().map(|link| link.other))
     }
@@ -67,11 +67,11 @@ impl Links {
 /// The keys of some discrepancies.
 #[derive(Default)]
 struct Keys {
-    /// The discrepancies' places, ascending.
+    /// The positions of the discrepancies, ascending.
     rows: Vec<u32>,
     /// Their keys, in the same order.
     parts: Vec<ArrayRef>,
-    /// Which of them each part begins with.
+    /// The index of the first row in each part.
     starts: Vec<usize>,
 }
 
@@ -92,29 +92,26 @@ impl Keys {
     }
 }
 
-/// The discrepancies of a run, as a search sees them.
+/// A search over the discrepancies of a run.
 pub(super) struct Search<'a> {
-    /// What was compared.
     pub comparison: &'a Comparison<'a>,
-    /// Digests of values.
     pub digester: &'a Digester,
     /// All discrepancies, in key order.
     pub findings: &'a [Spooled],
-    /// Their numbers.
     pub tally: &'a Tally,
 }
 
-/// What a step of a search comes to; `None` if there is no room for what has to be known at a time.
+/// The result of a step of a search; `None` if the memory is not sufficient.
 type Step<T> = Result<Option<T>>;
 
 impl Search<'_> {
-    /// Looks for the values of these units; says why, if it is not possible.
+    /// Searches for the values of these units. Returns the reason if that is not possible.
     pub(super) fn run(&self, units: &[Unit]) -> Result<std::result::Result<Links, String>> {
         match self.links(units)? {
             Some(links) => Ok(Ok(links)),
             None => Ok(Err(format!(
-                "the values of {} discrepancies do not fit the memory that there is to look for them ({}); a larger \
-                 --memory does it",
+                "the values of {} discrepancies do not fit in the available memory ({}); increase --memory \
+                 to search for them",
                 self.tally.discrepancies(),
                 ByteSize(self.comparison.engine.working_memory())
             ))),
@@ -162,7 +159,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The values that a single discrepancy has in old, and those in new that are equal to one of them.
+    /// Returns the values that exactly one discrepancy has in old, and the equal values in new.
     fn candidates(&self, unit: &Unit) -> Step<(Vec<IndexedValue>, Vec<IndexedValue>)> {
         let count = |side: Side| match side {
             Side::Old => self.tally.mismatch + self.tally.missing,
@@ -188,8 +185,8 @@ impl Search<'_> {
         Ok(Some((owners, claims)))
     }
 
-    /// The values of one side's rows; of new's, those that are not old's under the same key. Only those that are `among`
-    /// others, where there are others.
+    /// Returns the values of one side's rows. For new, only those that differ from old's under the same key. With
+    /// `among`, only values that it contains.
     fn claims(&self, unit: &Unit, side: Side, room: usize, among: Option<&ValueIndex>) -> Step<Vec<IndexedValue>> {
         let mut claims = Vec::with_capacity(room);
         let mut fits = true;
@@ -227,14 +224,14 @@ impl Search<'_> {
         self.digester.digests(&unit.columns, &arrays, side)
     }
 
-    /// How many rows of old have the value of each owner.
+    /// Returns how many rows of old have each owner's value.
     fn count(&self, unit: &Unit, owners: &[IndexedValue]) -> Result<Vec<AtomicU32>> {
         let Comparison { engine, snapshots, pairing, .. } = self.comparison;
         let old = &snapshots.old;
         let columns: Vec<usize> = unit.columns.iter().map(|&at| pairing.columns[at].at.old).collect();
         let lookup = ValueIndex::of(owners);
         let counts: Vec<AtomicU32> = owners.iter().map(|_| AtomicU32::new(0)).collect();
-        engine.progress.begin("looking for owners", old.rows());
+        engine.progress.begin("searching for owners", old.rows());
         engine.workers().install(|| {
             old.all_reads().into_par_iter().with_max_len(1).try_for_each(|read| {
                 let mut scan = old.scan(engine, vec![read], &columns)?;
@@ -252,7 +249,7 @@ impl Search<'_> {
         Ok(counts)
     }
 
-    /// The keys of all discrepancies that another one is linked to.
+    /// Returns the keys of all discrepancies that others are linked to.
     fn keys(&self, links: &[Link]) -> Step<Keys> {
         let mut rows: Vec<u32> = links.iter().map(|link| link.other).collect();
         rows.sort_unstable();
@@ -277,7 +274,7 @@ impl Search<'_> {
     }
 }
 
-/// Who shares a value with whom, where old has it once.
+/// Links discrepancies that share a value which old has exactly once.
 fn linked(unit: &Unit, owners: &[IndexedValue], counts: &[AtomicU32], claims: &[IndexedValue]) -> Vec<Link> {
     let known = ValueIndex::of(owners);
     let claimed = claims.iter().filter_map(|claim| {
@@ -293,7 +290,7 @@ fn linked(unit: &Unit, owners: &[IndexedValue], counts: &[AtomicU32], claims: &[
     for (link, _) in links.iter_mut().zip(swapped).filter(|(_, swapped)| *swapped) {
         link.kind = Kind::Swapped;
     }
-    // a missing row is told the first key that it was given
+    // a missing row is linked to the first of its other keys
     let rekeyed = links.iter().filter(|link| link.kind == Kind::Rekeyed);
     let mut given: Vec<Link> = rekeyed.map(|link| Link { row: link.other, other: link.row, ..*link }).collect();
     given.sort_unstable();

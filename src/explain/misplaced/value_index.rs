@@ -1,21 +1,21 @@
-//! Who has which value: digests with the places of their rows, in order.
+//! Maps values to rows: digests with the positions of their rows, sorted.
 
 use super::evidence::Digest;
 
-/// The place of a discrepancy in key order, and whether its row stands on one side only.
+/// The position of a discrepancy in key order, and whether its row exists on one side only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FindingId(u32);
 
 impl FindingId {
-    /// Discrepancies from this one on have no place.
+    /// The number of discrepancies that can be represented.
     pub(super) const ROWS_MAX: u64 = 1 << 31;
 
-    /// The place of a row, which has to be before [`Self::ROWS_MAX`].
+    /// Creates the ID of a row, which must be below [`Self::ROWS_MAX`].
     pub(super) fn new(row: u64, is_alone: bool) -> Self {
         FindingId((row as u32) << 1 | u32::from(is_alone))
     }
 
-    /// The number of the discrepancy.
+    /// The position of the discrepancy.
     pub(super) fn row(self) -> u32 {
         self.0 >> 1
     }
@@ -29,13 +29,11 @@ impl FindingId {
 /// A value of a discrepancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct IndexedValue {
-    /// The value's digest.
     pub digest: Digest,
-    /// Where it stands.
     pub place: FindingId,
 }
 
-/// Leaves the claims whose value no other one of them has. They have to be in order.
+/// Keeps only claims whose value is unique. The claims must be sorted.
 pub(super) fn keep_single(claims: &mut Vec<IndexedValue>) {
     let (mut kept, mut start) = (0, 0);
     while start < claims.len() {
@@ -49,19 +47,20 @@ pub(super) fn keep_single(claims: &mut Vec<IndexedValue>) {
     claims.truncate(kept);
 }
 
-/// Finds digests among ordered claims: their first bits say where to look, since digests are spread evenly.
+/// Finds digests among sorted claims. The first bits of a digest select its bucket, because digests are distributed
+/// evenly.
 pub(super) struct ValueIndex<'a> {
     claims: &'a [IndexedValue],
-    /// Where the claims of each bucket begin, and the end.
+    /// The start of each bucket, and the end of the last one.
     starts: Vec<u32>,
     shift: u32,
 }
 
 impl<'a> ValueIndex<'a> {
-    /// Bytes that it takes for each claim, at most.
+    /// The maximum size per claim in bytes.
     pub(super) const BYTES: u64 = 4;
 
-    /// Over ordered claims.
+    /// Builds the index of sorted claims.
     pub(super) fn of(claims: &'a [IndexedValue]) -> Self {
         let bits = claims.len().max(2).ilog2();
         let shift = u32::BITS - bits;
@@ -75,7 +74,7 @@ impl<'a> ValueIndex<'a> {
         ValueIndex { claims, starts, shift }
     }
 
-    /// The place of the first claim of this value.
+    /// Returns the index of the first claim with this value.
     pub(super) fn find(&self, digest: &Digest) -> Option<usize> {
         let bucket = first_bits(digest, self.shift);
         let span = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_are_found_and_doubled_ones_are_left_out() {
+    fn digests_are_found_and_duplicates_are_removed() {
         let digest = |number: u64| blake3::hash(&number.to_le_bytes()).as_bytes()[..16].try_into().unwrap();
         let claim = |number: u64| IndexedValue {
             digest: digest(number / 2),

@@ -1,11 +1,11 @@
-//! Holds a job file against its own JSON Schema, and finds all mistakes at once: unknown keys, wrong types,
+//! Checks a job file against its own JSON Schema, and reports all errors together: unknown keys, wrong types, and
 //! missing settings.
 
 use serde_json::Value;
 
 use super::document::{Document, JobMistake, Node, NodeKind, TableNode};
 
-/// The mistakes of a document, and the document without what they are about.
+/// Returns the errors of a document, and the document without the invalid values.
 pub(super) fn check(document: &Document, schema: &Value) -> (Vec<JobMistake>, Node) {
     let checker = Checker { document, root: schema };
     let mut mistakes = vec![];
@@ -19,7 +19,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// Returns the node without its mistakes; `None` if it is one as a whole.
+    /// Returns the node without invalid values; `None` if the node itself is invalid.
     fn check(&self, node: &Node, schema: &Value, path: &str, mistakes: &mut Vec<JobMistake>) -> Option<Node> {
         let schema = self.resolve(schema);
         if let Some(choices) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
@@ -51,7 +51,7 @@ impl Checker<'_> {
             return None;
         }
         let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
-        // the format of a number may bound it, too
+        // the format of a number may also bound it
         let is_short = schema.get("format").is_some_and(|format| format == "uint32");
         let most_of_format = is_short.then_some(f64::from(u32::MAX));
         let (least, most) = (bound("minimum"), bound("maximum").or(most_of_format));
@@ -103,7 +103,7 @@ impl Checker<'_> {
         Some(Node { span: node.span.clone(), kind: NodeKind::Table(sound) })
     }
 
-    /// Of several forms, the one that fits without a mistake, or else the one for this kind of value.
+    /// Chooses the form that fits without an error, or else the one for this kind of value.
     fn choose(&self, node: &Node, choices: &[Value], path: &str, mistakes: &mut Vec<JobMistake>) -> Option<Node> {
         let choices: Vec<&Value> = choices.iter().map(|choice| self.resolve(choice)).collect();
         for choice in &choices {
@@ -123,8 +123,8 @@ impl Checker<'_> {
             None => {
                 let wanted: Vec<String> =
                     choices.iter().filter(|choice| !is_null(choice)).map(|choice| self.wanted(choice)).collect();
-                let words = format!("`{path}` is {}; expected {}", kind(node), wanted.join(" or "));
-                mistakes.push(self.mistake(node, words));
+                let message = format!("`{path}` is {}; expected {}", kind(node), wanted.join(" or "));
+                mistakes.push(self.mistake(node, message));
                 None
             }
         }
@@ -135,10 +135,10 @@ impl Checker<'_> {
         place.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
     }
 
-    /// What a form wants, in words.
+    /// Describes the expected value for an error message.
     fn wanted(&self, schema: &Value) -> String {
         let schema = self.resolve(schema);
-        let words = |name: &str| match name {
+        let describe = |name: &str| match name {
             "string" => "text".to_string(),
             "integer" => "a whole number".into(),
             "number" => "a number".into(),
@@ -152,10 +152,10 @@ impl Checker<'_> {
             other => other.into(),
         };
         match schema.get("type") {
-            Some(Value::String(name)) => words(name),
+            Some(Value::String(name)) => describe(name),
             Some(Value::Array(names)) => {
                 let names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
-                names.map(words).collect::<Vec<_>>().join(" or ")
+                names.map(describe).collect::<Vec<_>>().join(" or ")
             }
             _ => match schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
                 Some(choices) => {
@@ -167,8 +167,8 @@ impl Checker<'_> {
         }
     }
 
-    fn mistake(&self, node: &Node, words: String) -> JobMistake {
-        JobMistake { place: self.document.place_of(&node.span, "").to_string(), words }
+    fn mistake(&self, node: &Node, message: String) -> JobMistake {
+        JobMistake { place: self.document.place_of(&node.span, "").to_string(), words: message }
     }
 }
 
@@ -210,7 +210,7 @@ fn kind(node: &Node) -> String {
     }
 }
 
-/// The known name that somebody may have meant.
+/// Returns the known name that is most similar, if it is similar enough.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
     known.min_by_key(distance).filter(|known| distance(known) <= known.len().max(3) / 3 + 1)
@@ -231,6 +231,6 @@ fn one_of(value: &Value, allowed: &[Value]) -> String {
     let names: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
     match value.as_str().and_then(|text| nearest(text, names.iter().copied())) {
         Some(near) => format!("did you mean \"{near}\"?"),
-        None => format!("it may be {}", names.join(", ")),
+        None => format!("expected one of {}", names.join(", ")),
     }
 }

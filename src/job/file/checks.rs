@@ -1,4 +1,4 @@
-//! `[[check]]`: a query of the user's or of the library, its inputs, its parameters, and what its answer has to be.
+//! Reads `[[check]]`: a query (from the user or from the library), its inputs, its parameters, and the expected result.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -12,14 +12,13 @@ use crate::job::rule::Scalar;
 use crate::job::{Check, Expect, Literal, LiteralType, Origin, Query, Setting, Source};
 use crate::sides::Sides;
 
-/// The parameter that a job's times give a value where its `params` do not.
+/// The parameter that defaults to the time of the snapshots.
 const TAKEN_AT: &str = "taken_at";
 
-/// The names of tables that a job has anyway.
+/// Table names that a job defines itself.
 const OWN_TABLES: [&str; 3] = ["old", "new", "discrepancies"];
 
 impl FormReader<'_> {
-    /// The checks of a job.
     pub(super) fn checks(&mut self, forms: Vec<CheckForm>, sources: &Sides<Source>) -> Vec<Check> {
         let taken_at = sources.new.taken_at.as_ref().or(sources.old.taken_at.as_ref());
         let taken_at = taken_at.and_then(|taken| LiteralType::Timestamp.read(&taken.to));
@@ -28,7 +27,7 @@ impl FormReader<'_> {
             let place = self.document.item_place(&["check"], Some(item));
             let Some(check) = self.check(form, &place, taken_at.as_ref()) else { continue };
             if !names.insert(check.name.text.to_ascii_lowercase()) {
-                self.wrong(&place, format!("two checks are called `{}`; give one a `name`", check.name.text));
+                self.wrong(&place, format!("duplicate check name `{}`; give one another `name`", check.name.text));
             }
             checks.push(check);
         }
@@ -46,30 +45,27 @@ impl FormReader<'_> {
             }
             (None, Some(library)) => (self.library(&library, place)?, Some(library)),
             _ => {
-                self.wrong(place, "a check needs `sql`, a file or a query, or else `library`, the name of one of ours");
+                self.wrong(place, "a check needs `sql`, a query or a file, or `library`, the name of a built-in query");
                 return None;
             }
         };
         let Some(name) = name.or(own_name) else {
-            self.wrong(place, "a check whose query stands in the job needs a `name`");
+            self.wrong(place, "a check with an inline query needs a `name`");
             return None;
         };
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
-            self.wrong(place, format!("`{name}` cannot name a list; use letters, digits, `-` and `_`"));
+            self.wrong(place, format!("`{name}` cannot name a list; use letters, digits, `-`, and `_`"));
         }
         let word = |text: String| Setting { text, place: place.clone() };
         let mut tables = vec![];
         for (name, sql) in inputs {
             if OWN_TABLES.contains(&name.as_str()) {
-                self.wrong(
-                    place,
-                    format!("the name `{name}` is that of a table of the job; call the input something else"),
-                );
+                self.wrong(place, format!("`{name}` is already a table of the job; choose another name for the input"));
             }
             let query = self.query(sql, place.clone())?;
             tables.push((name, query));
         }
-        let header = QueryHeader::of(&query.sql).map_err(|words| self.wrong(place, words)).ok()?;
+        let header = QueryHeader::of(&query.sql).map_err(|message| self.wrong(place, message)).ok()?;
         let values = self.values(&header, params, place, taken_at);
         let expect = self.expect(expect, place)?;
         Some(Check {
@@ -90,17 +86,17 @@ impl FormReader<'_> {
             Some((_, sql)) => Some(Query { sql: sql.to_string(), file: None, place: place.clone() }),
             None => {
                 let known = library::QUERIES.map(|(known, _)| known);
-                let words = match nearest(name, known.into_iter()) {
-                    Some(near) => format!("the library has no `{name}`; did you mean `{near}`?"),
-                    None => format!("the library has no `{name}`; it has {}", known.join(", ")),
+                let message = match nearest(name, known.into_iter()) {
+                    Some(near) => format!("the library has no query `{name}`; did you mean `{near}`?"),
+                    None => format!("the library has no query `{name}`; known: {}", known.join(", ")),
                 };
-                self.wrong(place, words);
+                self.wrong(place, message);
                 None
             }
         }
     }
 
-    /// A value for each parameter that the query declares.
+    /// Finds a value for each parameter that the query declares.
     fn values(
         &mut self,
         header: &QueryHeader,
@@ -119,15 +115,13 @@ impl FormReader<'_> {
             let text = self.expand(text.clone(), place);
             match data_type.read(&text) {
                 Some(value) => drop(values.insert(name.clone(), value)),
-                None => {
-                    self.wrong(place, format!("parameter `{name}` is `{text}`, and is to be {}", data_type.wanted()))
-                }
+                None => self.wrong(place, format!("parameter `{name}` is `{text}`; expected {}", data_type.wanted())),
             }
         }
         for (name, data_type) in header.parameters.iter().filter(|(name, _)| !params.contains_key(name)) {
             match taken_at.filter(|_| name == TAKEN_AT && *data_type == LiteralType::Timestamp) {
                 Some(taken_at) => drop(values.insert(name.clone(), taken_at.clone())),
-                None => self.wrong(place, format!("parameter `{name}` has no value; give it {}", data_type.wanted())),
+                None => self.wrong(place, format!("parameter `{name}` has no value; expected {}", data_type.wanted())),
             }
         }
         values
@@ -139,13 +133,13 @@ impl FormReader<'_> {
             ExpectForm::Word(word) => {
                 self.wrong(
                     place,
-                    format!("expected \"{word}\"? It may be \"empty\", {{ at_most = 10 }} or {{ value = 0 }}"),
+                    format!("invalid `expect` \"{word}\"; expected \"empty\", {{ at_most = 10 }}, or {{ value = 0 }}"),
                 );
                 None
             }
             ExpectForm::AtMost { at_most } => Some(Expect::AtMost(at_most)),
             ExpectForm::Value { value: Scalar { text } } => {
-                // what is a number, is compared as one
+                // compare numbers by value, not by spelling
                 let number = LiteralType::Decimal.read(&text);
                 number.or_else(|| LiteralType::Text.read(&text)).map(Expect::Value)
             }

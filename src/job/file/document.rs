@@ -1,5 +1,4 @@
-//! The text of a job file, with the settings of the command line laid over it, and the place of everything
-//! in it.
+//! The text of a job file with the overrides from the command line applied, and the position of every value in it.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,63 +10,57 @@ use toml::de::{DeTable, DeValue};
 
 use crate::job::Origin;
 
-/// A job file that was parsed.
+/// A parsed job file.
 pub(super) struct Document {
     file: PathBuf,
-    /// How long the text is, and where its lines end. A file may have very many settings, and each is asked for its line.
+    /// Length of the text in bytes, and the offsets of its line ends. A file may have very many settings, and the line
+    /// of each is looked up, so this must not be linear.
     length: usize,
     line_ends: Vec<usize>,
-    /// The settings of the command line: where each begins in a text that goes on behind the file's.
+    /// The overrides from the command line: the start of each in a virtual text that continues after the file's text.
     set: Vec<(usize, String)>,
-    /// All settings.
+    /// The root table.
     pub root: Node,
 }
 
-/// A value of a job file, and where it stands.
+/// A value in a job file, and its position.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
-    /// The bytes of the text that it is, or that its key is.
+    /// The bytes of the value in the text, or of its key if it has one.
     pub span: Range<usize>,
-    /// What it is.
     pub kind: NodeKind,
 }
 
-/// What a value is.
 #[derive(Debug, Clone)]
 pub(super) enum NodeKind {
-    /// One value: text, a number or a truth value.
+    /// Text, a number, or a boolean.
     Scalar(Value),
-    /// A date or a time.
     Time(String),
-    /// A list.
     List(Vec<Node>),
-    /// A table.
     Table(TableNode),
 }
 
-/// The entries of a table, in the order of the text.
+/// The entries of a table, in file order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TableNode {
     entries: Vec<(String, Node)>,
-    /// Where in `entries` each name is.
+    /// Index in `entries` by name.
     by_name: HashMap<String, usize>,
 }
 
 impl TableNode {
-    /// The value under a name.
     pub(super) fn get(&self, name: &str) -> Option<&Node> {
-        self.by_name.get(name).map(|at| &self.entries[*at].1)
+        self.by_name.get(name).map(|index| &self.entries[*index].1)
     }
 
-    /// All entries.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Node)> {
         self.entries.iter().map(|(name, node)| (name, node))
     }
 
-    /// Puts a value under a name, in place of what is there.
+    /// Inserts a value, and replaces an existing one of the same name.
     pub(super) fn insert(&mut self, name: String, node: Node) {
         match self.by_name.get(&name) {
-            Some(&at) => self.entries[at].1 = node,
+            Some(&index) => self.entries[index].1 = node,
             None => {
                 self.by_name.insert(name.clone(), self.entries.len());
                 self.entries.push((name, node));
@@ -76,21 +69,21 @@ impl TableNode {
     }
 
     fn get_mut(&mut self, name: &str) -> Option<&mut Node> {
-        self.by_name.get(name).map(|at| &mut self.entries[*at].1)
+        self.by_name.get(name).map(|index| &mut self.entries[*index].1)
     }
 }
 
-/// One mistake in a job file.
+/// An error in a job file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobMistake {
-    /// Where it is.
+    /// The position: file, line, and key.
     pub place: String,
-    /// What is wrong, and what to do.
+    /// What is wrong, and what to do about it.
     pub words: String,
 }
 
 impl Document {
-    /// Parses the text of a job file and lays `key=value` settings over it.
+    /// Parses the text of a job file and applies `key=value` overrides.
     pub(super) fn parse(file: &Path, text: &str, set: &[String]) -> Result<Self, Vec<JobMistake>> {
         let root = Node { span: 0..0, kind: NodeKind::Table(TableNode::default()) };
         let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
@@ -99,7 +92,7 @@ impl Document {
             Ok(root) => document.root = Node::of_table(root.get_ref(), 0..0),
             Err(error) => {
                 let place = document.place_of(&error.span().unwrap_or(0..0), "").to_string();
-                return Err(vec![JobMistake { place, words: format!("this is not TOML: {}", error.message()) }]);
+                return Err(vec![JobMistake { place, words: format!("invalid TOML: {}", error.message()) }]);
             }
         }
         for setting in set {
@@ -109,12 +102,12 @@ impl Document {
         Ok(document)
     }
 
-    /// Where the value under a path of keys stands; where it does not, the nearest one above it.
+    /// Returns the position of the value at a path of keys, or that of its nearest existing parent.
     pub(super) fn place(&self, path: &[&str]) -> Origin {
         self.item_place(path, None)
     }
 
-    /// Where an item of the list under a path of keys stands.
+    /// Returns the position of an item in the list at a path of keys.
     pub(super) fn item_place(&self, path: &[&str], item: Option<usize>) -> Origin {
         let mut node = &self.root;
         for step in path {
@@ -129,7 +122,7 @@ impl Document {
         self.place_of(&node.span, &path.join("."))
     }
 
-    /// Where a stretch of the text stands.
+    /// Returns the position of a range of the text.
     pub(super) fn place_of(&self, span: &Range<usize>, key: &str) -> Origin {
         if let Some((_, setting)) = self.set.iter().rev().find(|(start, _)| span.start >= *start) {
             return Origin::Set(setting.clone());
@@ -139,15 +132,15 @@ impl Document {
     }
 
     fn lay_over(&mut self, setting: &str) -> Result<(), String> {
-        let (path, value) = setting.split_once('=').ok_or("write it as key=value, such as compare.key=id")?;
+        let (path, value) = setting.split_once('=').ok_or("expected key=value, such as compare.key=id")?;
         let start = self.set.last().map_or(self.length + 1, |(start, last)| start + last.len() + 1);
-        // a bare word is text
+        // an unquoted value that is not TOML is text
         let as_text = format!("v = {}", Value::String(value.into()));
         let parsed = [format!("v = {value}"), as_text].iter().find_map(|text| {
             let table = DeTable::parse(text).ok()?;
             Some(Node::of(table.get_ref().get("v")?))
         });
-        let mut value = parsed.ok_or("its value is not TOML")?;
+        let mut value = parsed.ok_or("the value is not valid TOML")?;
         value.move_to(start);
         self.set.push((start, path.into()));
         let steps: Vec<&str> = path.split('.').map(str::trim).collect();
@@ -180,14 +173,13 @@ impl Node {
         let mut entries = TableNode::default();
         for (name, value) in table {
             let mut node = Node::of(value);
-            // of a setting, its key is what people look for
+            // users look for the key of a setting, not for its value
             node.span = name.span();
             entries.insert(name.get_ref().to_string(), node);
         }
         Node { span, kind: NodeKind::Table(entries) }
     }
 
-    /// The value under a key.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
         match &self.kind {
             NodeKind::Table(entries) => entries.get(key),
@@ -195,13 +187,15 @@ impl Node {
         }
     }
 
-    /// Puts a value under a path of keys, in place of what is there.
+    /// Sets the value at a path of keys, and creates missing parents.
     fn put(&mut self, path: &[&str], value: Node, start: usize) -> Result<(), String> {
         let Some((first, rest)) = path.split_first() else {
             *self = value;
             return Ok(());
         };
-        let NodeKind::Table(entries) = &mut self.kind else { return Err(format!("`{first}` has nothing to stand in")) };
+        let NodeKind::Table(entries) = &mut self.kind else {
+            return Err(format!("cannot set `{first}`: its parent is not a section"));
+        };
         if entries.get(first).is_none() {
             entries.insert(first.to_string(), Node { span: start..start, kind: NodeKind::Table(TableNode::default()) });
         }
@@ -220,7 +214,7 @@ impl Node {
         }
     }
 
-    /// The value as JSON, with times as text.
+    /// Converts the value to JSON; times become text.
     pub(super) fn to_json(&self) -> Value {
         match &self.kind {
             NodeKind::Scalar(value) => value.clone(),

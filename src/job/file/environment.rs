@@ -1,13 +1,13 @@
-//! `${VAR}` in a job file.
+//! Expands `${VAR}` in a job file.
 
 use crate::job;
 
-/// Puts the values of variables in their places: `${VAR}`, which has to be set, and `${VAR:-default}`.
+/// Substitutes variables: `${VAR}`, which must be set, and `${VAR:-default}`.
 pub(super) fn expand(text: &str, value_of: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     fill(text, value_of, |out, value| *out += value)
 }
 
-/// What of a path stays the same from night to night: its variables may have other values, unless those choose among
+/// Returns the part of a path that is the same every night. Values of variables may vary, unless they choose among
 /// files.
 pub(super) fn layout(path: &str) -> String {
     layout_by(path, |name| std::env::var(name).ok())
@@ -18,7 +18,7 @@ fn layout_by(path: &str, value_of: impl Fn(&str) -> Option<String>) -> String {
         true => *out += value,
         false => out.push(job::VARIES),
     });
-    // of a path with a variable that is not set, nothing is read
+    // a path with an unset variable is an error, and nothing is read from it
     job::layout(settled.as_deref().unwrap_or(path))
 }
 
@@ -40,7 +40,9 @@ fn fill(
             (Some(value), _) => put(&mut out, &value),
             (None, Some(default)) => put(&mut out, default),
             (None, None) => {
-                return Err(format!("the variable {name} is not set; set it, or give a default: ${{{name}:-…}}"));
+                return Err(format!(
+                    "environment variable {name} is not set; set it, or add a default: ${{{name}:-…}}"
+                ));
             }
         }
         rest = behind;
@@ -53,7 +55,7 @@ mod tests {
     use super::{expand, layout_by};
 
     #[test]
-    fn variables_are_put_in_their_places() {
+    fn variables_are_substituted() {
         let value_of = |name: &str| (name == "DAY").then(|| "2026-11-20".to_string());
         assert_eq!(expand("a/${DAY}/b", value_of).unwrap(), "a/2026-11-20/b");
         assert_eq!(expand("${X:-y}${DAY:-z}", value_of).unwrap(), "y2026-11-20");

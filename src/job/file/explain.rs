@@ -1,4 +1,4 @@
-//! The parts of a job that explain discrepancies: `[in_flight]`, `[misplaced]` and `[[waiver]]`.
+//! Reads the parts of a job that explain discrepancies: `[in_flight]`, `[misplaced]`, and `[[waiver]]`.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -17,12 +17,12 @@ use crate::regular_file::{self, TEXT_BYTES_MAX};
 use crate::sides::{Side, Sides};
 
 impl FormReader<'_> {
-    /// What the snapshots' times explain.
+    /// Reads `[in_flight]`.
     pub(super) fn in_flight(&mut self, form: InFlightForm, sources: &Sides<Source>) -> Option<InFlight> {
         let section = self.document.place(&["in_flight"]);
         for side in Side::BOTH {
             if sources[side].taken_at.is_none() {
-                self.wrong(&section, format!("without `taken_at` in [{side}], nothing can be called in flight"));
+                self.wrong(&section, format!("without `taken_at` in [{side}], no discrepancy can be in flight"));
             }
         }
         let InFlightForm { column, old_column, new_column, lag, assume_tz } = form;
@@ -36,21 +36,21 @@ impl FormReader<'_> {
         match (old, new) {
             (Some(old), Some(new)) => Some(InFlight { columns: Sides { old, new }, lag, assume_tz }),
             _ => {
-                let words = "name the column that tells when a row was written: column = \"updated_at\", or old_column \
+                let message = "name the column with the write time of a row: column = \"updated_at\", or old_column \
                              and new_column";
-                self.wrong(&section, words);
+                self.wrong(&section, message);
                 None
             }
         }
     }
 
-    /// What is looked for under other keys.
+    /// Reads `[misplaced]`.
     pub(super) fn misplaced(&self, form: MisplacedForm) -> Misplaced {
         let columns = self.words(form.columns, &["misplaced", "columns"]);
         Misplaced { columns, place: self.document.place(&["misplaced"]) }
     }
 
-    /// Known differences that a file of their own holds.
+    /// Reads the waivers from the separate file that `waivers` names.
     pub(super) fn waivers_of_file(&mut self, file: String) -> Vec<Waiver> {
         let place = self.document.place(&["waivers"]);
         let file = self.dir.join(self.expand(file, &place));
@@ -73,21 +73,21 @@ impl FormReader<'_> {
         let mut reader = FormReader { document: &document, file: &file, dir, mistakes };
         let waivers = match serde_json::from_value::<WaiversForm>(sound.to_json()) {
             Ok(form) => reader.waivers(form.waiver),
-            // the mistakes say why
+            // the recorded errors already give the reason
             Err(_) => vec![],
         };
         self.mistakes.extend(reader.mistakes);
         waivers
     }
 
-    /// Known differences.
+    /// Reads the `[[waiver]]` sections.
     pub(super) fn waivers(&mut self, forms: Vec<WaiverForm>) -> Vec<Waiver> {
         let (mut waivers, mut names): (Vec<Waiver>, HashSet<String>) = (vec![], HashSet::new());
         for (item, form) in forms.into_iter().enumerate() {
             let place = self.document.item_place(&["waiver"], Some(item));
             let name = form.name.clone();
             if names.contains(&name) {
-                self.wrong(&place, format!("two waivers are called `{name}`"));
+                self.wrong(&place, format!("duplicate waiver name `{name}`"));
             }
             if let Some(waiver) = self.waiver(form, &place) {
                 names.insert(name);
@@ -99,10 +99,10 @@ impl FormReader<'_> {
 
     fn waiver(&mut self, form: WaiverForm, place: &Origin) -> Option<Waiver> {
         let word = |text: String| Setting { text, place: place.clone() };
-        let words = |names: Names| names.into_vec().into_iter().map(word).collect::<Vec<_>>();
+        let settings = |names: Names| names.into_vec().into_iter().map(word).collect::<Vec<_>>();
         for (key, text) in [("name", &form.name), ("owner", &form.owner), ("reason", &form.reason)] {
             if text.trim().is_empty() {
-                self.wrong(place, format!("a waiver needs its {key}"));
+                self.wrong(place, format!("a waiver needs `{key}`"));
             }
         }
         let mut classes = vec![];
@@ -111,14 +111,14 @@ impl FormReader<'_> {
                 Some(class) => classes.push(class),
                 None => self.wrong(
                     place,
-                    format!("`{name}` is no class; known: {}", Class::ALL.map(Class::field_name).join(", ")),
+                    format!("`{name}` is not a class; known: {}", Class::ALL.map(Class::field_name).join(", ")),
                 ),
             }
         }
-        let columns = words(form.columns);
+        let columns = settings(form.columns);
         let may_differ = classes.is_empty() || classes.contains(&Class::Mismatch);
         if !columns.is_empty() && !may_differ {
-            self.wrong(place, "`columns` are about mismatches, and `classes` leaves these out");
+            self.wrong(place, "`columns` applies to mismatches only, but `classes` excludes them");
         }
         let ids = form.ids.map(|path| self.expand(path, place));
         let expires = self.expiry(&form.expires.text, place)?;
@@ -135,16 +135,16 @@ impl FormReader<'_> {
         })
     }
 
-    /// A time, or the end of a day.
+    /// Parses a time with a zone, or a day, which counts to its end in UTC.
     fn expiry(&mut self, text: &str, place: &Origin) -> Option<Timestamp> {
         let time = || text.replacen(' ', "T", 1).parse::<Timestamp>().ok();
-        // a time without a zone would be read as its day
+        // jiff would parse a time without a zone as its day
         let is_day = text.len() == "2026-12-31".len();
         let day = || text.parse::<Date>().ok().filter(|_| is_day);
         let end_of_day = || day()?.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok();
         let found = time().or_else(|| end_of_day().map(|end| end.timestamp()));
         if found.is_none() {
-            self.wrong(place, format!("`{text}` is no day such as 2026-12-31, and no time with a zone"));
+            self.wrong(place, format!("`{text}` is neither a day such as 2026-12-31 nor a time with a zone"));
         }
         found
     }

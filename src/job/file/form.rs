@@ -1,4 +1,4 @@
-//! The form of a job file, as serde reads it and as the JSON Schema tells it to editors.
+//! The form of a job file, as serde reads it and as the JSON Schema describes it to editors.
 
 use std::collections::BTreeMap;
 
@@ -9,123 +9,123 @@ use super::signoff_form::SignOffForm;
 use crate::job::private::Mode;
 use crate::job::rule::{RuleSettings, Scalar};
 
-/// A job of countersign: two snapshots, how they compare, what is allowed, and what is written.
+/// A countersign job: two snapshots, how to compare them, what is allowed, and what to write.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobForm {
-    /// What the job is called.
+    /// General settings of the job.
     #[serde(default)]
     pub job: JobSection,
     /// The snapshot of the store that is being left.
     pub old: SourceForm,
-    /// The snapshot of the store that takes over; without it nothing is compared, and only the checks are run.
+    /// The snapshot of the store that takes over. Without it nothing is compared, and only the checks run.
     pub new: Option<SourceForm>,
-    /// Further tables, by the names under which queries find them.
+    /// Additional tables for queries, by table name.
     #[serde(default)]
     pub tables: BTreeMap<String, SourceForm>,
-    /// How rows and columns compare.
+    /// How rows and columns are compared.
     pub compare: Option<CompareForm>,
-    /// How many discrepancies are allowed; a class that is not named stays at 0.
+    /// How many discrepancies are allowed. The limit of a class without a setting is 0.
     #[serde(default)]
     pub gate: GateForm,
-    /// What the snapshots' times explain.
+    /// Which discrepancies the times of the snapshots explain.
     pub in_flight: Option<InFlightForm>,
-    /// What is looked for under other keys than its own.
+    /// Search for values that are correct but under another key.
     pub misplaced: Option<MisplacedForm>,
-    /// Known differences, accepted for a time.
+    /// Known differences that are accepted until they expire.
     #[serde(default)]
     pub waiver: Vec<WaiverForm>,
-    /// A file with more of them, which several jobs may share.
+    /// A file with more waivers, which several jobs may share.
     pub waivers: Option<String>,
-    /// Where discrepancies are counted.
+    /// By which columns or expressions discrepancies are counted.
     #[serde(default)]
     pub segments: SegmentsForm,
-    /// Questions whose answers are violations.
+    /// SQL assertions. The rows of their results are violations.
     #[serde(default)]
     pub check: Vec<CheckForm>,
-    /// What moves as a whole.
+    /// Rows that move as a whole.
     #[serde(default)]
     pub group: GroupForm,
-    /// Values that must not leave.
+    /// Columns whose values may not be in any output.
     pub private: Option<PrivateForm>,
-    /// What may be deleted, and on which terms: `countersign signoff`.
+    /// What may be deleted, and the conditions for it: `countersign signoff`.
     pub signoff: Option<SignOffForm>,
-    /// What the ID lists hold.
+    /// The contents of the ID lists.
     #[serde(default)]
     pub lists: ListsForm,
     /// Where runs are written.
     #[serde(default)]
     pub output: OutputForm,
-    /// What is kept of old runs; everything, if nothing is said.
+    /// What to keep of old runs. Defaults to everything.
     pub retain: Option<RetainForm>,
 }
 
-/// What is kept of old runs.
+/// What to keep of old runs.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RetainForm {
-    /// How many of the last runs keep their lists and their table; reports, manifests and histories always stay.
+    /// The number of latest runs that keep their lists and their discrepancy table. Reports, manifests, and histories
+    /// are always kept.
     #[schemars(range(min = 1))]
     pub whole: u32,
 }
 
-/// What the job is called.
+/// General settings of the job.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobSection {
-    /// The job's name in reports and directories; without one, the file's name.
+    /// The name of the job in reports and directories. Defaults to the name of the file.
     pub name: Option<String>,
 }
 
-/// One table's export.
+/// The export of one table.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceForm {
-    /// A Parquet file, a directory or a glob, relative to the job file; `${VAR}` and `${VAR:-default}` are
-    /// taken from the environment.
+    /// A Parquet file, a directory, or a glob, relative to the job file. `${VAR}` and `${VAR:-default}` are replaced
+    /// from the environment.
     pub path: String,
-    /// SQL that shapes the snapshot: a query, or the path of a file with one. The files are table `snapshot`.
+    /// SQL that transforms the snapshot: a query, or the path of a file with one. The files are the table `snapshot`.
     pub query: Option<String>,
     /// When the snapshot was taken.
     pub taken_at: Option<TakenAtForm>,
-    /// Whether a table without rows is right.
+    /// Accept a table without rows.
     #[serde(default)]
     pub allow_empty: bool,
-    /// How long ago the snapshot may have been taken, such as `26h`; older ones verify nothing.
+    /// The maximum age of the snapshot, such as `26h`. With an older snapshot the run is unverified.
     pub max_age: Option<String>,
-    /// How many rows fewer than in the run before the snapshot may have, as a share such as `"5 %"`; 20 % if nothing is
-    /// said.
+    /// The maximum drop in rows since the previous run, as a share such as `"5 %"`. Defaults to 20 %.
     pub max_drop: Option<AllowanceForm>,
-    /// Whether the files have to be others than those of earlier runs, unless both sides' are the same as then.
+    /// Require files that no earlier run has read, unless the files of both sides are unchanged.
     #[serde(default)]
     pub must_change: bool,
-    /// Of a further table: the columns that identify a row. A key that stands more than once, or is NULL, is an error.
+    /// The columns that identify a row. Only for additional tables. A duplicate or NULL key is an error.
     #[serde(default)]
     pub key: Names,
 }
 
-/// A time, or the time in which an export ran.
+/// A time, or the period of an export.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum TakenAtForm {
     /// A time with its zone.
     At(Scalar),
-    /// From when to when the export ran.
+    /// The start and the end of the export.
     Span {
-        /// When it began.
+        /// When the export began.
         from: Scalar,
-        /// When it ended.
+        /// When the export ended.
         to: Scalar,
     },
 }
 
-/// One name, or several.
+/// One name, or a list of names.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Names {
     /// One name.
     One(String),
-    /// Several names.
+    /// A list of names.
     Many(Vec<String>),
 }
 
@@ -136,7 +136,6 @@ impl Default for Names {
 }
 
 impl Names {
-    /// The names, in order.
     pub(super) fn into_vec(self) -> Vec<String> {
         match self {
             Names::One(name) => vec![name],
@@ -145,47 +144,49 @@ impl Names {
     }
 }
 
-/// A question in SQL over `old`, `new`, `discrepancies` and the further tables; the rows of its answer are violations.
+/// An SQL assertion over `old`, `new`, `discrepancies`, and the additional tables. The rows of its result are
+/// violations.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CheckForm {
-    /// What it is called in reports, and in the name of its list; without it, the query's file's name.
+    /// The name in reports and of its ID list. Defaults to the name of the query's file.
     pub name: Option<String>,
     /// SQL: a query, or the path of a file with one.
     pub sql: Option<String>,
-    /// A query of the library instead, by its name.
+    /// The name of a built-in query, instead of `sql`.
     pub library: Option<String>,
-    /// Tables that the query reads, by their names; each is a query over the job's tables, or the path of a file with one.
+    /// Tables that the query reads, by table name. Each is a query over the job's tables, or the path of a file with
+    /// one.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
-    /// Values of the parameters that the query declares at its head.
+    /// Values of the parameters that the query declares in its header.
     #[serde(default)]
     pub params: BTreeMap<String, Scalar>,
-    /// The columns of its answer that say which row is at fault; if nothing is said the key's, or `id`.
+    /// The columns of the result that identify the violating row. Defaults to the compare key, or `id`.
     #[serde(default)]
     pub id: Names,
-    /// The columns of its answer that are those of [group], where they are called something else.
+    /// The columns of the result that correspond to those of `[group]`, if their names differ.
     #[serde(default)]
     pub group: Names,
-    /// What the answer has to be: `"empty"`, `{ at_most = 10 }`, or one value, `{ value = 0 }`.
+    /// The expected result: `"empty"`, `{ at_most = 10 }`, or one value, `{ value = 0 }`.
     #[serde(default)]
     pub expect: ExpectForm,
 }
 
-/// What the answer of a check has to be.
+/// The expected result of a check.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum ExpectForm {
     /// `"empty"`: no rows.
     Word(String),
-    /// So many rows at most.
+    /// At most this number of rows.
     AtMost {
-        /// How many.
+        /// The maximum number of rows.
         at_most: u64,
     },
-    /// One row of one column.
+    /// One row with one column.
     Value {
-        /// Its value; numbers compare as numbers.
+        /// Its value. Numbers are compared by value.
         value: Scalar,
     },
 }
@@ -196,7 +197,7 @@ impl Default for ExpectForm {
     }
 }
 
-/// How rows and columns compare.
+/// How rows and columns are compared.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CompareForm {
@@ -205,16 +206,17 @@ pub(super) struct CompareForm {
     /// Compare whole rows as a multiset, without a key.
     #[serde(default)]
     pub no_key: bool,
-    /// Columns to leave out; a path such as `address.zip` names a field of a struct.
+    /// Columns to leave out. A path such as `address.zip` names a field of a struct.
     #[serde(default)]
     pub ignore: Names,
-    /// Compare only these columns, and the key.
+    /// Compare only these columns and the key.
     #[serde(default)]
     pub only: Names,
-    /// Rules for several columns at once; later ones win, and those of a column win over these.
+    /// Rules for several columns at once. Later rules override earlier ones, and the settings of a column override
+    /// both.
     #[serde(default)]
     pub rules: Vec<SharedRules>,
-    /// What single columns are told, by the names that they have in new.
+    /// Settings of single columns, by column name in new.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnForm>,
 }
@@ -222,85 +224,85 @@ pub(super) struct CompareForm {
 /// Rules for several columns.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct SharedRules {
-    /// The columns, by the names that they have in new; `*` stands for anything.
+    /// The columns, by their names in new. `*` matches any characters.
     pub columns: Names,
     /// The rules.
     #[serde(flatten)]
     pub rules: RuleSettings,
 }
 
-/// What one column is told.
+/// The settings of one column.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ColumnForm {
-    /// The column's name in old, where it is another one.
+    /// The name of the column in old, if it differs.
     pub old: Option<String>,
-    /// What the column is in old, as an expression in SQL over old's columns.
+    /// The value of the column in old, as an SQL expression over old's columns.
     pub old_expr: Option<String>,
-    /// What the column is in new, as an expression in SQL over new's columns.
+    /// The value of the column in new, as an SQL expression over new's columns.
     pub new_expr: Option<String>,
     /// The rules.
     #[serde(flatten)]
     pub rules: RuleSettings,
 }
 
-/// How the times of the snapshots explain discrepancies. Needs `taken_at` on both sides.
+/// Which discrepancies the times of the snapshots explain. Needs `taken_at` on both sides.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InFlightForm {
-    /// The column that tells when a row was written, or which version of it this is, where both sides call it the same.
+    /// The column with the write time or the version of a row, if its name is the same on both sides.
     pub column: Option<String>,
-    /// That column of old.
+    /// The column in old.
     pub old_column: Option<String>,
-    /// That column of new.
+    /// The column in new.
     pub new_column: Option<String>,
-    /// How long a change may take from one store to the other, such as `5m`; no time at all, if nothing is said.
+    /// The longest time that a change may take to get from one store to the other, such as `5m`. Defaults to zero.
     pub lag: Option<String>,
-    /// The zone of times that name none.
+    /// The time zone of times without one.
     pub assume_tz: Option<String>,
 }
 
-/// Says which discrepancies are values that are right and stand under another key.
+/// Search for values that are correct but under another key.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MisplacedForm {
-    /// The columns whose values are looked for, each by itself; if nothing is said, all values of a row together.
+    /// The columns whose values are searched for, each separately. Defaults to all values of a row together.
     #[serde(default)]
     pub columns: Names,
 }
 
-/// A file of known differences.
+/// A file of waivers.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaiversForm {
-    /// Known differences, accepted for a time.
+    /// Known differences that are accepted until they expire.
     #[serde(default)]
     pub waiver: Vec<WaiverForm>,
 }
 
-/// A known difference, accepted for a time.
+/// A known difference that is accepted until it expires.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaiverForm {
-    /// What it is called; its discrepancies are tagged with it.
+    /// The name of the waiver. Its discrepancies are tagged with it.
     pub name: String,
-    /// The classes that it is for: mismatch, missing, extra, duplicate_keys; all, if nothing is said.
+    /// The classes that it covers: mismatch, missing, extra, duplicate_keys. Defaults to all.
     #[serde(default)]
     pub classes: Names,
-    /// The columns that may differ; a mismatch in any other is not waived.
+    /// The columns that may differ. A mismatch in another column is not waived.
     #[serde(default)]
     pub columns: Names,
-    /// A condition in SQL over the columns of `discrepancies.parquet`, such as `old['amount'] < 1`.
+    /// An SQL condition over the columns of `discrepancies.parquet`, such as `old['amount'] < 1`.
     #[serde(rename = "where")]
     pub condition: Option<String>,
-    /// An ID list with the key columns as its header: only these keys.
+    /// An ID list with the key columns as its header. Only these keys are waived.
     pub ids: Option<String>,
-    /// How many discrepancies it may cover; more, and none is waived.
+    /// The maximum number of discrepancies that it may cover. If there are more, none is waived.
     pub limit: u64,
-    /// Who answers for it.
+    /// The person responsible for it.
     pub owner: String,
     /// Why the difference is accepted.
     pub reason: String,
-    /// Until when: a time with its zone, or a day, which ends in UTC.
+    /// When it expires: a time with its zone, or a day, which ends at midnight UTC.
     pub expires: Scalar,
 }
 
@@ -310,24 +312,24 @@ pub(super) struct WaiverForm {
 pub(super) struct GateForm {
     /// Pairs of rows that differ.
     pub mismatch: Option<AllowanceForm>,
-    /// Rows only in old.
+    /// Rows that are only in old.
     pub missing: Option<AllowanceForm>,
-    /// Rows only in new.
+    /// Rows that are only in new.
     pub extra: Option<AllowanceForm>,
-    /// Keys that stand more than once on a side.
+    /// Keys that occur more than once on a side.
     pub duplicate_keys: Option<AllowanceForm>,
-    /// Pairs of rows that differ in a column.
+    /// Pairs of rows that differ in a column, by column name.
     #[serde(default)]
     pub columns: BTreeMap<String, AllowanceForm>,
-    /// Pairs of rows that differ, and did not in the run before.
+    /// Pairs of rows that differ and did not differ in the previous run.
     pub new_mismatch: Option<AllowanceForm>,
-    /// Rows only in old that the run before did not have.
+    /// Rows that are only in old, and that the previous run did not find.
     pub new_missing: Option<AllowanceForm>,
-    /// Rows only in new that the run before did not have.
+    /// Rows that are only in new, and that the previous run did not find.
     pub new_extra: Option<AllowanceForm>,
-    /// Keys that stand more than once on a side, and did not in the run before.
+    /// Keys that occur more than once on a side, and did not in the previous run.
     pub new_duplicate_keys: Option<AllowanceForm>,
-    /// Count only discrepancies that have been seen in so many pairs of snapshots in a row.
+    /// Count only discrepancies that have been seen in this number of consecutive pairs of snapshots.
     #[schemars(range(min = 1))]
     pub persisting_for: Option<u32>,
 }
@@ -344,54 +346,55 @@ pub(super) enum AllowanceForm {
     Percent(String),
 }
 
-/// Where discrepancies are counted.
+/// By which columns or expressions discrepancies are counted.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SegmentsForm {
-    /// Columns, or expressions in SQL over compared columns such as `date_trunc('month', created_at)`; rows are grouped by
+    /// Columns, or SQL expressions over compared columns such as `date_trunc('month', created_at)`. Rows are grouped by
     /// each of them.
     #[serde(default)]
     pub by: Names,
 }
 
-/// What moves as a whole.
+/// Rows that move as a whole.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GroupForm {
-    /// The columns whose values make a group, such as `account_id`; compared columns, of whole numbers or text.
+    /// The columns whose values identify a group, such as `account_id`. They must be compared columns of whole numbers
+    /// or text.
     #[serde(default)]
     pub by: Names,
 }
 
-/// Values that must not leave: in everything that is written or shown, digests stand in their place, or nothing.
+/// Columns whose values may not be in any output. They are replaced by digests, or by nothing.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PrivateForm {
-    /// The columns.
+    /// The private columns.
     pub columns: Names,
-    /// `hash` for digests, `omit` for nothing.
+    /// `hash` writes digests, and `omit` writes nothing.
     #[serde(default)]
     pub mode: Mode,
-    /// Write ID lists with private columns as they are, readable by their owner only.
+    /// Write the private columns of ID lists in plain text, to files that only their owner can read.
     pub lists: Option<PrivateLists>,
-    /// A file with the key of the digests, 64 hexadecimal digits; without one it is taken from COUNTERSIGN_PRIVATE_KEY,
-    /// and without that drawn for each run.
+    /// A file with the key of the digests, 64 hexadecimal digits. Defaults to the variable COUNTERSIGN_PRIVATE_KEY, and
+    /// without it to a random key for each run.
     pub key_file: Option<String>,
 }
 
-/// How ID lists hold private columns.
+/// How ID lists contain private columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum PrivateLists {
-    /// As they are.
+    /// In plain text.
     Plain,
 }
 
-/// What the ID lists hold.
+/// The contents of the ID lists.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListsForm {
-    /// Columns besides the key.
+    /// Additional columns beside the key.
     #[serde(default)]
     pub columns: Names,
 }
@@ -400,7 +403,7 @@ pub(super) struct ListsForm {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OutputForm {
-    /// The directory that holds a directory for each job and in it one for each run, relative to the job
-    /// file; `runs` by default.
+    /// The directory with a subdirectory for each job, and in it one for each run, relative to the job file. Defaults
+    /// to `runs`.
     pub dir: Option<String>,
 }

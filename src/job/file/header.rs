@@ -1,31 +1,29 @@
-//! What a query says of itself in the comments at its head:
+//! Parses the header of a query, the comments at its start:
 //!
 //! ```sql
 //! -- Question:   which items have been in progress for too long?
 //! -- Parameters: $state text, the state; $older_than duration, how long is too long
 //! ```
 //!
-//! A parameter is declared by its name, its type, and words if need be; several stand in lines of their own, or after a
-//! semicolon.
+//! A declaration consists of a name, a type, and an optional description. Several declarations are separated by line
+//! breaks or semicolons.
 
 use crate::job::LiteralType;
 
-/// The head of a query.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct QueryHeader {
-    /// What the query asks, in words.
+    /// What the query checks, in plain English.
     pub question: Option<String>,
-    /// What it reads, in words.
+    /// The tables and columns that the query reads, in plain English.
     pub inputs: Option<String>,
-    /// Its parameters.
     pub parameters: Vec<(String, LiteralType)>,
 }
 
 impl QueryHeader {
-    /// Reads the head of a query.
+    /// Parses the header of a query.
     ///
     /// # Errors
-    /// In words, if a parameter is declared with a type that there is not, or twice.
+    /// Fails with a message if a parameter is declared with an unknown type, or twice.
     pub(super) fn of(sql: &str) -> Result<Self, String> {
         let lines = sql.lines().map(str::trim).take_while(|line| line.is_empty() || line.starts_with("--"));
         let comments: Vec<&str> = lines.map(|line| line.trim_start_matches('-').trim()).collect();
@@ -34,9 +32,9 @@ impl QueryHeader {
             let declared = declared.trim();
             let declared = declared.strip_prefix("Parameters:").unwrap_or(declared).trim();
             let Some(declared) = declared.strip_prefix('$') else { continue };
-            let mut words = declared.split(|c: char| c.is_whitespace() || c == ',');
-            let name = words.next().unwrap_or_default().to_string();
-            let word = words.next().unwrap_or_default();
+            let mut tokens = declared.split(|c: char| c.is_whitespace() || c == ',');
+            let name = tokens.next().unwrap_or_default().to_string();
+            let word = tokens.next().unwrap_or_default();
             let known = LiteralType::ALL.into_iter().find(|(_, known, _)| *known == word);
             let Some((data_type, ..)) = known else {
                 let known = LiteralType::ALL.map(|(_, name, _)| name).join(", ");
@@ -51,15 +49,16 @@ impl QueryHeader {
     }
 }
 
-/// The words after a title, to the next line that begins with a word and a colon.
+/// Returns the text after a title, up to the next line that begins with a title.
 fn words(comments: &[&str], title: &str) -> Option<String> {
     let begins = |line: &&str| {
         let first = line.split_whitespace().next();
         first.is_some_and(|word| word.ends_with(':') && word.starts_with(char::is_uppercase))
     };
-    let at = comments.iter().position(|line| line.starts_with(title))?;
-    let first = comments[at].strip_prefix(title)?.trim();
-    let rest = comments[at + 1..].iter().take_while(|line| !begins(line) && !line.is_empty() && !line.starts_with('$'));
+    let index = comments.iter().position(|line| line.starts_with(title))?;
+    let first = comments[index].strip_prefix(title)?.trim();
+    let rest = &comments[index + 1..];
+    let rest = rest.iter().take_while(|line| !begins(line) && !line.is_empty() && !line.starts_with('$'));
     Some([first].into_iter().chain(rest.copied()).collect::<Vec<_>>().join(" "))
 }
 
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_tells_the_question_and_the_parameters() {
+    fn a_header_declares_the_question_and_the_parameters() {
         let sql = "-- Question:   which items\n--             are stuck?\n-- Inputs:     item(id, state)\n\
                    -- Parameters: $state text, what it is called; $after duration\n--   $most integer\nSELECT $other";
         let header = QueryHeader::of(sql).unwrap();

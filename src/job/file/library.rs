@@ -1,7 +1,7 @@
-//! The questions that migrations ask again and again, as the files of `queries/checks/` have them. Their inputs have names
-//! and columns of their own; a job says which of its tables and columns these are.
+//! The built-in checks: queries that most migrations need, from the files in `queries/checks/`. Their inputs have fixed
+//! table and column names, which a job maps to its own.
 
-/// Every question, by its name.
+/// Every query, by name.
 pub(super) const QUERIES: [(&str, &str); 12] = [
     ("balance_per_group", include_str!("../../../queries/checks/balance_per_group.sql")),
     ("duplicate_business_key", include_str!("../../../queries/checks/duplicate_business_key.sql")),

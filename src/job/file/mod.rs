@@ -1,7 +1,7 @@
-//! The job file: TOML becomes a [`Job`], everything resolved and checked once.
+//! Reads a job file: TOML becomes a [`Job`], resolved and checked once.
 //!
-//! A file is parsed with the place of every value, held against the JSON Schema that its form has, and then
-//! resolved. All mistakes are told at once, each with its line.
+//! Parsing records the position of every value. The document is checked against the JSON Schema of its form, and then
+//! resolved. All errors are reported together, each with its line.
 
 mod check;
 mod checks;
@@ -33,35 +33,35 @@ use document::Document;
 pub use document::JobMistake;
 use form::{AllowanceForm, ColumnForm, CompareForm, GateForm, JobForm, Names, SharedRules, SourceForm, TakenAtForm};
 
-/// How long the name of a directory may be nearly everywhere, in bytes.
+/// The longest name of a directory on most file systems, in bytes.
 const NAME_MAX: usize = 255;
 
-/// No length of time in a job is longer: a century. Times that are moved by it are still times.
+/// The longest duration in a job: a century. Adding it to a time cannot overflow.
 const DURATION_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(100 * 366 * 24);
 
-/// The directory beside those of jobs that holds the groups of several.
+/// The directory, beside those of the jobs, with the groups of several jobs.
 pub const GROUPS: &str = "groups";
 
-/// The directory of runs where a job names none.
+/// The default directory of runs.
 const RUNS: &str = "runs";
 
-/// A job file as far as it could be read.
+/// The contents of a job file, as far as it could be read.
 pub struct JobFile {
-    /// The job, if enough of it makes sense.
+    /// The job, if enough of the file is valid.
     pub job: Option<Job>,
-    /// Where the runs of all jobs go.
+    /// The directory of the runs of all jobs.
     pub runs: PathBuf,
-    /// How many of them are kept whole; `None` keeps all.
+    /// The number of runs that keep all their files; `None` keeps all runs.
     pub retain: Option<usize>,
-    /// What is wrong with it.
+    /// All errors in the file.
     pub mistakes: Vec<JobMistake>,
 }
 
 impl JobFile {
-    /// Reads a job file, with `key=value` settings laid over it.
+    /// Reads a job file and applies `key=value` overrides.
     ///
     /// # Errors
-    /// If the file cannot be read. Mistakes in it are part of the result.
+    /// If the file cannot be read. Errors in its contents are part of the result.
     pub fn read(file: &Path, set: &[String]) -> Result<Self> {
         let text = regular_file::read_text(file, TEXT_BYTES_MAX).map_err(Error::unreadable(file))?;
         let failed = |mistakes| JobFile { job: None, runs: PathBuf::new(), retain: None, mistakes };
@@ -96,7 +96,7 @@ pub fn schema() -> String {
     json.unwrap_or_else(|error| unreachable!("a schema is always JSON: {error}")) + "\n"
 }
 
-/// Turns the form into a job, and gathers what is wrong on the way.
+/// Turns the form into a job, and collects the errors.
 struct FormReader<'a> {
     document: &'a Document,
     file: &'a Path,
@@ -105,8 +105,8 @@ struct FormReader<'a> {
 }
 
 impl FormReader<'_> {
-    fn wrong(&mut self, place: &Origin, words: impl Into<String>) {
-        self.mistakes.push(JobMistake { place: place.to_string(), words: words.into() });
+    fn wrong(&mut self, place: &Origin, message: impl Into<String>) {
+        self.mistakes.push(JobMistake { place: place.to_string(), words: message.into() });
     }
 
     fn runs(&mut self, form: &JobForm) -> PathBuf {
@@ -126,11 +126,11 @@ impl FormReader<'_> {
         let place = self.document.place(&[]);
         let compare = match (form.compare, scope) {
             (Some(_), Scope::OldAlone) => {
-                self.wrong(&place, "the job lacks the section [new], which [compare] compares with");
+                self.wrong(&place, "the job lacks the section [new], which [compare] needs");
                 CompareForm { no_key: true, ..CompareForm::default() }
             }
             (None, Scope::OldAlone) if form.check.is_empty() => {
-                self.wrong(&place, "the job lacks the section [new], and has no [[check]] that could do without");
+                self.wrong(&place, "the job has neither the section [new] nor a [[check]]");
                 CompareForm { no_key: true, ..CompareForm::default() }
             }
             (Some(compare), Scope::Both) => compare,
@@ -150,27 +150,31 @@ impl FormReader<'_> {
             .collect();
         for (name, table) in &tables {
             if let Some(query) = &table.query {
-                self.wrong(&query.place, "a further table has no query; shape it where it is joined");
+                self.wrong(
+                    &query.place,
+                    "an additional table cannot have a `query`; \
+                                          transform it in the query that reads it",
+                );
             }
             let owner = match name.as_str() {
-                "snapshot" => "the side's own files",
+                "snapshot" => "the files of a side",
                 "old" | "new" => "a side",
                 "discrepancies" => "the table of discrepancies",
                 _ => continue,
             };
             let place = self.document.place(&["tables", name]);
-            self.wrong(&place, format!("the name `{name}` is that of {owner}; choose another"));
+            self.wrong(&place, format!("the name `{name}` is reserved for {owner}; choose another"));
         }
         let sources = Sides { old, new };
         let checks = self.checks(form.check, &sources);
         let sign_off = form.signoff.and_then(|form| self.sign_off(form, scope, &sources, &tables));
         let names: HashSet<String> = checks.iter().map(|check| check.name.text.to_ascii_lowercase()).collect();
         for check in sign_off.iter().flat_map(|terms| &terms.checks) {
-            // both write a list, and each would be taken for the other
+            // both write a list by this name
             if names.contains(&check.name.text.to_ascii_lowercase()) {
-                let words =
-                    format!("a [[check]] is called `{}`, too; give one of them another `name`", check.name.text);
-                self.wrong(&check.name.place, words);
+                let message =
+                    format!("a [[check]] also has the name `{}`; give one of them another `name`", check.name.text);
+                self.wrong(&check.name.place, message);
             }
         }
         let in_flight = form.in_flight.filter(|_| scope == Scope::Both).and_then(|form| self.in_flight(form, &sources));
@@ -182,15 +186,12 @@ impl FormReader<'_> {
         for section in ["gate", "waiver", "waivers", "segments", "lists", "misplaced", "in_flight"] {
             if scope == Scope::OldAlone && self.document.root.get(section).is_some() {
                 let place = self.document.place(&[section]);
-                self.wrong(&place, format!("[{section}] is about what differs, and the job lacks the section [new]"));
+                self.wrong(&place, format!("[{section}] needs a comparison, but the job lacks the section [new]"));
             }
         }
         let group = self.words(form.group.by, &["group", "by"]);
         if let (Scope::OldAlone, Some(column)) = (scope, group.first()) {
-            self.wrong(
-                &column.place.clone(),
-                "groups are gathered from both sides, and the job lacks the section [new]",
-            );
+            self.wrong(&column.place.clone(), "groups need both sides, but the job lacks the section [new]");
         }
         let list_columns = self.words(form.lists.columns, &["lists", "columns"]);
         let gate = self.gate(form.gate);
@@ -220,29 +221,30 @@ impl FormReader<'_> {
         }
     }
 
-    fn name(&mut self, told: Option<String>) -> String {
+    fn name(&mut self, configured: Option<String>) -> String {
         let place = self.document.place(&["job", "name"]);
         let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let name = told.map_or(stem, |name| self.expand(name, &place));
+        let name = configured.map_or(stem, |name| self.expand(name, &place));
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
         if name.len() > NAME_MAX {
-            self.wrong(&place, format!("the name has {} bytes, and a directory's may have {NAME_MAX}", name.len()));
+            self.wrong(&place, format!("the name has {} bytes; the maximum is {NAME_MAX}", name.len()));
         }
         let is_taken = ["latest", GROUPS].contains(&name.as_str());
         let is_odd = name.is_empty() || name.trim() != name || name.starts_with(['.', '-']) || !name.chars().all(plain);
         if is_taken || is_odd {
-            let words = format!(
-                "`{}` cannot name a directory; use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit",
+            let message = format!(
+                "`{}` cannot be the name of a directory; use letters, digits, `-`, `_`, and `.`, \
+                 starting with a letter or digit",
                 name.escape_debug()
             );
-            self.wrong(&place, words);
+            self.wrong(&place, message);
         }
         name
     }
 
     fn expand(&mut self, text: String, place: &Origin) -> String {
-        environment::expand(&text, |name| std::env::var(name).ok()).unwrap_or_else(|words| {
-            self.wrong(place, words);
+        environment::expand(&text, |name| std::env::var(name).ok()).unwrap_or_else(|message| {
+            self.wrong(place, message);
             text
         })
     }
@@ -259,7 +261,7 @@ impl FormReader<'_> {
         let taken_at = form.taken_at.and_then(|taken_at| self.taken_at(taken_at, &time_place));
         let (age_place, drop_place) = (place_of("max_age"), place_of("max_drop"));
         if form.max_age.is_some() && taken_at.is_none() {
-            self.wrong(&age_place, "without `taken_at`, nothing tells how old the snapshot is");
+            self.wrong(&age_place, "`max_age` needs `taken_at`, because the age of the snapshot is unknown without it");
         }
         let max_drop = form.max_drop.and_then(|allowed| self.allowance(allowed, &drop_place));
         if let Some(Allowance::Count(_)) = max_drop {
@@ -280,7 +282,7 @@ impl FormReader<'_> {
         }
     }
 
-    /// A length of time, such as `26h` or `1h 30m`.
+    /// Parses a duration such as `26h` or `1h 30m`.
     fn duration(&mut self, text: &str, place: &Origin) -> Option<jiff::SignedDuration> {
         match text.parse::<jiff::SignedDuration>() {
             Ok(duration) if !duration.is_negative() && duration <= DURATION_MAX => Some(duration),
@@ -291,41 +293,42 @@ impl FormReader<'_> {
             _ => {
                 self.wrong(
                     place,
-                    format!("`{text}` is no length of time in hours, minutes and seconds, such as 26h or 5m"),
+                    format!("`{text}` is not a duration in hours, minutes, and seconds, such as 26h or 5m"),
                 );
                 None
             }
         }
     }
 
-    /// A query in SQL, or the file that holds one.
+    /// Takes a query as it is, or reads the file that contains it.
     fn query(&mut self, text: String, place: Origin) -> Option<Query> {
         let start = text.trim_start().to_lowercase();
         if ["select ", "select\n", "with ", "with\n", "(", "--", "/*"].iter().any(|word| start.starts_with(word)) {
             return Some(Query { sql: text, file: None, place });
         }
         if start.is_empty() {
-            self.wrong(&place, "the query is empty; name a file, or write the query here");
+            self.wrong(&place, "the query is empty; give the path of a file, or the query itself");
             return None;
         }
         let file = self.dir.join(self.expand(text, &place));
         match regular_file::read_text(&file, TEXT_BYTES_MAX) {
             Ok(sql) => Some(Query { sql, file: Some(file), place }),
             Err(error) => {
-                let words = format!("cannot read `{}`: {error}; name a file, or write the query here", file.display());
-                self.wrong(&place, words);
+                let path = file.display();
+                let message = format!("cannot read `{path}`: {error}; give the path of a file, or the query itself");
+                self.wrong(&place, message);
                 None
             }
         }
     }
 
-    /// An instant, with its zone.
+    /// Parses an instant with its zone.
     fn time(&mut self, text: String, place: &Origin) -> Option<jiff::Timestamp> {
         let text = self.expand(text, place);
-        // TOML allows a blank where RFC 3339 has a T
+        // TOML allows a space where RFC 3339 has a T
         let time = text.replacen(' ', "T", 1).parse::<jiff::Timestamp>();
         if time.is_err() {
-            self.wrong(place, format!("`{text}` is no time with a zone, such as 2026-11-20T02:00:00Z"));
+            self.wrong(place, format!("`{text}` is not a time with a zone, such as 2026-11-20T02:00:00Z"));
         }
         time.ok()
     }
@@ -345,7 +348,7 @@ impl FormReader<'_> {
         Some(TakenAt { from: from.to_string(), to: to.to_string() })
     }
 
-    /// How rows find each other; after a mistake, a key that says nothing, so that the rest can be checked.
+    /// Resolves the key. After an error it returns an empty key, so that the rest can still be checked.
     fn identity(&mut self, compare: &CompareForm) -> Identity {
         let place = self.document.place(&["compare", "key"]);
         let key = compare.key.clone().map_or(vec![], Names::into_vec);
@@ -387,9 +390,9 @@ impl FormReader<'_> {
             });
         }
         for settings in &mut all {
-            if let Err(words) = settings.rules.rules() {
-                self.wrong(&settings.place.clone(), words);
-                // what is left is checked further
+            if let Err(message) = settings.rules.rules() {
+                self.wrong(&settings.place.clone(), message);
+                // continue to check the other settings
                 settings.rules = RuleSettings::default();
             }
         }
@@ -427,7 +430,7 @@ impl FormReader<'_> {
         let share = match &form {
             AllowanceForm::Count(count) => return Some(Allowance::Count(*count)),
             AllowanceForm::Rate(rate) if *rate >= 1.0 => {
-                self.wrong(place, format!("{rate:?} could mean rows or a share; write {rate}, or \"100 %\" for all"));
+                self.wrong(place, format!("{rate:?} is ambiguous; write {rate} for rows, or \"100 %\" for all"));
                 return None;
             }
             AllowanceForm::Rate(rate) => number(&rate.to_string()),
@@ -440,14 +443,14 @@ impl FormReader<'_> {
         match share.filter(in_range) {
             Some(share) => Some(Allowance::Rate(share)),
             None => {
-                self.wrong(place, "expected a number of rows such as 10, or a share of them such as \"0.1 %\"");
+                self.wrong(place, "expected a number of rows such as 10, or a share such as \"0.1 %\"");
                 None
             }
         }
     }
 }
 
-/// The mistakes as one error, in the order of the file's lines.
+/// Returns the errors as one error, sorted by line.
 pub fn refusal(file: &Path, mut mistakes: Vec<JobMistake>) -> Error {
     let start = format!("{}:", file.display());
     let line = |mistake: &JobMistake| -> usize {
@@ -456,7 +459,7 @@ pub fn refusal(file: &Path, mut mistakes: Vec<JobMistake>) -> Error {
     };
     mistakes.sort_by_key(line);
     let mut seen = HashSet::new();
-    // the same words without a place are the same mistake
+    // the same message at different positions is the same error
     mistakes.retain(|mistake| seen.insert(mistake.words.clone()));
     Error::BadJob {
         file: file.into(),

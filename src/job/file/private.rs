@@ -1,4 +1,4 @@
-//! `[private]`: values that must not leave, and the key of their digests.
+//! Reads `[private]`: the private columns, and the key of their digests.
 
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -9,18 +9,17 @@ use super::form::{PrivateForm, PrivateLists};
 use crate::job::{Origin, Private};
 use crate::regular_file;
 
-/// Where the key is, if no file holds it.
+/// The key, if no file is configured.
 const KEY_VARIABLE: &str = "COUNTERSIGN_PRIVATE_KEY";
-/// What is read of a key file; a key and the white space around it are far shorter.
+/// The number of bytes that are read from a key file. A key with surrounding white space is far shorter.
 const KEY_BYTES: u64 = 4 << 10;
 
-/// A key file.
 struct PrivateKeyFile {
     mode: u32,
     text: String,
 }
 
-/// Reads the text and the mode of one and the same file: its name may be given to another one meanwhile.
+/// Reads the text and the mode of the same open file, because its name may be reused for another file in between.
 fn read_key(file: &Path) -> io::Result<PrivateKeyFile> {
     let opened = regular_file::open(file)?;
     let mode = opened.metadata()?.permissions().mode();
@@ -34,7 +33,7 @@ impl FormReader<'_> {
         let place = self.document.place(&["private", "columns"]);
         let columns = self.words(form.columns, &["private", "columns"]);
         if columns.is_empty() {
-            self.wrong(&place, "no column is named; leave [private] out, or name some");
+            self.wrong(&place, "the list of columns is empty; name at least one, or omit [private]");
         }
         let key_place = self.document.place(&["private", "key_file"]);
         let key = match form.key_file {
@@ -52,7 +51,7 @@ impl FormReader<'_> {
         let shown = format!("`{}`", file.display());
         match read_key(&file) {
             Ok(PrivateKeyFile { mode, .. }) if mode & 0o077 != 0 => {
-                self.wrong(place, format!("{shown} can be read by others; make it yours alone: chmod 600 {shown}"));
+                self.wrong(place, format!("{shown} is readable by other users; restrict it: chmod 600 {shown}"));
                 None
             }
             Ok(PrivateKeyFile { text, .. }) => self.key(&text, &shown, place),
@@ -63,14 +62,14 @@ impl FormReader<'_> {
         }
     }
 
-    /// 64 hexadecimal digits. What is wrong with them is told without them.
+    /// Parses 64 hexadecimal digits. The error does not contain them.
     fn key(&mut self, text: &str, from: &str, place: &Origin) -> Option<[u8; 32]> {
         match blake3::Hash::from_hex(text.trim()) {
             Ok(key) => Some(*key.as_bytes()),
             Err(_) => {
                 self.wrong(
                     place,
-                    format!("{from} is no key: 64 hexadecimal digits, such as `openssl rand -hex 32` writes"),
+                    format!("{from} is not a key; expected 64 hexadecimal digits, such as from `openssl rand -hex 32`"),
                 );
                 None
             }

@@ -1,4 +1,4 @@
-//! `[signoff]`: what a delete job wants to remove, and what has to hold so that it may.
+//! Reads `[signoff]`: what to delete, and the conditions for it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::signoff_form::{CleanupForm, SideForm, SignOffForm, StatusForm};
 use crate::job::{Backup, CHECKS_MAX, Cleanup, Origin, Scope, Setting, SignOff, Source, Status, WritesStopped};
 use crate::sides::{Side, Sides};
 
-/// How old snapshots and certificates may become, if nothing is said.
+/// The default for the age of snapshots and for the validity of certificates.
 const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 impl FormReader<'_> {
@@ -25,7 +25,7 @@ impl FormReader<'_> {
         let (truth_place, local_place, cleanup_place) =
             (place_of("source_of_truth"), place_of("local_status"), place_of("cleanup"));
         if scope == Scope::OldAlone {
-            self.wrong(&section, "nothing can be signed off without a comparison, and the job lacks the section [new]");
+            self.wrong(&section, "a sign-off needs a comparison, but the job lacks the section [new]");
         }
         let delete_from = match form.delete_from {
             SideForm::Old => Side::Old,
@@ -34,7 +34,7 @@ impl FormReader<'_> {
         let source_of_truth = form.source_of_truth.and_then(|form| self.status(form, &truth_place, tables));
         let local_status = form.local_status.and_then(|form| self.status(form, &local_place, tables));
         if delete_from == Side::New && source_of_truth.is_none() {
-            self.wrong(&section, "to delete from new, `source_of_truth` has to say which candidates may go");
+            self.wrong(&section, "deleting from new requires `source_of_truth`, which decides what may be deleted");
         }
         let cleanup = match form.cleanup {
             CleanupForm::Column { column, becomes } => {
@@ -44,7 +44,7 @@ impl FormReader<'_> {
             CleanupForm::Word(word) => {
                 self.wrong(
                     &cleanup_place,
-                    format!("`{word}` may be \"row\" or {{ column = \"…\", becomes = \"null\" }}"),
+                    format!("unknown cleanup `{word}`; expected \"row\" or {{ column = \"…\", becomes = \"null\" }}"),
                 );
                 Cleanup::Row
             }
@@ -65,8 +65,8 @@ impl FormReader<'_> {
             None => None,
         };
         if form.accept_tiers.is_empty() {
-            let words = "no tier is named, and no row could be approved; leave it out for `exact`";
-            self.wrong(&place_of("accept_tiers"), words);
+            let message = "the list is empty, so no row could be approved; omit it for `exact`";
+            self.wrong(&place_of("accept_tiers"), message);
         }
         let stopped_place = place_of("writes_stopped");
         let writes_stopped = form.writes_stopped.and_then(|stopped| {
@@ -74,7 +74,7 @@ impl FormReader<'_> {
             Some(WritesStopped { instant: self.time(stopped.text, &stopped_place)?, origin })
         });
         if form.check.len() > CHECKS_MAX {
-            self.wrong(&section, format!("no more than {CHECKS_MAX} [[signoff.check]] are counted"));
+            self.wrong(&section, format!("too many [[signoff.check]] sections; at most {CHECKS_MAX} are allowed"));
         }
         Some(SignOff {
             delete_from,

@@ -1,4 +1,4 @@
-//! `[signoff]` as it is written.
+//! The form of `[signoff]` as serde reads it.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,39 +7,40 @@ use super::form::{CheckForm, Names};
 use crate::job::rule::Scalar;
 use crate::job::{AcceptedTier, Becomes};
 
-/// What a delete job wants to remove, and what has to hold so that it may.
+/// What to delete, and the conditions for it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SignOffForm {
-    /// The side whose rows are to go: `old` or `new`.
+    /// The side to delete from: `old` or `new`.
     pub delete_from: SideForm,
-    /// What is done to them: `"row"`, or `{ column = "blob", becomes = "blank_same_width" }`.
+    /// What the delete job does to a row: `"row"` deletes it, and `{ column = "blob", becomes = "blank_same_width" }`
+    /// clears one column.
     #[serde(default)]
     pub cleanup: CleanupForm,
-    /// The columns that a candidate is named by; the compare key, if nothing is said. A candidate that is named by others
-    /// is approved if every row of it is.
+    /// The columns of a candidate's ID. Defaults to the compare key. A candidate with another ID is approved if every
+    /// row with that ID is.
     #[serde(default)]
     pub candidate_key: Names,
-    /// The further table that decides in which state a candidate is. Has to be given to delete from new.
+    /// The table that decides whether a candidate has been migrated. Required to delete from new.
     pub source_of_truth: Option<StatusForm>,
-    /// A copy of it that has to agree.
+    /// A copy of this table, which must agree with it.
     pub local_status: Option<StatusForm>,
-    /// How rows may have come to be equal: `exact`, `by_reading`, `by_rule`, `tolerated`; exact, if nothing is said.
+    /// The accepted tiers: `exact`, `by_reading`, `by_rule`, `tolerated`. Defaults to `exact`.
     #[serde(default = "exact")]
     pub accept_tiers: Vec<AcceptedTier>,
-    /// From when on nothing was written to either store, as you declare: then rows need no version column.
+    /// The time since when, by your declaration, neither store has been written to. Then rows need no version column.
     pub writes_stopped: Option<Scalar>,
-    /// How long ago the snapshots may have been taken; 24 hours, if nothing is said.
+    /// The maximum age of the snapshots. Defaults to 24 hours.
     pub max_age: Option<String>,
-    /// In how many pairs of snapshots, this one included, a row has to have been without discrepancy.
+    /// The number of consecutive pairs of snapshots, including this one, in which a row must be free of discrepancies.
     #[serde(default = "one")]
     #[schemars(range(min = 1))]
     pub clean_runs: u32,
-    /// How long the certificate holds; 24 hours, if nothing is said.
+    /// How long the certificate is valid. Defaults to 24 hours.
     pub expires: Option<String>,
-    /// Where the rows have to stand besides.
+    /// A backup that must also contain the rows.
     pub backup: Option<BackupForm>,
-    /// Questions whose answers block the candidates that they name.
+    /// SQL assertions. The candidates that their results name are blocked.
     #[serde(default)]
     pub check: Vec<CheckForm>,
 }
@@ -52,7 +53,7 @@ fn one() -> u32 {
     1
 }
 
-/// A side.
+/// One of the two sides.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SideForm {
@@ -62,17 +63,17 @@ pub(super) enum SideForm {
     New,
 }
 
-/// What is done to a row.
+/// What a delete job does to a row.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum CleanupForm {
-    /// `"row"`: it is deleted.
+    /// `"row"`: delete it.
     Word(String),
-    /// A column of it is emptied.
+    /// Clear one column of it.
     Column {
-        /// The column.
+        /// The column to clear.
         column: String,
-        /// What stands in it afterwards: `blank_same_width`, `empty_list` or `null`.
+        /// What the column contains afterwards: `blank_same_width`, `empty_list`, or `null`.
         becomes: Becomes,
     },
 }
@@ -83,26 +84,26 @@ impl Default for CleanupForm {
     }
 }
 
-/// A table that tells states, one row for each candidate.
+/// A table that holds the state of each candidate, one row per candidate.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StatusForm {
-    /// The further table.
+    /// The name of the table in `[tables]`.
     pub table: String,
-    /// Its column with candidates.
+    /// The column with the candidates.
     pub key: String,
-    /// Its column with states.
+    /// The column with the states.
     pub column: String,
-    /// The state that a candidate has to be in.
+    /// The state that a candidate must have.
     pub must_be: Scalar,
 }
 
-/// A copy of the rows.
+/// A backup of the rows.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BackupForm {
-    /// A Parquet file, a directory or a glob, relative to the job file.
+    /// A Parquet file, a directory, or a glob, relative to the job file.
     pub path: String,
-    /// How long ago its oldest file may have been written, such as `24h`.
+    /// The maximum age of its oldest file, such as `24h`.
     pub max_age: String,
 }

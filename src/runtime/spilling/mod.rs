@@ -1,22 +1,23 @@
-//! The memory of what DataFusion runs: each sort has its own to itself, and the rest of a plan shares a pool in which
-//! what can spill leaves room for what cannot.
+//! Memory for DataFusion plans: each sort has a pool to itself. The rest of a plan shares one pool, in which consumers
+//! that can spill leave room for those that cannot.
 //!
-//! With DataFusion's own pools, a sort can fail in the middle, however much memory there is. A sort has two consumers:
-//! the sorter, which can spill, and the merge of its runs, which cannot, and which fails where the pool has nothing
-//! left. `FairSpillPool` lets sorters fill the pool to the last byte: it holds a limit against each reservation, and a
-//! sorter that spills splits its own into several; and it divides anew when a sort begins, while those before it keep
-//! what they have. What a merge sets aside beforehand is given back in between, for other sorts to take.
+//! With DataFusion's own pools, a sort can fail halfway, however much memory there is. A sort has two consumers: the
+//! sorter, which can spill, and the merge of its runs, which cannot and fails if the pool is exhausted. `FairSpillPool`
+//! lets sorters fill the pool to the last byte: it limits each reservation, and a sorter that spills splits its
+//! reservation into several. It also computes new shares when a sort begins, while earlier sorts keep what they have.
+//! What a merge reserves in advance is released in between, for other sorts to take.
 //!
-//! So each partition of each sort gets a pool of its own, and the sum of all of them is known before the first begins.
-//! In it, a sorter and its merge come out by these numbers, of `bytes` for the partition and `aside`, a quarter of them:
+//! So each partition of each sort gets its own pool, and the sum of all pools is known before the first sort begins.
+//! With `bytes` for the partition, a quarter of them set `aside`, a sorter and its merge fit:
 //!
-//! * While rows come in, the merge holds `aside`, and the sorter fills `bytes - 3/2 aside` (five eighths). It reckons
-//!   every batch twice, so that is a sorted and an unsorted copy of what it holds.
-//! * When it sorts what it holds, each batch becomes one sorted run, whose second copy is given back; the merge takes the
-//!   batches over (one copy) and makes keys of them (less than another). That fits into what they were reckoned at.
-//! * The output gathers as long as half of `aside` stays free, and is written out then.
-//! * When the input has ended, the sorter holds nothing, and the merge of what was written out has all of `bytes`. It
-//!   takes two runs at least, with two copies of a batch of each: four batches. [`SORT_BATCHES`] of them are granted.
+//! * While rows come in, the merge holds `aside`, and the sorter fills `bytes - 3/2 aside` (five eighths). It counts
+//!   every batch twice: an unsorted and a sorted copy.
+//! * When the sorter sorts what it holds, each batch becomes one sorted run, and its second copy is released. The merge
+//!   takes over the batches (one copy) and converts them to keys (less than another copy). That fits into what was
+//!   counted for them.
+//! * The sorter collects output as long as half of `aside` stays free, and then writes it out.
+//! * When the input has ended, the sorter holds nothing, and the merge of the spilled runs has all of `bytes`. It needs
+//!   at least two runs with two copies of a batch each: four batches. [`SORT_BATCHES`] batches are granted.
 
 mod pool;
 mod runs_with;
@@ -26,5 +27,5 @@ pub(crate) use pool::SpillingPool;
 pub(crate) use runs_with::RunsWith;
 pub(crate) use shares::{SortShares, spilled_bytes};
 
-/// How many batches one partition of a sort has room for, at least.
+/// The minimum number of batches for which one partition of a sort has room.
 pub(crate) const SORT_BATCHES: u64 = 12;

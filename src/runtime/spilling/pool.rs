@@ -1,4 +1,4 @@
-//! The pool that a sort has to itself, or that the rest of a plan shares.
+//! The memory pool of one sort partition, or of the rest of a plan.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,10 +7,10 @@ use bytesize::ByteSize;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
 
-/// The part of a pool that is kept from what can spill.
+/// The fraction (1/4) of a pool that is set aside for consumers that cannot spill.
 const ASIDE_PART: usize = 4;
 
-/// A pool in which what can spill leaves room for what cannot.
+/// A pool in which consumers that can spill leave room for those that cannot.
 #[derive(Debug)]
 pub(crate) struct SpillingPool {
     bytes: usize,
@@ -18,14 +18,14 @@ pub(crate) struct SpillingPool {
     state: Mutex<PoolState>,
 }
 
-/// What is held against the room for what can spill.
+/// How consumers that can spill are limited.
 #[derive(Debug, Clone, Copy)]
 enum Limit {
-    /// All that can spill: it is one sorter, however it splits what it has.
+    /// All together: they are one sorter, however it splits its reservation.
     OfSort,
-    /// Each reservation, against an even share: an aggregate that has spilled merges its runs beside its groups.
+    /// Each reservation, to an even share: an aggregate that has spilled merges its runs beside its groups.
     OfShare {
-        /// Among how many consumers the room is divided.
+        /// The number of consumers that share the pool.
         spillers: usize,
     },
 }
@@ -37,12 +37,12 @@ struct PoolState {
 }
 
 impl SpillingPool {
-    /// What one partition of a sort has to itself.
+    /// The pool of one partition of a sort.
     pub(crate) fn of_sort(bytes: u64) -> Self {
         SpillingPool::new(bytes, Limit::OfSort)
     }
 
-    /// What is shared, among so many consumers that can spill, and others.
+    /// A pool shared by `spillers` consumers that can spill, and by others that cannot.
     pub(crate) fn shared(bytes: u64, spillers: usize) -> Self {
         SpillingPool::new(bytes, Limit::OfShare { spillers: spillers.max(1) })
     }
@@ -51,7 +51,7 @@ impl SpillingPool {
         SpillingPool { bytes: usize::try_from(bytes).unwrap_or(usize::MAX), limit, state: Mutex::default() }
     }
 
-    /// What is kept from what can spill.
+    /// Bytes that are set aside for consumers that cannot spill.
     pub(super) fn aside(&self) -> usize {
         self.bytes / ASIDE_PART
     }
@@ -60,7 +60,7 @@ impl SpillingPool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How much more a reservation may hold now.
+    /// How many more bytes a reservation may take now.
     fn left_to(&self, reservation: &MemoryReservation, state: &PoolState) -> usize {
         let free = self.bytes.saturating_sub(state.spillable + state.unspillable);
         if !reservation.consumer().can_spill() {
@@ -70,7 +70,7 @@ impl SpillingPool {
         let room = self.bytes.saturating_sub(aside);
         let left = match (self.limit, reservation.size()) {
             (Limit::OfSort, _) => room.saturating_sub(state.spillable),
-            // it has spilled what it had, and goes on only with this
+            // it has spilled everything and cannot continue without this
             (Limit::OfShare { .. }, 0) => room,
             (Limit::OfShare { spillers }, size) => (room / spillers).saturating_sub(size),
         };
@@ -157,14 +157,14 @@ mod tests {
         merge.try_grow(200).unwrap();
         sorter.try_grow(500).unwrap();
         sorter.try_grow(1).unwrap_err();
-        // however it splits what it has, it is one sorter; the merge takes over what it gives back
+        // however it splits its reservation, it is one sorter; the merge takes over what it releases
         merge.free();
         let runs = sorter.split(400);
         sorter.try_grow(101).unwrap_err();
         merge.try_grow(300).unwrap();
         drop(runs);
         merge.try_grow(200).unwrap();
-        // what it gathers leaves half of what is set aside to the merge
+        // the output that it collects leaves half of the set-aside bytes to the merge
         assert_eq!(pool.reserved(), 600);
         sorter.try_grow(101).unwrap_err();
         sorter.try_grow(100).unwrap();
@@ -177,17 +177,17 @@ mod tests {
     #[test]
     fn what_shares_a_pool_has_even_shares_and_leaves_room_for_what_cannot_spill() {
         let (pool, register) = reservations(SpillingPool::shared(800, 2));
-        let (one, two, other) = (register(true), register(true), register(false));
-        one.try_grow(300).unwrap();
-        one.try_grow(1).unwrap_err();
-        two.try_grow(300).unwrap();
+        let (a, b, other) = (register(true), register(true), register(false));
+        a.try_grow(300).unwrap();
+        a.try_grow(1).unwrap_err();
+        b.try_grow(300).unwrap();
         other.try_grow(200).unwrap();
         other.try_grow(1).unwrap_err();
-        two.free();
-        // what has spilled everything goes on with a batch that is larger than its share
+        b.free();
+        // a consumer that has spilled everything continues with a batch larger than its share
         other.free();
-        two.try_grow(500).unwrap();
-        two.try_grow(1).unwrap_err();
+        b.try_grow(500).unwrap();
+        b.try_grow(1).unwrap_err();
         assert_eq!(pool.reserved(), 800);
     }
 }

@@ -1,4 +1,4 @@
-//! Parts of a plan that run with memory of their own.
+//! Parts of a plan that run with their own memory pool.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use futures::StreamExt;
 
 use super::SpillingPool;
 
-/// A part of a plan that runs with other memory than what is above it.
+/// A part of a plan that runs with another memory pool than the operators above it.
 #[derive(Debug)]
 pub(crate) struct RunsWith {
     input: Arc<dyn ExecutionPlan>,
-    /// By partition; the last one for all that follow.
+    /// By partition; the last one applies to all further partitions.
     tasks: Vec<Arc<TaskContext>>,
     hands_over: HandsOver,
 }
@@ -32,14 +32,13 @@ pub(crate) struct RunsWith {
 /// How batches are handed on.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum HandsOver {
-    /// As they come.
     AsItIs,
-    /// Cut out of what they are parts of.
+    /// Copied out of larger buffers.
     Cut,
 }
 
 impl RunsWith {
-    /// A sort, each of whose partitions has so many bytes to itself.
+    /// Gives each partition of a sort its own pool of `bytes`.
     pub(crate) fn own_pools(
         sort: Arc<dyn ExecutionPlan>,
         bytes: u64,
@@ -50,7 +49,7 @@ impl RunsWith {
         Ok(Arc::new(RunsWith { input: sort, tasks, hands_over: HandsOver::AsItIs }))
     }
 
-    /// What feeds a sort, or what merges sorts.
+    /// Gives all partitions of an input the same context.
     pub(super) fn shared(
         input: Arc<dyn ExecutionPlan>,
         task: Arc<TaskContext>,
@@ -117,7 +116,7 @@ impl ExecutionPlan for RunsWith {
     }
 }
 
-/// The same with another pool, of which a sort sets aside for its merge what is kept from what can spill.
+/// A context with another pool. A sort reserves the pool's set-aside bytes for its merge.
 pub(super) fn with_pool(task: &TaskContext, pool: SpillingPool) -> Result<Arc<TaskContext>> {
     let aside = pool.aside();
     let environment = task.runtime_env();
@@ -127,8 +126,8 @@ pub(super) fn with_pool(task: &TaskContext, pool: SpillingPool) -> Result<Arc<Ta
     Ok(Arc::new(TaskContext::default().with_session_config(config).with_runtime(environment.into())))
 }
 
-/// A batch without what else its arrays refer to: an aggregate hands out slices of all its groups, and a scan views of
-/// whole pages. A sort would take each slice for all of it.
+/// Copies a batch out of larger buffers, if it refers to them: an aggregate returns slices of all its groups, and a
+/// scan returns views of whole pages. A sort would count each slice as the whole buffer.
 fn cut_out(batch: RecordBatch) -> Result<RecordBatch> {
     let own = |column: &ArrayRef| -> Result<usize> {
         let text = match column.data_type() {

@@ -1,4 +1,4 @@
-//! How the memory of a plan is divided between its sorts and the rest of it.
+//! Divides the memory of a plan between its sorts and the rest of the plan.
 
 use std::sync::Arc;
 
@@ -14,44 +14,44 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, replace_
 use super::runs_with::{HandsOver, with_pool};
 use super::{RunsWith, SpillingPool};
 
-/// The part of a plan's memory that is left to what is no sort, at least.
+/// The minimum fraction (1/8) of a plan's memory for everything that is not a sort.
 const REST_PART: u64 = 8;
 
-/// How the memory of a plan is divided between its sorts and the rest of it.
+/// How the memory of a plan is divided, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SortShares {
-    /// What there is.
+    /// The total.
     bytes: u64,
-    /// What each partition of each sort has to itself.
+    /// For each partition of each sort.
     pub sort_bytes: u64,
-    /// What the rest of the plan shares.
+    /// Shared by the rest of the plan.
     pub rest_bytes: u64,
-    /// How many consumers that can spill share it.
+    /// How many consumers that can spill share the rest.
     spillers: usize,
 }
 
 impl SortShares {
-    /// Divides so many bytes among the parts of a plan.
+    /// Divides `bytes` among the parts of a plan.
     pub(crate) fn of(plan: &dyn ExecutionPlan, bytes: u64) -> Self {
         let mut holders = Holders::default();
         holders.count(plan);
         let Holders { sorts, spillers, others } = holders;
-        // what cannot spill is given half of it: sorts can do with less
+        // consumers that cannot spill get half of the memory, because sorts can work with less
         let part = match (spillers + others) as u64 {
             0 => bytes / REST_PART,
-            held => (bytes * held / (held + sorts as u64)).max(if others > 0 { bytes / 2 } else { 0 }),
+            consumers => (bytes * consumers / (consumers + sorts as u64)).max(if others > 0 { bytes / 2 } else { 0 }),
         };
         let rest_bytes = if sorts == 0 { bytes } else { part.max(bytes / REST_PART) };
         SortShares { bytes, sort_bytes: (bytes - rest_bytes) / sorts.max(1) as u64, rest_bytes, spillers }
     }
 
-    /// Whether something has less than this to itself.
+    /// Whether a consumer has less than `bytes` to itself.
     pub(crate) fn are_below(&self, bytes: u64) -> bool {
         (self.sort_bytes > 0 && self.sort_bytes < bytes)
             || (self.spillers > 0 && self.rest_bytes / (self.spillers as u64) < bytes / 2)
     }
 
-    /// Gives each sort of a plan its own memory. Returns what the plan is to run with.
+    /// Gives each sort of a plan its own memory. Returns the changed plan and the context to run it with.
     pub(crate) fn grant(
         &self,
         plan: Arc<dyn ExecutionPlan>,
@@ -66,19 +66,19 @@ impl SortShares {
         let children = children.collect::<Result<Vec<_>>>()?;
         let own_memory = match plan.as_ref() {
             sort if spilling_sort(sort).is_some() => Some((self.sort_bytes, HandsOver::Cut)),
-            // it has a few batches of each partition, whose views refer to all that was sorted: it counts that again with
-            // every batch, and would not find as much memory as it counts
+            // it holds a few batches of each partition, whose views refer to everything that was sorted. It counts all
+            // of that again with every batch, and a smaller pool would not have as much as it counts
             merge if merge.is::<SortPreservingMergeExec>() => Some((self.bytes, HandsOver::AsItIs)),
             _ => None,
         };
         let Some((own_bytes, input)) = own_memory else { return replace_children_if_necessary(plan, children) };
-        // what feeds it has no part of its memory
+        // the input of a sort does not use its memory
         let children = children.into_iter().map(|child| RunsWith::shared(child, rest.clone(), input)).collect();
         RunsWith::own_pools(replace_children_if_necessary(plan, children)?, own_bytes, rest)
     }
 }
 
-/// What holds memory in a plan, in partitions.
+/// The consumers of memory in a plan, counted by partitions.
 #[derive(Default)]
 struct Holders {
     sorts: usize,
@@ -96,19 +96,19 @@ impl Holders {
         } else if plan.is::<HashJoinExec>() || plan.is::<SortMergeJoinExec>() || plan.is::<CrossJoinExec>() {
             self.others += partitions;
         } else if plan.is::<RepartitionExec>() {
-            // they hold a few batches, and spill them where there is no room
+            // a repartition holds a few batches, and spills them if memory is short
             self.spillers += partitions.div_ceil(8);
         }
         plan.children().into_iter().for_each(|child| self.count(child.as_ref()));
     }
 }
 
-/// A sort of all rows; one of the first few keeps only those.
+/// A sort of all rows. A top-k sort is not one: it keeps only the first few rows.
 fn spilling_sort(plan: &dyn ExecutionPlan) -> Option<&SortExec> {
     plan.downcast_ref::<SortExec>().filter(|sort| sort.fetch().is_none())
 }
 
-/// What a plan has written to working files, in bytes.
+/// Bytes that a plan has spilled.
 pub(crate) fn spilled_bytes(plan: &dyn ExecutionPlan) -> u64 {
     let own = plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0);
     own as u64 + plan.children().iter().map(|child| spilled_bytes(child.as_ref())).sum::<u64>()

@@ -1,7 +1,7 @@
-//! Writes the examples of migrations, in any size: a folder's `generate.sql` says what stands in each snapshot, and the
-//! rest of the folder (jobs, queries, lists, the page that tells the story) is copied beside.
+//! Writes the example migrations in any size: a folder's `generate.sql` defines the content of each snapshot, and the
+//! rest of the folder (jobs, queries, lists, and the page with the story) is copied.
 //!
-//! The file is a sequence of queries, each under a line that says what becomes of it:
+//! The file is a sequence of queries, each below a line with the destination of its result:
 //!
 //! ```sql
 //! -- view: customer
@@ -10,7 +10,7 @@
 //! SELECT id FROM customer
 //! ```
 //!
-//! What is drawn is drawn by arithmetic on row numbers, so the same size makes the same snapshots everywhere.
+//! Random-looking values are computed from row numbers, so the same size gives the same snapshots on every machine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,7 +36,7 @@ pub(crate) const SIZE: u64 = 400;
 /// The file with the queries.
 const QUERIES: &str = "generate.sql";
 
-/// What becomes of a query.
+/// The destination of a query's result.
 enum Becomes {
     /// A table that later queries read.
     View(String),
@@ -44,10 +44,11 @@ enum Becomes {
     File(PathBuf),
 }
 
-/// Writes a migration's folder to another place, with snapshots of this size; says which files it wrote, and how many rows.
+/// Writes a migration's folder to another directory, with snapshots of this size. Returns the files and their row
+/// counts.
 ///
 /// # Errors
-/// If the folder has no queries, one of them fails, or a file cannot be written.
+/// If the folder has no queries, if a query fails, or if a file cannot be written.
 pub(crate) fn migration(engine: &Engine, folder: &Path, to: &Path, size: u64) -> Result<Vec<(PathBuf, u64)>> {
     let queries = folder.join(QUERIES);
     let text = fs::read_to_string(&queries).map_err(Error::unreadable(&queries))?;
@@ -56,14 +57,14 @@ pub(crate) fn migration(engine: &Engine, folder: &Path, to: &Path, size: u64) ->
         copy(folder, to)?;
     }
     let values = BTreeMap::from([("size".to_string(), Literal::Integer(size as i64))]);
-    let mut desk = Catalog::with(engine, &Tables::new())?;
+    let mut catalog = Catalog::with(engine, &Tables::new())?;
     let mut written = vec![];
     for (line, becomes, sql) in queries_of(&text) {
-        let question = desk.plan(&sql, &values, &format!("{}:{line}", queries.display()))?;
+        let query = catalog.plan(&sql, &values, &format!("{}:{line}", queries.display()))?;
         match becomes {
-            Becomes::View(name) => desk.add_view(&name, question)?,
+            Becomes::View(name) => catalog.add_view(&name, query)?,
             Becomes::File(path) => {
-                let rows = write(engine, question, &to.join(&path))?;
+                let rows = write(engine, query, &to.join(&path))?;
                 written.push((path, rows));
             }
         }
@@ -83,45 +84,45 @@ fn queries_of(text: &str) -> Vec<(usize, Becomes, String)> {
                 sql.push_str(line);
                 sql.push('\n');
             }
-            // the head of the file
+            // lines before the first query
             (None, None) => {}
         }
     }
     queries
 }
 
-/// Writes a snapshot beside its place, and puts it there once it is whole.
-fn write(engine: &Engine, question: Question, path: &Path) -> Result<u64> {
+/// Writes a snapshot to a temporary file, and renames the file when it is complete.
+fn write(engine: &Engine, query: Question, path: &Path) -> Result<u64> {
     let dir = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
     let failed = |error: ParquetError| Error::Unwritable { path: path.into(), source: std::io::Error::other(error) };
     let file = NamedTempFile::new_in(dir).map_err(Error::unwritable(path))?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
     engine.progress.begin("generating", 0);
-    let mut answer = question.stream(engine)?;
-    let mut writer = ArrowWriter::try_new(file, answer.schema(), Some(properties)).map_err(failed)?;
+    let mut result = query.stream(engine)?;
+    let mut writer = ArrowWriter::try_new(file, result.schema(), Some(properties)).map_err(failed)?;
     let mut rows = 0;
-    while let Some(batch) = answer.next_batch()? {
+    while let Some(batch) = result.next_batch()? {
         rows += batch.num_rows() as u64;
         engine.progress.advance(batch.num_rows() as u64);
         writer.write(&batch).map_err(failed)?;
     }
     let file = writer.into_inner().map_err(failed)?;
-    let everybody = fs::Permissions::from_mode(0o644);
-    fs::set_permissions(file.path(), everybody).map_err(Error::unwritable(path))?;
+    let readable_by_all = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(file.path(), readable_by_all).map_err(Error::unwritable(path))?;
     file.persist(path).map_err(|error| Error::Unwritable { path: path.into(), source: error.error })?;
     Ok(rows)
 }
 
-/// Copies what is not generated: neither snapshots nor runs.
+/// Copies everything except snapshots and runs.
 fn copy(folder: &Path, to: &Path) -> Result<()> {
     let is_copied = |path: &Path| path.extension().is_none_or(|ending| ending != "parquet");
     let entries = WalkDir::new(folder).into_iter().filter_entry(|entry| entry.file_name() != "runs");
     for entry in entries.flatten().filter(|entry| entry.file_type().is_file() && is_copied(entry.path())) {
-        let place = to.join(entry.path().strip_prefix(folder).unwrap_or(entry.path()));
-        let dir = place.parent().unwrap_or(to);
+        let path = to.join(entry.path().strip_prefix(folder).unwrap_or(entry.path()));
+        let dir = path.parent().unwrap_or(to);
         fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
-        fs::copy(entry.path(), &place).map_err(Error::unwritable(&place))?;
+        fs::copy(entry.path(), &path).map_err(Error::unwritable(&path))?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A small, believable migration with one of every defect: subscriptions that were embedded in
-//! customers move to a table of their own, while both stores stay live.
+//! A small, realistic migration with an example of every defect: subscriptions that were embedded in customers move to
+//! a separate table, while both stores stay live.
 
 pub(crate) mod migration;
 pub(crate) mod thirty_nights;
@@ -21,7 +21,7 @@ use crate::job::Job;
 use crate::job::file::{JobFile, refusal};
 use crate::report::Report;
 
-/// What the demo plants, and what a report found.
+/// The number of defects that the demo plants, or that a report contains.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Planted {
     mismatch: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Planted {
 }
 
 impl Planted {
-    /// The defects that a report speaks of.
+    /// The defects in a report.
     pub(crate) fn of(report: &Report) -> Self {
         Planted {
             mismatch: report.counts.mismatch,
@@ -44,10 +44,10 @@ impl Planted {
     }
 }
 
-/// The job file and the query that it names, by their names in the demo's directory.
+/// The job file and its query, by their names in the demo's directory.
 pub(crate) const JOB: &str = "subscriptions.toml";
 const QUERY: &str = "explode_subscriptions.sql";
-const JOB_TEXT: &str = r#"# Embedded lists of subscriptions, against the table that they move to
+const JOB_TEXT: &str = r#"# Embedded lists of subscriptions, compared with the table that they move to
 [old]
 path  = "old/customers.parquet"
 query = "explode_subscriptions.sql"
@@ -60,7 +60,7 @@ key    = ["subscription_id"]
 ignore = ["copied_at"]
 "#;
 
-/// One subscription, as either store knows it.
+/// One subscription in either store.
 #[derive(Debug, Clone)]
 struct Subscription {
     id: String,
@@ -79,29 +79,29 @@ const CUSTOMERS: i64 = 2_000;
 const NOVEMBER_MS: i64 = 1_793_491_200_000;
 const DAY_MS: i64 = 86_400_000;
 
-/// Writes both snapshots below `dir` and says what is wrong with them.
+/// Writes both snapshots below `dir`, and returns the number of planted defects.
 pub(crate) fn write(dir: &Path) -> Result<Planted> {
     let old = subscriptions();
     let (old, new, planted) = plant(old);
     write_file(&dir.join("old/customers.parquet"), &embedded(&old)?)?;
-    // the new store exports in parts, in no order
+    // the new store exports several files, in no order
     for (part, rows) in new.chunks(new.len().div_ceil(3)).enumerate() {
         write_file(&dir.join(format!("new/subscriptions/part-{part}.parquet")), &own_table(rows)?)?;
     }
     for (name, text) in [(JOB, JOB_TEXT), (QUERY, include_str!("../../../queries/explode_subscriptions.sql"))] {
-        let place = dir.join(name);
-        fs::write(&place, text).map_err(Error::unwritable(&place))?;
+        let path = dir.join(name);
+        fs::write(&path, text).map_err(Error::unwritable(&path))?;
     }
     Ok(planted)
 }
 
-/// The job that compares what [`write()`] wrote, and the directory of its runs.
+/// The job that compares the snapshots of [`write()`], and the directory of its runs.
 pub(crate) fn job(dir: &Path) -> Result<(Job, PathBuf)> {
-    let place = dir.join(JOB);
-    let JobFile { job, runs, mistakes, .. } = JobFile::read(&place, &[])?;
+    let path = dir.join(JOB);
+    let JobFile { job, runs, mistakes, .. } = JobFile::read(&path, &[])?;
     match job {
         Some(job) if mistakes.is_empty() => Ok((job, runs)),
-        _ => Err(refusal(&place, mistakes)),
+        _ => Err(refusal(&path, mistakes)),
     }
 }
 
@@ -130,18 +130,18 @@ fn subscriptions() -> Vec<Subscription> {
     all
 }
 
-/// Copies old to new with the mistakes that such copies make.
+/// Copies old to new, with typical errors of such copies.
 fn plant(mut old: Vec<Subscription>) -> (Vec<Subscription>, Vec<Subscription>, Planted) {
     let mut new = old.clone();
     // the copy job skipped a page of customers
     new.drain(700..712);
-    // a currency conversion cut the cents off
+    // a currency conversion truncated the cents
     new[40].cents += 1;
     new[41].cents -= 40;
     // a status event came out of order
     new[1_500].status = "active";
     new[1_500].renews_ms -= 30 * DAY_MS;
-    // the new store has no NULL, only the empty string; and somebody typed a blank
+    // the new store has the empty string instead of NULL, and a blank was typed after a note
     new[18].note = Some(String::new());
     new[90].note = new[90].note.take().map(|note| note + " ");
     // created in the new store after the export of the old one
@@ -152,14 +152,14 @@ fn plant(mut old: Vec<Subscription>) -> (Vec<Subscription>, Vec<Subscription>, P
     }
     // a retried batch was inserted twice
     new.extend_from_within(300..302);
-    // and old holds a key twice that never arrived
+    // a key that old has twice has never arrived in new
     let twice = Subscription { id: "sub_98000".into(), ..old[55].clone() };
     old.extend([twice.clone(), Subscription { status: "paused", ..twice }]);
     new.reverse();
     (old, new, Planted { mismatch: 5, missing: 12, extra: 3, duplicate_keys: 3, missing_duplicated: 1 })
 }
 
-/// The old store: customers with their subscriptions inside.
+/// The old store: customers with embedded subscriptions.
 fn embedded(subscriptions: &[Subscription]) -> Result<RecordBatch> {
     let mut rows: Vec<&Subscription> = subscriptions.iter().collect();
     rows.sort_by_key(|row| row.customer);
@@ -192,7 +192,7 @@ fn embedded(subscriptions: &[Subscription]) -> Result<RecordBatch> {
     ])?)
 }
 
-/// The new store: a table of subscriptions, typed by other hands.
+/// The new store: a table of subscriptions, with independently chosen types.
 fn own_table(rows: &[Subscription]) -> Result<RecordBatch> {
     let rows: Vec<&Subscription> = rows.iter().collect();
     let renews = rows.iter().map(|row| row.renews_ms * 1_000);

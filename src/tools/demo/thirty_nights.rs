@@ -1,9 +1,9 @@
-//! Thirty nights of a migration, with a record of what was planted in each.
+//! Thirty nights of a migration, with a record of the defects that were planted in each.
 //!
 //! New is a replica of old that is exported ten minutes later. Rows change while both are exported; a bug loses updates
-//! from night 12 on and is mended on night 17; three waves backfill what was missing; a waiver for six old rows expires
-//! after night 20 and is renewed on night 23; night 24 brings new's export of the night before once more, and night 26
-//! is run twice.
+//! from night 12 on and is fixed on night 17; three waves backfill missing rows; a waiver for six old rows expires
+//! after night 20 and is renewed on night 23; on night 24, new's export of the night before is delivered again; and
+//! night 26 is run twice.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::tools::demo::write_file;
 
-/// How many nights there are.
+/// The number of nights.
 pub(crate) const NIGHTS: u32 = 30;
 /// The job file of a night, by its name in the night's directory.
 pub(crate) const JOB: &str = "nightly.toml";
@@ -38,12 +38,12 @@ const RENEWED: u32 = 23;
 const FROZEN: u32 = 24;
 const RETRIED: u32 = 26;
 
-/// What was planted in one night, and what a report has to say of it.
+/// What was planted in one night, and what a report on it must contain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Night {
     /// Its number, from 1.
     pub number: u32,
-    /// How often it is run.
+    /// How many times it is run.
     pub runs: u32,
     /// The verdict.
     pub verdict: String,
@@ -51,17 +51,17 @@ pub(crate) struct Night {
     pub counts: ByClass<u64>,
     /// Discrepancies that rows changing during the exports explain.
     pub in_flight: ByClass<u64>,
-    /// Mismatches by the bug.
+    /// Mismatches caused by the bug.
     pub lost_updates: u64,
-    /// Rows that the waiver is for.
+    /// Rows that the waiver covers.
     pub waived: u64,
-    /// What the night before did not have.
+    /// Discrepancies that the night before did not have.
     pub new: ByClass<u64>,
-    /// What it had, too.
+    /// Discrepancies that the night before also had.
     pub persisting: ByClass<u64>,
-    /// What it had, and this night does not.
+    /// Discrepancies of the night before that are gone.
     pub resolved: ByClass<u64>,
-    /// How old the oldest discrepancy is, in nights.
+    /// The age of the oldest discrepancy, in nights.
     pub oldest: u32,
 }
 
@@ -77,17 +77,17 @@ struct AccountRow {
 type Store = BTreeMap<i64, AccountRow>;
 
 impl Night {
-    /// Checks that a report tells what was planted.
+    /// Checks that a report contains what was planted.
     ///
     /// # Errors
     /// [`Error::Internal`] if it does not.
     pub(crate) fn require_told(&self, report: &Report) -> Result<()> {
         let history = report.history.clone().unwrap_or_default();
-        let mut told = vec![("verdict", report.verdict.name() == self.verdict)];
-        // what stands in the report of a snapshot that is not what it should be, proves nothing
+        let mut checks = vec![("verdict", report.verdict.name() == self.verdict)];
+        // the report on a stale snapshot proves nothing about its rows
         if self.number != FROZEN {
             let in_flight = report.in_flight.as_ref();
-            told.extend([
+            checks.extend([
                 ("counts", report.counts.by_class() == self.counts),
                 ("in flight", in_flight.is_some_and(|found| found.counts == self.in_flight && found.twice == 0)),
                 ("lost updates", in_flight.is_some_and(|found| found.lost_updates == self.lost_updates)),
@@ -99,17 +99,17 @@ impl Night {
                 ("oldest", history.oldest.map_or(1, |oldest| oldest.age) == self.oldest),
             ]);
         }
-        match told.into_iter().find(|(_, told)| !told) {
+        match checks.into_iter().find(|(_, holds)| !holds) {
             None => Ok(()),
             Some((what, _)) => Err(Error::Internal(format!(
-                "night {}: the report of run {} does not tell what was planted: {what}",
+                "night {}: the report of run {} does not match what was planted: {what}",
                 self.number, report.run.id
             ))),
         }
     }
 }
 
-/// Writes the nights below `dir`, each a directory with both snapshots and a job file, and what was planted.
+/// Writes the nights below `dir`, each as a directory with both snapshots and a job file, and the record of all nights.
 pub(crate) fn write(dir: &Path) -> Result<Vec<Night>> {
     let mut stores = Stores::begin();
     let nights: Vec<Night> = (1..=NIGHTS).map(record).collect();
@@ -119,10 +119,10 @@ pub(crate) fn write(dir: &Path) -> Result<Vec<Night>> {
         let old = stores.live.clone();
         stores.during(night);
         let new = if night == FROZEN { last_new.clone() } else { stores.replica.clone() };
-        let place = night_dir(dir, night);
-        write_file(&place.join("old.parquet"), &table(&old)?)?;
-        write_file(&place.join("new.parquet"), &table(&new)?)?;
-        let job = place.join(JOB);
+        let path = night_dir(dir, night);
+        write_file(&path.join("old.parquet"), &table(&old)?)?;
+        write_file(&path.join("new.parquet"), &table(&new)?)?;
+        let job = path.join(JOB);
         fs::write(&job, job_text(night)).map_err(Error::unwritable(&job))?;
         last_new = new;
     }
@@ -137,7 +137,7 @@ pub(crate) fn night_dir(dir: &Path, night: u32) -> PathBuf {
     dir.join(format!("nights/{night:02}"))
 }
 
-/// Both stores, as they are at one time.
+/// The state of both stores at one time.
 struct Stores {
     live: Store,
     replica: Store,
@@ -145,7 +145,7 @@ struct Stores {
     next_id: i64,
 }
 
-/// When old's export of a night begins: 2026-09-01T02:00:00Z, and so on.
+/// When old's export of a night begins: 2026-09-01T02:00:00Z for the first night, and 24 hours later for each next one.
 fn taken(night: u32) -> Timestamp {
     "2026-09-01T02:00:00Z".parse::<Timestamp>().unwrap_or_default()
         + SignedDuration::from_hours(24 * (i64::from(night) - 1))
@@ -198,7 +198,7 @@ impl Stores {
         }
     }
 
-    /// What happens after old's export has begun.
+    /// Everything that happens after old's export has begun.
     fn during(&mut self, night: u32) {
         let at = taken(night) + minutes(5);
         for nth in 0..UPDATED_IN_FLIGHT {
@@ -225,14 +225,14 @@ impl Stores {
     }
 }
 
-/// What was planted in a night: reckoned from the story, and not from the rows.
+/// What was planted in a night: computed from the story above, not from the rows.
 fn record(number: u32) -> Night {
     let lost =
         |night: u32| if BUG.contains(&night) { LOST_PER_NIGHT as u64 * u64::from(night - BUG.start + 1) } else { 0 };
     let waves = |night: u32| WAVES.iter().filter(|wave| **wave <= night).count() as u64;
     let missing = |night: u32| BACKFILLED as u64 - WAVE as u64 * waves(night);
     let (updated, created, legacy) = (UPDATED_IN_FLIGHT as u64, CREATED_IN_FLIGHT as u64, LEGACY as u64);
-    // night 24 is not entered into the history
+    // night 24 is not recorded in the history
     let before = if number == FROZEN + 1 { FROZEN - 1 } else { number - 1 };
     let first = u64::from(number == 1);
     let holds = number <= WAIVED_UNTIL || number >= RENEWED;
@@ -289,7 +289,7 @@ column = "updated_at"
 lag    = "1m"
 
 [gate]
-missing = {BACKFILLED}            # until the backfill is through
+missing = {BACKFILLED}            # until the backfill is done
 
 [[waiver]]
 name    = "old-notes"

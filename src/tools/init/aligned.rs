@@ -1,5 +1,5 @@
-//! Rows of both sides that belong together by the key, matched ones and others: what a rule would do to a column shows
-//! in those that are equal as well as in those that differ.
+//! Rows with the same key on both sides, equal or not. The effect of a rule on a column shows in cells that are equal
+//! as well as in those that differ.
 
 use std::collections::HashMap;
 
@@ -14,9 +14,9 @@ use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::{FileRead, Snapshot};
 
-/// Pairs of rows that are looked at.
+/// The largest number of sampled pairs of rows.
 const ROWS_MAX: usize = 5_000;
-/// Bytes of new's rows that are held; large cells make for fewer rows.
+/// Bytes of new's rows that are kept. Large cells reduce the number of rows.
 const BYTES_MAX: usize = 128 << 20;
 
 /// Pairs of rows with the same key, with all columns.
@@ -24,7 +24,7 @@ pub(super) struct Aligned {
     rows: Sides<RecordBatch>,
 }
 
-/// Where a row of new with a key of the sample was met.
+/// The position of a row of new whose key is in the sample.
 struct AlignedRow {
     file: usize,
     group: usize,
@@ -33,7 +33,7 @@ struct AlignedRow {
 }
 
 impl Aligned {
-    /// Finds the counterparts of the sample of old. `None` where rows have no key, or none has a counterpart.
+    /// Finds the counterparts of old's sample. `None` if rows have no key, or if no row has a counterpart.
     pub(super) fn of(
         engine: &Engine,
         sides: &Sides<Snapshot>,
@@ -50,8 +50,8 @@ impl Aligned {
         let Some(keys) = keys(&pairs, &own, Side::Old) else { return Ok(None) };
         let mut wanted: HashMap<Vec<u8>, Option<u32>> = HashMap::new();
         for (row, key) in keys.into_iter().enumerate() {
-            // a key that stands twice belongs to no single row
-            wanted.entry(key).and_modify(|place| *place = None).or_insert(Some(row as u32));
+            // a duplicate key does not identify a row
+            wanted.entry(key).and_modify(|known| *known = None).or_insert(Some(row as u32));
         }
         let Some(met) = meet(engine, &sides.new, &pairs, &wanted)? else { return Ok(None) };
         let (new, old) = read(engine, &sides.new, &met)?;
@@ -69,7 +69,7 @@ impl Aligned {
         Some(Sides { old, new })
     }
 
-    /// The first rows of one side, and with them the cells of another pair of columns.
+    /// The paired rows of both sides.
     pub(super) fn rows(&self) -> &Sides<RecordBatch> {
         &self.rows
     }
@@ -92,7 +92,7 @@ fn keys(pairs: &[&PairedColumns], columns: &[ArrayRef], side: Side) -> Option<Ve
     Some((0..rows).map(key).collect())
 }
 
-/// Where new has rows with these keys, in the order of new, at most [`ROWS_MAX`] spread over all of them.
+/// Finds the rows of new with these keys, in new's order; at most [`ROWS_MAX`], spread over all of them.
 fn meet(
     engine: &Engine,
     new: &Snapshot,
@@ -109,7 +109,7 @@ fn meet(
             for (row, key) in keys.into_iter().enumerate() {
                 if let Some(Some(old)) = wanted.get(&key) {
                     let found = AlignedRow { file, group, row: first + row, old: *old };
-                    met.entry(*old).and_modify(|place| *place = None).or_insert(Some(found));
+                    met.entry(*old).and_modify(|known| *known = None).or_insert(Some(found));
                 }
             }
             first += batch.num_rows();
@@ -123,11 +123,11 @@ fn meet(
     Ok(Some(few))
 }
 
-/// Reads these rows of new, and says which rows of the sample they belong to.
+/// Reads these rows of new, and returns the rows of the sample that they are paired with.
 fn read(engine: &Engine, new: &Snapshot, met: &[AlignedRow]) -> Result<(RecordBatch, Vec<u32>)> {
     let all: Vec<usize> = (0..new.schema.fields().len()).collect();
     let (mut batches, mut old, mut bytes) = (vec![], vec![], 0);
-    for part in met.chunk_by(|one, two| (one.file, one.group) == (two.file, two.group)) {
+    for part in met.chunk_by(|a, b| (a.file, a.group) == (b.file, b.group)) {
         let (file, group) = (part[0].file, part[0].group);
         let rows = new.row_groups().find(|(own_file, own_group, _)| (*own_file, *own_group) == (file, group));
         let rows = rows.map_or(0, |(_, _, rows)| rows as usize);
@@ -136,10 +136,10 @@ fn read(engine: &Engine, new: &Snapshot, met: &[AlignedRow]) -> Result<(RecordBa
         let read = FileRead { file, row_groups: vec![group], selection: Some(selection) };
         let mut scan = new.scan(engine, vec![read], &all)?;
         while let Some(batch) = scan.next_batch()? {
-            // a scan hands out slices of what it has decoded, which would keep all of that
-            let places: UInt32Array = (0..batch.num_rows() as u32).collect();
+            // copied, because a scan returns slices that would keep the whole decoded batch in memory
+            let indexes: UInt32Array = (0..batch.num_rows() as u32).collect();
             let columns: Vec<ArrayRef> =
-                batch.columns().iter().map(|column| take(column, &places, None)).collect::<Result<_, _>>()?;
+                batch.columns().iter().map(|column| take(column, &indexes, None)).collect::<Result<_, _>>()?;
             let batch = RecordBatch::try_new(batch.schema(), columns)?;
             bytes += batch.get_array_memory_size();
             batches.push(batch);

@@ -1,4 +1,5 @@
-//! Which columns could identify a row, by their names, their types and a few rows of both sides: the likeliest first.
+//! Columns that could identify a row, by their names, their types, and sampled rows of both sides, the most likely
+//! first.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
@@ -14,38 +15,37 @@ use crate::equality::canonical::domain::Family;
 use crate::sides::Side;
 use crate::snapshot::types::digits;
 
-/// Columns that have neither a name nor a type of IDs are as unlikely as this, or more so.
+/// The rank of a column that has neither the name nor the type of an ID. Lower ranks are more likely.
 const NAMELESS: u8 = 4;
-/// Numbers with a fraction measure something. They are unique by chance, and come after what is named like an ID.
+/// Numbers with a fraction are measurements. They are unique by chance, so they rank behind names that look like IDs.
 const MEASURE: u8 = 12;
-/// Floats do not hold each ID, and come after what does.
+/// Floats cannot represent every ID, so they rank behind types that can.
 const FLOATING: u8 = 5;
-/// The likeliest columns, of which pairs are tried, and of which three together are.
+/// How many of the most likely columns are tried in pairs, and in threes.
 const PAIRED_MAX: usize = 24;
 const TRIPLED_MAX: usize = 12;
-/// Of the rows that are looked at, one in so many may have a key that stands twice, or NULL in it.
+/// Of the sampled rows, 1 in this many may have a duplicate or NULL key.
 const REPEATED_ONE_IN: usize = 100;
 
 /// Columns that may be a key.
 pub(super) struct KeyCandidate {
-    /// Their names.
     pub names: Vec<String>,
-    /// How unlikely they are: the smaller the likelier.
+    /// The rank: lower is more likely.
     pub unlikely: u8,
     /// Whether one of them is named like an ID.
     pub is_named: bool,
 }
 
-/// One column, and what its cells are, as numbers that are equal where the cells are.
+/// One column, with hashes of its cells.
 struct KeyColumn<'a> {
     pair: &'a PairedColumns,
-    /// Its place among the columns.
+    /// Its index among the pairs of columns.
     place: usize,
     unlikely: u8,
     cells: [Vec<Option<u64>>; 2],
 }
 
-/// Columns, and two or three columns, that identify (nearly) every row of those that were looked at, the likeliest first.
+/// Single columns, pairs, and triples that identify (nearly) every sampled row, the most likely first.
 pub(super) fn candidates(columns: &Columns) -> Vec<KeyCandidate> {
     let usable = columns.pairs.iter().enumerate().filter(|(_, pair)| pair.comparable && can_identify(pair));
     let mut usable: Vec<KeyColumn> = usable
@@ -60,7 +60,7 @@ pub(super) fn candidates(columns: &Columns) -> Vec<KeyCandidate> {
     let measures = usable.iter().filter(|column| column.unlikely >= MEASURE).count();
     let single = found.clone();
     let is_part = |at: &usize| !single.contains(&vec![*at]);
-    // IDs that need another column beside them come before measures, so pairs are of interest where only those are unique
+    // composite IDs rank before measurements, so pairs are also tried if only measurements are unique
     let settled = found.first().is_some_and(|first| usable[first[0]].unlikely <= NAMELESS);
     if !settled {
         let parts: Vec<usize> = (0..usable.len() - measures).filter(is_part).take(PAIRED_MAX).collect();
@@ -87,10 +87,10 @@ pub(super) fn candidates(columns: &Columns) -> Vec<KeyCandidate> {
     let candidate = |columns: Vec<usize>| {
         let more = columns.len() as u8 - 1;
         let is_named = columns.iter().any(|&at| named(usable[at].pair) < NAMELESS);
-        // several columns of which none is named like an ID are unique by chance, too
+        // several columns are also unique by chance, if none of them is named like an ID
         let more = if is_named || more == 0 { more } else { more + NAMELESS };
         let unlikely = columns.iter().fold(more, |sum, &at| sum.saturating_add(usable[at].unlikely));
-        // their order in the snapshot is the order in which people name them
+        // people name key columns in the snapshot's column order
         let mut columns: Vec<&KeyColumn> = columns.into_iter().map(|at| &usable[at]).collect();
         columns.sort_by_key(|column| column.place);
         KeyCandidate { names: columns.into_iter().map(|column| column.pair.name.clone()).collect(), unlikely, is_named }
@@ -108,26 +108,26 @@ fn can_identify(pair: &PairedColumns) -> bool {
     whole && pair.families().iter().all(|family| family.is_some_and(|family| kinds.contains(&family)))
 }
 
-/// Whether floats are whole numbers, as IDs are that an exporter has made floats of.
+/// Whether floats are whole numbers, such as integer IDs that an exporter has converted.
 fn is_whole(floats: &ArrayRef) -> bool {
     let Ok(floats) = cast(floats, &DataType::Float64) else { return false };
     floats.as_primitive::<Float64Type>().iter().flatten().all(|float| float.fract() == 0.0)
 }
 
-/// By its name, how unlikely a column is to be a key.
+/// The rank of a column by its name.
 fn named(pair: &PairedColumns) -> u8 {
     let words = words(&pair.name);
     match words.last().map_or("", String::as_str) {
         "id" | "uuid" | "key" | "pk" if words.len() == 1 => 0,
         "id" => 1,
-        // without a border between the words, as in `customerid`
+        // without a separator, as in `customerid`
         last if last.ends_with("id") => 1,
         "uuid" | "guid" | "key" | "pk" | "code" | "number" | "nr" | "ref" | "no" => 2,
         _ => NAMELESS,
     }
 }
 
-/// By its name and its type, how unlikely a column is to be a key.
+/// The rank of a column by its name and its type.
 fn unlikeliness(pair: &PairedColumns) -> u8 {
     let has = |test: fn(&DataType) -> bool| pair.fields.iter().any(|field| test(field.data_type()));
     let typed = match pair.families().new {
@@ -139,8 +139,7 @@ fn unlikeliness(pair: &PairedColumns) -> u8 {
     named(pair) + typed
 }
 
-/// Each cell as a number, equal ones as the same: whether cells are unique shows in these, and a sum that two
-/// different cells have in common is as unlikely as it has to be for a proposal that is tested on all rows.
+/// Hashes of the cells, to detect duplicates. A collision is harmless: the proposal is tested on all rows.
 fn numbers(pair: &PairedColumns, side: Side) -> Option<Vec<Option<u64>>> {
     let array = &pair.sample[side];
     let form = pair.chain(&pair.rules)?.full(array, side).ok()?;
@@ -174,7 +173,7 @@ fn identify(columns: &[&KeyColumn]) -> bool {
     })
 }
 
-/// Whether a side's cells are text.
+/// Whether a side has text.
 pub(super) fn is_text(pair: &PairedColumns) -> bool {
     pair.families().iter().any(|family| *family == Some(Family::Text))
 }

@@ -1,8 +1,8 @@
-//! Learns a table of `values`: what new writes for each of a few codes of old.
+//! Learns a table of `values`: what new has for each of a few codes of old.
 //!
-//! A table is learned only where it cannot hide anything. Each code stands for one word in every row that was looked at,
-//! whether the row matches or not; and no code of the table is written by new, nor any of its words by old, in any row
-//! at all. So states that were exchanged, or that new lags behind in, are never taken for another way of writing.
+//! A table is learned only if it cannot hide anything. Each code has one word in every sampled row, whether the row
+//! matches or not; and in no row at all does new have a code of the table, or old one of its words. States that were
+//! exchanged, or that lag behind in new, are therefore never mistaken for another notation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,14 +20,14 @@ use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// Different values of old that a column of codes may have; more are free text.
+/// Distinct values that a column of codes may have in old. A column with more is free text.
 const CODES_MAX: usize = 20;
-/// Rows that each code of a table has to be seen in.
+/// Rows in which each code of a table must have been seen.
 const SEEN_MIN: usize = 3;
-/// Texts beyond ASCII that are so much alike are one text that was damaged, and not a code and its word.
+/// Non-ASCII texts with at least this similarity are one text that was damaged, not a code and its word.
 const DAMAGED: f64 = 0.4;
 
-/// The table for a pair of columns, from the texts of rows that differ and of rows that match.
+/// Learns the table for a pair of columns, from the texts of rows that differ and of rows that match.
 pub(super) fn learn(
     pair: &PairedColumns,
     differing: &Sides<StringArray>,
@@ -65,13 +65,13 @@ pub(super) fn learn(
     Some(RuleSettings { values: Some(values.collect()), ..RuleSettings::default() })
 }
 
-/// Whether a text is what a wrong character set has made of another.
+/// Whether one text is the other, decoded with the wrong character set.
 fn is_damaged(code: &str, word: &str) -> bool {
     let alike = strsim::normalized_damerau_levenshtein(code, word) >= DAMAGED;
     (!code.is_ascii() || !word.is_ascii()) && alike
 }
 
-/// Whether no row of old has a word of the table, and no row of new one of its codes: all rows are looked at.
+/// Scans all rows: whether no row of old has a word of the table, and no row of new has one of its codes.
 pub(super) fn hides_nothing(
     engine: &Engine,
     sides: &Sides<Snapshot>,

@@ -1,4 +1,4 @@
-//! Gathers what differs, column by column, and finds out which rules would explain it.
+//! Collects differences column by column, and finds the rules that would explain them.
 
 use std::collections::BTreeMap;
 
@@ -21,33 +21,33 @@ use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// Mismatches that rules are tried on.
+/// Mismatches on which rules are tried.
 pub(super) const SAMPLE_PAIRS: usize = 5_000;
-/// Below so many pairs of a column that differs, more are looked for, in comparisons of such columns alone.
+/// Columns with fewer sampled pairs are sampled again, in comparisons of such columns only.
 const SAMPLE_MIN: usize = 500;
-/// How many more comparisons there are for that.
+/// How often that is done.
 const ROUNDS: usize = 2;
-/// A column that differs in so many pairs, and by name and type is a time of loading, is noise.
+/// A column with the name and type of a load time is noise if it differs in at least this share of the pairs.
 const NOISE_SHARE: f64 = 0.9;
 
-/// What is suggested for one column.
+/// The suggestions for one column.
 #[derive(Default)]
 pub(super) struct Suggestion {
     /// Pairs that differ in it.
     pub mismatches: u64,
-    /// Of how many of them the sample consists.
+    /// How many of them were sampled.
     pub sampled: usize,
-    /// Rules that would explain some, each with how many the rules up to it explain together.
+    /// Rules that would explain some, each with the number of sampled pairs that the rules up to it explain.
     pub rules: Vec<(RuleSettings, usize)>,
-    /// What else would explain some, and why it is not suggested.
+    /// Other rules that would explain some, and why they are not suggested.
     pub objections: Vec<String>,
-    /// Whether it is named like a time of loading, and could be one.
+    /// Whether it has the name of a load time, and could be one.
     pub load_time: bool,
-    /// Whether it differs nearly everywhere, as such a time does.
+    /// Whether it also differs nearly everywhere, as load times do.
     pub noise: bool,
 }
 
-/// Pairs of cells that differ, by the name of their columns.
+/// Pairs of cells that differ, by column name.
 #[derive(Default)]
 struct Differing {
     cells: BTreeMap<String, Vec<Sides<ArrayRef>>>,
@@ -63,7 +63,7 @@ impl Differing {
         self.cells.remove(name);
     }
 
-    /// Takes up the cells of findings; those of some columns alone, if there are any in `only`.
+    /// Adds the cells of findings. If `only` is not empty, adds only those of its columns.
     fn gather(&mut self, findings: Vec<Spooled>, only: &[&PairedColumns]) -> Result<()> {
         for part in findings {
             for batch in part.read()? {
@@ -95,24 +95,19 @@ impl Differing {
     }
 }
 
-/// Two snapshots, and what is known of them so far.
+/// Two snapshots, and what is known about them.
 pub(super) struct SampledPair<'a> {
-    /// What reads them.
     pub engine: &'a Engine,
-    /// The snapshots.
     pub sides: &'a Sides<Snapshot>,
-    /// Their paths.
     pub paths: &'a Sides<String>,
-    /// Their columns.
     pub columns: &'a Columns,
-    /// Their key.
     pub key: &'a KeyChoice,
-    /// Rows that belong together.
+    /// Rows with the same key on both sides.
     pub aligned: Option<&'a Aligned>,
 }
 
 impl SampledPair<'_> {
-    /// Suggestions for every pair of columns, in their order.
+    /// A suggestion for every pair of columns, in the same order.
     pub(super) fn explain(&self, found: Findings) -> Result<(Tally, Vec<Suggestion>)> {
         let Findings { tally, names, findings } = found;
         let mismatches: BTreeMap<String, u64> =
@@ -135,8 +130,8 @@ impl SampledPair<'_> {
         Ok((tally, suggestions))
     }
 
-    /// The first findings may all be of a column that differs everywhere; columns that differ here and there are compared
-    /// once more, without it.
+    /// A column that differs everywhere can fill the whole sample. Columns with too few sampled pairs are therefore
+    /// compared again without it.
     fn look_for_more(&self, differing: &mut Differing, mismatches: &BTreeMap<String, u64>) -> Result<()> {
         for _ in 0..ROUNDS {
             let lacks = |pair: &&PairedColumns| {
@@ -157,7 +152,7 @@ impl SampledPair<'_> {
         Ok(())
     }
 
-    /// The cells of a pair that differ, and those of rows that belong together that do not.
+    /// The cells of a pair of columns that differ, and cells of aligned rows that are equal.
     fn evidence(&self, pair: &PairedColumns, differing: &Differing) -> Result<Option<Evidence>> {
         let (Some(parts), Some(fields)) = (differing.cells.get(&pair.name), differing.fields.get(&pair.name)) else {
             return Ok(None);
@@ -186,7 +181,7 @@ impl SampledPair<'_> {
     fn rules(&self, pair: &PairedColumns, evidence: &Evidence, counts: &DifferenceCounts) -> Result<Explained> {
         let table = codes::learn(pair, &evidence.differing_texts()?, &evidence.matching_texts()?);
         let explained = weigh(pair, evidence, table.as_ref(), counts)?;
-        // to look at all rows is worth its time only for a table that would be written
+        // scanning all rows is worth the time only for a table that would be written
         let (true, Some(values)) = (
             explained.rules.iter().any(|(rule, _)| rule.values.is_some()),
             table.as_ref().and_then(|table| table.values.as_ref()),

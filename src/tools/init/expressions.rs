@@ -1,7 +1,7 @@
-//! Expressions that make columns comparable which no reading does: lists that the other side keeps as text, times that it
-//! keeps as counts since 1970, times of day that it keeps as durations or text, and truth that it keeps as a bit.
+//! Finds expressions that make columns comparable if no reading does: for lists stored as text, times stored as counts
+//! since 1970, times of day stored as durations or text, and booleans stored as bits.
 //!
-//! Only expressions that lose nothing are tried, and what they yield is compared in rows that belong together.
+//! Only lossless expressions are tried, and their results are compared in rows with the same key.
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
@@ -15,10 +15,10 @@ use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::sql::{RowExpression, quoted};
 
-/// Gives pairs that cannot be compared an expression under which most rows are equal, where there is one.
+/// Sets an expression for pairs that cannot be compared, if one makes most rows equal.
 pub(super) fn find(engine: &Engine, columns: &mut Columns, aligned: &Aligned) {
     for pair in columns.pairs.iter_mut() {
-        // a time of day may be written in more ways than one, so that its text is not always the other side's
+        // a time of day can be written in several notations, so equal times can differ as text
         let least = match pair.comparable {
             false => 0,
             true if is_text_and_time(pair) => match as_it_stands(pair, aligned) {
@@ -28,7 +28,7 @@ pub(super) fn find(engine: &Engine, columns: &mut Columns, aligned: &Aligned) {
             true => continue,
         };
         let Some((side, expressions)) = candidates(pair) else { continue };
-        // one that cannot be planned with the bare name may have a word of SQL's own in it
+        // a bare name that cannot be planned may contain a keyword of SQL; the quoted name is tried next
         for expression in expressions {
             if let Some(found) = explains(engine, pair, aligned, side, &expression).filter(|found| found.agree > least)
             {
@@ -43,17 +43,17 @@ pub(super) fn find(engine: &Engine, columns: &mut Columns, aligned: &Aligned) {
     }
 }
 
-/// What an expression comes to.
+/// An expression that was tried, and its result.
 struct FoundExpression {
     /// The pairs that it makes equal.
     agree: usize,
-    /// What the columns need beside it.
+    /// The rules that the columns need in addition.
     rules: RuleSettings,
     said: Vec<String>,
     offers: Vec<String>,
 }
 
-/// What could be written for a side's column, the likeliest first.
+/// Expressions for one side's column, the most likely first.
 fn candidates(pair: &PairedColumns) -> Option<(Side, Vec<String>)> {
     use Family::{Binary, Boolean, Duration, List, NaiveTimestamp, Number, Text, Time, ZonedTimestamp};
     let families = pair.families();
@@ -68,7 +68,7 @@ fn candidates(pair: &PairedColumns) -> Option<(Side, Vec<String>)> {
             (Number, NaiveTimestamp | ZonedTimestamp) if whole => {
                 ["seconds", "millis", "micros", "nanos"].map(|unit| format!("to_timestamp_{unit}({name})")).into()
             }
-            // MySQL's BIT(1); of any other bytes nothing is known
+            // MySQL's BIT(1); other bytes do not look like booleans
             (Binary, Boolean) => {
                 vec![format!("case encode({name}, 'hex') when '01' then true when '00' then false end")]
             }
@@ -88,7 +88,7 @@ fn candidates(pair: &PairedColumns) -> Option<(Side, Vec<String>)> {
     Some((side, all))
 }
 
-/// A duration since midnight as a time of day.
+/// Converts a duration since midnight to a time of day.
 fn time_of_day(unit: TimeUnit, name: &str) -> String {
     let nanoseconds = match unit {
         TimeUnit::Second => " * 1000000000",
@@ -107,7 +107,7 @@ fn is_text_and_time(pair: &PairedColumns) -> bool {
     )
 }
 
-/// How many pairs an expression has to make more than equal, as many are without it; `None` if nearly all are.
+/// How many pairs an expression has to exceed: clearly more than are equal without it. `None` if nearly all are equal.
 fn as_it_stands(pair: &PairedColumns, aligned: &Aligned) -> Option<usize> {
     let cells = aligned.cells(pair)?;
     let (agree, _) = equal(&pair.fields, &pair.rules, &cells)?;
@@ -146,5 +146,10 @@ fn explains(
         true => vec![format!("unordered = true  # explains {} together with the line above", share(anyhow))],
         false => vec![],
     };
-    Some(FoundExpression { agree: best, rules, said: vec![format!("so, {} are equal", share(agree))], offers })
+    Some(FoundExpression {
+        agree: best,
+        rules,
+        said: vec![format!("with this expression, {} are equal", share(agree))],
+        offers,
+    })
 }

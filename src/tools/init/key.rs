@@ -1,4 +1,4 @@
-//! Finds the columns that identify a row, by testing them on the data.
+//! Finds the columns that identify a row, by testing candidates on the data.
 
 use arrow::array::Array;
 use arrow::buffer::NullBuffer;
@@ -14,12 +14,12 @@ use crate::snapshot::Snapshot;
 
 /// Candidates that are tested on all rows.
 const TESTED: usize = 8;
-/// A key that finds so few counterparts is none: one in a hundred.
+/// A candidate that pairs a smaller share of rows is rejected.
 const OVERLAP_MIN: f64 = 0.01;
-/// Below this, rules are tried that could bring keys together.
+/// Below this share, rules are tried that could make more keys equal.
 const OVERLAP_GOOD: f64 = 0.9;
 
-/// The key, and what was found out about it and about others.
+/// The chosen key, and the results of all tests.
 pub(super) struct KeyChoice {
     /// The chosen columns; empty if no key was found.
     pub columns: Vec<String>,
@@ -27,24 +27,23 @@ pub(super) struct KeyChoice {
     pub tested: Vec<Tested>,
 }
 
-/// A candidate and how it did.
+/// A candidate and its test result.
 pub(super) struct Tested {
-    /// Its columns.
     pub columns: Vec<String>,
     /// The rules under which it was tested.
     pub rules: RuleSettings,
-    /// Keys that stand more than once on a side.
+    /// Keys that occur more than once on a side.
     pub duplicate_keys: u64,
-    /// Rows of either side that have NULL in it.
+    /// Rows of either side with NULL in the key.
     pub nulls: u64,
-    /// Pairs of rows that it brings together.
+    /// Pairs of rows with the same key.
     pub paired: u64,
-    /// The smaller side's share of rows that have a counterpart.
+    /// The share of the smaller side's rows that have a counterpart.
     pub overlap: f64,
 }
 
 impl KeyChoice {
-    /// How rows find each other by this choice.
+    /// The row identity that this key gives a job.
     pub(super) fn identity(&self) -> Identity {
         match self.columns.as_slice() {
             [] => Identity::WholeRow,
@@ -57,9 +56,9 @@ fn words(columns: &[String]) -> Vec<Setting> {
     columns.iter().map(|text| Setting { text: text.clone(), place: Origin::Flag("init") }).collect()
 }
 
-/// Tests the likeliest candidates and takes the best: unique on both sides, with the most counterparts.
+/// Tests the most likely candidates, and chooses the best one: unique on both sides, with the most counterparts.
 ///
-/// The rules that the chosen key needs are added to its columns.
+/// Adds the rules that the chosen key needs to its columns.
 pub(super) fn choose(
     engine: &Engine,
     sides: &Sides<Snapshot>,
@@ -70,7 +69,7 @@ pub(super) fn choose(
     let mut tested = vec![];
     for KeyCandidate { names, is_named, .. } in candidates(columns).into_iter().take(TESTED) {
         let candidate = tester.test(columns, &names)?;
-        // what is named like an ID is one, though some stand twice by mistake
+        // a column named like an ID is one, even if errors in the data have duplicated a few keys
         let is_whole = candidate.duplicate_keys == 0 && candidate.nulls == 0;
         let is_good = (is_whole || is_named && is_unique(&candidate)) && candidate.overlap >= OVERLAP_GOOD;
         tested.push(candidate);
@@ -79,10 +78,8 @@ pub(super) fn choose(
         }
     }
     let sound = tested.iter().filter(|tested| tested.overlap >= OVERLAP_MIN && is_unique(tested));
-    // of equals, the first: it was the likeliest
-    let best = sound
-        .rev()
-        .max_by(|one, two| one.overlap.total_cmp(&two.overlap).then(two.columns.len().cmp(&one.columns.len())));
+    // of equals, the first: it is the most likely
+    let best = sound.rev().max_by(|a, b| a.overlap.total_cmp(&b.overlap).then(b.columns.len().cmp(&a.columns.len())));
     let chosen = best.map(|best| (best.columns.clone(), best.rules.clone()));
     if let Some((names, rules)) = &chosen {
         for pair in columns.pairs.iter_mut().filter(|pair| names.contains(&pair.name)) {
@@ -92,7 +89,7 @@ pub(super) fn choose(
     Ok(KeyChoice { columns: chosen.map(|(names, _)| names).unwrap_or_default(), tested })
 }
 
-/// A few keys may stand twice, or be NULL, through the very mistakes that a comparison is to find.
+/// A few duplicate or NULL keys are allowed: they can be the very errors that the comparison has to find.
 fn is_unique(tested: &Tested) -> bool {
     (tested.duplicate_keys + tested.nulls) * 1_000 <= tested.paired
 }
@@ -105,7 +102,7 @@ struct Tester<'a> {
 }
 
 impl Tester<'_> {
-    /// Brings all rows together by a candidate; where few find a counterpart, under rules for its writing, too.
+    /// Pairs all rows by a candidate. If few rows have a counterpart, also tries rules for text.
     fn test(&self, columns: &mut Columns, names: &[String]) -> Result<Tested> {
         let nulls = self.nulls(Side::Old, columns, names)? + self.nulls(Side::New, columns, names)?;
         let mut best = self.test_under(columns, names, &RuleSettings::default())?;
@@ -148,7 +145,7 @@ impl Tester<'_> {
         })
     }
 
-    /// How many rows of a side have NULL in some of the columns.
+    /// The number of rows of a side with NULL in any of these columns.
     fn nulls(&self, side: Side, columns: &Columns, names: &[String]) -> Result<u64> {
         let snapshot = &self.sides[side];
         let pairs = columns.pairs.iter().filter(|pair| names.contains(&pair.name));

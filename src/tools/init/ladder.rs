@@ -1,8 +1,7 @@
 //! Tries rules on pairs of cells that differ, the finest first.
 //!
-//! Rules stand in steps, in the order of what they lose. Of the rules of one step, the finest is taken that explains about
-//! as much as any of them; the next step has to explain distinctly more on top of that. No rule is taken that makes cells
-//! unequal which are equal without it.
+//! Rules are arranged in steps by how much they lose. Of each step, the finest rule is chosen that explains about as
+//! much as any of them; the next step has to explain clearly more. A rule that makes equal cells unequal is rejected.
 
 use std::collections::BTreeSet;
 
@@ -21,20 +20,20 @@ use crate::job::{Rule, RuleSettings};
 use crate::sides::{Side, Sides};
 use crate::snapshot::types::digits;
 
-/// A rule that explains less is not worth a line: one in ten.
+/// A rule that explains a smaller share of the pairs is not worth a line.
 const SHARE_MIN: f64 = 0.1;
-/// Coarse numbers come together by chance, so a rule for them has to explain more: half.
+/// Rounded numbers are often equal by chance, so a rule for numbers has to explain a larger share.
 const SHARE_MIN_OF_NUMBERS: f64 = 0.5;
-/// Of cells that are equal without a rule, one in so many may become unequal by it.
+/// Of cells that are equal without a rule, 1 in this many may become unequal under it.
 const BROKEN_ONE_IN: usize = 1_000;
-/// Percent: a rule that explains so many explains what there is to explain.
+/// Percent. A rule that explains this share is assumed to explain everything.
 const NEARLY_ALL: usize = 98;
-/// Short texts are hexadecimal by chance.
+/// Bytes. Shorter texts are hexadecimal by chance.
 const NOTATION_MIN: usize = 8;
 
-/// Cells of one pair of columns, in the plain types.
+/// Cells of one pair of columns, in plain types.
 pub(super) struct Evidence {
-    /// What both columns are.
+    /// The fields of both columns.
     pub fields: Sides<Field>,
     /// Pairs that differ.
     pub differing: Sides<ArrayRef>,
@@ -53,13 +52,14 @@ impl Evidence {
         Sides::try_from_fn(|side| value_text::column(&self.matching[side], &self.fields[side]))
     }
 
-    /// How many of the pairs that differ are equal under what a pair of columns needs and further rules.
+    /// How many of the differing pairs become equal under the rules of the pair of columns and `further` rules.
     pub(super) fn under(&self, pair: &PairedColumns, further: &[&RuleSettings]) -> Result<Option<usize>> {
         let all = further.iter().fold(pair.rules.clone(), |all, rule| all.overridden_by(rule));
         self.explained(pair, &all)
     }
 
-    /// How many of the pairs that differ are equal under some rules; `None` if the rules do not fit, or do harm.
+    /// How many of the differing pairs become equal under some rules; `None` if the rules do not fit, or if they make
+    /// equal pairs differ.
     fn explained(&self, pair: &PairedColumns, rules: &RuleSettings) -> Result<Option<usize>> {
         let Some(chain) = chain(&pair.name, &self.fields, rules) else { return Ok(None) };
         let equal = |cells: &Sides<ArrayRef>| -> Result<usize> {
@@ -79,7 +79,7 @@ impl Evidence {
     }
 }
 
-/// Rules that are not to be tried.
+/// Rules that are not tried.
 #[derive(Default, Clone, PartialEq)]
 pub(super) struct ExcludedRules {
     rules: Vec<RuleSettings>,
@@ -87,7 +87,7 @@ pub(super) struct ExcludedRules {
 }
 
 impl ExcludedRules {
-    /// Leaves out a rule, and all that are like it if none of them will explain more.
+    /// Excludes a rule and, with `alike`, all rules of its kind, because none of them will explain more.
     pub(super) fn deny(&mut self, rule: &RuleSettings, alike: bool) {
         self.rules.push(rule.clone());
         for name in rule.rules().unwrap_or_default().iter().map(Rule::name).filter(|name| alike && *name != "as") {
@@ -105,7 +105,7 @@ impl ExcludedRules {
     }
 }
 
-/// Rules of which at most one is taken.
+/// Rules of which at most one is chosen.
 struct LadderStep {
     /// The finest first.
     rules: Vec<RuleSettings>,
@@ -113,8 +113,8 @@ struct LadderStep {
     share: f64,
 }
 
-/// The rules that explain what differs, each with how many pairs it and those before it explain. `values` is a table that
-/// was learned from the same cells.
+/// The rules that explain differences, each with the number of pairs that it and the earlier ones explain. `values` is
+/// a table that was learned from the same cells.
 pub(super) fn climb(
     pair: &PairedColumns,
     evidence: &Evidence,
@@ -159,7 +159,7 @@ pub(super) fn climb(
             (explained, chosen) = (equal, all);
         }
     }
-    // what the others explain as well is not needed, the coarsest least of all
+    // remove rules that explain only what the others also explain, the coarsest first
     chosen.sort_by_key(|rule| std::cmp::Reverse(loss(rule)));
     let mut at = 0;
     while chosen.len() > 1 && at < chosen.len() {
@@ -178,7 +178,7 @@ pub(super) fn climb(
     Ok(all)
 }
 
-/// Rules of which none explains much without the others: texts that differ in their blanks as well as in their case.
+/// Groups of rules that explain much only in combination, such as for texts that differ in both blanks and case.
 fn together(pair: &PairedColumns, chosen: &[RuleSettings]) -> Vec<Vec<RuleSettings>> {
     let none = RuleSettings::default;
     let base = chosen.iter().fold(pair.rules.clone(), |all, rule| all.overridden_by(rule));
@@ -205,9 +205,9 @@ fn together(pair: &PairedColumns, chosen: &[RuleSettings]) -> Vec<Vec<RuleSettin
     read.chain(cleaned).map(something).collect()
 }
 
-/// How much a rule loses, beside the others.
+/// The rank of a rule by how much it loses.
 fn loss(rule: &RuleSettings) -> usize {
-    let told = [
+    let kinds = [
         rule.reading.is_some() || rule.assume_tz.is_some(),
         rule.unordered.is_some(),
         rule.rtrim.is_some() || rule.trim.is_some(),
@@ -217,10 +217,10 @@ fn loss(rule: &RuleSettings) -> usize {
         rule.default_is_null.is_some(),
         rule.truncate.is_some() || rule.round.is_some() || rule.tolerance.is_some(),
     ];
-    told.iter().position(|told| *told).unwrap_or(told.len())
+    kinds.iter().position(|is_kind| *is_kind).unwrap_or(kinds.len())
 }
 
-/// Rules that could explain something, in the order of what they lose.
+/// The steps of rules that could explain something, ranked by how much they lose.
 fn steps(pair: &PairedColumns, evidence: &Evidence, values: Option<RuleSettings>) -> Result<Vec<LadderStep>> {
     use Family::{List, NaiveTimestamp, Number, Text, ZonedTimestamp};
     let none = RuleSettings::default;
@@ -258,7 +258,7 @@ fn steps(pair: &PairedColumns, evidence: &Evidence, values: Option<RuleSettings>
         let float = RuleSettings { reading: Some(ParseAs::Float), ..none() };
         let exact = evidence.fields.iter().any(|field| !field.data_type().is_floating());
         let rounded = || evidence.under(pair, &[&float]).map(|equal| equal.unwrap_or(0));
-        // a number that became a float was rounded to one, and then nothing else is let through
+        // exact numbers that became floats were rounded to floats, and then no other rule may hide anything else
         let is_rounded = exact && is(Number) && rounded()? * 100 >= evidence.differing.old.len() * NEARLY_ALL;
         let rules = if is_rounded { vec![float] } else { for_numbers(evidence) };
         steps.push(LadderStep { rules, share: SHARE_MIN_OF_NUMBERS });
@@ -267,14 +267,14 @@ fn steps(pair: &PairedColumns, evidence: &Evidence, values: Option<RuleSettings>
     Ok(steps)
 }
 
-/// What texts of both sides could be, as readings that tell them apart by meaning.
+/// Readings that could apply to texts on both sides, and that compare them by meaning.
 fn readings_of_text(evidence: &Evidence, texts: &Sides<StringArray>) -> Vec<RuleSettings> {
     let reads = |reading: ParseAs| RuleSettings { reading: Some(reading), ..RuleSettings::default() };
     let all = || texts.iter().flat_map(|texts| texts.iter().flatten());
     let mut rules = vec![reads(ParseAs::Decimal), reads(ParseAs::Boolean), reads(ParseAs::Uuid)];
     let utc = RuleSettings { assume_tz: Some("UTC".into()), ..reads(ParseAs::Timestamp) };
     rules.push(utc.clone());
-    // a text that is no time has no zone
+    // only a text with a time of day can need a zone
     if all().take(100).any(|text| text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(':')) {
         let found = Zones::default().best(&evidence.fields, &utc, &evidence.differing);
         rules.extend(found.map(|found| RuleSettings { assume_tz: Some(found.name), ..utc }));
@@ -282,14 +282,14 @@ fn readings_of_text(evidence: &Evidence, texts: &Sides<StringArray>) -> Vec<Rule
     if all().all(|text| text.len() >= NOTATION_MIN) {
         rules.extend([reads(ParseAs::Hex), reads(ParseAs::Base64)]);
     }
-    // a number is a document, too, but as a number it is read in more ways of writing
+    // a number is also a JSON document, but as a decimal it is equal in more notations
     if all().any(|text| text.trim_start().starts_with(['{', '[', '"'])) {
         rules.push(reads(ParseAs::Json));
     }
     rules
 }
 
-/// For numbers: the precision of a float, then fewer and fewer digits, and greater and greater distances.
+/// Rules for numbers: the precision of a float, then fewer and fewer digits and larger and larger distances.
 fn for_numbers(evidence: &Evidence) -> Vec<RuleSettings> {
     let none = RuleSettings::default;
     let mut rules = vec![];
@@ -310,13 +310,13 @@ fn for_numbers(evidence: &Evidence) -> Vec<RuleSettings> {
     let floating = types.iter().any(DataType::is_floating);
     let scales = types.as_ref().map(|own| digits(own).map(|(_, scale)| scale));
     if let Sides { old: Some(old), new: Some(new) } = scales {
-        // both sides hold such numbers exactly: what differs was cut to fewer digits, or is a difference
+        // both sides have exact decimals, so a difference is either rounding to the smaller scale or real
         let places = i8::try_from(old.min(new)).ok().filter(|_| old != new);
         return places.map(|places| RuleSettings { round: Some(places), ..none() }).into_iter().collect();
     }
-    // what sums of floats leave behind when they are made in another order
+    // rounding errors of float sums that were added in a different order
     rules.extend(["0.000000000001", "0.000000001"].iter().filter(|_| floating).map(|rel| tolerance(share(rel))));
-    // a tolerance of one unit of the last digit takes less than one digit fewer
+    // a tolerance of one unit in the last place loses less than rounding to one digit fewer
     for places in (2..=9).rev() {
         rules.push(RuleSettings { round: Some(places), ..none() });
         let text = format!("0.{}1", "0".repeat(places as usize - 1));
@@ -327,7 +327,7 @@ fn for_numbers(evidence: &Evidence) -> Vec<RuleSettings> {
     rules
 }
 
-/// Whether one side's floats were written with six digits, as text protocols do, and the other's were not.
+/// Whether the floats of one side were written with six digits, as by some text protocols, and the other's were not.
 fn has_six_digits(floats: &Sides<ArrayRef>) -> bool {
     let short = |side: Side| -> Option<(usize, usize)> {
         let values = cast(&floats[side], &DataType::Float64).ok()?;
@@ -340,14 +340,14 @@ fn has_six_digits(floats: &Sides<ArrayRef>) -> bool {
     nearly_all(old) && new.0 * 2 < new.1 || nearly_all(new) && old.0 * 2 < old.1
 }
 
-/// Whether nearly all floats are of no more than 32 bits' precision, and not just whole.
+/// Whether nearly all floats have at most 32-bit precision, and not only because they are integers.
 fn is_single(floats: &ArrayRef) -> bool {
     match floats.data_type() {
         DataType::Float16 | DataType::Float32 => true,
         DataType::Float64 => {
             let values: Vec<f64> = floats.as_primitive::<Float64Type>().iter().flatten().collect();
             let fits = |value: &&f64| f64::from(**value as f32) == **value;
-            // some are differences of another kind
+            // a few may differ for another reason
             values.iter().filter(fits).count() * 10 >= values.len() * 9
                 && values.iter().any(|value| value.fract() != 0.0)
         }
@@ -355,7 +355,7 @@ fn is_single(floats: &ArrayRef) -> bool {
     }
 }
 
-/// The value that most often stands against NULL, unless it also stands against itself.
+/// The value that is most often opposite NULL, unless it is also equal to itself in other pairs.
 fn standing_for_null(differing: &Sides<StringArray>, matching: &Sides<StringArray>) -> Option<String> {
     let mut counts: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
     for (old, new) in differing.old.iter().zip(&differing.new) {

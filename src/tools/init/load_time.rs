@@ -1,4 +1,5 @@
-//! Which columns tell when a row was loaded: by whole words of their names, and by types that hold times.
+//! Detects columns that record when a row was loaded, by whole words in their names and by types that can contain
+//! times.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
@@ -11,7 +12,7 @@ use crate::job::RuleSettings;
 use crate::job::rule::ParseAs;
 use crate::sides::{Side, Sides};
 
-/// Words that exporters and loaders put into names.
+/// Words that exporters and loaders use in names.
 const WORDS: [&str; 39] = [
     "etl",
     "elt",
@@ -56,14 +57,14 @@ const WORDS: [&str; 39] = [
 /// 2000-01-01 and 2100-01-01, in seconds since 1970.
 const EPOCH: std::ops::Range<i64> = 946_684_800..4_102_444_800;
 
-/// Whether a column is named like a time of loading, and holds times.
+/// Whether a column has the name of a load time and contains times.
 pub(super) fn is_load_time(pair: &PairedColumns) -> bool {
     let named =
         [&pair.name, &pair.old].iter().any(|name| words(name).iter().any(|word| WORDS.contains(&word.as_str())));
     named && Side::BOTH.iter().all(|&side| holds_times(&pair.fields[side], &pair.sample[side]))
 }
 
-/// The words of a name, in lower case: split at what is neither letter nor digit, and where the case changes.
+/// The words of a name, in lower case. It is split at characters other than letters and digits, and where case changes.
 pub(super) fn words(name: &str) -> Vec<String> {
     let letters: Vec<char> = name.chars().collect();
     let (mut words, mut word) = (vec![], String::new());
@@ -93,13 +94,13 @@ fn holds_times(field: &Field, cells: &ArrayRef) -> bool {
         Some(Family::Date | Family::NaiveTimestamp | Family::ZonedTimestamp) => true,
         Some(Family::Number) => field.data_type().is_integer() && counts_since_1970(cells),
         Some(Family::Text) => says_times(field, cells),
-        // a column of NULLs is what the other side's is
+        // a column with only NULLs takes the type of the other side
         None => field.data_type() == &DataType::Null,
         _ => false,
     }
 }
 
-/// Whether all numbers are times of this century: seconds, milliseconds, microseconds or nanoseconds.
+/// Whether all numbers are times of this century, in seconds, milliseconds, microseconds, or nanoseconds since 1970.
 fn counts_since_1970(cells: &ArrayRef) -> bool {
     let Ok(numbers) = cast(cells, &DataType::Int64) else { return false };
     let numbers = numbers.as_primitive::<Int64Type>();

@@ -1,9 +1,9 @@
-//! Proposes a job file for two snapshots: a key that was tested on the data, the columns that belong
-//! together, the rules that their types need, and, as comments, those that would explain what differs.
+//! Proposes a job file for two snapshots: a key that was tested on the data, the pairs of columns, the rules that their
+//! types need, and, as comments, rules that would explain differences.
 //!
-//! What only the user can decide (a lossy rule, a column to leave out) stands in the file as a setting that
-//! is commented out, `#` right before it; explanations are comments with a blank after the `#`. No active setting leaves
-//! anything out, or makes two values one: a job that was proposed cannot end in a match that hides a difference.
+//! Decisions that only the user can make (a lossy rule, an ignored column) are settings that are commented out, with a
+//! `#` directly before them. Explanations are comments with a space after the `#`. No active setting ignores a column
+//! or makes different values equal, so a proposed job cannot report a match that hides a difference.
 
 mod aligned;
 mod candidates;
@@ -35,18 +35,17 @@ use explain::{SAMPLE_PAIRS, SampledPair, Suggestion};
 use key::KeyChoice;
 use pairs::{Columns, PairedColumns};
 
-/// What is proposed.
 pub(crate) struct Proposal {
     paths: Sides<String>,
     rows: Sides<u64>,
     key: KeyChoice,
     columns: Columns,
-    /// Suggestions for the paired columns, in their order.
+    /// One suggestion for each pair of columns, in the same order.
     suggestions: Vec<Suggestion>,
     tally: Tally,
 }
 
-/// Looks at two snapshots and proposes how to compare them.
+/// Examines two snapshots and proposes how to compare them.
 pub(crate) fn propose(engine: &Engine, paths: Sides<String>) -> Result<Proposal> {
     require_room_for_footers(engine.limits(), Side::BOTH.map(|side| (Owner::Side(side), paths[side].as_str())))?;
     let sides = Sides::try_from_fn(|side| Snapshot::open(side, &paths[side], false))?;
@@ -74,7 +73,7 @@ impl Proposal {
     }
 }
 
-/// A job over the columns that can be compared, or over some of them.
+/// A job over all columns that can be compared, or over `only` some of them.
 fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&PairedColumns]) -> Job {
     let place = || Origin::Flag("init");
     let source = |side: Side| Source::of(Setting { text: paths[side].clone(), place: place() });
@@ -91,7 +90,6 @@ fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&Pa
     Job { selection, columns: settings, ..Job::new("init", Sides::from_fn(source), identity) }
 }
 
-/// What a comparison came to.
 struct Findings {
     tally: Tally,
     /// The compared columns, in the tally's order.
@@ -99,7 +97,7 @@ struct Findings {
     findings: Vec<Spooled>,
 }
 
-/// Compares as a job says, and keeps the first few findings of each class.
+/// Runs a job, and keeps the first `few` findings of each class.
 fn compare(engine: &Engine, sides: &Sides<Snapshot>, job: &Job, few: usize) -> Result<Findings> {
     let pairing = Pairing::of(sides, job)?;
     let layout = Arc::new(Layout::of(&pairing, sides));

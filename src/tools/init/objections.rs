@@ -1,8 +1,8 @@
-//! What speaks against a rule that explains differences: that it would hide a handful of mistakes.
+//! Objections to rules that explain differences: a rule may hide a handful of errors in the data.
 //!
-//! Stores that write the same truth in two ways do so in (nearly) every row that can be written in two ways. So a rule is a
-//! suggestion where it explains more than a few rows, and where hardly any pair to which it applies is equal without it. Of
-//! all others, a comment says what they would explain, and no line can be taken by mistake.
+//! Stores with two notations for the same value use them in (nearly) every row where the notations differ. So a rule is
+//! suggested if it explains more than a few rows, and if hardly any pair to which it applies is equal without it. For
+//! all other rules, a comment states what they would explain, in a form that cannot be activated by accident.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -16,35 +16,35 @@ use crate::job::{Rule, RuleSettings};
 use crate::report::count;
 use crate::sides::{Side, Sides};
 
-/// A rule that explains fewer pairs than one in so many explains mistakes,
+/// A rule that explains fewer than 1 in this many pairs explains errors in the data,
 const FEW_ONE_IN: f64 = 100.0;
-/// unless there are so many of them;
+/// unless it explains at least this many.
 const MANY: f64 = 50.0;
-/// numbers come together by chance, so that a rule for them has to explain one pair in so many.
+/// Rounded numbers are often equal by chance, so a rule for numbers has to explain 1 in this many pairs.
 const FEW_NUMBERS_ONE_IN: f64 = 20.0;
-/// Of pairs to which a rule applies, one in so many may be equal without it.
+/// Of the pairs to which a rule applies, 1 in this many may be equal without it.
 const EXCEPTIONS_ONE_IN: f64 = 20.0;
-/// How often rules are looked for without those that were objected to.
+/// How often rules are searched for again without the rejected ones.
 const ROUNDS: usize = 8;
 
-/// How often a column differs, in all rows.
+/// How often a column differs in all rows.
 pub(super) struct DifferenceCounts {
     /// Pairs of rows.
     pub paired: u64,
-    /// Those that differ in the column.
+    /// Pairs that differ in the column.
     pub mismatches: u64,
 }
 
-/// What explains the mismatches of a column.
+/// The rules for the mismatches of a column.
 #[derive(Default)]
 pub(super) struct Explained {
-    /// Rules to suggest, each with how many of the sampled pairs it and those before it explain.
+    /// Rules to suggest, each with the number of sampled pairs that it and the earlier ones explain.
     pub rules: Vec<(RuleSettings, usize)>,
-    /// Rules that would explain some, and why they are not suggested: comments of the job file.
+    /// Rules that are not suggested, with the reason: comments of the job file.
     pub objections: Vec<String>,
 }
 
-/// Rules that explain the mismatches of a column, without those that something speaks against.
+/// Finds rules that explain the mismatches of a column, and rejects those with an objection.
 pub(super) fn weigh(
     pair: &PairedColumns,
     evidence: &Evidence,
@@ -65,7 +65,7 @@ pub(super) fn weigh(
             let case = Case { evidence, texts: &texts, counts, rule, gain };
             if let Some(objection) = case.objection()? {
                 denied.deny(rule, objection.is_few);
-                objections.extend((round == 0).then_some(objection.said));
+                objections.extend((round == 0).then_some(objection.reason));
             }
         }
         if denied == before {
@@ -76,9 +76,9 @@ pub(super) fn weigh(
 }
 
 struct Objection {
-    /// Whether the rule explains too few pairs, as those like it will.
+    /// Whether the rule explains too few pairs. Then similar rules will, as well.
     is_few: bool,
-    said: String,
+    reason: String,
 }
 
 /// One rule, and how many of the sampled pairs only it explains.
@@ -92,7 +92,7 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn objection(&self) -> Result<Option<Objection>> {
-        // a table of codes is held against every row when it is learned
+        // learning a table of codes has already compared it with every row
         if self.rule.values.is_some() {
             return Ok(None);
         }
@@ -101,46 +101,46 @@ impl Case<'_> {
         let lines: Vec<String> = self.rule.rules().unwrap_or_default().iter().map(Rule::to_string).collect();
         let would = format!("{} would explain {}", lines.join(", "), about(explained, "mismatch"));
         if self.rule.reading == Some(ParseAs::Decimal) && self.differ_in_leading_zeros()? {
-            let said = format!("{would}, but takes leading zeros for nothing: these texts may be no numbers");
-            return Ok(Some(Objection { is_few: false, said }));
+            let reason = format!("{would}, but ignores leading zeros: these texts may not be numbers");
+            return Ok(Some(Objection { is_few: false, reason }));
         }
         let equal = self.counts.paired.saturating_sub(self.counts.mismatches) as f64;
         let share = |rows: usize| rows as f64 / self.texts.old.len().max(1) as f64 * equal;
         let exceptions = share(self.exceptions()?);
         if exceptions * EXCEPTIONS_ONE_IN > explained {
-            let said = format!(
-                "{would}, but {} to which it applies {} equal without it: these may be mistakes",
+            let reason = format!(
+                "{would}, but {} to which it applies {} equal without it: the mismatches may be real",
                 about(exceptions, "pair"),
                 if exceptions.round() == 1.0 { "is" } else { "are" }
             );
-            return Ok(Some(Objection { is_few: false, said }));
+            return Ok(Some(Objection { is_few: false, reason }));
         }
         let nulls = (0..self.texts.old.len()).filter(|&row| self.texts.old.is_null(row) && self.texts.new.is_null(row));
         let pairs = self.counts.paired as f64 - share(nulls.count());
         let least = if self.is_coarse() { pairs / FEW_NUMBERS_ONE_IN } else { (pairs / FEW_ONE_IN).min(MANY) };
         if explained < least {
-            let said = format!("{would}, too few of {} to be another way of writing", about(pairs, "pair"));
-            return Ok(Some(Objection { is_few: true, said }));
+            let reason = format!("{would}, too few of {} to be a difference in notation", about(pairs, "pair"));
+            return Ok(Some(Objection { is_few: true, reason }));
         }
         Ok(None)
     }
 
-    /// Whether the rule brings numbers together that are apart.
+    /// Whether the rule makes distinct numbers equal.
     fn is_coarse(&self) -> bool {
         let is_tiny = matches!(&self.rule.tolerance, Some(ToleranceSettings::Bounds { abs: None, rel: Some(rel) })
             if rel.text.parse::<f64>().is_ok_and(|rel| rel <= 1e-9));
         let scales = self.evidence.fields.as_ref().map(|field| crate::snapshot::types::digits(field.data_type()));
-        // decimals of two scales say by their types that they are rounded
+        // decimals with two scales imply rounding by their types
         let is_typed = self.rule.round.is_some() && scales.old.is_some() && scales.new.is_some();
         (self.rule.round.is_some() || self.rule.tolerance.is_some()) && !is_tiny && !is_typed
     }
 
-    /// Pairs that differ, as text, one of which the rules make out of the other.
+    /// The differing pairs, as text.
     fn differing(&self) -> Result<Sides<StringArray>> {
         self.evidence.differing_texts()
     }
 
-    /// How many pairs that are equal could not be, if the stores differed by this rule.
+    /// How many of the equal pairs would differ if the stores consistently differed by this rule.
     fn exceptions(&self) -> Result<usize> {
         let among = |applies: &dyn Fn(Option<&str>) -> bool| {
             self.texts.old.iter().zip(&self.texts.new).filter(|(old, new)| applies(*old) || applies(*new)).count()
@@ -193,7 +193,7 @@ impl Case<'_> {
         Ok(0)
     }
 
-    /// In how many pairs that differ new is what one function makes of old, and what another does.
+    /// In how many differing pairs new is the result of the one function on old, and of the other.
     fn agree(&self, one: &dyn Fn(&str) -> String, two: &dyn Fn(&str) -> String) -> Result<(usize, usize)> {
         let texts = self.differing()?;
         let pairs = || texts.old.iter().zip(&texts.new).filter_map(|(old, new)| Some((old?, new?)));
@@ -201,8 +201,8 @@ impl Case<'_> {
         Ok((count(one), count(two)))
     }
 
-    /// Where old has blanks that new lacks, equal pairs with such blanks; where new has filled up old's texts to a width,
-    /// equal pairs that are shorter.
+    /// If old has padding that new lacks, the number of equal pairs with padding. If new pads to a width, also those
+    /// that are shorter.
     fn blanks(&self, bare: &dyn Fn(&str) -> &str) -> Result<usize> {
         let texts = self.differing()?;
         let is_padded = |text: &str| bare(text).len() < text.len();
@@ -220,7 +220,8 @@ impl Case<'_> {
         Ok(equal().filter(|text| is_padded(text) || text.chars().count() < width).count())
     }
 
-    /// Where new has NULL for a value, equal pairs with the value; where it has the value for NULL, those with NULL, too.
+    /// If new has NULL for a value, the number of equal pairs with the value. If it has the value for NULL, also those
+    /// with NULL.
     fn nulls(&self, value: &str, equal: usize) -> Result<usize> {
         let texts = self.differing()?;
         let made = texts.old.iter().zip(&texts.new);
@@ -233,14 +234,14 @@ impl Case<'_> {
         Ok(if to_null >= from_null { equal } else { equal + nulls })
     }
 
-    /// Whether texts that differ, differ in zeros before a number.
+    /// Whether differing texts differ in the leading zeros of a number.
     fn differ_in_leading_zeros(&self) -> Result<bool> {
         let texts = self.differing()?;
         let zeros = |text: &str| {
             let digits = text.trim().trim_start_matches(['-', '+']);
             digits.len() - digits.trim_start_matches('0').len() - usize::from(digits.trim_start_matches('0').is_empty())
         };
-        // a zero before the point is no digit that counts
+        // a zero before the decimal point is not significant
         let is_led = |text: &str| {
             let zeros = zeros(text);
             zeros > 1 || zeros == 1 && !text.trim().trim_start_matches(['-', '+']).starts_with("0.")
@@ -256,7 +257,7 @@ fn about(number: f64, what: &str) -> String {
     count(number.round() as u64, what).replace("mismatchs", "mismatches")
 }
 
-/// How many digits of a number stand after the point and count; `None` if it is none.
+/// The number of significant digits after the decimal point; `None` if the text is not a number.
 fn fraction(text: &str) -> Option<usize> {
     let digits = text.trim_start_matches('-');
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
@@ -264,14 +265,14 @@ fn fraction(text: &str) -> Option<usize> {
     (!whole.is_empty() && is_number(whole) && is_number(part)).then(|| part.trim_end_matches('0').len())
 }
 
-/// How many digits of a time stand after its second and count.
+/// The number of significant digits after the seconds of a time.
 fn fraction_of_second(text: &str) -> usize {
     let Some((_, part)) = text.split_once('.') else { return 0 };
     let digits = part.find(|c: char| !c.is_ascii_digit()).map_or(part, |end| &part[..end]);
     digits.trim_end_matches('0').len()
 }
 
-/// Whether a number is written without a digit that could be left out.
+/// Whether a number has no digit that could be left out.
 fn is_shortest(text: &str, fraction: usize) -> bool {
     let digits = text.trim_start_matches('-');
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));

@@ -1,4 +1,4 @@
-//! Which columns belong together.
+//! Pairs the columns of both sides.
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
@@ -15,53 +15,52 @@ use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::{FileRead, Snapshot, type_name};
 
-/// Rows of each side that are looked at before anything is compared.
+/// Rows of each side that are sampled before the first comparison.
 const SAMPLE_ROWS: usize = 20_000;
-/// Bytes of each side that are looked at before anything is compared; large cells make for fewer rows.
+/// Bytes of each side that are sampled before the first comparison. Large cells reduce the number of rows.
 const SAMPLE_BYTES: usize = 128 << 20;
-/// Above this, two names are taken for one that was written differently.
+/// Above this similarity, two names are assumed to be spellings of one name.
 const SIMILAR: f64 = 0.75;
-/// Names of each side that are held against those of the other.
+/// Names of each side that are compared with those of the other.
 const SIMILAR_NAMES_MAX: usize = 500;
 
-/// Two columns that belong together.
+/// Two columns that are paired.
 pub(super) struct PairedColumns {
     /// New's name.
     pub name: String,
     /// Old's name.
     pub old: String,
-    /// The stored columns.
     pub fields: Sides<Field>,
-    /// What the types need to be compared.
+    /// The rules that the types need.
     pub rules: RuleSettings,
-    /// Whether the columns can be compared, with these rules.
+    /// Whether the columns can be compared with these rules.
     pub comparable: bool,
-    /// An expression that makes one side's column comparable, and how it was found.
+    /// An expression that makes one side's column comparable, and that side.
     pub expression: Option<(Side, String)>,
-    /// What speaks for what was chosen, or against it: comments of the job file.
+    /// Reasons for or against the choice: comments of the job file.
     pub notes: Vec<String>,
-    /// Settings that could follow the active ones, each with what speaks for it: to be commented out.
+    /// Settings that could follow the active ones, with their reasons. They are written commented out.
     pub offers: Vec<String>,
-    /// A few of each side's cells.
+    /// Sampled cells of each side.
     pub sample: Sides<ArrayRef>,
 }
 
 /// The columns of both sides.
 pub(super) struct Columns {
-    /// Those that belong together, in the order of new.
+    /// The pairs, in new's column order.
     pub pairs: Vec<PairedColumns>,
-    /// Those that only one side has.
+    /// Columns that only one side has.
     pub left: Sides<Vec<String>>,
-    /// Names of both sides that are much alike.
+    /// Unpaired columns with similar names.
     pub similar: Vec<Sides<String>>,
-    /// What may be one column by its values, but not for sure: comments of the job file.
+    /// Pairs that the values suggest but do not prove: comments of the job file.
     pub perhaps: Vec<String>,
-    /// A few rows of each side.
+    /// Sampled rows of each side.
     pub samples: Sides<RecordBatch>,
 }
 
 impl Columns {
-    /// Pairs the columns by name, and finds out how each pair can be compared.
+    /// Pairs the columns by name, and decides how each pair can be compared.
     pub(super) fn of(engine: &Engine, sides: &Sides<Snapshot>) -> Result<Self> {
         let names = sides
             .as_ref()
@@ -77,7 +76,7 @@ impl Columns {
         Ok(Columns { pairs, left, similar, perhaps: vec![], samples })
     }
 
-    /// Looks again at how each pair can be compared, now that rows of both sides are known to belong together.
+    /// Decides again how each pair can be compared, now with rows that have the same key on both sides.
     pub(super) fn settle(&mut self, aligned: &Aligned, key: &[String]) {
         let mut zones = Zones::default();
         for pair in self.pairs.iter_mut().filter(|pair| !key.contains(&pair.name)) {
@@ -88,7 +87,7 @@ impl Columns {
         }
     }
 
-    /// Columns that a first comparison has to leave out.
+    /// Columns that the first comparison ignores.
     pub(super) fn left_out(&self) -> impl Iterator<Item = &String> {
         let pairs = self.pairs.iter().filter(|pair| !pair.comparable).map(|pair| &pair.name);
         pairs.chain(&self.left.old).chain(&self.left.new)
@@ -96,7 +95,7 @@ impl Columns {
 }
 
 impl PairedColumns {
-    /// The columns at these places of the schemas.
+    /// Pairs the columns at these indexes of the schemas.
     pub(super) fn of(sides: &Sides<Snapshot>, samples: &Sides<RecordBatch>, at: Sides<usize>) -> Self {
         let fields = Sides::from_fn(|side| sides[side].schema.field(at[side]).clone());
         let sample = Sides::from_fn(|side| samples[side].column(at[side]).clone());
@@ -126,12 +125,12 @@ impl PairedColumns {
         self.notes = bridge.notes;
     }
 
-    /// Whether the job has to say which columns these are.
+    /// Whether the job has to specify old's name.
     pub(super) fn is_renamed(&self) -> bool {
         self.old.to_lowercase() != self.name.to_lowercase()
     }
 
-    /// The settings of a job for this pair, if it needs some.
+    /// The settings of a job for this pair, if it needs any.
     pub(super) fn settings(&self, place: Origin) -> Option<ColumnSettings> {
         let word = |text: &String| Setting { text: text.clone(), place: place.clone() };
         (self.comparable && (self.is_renamed() || self.rules != RuleSettings::default())).then(|| ColumnSettings {
@@ -143,29 +142,29 @@ impl PairedColumns {
         })
     }
 
-    /// The chain of some rules over these columns.
+    /// Compiles rules for these columns; `None` if they do not fit.
     pub(super) fn chain(&self, rules: &RuleSettings) -> Option<RuleSet> {
         readings::chain(&self.name, &self.fields, rules)
     }
 
-    /// Whether a side holds binary floats.
+    /// Whether a side has binary floats.
     pub(super) fn has_floats(&self) -> bool {
         self.fields.iter().any(|field| field.data_type().is_floating())
     }
 
-    /// The types of both sides, in words.
+    /// The type names of both sides.
     pub(super) fn types(&self) -> Sides<String> {
         self.fields.as_ref().map(type_name)
     }
 
-    /// The kinds of value of both sides; an all-NULL column has the other's.
+    /// The type families of both sides. A column with only NULLs takes the family of the other side.
     pub(super) fn families(&self) -> Sides<Option<Family>> {
         let own = self.fields.as_ref().map(family);
         Sides { old: own.old.or(own.new), new: own.new.or(own.old) }
     }
 }
 
-/// Names of both sides that are much alike and belong to nobody else.
+/// Unpaired columns with similar names. Each column is used at most once.
 fn similar(left: &Sides<Vec<&str>>) -> Vec<Sides<String>> {
     let plain = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
     let mut alike: Vec<(f64, Sides<&str>)> = vec![];
@@ -180,7 +179,7 @@ fn similar(left: &Sides<Vec<&str>>) -> Vec<Sides<String>> {
             }
         }
     }
-    alike.sort_by(|(one, _), (two, _)| two.total_cmp(one));
+    alike.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let mut taken: Vec<Sides<String>> = vec![];
     for (_, names) in alike {
         if !taken.iter().any(|pair| pair.old == names.old || pair.new == names.new) {
@@ -190,7 +189,7 @@ fn similar(left: &Sides<Vec<&str>>) -> Vec<Sides<String>> {
     taken
 }
 
-/// Rows from the beginning, the middle and the end of a snapshot, with all columns that can be read.
+/// Rows from the beginning, the middle, and the end of a snapshot, with all columns that can be read.
 fn sample(engine: &Engine, snapshot: &Snapshot) -> Result<RecordBatch> {
     let groups: Vec<_> = snapshot.row_groups().filter(|(_, _, rows)| *rows > 0).collect();
     let all: Vec<usize> = (0..snapshot.schema.fields().len()).collect();

@@ -1,5 +1,5 @@
-//! Columns that have other names in new, found by their values: `ext_uuid` of 16 bytes is `external_id` in text where both
-//! say the same in the same rows.
+//! Finds renamed columns by their values: `ext_uuid` with 16 bytes is `external_id` as text if both have the same
+//! values in the same rows.
 
 use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::compute::take;
@@ -14,27 +14,27 @@ use crate::report::count;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// Columns of each side that are held against those of the other.
+/// Columns of each side that are compared with those of the other.
 const COLUMNS_MAX: usize = 60;
-/// Pairs of rows that all of them are held against each other in; few pairs of columns pass.
+/// Pairs of rows in which all pairs of columns are compared first. Few pairs of columns pass.
 const FIRST_LOOK: usize = 200;
-/// Pairs of rows of which one side has a value, below which nothing is said.
+/// Columns with a value in fewer pairs of rows are not paired.
 const ROWS_MIN: usize = 20;
-/// Two columns with so many different values in common did not come to them by chance.
+/// Two columns with this many distinct values in common do not agree by chance.
 const VALUES_SURE: usize = 10;
 
-/// Two columns that say the same.
+/// Two columns with the same values.
 struct Match {
     names: Sides<String>,
     rules: RuleSettings,
-    /// Pairs of cells that are equal, of those that are not NULL on both sides.
+    /// Equal pairs of cells, out of `rows` pairs that are not NULL on both sides.
     agree: usize,
     rows: usize,
     values: usize,
 }
 
-/// Pairs the columns that are left over on both sides and agree in nearly all rows, where that is unambiguous and their
-/// values are many; says of others that they might belong together.
+/// Pairs the unpaired columns that agree in nearly all rows, if the match is unambiguous and has many distinct values.
+/// Other matches become comments.
 pub(super) fn pair_by_values(sides: &Sides<Snapshot>, columns: &mut Columns, aligned: &Aligned) {
     let matches = matches(sides, columns, aligned);
     let times = |side: Side, name: &String| matches.iter().filter(|found| found.names[side] == *name).count();
@@ -42,18 +42,21 @@ pub(super) fn pair_by_values(sides: &Sides<Snapshot>, columns: &mut Columns, ali
         let Sides { old, new } = &found.names;
         let alone = Side::BOTH.iter().all(|&side| times(side, &found.names[side]) == 1);
         let share = found.agree as f64 * 100.0 / found.rows as f64;
-        let said = format!("{share:.1} % of {} agree", count(found.rows as u64, "pair"));
+        let agreement = format!("{share:.1} % of {} agree", count(found.rows as u64, "pair"));
         let places = (sides.old.schema.index_of(old), sides.new.schema.index_of(new));
         let (true, true, (Ok(at_old), Ok(at_new))) = (alone, found.values >= VALUES_SURE, places) else {
-            let why = if alone { format!("with {} values", found.values) } else { "and others agree, too".into() };
+            let why = match alone {
+                true => format!("with {} distinct values", found.values),
+                false => "and other columns also agree".into(),
+            };
             let (old, new) = (escaped(old), escaped(new));
-            columns.perhaps.push(format!("`{old}` of old may be `{new}` of new: {said}, {why}"));
+            columns.perhaps.push(format!("`{old}` of old may be `{new}` of new: {agreement}, {why}"));
             continue;
         };
         let mut pair = PairedColumns::of(sides, &columns.samples, Sides { old: at_old, new: at_new });
         pair.rules = found.rules.clone();
         pair.comparable = true;
-        pair.notes = vec![format!("`{}` in old; paired by values: {said}", escaped(old))];
+        pair.notes = vec![format!("`{}` in old; paired by values: {agreement}", escaped(old))];
         let place = |pair: &PairedColumns| sides.new.schema.index_of(&pair.name).unwrap_or(usize::MAX);
         let before = columns.pairs.iter().position(|other| place(other) > at_new).unwrap_or(columns.pairs.len());
         columns.pairs.insert(before, pair);
@@ -106,7 +109,7 @@ fn matches(sides: &Sides<Snapshot>, columns: &Columns, aligned: &Aligned) -> Vec
     found
 }
 
-/// How many pairs of cells are not NULL on both sides.
+/// The number of pairs of cells with a value on at least one side.
 fn with_value(cells: &Sides<ArrayRef>) -> usize {
     let nulls = cells.as_ref().map(|cells| cells.logical_nulls());
     let valid = |side: Side, row: usize| nulls[side].as_ref().is_none_or(|nulls| nulls.is_valid(row));

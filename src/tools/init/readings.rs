@@ -1,7 +1,7 @@
-//! Which rules the types of two columns need.
+//! Chooses the rules that the types of two columns need.
 //!
-//! Such rules stand in the job as active settings, so they are chosen among those that lose nothing where there are
-//! any: a reading that may make two values one is written beside them as a comment.
+//! Such rules are active settings in the job, so lossless ones are preferred. A reading that can make different values
+//! equal is only mentioned in a comment.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Field;
@@ -16,19 +16,19 @@ use crate::job::{Rule, RuleSettings};
 use crate::report::count;
 use crate::sides::{Side, Sides};
 
-/// One in so many: a rule that explains so little more than a finer one does not explain more.
+/// A coarser rule has to explain at least 1 in this many pairs more than a finer one.
 const DISTINCT_ONE_IN: usize = 100;
 
 /// How two columns can be compared.
 pub(super) struct Bridge {
-    /// The rules that it takes; `None` if they cannot be compared.
+    /// The rules that they need; `None` if they cannot be compared.
     pub rules: Option<RuleSettings>,
-    /// What speaks for them, or what could be written instead.
+    /// Reasons for the rules, or alternatives to them.
     pub notes: Vec<String>,
 }
 
 impl Bridge {
-    /// Columns that cannot be compared.
+    /// For columns that cannot be compared.
     pub(super) fn none() -> Self {
         Bridge { rules: None, notes: vec![] }
     }
@@ -38,19 +38,19 @@ impl Bridge {
     }
 }
 
-/// By how much a rule has to explain more than a finer one.
+/// By how many of `of` pairs a rule has to explain more than a finer one.
 pub(super) fn distinctly(of: usize) -> usize {
     of.div_ceil(DISTINCT_ONE_IN)
 }
 
-/// The chain of some rules over two columns; `None` if they do not fit.
+/// Compiles rules for two columns; `None` if they do not fit.
 pub(super) fn chain(name: &str, fields: &Sides<Field>, rules: &RuleSettings) -> Option<RuleSet> {
     let natural = Domain::of(name, fields.as_ref(), &mut |_| false, &mut Nested::default());
     RuleSet::of(name, fields.as_ref(), rules.rules().ok()?, natural).ok()
 }
 
-/// The rules without which two columns do not compare, by cells that need not belong together: of several possible
-/// readings, the one that can read the most cells, and that gives both sides the most values in common.
+/// The rules that make two columns comparable, from samples whose rows do not correspond: of several possible readings,
+/// the one that can read the most cells, and that gives both sides the most values in common.
 pub(super) fn bridge(fields: &Sides<Field>, sample: &Sides<ArrayRef>) -> Bridge {
     let candidates = match natural(fields) {
         Ok(()) => return Bridge::by(RuleSettings::default()),
@@ -70,8 +70,8 @@ pub(super) fn bridge(fields: &Sides<Field>, sample: &Sides<ArrayRef>) -> Bridge 
     Bridge { rules, notes: vec![] }
 }
 
-/// The rules without which two columns do not compare, by cells of rows that belong together: the finest reading that
-/// makes the most of them equal.
+/// The rules that make two columns comparable, from cells of rows with the same key: the finest reading that makes the
+/// most of them equal.
 pub(super) fn bridge_aligned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zones: &mut Zones) -> Bridge {
     let families = match natural(fields) {
         Ok(()) => return Bridge::by(RuleSettings::default()),
@@ -94,7 +94,7 @@ pub(super) fn bridge_aligned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zon
         return Bridge::none();
     }
     let (agree, rules) = match most {
-        // nothing tells them apart but what they cannot read
+        // they differ only in the cells that they cannot read
         0 => {
             let lost = |rules: &RuleSettings| {
                 forms(fields, rules, cells).map_or(usize::MAX, |forms| forms.iter().map(unreadable).sum())
@@ -118,7 +118,7 @@ pub(super) fn bridge_aligned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zon
                     1 => format!("so does {example}"),
                     more => format!("so do {more} other zones, such as {example}"),
                 };
-                bridge.notes.push(format!("{many}: write the zone that the store runs in"));
+                bridge.notes.push(format!("{many}: set the zone that the store uses"));
             }
             explained = found.agree;
             rules.assume_tz = Some(found.name);
@@ -130,28 +130,28 @@ pub(super) fn bridge_aligned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zon
         let lines: Vec<String> = rules.rules().unwrap_or_default().iter().map(Rule::to_string).collect();
         let (lines, of) = (lines.join(", "), share(agree));
         let own = share(explained);
-        bridge
-            .notes
-            .push(format!("{lines} instead explains {of:.1} % of {pairs} where this one explains {own:.1} %, but may make two values one"));
+        bridge.notes.push(format!(
+            "{lines} instead would explain {of:.1} % of {pairs} (now {own:.1} %), but can make different values equal"
+        ));
     }
     bridge
 }
 
-/// Whether columns compare without rules; the kinds of value, where a rule could help.
+/// Whether columns are comparable without rules; if not, their families, if a rule could help.
 fn natural(fields: &Sides<Field>) -> Result<(), Option<Sides<Family>>> {
     match Domain::of("", fields.as_ref(), &mut |_| false, &mut Nested::default()) {
-        // what has no defined equality is told by the report itself
+        // the report itself shows columns without a defined equality
         Ok(_) | Err(NoDomain::Undefined) => Ok(()),
         Err(NoDomain::Families { families, path }) => Err(path.is_empty().then_some(families)),
     }
 }
 
-/// Whether one side holds bytes and the other a notation of bytes, if it is one: another notation is as likely.
+/// Whether a side has bytes. Then the other side's text may be in one of several notations.
 fn is_notation(families: Sides<Family>) -> bool {
     families.iter().any(|family| *family == Family::Binary)
 }
 
-/// The kinds of value of two columns that no rule is needed for, or that rules can bridge.
+/// The lossless rules under which two columns are comparable; the empty rules if they need none.
 pub(super) fn exact_readings(fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> Vec<RuleSettings> {
     match natural(fields) {
         Ok(()) => vec![RuleSettings::default()],
@@ -160,13 +160,13 @@ pub(super) fn exact_readings(fields: &Sides<Field>, cells: &Sides<ArrayRef>) -> 
     }
 }
 
-/// Readings that could bridge two kinds of value, the likeliest first.
+/// Readings that could make two families comparable, the most likely first.
 struct ReadingCandidates {
-    /// Those that lose nothing.
+    /// Lossless readings.
     exact: Vec<RuleSettings>,
-    /// Those that may make two values one.
+    /// Readings that can make different values equal.
     lossy: Vec<RuleSettings>,
-    /// What is left where no cell can be read: words stand where the other side has numbers.
+    /// The last resort if no cell can be read, as with words on one side and numbers on the other.
     otherwise: Option<RuleSettings>,
 }
 
@@ -188,7 +188,7 @@ fn readings(families: Sides<Family>, fields: &Sides<Field>, cells: &Sides<ArrayR
             Binary => vec![reads(ParseAs::Text), reads(ParseAs::Hex), reads(ParseAs::Uuid), reads(ParseAs::Base64)],
             Uuid => vec![reads(ParseAs::Uuid)],
             Json => vec![reads(ParseAs::Json)],
-            // a day that is written with a time of day is not that day
+            // a date that is written with a time of day is not equal to that date
             Date if tells_time_of_day(&fields[text_side], &cells[text_side]) => vec![reads(ParseAs::Timestamp)],
             Date => vec![reads(ParseAs::Date)],
             ZonedTimestamp | NaiveTimestamp => vec![reads(ParseAs::Timestamp), utc(reads(ParseAs::Timestamp))],
@@ -211,7 +211,7 @@ fn readings(families: Sides<Family>, fields: &Sides<Field>, cells: &Sides<ArrayR
     ReadingCandidates { exact, lossy, otherwise: is_plain.then(|| reads(ParseAs::Text)) }
 }
 
-/// Whether texts of days say more than the day.
+/// Whether texts of dates contain more than the date.
 fn tells_time_of_day(field: &Field, texts: &ArrayRef) -> bool {
     let date = Field::new("", arrow::datatypes::DataType::Date32, true);
     let timestamp =
@@ -230,14 +230,14 @@ fn tells_time_of_day(field: &Field, texts: &ArrayRef) -> bool {
     ) else {
         return false;
     };
-    // days are kept in milliseconds, times in nanoseconds
+    // dates are in milliseconds, times in nanoseconds
     days.iter()
         .zip(times)
         .any(|(day, time)| matches!((day, time), (Some(day), Some(time)) if i128::from(day) * 1_000_000 != time))
 }
 
-/// Both sides' cells under some rules. A blank around a value is for a rule to explain, and not for the choice of the
-/// reading.
+/// Both sides' cells in canonical form under some rules. Blanks around values are trimmed first: another rule explains
+/// them, so they must not affect the choice of the reading.
 fn forms(fields: &Sides<Field>, rules: &RuleSettings, cells: &Sides<ArrayRef>) -> Option<Sides<Canonical>> {
     let trimmed = chain("", fields, &RuleSettings { trim: Some(true), ..rules.clone() });
     let chain = trimmed.or_else(|| chain("", fields, rules))?;
@@ -248,7 +248,7 @@ fn unreadable(form: &Canonical) -> usize {
     form.unreadable.as_ref().map_or(0, |texts| texts.len() - texts.null_count())
 }
 
-/// How many values both sides have.
+/// The number of distinct values that both sides have.
 fn in_common(forms: &Sides<Canonical>) -> usize {
     let values = forms.as_ref().map(|form| {
         let cells = KeyBytes::of(&form.value);
@@ -263,14 +263,14 @@ fn in_common(forms: &Sides<Canonical>) -> usize {
     values.old.intersection(&values.new).count()
 }
 
-/// How many pairs of cells have a value on both sides.
+/// The number of pairs of cells with a value on both sides.
 fn known(cells: &Sides<ArrayRef>) -> usize {
     let nulls = cells.as_ref().map(|cells| cells.logical_nulls());
     let valid = |side: Side, row: usize| nulls[side].as_ref().is_none_or(|nulls| nulls.is_valid(row));
     (0..cells.old.len()).filter(|&row| Side::BOTH.iter().all(|&side| valid(side, row))).count()
 }
 
-/// How many pairs of cells with values are equal under some rules, and how many different values they have.
+/// The number of pairs of cells with values that are equal under some rules, and the number of their distinct values.
 pub(super) fn equal(fields: &Sides<Field>, rules: &RuleSettings, cells: &Sides<ArrayRef>) -> Option<(usize, usize)> {
     let forms = forms(fields, rules, cells)?;
     let equal = forms.old.equals(&forms.new).ok()?;

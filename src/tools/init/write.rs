@@ -26,12 +26,12 @@ pub(super) fn job_file(proposal: &Proposal) -> String {
         count(rows.old, "row"),
         count(rows.new, "row")
     );
-    let stands = match undecided(proposal).next() {
-        None => "It runs as it stands.",
+    let status = match undecided(proposal).next() {
+        None => "It can run as it is.",
         Some(_) => "Before it runs, decide on the columns below that cannot be compared.",
     };
     let _ =
-        writeln!(out, "# {stands} Lines with # right before a setting are suggestions: delete the # to take one.\n");
+        writeln!(out, "# {status} Lines with # directly before a setting are suggestions: remove the # to use one.\n");
     for pair in undecided(proposal) {
         let types = pair.types();
         let line = format!("`{}` cannot be compared: {} in old, {} in new.", pair.name, types.old, types.new);
@@ -55,7 +55,8 @@ pub(super) fn job_file(proposal: &Proposal) -> String {
     for names in &proposal.columns.similar {
         let _ = writeln!(
             out,
-            "\n# `{}` is only in old and `{}` only in new; if they are one column:\n#[compare.columns.{}]\n#old = {}",
+            "\n# `{}` is only in old and `{}` is only in new; if they are the same column:\n\
+             #[compare.columns.{}]\n#old = {}",
             escaped(&names.old),
             escaped(&names.new),
             key_of(&names.new),
@@ -74,19 +75,21 @@ fn compare(proposal: &Proposal, out: &mut String) {
     match key.columns.as_slice() {
         [] => {
             out.push_str(
-                "# no column, and no two or three columns, identify (nearly) every row on both sides; name the key if you know it\n",
+                "# no combination of up to three columns identifies (nearly) every row on both sides; \
+                 if you know the key, name it here\n",
             );
             out.push_str("no_key = true\n");
         }
         names => {
             let chosen = key.tested.iter().find(|tested| tested.columns == names);
             if chosen.is_some_and(|chosen| chosen.duplicate_keys + chosen.nulls > 0) {
-                out.push_str("# so few repeat that they may be mistakes: they are reported as duplicate keys\n");
+                out.push_str("# these few may be errors in the data: they are reported as duplicate keys\n");
             }
             for pair in columns.pairs.iter().filter(|pair| names.contains(&pair.name) && pair.has_floats()) {
                 let line = format!(
-                    "`{}` is a float on a side, which does not hold whole numbers above 2^53 (9,007,199,254,740,992) exactly: \
-                     export it as an integer or as text; with as = \"float\" more find each other, and neighbours are taken for one",
+                    "`{}` is a float on a side, and floats above 2^53 (9,007,199,254,740,992) do not represent every \
+                     whole number: export it as an integer or as text; with as = \"float\", more keys match, but \
+                     adjacent IDs become equal",
                     pair.name
                 );
                 let _ = writeln!(out, "# {}", escaped(&line));
@@ -98,7 +101,7 @@ fn compare(proposal: &Proposal, out: &mut String) {
     let mut items: Vec<String> = vec![];
     for pair in undecided(proposal) {
         let types = pair.types();
-        let why = format!("{} in old, {} in new: no rule reads one as the other", types.old, types.new);
+        let why = format!("{} in old, {} in new: no rule makes them comparable", types.old, types.new);
         items.push(format!("#    {},  # {}", quoted(&pair.name), escaped(&why)));
     }
     let paired = tally.matched() + tally.mismatch;
@@ -111,7 +114,7 @@ fn compare(proposal: &Proposal, out: &mut String) {
             );
             items.push(format!("#    {},  # {differs}", quoted(&pair.name)));
         } else if suggestion.load_time && suggestion.mismatches > 0 {
-            items.push(format!("#    {},  # is named like a load time", quoted(&pair.name)));
+            items.push(format!("#    {},  # has the name of a load time", quoted(&pair.name)));
         }
     }
     for side in Side::BOTH {
@@ -159,25 +162,25 @@ fn advice(pair: &PairedColumns) -> String {
     let nested = [Family::Struct, Family::Map, Family::List];
     if is(&[Family::Text]) && is(&nested) {
         return format!(
-            "Export it as text on both sides (PostgreSQL: {name}::text, DuckDB: to_json({name})) and write as = \"json\","
-        ) + " or leave it out below.";
+            "Export it as text on both sides (PostgreSQL: {name}::text, DuckDB: to_json({name})) and set as = \"json\","
+        ) + " or ignore it below.";
     }
     if is(&nested) {
-        return "Make one like the other with old_expr, new_expr or a query, or leave it out below.".into();
+        return "Convert one side with old_expr, new_expr, or a query, or ignore it below.".into();
     }
-    "Make one like the other with old_expr or new_expr, or leave it out below.".into()
+    "Convert one side with old_expr or new_expr, or ignore it below.".into()
 }
 
-/// A rule, and the columns of which it is the only one.
+/// A rule, and the columns that need only this rule.
 type Shared<'a> = (&'a RuleSettings, Vec<(&'a PairedColumns, &'a Suggestion)>);
 
-/// Rules that several columns need, and nothing else: padding, mostly.
+/// Rules that are all that several columns need, mostly for padding.
 fn shared(proposal: &Proposal) -> Vec<Shared<'_>> {
     let mut shared: Vec<Shared> = vec![];
     for (pair, suggestion) in proposal.columns.pairs.iter().zip(&proposal.suggestions) {
         let [(rule, _)] = suggestion.rules.as_slice() else { continue };
         let is_bare = pair.comparable && pair.rules == RuleSettings::default() && !pair.is_renamed();
-        // a star in a name would stand for anything
+        // a `*` in a name would be a pattern
         if !is_bare || rule.values.is_some() || pair.name.contains('*') {
             continue;
         }
@@ -203,7 +206,7 @@ fn share_rule(rule: &RuleSettings, columns: &[(&PairedColumns, &Suggestion)], ou
     });
 }
 
-/// How much rules explain.
+/// The share of the mismatches that rules explain, as text.
 fn explains(suggestion: &Suggestion, explained: usize) -> String {
     let share = explained as f64 / suggestion.sampled.max(1) as f64 * 100.0;
     let all = grouped(suggestion.mismatches);
@@ -215,7 +218,7 @@ fn explains(suggestion: &Suggestion, explained: usize) -> String {
     }
 }
 
-/// What a float of 64 bits cannot say of the other side's numbers.
+/// Whether 64-bit floats lose digits of the other side's numbers.
 fn lost_digits(pair: &PairedColumns, suggestion: &Suggestion) -> bool {
     let is_exact = |own: &DataType| matches!(own, DataType::Int64 | DataType::UInt64) || own.is_decimal();
     pair.has_floats()
@@ -261,14 +264,14 @@ fn column(pair: &PairedColumns, suggestion: &Suggestion, is_shared: bool, out: &
     if lost_digits(pair, suggestion) {
         let _ = writeln!(
             out,
-            "# a float holds 15 to 17 digits, and no others can be compared: export as text what has more"
+            "# a float has 15 to 17 significant digits, and only these can be compared: export longer numbers as text"
         );
     }
     let active = names(&pair.rules);
     for (rule, explained) in &suggestion.rules {
         let explained = explains(suggestion, *explained);
         let so_far = if suggestion.rules.len() > 1 { " up to here" } else { "" };
-        // a setting cannot stand in a file twice
+        // TOML does not allow a setting twice
         let again = names(rule).iter().any(|name| active.contains(name));
         for line in lines(rule) {
             let _ = match again {

@@ -1,4 +1,4 @@
-//! In which time zone clocks without one ran: the zones that fit the data, those that many stores run in first.
+//! Finds the time zone of timestamps without one: the zones that fit the data, widely used ones first.
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
@@ -8,9 +8,9 @@ use super::readings::{distinctly, equal};
 use crate::job::RuleSettings;
 use crate::sides::Sides;
 
-/// Pairs that every zone is tried on; they are spread over all that are at hand, so that each half of a year has some.
+/// Pairs on which every zone is tried. They are spread over all sampled pairs, to cover both halves of a year.
 const TRIED_PAIRS: usize = 240;
-/// Of zones that fit equally well, the first of these is written.
+/// Of zones that fit equally well, the first of these is proposed.
 const LIKELY: [&str; 32] = [
     "Europe/Berlin",
     "Europe/London",
@@ -48,15 +48,14 @@ const LIKELY: [&str; 32] = [
 
 /// The zone that explains the most.
 pub(super) struct ZoneFit {
-    /// Its name.
     pub name: String,
     /// The pairs that it makes equal.
     pub agree: usize,
-    /// Zones that fit the tried pairs as well.
+    /// Other zones that fit the tried pairs equally well.
     pub others: Vec<String>,
 }
 
-/// All zones, and those that other columns were found to be in.
+/// All zones, and those found for other columns.
 #[derive(Default)]
 pub(super) struct Zones {
     all: Vec<String>,
@@ -64,7 +63,7 @@ pub(super) struct Zones {
 }
 
 impl Zones {
-    /// The zone, other than UTC, under which the most pairs are equal; `None` if none makes any equal.
+    /// The zone, other than UTC, that makes the most pairs equal; `None` if no zone makes any equal.
     pub(super) fn best(
         &mut self,
         fields: &Sides<Field>,
@@ -77,7 +76,7 @@ impl Zones {
             let rules = RuleSettings { assume_tz: Some(zone.into()), ..rules.clone() };
             equal(fields, &rules, cells).map_or(0, |(agree, _)| agree)
         };
-        // where UTC is right, there is nothing to look for
+        // if UTC fits, no other zone is needed
         if under("UTC", &few) + distinctly(tried) >= tried {
             return None;
         }
@@ -88,7 +87,7 @@ impl Zones {
         let most = counted.iter().map(|(agree, _)| *agree).max().filter(|most| *most > 0)?;
         let mut fitting: Vec<String> =
             counted.into_iter().filter(|(agree, _)| *agree == most).map(|(_, zone)| zone.clone()).collect();
-        // columns of one store run in one zone
+        // all columns of a store are in one zone
         let name = match self.found.iter().find(|found| fitting.contains(found)) {
             Some(found) => found.clone(),
             None => fitting.first()?.clone(),
@@ -101,7 +100,7 @@ impl Zones {
     }
 }
 
-/// A few pairs from all over.
+/// A few pairs, spread over all rows.
 fn spread(cells: &Sides<ArrayRef>) -> Option<Sides<ArrayRef>> {
     let rows = cells.old.len();
     let every = rows.div_ceil(TRIED_PAIRS).max(1);
@@ -109,7 +108,7 @@ fn spread(cells: &Sides<ArrayRef>) -> Option<Sides<ArrayRef>> {
     Sides::try_from_fn(|side| take(&cells[side], &places, None)).ok()
 }
 
-/// Named zones, the likely ones first, then the others by name, then what is ahead of UTC by the same time all year.
+/// Named zones, the widely used ones first, then the others by name, then the fixed offsets from UTC.
 fn all_zones() -> Vec<String> {
     let areas =
         ["Africa/", "America/", "Antarctica/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/"];

@@ -1,8 +1,8 @@
-//! Whether pages are where the footer says and carry checksums: looks at the header of the first page of
+//! Checks whether pages are at the offsets in the footer, and whether they have checksums, by the header of the first page of
 //! every column chunk.
 //!
-//! A page header is a struct in Thrift's compact protocol whose fields stand in the order of their
-//! numbers: 1 type, 2 and 3 sizes, 4 the checksum, which is optional. A few bytes of it are enough.
+//! A page header is a struct in Thrift's compact protocol, with its fields ordered by number: 1 is the type, 2 and 3
+//! are sizes, and 4 is the optional checksum. A few bytes of it are enough.
 //! <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift> (PageHeader)
 
 use std::fs::File;
@@ -17,33 +17,32 @@ use super::{InspectFinding, Presence};
 use crate::error::{Error, Result};
 use crate::snapshot::{DataFile, Snapshot};
 
-/// Whether pages carry checksums, by the first page of every column chunk.
+/// Whether pages have checksums, according to the first page of every column chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Checksums {
-    /// In all, some or none of the pages that were looked at.
+    /// Whether all, some, or none of the examined pages have a checksum.
     pub presence: Presence,
-    /// The pages that were looked at: the first of each column chunk.
+    /// The number of examined pages: the first of each column chunk.
     pub pages: u64,
-    /// Those of them that carry a checksum.
+    /// How many of them have a checksum.
     pub with: u64,
-    /// Those of them that do not and are not compressed, so that nobody would notice a flipped bit.
+    /// How many of them are neither compressed nor have a checksum, so that a flipped bit goes undetected.
     pub unprotected: u64,
 }
 
-/// What the first bytes of a page say.
+/// The needed fields of a page header.
 #[derive(Debug, PartialEq, Eq)]
 struct PageHeader {
     stored_bytes: u64,
     has_checksum: bool,
 }
 
-/// Four fields of at most three bytes of number and type and five bytes of value.
+/// Four fields, each with at most three bytes for number and type and five bytes for the value.
 const HEADER_BYTES: usize = 32;
-/// The length of the footer and the magic bytes, at the end of a file.
+/// The footer length and the magic bytes at the end of a file.
 const TAIL_BYTES: u64 = 8;
 
-/// Looks at the first page of every column chunk; a file in which one is not where it should be is a
-/// finding.
+/// Examines the first page of every column chunk. A file with a page at the wrong position is a finding.
 pub(super) fn look(snapshot: &Snapshot, stop: &AtomicBool) -> Result<(Checksums, Vec<InspectFinding>)> {
     let mut seen = Checksums { presence: Presence::None, pages: 0, with: 0, unprotected: 0 };
     let mut damaged = vec![];
@@ -61,7 +60,7 @@ pub(super) fn look(snapshot: &Snapshot, stop: &AtomicBool) -> Result<(Checksums,
     Ok((seen, damaged))
 }
 
-/// Adds up the pages of one file, and says what is damaged first.
+/// Adds up the pages of one file, and returns the first damage.
 fn look_at_file(data: &DataFile, file: &File, seen: &mut Checksums) -> Option<Error> {
     let (mut first, mut more) = (None, 0);
     let end = end_of_data(file, data.size);
@@ -80,22 +79,22 @@ fn look_at_file(data: &DataFile, file: &File, seen: &mut Checksums) -> Option<Er
         }
     }
     let (row_group, column) = first?;
-    let others = if more == 0 { String::new() } else { format!(", nor does it in {more} other column chunks") };
-    let reason = format!("its first page does not lie where the footer says{others}");
+    let others = if more == 0 { String::new() } else { format!(", as in {more} other column chunks") };
+    let reason = format!("its first page is not at the offset in the footer{others}");
     Some(Error::Damaged { path: data.path.clone(), row_group, column, reason })
 }
 
-/// Where the pages of a file end and its footer begins.
+/// The offset at which the pages of a file end and its footer begins.
 fn end_of_data(file: &File, size: u64) -> u64 {
     let mut length = [0; 4];
     let read = size.checked_sub(TAIL_BYTES).and_then(|at| file.read_exact_at(&mut length, at).ok().map(|()| at));
     read.map_or(0, |at| at.saturating_sub(u64::from(u32::from_le_bytes(length))))
 }
 
-/// The header of a chunk's first page, `None` if there is none that makes sense before `end`.
+/// The header of a chunk's first page; `None` if there is no valid header before `end`.
 fn first_header(file: &File, end: u64, chunk: &ColumnChunkMetaData) -> Option<PageHeader> {
     let data = chunk.data_page_offset();
-    // writers without a dictionary may say 0, which is where the file's magic is
+    // writers without a dictionary may set 0, which is the position of the file's magic bytes
     let dictionary = chunk.dictionary_page_offset().filter(|&offset| 0 < offset && offset < data);
     let offset = u64::try_from(dictionary.unwrap_or(data)).ok()?;
     let room = end.checked_sub(offset)?;
@@ -115,7 +114,7 @@ fn parse(mut bytes: &[u8]) -> Option<PageHeader> {
     let mut number = 0;
     loop {
         let byte = take(&mut bytes)?;
-        // the high half is the step from the field before; 0 is followed by the number itself
+        // the high half is the distance from the previous field number; after a 0, the number itself follows
         number = match byte >> 4 {
             0 if byte == 0 => break,
             0 => zigzag(&mut bytes)?,
@@ -136,7 +135,7 @@ fn take(bytes: &mut &[u8]) -> Option<u8> {
     Some(first)
 }
 
-/// A signed integer of at most 32 bits: seven bits a byte, the lowest first, the sign in the lowest bit.
+/// A signed integer of at most 32 bits: seven bits per byte, the lowest first, with the sign in the lowest bit.
 fn zigzag(bytes: &mut &[u8]) -> Option<i64> {
     let mut raw = 0_u64;
     for shift in (0..35).step_by(7) {

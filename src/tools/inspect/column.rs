@@ -1,4 +1,4 @@
-//! One column: what it is, what it takes, and how its values stand.
+//! One column: its type, its size, and the order of its values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,41 +18,41 @@ use crate::snapshot::{Snapshot, type_name};
 pub struct InspectedColumn {
     /// Its name.
     pub name: String,
-    /// Its type in words: one that holds the values of every file.
+    /// Its type as text: one that can represent the values of every file.
     #[serde(rename = "type")]
     pub type_name: String,
-    /// Whether it is read off the directories' names.
+    /// Whether it comes from the directory names.
     pub partition: bool,
-    /// The readable files that have it.
+    /// The number of readable files that have it.
     pub files: u64,
-    /// Its type in the files, by number of files; empty where they agree.
+    /// Its types in the files, by number of files; empty if they agree.
     pub file_types: Vec<LayoutTally>,
-    /// Its size as stored.
+    /// Its size as stored, in bytes.
     pub compressed_bytes: u64,
-    /// Its size before compression.
+    /// Its size before compression, in bytes.
     pub uncompressed_bytes: u64,
-    /// How its chunks are compressed.
+    /// The compression of its chunks.
     pub codecs: Vec<String>,
-    /// How its values are encoded.
+    /// The encodings of its values.
     pub encodings: Vec<String>,
-    /// How many of its chunks have statistics.
+    /// Whether all, some, or none of its chunks have statistics.
     pub statistics: Presence,
-    /// How many of its values are NULL, where the footers say so for every row group.
+    /// The number of NULLs, if the footers contain it for every row group.
     pub nulls: Option<u64>,
-    /// The same as a share of the rows, from 0 to 1; none where there are no rows.
+    /// The share of NULLs in the rows, from 0 to 1; absent if there are no rows.
     pub null_rate: Option<f64>,
-    /// Its least value, where the footers say so for every row group.
+    /// Its smallest value, if the footers contain one for every row group.
     pub min: Option<Bound>,
-    /// Its greatest value, likewise.
+    /// Its largest value, if the footers contain one for every row group.
     pub max: Option<Bound>,
-    /// Where the row groups stand by it.
+    /// How the ranges of the row groups are ordered in this column.
     pub ranges: Ranges,
     /// Whether the files declare that they are sorted by it, alone or after other columns.
     pub declared_sorted: bool,
 }
 
 impl InspectedColumn {
-    /// Whether row groups ascend by it in a way that says something.
+    /// Whether the row groups ascend in this column, and it is neither constant nor entirely NULL.
     pub fn may_be_key(&self) -> bool {
         let ascends = matches!(self.ranges, Ranges::Ascend | Ranges::Declared);
         let is_constant = self.min.is_some() && self.min == self.max;
@@ -95,7 +95,7 @@ pub(super) fn all(
     stored.iter().enumerate().map(describe).collect()
 }
 
-/// What the column chunks of one column add up to.
+/// The totals of the column chunks of one column.
 #[derive(Debug, Default)]
 pub(super) struct StorageType {
     compressed_bytes: u64,
@@ -104,7 +104,7 @@ pub(super) struct StorageType {
     with_statistics: u64,
     codecs: BTreeSet<String>,
     encodings: BTreeSet<String>,
-    /// The types that files give it, by number of files.
+    /// Its types in the files, by number of files.
     types: BTreeMap<String, u64>,
 }
 
@@ -112,17 +112,17 @@ impl StorageType {
     /// Adds up the chunks of every column, in one pass over the footers.
     pub(super) fn of(snapshot: &Snapshot) -> Vec<Self> {
         let fields = snapshot.schema.fields().iter().enumerate();
-        let place: BTreeMap<&str, usize> = fields.map(|(at, field)| (field.name().as_str(), at)).collect();
-        let mut all: Vec<StorageType> = place.iter().map(|_| StorageType::default()).collect();
+        let indexes: BTreeMap<&str, usize> = fields.map(|(at, field)| (field.name().as_str(), at)).collect();
+        let mut all: Vec<StorageType> = indexes.iter().map(|_| StorageType::default()).collect();
         for file in snapshot.files.iter() {
             for field in file.schema.fields() {
-                if let Some(&at) = place.get(field.name().as_str()) {
+                if let Some(&at) = indexes.get(field.name().as_str()) {
                     *all[at].types.entry(type_name(field)).or_default() += 1;
                 }
             }
             let parquet = file.metadata.file_metadata().schema_descr();
             let leaves: Vec<Option<usize>> = (0..parquet.num_columns())
-                .map(|leaf| place.get(parquet.get_column_root(leaf).name()).copied())
+                .map(|leaf| indexes.get(parquet.get_column_root(leaf).name()).copied())
                 .collect();
             for group in file.metadata.row_groups() {
                 for (at, chunk) in leaves.iter().zip(group.columns()) {

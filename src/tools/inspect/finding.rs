@@ -1,4 +1,4 @@
-//! What looks broken, and what to do about it.
+//! Findings: what looks broken, and what to do about it.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use super::listed;
 use crate::error::{AdmissionError, Error};
 use crate::snapshot::Snapshot;
 
-/// Something that keeps a snapshot, or columns of it, from being compared.
+/// A problem that prevents a snapshot, or some of its columns, from being compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InspectFinding {
-    /// The file, or the first of the files, where files are to blame.
+    /// The affected file, or the first of several.
     pub file: Option<String>,
-    /// The columns, where columns are to blame.
+    /// The affected columns.
     pub columns: Vec<String>,
     /// What is wrong, and where.
     pub what: String,
@@ -22,15 +22,15 @@ pub struct InspectFinding {
 }
 
 impl InspectFinding {
-    /// A failure of opening or reading, in its own words where they do not speak of two sides.
+    /// A finding for a failure to open or read. An error message about two sides is reworded.
     pub fn of(error: &Error) -> Self {
         let text = match error {
             Error::ValueOutOfType { column, reason, .. } => {
-                format!("column `{column}` holds a value outside its declared type: {reason}")
+                format!("column `{column}` contains a value outside its declared type: {reason}")
             }
             error => error.to_string(),
         };
-        // messages put what to do on lines of their own
+        // in messages, advice is on separate lines
         let (what, remedy) = match text.split_once("\n  ") {
             Some((what, remedy)) => (what.to_string(), Some(remedy.replace("\n  ", " "))),
             None => (text, None),
@@ -62,7 +62,7 @@ fn place(error: &Error) -> (Option<String>, Option<String>) {
     }
 }
 
-/// The columns on which the files do not agree.
+/// Findings for the columns on which the files do not agree.
 pub(super) fn disagreements(snapshot: &Snapshot) -> Vec<InspectFinding> {
     let mut findings = vec![];
     let mut lacking: BTreeMap<Vec<usize>, Vec<String>> = BTreeMap::new();
@@ -75,7 +75,7 @@ pub(super) fn disagreements(snapshot: &Snapshot) -> Vec<InspectFinding> {
             Err(error) => findings.push(InspectFinding::of(&error)),
         }
     }
-    // one odd file lacks many columns at once
+    // one unusual file can lack many columns
     findings.extend(lacking.into_iter().map(|(files, columns)| lack(snapshot, &files, columns)));
     findings
 }
@@ -92,16 +92,16 @@ fn lack(snapshot: &Snapshot, files: &[usize], columns: Vec<String>) -> InspectFi
         n => format!("{n} columns ({named}) are missing"),
     };
     let first = files.first().map(|&at| snapshot.files[at].path.display().to_string());
-    let place = format!("from {} of {} files", files.len(), snapshot.files.len());
+    let affected = format!("from {} of {} files", files.len(), snapshot.files.len());
     let first_note = first.as_ref().map_or(String::new(), |first| match files.len() {
         1 => format!(": `{first}`"),
         _ => format!(", first `{first}`"),
     });
     InspectFinding {
         file: first,
-        what: format!("{missing} {place}{first_note}"),
+        what: format!("{missing} {affected}{first_note}"),
         remedy: Some(format!(
-            "a missing value is not a NULL; export again, or leave out with --ignore {}",
+            "a missing value is not a NULL; export the files again, or use --ignore {}",
             columns.join(",")
         )),
         columns,

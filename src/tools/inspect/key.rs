@@ -1,4 +1,4 @@
-//! How a diff of this snapshot against one laid out alike would go.
+//! Predicts a diff of this snapshot with one of the same layout.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,44 +17,44 @@ use crate::runtime::progress::Progress;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// What a diff by a key would do.
+/// The prediction of a diff by a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InspectedKey {
-    /// The key's columns, in order.
+    /// The key columns, in order.
     pub columns: Vec<String>,
-    /// The way that a diff would take, if it can be made.
+    /// The strategy that a diff would use, if a diff is possible.
     pub way: Option<MatchingWay>,
-    /// Why that way, or why none.
+    /// The reason for the strategy, or why a diff is not possible.
     pub reason: String,
-    /// Where the row groups stand by the first key column.
+    /// How the ranges of the row groups are ordered in the first key column.
     pub ranges: Ranges,
-    /// What the planner's look at the first keys of a row group or two has shown.
+    /// Whether the first keys of one or two row groups ascend, if the planner has read them.
     pub first_keys: FirstKeys,
-    /// What either way would cost, for both sides.
+    /// The estimated memory of either strategy, for both sides.
     pub memory: MemoryEstimate,
 }
 
-/// Whether the keys that the planner looked at ascend.
+/// Whether the keys that the planner has read ascend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FirstKeys {
-    /// They do. Whether all others do shows while they are read.
+    /// They do. Whether all other keys do is verified when a diff reads them.
     Ascend,
     /// They do not.
     OutOfOrder,
-    /// The footers had settled it before.
+    /// They were not read, because the footers had decided the strategy.
     NotRead,
 }
 
-/// A snapshot paired with itself: its columns as a diff would see them.
+/// A snapshot paired with itself: its columns as a diff would pair them.
 pub(super) struct Reflection {
     pairing: Option<Pairing>,
-    /// Why there is no comparing by the key that was asked for.
+    /// Why the requested key cannot be compared.
     refusal: Option<String>,
 }
 
 impl Reflection {
-    /// Pairs all columns on which the files agree, by the key if that can be.
+    /// Pairs all columns on which the files agree, by the key if possible.
     pub(super) fn of(sides: &Sides<Snapshot>, key: &[String]) -> Result<Self> {
         if sides.old.files.is_empty() {
             return Ok(Reflection { pairing: None, refusal: Some("no file can be read".into()) });
@@ -106,7 +106,7 @@ fn pair(sides: &Sides<Snapshot>, key: &[String], ignore: Vec<String>) -> Result<
     }
 }
 
-/// Foresees a diff by `key`, if one is given. Damage that is met on the way is a finding.
+/// Predicts a diff by `key`, if one is given. Damage in the first keys is a finding.
 pub(super) fn foresee(
     sides: &Sides<Snapshot>,
     reflection: &Reflection,
@@ -118,12 +118,12 @@ pub(super) fn foresee(
     let ranges = Ranges::of(&sides.old, reflection.column(first))?;
     let demand = reflection.pairing.as_ref().map(|pairing| demand(sides, pairing)).unwrap_or_default();
     let memory = MemoryEstimate::of(&demand.divide(limits)?, limits.memory, Sides::from_fn(|side| sides[side].rows()));
-    let told = |way, reason: String, first_keys| {
+    let predicted = |way, reason: String, first_keys| {
         Some(InspectedKey { columns: key.to_vec(), way, reason, ranges, first_keys, memory })
     };
     let pairing = match reflection {
         Reflection { refusal: Some(refusal), .. } => {
-            return Ok((told(None, refusal.clone(), FirstKeys::NotRead), None));
+            return Ok((predicted(None, refusal.clone(), FirstKeys::NotRead), None));
         }
         Reflection { pairing: Some(pairing), .. } => pairing,
         Reflection { pairing: None, .. } => return Err(Error::NothingToCompare),
@@ -133,7 +133,7 @@ pub(super) fn foresee(
         Ok(None) if sides.old.rows() == 0 => (MatchingWay::Ordered, FirstKeys::NotRead, "there are no rows".into()),
         Ok(None) => (MatchingWay::Ordered, FirstKeys::Ascend, in_order(ranges, first)),
         Ok(Some(obstacle @ Obstacle::OutOfOrder)) => {
-            let reason = format!("{}, by the first keys that were looked at", obstacle.words("the snapshot"));
+            let reason = format!("{}, according to its first keys", obstacle.words("the snapshot"));
             (MatchingWay::Hashed, FirstKeys::OutOfOrder, reason)
         }
         Ok(Some(obstacle)) => (MatchingWay::Hashed, FirstKeys::NotRead, obstacle.words("the snapshot")),
@@ -141,11 +141,11 @@ pub(super) fn foresee(
             return Err(error);
         }
         Err(error) => {
-            let key = told(None, "its first keys cannot be read".into(), FirstKeys::NotRead);
+            let key = predicted(None, "its first keys cannot be read".into(), FirstKeys::NotRead);
             return Ok((key, Some(InspectFinding::of(&error))));
         }
     };
-    Ok((told(Some(way), reason, first_keys), None))
+    Ok((predicted(Some(way), reason, first_keys), None))
 }
 
 fn in_order(ranges: Ranges, column: &str) -> String {
@@ -156,5 +156,5 @@ fn in_order(ranges: Ranges, column: &str) -> String {
             format!("row groups ascend in column `{column}` without overlapping")
         }
     };
-    format!("{groups}, and the first keys that were looked at ascend")
+    format!("{groups}, and its first keys ascend")
 }

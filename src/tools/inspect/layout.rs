@@ -11,35 +11,35 @@ use crate::snapshot::{DataFile, Snapshot};
 /// The files of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FilesLayout {
-    /// The data files, readable or not.
+    /// The number of data files, readable or not.
     pub count: u64,
-    /// Those of them that cannot be opened; the findings say why.
+    /// How many of them cannot be opened. The findings contain the reasons.
     pub unreadable: u64,
-    /// Readable ones without a row.
+    /// The number of readable files without rows.
     pub empty: u64,
-    /// Files that are no data, because their names begin with `_` or `.`.
+    /// Files that are skipped, because their names begin with `_` or `.`.
     pub passed_over: Vec<String>,
-    /// The size of the readable files.
+    /// The size of the readable files, in bytes.
     pub bytes: u64,
-    /// Every readable file, in the order of their names.
+    /// Every readable file, sorted by name.
     pub readable: Vec<FileEntry>,
 }
 
 /// One readable file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FileEntry {
-    /// Where it is.
+    /// Its path.
     pub path: String,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// The rows that its footer promises.
+    /// The number of its rows, according to its footer.
     pub rows: u64,
-    /// Its row groups.
+    /// The number of its row groups.
     pub row_groups: u64,
 }
 
 impl FilesLayout {
-    /// Lists the readable files beside a number of others.
+    /// Lists the readable files, and counts `unreadable` others.
     pub fn of(snapshot: &Snapshot, unreadable: u64) -> Self {
         let entry = |file: &DataFile| FileEntry {
             path: file.path.display().to_string(),
@@ -62,20 +62,20 @@ impl FilesLayout {
 /// The row groups of the readable files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RowGroups {
-    /// How many there are.
+    /// The number of row groups.
     pub count: u64,
-    /// Those of them without a row.
+    /// How many of them have no rows.
     pub empty: u64,
     /// The rows of the smallest.
     pub rows_min: u64,
-    /// The rows of the one in the middle.
+    /// The median number of rows.
     pub rows_median: u64,
     /// The rows of the largest.
     pub rows_max: u64,
 }
 
 impl RowGroups {
-    /// Counts rows; all numbers are 0 if there is no row group.
+    /// Counts rows. All numbers are 0 if there are no row groups.
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut rows: Vec<u64> = snapshot.row_groups().map(|(_, _, rows)| rows).collect();
         rows.sort_unstable();
@@ -93,33 +93,33 @@ impl RowGroups {
 /// How the readable files were written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Storage {
-    /// The programs that wrote the files, as they name themselves, by number of files.
+    /// The programs that wrote the files, as named in the footers, by number of files.
     pub writers: Vec<LayoutTally>,
-    /// The versions of the Parquet format that the footers name, by number of files.
+    /// The versions of the Parquet format in the footers, by number of files.
     pub format_versions: Vec<LayoutTally>,
     /// Compression, by number of column chunks.
     pub codecs: Vec<LayoutTally>,
-    /// The size of all column chunks as stored.
+    /// The size of all column chunks as stored, in bytes.
     pub compressed_bytes: u64,
-    /// The size of all column chunks before compression.
+    /// The size of all column chunks before compression, in bytes.
     pub uncompressed_bytes: u64,
-    /// How many column chunks have statistics.
+    /// Whether all, some, or none of the column chunks have statistics.
     pub statistics: Presence,
-    /// How many column chunks have a page index.
+    /// Whether all, some, or none of the column chunks have a page index.
     pub page_index: Presence,
 }
 
-/// How often something occurs.
+/// A name, and how often it occurs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LayoutTally {
-    /// What.
+    /// The name.
     pub name: String,
-    /// How often.
+    /// How often it occurs.
     pub count: u64,
 }
 
 impl LayoutTally {
-    /// Counts names; the most frequent come first.
+    /// Counts names, the most frequent first.
     pub fn all(names: impl Iterator<Item = String>) -> Vec<Self> {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         names.for_each(|name| *counts.entry(name).or_default() += 1);
@@ -130,7 +130,7 @@ impl LayoutTally {
 }
 
 impl Storage {
-    /// Gathers what all footers say.
+    /// Collects the information in all footers.
     pub fn of(snapshot: &Snapshot) -> Self {
         let footers = || snapshot.files.iter().map(|file| file.metadata.file_metadata());
         let groups = || snapshot.files.iter().flat_map(|file| file.metadata.row_groups());
@@ -152,17 +152,17 @@ impl Storage {
     }
 }
 
-/// How a column chunk is compressed, in one word.
+/// The compression of a column chunk, as one word.
 pub(super) fn codec(chunk: &ColumnChunkMetaData) -> String {
     format!("{:?}", chunk.compression_codec()).to_lowercase()
 }
 
-/// The order that files declare for their rows, which nobody has checked.
+/// The row order that the files declare. It is not verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SortOrder {
     /// The most frequent declaration: columns, with ` descending` after those that descend.
     pub columns: Vec<String>,
-    /// The row groups that declare exactly this.
+    /// The number of row groups that declare exactly this.
     pub row_groups: u64,
 }
 
@@ -180,7 +180,7 @@ impl SortOrder {
         SortOrder { columns, row_groups }
     }
 
-    /// Whether a column ascends by the declaration, after those before it.
+    /// Whether a column is declared to ascend, alone or after other columns.
     pub fn names(&self, column: &str) -> bool {
         self.columns.iter().any(|declared| declared == column)
     }

@@ -1,4 +1,4 @@
-//! What the footers say of the values of a column: NULLs, the least, the greatest.
+//! NULL counts, smallest values, and largest values of columns, from the footers.
 
 use std::sync::Arc;
 
@@ -14,28 +14,28 @@ use crate::equality::value_text::Values;
 use crate::error::Result;
 use crate::snapshot::{Snapshot, Statistics};
 
-/// An end of a column's values.
+/// The smallest or largest value of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Bound {
-    /// As a person should see it: text in quotes.
+    /// The value as shown to a person: text in quotes.
     pub value: String,
-    /// Whether it stands in the column. Writers may cut long values, and many do not say whether they did.
+    /// Whether the column contains exactly this value. Writers may truncate long values, and many do not record it.
     pub exact: bool,
 }
 
-/// What the footers, or the directories' names, say of the values of a whole column.
+/// Statistics of a whole column, from the footers or from the directory names.
 #[derive(Default)]
 pub(super) struct MinMax {
-    /// How many are NULL, where that is known of every row group.
+    /// The number of NULLs, if it is known for every row group.
     pub nulls: Option<u64>,
-    /// The least, likewise.
+    /// The smallest value, if it is known for every row group.
     pub min: Option<Bound>,
-    /// The greatest, likewise.
+    /// The largest value, if it is known for every row group.
     pub max: Option<Bound>,
 }
 
 impl MinMax {
-    /// Looks at one column; `pair` is the column as it is compared, if it is.
+    /// Reads the statistics of one column. `pair` is the column as it is compared, if it can be.
     pub(super) fn of(snapshot: &Snapshot, at: usize, pair: Option<&ColumnPair>) -> Result<Self> {
         let found = match snapshot.is_partition(at) {
             true => of_directories(snapshot, at),
@@ -45,7 +45,7 @@ impl MinMax {
         let nulls = nulls_of_row_groups(snapshot, at, &statistics);
         let mut ends = MinMax { nulls: nulls.iter().copied().sum(), min: None, max: None };
         let Some(pair) = pair else { return Ok(ends) };
-        // a row group that says nothing of its values may hold the least or the greatest
+        // a row group without statistics may contain the smallest or the largest value
         let rows = snapshot.row_groups().map(|(_, _, rows)| rows);
         let is_known = |((rows, nulls), at): ((u64, &Option<u64>), usize)| {
             *nulls == Some(rows) || statistics.mins.is_valid(at) && statistics.maxs.is_valid(at)
@@ -59,7 +59,7 @@ impl MinMax {
     }
 }
 
-/// NULLs row group by row group. A required column has none, whatever its footer leaves out.
+/// The NULL counts of the row groups. A required column has no NULLs, even if the footer does not contain the count.
 fn nulls_of_row_groups(snapshot: &Snapshot, at: usize, statistics: &Statistics) -> Vec<Option<u64>> {
     let name = snapshot.schema.field(at).name();
     let required: Vec<bool> = snapshot
@@ -71,7 +71,7 @@ fn nulls_of_row_groups(snapshot: &Snapshot, at: usize, statistics: &Statistics) 
     groups.map(|((file, _, rows), nulls)| nulls.or((required[file] || rows == 0).then_some(0))).collect()
 }
 
-/// The least or the greatest of the row groups' values, by the order in which a diff sorts them.
+/// The smallest or the largest of the row groups' values, in the sort order of a diff.
 fn bound(
     field: &Field,
     pair: &ColumnPair,
@@ -85,8 +85,8 @@ fn bound(
     let order = KeyOrder::of(&canonical, &canonical)?;
     let known = (0..values.len()).filter(|&at| values.is_valid(at));
     let at = match greatest {
-        true => known.max_by(|&one, &two| order.compare(one, two)),
-        false => known.min_by(|&one, &two| order.compare(one, two)),
+        true => known.max_by(|&a, &b| order.compare(a, b)),
+        false => known.min_by(|&a, &b| order.compare(a, b)),
     };
     let Some(at) = at else { return Ok(None) };
     let may_be_cut = matches!(field.data_type(), DataType::Utf8View | DataType::BinaryView);

@@ -1,8 +1,7 @@
-//! LOOK: what is in a snapshot, before it is compared with anything.
+//! INSPECT: describes a snapshot before it is compared.
 //!
-//! Reads footers, the header of the first page of every column chunk and, for a key, the few first keys
-//! that the planner looks at too. So it is quick on thousands of files, and what it says of values is
-//! what the footers say.
+//! Reads the footers, the header of the first page of every column chunk, and, with a key, the few first keys that the
+//! planner also reads. So it is fast even for thousands of files, and everything about values comes from the footers.
 
 mod checksums;
 mod column;
@@ -31,25 +30,25 @@ use crate::snapshot::{Snapshot, require_room_for_footers};
 use column::StorageType;
 use key::Reflection;
 
-/// Everything that can be said of a snapshot without reading its data. Its JSON form is versioned and
+/// Everything that is known about a snapshot without reading its data. The JSON form is versioned, and is
 /// described by `schemas/inspect.v1.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Inspection {
-    /// The version of this form.
+    /// The version of this schema.
     pub schema: String,
     /// The path as given.
     pub path: String,
-    /// The one-word answer.
+    /// The result in one word.
     pub looks: Looks,
-    /// What looks broken: a diff would stop at the first of these that it meets.
+    /// What looks broken. A diff would stop at the first of these that it reaches.
     pub broken: Vec<InspectFinding>,
-    /// What is not broken and good to know.
+    /// Notes on what is not broken.
     pub remarks: Vec<String>,
-    /// The rows that the readable footers promise.
+    /// The number of rows, according to the readable footers.
     pub rows: u64,
     /// The files.
     pub files: FilesLayout,
-    /// Their row groups.
+    /// The row groups of the files.
     pub row_groups: RowGroups,
     /// How the files were written.
     pub storage: Storage,
@@ -59,33 +58,33 @@ pub struct Inspection {
     pub sorted_by: SortOrder,
     /// The columns of the files, then those of the partition directories.
     pub columns: Vec<InspectedColumn>,
-    /// Columns by which the row groups ascend, so that a diff by them could take the ordered way.
+    /// Columns in which the row groups ascend, so that a diff by them could use a merge join.
     pub key_candidates: Vec<String>,
-    /// What a diff by the key that was asked for would do.
+    /// The prediction of a diff by the requested key.
     pub key: Option<InspectedKey>,
-    /// The program's version.
+    /// The version of countersign.
     pub version: String,
 }
 
-/// Whether a snapshot looks as if it could be compared.
+/// Whether a snapshot looks ready to be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Looks {
-    /// Nothing that was looked at is broken. The data itself was not read.
+    /// Nothing that was examined is broken. The data itself was not read.
     Whole,
     /// Something is broken.
     Broken,
 }
 
-/// How many of the things that could have something do have it.
+/// How many of several items have a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
-    /// Every one, and there is at least one.
+    /// All of them, and there is at least one.
     All,
-    /// At least one, and not every one.
+    /// Some of them, but not all.
     Some,
-    /// Not one.
+    /// None of them.
     None,
 }
 
@@ -101,10 +100,10 @@ impl Presence {
 }
 
 impl Inspection {
-    /// Looks at the files under a path, and at how a diff by `key` would go if one is given.
+    /// Examines the files at a path, and predicts a diff by `key` if one is given.
     ///
     /// # Errors
-    /// If the path means no files, or the key names a column that is not there. Broken files are findings.
+    /// If there are no files at the path, or if a key column does not exist. Broken files are findings.
     pub fn of(path: &str, key: &[String], limits: &Limits, stop: Arc<AtomicBool>) -> Result<Self> {
         require_room_for_footers(limits, [(Owner::Standalone, path)])?;
         let (snapshot, refused) = Snapshot::survey(path)?;
@@ -143,11 +142,11 @@ impl Inspection {
     }
 }
 
-/// What a person would want to be told who sees nothing broken.
+/// Notes that are useful even if nothing is broken.
 fn remarks(snapshot: &Snapshot, files: &FilesLayout, checksums: &Checksums, reflection: &Reflection) -> Vec<String> {
     let mut remarks = vec![];
     if snapshot.rows() == 0 && !snapshot.files.is_empty() {
-        remarks.push("it has no rows; a diff refuses an empty side unless --allow-empty says that it is right".into());
+        remarks.push("it has no rows; a diff rejects an empty side unless --allow-empty is set".into());
     } else if let Some(first) = snapshot.files.iter().find(|file| file.rows() == 0) {
         remarks.push(format!(
             "{} of {} files have no rows, first `{}`",
@@ -159,12 +158,12 @@ fn remarks(snapshot: &Snapshot, files: &FilesLayout, checksums: &Checksums, refl
     for (column, type_name) in reflection.incomparable() {
         remarks.push(format!(
             "column `{column}` is {type_name}, for which equality is not defined: a diff ends unverified unless it is \
-             left out with --ignore {column}"
+             ignored with --ignore {column}"
         ));
     }
     if checksums.unprotected > 0 {
         remarks.push(format!(
-            "{} of {} column chunks are neither compressed nor have checksums: a flipped bit there goes unnoticed",
+            "{} of {} column chunks are neither compressed nor have checksums: a flipped bit goes undetected",
             checksums.unprotected, checksums.pages
         ));
     }

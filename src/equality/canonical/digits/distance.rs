@@ -1,5 +1,5 @@
-//! How far two numbers are apart, at a cost of their digits: a text of eleven characters may say a number of 100 million of
-//! them.
+//! The distance of two numbers, at a cost proportional to their digits: a text of eleven characters can be a number
+//! with 100 million digits.
 
 use std::cmp::Ordering;
 
@@ -10,20 +10,20 @@ impl Decimal {
         self.digits.is_empty()
     }
 
-    /// Compares two numbers by their size, without their signs.
+    /// Compares the absolute values of two numbers.
     fn cmp_size(&self, other: &Self) -> Ordering {
         let order = |number: &Self| (!number.is_zero(), number.exponent);
         // digits are ASCII and have no zeros at either end
         order(self).cmp(&order(other)).then_with(|| self.digits.cmp(&other.digits))
     }
 
-    /// The difference of two sizes, of which the first is not the smaller one.
+    /// The difference of two absolute values, of which the first must not be smaller.
     fn minus(&self, other: &Self) -> Self {
         let low = |number: &Self| number.exponent - number.digits.len() as i64;
         let lowest = low(self).min(low(other));
         let length = (self.exponent - lowest) as usize;
         let digit = |number: &Self, place: usize| {
-            // places are counted from the lowest
+            // positions are counted from the lowest digit
             let at = number.exponent - lowest - 1 - place as i64;
             usize::try_from(at).ok().and_then(|at| number.digits.get(at)).map_or(0, |digit| digit - b'0')
         };
@@ -37,7 +37,7 @@ impl Decimal {
         Decimal { negative: false, digits, exponent: self.exponent }.settled()
     }
 
-    /// The product of two sizes.
+    /// The product of two absolute values.
     fn times(&self, other: &Self) -> Self {
         let mut places = vec![0_u64; self.digits.len() + other.digits.len()];
         for (at, digit) in other.digits.iter().enumerate() {
@@ -54,10 +54,10 @@ impl Decimal {
         Decimal { negative: false, digits, exponent: self.exponent + other.exponent }.settled()
     }
 
-    /// Whether two numbers are no further apart than `bound`, which is not negative.
+    /// Whether two numbers differ by at most `bound`, which is not negative.
     ///
-    /// Takes as long as their digits are many, however far apart their exponents are: a text of eleven characters may say
-    /// a number of 100 million digits.
+    /// The cost depends on the number of digits, not on the distance of the exponents: a text of eleven characters can
+    /// be a number with 100 million digits.
     pub(crate) fn is_within(&self, other: &Self, bound: &Self) -> bool {
         let (larger, smaller) = if self.cmp_size(other).is_ge() { (self, other) } else { (other, self) };
         let is_one_sided = larger.negative == smaller.negative || smaller.is_zero();
@@ -65,15 +65,15 @@ impl Decimal {
         match () {
             () if larger.is_zero() => true,
             () if bound.is_zero() => is_one_sided && larger.cmp_size(smaller).is_eq(),
-            // twice the larger one is less than the bound
+            // twice the larger number is less than the bound
             () if top.saturating_add(2) <= bound_top => true,
-            // what is left of the larger one, by whatever the smaller one changes it, is beyond the bound
+            // however the smaller number changes the larger one, the result is beyond the bound
             () if bound_top.saturating_add(2) <= top
                 && (!is_one_sided || smaller.exponent.saturating_add(2) <= top) =>
             {
                 false
             }
-            // the larger one less the smaller one, or plus it
+            // the difference of the absolute values, or their sum
             () if is_one_sided => match larger.cmp_size(bound).is_le() {
                 true => true,
                 false if bound_top.saturating_add(2) <= top => larger.minus(smaller).cmp_size(bound).is_le(),
@@ -83,7 +83,7 @@ impl Decimal {
         }
     }
 
-    /// Whether two numbers are no further apart than a share of the larger size. The share's exponent is a small one.
+    /// Whether two numbers differ by at most a share of the larger absolute value. The exponent of the share is small.
     pub(crate) fn is_within_share(&self, other: &Self, share: &Self) -> bool {
         let (larger, smaller) = if self.cmp_size(other).is_ge() { (self, other) } else { (other, self) };
         let one = Decimal { negative: false, digits: vec![b'1'], exponent: 1 };
@@ -91,7 +91,7 @@ impl Decimal {
         let is_whole = share.cmp_size(&one).is_ge();
         match (is_one_sided, is_whole) {
             (true, true) => true,
-            // the larger one less its share is at most the smaller one
+            // the larger number minus its share is at most the smaller one
             (true, false) => larger.times(&one.minus(share)).cmp_size(smaller).is_le(),
             (false, true) => smaller.cmp_size(&larger.times(&share.minus(&one))).is_le(),
             (false, false) => false,
@@ -158,7 +158,7 @@ mod tests {
                     let within = decimal(one).is_within(&decimal(two), &decimal(bound));
                     assert!(within || one != two, "{one} {two} {bound}");
                 }
-                // a share is of the job file, where exponents are small
+                // a share comes from the job file, where exponents are small
                 decimal(one).is_within_share(&decimal(two), &decimal("1e-9"));
             }
         }

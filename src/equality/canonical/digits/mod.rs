@@ -1,7 +1,7 @@
-//! Numbers of any size by their decimal digits: what text reads as, and what rules calculate with.
+//! Numbers of any size as decimal digits: the result of parsing text, and the input of rules that calculate.
 //!
-//! A number other than zero is `0.d₁d₂d₃… · 10^exponent` with neither a leading nor a trailing zero, so
-//! each value has one form, and the forms' bytes sort as the numbers do.
+//! A number other than zero is `0.d₁d₂d₃… · 10^exponent` with neither a leading nor a trailing zero. So each value has
+//! exactly one form, and the bytes of the forms sort like the numbers.
 
 mod distance;
 
@@ -13,17 +13,15 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal256Type, Float32Type, Float64Type};
 use arrow::error::ArrowError;
 
-/// A number, exactly.
+/// An exact number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Number {
     /// Not a number.
     Nan,
-    /// Beyond every number, on the low or the high side.
+    /// Positive or negative infinity.
     Infinite {
-        /// Whether it is the low side.
         negative: bool,
     },
-    /// A number.
     Finite(Decimal),
 }
 
@@ -35,22 +33,22 @@ pub(crate) struct Decimal {
     exponent: i64,
 }
 
-/// Which decimal a binary float stands for.
+/// Which decimal a binary float counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum FloatDecimal {
-    /// The one that it exactly is: 0.1 is a little more than a tenth.
+    /// Its exact value: 0.1 is slightly more than a tenth.
     Exact,
-    /// The shortest one that reads back as it, which is the one that people see.
+    /// The shortest decimal that parses back to it, which is the one that people see.
     Shortest,
 }
 
 impl Number {
-    /// Reads a number as programs write it: digits, a point, an exponent.
+    /// Parses the usual notation of programs: digits, a decimal point, an exponent.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Decimal::parse(text).map(Number::Finite)
     }
 
-    /// The same, and what databases write for floats and decimals that are no number or infinite.
+    /// The same, and also the notations of databases for NaN and infinity.
     pub(crate) fn parse_any(text: &str) -> Option<Self> {
         let special = || {
             let (negative, size) = match text.strip_prefix('-') {
@@ -77,7 +75,7 @@ impl Number {
         Number::Finite(Decimal::parse(&text).unwrap_or_else(|| unreachable!("`{text}` was written as a number")))
     }
 
-    /// The number's bytes, which sort as numbers do.
+    /// Appends the form of the number. The bytes of forms sort like the numbers.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Number::Infinite { negative: true } => out.push(0),
@@ -87,7 +85,7 @@ impl Number {
         }
     }
 
-    /// The number that has these bytes.
+    /// The number with this form.
     pub(crate) fn read(form: &[u8]) -> Self {
         match form.first() {
             Some(0) => Number::Infinite { negative: true },
@@ -98,7 +96,7 @@ impl Number {
     }
 }
 
-/// How many digits after the point say a float exactly.
+/// How many digits after the decimal point represent a float exactly.
 fn fraction_digits(value: f64) -> usize {
     let bits = value.to_bits();
     let exponent = ((bits >> 52) & 0x7ff) as i32;
@@ -113,7 +111,7 @@ fn fraction_digits(value: f64) -> usize {
 }
 
 impl Decimal {
-    /// Reads `-12.50`, `+7`, `.5`, `1e-3`; no blanks, no separators of thousands.
+    /// Parses `-12.50`, `+7`, `.5`, `1e-3`; no white space and no thousands separators.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
@@ -132,7 +130,7 @@ impl Decimal {
         Some(Decimal { negative, digits, exponent: whole.len() as i64 + i64::from(exponent) }.settled())
     }
 
-    /// Without zeros at either end, and with one zero.
+    /// Removes zeros at both ends, and the sign of zero.
     fn settled(mut self) -> Self {
         let leading = self.digits.iter().take_while(|&&digit| digit == b'0').count();
         self.digits.drain(..leading);
@@ -146,12 +144,12 @@ impl Decimal {
         }
     }
 
-    /// Whether it has nothing after the point.
+    /// Whether the number is an integer.
     pub(crate) fn is_whole(&self) -> bool {
         self.digits.len() as i64 <= self.exponent.max(0)
     }
 
-    /// Rounded to `places` digits after the point (before it, if negative); halves go away from zero.
+    /// Rounds to `places` digits after the decimal point (before it, if negative), half away from zero.
     pub(crate) fn round(&self, places: i8) -> Self {
         let kept = self.exponent + i64::from(places);
         if kept >= self.digits.len() as i64 {
@@ -186,7 +184,7 @@ impl Decimal {
         out.extend_from_slice(&(self.exponent as u64 ^ 1 << 63).to_be_bytes());
         out.extend_from_slice(&self.digits);
         if self.negative {
-            // the larger the size, the smaller the number; an end that sorts after every digit
+            // the larger the absolute value, the smaller the number; the end marker sorts after every digit
             out[start..].iter_mut().for_each(|byte| *byte = !*byte);
             out.push(0xff);
         }
@@ -205,7 +203,7 @@ impl Decimal {
     }
 }
 
-/// Numbers in a column, NULL staying NULL.
+/// The numbers in a column; NULL stays NULL.
 pub(crate) type Numbers = Vec<Option<Number>>;
 
 /// The numbers of an array of integers, decimals or floats, or of forms that this module wrote.

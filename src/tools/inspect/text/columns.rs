@@ -1,4 +1,4 @@
-//! The columns, one a line.
+//! The columns, one per line.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::report::text::{indented, plain_table, right_align};
 use crate::report::{count, grouped};
 use crate::tools::inspect::{Bound, InspectedColumn, Inspection};
 
-/// How wide a type, and a least or greatest value, may be.
+/// The maximum widths of a type, and of a smallest or largest value, in characters.
 const TYPE_WIDTH: usize = 40;
 const VALUE_WIDTH: usize = 28;
 
@@ -39,7 +39,7 @@ pub(super) fn render(inspection: &Inspection) -> String {
     without_trailing_blanks(&table)
 }
 
-/// The last column may be empty.
+/// Removes trailing blanks, because the last column may be empty.
 fn without_trailing_blanks(table: &Table) -> String {
     indented(table).lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
@@ -67,7 +67,7 @@ pub(super) fn nulls(column: &InspectedColumn) -> String {
     }
 }
 
-/// A share that is neither nothing nor everything never looks like either.
+/// A share that is neither 0 nor 1 is never shown as one of these.
 fn percent(rate: f64) -> String {
     match rate * 100.0 {
         small if small < 0.1 => "<0.1 %".into(),
@@ -95,7 +95,7 @@ fn order_of(column: &InspectedColumn) -> &'static str {
     }
 }
 
-/// Values were made safe for a terminal when they were shown; here they are only kept short.
+/// Shortens a text. Values have already been escaped for the terminal.
 fn cut(text: &str, width: usize) -> String {
     match text.char_indices().nth(width) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,4 +1,4 @@
-//! An inspection for people: whether it looks whole, the layout, the columns, the way of a diff.
+//! An inspection as text: the result, the layout, the columns, and the strategy of a diff.
 
 mod columns;
 mod strategy;
@@ -13,7 +13,7 @@ use crate::equality::value_text::escaped;
 use crate::report::text::{Style, indented, plain_table};
 use crate::report::{count, grouped};
 
-/// How many findings are listed; the JSON form has all.
+/// How many findings are listed. The JSON form contains all of them.
 const FINDINGS: usize = 20;
 
 /// The inspection as text.
@@ -32,23 +32,23 @@ pub fn render(inspection: &Inspection, style: Style) -> String {
 }
 
 fn headline(inspection: &Inspection, style: Style) -> String {
-    let (word, words, colour) = match inspection.looks {
+    let (word, detail, colour) = match inspection.looks {
         Looks::Whole => {
             ("LOOKS WHOLE", "footers and page headers are sound; the data was not read".into(), AnsiColor::Green)
         }
         Looks::Broken => {
-            let words = match inspection.broken.len() as u64 {
-                1 => "1 finding; a diff that meets it stops".into(),
-                many => format!("{}; a diff stops at the first that it meets", count(many, "finding")),
+            let detail = match inspection.broken.len() as u64 {
+                1 => "1 finding; a diff that reaches it stops".into(),
+                many => format!("{}; a diff stops at the first that it reaches", count(many, "finding")),
             };
-            ("LOOKS BROKEN", words, AnsiColor::Red)
+            ("LOOKS BROKEN", detail, AnsiColor::Red)
         }
     };
     match style {
-        Style::Plain => format!("{word}  {words}"),
+        Style::Plain => format!("{word}  {detail}"),
         Style::Coloured => {
             let style = colour.on_default().effects(Effects::BOLD);
-            format!("{style}{word}{style:#}  {words}")
+            format!("{style}{word}{style:#}  {detail}")
         }
     }
 }
@@ -77,9 +77,9 @@ fn layout(inspection: &Inspection) -> String {
         table.add_row(["row groups", &row_groups(inspection)]);
         table.add_row(["compression", &compression(inspection)]);
         table.add_row(["checksums", &checksums(inspection)]);
-        let words = ["in every column chunk", "in some column chunks", "none"];
-        table.add_row(["statistics", present(inspection.storage.statistics, words)]);
-        table.add_row(["page index", present(inspection.storage.page_index, words)]);
+        let labels = ["in every column chunk", "in some column chunks", "none"];
+        table.add_row(["statistics", present(inspection.storage.statistics, labels)]);
+        table.add_row(["page index", present(inspection.storage.page_index, labels)]);
         table.add_row(["sorted by", &sorted_by(inspection)]);
         table.add_row(["written by", &tallies(&inspection.storage.writers, "file")]);
         table.add_row(["format", &format!("Parquet {}", tallies(&inspection.storage.format_versions, "file"))]);
@@ -103,7 +103,7 @@ fn files(inspection: &Inspection) -> String {
     }
     match files.passed_over.len() {
         0 => out,
-        n => out + &format!("; {} passed over", grouped(n as u64)),
+        n => out + &format!("; {} skipped", grouped(n as u64)),
     }
 }
 
@@ -111,7 +111,7 @@ fn size(bytes: u64) -> String {
     ByteSize(bytes).to_string()
 }
 
-/// One text where both ends are the same.
+/// One text if both ends are equal.
 fn range(from: String, to: String) -> String {
     if from == to { from } else { format!("{from} to {to}") }
 }
@@ -139,9 +139,9 @@ fn checksums(inspection: &Inspection) -> String {
     let pages = count(checksums.pages, "page");
     match checksums.presence {
         _ if checksums.pages == 0 => "there are no pages".into(),
-        Presence::All => format!("in all of {pages} looked at"),
-        Presence::Some => format!("in {} of {pages} looked at", grouped(checksums.with)),
-        Presence::None => format!("in none of {pages} looked at"),
+        Presence::All => format!("in all of {pages} examined"),
+        Presence::Some => format!("in {} of {pages} examined", grouped(checksums.with)),
+        Presence::None => format!("in none of {pages} examined"),
     }
 }
 
@@ -151,12 +151,12 @@ fn sorted_by(inspection: &Inspection) -> String {
     let columns = escaped(&sorted.columns.join(", "));
     match sorted.row_groups {
         0 => "not declared".into(),
-        n if n == groups => format!("{columns}, as every row group declares"),
-        n => format!("{columns}, as {} of {} declare", grouped(n), count(groups, "row group")),
+        n if n == groups => format!("{columns}, declared by every row group"),
+        n => format!("{columns}, declared by {} of {}", grouped(n), count(groups, "row group")),
     }
 }
 
-/// Names, with their numbers where there is more than one name.
+/// Names, with their counts if there are several.
 fn tallies(tallies: &[LayoutTally], noun: &str) -> String {
     match tallies {
         [] => "-".into(),
@@ -176,7 +176,7 @@ fn present(presence: Presence, [all, some, none]: [&str; 3]) -> &str {
     }
 }
 
-/// Whether there is more than one row group to be in order with.
+/// Whether several row groups have rows, so that their order matters.
 fn has_many_groups(inspection: &Inspection) -> bool {
     inspection.row_groups.count.saturating_sub(inspection.row_groups.empty) > 1
 }
