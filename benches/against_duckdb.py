@@ -101,7 +101,7 @@ def main() -> None:
     print(f"duckdb     {time.time() - began:5.1f} s  {counts}  {columns}")
     reports = {}
     for way in ["planned", "ordered", "hashed"]:
-        report, code, seconds = ask(binary, old, new, *([] if way == "planned" else ["--way", way]))
+        report, code, seconds = ask(binary, old, new, *([] if way == "planned" else ["--strategy", way]))
         reports[way] = {name: value for name, value in report.items() if name != "run"}
         print(f"{way:10} {seconds:5.1f} s  {report['counts']}  exit {code}; {report['run']['way_reason']}")
         assert code == 1

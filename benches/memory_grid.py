@@ -59,7 +59,7 @@ def make(place, rows):
 
 
 def diff(place, limits):
-    return ["diff", "old", "new", "--key", "id", "--way", "hashed", *limits]
+    return ["diff", "old", "new", "--key", "id", "--strategy", "hashed", *limits]
 
 
 def query(place, limits):

@@ -78,16 +78,16 @@ def cases(scale):
     return {
         "unsorted-narrow": (rows, sql(f"SELECT {scattered} AS id, i AS value FROM range({rows}) AS r(i)",
                                       f"SELECT i AS id, i AS value FROM range({rows - 1}, -1, -1) AS r(i)"),
-                            512, ["--way", "hashed"], lambda c: c["matched"] + c["mismatch"] == rows),
+                            512, ["--strategy", "hashed"], lambda c: c["matched"] + c["mismatch"] == rows),
         "all-different": (few, sql(f"SELECT (i * 7368787) % {few} AS id, hash(i) AS value FROM range({few}) AS r(i)",
                                    f"SELECT i AS id, hash(i, 1) AS value FROM range({few - 1}, -1, -1) AS r(i)"),
                           512, ["--out", "run"], lambda c: c["mismatch"] == few),
         "one-key": (few, sql(f"SELECT 7 AS id, i AS value FROM range({few}) AS r(i)",
                              f"SELECT 7 AS id, i + 1 AS value FROM range({few}) AS r(i)"),
-                    256, ["--way", "hashed", "--out", "run"], lambda c: c["duplicate_keys"] == 1),
+                    256, ["--strategy", "hashed", "--out", "run"], lambda c: c["duplicate_keys"] == 1),
         "few-keys-of-many": (few, sql(f"SELECT i % 3 AS id, i AS value FROM range({few}) AS r(i)",
                                       f"SELECT i AS id, i AS value FROM range({few}) AS r(i)"),
-                             256, ["--way", "hashed", "--out", "run"], lambda c: c["extra"] == few - 3),
+                             256, ["--strategy", "hashed", "--out", "run"], lambda c: c["extra"] == few - 3),
         "large-cells": (40, large_cells, 512, ["--out", "run"], lambda c: c["mismatch"] == 40),
         "many-columns": (n(50_000), many_columns, 512, ["--out", "run"], lambda c: c["mismatch"] == (n(50_000) + 996) // 1000),
         "large-row-groups": (few, sql(f"SELECT i AS id, 'text ' || hash(i) AS text FROM range({few}) AS r(i)",
@@ -95,7 +95,7 @@ def cases(scale):
                                       f", ROW_GROUP_SIZE {few}"),
                              512, ["--out", "run"], lambda c: c["matched"] + c["mismatch"] == few),
         "tiny-files": (n(10_000), tiny_files, 512, [], lambda c: c["matched"] == n(10_000) * 10),
-        "tiny-files-hashed": (n(10_000), tiny_files, 512, ["--way", "hashed"], lambda c: c["matched"] == n(10_000) * 10),
+        "tiny-files-hashed": (n(10_000), tiny_files, 512, ["--strategy", "hashed"], lambda c: c["matched"] == n(10_000) * 10),
     }
 
 

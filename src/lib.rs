@@ -1,7 +1,7 @@
-//! countersign compares two exports of the same data, exactly: which rows are missing, which are extra, which differ and
+//! countersign compares two exports of the same data exactly: which rows are missing, which are extra, which differ and
 //! in which columns, and whether anything could not be compared.
 //!
-//! [`compare`] is the whole pipeline. Modules are listed in dependency order; each uses only those above it.
+//! [`compare`] is the whole pipeline. Modules are listed in dependency order: each uses only the modules above it.
 //!
 //! ```no_run
 //! use countersign::job::{Identity, Job, Origin, Setting, Source};
@@ -59,17 +59,16 @@ use report::{MatchingWay, Report, RunStats, StageResults};
 use run::Run;
 use sides::Sides;
 
-/// Compares two snapshots as the job says, and writes the run directory if the options name one.
+/// Compares two snapshots as the job specifies, and writes the run directory if the options name one.
 ///
 /// # Errors
-/// Whatever keeps the snapshots from being verified. Nothing is left half-written then.
+/// Any reason why the snapshots could not be verified. Partial output is removed.
 pub fn compare(job: &Job, options: &Options) -> Result<Report> {
     let prepared = prepare(job, options, None).map_err(Refusal::into_first);
     prepared.and_then(Prepared::execute).map_err(|error| job.redact(error))
 }
 
 impl Prepared<'_> {
-    /// Does what was prepared.
     pub(crate) fn execute(self) -> Result<Report> {
         match self {
             Prepared::Comparison(run) => Ok(run.start()?.execute()?.report),
@@ -78,7 +77,7 @@ impl Prepared<'_> {
     }
 }
 
-/// A comparison that is over, for a sign-off to ask how single rows came out.
+/// A finished comparison. `outcomes` are the rows whose outcomes a sign-off requested.
 pub(crate) struct Compared<'a> {
     pub(crate) report: Report,
     pub(crate) run: Box<Run<'a>>,
@@ -86,7 +85,7 @@ pub(crate) struct Compared<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// The stages of a comparison, in their order.
+    /// Runs the stages of a comparison in order.
     pub(crate) fn execute(mut self: Box<Self>) -> Result<Compared<'a>> {
         let Matched { tally, findings, outcomes, way, reason } = self.match_rows()?;
 
@@ -117,7 +116,7 @@ impl<'a> Run<'a> {
 }
 
 impl OldAlone<'_> {
-    /// The stages of a run that has old alone: its checks, before there is a new store.
+    /// Runs the stages of a run that has only old: its checks, before there is a new store.
     fn execute(mut self: Box<Self>) -> Result<Report> {
         let checked = checks::run(&self.session, &self.check_inputs())?;
 
@@ -135,7 +134,7 @@ impl OldAlone<'_> {
     }
 }
 
-/// What the integration tests and benchmarks reach into. Not an interface: it changes without notice.
+/// Internals for the integration tests and benchmarks. This is not a stable interface.
 #[doc(hidden)]
 pub mod testing {
     pub use crate::columns::Privacy;

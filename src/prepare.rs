@@ -1,5 +1,5 @@
-//! PREPARE: opens what a job names, and finds everything that is wrong with it before a row is read, all at once.
-//! `validate` ends here; a run goes on with what was opened.
+//! PREPARE: opens the files of a job, plans its SQL, and collects all errors in the job before any row is read.
+//! `validate` ends here. A run continues with what was opened.
 
 use std::sync::Arc;
 
@@ -19,15 +19,14 @@ use crate::sides::{Side, Sides};
 use crate::snapshot::{self, Snapshot};
 use crate::sql;
 
-/// A job without a mistake, with its files opened and its queries planned.
+/// A job without errors, with its files opened and its queries planned.
 pub(crate) enum Prepared<'a> {
-    /// Both sides.
     Comparison(Box<Run<'a>>),
-    /// Old alone: there is nothing to compare it with yet.
+    /// There is no new snapshot to compare old with yet.
     OldAlone(Box<OldAlone<'a>>),
 }
 
-/// The parts of a run that looks at old alone.
+/// A run that has only old.
 pub(crate) struct OldAlone<'a> {
     pub session: Session<'a>,
     pub old: Snapshot,
@@ -36,16 +35,16 @@ pub(crate) struct OldAlone<'a> {
 
 /// Why a job was not prepared.
 pub(crate) enum Refusal {
-    /// The job has mistakes; all of them.
+    /// All errors in the job.
     Job(Vec<JobError>),
-    /// The data or the machine keeps it from running.
+    /// The first error that is not about the job but about the data or the machine.
     Other(Error),
 }
 
-/// One thing that is wrong with a job.
+/// One error in a job.
 pub(crate) struct JobError {
     error: Error,
-    /// The source that it was found in, for errors that do not know their own origin.
+    /// The source in which the error was found, for errors that do not record their own origin.
     found_in: Option<String>,
 }
 
@@ -56,7 +55,7 @@ impl From<Error> for Refusal {
 }
 
 impl Refusal {
-    /// The error that was found first, for callers without a job file to list the others by.
+    /// Returns the first error, for callers without a job file whose errors could be listed.
     pub(crate) fn into_first(self) -> Error {
         match self {
             Refusal::Other(error) => error,
@@ -68,11 +67,11 @@ impl Refusal {
     }
 }
 
-/// Opens the files of a job, plans its SQL, and pairs its columns. `run_dir` is the directory to write to, where the
-/// options do not name one.
+/// Opens the files of a job, plans its SQL, and pairs its columns. `run_dir` is the output directory if the options do
+/// not name one.
 ///
 /// # Errors
-/// Everything that is wrong with the job, or the first thing that keeps it from running.
+/// All errors in the job, or the first other error.
 pub(crate) fn prepare<'a>(
     job: &'a Job,
     options: &'a Options,
@@ -100,7 +99,7 @@ pub(crate) fn prepare<'a>(
     }
 }
 
-/// Adds to the errors in the text of a job file those that only its files and its SQL show.
+/// Adds errors that only the files and the SQL of the job reveal to the errors in the text of the job file.
 pub(crate) fn validate(job: Option<&Job>, mut in_text: Vec<JobMistake>) -> Result<Vec<JobMistake>> {
     let Some(job) = job else { return Ok(in_text) };
     let options = Options::default();
@@ -115,7 +114,7 @@ pub(crate) fn validate(job: Option<&Job>, mut in_text: Vec<JobMistake>) -> Resul
     Ok(in_text)
 }
 
-/// Errors as the mistakes of a job file.
+/// Converts errors to the form in which they are reported for a job file.
 pub(crate) fn mistakes(errors: &[JobError]) -> impl Iterator<Item = JobMistake> + '_ {
     errors.iter().map(|JobError { error, found_in }| mistake(error, found_in.clone()))
 }
@@ -132,8 +131,8 @@ fn open_session<'a>(
     Ok(Session { job, options, clock, engine, run_dir, tables: sql::Tables::new() })
 }
 
-/// Opens everything as far as it can be opened. Where the text of the job has errors already (`text_is_wrong`), what
-/// only follows from them is left out.
+/// Opens everything that can be opened. If the text of the job already has errors (`text_is_wrong`), errors that may
+/// only be consequences of these are omitted.
 fn open<'a>(mut session: Session<'a>, text_is_wrong: bool, errors: &mut Vec<JobError>) -> Option<Prepared<'a>> {
     let job = session.job;
     let stage = session.engine.meter.clone();
@@ -148,7 +147,7 @@ fn open<'a>(mut session: Session<'a>, text_is_wrong: bool, errors: &mut Vec<JobE
                     require_sound(&run, text_is_wrong, errors);
                     Some(Prepared::Comparison(run))
                 }
-                // a rule that could not be read may be the one that makes the columns comparable
+                // a rule that could not be parsed may be the one that makes the columns comparable
                 Err(Error::DifferentFamilies { .. }) if text_is_wrong => None,
                 Err(error) => {
                     errors.push(JobError { error, found_in: None });
@@ -200,10 +199,10 @@ fn pair(session: &Session, snapshots: &Sides<Snapshot>) -> Result<(Pairing, Priv
     Ok((pairing, privacy))
 }
 
-/// Checks what a job says of discrepancies, groups and checks.
+/// Checks the settings of a job about discrepancies, groups, and checks.
 fn require_sound(run: &Run, text_is_wrong: bool, errors: &mut Vec<JobError>) {
     let found = match explain::require_sound(run).and_then(|()| groups::require_sound(run)) {
-        // a parameter that could not be read would be missed again
+        // a parameter that could not be parsed would also be reported as missing
         Ok(()) if text_is_wrong => vec![],
         Ok(()) => match checks::CheckInputs::planned(run) {
             Ok(inputs) => checks::errors(&run.session, &inputs),
@@ -215,7 +214,7 @@ fn require_sound(run: &Run, text_is_wrong: bool, errors: &mut Vec<JobError>) {
 }
 
 impl<'a> Run<'a> {
-    /// Runs the queries that shape the sides. What they return is paired once more, by its own types.
+    /// Runs the queries that shape the sides, and pairs the columns again by the types of the results.
     pub(crate) fn start(mut self: Box<Self>) -> Result<Box<Self>> {
         let Session { job, engine, tables, .. } = &self.session;
         let stage = engine.meter.clone();
@@ -252,7 +251,6 @@ impl OldAlone<'_> {
         Ok(self)
     }
 
-    /// What its checks may read.
     pub(crate) fn check_inputs(&self) -> checks::CheckInputs<'_> {
         checks::CheckInputs::of_old(self.old.clone(), self.privacy.clone(), &self.session.tables)
     }
@@ -262,14 +260,14 @@ fn origin_of(source: &Source) -> String {
     source.path.place.to_string()
 }
 
-/// An error as a mistake; those that know their place begin with it.
-pub(crate) fn mistake(error: &Error, place: Option<String>) -> JobMistake {
-    let words = error.to_string();
-    match (error.place(), place) {
+/// Splits an error into its origin and its message. The message of an error that records its origin begins with it.
+pub(crate) fn mistake(error: &Error, found_in: Option<String>) -> JobMistake {
+    let message = error.to_string();
+    match (error.place(), found_in) {
         (Some(own), _) => {
-            JobMistake { words: words.strip_prefix(&format!("{own}: ")).unwrap_or(&words).into(), place: own }
+            JobMistake { words: message.strip_prefix(&format!("{own}: ")).unwrap_or(&message).into(), place: own }
         }
-        (None, Some(place)) => JobMistake { place, words },
-        (None, None) => JobMistake { place: "[compare]".into(), words },
+        (None, Some(place)) => JobMistake { place, words: message },
+        (None, None) => JobMistake { place: "[compare]".into(), words: message },
     }
 }

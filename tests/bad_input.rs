@@ -98,7 +98,7 @@ fn a_file_that_may_not_be_read() {
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
     // a few findings fail when they are listed, many when they are spilled
-    for (rows, kilobytes, way, at) in [
+    for (rows, kilobytes, strategy, at) in [
         (5_000, 8, "ordered", "cannot write `run/"),
         (5_000, 8, "hashed", "cannot write `run/"),
         (60_000, 100, "ordered", "cannot spill to `"),
@@ -106,13 +106,13 @@ fn a_full_disk_leaves_nothing_behind() {
     ] {
         let shop = shop_with(rows);
         let binary = assert_cmd::cargo::cargo_bin("countersign");
-        let diff = format!("diff old new --key id --out run --way {way}");
+        let diff = format!("diff old new --key id --out run --strategy {strategy}");
         let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec {} {diff}", binary.display());
         let output = Command::new("bash").args(["-c", &script]).current_dir(shop.path("")).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains("File too large") && said.contains(at), "{said}");
-        assert_eq!(shop.names(""), ["new", "old"], "{way}");
+        assert_eq!(shop.names(""), ["new", "old"], "{strategy}");
     }
 }
 

@@ -1,9 +1,8 @@
-//! Runs every folder under `fixtures/cases`: both snapshots, compared, against `expected.txt`.
+//! Compares both snapshots of every folder under `fixtures/cases`, and checks the output against `expected.txt`.
 //!
-//! `case.toml` says what the case shows (`about`), the arguments of `diff` (`args`) or the settings of a job
-//! that is run instead (`job`), and the types of each side's columns for snapshots that are written as JSON
-//! lines. See `fixtures/README.md`.
-//! With `UPDATE=1` in the environment, `expected.txt` is rewritten; read the difference.
+//! `case.toml` contains a description (`about`), the arguments of `diff` (`args`) or the settings of a job to run
+//! instead (`job`), and the column types of each side for snapshots that are JSON lines. See `fixtures/README.md`.
+//! `UPDATE=1` rewrites `expected.txt`; read the diff before you commit it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +18,7 @@ use serde::Deserialize;
 
 use crate::support::{Workshop, write_parquet};
 
-/// Rows per row group of the files made here: few, so that even small cases have several.
+/// Rows per row group of generated files: few, so that even small cases have several row groups.
 const ROW_GROUP_ROWS: usize = 3;
 
 #[derive(Deserialize)]
@@ -28,9 +27,9 @@ struct Case {
     about: String,
     #[serde(default)]
     args: Vec<String>,
-    /// The sections of a job file but `[old]` and `[new]`; settings of those stand under `old` and `new` there.
+    /// The sections of a job file except `[old]` and `[new]`, whose settings are under `old` and `new`.
     job: Option<String>,
-    /// Types by side, or by file where a file differs from its side.
+    /// Types by side, or by file if a file differs from its side.
     #[serde(flatten)]
     types: BTreeMap<String, toml::Table>,
 }
@@ -68,7 +67,7 @@ fn check(folder: &Path) -> Result<(), String> {
     }
 }
 
-/// Puts one side into the workshop and returns its path there.
+/// Writes one side to the workshop and returns its path.
 fn build(folder: &Path, case: &Case, side: &str, shop: &Workshop) -> String {
     for (name, as_parquet) in
         [(format!("{side}.jsonl"), true), (format!("{side}.parquet"), false), (side.to_string(), false)]
@@ -123,7 +122,7 @@ fn field(name: &str, data_type: &str) -> Field {
     Field::new(name, data_type, true)
 }
 
-/// Everything that a user sees of a comparison, without the run's circumstances.
+/// The output of a comparison without the parts that change from run to run.
 fn outcome(shop: &Workshop, case: &Case, sides: &[String; 2], way: &str) -> String {
     let mut args: Vec<&str> = match &case.job {
         None => vec!["diff", &sides[0], &sides[1], "--quiet", "--out", "runs/case/latest"],

@@ -1,4 +1,4 @@
-//! Certificates: what is written verifies, and nothing else does.
+//! A certificate that was written is verified, and nothing else is.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -118,7 +118,7 @@ impl SignOff {
         sign_off
     }
 
-    /// Writes an envelope that is signed as it should be around any bytes.
+    /// Writes a correctly signed envelope around any bytes.
     fn sealed(&self, payload: &str) -> String {
         let kind = "application/vnd.in-toto+json";
         let signed = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
@@ -150,7 +150,7 @@ impl SignOff {
     }
 }
 
-/// Whether these bytes are a certificate of this key.
+/// Whether these bytes are a certificate that was signed with this key.
 fn holds(bytes: &[u8], key: &PublicKey) -> bool {
     let file = Path::new("certificate.json");
     Certificate::parse(bytes, file).is_ok_and(|certificate| certificate.require_signed_by(key, file).is_ok())
@@ -430,7 +430,7 @@ fn keys_are_made_once_and_guarded() {
     let (code, _, said) = run(&shop, &["keygen", "--out", "team"]);
     assert_eq!(code, 2);
     assert_says(&said, "`team.key` exists, and a key is never overwritten");
-    // a public key alone, or a link to nowhere, stands in the way as well, and no half of a pair is left
+    // an existing public key or a dangling link is also refused, and no half of a key pair is left
     fs::write(shop.path("half.pub"), "mine").unwrap();
     symlink("nowhere", shop.path("link.key")).unwrap();
     assert_eq!(run(&shop, &["keygen", "--out", "half"]).0, 2);
@@ -475,7 +475,7 @@ fn a_million_ids_are_verified_in_time() {
     assert_says(&words, "line 1000001: ID \"1000000\", \"eu\" is not approved");
 }
 
-/// Another implementation of DSSE, in an environment of its own. It is installed once and has to be there.
+/// Another implementation of DSSE in a separate Python environment, which is installed once and must be available.
 fn python() -> PathBuf {
     const PACKAGES: [&str; 2] = ["securesystemslib==1.3.0", "cryptography==50.0.2"];
     support::python("dsse-1.3.0-50.0.2", &PACKAGES)

@@ -1,4 +1,4 @@
-//! Checks in SQL: the library, parameters, what the answer has to be, and what may not be shown.
+//! Checks in SQL: the library, parameters, the form of results, and redaction.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::support::{Workshop, run, write_parquet};
 
 const PAIR: &str = "[old]\npath = \"old.parquet\"\n[new]\npath = \"new.parquet\"\n[compare]\nkey = \"id\"\n";
 
-/// Payments: an id, the account that it belongs to, a state, and a card that may be private.
+/// Payments: an ID, the account, a state, and a card that may be private.
 fn payments(shop: &Workshop, file: &str, rows: &[(i64, &str, Option<&str>, &str)]) {
     let ids: ArrayRef = Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>());
     let accounts: ArrayRef = Arc::new(rows.iter().map(|row| Some(row.1)).collect::<StringArray>());
@@ -39,7 +39,7 @@ fn list(shop: &Workshop, check: &str) -> String {
     fs::read_to_string(shop.path(&format!("runs/job/latest/check-{check}.csv"))).unwrap()
 }
 
-/// Every question of the library, over a few rows of which some are at fault.
+/// Every query of the library finds the rows at fault among a few rows.
 const LIBRARY: [(&str, &str, &str); 13] = [
     (
         "balance_per_group",
@@ -150,7 +150,7 @@ fn the_library_finds_what_it_asks_for_and_nothing_else() {
     assert_eq!(files, known.len());
 }
 
-/// A check of one's own: one SQL file and four lines of TOML.
+/// A custom check is one SQL file and four lines of TOML.
 #[test]
 fn a_check_of_ones_own_is_one_file_and_four_lines() {
     let shop = Workshop::new();
@@ -205,7 +205,7 @@ fn violations_within_a_limit_are_no_match_even_where_nothing_differs() {
     let (code, _, said) = verdict("{ value = 2 }", "SELECT id FROM new WHERE id > 5");
     assert!(code == 2 && said.contains("the answer has no row"), "{said}");
     let (code, _, said) = verdict("{ value = 2 }", "SELECT id, account FROM new");
-    assert!(code == 2 && said.contains("one value is expected, and the answer has columns id, account"), "{said}");
+    assert!(code == 2 && said.contains("one value is expected, but the result has columns id, account"), "{said}");
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn mistakes_in_checks_are_told_before_anything_is_compared() {
     fs::write(shop.path("p.sql"), "-- Parameters: $min integer; $what text\nSELECT id FROM old WHERE id > $min")
         .unwrap();
     for (check, words) in [
-        ("name = \"c\"\nsql = \"SELECT account FROM old\"", "its answer has no ID: neither the key (id) nor `id`"),
-        ("name = \"c\"\nsql = \"SELECT id FROM old\"\nid = \"nope\"", "its answer has no column `nope`; it has id"),
+        ("name = \"c\"\nsql = \"SELECT account FROM old\"", "its result has no ID: neither the key (id) nor `id`"),
+        ("name = \"c\"\nsql = \"SELECT id FROM old\"\nid = \"nope\"", "its result has no column `nope`; it has id"),
         ("name = \"c\"\nsql = \"SELECT nope FROM old\"", "No field named nope"),
         ("name = \"c\"\nsql = \"DROP TABLE old\"", "cannot read"),
         ("name = \"c\"\nsql = \"WITH a AS (SELECT 1) DELETE FROM old\"", "cannot be planned"),
@@ -237,7 +237,7 @@ fn mistakes_in_checks_are_told_before_anything_is_compared() {
         ),
     ] {
         job(&shop, &format!("{PAIR}[[check]]\n{check}\n"));
-        for command in ["check", "run"] {
+        for command in ["validate", "run"] {
             let (code, _, said) = run(&shop, &[command, "job.toml"]);
             assert!(code == 2 && said.contains(words), "{check}\n{said}");
             assert!(said.contains("job.toml:7") || said.contains("job.toml:10"), "{said}");
@@ -246,7 +246,7 @@ fn mistakes_in_checks_are_told_before_anything_is_compared() {
     }
 }
 
-/// A value is never a part of the SQL text.
+/// A value never becomes part of the SQL text.
 #[test]
 fn parameters_are_values_and_no_text_of_sql() {
     let shop = Workshop::new();
@@ -377,11 +377,11 @@ fn lengths_of_text_and_of_bytes() {
     }
     let wrong = "[[check]]\nname = \"c\"\nsql = \"SELECT length(1) FROM old\"\nexpect = { value = 1 }\n";
     job(&shop, &format!("[old]\npath = \"old.parquet\"\n{wrong}"));
-    let (code, _, said) = run(&shop, &["check", "job.toml"]);
-    assert!(code == 2 && said.contains("length is for text and binary, and not for Int64"), "{said}");
+    let (code, _, said) = run(&shop, &["validate", "job.toml"]);
+    assert!(code == 2 && said.contains("length is for text and binary, not for Int64"), "{said}");
 }
 
-/// What overflows is an error or a wider number, and never another one.
+/// An overflow is an error or a wider number, and never another number.
 #[test]
 fn sums_do_not_wrap_around() {
     let shop = Workshop::new();
@@ -420,7 +420,7 @@ fn sums_do_not_wrap_around() {
     assert!(list(&shop, "balance_per_group").contains("-18446744073709551616"));
 }
 
-/// Private is also what a query makes of a private column, what the other side calls it, and what is not compared.
+/// Columns computed from a private column, its name on the other side, and columns that are not compared are private.
 #[test]
 fn private_columns_are_followed_through_queries_and_names() {
     let shop = Workshop::new();
@@ -450,7 +450,7 @@ fn private_columns_are_followed_through_queries_and_names() {
     refused(format!("{mapped}{}", ask("number", "SELECT id, card FROM old")), "shows private values");
     let table = "[tables.cards]\npath = \"old.parquet\"\n";
     refused(format!("{mapped}{table}{}", ask("number", "SELECT id, card FROM cards")), "shows private values");
-    // in the table of discrepancies, too
+    // also in the table of discrepancies
     let both =
         format!("{old}[new]\npath = \"new.parquet\"\n{shaped}[compare]\nkey = \"id\"\n[private]\ncolumns = \"card\"\n");
     job(&shop, &both);
@@ -473,7 +473,7 @@ fn old_alone_is_held_to_what_snapshots_have_to_be() {
     payments(&shop, "old.parquet", &rows[..50]);
     let (code, out, _) = run(&shop, &["run", "job.toml", "--quiet"]);
     assert!(code == 2 && out.contains("50 fewer than in run"), "{out}");
-    // it says nothing of a comparison that comes later
+    // it does not affect a later comparison
     payments(&shop, "new.parquet", &rows[..50]);
     job(&shop, &PAIR.replace("old.parquet\"", "old.parquet\"\nmust_change = true"));
     assert_eq!(run(&shop, &["run", "job.toml", "--quiet"]).0, 0);

@@ -1,4 +1,4 @@
-//! `clean_runs`: which earlier runs say that a row was clean, and which only look as if they did.
+//! Which earlier runs prove that a row was clean, and which only seem to.
 
 use std::fs;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::support::{Workshop, lines, run, write_parquet};
 /// When all rows were written, in microseconds since 1970: long before the snapshots.
 const WRITTEN: i64 = 1_700_000_000_000_000;
 
-/// Writes rows 1 to 5 of a night and one of its own, so that each night's files are others; row 3 of new is wrong if
-/// `is_wrong`.
+/// Writes rows 1 to 5 and one row that only this night has, so that the files of each night differ; row 3 of new is
+/// wrong if `is_wrong`.
 fn write_night(shop: &Workshop, dir: &str, night: i64, is_wrong: bool) {
     let ids: Vec<i64> = (1..=5).chain([100 + night]).collect();
     for side in ["old", "new"] {
@@ -32,7 +32,7 @@ fn write_night(shop: &Workshop, dir: &str, night: i64, is_wrong: bool) {
     }
 }
 
-/// A job over the snapshots of a directory. `side` are lines of both sides, in which `SIDE` is the side's name.
+/// A job for the snapshots in a directory; `side` are lines for both sides, in which `SIDE` is the name of the side.
 fn write_job(shop: &Workshop, side: &str, compare: &str) {
     let taken = Timestamp::now() - SignedDuration::from_hours(2);
     let section = |name: &str| format!("[{name}]\ntaken_at = {taken}\n{}\n", side.replace("SIDE", name));
@@ -55,7 +55,7 @@ fn shop() -> Workshop {
 
 const PLAIN: &str = "path = \"exports/SIDE\"";
 
-/// Plays a night whose job has these lines.
+/// Runs a night whose job has these lines.
 fn night(shop: &Workshop, night: i64, is_wrong: bool, side: &str, compare: &str) {
     write_night(shop, "exports", night, is_wrong);
     write_job(shop, side, compare);
@@ -63,7 +63,7 @@ fn night(shop: &Workshop, night: i64, is_wrong: bool, side: &str, compare: &str)
     assert!(code < 2, "{out}{said}");
 }
 
-/// Signs off the third night by the plain job, and says what blocks each candidate.
+/// Signs off the third night with the plain job, and returns what blocks each candidate.
 fn blocked(shop: &Workshop) -> Vec<String> {
     write_night(shop, "exports", 3, false);
     write_job(shop, PLAIN, "");
@@ -212,7 +212,7 @@ fn the_night_s_date_decides_nothing() {
     assert_eq!(command(&args, "wednesday"), Some(0));
 }
 
-/// What persists goes on from night to night, whatever is made of the snapshots before they are compared.
+/// A persisting discrepancy persists from night to night, however the snapshots are shaped before they are compared.
 #[test]
 fn the_nightly_history_goes_on_with_another_query() {
     let shop = shop();

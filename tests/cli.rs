@@ -1,5 +1,4 @@
-//! Help, usage errors and exit codes, as a user meets them. Expected output rewrites itself with
-//! `INSTA_UPDATE=always`.
+//! Help, usage errors, and exit codes as a user sees them; `INSTA_UPDATE=always` rewrites the expected output.
 
 use std::fs;
 

@@ -1,5 +1,4 @@
-//! What is equal and what is not, type by type, without files in between. For every pair the
-//! comparison of canonical arrays and the row hash have to say the same.
+//! Which values are equal, type by type, without files: canonical arrays and row hashes must agree on every pair.
 
 use std::sync::Arc;
 

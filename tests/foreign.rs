@@ -69,7 +69,7 @@ fn structs(elements: u64, content: &[u8]) -> Vec<u8> {
     [&[0xfc], varint(elements).as_slice(), content].concat()
 }
 
-/// A schema element: required, with a name of one letter, and a type or a number of children.
+/// A schema element: required, with a name of one letter, and either a type or a number of children.
 fn element(children: Option<u64>) -> Vec<u8> {
     match children {
         None => [&[0x15, 2, 0x25, 0, 0x18, 1], b"x".as_slice(), &[0]].concat(),
@@ -303,7 +303,7 @@ fn numbers_beyond_reason_are_refused_with_their_line() {
         ("[gate]\nmissing = 99999999999999999999\n".into(), "job.toml:8: gate.missing: expected a number of rows"),
     ] {
         job_with(&shop, &more);
-        let said = refused(&shop, &["check", "job.toml"]);
+        let said = refused(&shop, &["validate", "job.toml"]);
         assert!(said.contains(said_so), "{more}: {said}");
     }
 }
@@ -429,7 +429,7 @@ fn long_job_files_are_read_in_time() {
         let output = Command::new("timeout")
             .args(["-s", "KILL", "120"])
             .arg(assert_cmd::cargo::cargo_bin("countersign"))
-            .args(["check", "job.toml"])
+            .args(["validate", "job.toml"])
             .current_dir(shop.path(""))
             .output()
             .unwrap();
@@ -459,17 +459,17 @@ fn pipes_and_devices_are_refused_and_nothing_waits_for_them() {
         };
         with("");
         says(&["run", name]);
-        says(&["check", name]);
+        says(&["validate", name]);
         says(&["run", "job.toml", "--set", &format!("old.query={name}")]);
         says(&["verify", name, "--key", "lead.pub"]);
         says(&["verify", "list.csv", "--key", name]);
         says(&["signoff", "job.toml", "--candidates", "list.csv", "--out", "signed", "--key", name]);
         with(&format!("waivers = \"{name}\"\n"));
-        says(&["check", "job.toml"]);
+        says(&["validate", "job.toml"]);
         job_with(&shop, &format!("[private]\ncolumns = \"text\"\nkey_file = \"{name}\"\n"));
-        says(&["check", "job.toml"]);
+        says(&["validate", "job.toml"]);
         job_with(&shop, &format!("[[check]]\nname = \"c\"\nsql = \"{name}\"\n"));
-        says(&["check", "job.toml"]);
+        says(&["validate", "job.toml"]);
         let waiver = "[[waiver]]\nname = \"w\"\nlimit = 1\nowner = \"o\"\nreason = \"r\"\nexpires = 2100-01-01\n";
         job_with(&shop, &format!("{waiver}ids = \"{name}\"\n"));
         says(&["run", "job.toml"]);

@@ -1,4 +1,4 @@
-//! Groups that move as a whole: one job, several jobs, and what keeps a group from being called ready.
+//! Groups that move as a whole: in one job, in several jobs, and what prevents a group from being ready.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +29,7 @@ fn job(shop: &Workshop, name: &str, more: &str) {
     fs::write(shop.path(&format!("{name}.toml")), text).unwrap();
 }
 
-/// The groups of each state, by the lists in a directory.
+/// The groups in each state, according to the lists in a directory.
 fn states(shop: &Workshop, dir: &str, prefix: &str) -> [Vec<String>; 3] {
     ["ready", "partial", "untouched"].map(|state| lines(&shop.path(&format!("{dir}/{prefix}{state}.csv"))))
 }
@@ -96,7 +96,7 @@ fn what_may_concern_any_group_keeps_all_from_being_ready() {
     );
     assert!(refused("[private]\ncolumns = \"account\"\n").contains("`account` is private, and groups would show it"));
     fs::write(shop.path("x.toml"), "[old]\npath = \"t-old.parquet\"\n[new]\npath = \"t-new.parquet\"\n[compare]\nkey = \"id\"\n[group]\nby = \"acount\"\n").unwrap();
-    assert!(run(&shop, &["check", "x.toml"]).2.contains("no compared column is called `acount`"));
+    assert!(run(&shop, &["validate", "x.toml"]).2.contains("no compared column is called `acount`"));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_violation_of_no_known_group_leaves_everything_in_doubt() {
         assert_eq!(found.map(|groups| groups.join(" ")), [String::new(), "a b".into(), String::new()]);
     }
     job(&shop, "t", "[[check]]\nname = \"c\"\nsql = \"SELECT id, 1.5 AS account FROM old\"\n");
-    assert!(run(&shop, &["check", "t.toml"]).2.contains("groups are whole numbers and text"));
+    assert!(run(&shop, &["validate", "t.toml"]).2.contains("groups are whole numbers and text"));
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn jobs_may_have_the_group_as_number_and_as_text() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Against a naive model: a group is ready if every key that any of its rows has stands once on each side, with
-    /// equal rows.
+    /// A group is ready if and only if every key of its rows occurs exactly once on each side, with equal rows (a naive
+    /// model).
     #[test]
     fn groups_are_as_a_naive_model_has_them(
         old in prop::collection::vec((0..12_i64, 0..4_usize, 0..2_i64), 0..14),

@@ -1,4 +1,4 @@
-//! Runs that know the runs before them: thirty nights as a whole, and what breaks a history.
+//! Runs with a history: thirty nights, and what breaks a history.
 
 use std::fs;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Workshop, write_parquet};
 
-/// Runs a job; its exit code, its report if there is one, and what was said.
+/// Runs a job, and returns its exit code, its report if there is one, and standard error.
 fn run(shop: &Workshop, more: &[&str]) -> (i32, Value, String) {
     let output = shop.run(&[&["run", "job.toml", "--quiet", "--format", "json"], more].concat());
     let said = String::from_utf8(output.stderr).unwrap();
@@ -33,7 +33,7 @@ fn job(shop: &Workshop, rest: &str) {
     fs::write(shop.path("job.toml"), text).unwrap();
 }
 
-/// Old is 1 to 4; new has what is given.
+/// Writes rows 1 to 4 of old, and the given rows of new.
 fn night(shop: &Workshop, new: &[(i64, &str)]) -> (i32, Value, String) {
     write(shop, "old.parquet", &[(1, "a"), (2, "b"), (3, "c"), (4, "d")]);
     write(shop, "new.parquet", new);
@@ -50,7 +50,7 @@ fn thirty_nights_tell_their_story() {
     let demo = shop.run(&["demo", "--history", "story"]);
     let said = String::from_utf8(demo.stderr).unwrap();
     assert_eq!(demo.status.code(), Some(0), "{said}");
-    // the demo has held every report against the record; here are the ones that somebody would look for
+    // the demo has compared every report with the record; these are the most important ones
     let listed = shop.run(&["history", "story", "--format", "json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     let runs = listed["jobs"][0]["runs"].as_array().unwrap();
@@ -58,7 +58,7 @@ fn thirty_nights_tell_their_story() {
     let verdicts: String = runs.iter().map(|run| &run["verdict"].as_str().unwrap()[..1]).collect();
     assert_eq!(verdicts, "aaaaaaaaaaadddddaaaaddauaaaaaaa");
     assert!(runs[23]["input_failures"][0].as_str().unwrap().contains("must change"));
-    // the retry says what the first try said
+    // the retry has the same result as the first run
     assert_eq!(runs[25]["new"], runs[26]["new"]);
     let record: Value = serde_json::from_str(&fs::read_to_string(shop.path("story/record.json")).unwrap()).unwrap();
     assert_eq!(record[16]["resolved"]["mismatch"], 25);
@@ -70,7 +70,7 @@ fn thirty_nights_tell_their_story() {
     }
 }
 
-/// Every line that is meant as part of a table is part of one, and every other line is none.
+/// Every line that looks like part of a table is parsed as part of one, and no other line is.
 fn require_renders(markdown: &str) {
     let parsed = pulldown_cmark::Parser::new_ext(markdown, pulldown_cmark::Options::ENABLE_TABLES).into_offset_iter();
     let mut in_tables = vec![];
@@ -233,7 +233,7 @@ fn what_breaks_a_history_is_told_and_passed_over() {
     assert_eq!(third["history"]["previous"], first["run"]["id"]);
     let reason = third["history"]["skipped"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("`history.parquet` has changed since the run wrote it"), "{reason}");
-    // a damaged copy of a run does not stand in its way
+    // a damaged copy of a run does not matter
     let copy = shop.path("runs/job/0-copy");
     fs::create_dir(&copy).unwrap();
     for name in ["manifest.json", "report.json"] {
@@ -275,7 +275,7 @@ fn a_snapshot_that_is_not_what_it_should_be_verifies_nothing() {
     assert_eq!(code, 0);
     let (code, report, _) = night(&shop, &all[..2]);
     assert_eq!((code, &report["verdict"]), (2, &json!("unverified")));
-    // old's files are the same again, which is told
+    // old's files are the same again, which is reported
     assert_eq!(report["history"]["same_files"], json!({ "old": first["run"]["id"], "new": null }));
     assert!(report["input_failures"][0].as_str().unwrap().contains("max_drop is 20 %"));
     // whatever else keeps runs from being compared, rows are counted
@@ -366,7 +366,7 @@ fn version_columns_have_to_be_of_one_kind() {
         assert_eq!(code, 2, "{rest}");
         assert!(said.contains(words), "{said}");
     }
-    // a counter tells the order of versions, and nothing of when
+    // a counter gives the order of versions, but no times
     let (code, report, _) = with("column = \"id\"");
     assert_eq!((code, &report["in_flight"]["counts"]), (1, &classes(0, 0, 0)));
     // a waiver's condition sees the tags

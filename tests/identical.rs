@@ -1,4 +1,4 @@
-//! Threads, batch sizes, memory, file splits, row order and the way change no byte of what a run writes.
+//! Threads, batch sizes, memory, file splits, row order, and the strategy do not change a byte of what a run writes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::support::{Workshop, trial, write_parquet};
 
 const ROWS: i64 = 30_000;
 
-/// Rows with one column of each weight; `new` has defects spread over all of it.
+/// Rows with columns of different sizes; `new` has defects in all parts.
 fn table(new: bool) -> RecordBatch {
     let mut ids: Vec<i64> = (0..ROWS).filter(|id| if new { id % 97 != 5 } else { id % 89 != 3 }).collect();
     // some keys twice on one side or the other
@@ -40,14 +40,14 @@ fn table(new: bool) -> RecordBatch {
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
-/// A fixed order that has nothing to do with the keys.
+/// A fixed order that is unrelated to the keys.
 fn shuffled(batch: &RecordBatch) -> RecordBatch {
     let rows = batch.num_rows() as u32;
     let places: UInt32Array = (0..rows).map(|row| (u64::from(row) * 7_919 % u64::from(rows)) as u32).collect();
     take_record_batch(batch, &places).unwrap()
 }
 
-/// Every file of the run, without what speaks of the run itself.
+/// Every file of the run, without the parts that describe the run itself.
 fn lasting(dir: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -62,7 +62,7 @@ fn lasting(dir: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
                 report.as_object_mut().unwrap().remove("run");
                 report.to_string().into_bytes()
             }
-            // the paths and numbers of files are circumstances, too
+            // the paths and numbers of files also differ from run to run
             "report.txt" => {
                 until("\n  way ").split_once("  key").unwrap().1.replace(&dir.display().to_string(), "OUT").into_bytes()
             }
@@ -140,7 +140,7 @@ fn circumstances_change_no_byte() {
     }
 }
 
-/// More rows than fit the least working memory, so that entries go to disk and come back.
+/// More rows than the minimum memory can hold, so that entries are spilled and read back.
 #[test]
 fn spilling_changes_no_byte() {
     let shop = Workshop::new();

@@ -1,5 +1,5 @@
-//! `init` on pairs of stores that write the same truth differently: the job that it proposes runs as it
-//! stands, and once its suggestions are taken, stores that only differ in writing match.
+//! `init` for stores that write the same data differently: the proposed job runs without changes, and with all
+//! suggestions taken, stores that differ only in representation match.
 
 use std::fs;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub fn micros(time: impl Fn(i64) -> i64) -> TimestampMicrosecondArray {
     (0..ROWS).map(|row| Some(time(row))).collect()
 }
 
-/// A workshop with both sides, the new one in another order.
+/// A workshop with both sides, with the rows of new in another order.
 pub fn shop(old: Columns, new: Columns) -> Workshop {
     let shop = Workshop::new();
     let old = RecordBatch::try_from_iter_with_nullable(old.into_iter().map(|(name, column)| (name, column, true)));
@@ -57,7 +57,7 @@ pub fn taken(job: &str) -> String {
     job.lines().map(take).collect::<Vec<_>>().join("\n")
 }
 
-/// What the proposal leads to: its text, the exit code as it stands, and that with all suggestions taken.
+/// The proposal, the exit code without changes, and the exit code with all suggestions taken.
 pub fn proposed(shop: &Workshop) -> (String, i32, i32) {
     let init = shop.run(&["init", "old.parquet", "new.parquet", "--quiet"]);
     let said = String::from_utf8(init.stderr).unwrap();
@@ -65,7 +65,7 @@ pub fn proposed(shop: &Workshop) -> (String, i32, i32) {
     let job = String::from_utf8(init.stdout).unwrap();
     let run = |name: &str, text: &str| {
         fs::write(shop.path(name), text).unwrap();
-        let check = shop.run(&["check", name]);
+        let check = shop.run(&["validate", name]);
         assert_eq!(check.status.code(), Some(0), "{}\n{text}", String::from_utf8_lossy(&check.stderr));
         let run = shop.run(&["run", name, "--quiet"]);
         assert!(run.stderr.is_empty(), "{}\n{text}", String::from_utf8_lossy(&run.stderr));

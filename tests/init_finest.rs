@@ -1,4 +1,4 @@
-//! `init` proposes the finest rule that explains, and none under which differences disappear that are some.
+//! `init` proposes the finest rule that explains the differences, and no rule that hides real differences.
 
 use std::fs;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::support::{Workshop, lines, write_parquet};
 
 const HOUR: i64 = 3_600_000_000;
 
-/// The lines of a job that are neither explanations nor blank, without the explanations at their ends.
+/// The lines of a job without explanations and blank lines, and without explanations at the ends of lines.
 fn settings(job: &str) -> Vec<&str> {
     let lines = job.lines().map(|line| line.split("  # ").next().unwrap());
     lines.filter(|line| !line.is_empty() && !line.starts_with("# ")).collect()
@@ -26,7 +26,7 @@ pub fn of_column<'a>(job: &'a str, column: &str) -> Vec<&'a str> {
     settings.skip(1).take_while(|line| !line.trim_start_matches('#').starts_with('[')).collect()
 }
 
-/// The IDs that a run of the job lists as mismatches, once every suggestion is taken.
+/// The IDs of the mismatches in a run of the job with every suggestion taken.
 pub fn mismatches(shop: &Workshop, job: &str) -> Vec<String> {
     fs::write(shop.path("finds.toml"), taken(job)).unwrap();
     let run = shop.run(&["run", "finds.toml", "--out", "found", "--quiet"]);
@@ -154,7 +154,7 @@ fn a_finer_rule_for_text_stands_before_a_coarser_one() {
     assert_eq!(with_suggestions, 0);
 }
 
-/// Local times of a year, every 22 hours, against instants in which `ahead` says how many hours the clock is ahead.
+/// Local times of a year, one every 22 hours, and instants; `ahead` gives the UTC offset in hours.
 fn clocks(ahead: impl Fn(i64) -> i64) -> Workshop {
     let start = 1_735_689_600_000_000; // 2025-01-01
     let instant = move |row: i64| start + row * 22 * HOUR;
@@ -162,7 +162,7 @@ fn clocks(ahead: impl Fn(i64) -> i64) -> Workshop {
     pair(Arc::new(wall), Arc::new(micros(instant).with_timezone("UTC")))
 }
 
-/// Hours that Berlin is ahead: summer time from 2025-03-30 to 2025-10-26, both at 01:00 UTC.
+/// The UTC offset of Berlin in hours: summer time from 2025-03-30 to 2025-10-26, both at 01:00 UTC.
 fn berlin(row: i64) -> i64 {
     let hours = row * 22;
     if (88 * 24 + 1..298 * 24 + 1).contains(&hours) { 2 * HOUR } else { HOUR }
@@ -187,7 +187,7 @@ fn utc_is_utc_and_half_hours_are_zones_too() {
     assert_eq!(of_column(&proposed(&shop).0, "v"), ["assume_tz = \"Asia/Kolkata\""]);
     let shop = clocks(|_| 2 * HOUR + HOUR / 4);
     assert_eq!(of_column(&proposed(&shop).0, "v"), ["assume_tz = \"+02:15\""]);
-    // as text, too
+    // also as text
     let start = 1_735_689_600_000_000;
     let shop = pair(
         texts(|row| {
@@ -202,7 +202,7 @@ fn utc_is_utc_and_half_hours_are_zones_too() {
 #[test]
 fn days_are_not_times() {
     let days = || -> ArrayRef { Arc::new((0..ROWS).map(|row| Some(20_000 + row as i32)).collect::<Date32Array>()) };
-    // in one row the time says more than the day
+    // in one row, the time has more information than the day
     let midnight = |row: i64| (20_000 + row) * 24 * HOUR + if row == 8 { HOUR } else { 0 };
     let shop = pair(days(), Arc::new(micros(midnight)));
     let (job, ..) = proposed(&shop);
@@ -232,7 +232,7 @@ fn a_reading_that_loses_something_is_never_active() {
     assert_eq!(as_it_stands, 1);
 }
 
-/// What is proposed for a column of words.
+/// The proposal for a column of text values.
 fn for_words(old: impl Fn(i64) -> &'static str, new: impl Fn(i64) -> &'static str) -> Vec<String> {
     let shop = pair(texts(|row| old(row).into()), texts(|row| new(row).into()));
     let (job, ..) = proposed(&shop);
@@ -248,7 +248,7 @@ fn a_table_of_codes_is_learned_where_it_hides_nothing() {
     // a wrong word is a difference, and its code is left to the user
     let one_wrong = |row: i64| if row == 3 { "paused" } else { word(row) };
     assert_eq!(for_words(code, one_wrong), ["#values = { \"I\" = \"inactive\", \"P\" = \"paused\" }"]);
-    // numbers for words
+    // numbers for text values
     let shop = pair(
         Arc::new((0..ROWS).map(|row| Some((row % 3) as i32)).collect::<Int32Array>()),
         texts(|row| word(row).into()),

@@ -1,4 +1,4 @@
-//! The key that `init` proposes is what is named like an ID, and not what is unique by chance.
+//! `init` proposes a key whose name is like an ID, and not a column that is unique by chance.
 
 use std::sync::Arc;
 

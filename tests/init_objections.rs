@@ -1,5 +1,5 @@
-//! A rule that explains a handful of mismatches hides just these: `init` says so, and suggests it only where the stores
-//! write (nearly) every value differently to which the rule applies.
+//! `init` warns that a rule that explains a few mismatches would hide exactly these, and suggests it only if the stores
+//! write (nearly) every value that the rule applies to differently.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, BooleanArray};
 use crate::init::{ROWS, cents, micros, optional, proposed, texts};
 use crate::init_finest::{floats, mismatches, of_column, pair};
 
-/// Asserts that nothing is suggested for the column, that a comment says why, and that every difference is found.
+/// Asserts that nothing is suggested for the column, that a comment explains why, and that every difference is found.
 fn assert_objection(old: ArrayRef, new: ArrayRef, said: &str, found: &[i64]) {
     let shop = pair(old, new);
     let (job, ..) = proposed(&shop);

@@ -1,4 +1,4 @@
-//! `init` on columns that do not compare as they stand: what it pairs, what it reads them as, and that it leaves none out.
+//! `init` for columns that are not comparable as stored: how it pairs and reads them, and that it omits none.
 
 use std::fs;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn bytes(text: impl Fn(i64) -> Vec<u8>) -> ArrayRef {
     Arc::new((0..ROWS).map(|row| Some(text(row))).collect::<BinaryArray>())
 }
 
-/// The IDs that a run of the job lists as mismatches.
+/// The IDs of the mismatches in a run of the job.
 fn mismatches(shop: &Workshop, job: &str) -> Vec<String> {
     fs::write(shop.path("finds.toml"), job).unwrap();
     let run = shop.run(&["run", "finds.toml", "--out", "found", "--quiet"]);
@@ -53,7 +53,7 @@ fn nothing_is_left_out_before_a_person_says_so() {
         "{job}"
     );
     fs::write(shop.path("job.toml"), &job).unwrap();
-    for command in ["check", "run"] {
+    for command in ["validate", "run"] {
         let output = shop.run(&[command, "job.toml"]);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");

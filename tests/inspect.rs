@@ -1,4 +1,4 @@
-//! `inspect`: what it says of files with known properties, and that it foresees what `diff` does.
+//! `inspect` reports known properties of files, and predicts what `diff` does.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::support::Workshop;
 
-/// Written by `pyarrow.parquet.write_table(…, write_page_checksum=True, compression="none", row_group_size=2)`,
-/// since no Rust writer writes checksums: `id` 1 to 4, `name` "a" to "d".
+/// Written by `pyarrow.parquet.write_table(…, write_page_checksum=True, compression="none", row_group_size=2)`, because
+/// no Rust writer writes checksums: `id` 1 to 4, `name` "a" to "d".
 const WITH_CHECKSUMS: &[u8] = include_bytes!("data/checksums.parquet");
 
 fn write(path: &Path, batch: &RecordBatch, properties: WriterPropertiesBuilder) {
@@ -38,8 +38,8 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
 }
 
-/// Thirty rows, so three row groups: `id` ascends, `falls` descends, `shuffled` has no order, `one` is
-/// the same everywhere, and `note` is NULL in every third row.
+/// Thirty rows in three row groups: `id` ascends, `falls` descends, `shuffled` is unordered, `one` is constant, and
+/// `note` is NULL in every third row.
 fn thirty() -> RecordBatch {
     batch(vec![
         ("id", ints(0..30)),
@@ -90,7 +90,7 @@ fn layout_and_values_are_what_the_footers_say() {
     assert_eq!((&note["type"], &note["nulls"]), (&json!("text"), &json!(10)));
     assert!((note["null_rate"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-9);
     assert_eq!(note["min"]["value"], "\"a note\"");
-    // row groups of `falls` can be put in order, whatever the rows in them; `one` ascends and says nothing
+    // the row groups of `falls` can be sorted regardless of the rows in them; `one` ascends but is constant
     assert_eq!(found["key_candidates"], json!(["id", "falls"]));
     assert_eq!(found["key"], Value::Null);
     let said = text(&shop, &["t.parquet"]);

@@ -1,7 +1,7 @@
-//! Killed at any moment, or refused by the system at any call: `diff`, `run`, `signoff` and `waves` publish all or nothing,
-//! touch nothing of the user's, say what failed, and the next run works.
+//! Killed at any moment or with any system call failing, `diff`, `run`, `signoff`, and `waves` publish all or nothing,
+//! leave the user's files alone, and report what failed, and the next run works.
 //!
-//! A few of each by default; `COUNTERSIGN_KILLS=100 COUNTERSIGN_FAULTS=250` asks for so many of each command.
+//! A few of each by default; `COUNTERSIGN_KILLS=100 COUNTERSIGN_FAULTS=250` sets the numbers for each command.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -33,7 +33,7 @@ enum Kind {
     Waves,
 }
 
-/// What the library makes fail, see `shim/faults.c`.
+/// The calls that the library can make fail; see `shim/faults.c`.
 #[derive(Debug, Clone, Copy)]
 struct Fault {
     kinds: &'static str,
@@ -42,14 +42,14 @@ struct Fault {
     lasts: bool,
 }
 
-/// Every call that may fail.
+/// All calls that can fail.
 const ALL: &str = "ocrwsndl";
 
 /// A workshop in which one command is run again and again.
 struct Scene {
     shop: Workshop,
     kind: Kind,
-    /// What a run that nothing keeps from working publishes.
+    /// What a run without faults publishes.
     whole: BTreeSet<String>,
     users: BTreeMap<PathBuf, Vec<u8>>,
     runs: u32,
@@ -113,7 +113,7 @@ impl Scene {
         (command, out)
     }
 
-    /// Runs the command, and says where it would publish.
+    /// Runs the command, and returns where it would publish.
     fn run(&mut self, fault: Option<(Fault, &Path)>) -> (Output, String) {
         let (mut command, out) = self.command();
         if let Some((fault, count)) = fault {
@@ -130,7 +130,7 @@ impl Scene {
         (command.output().unwrap(), out)
     }
 
-    /// How many calls of these kinds a run makes.
+    /// The number of calls of these kinds that a run makes.
     fn calls(&mut self, kinds: &'static str) -> u64 {
         let count = tempfile::NamedTempFile::new().unwrap();
         let fault = Fault { kinds, at: 0, errno: 0, lasts: false };
@@ -139,7 +139,7 @@ impl Scene {
         fs::read_to_string(count.path()).unwrap().parse().unwrap()
     }
 
-    /// The directories that were published, of one run or, where each has a name of its own, of all.
+    /// The published directories: one, or one for each run if runs have separate names.
     fn published(&self, out: &str) -> Vec<PathBuf> {
         match self.kind {
             Kind::Run => {
@@ -150,7 +150,7 @@ impl Scene {
         }
     }
 
-    /// What was published is whole, and what is the user's is as it was.
+    /// Everything that was published is complete, and the user's files are unchanged.
     fn require_all_or_nothing(&self, out: &str, what: &str) {
         for dir in self.published(out) {
             let whole = whole(self.kind, &dir);
@@ -169,7 +169,7 @@ impl Scene {
         }
     }
 
-    /// The next run works, and removes what the one before has left.
+    /// The next run works, and removes what the previous run left behind.
     fn require_next(&mut self, what: &str) {
         let (output, out) = self.run(None);
         assert!(output.status.code().is_some_and(|code| code < 2), "after {what}: {}", said(&output));
@@ -178,7 +178,7 @@ impl Scene {
         self.require_clean(what);
     }
 
-    /// Nothing is left of staging and working files.
+    /// No staging directories or working files remain.
     fn require_clean(&self, what: &str) {
         let is_left = |entry: &walkdir::DirEntry| entry.file_name().to_string_lossy().starts_with(".countersign-");
         let left: Vec<_> = WalkDir::new(self.shop.path("")).into_iter().flatten().filter(is_left).collect();
@@ -228,7 +228,7 @@ fn json(path: &Path) -> Result<Value, String> {
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Whether everything that the last file names is there as it names it.
+/// Whether all files that the last file lists are present and unchanged.
 fn whole(kind: Kind, dir: &Path) -> Result<(), String> {
     let listed: Vec<FileDigest> = match kind {
         Kind::Diff | Kind::Run => {
@@ -276,12 +276,12 @@ fn whole(kind: Kind, dir: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// How many were asked for.
+/// The number that the environment variable sets.
 fn asked(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(otherwise)
 }
 
-/// Kills at every call that changes a name, before and after it, and then at random moments.
+/// Kills at every call that changes a name, before and after the call, and then at random moments.
 fn kill(kind: Kind) {
     let mut scene = Scene::new(kind);
     let count = tempfile::NamedTempFile::new().unwrap();
@@ -326,7 +326,7 @@ fn kill(kind: Kind) {
     eprintln!("{kind:?}: {kills} kills held");
 }
 
-/// Makes one call after the other fail: once, and from then on, as a full disk does.
+/// Makes each call fail in turn: once, and from then on, as a full disk does.
 fn fail(kind: Kind) {
     let mut scene = Scene::new(kind);
     let count = tempfile::NamedTempFile::new().unwrap();
@@ -351,7 +351,7 @@ fn fail(kind: Kind) {
                     let text = String::from_utf8_lossy(&output.stderr);
                     assert!(text.contains("error:") && text.matches('`').count() >= 2, "{what}: {words}");
                     assert!(!text.contains("internal error") && !text.contains("report this"), "{what}: {words}");
-                    // a disk that fails for good right after the rename leaves the output in its place, whole, and says so
+                    // a disk that fails permanently right after the rename leaves the complete output, and is reported
                     let is_unsynced = text.contains("is complete, but the disk did not confirm that it is stored");
                     let is_kept = kind == Kind::Run || is_unsynced || scene.published(&out).is_empty();
                     assert!(is_kept, "{what}: published all the same: {words}");
@@ -413,7 +413,7 @@ fn a_stale_lock_without_a_directory_goes_too() {
     scene.require_next("a run that was killed before it had a directory");
 }
 
-/// A function of SQL over one huge cell is one long step, which nothing looks into.
+/// An SQL function on one huge cell is one long step that does not check for interrupts.
 #[test]
 fn an_interrupt_is_heeded_within_one_long_step() {
     let shop = Workshop::new();

@@ -1,5 +1,5 @@
-//! Job files as a user meets them: mistakes with their lines, several jobs at once, settings from the command
-//! line, runs and locks, and the example of the documentation.
+//! Job files as a user sees them: errors with line numbers, several jobs at once, settings from the command line, runs
+//! and locks, and the example in the documentation.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 
 use crate::support::{Workshop, lines, write_parquet};
 
-/// A small pair of snapshots: keys 1 to 5 against 2 to 6, one value padded and one different.
+/// A small pair of snapshots: keys 1 to 5 and keys 2 to 6, with one padded value and one different value.
 fn shop() -> Workshop {
     let shop = Workshop::new();
     for (name, keys, notes) in
@@ -61,16 +61,16 @@ round = "two"
 columns.amuont = 5
 "#;
     fs::write(shop.path("job.toml"), text).unwrap();
-    let (code, stdout, stderr) = said(&shop, &["check", "job.toml"]);
+    let (code, stdout, stderr) = said(&shop, &["validate", "job.toml"]);
     assert_eq!((code, stdout.as_str()), (2, ""));
     assert_snapshot!("five_mistakes", stderr);
-    // a run says the same, and leaves nothing behind
+    // a run reports the same, and leaves nothing behind
     let (code, stdout, run) = said(&shop, &["run", "job.toml"]);
     assert_eq!((code, stdout.as_str(), run.as_str()), (2, "", stderr.as_str()));
     assert_eq!(shop.names("runs"), Vec::<String>::new());
     // without the query, the columns can be looked at
     fs::write(shop.path("job.toml"), text.replace("query = ", "# ")).unwrap();
-    assert_snapshot!("unknown_column", said(&shop, &["check", "job.toml"]).2);
+    assert_snapshot!("unknown_column", said(&shop, &["validate", "job.toml"]).2);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn mistakes_of_form() {
         ("pattern_without_a_column", "[compare]\nkey = \"id\"\n[[compare.rules]]\ncolumns = \"*_at\"\ntrim = true\n"),
     ] {
         job(&shop, "job.toml", rest);
-        let (code, stdout, stderr) = said(&shop, &["check", "job.toml"]);
+        let (code, stdout, stderr) = said(&shop, &["validate", "job.toml"]);
         assert_eq!((code, stdout.as_str()), (2, ""), "{name}: {stderr}");
         assert_snapshot!(format!("mistake_{name}"), stderr);
     }
@@ -152,7 +152,7 @@ fn settings_are_laid_over_the_file() {
     assert_eq!(code, 2);
     assert!(stderr.contains("--set compare.key: neither snapshot has a column `nope`"), "{stderr}");
     for wrong in ["compare.kye=id", "compare", "compare.key=5", "old.path.x=1"] {
-        let (code, _, stderr) = said(&shop, &["check", "job.toml", "--set", wrong]);
+        let (code, _, stderr) = said(&shop, &["validate", "job.toml", "--set", wrong]);
         assert_eq!(code, 2, "{wrong}");
         assert!(stderr.contains("--set"), "{stderr}");
     }
@@ -249,7 +249,7 @@ fn queries_see_the_files_and_the_further_tables() {
         let (code, _, stderr) = said(
             &shop,
             &[
-                "check",
+                "validate",
                 "job.toml",
                 "--set",
                 &set.replace("(-- x\n", "-- x\\n").replace("old.query=", "old.query=\"").replace('\'', "''"),
@@ -280,7 +280,7 @@ fn the_example_of_the_documentation_has_no_mistake_of_form() {
     let (example, _) = rest.split_once("```").unwrap();
     let shop = Workshop::new();
     fs::write(shop.path("job.toml"), example).unwrap();
-    let stderr = said(&shop, &["check", "job.toml"]).2;
+    let stderr = said(&shop, &["validate", "job.toml"]).2;
     assert!(stderr.contains("does not exist"), "{stderr}");
     assert!(!stderr.contains("unknown key") && !stderr.contains("expected"), "{stderr}");
 }

@@ -1,29 +1,42 @@
-//! The integration tests, one binary. From the outside in:
+//! The integration tests, in one binary:
 //!
-//! * `cases`: folders under `fixtures/cases` that a person without Rust can add to
-//! * `certificate`: what is written verifies, and nothing else does
-//! * `cli`: help, errors and exit codes as a user meets them
-//! * `bad_input`: what must end with exit code 2 and leave nothing behind
-//! * `equality`: what is equal and what is not, type by type
-//! * `opening`: which files a path means
-//! * `inspect`: what is said of a snapshot before it is compared
-//! * `init`, `init_finest`, `init_key`, `init_objections`, `init_pairs`: what is proposed for two snapshots, and that no
-//!   proposal hides anything
-//! * `pages`: the pages of the migrations, command by command
-//! * `private`: no private value is in anything that is written or shown
-//! * `readings`: the tier of what is equal as read
-//! * `properties`: random tables; two ways, SQL and a naive recomputation have to agree
-//! * `pyarrow`: generated files, whole, changed, rewritten and damaged: another implementation reads the same in them
-//! * `identical`: threads, batch sizes, memory and file splits change no byte
-//! * `memory`: the limit holds, or the run is refused
-//! * `misplaced`: values that are right and stand under another key
-//! * `schema`: the report's JSON Schema
-//! * `publish`: output replaces nothing, and speaks of files that stayed the same
-//! * `interrupted`: killed at any moment, or refused by the system at any call
-//! * `foreign`: damaged footers, endless files, job files and SQL without measure: refused in time, and by name
-//! * `clean_runs`: which earlier nights say that a row was clean
-//! * `waves`, `waves_refused`: lists cut for workers
-//! * `house`: the layout of `src/`
+//! * `bad_input`: bad input ends with exit code 2 and leaves nothing behind
+//! * `cases`: folders under `fixtures/cases`, which can be added without Rust
+//! * `certificate`: written certificates are verified, and nothing else is
+//! * `checks`: checks in SQL, their library, and their parameters
+//! * `clean_runs`: which earlier runs prove that a row was clean
+//! * `cli`: help, usage errors, and exit codes
+//! * `equality`: which values are equal, type by type
+//! * `foreign`: damaged or hostile files, job files, and SQL are refused quickly and by name
+//! * `groups`: groups that move as a whole
+//! * `history`: runs with a history, over thirty nights
+//! * `house`: rules for the source code
+//! * `identical`: threads, batch sizes, memory, and file splits do not change a byte of the output
+//! * `init`: proposed jobs run, and with all suggestions taken, equal stores match
+//! * `init_finest`: proposed rules are the finest that explain the differences
+//! * `init_key`: proposed keys
+//! * `init_objections`: warnings about rules that would hide differences
+//! * `init_pairs`: proposed pairs of columns and readings
+//! * `inspect`: reports on snapshots before they are compared
+//! * `interrupted`: killed at any moment, or with any system call failing
+//! * `jobs`: job files, their errors, several jobs at once, and locks
+//! * `memory`: the memory limit holds, or the run is refused
+//! * `misplaced`: values that are correct but under another key
+//! * `nightly`: redaction in nightly reports, and output for machines
+//! * `opening`: which files a path denotes
+//! * `pages`: the commands on the pages of the migrations
+//! * `private`: no private value is in any output
+//! * `properties`: random tables; both strategies, SQL, and a naive recomputation agree
+//! * `publish`: output replaces nothing, and inputs must not change during a run
+//! * `pyarrow`: generated, changed, rewritten, and damaged files, compared with another implementation
+//! * `readings`: the tiers of values that are equal as read
+//! * `rules`: random rules; both strategies and SQL count the same tiers
+//! * `schema`: the JSON Schema of the report
+//! * `signoff`: what is approved, what is blocked, and what is found after the delete
+//! * `signoff_evidence`: evidence of any type and source
+//! * `support`: helpers for the tests
+//! * `waves`: ID lists cut into waves and shards
+//! * `waves_refused`: invalid lists and requests for waves
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![allow(unreachable_pub, reason = "a test binary has no users")]

@@ -1,7 +1,6 @@
-//! The memory limit is a promise: whatever the data, the process stays below it or refuses before it begins.
+//! The memory limit holds for all data: the process stays below it or refuses before it begins.
 //!
-//! Small copies of what `.ci/soak` runs in full. Each is a process of its own, which reports the most memory that
-//! it ever held.
+//! Small versions of what `.ci/soak` runs in full; each is a separate process that reports its peak memory.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,7 +16,7 @@ use crate::support::{Workshop, write_parquet};
 
 const MIB: u64 = 1 << 20;
 
-/// Compares `old` and `new` within a limit: the report, or what was said instead.
+/// Compares `old` and `new` within a limit, and returns the report or the error message.
 fn compare(shop: &Workshop, limit: u64, more: &[&str]) -> Result<Value, String> {
     let limit = format!("{limit}MiB");
     let mut args = vec!["diff", "old", "new", "--quiet", "--format", "json", "--memory", &limit];
@@ -31,7 +30,7 @@ fn compare(shop: &Workshop, limit: u64, more: &[&str]) -> Result<Value, String> 
     }
 }
 
-/// Compares within a limit and checks that it held; with the limit that a refusal names, if there is one.
+/// Compares within a limit and checks that it held; retries with the limit that a refusal suggests.
 fn within(shop: &Workshop, limit: u64, more: &[&str]) -> Value {
     let (limit, report) = match compare(shop, limit, more) {
         Ok(report) => (limit, report),
@@ -57,7 +56,7 @@ fn write(path: &Path, ids: Vec<i64>, values: Vec<i64>, row_group_rows: usize) {
     write_parquet(path, &RecordBatch::try_from_iter(columns).unwrap(), row_group_rows);
 }
 
-/// A row's place in an order that has nothing to do with its number.
+/// The position of a row in an order that is unrelated to its number.
 fn scattered(rows: i64) -> impl Iterator<Item = i64> {
     (0..rows).map(move |row| row * 7_368_787 % rows)
 }

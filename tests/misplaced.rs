@@ -1,4 +1,4 @@
-//! Values that are right and stand under another key: each kind, what is no evidence, and a naive recomputation.
+//! Values that are correct but under another key: each kind, what is not evidence, and a naive recomputation.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,10 +19,10 @@ use walkdir::WalkDir;
 use crate::nightly::content;
 use crate::support::{Workshop, trial, write_parquet};
 
-/// A row: a key, a number, two texts and a flag.
+/// A row: a key, a number, two texts, and a flag.
 type Row = (i64, Option<i64>, Option<&'static str>, Option<&'static str>, Option<bool>);
 
-/// One side; `types` are those of the number and of the first text.
+/// One side; `types` are the types of the number and of the first text.
 fn table(rows: &[Row], types: [&DataType; 2]) -> RecordBatch {
     let ids: ArrayRef = Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>());
     let numbers: ArrayRef = Arc::new(rows.iter().map(|row| row.1).collect::<Int64Array>());
@@ -43,7 +43,7 @@ fn snapshots(shop: &Workshop, old: &[Row], new: &[Row]) {
     write_parquet(&shop.path("new"), &table(new, [&DataType::Decimal128(12, 2), &dictionary()]), 4);
 }
 
-/// Looks for columns, or for whole rows.
+/// Searches for columns or for whole rows.
 fn look(shop: &Workshop, key: &[&str], columns: &[&str], way: Option<Strategy>, threads: usize) -> (Report, String) {
     let out = tempfile::tempdir_in(shop.path("")).unwrap().keep();
     let mut trial = trial(shop, key);
@@ -66,7 +66,7 @@ fn found(old: &[Row], new: &[Row], columns: &[&str]) -> Vec<String> {
 
 const NONE: [&str; 0] = [];
 
-/// Five kinds of trouble, and rows that are right.
+/// Five kinds of misplaced values, and correct rows.
 fn troubled() -> (Vec<Row>, Vec<Row>) {
     let row = |id, number, first, last| (id, Some(number), Some(first), Some(last), Some(true));
     let old = vec![
@@ -193,7 +193,7 @@ fn one_payload_under_fifty_keys() {
     let list = found(&old, &new, &[]);
     assert_eq!(list.len(), 50);
     assert!(list.iter().enumerate().all(|(id, line)| *line == format!("{id},mismatch,copied,*,50")));
-    // a row that was given several keys is told the first of them
+    // for a row that was given several keys, the first of them is reported
     let given: Vec<Row> = (7..9).map(|id| row(id, 50, "spread")).collect();
     assert_eq!(
         found(&old[50..], &given, &[]),
@@ -225,7 +225,7 @@ fn keys_of_several_columns() {
     assert_eq!(first.words, "part = \"a,b\", id = 1: swapped with part = NULL, id = 2");
 }
 
-/// A small generator, so that a failure comes back.
+/// A small random number generator with a seed, so that failures are reproducible.
 struct Dice(u64);
 
 impl Dice {
@@ -307,7 +307,7 @@ fn evidence(row: &Row, unit: &str) -> Option<String> {
     tells.then_some(value)
 }
 
-/// The list, by the definitions and nothing else.
+/// The list, computed from the definitions only.
 fn expected(old: &[Row], new: &[Row], units: &[&str]) -> Vec<String> {
     let of = |rows: &[Row], id: i64| rows.iter().filter(|row| row.0 == id).copied().collect::<Vec<Row>>();
     let pair = |id: i64| match (of(old, id).as_slice(), of(new, id).as_slice()) {
@@ -389,7 +389,7 @@ fn a_naive_recomputation_finds_the_same() {
     assert!(kinds.len() == 4 && kinds.values().all(|found| *found > 20), "{kinds:?}");
 }
 
-/// Two values of every type, swapped, and of other types in new.
+/// Two values of every type, swapped, and with other types in new.
 #[test]
 fn values_are_found_whatever_their_types() {
     use DataType::*;
@@ -494,7 +494,7 @@ fn three_hundred_thousand_swaps_within_a_small_memory() {
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["misplaced"]["swapped"], json!(rows), "{}", report["misplaced"]);
     assert!(report["run"]["peak_memory_bytes"].as_u64().unwrap() <= 192 << 20);
-    // where there is too little room, nothing is said to be absent
+    // without enough memory, nothing is reported as absent
     let mut trial = trial(&shop, &["id"]);
     trial.job.misplaced = Some(Misplaced { columns: vec![], place: Origin::Flag("[misplaced]") });
     trial.options.limits.working = Some(1 << 20);
@@ -530,7 +530,7 @@ fn a_private_value_is_told_by_its_keys_alone() {
     assert!(said.contains("1,mismatch,swapped,first,2\n") && said.contains("3,mismatch,exchanged,\"first, last\",\n"));
     assert!(said.contains("countersign_tagged{job=\"job\",tag=\"misplaced:swapped\"} 2"));
     assert!(said.contains("id = 1: first is swapped with that of id = 2"));
-    // keys that are private are in the lists alone, if they are asked for
+    // private keys are only in the lists, if that is configured
     fs::remove_dir_all(shop.path("runs")).unwrap();
     job_file(
         &shop,
@@ -564,7 +564,7 @@ fn waivers_queries_and_history_know_it() {
     let waivers = waiver("by-tag", "array_has(tags, 'misplaced:swapped')")
         + &waiver("by-column", "misplaced[1]['kind'] = 'rekeyed'");
     job_file(&shop, &format!("key = \"id\"\n[misplaced]\n{waivers}"));
-    assert_eq!(run(&shop, &["check", "job.toml"]).0, 0);
+    assert_eq!(run(&shop, &["validate", "job.toml"]).0, 0);
     for _ in 0..2 {
         let (code, out, said) = run(&shop, &["run", "job.toml", "--format", "json", "--quiet"]);
         assert_eq!(code, 1, "{said}");
@@ -611,7 +611,7 @@ fn mistakes_are_told_with_their_lines() {
         ("key = \"id\"\n[misplaced]\ncolumn = \"first\"\n", 8, "columns"),
     ] {
         job_file(&shop, rest);
-        for command in ["check", "run"] {
+        for command in ["validate", "run"] {
             let (code, _, said) = run(&shop, &[command, "job.toml"]);
             assert_eq!(code, 2, "{rest}");
             assert!(said.contains(words) && said.contains(&format!("job.toml:{line}")), "{said}");

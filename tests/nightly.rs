@@ -1,4 +1,4 @@
-//! What the nightly report keeps to itself, and what it tells to machines.
+//! What the nightly report redacts, and its output for machines.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ fn job(shop: &Workshop, rest: &str) {
     fs::write(shop.path("job.toml"), [sides, rest].concat()).unwrap();
 }
 
-/// Cards: a number that must not leave, a mail address that must not either, and a region.
+/// Cards: a private number, a private mail address, and a region.
 fn cards(shop: &Workshop, file: &str, rows: &[(i64, &str, &str, &str)]) {
     let text = |place: usize| -> ArrayRef {
         Arc::new(
@@ -56,7 +56,7 @@ fn snapshots(shop: &Workshop) {
     );
 }
 
-/// Everything that stands in a file: its bytes, and for Parquet every value of every column.
+/// The contents of a file: its bytes, and for Parquet every value of every column.
 pub fn content(path: &Path) -> String {
     let mut text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
     if path.extension().is_some_and(|ending| ending == "parquet") {
@@ -132,7 +132,7 @@ fn digests_are_the_same_by_the_same_key() {
     assert!(run(&shop, &["run", "job.toml"]).2.contains("is readable by other users"));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&key, "ab").unwrap();
-    assert!(run(&shop, &["check", "job.toml"]).2.contains("64 hexadecimal digits"));
+    assert!(run(&shop, &["validate", "job.toml"]).2.contains("64 hexadecimal digits"));
     job(&shop, "[private]\ncolumns = [\"card\"]\n");
     assert_ne!(digest(), digest());
 }
@@ -160,7 +160,7 @@ fn private_keys_make_lists_useless_unless_they_are_asked_for() {
         ("[segments]\nby = \"regoin\"\n", "regoin"),
     ] {
         job(&shop, rest);
-        for command in ["check", "run"] {
+        for command in ["validate", "run"] {
             let (code, _, said) = run(&shop, &[command, "job.toml"]);
             assert_eq!(code, 2, "{rest}");
             assert!(said.contains(words), "{said}");
@@ -315,7 +315,7 @@ fn questions_in_sql() {
     assert_eq!(code, 2);
     assert!(said.contains("the tables are: discrepancies, new, old, runs"), "{said}");
     assert_eq!(ask("job.toml", "DROP TABLE old", "csv").0, 2);
-    assert!(ask("runs", "SELECT 1", "csv").2.contains("is no run"));
+    assert!(ask("runs", "SELECT 1", "csv").2.contains("is not a run directory"));
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn waivers_may_stand_in_a_file_of_their_own() {
     assert!(said.contains("known.toml:4") && said.contains("did you mean `owner`?"), "{said}");
 }
 
-/// Every command of the schedules in the documentation is one that runs.
+/// Every command of the schedules in the documentation works.
 #[test]
 fn the_schedules_of_the_documentation_run() {
     let shop = Workshop::new();

@@ -167,7 +167,8 @@ fn tables_backups_and_lists_are_refused_inside_of_a_table_with_a_log() {
     let counts = table_with_a_log(&shop, "table", "", "_delta_log/0.json");
     let job = "[old]\npath = \"new\"\n[new]\npath = \"new\"\n[compare]\nkey = [\"id\"]\n[tables.t]\npath = \"table\"\n";
     fs::write(shop.path("job.toml"), job).unwrap();
-    for args in [&["run", "job.toml"][..], &["check", "job.toml"], &["waves", &counts, "--out", "w", "--sizes", "rest"]]
+    for args in
+        [&["run", "job.toml"][..], &["validate", "job.toml"], &["waves", &counts, "--out", "w", "--sizes", "rest"]]
     {
         let output = shop.run(args);
         let said = String::from_utf8(output.stderr).unwrap();

@@ -1,7 +1,7 @@
-//! The pages of the migrations run as they are written: every command of every page, in order, in a copy of its folder.
+//! Every command on the pages of the migrations works as written, in order, in a copy of the folder.
 //!
-//! A command stands after `$ ` in a block of ```` ```console ````, its output below it. It ends with exit code 0 unless it
-//! says `# exit N`. `UPDATE=1` writes what came out into the pages; read it before you commit it.
+//! A command follows `$ ` in a block of ```` ```console ````, with its output below it. It exits with code 0 unless it
+//! is marked `# exit N`. `UPDATE=1` writes the actual output to the pages; read the diff before you commit it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn migrations() -> Vec<PathBuf> {
     folders
 }
 
-/// What a page says: prose, and commands with their output.
+/// The contents of a page: prose, and commands with their output.
 enum Part {
     Line(String),
     Command { line: String, output: String },
@@ -38,7 +38,7 @@ fn parts(page: &str) -> Vec<Part> {
     parts
 }
 
-/// What a command says, without what differs from run to run.
+/// The output of a command without what changes from run to run.
 fn run(dir: &Path, command: &str) -> String {
     let bin = Path::new(COUNTERSIGN).parent().unwrap().display().to_string();
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
@@ -50,7 +50,7 @@ fn run(dir: &Path, command: &str) -> String {
     settled.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// A line without the ids of runs, the times of now, and what the work cost.
+/// A line without run IDs, current times, and the cost of the work.
 fn settled(line: &str) -> String {
     let is_id = |text: &str| {
         let bytes = text.as_bytes();

@@ -1,4 +1,4 @@
-//! Private values: whatever name makes a column private, none of its values is in anything that is written or shown.
+//! No value of a private column is in any output, whichever name makes the column private.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -18,10 +18,10 @@ use walkdir::WalkDir;
 
 use crate::support::{Workshop, run, write_parquet};
 
-/// A row: its id, and the number and the letter that its values end with.
+/// A row: its ID, and the number and the letter at the end of its values.
 type Row = (i64, i64, char);
 
-/// Equal, mismatched, missing, extra, duplicate and swapped rows.
+/// Equal, mismatched, missing, extra, duplicate, and swapped rows.
 const OLD: [Row; 9] = [
     (1, 1, 'a'),
     (2, 2, 'a'),
@@ -36,7 +36,7 @@ const OLD: [Row; 9] = [
 const NEW: [Row; 8] =
     [(1, 1, 'a'), (2, 2, 'a'), (3, 3, 'b'), (4, 4, 'b'), (6, 6, 'a'), (7, 7, 'a'), (8, 9, 'a'), (9, 8, 'a')];
 
-/// What a side's columns are called, and which of a person's fields it has.
+/// The names of a side's columns, and which fields of a person the side has.
 struct Names {
     tax: &'static str,
     phone: &'static str,
@@ -88,17 +88,17 @@ fn snapshot(rows: &[Row], names: &Names) -> RecordBatch {
 struct Case {
     /// The names under `[private]`.
     private: &'static str,
-    /// What the sides say besides their paths.
+    /// The settings of the sides besides their paths.
     old: &'static str,
     new: &'static str,
-    /// What `[compare]` ignores, and the columns' settings.
+    /// The columns that `[compare]` ignores, and the settings of columns.
     ignore: &'static str,
     settings: &'static str,
-    /// What must be nowhere.
+    /// Values that must not appear anywhere.
     hidden: &'static [&'static str],
-    /// What is private by none of the names, and has to be seen.
+    /// Values that are not private and must appear.
     seen: &'static [&'static str],
-    /// Questions whose answers would show it.
+    /// Queries whose results would show private values.
     refused: &'static [&'static str],
 }
 
@@ -303,7 +303,7 @@ fn write_job(shop: &Workshop, text: &str) {
     fs::write(shop.path("job.toml"), text).unwrap();
 }
 
-/// Everything that stands in a file: its bytes, with the statistics of a Parquet file's footer and pages, and every value.
+/// The contents of a file: its bytes, with the statistics of a Parquet file's footer and pages, and every value.
 fn content(path: &Path) -> String {
     let mut text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
     if path.extension().is_some_and(|ending| ending == "parquet") {
@@ -319,7 +319,7 @@ fn content(path: &Path) -> String {
     text
 }
 
-/// All that was written into a workshop, but what the test itself put there and what `leaves_out` says.
+/// Everything that was written to a workshop, except the test's own files and what `leaves_out` specifies.
 fn written(shop: &Workshop, leaves_out: impl Fn(&Path) -> bool) -> String {
     const OWN: [&str; 5] = ["old.parquet", "new.parquet", "job.toml", "key", "ids.csv"];
     let files = WalkDir::new(shop.path("")).into_iter().map(|entry| entry.unwrap().into_path());
@@ -339,7 +339,7 @@ fn require(said: &str, hidden: &[&str], seen: &[&str], what: &str) {
     }
 }
 
-/// Runs a job in all formats, asks about it, and returns all that it said and wrote.
+/// Runs a job in all formats, queries it, and returns everything that it printed and wrote.
 fn everything(shop: &Workshop, what: &str) -> String {
     let mut said = String::new();
     for format in ["text", "json", "markdown"] {
@@ -369,7 +369,7 @@ fn require_hidden(mode: &str) {
         write_job(&shop, &case.job("id", &format!("mode = \"{mode}\"\n"), more));
         let said = everything(&shop, &what) + &written(&shop, |_| false);
         require(&said, case.hidden, case.seen, &what);
-        // the report says so
+        // the report states this
         assert!(said.contains(case.private.trim_matches('"')), "{what}");
     }
 }
@@ -418,7 +418,7 @@ fn no_check_shows_a_private_column_by_another_name() {
             let shop = shop(&OLD_NAMES, &NEW_NAMES);
             let sql = sql.replace('"', "\\\"");
             write_job(&shop, &case.job("id", "", &format!("[[check]]\nname = \"c\"\nsql = \"{sql}\"\n")));
-            for command in ["check", "run"] {
+            for command in ["validate", "run"] {
                 let (code, out, err) = run(&shop, &[command, "job.toml"]);
                 assert!(
                     code == 2 && (out.contains("shows private values") || err.contains("shows private values")),
@@ -430,7 +430,7 @@ fn no_check_shows_a_private_column_by_another_name() {
     }
 }
 
-/// What has values of a private column for its very purpose is refused, whatever name it uses.
+/// Features that output values of a private column by design are refused, whatever name they use.
 #[test]
 fn lists_segments_and_groups_of_private_columns_are_refused() {
     let shop = shop(&OLD_NAMES, &NEW_NAMES);
@@ -454,7 +454,7 @@ fn lists_segments_and_groups_of_private_columns_are_refused() {
         ),
     ] {
         write_job(&shop, &Case { private, ..PLAIN }.job("id", "", more));
-        for command in ["check", "run"] {
+        for command in ["validate", "run"] {
             let (code, out, err) = run(&shop, &[command, "job.toml"]);
             assert!(code == 2 && (out.clone() + &err).contains(words), "{private}, {more}: {out}{err}");
             require(&(out + &err), &["SECRET"], &[], more);
@@ -462,7 +462,8 @@ fn lists_segments_and_groups_of_private_columns_are_refused() {
     }
 }
 
-/// What a query takes apart or thins out keeps its origin: only what is made of the private column is private.
+/// Columns keep their origin when a query splits or filters them: only those computed from the private column are
+/// private.
 #[test]
 fn what_is_not_made_of_a_private_column_is_shown() {
     for query in [
@@ -482,7 +483,7 @@ fn what_is_not_made_of_a_private_column_is_shown() {
     }
 }
 
-/// A field that only one side has is a gap in the coverage, and is in the struct that is shown all the same.
+/// A field that only one side has is a coverage gap, but is still shown in the struct.
 #[test]
 fn a_private_field_of_one_side_alone_is_hidden() {
     for (old, new) in [(true, false), (false, true)] {
@@ -506,14 +507,14 @@ fn names_that_are_no_column_and_no_field_are_refused() {
     ] {
         let case = Case { private, ..PLAIN };
         write_job(&shop, &case.job("id", "", ""));
-        for command in ["check", "run"] {
+        for command in ["validate", "run"] {
             let (code, out, err) = run(&shop, &[command, "job.toml"]);
             assert!(code == 2 && (out.clone() + &err).contains(words), "{private}: {out}{err}");
         }
     }
 }
 
-/// Manifests, certificates and errors name files, and so the values of hive partitions.
+/// Manifests, certificates, and errors contain file names, and therefore values of Hive partitions.
 #[test]
 fn a_private_column_may_not_be_a_partition() {
     let shop = shop(&OLD_NAMES, &NEW_NAMES);
@@ -532,7 +533,7 @@ fn a_private_column_may_not_be_a_partition() {
     require(&(out + &err), PLAIN.hidden, &[], "a table's partition");
 }
 
-/// The key is private by the name that old gives it: what later runs recognise rows by has to know that, too.
+/// A key that is private by its name in old is also private when later runs recognize rows by it.
 #[test]
 fn rows_of_a_private_key_are_recognised_by_its_digests() {
     let shop = shop(&OLD_NAMES, &NEW_NAMES);
@@ -586,7 +587,7 @@ fn a_sign_off_shows_no_private_value() {
     }
 }
 
-/// Guards of rows with private values cannot be found by trying: they are made with the key.
+/// Guards of rows with private values are keyed, so they cannot be found by trying values.
 #[test]
 fn the_guards_of_private_rows_are_keyed() {
     let shop = shop(&OLD_NAMES, &NEW_NAMES);
@@ -611,13 +612,13 @@ fn the_guards_of_private_rows_are_keyed() {
     fs::write(shop.path("key"), "ab".repeat(32)).unwrap();
     assert_eq!(unkeyed, guards(&plain));
     assert_ne!(unkeyed, keyed);
-    // a key of one run would be a guard that nobody can check
+    // a delete job could not check a guard made with the key of one run
     write_job(&shop, &job.replace("key_file = \"key\"\n", ""));
     let (code, said) = sign_off(&shop, &[]);
     assert!(code == 2 && said.contains("COUNTERSIGN_PRIVATE_KEY") && !shop.path("out").exists(), "{said}");
 }
 
-/// Keys and candidates that are private by the other side's name are no names for rows.
+/// Keys and candidates that are private by the other side's name cannot identify rows.
 #[test]
 fn private_ids_are_not_signed_off_whatever_they_are_called() {
     let shop = shop(&OLD_NAMES, &NEW_NAMES);

@@ -1,11 +1,11 @@
-//! Random tables. Two families of test:
+//! Random tables. Two families of tests:
 //!
-//! * *agree*: the ordered way, the hashed way and the same question in SQL (`queries/`) answer alike;
-//! * *correct*: they answer what a naive recomputation from the drawn values says, since agreement
-//!   alone is not correctness.
+//! * *agree*: the merge join, the hash join, and the equivalent SQL (`queries/`) have the same result;
+//! * *correct*: the result is that of a naive recomputation from the drawn values, because agreement alone does not
+//!   prove correctness.
 //!
-//! A drawn table is logical: rows of [`Value`]s. Each side then gets physical types of its own for
-//! every column, a split into files, and an order of rows, none of which may matter.
+//! A drawn table is logical: rows of [`Value`]s. Each side has its own physical types for every column, split into
+//! files, and order of rows, none of which may matter.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use proptest::test_runner::{Config, FileFailurePersistence};
 
 use crate::support::{Workshop, lines, trial, write_parquet};
 
-/// What a column means.
+/// The meaning of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Integer,
@@ -37,7 +37,7 @@ enum Kind {
     List,
 }
 
-/// One cell, by meaning. Floats are kept by their bits with one zero and one NaN.
+/// One cell, by meaning; floats are stored by their bits, with one zero and one NaN.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Value {
     Null,
@@ -56,11 +56,11 @@ struct Drawn {
     key_len: usize,
     old: Vec<Row>,
     new: Vec<Row>,
-    /// Which physical type each column takes, by side.
+    /// The physical type of each column, by side.
     types: [Vec<usize>; 2],
-    /// How many files, by side.
+    /// The number of files, by side.
     files: [usize; 2],
-    /// Whether a side's rows stand in key order.
+    /// Whether the rows of a side are in key order.
     sorted: [bool; 2],
     row_group_rows: usize,
 }
@@ -74,7 +74,7 @@ fn key_kind() -> impl proptest::strategy::Strategy<Value = Kind> {
     prop_oneof![3 => Just(Kind::Integer), 3 => Just(Kind::Text), 1 => Just(Kind::Instant), 1 => Just(Kind::Boolean), 1 => Just(Kind::Float)]
 }
 
-/// Few distinct values, so that keys meet, repeat and collide.
+/// Few distinct values, so that keys meet, repeat, and collide.
 fn value(kind: Kind) -> BoxedStrategy<Value> {
     let some = match kind {
         Kind::Integer | Kind::Instant => {
@@ -106,7 +106,7 @@ fn value(kind: Kind) -> BoxedStrategy<Value> {
     prop_oneof![1 => Just(Value::Null), 9 => some].boxed()
 }
 
-/// What becomes of an old row in new.
+/// What happens to an old row in new.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Copied,
@@ -164,7 +164,7 @@ fn drawn() -> impl proptest::strategy::Strategy<Value = Drawn> {
     })
 }
 
-/// The order of keys, NULL last, for tables that are to look sorted.
+/// The order of keys, with NULL last, for tables that must look sorted.
 fn key_order(kinds: &[Kind], one: &[Value], two: &[Value]) -> std::cmp::Ordering {
     let part = |(at, (one, two)): (usize, (&Value, &Value))| match (one, two) {
         (Value::Null, Value::Null) => std::cmp::Ordering::Equal,
@@ -183,7 +183,7 @@ fn name(at: usize, key_len: usize) -> String {
     if at < key_len { format!("k{at}") } else { format!("v{at}") }
 }
 
-/// A column in one of the physical types that can hold its kind.
+/// A column in one of the physical types that can represent its kind.
 fn column(kind: Kind, rows: &[Row], at: usize, choice: usize) -> ArrayRef {
     let integer = |row: &Row| match &row[at] {
         Value::Integer(value) => Some(*value),
@@ -290,7 +290,7 @@ fn scrambled(batch: &RecordBatch) -> RecordBatch {
     take_record_batch(batch, &arrow::array::UInt32Array::from(places)).unwrap()
 }
 
-/// The answer, from the drawn values alone.
+/// The result, from the drawn values only.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Answer {
     matched: u64,
@@ -344,7 +344,7 @@ fn answer_of(report: &Report) -> Answer {
     }
 }
 
-/// Answers the same question with the queries of `queries/`.
+/// Computes the same result with the queries in `queries/`.
 fn ask_sql(drawn: &Drawn, shop: &Workshop) -> Answer {
     let [old, new] = ["o", "n"].map(|side| move |name: &String| format!("{side}.{name}"));
     let key = drawn.key();
@@ -385,7 +385,7 @@ fn sql(drawn: &Drawn, shop: &Workshop, query: &str) -> Vec<u64> {
         for side in ["old", "new"] {
             let path = format!("{}/", shop.path(side).display());
             context.register_parquet(format!("{side}_files"), path, ParquetReadOptions::default()).await.unwrap();
-            // SQL tells the zeros apart, and adding one makes both the same
+            // SQL distinguishes the zeros, and adding one makes both the same
             let columns: Vec<String> = (drawn.kinds.iter().enumerate())
                 .map(|(at, kind)| match (kind, name(at, drawn.key_len)) {
                     (Kind::Float, name) => format!("{name} + arrow_cast(0.0, 'Float64') AS {name}"),
@@ -406,7 +406,7 @@ fn sql(drawn: &Drawn, shop: &Workshop, query: &str) -> Vec<u64> {
     numbers.collect()
 }
 
-/// `PROPTEST_CASES` asks for more than these.
+/// Runs this number of cases unless `PROPTEST_CASES` specifies another.
 fn config(cases: u32) -> Config {
     let persistence = FileFailurePersistence::SourceParallel("proptest-regressions");
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(cases);
@@ -518,7 +518,7 @@ proptest! {
     }
 }
 
-/// How many records a CSV file has, line breaks in quotes not counting.
+/// The number of records in a CSV file, where line breaks in quotes do not count.
 fn csv_records(content: &[u8]) -> usize {
     let mut quoted = false;
     content
@@ -530,7 +530,7 @@ fn csv_records(content: &[u8]) -> usize {
         .count()
 }
 
-/// A key that stands 100,000 times on each side makes no product of rows.
+/// A key that occurs 100,000 times on each side does not cause a product of rows.
 #[test]
 fn a_key_that_repeats_without_end_is_one_finding() {
     let shop = Workshop::new();

@@ -1,5 +1,4 @@
-//! What is published and what is read: output replaces nothing, goes nowhere near the inputs, and speaks of files that were
-//! the same from beginning to end.
+//! Output replaces nothing and is never among the inputs, and inputs must be unchanged from beginning to end.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -63,7 +62,7 @@ fn waves(shop: &Workshop, list: &str, out: &str) -> (i32, String) {
     (code, said)
 }
 
-/// Everything below a directory, with its content; of links, where they lead.
+/// Everything below a directory, with its contents, or the targets of links.
 fn all(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let entries = WalkDir::new(dir).sort_by_file_name().into_iter().map(|entry| entry.unwrap());
     let content = |path: &Path| match fs::read_link(path) {
@@ -131,7 +130,7 @@ fn output_is_not_mixed_with_the_users_files() {
             assert_eq!(all(&shop.path("")), before, "{name}");
         }
     }
-    // the way out that the message names
+    // the solution that the message suggests
     assert_eq!(diff(&shop, "mine/run").0, 0);
     // a file is no directory
     fs::write(shop.path("file"), "mine").unwrap();
@@ -167,12 +166,12 @@ fn what_no_rename_can_replace_is_refused_before_the_work() {
     let above = shop.path("").parent().unwrap().display().to_string();
     let absolute = shop.path("").display().to_string();
     for (out, reason) in [
-        (".", "it is the working directory or above it"),
-        ("real/..", "it is the working directory or above it"),
-        ("..", "it is the working directory or above it"),
-        ("/", "it is the working directory or above it"),
-        (above.as_str(), "it is the working directory or above it"),
-        (absolute.as_str(), "it is the working directory or above it"),
+        (".", "it is or contains the working directory"),
+        ("real/..", "it is or contains the working directory"),
+        ("..", "it is or contains the working directory"),
+        ("/", "it is or contains the working directory"),
+        (above.as_str(), "it is or contains the working directory"),
+        (absolute.as_str(), "it is or contains the working directory"),
         ("link", "it is a symbolic link"),
         ("link/", "it is a symbolic link"),
         ("/proc", "it is a mount point"),
@@ -193,7 +192,7 @@ fn what_no_rename_can_replace_is_refused_before_the_work() {
     assert_eq!(diff(&shop, "inner").0, 0);
 }
 
-/// Runs the binary as a user for whom permissions count.
+/// Runs the binary as a user who is subject to permissions.
 fn as_nobody(shop: &Workshop, args: &[&str]) -> Output {
     let binary = shop.path("binary");
     if !binary.exists() {
@@ -232,7 +231,7 @@ fn a_directory_whose_parent_may_not_be_written_to_is_refused_before_the_work() {
         assert!(said.contains(reason) && said.contains(&format!("--out {below}")), "{said}");
         assert_eq!((shop.names(out), shop.names("sticky").len()), (vec![], 1));
     }
-    // below it there is a way
+    // a path below it works
     let output = as_nobody(&shop, &[&args[..], &["closed/out/run"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(shop.path("closed/out/run/manifest.json").exists());
@@ -416,7 +415,7 @@ fn what_is_being_written_is_no_run_yet() {
     assert_eq!(shop.runs("runs/job").len(), 2);
 }
 
-/// Files that are large enough to be replaced while they are read.
+/// Files that are large enough to be replaced while they are being read.
 fn large() -> Workshop {
     let shop = Workshop::new();
     let values: Vec<i64> = (0..400_000).collect();
@@ -437,7 +436,7 @@ fn large() -> Workshop {
     shop
 }
 
-/// Compares, does something once the work has begun, and says how it ended.
+/// Compares, does something after the work has begun, and returns the outcome.
 fn meanwhile(shop: &Workshop, old: &str, act: impl FnOnce()) -> (i32, String) {
     let child = Command::new(assert_cmd::cargo::cargo_bin("countersign"))
         .args([

@@ -1,4 +1,4 @@
-//! Readings that lose nothing have a tier of their own, cell by cell, in both ways of matching.
+//! Readings that lose nothing have a separate tier, cell by cell, with both strategies.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use countersign::{Limits, Options, Strategy};
 
 use crate::support::{Workshop, lines, run, write_parquet};
 
-/// Exact, by reading, by rule, tolerated, and pairs that differ.
+/// Pairs that are exact, by reading, by rule, and tolerated, and pairs that differ.
 type Found = [u64; 5];
 
 fn found(report: &Report) -> Found {
@@ -38,7 +38,7 @@ fn ask(shop: &Workshop, compare: &str, way: Strategy) -> Report {
     countersign::compare(&file.job.unwrap(), &options).unwrap()
 }
 
-/// How pairs of cells come to be equal under the rules of a column.
+/// The tiers of pairs of cells under the rules of a column.
 fn tiers(old: impl Array + 'static, new: impl Array + 'static, rules: &str) -> Found {
     let shop = Workshop::new();
     for (name, array) in
@@ -181,7 +181,7 @@ fn codes_lose_nothing_where_no_two_stand_for_one_word() {
     assert_eq!(tiers(texts(["A", "B", "I", "NULL"]), active(), shared), [1, 1, 2, 0, 0]);
     let itself = "values = { A = \"active\", active = \"active\", I = \"idle\" }";
     assert_eq!(tiers(texts(["A", "active", "I", "NULL"]), active(), itself), [2, 1, 1, 0, 0]);
-    // numbers are words as they are written, so what is no code is read, too: 1 and 2 both become 2
+    // numbers are text as they are written, so a value that is not a code is also read: 1 and 2 both become 2
     let number = "values = { 1 = \"2\" }";
     assert_eq!(tiers(Int64Array::from(vec![1, 2, 3]), texts(["2", "2", "3"]), number), [0, 2, 1, 0, 0]);
 }
@@ -192,7 +192,7 @@ fn codes_are_told_apart_as_they_are_read() {
     let numbers = || Int64Array::from(vec![1, 1, 3]);
     assert_eq!(tiers(texts(["a", "b", "3"]), numbers(), &read("{ a = \"1\", b = \"1.0\" }")), [0, 1, 2, 0, 0]);
     assert_eq!(tiers(texts(["a", "1.0", "3"]), numbers(), &read("{ a = \"1\" }")), [0, 2, 1, 0, 0]);
-    // between texts, the table makes the words, and what only the reading makes equal of them is by rule
+    // between texts, the table produces the values, and pairs that only the reading makes equal are by rule
     let (old, new) = (texts(["a", "a", "5", "5"]), texts(["5", "5.0", "5", "5.0"]));
     assert_eq!(tiers(old, new, &read("{ a = \"5\" }")), [1, 1, 2, 0, 0]);
 }
@@ -240,7 +240,7 @@ fn a_row_is_in_the_tier_of_its_worst_cell() {
     }
 }
 
-/// Old writes one word in two ways, and new has it once: the pair is the one that needs no rule, whatever comes first.
+/// If old has two spellings of a word and new has one, the pair is the one that needs no rule, whichever comes first.
 #[test]
 fn copies_are_paired_by_the_best_tier() {
     let values = "[compare.columns.v]\nvalues = { a = \"b\" }\n";

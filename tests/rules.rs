@@ -1,8 +1,8 @@
-//! Random tables under random rules: the ordered way, the hashed way and the same question in SQL
-//! (`queries/tiers.sql`) count the same tiers, for rows and for columns. Without a key, rows are paired naively.
+//! Random tables under random rules: the merge join, the hash join, and the equivalent SQL (`queries/tiers.sql`) count
+//! the same tiers, for rows and for columns. Without a key, rows are paired naively.
 //!
-//! Each column has a kind, which says what either side holds and which rules can be drawn for it, and says
-//! in SQL what the rules mean. The job is read from the text of a job file.
+//! The kind of a column specifies what each side contains and which rules can be drawn, and defines the meaning of the
+//! rules in SQL. The job is parsed from the text of a job file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,7 +24,7 @@ use proptest::test_runner::{Config, FileFailurePersistence};
 
 use crate::support::{Workshop, write_parquet};
 
-/// What a column holds on each side.
+/// The contents of a column on each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Text on both sides.
@@ -33,15 +33,15 @@ enum Kind {
     TextNumber,
     /// Floats in old, decimals in new.
     Number,
-    /// Wall clocks in old, instants in new.
+    /// Wall-clock times in old, instants in new.
     Moment,
-    /// Wall clocks of Berlin in old, instants in new, where clocks are changed.
+    /// Wall-clock times in Berlin in old, instants in new, around changes to and from summer time.
     Berlin,
-    /// Dates in old, wall clocks in new.
+    /// Dates in old, wall-clock times in new.
     Day,
-    /// Codes as integers in old, words in new.
+    /// Codes as integers in old, text in new.
     Code,
-    /// 0 and 1 (and 2) in old, booleans in new.
+    /// 0 and 1 (and 2) in old, Booleans in new.
     Flag,
     /// Lists of integers on both sides.
     List,
@@ -65,7 +65,7 @@ struct Rules {
 struct Drawn {
     key_rules: Rules,
     columns: Vec<(Kind, Rules)>,
-    /// Each row: its key and a seed for each column.
+    /// Each row: its key, and a seed for each column.
     old: Vec<(u8, Vec<u8>)>,
     new: Vec<(u8, Vec<u8>)>,
     sorted: bool,
@@ -75,7 +75,7 @@ struct Drawn {
 
 const KEYS: [&str; 9] = ["a", "a ", " a", "A", "b", "B ", "c", "", "d"];
 const TEXTS: [&str; 10] = ["", " ", "a", "A", "a ", " A", "b", "NULL", "x", "null"];
-/// What clocks of Berlin show, as milliseconds, and when that is: none, where they show it twice or never.
+/// Wall-clock times in Berlin and their instants in milliseconds; `None` if a time occurs twice or never.
 const BERLIN: [(i64, Option<i64>); 8] = [
     (1_782_907_200_000, Some(1_782_900_000_000)), // a summer's noon
     (1_767_268_800_000, Some(1_767_265_200_000)), // a winter's noon
@@ -134,7 +134,7 @@ fn drawn() -> impl proptest::strategy::Strategy<Value = Drawn> {
 
 fn key(number: u8) -> Option<String> {
     match number {
-        // most keys are plain, and stand once on a side or not much more
+        // most keys are plain, and occur once or a few times on a side
         9.. => Some(format!("k{number:02}")),
         8 => None,
         _ => Some(KEYS[usize::from(number)].into()),
@@ -257,7 +257,7 @@ impl Kind {
         lines
     }
 
-    /// What the rules mean for a column, in SQL over `o` and `n`.
+    /// The meaning of the rules for a column, in SQL over `o` and `n`.
     fn meaning(self, rules: &Rules, name: &str) -> Meaning {
         let (o, n) = (format!("o.{name}"), format!("n.{name}"));
         let same = |old: &str, new: &str| format!("(({old}) IS NOT DISTINCT FROM ({new}))");
@@ -428,13 +428,13 @@ fn near(rules: &Rules, old: &str, new: &str) -> String {
     }
 }
 
-/// What the rules of a column say of a pair, in SQL.
+/// What the rules of a column decide for a pair, in SQL.
 struct Meaning {
     /// The cells are equal as read.
     same: String,
     /// A rule was needed to read them.
     needed: String,
-    /// If one was: it may have made two values one.
+    /// If a rule was needed: it may have made two different values equal.
     lossy: String,
     /// They are equal under the rules.
     ruled: String,
@@ -503,7 +503,7 @@ impl Drawn {
         sql
     }
 
-    /// What the rules mean for the key, which comes first, and the columns.
+    /// The meaning of the rules for the key, which is first, and for the columns.
     fn meanings(&self) -> Vec<Meaning> {
         let key = Meaning {
             same: "(o.k IS NOT DISTINCT FROM n.k)".into(),
@@ -517,7 +517,7 @@ impl Drawn {
         std::iter::once(key).chain(columns).collect()
     }
 
-    /// The counts that `queries/tiers.sql` gives: pairs, exact, by reading, by rule, tolerated; then for each column by
+    /// The counts of `queries/tiers.sql`: pairs, exact, by reading, by rule, tolerated; then for each column by
     /// reading, by rule, tolerated, mismatches. The key is the first column.
     fn ask_sql(&self, shop: &Workshop) -> Vec<u64> {
         let meanings = self.meanings();
@@ -533,7 +533,7 @@ impl Drawn {
                 + &count(format!("NOT {} AND {}", by_rule(m), m.near))
                 + &count(format!("NOT {}", tolerated(m)))
         });
-        // the comments name the places, too
+        // the comments also contain the placeholders
         let lines = include_str!("../queries/tiers.sql").lines().filter(|line| !line.starts_with("--"));
         let query = lines
             .collect::<Vec<_>>()
@@ -560,8 +560,8 @@ impl Drawn {
         self
     }
 
-    /// How many rows are exact, by reading and by rule, if rows are paired whole: each with one that is equal under
-    /// the rules, those first that are equal as read, and of these those that needed no rule.
+    /// The numbers of rows that are exact, by reading, and by rule if whole rows are paired with rows that are equal
+    /// under the rules: first with rows that are equal as read, and among these first with rows that need no rule.
     fn pair_naively(&self, shop: &Workshop) -> [u64; 3] {
         let meanings = self.meanings();
         let all = |each: &dyn Fn(&Meaning) -> String| meanings.iter().map(each).collect::<Vec<_>>().join(" AND ");
@@ -614,7 +614,7 @@ impl Drawn {
     }
 }
 
-/// Asks both snapshots of a workshop in SQL.
+/// Runs SQL on both snapshots of a workshop.
 fn ask(shop: &Workshop, query: &str) -> Vec<RecordBatch> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {

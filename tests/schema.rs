@@ -1,4 +1,4 @@
-//! The report's JSON Schema is in the repo, is current, and describes what a run writes.
+//! The JSON Schema of the report is in the repository, is current, and describes what a run writes.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Sign-off: what is approved, what is blocked and why, what cannot be signed off at all, and what is found after the delete.
+//! Sign-off: what is approved, what is blocked and why, what cannot be signed off, and what is found after the delete.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::support::{Workshop, lines, run, write_parquet};
 
-/// An id, an account, a value, and when the row was written: in hours before now.
+/// An ID, an account, a value, and when the row was written, in hours before now.
 pub type Row = (i64, &'static str, i64, i64);
 
 pub fn write(shop: &Workshop, file: &str, rows: &[Row]) {
@@ -53,7 +53,7 @@ pub fn candidates(shop: &Workshop, header: &str, ids: &[&str]) {
     fs::write(shop.path("ids.csv"), format!("{header}\n{lines}")).unwrap();
 }
 
-/// Signs off, and says with which exit code, what was approved, and what blocks what is not.
+/// Signs off, and returns the exit code, the approved IDs, and what blocks the others.
 pub fn sign(shop: &Workshop) -> (i32, BTreeSet<String>, BTreeMap<String, String>) {
     let _ = fs::remove_dir_all(shop.path("out"));
     let (code, out, said) = run(shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "out", "--quiet"]);
@@ -133,7 +133,7 @@ fn what_cannot_be_told_blocks() {
     assert_eq!(blocks(OLD_TERMS, no_version), (1, "in_flight_unknown".into()));
     let hour = format!("{OLD_TERMS}max_age = \"1h\"\n");
     assert_eq!(blocks(&hour, same), (1, "snapshots_too_old".into()));
-    // pairs of snapshots before this one that nobody knows
+    // an unknown history of snapshot pairs before this one
     assert_eq!(blocks(&format!("{OLD_TERMS}clean_runs = 2\n"), same), (1, "not_clean_before".into()));
     // a backup without the row, and one that is not there at all
     write(&shop, "backup.parquet", &OLD[1..]);
@@ -146,7 +146,7 @@ fn what_cannot_be_told_blocks() {
     assert_eq!(sign(&shop).0, 0);
     let stale = format!("{OLD_TERMS}backup = {{ path = \"backup.parquet\", max_age = \"0s\" }}\n");
     assert_eq!(blocks(&stale, same), (1, "backup_unusable".into()));
-    // a check that names it, and one that names nobody and fails
+    // a check that names it, and one that names no row and fails
     let check = "[[signoff.check]]\nname = \"still_used\"\nsql = \"SELECT id FROM old WHERE id = 1\"\n";
     job(&shop, &format!("{OLD_TERMS}{check}"));
     let (_, approved, blocked) = sign(&shop);
@@ -170,7 +170,7 @@ fn a_row_that_differed_before_waits() {
     assert!(["3", "4", "5"].iter().all(|id| blocked[*id] == "not_clean_before"), "{blocked:?}");
 }
 
-/// The accident: a script trusts a status table of its own, and that is stale.
+/// The accident: a script trusts its own status table, which is stale.
 #[test]
 fn a_stale_local_status_deletes_nothing_from_new() {
     let shop = Workshop::new();
@@ -198,7 +198,7 @@ fn a_stale_local_status_deletes_nothing_from_new() {
     assert_eq!(blocked["c"], "source_of_truth_is_null statuses_disagree");
     assert!(blocked["d"].contains("source_of_truth_has_several") && blocked["d"].contains("no_row"), "{blocked:?}");
     assert!(blocked["e"].contains("source_of_truth_does_not_know"), "{blocked:?}");
-    // each row that goes is named, too
+    // each row that would be deleted is also named
     assert_eq!(lines(&shop.path("out/approved_rows.csv")).len(), 2);
     // without a source of truth, nothing goes from new
     job(&shop, "[signoff]\ndelete_from = \"new\"\n");
@@ -274,18 +274,18 @@ fn after_the_delete_everything_else_that_happened_is_found() {
     let (code, said) = after(&[1], None);
     assert!(code == 1 && said.contains("still there  1  2"), "{said}");
     let (code, said) = after(&[1, 2, 7], None);
-    assert!(code == 1 && said.contains("gone, too    1  7"), "{said}");
+    assert!(code == 1 && said.contains("also gone    1  7"), "{said}");
     let (code, said) = after(&[1, 2], Some(6));
     assert!(code == 1 && said.contains("changed      1  6"), "{said}");
-    // a row that stood in old alone is lost without a trace in a comparison; and one that is gone from both
+    // a row that was only in old is lost without a trace in a comparison, and so is one that is gone from both sides
     let (code, said) = after(&[1, 2, 4], None);
-    assert!(code == 1 && said.contains("gone, too    1  4"), "{said}");
+    assert!(code == 1 && said.contains("also gone    1  4"), "{said}");
     let mut new: Vec<Row> = OLD.iter().filter(|row| row.0 != 4 && row.0 != 6).copied().collect();
     new[2].2 = 99;
     new.extend([OLD[4], (9, "e", 9, 50)]);
     write(&shop, "new.parquet", &new);
     let (code, said) = after(&[1, 2, 6], None);
-    assert!(code == 1 && said.contains("gone, too    1  6"), "{said}");
+    assert!(code == 1 && said.contains("also gone    1  6"), "{said}");
     // the lists are those that were signed off
     let list = fs::read_to_string(shop.path("out/approved.csv")).unwrap();
     fs::write(shop.path("out/approved.csv"), list + "6,x\n").unwrap();
@@ -384,7 +384,7 @@ fn a_row_of_another_candidate_does_not_go_from_new() {
     assert_eq!(sign(&shop).2["c"], "statuses_too_old");
 }
 
-/// One would write the other's list, and block nobody.
+/// With equal names, one check would overwrite the list of the other and block nothing.
 #[test]
 fn checks_of_the_job_and_of_the_sign_off_have_names_of_their_own() {
     let shop = Workshop::new();
@@ -423,7 +423,7 @@ fn nothing_private_is_written() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
-    /// Against a naive model of the rules: never an approved ID that the model blocks, and none blocked for nothing.
+    /// No ID that a naive model blocks is approved, and no ID is blocked without a reason in the model.
     #[test]
     fn approved_is_what_a_naive_model_approves(
         old in prop::collection::vec((1..9_i64, 0..3_usize, 0..2_i64, 0..8_u8), 1..12),

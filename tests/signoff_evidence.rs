@@ -1,5 +1,5 @@
-//! What a sign-off makes of its evidence: IDs of any type, sides that a query shapes, a second store that changes, keys of every
-//! kind, and tables whose writes have stopped.
+//! Evidence of a sign-off: IDs of any type, sides that a query shapes, a second store that changes, keys of every kind,
+//! and tables that are no longer written to.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +27,7 @@ fn certificate(shop: &Workshop) -> Certificate {
     Certificate::parse(&bytes, Path::new("out/certificate.json")).unwrap()
 }
 
-/// Whoever writes the IDs of a check's answer: pandas writes integers with NULLs as floats, others as decimals or text.
+/// How a check may write its IDs: pandas writes integers with NULLs as floats, and others write decimals or text.
 #[test]
 fn a_check_blocks_whom_it_names_whatever_type_its_ids_have() {
     let parents: [(&str, ArrayRef); 6] = [
@@ -65,7 +65,7 @@ fn an_id_that_nobody_has_is_counted_and_one_that_cannot_be_read_verifies_nothing
         job(&shop, &format!("{OLD_TERMS}[[signoff.check]]\nname = \"c\"\nsql = \"{sql}\"\n"));
         sign(&shop)
     };
-    // 3 is a row of both sides, 9 of new alone; nobody has 77 and 2.5
+    // 3 is a row of both sides, 9 only of new; no side has 77 and 2.5
     let (code, approved, _) = check("SELECT id FROM (VALUES (3.0), (9.0), (77.0), (2.5)) AS t(id)");
     assert_eq!((code, approved.len()), (0, 1));
     let page = fs::read_to_string(shop.path("out/signoff.md")).unwrap();
@@ -148,7 +148,7 @@ fn rows_that_a_query_hides_block_their_candidate() {
     shaped("SELECT * FROM snapshot WHERE value >= 0");
     let (code, approved, blocked) = sign(&shop);
     assert_eq!((code, approved.len(), blocked["2"].as_str()), (1, 1, "hidden_rows"));
-    // what a query hides from the start of a join is hidden, too
+    // rows that a query filters out before a join are also hidden
     shaped("SELECT s.* FROM (SELECT * FROM snapshot WHERE value >= 0) AS s LEFT JOIN new AS n ON s.id = n.id");
     edit(&shop, |text| {
         text.replace("LEFT JOIN new AS n", "LEFT JOIN other AS n") + "[tables.other]\npath = \"new.parquet\"\n"
@@ -175,7 +175,7 @@ fn rows_that_a_query_hides_block_their_candidate() {
     }
 }
 
-/// With a key of another table, a join could double one stored row in the place of another that the query hides.
+/// With a key of another table, a join could duplicate one stored row in place of another that the query filters out.
 #[test]
 fn a_key_that_comes_from_another_table_stands_for_no_stored_row() {
     let shop = Workshop::new();
@@ -192,7 +192,7 @@ fn a_key_that_comes_from_another_table_stands_for_no_stored_row() {
     assert!(!shop.path("x").exists());
 }
 
-/// Signs off rows 1 and 2, deletes them from old, and looks again.
+/// Signs off rows 1 and 2, deletes them from old, and verifies the deletions.
 fn after(new: &[Row]) -> (i32, String) {
     let shop = Workshop::new();
     pair(&shop);
@@ -221,7 +221,7 @@ fn after_the_delete_the_other_store_has_to_have_the_rows() {
     let twice: Vec<Row> = new.iter().copied().chain([new[1]]).collect();
     let (code, said) = after(&twice);
     assert!(code == 1 && said.contains("lost         1  2"), "{said}");
-    // its value was overwritten, and its version says nothing of it
+    // its value was overwritten, but its version was not updated
     let mut changed = new.clone();
     changed[0].2 = -1;
     let (code, said) = after(&changed);
@@ -338,7 +338,7 @@ fn terms_that_make_no_sense_are_refused_with_their_line() {
     assert!(!shop.path("x").exists());
 }
 
-/// A guard that a delete can use as it is: in UTC, without a zone.
+/// A guard that a delete can use as is: in UTC, without a time zone.
 #[test]
 fn guards_are_times_that_databases_take() {
     let shop = Workshop::new();
@@ -351,7 +351,7 @@ fn guards_are_times_that_databases_take() {
     assert!(!guard.contains('T') && !guard.contains('Z') && guard.as_bytes()[10] == b' ', "{guard}");
 }
 
-/// How a check's answer may write its IDs.
+/// The forms in which the result of a check may contain its IDs.
 fn written(ids: &[i64], form: u8) -> ArrayRef {
     match form {
         0 => Arc::new(Int64Array::from(ids.to_vec())),
@@ -367,8 +367,8 @@ fn written(ids: &[i64], form: u8) -> ArrayRef {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
-    /// Against a naive model: evidence of any type, sides that a query shapes, and a second store that changes before a look
-    /// after the delete.
+    /// Agrees with a naive model for evidence of any type, sides that a query shapes, and a second store that changes
+    /// before the deletions are verified.
     #[test]
     fn evidence_shapes_and_the_other_store_are_what_a_naive_model_says(
         old in prop::collection::vec((1..9_i64, 0..3_i64), 1..10),
@@ -435,7 +435,7 @@ proptest! {
                 lost += 1;
                 vec![*row, *row]
             }
-            // written since, as its version says
+            // written since, according to its version
             3 if is_approved(row) => vec![(row.0, row.1, 1 - row.2.min(1), 0)],
             _ => vec![*row],
         });

@@ -1,4 +1,4 @@
-//! What the tests share: a workshop directory, Parquet files, and a run of the library or the binary.
+//! Shared by the tests: a workshop directory, Parquet files, and runs of the library or the binary.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use countersign::{Limits, Options};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
-/// A directory that goes with the test.
+/// A directory that is removed with the test.
 pub struct Workshop(tempfile::TempDir);
 
 impl Workshop {
@@ -32,12 +32,12 @@ impl Workshop {
         command.current_dir(self.0.path()).args(args).env("COLUMNS", "100").output().unwrap()
     }
 
-    /// The runs of a job, by their ids.
+    /// The runs of a job, by their IDs.
     pub fn runs(&self, job: &str) -> Vec<String> {
         self.names(job).into_iter().filter(|name| name != "latest" && !name.starts_with('.')).collect()
     }
 
-    /// What is in a directory, by name; empty if it does not exist.
+    /// The names in a directory; empty if it does not exist.
     pub fn names(&self, below: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.path(below)) else { return vec![] };
         let mut names: Vec<_> =
@@ -47,14 +47,14 @@ impl Workshop {
     }
 }
 
-/// Runs the binary in a workshop: its exit code, what it wrote, and what it said.
+/// Runs the binary in a workshop, and returns its exit code, standard output, and standard error.
 pub fn run(shop: &Workshop, args: &[&str]) -> (i32, String, String) {
     let output = shop.run(args);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// Writes a Parquet file, and the directories above it.
+/// Writes a Parquet file, and creates its parent directories.
 pub fn write_parquet(path: &Path, batch: &RecordBatch, row_group_rows: usize) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(row_group_rows)).build();
@@ -63,7 +63,7 @@ pub fn write_parquet(path: &Path, batch: &RecordBatch, row_group_rows: usize) {
     writer.close().unwrap();
 }
 
-/// A comparison: what, and how.
+/// The arguments of a comparison.
 #[derive(Clone)]
 pub struct Trial {
     pub job: Job,
@@ -76,7 +76,7 @@ impl Trial {
     }
 }
 
-/// A comparison of `old` and `new` in a workshop, by key; without key columns, of whole rows.
+/// A comparison of `old` and `new` in a workshop by key, or of whole rows without key columns.
 pub fn trial(shop: &Workshop, key: &[&str]) -> Trial {
     let source = |name: &str| Source {
         allow_empty: true,
@@ -97,7 +97,8 @@ pub fn lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap().lines().skip(1).map(String::from).collect()
 }
 
-/// The Python of an environment of its own, below the directory of this name. It is installed once and has to be there.
+/// The Python of a separate environment below the directory of this name, which is installed once and must be
+/// available.
 pub fn python(name: &str, packages: &[&str]) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let python = dir.join("bin/python");

@@ -1,4 +1,4 @@
-//! Waves: everything is in exactly one of them, whole, balanced, and in the same one the next time.
+//! Waves: every ID is in exactly one wave, groups are whole, shards are balanced, and the next cut keeps the waves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use walkdir::WalkDir;
 
 use crate::support::{Workshop, lines, write_parquet};
 
-/// Runs the command in a workshop: exit code, standard output, standard error.
+/// Runs the command in a workshop, and returns the exit code, standard output, and standard error.
 pub fn waves(shop: &Workshop, args: &str) -> (i32, String, String) {
     let args: Vec<&str> = ["waves"].into_iter().chain(args.split_whitespace()).collect();
     let output = shop.run(&args);
@@ -22,7 +22,7 @@ pub fn waves(shop: &Workshop, args: &str) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// The same, where it has to work; the notes.
+/// The same for a command that must succeed; returns the notes.
 pub fn cut(shop: &Workshop, args: &str) -> String {
     let (code, out, said) = waves(shop, args);
     assert_eq!(code, 0, "{args}: {said}");
@@ -34,7 +34,7 @@ fn document(shop: &Workshop, dir: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(shop.path(dir).join("waves.json")).unwrap()).unwrap()
 }
 
-/// Every file below a directory with its bytes.
+/// Every file below a directory, with its bytes.
 fn content(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = WalkDir::new(dir).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
     let name = |path: &Path| path.strip_prefix(dir).unwrap().display().to_string();
@@ -64,7 +64,7 @@ fn members(shop: &Workshop, dir: &str) -> BTreeMap<(u64, u64), Vec<String>> {
     files.iter().map(of).collect()
 }
 
-/// Where each ID is.
+/// The wave and shard of each ID.
 fn places(shop: &Workshop, dir: &str) -> BTreeMap<String, (u64, u64)> {
     let members = members(shop, dir).into_iter();
     let ids = members.flat_map(|(place, lines)| {
@@ -223,7 +223,7 @@ fn orders() {
     assert_eq!(ids("n:desc"), "-1 2 9 10 100");
     let by_number = ids("n:number");
     assert!(["10 -1 9 2 100", "10 -1 2 9 100"].contains(&by_number.as_str()), "{by_number}");
-    // a group stands where its first member does
+    // a group has the position of its first member
     assert_eq!(ids("n:number:desc --group-by g").split(' ').skip(2).collect::<Vec<_>>(), ["-1", "10", "100"]);
 }
 
@@ -272,7 +272,7 @@ fn a_changed_list_keeps_its_waves() {
         accounts(&shop, "changed.csv", 501..=3_600);
         let later = format!("{name}-later");
         let said = cut(&shop, &format!("changed.csv --out {later} --previous {name}/waves.json --format csv"));
-        assert!(said.contains("600 IDs new") && said.contains("500 IDs of the cut before"), "{said}");
+        assert!(said.contains("600 IDs new") && said.contains("500 IDs of the previous cut"), "{said}");
         let after = places(&shop, &later);
         let last = before.values().map(|place| place.0).max().unwrap();
         let account = |file: &str| -> BTreeMap<String, String> {
@@ -301,7 +301,7 @@ fn a_changed_list_keeps_its_waves() {
         assert_eq!(after.len() - kept, 600, "{name}");
         let document = document(&shop, &later);
         assert_eq!((&document["totals"]["added"], &document["totals"]["gone"]), (&600.into(), &500.into()));
-        // the cut of a cut keeps to it, too
+        // the cut of a cut also keeps the waves
         cut(&shop, &format!("changed.csv --out {name}-last --previous {later} --format csv"));
         assert_eq!(places(&shop, &format!("{name}-last")), after);
     }
@@ -360,7 +360,7 @@ fn every_format_is_written_and_read_back() {
     assert_eq!(fs::read_to_string(shop.path("none/wave-01.csv")).unwrap(), "id,note\n");
 }
 
-/// Two sides with something of each class: mismatches, missing and extra rows, and a duplicate key.
+/// Two sides with discrepancies of each class: mismatches, missing and extra rows, and a duplicate key.
 fn run_of(shop: &Workshop, job: &str) {
     let side = |ids: &[i64], mark: &str| {
         let texts: StringArray = ids.iter().map(|id| Some(format!("{mark}{id}"))).collect();

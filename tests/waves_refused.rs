@@ -1,11 +1,11 @@
-//! Waves: what is no list, and what cannot be asked for, ends with exit code 2, says where and why, and leaves nothing.
+//! Waves: invalid lists and requests end with exit code 2, report where and why, and leave nothing behind.
 
 use std::fs;
 
 use crate::support::Workshop;
 use crate::waves::{cut, waves};
 
-/// What is asked must be refused in these words, and leave nothing.
+/// These arguments must be refused with these messages, and leave nothing behind.
 fn refused(shop: &Workshop, args: &str, words: &[&str]) {
     let before = shop.names("");
     let (code, out, said) = waves(shop, &format!("{args} --out out/deep"));

@@ -1,5 +1,5 @@
-//! ASK: the checks of a job. Each is a question in SQL whose answer is violations: they are listed, counted and held
-//! against what the job expects.
+//! CHECK: runs the checks of a job. Each is an SQL query whose rows are violations, which are listed, counted, and
+//! compared with what the job expects.
 
 pub(crate) mod groups;
 mod violations;
@@ -22,33 +22,33 @@ use crate::snapshot::Snapshot;
 use crate::sql::{Catalog, Question, Tables};
 use violations::{ViolationList, single_value};
 
-/// What became of a check.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct CheckReport {
-    /// Its name.
+    /// The name of the check.
     pub name: String,
-    /// What it asks, in words, if its query says so.
+    /// The question that the check answers, if the query states it in a comment.
     pub question: Option<String>,
-    /// What its answer has to be: `empty`, `at most 10`, or a value.
+    /// The expected result: `empty`, `at most 10`, or a value.
     pub expect: String,
-    /// Whether it is.
+    /// Whether the result is as expected.
     pub holds: bool,
-    /// The rows of its answer: violations, unless one value was asked for.
+    /// The number of rows in the result: violations, or 1 if a single value is expected.
     pub found: u64,
-    /// The value, if one was asked for; none for NULL.
+    /// The value of the result if a single value is expected; absent for NULL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// The file with all rows of the answer.
+    /// The file with all rows of the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<String>,
-    /// The columns of the answer, those first that say which row is at fault.
+    /// The columns of the result, beginning with those that identify the row at fault.
     pub columns: Vec<String>,
-    /// The first few rows, in order; none where they are private.
+    /// The first few rows, in order; empty if they are private.
     pub examples: Vec<Vec<Option<String>>>,
 }
 
 impl CheckReport {
-    /// What was found, in words.
+    /// Describes what was found.
     pub fn found_words(&self) -> String {
         match (&self.list, &self.value) {
             (Some(_), _) if self.found == 1 => "1 violation".into(),
@@ -57,42 +57,37 @@ impl CheckReport {
         }
     }
 
-    /// What was expected, in words.
+    /// Describes what was expected.
     pub fn expected_words(&self) -> String {
         match (&self.list, self.expect.as_str()) {
             (Some(_), "empty") => "none is allowed".into(),
             (Some(_), most) => format!("{most} are allowed"),
-            (None, value) => format!("expected is {value}"),
+            (None, value) => format!("{value} is expected"),
         }
     }
 }
 
-/// What came of the checks.
 #[derive(Debug, Default)]
 pub(crate) struct CheckResults {
-    /// A report for each, in the order of the job.
+    /// The reports in the order of the checks in the job.
     pub reports: Vec<CheckReport>,
-    /// The working files with the groups of all violations, where the job has groups.
+    /// The working files with the groups of all violations, if the job has groups.
     pub violations: Vec<PathBuf>,
 }
 
-/// What checks may ask about.
+/// The tables that checks can refer to.
 pub(crate) struct CheckInputs<'a> {
-    /// The further tables of the job.
     pub tables: &'a Tables,
-    /// Both sides; new's is `None` where there is none yet.
+    /// Both sides. New is `None` if it does not exist yet.
     pub sides: Sides<Option<Arc<Snapshot>>>,
-    /// The table of discrepancies, where there is one.
     pub discrepancies: Option<Discrepancies>,
-    /// Which columns are private.
     pub privacy: Privacy,
 }
 
 /// The table of discrepancies.
 pub(crate) enum Discrepancies {
-    /// What it will look like.
+    /// Its schema, before it is written.
     Columns(SchemaRef),
-    /// The file.
     File(PathBuf),
 }
 
@@ -103,7 +98,7 @@ impl<'a> CheckInputs<'a> {
         Self::of_pair(run, run.session.run_dir.as_ref().map(path))
     }
 
-    /// Both sides of a comparison, before it has found anything.
+    /// Both sides of a comparison before it is run.
     pub(crate) fn planned(run: &'a Run) -> Result<Self> {
         Ok(Self::of_pair(run, Some(Discrepancies::Columns(explain::shown_schema(run)?))))
     }
@@ -117,58 +112,55 @@ impl<'a> CheckInputs<'a> {
         }
     }
 
-    /// Old alone.
     pub(crate) fn of_old(old: Snapshot, privacy: Privacy, tables: &'a Tables) -> Self {
         let sides = Sides { old: Some(Arc::new(old)), new: None };
         CheckInputs { tables, sides, discrepancies: None, privacy }
     }
 
-    /// A desk with all of it.
+    /// Returns a catalog with all of these tables.
     pub(crate) fn desk<'e>(&self, engine: &'e Engine) -> Result<Catalog<'e>> {
-        let mut desk = Catalog::with(engine, self.tables)?;
+        let mut catalog = Catalog::with(engine, self.tables)?;
         for side in Side::BOTH {
             if let Some(snapshot) = &self.sides[side] {
-                desk.add(side.name(), snapshot)?;
+                catalog.add(side.name(), snapshot)?;
             }
         }
         match &self.discrepancies {
             None => {}
-            Some(Discrepancies::Columns(columns)) => desk.add_columns("discrepancies", columns.clone())?,
+            Some(Discrepancies::Columns(columns)) => catalog.add_columns("discrepancies", columns.clone())?,
             Some(Discrepancies::File(path)) => {
                 let table = Snapshot::open_table("discrepancies", &path.display().to_string(), true)?;
-                desk.add("discrepancies", &Arc::new(table))?;
+                catalog.add("discrepancies", &Arc::new(table))?;
             }
         }
-        Ok(desk)
+        Ok(catalog)
     }
 }
 
-/// A check whose question is planned.
+/// A check whose query is planned.
 struct Planned<'a> {
     check: &'a Check,
     question: Question,
     kind: ResultUse,
 }
 
-/// The columns of a list that mean something to us.
+/// The columns of a list with a special meaning.
 struct ResultColumns {
-    /// Those that say which row is at fault.
+    /// The columns that identify the row at fault.
     id: Vec<String>,
-    /// Those of the job's groups, in the order of the groups'.
+    /// The columns of the group, in the order of the columns in `[group]`.
     group: Vec<String>,
-    /// Whether the IDs are private, and may be listed all the same; then they are not shown.
+    /// Whether the IDs are private. If they may be listed nevertheless, they are not shown.
     is_private: bool,
 }
 
-/// What is made of an answer.
+/// The use of a query's result.
 enum ResultUse {
-    /// A list.
     Violations(ResultColumns),
-    /// One value.
     Value,
 }
 
-/// What is wrong with the checks of a job: the first error in each. None is run.
+/// The first error in each check of a job. The checks are planned but not run.
 pub(crate) fn errors(session: &Session, inputs: &CheckInputs) -> Vec<Error> {
     let Session { engine, job, .. } = session;
     job.checks.iter().filter_map(|check| plan(engine, job, inputs, check).err()).collect()
@@ -177,15 +169,15 @@ pub(crate) fn errors(session: &Session, inputs: &CheckInputs) -> Vec<Error> {
 /// Runs every check, and lists its violations.
 ///
 /// # Errors
-/// If one cannot be planned, fails over the data, or its result has another form than the job expects.
-pub(crate) fn run(session: &Session, material: &CheckInputs) -> Result<CheckResults> {
+/// If a check cannot be planned or fails on the data, or if its result does not have the form that the job expects.
+pub(crate) fn run(session: &Session, inputs: &CheckInputs) -> Result<CheckResults> {
     let Session { engine, job, .. } = session;
     let _stage = engine.meter.enter(Stage::Check);
     let mut checked = CheckResults::default();
-    let planned = job.checks.iter().map(|check| plan(engine, job, material, check)).collect::<Result<Vec<_>>>()?;
+    let planned = job.checks.iter().map(|check| plan(engine, job, inputs, check)).collect::<Result<Vec<_>>>()?;
     for planned in planned {
         engine.progress.begin("checking", 0);
-        let Planned { check, question, kind } = planned;
+        let Planned { check, question: query, kind } = planned;
         let report = CheckReport {
             name: check.name.text.clone(),
             question: check.question.clone(),
@@ -194,55 +186,55 @@ pub(crate) fn run(session: &Session, material: &CheckInputs) -> Result<CheckResu
             found: 0,
             value: None,
             list: None,
-            columns: question.schema().fields().iter().map(|field| field.name().clone()).collect(),
+            columns: query.schema().fields().iter().map(|field| field.name().clone()).collect(),
             examples: vec![],
         };
         let report = match (&check.expect, kind) {
             (Expect::Value(wanted), _) => {
-                let value = single_value(engine, question)?;
+                let value = single_value(engine, query)?;
                 CheckReport { holds: violations::is_value(wanted, value.as_deref()), found: 1, value, ..report }
             }
             (Expect::AtMost(most), ResultUse::Violations(columns)) => {
-                let question = question.ordered_by(&columns.id)?;
-                let mut list = ViolationList::create(session, check, question.schema(), columns)?;
-                question.for_each_batch(engine, |batch| list.take(batch))?;
+                let query = query.ordered_by(&columns.id)?;
+                let mut list = ViolationList::create(session, check, query.schema(), columns)?;
+                query.for_each_batch(engine, |batch| list.take(batch))?;
                 let (report, groups) = list.finish(report)?;
                 checked.violations.extend(groups);
                 CheckReport { holds: report.found <= *most, ..report }
             }
-            (Expect::AtMost(_), ResultUse::Value) => unreachable!("what is to be empty is a list"),
+            (Expect::AtMost(_), ResultUse::Value) => unreachable!("a check with a limit yields a list"),
         };
         checked.reports.push(report);
     }
     Ok(checked)
 }
 
-fn plan<'a>(engine: &Engine, job: &Job, material: &CheckInputs, check: &'a Check) -> Result<Planned<'a>> {
+fn plan<'a>(engine: &Engine, job: &Job, inputs: &CheckInputs, check: &'a Check) -> Result<Planned<'a>> {
     let place = match &check.query.file {
         Some(file) => format!("{} {}: {}", check.query.place, check.name.text, file.display()),
         None => format!("{} {}", check.query.place, check.name.text),
     };
-    let wrong = |words: String| Error::Contradiction(format!("{place}: {words}"));
-    let mut desk = material.desk(engine)?;
-    lay_inputs(&mut desk, check, &place)?;
-    let question = desk.plan(&check.query.sql, &check.values, &place).map_err(|error| with_inputs(check, error))?;
-    let columns: Vec<String> = question.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let shown = question.shown(&|table, column| material.privacy.hides_in_sql(table, column));
+    let wrong = |message: String| Error::Contradiction(format!("{place}: {message}"));
+    let mut catalog = inputs.desk(engine)?;
+    lay_inputs(&mut catalog, check, &place)?;
+    let query = catalog.plan(&check.query.sql, &check.values, &place).map_err(|error| with_inputs(check, error))?;
+    let columns: Vec<String> = query.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let shown = query.shown(&|table, column| inputs.privacy.hides_in_sql(table, column));
     let kind = match check.expect {
         Expect::Value(_) if columns.len() == 1 => ResultUse::Value,
         Expect::Value(_) => {
-            return Err(wrong(format!("one value is expected, and the answer has columns {}", columns.join(", "))));
+            return Err(wrong(format!("one value is expected, but the result has columns {}", columns.join(", "))));
         }
         Expect::AtMost(_) => {
             let id = id_columns(job, check, &columns).map_err(wrong)?;
             let is_private = shown.iter().any(|column| id.contains(column));
             let group = group_columns(job, check).map_err(wrong)?;
-            let schema = question.schema();
+            let schema = query.schema();
             for column in &group {
                 let data_type = schema.field_with_name(column).map(|field| field.data_type().clone());
                 if let Some(other) = data_type.ok().filter(|data_type| !is_id(data_type)) {
                     return Err(wrong(format!(
-                        "column `{column}` of its answer is {other}; groups are whole numbers and text"
+                        "column `{column}` of its result has type {other}; groups must be integers or text"
                     )));
                 }
             }
@@ -250,38 +242,39 @@ fn plan<'a>(engine: &Engine, job: &Job, material: &CheckInputs, check: &'a Check
         }
     };
     let may_list = |column: &String| match &kind {
-        ResultUse::Violations(ResultColumns { id, .. }) => id.contains(column) && material.privacy.has_plain_lists(),
+        ResultUse::Violations(ResultColumns { id, .. }) => id.contains(column) && inputs.privacy.has_plain_lists(),
         ResultUse::Value => false,
     };
     match shown.iter().find(|column| !may_list(column)) {
         Some(column) => Err(wrong(format!(
-            "column `{column}` of its answer shows private values; leave it out, or only test\n  it in the query: `… IS NULL`, `… = ''`"
+            "column `{column}` of its result shows private values\n  \
+             remove it, or only test it in the query: `… IS NULL`, `… = ''`"
         ))),
-        None => Ok(Planned { check, question, kind }),
+        None => Ok(Planned { check, question: query, kind }),
     }
 }
 
-/// Lays the inputs of a check on the desk; one may read another, whatever their order.
-fn lay_inputs(desk: &mut Catalog, check: &Check, place: &str) -> Result<()> {
+/// Registers the inputs of a check in the catalog. An input can read another, regardless of their order.
+fn lay_inputs(catalog: &mut Catalog, check: &Check, place: &str) -> Result<()> {
     let mut waiting: Vec<&(String, Query)> = check.inputs.iter().collect();
     while !waiting.is_empty() {
-        let (mut later, mut mistake) = (vec![], None);
+        let (mut later, mut first_error) = (vec![], None);
         for input in &waiting {
             let (name, query) = input;
-            if desk.has(name) {
+            if catalog.has(name) {
                 return Err(Error::Contradiction(format!(
-                    "{place}: the name `{name}` is that of a table of the job; call the input something else"
+                    "{place}: `{name}` is already a table of the job; choose another name for the input"
                 )));
             }
-            match desk.plan(&query.sql, &check.values, &format!("{place}: input {name}")) {
-                Ok(view) => desk.add_view(name, view)?,
+            match catalog.plan(&query.sql, &check.values, &format!("{place}: input {name}")) {
+                Ok(view) => catalog.add_view(name, view)?,
                 Err(error) => {
                     later.push(*input);
-                    mistake = mistake.or(Some(error));
+                    first_error = first_error.or(Some(error));
                 }
             }
         }
-        match mistake {
+        match first_error {
             Some(error) if later.len() == waiting.len() => return Err(error),
             _ => waiting = later,
         }
@@ -289,7 +282,7 @@ fn lay_inputs(desk: &mut Catalog, check: &Check, place: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a query of the library reads, is said where it cannot be planned.
+/// Adds the inputs of a query of the library to the error if it cannot be planned.
 fn with_inputs(check: &Check, error: Error) -> Error {
     match (error, &check.reads, check.query.file.is_none()) {
         (Error::BadQuery { place, reason, tables }, Some(reads), true) => {
@@ -299,14 +292,15 @@ fn with_inputs(check: &Check, error: Error) -> Error {
     }
 }
 
-/// The columns that say which row is at fault: those that the check names, the key's, or `id`; and those of the group.
+/// The columns that identify the row at fault: those that the check names, those of the key, or `id`; and those of the
+/// group.
 fn id_columns(job: &Job, check: &Check, columns: &[String]) -> std::result::Result<Vec<String>, String> {
     let known = columns.join(", ");
     let group = group_columns(job, check)?;
     if let Some(column) = group.iter().find(|column| !columns.contains(column)) {
         return Err(format!(
-            "its answer has no column `{column}`, by which [group] gathers; it has {known}\n  \
-             say which of its columns it is, with group = [\"…\"]"
+            "its result has no column `{column}`, by which [group] groups; it has {known}\n  \
+             specify the corresponding column with group = [\"…\"]"
         ));
     }
     let key: Vec<&String> = match (&job.identity, job.scope) {
@@ -316,7 +310,7 @@ fn id_columns(job: &Job, check: &Check, columns: &[String]) -> std::result::Resu
     let has_all = |names: &[&String]| !names.is_empty() && names.iter().all(|name| columns.contains(name));
     let named: Vec<&String> = check.id.iter().map(|column| &column.text).collect();
     if let Some(column) = named.iter().find(|column| !columns.contains(column)) {
-        return Err(format!("its answer has no column `{column}`; it has {known}"));
+        return Err(format!("its result has no column `{column}`; it has {known}"));
     }
     let id_column = "id".to_string();
     let mut id: Vec<String> = match () {
@@ -325,10 +319,13 @@ fn id_columns(job: &Job, check: &Check, columns: &[String]) -> std::result::Resu
         () if columns.contains(&id_column) => vec![id_column],
         () if !group.is_empty() => vec![],
         () => {
-            let key = if key.is_empty() { String::new() } else { format!("the key ({}) nor ", join(&key)) };
+            let missing = match key.is_empty() {
+                true => "`id` is not".to_string(),
+                false => format!("neither the key ({}) nor `id` is", join(&key)),
+            };
             return Err(format!(
-                "its answer has no ID: neither {key}`id` is among its columns {known}\n  \
-                 say which column is one, with id = [\"…\"]"
+                "its result has no ID: {missing} among its columns {known}\n  \
+                 specify the columns of the ID with id = [\"…\"]"
             ));
         }
     };
@@ -337,13 +334,13 @@ fn id_columns(job: &Job, check: &Check, columns: &[String]) -> std::result::Resu
     Ok(id)
 }
 
-/// The columns of a check's answer that are those of the job's groups, in the order of the groups'.
+/// The columns of a check's result that correspond to the columns of `[group]`, in the same order.
 fn group_columns(job: &Job, check: &Check) -> std::result::Result<Vec<String>, String> {
-    let names = |words: &[Setting]| words.iter().map(|word| word.text.clone()).collect::<Vec<_>>();
+    let names = |settings: &[Setting]| settings.iter().map(|setting| setting.text.clone()).collect::<Vec<_>>();
     match (check.group.len(), job.group.len()) {
         (0, _) => Ok(names(&job.group)),
         (own, groups) if own == groups => Ok(names(&check.group)),
-        (own, groups) => Err(format!("its `group` has {own} columns, and [group] gathers by {groups}")),
+        (own, groups) => Err(format!("its `group` has {own} columns, but [group] has {groups}")),
     }
 }
 
@@ -351,7 +348,7 @@ fn join(names: &[&String]) -> String {
     names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether values of a type name rows and groups.
+/// Whether values of a type can identify rows and groups.
 pub(crate) fn is_id(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,

@@ -17,32 +17,32 @@ use crate::runtime::progress::Progress;
 use crate::tools::demo::Planted;
 use crate::tools::demo::{self, migration, thirty_nights};
 
-/// Write a small pair of snapshots with known defects, and compare it
+/// Write two small snapshots with known defects, and compare them
 ///
-/// The story: subscriptions that were embedded in customers move to a table of their own. Afterwards
-/// DIR holds both snapshots, a job file with its query, and a run directory to look around in. Ends with
-/// exit code 0 if every planted defect was found, where `run` on the same job would say 1.
+/// The example: subscriptions that were embedded in customers move to a separate table. Afterwards, DIR
+/// contains both snapshots, a job file with its query, and a run directory. The exit code is 0 if every
+/// planted defect was found; `run` on the same job exits with code 1.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Where to write it
+    /// The directory to write to
     #[arg(default_value = "countersign-demo")]
     dir: PathBuf,
 
-    /// Write thirty nights of a migration instead, and run the job of each
+    /// Write thirty nights of a migration instead, and run the job of each night
     #[arg(long, alias = "nights", conflicts_with = "migration")]
     history: bool,
 
-    /// Write this example of a migration instead, a folder with a generate.sql, with snapshots of any size
+    /// Write this example migration instead: a folder that contains a generate.sql
     #[arg(long, value_name = "FOLDER")]
     migration: Option<PathBuf>,
 
-    /// How large the snapshots of the migration are: what its generate.sql calls $size
+    /// The size of the snapshots of the migration: the parameter $size of its generate.sql
     #[arg(long, value_name = "N", default_value_t = migration::SIZE, requires = "migration")]
     size: u64,
 }
 
 impl Demo {
-    /// Writes the snapshots, compares them, prints the report, and checks it against what was planted.
+    /// Writes the snapshots, compares them, prints the report, and compares it with the planted defects.
     pub(super) fn run(self) -> Result<Verdict> {
         if let Some(folder) = &self.migration {
             return self.write_migration(folder);
@@ -52,17 +52,17 @@ impl Demo {
         }
         let planted = demo::write(&self.dir)?;
         let (job, runs) = demo::job(&self.dir)?;
-        let place = JobDir::open(&runs, &job.name)?;
-        let out = Some(Out::Below(place.dir()));
+        let job_dir = JobDir::open(&runs, &job.name)?;
+        let out = Some(Out::Below(job_dir.dir()));
         let report = compare(&job, &Options { out, stop: signal::on_signal(), ..Options::default() })?;
-        place.point_at_latest(&report.run.id)?;
+        job_dir.point_at_latest(&report.run.id)?;
         print(&report, Format::Text)?;
         let found = Planted::of(&report);
         if found != planted {
-            return Err(Error::Internal(format!("the demo planted {planted:?} and found {found:?}")));
+            return Err(Error::Internal(format!("the demo planted {planted:?} but found {found:?}")));
         }
         eprintln!(
-            "\nEvery planted defect was found. Look at the lists in {}, or run the job again:\n\n  countersign run {}",
+            "\nEvery planted defect was found. The lists are in {}. To run the job again:\n\n  countersign run {}",
             report.run.out.as_deref().unwrap_or_default(),
             self.dir.join(demo::JOB).display()
         );
@@ -80,7 +80,7 @@ impl Demo {
         Ok(Verdict::Match)
     }
 
-    /// Writes thirty nights, runs them one after the other, and checks that each report tells what was planted.
+    /// Writes thirty nights, runs them in order, and checks that each report contains what was planted.
     fn run_nights(self) -> Result<Verdict> {
         let stop = signal::on_signal();
         let mut runs = PathBuf::new();
@@ -88,27 +88,27 @@ impl Demo {
             for _ in 0..night.runs {
                 let file = thirty_nights::night_dir(&self.dir, night.number).join(thirty_nights::JOB);
                 let JobFile { job: Some(job), runs: dir, mistakes, .. } = JobFile::read(&file, &[])? else {
-                    return Err(Error::Internal("the demo's job makes no sense".into()));
+                    return Err(Error::Internal("the job of the demo is invalid".into()));
                 };
                 if !mistakes.is_empty() {
                     return Err(refusal(&file, mistakes));
                 }
-                let place = JobDir::open(&dir, &job.name)?;
+                let job_dir = JobDir::open(&dir, &job.name)?;
                 let options = Options {
-                    out: Some(Out::Below(place.dir())),
-                    history: Some(place.dir()),
+                    out: Some(Out::Below(job_dir.dir())),
+                    history: Some(job_dir.dir()),
                     stop: stop.clone(),
                     ..Options::default()
                 };
                 let report = compare(&job, &options)?;
-                place.point_at_latest(&report.run.id)?;
+                job_dir.point_at_latest(&report.run.id)?;
                 night.require_told(&report)?;
-                runs = place.dir();
+                runs = job_dir.dir();
             }
         }
         History::list(&runs)?;
         eprintln!(
-            "\nEvery night's report told what was planted in it; record.json has it, and {} the reports.",
+            "\nEvery report contains what was planted that night. record.json lists it; the reports are in {}.",
             runs.display()
         );
         Ok(Verdict::Match)

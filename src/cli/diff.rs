@@ -16,9 +16,9 @@ use crate::sides::Sides;
 
 /// Compare two snapshots now
 ///
-/// OLD and NEW are each a Parquet file, a directory (all files below it, hive partitions included),
-/// or a quoted glob. Columns are paired by name and compared by value: 5, 5.00 and an unsigned 5 are
-/// equal, and so are one instant in two time zones. Nothing is trimmed, rounded or folded.
+/// OLD and NEW are each a Parquet file, a directory (all files below it, including Hive partitions),
+/// or a quoted glob. Columns are paired by name and compared by value: 5, 5.00, and an unsigned 5 are
+/// equal, and so is the same instant in two time zones. Nothing is trimmed, rounded, or case-folded.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("identity").args(["key", "no_key"]).required(true))]
 pub(super) struct Diff {
@@ -36,19 +36,19 @@ pub(super) struct Diff {
     #[arg(long)]
     no_key: bool,
 
-    /// Leave these columns out; a path such as address.zip names a field of a struct
+    /// Do not compare these columns; a path such as address.zip names a field of a struct
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     ignore: Vec<String>,
 
-    /// Compare only these columns, and the key
+    /// Compare only the key and these columns
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     columns: Vec<String>,
 
-    /// Pair an old column with a new one of another name
+    /// Pair an old column with a new column that has another name
     #[arg(long, value_name = "OLD=NEW,…", value_delimiter = ',', value_parser = parse_map)]
     map: Vec<(String, String)>,
 
-    /// Accept a side without rows
+    /// Accept a side that has no rows
     #[arg(long)]
     allow_empty: bool,
 
@@ -56,11 +56,11 @@ pub(super) struct Diff {
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// How the report is written to standard output
+    /// The format of the report on standard output
     #[arg(long, short, value_enum, default_value_t)]
     format: Format,
 
-    /// How many examples of each class the reports show
+    /// The number of examples of each class in the reports
     #[arg(long, value_name = "N", default_value_t = 3)]
     examples: usize,
 
@@ -75,17 +75,15 @@ impl ValueEnum for Strategy {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
-            Strategy::Ordered => {
-                ("ordered", "A merge join of sides in key order; falls back to hashed if the order breaks")
-            }
-            Strategy::Hashed => ("hashed", "A hash join: rows that the hashes do not settle are read again"),
+            Strategy::Ordered => ("ordered", "Merge join in key order; falls back to hashed if a side is not in order"),
+            Strategy::Hashed => ("hashed", "Hash join; rows that the hashes cannot decide are read again"),
         };
         Some(PossibleValue::new(name).help(help))
     }
 }
 
 impl Diff {
-    /// Compares, prints the report, and returns its verdict.
+    /// Compares the snapshots, prints the report, and returns its verdict.
     pub(super) fn run(self) -> Result<Verdict> {
         let options = Options {
             out: self.out.clone().map(Out::At),
@@ -97,7 +95,7 @@ impl Diff {
         print(&report, self.format)
     }
 
-    /// Resolves the arguments, once.
+    /// Converts the arguments to a job.
     fn job(&self) -> Job {
         let word = |text: &String| Setting { text: text.clone(), place: Origin::Flag("--map") };
         let map = self.map.iter().map(|(old, new)| (word(old), word(new))).collect();

@@ -13,45 +13,42 @@ use crate::history::{PastRun, Skipped, runs_below};
 use crate::report::text::{indented, plain_table, right_align};
 use crate::report::{count, grouped};
 
-/// List the runs below a directory, job by job and over time
+/// List the runs below a directory, by job and over time
 ///
-/// Reads what the run directories say of themselves; nothing else is kept anywhere. Ends with exit code 2 if there are
-/// no runs.
+/// Everything comes from the run directories; there is no other record. The exit code is 2 if there are no runs.
 #[derive(Debug, Args)]
 pub(super) struct History {
-    /// Where runs are written: an [output] dir, a job's directory in it, or anything above
+    /// A directory with runs: an [output] dir, the directory of a job in it, or any directory above
     dir: PathBuf,
 
-    /// How the list is written to standard output
+    /// The format of the list on standard output
     #[arg(long, short, value_enum, default_value_t)]
     format: Format,
 }
 
-/// How the list is written.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Format {
-    /// For people
+    /// Human-readable
     #[default]
     Text,
-    /// For programs
+    /// Machine-readable
     Json,
 }
 
 impl History {
-    /// Lists the runs below a directory, for people.
+    /// Lists the runs below a directory as text.
     pub(super) fn list(dir: &Path) -> Result<u8> {
         History { dir: dir.into(), format: Format::Text }.run()
     }
 
-    /// Lists the runs.
     pub(super) fn run(self) -> Result<u8> {
         if !self.dir.is_dir() {
-            return Err(Error::Contradiction(format!("`{}` is no directory", self.dir.display())));
+            return Err(Error::Contradiction(format!("`{}` is not a directory", self.dir.display())));
         }
         let (runs, skipped) = runs_below(&self.dir);
         if runs.is_empty() && skipped.is_empty() {
             return Err(Error::Contradiction(format!(
-                "there are no runs below `{}`; `countersign run JOB.toml` writes them",
+                "there are no runs below `{}`\n  `countersign run JOB.toml` writes them",
                 self.dir.display()
             )));
         }
@@ -85,15 +82,15 @@ fn text(runs: &[PastRun], skipped: &[Skipped]) -> String {
         let header = ["started", "snapshot of", "verdict"].map(String::from).into_iter().chain(classes);
         table.set_header(header.chain(["new", "resolved", "seconds", "run"].map(String::from)));
         for run in runs {
-            let told = &run.told;
-            let [new, resolved] = match &told.history {
+            let report = &run.told;
+            let [new, resolved] = match &report.history {
                 Some(history) => [history.new.total(), history.resolved.total()].map(grouped),
                 None => [String::new(), String::new()],
             };
-            let taken = told.run.inputs.new.taken_at.as_ref().map(|taken| taken.to.clone());
-            let mut row = vec![told.run.started.clone(), taken.unwrap_or_default(), told.verdict.clone()];
-            row.extend(Class::ALL.map(|class| grouped(told.counts[class])));
-            row.extend([new, resolved, format!("{:.1}", told.run.seconds), told.run.id.clone()]);
+            let taken = report.run.inputs.new.taken_at.as_ref().map(|taken| taken.to.clone());
+            let mut row = vec![report.run.started.clone(), taken.unwrap_or_default(), report.verdict.clone()];
+            row.extend(Class::ALL.map(|class| grouped(report.counts[class])));
+            row.extend([new, resolved, format!("{:.1}", report.run.seconds), report.run.id.clone()]);
             table.add_row(row.iter().map(|cell| escaped(cell)));
         }
         right_align(&mut table, &[3, 4, 5, 6, 7, 8, 9]);
@@ -116,23 +113,23 @@ fn as_json(runs: &[PastRun], skipped: &[Skipped]) -> String {
 }
 
 fn one(run: &PastRun) -> serde_json::Value {
-    let told = &run.told;
+    let report = &run.told;
     json!({
-        "id": told.run.id,
-        "started": told.run.started,
-        "taken_at": told.run.inputs.new.taken_at,
+        "id": report.run.id,
+        "started": report.run.started,
+        "taken_at": report.run.inputs.new.taken_at,
         "dir": run.dir.display().to_string(),
-        "verdict": told.verdict,
-        "rows": told.rows,
-        "counts": told.counts,
-        "new": told.history.as_ref().map(|history| history.new),
-        "resolved": told.history.as_ref().map(|history| history.resolved),
-        "input_failures": told.input_failures,
-        "seconds": told.run.seconds,
+        "verdict": report.verdict,
+        "rows": report.rows,
+        "counts": report.counts,
+        "new": report.history.as_ref().map(|history| history.new),
+        "resolved": report.history.as_ref().map(|history| history.resolved),
+        "input_failures": report.input_failures,
+        "seconds": report.run.seconds,
     })
 }
 
-/// Numbers as bars of eight heights; none at all is a blank on the line.
+/// Draws numbers as bars of eight heights. Zero is a dot on the baseline.
 fn sparkline(numbers: &[u64]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let most = numbers.iter().copied().max().unwrap_or(0).max(1);

@@ -14,9 +14,9 @@ use crate::tools::init::propose;
 
 /// Propose a job file for two snapshots
 ///
-/// Tests key candidates on the data, pairs the columns, finds the rules that their types need, and
-/// tries rules on what differs. The result runs as it stands; what only you can decide stands in it as
-/// a line to uncomment. Paths are taken over as given, so write the file where you run this.
+/// Tests candidate keys on the data, pairs the columns, finds the rules that their types need, and tries
+/// rules on values that differ. The result runs without changes; what only you can decide is a line to
+/// uncomment. Paths are copied as given, so write the file to the directory that you run this in.
 #[derive(Debug, Args)]
 pub(super) struct Init {
     /// The snapshot of the store that is being left
@@ -25,17 +25,16 @@ pub(super) struct Init {
     /// The snapshot of the store that takes over
     new: String,
 
-    /// Write the job file here instead of to standard output; an existing file is left alone
+    /// Write the job file here instead of to standard output; an existing file is not overwritten
     #[arg(long, short, value_name = "JOB.toml")]
     out: Option<PathBuf>,
 
-    /// No progress on standard error
+    /// Do not show progress on standard error
     #[arg(long, short)]
     quiet: bool,
 }
 
 impl Init {
-    /// Writes the proposal.
     pub(super) fn run(self) -> Result<u8> {
         let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
         let limits = Limits { memory: limits::default_memory(), ..Limits::default() };

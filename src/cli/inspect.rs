@@ -8,39 +8,38 @@ use crate::report::Verdict;
 use crate::runtime::options::Limits;
 use crate::tools::inspect::{Inspection, Looks, json, text};
 
-/// Look at a snapshot before it is compared
+/// Inspect a snapshot before you compare it
 ///
-/// PATH is a Parquet file, a directory (all files below it, hive partitions included), or a quoted
-/// glob, as for `diff`. Footers and page headers are read, data is not, so thousands of files are
-/// quick, and values and NULLs are what the footers say of them. Every file that looks broken is
-/// listed, where `diff` stops at the first; the exit code is then 2, and 0 otherwise.
+/// PATH is a Parquet file, a directory (all files below it, including Hive partitions), or a quoted
+/// glob, as for `diff`. Only footers and page headers are read, so thousands of files are fast, and
+/// values and NULL counts are those in the footers. Every broken file is listed, whereas `diff` stops
+/// at the first. The exit code is 2 if a file is broken, and 0 otherwise.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The snapshot
+    /// The files of the snapshot
     path: String,
 
-    /// Say which way a diff by this key would take, why, and what it would cost in memory; reads a
-    /// few first keys, too
+    /// Report which strategy a diff by this key would use, why, and how much memory it would need; this
+    /// also reads the first few keys
     #[arg(long, short, value_name = "COLUMN,…", value_delimiter = ',')]
     key: Vec<String>,
 
-    /// How the findings are written to standard output
+    /// The format of the findings on standard output
     #[arg(long, short, value_enum, default_value_t)]
     format: Format,
 }
 
-/// How the findings are written to standard output.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Format {
-    /// For people
+    /// Human-readable
     #[default]
     Text,
-    /// For programs; described by schemas/inspect.v1.json
+    /// Machine-readable; see schemas/inspect.v1.json
     Json,
 }
 
 impl Inspect {
-    /// Looks, prints, and returns what stands for the exit code.
+    /// Prints the findings, and returns the verdict that gives the exit code.
     pub(super) fn run(self) -> Result<Verdict> {
         let limits = Limits { memory: limits::default_memory(), ..Limits::default() };
         let inspection = Inspection::of(&self.path, &self.key, &limits, signal::on_signal())?;

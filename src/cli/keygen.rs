@@ -9,20 +9,19 @@ use crate::certificate::PrivateKey;
 use crate::error::Result;
 use crate::runtime::log::escaped;
 
-/// Make a pair of keys for certificates
+/// Generate a key pair for certificates
 ///
-/// Writes NAME.key, which signs and which only you can read, and NAME.pub, which verifies. Neither is ever overwritten.
-/// Keep the private key where sign-offs are made; give the public key to whoever deletes, by another way than the
-/// certificates.
+/// Writes the private key to NAME.key, readable only by you, and the public key to NAME.pub. Existing files are never
+/// overwritten. Keep the private key where you sign off. Give the public key to the owner of the delete job over a
+/// different channel than the certificates.
 #[derive(Debug, Args)]
 pub(super) struct Keygen {
-    /// The name of both files, without its ending
+    /// The path of both files, without the extension
     #[arg(long, short, value_name = "NAME")]
     out: PathBuf,
 }
 
 impl Keygen {
-    /// Makes the keys.
     pub(super) fn run(self) -> Result<u8> {
         let key = PrivateKey::generate()?;
         let (private, public) = key.write(&self.out)?;

@@ -1,4 +1,4 @@
-//! What this machine has to give, for the defaults of the limits.
+//! Arguments that limit memory and threads, and their defaults for this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::report::Run;
 use crate::runtime::options::{Limits, Options, Strategy};
 use crate::runtime::progress::Progress;
 
-/// How the work is done, for commands that compare. None of it changes an answer.
+/// Arguments of commands that compare. None of them changes a result.
 #[derive(Debug, Args)]
 pub(super) struct WorkArgs {
     /// Use this strategy instead of letting the planner choose; the result is the same
@@ -27,14 +27,14 @@ pub(super) struct WorkArgs {
     timings: bool,
 }
 
-/// What any longer work may take of the machine. None of it changes an answer.
+/// Limits for all commands that process data. None of them changes a result.
 #[derive(Debug, Args)]
 pub(super) struct MachineArgs {
-    /// Memory for all of it, such as 1GiB; beyond it the work spills to disk [default: 3/5 of what is free]
+    /// Memory limit, such as 1GiB; beyond it, data is spilled to disk [default: 3/5 of the free memory]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<ByteSize>,
 
-    /// Where working files go [default: beside the run, or the system's directory for such files]
+    /// Directory for temporary files [default: beside the run, or the system's temporary directory]
     #[arg(long, value_name = "DIR")]
     pub temp: Option<PathBuf>,
 
@@ -42,13 +42,12 @@ pub(super) struct MachineArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 
-    /// No progress on standard error
+    /// Do not show progress on standard error
     #[arg(long, short)]
     quiet: bool,
 }
 
 impl MachineArgs {
-    /// What the work may cost.
     pub(super) fn limits(&self) -> Limits {
         let defaults = Limits::default();
         Limits {
@@ -58,7 +57,6 @@ impl MachineArgs {
         }
     }
 
-    /// The options that these arguments set.
     pub(super) fn options(&self, stop: &Arc<AtomicBool>) -> Options {
         Options {
             limits: self.limits(),
@@ -69,19 +67,17 @@ impl MachineArgs {
         }
     }
 
-    /// What the user sees meanwhile.
     pub(super) fn progress(&self) -> Progress {
         if self.quiet { Progress::quiet() } else { Progress::stderr() }
     }
 }
 
 impl WorkArgs {
-    /// The options that these arguments set.
     pub(super) fn options(&self, stop: &Arc<AtomicBool>) -> Options {
         Options { strategy: self.strategy, ..self.machine.options(stop) }
     }
 
-    /// Says where the time of a run went, if that was asked for.
+    /// Prints the time of each stage if `--timings` is set.
     pub(super) fn tell_timings(&self, run: &Run) {
         if !self.timings {
             return;
@@ -93,14 +89,14 @@ impl WorkArgs {
         };
         let stages: String = run.stages.iter().map(|stage| line(&stage.stage, stage.seconds)).collect();
         let threads = self.machine.limits().threads;
-        let sum = line("together", total);
-        eprint!("time of {threads} threads, {:.3} s by the clock\n{stages}{sum}", run.seconds);
+        let sum = line("total", total);
+        eprint!("time of {threads} threads, {:.3} s of wall time\n{stages}{sum}", run.seconds);
     }
 }
 
-/// The share of the memory that is free for us to take: three fifths.
+/// The default memory limit as a share of the free memory: three fifths.
 const SHARE: (u64, u64) = (3, 5);
-/// Where the system does not say.
+/// The default memory limit if the free memory is unknown.
 const FALLBACK_BYTES: u64 = 4 << 30;
 
 /// A memory limit that leaves room for the rest of the machine, in bytes.
@@ -116,13 +112,13 @@ fn available() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// The least memory limit of the control groups that this process is in, and of those around them.
+/// The lowest memory limit, in bytes, of this process's control groups and their ancestors.
 fn cgroup_limit() -> Option<u64> {
     limit_of_groups(&fs::read_to_string("/proc/self/cgroup").ok()?, Path::new("/sys/fs/cgroup"))
 }
 
-/// `groups` is as the system lists them: one hierarchy a line, its number, its controllers and the group's path.
-/// See <https://docs.kernel.org/admin-guide/cgroup-v2.html> (memory.max) and its first version's manual.
+/// `groups` is the content of `/proc/self/cgroup`: per line, the number of a hierarchy, its controllers, and the path
+/// of the group. See <https://docs.kernel.org/admin-guide/cgroup-v2.html> (memory.max) and the manual of version 1.
 fn limit_of_groups(groups: &str, root: &Path) -> Option<u64> {
     let limits = groups.lines().filter_map(|line| {
         let (controllers, group) = line.split_once(':')?.1.split_once(':')?;
@@ -131,7 +127,7 @@ fn limit_of_groups(groups: &str, root: &Path) -> Option<u64> {
             _ if controllers.split(',').any(|each| each == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
             _ => return None,
         };
-        // in a container the path may be the one outside of it
+        // in a container, the path may be that of the host
         let group = top.join(group.trim_start_matches('/'));
         let limit = |dir: &Path| fs::read_to_string(dir.join(file)).ok()?.trim().parse::<u64>().ok();
         group.ancestors().take_while(|dir| dir.starts_with(&top)).filter_map(limit).min()
@@ -139,10 +135,9 @@ fn limit_of_groups(groups: &str, root: &Path) -> Option<u64> {
     limits.min()
 }
 
-/// Less than this no run can work in; most need more, and say so.
+/// No run works with less. Most need more, and their error reports how much.
 const MEMORY_MIN: ByteSize = ByteSize::mib(128);
 
-/// Reads the memory limit of the command line.
 fn parse_memory(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse().map_err(|_| "write it as a number and a unit, such as 512MiB or 8GiB")?;
     match size >= MEMORY_MIN {

@@ -1,4 +1,4 @@
-//! What came of the jobs, as OpenMetrics: a file that node_exporter's textfile collector picks up.
+//! Writes the results of jobs as OpenMetrics, for the textfile collector of node_exporter.
 
 use std::fmt::Write;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::sides::Side;
 
 const VERDICTS: [&str; 5] = ["match", "accepted", "discrepant", "unverified", "failed"];
 
-/// Writes the file beside its place, and renames it: a collector never reads half of it.
+/// Writes to a temporary file and renames it, so that a collector never reads a partial file.
 pub(super) fn write(file: &Path, outcomes: &[Outcome]) -> Result<()> {
     let mut fresh = file.as_os_str().to_owned();
     fresh.push(format!(".{}.tmp", std::process::id()));
@@ -28,9 +28,9 @@ pub(super) fn write(file: &Path, outcomes: &[Outcome]) -> Result<()> {
 
 fn render(outcomes: &[Outcome]) -> String {
     let mut out = String::new();
-    // a job that was run twice has one set of figures: the last
-    let is_last = |at: usize| !outcomes[at + 1..].iter().any(|later| later.job == outcomes[at].job);
-    let outcomes = || outcomes.iter().enumerate().filter(|(at, _)| is_last(*at)).map(|(_, outcome)| outcome);
+    // a job that was run twice is reported once, with its last run
+    let is_last = |index: usize| !outcomes[index + 1..].iter().any(|later| later.job == outcomes[index].job);
+    let outcomes = || outcomes.iter().enumerate().filter(|(index, _)| is_last(*index)).map(|(_, outcome)| outcome);
     let reports = || outcomes().filter_map(|outcome| Some((outcome.job.as_str(), outcome.result.as_ref().ok()?)));
     let mut family = |name: &str, help: &str, samples: Vec<(Vec<(&str, &str)>, f64)>| {
         let _ = writeln!(out, "# TYPE countersign_{name} gauge\n# HELP countersign_{name} {help}");
@@ -53,11 +53,11 @@ fn render(outcomes: &[Outcome]) -> String {
     let matched = reports().flat_map(|(job, report)| {
         Tier::ALL.map(|tier| (vec![("job", job), ("tier", tier.name())], report.tiers.count(tier) as f64))
     });
-    family("matched", "Pairs of equal rows of the last run, by how they came to be equal.", matched.collect());
+    family("matched", "Matched pairs of rows of the last run, by tier.", matched.collect());
     let tagged = reports().flat_map(|(job, report)| {
         tags(report).into_iter().map(move |(tag, found)| (vec![("job", job), ("tag", tag)], found as f64))
     });
-    family("tagged", "Discrepancies of the last run, by what explains them.", tagged.collect());
+    family("tagged", "Discrepancies of the last run, by explanation.", tagged.collect());
     let violations = reports().flat_map(|(job, report)| {
         let lists = report.checks.iter().filter(|check| check.list.is_some());
         lists.map(move |check| (vec![("job", job), ("check", check.name.as_str())], check.found as f64))
@@ -67,7 +67,7 @@ fn render(outcomes: &[Outcome]) -> String {
         let failing = report.checks.iter().filter(|check| !check.holds).count();
         (vec![("job", job)], failing as f64)
     });
-    family("checks_failing", "Checks that did not hold in the last run.", failing.collect());
+    family("checks_failing", "Checks that failed in the last run.", failing.collect());
     let rows = reports().flat_map(|(job, report)| {
         Side::BOTH.map(|side| (vec![("job", job), ("side", side.name())], report.rows[side] as f64))
     });
@@ -80,19 +80,19 @@ fn render(outcomes: &[Outcome]) -> String {
     });
     family(
         "columns",
-        "Columns that the last run compared, and columns or parts of them that it left out.",
+        "Columns that the last run compared, and columns or struct fields that it did not compare.",
         columns.collect(),
     );
     let seconds = reports().map(|(job, report)| (vec![("job", job)], report.run.seconds));
-    family("run_seconds", "How long the last run took.", seconds.collect());
+    family("run_seconds", "Duration of the last run in seconds.", seconds.collect());
     let now = Timestamp::now().as_second() as f64;
     let ended = outcomes().map(|outcome| (vec![("job", outcome.job.as_str())], now));
-    family("run_timestamp_seconds", "When the last run ended, in seconds since 1970.", ended.collect());
+    family("run_timestamp_seconds", "End of the last run, in seconds since 1970.", ended.collect());
     let good = outcomes().filter_map(|outcome| Some((outcome, outcome.last_good?)));
-    let good = good.map(|(outcome, at)| (vec![("job", outcome.job.as_str())], at as f64));
+    let good = good.map(|(outcome, time)| (vec![("job", outcome.job.as_str())], time as f64));
     family(
         "last_good_run_timestamp_seconds",
-        "When the last run began whose verdict was match or accepted, in seconds since 1970.",
+        "Start of the last run with the verdict match or accepted, in seconds since 1970.",
         good.collect(),
     );
     out + "# EOF\n"

@@ -1,4 +1,4 @@
-//! The command line: one file per command; the doc comments are the manual.
+//! The command line: one file per command. The doc comments of the arguments are the manual.
 
 mod history;
 mod keygen;
@@ -29,8 +29,8 @@ use crate::runtime::log::{self, Level};
 
 /// Compare two exports of the same data, exactly
 ///
-/// countersign joins an old and a new snapshot by key and says which rows are missing, which are
-/// extra, which differ and in what. It reads files and changes nothing.
+/// countersign joins an old and a new snapshot by key and reports which rows are missing, which are
+/// extra, and which differ and in which columns. It reads files and does not change them.
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, max_term_width = 100, help_expected = true)]
 #[command(after_help = "Exit codes:\n  \
@@ -42,18 +42,17 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// How notes, warnings and errors are written to standard error
+    /// The format of notes, warnings, and errors on standard error
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     log_format: LogFormat,
 }
 
-/// How standard error is written.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum LogFormat {
-    /// For people
+    /// Human-readable
     #[default]
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -75,31 +74,30 @@ enum Command {
     Demo(demo::Demo),
 }
 
-/// How the report is written to standard output.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Format {
-    /// For people
+    /// Human-readable
     #[default]
     Text,
-    /// For programs; described by schemas/report.v1.json
+    /// Machine-readable; see schemas/report.v1.json
     Json,
-    /// For tickets and chats
+    /// For tickets and chat messages
     Markdown,
 }
 
-/// Could not verify: the same code that clap uses for bad usage.
+/// Verification failed. clap uses the same code for bad usage.
 const COULD_NOT_VERIFY: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
-/// The stack of the thread that everything begins on. Plans of SQL are trees, and the deepest that a query may have takes
-/// more than the 8 MiB that are usual; only what is used of it takes memory.
+/// The stack size of the main thread, in bytes. The deepest SQL plan that is allowed needs more than the usual 8 MiB.
+/// Only the part of a stack that is used takes memory.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Runs the command line and says how it went.
+/// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
     let spawned = std::thread::Builder::new().name("main".into()).stack_size(STACK_BYTES).spawn(run);
     match spawned {
-        // a panic has been said where it was caught
+        // a panic has been reported where it was caught
         Ok(running) => running.join().unwrap_or(ExitCode::from(COULD_NOT_VERIFY)),
         Err(_) => run(),
     }
@@ -111,7 +109,7 @@ fn run() -> ExitCode {
         LogFormat::Text => log::Style::Text,
         LogFormat::Json => log::Style::Json,
     });
-    // kept, not printed: a library's panic over a file that it cannot read may be caught on the way
+    // stored and not printed, because the panic of a library that cannot read a file may be caught
     let panicked: Arc<Mutex<String>> = Arc::default();
     let last = panicked.clone();
     panic::set_hook(Box::new(move |panic| {
@@ -141,7 +139,7 @@ fn run() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Says what went wrong, and returns the exit code for it.
+/// Logs the error and returns the exit code for it.
 fn fail(error: &Error) -> u8 {
     log::log(Level::Error, &error.to_string());
     if matches!(error, Error::Interrupted) { INTERRUPTED } else { COULD_NOT_VERIFY }
@@ -158,13 +156,13 @@ fn print(report: &Report, format: Format) -> Result<Verdict> {
     Ok(report.verdict)
 }
 
-/// Colour is for terminals whose user has not declined it.
+/// Color is used on terminals unless `NO_COLOR` is set.
 fn style() -> text::Style {
     let declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if io::stdout().is_terminal() && !declined { text::Style::Coloured } else { text::Style::Plain }
 }
 
-/// Writes to standard output. A reader that has gone away is not a failure.
+/// Writes to standard output. A closed pipe is not an error.
 fn write_out(rendered: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(rendered.as_bytes()).and_then(|()| stdout.flush()) {

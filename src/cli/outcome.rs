@@ -1,4 +1,4 @@
-//! How the jobs of one command ended.
+//! The outcomes of the jobs of one command.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -11,26 +11,21 @@ use crate::equality::value_text::escaped;
 use crate::report::{Report, grouped};
 use crate::runtime::log::{self, Level};
 
-/// How one job ended.
+/// The outcome of one job.
 pub(super) struct Outcome {
-    /// The job's name, or its file's where it has none.
+    /// The name of the job, or the stem of its file name if the job has no name.
     pub job: String,
-    /// When the last run began that found everything in order, in seconds since 1970.
+    /// The start of the last run with the verdict `match` or `accepted`, in seconds since 1970.
     pub last_good: Option<i64>,
-    /// What came of it.
     pub result: Result<Report, Failure>,
 }
 
-/// A job that failed.
 pub(super) struct Failure {
-    /// The exit code.
     pub exit_code: u8,
-    /// What went wrong.
     pub error: String,
 }
 
 impl Outcome {
-    /// The exit code.
     pub(super) fn exit_code(&self) -> u8 {
         match &self.result {
             Ok(report) => report.verdict.exit_code(),
@@ -38,7 +33,7 @@ impl Outcome {
         }
     }
 
-    /// The report, or that there is none.
+    /// The report, or an object that describes the failure.
     pub(super) fn as_json(&self) -> Value {
         match &self.result {
             Ok(report) => serde_json::to_value(report).unwrap_or_default(),
@@ -48,12 +43,12 @@ impl Outcome {
         }
     }
 
-    /// Gives the outcome to a command of the shell. If that fails, it is said, and changes nothing else.
+    /// Passes the outcome to a shell command on standard input. A failure is logged and has no other effect.
     pub(super) fn notify(&self, command: &str) {
         let run = || -> std::io::Result<()> {
             let mut child = Command::new("sh").args(["-c", command]).stdin(Stdio::piped()).spawn()?;
             let text = serde_json::to_string(&self.as_json()).unwrap_or_default() + "\n";
-            // a command that does not read on has heard enough
+            // the command need not read all of its input
             let _ = child.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes()));
             match child.wait()? {
                 status if status.success() => Ok(()),
@@ -66,7 +61,6 @@ impl Outcome {
     }
 }
 
-/// All outcomes as a list.
 pub(super) fn all_as_json(outcomes: &[Outcome]) -> String {
     let all: Vec<_> = outcomes.iter().map(Outcome::as_json).collect();
     serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"

@@ -29,26 +29,26 @@ use crate::sides::Side;
 use crate::snapshot::{Snapshot, require_room_for_footers};
 use crate::sql::{self, Catalog, Tables};
 
-/// Ask anything of a job's data and runs, in SQL
+/// Query a job's data and runs in SQL
 ///
-/// Of a run directory, the tables are `discrepancies` and `runs`. Of a job file they are these, with the
-/// discrepancies of its last run, and `old` and `new` as the job shapes them, and its further tables; of a
-/// job with private columns, only `discrepancies` and `runs`.
+/// The tables of a run directory are `discrepancies` and `runs`. A job file has the same tables, with the
+/// discrepancies of its last run, and also `old` and `new` as the job shapes them and its further tables.
+/// A job with private columns has only `discrepancies` and `runs`.
 #[derive(Debug, Args)]
 pub(super) struct Query {
     /// A run directory, or a job file
     #[arg(value_name = "RUN|JOB.toml")]
     of: PathBuf,
 
-    /// The question
+    /// The query
     #[arg(value_name = "SQL", allow_hyphen_values = true)]
     sql: String,
 
-    /// How the answer is written
+    /// The format of the result
     #[arg(long, short, value_enum, default_value_t)]
     format: Format,
 
-    /// Write the answer to this file instead of standard output
+    /// Write the result to this file instead of to standard output
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 
@@ -56,31 +56,29 @@ pub(super) struct Query {
     work: WorkArgs,
 }
 
-/// How an answer is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// Human-readable
     #[default]
     Table,
     /// With a header; NULL is an empty field, and the empty string is ""
     Csv,
-    /// A list of objects
+    /// An array of objects
     Json,
-    /// For programs; to a file
+    /// Machine-readable; cannot be printed to a terminal
     Parquet,
 }
 
-/// The tables that a question may be about.
+/// The tables that a query can refer to.
 struct Askable {
     tables: Tables,
     runs: Vec<PastRun>,
 }
 
 impl Query {
-    /// Answers the question.
     pub(super) fn run(self) -> Result<u8> {
         if self.format == Format::Parquet && self.out.is_none() && io::stdout().is_terminal() {
-            return Err(Error::Contradiction("--format parquet: name a file with --out".into()));
+            return Err(Error::Contradiction("--format parquet: specify a file with --out".into()));
         }
         let progress = self.work.machine.progress();
         let spill = self.work.machine.temp.clone().unwrap_or_else(std::env::temp_dir);
@@ -90,12 +88,12 @@ impl Query {
             false => of_job(&engine, &self.of)?,
         };
         let mut batches = vec![];
-        let mut desk = Catalog::with(&engine, &tables)?;
-        desk.add_rows("runs", runs_table(&runs)?)?;
-        let question = desk.plan(&self.sql, &BTreeMap::new(), "SQL")?;
-        let mut answer = question.stream(&engine)?;
-        let schema = answer.schema();
-        while let Some(batch) = answer.next_batch()? {
+        let mut catalog = Catalog::with(&engine, &tables)?;
+        catalog.add_rows("runs", runs_table(&runs)?)?;
+        let query = catalog.plan(&self.sql, &BTreeMap::new(), "SQL")?;
+        let mut rows = query.stream(&engine)?;
+        let schema = rows.schema();
+        while let Some(batch) = rows.next_batch()? {
             batches.push(batch);
         }
         engine.progress.finish();
@@ -121,15 +119,15 @@ impl Query {
     }
 }
 
-/// A run directory: what it found, and the runs beside it.
+/// The tables of a run directory: its discrepancies, and the runs of the same job beside it.
 fn of_run(dir: &Path) -> Result<Askable> {
     if !dir.join(MANIFEST).is_file() {
         return Err(Error::Contradiction(format!(
-            "`{}` is no run: it has no {MANIFEST}; name a run directory or a job file",
+            "`{}` is not a run directory: it has no {MANIFEST}\n  specify a run directory or a job file",
             dir.display()
         )));
     }
-    // `latest` is a link, and the runs stand beside what it leads to
+    // `latest` is a link, and the other runs are beside its target
     let dir = dir.canonicalize().map_err(Error::unreadable(dir))?;
     let (runs, _) = runs_below(dir.parent().unwrap_or(&dir));
     let own = runs.iter().find(|run| run.dir == dir).map(|run| run.told.job.clone());
@@ -143,14 +141,14 @@ fn discrepancies(dir: &Path) -> Result<Arc<Snapshot>> {
     Ok(Arc::new(Snapshot::open_table("discrepancies", &path, true)?))
 }
 
-/// A job: both sides as it shapes them, its tables, and its last run.
+/// The tables of a job: both sides as the job shapes them, its further tables, and its last run.
 fn of_job(engine: &Engine, file: &Path) -> Result<Askable> {
     let JobFile { job, runs, mistakes, .. } = JobFile::read(file, &[])?;
     let Some(job) = job.filter(|_| mistakes.is_empty()) else { return Err(refusal(file, mistakes)) };
     let (runs, _) = runs_below(&runs.join(&job.name));
     let runs: Vec<PastRun> = runs.into_iter().filter(|run| run.told.job == job.name).collect();
     let mut tables = Tables::new();
-    // whose values must not leave, would leave here; what further tables hold of them, nobody says
+    // a query could print private values; which columns of further tables contain them is unknown
     if job.private.is_none() {
         require_room_for_footers(engine.limits(), job.locations())?;
         tables = sql::open_tables(&job.tables)?;
@@ -159,14 +157,14 @@ fn of_job(engine: &Engine, file: &Path) -> Result<Askable> {
         let opened = opened.collect::<Result<Vec<_>>>()?;
         tables.extend(opened);
     }
-    // a run of old alone has no such table
+    // a run of old alone has no discrepancies
     if let Some(last) = runs.last().filter(|_| job.scope == Scope::Both) {
         tables.insert("discrepancies".into(), discrepancies(&last.dir)?);
     }
     Ok(Askable { tables, runs })
 }
 
-/// The runs of a job, a row each.
+/// The runs of a job, one row per run.
 fn runs_table(runs: &[PastRun]) -> Result<RecordBatch> {
     let texts = |of: fn(&PastRun) -> String| {
         Arc::new(runs.iter().map(|run| Some(of(run))).collect::<StringArray>()) as ArrayRef
@@ -189,7 +187,7 @@ fn runs_table(runs: &[PastRun]) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter(columns)?)
 }
 
-/// Hands every row to `each`, as bare texts and with the plain arrays that they come from.
+/// Passes every row to `each`: its plain arrays, its index in them, and its values as text.
 fn each_row(batches: &[RecordBatch], mut each: impl FnMut(&[ArrayRef], usize, Vec<Option<String>>)) -> Result<()> {
     for batch in batches {
         let columns = batch.columns().iter().map(plain_types::array).collect::<std::result::Result<Vec<_>, _>>()?;
@@ -209,8 +207,8 @@ fn table(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
         rows += 1;
         table.add_row(texts.iter().map(|text| text.as_deref().map_or("NULL".into(), escaped)));
     })?;
-    for (at, _) in schema.fields().iter().enumerate().filter(|(_, field)| field.data_type().is_numeric()) {
-        if let Some(column) = table.column_mut(at) {
+    for (index, _) in schema.fields().iter().enumerate().filter(|(_, field)| field.data_type().is_numeric()) {
+        if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -234,7 +232,7 @@ fn as_json(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
     Ok(serde_json::to_string_pretty(&rows).map_err(Error::internal)? + "\n")
 }
 
-/// Numbers and truth values as such; everything else, decimals too, as its text, which loses nothing.
+/// Integers, doubles, and Booleans are JSON values. Everything else, also decimals, is text, which loses nothing.
 fn json_value(column: &ArrayRef, row: usize, text: Option<String>) -> Value {
     match (column.data_type(), text) {
         (_, None) => Value::Null,

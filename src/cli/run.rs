@@ -27,16 +27,16 @@ use crate::runtime::options::{Options, Out};
 
 /// Run jobs, and write a run directory for each
 ///
-/// A job file says what to compare, how, what is allowed, and where the runs go: see
-/// schemas/job.v1.json. Each run is written to DIR/JOB/RUN, and DIR/JOB/latest points at it. A job that
-/// fails does not stop the others; the exit code is that of the worst.
+/// A job file specifies what is compared and how, what is allowed, and where the runs are written: see
+/// schemas/job.v1.json. Each run is written to DIR/JOB/RUN, and DIR/JOB/latest points to it. A job that
+/// fails does not stop the others; the exit code is the highest of all jobs.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// The job files
     #[arg(required = true, value_name = "JOB.toml")]
     jobs: Vec<PathBuf>,
 
-    /// Lay a setting over those of the files, such as compare.key=id
+    /// Override a setting of the job files, such as compare.key=id
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
@@ -44,23 +44,23 @@ pub(super) struct Run {
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Look for earlier runs below this directory instead of the job's own
+    /// Look for earlier runs below this directory instead of the directory of the job
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
 
-    /// How reports are written to standard output
+    /// The format of reports on standard output
     #[arg(long, short, value_enum, default_value_t)]
     format: Format,
 
-    /// Write what came of the jobs as metrics, for node_exporter's textfile collector
+    /// Write the results of the jobs as metrics, for node_exporter's textfile collector
     #[arg(long, value_name = "FILE.prom")]
     metrics: Option<PathBuf>,
 
-    /// Give each job's report as JSON to a command of the shell, also when the job failed
+    /// Pipe each job's report as JSON to this shell command, even if the job failed
     #[arg(long, value_name = "COMMAND")]
     notify: Option<String>,
 
-    /// How many examples of each class the reports show
+    /// The number of examples of each class in the reports
     #[arg(long, value_name = "N", default_value_t = crate::EXAMPLES)]
     examples: usize,
 
@@ -70,27 +70,27 @@ pub(super) struct Run {
 
 /// Report every error in job files, without reading data
 ///
-/// Covers the settings, the files that they name, their footers, the SQL, and whether every column can be
-/// compared. Exits with code 2 if anything is wrong.
+/// Checks the settings, the files that they name, the footers of these files, the SQL, and whether every
+/// column can be compared. The exit code is 2 if there is an error.
 #[derive(Debug, Args)]
 pub(super) struct Validate {
     /// The job files
     #[arg(required = true, value_name = "JOB.toml")]
     jobs: Vec<PathBuf>,
 
-    /// Lay a setting over those of the files, such as compare.key=id
+    /// Override a setting of the job files, such as compare.key=id
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
-/// The jobs of one command by their names.
+/// The file of each job of one command, by the name of the job.
 type JobNames = BTreeMap<String, PathBuf>;
 
 impl Run {
     /// Runs every job and returns the worst exit code.
     pub(super) fn run(self) -> Result<u8> {
         if let Some(dir) = self.history.as_ref().filter(|dir| !dir.is_dir()) {
-            return Err(Error::Contradiction(format!("--history: `{}` is no directory", dir.display())));
+            return Err(Error::Contradiction(format!("--history: `{}` is not a directory", dir.display())));
         }
         let stop = signal::on_signal();
         let mut outcomes: Vec<Outcome> = vec![];
@@ -130,7 +130,7 @@ impl Run {
         Ok(outcomes.iter().map(Outcome::exit_code).max().unwrap_or(0))
     }
 
-    /// Gathers the groups of several jobs, and says what came of it; nothing, where fewer than two jobs have groups.
+    /// Combines the groups of several jobs, and returns the report text; `None` for one job or if no job has groups.
     fn gather(&self, outcomes: &[Outcome], stop: &Arc<AtomicBool>) -> Result<Option<String>> {
         let member = |outcome: &Outcome| {
             let report = outcome.result.as_ref().ok()?;
@@ -142,9 +142,9 @@ impl Run {
         let failed: Vec<&str> = failed.map(|outcome| outcome.job.as_str()).collect();
         let (Some(first), true) = (members.first(), self.jobs.len() > 1) else { return Ok(None) };
         let runs = first.dir.parent().and_then(Path::parent).unwrap_or(Path::new(".")).to_path_buf();
-        let place = JobDir::open(&runs, GROUPS)?;
+        let job_dir = JobDir::open(&runs, GROUPS)?;
         let id = new_id();
-        let run_dir = RunDir::claim(&place.dir().join(&id))?;
+        let run_dir = RunDir::claim(&job_dir.dir().join(&id))?;
         let engine = Engine::start(
             self.work.machine.limits(),
             &run_dir.spill_dir(),
@@ -153,9 +153,9 @@ impl Run {
         )?;
         let Combined { jobs, groups, .. } = combine(&engine, members, &failed, run_dir, self.examples)?;
         engine.progress.finish();
-        place.point_at_latest(&id)?;
+        job_dir.point_at_latest(&id)?;
         let names: Vec<&str> = jobs.iter().map(|job| job.job.as_str()).collect();
-        let dir = place.dir().join(&id);
+        let dir = job_dir.dir().join(&id);
         Ok(Some(format!(
             "\n{}\n  over {}; complete in {}\n",
             groups::render(Some(&groups)).trim_end(),
@@ -182,7 +182,7 @@ impl Run {
         }
     }
 
-    /// The job's name, and when its last run began that found everything in order, which only metrics tell.
+    /// The name of the job, and the start of its last good run, which only `--metrics` needs.
     fn last_good(&self, file: &Path) -> (Option<String>, Option<i64>) {
         let Ok(JobFile { job: Some(job), runs, .. }) = JobFile::read(file, &self.set) else { return (None, None) };
         let last_good = || {
@@ -204,31 +204,31 @@ impl Run {
         };
         if let Some(other) = names.insert(job.name.clone(), file.to_path_buf()).filter(|other| other != file) {
             return Err(Error::Contradiction(format!(
-                "`{}` and `{}` are both called `{}`, and one's runs would stand among the other's\n  \
+                "`{}` and `{}` have the same job name `{}`, so their runs would be mixed\n  \
                  give one of them another [job] name",
                 other.display(),
                 file.display(),
                 job.name
             )));
         }
-        let place = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
+        let job_dir = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
         let options = Options {
-            out: Some(Out::Below(place.dir())),
-            history: Some(self.history.clone().unwrap_or_else(|| place.dir())),
+            out: Some(Out::Below(job_dir.dir())),
+            history: Some(self.history.clone().unwrap_or_else(|| job_dir.dir())),
             examples: self.examples,
             ..self.work.options(stop)
         };
         let report = run(file, &job, &options)?;
         self.work.tell_timings(&report.run);
-        place.point_at_latest(&report.run.id)?;
+        job_dir.point_at_latest(&report.run.id)?;
         if let Some(whole) = retain {
-            history::retain(&place.dir(), &job.name, whole);
+            history::retain(&job_dir.dir(), &job.name, whole);
         }
         Ok(report)
     }
 }
 
-/// Runs the job of a file. If the job is wrong, the error lists everything that is wrong with it.
+/// Runs the job of a file. If the job is invalid, the error lists everything that is wrong with it.
 fn run(file: &Path, job: &Job, options: &Options) -> Result<Report> {
     let in_job = |error: Error| match job.redact(error) {
         error if error.is_about_the_job() => refusal(file, vec![prepare::mistake(&error, None)]),
@@ -254,7 +254,7 @@ impl Validate {
                 }
             });
             match checked {
-                Ok(job) => write_out(&format!("{}: job `{}` is right\n", file.display(), escaped(&job.name)))?,
+                Ok(job) => write_out(&format!("{}: job `{}` is valid\n", file.display(), escaped(&job.name)))?,
                 Err(error) => worst = worst.max(fail(&error)),
             }
         }
@@ -262,7 +262,7 @@ impl Validate {
     }
 }
 
-/// A time of a report, in seconds since 1970.
+/// Converts a time of a report to seconds since 1970.
 fn seconds(time: &str) -> Option<i64> {
     time.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first ends the work in order, or where it is if it does not end at once; the second ends the process.
+//! Ctrl-C: the first stops the work cleanly, or the process after a grace period; the second ends the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,16 +8,16 @@ use crate::error::Error;
 use crate::runtime::log::{self, Level};
 use crate::runtime::work_dir;
 
-/// How long the work may take to end in order.
+/// The time that the work has to stop cleanly.
 const GRACE: Duration = Duration::from_millis(700);
-/// The signal's number, on Linux and macOS.
+/// The number of the signal on Linux and macOS.
 const SIGXFSZ: i32 = 25;
 
-/// A switch that an interrupt or a termination signal sets.
+/// Returns a flag that SIGINT and SIGTERM set.
 pub(super) fn on_signal() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let switch = stop.clone();
-    // without signals to listen to, the system's own handling stays as it is
+    // without a runtime to receive signals, the system's default handling remains
     if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
         std::thread::spawn(move || runtime.block_on(listen(switch)));
     }
@@ -30,7 +30,7 @@ async fn listen(stop: Arc<AtomicBool>) {
     else {
         return;
     };
-    // writing beyond a limit on the size of files is an error like a full disk, and no reason to die wordlessly
+    // exceeding a limit on the file size must be an error like a full disk, and must not kill the process
     let _too_large = signal(SignalKind::from_raw(SIGXFSZ));
     loop {
         tokio::select! {
@@ -45,8 +45,8 @@ async fn listen(stop: Arc<AtomicBool>) {
     }
 }
 
-/// Ends a process that is inside of one long step, such as a function of SQL over a huge cell. What has begun to be
-/// published comes to its end.
+/// Ends a process that is in one long step, such as an SQL function on a huge cell. If publishing has begun, it is
+/// completed.
 fn end_if_stuck(published: u64) {
     std::thread::sleep(GRACE);
     if work_dir::abandon(published) {

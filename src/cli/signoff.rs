@@ -23,35 +23,36 @@ use crate::signoff::{self, AfterRequest, SignOffRequest};
 /// docs/sign-off.md.
 #[derive(Debug, Args)]
 pub(super) struct SignOff {
-    /// The job file, which has a section [signoff]
+    /// The job file, with a section [signoff]
     #[arg(value_name = "JOB.toml")]
     job: PathBuf,
 
-    /// The IDs that a delete job wants to remove: CSV with a header
+    /// The IDs that a delete job wants to remove, as CSV with a header
     #[arg(long, value_name = "LIST", required_unless_present = "after")]
     candidates: Option<PathBuf>,
 
-    /// Write the lists, the page and the certificate to this directory
+    /// Write the lists, the page, and the certificate to this directory
     #[arg(long, short, value_name = "DIR", required_unless_present = "after")]
     out: Option<PathBuf>,
 
-    /// Sign the certificate with this key, NAME.key of `countersign keygen`; with --after, NAME.pub that it is checked by
+    /// Sign the certificate with this private key, NAME.key of `countersign keygen`; with --after, the public key
+    /// NAME.pub that verifies it
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
-    /// Write the approved rows whole, to restore.parquet
+    /// Write the complete approved rows to restore.parquet
     #[arg(long)]
     rows: bool,
 
-    /// Prove by fresh snapshots that exactly what this certificate approves is gone
+    /// Prove with fresh snapshots that exactly the rows that this certificate approves are gone
     #[arg(long, value_name = "DIR/certificate.json", conflicts_with_all = ["candidates", "out", "rows"])]
     after: Option<PathBuf>,
 
-    /// Lay a setting over those of the file, such as signoff.max_age=2h
+    /// Override a setting of the job file, such as signoff.max_age=2h
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// Look for earlier runs below this directory instead of the job's own
+    /// Look for earlier runs below this directory instead of the directory of the job
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
 
@@ -60,7 +61,7 @@ pub(super) struct SignOff {
 }
 
 impl SignOff {
-    /// Decides; 0 if all are approved, 1 if some are blocked, 2 if nothing was verified.
+    /// Returns exit code 0 if all candidates are approved, 1 if some are blocked, and 2 if nothing was verified.
     pub(super) fn run(self) -> Result<u8> {
         let JobFile { job, runs, mistakes, .. } = JobFile::read(&self.job, &self.set)?;
         let job = match job {
@@ -85,7 +86,7 @@ impl SignOff {
             });
         }
         let (Some(candidates), Some(out)) = (self.candidates, self.out) else {
-            return Err(Error::Internal("clap asks for both".into()));
+            return Err(Error::Internal("clap requires --candidates and --out".into()));
         };
         let key = self.key.as_deref().map(PrivateKey::read).transpose()?;
         let request = SignOffRequest { job_file: self.job, candidates, out, key, rows: self.rows };
@@ -95,20 +96,20 @@ impl SignOff {
     }
 }
 
-/// As many IDs of a kind are shown.
+/// The number of IDs of a kind that are shown.
 const SHOWN: usize = 5;
 
 fn told(after: &AfterRequest, is_verified: bool, is_signed: bool) -> String {
     let mut out = match (is_verified, after.is_proved()) {
         (false, _) => "UNVERIFIED  not everything could be compared, so nothing is proved\n\n".to_string(),
         (true, true) => "PROVED  exactly what was approved is gone\n\n".into(),
-        (true, false) => "NOT AS APPROVED  what has happened is not what was approved\n\n".into(),
+        (true, false) => "NOT AS APPROVED  the result differs from what was approved\n\n".into(),
     };
     let approved = count(after.approved, &format!("approved {}", after.unit));
     out += &format!("  done         {} of {approved}\n", grouped(after.done()));
     for (name, ids) in [
         ("still there", &after.still_there),
-        ("gone, too", &after.gone_too),
+        ("also gone", &after.gone_too),
         ("changed", &after.changed),
         ("lost", &after.lost),
     ] {
@@ -118,16 +119,13 @@ fn told(after: &AfterRequest, is_verified: bool, is_signed: bool) -> String {
         out += &format!("  {name:<11}  {}{shown}\n", grouped(ids.count));
     }
     if after.lost.count > 0 {
-        out += "               the other store no longer has these approved rows as they were, each once\n";
+        out += "               the other store no longer has each of these approved rows exactly once, unchanged\n";
     }
     if after.written_since > 0 {
-        out += &format!("  newer        {}  written in the other store since\n", grouped(after.written_since));
+        out += &format!("  newer        {}  since updated in the other store\n", grouped(after.written_since));
     }
     out += &format!("  in flight    {}\n", grouped(after.in_flight));
     let signature =
-        if is_signed { "and was signed with the key" } else { "; its signature was not checked: --key NAME.pub does" };
-    out + &format!(
-        "  certificate  names the files beside it as they are{}{signature}\n",
-        if is_signed { ", " } else { "" }
-    )
+        if is_signed { ", and its signature is valid" } else { "; its signature was not checked: use --key NAME.pub" };
+    out + &format!("  certificate  matches the files beside it{signature}\n")
 }

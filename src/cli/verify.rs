@@ -10,32 +10,32 @@ use crate::certificate::{Check, Outcome, PublicKey, Request, verify};
 use crate::error::Result;
 use crate::runtime::log::escaped;
 
-/// Check a certificate before deleting on its word
+/// Verify a certificate before you delete rows
 ///
-/// Checks form, signature, expiry and verdict, and that the approved list beside the certificate is the one that was
-/// signed. Ends with exit code 0 if everything holds, and 2 otherwise; then nothing is verified. The public key is
-/// given with --key, or in COUNTERSIGN_PUBLIC_KEY as a path or as the PEM text itself; it is never taken from the certificate.
+/// Checks the form, the signature, the expiry, and the verdict, and that the approved list beside the certificate
+/// is the one that was signed. The exit code is 0 if everything holds; otherwise, it is 2, and nothing is verified.
+/// Specify the public key with --key, or in COUNTERSIGN_PUBLIC_KEY as a path or as PEM text; it is never read from
+/// the certificate.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
     /// The certificate
     #[arg(value_name = "CERTIFICATE")]
     certificate: PathBuf,
 
-    /// The public key of whoever may sign off
+    /// The public key of the person who signs off
     #[arg(long, short, value_name = "NAME.pub")]
     key: Option<PathBuf>,
 
-    /// IDs about to be deleted: every one has to be approved. A header, the key columns in it by name
+    /// IDs to be deleted, all of which must be approved: CSV with a header that names the key columns
     #[arg(long, short, value_name = "ids.csv")]
     list: Option<PathBuf>,
 
-    /// Look, below this directory, whether the files that were signed off are still the same
+    /// Check that the files that were signed off are unchanged below this directory
     #[arg(long, value_name = "DIR")]
     inputs: Option<PathBuf>,
 }
 
 impl Verify {
-    /// Checks the certificate.
     pub(super) fn run(self) -> Result<u8> {
         let key = PublicKey::find(self.key.as_deref())?;
         let checks = verify(&Request {
@@ -45,7 +45,7 @@ impl Verify {
             inputs: self.inputs.as_deref(),
             now: Timestamp::now(),
         })?;
-        // not before the last check: what looks verified on the way could be taken for the whole
+        // printed only after the last check, so that a partial result cannot look like success
         write_out(&checks.iter().map(line).collect::<String>())?;
         Ok(0)
     }
@@ -53,9 +53,9 @@ impl Verify {
 
 fn line(check: &Check) -> String {
     let Check { name, outcome, words } = check;
-    let words = escaped(words);
+    let description = escaped(words);
     match outcome {
-        Outcome::Holds => format!("{name:<9}  ok           {words}\n"),
-        Outcome::NotChecked => format!("{name:<9}  not checked  {words}\n"),
+        Outcome::Holds => format!("{name:<9}  ok           {description}\n"),
+        Outcome::NotChecked => format!("{name:<9}  not checked  {description}\n"),
     }
 }

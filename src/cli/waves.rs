@@ -20,71 +20,72 @@ use crate::waves::{cut, publish, require_apart};
 
 /// Cut an ID list into waves and shards
 ///
-/// Lists are what a run writes (missing.csv and the like), or one bare ID a line (.txt), one JSON object a line
-/// (.ndjson, .jsonl) or Parquet. The same lists and options give the same files, byte for byte. See docs/waves.md.
+/// A list is a file that a run writes, such as missing.csv, or has one bare ID per line (.txt) or one JSON object per
+/// line (.ndjson, .jsonl), or is a Parquet file. The same lists and options give the same files, byte for byte. See
+/// docs/waves.md.
 #[derive(Debug, Args)]
 pub(super) struct Waves {
-    /// The lists; several are cut as one
+    /// The lists; several are cut as one list
     #[arg(required = true, value_name = "LIST")]
     lists: Vec<PathBuf>,
 
-    /// Write the files to this directory, which does not exist or is empty
+    /// Write the files to this directory, which must be empty or not exist
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
 
-    /// How far each wave goes, such as 100,1000,10%,rest: counted from the beginning of the list, in groups with
-    /// --group-by; +N adds to the wave before [default: rest]
+    /// The end of each wave, such as 100,1000,10%,rest: IDs from the beginning of the list, or groups with --group-by;
+    /// +N counts from the end of the previous wave [default: rest]
     #[arg(long, value_name = "SIZE,…", value_delimiter = ',')]
     sizes: Vec<Size>,
 
-    /// Keep IDs with equal values in these columns together, in one wave and one shard
+    /// Keep IDs with equal values in these columns in the same wave and shard
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     group_by: Vec<String>,
 
-    /// Cut each wave into so many files
+    /// The number of files that each wave is divided into
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     shards: Option<u32>,
 
-    /// In which order IDs come: shuffle, key, or a column as COLUMN, COLUMN:desc, COLUMN:number or COLUMN:number:desc;
-    /// a group stands where its first ID stands [default: shuffle]
+    /// The order of IDs: shuffle, key, or a column as COLUMN, COLUMN:desc, COLUMN:number, or COLUMN:number:desc; a
+    /// group has the position of its first ID [default: shuffle]
     #[arg(long, value_name = "ORDER")]
     order: Option<Order>,
 
-    /// Another number is another shuffle [default: 0]
+    /// The seed of the shuffle [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Give shards equal sums of this column of whole numbers instead of equally many IDs; a shuffle spreads what is
-    /// heavy evenly over the waves
+    /// Give shards equal sums of this integer column instead of equal numbers of IDs; a shuffle also spreads the sums
+    /// evenly over the waves
     #[arg(long, value_name = "COLUMN")]
     balance: Option<String>,
 
-    /// The columns of the ID [default: the key of the run or the cut beside the list, or else the first column]
+    /// The columns of the ID [default: the key of the run or cut that wrote the list, otherwise the first column]
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     key: Vec<String>,
 
-    /// What IDs have to look like: one type, or one for each column of the ID [default: text]
+    /// The type of the IDs: one type, or one for each column of the ID [default: text]
     #[arg(long, value_name = "TYPE,…", value_enum, value_delimiter = ',')]
     key_type: Vec<KeyType>,
 
-    /// Cut only IDs for which this condition in SQL holds; all columns are text
+    /// Cut only IDs for which this SQL condition is true; all columns are text
     #[arg(long = "where", value_name = "SQL")]
     condition: Option<String>,
 
-    /// Take these IDs out after the cut: they are finished, and nobody else changes wave
+    /// Remove these finished IDs after the cut; all other IDs keep their waves
     #[arg(long, value_name = "LIST", num_args = 1..)]
     done: Vec<PathBuf>,
 
-    /// Keep every ID in the wave and the shard of an earlier cut; new ones join the last wave
+    /// Keep every ID in its wave and shard of an earlier cut; new IDs join the last wave
     #[arg(long, value_name = "DIR/waves.json")]
     previous: Option<PathBuf>,
 
-    /// Write the complete rows of the IDs beside each file, from a run's discrepancies: old's rows of what is missing or
-    /// differs, new's of what is extra
+    /// Write the complete rows of the IDs beside each file, from the discrepancies of this run: the old row of a
+    /// missing row or a mismatch, the new row of an extra row
     #[arg(long, value_name = "RUN")]
     rows: Option<PathBuf>,
 
-    /// What the files are [default: csv]
+    /// The format of the files [default: csv]
     #[arg(long, short, value_enum)]
     format: Option<ListFormat>,
 
@@ -93,7 +94,6 @@ pub(super) struct Waves {
 }
 
 impl Waves {
-    /// Cuts the lists.
     pub(super) fn run(self) -> Result<u8> {
         let request = WavesRequest {
             lists: self.lists,
@@ -127,7 +127,7 @@ impl Waves {
     }
 }
 
-/// What the user should know besides the numbers.
+/// Notes to the user that the summary does not contain.
 fn notes(document: &WavesManifest) -> Vec<String> {
     let totals = &document.totals;
     let mut notes = vec![];
@@ -137,31 +137,31 @@ fn notes(document: &WavesManifest) -> Vec<String> {
         }
     };
     note(totals.excluded, "ID", "left out by --where".into());
-    note(totals.left_over, "ID", "in no wave: --sizes ends before the list does; see left_over.parquet".into());
-    let asked = document.parameters.sizes.len() as u64;
+    note(totals.left_over, "ID", "in no wave, because --sizes ends before the list; see left_over.parquet".into());
+    let requested = document.parameters.sizes.len() as u64;
     let is_first_cut = document.previous.is_none();
-    let empty = if is_first_cut && totals.ids > 0 { asked.saturating_sub(document.waves.into()) } else { 0 };
-    note(empty, "wave", "not written, because the list ends before".into());
-    note(totals.finished, "ID", "finished and taken out; their waves are in finished.parquet".into());
+    let empty = if is_first_cut && totals.ids > 0 { requested.saturating_sub(document.waves.into()) } else { 0 };
+    note(empty, "wave", "not written, because the list ends earlier".into());
+    note(totals.finished, "ID", "finished and removed; see finished.parquet for their waves".into());
     note(totals.finished_unknown, "finished ID", "not in the list".into());
-    note(totals.added, "ID", format!("new since the cut before; wave {} is the last", document.waves));
-    note(totals.gone, "ID", "of the cut before no longer in the list".into());
+    note(totals.added, "ID", format!("new since the previous cut; added to wave {}, the last", document.waves));
+    note(totals.gone, "ID", "of the previous cut no longer in the list".into());
     if totals.ids == 0 {
         notes.push("the list has no IDs; the wave is empty".into());
     }
     if let Some(rows) = document.rows.as_ref().filter(|rows| !rows.columns_not_included.is_empty()) {
         let columns = rows.columns_not_included.join(", ");
-        notes.push(format!("rows are without columns that the run did not compare: {columns}"));
+        notes.push(format!("the rows lack columns that the run did not compare: {columns}"));
     }
     notes
 }
 
-/// One line for each wave.
+/// A table with one row per wave.
 fn summary(document: &WavesManifest) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["wave", "IDs", "groups", "weight", "per shard", "shards"]);
-    for files in document.files.chunk_by(|one, two| one.wave == two.wave) {
+    for files in document.files.chunk_by(|a, b| a.wave == b.wave) {
         let sum = |of: fn(&WaveFile) -> u64| files.iter().map(of).sum::<u64>();
         let groups = document.totals.groups.map(|_| grouped(sum(|file| file.groups.unwrap_or(0))));
         let weights = files.iter().map(|file| file.weight);

@@ -1,7 +1,7 @@
-//! WHY: what is known of every discrepancy besides what it is, and whether it counts against the gates.
+//! WHY: explains every discrepancy, and decides whether it counts against the gates.
 //!
-//! A discrepancy does not count while a waiver covers it, while it is in flight for the first time, or before it has
-//! been seen as often as the gates ask for. It is listed all the same, with its tags.
+//! A discrepancy does not count while a waiver covers it, while it is in flight for the first time, or until it has
+//! been seen as often as the gates require. It is still listed, with its tags.
 
 mod in_flight;
 mod redaction;
@@ -37,19 +37,18 @@ pub(crate) use redaction::PrivateReport;
 pub(crate) use segments::SegmentReport;
 pub(crate) use waivers::{TAG as WAIVER_TAG, WaiverReport};
 
-/// How many discrepancies count against the gates.
+/// The numbers of discrepancies that count against the gates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GateCounts {
-    /// By class.
+    /// All of them, by class.
     pub counts: ByClass<u64>,
-    /// Those of them that the run before did not have.
+    /// Those that did not count in the previous run, by class.
     pub new: ByClass<u64>,
     /// Mismatches by compared column.
     pub columns: Vec<u64>,
 }
 
 impl GateCounts {
-    /// All of them.
     fn all(tally: &Tally) -> Self {
         let columns = tally.columns.iter().map(|column| column.mismatches).collect();
         GateCounts { counts: tally.counts(), new: tally.counts(), columns }
@@ -74,43 +73,43 @@ impl GateCounts {
     }
 }
 
-/// What came of explaining.
+/// The explanation of all discrepancies of a run.
 pub struct Explained {
-    /// What counts against the gates.
+    /// The discrepancies that count against the gates.
     pub weighed: GateCounts,
-    /// How everything stands to the run before.
+    /// The changes since the previous run.
     pub history: Option<HistoryReport>,
-    /// What the snapshots' times explain.
+    /// The discrepancies that the times of the snapshots explain.
     pub in_flight: Option<InFlightReport>,
-    /// What stands under another key.
+    /// The values that are under another key.
     pub misplaced: Option<MisplacedReport>,
-    /// What has become of the waivers.
+    /// The waivers, with the number of discrepancies that each covers.
     pub waivers: Vec<WaiverReport>,
-    /// Where the discrepancies are.
+    /// The discrepancies by segment.
     pub segments: Vec<SegmentReport>,
-    /// Whose values are not shown.
+    /// The columns whose values are not shown.
     pub private: Option<PrivateReport>,
 }
 
-/// A piece of the table, explained.
+/// An explained piece of the table of discrepancies.
 pub(crate) struct ExplainedPiece {
-    /// What may be shown, with what is known of each row.
+    /// The redacted rows with their explanations.
     pub shown: RecordBatch,
-    /// What the ID lists are made of.
+    /// The rows for the ID lists.
     pub listed: RecordBatch,
-    /// What of it is misplaced, with keys as the ID lists have them; `None` if the job does not ask.
+    /// The misplaced values, with keys in the form of the ID lists; `None` if the job does not search for them.
     pub misplaced: Option<Misplacements>,
 }
 
 /// Explains the discrepancies of a run, piece by piece and in key order.
 pub(crate) struct Explainer {
     columns: Vec<String>,
-    /// The table with what is known of each row, and the same as it may be shown.
+    /// The schema of the table with explanations, and of the same table after redaction.
     known_schema: SchemaRef,
     shown_schema: SchemaRef,
     hiding: Redaction,
     recogniser: IdentityHasher,
-    /// How often a discrepancy has to be seen before it counts.
+    /// The number of runs in which a discrepancy must be seen before it counts.
     persisting_for: u32,
     standings: Option<HistoryTracker>,
     version: Option<Version>,
@@ -122,7 +121,6 @@ pub(crate) struct Explainer {
 }
 
 impl Explainer {
-    /// Prepares to explain the discrepancies of a run.
     pub(crate) fn new(run: &Run, history: Option<History>) -> Result<Self> {
         let Run { session, snapshots, pairing, privacy, layout, .. } = run;
         let Session { engine, job, clock, run_dir, .. } = session;
@@ -149,21 +147,21 @@ impl Explainer {
         })
     }
 
-    /// Searches for misplaced values, where the job asks for it. Reads the findings more than once.
+    /// Searches for misplaced values if the job requests it. Reads the findings more than once.
     pub(crate) fn find_misplaced(&mut self, run: &Run, findings: &[Spooled], tally: &Tally) -> Result<()> {
         let Session { job, engine, options, .. } = &run.session;
-        let Some(asked) = &job.misplaced else { return Ok(()) };
+        let Some(settings) = &job.misplaced else { return Ok(()) };
         let _stage = engine.meter.enter(Stage::Match);
-        self.misplaced = Some(Misplaced::find(asked, &run.comparison(), findings, tally, options.examples)?);
+        self.misplaced = Some(Misplaced::find(settings, &run.comparison(), findings, tally, options.examples)?);
         Ok(())
     }
 
-    /// The schema of what is shown.
+    /// The schema of `ExplainedPiece::shown`.
     pub(crate) fn schema(&self) -> SchemaRef {
         self.shown_schema.clone()
     }
 
-    /// Whether the ID lists hold private values, which only their owner may read.
+    /// Whether the ID lists contain private values, so that only their owner may read them.
     pub(crate) fn has_private_lists(&self) -> bool {
         self.hiding.has_plain_lists()
     }
@@ -172,7 +170,7 @@ impl Explainer {
         self.standings.is_none() && self.in_flight.is_none() && self.misplaced.is_none() && self.waivers.is_empty()
     }
 
-    /// A piece of the table with what is known of its rows.
+    /// Explains the rows of a piece of the table.
     pub(crate) fn explain(&mut self, piece: RecordBatch) -> Result<ExplainedPiece> {
         let classes = classes(&piece);
         self.segments.take(&piece, &classes)?;
@@ -210,8 +208,8 @@ impl Explainer {
         Ok(ExplainedPiece { shown: tagged(shown, tags(&waived))?, listed, misplaced })
     }
 
-    /// Counts the rows of a piece against the gates, or for the waiver that covers them; says which count against the
-    /// gates.
+    /// Counts the rows of a piece against the gates, or for the waiver that covers them. Returns which rows count
+    /// against the gates.
     fn weigh(
         &mut self,
         piece: &RecordBatch,
@@ -231,7 +229,7 @@ impl Explainer {
             }
             let is_old_enough = seen.is_none_or(|seen| seen.age >= self.persisting_for);
             let weighs = is_old_enough && (!causes[row].contains(&Cause::InFlight) || was_in_flight);
-            // new is what did not count in the run before: also what was excused then, and no longer is
+            // a discrepancy is new if it did not count in the previous run, even if it was seen then but excused
             let is_new = !before.is_some_and(|known| known.counted);
             let changed = self.numbers(changed, row);
             let weighed = match waivers[row] {
@@ -246,7 +244,7 @@ impl Explainer {
         counted
     }
 
-    /// What times and versions say of each row of a piece.
+    /// The causes that times and versions give for each row of a piece.
     fn causes(
         &self,
         piece: &RecordBatch,
@@ -268,14 +266,14 @@ impl Explainer {
         Ok(causes.collect())
     }
 
-    /// The changed columns of a row, by their numbers.
+    /// The indices of the changed columns of a row.
     fn numbers(&self, changed: &ListArray, row: usize) -> Vec<usize> {
         let names = changed.value(row);
         let names = names.as_string::<i32>().iter().flatten();
         names.filter_map(|name| self.columns.iter().position(|known| known == name)).collect()
     }
 
-    /// Ends the explaining. Where nothing was to be explained, everything counts.
+    /// Returns the results. If there was nothing to explain, all discrepancies count.
     pub(crate) fn finish(self, tally: &Tally, run_dir: Option<&RunDir>) -> Result<Explained> {
         let mut weighed = if self.has_nothing_to_do() { GateCounts::all(tally) } else { self.weighed };
         let history = self.standings.map(HistoryTracker::finish).transpose()?;
@@ -288,16 +286,16 @@ impl Explainer {
     }
 }
 
-/// Whether a discrepancy with this tag is accepted for the time being.
+/// Whether a discrepancy with this tag is temporarily accepted.
 pub(crate) fn excuses(tag: &str) -> bool {
     tag == Cause::InFlight.name() || tag.starts_with(waivers::TAG)
 }
 
-/// Checks what a job says of its discrepancies, before there are any.
+/// Checks the settings of a job about discrepancies before there are any.
 pub(crate) fn require_sound(run: &Run) -> Result<()> {
     let Run { session: Session { engine, job, clock, .. }, pairing, privacy, layout, .. } = run;
     Redaction::of(job, privacy)?;
-    job.misplaced.as_ref().map_or(Ok(()), |asked| misplaced::require_sound(asked, pairing))?;
+    job.misplaced.as_ref().map_or(Ok(()), |settings| misplaced::require_sound(settings, pairing))?;
     let schema = with_known(&layout.schema(), true, job.misplaced.is_some());
     Waivers::of(engine, &job.waivers, layout, &schema, clock.started)?;
     Segments::plan(engine, &job.segments, layout, privacy).map(drop)
@@ -306,11 +304,11 @@ pub(crate) fn require_sound(run: &Run) -> Result<()> {
 /// The schema of the table of discrepancies that a run writes.
 pub(crate) fn shown_schema(run: &Run) -> Result<SchemaRef> {
     let Run { session: Session { job, .. }, privacy, layout, .. } = run;
-    let hiding = Redaction::of(job, privacy)?;
-    Ok(with_known(&hiding.schema(&layout.schema()), true, job.misplaced.is_some()))
+    let redaction = Redaction::of(job, privacy)?;
+    Ok(with_known(&redaction.schema(&layout.schema()), true, job.misplaced.is_some()))
 }
 
-/// The table with what the runs before tell, and what stands under another key, where they were asked for.
+/// Adds the columns for history and for misplaced values, if they are requested.
 fn with_known(schema: &SchemaRef, has_standing: bool, has_misplaced: bool) -> SchemaRef {
     let mut fields = schema.fields().to_vec();
     if has_standing {
@@ -324,7 +322,7 @@ fn with_known(schema: &SchemaRef, has_standing: bool, has_misplaced: bool) -> Sc
     Schema::new(fields).into()
 }
 
-/// The tags of each row: what times say of it, where else its values stand, and the waiver that covers it.
+/// The tags of each row: causes by time, misplaced values, and the waiver that covers it.
 fn tags(causes: &[Vec<Cause>], misplaced: &[Vec<&str>], waivers: &[Option<String>]) -> ArrayRef {
     let tags = causes.iter().zip(misplaced).zip(waivers).map(|((causes, misplaced), waiver)| {
         let causes = causes.iter().map(|cause| cause.name());
@@ -339,7 +337,7 @@ fn tagged(piece: RecordBatch, tags: ArrayRef) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(piece.schema(), columns)?)
 }
 
-/// When the data of a run is from: the end of new's export.
+/// The time of the data of a run: the end of new's export.
 fn snapshot_time(job: &Job) -> Option<Timestamp> {
     job.sources.new.taken_at.as_ref()?.to.parse().ok()
 }

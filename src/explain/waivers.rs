@@ -1,4 +1,4 @@
-//! Known differences: which discrepancies each covers, and whether it still holds.
+//! Waivers: which discrepancies each covers, and whether it still holds.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
@@ -18,35 +18,35 @@ use crate::regular_file;
 use crate::runtime::engine::Engine;
 use crate::sql::RowExpression;
 
-/// A list of IDs is read through a buffer of this size.
+/// The size in bytes of the buffer for reading ID lists.
 const LIST_BUFFER_BYTES: usize = 1 << 20;
 
-/// How the tags of waivers begin.
+/// The prefix of the tags of waivers.
 pub(crate) const TAG: &str = "waiver:";
-/// And those of waivers that accept nothing any more.
+/// The prefix of the tags of expired waivers, which accept nothing.
 const EXPIRED_TAG: &str = "expired_waiver:";
 
-/// What has become of a waiver.
+/// A waiver, and the discrepancies that it covers.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct WaiverReport {
-    /// Its name, which is the tag of its discrepancies.
+    /// The name of the waiver, which is part of the tag of its discrepancies.
     pub name: String,
-    /// How many discrepancies it covers.
+    /// The number of discrepancies that it covers.
     pub found: u64,
-    /// How many it may cover.
+    /// The number of discrepancies that it may cover.
     pub limit: u64,
-    /// Who answers for it.
+    /// The person or team that is responsible for it.
     pub owner: String,
-    /// Why it was accepted.
+    /// The reason why the differences are accepted.
     pub reason: String,
-    /// Until when.
+    /// The time at which it expires.
     pub expires: String,
-    /// Why it does not hold, and its discrepancies count like all others.
+    /// The reason why it does not hold, so that its discrepancies count like all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// The waivers of a job, at work.
+/// The waivers of a job during a run.
 #[derive(Default)]
 pub(super) struct Waivers(Vec<ActiveWaiver>);
 
@@ -60,10 +60,10 @@ struct ActiveWaiver {
 }
 
 impl Waivers {
-    /// Prepares the waivers for discrepancies of this schema. `now` is the time that their expiry is held against.
+    /// Prepares the waivers for discrepancies of this schema. A waiver whose expiry is before `now` has expired.
     ///
     /// # Errors
-    /// If one names what is not there.
+    /// If a waiver names an unknown column, or if its condition cannot be planned or its ID list cannot be read.
     pub(super) fn of(
         engine: &Engine,
         waivers: &[Waiver],
@@ -101,12 +101,11 @@ impl Waivers {
         Ok(Waivers(live.collect::<Result<_>>()?))
     }
 
-    /// Whether the job has none.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The waiver of each row of a piece: the first that covers it.
+    /// The index of the first waiver that covers each row of a piece.
     pub(super) fn covering(&self, piece: &RecordBatch, classes: &[Class]) -> Result<Vec<Option<usize>>> {
         let mut covering = vec![None; piece.num_rows()];
         let has_ids = self.0.iter().any(|live| live.ids.is_some());
@@ -131,18 +130,18 @@ impl Waivers {
     /// The tag of a waiver's discrepancies.
     pub(super) fn tag(&self, number: usize) -> String {
         let ActiveWaiver { waiver, is_expired, .. } = &self.0[number];
-        let word = if *is_expired { EXPIRED_TAG } else { TAG };
-        format!("{word}{}", waiver.name.text)
+        let prefix = if *is_expired { EXPIRED_TAG } else { TAG };
+        format!("{prefix}{}", waiver.name.text)
     }
 
-    /// What a waiver's discrepancies would weigh.
+    /// Counts a discrepancy for a waiver. Returns the counts against the gates in case the waiver does not hold.
     pub(super) fn take(&mut self, number: usize) -> &mut GateCounts {
         let live = &mut self.0[number];
         live.found += 1;
         &mut live.weighed
     }
 
-    /// What has become of each, and what counts after all because its waiver does not hold.
+    /// The reports, and the discrepancies that count after all because their waiver does not hold.
     pub(super) fn finish(self) -> (Vec<WaiverReport>, Vec<GateCounts>) {
         let mut unheld = vec![];
         let reports = self.0.into_iter().map(|live| {
@@ -173,7 +172,7 @@ impl ActiveWaiver {
         if columns.is_empty() {
             return true;
         }
-        // columns are about mismatches, and all that differ have to be among them
+        // with columns, a waiver covers only mismatches, and all changed columns must be among them
         class == Class::Mismatch
             && changed().as_string::<i32>().iter().flatten().all(|name| columns.iter().any(|known| known.text == name))
     }
@@ -184,7 +183,7 @@ impl ActiveWaiver {
             return Some(format!("it expired at {expires}"));
         }
         match self.found {
-            0 => Some("it no longer matches anything; take it out of the job".into()),
+            0 => Some("it no longer matches any discrepancy; remove it from the job".into()),
             found if found > *limit => {
                 Some(format!("it is exceeded: {found} discrepancies, where {limit} are accepted"))
             }
@@ -193,24 +192,24 @@ impl ActiveWaiver {
     }
 }
 
-/// The keys of an ID list.
+/// Reads the digests of the keys in an ID list.
 fn ids(input: impl BufRead, layout: &Layout) -> std::result::Result<HashSet<Digest>, String> {
     let (mut reader, mut fields) = (Reader::new(input), Fields::default());
     reader.read(&mut fields).map_err(|problem| problem.to_string())?;
     let header: Vec<String> = fields.iter().map(|field| field.unwrap_or_default().into()).collect();
     let wanted = layout.key_names();
-    let places = wanted.iter().map(|name| header.iter().position(|field| field == name));
-    let places: Option<Vec<usize>> = places.collect();
-    let Some(places) = places else {
+    let columns = wanted.iter().map(|name| header.iter().position(|field| field == name));
+    let columns: Option<Vec<usize>> = columns.collect();
+    let Some(columns) = columns else {
         return Err(format!("its header is `{}`; the key is `{}`", header.join(","), wanted.join(",")));
     };
     let mut ids = HashSet::new();
     while let Some(line) = reader.read(&mut fields).map_err(|problem| problem.to_string())? {
         if fields.len() != header.len() {
-            return Err(format!("line {line} has {} fields, the header {}", fields.len(), header.len()));
+            return Err(format!("line {line} has {} fields, but the header has {}", fields.len(), header.len()));
         }
         let id: Vec<Option<&str>> = fields.iter().collect();
-        if !ids.insert(key_digest(places.iter().map(|at| id[*at]))) {
+        if !ids.insert(key_digest(columns.iter().map(|column| id[*column]))) {
             return Err(format!("line {line} repeats an ID"));
         }
     }

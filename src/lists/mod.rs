@@ -1,4 +1,4 @@
-//! LIST: every finding goes to its list, complete and in key order; the first few become examples.
+//! LIST: writes every finding to its list, complete and in key order. The first few become examples.
 
 mod example;
 mod id_list;
@@ -23,8 +23,8 @@ use table::DiscrepanciesWriter;
 
 pub(crate) use example::{Change, Example};
 
-/// Writes every finding of a run to its list, where there is a run directory, and returns the first few of each class.
-/// Reads the findings once, in key order, and has them explained on the way.
+/// Writes every finding of a run to its list if there is a run directory, and returns the first few of each class as
+/// examples. Reads the findings once, in key order, and passes them to the explainer.
 pub(crate) fn write(
     run: &Run,
     findings: Vec<Spooled>,
@@ -59,7 +59,7 @@ pub(crate) fn write(
     Ok(examples.finish(options.examples))
 }
 
-/// The files that hold every finding.
+/// The files that contain every finding.
 struct Outputs {
     ids: IdLists,
     misplaced: Option<MisplacedList>,
@@ -87,7 +87,7 @@ impl Outputs {
         listed.and(tabled)
     }
 
-    /// Ends all files. Each list has to be as long as its count.
+    /// Completes all files. Fails if a list does not have as many rows as were counted.
     fn finish(self, tally: &Tally) -> Result<()> {
         let total = tally.discrepancies();
         if self.rows != total {

@@ -1,8 +1,7 @@
-//! Where a directory is published: what has to be true of the place before the work begins, and the one rename that
-//! puts a finished directory there.
+//! Publishes directories: checks the destination before any work is done, and renames the finished directory into it.
 //!
-//! `rename(2)` puts a directory in the place of nothing or of an empty directory, and of nothing else, so nothing that
-//! somebody put there meanwhile is ever lost.
+//! `rename(2)` replaces only an empty directory or nothing, so files that another process has put there meanwhile are
+//! never lost.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,28 +15,28 @@ use crate::error::{Error, OutputError, Result};
 use crate::output::manifest::MANIFEST;
 use crate::runtime::work_dir::{Created, PREFIX, WorkDir, publish, sync_dir};
 
-/// A place where a directory can be published, and the locked directory beside it in which that is built.
+/// A path where a directory can be published, and the locked working directory beside it.
 pub(crate) struct Destination {
-    /// The place as the user wrote it.
+    /// The path as the user wrote it.
     shown: PathBuf,
-    /// The same from the root.
+    /// The absolute path.
     path: PathBuf,
     parent: PathBuf,
     work: WorkDir,
-    /// Directories above it that did not exist.
+    /// Parent directories that were created.
     created: Created,
 }
 
-/// The directory that is published, within the working directory.
+/// The name, in the working directory, of the directory that is published.
 const STAGED: &str = "publish";
 
 impl Destination {
-    /// Makes sure, before any work is done, that a directory can be published here.
+    /// Checks, before any work is done, that a directory can be published here.
     ///
     /// # Errors
-    /// If something is there already, or if no rename can put a directory there.
+    /// If the path exists and is not an empty directory, or if a rename cannot replace it.
     pub(crate) fn claim(shown: &Path) -> Result<Self> {
-        // without a slash at the end, which would follow a link
+        // without a trailing slash, which would follow a link
         let plain: PathBuf = shown.components().collect();
         match fs::symlink_metadata(&plain) {
             Ok(meta) => Self::existing(shown, &plain, &meta),
@@ -53,9 +52,9 @@ impl Destination {
         };
         if meta.is_symlink() {
             return Err(match plain.is_dir() {
-                true => unfit("it is a symbolic link, which the output would have to replace"),
+                true => unfit("it is a symbolic link, which the output would replace"),
                 false => Error::unwritable(shown)(io::Error::other(
-                    "a symbolic link that leads to no directory is in the way",
+                    "a symbolic link whose target is not a directory is in the way",
                 )),
             });
         }
@@ -65,16 +64,16 @@ impl Destination {
         let path = fs::canonicalize(plain).map_err(Error::unwritable(shown))?;
         let here = std::env::current_dir().and_then(fs::canonicalize).map_err(Error::unwritable("."))?;
         let Some(parent) = path.parent().filter(|_| !here.starts_with(&path)) else {
-            return Err(unfit("it is the working directory or above it, and a directory in use is not replaced"));
+            return Err(unfit("it is or contains the working directory, which is in use and is not replaced"));
         };
         if is_mount_point(&path, meta) {
-            return Err(unfit("it is a mount point, which no rename can replace"));
+            return Err(unfit("it is a mount point, which a rename cannot replace"));
         }
         require_empty(shown, &path)?;
         let above = fs::metadata(parent).map_err(Error::unwritable(shown))?;
         let work = WorkDir::create(parent).map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                unfit("the directory above it cannot be written to, so that it cannot be replaced")
+                unfit("its parent directory is not writable, so it cannot be replaced")
             }
             _ => Error::unwritable(shown)(error),
         })?;
@@ -82,7 +81,7 @@ impl Destination {
         const STICKY: u32 = 0o1000;
         let own = fs::metadata(work.path()).map_err(Error::unwritable(shown))?.uid();
         if above.mode() & STICKY != 0 && own != 0 && ![meta.uid(), above.uid()].contains(&own) {
-            return Err(unfit("it belongs to another user, who alone may replace it"));
+            return Err(unfit("it belongs to another user, and only that user may replace it"));
         }
         let parent = parent.to_path_buf();
         Self::begin(Destination { shown: shown.into(), parent, path, work, created: Created::default() }, Some(meta))
@@ -99,7 +98,7 @@ impl Destination {
         Self::begin(Destination { shown: shown.into(), path: parent.join(name), parent, work, created }, None)
     }
 
-    /// Begins the directory that will be published, with the permissions of the one that it replaces.
+    /// Creates the directory that will be published, with the permissions of the directory that it replaces.
     fn begin(self, replaces: Option<&fs::Metadata>) -> Result<Self> {
         let staged = self.staged();
         let made = fs::create_dir(&staged).and_then(|()| match replaces {
@@ -110,25 +109,25 @@ impl Destination {
         Ok(self)
     }
 
-    /// The place, from the root.
+    /// The absolute path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the directory is built.
+    /// The directory before it is published.
     pub(crate) fn staged(&self) -> PathBuf {
         self.work.path().join(STAGED)
     }
 
-    /// A directory on the same disk for working files, which are not published.
+    /// A directory on the same file system for working files, which are not published.
     pub(crate) fn working(&self) -> PathBuf {
         self.work.path().into()
     }
 
-    /// Brings everything to the disk and publishes it.
+    /// Syncs all files to disk and publishes the directory.
     ///
     /// # Errors
-    /// If that cannot be done. Then nothing is published.
+    /// If a sync or the rename fails. Then nothing is published.
     pub(crate) fn publish(mut self) -> Result<()> {
         let staged = self.staged();
         sync_tree(&staged).map_err(|(path, error)| Error::unwritable(self.shown_path(&staged, &path))(error))?;
@@ -140,7 +139,7 @@ impl Destination {
             _ => Error::unwritable(&self.shown)(error),
         })?;
         if let Err(error) = sync_dir(&self.parent) {
-            // what may not outlast a crash is not published
+            // a directory that may not survive a crash is not published
             if fs::rename(&self.path, &staged).is_err() {
                 self.created.keep();
                 return Err(OutputError::NotSynced { dir: self.shown.clone(), source: error }.into());
@@ -154,7 +153,7 @@ impl Destination {
         Ok(())
     }
 
-    /// Where a file that is being built will be, as the user would write it.
+    /// The path of a staged file after it is published, as the user would write it.
     fn shown_path(&self, staged: &Path, path: &Path) -> PathBuf {
         path.strip_prefix(staged).map_or_else(|_| self.shown.clone(), |below| self.shown.join(below))
     }
@@ -176,24 +175,24 @@ fn require_empty(shown: &Path, dir: &Path) -> Result<()> {
     }
 }
 
-/// A name below a directory that is free.
+/// Returns an unused path in a directory.
 fn free_name(dir: &Path) -> PathBuf {
     let numbered = (2..).map(|number| dir.join(format!("run-{number}")));
     let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
     [dir.join("run")].into_iter().chain(numbered).find(is_free).unwrap_or_else(|| dir.join("run"))
 }
 
-/// Whether a file system is mounted at a directory, or the same one a second time.
+/// Whether a directory is a mount point, including a bind mount of the same file system.
 fn is_mount_point(path: &Path, meta: &fs::Metadata) -> bool {
     let is_other_disk =
         path.parent().and_then(|above| fs::metadata(above).ok()).is_some_and(|above| above.dev() != meta.dev());
-    // kernels before 5.8 do not say
+    // kernels before 5.8 do not set this attribute
     let is_root = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)
         .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
     is_other_disk || is_root
 }
 
-/// Brings a directory and everything in it to the disk; on failure, what could not be brought there.
+/// Syncs a directory and all of its contents to disk. The error contains the path that could not be synced.
 pub(crate) fn sync_tree(dir: &Path) -> Result<(), (PathBuf, io::Error)> {
     for entry in WalkDir::new(dir).contents_first(true) {
         let entry = entry.map_err(|error| (error.path().unwrap_or(dir).to_path_buf(), error.into()))?;
@@ -207,7 +206,7 @@ pub(crate) fn sync_tree(dir: &Path) -> Result<(), (PathBuf, io::Error)> {
     Ok(())
 }
 
-/// Whether a directory entry is one that this program works in, and nothing that was published.
+/// Whether a directory entry is a working directory of this program, which is never published.
 pub(crate) fn is_staging(name: &std::ffi::OsStr) -> bool {
     name.to_string_lossy().starts_with(PREFIX)
 }

@@ -1,4 +1,4 @@
-//! What proves that a run's files, and what it read, are still the same: `manifest.json`.
+//! `manifest.json`: the digests that prove that the inputs and outputs of a run are unchanged.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,66 +18,59 @@ use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::Tables;
 
-/// The file that makes a directory a run. It is written last.
+/// The file that marks a directory as a run. It is written last.
 pub(crate) const MANIFEST: &str = "manifest.json";
 
-/// A run's files and what it read, by their digests.
+/// The inputs and outputs of a run, with their digests.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    /// The version of this form.
+    /// The version of this format.
     pub schema: String,
-    /// The run's id.
     pub run: String,
     /// The version of countersign.
     pub version: String,
-    /// Of everything in the job that can change its answer.
+    /// The digest of all settings of the job that can change the result.
     pub job_blake3: String,
-    /// Of how the job compares.
+    /// The digest of the settings that specify how the job compares.
     pub compare_blake3: String,
-    /// Of everything in the job that decides in which rows a discrepancy is found; runs of earlier versions have none.
+    /// The digest of all settings that decide which rows are discrepancies; `None` in runs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence_blake3: Option<String>,
-    /// Of what rows are recognised by in later runs: of nothing secret, unless the key is private; then of the key of
-    /// its digests, and none where that was the run's own.
+    /// The digest of what later runs recognize rows by: a constant, unless the key is private. Then it is derived from
+    /// the secret of the keyed digests; `None` if that secret was generated for this run.
     pub recognition_blake3: Option<String>,
-    /// What the run read.
     #[serde(flatten)]
     pub read: InputDigests,
-    /// What it wrote.
     pub outputs: Vec<FileDigest>,
 }
 
-/// A file, and what proves that it is still the same.
+/// A file with its size and digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileDigest {
-    /// An output's name in the run directory, or an input's path.
+    /// The name of an output in the run directory, or the path of an input.
     pub path: String,
-    /// Its size.
+    /// The size of the file.
     pub bytes: u64,
-    /// The BLAKE3 digest of its content, in hexadecimal.
+    /// The BLAKE3 digest of the content, in hexadecimal.
     pub blake3: String,
 }
 
-/// What a run read.
+/// The files that a run read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct InputDigests {
-    /// The files of each side.
     pub inputs: Sides<Vec<FileDigest>>,
-    /// The files of further tables.
+    /// The files of further tables, by table.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tables: BTreeMap<String, Vec<FileDigest>>,
-    /// The files of queries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<FileDigest>,
 }
 
-/// The run that a manifest is of.
+/// The run that a manifest belongs to.
 pub(crate) struct RunIdentity<'a> {
-    /// The run's id.
+    /// The ID of the run.
     pub run: &'a str,
-    /// The job.
     pub job: &'a Job,
-    /// Its private columns.
     pub privacy: &'a Privacy,
 }
 
@@ -86,11 +79,11 @@ impl Manifest {
     pub(crate) fn read(run: &Path) -> Result<Self> {
         let path = run.join(MANIFEST);
         let text = regular_file::read_text(&path, DOCUMENT_BYTES_MAX).map_err(Error::unreadable(&path))?;
-        serde_json::from_str(&text)
-            .map_err(|error| Error::Contradiction(format!("`{}` is not what a run writes: {error}", path.display())))
+        serde_json::from_str(&text).map_err(|error| {
+            Error::Contradiction(format!("`{}` is not the manifest of a run: {error}", path.display()))
+        })
     }
 
-    /// The manifest of a run.
     pub(crate) fn of(identity: &RunIdentity, read: InputDigests, outputs: Vec<FileDigest>) -> Self {
         let RunIdentity { run, job, privacy } = *identity;
         Manifest {
@@ -107,12 +100,12 @@ impl Manifest {
     }
 }
 
-/// The digest of how a job compares.
+/// The digest of the settings that specify how a job compares.
 pub(crate) fn compare_digest(job: &Job) -> String {
     of_json(&job::compare(job))
 }
 
-/// The digest of everything in a job that decides in which rows a discrepancy is found.
+/// The digest of all settings of a job that decide which rows are discrepancies.
 pub(crate) fn evidence_digest(job: &Job) -> String {
     of_json(&job::evidence(job))
 }
@@ -122,10 +115,10 @@ fn of_json(value: &Value) -> String {
 }
 
 impl InputDigests {
-    /// Reads everything that was compared once more.
+    /// Computes the digests of all inputs, which reads them again.
     ///
     /// # Errors
-    /// If a file is no longer the one that was compared.
+    /// If a file has changed since it was compared.
     pub(crate) fn of(engine: &Engine, job: &Job, snapshots: Sides<Option<&Snapshot>>, tables: &Tables) -> Result<Self> {
         let queries = query_files(job).into_iter().map(|(path, sql)| query_digest(&path, sql)).collect();
         let inputs = |side: Side| snapshots[side].map(|snapshot| file_digests(engine, snapshot.input()));
@@ -140,7 +133,7 @@ impl InputDigests {
     }
 }
 
-/// The files of queries that a job names, with what was read of each.
+/// The query files of a job, with the SQL that was read from each.
 fn query_files(job: &Job) -> BTreeMap<PathBuf, &str> {
     let of_sides = job.sources.iter().filter_map(|source| source.query.as_ref());
     let of_checks = job.checks.iter().flat_map(|check| {
@@ -173,16 +166,16 @@ fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<FileDigest>>
     })
 }
 
-/// A file is read in pieces of this size. Mapping it would be no faster, counts as memory of ours, and ends the
-/// process if somebody cuts the file off meanwhile.
+/// The size in bytes of the pieces in which files are read. Mapping files would not be faster, would count toward the
+/// memory of this process, and would kill the process if a file were truncated meanwhile.
 const PIECE_BYTES: usize = 2 << 20;
 
-/// The digest of a file.
+/// Computes the digest of a file.
 pub fn of_file(path: &Path) -> io::Result<blake3::Hash> {
     of_opened(regular_file::open(path)?)
 }
 
-/// The digest of what is left to read of a file.
+/// Computes the digest of the rest of an open file.
 pub(crate) fn of_opened(mut file: File) -> io::Result<blake3::Hash> {
     let mut digest = blake3::Hasher::new();
     let mut piece = vec![0; PIECE_BYTES];

@@ -1,4 +1,4 @@
-//! Writing results: a run directory is complete or absent.
+//! Writes results. A run directory is either complete or absent.
 
 pub(crate) mod manifest;
 pub(crate) mod destination;

@@ -1,4 +1,4 @@
-//! The run directory: built beside its place, and put there as a whole by one rename.
+//! The run directory: staged beside its destination, and published by one rename.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -18,32 +18,31 @@ use crate::runtime::engine::Engine;
 use crate::sides::{Owner, Side};
 use crate::snapshot::would_list;
 
-/// A directory that is being written. Until it is published, nothing of it is in its place; dropping it removes it.
+/// A directory that is being written. Nothing is at the destination until it is published. Dropping it removes it.
 pub(crate) struct RunDir {
-    /// The place as the user wrote it.
+    /// The destination as the user wrote it.
     shown: PathBuf,
-    /// The same from the root.
+    /// The absolute path of the destination.
     path: PathBuf,
-    /// Where it is built.
     staged: PathBuf,
-    /// Where working files go.
+    /// The directory for working files.
     working: PathBuf,
-    /// What puts it in its place; a nested one is published with the directory that it is in.
+    /// `None` for a nested directory, which is published with the directory that contains it.
     destination: Option<Destination>,
-    /// The files that were written completely.
+    /// The files that are complete.
     files: Arc<Mutex<Vec<FileDigest>>>,
 }
 
-/// Who may read a file of a run.
+/// Who can read a file of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileAccess {
-    /// Whoever the user's settings allow.
+    /// All users that the umask allows.
     All,
-    /// The owner alone.
+    /// Only the owner.
     Owner,
 }
 
-/// Files as runs, sign-offs and cuts write them: what a listing of an input must not find.
+/// Files that runs, sign-offs, and cuts write. A listing of an input must not find them.
 const OUTPUTS: [&str; 12] = [
     "discrepancies.parquet",
     "history.parquet",
@@ -60,10 +59,10 @@ const OUTPUTS: [&str; 12] = [
 ];
 
 impl RunDir {
-    /// Makes sure, before any work is done, that a directory can be published here, and begins it.
+    /// Checks, before any work is done, that a directory can be published here, and creates the staged directory.
     ///
     /// # Errors
-    /// If there is something in the place already, or if it cannot be written to.
+    /// If the destination exists and is not empty, or if it is not writable.
     pub(crate) fn claim(dir: &Path) -> Result<Self> {
         let destination = Destination::claim(dir)?;
         Ok(RunDir {
@@ -76,17 +75,17 @@ impl RunDir {
         })
     }
 
-    /// Begins a directory within this one, which is published with it.
+    /// Creates a directory in this one, which is published with it.
     pub(crate) fn nested(&self, name: &str) -> Result<Self> {
         let (shown, path, staged) = (self.shown.join(name), self.path.join(name), self.staged.join(name));
         fs::create_dir(&staged).map_err(Error::unwritable(&shown))?;
         Ok(RunDir { shown, path, staged, working: self.working.clone(), destination: None, files: Arc::default() })
     }
 
-    /// Refuses to write where files of a job are read from.
+    /// Refuses a destination among the inputs of a job.
     ///
     /// # Errors
-    /// If a listing of one of the job's inputs would find what is written here.
+    /// If a listing of one of the inputs would find files that are written here.
     pub(crate) fn require_apart(&self, job: &Job) -> Result<()> {
         let sides = Side::BOTH.map(|side| (Owner::Side(side), job.sources[side].path.text.as_str()));
         let tables = job.tables.iter().map(|(name, table)| (Owner::Table(name.clone()), table.path.text.as_str()));
@@ -95,10 +94,10 @@ impl RunDir {
         self.require_apart_from(sides.into_iter().chain(tables).chain(backup))
     }
 
-    /// Refuses to write where a listing of one of these paths would find it.
+    /// Refuses a destination among these inputs.
     ///
     /// # Errors
-    /// If it would.
+    /// If a listing of one of the inputs would find files that are written here.
     pub(crate) fn require_apart_from<'a>(&self, inputs: impl Iterator<Item = (Owner, &'a str)>) -> Result<()> {
         for (owner, location) in inputs.filter(|(_, location)| !location.is_empty()) {
             if would_list(location, &self.path, &OUTPUTS)? {
@@ -108,22 +107,22 @@ impl RunDir {
         Ok(())
     }
 
-    /// Where working files go: the disk that was chosen for the output, and nothing that is published.
+    /// The directory for working files, on the file system of the output. It is not published.
     pub(crate) fn spill_dir(&self) -> PathBuf {
         self.working.clone()
     }
 
-    /// Where a file is until the directory is published.
+    /// The path of a file until the directory is published.
     pub(crate) fn path_of(&self, name: &str) -> PathBuf {
         self.staged.join(name)
     }
 
-    /// Begins a file of the run.
+    /// Creates a file of the run.
     pub(crate) fn create(&self, name: &str) -> Result<OutputFile> {
         self.create_for(FileAccess::All, name)
     }
 
-    /// Begins a file of the run that only some may read. Its name may be a path below the directory.
+    /// Creates a file of the run for these readers. Its name can be a path below the directory.
     pub(crate) fn create_for(&self, readers: FileAccess, name: &str) -> Result<OutputFile> {
         let path = self.path_of(name);
         let shown = self.shown.join(name);
@@ -142,7 +141,7 @@ impl RunDir {
 
     /// Writes the reports and the manifest, and publishes the run.
     ///
-    /// `read` is what the run read; `reports` are file names with their content.
+    /// `read` are the digests of the inputs; `reports` are file names with their contents.
     pub(crate) fn publish(
         self,
         identity: &RunIdentity,
@@ -154,18 +153,18 @@ impl RunDir {
             self.write(name, &content)?;
         }
         let mut outputs = std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner));
-        outputs.sort_by(|one, two| one.path.cmp(&two.path));
+        outputs.sort_by(|a, b| a.path.cmp(&b.path));
         let manifest = Manifest::of(identity, read, outputs);
         let text = format!("{}\n", to_json(&manifest)?);
         self.publish_as(engine, MANIFEST, &text, manifest.outputs.iter().map(|output| output.path.as_str()))
     }
 
-    /// Writes the file that names all others, and publishes the directory.
+    /// Writes the file that lists all other files, and publishes the directory.
     ///
-    /// `outputs` are the files that it names.
+    /// `outputs` are the files that it lists.
     ///
     /// # Errors
-    /// If that cannot be done. Then nothing is published.
+    /// If the file cannot be written or the directory cannot be published. Then nothing is published.
     pub(crate) fn publish_as<'a>(
         self,
         engine: &Engine,
@@ -179,14 +178,14 @@ impl RunDir {
         self.destination.map_or(Ok(()), Destination::publish)
     }
 
-    /// Writes a small file of the run.
+    /// Writes a complete file of the run.
     pub(crate) fn write(&self, name: &str, content: &str) -> Result<FileDigest> {
         let mut file = self.create(name)?;
         file.write_all(content.as_bytes()).map_err(|error| file.error(error))?;
         file.finish()
     }
 
-    /// Makes sure that every file is named by the last one, itself or by the manifest of a nested run.
+    /// Fails if a file is listed neither in the last file nor in the manifest of a nested run.
     fn require_named(&self, outputs: &BTreeSet<&str>) -> Result<()> {
         let is_nested_run = |dir: &Path| dir != self.staged && dir.join(MANIFEST).is_file();
         let entries = WalkDir::new(&self.staged).into_iter().filter_entry(|entry| !is_nested_run(entry.path()));
@@ -194,7 +193,7 @@ impl RunDir {
             let entry = entry.map_err(|error| Error::unwritable(&self.shown)(error.into()))?;
             let name = entry.path().strip_prefix(&self.staged).unwrap_or(entry.path()).to_string_lossy();
             if !entry.file_type().is_dir() && !outputs.contains(name.as_ref()) {
-                return Err(Error::Internal(format!("`{name}` was written and is named nowhere")));
+                return Err(Error::Internal(format!("`{name}` was written but is not listed anywhere")));
             }
         }
         Ok(())
@@ -206,7 +205,7 @@ pub(crate) struct OutputFile {
     name: String,
     shown: PathBuf,
     sink: DigestingWriter,
-    /// The files of the directory, which this one joins when it is complete.
+    /// The complete files of the directory. This file is added when it is complete.
     files: Arc<Mutex<Vec<FileDigest>>>,
 }
 
@@ -217,17 +216,17 @@ struct DigestingWriter {
 }
 
 impl OutputFile {
-    /// Where the file will be.
+    /// The path of the file after it is published.
     pub(crate) fn place(&self) -> PathBuf {
         self.shown.clone()
     }
 
-    /// Says which file a write failed on.
+    /// Adds the path of this file to an I/O error.
     pub(crate) fn error(&self, source: io::Error) -> Error {
         Error::Unwritable { path: self.shown.clone(), source }
     }
 
-    /// Brings everything to the disk and ends the file.
+    /// Syncs the file to disk and adds it to the files of the directory.
     pub(crate) fn finish(mut self) -> Result<FileDigest> {
         let synced = self.sink.file.flush().and_then(|()| self.sink.file.get_ref().sync_all());
         synced.map_err(|source| Error::Unwritable { path: self.shown.clone(), source })?;

@@ -1,4 +1,4 @@
-//! The tables that a question in SQL is about, and the question once it is planned.
+//! The tables that an SQL query can refer to, and planned queries.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::job::Literal;
 use crate::runtime::engine::Engine;
 use crate::snapshot::{Lineage, Snapshot};
 
-/// Tables under their names.
+/// Tables by name, and the planner for queries on them.
 pub(crate) struct Catalog<'e> {
     engine: &'e Engine,
     context: SessionContext,
@@ -35,46 +35,45 @@ pub(crate) struct Catalog<'e> {
 }
 
 impl<'e> Catalog<'e> {
-    /// A desk with the tables of a job on it.
+    /// Returns a catalog with these tables.
     pub(crate) fn with(engine: &'e Engine, tables: &Tables) -> Result<Self> {
-        let mut desk = Catalog { engine, context: context(engine), names: BTreeSet::new() };
+        let mut catalog = Catalog { engine, context: context(engine), names: BTreeSet::new() };
         for (name, table) in tables {
-            desk.add(name, table)?;
+            catalog.add(name, table)?;
         }
-        Ok(desk)
+        Ok(catalog)
     }
 
-    /// A desk for questions about tables of any size: joins sort both sides, and what does not fit in memory is spilled.
+    /// Returns an empty catalog for tables of any size: all joins are sort-merge joins, so that sorts can spill.
     pub(crate) fn spilling(engine: &'e Engine) -> Self {
         let config = engine.config().with_target_partitions(engine.sort_partitions());
         let config = config.set_bool("datafusion.optimizer.prefer_hash_join", false);
         Catalog { engine, context: context_with(engine, config), names: BTreeSet::new() }
     }
 
-    /// Adds a function that questions may call.
+    /// Adds a function that queries can call.
     pub(crate) fn add_function(&mut self, function: ScalarUDF) {
         self.context.register_udf(function);
     }
 
-    /// Adds a snapshot.
     pub(crate) fn add(&mut self, name: &str, snapshot: &Arc<Snapshot>) -> Result<()> {
         self.register(name, Arc::new(SnapshotTable { snapshot: snapshot.clone(), readers: self.engine.readers() }))
     }
 
-    /// Adds a few rows that are at hand.
+    /// Adds a table with rows in memory.
     pub(crate) fn add_rows(&mut self, name: &str, rows: RecordBatch) -> Result<()> {
         let table = datafusion::datasource::MemTable::try_new(rows.schema(), vec![vec![rows]]);
         self.register(name, Arc::new(table.map_err(Error::internal)?))
     }
 
-    /// Adds a table of which only the columns are known yet.
+    /// Adds an empty table whose columns are known before its rows.
     pub(crate) fn add_columns(&mut self, name: &str, columns: SchemaRef) -> Result<()> {
         self.register(name, Arc::new(EmptyTable::new(columns)))
     }
 
-    /// Adds what a question yields, under a name.
-    pub(crate) fn add_view(&mut self, name: &str, question: Question) -> Result<()> {
-        self.register(name, question.frame.into_view())
+    /// Adds the result of a query as a view.
+    pub(crate) fn add_view(&mut self, name: &str, query: Question) -> Result<()> {
+        self.register(name, query.frame.into_view())
     }
 
     fn register(&mut self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
@@ -82,20 +81,20 @@ impl<'e> Catalog<'e> {
         self.context.register_table(TableReference::bare(name), table).map(drop).map_err(Error::internal)
     }
 
-    /// Whether a table of this name is on the desk.
+    /// Whether the catalog has a table with this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.contains(name)
     }
 
-    /// Plans a question of the sign-off's own.
+    /// Plans a query of the sign-off itself.
     pub(crate) fn question(&self, sql: &str) -> Result<Question> {
         self.plan(sql, &BTreeMap::new(), "[signoff]")
     }
 
-    /// Plans a question, with a value for each of its parameters.
+    /// Plans a query, with a value for each of its parameters.
     ///
     /// # Errors
-    /// [`Error::BadQuery`] at `place`, which is where the user wrote the question.
+    /// [`Error::BadQuery`] with `place`, the origin of the query in the input of the user.
     pub(crate) fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, place: &str) -> Result<Question> {
         let bad = |reason: String| {
             let shown = |name: &String| match name.as_str() {
@@ -115,50 +114,50 @@ impl<'e> Catalog<'e> {
         only_queries().verify_plan(&plan).map_err(refused)?;
         let frame = DataFrame::new(self.context.state(), plan);
         let names: Vec<&String> = frame.schema().fields().iter().map(|field| field.name()).collect();
-        match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        match names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
             Some((_, twice)) => {
-                Err(bad(format!("its result has column `{twice}` twice; say what to call each, with AS")))
+                Err(bad(format!("its result has column `{twice}` twice; give each a different name with AS")))
             }
             None => Ok(Question { frame, place: place.into() }),
         }
     }
 }
 
-/// A question changes nothing.
+/// Allows only statements that do not change anything.
 fn only_queries() -> SQLOptions {
     SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
 }
 
-/// A question that can be asked.
+/// A planned query.
 pub(crate) struct Question {
     pub(super) frame: DataFrame,
     place: String,
 }
 
 impl Question {
-    /// The columns of the answer.
+    /// The columns of the result.
     pub(crate) fn schema(&self) -> SchemaRef {
         Arc::new(self.frame.schema().as_arrow().clone())
     }
 
-    /// Where it was asked.
+    /// The origin of the query, for error messages.
     pub(crate) fn place(&self) -> &str {
         &self.place
     }
 
-    /// The columns of the answer that show values of private columns, by what `is_private` says of a table's columns.
+    /// The columns of the result that show private values. `is_private` decides for a table and a column.
     pub(crate) fn shown(&self, is_private: &dyn Fn(&str, &str) -> bool) -> Vec<String> {
         let shown = shows(self.frame.logical_plan(), is_private);
         let fields = self.frame.schema().fields().iter().zip(shown);
         fields.filter(|(_, shown)| *shown).map(|(field, _)| field.name().clone()).collect()
     }
 
-    /// The columns of tables that each column of the answer is made of, by their names.
+    /// The names of the columns of tables that each column of the result is computed from, by its name.
     pub(crate) fn made_of(&self) -> HashMap<String, Vec<String>> {
         self.made_of_tables(|_| true)
     }
 
-    /// Which columns of the side's own files each column of the answer is made of, by name.
+    /// The same, but only columns of the side's own files.
     pub(crate) fn made_of_snapshot(&self) -> HashMap<String, Vec<String>> {
         self.made_of_tables(|table| table == SNAPSHOT)
     }
@@ -175,13 +174,12 @@ impl Question {
         made_of
     }
 
-    /// Which stored rows the rows of the answer come from.
+    /// The stored rows that the rows of the result come from.
     pub(crate) fn lineage(&self) -> Lineage {
         lineage(self.frame.logical_plan())
     }
 
-    /// The same with its rows in order: by these columns, and by all others after them, so that the same rows always
-    /// come in the same order.
+    /// Sorts the result by these columns and then by all others, so that the same rows are always in the same order.
     pub(crate) fn ordered_by(self, first: &[String]) -> Result<Self> {
         let schema = self.schema();
         let has_order = |name: &&String| {
@@ -194,7 +192,7 @@ impl Question {
         if order.is_empty() {
             return Ok(self);
         }
-        // the columns of a join have their tables' names before them; as a view, they have none
+        // removes the table names that qualify the columns of a join
         let Question { frame, place } = self;
         let plain = frame.schema().columns().into_iter().map(|column| {
             let name = column.name.clone();
@@ -205,26 +203,26 @@ impl Question {
         Ok(Question { frame, place })
     }
 
-    /// Asks it, and hands the answer to `take`, batch by batch.
+    /// Runs the query, and passes the result to `take`, batch by batch.
     ///
     /// # Errors
-    /// If the question fails over the data, or if `take` does.
+    /// If the query fails on the data, or if `take` fails.
     pub(crate) fn for_each_batch(
         self,
         engine: &Engine,
         mut take: impl FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        let mut answer = self.stream(engine)?;
-        while let Some(batch) = answer.next_batch()? {
+        let mut rows = self.stream(engine)?;
+        while let Some(batch) = rows.next_batch()? {
             take(&batch)?;
         }
         Ok(())
     }
 
-    /// Asks it; the answer comes as it is read.
+    /// Runs the query. The rows are computed as they are read.
     ///
     /// # Errors
-    /// If the question cannot be carried out.
+    /// If the query cannot be started.
     pub(crate) fn stream(self, engine: &Engine) -> Result<RowStream<'_>> {
         let Question { frame, place } = self;
         match carry_out(engine, frame) {
@@ -234,7 +232,7 @@ impl Question {
     }
 }
 
-/// The answer to a question.
+/// The result of a query.
 pub(crate) struct RowStream<'e> {
     engine: &'e Engine,
     stream: SendableRecordBatchStream,
@@ -242,12 +240,11 @@ pub(crate) struct RowStream<'e> {
 }
 
 impl RowStream<'_> {
-    /// The columns as they come: what parts of a union have in common is known only now.
+    /// The actual columns. The common types of the parts of a union are known only now.
     pub(crate) fn schema(&self) -> SchemaRef {
         self.stream.schema()
     }
 
-    /// The next rows.
     pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         self.engine.check_stop()?;
         let batch = self.engine.reader().block_on(self.stream.next());

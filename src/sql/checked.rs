@@ -1,4 +1,4 @@
-//! Arithmetic that fails where the result does not fit its type, instead of wrapping around to another number.
+//! Arithmetic that fails on overflow instead of wrapping around.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 
-/// Checks the arithmetic of a query's columns and conditions, and of what it sums up.
+/// Checks the arithmetic in projections, filters, and arguments of aggregates.
 #[derive(Debug)]
 pub(super) struct CheckedArithmetic;
 
@@ -58,7 +58,7 @@ impl PhysicalOptimizerRule for CheckedArithmetic {
     }
 }
 
-/// The expression with every sum, difference and product checked.
+/// Makes every sum, difference, and product in an expression fail on overflow.
 pub(super) fn checked(expression: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
     let checked = |expression: Arc<dyn PhysicalExpr>| {
         Ok(match expression.downcast_ref::<BinaryExpr>() {

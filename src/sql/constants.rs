@@ -1,5 +1,5 @@
-//! Constants of a query are calculated before it runs, where nothing tells of a result that does not fit its type: they are
-//! calculated here first, as [`super::checked`] does with columns.
+//! Checked arithmetic of constants. DataFusion folds constants before a query runs, without a check for overflow, so
+//! they are calculated here first, with the checks that [`super::checked`] adds for columns.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use datafusion::physical_expr::create_physical_expr;
 use super::checked::checked;
 use super::resolved;
 
-/// Refuses sums, differences and products of constants that overflow.
+/// Refuses sums, differences, and products of constants that overflow.
 #[derive(Debug)]
 pub(super) struct CheckedConstants;
 
@@ -43,7 +43,7 @@ fn require_to_fit(part: &Expr) -> Result<TreeNodeRecursion> {
     }
     match calculate(part) {
         Err(error) if is_overflow(&error) => Err(error),
-        // what else is wrong with it, the query meets itself
+        // the query itself reports all other errors
         _ => Ok(TreeNodeRecursion::Jump),
     }
 }
@@ -61,7 +61,7 @@ fn is_overflow(error: &DataFusionError) -> bool {
     matches!(error.find_root(), DataFusionError::ArrowError(error, _) if matches!(**error, ArrowError::ArithmeticOverflow(_)))
 }
 
-/// Whether an expression is made of literals, and functions that always yield the same of the same.
+/// Whether an expression consists only of literals, operators, casts, and immutable functions.
 fn is_constant(expression: &Expr) -> Result<bool> {
     let mut is_constant = true;
     expression.apply(|part| {

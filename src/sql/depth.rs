@@ -1,21 +1,22 @@
-//! How deep the plan of a query may become.
+//! Limits the depth of the plan of a query.
 //!
-//! `a OR b OR c …` is a tree that is as deep as the row is long, and so is a chain of `UNION` or of `WITH` tables. Plans
-//! are gone down call by call, and a stack that overflows ends the whole process. So the length of such rows is bounded
-//! before anything is planned; the stacks of the threads that plan and evaluate are large enough for what is left. How deep brackets may go is bounded by the parser.
+//! `a OR b OR c …` is a tree that is as deep as the sequence is long, and so is a sequence of `UNION` or of `WITH`
+//! tables. Plans are traversed recursively, and a stack overflow ends the whole process. So the length of such
+//! sequences is limited before anything is planned. The stacks of the threads that plan and evaluate are large enough
+//! for these limits. The parser limits the depth of parentheses.
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-/// A query is no longer than this; a list that makes it so is a table.
+/// The maximum length of a query, in bytes.
 const BYTES_MAX: usize = 4 << 20;
-/// How many words and signs an expression may have without a comma, counted with those around its brackets.
+/// The maximum number of tokens in an expression without a comma, including those around its parentheses.
 const WORDS_MAX: usize = 2_000;
-/// How many tables a query may join, unite or name, counted with those around its brackets.
+/// The maximum number of tables in joins, set operations, and `WITH`, including those around its parentheses.
 const TABLES_MAX: usize = 256;
 
-/// What is open at a place in a query: the query itself, a bracket, or `CASE`.
+/// An open level of nesting: the query itself, a parenthesis, or `CASE`.
 #[derive(Default)]
 struct Nesting {
     is_case: bool,
@@ -24,15 +25,15 @@ struct Nesting {
     tables: usize,
 }
 
-/// Checks that a query, or an expression, is one that can be planned.
+/// Checks that a query or an expression is shallow enough to be planned.
 ///
 /// # Errors
-/// In words, with what to write instead.
+/// The message is the reason, with what to write instead.
 pub(super) fn require_shallow(sql: &str) -> Result<(), String> {
     if sql.len() > BYTES_MAX {
-        return Err("it is longer than 4 MiB; a long list is better joined as a further table".into());
+        return Err("it is longer than 4 MiB; join a long list as a further table".into());
     }
-    // what cannot be taken apart is not planned either, and the parser says why
+    // a query without valid tokens is not planned; the parser reports the error
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return Ok(()) };
     let mut open = vec![Nesting::default()];
     let mut before = Keyword::NoKeyword;
@@ -42,18 +43,18 @@ pub(super) fn require_shallow(sql: &str) -> Result<(), String> {
         let sum = |each: fn(&Nesting) -> usize| open.iter().map(each).sum::<usize>();
         if sum(|open| open.words) > WORDS_MAX {
             return Err(format!(
-                "an expression of it has more than {WORDS_MAX} words and signs in a row; write `IN (…)` for a long row of \
-                 comparisons, or put brackets around parts of it"
+                "it has an expression with more than {WORDS_MAX} tokens in a row; use `IN (…)` for many comparisons, \
+                 or put parentheses around parts of it"
             ));
         }
         if sum(|open| open.tables) > TABLES_MAX {
-            return Err(format!("it joins, unites or names more than {TABLES_MAX} tables; split it"));
+            return Err(format!("it has more than {TABLES_MAX} tables in joins, set operations, and WITH; split it"));
         }
     }
     Ok(())
 }
 
-/// Takes in a token; `before` is the keyword right before it.
+/// Counts a token. `before` is the keyword right before it.
 fn take(open: &mut Vec<Nesting>, token: &Token, before: Keyword) {
     let is_nested = open.len() > 1;
     let Some(last) = open.last_mut() else { return };
@@ -74,7 +75,7 @@ fn take(open: &mut Vec<Nesting>, token: &Token, before: Keyword) {
             last.words = 0;
             last.tables += usize::from(last.is_from);
         }
-        // IS DISTINCT FROM and WITHIN GROUP go on with an expression
+        // IS DISTINCT FROM and WITHIN GROUP continue the expression
         (_, Keyword::FROM) if before != Keyword::DISTINCT => (last.words, last.is_from) = (0, true),
         (_, Keyword::GROUP) if before != Keyword::WITHIN => (last.words, last.is_from) = (0, false),
         (_, Keyword::SELECT | Keyword::WHERE | Keyword::HAVING | Keyword::ORDER) => {
@@ -117,7 +118,7 @@ mod tests {
         ] {
             assert!(require_shallow(&row).is_err_and(|reason| reason.contains("in a row")), "{row:.60}");
         }
-        let named: Vec<String> = (0..300).map(|at| format!("t{at} AS (SELECT * FROM t)")).collect();
+        let named: Vec<String> = (0..300).map(|index| format!("t{index} AS (SELECT * FROM t)")).collect();
         for tables in [
             chain("SELECT * FROM t", " UNION ALL ", 300),
             format!("SELECT * FROM t {}", " JOIN t ON a = b".repeat(300)),

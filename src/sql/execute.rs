@@ -1,4 +1,4 @@
-//! Runs what was asked in SQL within the memory limit.
+//! Runs SQL queries within the memory limit.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use crate::runtime::engine::Engine;
 use crate::runtime::memory::{Demand, Division};
 use crate::runtime::spilling::SortShares;
 
-/// What one partition of a sort should have, before there are fewer partitions.
+/// The memory in bytes that one partition of a sort should have. With less, the number of partitions is reduced.
 const SORT_BYTES: u64 = 32 << 20;
 
-/// Runs a query. What its tables take to be read is reckoned with before it begins, and there are no more partitions than
-/// its sorts have memory for.
+/// Runs a query. The memory for reading its tables is reserved before it begins, and there are only as many partitions
+/// as its sorts have memory for.
 ///
 /// # Errors
-/// [`crate::error::MemoryError::TooSmall`], inside of DataFusion's, if not even one partition fits.
+/// [`crate::error::MemoryError::TooSmall`], wrapped in an error of DataFusion, if not even one partition fits.
 pub(super) fn carry_out(engine: &Engine, frame: DataFrame) -> Result<SendableRecordBatchStream> {
     let (mut state, plan) = frame.into_parts();
     let plan = state.optimize(&plan)?;
@@ -33,7 +33,7 @@ pub(super) fn carry_out(engine: &Engine, frame: DataFrame) -> Result<SendableRec
     })
 }
 
-/// What it takes to read the tables of a query.
+/// The memory that is needed to read the tables of a query.
 fn demand(plan: &LogicalPlan) -> Result<Demand> {
     let mut demand = Demand::default();
     plan.apply_with_subqueries(|node| {
@@ -58,7 +58,7 @@ async fn physical(
     plan: &LogicalPlan,
     division: &Division,
 ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
-    // joins that are to be sorted on both sides are so from two partitions on; one partition would be hashed in memory
+    // sort-merge joins need at least two partitions; with one, DataFusion plans a hash join in memory
     let least = if state.config().options().optimizer.prefer_hash_join { 1 } else { 2 };
     let most = if least == 1 && ordered_lists::are_asked_for(plan)? { 1 } else { division.threads };
     let mut partitions = most.max(least);
@@ -85,21 +85,21 @@ mod tests {
     use crate::runtime::progress::Progress;
     use crate::sql::Catalog;
 
-    /// What is hashed in memory cannot be spilled.
+    /// A hash join in memory could not spill.
     #[test]
     fn joins_of_any_size_are_sorted_however_few_threads_there_are() {
         let dir = tempfile::tempdir().unwrap();
         for threads in [1, 2, 7] {
             let limits = Limits { threads, memory: 256 << 20, ..Limits::default() };
             let engine = Engine::start(limits, dir.path(), Arc::default(), Progress::quiet()).unwrap();
-            let mut desk = Catalog::spilling(&engine);
+            let mut catalog = Catalog::spilling(&engine);
             for name in ["a", "b"] {
                 let rows = RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![1, 2])) as _)]).unwrap();
-                desk.add_rows(name, rows).unwrap();
+                catalog.add_rows(name, rows).unwrap();
             }
             for join in ["LEFT JOIN", "JOIN", "LEFT ANTI JOIN", "LEFT SEMI JOIN"] {
-                let question = desk.question(&format!("SELECT a.id FROM a {join} b ON a.id = b.id")).unwrap();
-                let (mut state, plan) = question.frame.into_parts();
+                let query = catalog.question(&format!("SELECT a.id FROM a {join} b ON a.id = b.id")).unwrap();
+                let (mut state, plan) = query.frame.into_parts();
                 let plan = state.optimize(&plan).unwrap();
                 let division = engine.divide(&Demand::default()).unwrap();
                 let planned = physical(&engine, &mut state, &plan, &division);

@@ -1,4 +1,4 @@
-//! Functions of ours that questions in SQL may call.
+//! User-defined functions that SQL queries can call.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -13,7 +13,7 @@ use crate::error::Result;
 
 type Compute = dyn Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync;
 
-/// A function that yields one value of type `yields` for each row of the columns that it is given.
+/// Returns a function that yields one value of type `yields` for each row of its arguments.
 pub(crate) fn row_function(
     name: &str,
     yields: DataType,

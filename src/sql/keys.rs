@@ -1,4 +1,4 @@
-//! Whether the further tables of a job have the keys that it says they have.
+//! Checks the keys that a job declares for its further tables.
 
 use std::collections::BTreeMap;
 
@@ -11,36 +11,36 @@ use crate::error::{Error, Result};
 use crate::job::{Job, Setting};
 use crate::runtime::engine::Engine;
 
-/// How many keys a message names.
+/// The maximum number of keys in a message.
 const NAMED: usize = 3;
 
-/// Makes sure that a declared key of a further table is unique in it and never NULL.
+/// Checks that the declared key of each further table is unique and never NULL.
 ///
 /// # Errors
-/// With the first few keys for which it is not so.
+/// The message contains the first few keys for which this is not true.
 pub(crate) fn require_keys(engine: &Engine, job: &Job, tables: &Tables) -> Result<()> {
     for (name, source) in &job.tables {
         if let (false, Some(table)) = (source.key.is_empty(), tables.get(name)) {
-            let mut desk = Catalog::with(engine, &Tables::new())?;
-            desk.add("t", table)?;
-            require_unique(engine, &desk, name, &source.key).map_err(|error| hide(job, error))?;
+            let mut catalog = Catalog::with(engine, &Tables::new())?;
+            catalog.add("t", table)?;
+            require_unique(engine, &catalog, name, &source.key).map_err(|error| hide(job, error))?;
         }
     }
     Ok(())
 }
 
-/// Keys may be private.
+/// Removes the keys from the message if the job has private columns, because the keys may be private.
 fn hide(job: &Job, error: Error) -> Error {
     match (&job.private, error) {
-        (Some(_), Error::Contradiction(words)) => {
-            let words = words.split(": ").take(2).collect::<Vec<_>>().join(": ");
-            Error::Contradiction(format!("{words}: some stand more than once, or are NULL"))
+        (Some(_), Error::Contradiction(message)) => {
+            let beginning = message.split(": ").take(2).collect::<Vec<_>>().join(": ");
+            Error::Contradiction(format!("{beginning}: some values occur more than once or are NULL"))
         }
         (_, error) => error,
     }
 }
 
-fn require_unique(engine: &Engine, desk: &Catalog, name: &str, key: &[Setting]) -> Result<()> {
+fn require_unique(engine: &Engine, catalog: &Catalog, name: &str, key: &[Setting]) -> Result<()> {
     let place = key.first().map(|key| key.place.to_string()).unwrap_or_default();
     let columns: Vec<String> = key.iter().map(|key| quoted(&key.text)).collect();
     let (list, first) = (columns.join(", "), &columns[0]);
@@ -49,9 +49,9 @@ fn require_unique(engine: &Engine, desk: &Catalog, name: &str, key: &[Setting]) 
         "SELECT {list}, count(*) AS rows, count(*) OVER () AS keys FROM t GROUP BY {list} \
          HAVING count(*) > 1 OR {has_null} ORDER BY {first}, {list} LIMIT {NAMED}"
     );
-    let question = desk.plan(&sql, &BTreeMap::new(), &place)?;
+    let query = catalog.plan(&sql, &BTreeMap::new(), &place)?;
     let (mut named, mut keys) = (vec![], 0);
-    question.for_each_batch(engine, |batch| {
+    query.for_each_batch(engine, |batch| {
         let rows = batch.column(key.len()).as_primitive::<Int64Type>();
         for (row, texts) in value_text::rows(batch)?.into_iter().enumerate() {
             let key: Vec<String> =
@@ -71,7 +71,8 @@ fn require_unique(engine: &Engine, desk: &Catalog, name: &str, key: &[Setting]) 
                 String::new()
             };
             Err(Error::Contradiction(format!(
-                "{place}: `{}` is not a key of table `{name}`: {}{more}\n  mend the table, or take the key out of the job",
+                "{place}: `{}` is not a key of table `{name}`: {}{more}\n  \
+                 fix the table, or remove the key from the job",
                 names.join(", "),
                 named.join("; ")
             )))
@@ -83,7 +84,7 @@ fn rows_words(rows: i64) -> String {
     if rows == 1 { "1 row".into() } else { format!("{rows} rows") }
 }
 
-/// A name as it is written in SQL.
+/// Quotes an identifier for SQL.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -1,5 +1,5 @@
-//! `octet_length`, `bit_length` and `length` of text and of bytes. DataFusion's own are for text alone, and take bytes for
-//! badly encoded text.
+//! `octet_length`, `bit_length`, and `length` for text and binary. DataFusion's functions support only text, and treat
+//! binary values as badly encoded text.
 
 use std::sync::Arc;
 
@@ -9,7 +9,6 @@ use arrow::datatypes::DataType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-/// The three functions.
 pub(super) fn functions() -> [ScalarUDF; 3] {
     [Unit::Octets, Unit::Bits, Unit::Own].map(|unit| ScalarUDF::from(LengthFunction { unit, signature: any_one() }))
 }
@@ -18,12 +17,12 @@ fn any_one() -> Signature {
     Signature::any(1, Volatility::Immutable)
 }
 
-/// What is counted.
+/// The unit of a length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Unit {
     Octets,
     Bits,
-    /// Characters of text, bytes of bytes.
+    /// Characters of text, bytes of binary.
     Own,
 }
 
@@ -50,9 +49,7 @@ impl ScalarUDFImpl for LengthFunction {
         match types {
             [DataType::Null] => Ok(DataType::Int64),
             [data_type] if is_text(data_type) || is_binary(data_type) => Ok(DataType::Int64),
-            [other] => {
-                Err(DataFusionError::Plan(format!("{} is for text and binary, and not for {other}", self.name())))
-            }
+            [other] => Err(DataFusionError::Plan(format!("{} is for text and binary, not for {other}", self.name()))),
             _ => Err(DataFusionError::Plan(format!("{} takes one value", self.name()))),
         }
     }

@@ -1,4 +1,4 @@
-//! Follows the rows of a side's files through a query's plan.
+//! Follows the rows of a side's files through the plan of a query.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,6 @@ use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan};
 use super::SNAPSHOT;
 use crate::snapshot::Lineage;
 
-/// The lineage of a plan's rows.
 pub(super) fn lineage(plan: &LogicalPlan) -> Lineage {
     match trace(plan) {
         Ok(Trace { reads_snapshot: false, .. }) => Lineage::Lost { by: "a query that does not read `snapshot`".into() },
@@ -23,11 +22,11 @@ pub(super) fn lineage(plan: &LogicalPlan) -> Lineage {
     }
 }
 
-/// What is known of a plan's output.
+/// The lineage of the output of a plan.
 struct Trace {
-    /// Whether its rows come from the side's files.
+    /// Whether the rows come from the side's files.
     reads_snapshot: bool,
-    /// The stored column that each output column is.
+    /// The stored column that is passed through to each output column; `None` for computed columns.
     columns: Vec<Option<String>>,
     /// The stored list that was unnested.
     unnested: Option<String>,
@@ -44,8 +43,8 @@ fn trace(plan: &LogicalPlan) -> Result<Trace, String> {
         LogicalPlan::Projection(projection) => {
             let input = trace(&projection.input)?;
             let stored = |expression: &Expr| {
-                let at = projection.input.schema().maybe_index_of_column(column_of(expression)?)?;
-                input.columns.get(at).cloned().flatten()
+                let index = projection.input.schema().maybe_index_of_column(column_of(expression)?)?;
+                input.columns.get(index).cloned().flatten()
             };
             let columns = projection.expr.iter().map(stored).collect();
             Ok(Trace { columns, ..input })
@@ -78,20 +77,20 @@ fn trace(plan: &LogicalPlan) -> Result<Trace, String> {
         }
         LogicalPlan::Unnest(unnest) => {
             let input = trace(&unnest.input)?;
-            let lists: Vec<usize> = unnest.list_type_columns.iter().map(|(at, _)| *at).collect();
+            let lists: Vec<usize> = unnest.list_type_columns.iter().map(|(index, _)| *index).collect();
             let unnested = match (lists.as_slice(), &input.unnested) {
                 ([], _) => input.unnested.clone(),
-                ([at], None) => match input.columns.get(*at).cloned().flatten() {
+                ([index], None) => match input.columns.get(*index).cloned().flatten() {
                     Some(stored) => Some(stored),
                     None if !input.reads_snapshot => None,
                     None => return Err("unnest of something that is not a stored column".into()),
                 },
                 _ => return Err("unnest of several lists".into()),
             };
-            let is_taken_apart = |at: &usize| lists.contains(at) || unnest.struct_type_columns.contains(at);
+            let is_unnested = |index: &usize| lists.contains(index) || unnest.struct_type_columns.contains(index);
             let output = unnest.dependency_indices.iter();
-            let columns =
-                output.map(|at| if is_taken_apart(at) { None } else { input.columns.get(*at).cloned().flatten() });
+            let columns = output
+                .map(|index| if is_unnested(index) { None } else { input.columns.get(*index).cloned().flatten() });
             Ok(Trace { columns: columns.collect(), unnested, reads_snapshot: input.reads_snapshot })
         }
         LogicalPlan::Aggregate(_) => Err("GROUP BY".into()),
@@ -101,7 +100,7 @@ fn trace(plan: &LogicalPlan) -> Result<Trace, String> {
     }
 }
 
-/// The same for one side of a join: a table that is not the side's own may be made in any way.
+/// The same for one input of a join. An input that does not read the side's own files may be any plan.
 fn trace_joined(plan: &LogicalPlan) -> Result<Trace, String> {
     if super::private::reads_table(plan, SNAPSHOT) {
         return trace(plan);

@@ -1,8 +1,8 @@
-//! SHAPE: what SQL makes of a snapshot before it is compared.
+//! SHAPE: applies the SQL of a job to a snapshot before it is compared.
 //!
-//! A query is run once and its rows become a snapshot of their own in a working file: the hashed way reads
-//! rows twice, and only stored rows are sure to come back the same. An expression is a column of the
-//! snapshot that is evaluated while it is read.
+//! A query is run once, and its rows become a snapshot in a working file, because the hash join reads rows
+//! twice and only stored rows are guaranteed to be the same the second time. An expression is a column of
+//! the snapshot that is evaluated while the snapshot is read.
 
 mod checked;
 mod constants;
@@ -63,7 +63,7 @@ use crate::runtime::engine::{Engine, ScanConfig};
 use crate::sides::Side;
 use crate::snapshot::{Derived, QueryOrigin, Snapshot};
 
-/// The name under which a query finds the side's own files.
+/// The name of the table in a query that contains the side's own files.
 const SNAPSHOT: &str = "snapshot";
 /// Rows per row group of a working file.
 const ROW_GROUP_ROWS: usize = 256 << 10;
@@ -79,7 +79,7 @@ pub(crate) fn open_tables(tables: &BTreeMap<String, Source>) -> Result<Tables> {
     tables.iter().map(open).collect()
 }
 
-/// Opens one side, and shapes it as the job says.
+/// Opens one side, and shapes it as the job specifies.
 pub(crate) fn open_side(
     engine: &Engine,
     side: Side,
@@ -98,7 +98,7 @@ pub(crate) fn open_side(
     Ok(snapshot)
 }
 
-/// Runs the query of a planned side. A side without one is ready as it is.
+/// Runs the query of a planned side. A side without a query is returned unchanged.
 pub(crate) fn run_side(
     engine: &Engine,
     planned: Snapshot,
@@ -114,11 +114,11 @@ pub(crate) fn run_side(
     Ok(snapshot)
 }
 
-/// A side as far as it can be planned.
+/// A side, planned as far as possible.
 pub(crate) struct Planned {
-    /// The snapshot; of a query's result, its columns and no rows.
+    /// The snapshot. For the result of a query, it has columns but no rows.
     pub snapshot: Option<Snapshot>,
-    /// What is wrong with it.
+    /// The errors that were found.
     pub mistakes: Vec<Error>,
 }
 
@@ -141,7 +141,7 @@ pub(crate) fn plan_side(
         }
         snapshot
     });
-    // with a column amiss, everything that is about it would be, too
+    // if a column has an error, all settings about it would also cause errors
     let snapshot = snapshot.filter(|_| mistakes.is_empty());
     Planned { snapshot, mistakes }
 }
@@ -162,7 +162,7 @@ fn expressions(columns: &[ColumnSettings], side: Side) -> impl Iterator<Item = (
         .filter_map(move |settings| Some((settings.names.first()?.text.as_str(), settings.expressions[side].as_ref()?)))
 }
 
-/// A context in which names are taken as they are written, and `100.0` is a decimal and no binary fraction.
+/// A context in which names are case-sensitive, and `100.0` is a decimal and not a floating-point number.
 fn context(engine: &Engine) -> SessionContext {
     context_with(engine, engine.config())
 }
@@ -173,11 +173,11 @@ fn context_with(engine: &Engine, config: SessionConfig) -> SessionContext {
         .set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
     let state =
         SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(engine.environment());
-    // before any rule that hides arithmetic in a scan or a join
+    // before all rules that move arithmetic into a scan or a join
     let rules = [Arc::new(CheckedArithmetic) as _].into_iter().chain(PhysicalOptimizer::new().rules);
     let rules = rules.chain([Arc::new(ListsOfSortedRows) as _]).collect();
     let analysis = [Arc::new(WideSums) as _].into_iter().chain(Analyzer::new().rules);
-    // once all types are settled
+    // after all types are determined
     let analysis = analysis.chain([Arc::new(CheckedConstants) as _]).collect();
     let state = state.with_physical_optimizer_rules(rules).with_analyzer_rules(analysis);
     let context = SessionContext::new_with_state(state.build());
@@ -195,7 +195,7 @@ fn plan_expression(engine: &Engine, snapshot: &Snapshot, column: &str, text: &Se
     }
 }
 
-/// Plans an expression that yields one value for each row of a table, the same each time; or says what keeps it from that.
+/// Plans an expression that yields one value for each row of a table, always the same; the error is the reason if not.
 fn plan_row_by_row(
     engine: &Engine,
     schema: Schema,
@@ -212,14 +212,14 @@ fn plan_row_by_row(
     let resolved = resolve_functions(parsed, &table, &context).map_err(bad)?;
     let expression = context.create_physical_expr(resolved, &table).and_then(checked).map_err(bad)?;
     let field = expression.return_field(table.as_arrow()).map_err(bad)?;
-    // what cannot be carried out at all fails over no rows, too
+    // an expression that can never be evaluated also fails without rows
     let nothing = RecordBatch::new_empty(Arc::new(table.as_arrow().clone()));
     expression.evaluate(&nothing).map_err(bad)?;
     Ok((expression, field))
 }
 
-/// Puts what they stand for in the place of functions that are only names for other expressions, such as `coalesce` and
-/// `arrow_cast`. In a query the optimizer does that.
+/// Replaces functions that are only names for other expressions, such as `coalesce` and `arrow_cast`, by these
+/// expressions. In a query, the optimizer does this.
 fn resolve_functions(expression: Expr, table: &DFSchema, context: &SessionContext) -> datafusion::error::Result<Expr> {
     let state = context.state();
     let simplify = SimplifyContext::builder()
@@ -229,7 +229,7 @@ fn resolve_functions(expression: Expr, table: &DFSchema, context: &SessionContex
     resolved(ExprSimplifier::new(simplify.clone()).coerce(expression, table)?, &simplify)
 }
 
-/// The same for an expression whose types are settled.
+/// The same for an expression whose types are determined.
 fn resolved(expression: Expr, simplify: &SimplifyContext) -> datafusion::error::Result<Expr> {
     let resolve = |part: Expr| match part {
         Expr::ScalarFunction(ScalarFunction { func, args }) => match func.simplify(args, simplify)? {
@@ -243,20 +243,20 @@ fn resolved(expression: Expr, simplify: &SimplifyContext) -> datafusion::error::
     expression.transform_up(resolve).data()
 }
 
-/// Why a part of an expression cannot be evaluated row by row, to the same each time.
+/// The reason why a part of an expression cannot be evaluated row by row with the same result each time.
 fn unfit(part: &Expr) -> Option<&'static str> {
     match part {
-        Expr::AggregateFunction(_) => Some("it sums up rows, and a column has one value for each; a query can"),
-        Expr::WindowFunction(_) => Some("it looks at other rows; a query can"),
-        Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => Some("it has a subquery; a query can"),
+        Expr::AggregateFunction(_) => Some("it aggregates rows, but a column has one value per row; use a query"),
+        Expr::WindowFunction(_) => Some("it uses other rows; use a query"),
+        Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => Some("it has a subquery; use a query"),
         Expr::ScalarFunction(function) if function.func.signature().volatility != Volatility::Immutable => {
-            Some("it yields something else each time that it is evaluated")
+            Some("it yields a different value each time it is evaluated")
         }
         _ => None,
     }
 }
 
-/// An expression and all that it is made of.
+/// An expression and all of its parts.
 fn parts(expression: &Expr) -> impl Iterator<Item = &Expr> {
     let mut parts = vec![];
     let _ = expression.apply(|part| {
@@ -267,9 +267,9 @@ fn parts(expression: &Expr) -> impl Iterator<Item = &Expr> {
 }
 
 fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query: &Query) -> Result<Question> {
-    let mut desk = Catalog::with(engine, tables)?;
-    desk.add(SNAPSHOT, snapshot)?;
-    desk.plan(&query.sql, &BTreeMap::new(), &place_of(query))
+    let mut catalog = Catalog::with(engine, tables)?;
+    catalog.add(SNAPSHOT, snapshot)?;
+    catalog.plan(&query.sql, &BTreeMap::new(), &place_of(query))
 }
 
 fn place_of(query: &Query) -> String {
@@ -279,7 +279,7 @@ fn place_of(query: &Query) -> String {
     }
 }
 
-/// What a query's result comes from.
+/// The origin of the result of a query.
 fn origin(stored: Arc<Snapshot>, query: &Query, question: &Question) -> QueryOrigin {
     QueryOrigin {
         snapshot: stored,
@@ -301,7 +301,7 @@ fn run_query(
 ) -> Result<Snapshot> {
     let question = plan_query(engine, &stored, tables, query)?;
     let origin = origin(stored.clone(), query, &question);
-    // a backup may be shaped as its side was
+    // the query of a side may also be run for its backup
     let places = (1..).map(|number| engine.spill_dir().join(format!("query-{side}-{number}.parquet")));
     let place = places.into_iter().find(|place| !place.exists()).unwrap_or_default();
     write_rows(engine, question, &place)?;
@@ -315,7 +315,7 @@ fn run_query(
     Ok(shaped)
 }
 
-/// Writes the answer to a question into a Parquet file.
+/// Writes the result of a query to a Parquet file.
 pub(crate) fn write_rows(engine: &Engine, question: Question, place: &Path) -> Result<()> {
     let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
     let file = File::create(place).map_err(|error| spilling(error.to_string()))?;
@@ -324,9 +324,9 @@ pub(crate) fn write_rows(engine: &Engine, question: Question, place: &Path) -> R
     let asked = question.place().to_string();
     let unwritable = |error: ParquetError| match error {
         ParquetError::External(error) => spilling(error.to_string()),
-        // of all kinds of value, only some intervals have no place in a Parquet file
+        // some intervals are the only values that cannot be stored in a Parquet file
         error => {
-            let reason = format!("its result cannot be stored; cast what is an interval to something else ({error})");
+            let reason = format!("its result cannot be stored; cast intervals to another type ({error})");
             Error::QueryFailed { place: asked.clone(), reason }
         }
     };
@@ -340,7 +340,7 @@ pub(crate) fn write_rows(engine: &Engine, question: Question, place: &Path) -> R
     Ok(())
 }
 
-/// How working files are written: fast to write and to read again.
+/// The properties of working files, which must be fast to write and to read again.
 fn working_file_properties() -> WriterProperties {
     WriterProperties::builder()
         .set_compression(Compression::LZ4_RAW)
@@ -349,14 +349,14 @@ fn working_file_properties() -> WriterProperties {
         .build()
 }
 
-/// What the engine says of a mistake, without its own words around it.
+/// The message of an error of DataFusion, without prefixes and suffixes.
 fn said(error: &DataFusionError) -> String {
     let text = error.find_root().strip_backtrace();
     let prefixes = ["SQL error: ", "Schema error: ", "Error during planning: ", "Execution error: ", "Arrow error: "];
     let plain = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(&text);
-    // its own bugs it asks to be told of, at an address that is not ours
+    // the request to report bugs contains the address of another project
     let plain = plain.split_once(".\nThis issue was likely caused by a bug").map_or(plain, |(own, _)| own);
-    // names of tables without those of the places that they would stand in
+    // names of tables without their catalog and schema
     let plain = plain.replace("datafusion.public.", "");
     match plain.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")")) {
         Some(inner) => inner.into(),
@@ -364,7 +364,7 @@ fn said(error: &DataFusionError) -> String {
     }
 }
 
-/// A snapshot as a table of SQL: all of its rows, in no promised order.
+/// A snapshot as a table for SQL: all of its rows, in an unspecified order.
 #[derive(Debug)]
 struct SnapshotTable {
     snapshot: Arc<Snapshot>,

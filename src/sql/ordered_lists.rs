@@ -1,9 +1,9 @@
-//! Lists in an order, `array_agg(x ORDER BY y)`, out of sorted rows.
+//! Ordered lists, `array_agg(x ORDER BY y)`, from sorted rows.
 //!
-//! DataFusion 55 keeps a list that it has to order as single values, and where partitions are merged it counts the memory of
-//! whole batches for each of them (<https://github.com/apache/datafusion/issues/16517>): 200,000 rows ask for 22 GB. Rows
-//! that are sorted before they are gathered need neither: the sort spills, and each list takes its values in the order in
-//! which they come.
+//! DataFusion 55 stores a list that it must order as single values, and when it merges partitions, it counts the memory
+//! of whole batches for each value (<https://github.com/apache/datafusion/issues/16517>): 200,000 rows request 22 GB.
+//! If the rows are sorted before they are aggregated, neither happens: the sort can spill, and each list takes its
+//! values in the order in which they arrive.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
-/// Whether a query gathers values in an order. It is carried out in one partition then, so that nothing has to be merged.
+/// Whether a query has an ordered aggregate. Then it runs in one partition, so that no partitions are merged.
 pub(super) fn are_asked_for(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
@@ -32,7 +32,7 @@ pub(super) fn are_asked_for(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// Takes the order out of lists whose rows come in it. Runs last: the sort below is there because of that order.
+/// Removes the order from lists whose rows arrive in that order. Runs last, because the sort is planned because of it.
 #[derive(Debug)]
 pub(super) struct ListsOfSortedRows;
 

@@ -1,5 +1,5 @@
-//! Values for the parameters of a question. They take the place of `$name` in the parsed question, each as a literal of
-//! its type; no value ever becomes text of SQL.
+//! Values for the parameters of a query. They replace `$name` in the parsed query as literals of their type. A value
+//! never becomes part of SQL text.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::job::Literal;
 
-/// Puts the values in; in words, which parameter has none.
+/// Replaces the parameters by values. The error names a parameter that has no value.
 pub(super) fn bind(statement: &mut Statement, values: &BTreeMap<String, Literal>) -> Result<(), String> {
     let Statement::Statement(statement) = statement else { return Ok(()) };
     let put = |expression: &mut Expr| {
@@ -25,8 +25,8 @@ pub(super) fn bind(statement: &mut Statement, values: &BTreeMap<String, Literal>
             }
             Some(Err(reason)) => ControlFlow::Break(reason),
             None => ControlFlow::Break(format!(
-                "`{name}` has no value; declare it at the head of the query with a comment such as `-- {name} integer`, \
-                 and give it under `params`"
+                "`{name}` has no value; declare it at the top of the query with a comment such as `-- {name} integer`, \
+                 and specify its value under `params`"
             )),
         }
     };
@@ -36,23 +36,23 @@ pub(super) fn bind(statement: &mut Statement, values: &BTreeMap<String, Literal>
     }
 }
 
-/// A value as a part of a parsed question.
+/// Converts a value to a literal of a parsed query.
 fn literal(value: &Literal) -> Result<Expr, String> {
     let plain = |value: Value| Ok(Expr::Value(value.into()));
     match value {
         Literal::Text(text) => plain(Value::SingleQuotedString(text.clone())),
         Literal::Boolean(truth) => plain(Value::Boolean(*truth)),
-        // these are written by us: digits, points, and the letters of times
+        // the texts below are formatted here: digits, points, and the letters of times
         Literal::Integer(number) => parsed(&format!("({number})")),
         Literal::Decimal(number) => {
-            // a decimal, also where it is whole
+            // a decimal even if it is a whole number
             let text = number.to_plain_string();
             parsed(&if text.contains('.') { format!("({text})") } else { format!("({text}.0)") })
         }
         Literal::Date(day) => parsed(&format!("DATE '{day}'")),
         Literal::Timestamp(time) => parsed(&format!("arrow_cast('{time}', 'Timestamp(Microsecond, Some(\"UTC\"))')")),
         Literal::Duration(time) => {
-            let nanos = i64::try_from(time.as_nanos()).map_err(|_| format!("{time:#} is too long a time"))?;
+            let nanos = i64::try_from(time.as_nanos()).map_err(|_| format!("the duration {time:#} is too long"))?;
             parsed(&format!("INTERVAL '{nanos} nanoseconds'"))
         }
     }

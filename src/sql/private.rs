@@ -1,8 +1,8 @@
-//! Which columns of an answer show values of private columns.
+//! Finds the columns of a query's result that show private values.
 //!
-//! The plan is followed from its tables upwards. What is merely tested (`blob IS NULL`, `blob = ''`) or counted is not
-//! shown; whatever else is made of a private value is. Where it is not clear what an operator makes of its input, all of
-//! its output counts as shown.
+//! The plan is followed upward from its tables. Private values that are only tested (`blob IS NULL`, `blob = ''`) or
+//! counted are not shown; everything else that is computed from a private value is. If the output of an operator is
+//! unclear, all of it counts as shown.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,13 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{Alias, Case};
 use datafusion::logical_expr::{Distinct, Expr, Join, JoinType, LogicalPlan, Operator};
 
-/// For each column of a plan's output, whether it shows private values. `is_private` says it of the columns of tables.
+/// For each column of a plan's output, whether it shows private values. `is_private` decides for a table and a column.
 pub(super) fn shows(plan: &LogicalPlan, is_private: &dyn Fn(&str, &str) -> bool) -> Vec<bool> {
-    // of what stands around the whole plan nothing is known
+    // nothing is known about a query around the whole plan
     shows_within(plan, &PrivacyScope { is_private, outer: &|_| true })
 }
 
-/// What is known around a plan.
+/// The context of a plan.
 struct PrivacyScope<'a> {
     /// Whether a column of a table is private.
     is_private: &'a dyn Fn(&str, &str) -> bool,
@@ -40,7 +40,7 @@ fn shows_within(plan: &LogicalPlan, scope: &PrivacyScope) -> Vec<bool> {
         LogicalPlan::Distinct(Distinct::On(distinct)) => expressions(&mut distinct.select_expr.iter()),
         LogicalPlan::Aggregate(aggregate) => {
             let shown = expressions(&mut aggregate.group_expr.iter().chain(&aggregate.aggr_expr));
-            // grouping sets add a column of their own
+            // grouping sets add a column
             if shown.len() == plan.schema().fields().len() { shown } else { all_or_none(plan, shown) }
         }
         LogicalPlan::Window(window) => {
@@ -49,7 +49,7 @@ fn shows_within(plan: &LogicalPlan, scope: &PrivacyScope) -> Vec<bool> {
         }
         LogicalPlan::Unnest(unnest) => {
             let input = inputs().concat();
-            unnest.dependency_indices.iter().map(|&at| input.get(at) != Some(&false)).collect()
+            unnest.dependency_indices.iter().map(|&index| input.get(index) != Some(&false)).collect()
         }
         LogicalPlan::Filter(_)
         | LogicalPlan::Sort(_)
@@ -62,23 +62,25 @@ fn shows_within(plan: &LogicalPlan, scope: &PrivacyScope) -> Vec<bool> {
         LogicalPlan::Union(_) => {
             let inputs = inputs();
             (0..plan.schema().fields().len())
-                .map(|at| inputs.iter().any(|shown| shown.get(at) != Some(&false)))
+                .map(|column| inputs.iter().any(|shown| shown.get(column) != Some(&false)))
                 .collect()
         }
         LogicalPlan::Values(values) => {
             let rows: Vec<Vec<bool>> = values.values.iter().map(|row| expressions(&mut row.iter())).collect();
-            (0..plan.schema().fields().len()).map(|at| rows.iter().any(|shown| shown.get(at) != Some(&false))).collect()
+            (0..plan.schema().fields().len())
+                .map(|column| rows.iter().any(|shown| shown.get(column) != Some(&false)))
+                .collect()
         }
         LogicalPlan::EmptyRelation(_) => vec![false; plan.schema().fields().len()],
         _ => all_or_none(plan, inputs().concat()),
     }
 }
 
-/// The right side of a join may look at the left one's columns, if it is a lateral query.
+/// The right input of a join can refer to the columns of the left input if it is a lateral subquery.
 fn shows_joined(join: &Join, scope: &PrivacyScope) -> Vec<bool> {
     let left = shows_within(&join.left, scope);
     let outer = |column: &Column| match join.left.schema().maybe_index_of_column(column) {
-        Some(at) => left.get(at) != Some(&false),
+        Some(index) => left.get(index) != Some(&false),
         None => (scope.outer)(column),
     };
     let right = shows_within(&join.right, &PrivacyScope { outer: &outer, ..*scope });
@@ -94,7 +96,7 @@ fn shows_joined(join: &Join, scope: &PrivacyScope) -> Vec<bool> {
 /// The names of all columns that a plan reads from tables.
 pub(super) fn tables_columns(plan: &LogicalPlan) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    // every part of a plan can be looked at
+    // the closure never fails
     let _ = plan.apply_with_subqueries(|part| {
         if let LogicalPlan::TableScan(scan) = part {
             names.extend(scan.projected_schema.fields().iter().map(|field| field.name().clone()));
@@ -107,7 +109,7 @@ pub(super) fn tables_columns(plan: &LogicalPlan) -> BTreeSet<String> {
 /// Whether a plan reads a table of this name.
 pub(super) fn reads_table(plan: &LogicalPlan, name: &str) -> bool {
     let mut reads = false;
-    // every part of a plan can be looked at
+    // the closure never fails
     let _ = plan.apply_with_subqueries(|part| {
         reads |= matches!(part, LogicalPlan::TableScan(scan) if scan.table_name.table() == name);
         Ok(TreeNodeRecursion::Continue)
@@ -119,21 +121,21 @@ fn all_or_none(plan: &LogicalPlan, shown: Vec<bool>) -> Vec<bool> {
     vec![shown.contains(&true); plan.schema().fields().len()]
 }
 
-/// What an expression of a plan sees.
+/// The columns that an expression of a plan can refer to.
 struct VisibleColumns<'a> {
     plan: &'a LogicalPlan,
-    /// The columns of all inputs, one after the other.
+    /// Whether each column shows private values, for the columns of all inputs in order.
     shown: Vec<bool>,
     scope: &'a PrivacyScope<'a>,
 }
 
 impl VisibleColumns<'_> {
-    /// Whether an expression yields anything of a private value but whether something holds of it.
+    /// Whether an expression shows private values, other than by the result of a test.
     fn shows(&self, expression: &Expr) -> bool {
         match expression {
             Expr::Alias(Alias { expr, .. }) => self.shows(expr),
             Expr::Column(column) => self.column(column),
-            // of a query around this one
+            // a column of an outer query
             Expr::OuterReferenceColumn(_, column) => (self.scope.outer)(column),
             Expr::IsNull(_)
             | Expr::IsNotNull(_)
@@ -174,17 +176,17 @@ impl VisibleColumns<'_> {
         let mut start = 0;
         for input in self.plan.inputs() {
             let schema = input.schema();
-            if let Some(at) = schema.maybe_index_of_column(column) {
-                return self.shown.get(start + at) != Some(&false);
+            if let Some(index) = schema.maybe_index_of_column(column) {
+                return self.shown.get(start + index) != Some(&false);
             }
             start += schema.fields().len();
         }
-        // it may be of a query that is further out
+        // it may be a column of an outer query
         (self.scope.outer)(column)
     }
 }
 
-/// Whether an operator's result tells of its operands only whether something holds.
+/// Whether an operator is a test, whose result is only true, false, or NULL.
 fn is_test(operator: Operator) -> bool {
     use Operator::{
         And, Eq, Gt, GtEq, ILikeMatch, IsDistinctFrom, IsNotDistinctFrom, LikeMatch, Lt, LtEq, NotEq, NotILikeMatch,

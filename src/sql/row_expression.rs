@@ -1,4 +1,4 @@
-//! Expressions of a job over rows that are at hand: conditions of waivers, and what segments are made by.
+//! Expressions of a job on rows in memory: the conditions of waivers and the expressions of segments.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(crate) struct RowExpression {
 }
 
 impl RowExpression {
-    /// Plans an expression over rows of this schema.
+    /// Plans an expression on rows of this schema.
     pub(crate) fn plan(engine: &Engine, schema: &SchemaRef, text: &Setting) -> Result<Self> {
         let place = text.place.to_string();
         match plan_row_by_row(engine, schema.as_ref().clone(), &text.text) {
@@ -49,41 +49,41 @@ impl RowExpression {
             DataType::Boolean => Ok(condition),
             other => Err(Error::BadCondition {
                 place: condition.place,
-                reason: format!("it yields {other}, and a condition is true or false"),
+                reason: format!("it yields {other}, but a condition must be true or false"),
             }),
         }
     }
 
-    /// The columns that it reads.
+    /// The names of the columns that the expression reads.
     pub(crate) fn columns(&self) -> Vec<String> {
         collect_columns(&self.expression).iter().map(|column| column.name().to_string()).collect()
     }
 
-    /// The values for these rows.
+    /// Evaluates the expression for these rows.
     pub(crate) fn values(&self, rows: &RecordBatch) -> Result<ArrayRef> {
         let values = self.expression.evaluate(rows).and_then(|values| values.into_array(rows.num_rows()));
         values.map_err(|error| Error::QueryFailed { place: self.place.clone(), reason: said(&error) })
     }
 
-    /// For which of these rows a condition holds.
+    /// Whether a condition holds for each of these rows.
     pub(crate) fn holds(&self, rows: &RecordBatch) -> Result<BooleanArray> {
         let values = self.values(rows)?;
         Ok(values.as_boolean().iter().map(|holds| Some(holds == Some(true))).collect())
     }
 
-    /// What it yields.
+    /// The type of the values.
     pub(crate) fn field(&self) -> &FieldRef {
         &self.field
     }
 
-    /// The values for these rows as text, as another expression's values would be written.
+    /// The values for these rows as text, in the format of the values of the expression with the field `like`.
     pub(crate) fn texts(&self, rows: &RecordBatch, like: &FieldRef) -> Result<Vec<Option<String>>> {
         texts(&self.values(rows)?, &self.field, like)
     }
 }
 
-/// Values as text. `5` and `5.00`, and an instant in two zones, are written the same way if `like` is one field: as far as
-/// its type holds them.
+/// Converts values to text. With the same `like`, `5` and `5.00` have the same text, and so does an instant in two time
+/// zones, provided that the type of `like` can represent the values.
 fn texts(values: &ArrayRef, field: &FieldRef, like: &FieldRef) -> Result<Vec<Option<String>>> {
     let (own, like) = (plain_types::field("by", field), plain_types::field("by", like));
     let values = plain_types::array(values)?;
@@ -94,8 +94,8 @@ fn texts(values: &ArrayRef, field: &FieldRef, like: &FieldRef) -> Result<Vec<Opt
     Ok(texts.iter().map(|text| text.map(String::from)).collect())
 }
 
-/// Counts the rows of a snapshot by what an expression yields, as text like `like`; no more than `most` values and one.
-/// `columns` are the columns that the expression may read, by their names in it and their places in the snapshot.
+/// Counts the rows of a snapshot by the value of an expression, as text like `like`. Stops after more than `most`
+/// values. `columns` are the columns that the expression can read: their names in it and their indices in the snapshot.
 pub(crate) fn count_by(
     engine: &Engine,
     snapshot: &Snapshot,
@@ -114,8 +114,9 @@ pub(crate) fn count_by(
     context.register_table(SNAPSHOT, Arc::new(table)).map_err(failed)?;
     let frame = engine.reader().block_on(context.table(SNAPSHOT)).map_err(failed)?;
     let bad = |error: DataFusionError| Error::BadCondition { place: place.clone(), reason: said(&error) };
-    let stored = |at: usize| snapshot.schema.field(at).name();
-    let columns = columns.iter().map(|(name, at)| Expr::Column(Column::new_unqualified(stored(*at))).alias(*name));
+    let stored = |index: usize| snapshot.schema.field(index).name();
+    let columns =
+        columns.iter().map(|(name, index)| Expr::Column(Column::new_unqualified(stored(*index))).alias(*name));
     let frame = frame.select(columns.collect::<Vec<_>>()).map_err(bad)?;
     require_shallow(&by.text).map_err(|reason| Error::BadCondition { place: place.clone(), reason })?;
     let by = frame.parse_sql_expr(&by.text).map_err(bad)?;

@@ -1,5 +1,5 @@
-//! Sums that are as wide as their rows may make them: the sum of 64-bit integers is a decimal of 38 digits, that of long
-//! decimals one of 76, so that none wraps around to another number.
+//! Sums that are wide enough for their rows: the sum of integers is a decimal with 38 digits, and the sum of long
+//! decimals one with 76, so that no sum wraps around.
 
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
@@ -9,10 +9,10 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, cast};
 use datafusion::optimizer::AnalyzerRule;
 
-/// Decimals of fewer digits have room for the sum of ten billion of them.
+/// Decimals with at most this many digits have room for the sum of ten billion values.
 const ROOMY_DIGITS: u8 = 28;
 
-/// Widens what is summed up.
+/// Widens the arguments of sums.
 #[derive(Debug)]
 pub(super) struct WideSums;
 
@@ -68,7 +68,7 @@ fn widened(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
-/// The type to sum up in; none, if the own one has room.
+/// The type to sum in; `None` if the type itself has room.
 fn wider(own: &DataType) -> Option<DataType> {
     match own {
         integer if integer.is_integer() => Some(DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0)),

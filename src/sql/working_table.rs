@@ -1,4 +1,4 @@
-//! Tables in working files, for questions that join them.
+//! Tables in working files, for queries that join them.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 use crate::snapshot::Snapshot;
 
-/// A table that is being written to a working file, which goes with the engine.
+/// A table that is being written to a working file. The file is removed with the engine.
 pub(crate) struct WorkingTable {
     name: String,
     path: PathBuf,
@@ -21,10 +21,10 @@ pub(crate) struct WorkingTable {
 }
 
 impl WorkingTable {
-    /// Begins a table. Its name is its own among all working files of the engine.
+    /// Creates a table. Its name must be unique among the working files of the engine.
     ///
     /// # Errors
-    /// [`Error::Spill`], here and below, if the disk does not take it.
+    /// [`Error::Spill`], here and in the other functions, if the file cannot be written.
     pub(crate) fn create(engine: &Engine, name: &str, schema: SchemaRef) -> Result<Self> {
         let path = engine.spill_dir().join(format!("{name}.parquet"));
         let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
@@ -33,12 +33,11 @@ impl WorkingTable {
         Ok(WorkingTable { name: name.into(), path, writer: writer.map_err(|error| spilling(error.to_string()))? })
     }
 
-    /// Adds rows.
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         self.writer.write(rows).map_err(|error| Error::Spill { dir: self.path.clone(), reason: error.to_string() })
     }
 
-    /// Ends the table, and opens it.
+    /// Completes the table and opens it.
     pub(crate) fn finish(self) -> Result<Arc<Snapshot>> {
         let Self { name, path, writer } = self;
         writer.close().map_err(|error| Error::Spill { dir: path.clone(), reason: error.to_string() })?;

@@ -1,5 +1,5 @@
-//! A file against itself, and against copies with known changes: the drawn values, pyarrow, and both ways of
-//! matching have to agree on every row.
+//! A file compared with itself and with changed copies: the drawn values, pyarrow, and both strategies must agree on
+//! every row.
 
 use countersign::Out;
 use serde_json::json;
@@ -22,7 +22,7 @@ fn clean(table: &Table) -> Expected {
     }
 }
 
-/// What pyarrow says of two files.
+/// The result of pyarrow for two files.
 pub fn ask(oracle: &mut Oracle, shop: &Workshop, old: &str, new: &str, table: &Table) -> Told {
     let ignore = table.incomparable();
     let question = json!({

@@ -12,7 +12,7 @@ use super::oracle::Oracle;
 use super::{Told, answer, comparison, for_seeds, found, same};
 use crate::support::Workshop;
 
-/// What becomes of a file, and in what words.
+/// Damages a file, and returns a description of the damage.
 fn damage(bytes: &mut Vec<u8>, random: &mut Random) -> String {
     let footer = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
     let pages = bytes.len() - 8 - footer;
@@ -97,7 +97,7 @@ fn old_name(table: &Table, name: &str) -> String {
     old.map_or(name, |column| &column.name).to_string()
 }
 
-/// What pyarrow refuses and the reader here takes for other values, which are then told as differences.
+/// What pyarrow refuses and this reader reads as other values, which are then reported as differences.
 const LAXER: [(&str, &str); 9] = [
     ("Not yet implemented", "an encoding that pyarrow does not know in this place"),
     ("not implemented", "a nested type that pyarrow does not read in chunks"),

@@ -1,9 +1,9 @@
-//! What pyarrow and countersign make of the same files.
+//! Compares the results of pyarrow and countersign for the same files.
 //!
-//! [`generator`] writes tables in every way that the format has, each from a seed; `oracle.py` reads them with
-//! pyarrow and answers by the definition of equal; the values that were drawn are the third opinion. All three have
-//! to agree. `COUNTERSIGN_SEEDS=2000` asks for more than the usual number of seeds, and
-//! `COUNTERSIGN_SEED=17` for one of them; the files of what fails are kept in the directory `COUNTERSIGN_KEEP`.
+//! [`generator`] writes tables in all forms of the format, each from a seed; `oracle.py` reads them with pyarrow and
+//! compares them by the definition of equality; the drawn values are the third opinion. All three must agree.
+//! `COUNTERSIGN_SEEDS=2000` runs more than the usual number of seeds, and `COUNTERSIGN_SEED=17` runs one; the files of
+//! failures are kept in the directory `COUNTERSIGN_KEEP`.
 
 mod changed;
 mod damaged;
@@ -30,7 +30,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use self::generator::{Expected, ROW};
 use crate::support::{Trial, Workshop};
 
-/// Runs a test for every seed, and tells of all that fail.
+/// Runs a test for every seed, and reports all failures.
 fn for_seeds(test: &str, usual: u64, run: impl Fn(u64, &Workshop) -> Result<(), String>) {
     let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
     let seeds = match number("COUNTERSIGN_SEED") {
@@ -56,7 +56,7 @@ fn for_seeds(test: &str, usual: u64, run: impl Fn(u64, &Workshop) -> Result<(), 
     assert!(wrong.is_empty(), "{test}: {} of {seeds:?} are wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));
 }
 
-/// What was compared; results stand in directories of runs.
+/// Keeps the inputs of a comparison, without its run directories.
 fn keep_files(shop: &Workshop, keep: &Path) {
     std::fs::create_dir_all(keep).unwrap();
     for name in shop.names("").into_iter().filter(|name| !name.starts_with("run ")) {
@@ -83,7 +83,7 @@ fn comparison(shop: &Workshop, old: &str, new: &str, key: &[&str]) -> Trial {
     }
 }
 
-/// What a comparison says, or its refusal. One that takes longer than two minutes hangs.
+/// The result of a comparison, or its error message; a comparison that takes longer than two minutes hangs.
 fn answer(trial: &Trial) -> Result<Report, String> {
     let (sender, receiver) = mpsc::channel();
     let trial = trial.clone();
@@ -97,7 +97,7 @@ fn answer(trial: &Trial) -> Result<Report, String> {
     }
 }
 
-/// What was found, in the words of what was expected.
+/// Describes the result in the same terms as the expectation.
 fn found(report: &Report, out: Option<&Path>) -> Expected {
     let numbers = |count: u64| vec![0; count as usize];
     let mut found = Expected {
@@ -137,13 +137,13 @@ fn listed(path: &Path) -> BTreeMap<String, Vec<i64>> {
     rows
 }
 
-/// What pyarrow says of two files.
+/// The result of pyarrow for two files.
 enum Told {
-    /// It does not read one of them.
+    /// It cannot read one of them.
     Refused(String),
-    /// Columns of this name do not compare.
+    /// Columns with this name are not comparable.
     Apart(String),
-    /// It compared them, apart from columns that only one of them has.
+    /// It compared them, except for columns that only one of them has.
     Compared { found: Expected, gaps: usize },
 }
 
@@ -173,7 +173,7 @@ fn same(what: &str, found: &Expected, expected: &Expected) -> Result<(), String>
     }
 }
 
-/// A comparison each way, whose rows stand in a run directory.
+/// A comparison with each strategy, whose rows are in a run directory.
 fn both_ways(trial: &Trial, shop: &Workshop) -> Vec<(String, Trial)> {
     let way = |way: Strategy| {
         let mut trial = trial.clone();

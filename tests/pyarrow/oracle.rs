@@ -1,4 +1,4 @@
-//! pyarrow, in an environment of its own and a process that answers question after question.
+//! pyarrow, in a separate environment and a process that answers requests one by one.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::support;
 
 const PACKAGE: &str = "pyarrow==26.0.1";
 
-/// The environment's Python. It is installed once and has to be there.
+/// The Python of the environment, which is installed once and must be available.
 fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| support::python(&PACKAGE.replace("==", "-"), &[PACKAGE]))
@@ -30,8 +30,7 @@ impl Oracle {
         Oracle(None)
     }
 
-    /// The answer to a question. Damage may end the process, which is as much as a refusal; the next
-    /// question meets another one.
+    /// The answer to a request. Damage may end the process, which counts as a refusal; the next request starts another.
     pub fn ask(&mut self, question: &Value) -> Value {
         let process = self.0.get_or_insert_with(Process::start);
         let asked = writeln!(process.questions, "{question}").and_then(|()| process.questions.flush());
@@ -42,7 +41,7 @@ impl Oracle {
             _ => {
                 let status = process.child.wait().unwrap();
                 self.0 = None;
-                // an uncaught exception is a mistake in the oracle, and no answer
+                // an uncaught exception is a bug in the oracle, and not an answer
                 assert_ne!(status.code(), Some(1), "{question}");
                 json!({ "refused": format!("pyarrow ended with {status}") })
             }

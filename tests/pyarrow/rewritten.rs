@@ -1,4 +1,4 @@
-//! What another writer wrote: pyarrow writes a generated file once more, or makes one of its own.
+//! Files of another writer: pyarrow rewrites a generated file or writes a file itself.
 
 use std::fs::File;
 

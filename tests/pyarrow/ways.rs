@@ -1,5 +1,5 @@
-//! Nested types, dictionaries, encodings and page versions, without pyarrow: whatever the way, the files and their
-//! order, a comparison finds what a recomputation from the drawn values finds.
+//! Nested types, dictionaries, encodings, and page versions, without pyarrow: with either strategy and any order of
+//! files, a comparison has the result of a recomputation from the drawn values.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use super::generator::write::write;
 use super::generator::{Expected, Table};
 use super::{answer, comparison, for_seeds, found, same};
 
-/// Writes a table as some files of one directory, each in forms of its own.
+/// Writes a table as several files in one directory, each in its own forms.
 fn write_files(table: &Table, dir: &Path, random: &mut Random) {
     fs::create_dir(dir).unwrap();
     let files = 1 + random.below(3);
@@ -26,7 +26,7 @@ fn write_files(table: &Table, dir: &Path, random: &mut Random) {
     }
 }
 
-/// The classes by the drawn values: matched, and how many rows or keys of the others.
+/// The classes by the drawn values: the numbers of matched rows, and of rows or keys of the other classes.
 fn recompute(old: &Table, new: &Table) -> (Expected, u64) {
     let compared: Vec<usize> =
         (0..old.columns.len()).filter(|at| !old.incomparable().contains(&old.columns[*at].name)).collect();
@@ -59,7 +59,7 @@ fn recompute(old: &Table, new: &Table) -> (Expected, u64) {
     (expected, duplicate_keys)
 }
 
-/// Rows as a multiset: matched, missing and extra.
+/// Rows as a multiset: matched, missing, and extra.
 fn multiset(old: &Table, new: &Table) -> [u64; 3] {
     let mut rest: Vec<&Vec<Value>> = new.rows.iter().collect();
     let mut matched = 0;
@@ -72,7 +72,7 @@ fn multiset(old: &Table, new: &Table) -> [u64; 3] {
     [matched, old.rows.len() as u64 - matched, rest.len() as u64]
 }
 
-/// The counts, with rows by their number alone.
+/// The counts, with rows identified by their number only.
 fn check(what: &str, report: &Report, (expected, duplicate_keys): &(Expected, u64)) -> Result<(), String> {
     same(what, &found(report, None), expected)?;
     match report.counts.duplicate_keys == *duplicate_keys {
@@ -88,7 +88,7 @@ fn both_ways_find_what_a_recomputation_finds_in_nested_tables() {
         let mut old = Table::draw(&mut random);
         old.rows.truncate(200);
         let (mut new, _) = old.changed(&mut random);
-        // both sides are restyled file by file, so that what was drawn may stand in either's types
+        // both sides are restyled file by file, so that the drawn values can be in the types of either side
         new.columns = old.columns.clone();
         for table in [&mut old, &mut new] {
             for _ in 0..random.below(3) {
