@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-
 use super::cursor::KeyRange;
 use super::layout::{KeyLayout, Obstacle};
 use super::ranges::cut;
