@@ -6,8 +6,6 @@
 
 pub mod sides;
 pub(crate) mod class;
-pub(crate) mod csv;
-pub(crate) mod regular_file;
 pub mod error;
 pub mod job;
 pub(crate) mod runtime;
@@ -17,19 +15,22 @@ pub(crate) mod sql;
 pub(crate) mod columns;
 pub(crate) mod compare;
 pub(crate) mod output;
+pub(crate) mod id_list;
 pub(crate) mod history;
 pub(crate) mod explain;
 pub(crate) mod lists;
 pub(crate) mod checks;
 pub mod report;
-pub mod certificate;
 pub(crate) mod prepare;
 pub(crate) mod signoff;
 pub(crate) mod waves;
 pub(crate) mod tools;
 pub mod cli;
 
+pub use ::certificate;
 pub use runtime::progress::Progress;
+
+pub(crate) use ::certificate::{csv, regular_file};
 
 pub use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 fn sources() -> Vec<(PathBuf, String)> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources_of("src")
+}
+
+fn sources_of(src: &str) -> Vec<(PathBuf, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join(src);
     let files = walkdir::WalkDir::new(&src).into_iter().map(|entry| entry.unwrap().into_path());
     files
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
@@ -18,7 +22,8 @@ fn sources() -> Vec<(PathBuf, String)> {
 
 #[test]
 fn no_file_is_too_long() {
-    let long: Vec<_> = sources().into_iter().filter(|(_, text)| text.lines().count() > LINES_MAX).collect();
+    let all = sources().into_iter().chain(sources_of("crates/certificate/src"));
+    let long: Vec<_> = all.filter(|(_, text)| text.lines().count() > LINES_MAX).collect();
     assert!(long.is_empty(), "{:?}", long.iter().map(|(path, _)| path).collect::<Vec<_>>());
 }
 
@@ -48,7 +53,7 @@ fn a_module_uses_only_what_stands_before_it() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    for (path, text) in sources() {
+    for (path, text) in sources().into_iter().chain(sources_of("crates/certificate/src")) {
         for word in ["todo!", "unimplemented!", "dbg!", "#[ignore"] {
             assert!(!text.contains(word), "{} has {word}", path.display());
         }

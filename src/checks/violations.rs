@@ -58,9 +58,9 @@ impl ViolationList {
         let file = run_dir.map(|run_dir| {
             let readers = if is_private { FileAccess::Owner } else { FileAccess::All };
             let mut file = run_dir.create_for(readers, &file_name(check))?;
-            let mut header = String::new();
+            let mut header = vec![];
             csv::record(&mut header, names.iter().map(|name| Some(name.as_str())));
-            file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+            file.write_all(&header).map_err(|error| file.error(error))?;
             Ok::<_, Error>(file)
         });
         let groups = (!job.group.is_empty()).then(|| {
@@ -81,7 +81,7 @@ impl ViolationList {
     /// Adds a part of the answer.
     pub(super) fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         let rows = value_text::rows(batch)?;
-        let mut lines = String::new();
+        let mut lines = vec![];
         for row in &rows {
             let fields = || self.places.iter().map(|at| row[*at].as_deref());
             csv::record(&mut lines, fields());
@@ -91,7 +91,7 @@ impl ViolationList {
         }
         self.found += rows.len() as u64;
         if let Some(file) = &mut self.file {
-            file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
+            file.write_all(&lines).map_err(|error| file.error(error))?;
         }
         self.groups.as_mut().map_or(Ok(()), |groups| groups.take(&rows))
     }

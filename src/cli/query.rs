@@ -107,7 +107,7 @@ impl Query {
         let bytes = match self.format {
             Format::Parquet => parquet(schema, batches)?,
             Format::Table => table(schema, batches)?.into_bytes(),
-            Format::Csv => as_csv(schema, batches)?.into_bytes(),
+            Format::Csv => as_csv(schema, batches)?,
             Format::Json => as_json(schema, batches)?.into_bytes(),
         };
         match (&self.out, String::from_utf8(bytes)) {
@@ -221,8 +221,8 @@ fn table(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
     Ok(format!("{}\n\n{}\n", table.trim_fmt(), crate::report::count(rows, "row")))
 }
 
-fn as_csv(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
-    let mut out = String::new();
+fn as_csv(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
+    let mut out = vec![];
     csv::record(&mut out, schema.fields().iter().map(|field| Some(field.name().as_str())));
     each_row(batches, |_, _, texts| csv::record(&mut out, texts.iter().map(Option::as_deref)))?;
     Ok(out)

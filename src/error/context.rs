@@ -30,7 +30,10 @@ impl Error {
             | Error::QueryFailed { reason, .. }
             | Error::Damaged { reason, .. }
             | Error::Memory(MemoryError::RanOut { reason })
-            | Error::Internal(reason) => *reason = "what went wrong may quote private values, and is not shown".into(),
+            | Error::Internal(reason)
+            | Error::Certificate(certificate::Error::Internal(reason)) => {
+                *reason = "what went wrong may quote private values, and is not shown".into()
+            }
             _ => {}
         }
         self

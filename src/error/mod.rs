@@ -10,7 +10,6 @@
 
 mod context;
 mod admission;
-mod certificate;
 mod engine;
 mod memory;
 mod output;
@@ -20,10 +19,12 @@ mod format;
 use std::io;
 use std::path::PathBuf;
 
+use ::certificate::id_list::ListError;
+use ::certificate::wording::{disk_note, indented};
+
 use crate::sides::{Owner, Side, Sides};
 pub use admission::{AdmissionError, TableFormat};
-pub use certificate::CertificateError;
-use format::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
+use format::{mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 pub use memory::MemoryError;
 pub use output::OutputError;
 pub use waves::WavesError;
@@ -432,13 +433,17 @@ pub enum Error {
     #[error(transparent)]
     Output(#[from] OutputError),
 
+    /// An ID list that cannot be used.
+    #[error(transparent)]
+    List(#[from] ListError),
+
     /// Lists that cannot be cut into waves.
     #[error(transparent)]
     Waves(#[from] WavesError),
 
     /// A certificate that cannot be made or believed.
     #[error(transparent)]
-    Certificate(#[from] CertificateError),
+    Certificate(#[from] ::certificate::Error),
 
     /// The user asked us to stop.
     #[error("interrupted; nothing was verified and nothing was written")]

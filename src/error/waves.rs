@@ -6,26 +6,6 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WavesError {
-    /// A list that is none, as a whole.
-    #[error("`{}` {reason}", list.display())]
-    BadList {
-        /// The list.
-        list: PathBuf,
-        /// What is wrong with it and what to do, to end a sentence that begins with its name.
-        reason: String,
-    },
-
-    /// A line of a list, or a row of a Parquet file.
-    #[error("`{}`, line {line}: {reason}", list.display())]
-    BadLine {
-        /// The list.
-        list: PathBuf,
-        /// The line on which the record begins, or the row's number; counted from 1.
-        line: u64,
-        /// What is wrong with it and what to do.
-        reason: String,
-    },
-
     /// An ID that stands more than once.
     #[error(
         "ID {id} stands twice: `{}`, line {}, and `{}`, line {}\n  \

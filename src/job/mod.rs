@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::sides::{Owner, Side, Sides};
+pub use ::certificate::TakenAt;
 pub use check::{Check, Expect, Literal, LiteralType};
 pub use digest::{compare, evidence, settings};
 pub use gate::{Allowance, Gate};
@@ -188,15 +189,6 @@ pub struct Query {
     pub file: Option<PathBuf>,
     /// Where the job speaks of it.
     pub place: Origin,
-}
-
-/// The time in which a snapshot was taken, as RFC 3339 texts in UTC.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-pub struct TakenAt {
-    /// When the export began.
-    pub from: String,
-    /// When it ended.
-    pub to: String,
 }
 
 /// How the times of the snapshots explain discrepancies.

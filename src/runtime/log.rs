@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::sync::OnceLock;
 
+use certificate::wording::visible;
 use serde_json::json;
 
 /// How it is said.
@@ -63,13 +64,4 @@ pub(crate) fn log(level: Level, text: &str) {
 /// Text on one line of a terminal: what could move a cursor or hide becomes an escape.
 pub(crate) fn escaped(text: &str) -> String {
     text.chars().map(visible).collect()
-}
-
-/// One character on a terminal.
-pub(crate) fn visible(c: char) -> String {
-    match c {
-        '"' | '\'' | '\\' => c.into(),
-        // control, format and private characters, line breaks, and marks with nothing to stand on
-        c => c.escape_debug().collect(),
-    }
 }

@@ -31,7 +31,7 @@ pub(super) fn certificate(
     now: Timestamp,
 ) -> Result<String> {
     let statement = Statement::of(subjects(context, request, backup, run_dir, files)?, predicate(context, signed, now));
-    Certificate::of(statement, request.key.as_ref())?.to_text()
+    Ok(Certificate::of(statement, request.key.as_ref())?.to_text()?)
 }
 
 /// Every file that was read, as the run's manifest names them, and every file that was written.

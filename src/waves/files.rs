@@ -12,10 +12,10 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::columns::text;
-use super::list::{self, schema};
 use super::parameters::ListFormat;
 use crate::csv;
 use crate::error::{Error, Result};
+use crate::id_list::{self, schema};
 use crate::output::manifest::FileDigest;
 use crate::output::run_dir::OutputFile;
 
@@ -38,9 +38,9 @@ impl ListFile {
     pub(crate) fn begin(mut file: OutputFile, format: ListFormat, names: &[String], id: usize) -> Result<Self> {
         let form = match format {
             ListFormat::Csv => {
-                let mut header = String::new();
+                let mut header = vec![];
                 csv::record(&mut header, names.iter().map(|name| Some(name.as_str())));
-                file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+                file.write_all(&header).map_err(|error| file.error(error))?;
                 Form::Csv(file)
             }
             ListFormat::Text => Form::Text(file, id),
@@ -52,27 +52,27 @@ impl ListFile {
 
     /// Adds rows of text.
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
-        let texts = list::texts(rows, 0, self.names.len());
+        let texts = id_list::texts(rows, 0, self.names.len());
         let lines = 0..rows.num_rows();
         let (file, content) = match &mut self.form {
             Form::Parquet(file) => return file.write(rows),
             Form::Csv(file) => {
-                let mut content = String::new();
+                let mut content = vec![];
                 lines.for_each(|row| csv::record(&mut content, texts.iter().map(|column| text(column, row))));
                 (file, content)
             }
             Form::Text(file, id) => {
                 let ids = lines.map(|row| text(texts[*id], row).unwrap_or_default());
-                let content = ids.flat_map(|id| [id, "\n"]).collect();
-                (file, content)
+                let content: String = ids.flat_map(|id| [id, "\n"]).collect();
+                (file, content.into_bytes())
             }
             Form::Ndjson(file) => {
                 let mut content = String::new();
                 lines.for_each(|row| object(&mut content, &self.names, &texts, row));
-                (file, content)
+                (file, content.into_bytes())
             }
         };
-        file.write_all(content.as_bytes()).map_err(|error| file.error(error))
+        file.write_all(&content).map_err(|error| file.error(error))
     }
 
     /// Ends the list.

@@ -50,9 +50,9 @@ impl Output {
         let table = table.map_err(|error| Error::of_parquet(&place, error))?;
         let lists = STATES.iter().map(|state| {
             let mut file = run_dir.create(&format!("{prefix}{state}.csv"))?;
-            let mut header = String::new();
+            let mut header = vec![];
             csv::record(&mut header, by.iter().map(|name| Some(name.as_str())));
-            file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+            file.write_all(&header).map_err(|error| file.error(error))?;
             Ok((file, 0))
         });
         Ok(Output { by: by.to_vec(), place, table, lists: lists.collect::<Result<_>>()?, shown, first: vec![] })
@@ -66,7 +66,7 @@ impl Output {
         doubts: Vec<String>,
     ) -> Result<(GroupReport, Vec<FileDigest>)> {
         question.for_each_batch(engine, |batch| {
-            let mut lines = STATES.map(|_| String::new());
+            let mut lines = STATES.map(|_| vec![]);
             for row in value_text::rows(batch)? {
                 let (values, rest) = row.split_at(self.by.len());
                 let state = STATES.iter().position(|state| rest.last() == Some(&Some(state.to_string())));
@@ -78,7 +78,7 @@ impl Output {
                 }
             }
             for ((file, _), lines) in self.lists.iter_mut().zip(lines) {
-                file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
+                file.write_all(&lines).map_err(|error| file.error(error))?;
             }
             self.table.write(batch).map_err(|error| Error::of_parquet(&self.place, error))
         })?;
