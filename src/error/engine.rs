@@ -65,7 +65,7 @@ impl Error {
 }
 
 /// What the system said, if that is what is at the bottom of an error.
-fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+pub(crate) fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
     if let Some(found) = error.downcast_ref::<io::Error>() {
         return Some(found);
     }

@@ -24,6 +24,7 @@ use ::certificate::wording::{disk_note, indented};
 
 use crate::sides::{Owner, Side, Sides};
 pub use admission::{AdmissionError, TableFormat};
+pub(crate) use engine::io_error;
 use format::{mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 pub use memory::MemoryError;
 pub use output::OutputError;

@@ -3,21 +3,17 @@
 //! Where pieces and row groups end depends on the rows alone, so that the bytes do not depend on how the rows
 //! came. The columns of a piece are encoded by all workers at a time.
 
-use std::path::PathBuf;
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::output::manifest::FileDigest;
 use crate::output::run_dir::OutputFile;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 
 /// A row group ends with so many rows, or with so many encoded bytes.
 const GROUP_ROWS: usize = 1 << 20;
@@ -28,7 +24,7 @@ const DICTIONARY_BYTES: usize = 64 << 10;
 
 /// The file, being written.
 pub(super) struct DiscrepanciesWriter {
-    place: PathBuf,
+    purpose: Purpose,
     schema: SchemaRef,
     writer: SerializedFileWriter<OutputFile>,
     factory: ArrowRowGroupWriterFactory,
@@ -44,16 +40,9 @@ struct RowGroupWriter {
 impl DiscrepanciesWriter {
     /// Begins the file.
     pub(super) fn create(file: OutputFile, schema: SchemaRef) -> Result<Self> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-            .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
-            .build();
-        let place = file.place();
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
-        let parts = writer.and_then(ArrowWriter::into_serialized_writer);
-        let (writer, factory) = parts.map_err(|error| Error::of_parquet(&place, error))?;
-        Ok(DiscrepanciesWriter { place, schema, writer, factory, group: None })
+        let purpose = Purpose::Published { path: file.place(), dictionary_bytes: Some(DICTIONARY_BYTES) };
+        let (writer, factory, purpose) = ParquetWriter::begin(file, schema.clone(), purpose)?.into_parts()?;
+        Ok(DiscrepanciesWriter { purpose, schema, writer, factory, group: None })
     }
 
     /// Adds a piece. Pieces have to be cut the same way in every run, since pages end with them.
@@ -91,7 +80,7 @@ impl DiscrepanciesWriter {
             chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
             group.close().map(drop)
         };
-        append().map_err(|error| Error::of_parquet(&self.place, error))
+        append().map_err(|error| self.purpose.error(error))
     }
 
     /// Ends the file.
@@ -99,7 +88,7 @@ impl DiscrepanciesWriter {
         if let Some(group) = self.group.take() {
             self.end(group)?;
         }
-        let file = self.writer.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?;
+        let file = self.writer.into_inner().map_err(|error| self.purpose.error(error))?;
         file.finish()
     }
 }

@@ -2,22 +2,19 @@
 //! batches in which these come.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
 use super::columns::text;
 use super::parameters::ListFormat;
 use crate::csv;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id_list::{self, schema};
 use crate::output::manifest::FileDigest;
 use crate::output::run_dir::OutputFile;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 
 /// A list, being written.
 pub(crate) struct ListFile {
@@ -106,22 +103,16 @@ const GROUP_BYTES: usize = 16 << 20;
 
 /// A Parquet file, being written.
 pub(crate) struct ParquetFile {
-    place: PathBuf,
-    writer: ArrowWriter<OutputFile>,
+    writer: ParquetWriter<OutputFile>,
     pieces: BatchCoalescer,
 }
 
 impl ParquetFile {
     /// Begins a file.
     pub(crate) fn begin(file: OutputFile, schema: SchemaRef) -> Result<Self> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
-            .build();
-        let place = file.place();
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
-        let writer = writer.map_err(|error| Error::of_parquet(&place, error))?;
-        Ok(ParquetFile { place, writer, pieces: BatchCoalescer::new(schema, PIECE_ROWS) })
+        let purpose = Purpose::Published { path: file.place(), dictionary_bytes: None };
+        let writer = ParquetWriter::begin(file, schema.clone(), purpose)?;
+        Ok(ParquetFile { writer, pieces: BatchCoalescer::new(schema, PIECE_ROWS) })
     }
 
     /// Adds rows.
@@ -132,12 +123,8 @@ impl ParquetFile {
 
     fn encode(&mut self) -> Result<()> {
         while let Some(piece) = self.pieces.next_completed_batch() {
-            let written =
-                self.writer.write(&piece).and_then(|()| match self.writer.in_progress_size() >= GROUP_BYTES {
-                    true => self.writer.flush(),
-                    false => Ok(()),
-                });
-            written.map_err(|error| Error::of_parquet(&self.place, error))?;
+            self.writer.write(&piece)?;
+            self.writer.end_group_at(GROUP_BYTES)?;
         }
         Ok(())
     }
@@ -146,7 +133,6 @@ impl ParquetFile {
     pub(crate) fn finish(mut self) -> Result<FileDigest> {
         self.pieces.finish_buffered_batch()?;
         self.encode()?;
-        let place = self.place;
-        self.writer.into_inner().map_err(|error| Error::of_parquet(&place, error))?.finish()
+        self.writer.finish()?.finish()
     }
 }
