@@ -19,8 +19,6 @@
 
 pub mod sides;
 pub(crate) mod class;
-pub(crate) mod csv;
-pub(crate) mod regular_file;
 pub mod error;
 pub mod job;
 pub(crate) mod runtime;
@@ -28,6 +26,7 @@ pub(crate) mod snapshot;
 pub(crate) mod equality;
 pub(crate) mod sql;
 pub(crate) mod columns;
+pub(crate) mod id_list;
 pub(crate) mod compare;
 pub(crate) mod output;
 pub(crate) mod run;
@@ -36,15 +35,17 @@ pub(crate) mod explain;
 pub(crate) mod lists;
 pub(crate) mod checks;
 pub mod report;
-pub mod certificate;
 pub(crate) mod prepare;
 pub(crate) mod signoff;
 pub(crate) mod waves;
 pub(crate) mod tools;
 pub mod cli;
 
+pub use ::certificate;
 pub use runtime::options::{EXAMPLES, Limits, Options, Out, Strategy};
 pub use runtime::progress::Progress;
+
+pub(crate) use ::certificate::{csv, regular_file};
 
 use checks::CheckInputs;
 use checks::groups::{self, Findings};

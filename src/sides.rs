@@ -3,41 +3,7 @@
 use std::fmt;
 use std::ops::{Index, IndexMut};
 
-/// One side of a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Side {
-    /// Old: the store that is being left.
-    Old,
-    /// New: the store that takes over.
-    New,
-}
-
-impl Side {
-    /// Both sides, old first: the order of every report.
-    pub const BOTH: [Side; 2] = [Side::Old, Side::New];
-
-    /// The name of the side in reports and data.
-    pub fn name(self) -> &'static str {
-        match self {
-            Side::Old => "old",
-            Side::New => "new",
-        }
-    }
-
-    /// The other side.
-    pub fn other(self) -> Side {
-        match self {
-            Side::Old => Side::New,
-            Side::New => Side::Old,
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+pub use ::certificate::Side;
 
 /// The role of a set of files in a job.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,10 +15,9 @@ use countersign::certificate::statement::{
     Tool,
 };
 use countersign::certificate::{
-    CERTIFICATE, Certificate, Check, Outcome, Predicate, PrivateKey, PublicKey, Request, Role, Statement, Subject,
-    Verdict, digests_of, verify,
+    CERTIFICATE, Certificate, Check, Outcome, Predicate, PrivateKey, PublicKey, Request, Result, Role, Statement,
+    Subject, Verdict, digests_of, verify,
 };
-use countersign::error::Result;
 use countersign::job::TakenAt;
 use countersign::sides::Side;
 use jiff::{SignedDuration, Timestamp};

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use countersign::certificate::Certificate;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -311,7 +312,7 @@ fn the_delete_job_can_check_what_was_signed() {
     let (code, said) = verify(&["--list", "delete.csv", "--inputs", "."]);
     assert_eq!(code, 0, "{said}");
     let bytes = fs::read(shop.path("out/certificate.json")).unwrap();
-    let certificate = countersign::certificate::Certificate::parse(&bytes, Path::new("out/certificate.json")).unwrap();
+    let certificate = Certificate::parse(&bytes, Path::new("out/certificate.json")).unwrap();
     let predicate = &certificate.statement.predicate;
     assert_eq!((predicate.counts.approved, predicate.blocked_by["mismatch"]), (2, 1));
     assert!(predicate.requirements.iter().all(|requirement| requirement.figures["candidates"] == 3));

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
 
 use super::{CheckReport, ResultColumns};
 use crate::csv;
@@ -17,6 +16,7 @@ use crate::job::{Check, Job, Literal, number};
 use crate::output::run_dir::{FileAccess, OutputFile};
 use crate::run::Session;
 use crate::runtime::engine::Engine;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::sql::Question;
 
 /// A list of violations, being written.
@@ -36,7 +36,7 @@ struct ViolatingGroups {
     places: Vec<usize>,
     path: PathBuf,
     schema: SchemaRef,
-    writer: ArrowWriter<File>,
+    writer: ParquetWriter<File>,
 }
 
 impl ViolationList {
@@ -52,9 +52,9 @@ impl ViolationList {
         let file = run_dir.as_ref().map(|run_dir| {
             let readers = if is_private { FileAccess::Owner } else { FileAccess::All };
             let mut file = run_dir.create_for(readers, &file_name(check))?;
-            let mut header = String::new();
+            let mut header = vec![];
             csv::record(&mut header, names.iter().map(|name| Some(name.as_str())));
-            file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+            file.write_all(&header).map_err(|error| file.error(error))?;
             Ok::<_, Error>(file)
         });
         let groups = (!job.group.is_empty()).then(|| {
@@ -75,7 +75,7 @@ impl ViolationList {
     /// Adds a part of the answer.
     pub(super) fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         let rows = value_text::rows(batch)?;
-        let mut lines = String::new();
+        let mut lines = vec![];
         for row in &rows {
             let fields = || self.places.iter().map(|at| row[*at].as_deref());
             csv::record(&mut lines, fields());
@@ -85,7 +85,7 @@ impl ViolationList {
         }
         self.found += rows.len() as u64;
         if let Some(file) = &mut self.file {
-            file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
+            file.write_all(&lines).map_err(|error| file.error(error))?;
         }
         self.groups.as_mut().map_or(Ok(()), |groups| groups.take(&rows))
     }
@@ -109,9 +109,8 @@ impl ViolatingGroups {
         let fields = job.group.iter().map(|column| Field::new(&column.text, DataType::Utf8, true));
         let schema: SchemaRef = Schema::new(fields.collect::<Vec<_>>()).into();
         let path = engine.spill_dir().join(format!("violations-{}.parquet", check.name.text));
-        let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
-        let file = File::create(&path).map_err(|error| spilling(error.to_string()))?;
-        let writer = ArrowWriter::try_new(file, schema.clone(), None).map_err(|error| spilling(error.to_string()))?;
+        let purpose = Purpose::SmallWorkingTable { dir: engine.spill_dir() };
+        let writer = ParquetWriter::create(&path, schema.clone(), purpose)?;
         Ok(ViolatingGroups { places, path, schema, writer })
     }
 
@@ -119,16 +118,12 @@ impl ViolatingGroups {
         let column =
             |at: &usize| -> ArrayRef { Arc::new(rows.iter().map(|row| row[*at].as_deref()).collect::<StringArray>()) };
         let batch = RecordBatch::try_new(self.schema.clone(), self.places.iter().map(column).collect())?;
-        self.writer.write(&batch).map_err(|error| self.error(error.to_string()))
+        self.writer.write(&batch)
     }
 
-    fn finish(mut self) -> Result<PathBuf> {
-        self.writer.finish().map_err(|error| self.error(error.to_string()))?;
+    fn finish(self) -> Result<PathBuf> {
+        self.writer.finish()?;
         Ok(self.path)
-    }
-
-    fn error(&self, reason: String) -> Error {
-        Error::Spill { dir: self.path.parent().map(PathBuf::from).unwrap_or_default(), reason }
     }
 }
 

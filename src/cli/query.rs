@@ -10,7 +10,6 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringAr
 use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, UInt64Type};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use parquet::arrow::ArrowWriter;
 use serde_json::{Map, Value};
 
 use super::limits::WorkArgs;
@@ -25,6 +24,7 @@ use crate::job::Scope;
 use crate::job::file::{JobFile, refusal};
 use crate::output::manifest::MANIFEST;
 use crate::runtime::engine::Engine;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::sides::Side;
 use crate::snapshot::{Snapshot, require_room_for_footers};
 use crate::sql::{self, Catalog, Tables};
@@ -105,7 +105,7 @@ impl Query {
         let bytes = match self.format {
             Format::Parquet => parquet(schema, batches)?,
             Format::Table => table(schema, batches)?.into_bytes(),
-            Format::Csv => as_csv(schema, batches)?.into_bytes(),
+            Format::Csv => as_csv(schema, batches)?,
             Format::Json => as_json(schema, batches)?.into_bytes(),
         };
         match (&self.out, String::from_utf8(bytes)) {
@@ -215,8 +215,8 @@ fn table(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
     Ok(format!("{}\n\n{}\n", table.trim_fmt(), crate::report::count(rows, "row")))
 }
 
-fn as_csv(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
-    let mut out = String::new();
+fn as_csv(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
+    let mut out = vec![];
     csv::record(&mut out, schema.fields().iter().map(|field| Some(field.name().as_str())));
     each_row(batches, |_, _, texts| csv::record(&mut out, texts.iter().map(Option::as_deref)))?;
     Ok(out)
@@ -246,7 +246,8 @@ fn json_value(column: &ArrayRef, row: usize, text: Option<String>) -> Value {
 }
 
 fn parquet(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>> {
-    let mut writer = ArrowWriter::try_new(vec![], schema.clone(), None).map_err(Error::internal)?;
-    batches.iter().try_for_each(|batch| writer.write(batch)).map_err(Error::internal)?;
-    writer.into_inner().map_err(Error::internal)
+    let purpose = Purpose::Export { path: "the answer".into(), is_compressed: false };
+    let mut writer = ParquetWriter::begin(vec![], schema.clone(), purpose)?;
+    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    writer.finish()
 }

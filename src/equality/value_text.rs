@@ -7,12 +7,12 @@ use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use certificate::wording::quoted;
 
 use crate::equality::canonical::infinite;
 use crate::equality::plain_types;
 use crate::error::Result;
 pub(crate) use crate::runtime::log::escaped;
-use crate::runtime::log::visible;
 use crate::snapshot::types::{Extension, extension, unit_name};
 
 /// The bare text of every cell of a batch, whatever its types.
@@ -159,16 +159,6 @@ pub(crate) fn column(array: &ArrayRef, field: &Field) -> Result<StringArray> {
 }
 
 const FORMAT: FormatOptions<'static> = FormatOptions::new().with_display_error(false);
-
-/// Text in double quotes, on one line, with every character distinguishable.
-pub(crate) fn quoted(text: &str) -> String {
-    let character = |c: char| match c {
-        '"' => "\\\"".to_string(),
-        '\\' => "\\\\".to_string(),
-        c => visible(c),
-    };
-    format!("\"{}\"", text.chars().map(character).collect::<String>())
-}
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -30,7 +30,10 @@ impl Error {
             | Error::QueryFailed { reason, .. }
             | Error::Damaged { reason, .. }
             | Error::Memory(MemoryError::RanOut { reason })
-            | Error::Internal(reason) => *reason = "details are withheld, because they may quote private values".into(),
+            | Error::Internal(reason)
+            | Error::Certificate(certificate::Error::Internal(reason)) => {
+                *reason = "details are withheld, because they may quote private values".into();
+            }
             _ => {}
         }
         self

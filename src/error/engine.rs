@@ -65,7 +65,7 @@ impl Error {
 }
 
 /// The I/O error at the root of an error, if there is one.
-fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+pub(crate) fn io_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
     if let Some(found) = error.downcast_ref::<io::Error>() {
         return Some(found);
     }

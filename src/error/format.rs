@@ -1,7 +1,5 @@
 //! Fragments of messages.
 
-use std::io;
-
 pub(super) fn skipped_note(skipped: usize) -> String {
     match skipped {
         0 => String::new(),
@@ -34,19 +32,6 @@ pub(super) fn mistakes_note(number: usize) -> String {
     }
 }
 
-pub(super) fn indented(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  {}", line.replace('\n', "\n    "))).collect()
-}
-
 pub(super) fn suggestion_note(suggestion: Option<&str>) -> String {
     suggestion.map_or(String::new(), |name| format!("; did you mean `{name}`?"))
-}
-
-pub(super) fn disk_note(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
-            "\n  free some space and run again; nothing was left half-written"
-        }
-        _ => "",
-    }
 }

@@ -15,15 +15,17 @@ mod output;
 mod waves;
 mod format;
 mod admission;
-mod certificate;
 
 use std::io;
 use std::path::PathBuf;
 
+use ::certificate::id_list::ListError;
+use ::certificate::wording::{disk_note, indented};
+
 use crate::sides::{Owner, Side, Sides};
 pub use admission::{AdmissionError, TableFormat};
-pub use certificate::CertificateError;
-use format::{disk_note, indented, mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
+pub(crate) use engine::io_error;
+use format::{mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
 pub use memory::MemoryError;
 pub use output::OutputError;
 pub use waves::WavesError;
@@ -431,13 +433,17 @@ pub enum Error {
     #[error(transparent)]
     Output(#[from] OutputError),
 
+    /// An ID list that cannot be used.
+    #[error(transparent)]
+    List(#[from] ListError),
+
     /// Lists that cannot be cut into waves.
     #[error(transparent)]
     Waves(#[from] WavesError),
 
     /// A certificate that cannot be issued or accepted.
     #[error(transparent)]
-    Certificate(#[from] CertificateError),
+    Certificate(#[from] ::certificate::Error),
 
     /// The run was interrupted.
     #[error("interrupted; nothing was verified and nothing was written")]

@@ -6,26 +6,6 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WavesError {
-    /// A problem with a list as a whole.
-    #[error("`{}` {reason}", list.display())]
-    BadList {
-        /// The list.
-        list: PathBuf,
-        /// What is wrong and what to do, to follow the name of the list in a sentence.
-        reason: String,
-    },
-
-    /// A line of a list, or a row of a Parquet file.
-    #[error("`{}`, line {line}: {reason}", list.display())]
-    BadLine {
-        /// The list.
-        list: PathBuf,
-        /// The line on which the record begins, or the row's number; counted from 1.
-        line: u64,
-        /// What is wrong and what to do.
-        reason: String,
-    },
-
     /// An ID that occurs more than once.
     #[error(
         "duplicate ID {id}: `{}`, line {}, and `{}`, line {}\n  \

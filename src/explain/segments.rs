@@ -184,7 +184,7 @@ fn without_nulls(rows: &StructArray) -> StructArray {
 }
 
 fn write(run_dir: &RunDir, all: &[(Setting, Vec<Segment>)]) -> Result<()> {
-    let mut text = String::new();
+    let mut text = vec![];
     let header = ["by", "value", "old_rows", "new_rows", "mismatch", "missing", "extra", "rate", "stands_out"];
     csv::record(&mut text, header.map(Some));
     for (by, segments) in all {
@@ -198,6 +198,6 @@ fn write(run_dir: &RunDir, all: &[(Setting, Vec<Segment>)]) -> Result<()> {
         }
     }
     let mut file = run_dir.create("segments.csv")?;
-    file.write_all(text.as_bytes()).map_err(|error| file.error(error))?;
+    file.write_all(&text).map_err(|error| file.error(error))?;
     file.finish().map(drop)
 }

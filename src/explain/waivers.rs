@@ -5,12 +5,12 @@ use std::io::{BufRead, BufReader};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
+use certificate::id_list::{Form, IdList, Problem};
 use jiff::Timestamp;
 
 use super::GateCounts;
 use crate::class::Class;
 use crate::compare::discrepancy::{Layout, TableColumn};
-use crate::csv::{Fields, Reader};
 use crate::error::{Error, Result};
 use crate::history::{Digest, key_digest, key_digests};
 use crate::job::Waiver;
@@ -194,24 +194,27 @@ impl ActiveWaiver {
 
 /// Reads the digests of the keys in an ID list.
 fn ids(input: impl BufRead, layout: &Layout) -> std::result::Result<HashSet<Digest>, String> {
-    let (mut reader, mut fields) = (Reader::new(input), Fields::default());
-    reader.read(&mut fields).map_err(|problem| problem.to_string())?;
-    let header: Vec<String> = fields.iter().map(|field| field.unwrap_or_default().into()).collect();
-    let wanted = layout.key_names();
-    let columns = wanted.iter().map(|name| header.iter().position(|field| field == name));
-    let columns: Option<Vec<usize>> = columns.collect();
-    let Some(columns) = columns else {
-        return Err(format!("its header is `{}`; the key is `{}`", header.join(","), wanted.join(",")));
-    };
+    let mut list = IdList::open(input, Form::Csv, "").map_err(refused)?;
+    let (names, wanted) = (list.header().names().join(","), layout.key_names());
+    let indices = list.header().indices(wanted.iter().copied()).map_err(|fault| match fault.is_repeated {
+        true => format!("its header is `{names}`, with `{}` twice", fault.column),
+        false => format!("its header is `{names}`; the key is `{}`", wanted.join(",")),
+    })?;
     let mut ids = HashSet::new();
-    while let Some(line) = reader.read(&mut fields).map_err(|problem| problem.to_string())? {
-        if fields.len() != header.len() {
-            return Err(format!("line {line} has {} fields, but the header has {}", fields.len(), header.len()));
-        }
-        let id: Vec<Option<&str>> = fields.iter().collect();
-        if !ids.insert(key_digest(columns.iter().map(|column| id[*column]))) {
-            return Err(format!("line {line} repeats an ID"));
+    while let Some(row) = list.next_row().map_err(refused)? {
+        let id: Vec<Option<&str>> = row.fields().collect();
+        if !ids.insert(key_digest(indices.iter().map(|at| id[*at]))) {
+            return Err(format!("line {} repeats an ID", row.line));
         }
     }
     Ok(ids)
+}
+
+fn refused(problem: Problem) -> String {
+    match problem {
+        Problem::FieldCount { line, fields, columns } => {
+            format!("line {line} has {fields} fields, the header {columns}")
+        }
+        problem => problem.to_string(),
+    }
 }

@@ -14,7 +14,6 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -23,18 +22,17 @@ use arrow::array::{
 };
 use arrow::compute::{filter, is_null};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::arrow::{ArrowWriter, ProjectionMask};
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
 use super::identity::{Digest, FindingState};
 use super::past::PastRun;
 use crate::class::Class;
-use crate::error::{Error, MemoryError, Result};
+use crate::error::{MemoryError, Result};
 use crate::output::run_dir::OutputFile;
 use crate::regular_file;
 use crate::runtime::engine::Engine;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::sides::Sides;
 use crate::snapshot::open_parquet;
 
@@ -209,21 +207,14 @@ fn schema() -> SchemaRef {
 
 /// Writes the history of this run.
 pub(super) struct HistoryWriter {
-    place: PathBuf,
-    file: ArrowWriter<OutputFile>,
+    file: ParquetWriter<OutputFile>,
 }
 
 impl HistoryWriter {
     /// Creates the file.
     pub(super) fn create(file: OutputFile) -> Result<Self> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(GROUP_ROWS))
-            .build();
-        let place = file.place();
-        let file = ArrowWriter::try_new(file, schema(), Some(properties));
-        let file = file.map_err(|error| Error::of_parquet(&place, error))?;
-        Ok(HistoryWriter { place, file })
+        let purpose = Purpose::History { path: file.place(), group_rows: GROUP_ROWS };
+        Ok(HistoryWriter { file: ParquetWriter::begin(file, schema(), purpose)? })
     }
 
     pub(super) fn write(&mut self, known: &[(Digest, StoredFinding)]) -> Result<()> {
@@ -250,12 +241,12 @@ impl HistoryWriter {
             Arc::new(entries().map(|known| known.gone_for).collect::<UInt32Array>()),
         ];
         let batch = RecordBatch::try_new(schema(), columns)?;
-        self.file.write(&batch).map_err(|error| Error::of_parquet(&self.place, error))
+        self.file.write(&batch)
     }
 
     /// Ends the file.
     pub(super) fn finish(self) -> Result<()> {
-        self.file.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?.finish().map(drop)
+        self.file.finish()?.finish().map(drop)
     }
 }
 

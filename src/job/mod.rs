@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::sides::{Owner, Side, Sides};
+pub use ::certificate::TakenAt;
 pub use check::{Check, Expect, Literal, LiteralType};
 pub use digest::{compare, evidence, settings};
 pub use gate::{Allowance, Gate};
@@ -179,15 +180,6 @@ pub struct Query {
     pub file: Option<PathBuf>,
     /// The position of the setting in the job.
     pub place: Origin,
-}
-
-/// The period in which a snapshot was taken, as RFC 3339 texts in UTC.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-pub struct TakenAt {
-    /// When the export began.
-    pub from: String,
-    /// When the export ended.
-    pub to: String,
 }
 
 /// How the times of the snapshots explain discrepancies.

@@ -68,10 +68,10 @@ impl IdLists {
                 true => vec!["old_rows", "new_rows"],
                 false => columns.iter().map(String::as_str).collect(),
             };
-            let mut header = String::new();
+            let mut header = vec![];
             csv::record(&mut header, names.iter().copied().chain(more).map(Some));
             let mut file = run_dir.create_for(readers, name)?;
-            file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+            file.write_all(&header).map_err(|error| file.error(error))?;
             lists.push((list, file, 0));
         }
         Ok(IdLists { lists, columns })
@@ -86,7 +86,7 @@ impl IdLists {
             [TableColumn::OldRows, TableColumn::NewRows].map(|column| column.of(batch).as_primitive::<UInt64Type>());
         let more_columns =
             Sides { old: self.asked(batch, TableColumn::Old)?, new: self.asked(batch, TableColumn::New)? };
-        let mut lines: Vec<String> = self.lists.iter().map(|_| String::new()).collect();
+        let mut lines: Vec<Vec<u8>> = self.lists.iter().map(|_| vec![]).collect();
         for (row, &class) in classes.iter().enumerate() {
             let key: Vec<Option<String>> = columns.iter().map(|column| column.to_csv_text(row)).collect();
             let rows = counts.map(|counts| counts.value(row).to_string());
@@ -105,7 +105,7 @@ impl IdLists {
             }
         }
         for ((_, file, _), lines) in self.lists.iter_mut().zip(lines) {
-            file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
+            file.write_all(&lines).map_err(|error| file.error(error))?;
         }
         Ok(())
     }

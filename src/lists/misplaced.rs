@@ -23,10 +23,10 @@ impl MisplacedList {
         let names = layout.key_names();
         let others: Vec<String> = names.iter().map(|name| format!("other_{name}")).collect();
         let own = names.iter().copied().chain(["class", "kind", "columns"]);
-        let mut header = String::new();
+        let mut header = vec![];
         csv::record(&mut header, own.chain(others.iter().map(String::as_str)).map(Some));
         let mut file = run_dir.create_for(readers, "misplaced.csv")?;
-        file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+        file.write_all(&header).map_err(|error| file.error(error))?;
         Ok(MisplacedList { file, key_len: names.len() })
     }
 
@@ -34,7 +34,7 @@ impl MisplacedList {
     pub(super) fn write(&mut self, batch: &RecordBatch, found: &Misplacements) -> Result<()> {
         let keys = columns(TableColumn::Key.of(batch).as_struct())?;
         let others = found.others.as_ref().map_or(Ok(vec![]), columns)?;
-        let mut lines = String::new();
+        let mut lines = vec![];
         for ((row, class), annotations) in classes(batch).into_iter().enumerate().zip(&found.rows) {
             for annotation in annotations {
                 let own: Vec<Option<String>> = keys.iter().map(|column| column.to_csv_text(row)).collect();
@@ -47,7 +47,7 @@ impl MisplacedList {
                 csv::record(&mut lines, own.chain(codes).chain(other.iter().map(Option::as_deref)));
             }
         }
-        self.file.write_all(lines.as_bytes()).map_err(|error| self.file.error(error))
+        self.file.write_all(&lines).map_err(|error| self.file.error(error))
     }
 
     /// Ends the list.

@@ -3,20 +3,16 @@
 //! The ends of pages and row groups depend only on the rows, so that the bytes do not depend on the input batches. All
 //! workers encode the columns of a piece together.
 
-use std::path::PathBuf;
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::output::run_dir::OutputFile;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 
 /// The maximum number of rows, and of encoded bytes, of a row group.
 const GROUP_ROWS: usize = 1 << 20;
@@ -27,7 +23,7 @@ const DICTIONARY_BYTES: usize = 64 << 10;
 
 /// Writes the file.
 pub(super) struct DiscrepanciesWriter {
-    place: PathBuf,
+    purpose: Purpose,
     schema: SchemaRef,
     writer: SerializedFileWriter<OutputFile>,
     factory: ArrowRowGroupWriterFactory,
@@ -43,16 +39,9 @@ struct RowGroupWriter {
 impl DiscrepanciesWriter {
     /// Creates the file.
     pub(super) fn create(file: OutputFile, schema: SchemaRef) -> Result<Self> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-            .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
-            .build();
-        let place = file.place();
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
-        let parts = writer.and_then(ArrowWriter::into_serialized_writer);
-        let (writer, factory) = parts.map_err(|error| Error::of_parquet(&place, error))?;
-        Ok(DiscrepanciesWriter { place, schema, writer, factory, group: None })
+        let purpose = Purpose::Published { path: file.place(), dictionary_bytes: Some(DICTIONARY_BYTES) };
+        let (writer, factory, purpose) = ParquetWriter::begin(file, schema.clone(), purpose)?.into_parts()?;
+        Ok(DiscrepanciesWriter { purpose, schema, writer, factory, group: None })
     }
 
     /// Adds a piece. Pieces must be cut at the same rows in every run, because pages end with them.
@@ -90,7 +79,7 @@ impl DiscrepanciesWriter {
             chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
             group.close().map(drop)
         };
-        append().map_err(|error| Error::of_parquet(&self.place, error))
+        append().map_err(|error| self.purpose.error(error))
     }
 
     /// Ends the file.
@@ -98,7 +87,7 @@ impl DiscrepanciesWriter {
         if let Some(group) = self.group.take() {
             self.end(group)?;
         }
-        let file = self.writer.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?;
+        let file = self.writer.into_inner().map_err(|error| self.purpose.error(error))?;
         file.finish().map(drop)
     }
 }

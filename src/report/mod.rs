@@ -27,6 +27,7 @@ use crate::runtime::timings::Timings;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
 
+pub use ::certificate::wording::{count, grouped};
 pub use clock::RunStats;
 pub use column::{ColumnReport, RuleReport};
 pub use gates::GateReport;
@@ -391,17 +392,4 @@ impl Report {
             ("report.txt", text::render(self, text::Style::Plain)),
         ]
     }
-}
-
-/// A number with its noun: `1 row`, `1,234 rows`.
-pub fn count(number: u64, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{} {noun}s", grouped(number)),
-    }
-}
-
-/// A number in groups of three digits.
-pub fn grouped(number: u64) -> String {
-    indicatif::HumanCount(number).to_string()
 }

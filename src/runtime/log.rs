@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::OnceLock;
 
+use certificate::wording::visible;
 use serde_json::json;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,12 +58,4 @@ pub(crate) fn log(level: Level, text: &str) {
 /// Escapes everything that could move the cursor or be invisible on a terminal.
 pub(crate) fn escaped(text: &str) -> String {
     text.chars().map(visible).collect()
-}
-
-pub(crate) fn visible(c: char) -> String {
-    match c {
-        '"' | '\'' | '\\' => c.into(),
-        // control, format and private-use characters, line breaks, and combining marks without a base
-        c => c.escape_debug().collect(),
-    }
 }

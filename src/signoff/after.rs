@@ -118,7 +118,7 @@ fn verify_deletion(
 
 /// Makes sure that the files beside a certificate are those that it names.
 fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>) -> Result<Statement> {
-    let bytes = crate::certificate::read(certificate)?;
+    let bytes = certificate::read(certificate)?;
     let parsed = Certificate::parse(&bytes, certificate)?;
     if let Some(key) = key {
         parsed.require_signed_by(key, certificate)?;
@@ -386,8 +386,8 @@ fn approved(run: &Run, terms: &SignOff, path: &Path, ids: &IdColumns, name: &str
     ]));
     let mut table = WorkingTable::create(&run.session.engine, name, schema.clone())?;
     let mut lines = CsvColumns::open(path)?;
-    let places: Vec<usize> = (0..ids.len()).collect();
-    while let Some(batch) = lines.next_batch(&places)? {
+    let indices: Vec<usize> = (0..ids.len()).collect();
+    while let Some(batch) = lines.next_batch(&indices)? {
         let read = ids.read(&batch.columns, terms.delete_from)?;
         let keys = digests_where_read(&ids.compared(&read.columns, terms.delete_from)?, &read.states)?;
         table.write(&RecordBatch::try_new(schema.clone(), vec![keys, texts(&batch.columns)?])?)?;

@@ -2,14 +2,12 @@
 //! and every class, and the matcher that compared the snapshots has to find them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::{concat, concat_batches, take};
 use arrow::datatypes::{Field, Schema};
-use parquet::arrow::ArrowWriter;
 
 use super::SignOffContext;
 use super::decide::{Facts, Policy, RowState, decide};
@@ -19,8 +17,9 @@ use crate::class::Class;
 use crate::columns::Pairing;
 use crate::compare::discrepancy::{Layout, Outcome, Retention, TableColumn, classes};
 use crate::compare::matching::Comparison;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::runtime::options::Strategy;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 use crate::sql::{Catalog, quoted, write_rows};
@@ -351,9 +350,8 @@ fn with_column(batch: &RecordBatch, index: usize, column: ArrayRef) -> Result<Re
 }
 
 fn write(path: &Path, batch: &RecordBatch) -> Result<()> {
-    let spilling = |reason: String| Error::Spill { dir: path.to_path_buf(), reason };
-    let file = File::create(path).map_err(|error| spilling(error.to_string()))?;
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).map_err(|error| spilling(error.to_string()))?;
-    let written = writer.write(batch).and_then(|()| writer.close().map(drop));
-    written.map_err(|error| spilling(error.to_string()))
+    let purpose = Purpose::SmallWorkingTable { dir: path.parent().unwrap_or(path).into() };
+    let mut file = ParquetWriter::create(path, batch.schema(), purpose)?;
+    file.write(batch)?;
+    file.finish().map(drop)
 }

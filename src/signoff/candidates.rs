@@ -99,7 +99,7 @@ impl Candidates {
 /// A list that is being read.
 struct CandidateList<'a> {
     lines: CsvColumns,
-    places: Vec<usize>,
+    indices: Vec<usize>,
     key: &'a [String],
     ids: &'a IdColumns,
     own: Side,
@@ -108,13 +108,13 @@ struct CandidateList<'a> {
 impl<'a> CandidateList<'a> {
     fn open(path: &Path, key: &'a [String], ids: &'a IdColumns, own: Side) -> Result<Self> {
         let lines = CsvColumns::open(path)?;
-        if let Some(name) = key.iter().find(|name| lines.header.iter().filter(|own| own == name).count() > 1) {
-            return Err(lines.wrong(1, &format!(": its header has `{name}` twice")));
-        }
-        match lines.places(key) {
-            Some(places) => Ok(CandidateList { lines, places, key, ids, own }),
-            None => {
-                let (header, key) = (lines.header.join(","), key.join(","));
+        match lines.indices(key) {
+            Ok(indices) => Ok(CandidateList { lines, indices, key, ids, own }),
+            Err(fault) if fault.is_repeated => {
+                Err(lines.wrong(1, &format!(": its header has `{}` twice", fault.column)))
+            }
+            Err(_) => {
+                let (header, key) = (lines.header().names().join(","), key.join(","));
                 Err(lines.wrong(1, &format!(": its header is `{header}`; candidates are named by `{key}`")))
             }
         }
@@ -122,7 +122,7 @@ impl<'a> CandidateList<'a> {
 
     /// The next candidates; the first of them has the number `first`.
     fn next_batch(&mut self, first: u64) -> Result<Option<RecordBatch>> {
-        let lines = self.lines.next_batch(&self.places)?;
+        let lines = self.lines.next_batch(&self.indices)?;
         lines.map(|lines| self.batch(first, &lines.numbers, lines.columns)).transpose()
     }
 
@@ -146,7 +146,7 @@ impl<'a> CandidateList<'a> {
             digests_where_read(&self.ids.compared(&ids.columns, self.own)?, &ids.states)?,
         ];
         columns.extend(texts);
-        Ok(RecordBatch::try_new(schema(self.places.len()), columns)?)
+        Ok(RecordBatch::try_new(schema(self.indices.len()), columns)?)
     }
 
     /// A list of whole numbers writes them as the side does: the delete job takes the text.

@@ -1,14 +1,13 @@
-//! Chosen columns of a list in CSV, read batch by batch.
+//! Chosen columns of a list in CSV, read batch by batch, with what is wrong in the words of a sign-off.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use certificate::id_list::{ColumnFault, Form, Header, IdList, Problem};
 
-use crate::csv::{Fields, Problem, Reader};
 use crate::error::{Error, Result};
+use crate::id_list::{BUFFER_BYTES, Lines, next_columns};
 use crate::runtime::file_identity::InputFile;
 
 /// Lines that are read together.
@@ -18,66 +17,53 @@ const BATCH_LINES: usize = 8192;
 pub(super) struct CsvColumns {
     /// The file, which has to stay the same.
     pub input: InputFile,
-    reader: Reader<BufReader<File>>,
-    /// The names of its columns.
-    pub header: Vec<String>,
-}
-
-/// Some lines of a list.
-pub(super) struct Lines {
-    /// Their numbers.
-    pub numbers: Vec<u64>,
-    /// The chosen columns, as text.
-    pub columns: Vec<ArrayRef>,
+    list: IdList<BufReader<File>>,
 }
 
 impl CsvColumns {
     /// Opens a list, and reads its header.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let (input, file) = InputFile::open(path.into(), path.into()).map_err(Error::unreadable(path))?;
-        let mut list =
-            CsvColumns { input, reader: Reader::new(BufReader::with_capacity(1 << 20, file)), header: vec![] };
-        let mut fields = Fields::default();
-        list.reader.read(&mut fields).map_err(|problem| list.problem(problem))?;
-        list.header = fields.iter().map(|name| name.unwrap_or_default().into()).collect();
-        Ok(list)
+        match IdList::open(BufReader::with_capacity(BUFFER_BYTES, file), Form::Csv, "") {
+            Ok(list) => Ok(CsvColumns { input, list }),
+            Err(problem) => Err(refused(&input, problem)),
+        }
     }
 
-    /// Where columns are, if the list has all of them.
-    pub(super) fn places(&self, names: &[String]) -> Option<Vec<usize>> {
-        names.iter().map(|name| self.header.iter().position(|column| column == name)).collect()
+    /// The names of its columns.
+    pub(super) fn header(&self) -> &Header {
+        self.list.header()
     }
 
-    /// The next lines, of the columns at `places`; `None` at the end.
+    /// The indices of columns, each of which the list has to have once.
+    pub(super) fn indices(&self, names: &[String]) -> Result<Vec<usize>, ColumnFault> {
+        self.header().indices(names.iter().map(String::as_str))
+    }
+
+    /// The next lines, of the columns at `indices`; `None` at the end.
     ///
     /// # Errors
     /// If a line has another number of fields than the header.
-    pub(super) fn next_batch(&mut self, places: &[usize]) -> Result<Option<Lines>> {
-        let mut texts: Vec<Vec<Option<String>>> = vec![vec![]; places.len()];
-        let (mut numbers, mut fields) = (vec![], Fields::default());
-        while numbers.len() < BATCH_LINES {
-            let Some(line) = self.reader.read(&mut fields).map_err(|problem| self.problem(problem))? else { break };
-            if fields.len() != self.header.len() {
-                let words = format!(" has {} fields, the header {}", fields.len(), self.header.len());
-                return Err(self.wrong(line, &words));
-            }
-            let row: Vec<Option<&str>> = fields.iter().collect();
-            places.iter().zip(&mut texts).for_each(|(at, texts)| texts.push(row[*at].map(String::from)));
-            numbers.push(line);
-        }
-        let columns = texts.iter().map(|texts| Arc::new(StringArray::from_iter(texts)) as ArrayRef).collect();
-        Ok((!numbers.is_empty()).then_some(Lines { numbers, columns }))
+    pub(super) fn next_batch(&mut self, indices: &[usize]) -> Result<Option<Lines>> {
+        next_columns(&mut self.list, indices, BATCH_LINES).map_err(|problem| refused(&self.input, problem))
     }
 
     /// What is wrong with a line.
     pub(super) fn wrong(&self, line: u64, words: &str) -> Error {
-        Error::Contradiction(format!("`{}`: line {line}{words}", self.input.path.display()))
+        wrong(&self.input, line, words)
     }
+}
 
-    fn problem(&self, problem: Problem) -> Error {
-        match problem {
-            Problem::Unreadable(source) => Error::Unreadable { path: self.input.path.clone(), source },
-            problem => Error::Contradiction(format!("`{}`: {problem}", self.input.path.display())),
+fn wrong(input: &InputFile, line: u64, words: &str) -> Error {
+    Error::Contradiction(format!("`{}`: line {line}{words}", input.path.display()))
+}
+
+fn refused(input: &InputFile, problem: Problem) -> Error {
+    match problem {
+        Problem::Unreadable(source) => Error::Unreadable { path: input.path.clone(), source },
+        Problem::BadLine { line, reason } => wrong(input, line, &format!(": {reason}")),
+        Problem::FieldCount { line, fields, columns } => {
+            wrong(input, line, &format!(" has {fields} fields, the header {columns}"))
         }
     }
 }

@@ -146,16 +146,16 @@ impl EvidenceStream {
         let by_candidate = [context.candidate_key.clone(), given, vec!["id".to_string()]]
             .into_iter()
             .filter(|names| names.len() == context.candidate_key.len())
-            .find_map(|names| lines.places(&names));
+            .find_map(|names| lines.indices(&names).ok());
         let key: Vec<String> = context.pairing.keys().iter().map(|key| key.name.clone()).collect();
-        match (by_candidate, lines.places(&key)) {
+        match (by_candidate, lines.indices(&key).ok()) {
             (Some(places), _) => Ok(EvidenceStream { lines, places, names: EvidenceNames::Candidates }),
             (None, Some(places)) => Ok(EvidenceStream { lines, places, names: EvidenceNames::Rows }),
             (None, None) => Err(Error::Contradiction(format!(
                 "{}: check {} of [signoff] has to name candidates: its answer has columns {}, and neither {} nor {}",
                 check.name.place,
                 check.name.text,
-                lines.header.join(", "),
+                lines.header().names().join(", "),
                 context.candidate_key.join(", "),
                 key.join(", ")
             ))),

@@ -65,12 +65,12 @@ pub(super) fn write(
 /// A list in CSV that is being written.
 struct DecisionList {
     file: OutputFile,
-    line: String,
+    line: Vec<u8>,
 }
 
 impl DecisionList {
     fn create<'a>(run_dir: &RunDir, name: &str, header: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let mut list = DecisionList { file: run_dir.create(name)?, line: String::new() };
+        let mut list = DecisionList { file: run_dir.create(name)?, line: vec![] };
         list.write(header.into_iter().map(Some))?;
         Ok(list)
     }
@@ -78,7 +78,7 @@ impl DecisionList {
     fn write<'a>(&mut self, fields: impl IntoIterator<Item = Option<&'a str>>) -> Result<()> {
         self.line.clear();
         csv::record(&mut self.line, fields);
-        self.file.write_all(self.line.as_bytes()).map_err(|error| self.file.error(error))
+        self.file.write_all(&self.line).map_err(|error| self.file.error(error))
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn certificate(
     now: Timestamp,
 ) -> Result<String> {
     let statement = Statement::of(subjects(context, request, backup, run_dir, files)?, predicate(context, signed, now));
-    Certificate::of(statement, request.key.as_ref())?.to_text()
+    Ok(Certificate::of(statement, request.key.as_ref())?.to_text()?)
 }
 
 /// Every file that was read, according to the run's manifest, and every file that was written.

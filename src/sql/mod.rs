@@ -21,7 +21,6 @@ mod sums;
 mod working_table;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,10 +41,6 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 pub(crate) use catalog::{Catalog, Question};
 use checked::{CheckedArithmetic, checked};
@@ -60,13 +55,12 @@ pub(crate) use working_table::WorkingTable;
 use crate::error::{Error, Result};
 use crate::job::{ColumnSettings, Query, Setting, Source};
 use crate::runtime::engine::{Engine, ScanConfig};
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::sides::Side;
 use crate::snapshot::{Derived, QueryOrigin, Snapshot};
 
 /// The name of the table in a query that contains the side's own files.
 const SNAPSHOT: &str = "snapshot";
-/// Rows per row group of a working file.
-const ROW_GROUP_ROWS: usize = 256 << 10;
 
 /// The tables that queries may join, by name.
 pub(crate) type Tables = BTreeMap<String, Arc<Snapshot>>;
@@ -317,36 +311,15 @@ fn run_query(
 
 /// Writes the result of a query to a Parquet file.
 pub(crate) fn write_rows(engine: &Engine, question: Question, place: &Path) -> Result<()> {
-    let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
-    let file = File::create(place).map_err(|error| spilling(error.to_string()))?;
-    let properties = working_file_properties();
+    let purpose = Purpose::Answer { dir: engine.spill_dir(), asked: question.place().to_string() };
     engine.progress.begin("querying", 0);
-    let asked = question.place().to_string();
-    let unwritable = |error: ParquetError| match error {
-        ParquetError::External(error) => spilling(error.to_string()),
-        // some intervals are the only values that cannot be stored in a Parquet file
-        error => {
-            let reason = format!("its result cannot be stored; cast intervals to another type ({error})");
-            Error::QueryFailed { place: asked.clone(), reason }
-        }
-    };
     let mut answer = question.stream(engine)?;
-    let mut writer = ArrowWriter::try_new(file, answer.schema(), Some(properties)).map_err(unwritable)?;
+    let mut writer = ParquetWriter::create(place, answer.schema(), purpose)?;
     while let Some(batch) = answer.next_batch()? {
         engine.progress.advance(batch.num_rows() as u64);
-        writer.write(&batch).map_err(unwritable)?;
+        writer.write(&batch)?;
     }
-    writer.close().map_err(unwritable)?;
-    Ok(())
-}
-
-/// The properties of working files, which must be fast to write and to read again.
-fn working_file_properties() -> WriterProperties {
-    WriterProperties::builder()
-        .set_compression(Compression::LZ4_RAW)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .build()
+    writer.finish().map(drop)
 }
 
 /// The message of an error of DataFusion, without prefixes and suffixes.

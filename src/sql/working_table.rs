@@ -6,18 +6,17 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
 
-use super::working_file_properties;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::runtime::engine::Engine;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::snapshot::Snapshot;
 
 /// A table that is being written to a working file. The file is removed with the engine.
 pub(crate) struct WorkingTable {
     name: String,
     path: PathBuf,
-    writer: ArrowWriter<File>,
+    writer: ParquetWriter<File>,
 }
 
 impl WorkingTable {
@@ -27,20 +26,19 @@ impl WorkingTable {
     /// [`Error::Spill`], here and in the other functions, if the file cannot be written.
     pub(crate) fn create(engine: &Engine, name: &str, schema: SchemaRef) -> Result<Self> {
         let path = engine.spill_dir().join(format!("{name}.parquet"));
-        let spilling = |reason: String| Error::Spill { dir: engine.spill_dir(), reason };
-        let file = File::create_new(&path).map_err(|error| spilling(error.to_string()))?;
-        let writer = ArrowWriter::try_new(file, schema, Some(working_file_properties()));
-        Ok(WorkingTable { name: name.into(), path, writer: writer.map_err(|error| spilling(error.to_string()))? })
+        let purpose = Purpose::WorkingTable { dir: engine.spill_dir() };
+        let file = File::create_new(&path).map_err(|error| purpose.io_error(error))?;
+        Ok(WorkingTable { name: name.into(), path, writer: ParquetWriter::begin(file, schema, purpose)? })
     }
 
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
-        self.writer.write(rows).map_err(|error| Error::Spill { dir: self.path.clone(), reason: error.to_string() })
+        self.writer.write(rows)
     }
 
     /// Completes the table and opens it.
     pub(crate) fn finish(self) -> Result<Arc<Snapshot>> {
         let Self { name, path, writer } = self;
-        writer.close().map_err(|error| Error::Spill { dir: path.clone(), reason: error.to_string() })?;
+        writer.finish()?;
         Ok(Arc::new(Snapshot::open_table(&name, &path.display().to_string(), true)?))
     }
 }

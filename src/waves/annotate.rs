@@ -10,11 +10,11 @@ use arrow::datatypes::UInt64Type;
 
 use super::columns::{UnitColumns, text};
 use super::entries::EntrySchema;
-use super::list;
 use super::lookup::MergeLookup;
 use super::reading::{IdReader, Source, repeated};
 use super::rows::{RowLookup, RowSource};
 use crate::error::{Error, Result};
+use crate::id_list;
 
 /// What is known in addition to the lists, sorted by digest.
 #[derive(Default)]
@@ -136,7 +136,7 @@ impl<'a> Ids<'a> {
     }
 
     fn texts<'b>(&self, batch: &'b RecordBatch) -> Vec<&'b StringArray> {
-        list::texts(batch, TEXTS, self.columns.names.len())
+        id_list::texts(batch, TEXTS, self.columns.names.len())
     }
 }
 

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use arrow::array::{Array, BinaryArray, BinaryBuilder, StringArray};
+use certificate::id_list::{Header, ListError};
+use certificate::wording::{self, quoted};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::parameters::{Direction, KeyOrder, KeyType, ListFormat, Order, Parameters};
 use super::sort_key;
 use crate::columns::no_such_column;
-use crate::equality::value_text::quoted;
-use crate::error::{Error, Result, WavesError};
+use crate::error::{Error, Result};
 use crate::job::{Origin, Setting};
 
 /// Bytes of a digest.
@@ -147,7 +148,7 @@ impl UnitColumns {
     /// # Errors
     /// If the ID does not match its type or cannot be written, or if a weight or a number is invalid.
     pub(crate) fn check(&self, list: &Path, line: u64, texts: &[&StringArray], row: usize) -> Result<()> {
-        let wrong = |reason: String| Err(WavesError::BadLine { list: list.into(), line, reason }.into());
+        let wrong = |reason: String| Err(ListError::line(list, line, reason).into());
         for (index, key_type) in self.key.iter().zip(&self.key_types) {
             if let Some(text) = text(texts[*index], row).filter(|text| !key_type.fits(text)) {
                 let (name, description) = (&self.names[*index], key_type.words());
@@ -197,11 +198,11 @@ impl UnitColumns {
     }
 }
 
-/// Finds the column that an option names in the header of a list.
-pub(crate) fn find(option: &'static str, name: &String, list: &Path, names: &[String]) -> Result<usize> {
-    let word = || Setting { text: name.clone(), place: Origin::Flag(option) };
-    let context = || format!("`{}` has the columns {}, and no column", list.display(), names.join(", "));
-    names.iter().position(|known| known == name).ok_or_else(|| no_such_column(&word(), &context(), names))
+/// Finds a column that an option names in the header of a list.
+pub(crate) fn find(option: &'static str, name: &str, list: &Path, names: &[String]) -> Result<usize> {
+    let word = || Setting { text: name.into(), place: Origin::Flag(option) };
+    let place = || format!("`{}` has the columns {}, and no column", list.display(), names.join(", "));
+    Header::of(names.iter().cloned()).index(name).map_err(|_| no_such_column(&word(), &place(), names))
 }
 
 /// The text of a row; `None` for NULL.
@@ -214,11 +215,11 @@ fn is_weight(text: &str) -> bool {
 }
 
 fn shown(texts: &StringArray, row: usize) -> String {
-    text(texts, row).map_or("NULL".into(), quoted)
+    wording::id([text(texts, row)])
 }
 
 fn words(columns: &[usize], texts: &[&StringArray], row: usize) -> String {
-    columns.iter().map(|index| shown(texts[*index], row)).collect::<Vec<_>>().join(", ")
+    wording::id(columns.iter().map(|at| text(texts[*at], row)))
 }
 
 /// The digests of rows of texts. Each text is preceded by its length, so that adjacent texts cannot be confused; NULL

@@ -14,8 +14,8 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBa
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, UInt64Type};
 
 use super::columns::UnitColumns;
-use super::list;
 use crate::error::Result;
+use crate::id_list;
 
 const KEY: usize = 0;
 const FINISHED: usize = 1;
@@ -113,7 +113,7 @@ impl EntrySchema {
 
     /// The columns of the lists.
     pub(crate) fn texts<'a>(&self, batch: &'a RecordBatch) -> Vec<&'a StringArray> {
-        list::texts(batch, TEXTS, self.width)
+        id_list::texts(batch, TEXTS, self.width)
     }
 
     /// The columns of the lists as a separate batch.

@@ -2,22 +2,19 @@
 //! batches.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
 use super::columns::text;
-use super::list::{self, schema};
 use super::parameters::ListFormat;
 use crate::csv;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::id_list::{self, schema};
 use crate::output::manifest::FileDigest;
 use crate::output::run_dir::OutputFile;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 
 /// A list that is being written.
 pub(crate) struct ListFile {
@@ -38,9 +35,9 @@ impl ListFile {
     pub(crate) fn begin(mut file: OutputFile, format: ListFormat, names: &[String], id: usize) -> Result<Self> {
         let form = match format {
             ListFormat::Csv => {
-                let mut header = String::new();
+                let mut header = vec![];
                 csv::record(&mut header, names.iter().map(|name| Some(name.as_str())));
-                file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+                file.write_all(&header).map_err(|error| file.error(error))?;
                 Form::Csv(file)
             }
             ListFormat::Text => Form::Text(file, id),
@@ -51,27 +48,27 @@ impl ListFile {
     }
 
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
-        let texts = list::texts(rows, 0, self.names.len());
+        let texts = id_list::texts(rows, 0, self.names.len());
         let lines = 0..rows.num_rows();
         let (file, content) = match &mut self.form {
             Form::Parquet(file) => return file.write(rows),
             Form::Csv(file) => {
-                let mut content = String::new();
+                let mut content = vec![];
                 lines.for_each(|row| csv::record(&mut content, texts.iter().map(|column| text(column, row))));
                 (file, content)
             }
             Form::Text(file, id) => {
                 let ids = lines.map(|row| text(texts[*id], row).unwrap_or_default());
-                let content = ids.flat_map(|id| [id, "\n"]).collect();
-                (file, content)
+                let content: String = ids.flat_map(|id| [id, "\n"]).collect();
+                (file, content.into_bytes())
             }
             Form::Ndjson(file) => {
                 let mut content = String::new();
                 lines.for_each(|row| object(&mut content, &self.names, &texts, row));
-                (file, content)
+                (file, content.into_bytes())
             }
         };
-        file.write_all(content.as_bytes()).map_err(|error| file.error(error))
+        file.write_all(&content).map_err(|error| file.error(error))
     }
 
     pub(crate) fn finish(self) -> Result<FileDigest> {
@@ -104,21 +101,15 @@ const GROUP_BYTES: usize = 16 << 20;
 
 /// A Parquet file that is being written.
 pub(crate) struct ParquetFile {
-    place: PathBuf,
-    writer: ArrowWriter<OutputFile>,
+    writer: ParquetWriter<OutputFile>,
     pieces: BatchCoalescer,
 }
 
 impl ParquetFile {
     pub(crate) fn begin(file: OutputFile, schema: SchemaRef) -> Result<Self> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
-            .build();
-        let place = file.place();
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
-        let writer = writer.map_err(|error| Error::of_parquet(&place, error))?;
-        Ok(ParquetFile { place, writer, pieces: BatchCoalescer::new(schema, PIECE_ROWS) })
+        let purpose = Purpose::Published { path: file.place(), dictionary_bytes: None };
+        let writer = ParquetWriter::begin(file, schema.clone(), purpose)?;
+        Ok(ParquetFile { writer, pieces: BatchCoalescer::new(schema, PIECE_ROWS) })
     }
 
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
@@ -128,12 +119,8 @@ impl ParquetFile {
 
     fn encode(&mut self) -> Result<()> {
         while let Some(piece) = self.pieces.next_completed_batch() {
-            let written =
-                self.writer.write(&piece).and_then(|()| match self.writer.in_progress_size() >= GROUP_BYTES {
-                    true => self.writer.flush(),
-                    false => Ok(()),
-                });
-            written.map_err(|error| Error::of_parquet(&self.place, error))?;
+            self.writer.write(&piece)?;
+            self.writer.end_group_at(GROUP_BYTES)?;
         }
         Ok(())
     }
@@ -141,7 +128,6 @@ impl ParquetFile {
     pub(crate) fn finish(mut self) -> Result<FileDigest> {
         self.pieces.finish_buffered_batch()?;
         self.encode()?;
-        let place = self.place;
-        self.writer.into_inner().map_err(|error| Error::of_parquet(&place, error))?.finish()
+        self.writer.finish()?.finish()
     }
 }

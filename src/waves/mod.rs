@@ -9,7 +9,6 @@
 //! | assign | [`mod@assign`] | assigns each ID to a wave and a shard |
 //! | write | [`mod@write`] | writes a file for each, and `waves.json` |
 
-pub(crate) mod list;
 pub(crate) mod sizes;
 pub(crate) mod parameters;
 pub(crate) mod manifest;
@@ -31,6 +30,7 @@ pub(crate) mod write;
 use arrow::array::{Array, RecordBatch};
 
 use crate::error::{Error, Result};
+use crate::id_list;
 use crate::job::{Origin, Setting};
 use crate::output::run_dir::RunDir;
 use crate::runtime::engine::Engine;
@@ -71,12 +71,12 @@ pub(crate) fn cut(engine: &mut Engine, request: &WavesRequest, dir: &RunDir) -> 
     let ResolvedRequest { parameters, previous, source } = request.settle()?;
     let columns = UnitColumns::of(&parameters, &source.paths[0], &source.names)?;
     let where_word = parameters.condition.clone().map(|text| Setting { text, place: Origin::Flag("--where") });
-    let plan_condition = |word: &Setting| RowExpression::condition(engine, &list::schema(&source.names), word);
+    let plan_condition = |word: &Setting| RowExpression::condition(engine, &id_list::schema(&source.names), word);
     let condition = where_word.as_ref().map(plan_condition).transpose()?;
     let first = source.first(engine, condition.as_ref())?;
     let run = request.rows.as_ref().map(|dir| rows::RowSource::open(dir, &parameters.key)).transpose()?;
     let side = match (&run, &first) {
-        (Some(run), Some(first)) => Some(run.side(engine, &columns, &list::texts(first, 0, columns.names.len()))?),
+        (Some(run), Some(first)) => Some(run.side(engine, &columns, &id_list::texts(first, 0, columns.names.len()))?),
         (Some(_), None) => Some(crate::sides::Side::Old),
         (None, _) => None,
     };
@@ -184,7 +184,7 @@ fn sorts_at_once(request: &WavesRequest, parameters: &Parameters) -> u64 {
 fn text_bytes(rows: &RecordBatch) -> u64 {
     /// Bytes of a text's end offset.
     const END_BYTES: usize = 4;
-    let texts = list::texts(rows, 0, rows.num_columns());
+    let texts = id_list::texts(rows, 0, rows.num_columns());
     let bytes: usize = texts.iter().map(|column| column.values().len() + END_BYTES * column.len()).sum();
     bytes.div_ceil(rows.num_rows().max(1)) as u64
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
+use certificate::id_list::ListError;
 
 use super::columns::{UnitColumns, text};
 use super::entries::Member;
-use super::list::List;
 use super::manifest::{NAME, SCHEMA, WavesManifest};
 use super::reading::each_digest;
 use super::sorter::{SortedIds, Sorter};
 use crate::error::{Error, Result, WavesError};
+use crate::id_list::List;
 use crate::output::manifest::{FileDigest, of_file};
 use crate::regular_file::{self, DOCUMENT_BYTES_MAX};
 use crate::runtime::engine::Engine;
@@ -46,7 +47,7 @@ impl Previous {
     /// If it is not a valid `waves.json`, or if one of the files has changed.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let path = if path.is_dir() { path.join(NAME) } else { path.to_path_buf() };
-        let wrong = |reason: String| Error::from(WavesError::BadList { list: path.clone(), reason });
+        let wrong = |reason: String| Error::from(ListError::list(&path, reason));
         let content = regular_file::read(&path, DOCUMENT_BYTES_MAX).map_err(Error::unreadable(&path))?;
         let document: serde_json::Value = serde_json::from_slice(&content).map_err(|error| {
             wrong(format!("is not a valid {NAME}: {error}\n  pass the {NAME} of the earlier cut to --previous"))

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
+use certificate::id_list::ListError;
 
 use super::columns::{UnitColumns, digests, find};
-use super::list::{self, List, Piece};
 use super::manifest::WavesInput;
 use super::sorter::{SortedIds, Sorter};
 use crate::error::{Error, Result, WavesError};
+use crate::id_list::{self, List, Piece};
 use crate::output::run_dir::FileAccess;
 use crate::runtime::engine::Engine;
 use crate::sql::RowExpression;
@@ -64,7 +65,7 @@ impl Source {
                         first.display(),
                         names.join(", ")
                     );
-                    return Err(WavesError::BadList { list: path.clone(), reason }.into());
+                    return Err(ListError::list(path, reason).into());
                 }
                 Some(_) => {}
             }
@@ -134,13 +135,13 @@ impl Source {
         condition: Option<&RowExpression>,
     ) -> Result<IdReader<'a>> {
         let own = [Field::new("key", DataType::Binary, false), Field::new("place", DataType::UInt64, false)];
-        let texts = list::schema(&self.names);
+        let texts = id_list::schema(&self.names);
         let texts = texts.fields().iter().map(|field| field.as_ref().clone());
         let schema = Arc::new(Schema::new(own.into_iter().chain(texts).collect::<Vec<_>>()));
         let mut sorter = Sorter::begin(engine, &schema)?;
         let mut ids = 0;
         let (inputs, excluded) = self.each(engine, condition, |number, Piece { texts, lines }| {
-            let columns_read = list::texts(&texts, 0, self.names.len());
+            let columns_read = id_list::texts(&texts, 0, self.names.len());
             for (row, line) in lines.iter().enumerate() {
                 columns.check(&self.paths[number], *line, &columns_read, row)?;
             }
@@ -211,7 +212,7 @@ pub(crate) fn each_digest(
         let places = columns.iter().map(|name| find(option, name, path, &list.columns)).collect::<Result<Vec<_>>>()?;
         while let Some(Piece { texts, .. }) = list.read(engine.batch_rows())? {
             engine.check_stop()?;
-            let texts = list::texts(&texts, 0, list.columns.len());
+            let texts = id_list::texts(&texts, 0, list.columns.len());
             let chosen: Vec<&StringArray> = places.iter().map(|at| texts[*at]).collect();
             take(Arc::new(digests(seed, &chosen)), &texts)?;
         }

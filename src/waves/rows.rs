@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, UInt32Type};
+use certificate::id_list::ListError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde::Deserialize;
@@ -68,7 +69,7 @@ impl RowSource {
     /// # Errors
     /// If it is not a complete run, if its key is not the ID, or if it contains digests in place of values.
     pub(crate) fn open(dir: &Path, key: &[String]) -> Result<Self> {
-        let bad = |reason: String| Error::from(WavesError::BadList { list: dir.into(), reason });
+        let bad = |reason: String| Error::from(ListError::list(dir, reason));
         if !dir.join(MANIFEST).is_file() {
             return Err(bad(format!("is not a run: it has no {MANIFEST}\n  pass a run directory to --rows")));
         }
@@ -216,8 +217,8 @@ impl RowSource {
     }
 
     fn damaged(&self, error: &impl ToString) -> Error {
-        let reason = format!("is not a table written by a run: {}", error.to_string());
-        WavesError::BadList { list: self.dir.join(TABLE), reason }.into()
+        let reason = format!("is not a table that a run has written: {}", error.to_string());
+        ListError::list(&self.dir.join(TABLE), reason).into()
     }
 
     /// The error for an ID that the run does not have.
@@ -269,7 +270,6 @@ fn duplicate(id: String) -> Error {
 
 fn json<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<T> {
     let content = regular_file::read(&dir.join(name), DOCUMENT_BYTES_MAX).map_err(Error::unreadable(dir.join(name)))?;
-    serde_json::from_slice(&content).map_err(|error| {
-        WavesError::BadList { list: dir.join(name), reason: format!("is not a valid file of a run: {error}") }.into()
-    })
+    serde_json::from_slice(&content)
+        .map_err(|error| ListError::list(&dir.join(name), format!("is not what a run writes: {error}")).into())
 }

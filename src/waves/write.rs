@@ -10,10 +10,10 @@ use super::assign::Assigned;
 use super::columns::UnitColumns;
 use super::entries::{Entries, EntrySchema, Member};
 use super::files::{ListFile, ParquetFile};
-use super::list::schema;
 use super::manifest::{AsideFile, WaveFile};
 use super::parameters::ListFormat;
 use crate::error::{Error, Result};
+use crate::id_list::schema;
 use crate::output::run_dir::{FileAccess, OutputFile, RunDir};
 
 /// The file of finished IDs.

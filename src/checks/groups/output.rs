@@ -1,12 +1,8 @@
 //! Every group, in a table and in a list for each state.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
 use super::{Group, GroupReport, TABLE};
 use crate::csv;
@@ -15,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::output::manifest::FileDigest;
 use crate::output::run_dir::{OutputFile, RunDir};
 use crate::runtime::engine::Engine;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::sides::Sides;
 use crate::sql::Question;
 
@@ -24,8 +21,7 @@ const STATES: [&str; 3] = ["ready", "partial", "untouched"];
 /// The files, being written.
 pub(super) struct Output {
     by: Vec<String>,
-    place: PathBuf,
-    table: ArrowWriter<OutputFile>,
+    table: ParquetWriter<OutputFile>,
     lists: Vec<(OutputFile, u64)>,
     shown: usize,
     first: Vec<Group>,
@@ -40,22 +36,17 @@ impl Output {
         prefix: &str,
         shown: usize,
     ) -> Result<Self> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")))
-            .build();
         let file = run_dir.create(TABLE)?;
-        let place = file.place();
-        let table = ArrowWriter::try_new(file, schema, Some(properties));
-        let table = table.map_err(|error| Error::of_parquet(&place, error))?;
+        let purpose = Purpose::Published { path: file.place(), dictionary_bytes: None };
+        let table = ParquetWriter::begin(file, schema, purpose)?;
         let lists = STATES.iter().map(|state| {
             let mut file = run_dir.create(&format!("{prefix}{state}.csv"))?;
-            let mut header = String::new();
+            let mut header = vec![];
             csv::record(&mut header, by.iter().map(|name| Some(name.as_str())));
-            file.write_all(header.as_bytes()).map_err(|error| file.error(error))?;
+            file.write_all(&header).map_err(|error| file.error(error))?;
             Ok((file, 0))
         });
-        Ok(Output { by: by.to_vec(), place, table, lists: lists.collect::<Result<_>>()?, shown, first: vec![] })
+        Ok(Output { by: by.to_vec(), table, lists: lists.collect::<Result<_>>()?, shown, first: vec![] })
     }
 
     /// Writes the answer to the question that counts, in its order.
@@ -66,7 +57,7 @@ impl Output {
         doubts: Vec<String>,
     ) -> Result<(GroupReport, Vec<FileDigest>)> {
         question.for_each_batch(engine, |batch| {
-            let mut lines = STATES.map(|_| String::new());
+            let mut lines = STATES.map(|_| vec![]);
             for row in value_text::rows(batch)? {
                 let (values, rest) = row.split_at(self.by.len());
                 let state = STATES.iter().position(|state| rest.last() == Some(&Some(state.to_string())));
@@ -78,12 +69,12 @@ impl Output {
                 }
             }
             for ((file, _), lines) in self.lists.iter_mut().zip(lines) {
-                file.write_all(lines.as_bytes()).map_err(|error| file.error(error))?;
+                file.write_all(&lines).map_err(|error| file.error(error))?;
             }
-            self.table.write(batch).map_err(|error| Error::of_parquet(&self.place, error))
+            self.table.write(batch)
         })?;
         let [ready, partial, untouched] = [0, 1, 2].map(|state: usize| self.lists[state].1);
-        let mut files = vec![self.table.into_inner().map_err(|error| Error::of_parquet(&self.place, error))?.finish()?];
+        let mut files = vec![self.table.finish()?.finish()?];
         for (file, _) in self.lists {
             files.push(file.finish()?);
         }

@@ -17,16 +17,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 use tempfile::NamedTempFile;
 use walkdir::WalkDir;
 
 use crate::error::{Error, Result};
 use crate::job::Literal;
 use crate::runtime::engine::Engine;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::snapshot::absolute;
 use crate::sql::{Catalog, Question, Tables};
 
@@ -95,21 +92,20 @@ fn queries_of(text: &str) -> Vec<(usize, Becomes, String)> {
 fn write(engine: &Engine, query: Question, path: &Path) -> Result<u64> {
     let dir = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
-    let failed = |error: ParquetError| Error::Unwritable { path: path.into(), source: std::io::Error::other(error) };
     let file = NamedTempFile::new_in(dir).map_err(Error::unwritable(path))?;
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let purpose = Purpose::Export { path: path.into(), is_compressed: true };
     engine.progress.begin("generating", 0);
     let mut result = query.stream(engine)?;
-    let mut writer = ArrowWriter::try_new(file, result.schema(), Some(properties)).map_err(failed)?;
+    let mut writer = ParquetWriter::begin(file, result.schema(), purpose)?;
     let mut rows = 0;
     while let Some(batch) = result.next_batch()? {
         rows += batch.num_rows() as u64;
         engine.progress.advance(batch.num_rows() as u64);
-        writer.write(&batch).map_err(failed)?;
+        writer.write(&batch)?;
     }
-    let file = writer.into_inner().map_err(failed)?;
-    let readable_by_all = fs::Permissions::from_mode(0o644);
-    fs::set_permissions(file.path(), readable_by_all).map_err(Error::unwritable(path))?;
+    let file = writer.finish()?;
+    let everybody = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(file.path(), everybody).map_err(Error::unwritable(path))?;
     file.persist(path).map_err(|error| Error::Unwritable { path: path.into(), source: error.error })?;
     Ok(rows)
 }

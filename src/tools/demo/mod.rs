@@ -4,7 +4,7 @@
 pub(crate) mod migration;
 pub(crate) mod thirty_nights;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
-use parquet::arrow::ArrowWriter;
 
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::file::{JobFile, refusal};
 use crate::report::Report;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 
 /// The number of defects that the demo plants, or that a report contains.
 #[derive(Debug, PartialEq, Eq)]
@@ -226,9 +226,8 @@ fn decimals(rows: &[&Subscription], precision: u8) -> Result<Decimal128Array> {
 pub(crate) fn write_file(path: &Path, batch: &RecordBatch) -> Result<()> {
     let dir = path.parent().map(PathBuf::from).unwrap_or_default();
     fs::create_dir_all(&dir).map_err(Error::unwritable(&dir))?;
-    let file = File::create(path).map_err(Error::unwritable(path))?;
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).map_err(Error::internal)?;
-    let written = writer.write(batch).and_then(|()| writer.close());
-    written.map_err(|error| Error::Unwritable { path: path.into(), source: std::io::Error::other(error) })?;
-    Ok(())
+    let purpose = Purpose::Export { path: path.into(), is_compressed: false };
+    let mut writer = ParquetWriter::create(path, batch.schema(), purpose)?;
+    writer.write(batch)?;
+    writer.finish().map(drop)
 }

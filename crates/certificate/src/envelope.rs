@@ -10,9 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::keys::{PrivateKey, PublicKey};
-use super::statement::{PREDICATE_TYPE, STATEMENT_TYPE, Statement};
-use crate::error::{CertificateError, Error, Result};
+use crate::error::{Error, Result};
+use crate::keys::{PrivateKey, PublicKey};
+use crate::statement::{PREDICATE_TYPE, STATEMENT_TYPE, Statement};
 
 /// What the payload of an envelope is.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -75,7 +75,7 @@ impl Certificate {
     /// If the statement contradicts itself.
     pub fn of(statement: Statement, key: Option<&PrivateKey>) -> Result<Self> {
         if let Some(flaw) = statement.flaw() {
-            return Err(CertificateError::BadStatement(flaw).into());
+            return Err(Error::BadStatement(flaw));
         }
         let payload = serde_json::to_vec(&statement).map_err(Error::internal)?;
         let sign = |key: &PrivateKey| Signature {
@@ -103,10 +103,9 @@ impl Certificate {
     ///
     /// # Errors
     /// If it is not, byte by byte, what [`Certificate::to_text`] writes.
-    pub fn parse(bytes: &[u8], file: &Path) -> Result<Self, CertificateError> {
-        let wrong = |reason: String| CertificateError::BadForm { file: file.into(), reason };
-        let other_version =
-            |field, found, known| CertificateError::OtherVersion { file: file.into(), field, found, known };
+    pub fn parse(bytes: &[u8], file: &Path) -> Result<Self> {
+        let wrong = |reason: String| Error::BadForm { file: file.into(), reason };
+        let other_version = |field, found, known| Error::OtherVersion { file: file.into(), field, found, known };
         let envelope: Envelope = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
         if envelope.payload_type != PAYLOAD_TYPE {
             return Err(other_version("payloadType", envelope.payload_type, PAYLOAD_TYPE));
@@ -145,15 +144,15 @@ impl Certificate {
     ///
     /// # Errors
     /// If there is no signature, if it names another key, and if it does not hold.
-    pub fn require_signed_by(&self, key: &PublicKey, file: &Path) -> Result<(), CertificateError> {
+    pub fn require_signed_by(&self, key: &PublicKey, file: &Path) -> Result<()> {
         let file = file.to_path_buf();
-        let Some(signature) = &self.signature else { return Err(CertificateError::NotSigned { file }) };
+        let Some(signature) = &self.signature else { return Err(Error::NotSigned { file }) };
         if signature.key_id != key.id() {
-            return Err(CertificateError::OtherKey { file, signed_by: signature.key_id.clone(), given: key.id() });
+            return Err(Error::OtherKey { file, signed_by: signature.key_id.clone(), given: key.id() });
         }
         match key.has_signed(&pre_authentication_encoding(&self.payload), &signature.bytes) {
             true => Ok(()),
-            false => Err(CertificateError::BadSignature { file }),
+            false => Err(Error::BadSignature { file }),
         }
     }
 }

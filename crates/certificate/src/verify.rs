@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::digests::digests_of;
-use super::envelope::Certificate;
-use super::keys::PublicKey;
-use super::listed::Approved;
-use super::statement::{Moment, Predicate, Statement, Subject, Verdict};
-use crate::error::{CertificateError, Error, Result};
+use crate::digests::digests_of;
+use crate::envelope::Certificate;
+use crate::error::{Error, Result};
+use crate::keys::PublicKey;
+use crate::listed::Approved;
 use crate::regular_file;
-use crate::report::{count, grouped};
+use crate::statement::{Moment, Predicate, Statement, Subject, Verdict};
+use crate::wording::{count, grouped};
 
 /// What is to be verified, and with what.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ pub struct Check {
     pub words: String,
 }
 
-/// What became of a check. One that fails is an error, and no certificate is verified then.
+/// How a check ended. One that fails is an error, and no certificate is verified then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It holds.
@@ -54,50 +54,76 @@ const CLOCKS_DIFFER_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// No certificate is larger than this.
 const CERTIFICATE_BYTES_MAX: u64 = 256 << 20;
 
-/// Verifies a certificate: its form, signature, time and verdict, the approved list, and what else is asked for.
+/// A certificate that was verified.
+pub struct Verified {
+    /// What was signed.
+    pub statement: Statement,
+    /// The IDs that may be deleted.
+    pub approved: Approved,
+    /// What was checked, and what was not.
+    pub checks: Vec<Check>,
+}
+
+/// Verifies a certificate, and returns what was checked; see [`Verified::of`].
 ///
 /// # Errors
 /// With the first check that fails. Nothing is verified then.
 pub fn verify(request: &Request) -> Result<Vec<Check>> {
-    let file = request.certificate;
-    let certificate = Certificate::parse(&read(file)?, file)?;
-    let (statement, predicate) = (&certificate.statement, &certificate.statement.predicate);
-    let form = format!("{}, written by {} {}", statement.predicate_type, predicate.tool.name, predicate.tool.version);
-    certificate.require_signed_by(request.key, file)?;
-    let signature = format!("Ed25519, key {}", request.key.id());
-    require_in_time(predicate, request.now, file)?;
-    let expiry = format!("signed {}, expires {}", predicate.signed_at, predicate.expires);
-    require_approval(predicate, file)?;
+    Verified::of(request).map(|verified| verified.checks)
+}
+
+impl Verified {
+    /// Verifies a certificate: its form, signature, time and verdict, the approved list, and what else is asked for.
+    ///
+    /// # Errors
+    /// With the first check that fails. Nothing is verified then.
+    pub fn of(request: &Request) -> Result<Self> {
+        let file = request.certificate;
+        let certificate = Certificate::parse(&read(file)?, file)?;
+        let (statement, predicate) = (&certificate.statement, &certificate.statement.predicate);
+        let tool = &predicate.tool;
+        let form = format!("{}, written by {} {}", statement.predicate_type, tool.name, tool.version);
+        certificate.require_signed_by(request.key, file)?;
+        let signature = format!("Ed25519, key {}", request.key.id());
+        require_in_time(predicate, request.now, file)?;
+        let expiry = format!("signed {}, expires {}", predicate.signed_at, predicate.expires);
+        require_approval(predicate, file)?;
+        let verdict = verdict(predicate);
+        let (approved, approved_words) = read_approved(statement, file)?;
+        let list = match request.list {
+            None => not_checked("list", "--list ids.csv does"),
+            Some(list) => {
+                let ids = approved.require_all(list, &predicate.key)?;
+                holds("list", format!("all of {} in {} approved", count(ids, "ID"), list.display()))
+            }
+        };
+        let inputs = match request.inputs {
+            None => not_checked("inputs", "--inputs DIR does"),
+            Some(dir) => holds("inputs", format!("{} unchanged", count(require_inputs(statement, dir)?, "file"))),
+        };
+        let checks = [
+            holds("form", form),
+            holds("signature", signature),
+            holds("expiry", expiry),
+            holds("verdict", verdict),
+            holds("approved", approved_words),
+            list,
+            inputs,
+        ];
+        let checks = checks.into_iter().chain(other_outputs(statement)).collect();
+        Ok(Verified { statement: certificate.statement, approved, checks })
+    }
+}
+
+fn verdict(predicate: &Predicate) -> String {
     let counts = predicate.counts;
-    let verdict = format!(
+    format!(
         "{}: {} of {} of job {}",
         predicate.verdict.name(),
         grouped(counts.approved),
         count(counts.candidates, "candidate"),
         predicate.job
-    );
-    let (approved, approved_words) = read_approved(statement, file)?;
-    let list = match request.list {
-        None => not_checked("list", "--list ids.csv does"),
-        Some(list) => {
-            let ids = approved.require_all(list, &predicate.key)?;
-            holds("list", format!("all of {} in {} approved", count(ids, "ID"), list.display()))
-        }
-    };
-    let inputs = match request.inputs {
-        None => not_checked("inputs", "--inputs DIR does"),
-        Some(dir) => holds("inputs", format!("{} unchanged", count(require_inputs(statement, dir)?, "file"))),
-    };
-    let checks = [
-        holds("form", form),
-        holds("signature", signature),
-        holds("expiry", expiry),
-        holds("verdict", verdict),
-        holds("approved", approved_words),
-        list,
-        inputs,
-    ];
-    Ok(checks.into_iter().chain(other_outputs(statement)).collect())
+    )
 }
 
 fn holds(name: &'static str, words: String) -> Check {
@@ -109,35 +135,33 @@ fn not_checked(name: &'static str, words: &str) -> Check {
 }
 
 /// The bytes of a certificate's file.
-pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
+pub fn read(file: &Path) -> Result<Vec<u8>> {
     regular_file::read(file, CERTIFICATE_BYTES_MAX).map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => {
-            CertificateError::BadForm { file: file.into(), reason: error.to_string() }.into()
-        }
+        io::ErrorKind::FileTooLarge => Error::BadForm { file: file.into(), reason: error.to_string() },
         _ => Error::Unreadable { path: file.into(), source: error },
     })
 }
 
-fn require_in_time(predicate: &Predicate, now: Timestamp, file: &Path) -> Result<(), CertificateError> {
+fn require_in_time(predicate: &Predicate, now: Timestamp, file: &Path) -> Result<()> {
     let file = file.to_path_buf();
     let ahead = predicate.signed_at.instant().duration_since(now);
     if ahead > CLOCKS_DIFFER_MAX {
         let (signed_at, now) = (predicate.signed_at.to_string(), Moment::of(now).to_string());
-        return Err(CertificateError::NotYet { file, signed_at, now });
+        return Err(Error::NotYet { file, signed_at, now });
     }
     match predicate.expires.instant() <= now {
-        true => Err(CertificateError::Expired { file, expires: predicate.expires.to_string() }),
+        true => Err(Error::Expired { file, expires: predicate.expires.to_string() }),
         false => Ok(()),
     }
 }
 
-fn require_approval(predicate: &Predicate, file: &Path) -> Result<(), CertificateError> {
+fn require_approval(predicate: &Predicate, file: &Path) -> Result<()> {
     if predicate.verdict != Verdict::Unverified {
         return Ok(());
     }
     let failed = predicate.requirements.iter().filter(|requirement| !requirement.holds);
     let reasons = failed.map(|requirement| format!("{}: {}", requirement.name, requirement.words)).collect();
-    Err(CertificateError::Unverified { file: file.into(), reasons })
+    Err(Error::Unverified { file: file.into(), reasons })
 }
 
 fn read_approved(statement: &Statement, file: &Path) -> Result<(Approved, String)> {
@@ -153,7 +177,7 @@ fn read_approved(statement: &Statement, file: &Path) -> Result<(Approved, String
 /// Looks at every file that was read, and returns how many there are.
 fn require_inputs(statement: &Statement, dir: &Path) -> Result<u64> {
     if !dir.is_dir() {
-        return Err(Error::Contradiction(format!("--inputs: `{}` is no directory", dir.display())));
+        return Err(Error::NoDirectory { path: dir.into() });
     }
     let mut inputs = 0;
     let mut problems = vec![];
@@ -170,7 +194,7 @@ fn require_inputs(statement: &Statement, dir: &Path) -> Result<u64> {
     }
     match problems.is_empty() {
         true => Ok(inputs),
-        false => Err(CertificateError::InputsDiffer(problems).into()),
+        false => Err(Error::InputsDiffer(problems)),
     }
 }
 

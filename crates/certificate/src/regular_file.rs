@@ -13,15 +13,15 @@ use bytesize::ByteSize;
 use rustix::fs::OFlags;
 
 /// The largest job file, file of waivers or SQL file.
-pub(crate) const TEXT_BYTES_MAX: u64 = 64 << 20;
+pub const TEXT_BYTES_MAX: u64 = 64 << 20;
 /// The largest report or manifest of a run, or document of a cut.
-pub(crate) const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
+pub const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// Opens a regular file for reading.
 ///
 /// # Errors
 /// As the system reports them, and if it is anything but a regular file.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+pub fn open(path: &Path) -> io::Result<File> {
     // before it is opened: that alone may wait for ever
     require_regular(&fs::metadata(path)?)?;
     // a pipe that took its place meanwhile would wait for a writer
@@ -32,7 +32,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Reads a regular file whole, if it has at most `bytes_max` bytes.
-pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let too_large = || {
         let reason = format!("it has more than {}, which is too large for what it is read as", size(bytes_max));
@@ -49,7 +49,7 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Reads a regular file of UTF-8 text whole, if it has at most `bytes_max` bytes.
-pub(crate) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
     let reason = "it is not UTF-8 text";
     String::from_utf8(read(path, bytes_max)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, reason))
 }

@@ -16,7 +16,7 @@ use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
-use crate::error::{CertificateError, Error, Result};
+use crate::error::{Error, Result};
 use crate::regular_file;
 
 /// The environment's variable that may hold the public key: a path, or the PEM text itself.
@@ -56,7 +56,7 @@ impl PrivateKey {
     /// # Errors
     /// If it is none, and if anybody but its owner can read it.
     pub fn read(file: &Path) -> Result<Self> {
-        let wrong = |reason: &str| CertificateError::BadKey { file: file.into(), reason: reason.into() };
+        let wrong = |reason: &str| Error::BadKey { file: file.into(), reason: reason.into() };
         let opened = regular_file::open(file).map_err(Error::unreadable(file))?;
         // of the file that was opened: the name may be given to another one meanwhile
         let mode = opened.metadata().map_err(Error::unreadable(file))?.mode();
@@ -66,7 +66,7 @@ impl PrivateKey {
                  chmod 600, or make another key with `countersign keygen`",
                 mode & 0o777
             );
-            return Err(wrong(&reason).into());
+            return Err(wrong(&reason));
         }
         let text = Zeroizing::new(read_text(opened).map_err(Error::unreadable(file))?);
         let key = SigningKey::from_pkcs8_pem(&text).map_err(|_| {
@@ -122,7 +122,7 @@ impl PublicKey {
             Ok(text) if text.trim_start().starts_with("-----BEGIN") => Self::parse(&text, PUBLIC_KEY_VARIABLE.as_ref()),
             Ok(path) if !path.is_empty() => Self::read(path.as_ref()),
             Err(env::VarError::NotUnicode(path)) => Self::read(path.as_ref()),
-            _ => Err(CertificateError::NoKey { variable: PUBLIC_KEY_VARIABLE }.into()),
+            _ => Err(Error::NoKey { variable: PUBLIC_KEY_VARIABLE }),
         }
     }
 
@@ -136,7 +136,7 @@ impl PublicKey {
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
         let key = VerifyingKey::from_public_key_pem(text.trim()).ok().filter(|key| !key.is_weak());
         let reason = "is no Ed25519 public key in SPKI PEM\n  give the NAME.pub that `countersign keygen` wrote";
-        let wrong = || CertificateError::BadKey { file: file.into(), reason: reason.into() };
+        let wrong = || Error::BadKey { file: file.into(), reason: reason.into() };
         Ok(PublicKey(key.ok_or_else(wrong)?))
     }
 
@@ -169,7 +169,7 @@ fn read_text(file: File) -> io::Result<String> {
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     let opened = File::options().write(true).create_new(true).mode(mode).open(path);
     let mut file = opened.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => CertificateError::KeyExists { file: path.into() }.into(),
+        io::ErrorKind::AlreadyExists => Error::KeyExists { file: path.into() },
         _ => Error::Unwritable { path: path.into(), source },
     })?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());

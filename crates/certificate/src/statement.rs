@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Component, Path};
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::digests::Digests;
-use crate::job::TakenAt;
-use crate::sides::Side;
+use crate::digests::Digests;
+pub use crate::moment::Moment;
+use crate::side::{Side, TakenAt};
 
 /// The kind of statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
@@ -127,7 +126,7 @@ pub struct Predicate {
     pub coverage: Coverage,
     /// Whether mistakes that were put in on purpose were found.
     pub canaries: Vec<Canary>,
-    /// What became of the IDs that evidence names; certificates of earlier versions do not have it.
+    /// The IDs that evidence names; certificates of earlier versions do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
     /// Since when nothing is written, where the job declares it.
@@ -152,9 +151,9 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// This program.
+    /// countersign. The packages of its workspace have one version.
     pub fn this() -> Self {
-        Tool { name: env!("CARGO_PKG_NAME").into(), version: env!("CARGO_PKG_VERSION").into() }
+        Tool { name: "countersign".into(), version: env!("CARGO_PKG_VERSION").into() }
     }
 }
 
@@ -279,7 +278,7 @@ pub struct Canary {
     pub caught: u64,
 }
 
-/// What became of the IDs that evidence names.
+/// The IDs that evidence names, by what they turned out to be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
@@ -313,48 +312,6 @@ pub struct SnapshotSeen {
     pub taken_at: Option<TakenAt>,
     /// Its rows.
     pub rows: u64,
-}
-
-/// A second in UTC, written as RFC 3339 writes it: `2026-11-20T02:00:00Z`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Moment(Timestamp);
-
-impl Moment {
-    /// The second that an instant is in.
-    pub fn of(instant: Timestamp) -> Self {
-        // a second that an instant is in is as much within range as the instant
-        Moment(Timestamp::from_second(instant.as_second()).unwrap_or(instant))
-    }
-
-    /// The instant at which the second begins.
-    pub fn instant(self) -> Timestamp {
-        self.0
-    }
-}
-
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl From<Moment> for String {
-    fn from(moment: Moment) -> Self {
-        moment.to_string()
-    }
-}
-
-impl TryFrom<String> for Moment {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let moment = text.parse().map(Moment::of);
-        moment
-            .ok()
-            .filter(|moment| moment.to_string() == text)
-            .ok_or_else(|| format!("`{text}` is no time such as 2026-11-20T02:00:00Z"))
-    }
 }
 
 impl Statement {

@@ -1,13 +1,40 @@
 //! Why a certificate cannot be issued or accepted.
 
+use std::io;
 use std::path::PathBuf;
 
-use super::format::indented;
+use crate::id_list::ListError;
+use crate::wording::{disk_note, indented};
+
+/// The result of anything that can fail to certify or to verify.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a certificate was not issued, or does not approve anything.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CertificateError {
+pub enum Error {
+    /// A file that the system does not let us read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A file that cannot be written: no permission, disk full, a file in the way.
+    #[error("cannot write `{}`: {source}{}", path.display(), disk_note(.source))]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A list, or the approved one, that cannot be used.
+    #[error(transparent)]
+    List(#[from] ListError),
+
     /// A file that is not a certificate, or not in the exact byte format of one.
     #[error("`{}` is not a certificate: {reason}\n  it approves nothing; copy it again from where it was signed", file.display())]
     BadForm {
@@ -108,29 +135,16 @@ pub enum CertificateError {
         reasons: Vec<String>,
     },
 
-    /// A list, or the approved list, that cannot be used.
-    #[error("`{}` {reason}", list.display())]
-    BadList {
-        /// The list.
-        list: PathBuf,
-        /// What is wrong and what to do, to follow the name of the list in a sentence.
-        reason: String,
-    },
-
-    /// A line of a list.
-    #[error("`{}`, line {line}: {reason}", list.display())]
-    BadLine {
-        /// The list.
-        list: PathBuf,
-        /// The line on which the record begins, counted from 1.
-        line: u64,
-        /// What is wrong and what to do.
-        reason: String,
-    },
-
     /// Files that differ from those in the certificate.
     #[error("the files are not those that were signed off:{}\n  sign off again on the files as they are, or restore them", indented(.0))]
     InputsDiffer(Vec<String>),
+
+    /// A directory of inputs that is none.
+    #[error("--inputs: `{}` is no directory", path.display())]
+    NoDirectory {
+        /// The path as given.
+        path: PathBuf,
+    },
 
     /// No key to verify with.
     #[error(
@@ -157,4 +171,21 @@ pub enum CertificateError {
         /// The file.
         file: PathBuf,
     },
+
+    /// This program broke a promise of its own.
+    #[error("internal error: {0}\n  nothing was verified; please report this")]
+    Internal(String),
+}
+
+impl Error {
+    /// An [`Error::Internal`] from anything that can say what happened.
+    pub(crate) fn internal(what: impl ToString) -> Self {
+        Error::Internal(what.to_string())
+    }
+
+    /// An [`Error::Unreadable`] for a path; for use in `map_err`.
+    pub(crate) fn unreadable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::Unreadable { path, source }
+    }
 }

@@ -1,17 +1,15 @@
-//! The approved list, and a list that is held against it.
+//! The approved list: whether it names an ID, and whether it names every ID of another list.
 
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use arrow::array::BooleanBufferBuilder;
 use rayon::slice::ParallelSliceMut;
 
-use super::digests::{Digesting, Digests};
-use crate::csv::{Fields, Problem, Reader};
-use crate::equality::value_text::quoted;
-use crate::error::{CertificateError, Error, Result};
-use crate::regular_file;
+use crate::digests::{Digesting, Digests};
+use crate::error::{Error, Result};
+use crate::id_list::{ColumnFault, Form, Header, IdList, ListError, Problem};
+use crate::{regular_file, wording};
 
 /// 128 bits of what is known of an ID.
 type Digest = [u8; 16];
@@ -19,7 +17,7 @@ type Digest = [u8; 16];
 /// The IDs of the approved list: 16 bytes each, in the order of their digests, and where to look for one.
 pub struct Approved {
     ids: Vec<Digest>,
-    /// Where the digests begin that have the same first bits, with one more place for the end.
+    /// Where the digests begin that have the same first bits, with one more for the end.
     starts: Vec<usize>,
 }
 
@@ -27,15 +25,15 @@ pub struct Approved {
 const IDS_PER_START: usize = 16;
 
 /// An ID of a list: the texts of its key columns, `None` for NULL.
-type Id<'a> = [Option<&'a str>];
+pub type Id<'a> = [Option<&'a str>];
 
 impl Approved {
     /// Reads the approved list once: the IDs are those of the very bytes that have the digests of the certificate.
     ///
     /// # Errors
-    /// If it is not the list that was signed, or not one of so many IDs.
+    /// If it is not the list that was signed, or does not have `ids` IDs.
     pub fn read(list: &Path, digests: &Digests, key: &[String], ids: u64) -> Result<Self> {
-        let wrong = |reason: &str| CertificateError::BadList { list: list.into(), reason: reason.into() };
+        let wrong = |reason: &str| Error::from(ListError::list(list, reason));
         let opened = regular_file::open(list).map_err(|error| {
             wrong(&format!("cannot be read: {error}\n  it is the approved list, and belongs beside the certificate"))
         });
@@ -51,19 +49,17 @@ impl Approved {
         if input.finish().map_err(Error::unreadable(list))? != *digests {
             let reason = "is not the approved list that was signed: its digest is another\n  \
                           it approves nothing; take it again from where it was signed";
-            return Err(wrong(reason).into());
+            return Err(wrong(reason));
         }
         read?;
         if found.len() as u64 != ids {
             let reason = format!("holds {} IDs, and the certificate says {ids}\n  it approves nothing", found.len());
-            return Err(wrong(&reason).into());
+            return Err(wrong(&reason));
         }
         found.par_sort_unstable();
         match found.is_sorted_by(|one, two| one < two) {
             true => Ok(Approved::of(found)),
-            false => {
-                Err(wrong("names an ID twice, although it was signed\n  it approves nothing; sign off again").into())
-            }
+            false => Err(wrong("names an ID twice, although it was signed\n  it approves nothing; sign off again")),
         }
     }
 
@@ -86,8 +82,13 @@ impl Approved {
         self.ids.is_empty()
     }
 
-    /// The place of an ID, if it is approved.
-    fn place(&self, id: &Digest) -> Option<usize> {
+    /// Whether an ID is approved: the texts of its key columns in the order of the statement's key, `None` for NULL.
+    pub fn contains(&self, id: &Id) -> bool {
+        self.position(&digest_of(id, &mut vec![])).is_some()
+    }
+
+    /// Where an ID is among the digests, if it is approved.
+    fn position(&self, id: &Digest) -> Option<usize> {
         let bucket = first_bits(id, self.starts.len() - 1);
         let start = self.starts[bucket];
         self.ids[start..self.starts[bucket + 1]].binary_search(id).ok().map(|at| start + at)
@@ -103,8 +104,7 @@ impl Approved {
             Ok::<_, Error>(BufReader::with_capacity(1 << 20, file))
         };
         let (mut lines, mut bytes) = (Vec::with_capacity(LINES_AT_ONCE), vec![]);
-        let mut seen = BooleanBufferBuilder::new(self.len());
-        seen.append_n(self.len(), false);
+        let mut seen = Bits::none(self.len());
         let (mut count, mut fault) = (0, None);
         each_id(list, open()?, key, |line, id| {
             count += 1;
@@ -122,13 +122,13 @@ impl Approved {
 
     /// The first line that is wrong among some that are looked up together, which are taken; marks the IDs of the others as
     /// seen. In the order of their digests, because looking them up one by one would mostly wait for memory.
-    fn first_fault(&self, lines: &mut Vec<(Digest, u64)>, seen: &mut BooleanBufferBuilder) -> Option<(u64, Fault)> {
+    fn first_fault(&self, lines: &mut Vec<(Digest, u64)>, seen: &mut Bits) -> Option<(u64, Fault)> {
         lines.par_sort_unstable();
-        let faults = lines.drain(..).filter_map(|(digest, line)| match self.place(&digest) {
+        let faults = lines.drain(..).filter_map(|(digest, line)| match self.position(&digest) {
             None => Some((line, Fault::NotApproved)),
-            Some(at) if seen.get_bit(at) => Some((line, Fault::Repeated)),
+            Some(at) if seen.get(at) => Some((line, Fault::Repeated)),
             Some(at) => {
-                seen.set_bit(at, true);
+                seen.set(at);
                 None
             }
         });
@@ -147,19 +147,13 @@ enum Fault {
 }
 
 /// What is wrong with a line, with its ID: texts are not kept of millions of lines, so the list is read again up to it.
-fn describe(
-    list: &Path,
-    input: impl BufRead,
-    key: &[String],
-    line: u64,
-    fault: Fault,
-) -> Result<CertificateError, Error> {
+fn describe(list: &Path, input: impl BufRead, key: &[String], line: u64, fault: Fault) -> Result<ListError> {
     let mut id = "an ID".to_string();
     each_id(list, input, key, |at, texts| {
         if at < line {
             return ControlFlow::Continue(());
         }
-        id = format!("ID {}", shown(texts));
+        id = format!("ID {}", wording::id(texts.iter().copied()));
         ControlFlow::Break(())
     })?;
     let words = match fault {
@@ -168,7 +162,7 @@ fn describe(
         }
         Fault::Repeated => format!("{id} stands in the list a second time\n  a list names every ID once"),
     };
-    Ok(bad_line(list, line, words))
+    Ok(ListError::line(list, line, words))
 }
 
 /// The first bits of a digest, as a number below `buckets`, which is a power of two.
@@ -204,26 +198,19 @@ fn each_id(
     key: &[String],
     mut each: impl FnMut(u64, &Id) -> ControlFlow<()>,
 ) -> Result<()> {
-    let problem = |problem| match problem {
-        Problem::Unreadable(source) => Error::Unreadable { path: list.into(), source },
-        Problem::NoCsv { line, reason } => bad_line(list, line, format!("{reason}; a list is CSV")).into(),
-    };
-    let (mut reader, mut fields) = (Reader::new(input), Fields::default());
-    if reader.read(&mut fields).map_err(problem)?.is_none() {
-        let reason = format!("is empty\n  a list begins with a header, here {}", key.join(","));
-        return Err(CertificateError::BadList { list: list.into(), reason }.into());
+    let mut rows = IdList::open(input, Form::Csv, "").map_err(|problem| refused(list, problem))?;
+    if rows.header().is_empty() {
+        return Err(
+            ListError::list(list, format!("is empty\n  a list begins with a header, here {}", key.join(","))).into()
+        );
     }
-    let places = key_places(list, &fields, key)?;
-    let columns = fields.len();
-    while let Some(line) = reader.read(&mut fields).map_err(problem)? {
-        if fields.len() != columns {
-            let reason = format!("{} fields, and the header has {columns}", fields.len());
-            return Err(bad_line(list, line, reason).into());
-        }
-        let row: Vec<_> = fields.iter().collect();
-        let flow = match places.as_slice() {
-            [at] => each(line, &[row[*at]]),
-            places => each(line, &places.iter().map(|at| row[*at]).collect::<Vec<_>>()),
+    let indices = rows.header().indices(key.iter().map(String::as_str));
+    let indices = indices.map_err(|fault| column_fault(list, rows.header(), key, &fault))?;
+    while let Some(row) = rows.next_row().map_err(|problem| refused(list, problem))? {
+        let fields: Vec<_> = row.fields().collect();
+        let flow = match indices.as_slice() {
+            [at] => each(row.line, &[fields[*at]]),
+            indices => each(row.line, &indices.iter().map(|at| fields[*at]).collect::<Vec<_>>()),
         };
         if flow.is_break() {
             break;
@@ -232,32 +219,38 @@ fn each_id(
     Ok(())
 }
 
-/// Where the key columns stand. Others may stand between and after them.
-fn key_places(list: &Path, header: &Fields, key: &[String]) -> Result<Vec<usize>, CertificateError> {
-    let names: Vec<_> = header.iter().map(Option::unwrap_or_default).collect();
-    let place = |column: &String| {
-        let mut places = (0..names.len()).filter(|at| names[*at] == column);
-        match (places.next(), places.next()) {
-            (Some(at), None) => Ok(at),
-            (found, _) => {
-                let times = if found.is_some() { "several times" } else { "not" };
-                let (key, names) = (key.join(", "), names.join(", "));
-                let reason =
-                    format!("the header is {names}, and key column `{column}` is {times} in it\n  the key is {key}");
-                Err(bad_line(list, 1, reason))
-            }
+fn refused(list: &Path, problem: Problem) -> Error {
+    match problem {
+        Problem::Unreadable(source) => Error::Unreadable { path: list.into(), source },
+        Problem::BadLine { line, reason } => ListError::line(list, line, format!("{reason}; a list is CSV")).into(),
+        Problem::FieldCount { line, fields, columns } => {
+            ListError::line(list, line, format!("{fields} fields, and the header has {columns}")).into()
         }
-    };
-    key.iter().map(place).collect()
+    }
 }
 
-fn bad_line(list: &Path, line: u64, reason: String) -> CertificateError {
-    CertificateError::BadLine { list: list.into(), line, reason }
+fn column_fault(list: &Path, header: &Header, key: &[String], fault: &ColumnFault) -> ListError {
+    let times = if fault.is_repeated { "several times" } else { "not" };
+    let (column, key, names) = (&fault.column, key.join(", "), header.names().join(", "));
+    let reason = format!("the header is {names}, and key column `{column}` is {times} in it\n  the key is {key}");
+    ListError::line(list, 1, reason)
 }
 
-/// An ID as people write it.
-fn shown(id: &Id) -> String {
-    id.iter().map(|text| text.map_or("NULL".into(), quoted)).collect::<Vec<_>>().join(", ")
+/// A bit for each of many things, none of which is set at first.
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn none(length: usize) -> Self {
+        Bits(vec![0; length.div_ceil(64)])
+    }
+
+    fn get(&self, at: usize) -> bool {
+        self.0[at / 64] >> (at % 64) & 1 == 1
+    }
+
+    fn set(&mut self, at: usize) {
+        self.0[at / 64] |= 1 << (at % 64);
+    }
 }
 
 #[cfg(test)]
@@ -275,7 +268,7 @@ mod tests {
             let mut ids: Vec<Digest> = (0..count).map(digest).collect();
             ids.sort_unstable();
             let approved = Approved::of(ids.clone());
-            let found = |number: u32| approved.place(&digest(number)).map(|at| ids[at] == digest(number));
+            let found = |number: u32| approved.position(&digest(number)).map(|at| ids[at] == digest(number));
             assert!((0..count).all(|number| found(number) == Some(true)));
             assert!((count..count + 100).all(|number| found(number).is_none()));
         }
@@ -286,8 +279,7 @@ mod tests {
         let digest = |number: u8| [number; 16];
         let approved = Approved::of([1, 3, 5, 7].map(digest).to_vec());
         let first = |batches: &[&[u8]]| {
-            let mut seen = BooleanBufferBuilder::new(4);
-            seen.append_n(4, false);
+            let mut seen = Bits::none(4);
             let mut line = 0;
             batches.iter().find_map(|numbers| {
                 let mut lines = numbers.iter().map(|number| {

@@ -1,0 +1,255 @@
+//! How Parquet files are written, each for its purpose, and what a failed write is to the user.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+
+use crate::error::{Error, Result, io_error};
+
+/// What a file is written for. Working files are read again by the run that writes them; `dir` is where errors say that
+/// they are. All others are for users; `path` is what errors call them.
+#[derive(Debug, Clone)]
+pub(crate) enum Purpose {
+    /// A working table of any size: fast to write and to read.
+    WorkingTable {
+        /// The directory of the working files.
+        dir: PathBuf,
+    },
+    /// The answer to a query, as a working table. What the user asks for may have no form in Parquet.
+    Answer {
+        /// The directory of the working files.
+        dir: PathBuf,
+        /// Where the user wrote the query.
+        asked: String,
+    },
+    /// A working table of a few rows, written as the library does by itself.
+    SmallWorkingTable {
+        /// The directory of the working files.
+        dir: PathBuf,
+    },
+    /// Digests in a working file: all different, so neither a dictionary nor compression makes them shorter.
+    Digests {
+        /// The directory of the working files.
+        dir: PathBuf,
+        /// Rows of a row group.
+        group_rows: usize,
+    },
+    /// A table that is published: small, and the same bytes in every run.
+    Published {
+        /// The file.
+        path: PathBuf,
+        /// A dictionary that grows beyond this is given up; without one, the library decides.
+        dictionary_bytes: Option<usize>,
+    },
+    /// What a run leaves for the next run of its job, which reads it row group by row group.
+    History {
+        /// The file.
+        path: PathBuf,
+        /// Rows of a row group.
+        group_rows: usize,
+    },
+    /// Rows as a user or a demonstration asks for them.
+    Export {
+        /// The file.
+        path: PathBuf,
+        /// Whether they are many.
+        is_compressed: bool,
+    },
+}
+
+impl Purpose {
+    fn properties(&self) -> WriterProperties {
+        let builder = WriterProperties::builder();
+        let zstd = Compression::ZSTD(ZstdLevel::default());
+        let builder = match self {
+            Purpose::WorkingTable { .. } | Purpose::Answer { .. } => builder
+                .set_compression(Compression::LZ4_RAW)
+                .set_statistics_enabled(EnabledStatistics::Chunk)
+                .set_max_row_group_row_count(Some(WORKING_GROUP_ROWS)),
+            Purpose::Digests { group_rows, .. } => builder
+                .set_compression(Compression::UNCOMPRESSED)
+                .set_dictionary_enabled(false)
+                .set_max_row_group_row_count(Some(*group_rows)),
+            Purpose::Published { dictionary_bytes, .. } => {
+                let builder =
+                    builder.set_compression(zstd).set_created_by(format!("countersign {}", env!("CARGO_PKG_VERSION")));
+                match dictionary_bytes {
+                    Some(bytes) => builder.set_dictionary_page_size_limit(*bytes),
+                    None => builder,
+                }
+            }
+            Purpose::History { group_rows, .. } => {
+                builder.set_compression(zstd).set_max_row_group_row_count(Some(*group_rows))
+            }
+            Purpose::Export { is_compressed: true, .. } => builder.set_compression(zstd),
+            Purpose::Export { is_compressed: false, .. } | Purpose::SmallWorkingTable { .. } => builder,
+        };
+        builder.build()
+    }
+
+    /// What a failed write is: the disk's fault, where the system said something, or else a value without a form in
+    /// Parquet, if the user chose the values, or a mistake of this program.
+    pub(crate) fn error(&self, error: ParquetError) -> Error {
+        if let Some(source) = io_error(&error) {
+            return self.io_error(io::Error::new(source.kind(), source.to_string()));
+        }
+        match self {
+            // of all kinds of value, only some intervals have no form in a Parquet file
+            Purpose::Answer { asked, .. } => {
+                let reason =
+                    format!("its result cannot be stored; cast what is an interval to something else ({error})");
+                Error::QueryFailed { place: asked.clone(), reason }
+            }
+            Purpose::WorkingTable { dir } | Purpose::SmallWorkingTable { dir } | Purpose::Digests { dir, .. } => {
+                Error::Spill { dir: dir.clone(), reason: error.to_string() }
+            }
+            Purpose::Published { .. } | Purpose::History { .. } | Purpose::Export { .. } => Error::internal(error),
+        }
+    }
+
+    /// What it is when the system does not let the file be created or written.
+    pub(crate) fn io_error(&self, source: io::Error) -> Error {
+        match self {
+            Purpose::WorkingTable { dir }
+            | Purpose::Answer { dir, .. }
+            | Purpose::SmallWorkingTable { dir }
+            | Purpose::Digests { dir, .. } => Error::Spill { dir: dir.clone(), reason: source.to_string() },
+            Purpose::Published { path, .. } | Purpose::History { path, .. } | Purpose::Export { path, .. } => {
+                Error::Unwritable { path: path.clone(), source }
+            }
+        }
+    }
+}
+
+/// Rows of a row group of working tables.
+const WORKING_GROUP_ROWS: usize = 256 << 10;
+
+/// A file that is being written.
+pub(crate) struct ParquetWriter<W: Write + Send> {
+    writer: ArrowWriter<W>,
+    purpose: Purpose,
+}
+
+impl ParquetWriter<File> {
+    /// Begins a file at a path, and replaces what is there.
+    pub(crate) fn create(path: &Path, schema: SchemaRef, purpose: Purpose) -> Result<Self> {
+        let file = File::create(path).map_err(|error| purpose.io_error(error))?;
+        Self::begin(file, schema, purpose)
+    }
+}
+
+impl<W: Write + Send> ParquetWriter<W> {
+    /// Begins a file. This is the only constructor of a Parquet writer.
+    pub(crate) fn begin(sink: W, schema: SchemaRef, purpose: Purpose) -> Result<Self> {
+        match ArrowWriter::try_new(sink, schema, Some(purpose.properties())) {
+            Ok(writer) => Ok(ParquetWriter { writer, purpose }),
+            Err(error) => Err(purpose.error(error)),
+        }
+    }
+
+    /// Adds rows.
+    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.writer.write(rows).map_err(|error| self.purpose.error(error))
+    }
+
+    /// Ends the row group if it has this many encoded bytes.
+    pub(crate) fn end_group_at(&mut self, bytes: usize) -> Result<()> {
+        match self.writer.in_progress_size() >= bytes {
+            true => self.writer.flush().map_err(|error| self.purpose.error(error)),
+            false => Ok(()),
+        }
+    }
+
+    /// Ends the file.
+    pub(crate) fn finish(self) -> Result<W> {
+        let ParquetWriter { writer, purpose } = self;
+        writer.into_inner().map_err(|error| purpose.error(error))
+    }
+
+    /// For who encodes the columns of a row group in parallel: the file, what makes writers for its columns, and what errors
+    /// are about.
+    pub(crate) fn into_parts(self) -> Result<(SerializedFileWriter<W>, ArrowRowGroupWriterFactory, Purpose)> {
+        let ParquetWriter { writer, purpose } = self;
+        match writer.into_serialized_writer() {
+            Ok((writer, factory)) => Ok((writer, factory, purpose)),
+            Err(error) => Err(purpose.error(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, IntervalMonthDayNanoArray};
+    use arrow::datatypes::{DataType, Field, IntervalUnit, Schema};
+
+    use super::*;
+
+    /// A disk that is full.
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(sink: impl Write + Send, purpose: Purpose) -> Result<()> {
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let rows = RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(vec![1, 2]))])?;
+        let mut file = ParquetWriter::begin(sink, schema, purpose)?;
+        file.write(&rows)?;
+        file.finish().map(drop)
+    }
+
+    #[test]
+    fn a_full_disk_is_the_working_directory_or_the_file() {
+        let dir = || PathBuf::from("spill");
+        let path = || PathBuf::from("out/table.parquet");
+        for purpose in [
+            Purpose::WorkingTable { dir: dir() },
+            Purpose::Answer { dir: dir(), asked: "[old] sql".into() },
+            Purpose::SmallWorkingTable { dir: dir() },
+            Purpose::Digests { dir: dir(), group_rows: 10 },
+        ] {
+            assert!(written(vec![], purpose.clone()).is_ok());
+            let said = written(Full, purpose).unwrap_err().to_string();
+            assert!(said.starts_with("cannot spill to `spill`: no storage space"), "{said}");
+        }
+        for purpose in [
+            Purpose::Published { path: path(), dictionary_bytes: None },
+            Purpose::History { path: path(), group_rows: 10 },
+            Purpose::Export { path: path(), is_compressed: true },
+        ] {
+            assert!(written(vec![], purpose.clone()).is_ok());
+            let said = written(Full, purpose).unwrap_err().to_string();
+            assert!(said.starts_with("cannot write `out/table.parquet`: no storage space"), "{said}");
+            assert!(said.contains("free some space"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_value_without_a_form_in_parquet_is_the_query_s_fault() {
+        let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("i", interval, true)]));
+        let rows =
+            RecordBatch::try_new(schema.clone(), vec![Arc::new(IntervalMonthDayNanoArray::from(vec![None]))]).unwrap();
+        let purpose = Purpose::Answer { dir: "spill".into(), asked: "[old] sql".into() };
+        let written = ParquetWriter::begin(vec![], schema, purpose).and_then(|mut file| file.write(&rows));
+        assert!(matches!(written, Err(Error::QueryFailed { place, .. }) if place == "[old] sql"));
+    }
+}
