@@ -165,7 +165,7 @@ pub enum Error {
         reason: String,
     },
 
-    /// A key file that stands already.
+    /// A key file that exists already.
     #[error("`{}` exists, and a key is never overwritten\n  name another with --out", file.display())]
     KeyExists {
         /// The file.
