@@ -9,26 +9,27 @@ use csv_core::{ReadFieldResult, Writer};
 
 /// Appends one record.
 pub fn record<'a>(out: &mut Vec<u8>, fields: impl IntoIterator<Item = Option<&'a str>>) {
-    for (at, field) in fields.into_iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        if let Some(text) = field {
-            write_field(out, text.as_bytes());
+    let (mut writer, start) = (Writer::new(), out.len());
+    for field in fields {
+        match field {
+            None => out.push(b','),
+            // csv-core writes this as it writes NULL
+            Some("") => out.extend_from_slice(b"\"\","),
+            Some(text) => {
+                let at = out.len();
+                // every byte may be a quote, and is doubled then; two quotes and a comma are around them
+                out.resize(at + 2 * text.len() + 3, 0);
+                let (_, _, length) = writer.field(text.as_bytes(), &mut out[at..]);
+                let (_, ended) = writer.delimiter(&mut out[at + length..]);
+                out.truncate(at + length + ended);
+            }
         }
     }
-    out.push(b'\n');
-}
-
-/// Appends a field. To csv-core it is the only one of its record, because an empty string is `""` there, and nothing
-/// elsewhere.
-fn write_field(out: &mut Vec<u8>, text: &[u8]) {
-    let (mut writer, start) = (Writer::new(), out.len());
-    // every byte of it may be a quote, and is doubled then
-    out.resize(start + 2 * text.len() + 2, 0);
-    let (_, _, written) = writer.field(text, &mut out[start..]);
-    let (_, closed) = writer.finish(&mut out[start + written..]);
-    out.truncate(start + written + closed);
+    // after the last field, the line ends
+    match out[start..].last_mut() {
+        Some(comma) => *comma = b'\n',
+        None => out.push(b'\n'),
+    }
 }
 
 /// A record with the number of the line on which it begins.
@@ -79,6 +80,8 @@ pub struct Reader<R> {
     raw: Vec<u8>,
     /// How many lines have been begun.
     lines: u64,
+    /// Whether the last of them was given the end that it lacks.
+    is_cut: bool,
 }
 
 /// The fields of one record. Kept from record to record, so that reading allocates nothing.
@@ -135,7 +138,7 @@ impl<R: BufRead> Reader<R> {
         // its first call passes over a byte order mark, and would count the mark's bytes to the field; an empty line
         // has no fields to it and leaves it where it is
         core.read_field(b"\n", &mut [0]);
-        Reader { input, core, raw: vec![], lines: 0 }
+        Reader { input, core, raw: vec![], lines: 0, is_cut: false }
     }
 
     /// Reads the next record; returns the number of the line on which it begins, and `None` at the end.
@@ -207,7 +210,8 @@ impl<R: BufRead> Reader<R> {
             ends.push((length, if raw.is_empty() { Field::Null } else { Field::Text }));
             match &self.raw[at..] {
                 _ if !is_last => {}
-                // of a line end as Windows writes it, csv-core has read the first half
+                // of a line end as Windows writes it, csv-core has read the first half; the file has to have the other
+                b"\n" if is_quoted && self.is_cut => return Err(self.wrong(AFTER_QUOTE)),
                 b"" | b"\n" => return Ok(length),
                 _ if is_quoted => return Err(self.wrong(AFTER_QUOTE)),
                 _ => return Err(self.wrong(LONE_CARRIAGE_RETURN)),
@@ -228,6 +232,7 @@ impl<R: BufRead> Reader<R> {
                 let is_mark = self.lines == 1 && self.raw == BYTE_ORDER_MARK;
                 if !has_end && !is_mark {
                     self.raw.push(b'\n');
+                    self.is_cut = true;
                 }
                 Ok(true)
             }
@@ -327,6 +332,7 @@ mod tests {
             ("x,\ra\n", format!("line 1: {return_alone}")),
             ("a\r\r\n", format!("line 1: {return_alone}")),
             ("a,b\r", r#"1:"a","b""#.into()),
+            ("a,\"b\"\r", "line 1: there is more after a quoted field".into()),
         ] {
             for bytes in [1, 2, 3, 7, 1000] {
                 assert_eq!(in_chunks(text, bytes), expected, "{text:?} in chunks of {bytes}");

@@ -183,7 +183,7 @@ fn require_inputs(statement: &Statement, dir: &Path) -> Result<u64> {
     let mut problems = vec![];
     for subject in statement.subject.iter().filter(|subject| !subject.is_output()) {
         inputs += 1;
-        let path = place(subject, dir);
+        let path = input_path(subject, dir);
         let problem = match digests_of(&path) {
             Ok(digests) if digests == subject.digest => continue,
             Ok(_) => "it has changed: its digests are others".into(),
@@ -199,7 +199,7 @@ fn require_inputs(statement: &Statement, dir: &Path) -> Result<u64> {
 }
 
 /// Where an input is now. An absolute path that is not here is looked for by its name.
-fn place(subject: &Subject, dir: &Path) -> PathBuf {
+fn input_path(subject: &Subject, dir: &Path) -> PathBuf {
     let path = Path::new(subject.path());
     match path.file_name() {
         Some(name) if path.is_absolute() && !path.exists() => dir.join(name),
