@@ -30,7 +30,7 @@ use crate::snapshot::{Lineage, Snapshot};
 /// Tables under their names.
 pub(crate) struct Catalog<'e> {
     engine: &'e Engine,
-    context: SessionContext,
+    pub(super) context: SessionContext,
     names: BTreeSet<String>,
 }
 
@@ -58,7 +58,16 @@ impl<'e> Catalog<'e> {
 
     /// Adds a snapshot.
     pub(crate) fn add(&mut self, name: &str, snapshot: &Arc<Snapshot>) -> Result<()> {
-        self.register(name, Arc::new(SnapshotTable { snapshot: snapshot.clone(), readers: self.engine.readers() }))
+        self.register(name, self.provider(snapshot))
+    }
+
+    pub(super) fn provider(&self, snapshot: &Arc<Snapshot>) -> Arc<dyn TableProvider> {
+        Arc::new(SnapshotTable { snapshot: snapshot.clone(), readers: self.engine.readers() })
+    }
+
+    /// A query that the DataFrame API has made.
+    pub(super) fn own(&self, frame: DataFrame) -> Question {
+        Question { frame, place: "[internal]".into() }
     }
 
     /// Adds a few rows that are at hand.
@@ -132,7 +141,7 @@ fn only_queries() -> SQLOptions {
 /// A question that can be asked.
 pub(crate) struct Question {
     pub(super) frame: DataFrame,
-    place: String,
+    pub(super) place: String,
 }
 
 impl Question {
