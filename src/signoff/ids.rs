@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, i256};
 use bigdecimal::{BigDecimal, ToPrimitive};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::Expr;
 
 use crate::columns::{ColumnPair, DIGEST_BYTES, Pairing, ValueHasher};
 use crate::equality::canonical::Domain;
@@ -20,7 +20,7 @@ use crate::equality::value_text;
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
-use crate::sql::{quoted, row_function};
+use crate::sql::{column, numbered, row_function};
 
 /// Some compared columns that together hold an ID.
 #[derive(Clone)]
@@ -96,25 +96,36 @@ impl IdColumns {
         &self.columns[at].fields[side]
     }
 
-    /// The names of the columns on one side, as SQL writes them.
+    /// The columns of one side's table.
+    pub(super) fn columns(&self, side: Side) -> Vec<Expr> {
+        self.columns.iter().map(|id| column(id.fields[side].name())).collect()
+    }
+
+    /// The same as `k0`, `k1`, …
+    pub(super) fn numbered(&self, side: Side) -> Vec<Expr> {
+        self.columns(side).into_iter().zip(numbered("k", self.len())).map(|(id, name)| id.alias(name)).collect()
+    }
+
+    /// The names of the columns on one side.
     pub(super) fn names(&self, side: Side) -> Vec<String> {
-        self.columns.iter().map(|column| quoted(column.fields[side].name())).collect()
+        self.columns.iter().map(|id| id.fields[side].name().clone()).collect()
     }
 
-    /// The columns of one side's table, as arguments in SQL.
-    pub(super) fn sql(&self, side: Side, table: &str) -> String {
-        self.names(side).iter().map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ")
+    /// The digests of the IDs of one side's table.
+    pub(super) fn digest(&self, side: Side, form: IdEquality) -> Expr {
+        self.digest_of(self.columns(side), side, form)
     }
 
-    /// A function that makes digests of one side's IDs, for questions in SQL.
-    pub(super) fn function(&self, name: &str, side: Side, form: IdEquality) -> ScalarUDF {
+    /// The digests of the IDs in these columns, which have the types of one side.
+    pub(super) fn digest_of(&self, columns: Vec<Expr>, side: Side, form: IdEquality) -> Expr {
         let ids = self.clone();
-        row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
+        let function = row_function("id_digest", DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
             Ok(Arc::new(match form {
                 IdEquality::Compared => ids.compared(columns, side)?,
                 IdEquality::Stored => ids.stored(columns, side)?,
             }))
-        })
+        });
+        function.call(columns)
     }
 
     /// The digests of IDs as the comparison sees them: under all rules.

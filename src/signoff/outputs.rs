@@ -23,7 +23,9 @@ use crate::history::TextHasher;
 use crate::output::manifest::{FileDigest, of_file};
 use crate::output::run_dir::{OutputFile, RunDir};
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, Question, WorkingTable, write_rows};
+use crate::sql::{Catalog, Question, WorkingTable, column, write_rows};
+
+const COUNTERPARTS_SQL: &str = include_str!("../../queries/signoff/counterparts.sql");
 
 /// What the files of a sign-off are called.
 pub(super) const APPROVED: &str = "approved.csv";
@@ -46,9 +48,10 @@ pub(super) fn write(
     if request.rows {
         let own = context.terms.delete_from;
         let rows = selected_rows(context, &context.snapshots[own], "restore", SelectedRows::WithKeys(&approved))?;
-        let mut desk = Catalog::spilling(context.engine);
-        desk.add("t", &Arc::new(rows))?;
-        let question = desk.question(&format!("SELECT * FROM t ORDER BY {}", context.keys.sql(own, "t")))?;
+        // the working file is in order, but a scan in parts need not keep it
+        let columns = rows.schema.fields().iter().map(|field| column(field.name())).collect();
+        let question = Catalog::spilling(context.engine).project(&Arc::new(rows), columns)?;
+        let question = question.sorted_by(&context.keys.names(own))?;
         files.push(write_file(context, &run_dir, question, RESTORE)?);
     }
     files.push(keys(context, &run_dir)?);
@@ -180,11 +183,8 @@ impl DecisionLists<'_, '_> {
 /// The keys of all rows of the side, by which a later look tells what is gone.
 fn keys(context: &SignOffContext, run_dir: &RunDir) -> Result<FileDigest> {
     let own = context.terms.delete_from;
-    let mut desk = Catalog::spilling(context.engine);
-    desk.add("t", &Arc::new(context.snapshots[own].clone()))?;
-    let names = context.keys.names(own);
-    let columns: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("{name} AS k{at}")).collect();
-    let question = desk.question(&format!("SELECT {} FROM t", columns.join(", ")))?;
+    let rows = Arc::new(context.snapshots[own].clone());
+    let question = Catalog::spilling(context.engine).project(&rows, context.keys.numbered(own))?;
     write_file(context, run_dir, question, KEYS)
 }
 
@@ -192,22 +192,15 @@ fn keys(context: &SignOffContext, run_dir: &RunDir) -> Result<FileDigest> {
 /// here, they still have to be there.
 fn counterparts(context: &SignOffContext, run_dir: &RunDir, approved: &Arc<Snapshot>) -> Result<FileDigest> {
     let other = context.terms.delete_from.other();
-    let (hash, columns) = GuardHash::new(context.pairing, context.privacy, &context.snapshots[other], other)?;
-    let mut desk = Catalog::spilling(context.engine);
-    desk.add("t", &Arc::new(context.snapshots[other].clone()))?;
-    desk.add("approved", approved)?;
-    desk.add_function(context.keys.function("compared_key", other, IdEquality::Compared));
-    desk.add_function(hash.function("row_hash"));
-    let names = context.keys.names(other);
-    let keys: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("t.{name} AS k{at}")).collect();
-    let columns: Vec<String> = columns.iter().map(|name| format!("t.{name}")).collect();
-    let sql = format!(
-        "SELECT {}, row_hash({}) AS row_hash FROM t LEFT SEMI JOIN approved AS a ON compared_key({}) = a.\"key\"",
-        keys.join(", "),
-        columns.join(", "),
-        context.keys.sql(other, "t")
-    );
-    write_file(context, run_dir, desk.question(&sql)?, COUNTERPARTS)
+    let rows = Arc::new(context.snapshots[other].clone());
+    let hash = GuardHash::new(context.pairing, context.privacy, &rows, other)?;
+    let mut columns = vec![context.keys.digest(other, IdEquality::Compared).alias("key")];
+    columns.extend(context.keys.numbered(other));
+    columns.push(hash.expression().alias("row_hash"));
+    let mut catalog = Catalog::spilling(context.engine);
+    catalog.add_projection("other", &rows, columns)?;
+    catalog.add("approved", approved)?;
+    write_file(context, run_dir, catalog.question(COUNTERPARTS_SQL)?, COUNTERPARTS)
 }
 
 fn write_file(context: &SignOffContext, run_dir: &RunDir, question: Question, name: &str) -> Result<FileDigest> {

@@ -12,7 +12,7 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::{Expr, ScalarUDF};
+use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
@@ -29,7 +29,7 @@ use crate::snapshot::{Lineage, Snapshot};
 
 /// Tables under their names.
 pub(crate) struct Catalog<'e> {
-    engine: &'e Engine,
+    pub(super) engine: &'e Engine,
     pub(super) context: SessionContext,
     names: BTreeSet<String>,
 }
@@ -49,11 +49,6 @@ impl<'e> Catalog<'e> {
         let config = engine.config().with_target_partitions(engine.sort_partitions());
         let config = config.set_bool("datafusion.optimizer.prefer_hash_join", false);
         Catalog { engine, context: context_with(engine, config), names: BTreeSet::new() }
-    }
-
-    /// Adds a function that questions may call.
-    pub(crate) fn add_function(&mut self, function: ScalarUDF) {
-        self.context.register_udf(function);
     }
 
     /// Adds a snapshot.
@@ -106,15 +101,8 @@ impl<'e> Catalog<'e> {
     /// # Errors
     /// [`Error::BadQuery`] at `place`, which is where the user wrote the question.
     pub(crate) fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, place: &str) -> Result<Question> {
-        let bad = |reason: String| {
-            let shown = |name: &String| match name.as_str() {
-                SNAPSHOT => format!("{name} (the side's files)"),
-                _ => name.clone(),
-            };
-            let tables: Vec<String> = self.names.iter().map(shown).collect();
-            Error::BadQuery { place: place.into(), reason, tables: tables.join(", ") }
-        };
-        let refused = |error: DataFusionError| bad(said(&error));
+        let bad = |reason: String| self.bad(reason, place);
+        let refused = |error: DataFusionError| self.refused(&error, place);
         require_shallow(sql).map_err(bad)?;
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
@@ -131,9 +119,23 @@ impl<'e> Catalog<'e> {
             None => Ok(Question { frame, place: place.into() }),
         }
     }
+
+    /// The error for a query that cannot be planned.
+    pub(super) fn refused(&self, error: &DataFusionError, place: &str) -> Error {
+        self.bad(said(error), place)
+    }
+
+    fn bad(&self, reason: String, place: &str) -> Error {
+        let shown = |name: &String| match name.as_str() {
+            SNAPSHOT => format!("{name} (the side's files)"),
+            _ => name.clone(),
+        };
+        let tables: Vec<String> = self.names.iter().map(shown).collect();
+        Error::BadQuery { place: place.into(), reason, tables: tables.join(", ") }
+    }
 }
 
-/// A question changes nothing.
+/// A query changes nothing.
 fn only_queries() -> SQLOptions {
     SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
 }

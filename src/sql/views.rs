@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
-use datafusion::common::{Column, JoinType, ToDFSchema};
+use datafusion::common::{Column, JoinType, TableReference, ToDFSchema};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::functions::core::get_field;
@@ -39,6 +39,16 @@ impl Catalog<'_> {
     pub(crate) fn project(&self, table: &Arc<Snapshot>, columns: Vec<Expr>) -> Result<Question> {
         let frame = self.context.read_table(self.provider(table)).and_then(|frame| frame.select(columns));
         Ok(self.own(frame.map_err(Error::internal)?))
+    }
+
+    /// A query that reads these expressions of a table that the user has named.
+    ///
+    /// # Errors
+    /// [`Error::BadQuery`] at `place` if the table or a column is missing.
+    pub(crate) fn select(&self, table: &str, columns: Vec<Expr>, place: &str) -> Result<Question> {
+        let frame = self.engine.reader().block_on(self.context.table(TableReference::bare(table)));
+        let frame = frame.and_then(|frame| frame.select(columns)).map_err(|error| self.refused(&error, place))?;
+        Ok(Question { frame, place: place.into() })
     }
 
     /// Adds a view of these expressions of a table.
