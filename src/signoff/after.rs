@@ -255,10 +255,11 @@ impl<'a> AfterView<'a> {
     /// The digests of keys of a side in files of the sign-off, which may have another type than now.
     fn key_before(&self, side: Side) -> Expr {
         let keys = self.keys.clone();
-        let function = row_function("key_before", DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
-            let read = keys.read(columns, side)?;
-            digests_where_read(&keys.compared(&read.columns, side)?, &read.states)
-        });
+        let function =
+            row_function(&format!("key_before_of_{side}"), DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
+                let read = keys.read(columns, side)?;
+                digests_where_read(&keys.compared(&read.columns, side)?, &read.states)
+            });
         function.call(self.columns_before())
     }
 

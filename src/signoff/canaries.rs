@@ -33,7 +33,7 @@ const ROWS_MIN: u64 = 16;
 const ROWS_MAX: u64 = 10_000;
 const BYTES_MAX: u64 = 16 << 20;
 
-/// One kind of defect, and what became of it.
+/// One kind of defect, and whether it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CanaryRow {
     /// What was done: `change COLUMN`, `drop`, `duplicate`, `swap`.

@@ -33,7 +33,7 @@ const WANTED_SQL: &str = include_str!("../../queries/signoff/wanted.sql");
 const NAMED_AND_FOUND_SQL: &str = include_str!("../../queries/signoff/named_and_found.sql");
 const LOST_DISCREPANCIES_SQL: &str = include_str!("../../queries/signoff/lost_discrepancies.sql");
 
-/// What became of the IDs that evidence names.
+/// The IDs that evidence names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EvidenceCounts {
     /// IDs that the checks of the sign-off name.

@@ -119,7 +119,10 @@ impl IdColumns {
     /// The digests of the IDs in these columns, which have the types of one side.
     pub(super) fn digest_of(&self, columns: Vec<Expr>, side: Side, form: IdEquality) -> Expr {
         let ids = self.clone();
-        let function = row_function("id_digest", DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
+        // the optimizer tells columns apart by the names of functions and of their arguments
+        let pairs: Vec<&str> = self.columns.iter().map(|id| id.pair.name.as_str()).collect();
+        let name = format!("{form:?}_id_of_{side}_{}", pairs.join("_"));
+        let function = row_function(&name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
             Ok(Arc::new(match form {
                 IdEquality::Compared => ids.compared(columns, side)?,
                 IdEquality::Stored => ids.stored(columns, side)?,
