@@ -1,15 +1,16 @@
 //! After the delete: fresh snapshots prove that exactly the approved rows are gone from one store and still in the other, and
 //! that nothing else has changed beyond what the snapshots' times allow.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::logical_expr::{Expr, lit};
 use jiff::Timestamp;
 
-use super::coverage::is_empty;
 use super::csv_columns::CsvColumns;
 use super::evidence::discrepancies;
 use super::guards::GuardHash;
@@ -19,10 +20,10 @@ use super::policy::{candidate_columns, require_ids_shown, terms};
 use super::{APPROVED, RUN, directory, start};
 use crate::certificate::{Certificate, PublicKey, Statement, digests_of};
 use crate::columns::version::{Version, VersionKind};
-use crate::columns::{DIGEST_BYTES, ValueHasher};
+use crate::columns::{ColumnPair, DIGEST_BYTES, ValueHasher};
 use crate::equality::value_text;
 use crate::error::{Error, Result};
-use crate::job::{Cleanup, Job, SignOff};
+use crate::job::{Becomes, Cleanup, Job, Literal, SignOff};
 use crate::output::manifest::{Manifest, of_file};
 use crate::report::Report;
 use crate::run::{Run, Session};
@@ -30,10 +31,20 @@ use crate::runtime::options::{Options, Out};
 use crate::runtime::work_dir::WorkDir;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, WorkingTable, quoted, row_function};
+use crate::sql::{Catalog, Question, WorkingTable, column, numbered, row_function};
 
 /// As many IDs of a kind are named.
-const NAMED: usize = 6;
+const NAMED: i64 = 6;
+const GONE_SQL: &str = include_str!("../../queries/signoff/gone.sql");
+const GONE_TOO_SQL: &str = include_str!("../../queries/signoff/gone_too.sql");
+const STILL_THERE_SQL: &str = include_str!("../../queries/signoff/still_there.sql");
+const CHANGES_SQL: &str = include_str!("../../queries/signoff/changes.sql");
+const KEPT_SQL: &str = include_str!("../../queries/signoff/kept.sql");
+const NOT_NULL_SQL: &str = include_str!("../../queries/signoff/not_null.sql");
+const NOT_EMPTY_SQL: &str = include_str!("../../queries/signoff/not_empty.sql");
+const NOT_BLANK_SQL: &str = include_str!("../../queries/signoff/not_blank.sql");
+const LISTED_COUNT_SQL: &str = include_str!("../../queries/signoff/listed_count.sql");
+const LISTED_FIRST_SQL: &str = include_str!("../../queries/signoff/listed_first.sql");
 const DISCREPANCIES: &str = "discrepancies.parquet";
 
 /// Some IDs.
@@ -183,87 +194,92 @@ impl<'a> AfterView<'a> {
     }
 
     fn at_both_sides(&self, run: &Path) -> Result<AfterRequest> {
-        let Run { session: Session { engine, .. }, snapshots, .. } = self.run;
+        let engine = &self.run.session.engine;
         let now = discrepancies(engine, &self.keys, &run.join(DISCREPANCIES), "found-now")?;
         let before = self.signed_off.join(RUN).join(DISCREPANCIES);
         let before = discrepancies(engine, &self.keys, &before, "found-before")?;
-        let mut desk = Catalog::spilling(engine);
-        for (name, table) in [("now", now.table), ("before", before.table), ("approved", self.rows.clone())] {
-            desk.add(name, &table)?;
-        }
-        for side in Side::BOTH {
-            desk.add(side.name(), &Arc::new(snapshots[side].clone()))?;
-        }
-        self.lay_gone(&mut desk)?;
-        // of rows that are deleted, and of lists that a query takes apart, the rows are gone; of an emptied column, none is
-        let expected =
-            if self.emptied().is_none() { "LEFT ANTI JOIN approved AS a ON g.\"key\" = a.\"key\"" } else { "" };
-        let gone_too = self.listed(&desk, &format!("SELECT g.shown FROM gone AS g {expected}"))?;
-        let changes = self.changes(&mut desk);
-        let changed = self.listed(&desk, &format!("SELECT shown FROM ({changes}) WHERE NOT in_flight"))?;
-        let in_flight = self.listed(&desk, &format!("SELECT shown FROM ({changes}) WHERE in_flight"))?.count;
-        let (lost, written_since) = self.counterparts(&mut desk)?;
-        let (unit, approved, still_there) = match &self.terms.cleanup {
-            Cleanup::Row => {
-                let left = "SELECT a.shown FROM approved AS a LEFT ANTI JOIN gone AS g ON a.\"key\" = g.\"key\"";
-                ("row", self.rows.rows(), self.listed(&desk, left)?)
+        let mut catalog = Catalog::spilling(engine);
+        catalog.add("before", &before.table)?;
+        catalog.add("approved", &self.rows)?;
+        // rows that are deleted, and rows of lists that a query unnests, are gone; those of an emptied column are not
+        match self.emptied() {
+            None => catalog.add("may_be_gone", &self.rows)?,
+            Some(_) => {
+                let key = Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), true);
+                catalog.add_empty("may_be_gone", [key].into_iter().collect())?;
             }
+        }
+        self.add_own(&mut catalog)?;
+        self.add_other(&mut catalog)?;
+        let columns = ["key", "shown", "class", "changed", "in_flight"].into_iter().map(column);
+        let columns = columns.chain([self.is_emptied().alias("is_emptied")]).collect();
+        catalog.add_projection("now", &now.table, columns)?;
+        let changes = catalog.question(CHANGES_SQL)?;
+        catalog.add_view("changes", changes)?;
+        let kept = catalog.question(KEPT_SQL)?;
+        catalog.add_view("kept", kept)?;
+        let gone_too = self.listed(catalog.question(GONE_TOO_SQL)?)?;
+        let of = |view: &str, flag: &str| {
+            self.listed(catalog.select(view, vec![column("shown"), column(flag)], "[signoff]")?.filter(column(flag))?)
+        };
+        let (changed, in_flight) = (of("changes", "is_unexplained")?, of("changes", "in_flight")?.count);
+        let (lost, written_since) = (of("kept", "is_lost")?, of("kept", "is_written_since")?.count);
+        let (unit, approved, still_there) = match &self.terms.cleanup {
+            Cleanup::Row => ("row", self.rows.rows(), self.listed(catalog.question(STILL_THERE_SQL)?)?),
             Cleanup::Column { .. } => ("candidate", self.candidates.rows(), self.not_emptied()?),
         };
         Ok(AfterRequest { unit, approved, still_there, gone_too, changed, lost, written_since, in_flight })
     }
 
-    /// The keys that the side had at the sign-off, and has no more: a view `gone` of `key` and `shown`.
-    fn lay_gone(&self, desk: &mut Catalog) -> Result<()> {
+    /// Adds the side's rows and keys: `own`, `keys_before` and `gone`.
+    fn add_own(&self, catalog: &mut Catalog) -> Result<()> {
         let own = self.own();
-        let (keys, parts) = (self.signed_off.join(KEYS), self.keys.len());
-        desk.add("keys", &Arc::new(Snapshot::open_table("keys", &keys.display().to_string(), true)?))?;
-        desk.add_function(read_keys("key_before", &self.keys, own));
-        desk.add_function(self.keys.function("key_now", own, IdEquality::Compared));
-        desk.add_function(show("show"));
-        let columns = (0..parts).map(|at| format!("k{at}")).collect::<Vec<_>>().join(", ");
-        let sql = format!(
-            "SELECT DISTINCT b.\"key\", b.shown FROM (SELECT key_before({columns}) AS \"key\", show({columns}) AS shown \
-             FROM keys) AS b LEFT ANTI JOIN {own} AS n ON b.\"key\" = key_now({})",
-            self.keys.sql(own, "n")
-        );
-        let gone = desk.question(&sql)?;
-        desk.add_view("gone", gone)
+        let path = self.signed_off.join(KEYS);
+        let keys = Arc::new(Snapshot::open_table("keys", &path.display().to_string(), true)?);
+        let rows = Arc::new(self.run.snapshots[own].clone());
+        catalog.add_projection("own", &rows, vec![self.keys.digest(own, IdEquality::Compared).alias("key")])?;
+        let shown = row_function("shown", DataType::Utf8, texts).call(self.columns_before());
+        let columns = vec![self.key_before(own).alias("key"), shown.alias("shown")];
+        catalog.add_projection("keys_before", &keys, columns)?;
+        let gone = catalog.question(GONE_SQL)?;
+        catalog.add_view("gone", gone)
     }
 
-    /// The discrepancies that were not there at the sign-off, and that the delete does not explain.
-    fn changes(&self, desk: &mut Catalog) -> String {
-        let explained = match self.emptied() {
-            None => "false".to_string(),
-            Some(column) => {
-                let Run { snapshots, pairing, .. } = self.run;
-                let own = self.own();
-                let name = |at: usize| snapshots[own].schema.field(pairing.columns[at].at[own]).name();
-                let emptied: Vec<String> = (0..pairing.columns.len())
-                    .filter(|at| name(*at) == column)
-                    .map(|at| pairing.columns[at].name.clone())
-                    .collect();
-                desk.add_function(row_function("is_of", DataType::Boolean, move |columns| {
-                    let names = cast(&columns[0], &DataType::Utf8)?;
-                    let names = names.as_string::<i32>().iter().map(|names| {
-                        let names: Vec<String> = serde_json::from_str(names?).ok()?;
-                        Some(names.iter().all(|name| emptied.contains(name)))
-                    });
-                    Ok(Arc::new(names.collect::<arrow::array::BooleanArray>()))
-                }));
-                "(a.\"key\" IS NOT NULL AND is_of(n.changed))".into()
-            }
-        };
-        format!(
-            "SELECT n.shown, n.in_flight FROM now AS n LEFT ANTI JOIN gone AS g ON n.\"key\" = g.\"key\" \
-             LEFT JOIN before AS b ON n.\"key\" = b.\"key\" AND n.class = b.class AND n.changed = b.changed \
-             LEFT JOIN (SELECT DISTINCT \"key\" FROM approved) AS a ON n.\"key\" = a.\"key\" \
-             WHERE b.\"key\" IS NULL AND NOT {explained}"
-        )
+    fn columns_before(&self) -> Vec<Expr> {
+        numbered("k", self.keys.len()).iter().map(|name| column(name)).collect()
     }
 
-    /// The approved rows that the other store no longer has as they were, and how many it has in a newer version.
-    fn counterparts(&self, desk: &mut Catalog) -> Result<(IdSet, u64)> {
+    /// The digests of keys of a side in files of the sign-off, which may have another type than now.
+    fn key_before(&self, side: Side) -> Expr {
+        let keys = self.keys.clone();
+        let function =
+            row_function(&format!("key_before_of_{side}"), DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
+                let read = keys.read(columns, side)?;
+                digests_where_read(&keys.compared(&read.columns, side)?, &read.states)
+            });
+        function.call(self.columns_before())
+    }
+
+    /// Whether all changed columns of a discrepancy are ones that the delete empties.
+    fn is_emptied(&self) -> Expr {
+        let Some(emptied) = self.emptied() else { return lit(false) };
+        let Run { snapshots, pairing, .. } = self.run;
+        let own = self.own();
+        let is_emptied = |pair: &&ColumnPair| snapshots[own].schema.field(pair.at[own]).name() == emptied;
+        let names: Vec<String> = pairing.columns.iter().filter(is_emptied).map(|pair| pair.name.clone()).collect();
+        let function = row_function("is_emptied", DataType::Boolean, move |columns| {
+            let changed = cast(&columns[0], &DataType::Utf8)?;
+            let changed = changed.as_string::<i32>().iter().map(|changed| {
+                let changed: Vec<String> = serde_json::from_str(changed?).ok()?;
+                Some(changed.iter().all(|name| names.contains(name)))
+            });
+            Ok(Arc::new(changed.collect::<arrow::array::BooleanArray>()))
+        });
+        function.call(vec![column("changed")])
+    }
+
+    /// Adds the other side's rows: `other`, and `counterparts` at the sign-off.
+    fn add_other(&self, catalog: &mut Catalog) -> Result<()> {
         let Run { snapshots, pairing, privacy, .. } = self.run;
         let path = self.signed_off.join(COUNTERPARTS);
         if !path.exists() {
@@ -274,31 +290,19 @@ impl<'a> AfterView<'a> {
             )));
         }
         let other = self.own().other();
-        let (hash, columns) = GuardHash::new(pairing, privacy, &snapshots[other], other)?;
-        desk.add("counterparts", &Arc::new(Snapshot::open_table("counterparts", &path.display().to_string(), true)?))?;
-        desk.add_function(hash.function("row_hash_now"));
-        desk.add_function(read_keys("other_key_before", &self.keys, other));
-        desk.add_function(self.keys.function("other_key_now", other, IdEquality::Compared));
-        let parts = (0..self.keys.len()).map(|at| format!("k{at}")).collect::<Vec<_>>().join(", ");
-        let columns: Vec<String> = columns.iter().map(|name| format!("o.{name}")).collect();
-        let is_newer = self.is_newer(desk, other);
-        let sql = format!(
-            "SELECT a.shown, count(n.\"key\") AS rows, \
-             bool_and(coalesce(n.row_hash = c.row_hash, false)) AS same, bool_and(coalesce(n.newer, false)) AS newer \
-             FROM (SELECT DISTINCT \"key\", shown FROM approved) AS a \
-             LEFT JOIN (SELECT other_key_before({parts}) AS \"key\", row_hash FROM counterparts) AS c ON a.\"key\" = c.\"key\" \
-             LEFT JOIN (SELECT other_key_now({}) AS \"key\", row_hash_now({}) AS row_hash, {is_newer} AS newer \
-             FROM {other} AS o) AS n ON a.\"key\" = n.\"key\" GROUP BY a.\"key\", a.shown",
-            self.keys.sql(other, "o"),
-            columns.join(", ")
-        );
-        let lost = self.listed(desk, &format!("SELECT shown FROM ({sql}) WHERE NOT (rows = 1 AND (same OR newer))"))?;
-        let newer = self.listed(desk, &format!("SELECT shown FROM ({sql}) WHERE rows = 1 AND NOT same AND newer"))?;
-        Ok((lost, newer.count))
+        let before = Arc::new(Snapshot::open_table("counterparts", &path.display().to_string(), true)?);
+        let columns = vec![self.key_before(other).alias("key"), column("row_hash")];
+        catalog.add_projection("counterparts", &before, columns)?;
+        let columns = vec![
+            self.keys.digest(other, IdEquality::Compared).alias("key"),
+            GuardHash::new(pairing, privacy, &snapshots[other], other)?.expression().alias("row_hash"),
+            self.is_newer(other).alias("is_newer"),
+        ];
+        catalog.add_projection("other", &Arc::new(snapshots[other].clone()), columns)
     }
 
-    /// Whether a row of the other side was written after that side's snapshot of the sign-off, in SQL.
-    fn is_newer(&self, desk: &mut Catalog, other: Side) -> String {
+    /// Whether a row of the other side was written after that side's snapshot of the sign-off.
+    fn is_newer(&self, other: Side) -> Expr {
         let seen = match other {
             Side::Old => &self.statement.predicate.snapshots.old,
             Side::New => &self.statement.predicate.snapshots.new,
@@ -307,65 +311,64 @@ impl<'a> AfterView<'a> {
         let taken = seen.taken_at.as_ref().and_then(|taken| taken.from.parse::<Timestamp>().ok());
         let is_time = |version: &&Version| matches!(version.kind, VersionKind::Time);
         let (Some(version), Some(taken)) = (pairing.version.as_ref().filter(is_time), taken) else {
-            return "false".into();
+            return lit(false);
         };
-        let (name, version) = (quoted(snapshots[other].schema.field(version.at[other]).name()), version.clone());
-        desk.add_function(row_function("is_newer", DataType::Boolean, move |columns| {
+        let (name, version) = (snapshots[other].schema.field(version.at[other]).name(), version.clone());
+        let function = row_function("is_newer", DataType::Boolean, move |columns| {
             let versions = version.numbers(&columns[0], other)?;
             let newer = versions.into_iter().map(|version| Some(version? > taken.as_microsecond()));
             Ok(Arc::new(newer.collect::<arrow::array::BooleanArray>()))
-        }));
-        format!("is_newer(o.{name})")
+        });
+        function.call(vec![column(name)])
     }
 
     /// The approved candidates whose column is not emptied as it should be.
     fn not_emptied(&self) -> Result<IdSet> {
-        let Cleanup::Column { column, becomes } = &self.terms.cleanup else { return Ok(IdSet::default()) };
+        let Cleanup::Column { column: emptied, becomes } = &self.terms.cleanup else { return Ok(IdSet::default()) };
         let Run { session: Session { engine, .. }, snapshots, pairing, .. } = self.run;
         let (own, other) = (self.own(), self.own().other());
         let stored = &snapshots[own];
-        let stored = if has_column(stored, &column.text) { stored } else { stored.input() };
-        let mut desk = Catalog::spilling(engine);
-        desk.add("d", &Arc::new(stored.clone()))?;
-        desk.add("o", &Arc::new(snapshots[other].clone()))?;
-        desk.add("approved", &self.candidates)?;
-        desk.add_function(self.ids.function("own_id", own, IdEquality::Compared));
-        let pair = pairing.columns.iter().find(|pair| snapshots[own].schema.field(pair.at[own]).name() == &column.text);
-        let (mut join, mut width) = (String::new(), String::new());
-        if *becomes == crate::job::Becomes::BlankSameWidth {
-            let Some(pair) = pair else {
-                return Err(Error::Contradiction(format!(
-                    "[signoff] cleanup: column `{}` is not compared, so nothing tells how wide its values were",
-                    column.text
-                )));
-            };
-            desk.add_function(self.keys.function("own_key", own, IdEquality::Compared));
-            desk.add_function(self.keys.function("other_key", other, IdEquality::Compared));
-            width = format!("o.{}", quoted(snapshots[other].schema.field(pair.at[other]).name()));
-            let (here, there) = (self.keys.sql(own, "d"), self.keys.sql(other, "o"));
-            join = format!(" LEFT JOIN o ON own_key({here}) = other_key({there})");
-        }
-        let is_empty = is_empty(*becomes, &format!("d.{}", quoted(&column.text)), &width);
-        let sql = format!(
-            "SELECT DISTINCT a.shown FROM d JOIN approved AS a ON own_id({}) = a.\"key\"{join} WHERE ({is_empty}) IS NOT TRUE",
-            self.ids.sql(own, "d")
-        );
-        self.listed(&desk, &sql)
+        let stored = if has_column(stored, &emptied.text) { stored } else { stored.input() };
+        let mut catalog = Catalog::spilling(engine);
+        catalog.add("approved", &self.candidates)?;
+        let mut columns =
+            vec![self.ids.digest(own, IdEquality::Compared).alias("id"), column(&emptied.text).alias("value")];
+        let sql = match becomes {
+            Becomes::Null => NOT_NULL_SQL,
+            Becomes::EmptyList => NOT_EMPTY_SQL,
+            Becomes::BlankSameWidth => {
+                let is_pair = |pair: &&ColumnPair| snapshots[own].schema.field(pair.at[own]).name() == &emptied.text;
+                let Some(pair) = pairing.columns.iter().find(is_pair) else {
+                    return Err(Error::Contradiction(format!(
+                        "[signoff] cleanup: column `{}` is not compared, so nothing tells how wide its values were",
+                        emptied.text
+                    )));
+                };
+                columns.push(self.keys.digest(own, IdEquality::Compared).alias("key"));
+                let value = column(snapshots[other].schema.field(pair.at[other]).name()).alias("value");
+                let rows = Arc::new(snapshots[other].clone());
+                let key = self.keys.digest(other, IdEquality::Compared).alias("key");
+                catalog.add_projection("other", &rows, vec![key, value])?;
+                NOT_BLANK_SQL
+            }
+        };
+        catalog.add_projection("own", &Arc::new(stored.clone()), columns)?;
+        self.listed(catalog.question(sql)?)
     }
 
-    /// The IDs that a question yields, in a column `shown`.
-    fn listed(&self, desk: &Catalog, sql: &str) -> Result<IdSet> {
+    /// The IDs that a query yields, in a column `shown`.
+    fn listed(&self, ids: Question) -> Result<IdSet> {
         let engine = &self.run.session.engine;
+        let mut catalog = Catalog::spilling(engine);
+        catalog.add_view("listed", ids)?;
         let mut listed = IdSet::default();
-        desk.question(&format!("SELECT count(*) AS ids FROM ({sql})"))?.for_each_batch(engine, |batch| {
+        catalog.question(LISTED_COUNT_SQL)?.for_each_batch(engine, |batch| {
             listed.count += batch.column(0).as_primitive::<Int64Type>().iter().flatten().sum::<i64>() as u64;
             Ok(())
         })?;
         if listed.count > 0 {
-            // numbers by value, everything else as text
-            let order = "TRY_CAST(shown AS DECIMAL(38, 0)), shown";
-            let first = format!("SELECT shown FROM ({sql}) ORDER BY {order} LIMIT {NAMED}");
-            desk.question(&first)?.for_each_batch(engine, |batch| {
+            let values = BTreeMap::from([("most".to_string(), Literal::Integer(NAMED))]);
+            catalog.plan(LISTED_FIRST_SQL, &values, "[signoff]")?.for_each_batch(engine, |batch| {
                 listed.first.extend(value_text::rows(batch)?.into_iter().flatten().flatten());
                 Ok(())
             })?;
@@ -393,20 +396,6 @@ fn approved(run: &Run, terms: &SignOff, path: &Path, ids: &IdColumns, name: &str
         table.write(&RecordBatch::try_new(schema.clone(), vec![keys, texts(&batch.columns)?])?)?;
     }
     table.finish()
-}
-
-/// Keys of one side in another type than now, as digests.
-fn read_keys(name: &str, keys: &IdColumns, side: Side) -> datafusion::logical_expr::ScalarUDF {
-    let keys = keys.clone();
-    row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
-        let read = keys.read(columns, side)?;
-        digests_where_read(&keys.compared(&read.columns, side)?, &read.states)
-    })
-}
-
-/// IDs for people.
-fn show(name: &str) -> datafusion::logical_expr::ScalarUDF {
-    row_function(name, DataType::Utf8, texts)
 }
 
 fn texts(columns: &[ArrayRef]) -> Result<ArrayRef> {

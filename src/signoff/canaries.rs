@@ -18,11 +18,15 @@ use crate::columns::Pairing;
 use crate::compare::discrepancy::{Layout, Outcome, Retention, TableColumn, classes};
 use crate::compare::matching::Comparison;
 use crate::error::Result;
+use crate::job::Literal;
 use crate::runtime::options::Strategy;
 use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, quoted, write_rows};
+use crate::sql::{Catalog, column, numbered, write_rows};
+
+const CANARY_KEYS_SQL: &str = include_str!("../../queries/signoff/canary_keys.sql");
+const CANARY_PAIRS_SQL: &str = include_str!("../../queries/signoff/canary_pairs.sql");
 
 /// Bounds for the number of rows that take part: as many as fit into the bytes, within the bounds of rows.
 const ROWS_MIN: u64 = 16;
@@ -126,12 +130,12 @@ fn matching_rows(context: &SignOffContext, outcomes: &Arc<Snapshot>) -> Result<S
     let rows_max = (BYTES_MAX / row_bytes).clamp(ROWS_MIN, ROWS_MAX);
     let mut catalog = Catalog::spilling(engine);
     catalog.add("outcomes", outcomes)?;
-    let sql = format!(
-        "SELECT \"key\" FROM outcomes WHERE outcome >= {} ORDER BY \"key\" LIMIT {rows_max}",
-        Outcome::FIRST_MATCHED_CODE
-    );
+    let values = BTreeMap::from([
+        ("first_matched".to_string(), Literal::Integer(Outcome::FIRST_MATCHED_CODE.into())),
+        ("most".to_string(), Literal::Integer(rows_max as i64)),
+    ]);
     let path = engine.spill_dir().join("canary-keys.parquet");
-    write_rows(engine, catalog.question(&sql)?, &path)?;
+    write_rows(engine, catalog.plan(CANARY_KEYS_SQL, &values, "[signoff]")?, &path)?;
     let keys = Arc::new(Snapshot::open_table("canaries", &path.display().to_string(), true)?);
     Sides::try_from_fn(|side| {
         selected_rows(context, &context.snapshots[side], "canary-rows", SelectedRows::WithKeys(&keys))
@@ -140,25 +144,20 @@ fn matching_rows(context: &SignOffContext, outcomes: &Arc<Snapshot>) -> Result<S
 
 fn pairs(context: &SignOffContext, rows: &Sides<Snapshot>) -> Result<EqualPairs> {
     let mut catalog = Catalog::spilling(context.engine);
-    let mut columns = vec![];
-    let mut same = vec![];
     for side in Side::BOTH {
-        catalog.add(side.name(), &Arc::new(rows[side].clone()))?;
-        let names = rows[side].schema.fields().iter().enumerate();
-        columns.extend(names.map(|(index, field)| format!("{side}.{} AS {side}{index}", quoted(field.name()))));
-        let function = format!("key_of_{side}");
-        catalog.add_function(context.keys.function(&function, side, IdEquality::Compared));
-        same.push(format!("{function}({})", context.keys.sql(side, side.name())));
+        let fields = rows[side].schema.fields();
+        let columns = fields.iter().zip(numbered(side.name(), fields.len()));
+        let columns = columns.map(|(field, name)| column(field.name()).alias(name));
+        let key = context.keys.digest(side, IdEquality::Compared).alias("key");
+        catalog.add_projection(side.name(), &Arc::new(rows[side].clone()), columns.chain([key]).collect())?;
     }
-    let sql = format!(
-        "SELECT {} FROM old JOIN new ON {} ORDER BY {}",
-        columns.join(", "),
-        same.join(" = "),
-        context.keys.sql(Side::Old, "old")
-    );
-    let query = catalog.question(&sql)?;
-    let (mut batches, schema) = (vec![], query.schema());
-    query.for_each_batch(context.engine, |batch| {
+    let old = rows.old.schema.fields().iter().zip(numbered("old", rows.old.schema.fields().len()));
+    let old: BTreeMap<&str, String> = old.map(|(field, name)| (field.name().as_str(), name)).collect();
+    let order = context.keys.names(Side::Old);
+    let order: Vec<String> = order.iter().filter_map(|name| old.get(name.as_str()).cloned()).collect();
+    let question = catalog.question(CANARY_PAIRS_SQL)?.sorted_by(&order)?;
+    let (mut batches, schema) = (vec![], question.schema());
+    question.for_each_batch(context.engine, |batch| {
         batches.push(batch.clone());
         Ok(())
     })?;

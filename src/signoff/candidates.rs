@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::Expr;
 use parquet::bloom_filter::Sbbf;
 
 use super::csv_columns::CsvColumns;
@@ -60,10 +60,12 @@ fn schema(parts: usize) -> SchemaRef {
 }
 
 impl Candidates {
-    /// A function for questions in SQL that says of digests whether they may be those of candidates.
-    pub(super) fn function(&self, name: &str) -> ScalarUDF {
+    /// Whether IDs may be those of candidates; `ids` are digests.
+    pub(super) fn may_have(&self, ids: Expr) -> Expr {
         let filter = self.filter.clone();
-        row_function(name, DataType::Boolean, move |ids| Ok(Arc::new(passed(&filter, &ids[0]))))
+        let function =
+            row_function("may_be_candidate", DataType::Boolean, move |ids| Ok(Arc::new(passed(&filter, &ids[0]))));
+        function.call(vec![ids])
     }
 
     /// Reads a list in CSV. `ids` are the columns that name a candidate, on the side `own` that rows are deleted from.

@@ -1,18 +1,24 @@
 //! Checks that everything that would be deleted was compared: each stored column and each stored row. A query's result
 //! is not what a delete removes from a side's files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::lit;
 
 use super::SignOffContext;
 use super::ids::{IdColumns, IdEquality};
 use crate::columns::Pairing;
 use crate::error::{Error, Result};
-use crate::job::{Becomes, Cleanup, SignOff};
+use crate::job::{Cleanup, Literal, SignOff};
 use crate::report::Report;
 use crate::sides::Side;
 use crate::snapshot::{Lineage, Snapshot};
-use crate::sql::{Catalog, quoted, write_rows};
+use crate::sql::{Catalog, column, write_rows};
+
+const STORED_ROWS_SQL: &str = include_str!("../../queries/signoff/stored_rows.sql");
 
 /// The stored columns that would be deleted, and that were neither compared nor ignored by name.
 pub(super) fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, snapshot: &Snapshot) -> Vec<String> {
@@ -62,10 +68,12 @@ fn is_ignored(report: &Report, snapshot: &Snapshot, stored: &str) -> bool {
 /// How the rows of a query come from stored rows.
 pub(super) struct Traced {
     stored: Arc<Snapshot>,
-    /// The stored columns that name a candidate, quoted for SQL.
-    names: String,
-    /// The number of query rows that a stored row should become, in SQL.
-    expected: String,
+    /// The stored columns that name a candidate.
+    names: Vec<String>,
+    /// The list that the query unnests.
+    items: Option<String>,
+    /// The fewest rows that a stored row becomes.
+    least: i64,
 }
 
 /// Traces the rows of the side to stored rows; `None` if the side has no query.
@@ -85,15 +93,14 @@ pub(super) fn trace(
         Lineage::Rows { columns, unnested } => (columns, unnested),
         Lineage::Lost { by } => return Err(untraced(own, &format!("has {by}"), key)),
     };
-    let names = (0..ids.len()).map(|index| {
-        let name = ids.field(index, own).name();
-        columns.get(name).map(|stored| quoted(stored)).ok_or_else(|| {
+    let names = (0..ids.len()).map(|at| {
+        let name = ids.field(at, own).name();
+        columns.get(name).cloned().ok_or_else(|| {
             untraced(own, &format!("computes `{name}` from something other than one stored column"), key)
         })
     });
-    let names = names.collect::<Result<Vec<String>>>()?.join(", ");
-    // then rows that a join multiplies have the same key and are duplicates; they cannot make up for rows that the
-    // query hides
+    let names = names.collect::<Result<Vec<String>>>()?;
+    // rows that a join multiplies have one key then, and are duplicates; they cannot stand for rows that the query hides
     let sorted = |of: Option<&Vec<String>>| of.into_iter().flatten().cloned().collect::<BTreeSet<String>>();
     for name in pairing.keys().iter().map(|pair| snapshot.schema.field(pair.at[own]).name()) {
         let stored = sorted(origin.made_of_snapshot.get(name));
@@ -101,38 +108,35 @@ pub(super) fn trace(
             return Err(untraced(own, &format!("takes key `{name}` from another table"), key));
         }
     }
-    let expected = match (unnested, &terms.cleanup) {
-        (None, _) => "1".to_string(),
-        (Some(list), Cleanup::Row) => format!("greatest(1, {})", items(list)),
-        (Some(list), Cleanup::Column { column, .. }) if *list == column.text => items(list),
+    let (items, least) = match (unnested, &terms.cleanup) {
+        (None, _) => (None, 1),
+        (Some(list), Cleanup::Row) => (Some(list.clone()), 1),
+        (Some(list), Cleanup::Column { column, .. }) if *list == column.text => (Some(list.clone()), 0),
         (Some(list), Cleanup::Column { .. }) => {
             return Err(untraced(own, &format!("unnests `{list}`, which is not the column to empty"), key));
         }
     };
-    Ok(Some(Traced { stored: origin.snapshot.clone(), names, expected }))
+    Ok(Some(Traced { stored: origin.snapshot.clone(), names, items, least }))
 }
 
-/// How many query rows the stored rows of each candidate should have become: a table of `id` (as stored) and `rows`.
+/// How many shaped rows the stored rows of each candidate should have become: a table of `stored` (the digest of the ID) and
+/// `rows`.
 pub(super) fn stored_rows(context: &SignOffContext, traced: &Traced) -> Result<Arc<Snapshot>> {
     let own = context.terms.delete_from;
-    let Traced { stored, names, expected } = traced;
+    let Traced { stored, names, items, least } = traced;
+    let digest = |form| context.ids.digest_of(names.iter().map(|name| column(name)).collect(), own, form);
+    let no_list = || lit(ScalarValue::new_null_list(DataType::Int64, true, 1));
+    let columns = vec![
+        context.candidates.may_have(digest(IdEquality::Compared)).alias("may_be_candidate"),
+        digest(IdEquality::Stored).alias("stored"),
+        items.as_ref().map_or_else(no_list, |items| column(items)).alias("items"),
+    ];
     let mut catalog = Catalog::spilling(context.engine);
-    catalog.add("stored", stored)?;
-    catalog.add_function(context.ids.function("stored_id", own, IdEquality::Stored));
-    catalog.add_function(context.ids.function("compared_id", own, IdEquality::Compared));
-    catalog.add_function(context.candidates.function("may_be_asked"));
-    let sql = format!(
-        "SELECT stored_id({names}) AS id, CAST(sum({expected}) AS BIGINT) AS rows FROM stored WHERE may_be_asked(compared_id({names})) \
-         GROUP BY stored_id({names})"
-    );
+    catalog.add_projection("stored_table", stored, columns)?;
+    let values = BTreeMap::from([("least".to_string(), Literal::Integer(*least))]);
     let path = context.engine.spill_dir().join("stored-rows.parquet");
-    write_rows(context.engine, catalog.question(&sql)?, &path)?;
+    write_rows(context.engine, catalog.plan(STORED_ROWS_SQL, &values, "[signoff]")?, &path)?;
     Ok(Arc::new(Snapshot::open_table("stored rows", &path.display().to_string(), true)?))
-}
-
-/// The number of rows that the items of a list become, in SQL.
-fn items(list: &str) -> String {
-    format!("coalesce(CAST(cardinality({}) AS BIGINT), 0)", quoted(list))
 }
 
 fn untraced(own: Side, what: &str, key: &[String]) -> Error {
@@ -142,15 +146,4 @@ fn untraced(own: Side, what: &str, key: &[String]) -> Error {
          candidates by stored columns: candidate_key = [\"…\"]",
         key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     ))
-}
-
-/// The condition in SQL that a column `value` is empty. `width` is the other side's value.
-pub(super) fn is_empty(becomes: Becomes, value: &str, width: &str) -> String {
-    match becomes {
-        Becomes::Null => format!("{value} IS NULL"),
-        Becomes::EmptyList => format!("({value} IS NULL OR cardinality({value}) = 0)"),
-        Becomes::BlankSameWidth => {
-            format!("btrim({value}) = '' AND character_length({value}) = character_length({width})")
-        }
-    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow::compute::{filter_record_batch, interleave};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type};
+use datafusion::logical_expr::{Expr, cast, lit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::bloom_filter::Sbbf;
 
@@ -25,9 +26,14 @@ use crate::report::Report;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, WorkingTable, quoted, row_function};
+use crate::sql::{Catalog, WorkingTable, column, row_function, write_rows};
 
-/// What became of the IDs that evidence names.
+const STATES_SQL: &str = include_str!("../../queries/signoff/states.sql");
+const WANTED_SQL: &str = include_str!("../../queries/signoff/wanted.sql");
+const NAMED_AND_FOUND_SQL: &str = include_str!("../../queries/signoff/named_and_found.sql");
+const LOST_DISCREPANCIES_SQL: &str = include_str!("../../queries/signoff/lost_discrepancies.sql");
+
+/// The IDs that evidence names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EvidenceCounts {
     /// IDs that the checks of the sign-off name.
@@ -179,10 +185,10 @@ pub(super) fn states(
     let engine = context.engine;
     let schema: SchemaRef = Arc::new(Schema::new(vec![digest_field("id"), Field::new("state", DataType::Utf8, true)]));
     let mut found = WorkingTable::create(engine, &format!("{name}-found"), schema.clone())?;
-    let desk = Catalog::with(engine, context.tables)?;
-    let (table, key, column) = (quoted(&status.table.text), quoted(&status.key.text), quoted(&status.column.text));
-    let sql = format!("SELECT {key} AS id, CAST({column} AS VARCHAR) AS state FROM {table}");
-    let question = desk.plan(&sql, &Default::default(), &status.table.place.to_string())?;
+    let (id, state) = (column(&status.key.text).alias("id"), cast(column(&status.column.text), DataType::Utf8View));
+    let place = status.table.place.to_string();
+    let catalog = Catalog::with(engine, context.tables)?;
+    let question = catalog.select(&status.table.text, vec![id, state.alias("state")], &place)?;
     let own = context.terms.delete_from;
     question.for_each_batch(engine, |batch| {
         let ReadIds { columns, states } = context.ids.read(&batch.columns()[..1], own)?;
@@ -193,11 +199,10 @@ pub(super) fn states(
         let states = arrow::compute::cast(batch.column(1), &DataType::Utf8)?;
         found.write(&filter_record_batch(&RecordBatch::try_new(schema.clone(), vec![ids, states])?, &is_asked)?)
     })?;
-    let mut desk = Catalog::spilling(engine);
-    desk.add("found", &found.finish()?)?;
-    let sql = "SELECT id, count(*) AS rows, count(state) AS known, min(state) AS state FROM found GROUP BY id";
+    let mut catalog = Catalog::spilling(engine);
+    catalog.add("found", &found.finish()?)?;
     let path = engine.spill_dir().join(format!("{name}.parquet"));
-    crate::sql::write_rows(engine, desk.question(sql)?, &path)?;
+    write_rows(engine, catalog.question(STATES_SQL)?, &path)?;
     Ok(Arc::new(Snapshot::open_table(name, &path.display().to_string(), true)?))
 }
 
@@ -295,55 +300,49 @@ pub(super) fn look_up(
     if counts.named == 0 && discrepancies.count == 0 {
         return Ok(());
     }
-    let mut desk = Catalog::spilling(context.engine);
-    desk.add("named", named)?;
-    desk.add("discrepancies", &discrepancies.table)?;
-    desk.add("candidates", &context.candidates.table)?;
+    let mut catalog = Catalog::spilling(context.engine);
+    catalog.add("named", named)?;
+    catalog.add("discrepancies", &discrepancies.table)?;
     let mut wanted =
         Sbbf::new_with_ndv_fpp((counts.named * 4 + discrepancies.count).max(1), 0.01).map_err(Error::internal)?;
-    desk.question("SELECT id FROM named UNION ALL SELECT key FROM discrepancies")?.for_each_batch(
-        context.engine,
-        |batch| {
-            batch.column(0).as_fixed_size_binary().iter().flatten().for_each(|id| wanted.insert(id));
-            Ok(())
-        },
-    )?;
-    let wanted = Arc::new(wanted);
-    desk.add_function(row_function("is_wanted", DataType::Boolean, move |columns| {
-        Ok(Arc::new(passed(&wanted, &columns[0])))
-    }));
-    let mut all = vec!["SELECT 0 AS names, id FROM candidates".to_string()];
-    for side in Side::BOTH {
-        desk.add(side.name(), &Arc::new(context.snapshots[side].clone()))?;
-        for (number, (name, ids)) in [("id", &context.ids), ("key", &context.keys)].into_iter().enumerate() {
-            let function = format!("{name}_of_{side}");
-            desk.add_function(ids.function(&function, side, IdEquality::Compared));
-            let columns = ids.sql(side, side.name());
-            all.push(format!("SELECT {number} AS names, {function}({columns}) AS id FROM {side}"));
-        }
-    }
-    let all = format!("SELECT names, id FROM ({}) WHERE is_wanted(id)", all.join(" UNION ALL "));
-    let counted = |sql: String| -> Result<u64> {
+    catalog.question(WANTED_SQL)?.for_each_batch(context.engine, |batch| {
+        batch.column(0).as_fixed_size_binary().iter().flatten().for_each(|id| wanted.insert(id));
+        Ok(())
+    })?;
+    add_existing(&mut catalog, context, wanted)?;
+    let counted = |sql: &str| -> Result<u64> {
         let mut count = 0;
-        desk.question(&sql)?.for_each_batch(context.engine, |batch| {
+        catalog.question(sql)?.for_each_batch(context.engine, |batch| {
             count += batch.column(0).as_primitive::<Int64Type>().iter().flatten().sum::<i64>() as u64;
             Ok(())
         })?;
         Ok(count)
     };
     if counts.named > 0 {
-        let found = counted(format!(
-            "SELECT count(*) AS ids FROM (SELECT DISTINCT n FROM named AS a LEFT SEMI JOIN ({all}) AS b \
-             ON a.id = b.id AND a.names = b.names)"
-        ))?;
-        counts.of_nobody = (counts.named - found).saturating_sub(counts.unreadable_names);
+        counts.of_nobody = (counts.named - counted(NAMED_AND_FOUND_SQL)?).saturating_sub(counts.unreadable_names);
     }
     if discrepancies.count > 0 {
-        counts.lost = counted(format!(
-            "SELECT count(*) AS ids FROM discrepancies AS a LEFT ANTI JOIN (SELECT id FROM ({all}) WHERE names = 1) AS b \
-             ON a.key = b.id"
-        ))?;
+        counts.lost = counted(LOST_DISCREPANCIES_SQL)?;
         counts.lost -= discrepancies.unreadable.min(counts.lost);
     }
     Ok(())
+}
+
+/// Adds the view `existing` of `names`, `id` and `is_wanted`: the IDs of candidates, and the IDs and keys of all rows.
+fn add_existing(catalog: &mut Catalog, context: &SignOffContext, wanted: Sbbf) -> Result<()> {
+    let wanted = Arc::new(wanted);
+    let is_wanted =
+        row_function("is_wanted", DataType::Boolean, move |columns| Ok(Arc::new(passed(&wanted, &columns[0]))));
+    let part = |table: &Arc<Snapshot>, names: EvidenceNames, id: Expr| {
+        let is_wanted = is_wanted.call(vec![id.clone()]).alias("is_wanted");
+        catalog.project(table, vec![lit(names as u32).alias("names"), id.alias("id"), is_wanted])
+    };
+    let mut all = part(&context.candidates.table, EvidenceNames::Candidates, column("id"))?;
+    for side in Side::BOTH {
+        let rows = Arc::new(context.snapshots[side].clone());
+        let digest = |ids: &IdColumns| ids.digest(side, IdEquality::Compared);
+        all = all.union(part(&rows, EvidenceNames::Candidates, digest(&context.ids))?)?;
+        all = all.union(part(&rows, EvidenceNames::Rows, digest(&context.keys))?)?;
+    }
+    catalog.add_view("existing", all)
 }

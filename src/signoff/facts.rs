@@ -1,12 +1,14 @@
-//! The table of facts: one row for each row of a candidate, one column for each fact, in the order of the list. Questions
-//! in SQL join it from the comparison's outcomes and the evidence, and spill what does not fit in memory.
+//! The table of facts: one row for each row of a candidate, one column for each fact, in the order of the list.
+//! `queries/signoff/facts.sql` joins it from the comparison's outcomes and the evidence, and spills what does not fit in memory.
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, Field, Fields, Int64Type, UInt32Type, UInt64Type};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{Expr, lit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::SignOffContext;
@@ -21,9 +23,12 @@ use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, WorkingTable, write_rows};
+use crate::sql::{Catalog, WorkingTable, column, numbered, write_rows};
 
-/// The tables that facts are joined from. Each has its key in its first column.
+const FACTS_SQL: &str = include_str!("../../queries/signoff/facts.sql");
+const SHOWN_ROWS_SQL: &str = include_str!("../../queries/signoff/shown_rows.sql");
+
+/// The tables that facts are joined from.
 #[derive(Default)]
 pub(super) struct EvidenceTable {
     /// What checks name.
@@ -50,6 +55,16 @@ pub(super) struct FactsTable {
     /// How many columns name a candidate, and how many a row.
     parts: usize,
     key_len: usize,
+    has: KnownFacts,
+}
+
+/// Of which facts there is evidence.
+struct KnownFacts {
+    truth: bool,
+    local: bool,
+    groups: bool,
+    backup: bool,
+    history: bool,
 }
 
 /// One row of the table.
@@ -91,135 +106,104 @@ pub(super) fn join(
     evidence: &EvidenceTable,
     guard: &RowGuard,
 ) -> Result<FactsTable> {
-    let SignOffContext { engine, terms, ids, keys, .. } = context;
-    let mut desk = Catalog::spilling(engine);
-    desk.add("candidates", &context.candidates.table)?;
-    desk.add_function(ids.function("stored_id", terms.delete_from, IdEquality::Stored));
-    let rows = rows(context, &mut desk, evidence, guard)?;
-    let mut join = Join::new(format!("candidates AS c LEFT JOIN ({rows}) AS r ON c.stored = r.stored"));
-    join.select("c.n, c.has_null, r.\"key\", r.guard");
-    (0..context.candidate_key.len()).for_each(|at| join.select(&format!("c.c{at}")));
-    (0..keys.len()).for_each(|at| join.select(&format!("r.k{at}")));
-    join.evidence(&mut desk, "o", outcomes, "r.\"key\" = o.\"key\"", OUTCOME_COLUMNS)?;
-    join.evidence(&mut desk, "d", evidence.discrepancies.as_ref(), "r.\"key\" = d.\"key\"", "d.waived, d.in_flight")?;
-    for (name, table) in [("truth", &evidence.truth), ("local", &evidence.local)] {
-        let columns = format!("{name}.rows AS {name}_rows, {name}.known AS {name}_known, {name}.state AS {name}_state");
-        join.evidence(&mut desk, name, table.as_ref(), &format!("c.id = {name}.id"), &columns)?;
-    }
-    join_checks(&mut join, &mut desk, evidence)?;
-    join.evidence(&mut desk, "g", evidence.groups.as_ref(), "r.group_id = g.id", "g.id IS NOT NULL AS group_ready")?;
-    let lacks = "b.\"key\" IS NULL AS backed_up";
-    join.evidence(&mut desk, "b", evidence.not_backed_up.as_ref(), "r.\"key\" = b.\"key\"", lacks)?;
-    join_history(&mut join, &mut desk, context, evidence)?;
-    if let Some(stored) = &evidence.stored {
-        desk.add("stored", stored)?;
-        let shown = format!("(SELECT stored, count(*) AS rows FROM ({rows}) GROUP BY stored)");
-        join.table(&shown, "shown", "c.stored = shown.stored", "coalesce(shown.rows, 0) AS shown_rows");
-        join.table("stored", "s", "c.stored = s.id", "coalesce(s.rows, 0) AS stored_rows");
-    }
-    let order: Vec<String> = (0..keys.len()).map(|at| format!("k{at}")).collect();
-    let sql = format!("{} ORDER BY n, {}", join.sql(), order.join(", "));
+    let engine = context.engine;
+    let mut catalog = Catalog::spilling(engine);
+    catalog.add("candidates", &context.candidates.table)?;
+    let own = Arc::new(context.snapshots[context.terms.delete_from].clone());
+    catalog.add_projection("own", &own, rows(context, evidence, guard))?;
+    add_outcomes(&mut catalog, context, outcomes)?;
+    add_evidence(&mut catalog, evidence)?;
+    let key = numbered("k", context.keys.len());
+    let order: Vec<String> = ["n".to_string()].into_iter().chain(key).collect();
     let path = engine.spill_dir().join("facts.parquet");
-    write_rows(engine, desk.question(&sql)?, &path)?;
-    Ok(FactsTable { path, parts: context.candidate_key.len(), key_len: keys.len() })
+    write_rows(engine, catalog.question(FACTS_SQL)?.sorted_by(&order)?, &path)?;
+    Ok(FactsTable {
+        path,
+        parts: context.candidate_key.len(),
+        key_len: context.keys.len(),
+        has: KnownFacts {
+            truth: evidence.truth.is_some(),
+            local: evidence.local.is_some(),
+            groups: evidence.groups.is_some(),
+            backup: evidence.not_backed_up.is_some(),
+            history: evidence.unclean.is_some(),
+        },
+    })
 }
 
-/// The rows of candidates, as a question: the digests of ID and key, the key, and the guard.
-fn rows(context: &SignOffContext, desk: &mut Catalog, evidence: &EvidenceTable, guard: &RowGuard) -> Result<String> {
-    let SignOffContext { terms, ids, keys, .. } = context;
+/// The columns of the view of the side's rows.
+fn rows(context: &SignOffContext, evidence: &EvidenceTable, guard: &RowGuard) -> Vec<Expr> {
+    let SignOffContext { terms, ids, keys, groups, .. } = context;
     let own = terms.delete_from;
-    desk.add("own", &Arc::new(context.snapshots[own].clone()))?;
-    desk.add_function(context.candidates.function("may_be_asked"));
-    desk.add_function(ids.function("compared_id", own, IdEquality::Compared));
-    desk.add_function(keys.function("compared_key", own, IdEquality::Compared));
-    desk.add_function(guard.function());
-    let mut rows = vec![
-        format!("stored_id({}) AS stored", ids.sql(own, "own")),
-        format!("compared_key({}) AS \"key\"", keys.sql(own, "own")),
-        format!("{} AS guard", guard.sql("own")),
+    let none = || lit(ScalarValue::FixedSizeBinary(DIGEST_BYTES, None));
+    let group = groups.as_ref().map_or_else(none, |groups| groups.digest(own, IdEquality::Compared));
+    let known = evidence.unclean.as_ref().map_or_else(none, |_| history::known_key(context, own));
+    let mut columns = vec![
+        context.candidates.may_have(ids.digest(own, IdEquality::Compared)).alias("may_be_candidate"),
+        ids.digest(own, IdEquality::Stored).alias("stored"),
+        keys.digest(own, IdEquality::Compared).alias("key"),
+        guard.expression().alias("guard"),
+        group.alias("group_id"),
+        known.alias("known"),
     ];
-    rows.extend(keys.names(own).iter().enumerate().map(|(at, name)| format!("own.{name} AS k{at}")));
-    if let Some(groups) = &context.groups {
-        desk.add_function(groups.function("group_id", own, IdEquality::Compared));
-        rows.push(format!("group_id({}) AS group_id", groups.sql(own, "own")));
-    }
-    if evidence.unclean.is_some() {
-        desk.add_function(history::known_function("known_key", context, own));
-        rows.push(format!("known_key({}) AS known", keys.sql(own, "own")));
-    }
-    Ok(format!("SELECT {} FROM own WHERE may_be_asked(compared_id({}))", rows.join(", "), ids.sql(own, "own")))
+    columns.extend(keys.numbered(own));
+    columns
 }
 
-/// Joins what checks name: candidates, or rows by their keys.
-fn join_checks(join: &mut Join, desk: &mut Catalog, evidence: &EvidenceTable) -> Result<()> {
-    if let Some(named) = &evidence.named {
-        desk.add("named", named)?;
-        for (names, alias, on) in [(0, "named_ids", "c.id"), (1, "named_keys", "r.\"key\"")] {
-            join.table(
-                &format!("(SELECT id, bit_or(checks) AS checks FROM named WHERE names = {names} GROUP BY id)"),
-                alias,
-                &format!("{on} = {alias}.id"),
-                &format!("{alias}.checks AS {alias}"),
-            );
+fn add_outcomes(catalog: &mut Catalog, context: &SignOffContext, outcomes: Option<&Arc<Snapshot>>) -> Result<()> {
+    const COLUMNS: [&str; 7] = ["key", "outcome", "old_rows", "new_rows", "moved", "old_version", "new_version"];
+    match outcomes {
+        Some(outcomes) => {
+            // only keys that both sides write differently have a digest of their own
+            let other = match context.asks_for_keys {
+                true => history::known_key_of("other_key"),
+                false => lit(ScalarValue::FixedSizeBinary(DIGEST_BYTES, None)),
+            };
+            let columns = COLUMNS.into_iter().map(column).chain([other.alias("other_known")]);
+            catalog.add_projection("outcomes", outcomes, columns.collect())
+        }
+        None => {
+            use DataType::{Boolean, Int64, UInt32, UInt64};
+            let digest = DataType::FixedSizeBinary(DIGEST_BYTES);
+            let types = [digest.clone(), UInt32, UInt64, UInt64, Boolean, Int64, Int64, digest];
+            let columns = COLUMNS.into_iter().chain(["other_known"]).zip(types);
+            catalog.add_empty("outcomes", fields(columns))
         }
     }
-    Ok(())
 }
 
-/// Joins whether the keys of both sides were clean in earlier pairs of snapshots.
-fn join_history(join: &mut Join, desk: &mut Catalog, context: &SignOffContext, evidence: &EvidenceTable) -> Result<()> {
-    if let Some(unclean) = &evidence.unclean {
-        desk.add("unclean", unclean)?;
-        desk.add_function(history::other_known_function("other_known"));
-        let keys = "(SELECT DISTINCT \"key\" AS known FROM unclean)";
-        join.table(keys, "p", "r.known = p.known", "p.known IS NULL AS own_clean");
-        let other = if context.asks_for_keys { "other_known(o.other_key)" } else { "r.known" };
-        join.table(keys, "q", &format!("{other} = q.known"), "q.known IS NULL AS other_clean");
+/// Adds every table of evidence; one that the job does not ask for is empty.
+fn add_evidence(catalog: &mut Catalog, evidence: &EvidenceTable) -> Result<()> {
+    use DataType::{Boolean, Int64, UInt32, UInt64, Utf8};
+    let digest = DataType::FixedSizeBinary(DIGEST_BYTES);
+    let states = || fields([("id", digest.clone()), ("rows", Int64), ("known", Int64), ("state", Utf8)]);
+    let found = || fields([("key", digest.clone()), ("waived", Boolean), ("in_flight", Boolean)]);
+    let named = || fields([("names", UInt32), ("id", digest.clone()), ("checks", UInt64)]);
+    let keys = || fields([("key", digest.clone())]);
+    let rows = || fields([("stored", digest.clone()), ("rows", Int64)]);
+    for (name, table, columns) in [
+        ("discrepancies", &evidence.discrepancies, found()),
+        ("source_of_truth", &evidence.truth, states()),
+        ("local_status", &evidence.local, states()),
+        ("named", &evidence.named, named()),
+        ("ready_groups", &evidence.groups, fields([("id", digest.clone())])),
+        ("not_backed_up", &evidence.not_backed_up, keys()),
+        ("unclean", &evidence.unclean, keys()),
+        ("stored_rows", &evidence.stored, rows()),
+    ] {
+        match table {
+            Some(table) => catalog.add(name, table)?,
+            None => catalog.add_empty(name, columns)?,
+        }
     }
-    Ok(())
+    match evidence.stored {
+        Some(_) => catalog.add_view("shown_rows", catalog.question(SHOWN_ROWS_SQL)?),
+        None => catalog.add_empty("shown_rows", rows()),
+    }
 }
 
-const OUTCOME_COLUMNS: &str = "o.outcome, o.old_rows, o.new_rows, o.moved, o.old_version, o.new_version";
-
-/// A question that is put together join by join.
-struct Join {
-    columns: Vec<String>,
-    tables: String,
-}
-
-impl Join {
-    fn new(tables: String) -> Self {
-        Join { columns: vec![], tables }
-    }
-
-    fn select(&mut self, columns: &str) {
-        self.columns.push(columns.into());
-    }
-
-    fn table(&mut self, table: &str, alias: &str, on: &str, columns: &str) {
-        self.tables += &format!(" LEFT JOIN {table} AS {alias} ON {on}");
-        self.select(columns);
-    }
-
-    /// Joins a table of evidence, if there is one.
-    fn evidence(
-        &mut self,
-        desk: &mut Catalog,
-        alias: &str,
-        table: Option<&Arc<Snapshot>>,
-        on: &str,
-        columns: &str,
-    ) -> Result<()> {
-        let Some(table) = table else { return Ok(()) };
-        let name = format!("evidence_{alias}");
-        desk.add(&name, table)?;
-        self.table(&name, alias, on, columns);
-        Ok(())
-    }
-
-    fn sql(&self) -> String {
-        format!("SELECT {} FROM {}", self.columns.join(", "), self.tables)
-    }
+fn fields<'a>(columns: impl IntoIterator<Item = (&'a str, DataType)>) -> Fields {
+    columns.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect()
 }
 
 impl FactsTable {
@@ -242,17 +226,18 @@ impl FactsTable {
 /// The columns of a batch of facts, by their names.
 struct FactsColumns<'a> {
     batch: &'a RecordBatch,
+    has: &'a KnownFacts,
     ids: Vec<Vec<Option<String>>>,
     keys: Vec<Vec<Option<String>>>,
 }
 
 impl<'a> FactsColumns<'a> {
-    fn new(batch: &'a RecordBatch, table: &FactsTable) -> Result<Self> {
+    fn new(batch: &'a RecordBatch, table: &'a FactsTable) -> Result<Self> {
         let texts = |prefix: &str, count: usize| {
             let places = (0..count).map(|at| batch.schema().index_of(&format!("{prefix}{at}")));
             value_text::rows(&batch.project(&places.collect::<Result<Vec<_>, _>>()?)?)
         };
-        Ok(FactsColumns { batch, ids: texts("c", table.parts)?, keys: texts("k", table.key_len)? })
+        Ok(FactsColumns { batch, has: &table.has, ids: texts("c", table.parts)?, keys: texts("k", table.key_len)? })
     }
 
     fn column(&self, name: &str) -> Option<&'a ArrayRef> {
@@ -288,15 +273,14 @@ impl<'a> FactsColumns<'a> {
         })
     }
 
-    fn state(&self, table: &str, row: usize) -> Option<RowState> {
-        self.column(&format!("{table}_rows"))?;
+    fn state(&self, table: &str, row: usize) -> RowState {
         let count = |name: &str| self.count(&format!("{table}_{name}"), row).unwrap_or(0);
-        Some(match (count("rows"), self.text(&format!("{table}_state"), row)) {
+        match (count("rows"), self.text(&format!("{table}_state"), row)) {
             (0, _) => RowState::Absent,
             (1, Some(state)) => RowState::Value(state),
             (1, None) => RowState::Null,
             (_, _) => RowState::Several,
-        })
+        }
     }
 
     fn outcome(&self, row: usize) -> Option<Outcome> {
@@ -311,14 +295,15 @@ impl<'a> FactsColumns<'a> {
     }
 
     fn row_facts(&self, row: usize) -> RowFacts {
+        let is = |fact: &str| self.boolean(fact, row) == Some(true);
         RowFacts {
             outcome: self.outcome(row),
             checks: self.count("named_keys", row).unwrap_or(0),
             is_waived: self.boolean("waived", row).unwrap_or(false),
             is_in_flight: self.boolean("in_flight", row).unwrap_or(false),
-            group_is_ready: self.boolean("group_ready", row),
-            is_backed_up: self.boolean("backed_up", row),
-            was_clean: self.boolean("own_clean", row).map(|own| own && self.boolean("other_clean", row) == Some(true)),
+            group_is_ready: self.has.groups.then(|| is("group_ready")),
+            is_backed_up: self.has.backup.then(|| is("backed_up")),
+            was_clean: self.has.history.then(|| is("own_clean") && is("other_clean")),
         }
     }
 
@@ -329,8 +314,8 @@ impl<'a> FactsColumns<'a> {
         });
         let facts = Facts {
             has_null: self.boolean("has_null", row) == Some(true),
-            truth: self.state("truth", row),
-            local: self.state("local", row),
+            truth: self.has.truth.then(|| self.state("truth", row)),
+            local: self.has.local.then(|| self.state("local", row)),
             checks: self.count("named_ids", row).unwrap_or(0),
             has_hidden_rows: self.count("stored_rows", row) != self.count("shown_rows", row),
             row: key_digest.map(|_| self.row_facts(row)),

@@ -6,27 +6,23 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::Expr;
 
 use super::SignOffContext;
-use crate::columns::{Pairing, Privacy};
+use crate::columns::{ColumnPair, Pairing, Privacy};
 use crate::equality::plain_types;
 use crate::equality::value_text;
 use crate::error::Result;
 use crate::history::digest_by;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
-use crate::sql::{quoted, row_function};
+use crate::sql::{column, row_function};
 
 /// The guard of the rows of one side.
-pub(super) struct RowGuard {
-    kind: GuardKind,
-    /// The columns that it is computed from, quoted for SQL.
-    columns: Vec<String>,
-}
-
-enum GuardKind {
-    Version,
+pub(super) enum RowGuard {
+    /// The version in this column.
+    Version(String),
+    /// A hash of the values.
     RowHash(Box<GuardHash>),
 }
 
@@ -37,37 +33,32 @@ impl RowGuard {
     /// If it is a hash of private values, and the job has no permanent key.
     pub(super) fn new(context: &SignOffContext) -> Result<Self> {
         let own = context.terms.delete_from;
-        let schema = &context.snapshots[own].schema;
+        let snapshot = &context.snapshots[own];
         match context.pairing.version.as_ref().filter(|_| !context.privacy.hides_versions()) {
-            Some(version) => {
-                Ok(RowGuard { kind: GuardKind::Version, columns: vec![quoted(schema.field(version.at[own]).name())] })
-            }
+            Some(version) => Ok(RowGuard::Version(snapshot.schema.field(version.at[own]).name().clone())),
             None => {
-                let (hash, columns) = GuardHash::new(context.pairing, context.privacy, &context.snapshots[own], own)?;
-                Ok(RowGuard { kind: GuardKind::RowHash(Box::new(hash)), columns })
+                let hash = GuardHash::new(context.pairing, context.privacy, snapshot, own)?;
+                Ok(RowGuard::RowHash(Box::new(hash)))
             }
         }
     }
 
     /// The name of the column of guards in lists.
     pub(super) fn name(&self) -> &'static str {
-        match self.kind {
-            GuardKind::Version => "version",
-            GuardKind::RowHash(_) => "row_hash",
+        match self {
+            RowGuard::Version(_) => "version",
+            RowGuard::RowHash(_) => "row_hash",
         }
     }
 
-    /// The guard of a table's rows, in SQL.
-    pub(super) fn sql(&self, table: &str) -> String {
-        let columns: Vec<String> = self.columns.iter().map(|name| format!("{table}.{name}")).collect();
-        format!("guard({})", columns.join(", "))
-    }
-
-    /// The function that [`Self::sql`] calls.
-    pub(super) fn function(&self) -> ScalarUDF {
-        match &self.kind {
-            GuardKind::Version => row_function("guard", DataType::Utf8, |columns| version_texts(&columns[0])),
-            GuardKind::RowHash(hash) => hash.function("guard"),
+    /// The guard of each row of the side's table.
+    pub(super) fn expression(&self) -> Expr {
+        match self {
+            RowGuard::Version(version) => {
+                let texts = row_function("version_text", DataType::Utf8, |columns| version_texts(&columns[0]));
+                texts.call(vec![column(version)])
+            }
+            RowGuard::RowHash(hash) => hash.expression(),
         }
     }
 }
@@ -81,29 +72,24 @@ pub(super) struct GuardHash {
 }
 
 impl GuardHash {
-    /// The hash of one side's rows, and the columns that it is computed from, quoted for SQL.
+    /// The hash of one side's rows.
     ///
     /// # Errors
-    /// If a column is private, and the job has no permanent key.
-    pub(super) fn new(
-        pairing: &Pairing,
-        privacy: &Privacy,
-        snapshot: &Snapshot,
-        side: Side,
-    ) -> Result<(Self, Vec<String>)> {
-        let fields: Vec<Arc<Field>> =
-            pairing.columns.iter().map(|pair| snapshot.schema.fields()[pair.at[side]].clone()).collect();
-        let columns = fields.iter().map(|field| quoted(field.name())).collect();
-        Ok((GuardHash { hasher: privacy.row_hasher()?, fields }, columns))
+    /// If a column is private, and the job gives no key that lasts.
+    pub(super) fn new(pairing: &Pairing, privacy: &Privacy, snapshot: &Snapshot, side: Side) -> Result<Self> {
+        let field = |pair: &ColumnPair| snapshot.schema.fields()[pair.at[side]].clone();
+        let fields = pairing.columns.iter().map(field).collect();
+        Ok(GuardHash { hasher: privacy.row_hasher()?, fields })
     }
 
-    /// The SQL function that computes them.
-    pub(super) fn function(&self, name: &str) -> ScalarUDF {
+    /// The hash of each row of the side's table.
+    pub(super) fn expression(&self) -> Expr {
         let hash = self.clone();
-        row_function(name, DataType::Utf8, move |columns| {
+        let function = row_function("row_hash", DataType::Utf8, move |columns| {
             let hashes = hash.of(columns)?;
             Ok(Arc::new(hashes.into_iter().map(Some).collect::<StringArray>()))
-        })
+        });
+        function.call(self.fields.iter().map(|field| column(field.name())).collect())
     }
 
     /// The hash of each row, in hexadecimal.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryArray};
 use arrow::datatypes::{DataType, Fields};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::Expr;
 
 use super::SignOffContext;
 use super::decide::{RequirementCheck, Requires};
@@ -16,7 +16,7 @@ use crate::history::{known_digests, past_unclean};
 use crate::report::count;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
-use crate::sql::row_function;
+use crate::sql::{column, row_function};
 
 /// The keys that differed in one of the last pairs of snapshots, as the digests that runs record; `None` if too few
 /// pairs are known. `run` is the directory of the run that the sign-off is based on.
@@ -33,20 +33,22 @@ pub(super) fn unclean(context: &SignOffContext, run: &Path) -> Result<(Option<Ar
     Ok((path.map(open).transpose()?, requirement))
 }
 
-/// An SQL function that computes the digest that runs record for a key of one side.
-pub(super) fn known_function(name: &str, context: &SignOffContext, side: Side) -> ScalarUDF {
+/// The digest by which runs know the keys of one side's table.
+pub(super) fn known_key(context: &SignOffContext, side: Side) -> Expr {
     let layout = context.layout.clone();
-    row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
+    let function = row_function("known_key", DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
         digests(&layout.key_columns(columns, side)?, &layout.fields(TableColumn::Key))
-    })
+    });
+    function.call(context.keys.columns(side))
 }
 
-/// The same for keys from the table of discrepancies.
-pub(super) fn other_known_function(name: &str) -> ScalarUDF {
-    row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), |keys| {
+/// The same for keys as the table of discrepancies holds them, in one column.
+pub(super) fn known_key_of(keys: &str) -> Expr {
+    let function = row_function("known_key_of", DataType::FixedSizeBinary(DIGEST_BYTES), |keys| {
         let keys = keys[0].as_struct();
         digests(keys.columns(), keys.fields())
-    })
+    });
+    function.call(vec![column(keys)])
 }
 
 fn digests(keys: &[ArrayRef], fields: &Fields) -> Result<ArrayRef> {

@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, i256};
 use bigdecimal::{BigDecimal, ToPrimitive};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::Expr;
 
 use crate::columns::{ColumnPair, DIGEST_BYTES, Pairing, ValueHasher};
 use crate::equality::canonical::Domain;
@@ -20,7 +20,7 @@ use crate::equality::value_text;
 use crate::error::{Error, Result};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Snapshot, type_name};
-use crate::sql::{quoted, row_function};
+use crate::sql::{column, numbered, row_function};
 
 /// Compared columns that together form an ID.
 #[derive(Clone)]
@@ -96,25 +96,39 @@ impl IdColumns {
         &self.columns[at].fields[side]
     }
 
-    /// The quoted names of the columns on one side, for SQL.
+    /// The columns of one side's table.
+    pub(super) fn columns(&self, side: Side) -> Vec<Expr> {
+        self.columns.iter().map(|id| column(id.fields[side].name())).collect()
+    }
+
+    /// The same as `k0`, `k1`, …
+    pub(super) fn numbered(&self, side: Side) -> Vec<Expr> {
+        self.columns(side).into_iter().zip(numbered("k", self.len())).map(|(id, name)| id.alias(name)).collect()
+    }
+
+    /// The names of the columns on one side.
     pub(super) fn names(&self, side: Side) -> Vec<String> {
-        self.columns.iter().map(|column| quoted(column.fields[side].name())).collect()
+        self.columns.iter().map(|id| id.fields[side].name().clone()).collect()
     }
 
-    /// The columns of one side's table, as SQL arguments.
-    pub(super) fn sql(&self, side: Side, table: &str) -> String {
-        self.names(side).iter().map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ")
+    /// The digests of the IDs of one side's table.
+    pub(super) fn digest(&self, side: Side, form: IdEquality) -> Expr {
+        self.digest_of(self.columns(side), side, form)
     }
 
-    /// An SQL function that computes digests of one side's IDs.
-    pub(super) fn function(&self, name: &str, side: Side, form: IdEquality) -> ScalarUDF {
+    /// The digests of the IDs in these columns, which have the types of one side.
+    pub(super) fn digest_of(&self, columns: Vec<Expr>, side: Side, form: IdEquality) -> Expr {
         let ids = self.clone();
-        row_function(name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
+        // the optimizer tells columns apart by the names of functions and of their arguments
+        let pairs: Vec<&str> = self.columns.iter().map(|id| id.pair.name.as_str()).collect();
+        let name = format!("{form:?}_id_of_{side}_{}", pairs.join("_"));
+        let function = row_function(&name, DataType::FixedSizeBinary(DIGEST_BYTES), move |columns| {
             Ok(Arc::new(match form {
                 IdEquality::Compared => ids.compared(columns, side)?,
                 IdEquality::Stored => ids.stored(columns, side)?,
             }))
-        })
+        });
+        function.call(columns)
     }
 
     /// The digests of IDs as in the comparison: under all rules.

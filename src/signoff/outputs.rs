@@ -23,7 +23,9 @@ use crate::history::TextHasher;
 use crate::output::manifest::{FileDigest, of_file};
 use crate::output::run_dir::{OutputFile, RunDir};
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, Question, WorkingTable, write_rows};
+use crate::sql::{Catalog, Question, WorkingTable, column, write_rows};
+
+const COUNTERPARTS_SQL: &str = include_str!("../../queries/signoff/counterparts.sql");
 
 /// The names of a sign-off's files.
 pub(super) const APPROVED_ROWS: &str = "approved_rows.csv";
@@ -45,10 +47,11 @@ pub(super) fn write(
     if request.rows {
         let own = context.terms.delete_from;
         let rows = selected_rows(context, &context.snapshots[own], "restore", SelectedRows::WithKeys(&approved))?;
-        let mut catalog = Catalog::spilling(context.engine);
-        catalog.add("t", &Arc::new(rows))?;
-        let query = catalog.question(&format!("SELECT * FROM t ORDER BY {}", context.keys.sql(own, "t")))?;
-        files.push(write_file(context, &run_dir, query, RESTORE)?);
+        // the working file is in order, but a scan in parts need not keep it
+        let columns = rows.schema.fields().iter().map(|field| column(field.name())).collect();
+        let question = Catalog::spilling(context.engine).project(&Arc::new(rows), columns)?;
+        let question = question.sorted_by(&context.keys.names(own))?;
+        files.push(write_file(context, &run_dir, question, RESTORE)?);
     }
     files.push(keys(context, &run_dir)?);
     files.push(counterparts(context, &run_dir, &approved)?);
@@ -179,34 +182,24 @@ impl DecisionLists<'_, '_> {
 /// The keys of all rows of the side. A later verification determines from them which rows were deleted.
 fn keys(context: &SignOffContext, run_dir: &RunDir) -> Result<FileDigest> {
     let own = context.terms.delete_from;
-    let mut catalog = Catalog::spilling(context.engine);
-    catalog.add("t", &Arc::new(context.snapshots[own].clone()))?;
-    let names = context.keys.names(own);
-    let columns: Vec<String> = names.iter().enumerate().map(|(index, name)| format!("{name} AS k{index}")).collect();
-    let query = catalog.question(&format!("SELECT {} FROM t", columns.join(", ")))?;
-    write_file(context, run_dir, query, KEYS)
+    let rows = Arc::new(context.snapshots[own].clone());
+    let question = Catalog::spilling(context.engine).project(&rows, context.keys.numbered(own))?;
+    write_file(context, run_dir, question, KEYS)
 }
 
 /// The other side's rows with the keys of the approved ones, each with a hash of its values. They must still be there
 /// after the delete.
 fn counterparts(context: &SignOffContext, run_dir: &RunDir, approved: &Arc<Snapshot>) -> Result<FileDigest> {
     let other = context.terms.delete_from.other();
-    let (hash, columns) = GuardHash::new(context.pairing, context.privacy, &context.snapshots[other], other)?;
+    let rows = Arc::new(context.snapshots[other].clone());
+    let hash = GuardHash::new(context.pairing, context.privacy, &rows, other)?;
+    let mut columns = vec![context.keys.digest(other, IdEquality::Compared).alias("key")];
+    columns.extend(context.keys.numbered(other));
+    columns.push(hash.expression().alias("row_hash"));
     let mut catalog = Catalog::spilling(context.engine);
-    catalog.add("t", &Arc::new(context.snapshots[other].clone()))?;
+    catalog.add_projection("other", &rows, columns)?;
     catalog.add("approved", approved)?;
-    catalog.add_function(context.keys.function("compared_key", other, IdEquality::Compared));
-    catalog.add_function(hash.function("row_hash"));
-    let names = context.keys.names(other);
-    let keys: Vec<String> = names.iter().enumerate().map(|(index, name)| format!("t.{name} AS k{index}")).collect();
-    let columns: Vec<String> = columns.iter().map(|name| format!("t.{name}")).collect();
-    let sql = format!(
-        "SELECT {}, row_hash({}) AS row_hash FROM t LEFT SEMI JOIN approved AS a ON compared_key({}) = a.\"key\"",
-        keys.join(", "),
-        columns.join(", "),
-        context.keys.sql(other, "t")
-    );
-    write_file(context, run_dir, catalog.question(&sql)?, COUNTERPARTS)
+    write_file(context, run_dir, catalog.question(COUNTERPARTS_SQL)?, COUNTERPARTS)
 }
 
 fn write_file(context: &SignOffContext, run_dir: &RunDir, query: Question, name: &str) -> Result<FileDigest> {

@@ -6,7 +6,10 @@ use super::SignOffContext;
 use super::ids::IdEquality;
 use crate::error::Result;
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, quoted, write_rows};
+use crate::sql::{Catalog, column, numbered, write_rows};
+
+const ROWS_OF_CANDIDATES_SQL: &str = include_str!("../../queries/signoff/rows_of_candidates.sql");
+const ROWS_WITH_KEYS_SQL: &str = include_str!("../../queries/signoff/rows_with_keys.sql");
 
 /// Which rows are selected.
 pub(super) enum SelectedRows<'a> {
@@ -23,25 +26,24 @@ pub(super) fn selected_rows(
     name: &str,
     rows: SelectedRows,
 ) -> Result<Snapshot> {
+    let SignOffContext { engine, ids, keys, candidates, .. } = context;
     let side = snapshot.side;
-    let mut catalog = Catalog::spilling(context.engine);
-    catalog.add("t", &Arc::new(snapshot.clone()))?;
-    let columns: Vec<String> =
-        snapshot.schema.fields().iter().map(|field| format!("t.{}", quoted(field.name()))).collect();
-    let condition = match rows {
-        SelectedRows::OfCandidates => {
-            catalog.add_function(context.ids.function("compared_id", side, IdEquality::Compared));
-            catalog.add_function(context.candidates.function("may_be_asked"));
-            format!("WHERE may_be_asked(compared_id({}))", context.ids.sql(side, "t"))
-        }
-        SelectedRows::WithKeys(keys) => {
-            catalog.add("keys", keys)?;
-            catalog.add_function(context.keys.function("compared_key", side, IdEquality::Compared));
-            format!("LEFT SEMI JOIN keys ON compared_key({}) = keys.\"key\"", context.keys.sql(side, "t"))
+    let names: Vec<String> = snapshot.schema.fields().iter().map(|field| field.name().clone()).collect();
+    let values = names.iter().zip(numbered("v", names.len())).map(|(name, value)| column(name).alias(value));
+    let columns = values.chain([
+        keys.digest(side, IdEquality::Compared).alias("key"),
+        candidates.may_have(ids.digest(side, IdEquality::Compared)).alias("may_be_candidate"),
+    ]);
+    let mut catalog = Catalog::spilling(engine);
+    catalog.add_projection("own", &Arc::new(snapshot.clone()), columns.collect())?;
+    let selected = match rows {
+        SelectedRows::OfCandidates => catalog.question(ROWS_OF_CANDIDATES_SQL)?,
+        SelectedRows::WithKeys(wanted) => {
+            catalog.add("keys", wanted)?;
+            catalog.question(ROWS_WITH_KEYS_SQL)?
         }
     };
-    let sql = format!("SELECT {} FROM t {condition} ORDER BY {}", columns.join(", "), context.keys.sql(side, "t"));
-    let path = context.engine.spill_dir().join(format!("{name}-{side}.parquet"));
-    write_rows(context.engine, catalog.question(&sql)?, &path)?;
+    let path = engine.spill_dir().join(format!("{name}-{side}.parquet"));
+    write_rows(engine, selected.renamed(names)?.sorted_by(&keys.names(side))?, &path)?;
     Snapshot::open(side, &path.display().to_string(), true)
 }

@@ -12,7 +12,7 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::{Expr, ScalarUDF};
+use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
@@ -29,8 +29,8 @@ use crate::snapshot::{Lineage, Snapshot};
 
 /// Tables by name, and the planner for queries on them.
 pub(crate) struct Catalog<'e> {
-    engine: &'e Engine,
-    context: SessionContext,
+    pub(super) engine: &'e Engine,
+    pub(super) context: SessionContext,
     names: BTreeSet<String>,
 }
 
@@ -51,13 +51,18 @@ impl<'e> Catalog<'e> {
         Catalog { engine, context: context_with(engine, config), names: BTreeSet::new() }
     }
 
-    /// Adds a function that queries can call.
-    pub(crate) fn add_function(&mut self, function: ScalarUDF) {
-        self.context.register_udf(function);
+    /// Adds a snapshot.
+    pub(crate) fn add(&mut self, name: &str, snapshot: &Arc<Snapshot>) -> Result<()> {
+        self.register(name, self.provider(snapshot))
     }
 
-    pub(crate) fn add(&mut self, name: &str, snapshot: &Arc<Snapshot>) -> Result<()> {
-        self.register(name, Arc::new(SnapshotTable { snapshot: snapshot.clone(), readers: self.engine.readers() }))
+    pub(super) fn provider(&self, snapshot: &Arc<Snapshot>) -> Arc<dyn TableProvider> {
+        Arc::new(SnapshotTable { snapshot: snapshot.clone(), readers: self.engine.readers() })
+    }
+
+    /// A query that the DataFrame API has made.
+    pub(super) fn own(&self, frame: DataFrame) -> Question {
+        Question { frame, place: "[internal]".into() }
     }
 
     /// Adds a table with rows in memory.
@@ -96,15 +101,8 @@ impl<'e> Catalog<'e> {
     /// # Errors
     /// [`Error::BadQuery`] with `place`, the origin of the query in the input of the user.
     pub(crate) fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, place: &str) -> Result<Question> {
-        let bad = |reason: String| {
-            let shown = |name: &String| match name.as_str() {
-                SNAPSHOT => format!("{name} (the side's files)"),
-                _ => name.clone(),
-            };
-            let tables: Vec<String> = self.names.iter().map(shown).collect();
-            Error::BadQuery { place: place.into(), reason, tables: tables.join(", ") }
-        };
-        let refused = |error: DataFusionError| bad(said(&error));
+        let bad = |reason: String| self.bad(reason, place);
+        let refused = |error: DataFusionError| self.refused(&error, place);
         require_shallow(sql).map_err(bad)?;
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
@@ -121,9 +119,23 @@ impl<'e> Catalog<'e> {
             None => Ok(Question { frame, place: place.into() }),
         }
     }
+
+    /// The error for a query that cannot be planned.
+    pub(super) fn refused(&self, error: &DataFusionError, place: &str) -> Error {
+        self.bad(said(error), place)
+    }
+
+    fn bad(&self, reason: String, place: &str) -> Error {
+        let shown = |name: &String| match name.as_str() {
+            SNAPSHOT => format!("{name} (the side's files)"),
+            _ => name.clone(),
+        };
+        let tables: Vec<String> = self.names.iter().map(shown).collect();
+        Error::BadQuery { place: place.into(), reason, tables: tables.join(", ") }
+    }
 }
 
-/// Allows only statements that do not change anything.
+/// A query changes nothing.
 fn only_queries() -> SQLOptions {
     SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
 }
@@ -131,7 +143,7 @@ fn only_queries() -> SQLOptions {
 /// A planned query.
 pub(crate) struct Question {
     pub(super) frame: DataFrame,
-    place: String,
+    pub(super) place: String,
 }
 
 impl Question {

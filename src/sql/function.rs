@@ -13,7 +13,10 @@ use crate::error::Result;
 
 type Compute = dyn Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync;
 
-/// Returns a function that yields one value of type `yields` for each row of its arguments.
+/// A function that yields one value of type `yields` for each row of the columns that it is given.
+///
+/// In one query, different functions need different names: the optimizer takes two calls with the same name and the same
+/// arguments for one column.
 pub(crate) fn row_function(
     name: &str,
     yields: DataType,

@@ -18,6 +18,7 @@ mod lineage;
 mod catalog;
 mod row_expression;
 mod sums;
+mod views;
 mod working_table;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ pub(crate) use keys::{quoted, require_keys};
 use ordered_lists::ListsOfSortedRows;
 pub(crate) use row_expression::{RowExpression, count_by};
 use sums::WideSums;
+pub(crate) use views::{column, field, numbered, same};
 pub(crate) use working_table::WorkingTable;
 
 use crate::error::{Error, Result};

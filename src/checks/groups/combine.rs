@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion::logical_expr::cast;
 use serde::Serialize;
 
 use super::counting::{COUNTS, states};
 use super::output::Output;
-use super::{GroupReport, TABLE, lay_file};
+use super::{GroupReport, TABLE, open_file};
 use crate::error::{Error, Result};
 use crate::output::manifest::FileDigest;
 use crate::output::run_dir::RunDir;
 use crate::runtime::engine::Engine;
-use crate::sql::{Catalog, Tables, quoted};
+use crate::snapshot::Snapshot;
+use crate::sql::{Catalog, Question, Tables, column, numbered};
+
+const TOTALS_SQL: &str = include_str!("../../../queries/groups/totals.sql");
 
 /// The file that says what was gathered; it is written last.
 const SUMMARY: &str = "groups.json";
@@ -72,16 +77,9 @@ pub(crate) fn combine(
             other.groups.by.join(", ")
         )));
     }
-    let mut desk = Catalog::with(engine, &Tables::new())?;
-    for (number, job) in jobs.iter().enumerate() {
-        lay_file(&mut desk, &format!("job_{number}"), &job.dir.join(TABLE))?;
-    }
-    let parts = parts(&desk, &by, jobs.len())?;
     let doubts = jobs.iter().flat_map(|job| job.groups.doubts.iter().map(|doubt| format!("{}: {doubt}", job.job)));
     let doubts: Vec<String> = doubts.chain(failed.iter().map(|job| format!("{job}: the job failed"))).collect();
-    let names: Vec<String> = by.iter().map(|name| quoted(name)).collect();
-    let sql = states(&names, &parts.join("\nUNION ALL\n"), doubts.is_empty());
-    let question = desk.plan(&sql, &BTreeMap::new(), "[group]")?;
+    let question = totals(engine, &jobs, &by, doubts.is_empty())?;
     let output = Output::create(&run_dir, &by, question.schema(), "", examples)?;
     let (groups, outputs) = output.write(engine, question, doubts)?;
     let combined = Combined {
@@ -97,20 +95,34 @@ pub(crate) fn combine(
     Ok(combined)
 }
 
-/// The groups of every job. Where one has numbers and another text, all are text.
-fn parts(desk: &Catalog, by: &[String], jobs: usize) -> Result<Vec<String>> {
-    let names: Vec<String> = by.iter().map(|name| quoted(name)).collect();
-    let types = |number: usize| -> Result<Vec<DataType>> {
-        let sql = format!("SELECT {} FROM job_{number}", names.join(", "));
-        let schema = desk.plan(&sql, &BTreeMap::new(), "[group]")?.schema();
-        Ok(schema.fields().iter().map(|field| field.data_type().clone()).collect())
+/// The groups of all jobs together, each with its state.
+fn totals(engine: &Engine, jobs: &[Member], by: &[String], sure: bool) -> Result<Question> {
+    let mut catalog = Catalog::with(engine, &Tables::new())?;
+    let tables = jobs.iter().map(|job| open_file("groups", &job.dir.join(TABLE)));
+    let parts = parts(&catalog, by, &tables.collect::<Result<Vec<_>>>()?)?;
+    catalog.add_view("parts", parts)?;
+    let totals = catalog.plan(TOTALS_SQL, &BTreeMap::new(), "[group]")?;
+    catalog.add_view("groups", totals)?;
+    states(&catalog, by, sure)
+}
+
+/// The groups of every job. Where one job has numbers and another text, all groups are text.
+fn parts(catalog: &Catalog, by: &[String], tables: &[Arc<Snapshot>]) -> Result<Question> {
+    let types = |table: &Arc<Snapshot>| -> Result<Vec<DataType>> {
+        let types = by.iter().map(|name| Ok(table.schema.field_with_name(name)?.data_type().clone()));
+        types.collect()
     };
-    let types = (0..jobs).map(types).collect::<Result<Vec<_>>>()?;
-    let column = |at: usize, name: &String| match types.iter().all(|own| own[at] == types[0][at]) {
-        true => name.clone(),
-        false => format!("CAST({name} AS VARCHAR) AS {name}"),
+    let types = tables.iter().map(types).collect::<Result<Vec<_>>>()?;
+    let names = numbered("g", by.len());
+    let group = |at: usize| {
+        let value = match types.iter().all(|own| own[at] == types[0][at]) {
+            true => column(&by[at]),
+            false => cast(column(&by[at]), DataType::Utf8View),
+        };
+        value.alias(&names[at])
     };
-    let columns: Vec<String> = names.iter().enumerate().map(|(at, name)| column(at, name)).collect();
-    let counts = COUNTS.join(", ");
-    Ok((0..jobs).map(|number| format!("SELECT {}, {counts} FROM job_{number}", columns.join(", "))).collect())
+    let columns = || (0..by.len()).map(group).chain(COUNTS.into_iter().map(column)).collect();
+    let mut parts = tables.iter().map(|table| catalog.project(table, columns()));
+    let Some(first) = parts.next() else { return Err(Error::Internal("no job has groups".into())) };
+    parts.try_fold(first?, |all, part| all.union(part?))
 }

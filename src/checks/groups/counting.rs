@@ -1,53 +1,76 @@
-//! The question that counts the rows, discrepancies and violations of every group.
+//! Counts the rows, discrepancies and violations of every group. The counting itself is `queries/groups/*.sql`; this module
+//! makes the views that those queries read.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Int64Type};
+use datafusion::logical_expr::{Expr, cast, lit, try_cast};
 
+use super::open_file;
 use crate::columns::Pairing;
 use crate::error::Result;
+use crate::job::Literal;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, quoted};
+use crate::sql::{Catalog, Question, Tables, column, field, numbered, same, write_rows};
 
-/// What the counts are called, in the order of the table.
+const COUNTS_SQL: &str = include_str!("../../../queries/groups/counts.sql");
+const ATTRIBUTED_SQL: &str = include_str!("../../../queries/groups/attributed.sql");
+const STATES_SQL: &str = include_str!("../../../queries/groups/states.sql");
+
+/// The names of the counts, in the order of the table.
 pub(super) const COUNTS: [&str; 7] =
     ["old_rows", "new_rows", "mismatch", "missing", "extra", "duplicate_rows", "violations"];
 
-/// The type of SQL that holds the IDs of both types.
-fn common(old: &DataType, new: &DataType) -> &'static str {
+/// The type that holds the IDs of both types.
+fn common(old: &DataType, new: &DataType) -> DataType {
     match (old.is_integer(), new.is_integer()) {
-        (true, true) if [old, new].contains(&&DataType::UInt64) => "DECIMAL(20, 0)",
-        (true, true) => "BIGINT",
-        _ => "VARCHAR",
+        (true, true) if [old, new].contains(&&DataType::UInt64) => DataType::Decimal128(20, 0),
+        (true, true) => DataType::Int64,
+        // what SQL calls VARCHAR
+        _ => DataType::Utf8View,
     }
 }
 
-/// Knows where the columns of groups and keys stand.
+/// The columns of groups and keys, under the names that the queries use.
 pub(super) struct Counting {
     by: Vec<CountedColumn>,
     key: Vec<CountedColumn>,
-    /// Whether a key tells its group, so that duplicates need not be looked up.
+    /// Whether the key contains the group, so that duplicates need no lookup.
     key_has_group: bool,
-    violations: usize,
 }
 
-/// A column: what it is called in the table of discrepancies, and on each side.
+/// A column: its name in the table of discrepancies and on each side.
 struct CountedColumn {
     name: String,
     stored: Sides<String>,
-    /// The type of SQL in which groups of both sides meet, so that lists of numbers are in the order of numbers.
-    common: &'static str,
+    /// The type of groups of both sides, so that lists of numbers are in the order of numbers.
+    common: DataType,
     /// Whether both sides have it in one type, as the table does.
     is_typed: bool,
 }
 
+/// The groups of all rows, counted in a working file.
+pub(super) struct Counted {
+    table: Arc<Snapshot>,
+    columns: usize,
+}
+
+/// What the counts attribute to groups.
+pub(super) struct Attributed {
+    /// Rows of duplicate keys.
+    pub duplicate_rows: Sides<u64>,
+    /// Violations of groups that neither side has.
+    pub unknown_violations: u64,
+}
+
 impl Counting {
-    /// For the groups of a pair of snapshots; `violations` is how many tables of violations there are.
-    pub(super) fn of(snapshots: &Sides<Snapshot>, pairing: &Pairing, by: &[String], violations: usize) -> Self {
+    /// For the groups of a pair of snapshots.
+    pub(super) fn of(snapshots: &Sides<Snapshot>, pairing: &Pairing, by: &[String]) -> Self {
         let part = |name: &String| {
             let pair = pairing.columns.iter().find(|pair| pair.name == *name)?;
             let field = |side: Side| snapshots[side].schema.field(pair.at[side]);
@@ -61,158 +84,142 @@ impl Counting {
         let keys: Vec<String> = pairing.keys().iter().map(|key| key.name.clone()).collect();
         Counting {
             by: by.iter().filter_map(part).collect(),
-            // under a rule, one key may stand for rows of several groups
+            // under a rule, one key may be the key of rows of several groups
             key_has_group: !pairing.keys_have_rules() && by.iter().all(|name| keys.contains(name)),
             key: keys.iter().filter_map(part).collect(),
-            violations,
         }
     }
 
-    /// A row per group: its values, its counts and its state. Unless all is `sure`, no group is ready.
-    pub(super) fn sql(&self, sure: bool) -> String {
-        let mut parts = vec![];
+    /// Counts everything once, into a working file.
+    pub(super) fn count(
+        &self,
+        engine: &Engine,
+        snapshots: &Sides<Snapshot>,
+        discrepancies: &Arc<Snapshot>,
+        violations: &[PathBuf],
+    ) -> Result<Counted> {
+        let mut catalog = Catalog::with(engine, &Tables::new())?;
         for side in Side::BOTH {
-            let rows = COUNTS[side as usize];
-            parts.push(self.part(&self.of_side(side), rows, side.name()));
+            let snapshot = Arc::new(snapshots[side].clone());
+            let found = [column("class").alias("kind"), self.has_moved().alias("has_moved")];
+            let found = self.groups(|by| field(side.name(), &by.name)).into_iter().chain(found).collect();
+            let duplicates = self.duplicates(&catalog, side, &snapshot, discrepancies)?;
+            catalog.add_projection(side.name(), &snapshot, self.groups(|by| column(&by.stored[side])))?;
+            catalog.add_projection(&format!("{side}_found"), discrepancies, found)?;
+            catalog.add_view(&format!("{side}_duplicates"), duplicates)?;
         }
-        for (class, rows) in [("missing", "missing"), ("mismatch", "mismatch")] {
-            parts.push(self.part(&self.of_row("old"), rows, &format!("discrepancies WHERE class = '{class}'")));
-        }
-        parts.push(self.part(&self.of_row("new"), "extra", "discrepancies WHERE class = 'extra'"));
-        // a row that changed its group concerns both
-        let other: Vec<String> = self
-            .of_row("old")
-            .iter()
-            .zip(&self.of_row("new"))
-            .map(|(old, new)| format!("({old} IS DISTINCT FROM {new})"))
-            .collect();
-        let moved = format!("discrepancies WHERE class = 'mismatch' AND ({})", other.join(" OR "));
-        parts.push(self.part(&self.of_row("new"), "mismatch", &moved));
-        parts.extend(Side::BOTH.map(|side| self.duplicates(side)));
-        for number in 0..self.violations {
-            parts.push(self.part(&self.of_violations(), "violations", &format!("violations_{number}")));
-        }
-        states(&self.names(), &parts.join("\nUNION ALL\n"), sure)
+        self.add_violations(&mut catalog, violations)?;
+        let path = engine.spill_dir().join("group-counts.parquet");
+        write_rows(engine, catalog.plan(COUNTS_SQL, &BTreeMap::new(), "[group]")?, &path)?;
+        Ok(Counted { table: open_file("counts", &path)?, columns: self.by.len() })
     }
 
-    /// How many rows of duplicate keys the question attributes to groups.
-    pub(super) fn duplicate_rows(&self, engine: &Engine, desk: &Catalog) -> Result<Sides<u64>> {
-        Sides::try_from_fn(|side| {
-            let sql =
-                format!("SELECT CAST(coalesce(sum(duplicate_rows), 0) AS BIGINT) FROM ({})", self.duplicates(side));
-            let question = desk.plan(&sql, &BTreeMap::new(), "[group]")?;
-            let mut rows = 0;
-            question.for_each_batch(engine, |batch| {
-                rows += batch.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>();
-                Ok(())
-            })?;
-            Ok(rows as u64)
-        })
+    /// The columns of a group in their common types, as `g0`, `g1`, …
+    fn groups(&self, value: impl Fn(&CountedColumn) -> Expr) -> Vec<Expr> {
+        let columns = self.by.iter().zip(numbered("g", self.by.len()));
+        columns.map(|(by, name)| cast(value(by), by.common.clone()).alias(name)).collect()
     }
 
-    /// How many violations are of groups that neither side has.
-    pub(super) fn unknown_violations(&self, engine: &Engine, desk: &Catalog) -> Result<u64> {
-        let names = self.names().join(", ");
-        let known =
-            Side::BOTH.map(|side| format!("SELECT {} FROM {side}", self.aliased(&self.of_side(side)).join(", ")));
-        let same: Vec<String> =
-            self.names().iter().map(|name| format!("(v.{name} IS NOT DISTINCT FROM k.{name})")).collect();
-        let mut rows = 0;
-        for number in 0..self.violations {
-            let violations = self.aliased(&self.of_violations()).join(", ");
-            let sql = format!(
-                "SELECT count(*) FROM (SELECT {violations} FROM violations_{number}) AS v LEFT ANTI JOIN \
-                 (SELECT {names} FROM ({}) GROUP BY {names}) AS k ON {}",
-                known.join(" UNION ALL "),
-                same.join(" AND ")
-            );
-            desk.plan(&sql, &BTreeMap::new(), "[group]")?.for_each_batch(engine, |batch| {
-                rows += batch.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>();
-                Ok(())
-            })?;
-        }
-        Ok(rows as u64)
+    /// Whether the rows of a discrepancy are of different groups.
+    fn has_moved(&self) -> Expr {
+        let value = |by: &CountedColumn, side: Side| cast(field(side.name(), &by.name), by.common.clone());
+        let is_same = |by: &CountedColumn| same(value(by, Side::Old), value(by, Side::New));
+        let stays = self.by.iter().map(is_same).reduce(Expr::and);
+        stays.map_or(lit(false), |stays| !stays)
     }
 
-    fn aliased(&self, columns: &[String]) -> Vec<String> {
-        columns.iter().zip(self.names()).map(|(column, name)| format!("{column} AS {name}")).collect()
-    }
-
-    /// What is no value of the group's type, is of no group.
-    fn of_violations(&self) -> Vec<String> {
-        self.by.iter().map(|part| format!("TRY_CAST({} AS {})", quoted(&part.name), part.common)).collect()
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.by.iter().map(|part| quoted(&part.name)).collect()
-    }
-
-    /// The rows of duplicate keys of a side, by group.
-    fn duplicates(&self, side: Side) -> String {
-        let rows = COUNTS[side as usize];
-        let duplicate = "discrepancies WHERE class = 'duplicate_key'";
-        if self.key_has_group {
-            return self.counted(&self.of_row("key"), &format!("sum({rows})"), "duplicate_rows", duplicate);
-        }
-        let same: Vec<String> = self
-            .key
-            .iter()
-            .map(|part| {
-                let (stored, told) =
-                    (quoted(&part.stored[side]), format!("get_field(d.key, '{}')", part.name.replace('\'', "''")));
-                match part.is_typed {
-                    true => format!("(s.{stored} IS NOT DISTINCT FROM {told})"),
-                    false => format!("(CAST(s.{stored} AS VARCHAR) IS NOT DISTINCT FROM CAST({told} AS VARCHAR))"),
-                }
-            })
-            .collect();
-        let from = format!("{} AS s JOIN (SELECT key FROM {duplicate}) AS d ON {}", side.name(), same.join(" AND "));
-        let columns: Vec<String> =
-            self.by.iter().map(|part| format!("CAST(s.{} AS {})", quoted(&part.stored[side]), part.common)).collect();
-        self.part(&columns, "duplicate_rows", &from)
-    }
-
-    fn of_side(&self, side: Side) -> Vec<String> {
-        self.by.iter().map(|part| format!("CAST({} AS {})", quoted(&part.stored[side]), part.common)).collect()
-    }
-
-    fn of_row(&self, row: &str) -> Vec<String> {
-        let of = |part: &CountedColumn| {
-            let name = part.name.replace('\'', "''");
-            format!("CAST(get_field({row}, '{name}') AS {})", part.common)
+    /// The groups of all violations. A value that is not of the group's type belongs to no group.
+    fn add_violations(&self, catalog: &mut Catalog, violations: &[PathBuf]) -> Result<()> {
+        let columns = || {
+            let columns = self.by.iter().zip(numbered("g", self.by.len()));
+            columns.map(|(by, name)| try_cast(column(&by.name), by.common.clone()).alias(name)).collect()
         };
-        self.by.iter().map(of).collect()
-    }
-
-    /// Counts the rows of a table by group.
-    fn part(&self, columns: &[String], count: &str, from: &str) -> String {
-        self.counted(columns, "count(*)", count, from)
-    }
-
-    fn counted(&self, columns: &[String], counted: &str, count: &str, from: &str) -> String {
-        let mut sql = "SELECT ".to_string();
-        for (column, name) in columns.iter().zip(self.names()) {
-            let _ = write!(sql, "{column} AS {name}, ");
+        let mut all: Option<Question> = None;
+        for (number, path) in violations.iter().enumerate() {
+            let part = catalog.project(&open_file(&format!("violations_{number}"), path)?, columns())?;
+            all = Some(match all {
+                None => part,
+                Some(all) => all.union(part)?,
+            });
         }
-        let counts = COUNTS.map(|name| {
-            let value = if name == count { format!("CAST({counted} AS BIGINT)") } else { "CAST(0 AS BIGINT)".into() };
-            format!("{value} AS {name}")
-        });
-        let _ = write!(sql, "{} FROM {from} GROUP BY {}", counts.join(", "), columns.join(", "));
-        sql
+        match all {
+            Some(all) => catalog.add_view("violations", all),
+            None => {
+                let fields = self.by.iter().zip(numbered("g", self.by.len()));
+                let fields = fields.map(|(by, name)| arrow::datatypes::Field::new(name, by.common.clone(), true));
+                catalog.add_empty("violations", fields.collect())
+            }
+        }
+    }
+
+    /// The rows of duplicate keys of a side, by group: `g0`, `g1`, … and `rows`.
+    ///
+    /// Where the key does not contain the group, this looks the side's rows up by their keys. Keys are equal here as they are
+    /// stored, NULL included, so the join has a condition for each column of the key; the DataFrame API makes that list.
+    fn duplicates(
+        &self,
+        catalog: &Catalog,
+        side: Side,
+        snapshot: &Arc<Snapshot>,
+        discrepancies: &Arc<Snapshot>,
+    ) -> Result<Question> {
+        let is_duplicate = column("class").eq(lit("duplicate_key"));
+        let rows = |rows: Expr| cast(rows, DataType::Int64).alias("rows");
+        if self.key_has_group {
+            let mut columns = self.groups(|by| field("key", &by.name));
+            columns.extend([rows(column(&format!("{side}_rows"))), column("class")]);
+            let found = catalog.project(discrepancies, columns)?.filter(is_duplicate)?;
+            return found
+                .select(numbered("g", self.by.len()).iter().map(String::as_str).chain(["rows"]).map(column).collect());
+        }
+        let comparable = |part: &CountedColumn, value: Expr| match part.is_typed {
+            true => value,
+            false => cast(value, DataType::Utf8View),
+        };
+        let own = self.key.iter().zip(numbered("own", self.key.len()));
+        let own = own.map(|(part, name)| comparable(part, column(&part.stored[side])).alias(name));
+        let own = self.groups(|by| column(&by.stored[side])).into_iter().chain(own).collect();
+        let found = self.key.iter().zip(numbered("found", self.key.len()));
+        let found = found.map(|(part, name)| comparable(part, field("key", &part.name)).alias(name));
+        let found = found.chain([column("class")]).collect();
+        let found = catalog.project(discrepancies, found)?.filter(is_duplicate)?;
+        let on = numbered("own", self.key.len()).into_iter().zip(numbered("found", self.key.len()));
+        let on = on.map(|(own, found)| same(column(&own), column(&found))).collect();
+        let joined = catalog.project(snapshot, own)?.join(found, on)?;
+        let groups = numbered("g", self.by.len()).into_iter().map(|name| column(&name));
+        joined.select(groups.chain([rows(lit(1_i64))]).collect())
     }
 }
 
-/// Adds up parts that have these columns and the counts, and says of each group in which state it is.
-pub(super) fn states(names: &[String], parts: &str, sure: bool) -> String {
-    let names = names.join(", ");
-    let sums = COUNTS.map(|name| format!("CAST(sum({name}) AS BIGINT) AS {name}")).join(", ");
-    let wrong = COUNTS[2..].join(" + ");
-    format!(
-        "SELECT {names}, {}, CASE WHEN new_rows = 0 THEN 'untouched' \
-         WHEN old_rows = new_rows AND {wrong} = 0 AND {sure} THEN 'ready' ELSE 'partial' END AS state\n\
-         FROM (SELECT {names}, {sums} FROM (\n{parts}\n) GROUP BY {names})\n\
-         WHERE old_rows + new_rows > 0\nORDER BY {names}",
-        COUNTS.join(", ")
-    )
+impl Counted {
+    /// What the counts attribute to groups.
+    pub(super) fn attributed(&self, engine: &Engine) -> Result<Attributed> {
+        let mut catalog = Catalog::with(engine, &Tables::new())?;
+        catalog.add("counts", &self.table)?;
+        let mut counts = [0; 3];
+        catalog.plan(ATTRIBUTED_SQL, &BTreeMap::new(), "[group]")?.for_each_batch(engine, |batch| {
+            for (count, column) in counts.iter_mut().zip(batch.columns()) {
+                *count += column.as_primitive::<Int64Type>().values().iter().sum::<i64>();
+            }
+            Ok(())
+        })?;
+        let [old, new, unknown_violations] = counts.map(|count| count as u64);
+        Ok(Attributed { duplicate_rows: Sides { old, new }, unknown_violations })
+    }
+
+    /// Every group with its counts and its state, in order; unless everything is `sure`, no group is ready.
+    pub(super) fn states(&self, engine: &Engine, by: &[String], sure: bool) -> Result<Question> {
+        let mut catalog = Catalog::with(engine, &Tables::new())?;
+        let columns = numbered("g", self.columns);
+        let columns = columns.iter().map(String::as_str).chain(COUNTS).map(column).collect();
+        catalog.add_projection("groups", &self.table, columns)?;
+        states(&catalog, by, sure)
+    }
+}
+
+/// The states of the groups in the table `groups` of a catalog, in the order of the groups and under the names of their columns.
+pub(super) fn states(catalog: &Catalog, by: &[String], sure: bool) -> Result<Question> {
+    let values = BTreeMap::from([("sure".to_string(), Literal::Boolean(sure))]);
+    let names = by.iter().map(String::as_str).chain(COUNTS).chain(["state"]).map(String::from);
+    catalog.plan(STATES_SQL, &values, "[group]")?.renamed(names)?.sorted_by(by)
 }

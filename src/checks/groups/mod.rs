@@ -7,12 +7,12 @@ mod counting;
 mod output;
 mod combine;
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checks::{CheckInputs, CheckResults, is_id};
+use crate::checks::{CheckInputs, CheckResults, Discrepancies, is_id};
 use crate::columns::Pairing;
 use crate::compare::discrepancy::Tally;
 use crate::error::{Error, Result};
@@ -20,7 +20,6 @@ use crate::run::{Run, Session};
 use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::Catalog;
 pub(crate) use combine::{Combined, Member, combine};
 use counting::Counting;
 use output::Output;
@@ -103,34 +102,34 @@ pub(crate) fn gather(run: &Run, material: &CheckInputs, found: &Findings) -> Res
     let _stage = engine.meter.enter(Stage::Check);
     engine.progress.begin("gathering", 0);
     let by: Vec<String> = job.group.iter().map(|column| column.text.clone()).collect();
-    let mut desk = material.desk(engine)?;
-    for (number, path) in found.checked.violations.iter().enumerate() {
-        lay_file(&mut desk, &format!("violations_{number}"), path)?;
-    }
-    let counting = Counting::of(snapshots, pairing, &by, found.checked.violations.len());
+    let Some(Discrepancies::File(path)) = &material.discrepancies else {
+        return Err(Error::Internal("groups need the table of discrepancies".into()));
+    };
+    let discrepancies = open_file("discrepancies", path)?;
+    let counting = Counting::of(snapshots, pairing, &by);
+    let counted = counting.count(engine, snapshots, &discrepancies, &found.checked.violations)?;
     let mut doubts = doubts(pairing, found);
-    let attributed = counting.duplicate_rows(engine, &desk)?;
+    let attributed = counted.attributed(engine)?;
     for side in Side::BOTH {
-        let missed = found.tally.duplicate_rows[side].abs_diff(attributed[side]);
+        let missed = found.tally.duplicate_rows[side].abs_diff(attributed.duplicate_rows[side]);
         if missed > 0 {
             doubts.push(format!("{missed} rows of duplicate keys of {side} could not be found again by their keys"));
         }
     }
-    match counting.unknown_violations(engine, &desk)? {
+    match attributed.unknown_violations {
         0 => {}
         1 => doubts.push("1 violation is of a group that neither side has".into()),
         many => doubts.push(format!("{many} violations are of groups that neither side has")),
     }
-    let question = desk.plan(&counting.sql(doubts.is_empty()), &BTreeMap::new(), "[group]")?;
+    let question = counted.states(engine, &by, doubts.is_empty())?;
     let output = Output::create(run_dir, &by, question.schema(), "groups_", options.examples)?;
     let (report, _) = output.write(engine, question, doubts)?;
     Ok(Some(report))
 }
 
-/// Puts a Parquet file of ours on a desk.
-fn lay_file(desk: &mut Catalog, name: &str, path: &Path) -> Result<()> {
-    let table = Snapshot::open_table(name, &path.display().to_string(), true)?;
-    desk.add(name, &std::sync::Arc::new(table))
+/// Opens a Parquet file that this run or another has written.
+fn open_file(name: &str, path: &Path) -> Result<Arc<Snapshot>> {
+    Ok(Arc::new(Snapshot::open_table(name, &path.display().to_string(), true)?))
 }
 
 /// What may concern any group.
