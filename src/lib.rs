@@ -88,7 +88,7 @@ pub(crate) struct Compared<'a> {
 impl<'a> Run<'a> {
     /// Runs the stages of a comparison in order.
     pub(crate) fn execute(mut self: Box<Self>) -> Result<Compared<'a>> {
-        let Matched { tally, findings, outcomes, way, reason } = self.match_rows()?;
+        let Matched { tally, findings, outcomes, strategy: way, reason } = self.match_rows()?;
 
         let inputs = self.digest_inputs()?;
         let history = History::read(&self.session, &self.privacy, inputs.as_ref())?;
@@ -143,7 +143,7 @@ pub mod testing {
     pub use crate::compare::matching::MemoryEstimate;
     pub use crate::csv::records;
     pub use crate::equality::canonical::{Domain, canonical, domain, order, row_hash};
-    pub use crate::history::{Digest as KeyDigest, key_digest, past_unclean};
+    pub use crate::history::{DiscrepancyDigest as KeyDigest, key_digest, past_unclean};
     pub use crate::output::manifest::{FileDigest, of_file};
     pub use crate::runtime::engine::Engine;
     pub use crate::runtime::memory::Demand;

@@ -135,7 +135,7 @@ fn open_session<'a>(
 /// only be consequences of these are omitted.
 fn open<'a>(mut session: Session<'a>, text_is_wrong: bool, errors: &mut Vec<JobError>) -> Option<Prepared<'a>> {
     let job = session.job;
-    let stage = session.engine.meter.clone();
+    let stage = session.engine.timings.clone();
     let _stage = stage.enter(Stage::Open);
     open_tables(&mut session, errors);
     match open_sides(&session, errors) {
@@ -217,7 +217,7 @@ impl<'a> Run<'a> {
     /// Runs the queries that shape the sides, and pairs the columns again by the types of the results.
     pub(crate) fn start(mut self: Box<Self>) -> Result<Box<Self>> {
         let Session { job, engine, tables, .. } = &self.session;
-        let stage = engine.meter.clone();
+        let stage = engine.timings.clone();
         let _stage = stage.enter(Stage::Open);
         sql::require_keys(engine, job, tables)?;
         if job.sources.iter().all(|source| source.query.is_none()) {
@@ -243,7 +243,7 @@ impl OldAlone<'_> {
     /// Runs the query that shapes old.
     pub(crate) fn start(mut self: Box<Self>) -> Result<Box<Self>> {
         let Session { job, engine, tables, .. } = &self.session;
-        let stage = engine.meter.clone();
+        let stage = engine.timings.clone();
         let _stage = stage.enter(Stage::Open);
         sql::require_keys(engine, job, tables)?;
         self.old = sql::run_side(engine, self.old.clone(), &job.sources.old, tables, &job.columns)?;
@@ -257,17 +257,17 @@ impl OldAlone<'_> {
 }
 
 fn origin_of(source: &Source) -> String {
-    source.path.place.to_string()
+    source.path.origin.to_string()
 }
 
 /// Splits an error into its origin and its message. The message of an error that records its origin begins with it.
 pub(crate) fn mistake(error: &Error, found_in: Option<String>) -> JobMistake {
     let message = error.to_string();
-    match (error.place(), found_in) {
+    match (error.origin(), found_in) {
         (Some(own), _) => {
-            JobMistake { words: message.strip_prefix(&format!("{own}: ")).unwrap_or(&message).into(), place: own }
+            JobMistake { message: message.strip_prefix(&format!("{own}: ")).unwrap_or(&message).into(), origin: own }
         }
-        (None, Some(place)) => JobMistake { place, words: message },
-        (None, None) => JobMistake { place: "[compare]".into(), words: message },
+        (None, Some(place)) => JobMistake { origin: place, message },
+        (None, None) => JobMistake { origin: "[compare]".into(), message },
     }
 }

@@ -84,8 +84,8 @@ impl<'a> Run<'a> {
             snapshots: &self.snapshots,
             pairing: &self.pairing,
             layout: self.layout.clone(),
-            keep: if keeps_all { Retention::All } else { Retention::First(options.examples) },
-            asked: self.requested.as_ref(),
+            retention: if keeps_all { Retention::All } else { Retention::First(options.examples) },
+            requested: self.requested.as_ref(),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
 impl Session<'_> {
     /// Computes the digests of all inputs if a run directory is written.
     pub(crate) fn digest_inputs(&self, sides: Sides<Option<&Snapshot>>) -> Result<Option<InputDigests>> {
-        let _stage = self.engine.meter.enter(Stage::Write);
+        let _stage = self.engine.timings.enter(Stage::Write);
         self.run_dir.as_ref().map(|_| InputDigests::of(&self.engine, self.job, sides, &self.tables)).transpose()
     }
 
@@ -127,7 +127,7 @@ impl Session<'_> {
         reports: Vec<(&'static str, String)>,
     ) -> Result<()> {
         self.engine.progress.finish();
-        let _stage = self.engine.meter.enter(Stage::Write);
+        let _stage = self.engine.timings.enter(Stage::Write);
         match (self.run_dir.take(), inputs) {
             (Some(run_dir), Some(inputs)) => {
                 let identity = RunIdentity { run: &self.clock.id, job: self.job, privacy };

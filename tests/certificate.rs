@@ -84,7 +84,7 @@ impl SignOff {
                 name: "in new".into(),
                 holds: false,
                 figures: BTreeMap::from([("missing".into(), 1), ("checked".into(), 5)]),
-                words: "1 of 5 is not in new — “say so”".into(),
+                description: "1 of 5 is not in new — “say so”".into(),
             }],
             blocked_by: BTreeMap::from([("missing".into(), 1)]),
             coverage: Coverage { compared: vec!["amount".into()], ..Coverage::default() },

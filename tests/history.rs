@@ -9,7 +9,7 @@ use countersign::Progress;
 use countersign::job::file::JobFile;
 use countersign::testing::Engine;
 use countersign::testing::Privacy;
-use countersign::testing::{KeyDigest as Digest, key_digest, past_unclean};
+use countersign::testing::{KeyDigest, key_digest, past_unclean};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
@@ -128,19 +128,19 @@ fn keys_of_past_pairs_come_from_one_run_after_the_other() {
     let job = file.job.unwrap();
     let runs = file.runs.join(&job.name);
     let engine = || Engine::start(Limits::default(), &shop.path("."), Arc::default(), Progress::quiet()).unwrap();
-    let unclean = |wanted: usize| -> Option<Vec<Digest>> {
+    let unclean = |wanted: usize| -> Option<Vec<KeyDigest>> {
         let engine = engine();
         let file =
             past_unclean(&engine, &job, Some(&runs), &Privacy::default(), &shop.path("elsewhere"), wanted).unwrap()?;
         let batches = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(file).unwrap()).unwrap().build().unwrap();
         let batches: Vec<RecordBatch> = batches.map(Result::unwrap).collect();
         let keys = batches.iter().flat_map(|batch| batch.column(0).as_fixed_size_binary().iter().flatten());
-        let mut keys: Vec<Digest> = keys.map(|key| key.try_into().unwrap()).collect();
+        let mut keys: Vec<KeyDigest> = keys.map(|key| key.try_into().unwrap()).collect();
         keys.sort_unstable();
         Some(keys)
     };
     let digests = |ids: &[&str]| {
-        let mut digests: Vec<Digest> = ids.iter().map(|id| key_digest([Some(*id)].into_iter())).collect();
+        let mut digests: Vec<KeyDigest> = ids.iter().map(|id| key_digest([Some(*id)].into_iter())).collect();
         digests.sort_unstable();
         Some(digests)
     };

@@ -49,7 +49,7 @@ fn look(shop: &Workshop, key: &[&str], columns: &[&str], way: Option<Strategy>, 
     let mut trial = trial(shop, key);
     let names: Vec<String> = columns.iter().map(|name| name.to_string()).collect();
     let columns = Setting::flags("[misplaced]", &names);
-    trial.job.misplaced = Some(Misplaced { columns, place: Origin::Flag("[misplaced]") });
+    trial.job.misplaced = Some(Misplaced { columns, origin: Origin::Flag("[misplaced]") });
     (trial.options.strategy, trial.options.limits.threads, trial.options.out) =
         (way, threads, Some(Out::At(out.clone())));
     let report = trial.compare().unwrap();
@@ -108,7 +108,7 @@ fn each_kind_with_both_keys_and_the_same_bytes_in_every_way() {
             );
             let found = report.misplaced.as_ref().unwrap();
             assert_eq!((found.swapped, found.rekeyed, found.copied, found.exchanged), (2, 2, 2, 1));
-            let words: Vec<&str> = found.examples.iter().map(|example| example.words.as_str()).collect();
+            let words: Vec<&str> = found.examples.iter().map(|example| example.description.as_str()).collect();
             assert_eq!(
                 words,
                 [
@@ -222,7 +222,7 @@ fn keys_of_several_columns() {
         "{list}"
     );
     let first = &report.misplaced.unwrap().examples[0];
-    assert_eq!(first.words, "part = \"a,b\", id = 1: swapped with part = NULL, id = 2");
+    assert_eq!(first.description, "part = \"a,b\", id = 1: swapped with part = NULL, id = 2");
 }
 
 /// A small random number generator with a seed, so that failures are reproducible.
@@ -496,7 +496,7 @@ fn three_hundred_thousand_swaps_within_a_small_memory() {
     assert!(report["run"]["peak_memory_bytes"].as_u64().unwrap() <= 192 << 20);
     // without enough memory, nothing is reported as absent
     let mut trial = trial(&shop, &["id"]);
-    trial.job.misplaced = Some(Misplaced { columns: vec![], place: Origin::Flag("[misplaced]") });
+    trial.job.misplaced = Some(Misplaced { columns: vec![], origin: Origin::Flag("[misplaced]") });
     trial.options.limits.working = Some(1 << 20);
     trial.options.out = Some(Out::At(shop.path("small")));
     let found = trial.compare().unwrap().misplaced.unwrap();

@@ -119,7 +119,7 @@ fn a_column_that_a_query_leaves_out_does_not_go() {
         assert_eq!((code, approved.len(), blocked["1"].as_str()), (1, 0, "uncovered"), "{terms}");
         let certificate = certificate(&shop);
         let covered = certificate.statement.predicate.requirements.iter().find(|own| own.name == "uncovered").unwrap();
-        assert!(!covered.holds && covered.words.contains("not compared: value"), "{}", covered.words);
+        assert!(!covered.holds && covered.description.contains("not compared: value"), "{}", covered.description);
     }
     // with another table's column of the same name, the stored one is as uncovered
     let other = "query = \"SELECT s.id, s.account, s.at, t.value FROM snapshot AS s JOIN other AS t ON s.id = t.id\"\n";

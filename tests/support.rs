@@ -80,7 +80,7 @@ impl Trial {
 pub fn trial(shop: &Workshop, key: &[&str]) -> Trial {
     let source = |name: &str| Source {
         allow_empty: true,
-        ..Source::of(Setting { text: shop.path(name).display().to_string(), place: Origin::Flag("PATH") })
+        ..Source::of(Setting { text: shop.path(name).display().to_string(), origin: Origin::Flag("PATH") })
     };
     let identity = match key {
         [] => Identity::WholeRow,

@@ -19,7 +19,7 @@ use crate::runtime::engine::Engine;
 use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, Question, Tables};
+use crate::sql::{Catalog, QueryPlan, Tables};
 use violations::{ViolationList, single_value};
 
 /// The result of a check.
@@ -49,7 +49,7 @@ pub struct CheckReport {
 
 impl CheckReport {
     /// Describes what was found.
-    pub fn found_words(&self) -> String {
+    pub fn describe_found(&self) -> String {
         match (&self.list, &self.value) {
             (Some(_), _) if self.found == 1 => "1 violation".into(),
             (Some(_), _) => format!("{} violations", indicatif::HumanCount(self.found)),
@@ -58,7 +58,7 @@ impl CheckReport {
     }
 
     /// Describes what was expected.
-    pub fn expected_words(&self) -> String {
+    pub fn describe_expected(&self) -> String {
         match (&self.list, self.expect.as_str()) {
             (Some(_), "empty") => "none is allowed".into(),
             (Some(_), most) => format!("{most} are allowed"),
@@ -118,7 +118,7 @@ impl<'a> CheckInputs<'a> {
     }
 
     /// Returns a catalog with all of these tables.
-    pub(crate) fn desk<'e>(&self, engine: &'e Engine) -> Result<Catalog<'e>> {
+    pub(crate) fn catalog<'e>(&self, engine: &'e Engine) -> Result<Catalog<'e>> {
         let mut catalog = Catalog::with(engine, self.tables)?;
         for side in Side::BOTH {
             if let Some(snapshot) = &self.sides[side] {
@@ -140,7 +140,7 @@ impl<'a> CheckInputs<'a> {
 /// A check whose query is planned.
 struct Planned<'a> {
     check: &'a Check,
-    question: Question,
+    question: QueryPlan,
     kind: ResultUse,
 }
 
@@ -172,7 +172,7 @@ pub(crate) fn errors(session: &Session, inputs: &CheckInputs) -> Vec<Error> {
 /// If a check cannot be planned or fails on the data, or if its result does not have the form that the job expects.
 pub(crate) fn run(session: &Session, inputs: &CheckInputs) -> Result<CheckResults> {
     let Session { engine, job, .. } = session;
-    let _stage = engine.meter.enter(Stage::Check);
+    let _stage = engine.timings.enter(Stage::Check);
     let mut checked = CheckResults::default();
     let planned = job.checks.iter().map(|check| plan(engine, job, inputs, check)).collect::<Result<Vec<_>>>()?;
     for planned in planned {
@@ -211,11 +211,11 @@ pub(crate) fn run(session: &Session, inputs: &CheckInputs) -> Result<CheckResult
 
 fn plan<'a>(engine: &Engine, job: &Job, inputs: &CheckInputs, check: &'a Check) -> Result<Planned<'a>> {
     let place = match &check.query.file {
-        Some(file) => format!("{} {}: {}", check.query.place, check.name.text, file.display()),
-        None => format!("{} {}", check.query.place, check.name.text),
+        Some(file) => format!("{} {}: {}", check.query.origin, check.name.text, file.display()),
+        None => format!("{} {}", check.query.origin, check.name.text),
     };
     let wrong = |message: String| Error::Contradiction(format!("{place}: {message}"));
-    let mut catalog = inputs.desk(engine)?;
+    let mut catalog = inputs.catalog(engine)?;
     lay_inputs(&mut catalog, check, &place)?;
     let query = catalog.plan(&check.query.sql, &check.values, &place).map_err(|error| with_inputs(check, error))?;
     let columns: Vec<String> = query.schema().fields().iter().map(|field| field.name().clone()).collect();

@@ -17,12 +17,12 @@ use crate::output::run_dir::{FileAccess, OutputFile};
 use crate::run::Session;
 use crate::runtime::engine::Engine;
 use crate::runtime::parquet_file::{ParquetWriter, Purpose};
-use crate::sql::Question;
+use crate::sql::QueryPlan;
 
 /// A list of violations, being written.
 pub(super) struct ViolationList {
     /// Where each column of the list stands in the answer.
-    places: Vec<usize>,
+    columns: Vec<usize>,
     names: Vec<String>,
     file: Option<OutputFile>,
     groups: Option<ViolatingGroups>,
@@ -33,7 +33,7 @@ pub(super) struct ViolationList {
 
 /// The groups of the violations, one row each, in a working file.
 struct ViolatingGroups {
-    places: Vec<usize>,
+    columns: Vec<usize>,
     path: PathBuf,
     schema: SchemaRef,
     writer: ParquetWriter<File>,
@@ -62,7 +62,7 @@ impl ViolationList {
             ViolatingGroups::create(job, check, places, engine)
         });
         Ok(ViolationList {
-            places,
+            columns: places,
             names,
             file: file.transpose()?,
             groups: groups.transpose()?,
@@ -77,7 +77,7 @@ impl ViolationList {
         let rows = value_text::rows(batch)?;
         let mut lines = vec![];
         for row in &rows {
-            let fields = || self.places.iter().map(|at| row[*at].as_deref());
+            let fields = || self.columns.iter().map(|at| row[*at].as_deref());
             csv::record(&mut lines, fields());
             if self.examples.len() < self.shown {
                 self.examples.push(fields().map(|field| field.map(String::from)).collect());
@@ -111,13 +111,13 @@ impl ViolatingGroups {
         let path = engine.spill_dir().join(format!("violations-{}.parquet", check.name.text));
         let purpose = Purpose::SmallWorkingTable { dir: engine.spill_dir() };
         let writer = ParquetWriter::create(&path, schema.clone(), purpose)?;
-        Ok(ViolatingGroups { places, path, schema, writer })
+        Ok(ViolatingGroups { columns: places, path, schema, writer })
     }
 
     fn take(&mut self, rows: &[Vec<Option<String>>]) -> Result<()> {
         let column =
             |at: &usize| -> ArrayRef { Arc::new(rows.iter().map(|row| row[*at].as_deref()).collect::<StringArray>()) };
-        let batch = RecordBatch::try_new(self.schema.clone(), self.places.iter().map(column).collect())?;
+        let batch = RecordBatch::try_new(self.schema.clone(), self.columns.iter().map(column).collect())?;
         self.writer.write(&batch)
     }
 
@@ -131,7 +131,7 @@ impl ViolatingGroups {
 ///
 /// # Errors
 /// If the answer has no row, or more than one.
-pub(super) fn single_value(engine: &Engine, question: Question) -> Result<Option<String>> {
+pub(super) fn single_value(engine: &Engine, question: QueryPlan) -> Result<Option<String>> {
     let place = question.place().to_string();
     let mut rows = vec![];
     question.for_each_batch(engine, |batch| {

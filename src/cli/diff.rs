@@ -97,11 +97,11 @@ impl Diff {
 
     /// Converts the arguments to a job.
     fn job(&self) -> Job {
-        let word = |text: &String| Setting { text: text.clone(), place: Origin::Flag("--map") };
+        let word = |text: &String| Setting { text: text.clone(), origin: Origin::Flag("--map") };
         let map = self.map.iter().map(|(old, new)| (word(old), word(new))).collect();
         let source = |place: &'static str, path: &String| Source {
             allow_empty: self.allow_empty,
-            ..Source::of(Setting { text: path.clone(), place: Origin::Flag(place) })
+            ..Source::of(Setting { text: path.clone(), origin: Origin::Flag(place) })
         };
         let sources = Sides { old: source("OLD", &self.old), new: source("NEW", &self.new) };
         let identity = match self.no_key {

@@ -63,9 +63,9 @@ impl History {
 fn jobs(runs: &[PastRun]) -> Vec<(&str, Vec<&PastRun>)> {
     let mut jobs: Vec<(&str, Vec<&PastRun>)> = vec![];
     for run in runs {
-        match jobs.iter_mut().find(|(name, _)| *name == run.told.job) {
+        match jobs.iter_mut().find(|(name, _)| *name == run.summary.job) {
             Some((_, runs)) => runs.push(run),
-            None => jobs.push((&run.told.job, vec![run])),
+            None => jobs.push((&run.summary.job, vec![run])),
         }
     }
     jobs.sort_by_key(|(name, _)| *name);
@@ -75,14 +75,14 @@ fn jobs(runs: &[PastRun]) -> Vec<(&str, Vec<&PastRun>)> {
 fn text(runs: &[PastRun], skipped: &[Skipped]) -> String {
     let mut out = String::new();
     for (job, runs) in jobs(runs) {
-        let totals: Vec<u64> = runs.iter().map(|run| run.told.counts.total()).collect();
+        let totals: Vec<u64> = runs.iter().map(|run| run.summary.counts.total()).collect();
         out += &format!("{}  {}  {}\n\n", escaped(job), count(runs.len() as u64, "run"), sparkline(&totals));
         let mut table = plain_table();
         let classes = Class::ALL.map(|class| class.field_name().replace('_', " "));
         let header = ["started", "snapshot of", "verdict"].map(String::from).into_iter().chain(classes);
         table.set_header(header.chain(["new", "resolved", "seconds", "run"].map(String::from)));
         for run in runs {
-            let report = &run.told;
+            let report = &run.summary;
             let [new, resolved] = match &report.history {
                 Some(history) => [history.new.total(), history.resolved.total()].map(grouped),
                 None => [String::new(), String::new()],
@@ -113,7 +113,7 @@ fn as_json(runs: &[PastRun], skipped: &[Skipped]) -> String {
 }
 
 fn one(run: &PastRun) -> serde_json::Value {
-    let report = &run.told;
+    let report = &run.summary;
     json!({
         "id": report.run.id,
         "started": report.run.started,

@@ -130,8 +130,8 @@ fn of_run(dir: &Path) -> Result<Askable> {
     // `latest` is a link, and the other runs are beside its target
     let dir = dir.canonicalize().map_err(Error::unreadable(dir))?;
     let (runs, _) = runs_below(dir.parent().unwrap_or(&dir));
-    let own = runs.iter().find(|run| run.dir == dir).map(|run| run.told.job.clone());
-    let runs = runs.into_iter().filter(|run| Some(&run.told.job) == own.as_ref()).collect();
+    let own = runs.iter().find(|run| run.dir == dir).map(|run| run.summary.job.clone());
+    let runs = runs.into_iter().filter(|run| Some(&run.summary.job) == own.as_ref()).collect();
     let discrepancies = discrepancies(&dir)?;
     Ok(Askable { tables: Tables::from([("discrepancies".to_string(), discrepancies)]), runs })
 }
@@ -146,7 +146,7 @@ fn of_job(engine: &Engine, file: &Path) -> Result<Askable> {
     let JobFile { job, runs, mistakes, .. } = JobFile::read(file, &[])?;
     let Some(job) = job.filter(|_| mistakes.is_empty()) else { return Err(refusal(file, mistakes)) };
     let (runs, _) = runs_below(&runs.join(&job.name));
-    let runs: Vec<PastRun> = runs.into_iter().filter(|run| run.told.job == job.name).collect();
+    let runs: Vec<PastRun> = runs.into_iter().filter(|run| run.summary.job == job.name).collect();
     let mut tables = Tables::new();
     // a query could print private values; which columns of further tables contain them is unknown
     if job.private.is_none() {
@@ -172,18 +172,18 @@ fn runs_table(runs: &[PastRun]) -> Result<RecordBatch> {
     let numbers =
         |of: &dyn Fn(&PastRun) -> Option<u64>| Arc::new(runs.iter().map(of).collect::<UInt64Array>()) as ArrayRef;
     let mut columns = vec![
-        ("run", texts(|run| run.told.run.id.clone())),
-        ("job", texts(|run| run.told.job.clone())),
-        ("started", texts(|run| run.told.run.started.clone())),
-        ("verdict", texts(|run| run.told.verdict.clone())),
+        ("run", texts(|run| run.summary.run.id.clone())),
+        ("job", texts(|run| run.summary.job.clone())),
+        ("started", texts(|run| run.summary.run.started.clone())),
+        ("verdict", texts(|run| run.summary.verdict.clone())),
         ("dir", texts(|run| run.dir.display().to_string())),
-        ("old_rows", numbers(&|run| Some(run.told.rows.old))),
-        ("new_rows", numbers(&|run| Some(run.told.rows.new))),
+        ("old_rows", numbers(&|run| Some(run.summary.rows.old))),
+        ("new_rows", numbers(&|run| Some(run.summary.rows.new))),
     ];
-    columns.extend(Class::ALL.map(|class| (class.field_name(), numbers(&|run| Some(run.told.counts[class])))));
-    columns.push(("new", numbers(&|run| Some(run.told.history.as_ref()?.new.total()))));
-    columns.push(("resolved", numbers(&|run| Some(run.told.history.as_ref()?.resolved.total()))));
-    columns.push(("seconds", Arc::new(runs.iter().map(|run| Some(run.told.run.seconds)).collect::<Float64Array>())));
+    columns.extend(Class::ALL.map(|class| (class.field_name(), numbers(&|run| Some(run.summary.counts[class])))));
+    columns.push(("new", numbers(&|run| Some(run.summary.history.as_ref()?.new.total()))));
+    columns.push(("resolved", numbers(&|run| Some(run.summary.history.as_ref()?.resolved.total()))));
+    columns.push(("seconds", Arc::new(runs.iter().map(|run| Some(run.summary.run.seconds)).collect::<Float64Array>())));
     Ok(RecordBatch::try_from_iter(columns)?)
 }
 

@@ -189,8 +189,8 @@ impl Run {
             self.metrics.as_ref()?;
             let dir = self.history.clone().unwrap_or_else(|| self.out.as_ref().unwrap_or(&runs).join(&job.name));
             let (runs, _) = runs_below(&dir);
-            let good = runs.iter().rev().find(|run| run.told.job == job.name && run.told.is_good())?;
-            seconds(&good.told.run.started)
+            let good = runs.iter().rev().find(|run| run.summary.job == job.name && run.summary.is_good())?;
+            seconds(&good.summary.run.started)
         };
         let last_good = last_good();
         (Some(job.name), last_good)

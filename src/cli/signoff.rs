@@ -78,7 +78,7 @@ impl SignOff {
             };
             let (after, report) = signoff::verify_deletions(&job, &options, certificate, key.as_ref())?;
             let is_verified = report.verdict.exit_code() < 2;
-            write_out(&told(&after, is_verified, key.is_some()))?;
+            write_out(&page(&after, is_verified, key.is_some()))?;
             return Ok(match (is_verified, after.is_proved()) {
                 (false, _) => 2,
                 (true, false) => 1,
@@ -99,7 +99,7 @@ impl SignOff {
 /// The number of IDs of a kind that are shown.
 const SHOWN: usize = 5;
 
-fn told(after: &AfterRequest, is_verified: bool, is_signed: bool) -> String {
+fn page(after: &AfterRequest, is_verified: bool, is_signed: bool) -> String {
     let mut out = match (is_verified, after.is_proved()) {
         (false, _) => "UNVERIFIED  not everything could be compared, so nothing is proved\n\n".to_string(),
         (true, true) => "PROVED  exactly what was approved is gone\n\n".into(),

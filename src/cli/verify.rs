@@ -52,7 +52,7 @@ impl Verify {
 }
 
 fn line(check: &Check) -> String {
-    let Check { name, outcome, words } = check;
+    let Check { name, outcome, description: words } = check;
     let description = escaped(words);
     match outcome {
         Outcome::Holds => format!("{name:<9}  ok           {description}\n"),

@@ -128,7 +128,7 @@ impl Pairing {
             let is_taken = !ignored.pairs.contains(&number) && (takes_all || chosen.pairs.contains(&number));
             if is_key.is_some() && ignored.pairs.contains(&number) {
                 let place = selection.ignore.iter().find(|word| [&pair.name, &pair.old].contains(&&word.text));
-                let place = place.map_or("ignore".into(), |word| word.place.to_string());
+                let place = place.map_or("ignore".into(), |word| word.origin.to_string());
                 return Err(Error::Contradiction(format!("{place}: `{}` is a key column", pair.name)));
             }
             if is_key.is_none() && !is_taken {
@@ -178,7 +178,7 @@ impl Pairing {
             // several equal copies would have no unique version
             return Err(Error::Contradiction(format!(
                 "{}: without a key, the version column must be compared",
-                in_flight.columns.new.place
+                in_flight.columns.new.origin
             )));
         }
         let gated = job.gate.columns.iter().map(|(name, _)| name);
@@ -189,12 +189,12 @@ impl Pairing {
         let is_key = |name: &Setting| pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);
         for (at, name) in job.list_columns.iter().enumerate() {
             if is_key(name) || job.list_columns[..at].iter().any(|before| before.text == name.text) {
-                let reason = format!("{}: the lists already have column `{}`", name.place, name.text);
+                let reason = format!("{}: the lists already have column `{}`", name.origin, name.text);
                 return Err(Error::Contradiction(reason));
             }
         }
         if let Some(name) = gated.clone().find(|name| is_key(name)) {
-            let reason = format!("{}: `{}` is a key column, and these never differ", name.place, name.text);
+            let reason = format!("{}: `{}` is a key column, and these never differ", name.origin, name.text);
             return Err(Error::Contradiction(reason));
         }
         Ok(pairing)
@@ -205,7 +205,7 @@ impl Pairing {
         match self.columns.iter().any(|column| column.name == name.text) {
             true => Ok(()),
             false if names.pair(&name.text).is_some_and(|pair| names.pairs[pair].name == name.text) => {
-                Err(Error::Contradiction(format!("{}: column `{}` is not compared", name.place, name.text)))
+                Err(Error::Contradiction(format!("{}: column `{}` is not compared", name.origin, name.text)))
             }
             false => Err(names.no_pair(name)),
         }
@@ -246,7 +246,7 @@ fn column_pair(
             Err(different_families(&pair.name, &types, path, families, role))
         }
     };
-    let is_implied = |chosen: &settings::ChosenRule| chosen.place == Origin::Files;
+    let is_implied = |chosen: &settings::ChosenRule| chosen.origin == Origin::Files;
     match natural {
         Err(reason) if rules.iter().any(is_implied) => return no_domain(reason),
         // they are stored as text
@@ -269,7 +269,7 @@ fn column_pair(
         }
         Err(RuleError::Domain(reason)) => no_domain(reason),
         Err(RuleError::Rule(rule, reason)) => {
-            let place = rules.iter().find(|chosen| chosen.rule == rule).map(|chosen| chosen.place.to_string());
+            let place = rules.iter().find(|chosen| chosen.rule == rule).map(|chosen| chosen.origin.to_string());
             let Sides { old, new } = types;
             Err(Error::RuleDoesNotFit {
                 place: place.unwrap_or_default(),
@@ -291,7 +291,7 @@ enum Role {
 fn named_twice(pair: &NamePair, selection: &Selection) -> Error {
     let place = |settings: &[Setting]| {
         let setting = settings.iter().find(|setting| setting.text == pair.name || setting.text == pair.old);
-        setting.map(|setting| setting.place.to_string()).unwrap_or_default()
+        setting.map(|setting| setting.origin.to_string()).unwrap_or_default()
     };
     let (chosen, ignored) = (place(&selection.columns), place(&selection.ignore));
     Error::Contradiction(format!("`{}` is listed in both {chosen} and {ignored}", pair.name))

@@ -26,7 +26,7 @@ pub(super) struct Resolved {
 pub(super) struct Paths {
     paths: Vec<(Setting, bool)>,
     /// The index in `paths` of the first path with each text.
-    places: HashMap<String, usize>,
+    indices: HashMap<String, usize>,
 }
 
 impl Paths {
@@ -35,12 +35,12 @@ impl Paths {
         for (at, path) in paths.iter().enumerate() {
             places.entry(path.text.clone()).or_insert(at);
         }
-        Paths { paths: paths.iter().map(|path| (path.clone(), false)).collect(), places }
+        Paths { paths: paths.iter().map(|path| (path.clone(), false)).collect(), indices: places }
     }
 
     /// Whether a path is ignored. Marks it as found.
     pub(super) fn take(&mut self, path: &str) -> bool {
-        let found = self.places.get(path).map(|&at| &mut self.paths[at]);
+        let found = self.indices.get(path).map(|&at| &mut self.paths[at]);
         found.is_some_and(|(_, met)| {
             *met = true;
             true
@@ -155,7 +155,7 @@ impl ColumnNames {
                     return Err(Error::Contradiction(format!(
                         "{}: `{name}` is the name of a compared column and of another column that only one side has\n  \
                          pair the other column with --map, or rename it in the export",
-                        word.place
+                        word.origin
                     )));
                 }
                 (Some(pair), false, _) | (None, false, Some(pair)) => drop(resolved.pairs.insert(pair)),
@@ -182,7 +182,7 @@ impl ColumnNames {
         for word in wanted {
             let pair = self.pair(&word.text).ok_or_else(|| self.missing_key(word))?;
             if key.contains(&pair) {
-                return Err(Error::Contradiction(format!("{}: duplicate column `{}`", word.place, word.text)));
+                return Err(Error::Contradiction(format!("{}: duplicate column `{}`", word.origin, word.text)));
             }
             key.push(pair);
         }
@@ -248,18 +248,18 @@ fn mapped(
 ) -> Result<(Vec<NamePair>, Sides<HashSet<String>>)> {
     let mut pairs: Vec<NamePair> = vec![];
     let mut seen: Sides<HashSet<String>> = Sides::default();
-    for (name, old, new) in told_pairs(snapshots, job, all) {
+    for (name, old, new) in configured_pairs(snapshots, job, all) {
         for (side, name) in [(Side::Old, &old), (Side::New, &new)] {
             if !all[side].exact.contains(&name.text) && !snapshots[side].derives(&name.text) {
                 return Err(no_such_column(name, &format!("the {side} snapshot has no column"), &all[side].names));
             }
         }
         if !seen.new.insert(new.text.clone()) {
-            let reason = format!("{}: two columns of old are mapped to `{}`", old.place, new.text);
+            let reason = format!("{}: two columns of old are mapped to `{}`", old.origin, new.text);
             return Err(Error::Contradiction(reason));
         }
         if !seen.old.insert(old.text.clone()) {
-            return Err(Error::Contradiction(format!("{}: `{}` is mapped twice", old.place, old.text)));
+            return Err(Error::Contradiction(format!("{}: `{}` is mapped twice", old.origin, old.text)));
         }
         pairs.push(NamePair { name, old: old.text, new: new.text });
     }
@@ -268,16 +268,16 @@ fn mapped(
 
 /// Returns the pairs that the user names: by a map, by the `old` of a column, and by expressions, which are columns
 /// themselves.
-fn told_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Vec<(String, Setting, Setting)> {
+fn configured_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Vec<(String, Setting, Setting)> {
     let map = job.selection.map.iter();
     let mut pairs: Vec<_> = map.map(|(old, new)| (new.text.clone(), old.clone(), new.clone())).collect();
     for settings in &job.columns {
         let Some(name) = settings.names.first().filter(|_| settings.has_own_columns()) else { continue };
         let own = |side: Side| match &settings.expressions[side] {
-            Some(_) => Setting { text: snapshots[side].derived_name(&name.text), place: name.place.clone() },
+            Some(_) => Setting { text: snapshots[side].derived_name(&name.text), origin: name.origin.clone() },
             None => match (&settings.old, side) {
                 (Some(old), Side::Old) => old.clone(),
-                _ => Setting { text: all[side].named(&name.text), place: name.place.clone() },
+                _ => Setting { text: all[side].named(&name.text), origin: name.origin.clone() },
             },
         };
         let (old, new) = (own(Side::Old), own(Side::New));
@@ -312,7 +312,7 @@ pub(crate) fn no_such_column(word: &Setting, place: &str, known: &[String]) -> E
     let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &word.text.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known));
     Error::NoSuchColumn {
-        option: word.place.to_string(),
+        option: word.origin.to_string(),
         place: place.into(),
         column: word.text.clone(),
         suggestion: nearest.filter(|known| distance(known) <= known.len().max(3) / 3 + 1).cloned(),

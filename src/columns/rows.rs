@@ -163,7 +163,7 @@ impl Pairing {
     }
 
     /// The index of the version column in a scan of one side.
-    pub fn version_place(&self, side: Side) -> Option<usize> {
+    pub fn version_index(&self, side: Side) -> Option<usize> {
         let version = self.version.as_ref()?.at[side];
         self.projection(side).iter().position(|at| *at == version)
     }

@@ -15,13 +15,13 @@ use crate::snapshot::Mixed;
 pub(super) struct Settings<'a> {
     pairs: Vec<PairSettings>,
     /// The column settings of the job, in order.
-    told: &'a [ColumnSettings],
+    configured: &'a [ColumnSettings],
 }
 
 /// A rule, and its origin.
 pub(super) struct ChosenRule {
     pub rule: Rule,
-    pub place: Origin,
+    pub origin: Origin,
     /// Whether the rule was chosen for this column by name, and not by a pattern.
     pub by_name: bool,
 }
@@ -30,7 +30,7 @@ pub(super) struct ChosenRule {
 struct PairSettings {
     rules: RuleSettings,
     /// Indexes of the job's settings that apply to the pair. A rule comes from the last of them that has it.
-    told: Vec<usize>,
+    configured: Vec<usize>,
     expressions: Sides<Option<String>>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Settings<'a> {
             for number in named(settings, names)? {
                 let pair = &mut all[number];
                 pair.rules = std::mem::take(&mut pair.rules).overridden_by(&settings.rules);
-                pair.told.push(index);
+                pair.configured.push(index);
                 for side in Side::BOTH {
                     if let Some(expression) = &settings.expressions[side] {
                         pair.expressions[side] = Some(expression.text.clone());
@@ -50,7 +50,7 @@ impl<'a> Settings<'a> {
                 }
             }
         }
-        Ok(Settings { pairs: all, told: &job.columns })
+        Ok(Settings { pairs: all, configured: &job.columns })
     }
 
     /// Returns the rules of a pair that concern times.
@@ -63,11 +63,11 @@ impl<'a> Settings<'a> {
     /// these types are left out.
     pub(super) fn rules(&self, pair: usize, role: Role, fields: Sides<&Field>) -> Result<Vec<ChosenRule>> {
         let settings = &self.pairs[pair];
-        let last = || settings.told.last().map(|&index| self.told[index].place.clone());
+        let last = || settings.configured.last().map(|&index| self.configured[index].origin.clone());
         let place_of = |rule: &Rule| {
-            let mut settings = settings.told.iter().rev().map(|&index| &self.told[index]);
+            let mut settings = settings.configured.iter().rev().map(|&index| &self.configured[index]);
             let found = settings.find(|own| own.rules.rules().is_ok_and(|rules| rules.contains(rule)));
-            found.map_or((Origin::Set("compare".into()), true), |own| (own.place.clone(), is_by_name(own)))
+            found.map_or((Origin::Set("compare".into()), true), |own| (own.origin.clone(), is_by_name(own)))
         };
         let expressions = Side::BOTH
             .into_iter()
@@ -86,7 +86,7 @@ impl<'a> Settings<'a> {
                     Rule::Expression(..) => (last().unwrap_or(Origin::Set("compare".into())), true),
                     rule => place_of(rule),
                 };
-                ChosenRule { rule, place, by_name }
+                ChosenRule { rule, origin: place, by_name }
             })
             .collect();
         let all: Vec<Rule> = rules.iter().map(|own| own.rule.clone()).collect();
@@ -95,7 +95,7 @@ impl<'a> Settings<'a> {
         match rules.iter().find(|own| role == Role::Key && !is_for_keys(&own.rule)) {
             Some(own) => Err(Error::Contradiction(format!(
                 "{}: `{}` cannot be used on a key column; keys must be equal",
-                own.place, own.rule
+                own.origin, own.rule
             ))),
             None => Ok(rules),
         }

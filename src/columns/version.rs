@@ -70,7 +70,7 @@ impl Version {
             false => Err(Error::Contradiction(format!(
                 "{}: `{}` is {} in old and `{}` is {} in new; times and numbers cannot be compared\n  \
                  name two columns of the same kind with old_column and new_column",
-                in_flight.columns.new.place,
+                in_flight.columns.new.origin,
                 in_flight.columns.old.text,
                 type_name(fields.old),
                 in_flight.columns.new.text,
@@ -121,11 +121,11 @@ fn find(snapshot: &Snapshot, column: &Setting) -> Result<usize> {
 
 fn read(field: &Field, in_flight: &InFlight, rules: &TimeRules, side: Side) -> Result<VersionParser> {
     let column = &in_flight.columns[side];
-    let refused = |reason: String| Err(Error::Contradiction(format!("{}: {reason}", column.place)));
+    let refused = |reason: String| Err(Error::Contradiction(format!("{}: {reason}", column.origin)));
     let zone = match &in_flight.assume_tz {
         Some(zone) => Some(
             Zone::named(&zone.text)
-                .ok_or_else(|| Error::Contradiction(format!("{}: `{}` is not a time zone", zone.place, zone.text)))?,
+                .ok_or_else(|| Error::Contradiction(format!("{}: `{}` is not a time zone", zone.origin, zone.text)))?,
         ),
         // an unknown zone is an error of the column's own rules
         None => rules.zone.as_deref().and_then(Zone::named),

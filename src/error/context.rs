@@ -4,7 +4,7 @@ use super::{AdmissionError, Error, MemoryError};
 
 impl Error {
     /// The position in the request (option or line) that the error message begins with, if it does.
-    pub fn place(&self) -> Option<String> {
+    pub fn origin(&self) -> Option<String> {
         match self {
             Error::NoSuchColumn { option: place, .. }
             | Error::RuleDoesNotFit { place, .. }
@@ -41,7 +41,7 @@ impl Error {
 
     /// Whether the error is about the request, not about the data or the machine.
     pub fn is_about_the_job(&self) -> bool {
-        self.place().is_some()
+        self.origin().is_some()
             || matches!(
                 self,
                 Error::NoSuchPath { .. }

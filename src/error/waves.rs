@@ -10,13 +10,13 @@ pub enum WavesError {
     #[error(
         "duplicate ID {id}: `{}`, line {}, and `{}`, line {}\n  \
          each ID must occur only once; if two lists overlap, cut one of them, and pass the other with --done",
-        places[0].0.display(), places[0].1, places[1].0.display(), places[1].1
+        lines[0].0.display(), lines[0].1, lines[1].0.display(), lines[1].1
     )]
     Repeated {
         /// The ID, formatted for people.
         id: String,
         /// Two occurrences: list and line.
-        places: Box<[(PathBuf, u64); 2]>,
+        lines: Box<[(PathBuf, u64); 2]>,
     },
 
     /// An earlier cut whose files have changed.

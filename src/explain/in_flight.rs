@@ -168,7 +168,7 @@ mod tests {
 
     /// Old taken at second 1,000, new at 1,600, a lag of 60 seconds.
     fn in_flight() -> InFlight {
-        let word = || Setting { text: "updated_at".into(), place: Origin::Flag("test") };
+        let word = || Setting { text: "updated_at".into(), origin: Origin::Flag("test") };
         let source = |second: i64| {
             let time = Timestamp::from_second(second).unwrap().to_string();
             Source { taken_at: Some(TakenAt { from: time.clone(), to: time }), ..Source::of(word()) }

@@ -107,11 +107,11 @@ pub(crate) struct Explainer {
     /// The schema of the table with explanations, and of the same table after redaction.
     known_schema: SchemaRef,
     shown_schema: SchemaRef,
-    hiding: Redaction,
-    recogniser: IdentityHasher,
+    redaction: Redaction,
+    hasher: IdentityHasher,
     /// The number of runs in which a discrepancy must be seen before it counts.
     persisting_for: u32,
-    standings: Option<HistoryTracker>,
+    tracker: Option<HistoryTracker>,
     version: Option<Version>,
     in_flight: Option<InFlight>,
     misplaced: Option<Misplaced>,
@@ -135,10 +135,10 @@ impl Explainer {
             segments: Segments::of(engine, &job.segments, snapshots, pairing, layout, privacy)?,
             shown_schema: known(hiding.schema(&layout.schema())),
             known_schema,
-            hiding,
-            recogniser: IdentityHasher::default(),
+            redaction: hiding,
+            hasher: IdentityHasher::default(),
             persisting_for: job.gate.persisting_for.unwrap_or(1),
-            standings,
+            tracker: standings,
             in_flight: InFlight::of(job, pairing.version.as_ref().map(|version| &version.kind)),
             misplaced: None,
             version: pairing.version.clone(),
@@ -151,7 +151,7 @@ impl Explainer {
     pub(crate) fn find_misplaced(&mut self, run: &Run, findings: &[Spooled], tally: &Tally) -> Result<()> {
         let Session { job, engine, options, .. } = &run.session;
         let Some(settings) = &job.misplaced else { return Ok(()) };
-        let _stage = engine.meter.enter(Stage::Match);
+        let _stage = engine.timings.enter(Stage::Match);
         self.misplaced = Some(Misplaced::find(settings, &run.comparison(), findings, tally, options.examples)?);
         Ok(())
     }
@@ -163,27 +163,27 @@ impl Explainer {
 
     /// Whether the ID lists contain private values, so that only their owner may read them.
     pub(crate) fn has_private_lists(&self) -> bool {
-        self.hiding.has_plain_lists()
+        self.redaction.has_plain_lists()
     }
 
     fn has_nothing_to_do(&self) -> bool {
-        self.standings.is_none() && self.in_flight.is_none() && self.misplaced.is_none() && self.waivers.is_empty()
+        self.tracker.is_none() && self.in_flight.is_none() && self.misplaced.is_none() && self.waivers.is_empty()
     }
 
     /// Explains the rows of a piece of the table.
     pub(crate) fn explain(&mut self, piece: RecordBatch) -> Result<ExplainedPiece> {
         let classes = classes(&piece);
         self.segments.take(&piece, &classes)?;
-        let hidden = self.hiding.hide(&piece)?;
+        let hidden = self.redaction.hide(&piece)?;
         if self.has_nothing_to_do() {
             let listed = if self.has_private_lists() { piece } else { hidden.clone() };
             return Ok(ExplainedPiece { shown: hidden, listed, misplaced: None });
         }
-        let identities = self.recogniser.of(&hidden, |column| self.hiding.forgets(column))?;
-        let seen = self.standings.as_mut().map(|standings| standings.of(&identities));
+        let identities = self.hasher.of(&hidden, |column| self.redaction.forgets(column))?;
+        let seen = self.tracker.as_mut().map(|standings| standings.of(&identities));
         let causes = self.causes(&piece, &classes, seen.as_deref())?;
         let misplaced = self.misplaced.as_mut().map(|misplaced| misplaced.of(&piece, &classes)).transpose()?;
-        let shown_misplaced = misplaced.as_ref().map(|found| found.hidden(&self.hiding)).transpose()?;
+        let shown_misplaced = misplaced.as_ref().map(|found| found.hidden(&self.redaction)).transpose()?;
         if let (Some(own), Some(shown)) = (&mut self.misplaced, &shown_misplaced) {
             own.take(&hidden, &classes, shown)?;
         }
@@ -200,7 +200,7 @@ impl Explainer {
         let waivers = self.waivers.covering(&known, &classes)?;
         let shown = with_known(&hidden, &self.shown_schema, &shown_misplaced)?;
         let counted = self.weigh(&piece, &classes, &causes, seen.as_deref(), &waivers);
-        if let (Some(standings), Some(seen)) = (&mut self.standings, &seen) {
+        if let (Some(standings), Some(seen)) = (&mut self.tracker, &seen) {
             standings.take(seen, |row| causes[row].contains(&Cause::InFlight), &counted)?;
         }
         let (listed, misplaced) = if self.has_private_lists() { (piece, misplaced) } else { (hidden, shown_misplaced) };
@@ -276,13 +276,13 @@ impl Explainer {
     /// Returns the results. If there was nothing to explain, all discrepancies count.
     pub(crate) fn finish(self, tally: &Tally, run_dir: Option<&RunDir>) -> Result<Explained> {
         let mut weighed = if self.has_nothing_to_do() { GateCounts::all(tally) } else { self.weighed };
-        let history = self.standings.map(HistoryTracker::finish).transpose()?;
+        let history = self.tracker.map(HistoryTracker::finish).transpose()?;
         let (waivers, unheld) = self.waivers.finish();
         unheld.iter().for_each(|unheld| weighed.add(unheld));
         let in_flight = self.in_flight.map(InFlight::finish);
         let misplaced = self.misplaced.map(Misplaced::finish);
         let segments = self.segments.finish(run_dir)?;
-        Ok(Explained { weighed, history, in_flight, misplaced, waivers, segments, private: self.hiding.report() })
+        Ok(Explained { weighed, history, in_flight, misplaced, waivers, segments, private: self.redaction.report() })
     }
 }
 

@@ -27,7 +27,7 @@ pub struct PrivateReport {
 
 impl PrivateReport {
     /// Describes the redaction in one line.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let columns = self.columns.join(", ");
         let lists = if self.plain_lists { "; the ID lists have them in plain text" } else { "" };
         match (self.mode, self.digests_last) {

@@ -101,7 +101,7 @@ impl Segments {
         let kinds = by.iter().map(|by| {
             let expressions = Sides::try_from_fn(|side| RowExpression::plan(engine, &row_schema(layout, side), by))?;
             if let Some(column) = expressions.new.columns().iter().find(|column| privacy.hides_pair(column)) {
-                let reason = format!("{}: `{}` would show values of `{column}`, which is private", by.place, by.text);
+                let reason = format!("{}: `{}` would show values of `{column}`, which is private", by.origin, by.text);
                 return Err(Error::Contradiction(reason));
             }
             Ok(Kind { by: by.clone(), expressions, counts: Counts::new() })
@@ -167,7 +167,7 @@ fn require_few(counts: &Counts, by: &Setting) -> Result<()> {
         true => Ok(()),
         false => Err(Error::Contradiction(format!(
             "{}: `{}` has more than {SEGMENTS_MAX} segments; use a coarser expression",
-            by.place, by.text
+            by.origin, by.text
         ))),
     }
 }

@@ -12,7 +12,7 @@ use super::GateCounts;
 use crate::class::Class;
 use crate::compare::discrepancy::{Layout, TableColumn};
 use crate::error::{Error, Result};
-use crate::history::{Digest, key_digest, key_digests};
+use crate::history::{DiscrepancyDigest, key_digest, key_digests};
 use crate::job::Waiver;
 use crate::regular_file;
 use crate::runtime::engine::Engine;
@@ -53,7 +53,7 @@ pub(super) struct Waivers(Vec<ActiveWaiver>);
 struct ActiveWaiver {
     waiver: Waiver,
     condition: Option<RowExpression>,
-    ids: Option<HashSet<Digest>>,
+    ids: Option<HashSet<DiscrepancyDigest>>,
     is_expired: bool,
     found: u64,
     weighed: GateCounts,
@@ -77,7 +77,7 @@ impl Waivers {
                     let known = layout.columns().iter().map(|known| known.name.as_str()).collect::<Vec<_>>();
                     return Err(Error::Contradiction(format!(
                         "{}: no compared column is called `{}`; known: {}",
-                        column.place,
+                        column.origin,
                         column.text,
                         known.join(", ")
                     )));
@@ -87,7 +87,7 @@ impl Waivers {
             let ids = waiver.ids.as_ref().map(|(path, place)| {
                 let input = regular_file::open(path).map_err(Error::unreadable(path))?;
                 ids(BufReader::with_capacity(LIST_BUFFER_BYTES, input), layout)
-                    .map_err(|reason| Error::Contradiction(format!("{}: `{}`: {reason}", place.place, path.display())))
+                    .map_err(|reason| Error::Contradiction(format!("{}: `{}`: {reason}", place.origin, path.display())))
             });
             Ok(ActiveWaiver {
                 condition: condition.transpose()?,
@@ -193,7 +193,7 @@ impl ActiveWaiver {
 }
 
 /// Reads the digests of the keys in an ID list.
-fn ids(input: impl BufRead, layout: &Layout) -> std::result::Result<HashSet<Digest>, String> {
+fn ids(input: impl BufRead, layout: &Layout) -> std::result::Result<HashSet<DiscrepancyDigest>, String> {
     let mut list = IdList::open(input, Form::Csv, "").map_err(refused)?;
     let (names, wanted) = (list.header().names().join(","), layout.key_names());
     let indices = list.header().indices(wanted.iter().copied()).map_err(|fault| match fault.is_repeated {

@@ -20,7 +20,7 @@ pub(super) fn last_pairs(
     wanted: usize,
 ) -> Option<Vec<PastRun>> {
     let (mut runs, skipped) = runs_below(history);
-    runs.retain(|run| run.told.job == job.name && run.scope() == job.scope);
+    runs.retain(|run| run.summary.job == job.name && run.scope() == job.scope);
     let dirs: Vec<_> = runs.iter().map(|run| run.dir.clone()).collect();
     let (own, _) = runs_below(own_dir);
     let mut pairs = pairs(runs);
@@ -35,7 +35,7 @@ pub(super) fn last_pairs(
     let (evidence, recognition) = (evidence_digest(job), privacy.recognition()?);
     let says = |run: &PastRun| {
         let is_same = run.evidence.as_ref() == Some(&evidence) && run.recognition.as_ref() == Some(&recognition);
-        is_same && run.told.is_verified() && run.told.input_failures.is_empty()
+        is_same && run.summary.is_verified() && run.summary.input_failures.is_empty()
     };
     last.into_iter().map(|pair| pair.into_iter().rev().find(says)).collect()
 }
@@ -56,5 +56,5 @@ fn pairs(runs: Vec<PastRun>) -> Vec<Vec<PastRun>> {
 /// Whether a directory is among a job's runs, and was written after one of them. Its name starts with the time.
 fn is_later(dir: &Path, run: &PastRun, runs: &[impl AsRef<Path>]) -> bool {
     let is_beside = runs.iter().any(|run| run.as_ref().parent() == dir.parent());
-    is_beside && dir.file_name().is_some_and(|name| name.to_string_lossy().as_ref() >= run.told.run.id.as_str())
+    is_beside && dir.file_name().is_some_and(|name| name.to_string_lossy().as_ref() >= run.summary.run.id.as_str())
 }

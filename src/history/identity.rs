@@ -15,13 +15,13 @@ use crate::error::Result;
 use crate::sides::{Side, Sides};
 
 /// A 128-bit digest.
-pub type Digest = [u8; 16];
+pub type DiscrepancyDigest = [u8; 16];
 
 /// A discrepancy that a later run can recognize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FindingIdentity {
     /// The digest of the key. Without a key: of the whole row, with the number of the copy.
-    pub key: Digest,
+    pub key: DiscrepancyDigest,
     /// The current state.
     pub state: FindingState,
 }
@@ -31,14 +31,14 @@ pub(crate) struct FindingIdentity {
 pub(crate) struct FindingState {
     pub class: Class,
     /// The digests of each side's values in the changed columns of a mismatch, with the names of the columns.
-    pub values: Sides<Option<Digest>>,
+    pub values: Sides<Option<DiscrepancyDigest>>,
 }
 
 /// Computes the identities of a run's discrepancies, piece by piece in key order.
 #[derive(Default)]
 pub(crate) struct IdentityHasher {
     /// The last key, and the number of its copies so far.
-    last: Option<(Digest, u64)>,
+    last: Option<(DiscrepancyDigest, u64)>,
 }
 
 impl IdentityHasher {
@@ -74,7 +74,7 @@ impl IdentityHasher {
     }
 
     /// Numbers copies of the same row, which follow each other, because each is a separate discrepancy.
-    fn numbered(&mut self, key: Digest) -> Digest {
+    fn numbered(&mut self, key: DiscrepancyDigest) -> DiscrepancyDigest {
         let copy = self.last.filter(|(last, _)| *last == key).map_or(0, |(_, copy)| copy + 1);
         self.last = Some((key, copy));
         match copy {
@@ -90,7 +90,7 @@ impl IdentityHasher {
 
 /// Returns the digests of keys for lookups in the history: those of [`IdentityHasher`] for the first copy of each key.
 /// `fields` are the fields of the table's keys.
-pub(crate) fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<Digest>> {
+pub(crate) fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<DiscrepancyDigest>> {
     let rows = keys.first().map_or(0, |column| column.len());
     let settled = keys.iter().zip(fields).map(|(array, field)| in_utc(array, field));
     let settled = settled.collect::<Result<Vec<_>>>()?;
@@ -99,13 +99,13 @@ pub(crate) fn known_digests(keys: &[ArrayRef], fields: &Fields) -> Result<Vec<Di
 }
 
 /// Returns the digests of the keys in a piece of the table, computed from the exact texts of the ID lists.
-pub(crate) fn key_digests(piece: &RecordBatch) -> Result<Vec<Digest>> {
+pub(crate) fn key_digests(piece: &RecordBatch) -> Result<Vec<DiscrepancyDigest>> {
     let mut keys = Texts::of(piece, TableColumn::Key)?;
     keys.0.iter_mut().for_each(|column| column.is_decimal = false);
     Ok(digests(&keys, piece.num_rows()))
 }
 
-fn digests(keys: &Texts, rows: usize) -> Vec<Digest> {
+fn digests(keys: &Texts, rows: usize) -> Vec<DiscrepancyDigest> {
     let of_row = |row: usize| {
         let texts: Vec<Option<String>> = keys.0.iter().map(|column| column.text(row)).collect();
         key_digest(texts.iter().map(Option::as_deref))
@@ -177,12 +177,15 @@ fn settled(piece: &RecordBatch) -> Result<RecordBatch> {
 }
 
 /// Returns the digest of a key, computed from its texts in an ID list.
-pub fn key_digest<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
+pub fn key_digest<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> DiscrepancyDigest {
     digest_by(blake3::Hasher::new(), texts)
 }
 
 /// Returns the digest of a row's texts with a given hasher, such as a keyed one.
-pub(crate) fn digest_by<'a>(mut hasher: blake3::Hasher, texts: impl Iterator<Item = Option<&'a str>>) -> Digest {
+pub(crate) fn digest_by<'a>(
+    mut hasher: blake3::Hasher,
+    texts: impl Iterator<Item = Option<&'a str>>,
+) -> DiscrepancyDigest {
     texts.for_each(|text| absorb(&mut hasher, text));
     finish(&hasher)
 }
@@ -197,7 +200,7 @@ impl TextHasher {
     }
 
     /// Returns the digest of all texts.
-    pub(crate) fn finish(self) -> Digest {
+    pub(crate) fn finish(self) -> DiscrepancyDigest {
         finish(&self.0)
     }
 }
@@ -212,7 +215,7 @@ fn absorb(hasher: &mut blake3::Hasher, text: Option<&str>) {
     }
 }
 
-fn finish(hasher: &blake3::Hasher) -> Digest {
+fn finish(hasher: &blake3::Hasher) -> DiscrepancyDigest {
     let mut digest = [0; 16];
     hasher.finalize_xof().fill(&mut digest);
     digest

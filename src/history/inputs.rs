@@ -39,19 +39,21 @@ pub(crate) fn failures(session: &Session, rows: Sides<u64>, history: Option<&His
         }
         let Some(history) = history else { continue };
         if let Some(last) = &history.last {
-            let before = last.told.rows[side];
+            let before = last.summary.rows[side];
             let allowed = source.expects.max_drop.clone().unwrap_or_else(Allowance::usual_drop);
             let dropped = before.saturating_sub(rows[side]);
             if !allowed.allows(dropped, before) {
                 failures.push(format!(
                     "the {side} snapshot has {} rows, {} fewer than in run {}; max_drop is {allowed}",
-                    rows[side], dropped, last.told.run.id
+                    rows[side], dropped, last.summary.run.id
                 ));
             }
         }
         if let (true, None, Some(same)) = (source.expects.must_change, &history.retry_of, &history.same_files[side]) {
-            failures
-                .push(format!("the {side} snapshot must change, but its files are those of run {}", same.told.run.id));
+            failures.push(format!(
+                "the {side} snapshot must change, but its files are those of run {}",
+                same.summary.run.id
+            ));
         }
     }
     failures

@@ -25,7 +25,7 @@ use crate::run::Session;
 use crate::runtime::engine::Engine;
 use crate::sides::Sides;
 
-pub use identity::{Digest, key_digest};
+pub use identity::{DiscrepancyDigest, key_digest};
 pub(crate) use identity::{FindingIdentity, IdentityHasher, TextHasher, digest_by, key_digests, known_digests};
 pub(crate) use inputs::{failures, require_past};
 pub(crate) use past::{PastRun, Skipped, runs_below};
@@ -94,7 +94,7 @@ impl History {
         let (Some(dir), Some(inputs)) = (&options.history, inputs) else { return Ok(None) };
         let (mut runs, mut skipped) = runs_below(dir);
         // runs of only old are not comparable with runs of both sides
-        runs.retain(|run| run.told.job == job.name && run.scope() == job.scope);
+        runs.retain(|run| run.summary.job == job.name && run.scope() == job.scope);
         skipped.extend(missing(&runs));
         let has_same = |run: &PastRun| Sides::from_fn(|side| run.has_same(side, &inputs.inputs[side]));
         let last_with = |of: fn(&Sides<bool>) -> bool| runs.iter().rev().find(|run| of(&has_same(run))).cloned();
@@ -107,14 +107,14 @@ impl History {
             previous: None,
             known: HistoryStore::default(),
             last: before.last().cloned(),
-            retry_of: own.map(|own| pairs[own].told.run.id.clone()),
+            retry_of: own.map(|own| pairs[own].summary.run.id.clone()),
             new_baseline: None,
             same_files,
             skipped,
         };
         let (compare, recognition) = (compare_digest(job), privacy.recognition());
         for run in before.iter().rev() {
-            let id = &run.told.run.id;
+            let id = &run.summary.run.id;
             if run.compare != compare {
                 history.new_baseline = Some(format!("[compare] has changed since run {id}"));
                 break;
@@ -141,7 +141,7 @@ impl History {
 /// snapshots are left out.
 fn pairs(runs: Vec<PastRun>) -> Vec<PastRun> {
     let mut pairs: Vec<PastRun> = vec![];
-    for run in runs.into_iter().filter(|run| run.told.input_failures.is_empty()) {
+    for run in runs.into_iter().filter(|run| run.summary.input_failures.is_empty()) {
         match pairs.iter_mut().find(|pair| pair.has_same_pair(&run)) {
             Some(pair) => *pair = run,
             None => pairs.push(run),
@@ -152,9 +152,9 @@ fn pairs(runs: Vec<PastRun>) -> Vec<PastRun> {
 
 /// Returns runs whose baseline no longer exists.
 fn missing(runs: &[PastRun]) -> Vec<Skipped> {
-    let is_there = |id: &String| runs.iter().any(|run| run.told.run.id == *id);
+    let is_there = |id: &String| runs.iter().any(|run| run.summary.run.id == *id);
     let gone = runs.iter().filter_map(|run| {
-        let previous = run.told.history.as_ref()?.previous.as_ref().filter(|id| !is_there(id))?;
+        let previous = run.summary.history.as_ref()?.previous.as_ref().filter(|id| !is_there(id))?;
         let reason = format!("its baseline, run {previous}, no longer exists");
         Some(Skipped { dir: run.dir.display().to_string(), reason })
     });
@@ -253,11 +253,11 @@ impl HistoryTracker {
     /// Starts with the history of the baseline. `run` is the ID of this run.
     pub(crate) fn begin(history: History, run: &str, run_dir: Option<&RunDir>) -> Result<Self> {
         let writer = run_dir.map(|run_dir| HistoryWriter::create(run_dir.create(FILE)?)).transpose()?;
-        let same_files = history.same_files.map(|run| run.map(|run| run.told.run.id));
+        let same_files = history.same_files.map(|run| run.map(|run| run.summary.run.id));
         let is_one_sided = history.retry_of.is_none() && same_files.iter().any(Option::is_some);
         let report = HistoryReport {
             same_files: is_one_sided.then_some(same_files),
-            previous: history.previous.map(|run| run.told.run.id),
+            previous: history.previous.map(|run| run.summary.run.id),
             retry_of: history.retry_of,
             new_baseline: history.new_baseline,
             skipped: history.skipped,
@@ -318,7 +318,7 @@ impl HistoryTracker {
         }
     }
 
-    fn write(&mut self, known: &[(Digest, StoredFinding)]) -> Result<()> {
+    fn write(&mut self, known: &[(DiscrepancyDigest, StoredFinding)]) -> Result<()> {
         self.writer.as_mut().map_or(Ok(()), |writer| writer.write(known))
     }
 
@@ -340,7 +340,7 @@ impl HistoryTracker {
 
 impl HistoryReport {
     /// The counts by status, in the order of every report.
-    pub fn fates(&self) -> [(&'static str, &ByClass<u64>); 4] {
+    pub fn by_status(&self) -> [(&'static str, &ByClass<u64>); 4] {
         [
             ("new", &self.new),
             ("flapping", &self.flapping),

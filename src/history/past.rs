@@ -80,7 +80,7 @@ pub(crate) struct InputRecord {
 pub(crate) struct PastRun {
     pub dir: PathBuf,
     /// The report of the run.
-    pub told: RunSummary,
+    pub summary: RunSummary,
     /// The digest of the settings for comparing.
     pub compare: String,
     /// The digest of all settings that decide in which rows the run finds a discrepancy, if its version wrote one.
@@ -119,7 +119,7 @@ pub(crate) fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
     }
     runs.sort_by(|a, b| a.order().cmp(&b.order()));
     // skip copies of a run
-    runs.dedup_by(|a, b| a.told.run.id == b.told.run.id);
+    runs.dedup_by(|a, b| a.summary.run.id == b.summary.run.id);
     (runs, skipped)
 }
 
@@ -133,7 +133,7 @@ impl PastRun {
         let content = Sides::from_fn(|side| content(&manifest.read.inputs[side]));
         let run = PastRun {
             dir: dir.into(),
-            told,
+            summary: told,
             compare: manifest.compare_blake3,
             evidence: manifest.evidence_blake3,
             recognition: manifest.recognition_blake3,
@@ -161,12 +161,12 @@ impl PastRun {
 
     /// Whether the directory is a copy, according to its name.
     fn is_copy(&self) -> bool {
-        self.dir.file_name().is_none_or(|name| name != self.told.run.id.as_str())
+        self.dir.file_name().is_none_or(|name| name != self.summary.run.id.as_str())
     }
 
     /// The sort key: the start time, then the ID for runs of the same second, with copies last.
     fn order(&self) -> (&str, &str, bool) {
-        (&self.told.run.started, &self.told.run.id, self.is_copy())
+        (&self.summary.run.started, &self.summary.run.id, self.is_copy())
     }
 
     /// Checks that a file of the run has not changed.

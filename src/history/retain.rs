@@ -26,7 +26,7 @@ const LARGE: [&str; 7] = [
 /// runs in the job's own directory, where they were written, are changed.
 pub(crate) fn retain(job_dir: &Path, job: &str, whole: usize) {
     let (mut runs, _) = runs_below(job_dir);
-    runs.retain(|run| run.told.job == job && run.dir == job_dir.join(&run.told.run.id) && !run.dir.is_symlink());
+    runs.retain(|run| run.summary.job == job && run.dir == job_dir.join(&run.summary.run.id) && !run.dir.is_symlink());
     for run in &runs[..runs.len().saturating_sub(whole)] {
         // what cannot be removed now will be removed next time
         let _ = slim(job_dir, &run.dir);

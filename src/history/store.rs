@@ -25,7 +25,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::identity::{Digest, FindingState};
+use super::identity::{DiscrepancyDigest, FindingState};
 use super::past::PastRun;
 use crate::class::Class;
 use crate::error::{MemoryError, Result};
@@ -41,7 +41,7 @@ pub(crate) const FILE: &str = "history.parquet";
 /// The number of pairs of snapshots for which a resolved discrepancy is kept. If it comes back later, it counts as new.
 const REMEMBERED_PAIRS: u32 = 90;
 /// The memory for a discrepancy while runs are compared, in bytes: its entry, and whether it was taken.
-const KNOWN_BYTES: u64 = (size_of::<(Digest, StoredFinding)>() + size_of::<bool>()) as u64;
+const KNOWN_BYTES: u64 = (size_of::<(DiscrepancyDigest, StoredFinding)>() + size_of::<bool>()) as u64;
 /// The indexes of two columns.
 const KEY: usize = 0;
 const GONE_FOR: usize = 8;
@@ -68,30 +68,30 @@ pub(crate) struct StoredFinding {
 /// The entries of a run, sorted by key. This takes half the memory of a hash map.
 #[derive(Debug, Default)]
 pub(crate) struct HistoryStore {
-    entries: Vec<(Digest, StoredFinding)>,
+    entries: Vec<(DiscrepancyDigest, StoredFinding)>,
     taken: Vec<bool>,
 }
 
 impl HistoryStore {
-    fn of(mut entries: Vec<(Digest, StoredFinding)>) -> Self {
+    fn of(mut entries: Vec<(DiscrepancyDigest, StoredFinding)>) -> Self {
         entries.sort_unstable_by_key(|(key, _)| *key);
         HistoryStore { taken: vec![false; entries.len()], entries }
     }
 
-    fn find(&self, key: &Digest) -> Option<usize> {
+    fn find(&self, key: &DiscrepancyDigest) -> Option<usize> {
         let found = self.entries.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
         (!self.taken[found]).then_some(found)
     }
 
     /// Removes and returns the entry of a discrepancy.
-    pub(crate) fn take(&mut self, key: &Digest) -> Option<StoredFinding> {
+    pub(crate) fn take(&mut self, key: &DiscrepancyDigest) -> Option<StoredFinding> {
         let found = self.find(key)?;
         self.taken[found] = true;
         Some(self.entries[found].1.clone())
     }
 
     /// Returns the entries that were not taken, by ascending key.
-    pub(crate) fn left(&self) -> impl Iterator<Item = &(Digest, StoredFinding)> {
+    pub(crate) fn left(&self) -> impl Iterator<Item = &(DiscrepancyDigest, StoredFinding)> {
         self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry)
     }
 }
@@ -162,7 +162,7 @@ pub(super) fn each_unclean(run: &PastRun, mut take: impl FnMut(ArrayRef) -> Resu
 
 fn add(
     batch: &RecordBatch,
-    known: &mut Vec<(Digest, StoredFinding)>,
+    known: &mut Vec<(DiscrepancyDigest, StoredFinding)>,
     runs: &mut HashMap<String, Arc<str>>,
 ) -> Result<(), String> {
     let digests = |at: usize| batch.column(at).as_fixed_size_binary();
@@ -171,7 +171,7 @@ fn add(
     let (ages, gone) =
         (batch.column(5).as_primitive::<UInt32Type>(), batch.column(GONE_FOR).as_primitive::<UInt32Type>());
     let (in_flight, counted) = (batch.column(6).as_boolean(), batch.column(7).as_boolean());
-    let digest = |array: &FixedSizeBinaryArray, row: usize| -> Option<Digest> {
+    let digest = |array: &FixedSizeBinaryArray, row: usize| -> Option<DiscrepancyDigest> {
         array.is_valid(row).then(|| array.value(row).try_into().ok()).flatten()
     };
     for row in 0..batch.num_rows() {
@@ -213,21 +213,22 @@ pub(super) struct HistoryWriter {
 impl HistoryWriter {
     /// Creates the file.
     pub(super) fn create(file: OutputFile) -> Result<Self> {
-        let purpose = Purpose::History { path: file.place(), group_rows: GROUP_ROWS };
+        let purpose = Purpose::History { path: file.path(), group_rows: GROUP_ROWS };
         Ok(HistoryWriter { file: ParquetWriter::begin(file, schema(), purpose)? })
     }
 
-    pub(super) fn write(&mut self, known: &[(Digest, StoredFinding)]) -> Result<()> {
-        let digests = |each: &dyn Fn(&(Digest, StoredFinding)) -> Option<Digest>| -> Result<ArrayRef> {
-            let mut builder = FixedSizeBinaryBuilder::with_capacity(known.len(), 16);
-            for known in known {
-                match each(known) {
-                    Some(digest) => builder.append_value(digest)?,
-                    None => builder.append_null(),
+    pub(super) fn write(&mut self, known: &[(DiscrepancyDigest, StoredFinding)]) -> Result<()> {
+        let digests =
+            |each: &dyn Fn(&(DiscrepancyDigest, StoredFinding)) -> Option<DiscrepancyDigest>| -> Result<ArrayRef> {
+                let mut builder = FixedSizeBinaryBuilder::with_capacity(known.len(), 16);
+                for known in known {
+                    match each(known) {
+                        Some(digest) => builder.append_value(digest)?,
+                        None => builder.append_null(),
+                    }
                 }
-            }
-            Ok(Arc::new(builder.finish()))
-        };
+                Ok(Arc::new(builder.finish()))
+            };
         let entries = || known.iter().map(|(_, known)| known);
         let columns: Vec<ArrayRef> = vec![
             digests(&|(key, _)| Some(*key))?,

@@ -8,5 +8,5 @@ pub struct Misplaced {
     /// The columns whose values are searched for, each separately; empty for all values of a row together.
     pub columns: Vec<Setting>,
     /// The position of the setting in the job.
-    pub place: Origin,
+    pub origin: Origin,
 }

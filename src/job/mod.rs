@@ -179,7 +179,7 @@ pub struct Query {
     /// The file with the query; `None` if the query is inline in the job.
     pub file: Option<PathBuf>,
     /// The position of the setting in the job.
-    pub place: Origin,
+    pub origin: Origin,
 }
 
 /// How the times of the snapshots explain discrepancies.
@@ -213,7 +213,7 @@ pub struct ColumnSettings {
     /// The rules.
     pub rules: RuleSettings,
     /// The position of the settings in the job.
-    pub place: Origin,
+    pub origin: Origin,
 }
 
 impl ColumnSettings {

@@ -9,7 +9,7 @@ pub struct Setting {
     /// The text as written.
     pub text: String,
     /// The position of the setting.
-    pub place: Origin,
+    pub origin: Origin,
 }
 
 /// The position of a setting.
@@ -35,7 +35,7 @@ pub enum Origin {
 impl Setting {
     /// Wraps the values of a command-line option.
     pub fn flags(option: &'static str, texts: &[String]) -> Vec<Setting> {
-        texts.iter().map(|text| Setting { text: text.clone(), place: Origin::Flag(option) }).collect()
+        texts.iter().map(|text| Setting { text: text.clone(), origin: Origin::Flag(option) }).collect()
     }
 }
 

@@ -141,7 +141,7 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
     };
     let value = |side: &[Shortened], column: &str| side.iter().find(|shown| shown.column == column).cloned();
     let values = columns.into_iter().map(|column| {
-        let [old, new] = shortened(told_apart([value(&sides.old, column), value(&sides.new, column)]));
+        let [old, new] = shortened(distinguished([value(&sides.old, column), value(&sides.new, column)]));
         Change { column: column.into(), old, new, unreadable: vec![] }
     });
     let tags = TableColumn::Tags.of(row).as_list::<i32>().value(0);
@@ -217,7 +217,7 @@ struct Shortened {
 
 /// Returns the values of both sides, with as many digits of floats as are needed to show that they differ: the 64-bit
 /// 844.58 is not the decimal 844.58.
-fn told_apart([old, new]: [Option<Shortened>; 2]) -> [Option<String>; 2] {
+fn distinguished([old, new]: [Option<Shortened>; 2]) -> [Option<String>; 2] {
     let same = |a: &str, b: &str| Decimal::parse(a).is_some_and(|a| Decimal::parse(b).is_some_and(|b| a == b));
     let longer = |own: &Option<Shortened>, other: &Option<Shortened>| {
         let Shortened { value, float, .. } = own.as_ref()?;

@@ -32,7 +32,7 @@ pub(crate) fn write(
     explainer: &mut Explainer,
 ) -> Result<Vec<Example>> {
     let Run { session: Session { engine, job, options, run_dir, .. }, layout, .. } = run;
-    let _stage = engine.meter.enter(Stage::Write);
+    let _stage = engine.timings.enter(Stage::Write);
     let create = |run_dir| Outputs::create(run_dir, layout, job, explainer);
     let mut outputs = run_dir.as_ref().map(create).transpose()?;
     let mut examples = Examples::default();

@@ -39,7 +39,7 @@ struct RowGroupWriter {
 impl DiscrepanciesWriter {
     /// Creates the file.
     pub(super) fn create(file: OutputFile, schema: SchemaRef) -> Result<Self> {
-        let purpose = Purpose::Published { path: file.place(), dictionary_bytes: Some(DICTIONARY_BYTES) };
+        let purpose = Purpose::Published { path: file.path(), dictionary_bytes: Some(DICTIONARY_BYTES) };
         let (writer, factory, purpose) = ParquetWriter::begin(file, schema.clone(), purpose)?.into_parts()?;
         Ok(DiscrepanciesWriter { purpose, schema, writer, factory, group: None })
     }

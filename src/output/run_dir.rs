@@ -217,7 +217,7 @@ struct DigestingWriter {
 
 impl OutputFile {
     /// The path of the file after it is published.
-    pub(crate) fn place(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.shown.clone()
     }
 

@@ -24,7 +24,7 @@ pub struct RunStats {
 impl Run {
     /// Takes the threads' time again, now that everything is written.
     pub(crate) fn time_stages(&mut self, engine: &Engine) {
-        self.stages = StageTime::all(&engine.meter);
+        self.stages = StageTime::all(&engine.timings);
     }
 }
 
@@ -34,9 +34,9 @@ impl RunStats {
         let Session { clock, engine, options, .. } = session;
         RunStats {
             seconds: clock.instant.elapsed().as_secs_f64(),
-            stages: StageTime::all(&engine.meter),
-            bytes_read: engine.meter.bytes_read(),
-            spilled_bytes: engine.meter.bytes_spilled(),
+            stages: StageTime::all(&engine.timings),
+            bytes_read: engine.timings.bytes_read(),
+            spilled_bytes: engine.timings.bytes_spilled(),
             out: options.out.as_ref().map(|out| out.of_run(&clock.id)),
             clock: clock.clone(),
             way,

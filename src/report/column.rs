@@ -81,7 +81,7 @@ impl ColumnReport {
     }
 
     /// What a rule of this column did, in words.
-    pub fn words_of(&self, rule: &RuleReport) -> String {
+    pub fn describe(&self, rule: &RuleReport) -> String {
         let unreadable = match self.unreadable {
             0 => None,
             _ if rule.rule.starts_with("as = ") => Some("a cell that it cannot read"),

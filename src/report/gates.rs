@@ -96,18 +96,18 @@ impl Gates {
     pub(super) fn reasons(&self) -> Vec<String> {
         let found = self.0.iter().filter(|gate| gate.report.found > 0);
         let (named, unnamed): (Vec<_>, Vec<_>) = found.partition(|gate| gate.named);
-        let plain: Vec<String> = unnamed.iter().map(|gate| gate.words()).collect();
+        let plain: Vec<String> = unnamed.iter().map(|gate| gate.describe()).collect();
         let mut reasons = if plain.is_empty() { vec![] } else { vec![plain.join(", ")] };
         reasons.extend(named.iter().map(|gate| match gate.report.within {
-            true => format!("accepted: {}, where {}", gate.words(), gate.allowed_words("")),
-            false => format!("{}, where {}", gate.words(), gate.allowed_words("only ")),
+            true => format!("accepted: {}, where {}", gate.describe(), gate.describe_allowed("")),
+            false => format!("{}, where {}", gate.describe(), gate.describe_allowed("only ")),
         }));
         reasons
     }
 }
 
 impl GateCheck {
-    fn allowed_words(&self, only: &str) -> String {
+    fn describe_allowed(&self, only: &str) -> String {
         match self.report.allowed.as_str() {
             "1" => format!("{only}1 is allowed"),
             "0" => "none is allowed".into(),
@@ -115,7 +115,7 @@ impl GateCheck {
         }
     }
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         let noun = if self.report.found == 1 { &self.nouns.0 } else { &self.nouns.1 };
         format!("{} {noun}", grouped(self.report.found))
     }

@@ -24,7 +24,7 @@ pub fn render(report: &Report) -> String {
         out.push('\n');
     }
     if let Some(private) = &report.private {
-        let _ = writeln!(out, "Private: {}.\n", prose(&private.words()));
+        let _ = writeln!(out, "Private: {}.\n", prose(&private.describe()));
     }
     if report.is_comparison() {
         counts(report, &mut out);
@@ -58,7 +58,7 @@ fn counts(report: &Report, out: &mut String) {
     table(out, &["class", "count"], rows.map(|(name, count)| vec![name.into(), grouped(count)]));
     let tiers = &report.tiers;
     if tiers.exact != tiers.total() {
-        let rows = Tier::ALL.map(|tier| vec![tier.words().into(), grouped(tiers.count(tier))]);
+        let rows = Tier::ALL.map(|tier| vec![tier.label().into(), grouped(tiers.count(tier))]);
         table(out, &["matched", "count"], rows);
     }
     if report.backfill.missing_duplicated > 0 {
@@ -71,7 +71,8 @@ fn history(report: &Report, out: &mut String) {
     let Some(history) = report.history.as_ref().filter(|history| !history.is_first()) else { return };
     let _ = writeln!(out, "{}.\n", prose(&since(history)));
     if history.previous.is_some() {
-        let rows = history.fates().map(|(word, counts)| vec![word.into(), grouped(counts.total()), by_class(counts)]);
+        let rows =
+            history.by_status().map(|(word, counts)| vec![word.into(), grouped(counts.total()), by_class(counts)]);
         table(out, &["history", "count", "of which"], rows);
     }
     for words in unchanged(history) {
@@ -111,7 +112,7 @@ fn checks(report: &Report, out: &mut String) {
         let list = check.list.as_deref().map(code).unwrap_or_default();
         let state = if check.holds { "holds" } else { "fails" };
         let question = check.question.as_deref().map(prose).unwrap_or_default();
-        vec![prose(&check.name), state.into(), check.found_words(), check.expected_words(), list, question]
+        vec![prose(&check.name), state.into(), check.describe_found(), check.describe_expected(), list, question]
     });
     table(out, &["check", "", "found", "", "list", "question"], rows);
     for check in report.checks.iter().filter(|check| !check.examples.is_empty()) {
@@ -138,13 +139,13 @@ fn misplaced_values(report: &Report, out: &mut String) {
     let Some(found) = &report.misplaced else { return };
     let _ = writeln!(out, "{}.\n", prose(&misplaced::headline(found)));
     let rows = misplaced::rows(found)
-        .map(|(kind, rows)| vec![kind.name().into(), grouped(rows), misplaced::words(kind).into()]);
+        .map(|(kind, rows)| vec![kind.name().into(), grouped(rows), misplaced::describe(kind).into()]);
     let rows: Vec<_> = rows.collect();
     if !rows.is_empty() {
         table(out, &["misplaced", "count", "what it is"], rows);
     }
     for example in &found.examples {
-        let _ = writeln!(out, "- {}", prose(&example.words));
+        let _ = writeln!(out, "- {}", prose(&example.description));
     }
     if !found.examples.is_empty() {
         out.push('\n');
@@ -180,7 +181,7 @@ fn columns(report: &Report, out: &mut String) {
 
 fn rules(report: &Report, out: &mut String) {
     let rows = report.columns.iter().flat_map(|column| {
-        column.rules.iter().map(|rule| vec![code(&column.name), code(&rule.rule), column.words_of(rule)])
+        column.rules.iter().map(|rule| vec![code(&column.name), code(&rule.rule), column.describe(rule)])
     });
     let rows: Vec<_> = rows.collect();
     if !rows.is_empty() {

@@ -93,7 +93,7 @@ fn of_checks(checks: &[CheckReport]) -> impl Iterator<Item = String> {
     let found = checks.iter().filter(|check| !check.holds || check.list.is_some() && check.found > 0);
     found.map(|check| {
         let accepted = if check.holds { "accepted: " } else { "" };
-        format!("{accepted}check {}: {}, where {}", check.name, check.found_words(), check.expected_words())
+        format!("{accepted}check {}: {}, where {}", check.name, check.describe_found(), check.describe_expected())
     })
 }
 

@@ -34,7 +34,7 @@ pub struct Engine {
     spill_dir: WorkDir,
     stop: Arc<AtomicBool>,
     /// The costs of the work so far.
-    pub meter: Arc<Timings>,
+    pub timings: Arc<Timings>,
     /// The progress that the user sees.
     pub progress: Progress,
 }
@@ -42,7 +42,7 @@ pub struct Engine {
 /// Settings for scans.
 #[derive(Debug, Clone)]
 pub struct ScanConfig {
-    pub meter: Arc<Timings>,
+    pub timings: Arc<Timings>,
     pub batch_rows: usize,
 }
 
@@ -63,7 +63,7 @@ impl Engine {
             footer_bytes: 0,
             spill_dir,
             stop,
-            meter: Arc::default(),
+            timings: Arc::default(),
             progress,
         })
     }
@@ -168,8 +168,8 @@ impl Engine {
     }
 
     /// Scan settings for plans that outlive a borrow of the engine.
-    pub fn readers(&self) -> ScanConfig {
-        ScanConfig { meter: self.meter.clone(), batch_rows: self.division.batch_rows }
+    pub fn scan_config(&self) -> ScanConfig {
+        ScanConfig { timings: self.timings.clone(), batch_rows: self.division.batch_rows }
     }
 
     /// Returns [`Error::Interrupted`] once the stop flag is set. Called between batches.

@@ -31,7 +31,7 @@ use crate::runtime::options::{Options, Out};
 use crate::runtime::work_dir::WorkDir;
 use crate::sides::Side;
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, Question, WorkingTable, column, numbered, row_function};
+use crate::sql::{Catalog, QueryPlan, WorkingTable, column, numbered, row_function};
 
 /// As many IDs of a kind are named.
 const NAMED: i64 = 6;
@@ -357,7 +357,7 @@ impl<'a> AfterView<'a> {
     }
 
     /// The IDs that a query yields, in a column `shown`.
-    fn listed(&self, ids: Question) -> Result<IdSet> {
+    fn listed(&self, ids: QueryPlan) -> Result<IdSet> {
         let engine = &self.run.session.engine;
         let mut catalog = Catalog::spilling(engine);
         catalog.add_view("listed", ids)?;

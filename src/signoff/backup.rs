@@ -35,7 +35,7 @@ pub(super) fn compare(context: &SignOffContext, backup: &Backup, now: Timestamp)
     let own = terms.delete_from;
     let source = Source { path: backup.path.clone(), allow_empty: true, ..job.sources[own].clone() };
     let copy = sql::open_side(engine, own, &source, context.tables, &job.columns)?;
-    let word = |text: String| Setting { text, place: Origin::Flag("backup") };
+    let word = |text: String| Setting { text, origin: Origin::Flag("backup") };
     let key: Vec<Setting> =
         (0..context.keys.len()).map(|index| word(context.keys.field(index, own).name().clone())).collect();
     let mut rows = selected_rows(context, &context.snapshots[own], "selected", selected::SelectedRows::OfCandidates)?;
@@ -46,8 +46,14 @@ pub(super) fn compare(context: &SignOffContext, backup: &Backup, now: Timestamp)
     let against = Job::new("backup", sources, Identity::Key(key));
     let pairing = Pairing::of(&snapshots, &against)?;
     let layout = Arc::new(Layout::of(&pairing, &snapshots));
-    let comparison =
-        Comparison { engine, snapshots: &snapshots, pairing: &pairing, layout, keep: Retention::All, asked: None };
+    let comparison = Comparison {
+        engine,
+        snapshots: &snapshots,
+        pairing: &pairing,
+        layout,
+        retention: Retention::All,
+        requested: None,
+    };
     let schema: SchemaRef =
         Arc::new(Schema::new(vec![Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), true)]));
     let mut wrong = WorkingTable::create(engine, "not-backed-up", schema.clone())?;
@@ -77,5 +83,5 @@ fn whole_and_fresh(pairing: &Pairing, copy: &Snapshot, backup: &Backup, now: Tim
         ([], None) => "its age is unknown".into(),
         (gaps, _) => format!("it lacks {}", gaps.join(", ")),
     };
-    RequirementCheck { requires: Requires::UsableBackup, holds: is_fresh && gaps.is_empty(), words: found }
+    RequirementCheck { requires: Requires::UsableBackup, holds: is_fresh && gaps.is_empty(), description: found }
 }

@@ -66,7 +66,7 @@ pub(crate) struct RequirementCheck {
     pub requires: Requires,
     pub holds: bool,
     /// What was found, as text.
-    pub words: String,
+    pub description: String,
 }
 
 /// The basis of all decisions: the job's terms, the times of its snapshots, and what blocks every candidate.

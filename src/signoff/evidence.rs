@@ -139,7 +139,7 @@ fn forms(ids: &IdColumns, columns: &[ArrayRef]) -> Result<Vec<(ArrayRef, Vec<IdS
 /// The answer of a check, as its list holds it.
 struct EvidenceStream {
     lines: CsvColumns,
-    places: Vec<usize>,
+    columns: Vec<usize>,
     names: EvidenceNames,
 }
 
@@ -155,11 +155,11 @@ impl EvidenceStream {
             .find_map(|names| lines.indices(&names).ok());
         let key: Vec<String> = context.pairing.keys().iter().map(|key| key.name.clone()).collect();
         match (by_candidate, lines.indices(&key).ok()) {
-            (Some(places), _) => Ok(EvidenceStream { lines, places, names: EvidenceNames::Candidates }),
-            (None, Some(places)) => Ok(EvidenceStream { lines, places, names: EvidenceNames::Rows }),
+            (Some(places), _) => Ok(EvidenceStream { lines, columns: places, names: EvidenceNames::Candidates }),
+            (None, Some(places)) => Ok(EvidenceStream { lines, columns: places, names: EvidenceNames::Rows }),
             (None, None) => Err(Error::Contradiction(format!(
                 "{}: check {} of [signoff] has to name candidates: its answer has columns {}, and neither {} nor {}",
-                check.name.place,
+                check.name.origin,
                 check.name.text,
                 lines.header().names().join(", "),
                 context.candidate_key.join(", "),
@@ -169,7 +169,7 @@ impl EvidenceStream {
     }
 
     fn next_batch(&mut self) -> Result<Option<Vec<ArrayRef>>> {
-        Ok(self.lines.next_batch(&self.places)?.map(|lines| lines.columns))
+        Ok(self.lines.next_batch(&self.columns)?.map(|lines| lines.columns))
     }
 }
 
@@ -186,7 +186,7 @@ pub(super) fn states(
     let schema: SchemaRef = Arc::new(Schema::new(vec![digest_field("id"), Field::new("state", DataType::Utf8, true)]));
     let mut found = WorkingTable::create(engine, &format!("{name}-found"), schema.clone())?;
     let (id, state) = (column(&status.key.text).alias("id"), cast(column(&status.column.text), DataType::Utf8View));
-    let place = status.table.place.to_string();
+    let place = status.table.origin.to_string();
     let catalog = Catalog::with(engine, context.tables)?;
     let question = catalog.select(&status.table.text, vec![id, state.alias("state")], &place)?;
     let own = context.terms.delete_from;

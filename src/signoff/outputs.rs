@@ -23,7 +23,7 @@ use crate::history::TextHasher;
 use crate::output::manifest::{FileDigest, of_file};
 use crate::output::run_dir::{OutputFile, RunDir};
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, Question, WorkingTable, column, write_rows};
+use crate::sql::{Catalog, QueryPlan, WorkingTable, column, write_rows};
 
 const COUNTERPARTS_SQL: &str = include_str!("../../queries/signoff/counterparts.sql");
 
@@ -202,7 +202,7 @@ fn counterparts(context: &SignOffContext, run_dir: &RunDir, approved: &Arc<Snaps
     write_file(context, run_dir, catalog.question(COUNTERPARTS_SQL)?, COUNTERPARTS)
 }
 
-fn write_file(context: &SignOffContext, run_dir: &RunDir, query: Question, name: &str) -> Result<FileDigest> {
+fn write_file(context: &SignOffContext, run_dir: &RunDir, query: QueryPlan, name: &str) -> Result<FileDigest> {
     let path = run_dir.path_of(name);
     write_rows(context.engine, query, &path)?;
     let digest = of_file(&path).map_err(Error::unreadable(&path))?;

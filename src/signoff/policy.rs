@@ -39,7 +39,7 @@ pub(super) fn require_decidable(
     if let (Cleanup::Column { column, .. }, own) = (&terms.cleanup, terms.delete_from) {
         let has = |snapshot: &Snapshot| snapshot.schema.fields().iter().any(|field| *field.name() == column.text);
         if !has(&snapshots[own]) && !has(snapshots[own].input()) {
-            return Err(wrong(format!("{}: {own} has no column `{}`", column.place, column.text)));
+            return Err(wrong(format!("{}: {own} has no column `{}`", column.origin, column.text)));
         }
     }
     if terms.writes_stopped.is_some() && job.in_flight.is_none() {
@@ -100,7 +100,7 @@ pub(super) fn candidate_columns(
     };
     let column = |name: &String| {
         pairing.columns.iter().position(|pair| pair.name == *name).ok_or_else(|| {
-            let origin = terms.candidate_key.first().map(|word| word.place.to_string()).unwrap_or_default();
+            let origin = terms.candidate_key.first().map(|word| word.origin.to_string()).unwrap_or_default();
             Error::Contradiction(format!("{origin}: there is no compared column `{name}`"))
         })
     };

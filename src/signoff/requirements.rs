@@ -51,7 +51,7 @@ fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> Re
     RequirementCheck {
         requires: Requires::Verified,
         holds: is_whole && compares(pairing) && evidence.is_whole(),
-        words: found,
+        description: found,
     }
 }
 
@@ -65,7 +65,7 @@ fn covered(context: &SignOffContext, report: &Report, uncovered: Vec<String>) ->
             format!("not compared: {}{advice}", names.join(", "))
         }
     };
-    RequirementCheck { requires: Requires::Covered, holds: uncovered.is_empty(), words: found }
+    RequirementCheck { requires: Requires::Covered, holds: uncovered.is_empty(), description: found }
 }
 
 fn is_gap(report: &Report, name: &str) -> bool {
@@ -87,7 +87,7 @@ fn fresh_snapshots(job: &Job, terms: &SignOff, now: Timestamp) -> RequirementChe
     RequirementCheck {
         requires: Requires::FreshSnapshots,
         holds: Side::BOTH.into_iter().all(is_fresh),
-        words: format!("{}, {}; the maximum is {:#}", found(Side::Old), found(Side::New), terms.max_age),
+        description: format!("{}, {}; the maximum is {:#}", found(Side::Old), found(Side::New), terms.max_age),
     }
 }
 
@@ -110,7 +110,7 @@ fn fresh_statuses(job: &Job, terms: &SignOff, now: Timestamp) -> Option<Requirem
     Some(RequirementCheck {
         requires: Requires::FreshStatuses,
         holds: ages.iter().all(|(_, age, allowed)| age <= allowed && !age.is_negative()),
-        words: found.collect::<Vec<_>>().join(", "),
+        description: found.collect::<Vec<_>>().join(", "),
     })
 }
 
@@ -127,15 +127,16 @@ fn writes_stopped(context: &SignOffContext, report: &Report, run: &Path) -> Opti
         Side::BOTH.into_iter().filter(|side| !is_before(*side)).map(|side| side.to_string()).collect();
     let (own, _) = runs_below(run);
     let (earlier, _) = history.map(runs_below).unwrap_or_default();
-    let changed = earlier.iter().filter(|past| past.told.job == job.name).find_map(|past| {
+    let changed = earlier.iter().filter(|past| past.summary.job == job.name).find_map(|past| {
         let own = own.first()?;
         Side::BOTH.into_iter().find_map(|side| {
-            let since = past.told.run.inputs[side].taken_at.as_ref().and_then(|at| taken(&at.from))? >= stopped.instant;
-            let is_other = past.told.rows[side] != report.rows[side] || !past.has_same_data(side, own);
-            (since && is_other).then(|| format!("run {} has since read different data of {side}", past.told.run.id))
+            let since =
+                past.summary.run.inputs[side].taken_at.as_ref().and_then(|at| taken(&at.from))? >= stopped.instant;
+            let is_other = past.summary.rows[side] != report.rows[side] || !past.has_same_data(side, own);
+            (since && is_other).then(|| format!("run {} has since read different data of {side}", past.summary.run.id))
         })
     });
-    let declared = format!("declared in {}: at {}", stopped.origin.place, stopped.origin.text);
+    let declared = format!("declared in {}: at {}", stopped.origin.origin, stopped.origin.text);
     let found = match (late.as_slice(), &changed) {
         ([], None) => declared.clone(),
         ([], Some(changed)) => format!("{declared}; {changed}"),
@@ -144,7 +145,7 @@ fn writes_stopped(context: &SignOffContext, report: &Report, run: &Path) -> Opti
     Some(RequirementCheck {
         requires: Requires::WritesStopped,
         holds: late.is_empty() && changed.is_none(),
-        words: found,
+        description: found,
     })
 }
 

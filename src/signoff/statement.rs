@@ -103,7 +103,7 @@ fn requirements(signed: &SignOffResult) -> Vec<Requirement> {
             name: code.into(),
             holds: requirement.holds,
             figures: BTreeMap::from([("candidates".into(), signed.candidates), ("blocked".into(), blocked)]),
-            words: requirement.words.clone(),
+            description: requirement.description.clone(),
         }
     };
     signed.requirements.iter().map(requirement).collect()

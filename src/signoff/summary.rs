@@ -62,7 +62,7 @@ pub(super) fn text(job: &Job, terms: &SignOff, signed: &SignOffResult) -> String
     out.push_str("\n  required of all\n");
     for requirement in &signed.requirements {
         let state = if requirement.holds { "holds" } else { "FAILS" };
-        let _ = writeln!(out, "    {state}  {}: {}", requirement.requires, escaped(&requirement.words));
+        let _ = writeln!(out, "    {state}  {}: {}", requirement.requires, escaped(&requirement.description));
     }
     if let Some(words) = of_nobody(signed) {
         line(&mut out, "unknown IDs", &words);
@@ -124,7 +124,7 @@ pub(super) fn markdown(job: &Job, terms: &SignOff, signed: &SignOffResult, now: 
     row("approved", grouped(signed.approved));
     row("blocked", grouped(signed.candidates - signed.approved));
     if let Some(stopped) = &terms.writes_stopped {
-        row("writes stopped", format!("{}, as {} declares", stopped.origin.text, stopped.origin.place));
+        row("writes stopped", format!("{}, as {} declares", stopped.origin.text, stopped.origin.origin));
     }
     row("signed", now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     row("signed by", signed.key_id.clone().unwrap_or_else(|| "nobody; `verify` refuses it".into()));
@@ -153,7 +153,7 @@ pub(super) fn markdown(job: &Job, terms: &SignOff, signed: &SignOffResult, now: 
     out.push_str("\n## Required of all\n\n| requirement | | found |\n| --- | --- | --- |\n");
     for requirement in &signed.requirements {
         let state = if requirement.holds { "holds" } else { "**fails**" };
-        let _ = writeln!(out, "| {} | {state} | {} |", requirement.requires, cell(&requirement.words));
+        let _ = writeln!(out, "| {} | {state} | {} |", requirement.requires, cell(&requirement.description));
     }
     out.push_str("\n## The check can fail\n\n| planted | times | found |\n| --- | --- | --- |\n");
     for canary in &signed.canaries {

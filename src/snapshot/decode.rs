@@ -132,7 +132,7 @@ impl Batches {
             None => Input::Partition(partitions[input - self.snapshot.file_columns].clone()),
         });
         let inputs = inputs.collect();
-        let mut builder = LocalFile::open(file, read.selection.is_some(), &self.readers.meter)?;
+        let mut builder = LocalFile::open(file, read.selection.is_some(), &self.readers.timings)?;
         if let Some(selection) = &read.selection {
             builder = builder.with_row_selection(selection.clone());
         }

@@ -38,7 +38,7 @@ impl Snapshot {
 
     /// The expressions as the user wrote them, each after its position.
     pub fn expressions(&self) -> Vec<String> {
-        self.derived.iter().map(|Derived { text, .. }| format!("{}: {}", text.place, text.text)).collect()
+        self.derived.iter().map(|Derived { text, .. }| format!("{}: {}", text.origin, text.text)).collect()
     }
 
     /// The name in the schema for the expression column of a pair.

@@ -54,7 +54,7 @@ pub struct Scan<'a> {
 impl Snapshot {
     /// Starts to read `columns` (indexes in the schema) of the given parts, in the given order.
     pub fn scan<'a>(&self, engine: &'a Engine, reads: Vec<FileRead>, columns: &[usize]) -> Result<Scan<'a>> {
-        Ok(Scan { engine, batches: Batches::of(self, engine.readers(), reads, columns)? })
+        Ok(Scan { engine, batches: Batches::of(self, engine.scan_config(), reads, columns)? })
     }
 
     /// All rows, with one read per row group.
@@ -91,7 +91,7 @@ impl Scan<'_> {
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             self.engine.check_stop()?;
-            match self.engine.meter.stage(Stage::Decode, || self.batches.next()).transpose()? {
+            match self.engine.timings.stage(Stage::Decode, || self.batches.next()).transpose()? {
                 Some(batch) if batch.num_rows() == 0 => continue,
                 Some(batch) => {
                     self.engine.progress.advance(batch.num_rows() as u64);

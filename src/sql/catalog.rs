@@ -57,12 +57,12 @@ impl<'e> Catalog<'e> {
     }
 
     pub(super) fn provider(&self, snapshot: &Arc<Snapshot>) -> Arc<dyn TableProvider> {
-        Arc::new(SnapshotTable { snapshot: snapshot.clone(), readers: self.engine.readers() })
+        Arc::new(SnapshotTable { snapshot: snapshot.clone(), readers: self.engine.scan_config() })
     }
 
     /// A query that the DataFrame API has made.
-    pub(super) fn own(&self, frame: DataFrame) -> Question {
-        Question { frame, place: "[internal]".into() }
+    pub(super) fn own(&self, frame: DataFrame) -> QueryPlan {
+        QueryPlan { frame, place: "[internal]".into() }
     }
 
     /// Adds a table with rows in memory.
@@ -77,7 +77,7 @@ impl<'e> Catalog<'e> {
     }
 
     /// Adds the result of a query as a view.
-    pub(crate) fn add_view(&mut self, name: &str, query: Question) -> Result<()> {
+    pub(crate) fn add_view(&mut self, name: &str, query: QueryPlan) -> Result<()> {
         self.register(name, query.frame.into_view())
     }
 
@@ -92,7 +92,7 @@ impl<'e> Catalog<'e> {
     }
 
     /// Plans a query of the sign-off itself.
-    pub(crate) fn question(&self, sql: &str) -> Result<Question> {
+    pub(crate) fn question(&self, sql: &str) -> Result<QueryPlan> {
         self.plan(sql, &BTreeMap::new(), "[signoff]")
     }
 
@@ -100,7 +100,7 @@ impl<'e> Catalog<'e> {
     ///
     /// # Errors
     /// [`Error::BadQuery`] with `place`, the origin of the query in the input of the user.
-    pub(crate) fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, place: &str) -> Result<Question> {
+    pub(crate) fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, place: &str) -> Result<QueryPlan> {
         let bad = |reason: String| self.bad(reason, place);
         let refused = |error: DataFusionError| self.refused(&error, place);
         require_shallow(sql).map_err(bad)?;
@@ -116,7 +116,7 @@ impl<'e> Catalog<'e> {
             Some((_, twice)) => {
                 Err(bad(format!("its result has column `{twice}` twice; give each a different name with AS")))
             }
-            None => Ok(Question { frame, place: place.into() }),
+            None => Ok(QueryPlan { frame, place: place.into() }),
         }
     }
 
@@ -141,12 +141,12 @@ fn only_queries() -> SQLOptions {
 }
 
 /// A planned query.
-pub(crate) struct Question {
+pub(crate) struct QueryPlan {
     pub(super) frame: DataFrame,
     pub(super) place: String,
 }
 
-impl Question {
+impl QueryPlan {
     /// The columns of the result.
     pub(crate) fn schema(&self) -> SchemaRef {
         Arc::new(self.frame.schema().as_arrow().clone())
@@ -205,14 +205,14 @@ impl Question {
             return Ok(self);
         }
         // removes the table names that qualify the columns of a join
-        let Question { frame, place } = self;
+        let QueryPlan { frame, place } = self;
         let plain = frame.schema().columns().into_iter().map(|column| {
             let name = column.name.clone();
             Expr::Column(column).alias(name)
         });
         let plain = plain.collect::<Vec<_>>();
         let frame = frame.select(plain).and_then(|frame| frame.sort(order)).map_err(Error::internal)?;
-        Ok(Question { frame, place })
+        Ok(QueryPlan { frame, place })
     }
 
     /// Runs the query, and passes the result to `take`, batch by batch.
@@ -236,7 +236,7 @@ impl Question {
     /// # Errors
     /// If the query cannot be started.
     pub(crate) fn stream(self, engine: &Engine) -> Result<RowStream<'_>> {
-        let Question { frame, place } = self;
+        let QueryPlan { frame, place } = self;
         match carry_out(engine, frame) {
             Ok(stream) => Ok(RowStream { engine, stream, place }),
             Err(error) => Err(failed(engine, &place, error)),

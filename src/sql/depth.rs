@@ -21,7 +21,7 @@ const TABLES_MAX: usize = 256;
 struct Nesting {
     is_case: bool,
     is_from: bool,
-    words: usize,
+    tokens: usize,
     tables: usize,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn require_shallow(sql: &str) -> Result<(), String> {
         take(&mut open, token, before);
         before = keyword(token);
         let sum = |each: fn(&Nesting) -> usize| open.iter().map(each).sum::<usize>();
-        if sum(|open| open.words) > WORDS_MAX {
+        if sum(|open| open.tokens) > WORDS_MAX {
             return Err(format!(
                 "it has an expression with more than {WORDS_MAX} tokens in a row; use `IN (…)` for many comparisons, \
                  or put parentheses around parts of it"
@@ -60,33 +60,33 @@ fn take(open: &mut Vec<Nesting>, token: &Token, before: Keyword) {
     let Some(last) = open.last_mut() else { return };
     match (token, keyword(token)) {
         (Token::LParen | Token::LBracket | Token::LBrace, _) => {
-            last.words += 1;
+            last.tokens += 1;
             // WITH name AS (…)
             last.tables += usize::from(before == Keyword::AS);
             open.push(Nesting::default());
         }
         (_, Keyword::CASE) => {
-            last.words += 1;
+            last.tokens += 1;
             open.push(Nesting { is_case: true, ..Nesting::default() });
         }
         (Token::RParen | Token::RBracket | Token::RBrace, _) if is_nested => drop(open.pop()),
         (_, Keyword::END) if last.is_case => drop(open.pop()),
         (Token::Comma | Token::SemiColon, _) => {
-            last.words = 0;
+            last.tokens = 0;
             last.tables += usize::from(last.is_from);
         }
         // IS DISTINCT FROM and WITHIN GROUP continue the expression
-        (_, Keyword::FROM) if before != Keyword::DISTINCT => (last.words, last.is_from) = (0, true),
-        (_, Keyword::GROUP) if before != Keyword::WITHIN => (last.words, last.is_from) = (0, false),
+        (_, Keyword::FROM) if before != Keyword::DISTINCT => (last.tokens, last.is_from) = (0, true),
+        (_, Keyword::GROUP) if before != Keyword::WITHIN => (last.tokens, last.is_from) = (0, false),
         (_, Keyword::SELECT | Keyword::WHERE | Keyword::HAVING | Keyword::ORDER) => {
-            (last.words, last.is_from) = (0, false);
+            (last.tokens, last.is_from) = (0, false);
         }
-        (_, Keyword::ON | Keyword::WHEN | Keyword::THEN | Keyword::ELSE) => last.words = 0,
+        (_, Keyword::ON | Keyword::WHEN | Keyword::THEN | Keyword::ELSE) => last.tokens = 0,
         (_, Keyword::JOIN | Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT) => {
-            last.words = 0;
+            last.tokens = 0;
             last.tables += 1;
         }
-        _ => last.words += 1,
+        _ => last.tokens += 1,
     }
 }
 

@@ -41,7 +41,7 @@ fn hide(job: &Job, error: Error) -> Error {
 }
 
 fn require_unique(engine: &Engine, catalog: &Catalog, name: &str, key: &[Setting]) -> Result<()> {
-    let place = key.first().map(|key| key.place.to_string()).unwrap_or_default();
+    let place = key.first().map(|key| key.origin.to_string()).unwrap_or_default();
     let columns: Vec<String> = key.iter().map(|key| quoted(&key.text)).collect();
     let (list, first) = (columns.join(", "), &columns[0]);
     let has_null = columns.iter().map(|column| format!("{column} IS NULL")).collect::<Vec<_>>().join(" OR ");
@@ -56,7 +56,7 @@ fn require_unique(engine: &Engine, catalog: &Catalog, name: &str, key: &[Setting
         for (row, texts) in value_text::rows(batch)?.into_iter().enumerate() {
             let key: Vec<String> =
                 texts.into_iter().take(key.len()).map(|text| text.unwrap_or("NULL".into())).collect();
-            named.push(format!("{} in {}", key.join(", "), rows_words(rows.value(row))));
+            named.push(format!("{} in {}", key.join(", "), describe_rows(rows.value(row))));
             keys = batch.column(key.len() + 1).as_primitive::<Int64Type>().value(row);
         }
         Ok(())
@@ -80,7 +80,7 @@ fn require_unique(engine: &Engine, catalog: &Catalog, name: &str, key: &[Setting
     }
 }
 
-fn rows_words(rows: i64) -> String {
+fn describe_rows(rows: i64) -> String {
     if rows == 1 { "1 row".into() } else { format!("{rows} rows") }
 }
 

@@ -43,7 +43,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-pub(crate) use catalog::{Catalog, Question};
+pub(crate) use catalog::{Catalog, QueryPlan};
 use checked::{CheckedArithmetic, checked};
 use constants::CheckedConstants;
 pub(crate) use function::row_function;
@@ -187,7 +187,7 @@ fn plan_expression(engine: &Engine, snapshot: &Snapshot, column: &str, text: &Se
         Ok((expression, field)) => {
             Ok(Derived { column: column.into(), text: text.clone(), expression, field: field.as_ref().clone() })
         }
-        Err(reason) => Err(Error::BadExpression { place: text.place.to_string(), side: snapshot.side, reason }),
+        Err(reason) => Err(Error::BadExpression { place: text.origin.to_string(), side: snapshot.side, reason }),
     }
 }
 
@@ -262,21 +262,21 @@ fn parts(expression: &Expr) -> impl Iterator<Item = &Expr> {
     parts.into_iter()
 }
 
-fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query: &Query) -> Result<Question> {
+fn plan_query(engine: &Engine, snapshot: &Arc<Snapshot>, tables: &Tables, query: &Query) -> Result<QueryPlan> {
     let mut catalog = Catalog::with(engine, tables)?;
     catalog.add(SNAPSHOT, snapshot)?;
-    catalog.plan(&query.sql, &BTreeMap::new(), &place_of(query))
+    catalog.plan(&query.sql, &BTreeMap::new(), &origin_of_query(query))
 }
 
-fn place_of(query: &Query) -> String {
+fn origin_of_query(query: &Query) -> String {
     match &query.file {
-        Some(file) => format!("{}: {}", query.place, file.display()),
-        None => query.place.to_string(),
+        Some(file) => format!("{}: {}", query.origin, file.display()),
+        None => query.origin.to_string(),
     }
 }
 
 /// The origin of the result of a query.
-fn origin(stored: Arc<Snapshot>, query: &Query, question: &Question) -> QueryOrigin {
+fn origin(stored: Arc<Snapshot>, query: &Query, question: &QueryPlan) -> QueryOrigin {
     QueryOrigin {
         snapshot: stored,
         query: query.file.clone(),
@@ -304,7 +304,7 @@ fn run_query(
     let location = place.display().to_string();
     let mut shaped = Snapshot::open(side, &location, true)?;
     if shaped.rows() == 0 && !allow_empty {
-        return Err(Error::EmptyQuery { place: place_of(query), side });
+        return Err(Error::EmptyQuery { place: origin_of_query(query), side });
     }
     shaped.location = stored.location.clone();
     shaped.origin = Some(origin);
@@ -312,7 +312,7 @@ fn run_query(
 }
 
 /// Writes the result of a query to a Parquet file.
-pub(crate) fn write_rows(engine: &Engine, question: Question, place: &Path) -> Result<()> {
+pub(crate) fn write_rows(engine: &Engine, question: QueryPlan, place: &Path) -> Result<()> {
     let purpose = Purpose::Answer { dir: engine.spill_dir(), asked: question.place().to_string() };
     engine.progress.begin("querying", 0);
     let mut answer = question.stream(engine)?;

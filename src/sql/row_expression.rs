@@ -35,7 +35,7 @@ pub(crate) struct RowExpression {
 impl RowExpression {
     /// Plans an expression on rows of this schema.
     pub(crate) fn plan(engine: &Engine, schema: &SchemaRef, text: &Setting) -> Result<Self> {
-        let place = text.place.to_string();
+        let place = text.origin.to_string();
         match plan_row_by_row(engine, schema.as_ref().clone(), &text.text) {
             Ok((expression, field)) => Ok(RowExpression { expression, field, place }),
             Err(reason) => Err(Error::BadCondition { place, reason }),
@@ -104,13 +104,13 @@ pub(crate) fn count_by(
     like: &FieldRef,
     most: usize,
 ) -> Result<BTreeMap<Option<String>, u64>> {
-    let place = by.place.to_string();
+    let place = by.origin.to_string();
     let failed = |error: DataFusionError| {
         let failed = |error| Error::QueryFailed { place: place.clone(), reason: said(&error) };
         Error::of_plan(error, &engine.spill_dir(), failed)
     };
     let context = context(engine);
-    let table = SnapshotTable { snapshot: Arc::new(snapshot.clone()), readers: engine.readers() };
+    let table = SnapshotTable { snapshot: Arc::new(snapshot.clone()), readers: engine.scan_config() };
     context.register_table(SNAPSHOT, Arc::new(table)).map_err(failed)?;
     let frame = engine.reader().block_on(context.table(SNAPSHOT)).map_err(failed)?;
     let bad = |error: DataFusionError| Error::BadCondition { place: place.clone(), reason: said(&error) };

@@ -10,7 +10,7 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::functions::core::get_field;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, Operator, binary_expr, lit};
 
-use super::{Catalog, Question};
+use super::{Catalog, QueryPlan};
 use crate::error::{Error, Result};
 use crate::snapshot::Snapshot;
 
@@ -36,7 +36,7 @@ pub(crate) fn numbered(prefix: &str, count: usize) -> Vec<String> {
 
 impl Catalog<'_> {
     /// A query that reads these expressions of a table.
-    pub(crate) fn project(&self, table: &Arc<Snapshot>, columns: Vec<Expr>) -> Result<Question> {
+    pub(crate) fn project(&self, table: &Arc<Snapshot>, columns: Vec<Expr>) -> Result<QueryPlan> {
         let frame = self.context.read_table(self.provider(table)).and_then(|frame| frame.select(columns));
         Ok(self.own(frame.map_err(Error::internal)?))
     }
@@ -45,10 +45,10 @@ impl Catalog<'_> {
     ///
     /// # Errors
     /// [`Error::BadQuery`] at `place` if the table or a column is missing.
-    pub(crate) fn select(&self, table: &str, columns: Vec<Expr>, place: &str) -> Result<Question> {
+    pub(crate) fn select(&self, table: &str, columns: Vec<Expr>, place: &str) -> Result<QueryPlan> {
         let frame = self.engine.reader().block_on(self.context.table(TableReference::bare(table)));
         let frame = frame.and_then(|frame| frame.select(columns)).map_err(|error| self.refused(&error, place))?;
-        Ok(Question { frame, place: place.into() })
+        Ok(QueryPlan { frame, place: place.into() })
     }
 
     /// Adds a view of these expressions of a table.
@@ -66,7 +66,7 @@ impl Catalog<'_> {
     }
 }
 
-impl Question {
+impl QueryPlan {
     /// The rows in the order of these columns, as `ORDER BY` has them: ascending, NULL last.
     pub(crate) fn sorted_by(self, columns: &[String]) -> Result<Self> {
         let order = columns.iter().map(|name| column(name).sort(true, false)).collect();
@@ -101,7 +101,7 @@ impl Question {
     }
 
     fn map(self, change: impl FnOnce(DataFrame) -> DataFusionResult<DataFrame>) -> Result<Self> {
-        let Question { frame, place } = self;
-        Ok(Question { frame: change(frame).map_err(Error::internal)?, place })
+        let QueryPlan { frame, place } = self;
+        Ok(QueryPlan { frame: change(frame).map_err(Error::internal)?, place })
     }
 }

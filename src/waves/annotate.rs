@@ -102,7 +102,7 @@ impl<'a> Ids<'a> {
             };
             members.append_option(member);
             if let Some((source, known)) = &mut self.known.rows {
-                let id = || self.columns.id_words(&texts, row);
+                let id = || self.columns.describe_id(&texts, row);
                 let (array, index) = known.find(digest, id)?.ok_or_else(|| source.unknown(id()))?;
                 rows.add(array, index);
             }
@@ -124,7 +124,7 @@ impl<'a> Ids<'a> {
                 continue;
             }
             let (one, two) = (self.texts(before), self.texts(batch));
-            let id = |texts: &[&StringArray], row| self.columns.id_words(texts, row);
+            let id = |texts: &[&StringArray], row| self.columns.describe_id(texts, row);
             if self.columns.key.iter().any(|column| text(one[*column], index) != text(two[*column], row)) {
                 return Err(same_digest(&id(&one, index), &id(&two, row), self.columns.seed()));
             }

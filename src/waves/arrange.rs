@@ -105,7 +105,7 @@ fn spread(seed: u64, shape: &EntrySchema) -> impl FnMut(&RecordBatch) -> BinaryA
     let mut rank = 0;
     move |batch| {
         keys(shape.key(batch).len(), |_, key| {
-            key.extend(place(seed, rank).to_be_bytes());
+            key.extend(position(seed, rank).to_be_bytes());
             rank += 1;
         })
     }
@@ -113,7 +113,7 @@ fn spread(seed: u64, shape: &EntrySchema) -> impl FnMut(&RecordBatch) -> BinaryA
 
 /// The position of a unit by its rank, as a fraction of 2^64. Positions are distinct, and those of the first `n` ranks
 /// are spread evenly for every `n`.
-fn place(seed: u64, rank: u64) -> u64 {
+fn position(seed: u64, rank: u64) -> u64 {
     xxh3_64(&seed.to_le_bytes()).wrapping_add(rank.wrapping_mul(GOLDEN))
 }
 
@@ -192,7 +192,7 @@ fn reduce<'a>(
                     _ => (texts.clone(), row - 1),
                 };
                 if columns.group.iter().any(|column| text(before[*column], index) != text(texts[*column], row)) {
-                    let shown = [columns.group_words(&before, index), columns.group_words(&texts, row)];
+                    let shown = [columns.describe_group(&before, index), columns.describe_group(&texts, row)];
                     return Err(same_digest(&shown[0], &shown[1], columns.seed()));
                 }
             }
@@ -200,7 +200,7 @@ fn reduce<'a>(
             group.weight = group.weight.saturating_add(columns.weight(&texts, row));
             match (shape.member(&batch, row), group.member) {
                 (Some(own), Some(other)) if own != other => {
-                    return Err(divided(columns.group_words(&texts, row), own, other));
+                    return Err(divided(columns.describe_group(&texts, row), own, other));
                 }
                 (own, other) => group.member = own.or(other),
             }
@@ -286,7 +286,7 @@ fn numbered<'a>(engine: &'a Engine, columns: &UnitColumns, ranked: SortedIds) ->
         let ranks = rank..rank + batch.num_rows() as u64;
         rank = ranks.end;
         let places: UInt64Array = match columns.manner() {
-            OrderKind::Shuffled => UInt64Array::from_iter_values(ranks.map(|rank| place(columns.seed(), rank))),
+            OrderKind::Shuffled => UInt64Array::from_iter_values(ranks.map(|rank| position(columns.seed(), rank))),
             OrderKind::Ordered => UInt64Array::from_iter_values(ranks),
         };
         let columns = vec![batch.column(1).clone(), Arc::new(places), batch.column(2).clone()];
@@ -323,7 +323,7 @@ mod tests {
         for first in [10_u64, 100, 1000, 4321] {
             let mut tenths = [0_u64; 10];
             for rank in 0..first {
-                tenths[((u128::from(place(7, rank)) * 10) >> 64) as usize] += 1;
+                tenths[((u128::from(position(7, rank)) * 10) >> 64) as usize] += 1;
             }
             let (least, most) = (tenths.iter().min().unwrap(), tenths.iter().max().unwrap());
             assert!(most - least <= 3, "{first}: {tenths:?}");

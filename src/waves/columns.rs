@@ -151,7 +151,7 @@ impl UnitColumns {
         let wrong = |reason: String| Err(ListError::line(list, line, reason).into());
         for (index, key_type) in self.key.iter().zip(&self.key_types) {
             if let Some(text) = text(texts[*index], row).filter(|text| !key_type.fits(text)) {
-                let (name, description) = (&self.names[*index], key_type.words());
+                let (name, description) = (&self.names[*index], key_type.describe());
                 return wrong(format!(
                     "column `{name}` is {}, which is not {description}\n  \
                      correct the list, or set the type of its IDs with --key-type",
@@ -164,7 +164,7 @@ impl UnitColumns {
             {
                 return wrong(format!(
                     "ID {} cannot be written as a bare line\n  use --format csv",
-                    self.id_words(texts, row)
+                    self.describe_id(texts, row)
                 ));
             }
         }
@@ -188,19 +188,19 @@ impl UnitColumns {
     }
 
     /// An ID as shown in messages.
-    pub(crate) fn id_words(&self, texts: &[&StringArray], row: usize) -> String {
-        words(&self.key, texts, row)
+    pub(crate) fn describe_id(&self, texts: &[&StringArray], row: usize) -> String {
+        describe(&self.key, texts, row)
     }
 
     /// A group as shown in messages.
-    pub(crate) fn group_words(&self, texts: &[&StringArray], row: usize) -> String {
-        words(&self.group, texts, row)
+    pub(crate) fn describe_group(&self, texts: &[&StringArray], row: usize) -> String {
+        describe(&self.group, texts, row)
     }
 }
 
 /// Finds a column that an option names in the header of a list.
 pub(crate) fn find(option: &'static str, name: &str, list: &Path, names: &[String]) -> Result<usize> {
-    let word = || Setting { text: name.into(), place: Origin::Flag(option) };
+    let word = || Setting { text: name.into(), origin: Origin::Flag(option) };
     let place = || format!("`{}` has the columns {}, and no column", list.display(), names.join(", "));
     Header::of(names.iter().cloned()).index(name).map_err(|_| no_such_column(&word(), &place(), names))
 }
@@ -218,7 +218,7 @@ fn shown(texts: &StringArray, row: usize) -> String {
     wording::id([text(texts, row)])
 }
 
-fn words(columns: &[usize], texts: &[&StringArray], row: usize) -> String {
+fn describe(columns: &[usize], texts: &[&StringArray], row: usize) -> String {
     wording::id(columns.iter().map(|at| text(texts[*at], row)))
 }
 

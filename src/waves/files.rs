@@ -107,7 +107,7 @@ pub(crate) struct ParquetFile {
 
 impl ParquetFile {
     pub(crate) fn begin(file: OutputFile, schema: SchemaRef) -> Result<Self> {
-        let purpose = Purpose::Published { path: file.place(), dictionary_bytes: None };
+        let purpose = Purpose::Published { path: file.path(), dictionary_bytes: None };
         let writer = ParquetWriter::begin(file, schema.clone(), purpose)?;
         Ok(ParquetFile { writer, pieces: BatchCoalescer::new(schema, PIECE_ROWS) })
     }

@@ -70,7 +70,7 @@ pub(crate) fn require_apart(request: &WavesRequest, dir: &RunDir) -> Result<()> 
 pub(crate) fn cut(engine: &mut Engine, request: &WavesRequest, dir: &RunDir) -> Result<WavesManifest> {
     let ResolvedRequest { parameters, previous, source } = request.settle()?;
     let columns = UnitColumns::of(&parameters, &source.paths[0], &source.names)?;
-    let where_word = parameters.condition.clone().map(|text| Setting { text, place: Origin::Flag("--where") });
+    let where_word = parameters.condition.clone().map(|text| Setting { text, origin: Origin::Flag("--where") });
     let plan_condition = |word: &Setting| RowExpression::condition(engine, &id_list::schema(&source.names), word);
     let condition = where_word.as_ref().map(plan_condition).transpose()?;
     let first = source.first(engine, condition.as_ref())?;

@@ -47,7 +47,7 @@ pub(crate) enum KeyType {
 
 impl KeyType {
     /// The name of the type, with its article.
-    pub(crate) fn words(self) -> &'static str {
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             KeyType::Text => "text",
             KeyType::Integer => "an integer without leading zeros",

@@ -111,7 +111,7 @@ impl Previous {
             each_digest("--previous", &path, chosen, columns.seed(), engine, |digests, texts| {
                 let members: UInt64Array = match part {
                     PreviousFile::In(member) => vec![member.packed(); digests.len()].into(),
-                    PreviousFile::Told => told(&path, texts, digests.len())?,
+                    PreviousFile::Told => assigned(&path, texts, digests.len())?,
                 };
                 sorter.push(RecordBatch::try_new(schema.clone(), vec![digests, Arc::new(members)])?)
             })?;
@@ -138,7 +138,7 @@ fn has_columns(path: &Path, columns: &[String]) -> Result<bool> {
 }
 
 /// Reads the last two columns of a file of finished IDs: wave and shard, NULL for no wave.
-fn told(path: &Path, texts: &[&StringArray], rows: usize) -> Result<UInt64Array> {
+fn assigned(path: &Path, texts: &[&StringArray], rows: usize) -> Result<UInt64Array> {
     let [.., waves, shards] = texts else {
         let reason = "has no columns for wave and shard".into();
         return Err(WavesError::PreviousChanged { file: path.into(), reason }.into());

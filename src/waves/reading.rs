@@ -76,7 +76,7 @@ impl Source {
     }
 
     /// Where a digest's row stands: list and line.
-    pub(crate) fn place(&self, place: u64) -> (PathBuf, u64) {
+    pub(crate) fn location(&self, place: u64) -> (PathBuf, u64) {
         let list = self.paths.get((place >> LINE_BITS) as usize).cloned().unwrap_or_default();
         (list, place & ((1 << LINE_BITS) - 1))
     }
@@ -222,6 +222,6 @@ pub(crate) fn each_digest(
 
 /// An [`Error`] for an ID that stands twice.
 pub(crate) fn repeated(source: &Source, id: String, one: u64, two: u64) -> Error {
-    let places = [source.place(one.min(two)), source.place(one.max(two))];
-    WavesError::Repeated { id, places: places.into() }.into()
+    let places = [source.location(one.min(two)), source.location(one.max(two))];
+    WavesError::Repeated { id, lines: places.into() }.into()
 }

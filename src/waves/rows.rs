@@ -162,10 +162,10 @@ impl RowSource {
             let names = batch.column(0).as_string::<i32>();
             let found = (0..batch.num_rows()).find(|row| digests.value(*row) == wanted.value(0));
             if let Some(class) = found.and_then(|row| Class::from_name(names.value(row))) {
-                return side_of(class).ok_or_else(|| duplicate(columns.id_words(texts, 0)));
+                return side_of(class).ok_or_else(|| duplicate(columns.describe_id(texts, 0)));
             }
         }
-        Err(self.unknown(columns.id_words(texts, 0)))
+        Err(self.unknown(columns.describe_id(texts, 0)))
     }
 
     /// Sorts the rows of a side by the digests of their IDs. IDs of other classes are included without a row.

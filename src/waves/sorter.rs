@@ -112,7 +112,7 @@ impl Iterator for SortedIds<'_> {
 impl Drop for SortedIds<'_> {
     fn drop(&mut self) {
         self.task.abort();
-        self.engine.meter.count_spilled(spilled_bytes(self.plan.as_ref()));
+        self.engine.timings.count_spilled(spilled_bytes(self.plan.as_ref()));
     }
 }
 

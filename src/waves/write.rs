@@ -117,7 +117,7 @@ struct WaveWriter<'a> {
 struct OpenFile {
     list: ListFile,
     rows: Option<ParquetFile>,
-    told: WaveFile,
+    entry: WaveFile,
     last_unit: Option<u64>,
 }
 
@@ -131,7 +131,7 @@ impl WaveWriter<'_> {
 
     /// Begins files up to the file of `member`.
     fn reach(&mut self, members: &mut impl Iterator<Item = Member>, member: Member) -> Result<()> {
-        let is = |open: &OpenFile| open.told.wave == member.wave && open.told.shard.unwrap_or(1) == member.shard;
+        let is = |open: &OpenFile| open.entry.wave == member.wave && open.entry.shard.unwrap_or(1) == member.shard;
         while !self.open.as_ref().is_some_and(is) {
             match members.next() {
                 Some(next) => self.begin(next)?,
@@ -168,14 +168,14 @@ impl WaveWriter<'_> {
             last: None,
             rows: None,
         };
-        self.open = Some(OpenFile { list, rows, told, last_unit: None });
+        self.open = Some(OpenFile { list, rows, entry: told, last_unit: None });
         Ok(())
     }
 
     /// Adds the rows of one member, except those that are finished.
     fn add(&mut self, rows: &RecordBatch, assigned: &[Assigned]) -> Result<()> {
         let (columns, shape) = (self.columns, self.shape);
-        let Some(OpenFile { list, rows: file, told, last_unit }) = &mut self.open else { return Ok(()) };
+        let Some(OpenFile { list, rows: file, entry: told, last_unit }) = &mut self.open else { return Ok(()) };
         let (texts, finished) = (shape.texts(rows), shape.finished(rows));
         for (row, assigned) in assigned.iter().enumerate() {
             if finished.value(row) {
@@ -204,7 +204,7 @@ impl WaveWriter<'_> {
     }
 
     fn close(&mut self) -> Result<()> {
-        let Some(OpenFile { list, rows, mut told, .. }) = self.open.take() else { return Ok(()) };
+        let Some(OpenFile { list, rows, entry: mut told, .. }) = self.open.take() else { return Ok(()) };
         let digest = list.finish()?;
         (told.bytes, told.blake3) = (digest.bytes, digest.blake3);
         told.rows = rows.map(ParquetFile::finish).transpose()?;

@@ -74,7 +74,7 @@ fn keep_files(shop: &Workshop, keep: &Path) {
 fn comparison(shop: &Workshop, old: &str, new: &str, key: &[&str]) -> Trial {
     let source = |name: &str| Source {
         allow_empty: true,
-        ..Source::of(Setting { text: shop.path(name).display().to_string(), place: Origin::Flag("PATH") })
+        ..Source::of(Setting { text: shop.path(name).display().to_string(), origin: Origin::Flag("PATH") })
     };
     let key = Setting::flags("--key", &key.iter().map(|name| name.to_string()).collect::<Vec<_>>());
     Trial {

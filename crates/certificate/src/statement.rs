@@ -247,7 +247,8 @@ pub struct Requirement {
     /// What was counted to tell.
     pub figures: BTreeMap<String, u64>,
     /// The same for people.
-    pub words: String,
+    #[serde(rename = "words")]
+    pub description: String,
 }
 
 /// Which columns were compared.

@@ -37,7 +37,7 @@ pub struct Check {
     /// Whether it was.
     pub outcome: Outcome,
     /// What was found; of a check that was not made, what would make it.
-    pub words: String,
+    pub description: String,
 }
 
 /// How a check ended. One that fails is an error, and no certificate is verified then.
@@ -127,11 +127,11 @@ fn verdict(predicate: &Predicate) -> String {
 }
 
 fn holds(name: &'static str, words: String) -> Check {
-    Check { name, outcome: Outcome::Holds, words }
+    Check { name, outcome: Outcome::Holds, description: words }
 }
 
 fn not_checked(name: &'static str, words: &str) -> Check {
-    Check { name, outcome: Outcome::NotChecked, words: words.into() }
+    Check { name, outcome: Outcome::NotChecked, description: words.into() }
 }
 
 /// The bytes of a certificate's file.
@@ -160,7 +160,7 @@ fn require_approval(predicate: &Predicate, file: &Path) -> Result<()> {
         return Ok(());
     }
     let failed = predicate.requirements.iter().filter(|requirement| !requirement.holds);
-    let reasons = failed.map(|requirement| format!("{}: {}", requirement.name, requirement.words)).collect();
+    let reasons = failed.map(|requirement| format!("{}: {}", requirement.name, requirement.description)).collect();
     Err(Error::Unverified { file: file.into(), reasons })
 }
 

@@ -16,7 +16,7 @@ use crate::output::manifest::FileDigest;
 use crate::output::run_dir::RunDir;
 use crate::runtime::engine::Engine;
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, Question, Tables, column, numbered};
+use crate::sql::{Catalog, QueryPlan, Tables, column, numbered};
 
 const TOTALS_SQL: &str = include_str!("../../../queries/groups/totals.sql");
 
@@ -96,7 +96,7 @@ pub(crate) fn combine(
 }
 
 /// The groups of all jobs together, each with its state.
-fn totals(engine: &Engine, jobs: &[Member], by: &[String], sure: bool) -> Result<Question> {
+fn totals(engine: &Engine, jobs: &[Member], by: &[String], sure: bool) -> Result<QueryPlan> {
     let mut catalog = Catalog::with(engine, &Tables::new())?;
     let tables = jobs.iter().map(|job| open_file("groups", &job.dir.join(TABLE)));
     let parts = parts(&catalog, by, &tables.collect::<Result<Vec<_>>>()?)?;
@@ -107,7 +107,7 @@ fn totals(engine: &Engine, jobs: &[Member], by: &[String], sure: bool) -> Result
 }
 
 /// The groups of every job. Where one job has numbers and another text, all groups are text.
-fn parts(catalog: &Catalog, by: &[String], tables: &[Arc<Snapshot>]) -> Result<Question> {
+fn parts(catalog: &Catalog, by: &[String], tables: &[Arc<Snapshot>]) -> Result<QueryPlan> {
     let types = |table: &Arc<Snapshot>| -> Result<Vec<DataType>> {
         let types = by.iter().map(|name| Ok(table.schema.field_with_name(name)?.data_type().clone()));
         types.collect()

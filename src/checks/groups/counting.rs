@@ -16,7 +16,7 @@ use crate::job::Literal;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
-use crate::sql::{Catalog, Question, Tables, column, field, numbered, same, write_rows};
+use crate::sql::{Catalog, QueryPlan, Tables, column, field, numbered, same, write_rows};
 
 const COUNTS_SQL: &str = include_str!("../../../queries/groups/counts.sql");
 const ATTRIBUTED_SQL: &str = include_str!("../../../queries/groups/attributed.sql");
@@ -134,7 +134,7 @@ impl Counting {
             let columns = self.by.iter().zip(numbered("g", self.by.len()));
             columns.map(|(by, name)| try_cast(column(&by.name), by.common.clone()).alias(name)).collect()
         };
-        let mut all: Option<Question> = None;
+        let mut all: Option<QueryPlan> = None;
         for (number, path) in violations.iter().enumerate() {
             let part = catalog.project(&open_file(&format!("violations_{number}"), path)?, columns())?;
             all = Some(match all {
@@ -162,7 +162,7 @@ impl Counting {
         side: Side,
         snapshot: &Arc<Snapshot>,
         discrepancies: &Arc<Snapshot>,
-    ) -> Result<Question> {
+    ) -> Result<QueryPlan> {
         let is_duplicate = column("class").eq(lit("duplicate_key"));
         let rows = |rows: Expr| cast(rows, DataType::Int64).alias("rows");
         if self.key_has_group {
@@ -208,7 +208,7 @@ impl Counted {
     }
 
     /// Every group with its counts and its state, in order; unless everything is `sure`, no group is ready.
-    pub(super) fn states(&self, engine: &Engine, by: &[String], sure: bool) -> Result<Question> {
+    pub(super) fn states(&self, engine: &Engine, by: &[String], sure: bool) -> Result<QueryPlan> {
         let mut catalog = Catalog::with(engine, &Tables::new())?;
         let columns = numbered("g", self.columns);
         let columns = columns.iter().map(String::as_str).chain(COUNTS).map(column).collect();
@@ -218,7 +218,7 @@ impl Counted {
 }
 
 /// The states of the groups in the table `groups` of a catalog, in the order of the groups and under the names of their columns.
-pub(super) fn states(catalog: &Catalog, by: &[String], sure: bool) -> Result<Question> {
+pub(super) fn states(catalog: &Catalog, by: &[String], sure: bool) -> Result<QueryPlan> {
     let values = BTreeMap::from([("sure".to_string(), Literal::Boolean(sure))]);
     let names = by.iter().map(String::as_str).chain(COUNTS).chain(["state"]).map(String::from);
     catalog.plan(STATES_SQL, &values, "[group]")?.renamed(names)?.sorted_by(by)

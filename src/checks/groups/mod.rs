@@ -75,7 +75,7 @@ pub(crate) struct Findings<'a> {
 pub(crate) fn require_sound(run: &Run) -> Result<()> {
     let Run { session: Session { job, .. }, snapshots, pairing, privacy, .. } = run;
     for column in &job.group {
-        let wrong = |words: String| Err(Error::Contradiction(format!("{}: {words}", column.place)));
+        let wrong = |words: String| Err(Error::Contradiction(format!("{}: {words}", column.origin)));
         let Some(pair) = pairing.columns.iter().find(|pair| pair.name == column.text) else {
             return wrong(format!("no compared column is called `{}`, and rows are gathered by such", column.text));
         };
@@ -99,7 +99,7 @@ pub(crate) fn require_sound(run: &Run) -> Result<()> {
 pub(crate) fn gather(run: &Run, material: &CheckInputs, found: &Findings) -> Result<Option<GroupReport>> {
     let Run { session: Session { engine, job, options, run_dir, .. }, snapshots, pairing, .. } = run;
     let (Some(run_dir), false) = (run_dir, job.group.is_empty()) else { return Ok(None) };
-    let _stage = engine.meter.enter(Stage::Check);
+    let _stage = engine.timings.enter(Stage::Check);
     engine.progress.begin("gathering", 0);
     let by: Vec<String> = job.group.iter().map(|column| column.text.clone()).collect();
     let Some(Discrepancies::File(path)) = &material.discrepancies else {

@@ -13,7 +13,7 @@ use crate::output::run_dir::{OutputFile, RunDir};
 use crate::runtime::engine::Engine;
 use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::sides::Sides;
-use crate::sql::Question;
+use crate::sql::QueryPlan;
 
 /// The states, in the order of the lists.
 const STATES: [&str; 3] = ["ready", "partial", "untouched"];
@@ -37,7 +37,7 @@ impl Output {
         shown: usize,
     ) -> Result<Self> {
         let file = run_dir.create(TABLE)?;
-        let purpose = Purpose::Published { path: file.place(), dictionary_bytes: None };
+        let purpose = Purpose::Published { path: file.path(), dictionary_bytes: None };
         let table = ParquetWriter::begin(file, schema, purpose)?;
         let lists = STATES.iter().map(|state| {
             let mut file = run_dir.create(&format!("{prefix}{state}.csv"))?;
@@ -53,7 +53,7 @@ impl Output {
     pub(super) fn write(
         mut self,
         engine: &Engine,
-        question: Question,
+        question: QueryPlan,
         doubts: Vec<String>,
     ) -> Result<(GroupReport, Vec<FileDigest>)> {
         question.for_each_batch(engine, |batch| {

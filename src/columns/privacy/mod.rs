@@ -171,8 +171,8 @@ impl Privacy {
         let own = inner.pairs.iter().find(|own| own.name == pair)?;
         let word = &inner.private.columns[own.private_by?];
         Some(match word.text == pair {
-            true => word.place.to_string(),
-            false => format!("{}: `{pair}` is private because of `{}`", word.place, word.text),
+            true => word.origin.to_string(),
+            false => format!("{}: `{pair}` is private because of `{}`", word.origin, word.text),
         })
     }
 
@@ -221,7 +221,7 @@ impl Privacy {
                 "{}: `{name}` is private, so row hashes need a permanent key; hashes with the random key of this run \
                  could not be checked later\n  \
                  set COUNTERSIGN_PRIVATE_KEY or key_file; `openssl rand -hex 32` generates a key",
-                inner.place()
+                inner.origin()
             ))),
         }
     }
@@ -243,8 +243,8 @@ impl Privacy {
 const DIGEST_DIGITS: usize = 32;
 
 impl Inner {
-    fn place(&self) -> String {
-        self.private.columns.first().map(|word| word.place.to_string()).unwrap_or_default()
+    fn origin(&self) -> String {
+        self.private.columns.first().map(|word| word.origin.to_string()).unwrap_or_default()
     }
 }
 

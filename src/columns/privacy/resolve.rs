@@ -216,7 +216,7 @@ impl NameScope<'_> {
             (true, Some(column)) => Err(Error::Contradiction(format!(
                 "{}: `{column}` has no field `{name}`\n  \
                  name the whole column, `{column}`, or a field as in reports: person.ssn, people[].ssn",
-                word.place
+                word.origin
             ))),
             (true, None) => {
                 let known: BTreeSet<String> = known.into_iter().map(|(known, _)| known).collect();
@@ -267,7 +267,7 @@ impl NameScope<'_> {
             Some((owner, name)) => Err(Error::Contradiction(format!(
                 "{}: the values of `{name}` are in directory names of {owner}, which manifests and errors contain\n  \
                  export `{name}` as a column of the files instead of a partition",
-                private.columns.first().map(|word| word.place.to_string()).unwrap_or_default()
+                private.columns.first().map(|word| word.origin.to_string()).unwrap_or_default()
             ))),
         }
     }

@@ -68,7 +68,7 @@ impl Tier {
     }
 
     /// The name in text.
-    pub fn words(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Tier::ByReading => "by reading",
             Tier::ByRule => "by rule",

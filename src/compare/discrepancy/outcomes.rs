@@ -232,7 +232,7 @@ impl<'a> Outcomes<'a> {
     }
 
     fn versions(&self, side: Side, rows: &Option<(&Arc<RowReader>, UInt32Array)>, len: usize) -> Result<ArrayRef> {
-        let version = self.pairing.version.as_ref().zip(self.pairing.version_place(side));
+        let version = self.pairing.version.as_ref().zip(self.pairing.version_index(side));
         match (version, rows) {
             (Some((version, at)), Some((batch, rows))) => {
                 let numbers = version.numbers(&take(batch.raw.column(at), rows, None)?, side)?;

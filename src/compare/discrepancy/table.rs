@@ -77,7 +77,7 @@ impl Layout {
             .map(|(old, new)| key_field(old, new))
             .collect();
         let texts = || DataType::List(Field::new("item", DataType::Utf8, false).into());
-        let versions = match Sides::from_fn(|side| pairing.version_place(side)) {
+        let versions = match Sides::from_fn(|side| pairing.version_index(side)) {
             Sides { old: Some(old), new: Some(new) } => Some(Sides { old, new }),
             _ => None,
         };

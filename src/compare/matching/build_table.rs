@@ -76,7 +76,7 @@ impl BuildTable {
     /// Settles a build row with the probe row, or marks it as unresolved.
     fn resolve(&self, at: usize, row: &HashedRow) -> bool {
         let settle = || {
-            let settled = row.place.0 | RowAddress::SETTLED;
+            let settled = row.address.0 | RowAddress::SETTLED;
             self.met[at].compare_exchange(0, settled, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
         if self.entries[at].row == row.row && settle() {
@@ -95,13 +95,13 @@ impl BuildTable {
             match (met.is(RowAddress::SETTLED), met.is(RowAddress::OPEN)) {
                 (true, false) => {
                     // the tier comes from old, and new always has the tier exact
-                    settled.add(entry.place.tier().max(met.tier()), 1);
+                    settled.add(entry.address.tier().max(met.tier()), 1);
                 }
                 (true, true) => {
-                    open(entry.place);
+                    open(entry.address);
                     open(met);
                 }
-                (false, _) => open(entry.place),
+                (false, _) => open(entry.address),
             }
         }
         settled

@@ -75,7 +75,7 @@ pub(super) fn run(comparison: &Comparison) -> Result<Vec<AnswerPart>> {
         true => {
             let held = build(comparison, entries)?;
             read.add(&hashing.meet(&candidates, held_side.other(), &held)?);
-            engine.meter.stage(Stage::Match, || close(comparison, held, &candidates))
+            engine.timings.stage(Stage::Match, || close(comparison, held, &candidates))
         }
         false => {
             let other_side = held_side.other();
@@ -122,7 +122,7 @@ impl<'a> Hashing<'a> {
                 let open = probe_all(held, hashed);
                 match open.count_set_bits() {
                     0 => Ok(()),
-                    _ => keeper.keep(batch, open, hashed.iter().map(|entry| entry.place)),
+                    _ => keeper.keep(batch, open, hashed.iter().map(|entry| entry.address)),
                 }
             })?;
             keeper.finish()?;
@@ -163,12 +163,12 @@ impl<'a> Hashing<'a> {
         let mut read = ParseCounts::new(pairing);
         let mut start = 0;
         while let Some(batch) = scan.next_batch()? {
-            let rows = engine.meter.stage(Stage::Canonicalize, || pairing.rows(chunk.side, batch))?;
+            let rows = engine.timings.stage(Stage::Canonicalize, || pairing.rows(chunk.side, batch))?;
             // the merge decides requested rows, so they get a row hash that no row has
-            let requested = self.comparison.asked.map(|request| request.includes(pairing, &rows.raw, chunk.side));
+            let requested = self.comparison.requested.map(|request| request.includes(pairing, &rows.raw, chunk.side));
             let requested = requested.transpose()?.flatten();
             read.count(&rows);
-            engine.meter.stage(Stage::Hash, || {
+            engine.timings.stage(Stage::Hash, || {
                 let Scratch { hashes, entries } = &mut *scratch;
                 self.hasher.hash(&rows.keys, &rows.exact_arrays(), hashes);
                 entries.clear();
@@ -176,7 +176,7 @@ impl<'a> Hashing<'a> {
                     let tier = Tier::as_read(rows.read_rows.as_ref(), at);
                     let is_requested = requested.as_ref().is_some_and(|rows| rows.value(at));
                     let row = if is_requested { hash.row.map(|word| !word) } else { hash.row };
-                    HashedRow { row, key: hash.key, place: RowAddress::new(number, start + at, tier) }
+                    HashedRow { row, key: hash.key, address: RowAddress::new(number, start + at, tier) }
                 }));
                 work(&rows.raw, entries)
             })?;
@@ -200,7 +200,7 @@ fn build(comparison: &Comparison, entries: Partitions) -> Result<Vec<BuildTable>
         let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
         let rest = |partition| -> Result<BuildTable> {
             engine.check_stop()?;
-            engine.meter.stage(Stage::Match, || Ok(BuildTable::of(entries.take(partition)?)))
+            engine.timings.stage(Stage::Match, || Ok(BuildTable::of(entries.take(partition)?)))
         };
         partitions.map(rest).collect()
     })
@@ -235,7 +235,7 @@ fn match_partitions(
             // hashes are distributed evenly, so these are many rows with few keys, which go to the merge anyway
             for side in [entries, others] {
                 engine.progress.advance(side.rows(partition));
-                side.drain(partition, |entry| candidates.mark(entry.place))?;
+                side.drain(partition, |entry| candidates.mark(entry.address))?;
             }
             return Ok(Tiers::default());
         }
@@ -244,7 +244,7 @@ fn match_partitions(
         others.drain(partition, |entry| {
             rows += 1;
             if !held.probe(entry) {
-                candidates.mark(entry.place);
+                candidates.mark(entry.address);
             }
         })?;
         let settled = held.finish(|place| {
@@ -256,7 +256,7 @@ fn match_partitions(
     };
     engine.workers().install(|| {
         let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
-        let settled = partitions.map(|partition| engine.meter.stage(Stage::Match, || meet(partition)));
+        let settled = partitions.map(|partition| engine.timings.stage(Stage::Match, || meet(partition)));
         settled.try_reduce(Tiers::default, |sum, part| Ok(both(sum, part)))
     })
 }
@@ -272,7 +272,7 @@ fn compare_candidates<'a>(
     mut read: ParseCounts,
 ) -> Result<AnswerPart> {
     let Comparison { engine, pairing, .. } = comparison;
-    let mut sink = comparison.ledger();
+    let mut sink = comparison.sink();
     Tier::ALL.into_iter().for_each(|tier| sink.matched(tier, settled.count(tier)));
     Side::BOTH.into_iter().for_each(|side| sink.seen(side, settled.total()));
     let open = candidates.count();
@@ -293,7 +293,7 @@ fn compare_candidates<'a>(
         let Sides { old, new } = candidates.sorted(comparison)?;
         // opening a cursor waits for the sort of its side, so both are opened in parallel
         let (old, new) = engine.workers().join(|| open(Side::Old, old), || open(Side::New, new));
-        engine.meter.stage(Stage::Compare, || merge(pairing, Sides { old: old?, new: new? }, &mut sink))?;
+        engine.timings.stage(Stage::Compare, || merge(pairing, Sides { old: old?, new: new? }, &mut sink))?;
         read.subtract(&read_again.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()));
     }
     sink.read(&read);

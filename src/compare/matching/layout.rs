@@ -27,7 +27,7 @@ pub(crate) enum Obstacle {
 
 impl Obstacle {
     /// Describes the obstacle, for a snapshot with this name.
-    pub(crate) fn words(&self, whose: &str) -> String {
+    pub(crate) fn describe(&self, whose: &str) -> String {
         match self {
             Obstacle::NoStatistics(column) => format!("{whose} has no statistics for column `{column}`"),
             Obstacle::Overlap(column) => format!("row groups of {whose} overlap in column `{column}`"),

@@ -38,9 +38,9 @@ pub(crate) struct Comparison<'a> {
     pub pairing: &'a Pairing,
     /// The layout of the discrepancy table.
     pub layout: Arc<Layout>,
-    pub keep: Retention,
+    pub retention: Retention,
     /// The rows whose outcomes are requested.
-    pub asked: Option<&'a OutcomeRequest>,
+    pub requested: Option<&'a OutcomeRequest>,
 }
 
 /// The result of matching.
@@ -52,7 +52,7 @@ pub(crate) struct Matched {
     /// The outcomes of the requested rows.
     pub outcomes: Vec<Spooled>,
     /// The strategy that produced the result.
-    pub way: Strategy,
+    pub strategy: Strategy,
     /// The reason for this strategy, for the report.
     pub reason: String,
 }
@@ -73,9 +73,9 @@ impl AnswerPart {
 
 impl Comparison<'_> {
     /// Creates the sink for one part of the comparison.
-    fn ledger(&self) -> FindingSink<'_> {
+    fn sink(&self) -> FindingSink<'_> {
         let outcomes = |asked| Outcomes::new(asked, self.pairing, self.layout.clone(), self.engine);
-        FindingSink::new(self.layout.clone(), self.keep, self.asked.map(outcomes), self.engine)
+        FindingSink::new(self.layout.clone(), self.retention, self.requested.map(outcomes), self.engine)
     }
 
     /// Compares both sides, with the requested strategy or the cheaper one that is correct.
@@ -105,7 +105,7 @@ impl Comparison<'_> {
             snapshot.require_unchanged()?;
         }
         tally.conserve(Sides { old: self.snapshots.old.rows(), new: self.snapshots.new.rows() })?;
-        Ok(Matched { tally, findings, outcomes, way, reason })
+        Ok(Matched { tally, findings, outcomes, strategy: way, reason })
     }
 }
 

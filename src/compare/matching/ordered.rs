@@ -75,14 +75,14 @@ fn compare_range(
         let source = Box::new(move || match abandoned.load(Ordering::Relaxed) {
             true => Err(Error::Interrupted),
             false => {
-                let settle = |batch| engine.meter.stage(Stage::Canonicalize, || pairing.rows(side, batch));
+                let settle = |batch| engine.timings.stage(Stage::Canonicalize, || pairing.rows(side, batch));
                 scan.next_batch()?.map(settle).transpose()
             }
         });
         Cursor::open(pairing, side, source, range.clone())
     };
     let cursors = Sides::try_from_fn(open)?;
-    let mut sink = comparison.ledger();
-    engine.meter.stage(Stage::Compare, || merge(pairing, cursors, &mut sink))?;
+    let mut sink = comparison.sink();
+    engine.timings.stage(Stage::Compare, || merge(pairing, cursors, &mut sink))?;
     Ok(AnswerPart::close(sink)?)
 }

@@ -19,7 +19,7 @@ use crate::runtime::engine::Engine;
 pub(super) struct HashedRow {
     pub row: [u64; 2],
     pub key: u64,
-    pub place: RowAddress,
+    pub address: RowAddress,
 }
 
 /// A row address, with four flag bits: two for the tier of the row if it is equal as read, and two below.
@@ -196,7 +196,7 @@ impl<'a> Partitions<'a> {
         let Partition { entries, spilled } = &mut *lock(&self.partitions[partition]);
         if entries.len() + block.len() > entries.capacity() && !self.claim(entries, block.len()) {
             spilled.push(self.spill.write(entries)?);
-            self.engine.meter.count_spilled(size_of_val(entries.as_slice()) as u64);
+            self.engine.timings.count_spilled(size_of_val(entries.as_slice()) as u64);
             entries.clear();
         }
         entries.extend_from_slice(block);

@@ -37,7 +37,7 @@ impl fmt::Display for StrategyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StrategyReason::AsAsked => f.write_str("as requested"),
-            StrategyReason::Obstacle(side, obstacle) => f.write_str(&obstacle.words(&side.to_string())),
+            StrategyReason::Obstacle(side, obstacle) => f.write_str(&obstacle.describe(&side.to_string())),
         }
     }
 }

@@ -229,7 +229,8 @@ fn unsorted(
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
     let nothing_to_read = reads.is_empty();
-    let scan = snapshots[side].plan(&engine.readers(), reads, &pairing.projection(side), engine.sort_partitions())?;
+    let scan =
+        snapshots[side].plan(&engine.scan_config(), reads, &pairing.projection(side), engine.sort_partitions())?;
     let Some(kept) = kept else { return Ok(scan) };
     let kept = StreamingTableExec::try_new(scan.schema(), vec![Arc::new(kept.clone())], None, [], false, None)?;
     let kept: Arc<dyn ExecutionPlan> = Arc::new(kept);
@@ -287,7 +288,7 @@ impl SortedSide<'_> {
         loop {
             // the first batch may take long, so check regularly whether to stop
             let next = async { tokio::time::timeout(Duration::from_millis(200), self.stream.next()).await };
-            let waited = self.engine.meter.stage(Stage::Decode, || self.engine.reader().block_on(next));
+            let waited = self.engine.timings.stage(Stage::Decode, || self.engine.reader().block_on(next));
             self.engine.check_stop()?;
             match waited {
                 Err(_) => continue,
@@ -310,7 +311,7 @@ impl SortedSide<'_> {
 
 impl Drop for SortedSide<'_> {
     fn drop(&mut self) {
-        self.engine.meter.count_spilled(spilled_bytes(self.plan.as_ref()));
+        self.engine.timings.count_spilled(spilled_bytes(self.plan.as_ref()));
     }
 }
 

@@ -139,7 +139,7 @@ impl RuleSet {
             }
             bytes.clear();
             cells.append(row, &mut bytes);
-            codes.words.contains(&bytes)
+            codes.texts.contains(&bytes)
         };
         Ok(Some(BooleanBuffer::collect_bool(needed.len(), is_ambiguous)))
     }
@@ -166,7 +166,7 @@ impl RuleSet {
             by_word.entry(bytes).or_default().push(code);
         }
         let ambiguous = by_word.values().filter(|codes| codes.len() > 1).flatten().map(|code| code.to_string());
-        Ok(Codes { ambiguous: ambiguous.collect(), words: by_word.into_keys().collect() })
+        Ok(Codes { ambiguous: ambiguous.collect(), texts: by_word.into_keys().collect() })
     }
 }
 
@@ -177,5 +177,5 @@ pub(super) struct Codes {
     ambiguous: HashSet<String>,
     /// The parsed values, as bytes. A cell that is read as one of them without being a code is ambiguous also: the
     /// table does not specify that old uses both.
-    words: HashSet<Vec<u8>>,
+    texts: HashSet<Vec<u8>>,
 }

@@ -42,7 +42,8 @@ pub struct MisplacedExample {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_key: Option<String>,
     /// The description in one sentence.
-    pub words: String,
+    #[serde(rename = "words")]
+    pub description: String,
 }
 
 impl MisplacedReport {
@@ -92,6 +93,6 @@ impl MisplacedExample {
             (Kind::Rekeyed | Kind::Copied, column) => format!("{to}: {column} is the one that old has under {from}"),
             (Kind::Exchanged, columns) => format!("{key}: {} are exchanged", columns.replace(", ", " and ")),
         };
-        MisplacedExample { kind, columns: columns.into(), key, other_key, words }
+        MisplacedExample { kind, columns: columns.into(), key, other_key, description: words }
     }
 }

@@ -211,7 +211,7 @@ impl Search<'_> {
                 if !fits {
                     return Ok(false);
                 }
-                claims.push(IndexedValue { digest, place: FindingId::new(first + row as u64, is_alone) });
+                claims.push(IndexedValue { digest, finding: FindingId::new(first + row as u64, is_alone) });
             }
             Ok(true)
         })?;
@@ -279,9 +279,9 @@ fn linked(unit: &Unit, owners: &[IndexedValue], counts: &[AtomicU32], claims: &[
     let known = ValueIndex::of(owners);
     let claimed = claims.iter().filter_map(|claim| {
         let owner = known.find(&claim.digest).filter(|owner| counts[*owner].load(Ordering::Relaxed) == 1)?;
-        let owner = owners[owner].place;
-        let kind = if claim.place.is_alone() && owner.is_alone() { Kind::Rekeyed } else { Kind::Copied };
-        Some(Link { row: claim.place.row(), unit: unit.number, kind, other: owner.row() })
+        let owner = owners[owner].finding;
+        let kind = if claim.finding.is_alone() && owner.is_alone() { Kind::Rekeyed } else { Kind::Copied };
+        Some(Link { row: claim.finding.row(), unit: unit.number, kind, other: owner.row() })
     });
     let mut links: Vec<Link> = claimed.collect();
     links.sort_unstable();

@@ -30,7 +30,7 @@ impl FindingId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct IndexedValue {
     pub digest: Digest,
-    pub place: FindingId,
+    pub finding: FindingId,
 }
 
 /// Keeps only claims whose value is unique. The claims must be sorted.
@@ -96,7 +96,7 @@ mod tests {
         let digest = |number: u64| blake3::hash(&number.to_le_bytes()).as_bytes()[..16].try_into().unwrap();
         let claim = |number: u64| IndexedValue {
             digest: digest(number / 2),
-            place: FindingId::new(number, number.is_multiple_of(3)),
+            finding: FindingId::new(number, number.is_multiple_of(3)),
         };
         for len in [0, 1, 2, 3, 1_000] {
             let mut claims: Vec<IndexedValue> = (0..len).map(claim).collect();
@@ -105,7 +105,7 @@ mod tests {
             for number in 0..len {
                 let found = claims[lookup.find(&digest(number / 2)).unwrap()];
                 assert_eq!(
-                    (found.place.row(), found.place.is_alone()),
+                    (found.finding.row(), found.finding.is_alone()),
                     (number as u32 / 2 * 2, number / 2 * 2 % 3 == 0)
                 );
             }

@@ -168,7 +168,7 @@ impl Checker<'_> {
     }
 
     fn mistake(&self, node: &Node, message: String) -> JobMistake {
-        JobMistake { place: self.document.place_of(&node.span, "").to_string(), words: message }
+        JobMistake { origin: self.document.origin_of(&node.span, "").to_string(), message }
     }
 }
 

@@ -24,7 +24,7 @@ impl FormReader<'_> {
         let taken_at = taken_at.and_then(|taken| LiteralType::Timestamp.read(&taken.to));
         let (mut checks, mut names) = (vec![], HashSet::new());
         for (item, form) in forms.into_iter().enumerate() {
-            let place = self.document.item_place(&["check"], Some(item));
+            let place = self.document.item_origin(&["check"], Some(item));
             let Some(check) = self.check(form, &place, taken_at.as_ref()) else { continue };
             if !names.insert(check.name.text.to_ascii_lowercase()) {
                 self.wrong(&place, format!("duplicate check name `{}`; give one another `name`", check.name.text));
@@ -56,7 +56,7 @@ impl FormReader<'_> {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
             self.wrong(place, format!("`{name}` cannot name a list; use letters, digits, `-`, and `_`"));
         }
-        let word = |text: String| Setting { text, place: place.clone() };
+        let word = |text: String| Setting { text, origin: place.clone() };
         let mut tables = vec![];
         for (name, sql) in inputs {
             if OWN_TABLES.contains(&name.as_str()) {
@@ -83,7 +83,7 @@ impl FormReader<'_> {
 
     fn library(&mut self, name: &str, place: &Origin) -> Option<Query> {
         match library::QUERIES.iter().find(|(known, _)| *known == name) {
-            Some((_, sql)) => Some(Query { sql: sql.to_string(), file: None, place: place.clone() }),
+            Some((_, sql)) => Some(Query { sql: sql.to_string(), file: None, origin: place.clone() }),
             None => {
                 let known = library::QUERIES.map(|(known, _)| known);
                 let message = match nearest(name, known.into_iter()) {

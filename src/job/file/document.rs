@@ -77,9 +77,9 @@ impl TableNode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobMistake {
     /// The position: file, line, and key.
-    pub place: String,
+    pub origin: String,
     /// What is wrong, and what to do about it.
-    pub words: String,
+    pub message: String,
 }
 
 impl Document {
@@ -91,24 +91,24 @@ impl Document {
         match DeTable::parse(text) {
             Ok(root) => document.root = Node::of_table(root.get_ref(), 0..0),
             Err(error) => {
-                let place = document.place_of(&error.span().unwrap_or(0..0), "").to_string();
-                return Err(vec![JobMistake { place, words: format!("invalid TOML: {}", error.message()) }]);
+                let place = document.origin_of(&error.span().unwrap_or(0..0), "").to_string();
+                return Err(vec![JobMistake { origin: place, message: format!("invalid TOML: {}", error.message()) }]);
             }
         }
         for setting in set {
-            let wrong = |words| vec![JobMistake { place: format!("--set {setting}"), words }];
+            let wrong = |message| vec![JobMistake { origin: format!("--set {setting}"), message }];
             document.lay_over(setting).map_err(wrong)?;
         }
         Ok(document)
     }
 
     /// Returns the position of the value at a path of keys, or that of its nearest existing parent.
-    pub(super) fn place(&self, path: &[&str]) -> Origin {
-        self.item_place(path, None)
+    pub(super) fn origin(&self, path: &[&str]) -> Origin {
+        self.item_origin(path, None)
     }
 
     /// Returns the position of an item in the list at a path of keys.
-    pub(super) fn item_place(&self, path: &[&str], item: Option<usize>) -> Origin {
+    pub(super) fn item_origin(&self, path: &[&str], item: Option<usize>) -> Origin {
         let mut node = &self.root;
         for step in path {
             match node.get(step) {
@@ -119,11 +119,11 @@ impl Document {
         if let (Some(item), NodeKind::List(items)) = (item, &node.kind) {
             node = items.get(item).unwrap_or(node);
         }
-        self.place_of(&node.span, &path.join("."))
+        self.origin_of(&node.span, &path.join("."))
     }
 
     /// Returns the position of a range of the text.
-    pub(super) fn place_of(&self, span: &Range<usize>, key: &str) -> Origin {
+    pub(super) fn origin_of(&self, span: &Range<usize>, key: &str) -> Origin {
         if let Some((_, setting)) = self.set.iter().rev().find(|(start, _)| span.start >= *start) {
             return Origin::Set(setting.clone());
         }

@@ -19,19 +19,19 @@ use crate::sides::{Side, Sides};
 impl FormReader<'_> {
     /// Reads `[in_flight]`.
     pub(super) fn in_flight(&mut self, form: InFlightForm, sources: &Sides<Source>) -> Option<InFlight> {
-        let section = self.document.place(&["in_flight"]);
+        let section = self.document.origin(&["in_flight"]);
         for side in Side::BOTH {
             if sources[side].taken_at.is_none() {
                 self.wrong(&section, format!("without `taken_at` in [{side}], no discrepancy can be in flight"));
             }
         }
         let InFlightForm { column, old_column, new_column, lag, assume_tz } = form;
-        let word = |text: String, key: &str| Setting { text, place: self.document.place(&["in_flight", key]) };
+        let word = |text: String, key: &str| Setting { text, origin: self.document.origin(&["in_flight", key]) };
         let both = column.map(|text| word(text, "column"));
         let old = old_column.map(|text| word(text, "old_column")).or(both.clone());
         let new = new_column.map(|text| word(text, "new_column")).or(both);
         let assume_tz = assume_tz.map(|text| word(text, "assume_tz"));
-        let lag_place = self.document.place(&["in_flight", "lag"]);
+        let lag_place = self.document.origin(&["in_flight", "lag"]);
         let lag = lag.map_or(Some(jiff::SignedDuration::ZERO), |text| self.duration(&text, &lag_place))?;
         match (old, new) {
             (Some(old), Some(new)) => Some(InFlight { columns: Sides { old, new }, lag, assume_tz }),
@@ -46,13 +46,13 @@ impl FormReader<'_> {
 
     /// Reads `[misplaced]`.
     pub(super) fn misplaced(&self, form: MisplacedForm) -> Misplaced {
-        let columns = self.words(form.columns, &["misplaced", "columns"]);
-        Misplaced { columns, place: self.document.place(&["misplaced"]) }
+        let columns = self.settings(form.columns, &["misplaced", "columns"]);
+        Misplaced { columns, origin: self.document.origin(&["misplaced"]) }
     }
 
     /// Reads the waivers from the separate file that `waivers` names.
     pub(super) fn waivers_of_file(&mut self, file: String) -> Vec<Waiver> {
-        let place = self.document.place(&["waivers"]);
+        let place = self.document.origin(&["waivers"]);
         let file = self.dir.join(self.expand(file, &place));
         let text = match regular_file::read_text(&file, TEXT_BYTES_MAX) {
             Ok(text) => text,
@@ -84,7 +84,7 @@ impl FormReader<'_> {
     pub(super) fn waivers(&mut self, forms: Vec<WaiverForm>) -> Vec<Waiver> {
         let (mut waivers, mut names): (Vec<Waiver>, HashSet<String>) = (vec![], HashSet::new());
         for (item, form) in forms.into_iter().enumerate() {
-            let place = self.document.item_place(&["waiver"], Some(item));
+            let place = self.document.item_origin(&["waiver"], Some(item));
             let name = form.name.clone();
             if names.contains(&name) {
                 self.wrong(&place, format!("duplicate waiver name `{name}`"));
@@ -98,7 +98,7 @@ impl FormReader<'_> {
     }
 
     fn waiver(&mut self, form: WaiverForm, place: &Origin) -> Option<Waiver> {
-        let word = |text: String| Setting { text, place: place.clone() };
+        let word = |text: String| Setting { text, origin: place.clone() };
         let settings = |names: Names| names.into_vec().into_iter().map(word).collect::<Vec<_>>();
         for (key, text) in [("name", &form.name), ("owner", &form.owner), ("reason", &form.reason)] {
             if text.trim().is_empty() {

@@ -45,12 +45,16 @@ impl QueryHeader {
             }
             parameters.push((name, data_type));
         }
-        Ok(QueryHeader { question: words(&comments, "Question:"), inputs: words(&comments, "Inputs:"), parameters })
+        Ok(QueryHeader {
+            question: comment_text(&comments, "Question:"),
+            inputs: comment_text(&comments, "Inputs:"),
+            parameters,
+        })
     }
 }
 
 /// Returns the text after a title, up to the next line that begins with a title.
-fn words(comments: &[&str], title: &str) -> Option<String> {
+fn comment_text(comments: &[&str], title: &str) -> Option<String> {
     let begins = |line: &&str| {
         let first = line.split_whitespace().next();
         first.is_some_and(|word| word.ends_with(':') && word.starts_with(char::is_uppercase))

@@ -77,7 +77,7 @@ impl JobFile {
             Ok(form) => form,
             Err(error) => {
                 if mistakes.is_empty() {
-                    mistakes.push(JobMistake { place: file.display().to_string(), words: error.to_string() });
+                    mistakes.push(JobMistake { origin: file.display().to_string(), message: error.to_string() });
                 }
                 return Ok(failed(mistakes));
             }
@@ -108,11 +108,11 @@ struct FormReader<'a> {
 
 impl FormReader<'_> {
     fn wrong(&mut self, place: &Origin, message: impl Into<String>) {
-        self.mistakes.push(JobMistake { place: place.to_string(), words: message.into() });
+        self.mistakes.push(JobMistake { origin: place.to_string(), message: message.into() });
     }
 
     fn runs(&mut self, form: &JobForm) -> PathBuf {
-        let place = self.document.place(&["output", "dir"]);
+        let place = self.document.origin(&["output", "dir"]);
         let dir = form.output.dir.clone().unwrap_or_else(|| RUNS.into());
         self.dir.join(self.expand(dir, &place))
     }
@@ -123,9 +123,9 @@ impl FormReader<'_> {
         let scope = if form.new.is_some() { Scope::Both } else { Scope::OldAlone };
         let new = match form.new {
             Some(new) => self.source(new, &["new"]),
-            None => Source::of(Setting { text: String::new(), place: self.document.place(&["old"]) }),
+            None => Source::of(Setting { text: String::new(), origin: self.document.origin(&["old"]) }),
         };
-        let place = self.document.place(&[]);
+        let place = self.document.origin(&[]);
         let compare = match (form.compare, scope) {
             (Some(_), Scope::OldAlone) => {
                 self.wrong(&place, "the job lacks the section [new], which [compare] needs");
@@ -153,7 +153,7 @@ impl FormReader<'_> {
         for (name, table) in &tables {
             if let Some(query) = &table.query {
                 self.wrong(
-                    &query.place,
+                    &query.origin,
                     "an additional table cannot have a `query`; \
                                           transform it in the query that reads it",
                 );
@@ -164,7 +164,7 @@ impl FormReader<'_> {
                 "discrepancies" => "the table of discrepancies",
                 _ => continue,
             };
-            let place = self.document.place(&["tables", name]);
+            let place = self.document.origin(&["tables", name]);
             self.wrong(&place, format!("the name `{name}` is reserved for {owner}; choose another"));
         }
         let sources = Sides { old, new };
@@ -176,7 +176,7 @@ impl FormReader<'_> {
             if names.contains(&check.name.text.to_ascii_lowercase()) {
                 let message =
                     format!("a [[check]] also has the name `{}`; give one of them another `name`", check.name.text);
-                self.wrong(&check.name.place, message);
+                self.wrong(&check.name.origin, message);
             }
         }
         let in_flight = form.in_flight.filter(|_| scope == Scope::Both).and_then(|form| self.in_flight(form, &sources));
@@ -184,23 +184,23 @@ impl FormReader<'_> {
         let mut waivers = self.waivers(form.waiver);
         waivers.extend(form.waivers.map_or(vec![], |file| self.waivers_of_file(file)));
         let private = form.private.and_then(|form| self.private(form));
-        let segments = self.words(form.segments.by, &["segments", "by"]);
+        let segments = self.settings(form.segments.by, &["segments", "by"]);
         for section in ["gate", "waiver", "waivers", "segments", "lists", "misplaced", "in_flight"] {
             if scope == Scope::OldAlone && self.document.root.get(section).is_some() {
-                let place = self.document.place(&[section]);
+                let place = self.document.origin(&[section]);
                 self.wrong(&place, format!("[{section}] needs a comparison, but the job lacks the section [new]"));
             }
         }
-        let group = self.words(form.group.by, &["group", "by"]);
+        let group = self.settings(form.group.by, &["group", "by"]);
         if let (Scope::OldAlone, Some(column)) = (scope, group.first()) {
-            self.wrong(&column.place.clone(), "groups need both sides, but the job lacks the section [new]");
+            self.wrong(&column.origin.clone(), "groups need both sides, but the job lacks the section [new]");
         }
-        let list_columns = self.words(form.lists.columns, &["lists", "columns"]);
+        let list_columns = self.settings(form.lists.columns, &["lists", "columns"]);
         let gate = self.gate(form.gate);
         let identity = self.identity(&compare);
         let selection = Selection {
-            columns: self.words(compare.only.clone(), &["compare", "only"]),
-            ignore: self.words(compare.ignore.clone(), &["compare", "ignore"]),
+            columns: self.settings(compare.only.clone(), &["compare", "only"]),
+            ignore: self.settings(compare.ignore.clone(), &["compare", "ignore"]),
             map: vec![],
         };
         let columns = self.columns(compare.rules, compare.columns);
@@ -224,7 +224,7 @@ impl FormReader<'_> {
     }
 
     fn name(&mut self, configured: Option<String>) -> String {
-        let place = self.document.place(&["job", "name"]);
+        let place = self.document.origin(&["job", "name"]);
         let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = configured.map_or(stem, |name| self.expand(name, &place));
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
@@ -252,7 +252,7 @@ impl FormReader<'_> {
     }
 
     fn source(&mut self, form: SourceForm, at: &[&str]) -> Source {
-        let place_of = |key: &str| self.document.place(&[at, &[key]].concat());
+        let place_of = |key: &str| self.document.origin(&[at, &[key]].concat());
         let layout = environment::layout(&form.path);
         let (place, query_place, time_place) = (place_of("path"), place_of("query"), place_of("taken_at"));
         let path = self.expand(form.path, &place);
@@ -270,12 +270,12 @@ impl FormReader<'_> {
             self.wrong(&drop_place, "expected a share of the rows such as \"5 %\"");
         }
         Source {
-            path: Setting { text: path, place },
+            path: Setting { text: path, origin: place },
             layout,
             query: form.query.and_then(|query| self.query(query, query_place)),
             taken_at,
             allow_empty: form.allow_empty,
-            key: self.words(form.key, &[at, &["key"]].concat()),
+            key: self.settings(form.key, &[at, &["key"]].concat()),
             expects: Expectations {
                 max_age: form.max_age.and_then(|text| self.duration(&text, &age_place)),
                 max_drop,
@@ -306,7 +306,7 @@ impl FormReader<'_> {
     fn query(&mut self, text: String, place: Origin) -> Option<Query> {
         let start = text.trim_start().to_lowercase();
         if ["select ", "select\n", "with ", "with\n", "(", "--", "/*"].iter().any(|word| start.starts_with(word)) {
-            return Some(Query { sql: text, file: None, place });
+            return Some(Query { sql: text, file: None, origin: place });
         }
         if start.is_empty() {
             self.wrong(&place, "the query is empty; give the path of a file, or the query itself");
@@ -314,7 +314,7 @@ impl FormReader<'_> {
         }
         let file = self.dir.join(self.expand(text, &place));
         match regular_file::read_text(&file, TEXT_BYTES_MAX) {
-            Ok(sql) => Some(Query { sql, file: Some(file), place }),
+            Ok(sql) => Some(Query { sql, file: Some(file), origin: place }),
             Err(error) => {
                 let path = file.display();
                 let message = format!("cannot read `{path}`: {error}; give the path of a file, or the query itself");
@@ -352,48 +352,48 @@ impl FormReader<'_> {
 
     /// Resolves the key. After an error it returns an empty key, so that the rest can still be checked.
     fn identity(&mut self, compare: &CompareForm) -> Identity {
-        let place = self.document.place(&["compare", "key"]);
+        let place = self.document.origin(&["compare", "key"]);
         let key = compare.key.clone().map_or(vec![], Names::into_vec);
         match (key.is_empty(), compare.no_key) {
             (true, true) => return Identity::WholeRow,
             (false, true) => self.wrong(&place, "`key` and `no_key` contradict each other"),
-            (true, false) if !self.mistakes.iter().any(|mistake| mistake.words.contains("`compare.key`")) => {
+            (true, false) if !self.mistakes.iter().any(|mistake| mistake.message.contains("`compare.key`")) => {
                 self.wrong(&place, "the columns that identify a row are missing: key = [\"id\"], or no_key = true");
             }
             _ => {}
         }
-        Identity::Key(self.words(Names::Many(key), &["compare", "key"]))
+        Identity::Key(self.settings(Names::Many(key), &["compare", "key"]))
     }
 
-    fn words(&self, names: Names, at: &[&str]) -> Vec<Setting> {
+    fn settings(&self, names: Names, at: &[&str]) -> Vec<Setting> {
         let names = names.into_vec().into_iter().enumerate();
-        names.map(|(item, text)| Setting { text, place: self.document.item_place(at, Some(item)) }).collect()
+        names.map(|(item, text)| Setting { text, origin: self.document.item_origin(at, Some(item)) }).collect()
     }
 
     fn columns(&mut self, shared: Vec<SharedRules>, own: BTreeMap<String, ColumnForm>) -> Vec<ColumnSettings> {
         let mut all = vec![];
         for (item, SharedRules { columns, rules }) in shared.into_iter().enumerate() {
-            let place = self.document.item_place(&["compare", "rules"], Some(item));
-            let names = columns.into_vec().into_iter().map(|text| Setting { text, place: place.clone() }).collect();
-            all.push(ColumnSettings { names, old: None, expressions: Sides::default(), rules, place });
+            let place = self.document.item_origin(&["compare", "rules"], Some(item));
+            let names = columns.into_vec().into_iter().map(|text| Setting { text, origin: place.clone() }).collect();
+            all.push(ColumnSettings { names, old: None, expressions: Sides::default(), rules, origin: place });
         }
         for (name, form) in own {
-            let at = |key: &str| self.document.place(&["compare", "columns", &name, key]);
-            let word = |text: Option<String>, key: &str| text.map(|text| Setting { text, place: at(key) });
-            let place = self.document.place(&["compare", "columns", &name]);
+            let at = |key: &str| self.document.origin(&["compare", "columns", &name, key]);
+            let word = |text: Option<String>, key: &str| text.map(|text| Setting { text, origin: at(key) });
+            let place = self.document.origin(&["compare", "columns", &name]);
             let expressions = Sides { old: word(form.old_expr, "old_expr"), new: word(form.new_expr, "new_expr") };
             let old = word(form.old, "old").filter(|_| expressions.old.is_none());
             all.push(ColumnSettings {
-                names: vec![Setting { text: name.clone(), place: place.clone() }],
+                names: vec![Setting { text: name.clone(), origin: place.clone() }],
                 old,
                 expressions,
                 rules: form.rules,
-                place,
+                origin: place,
             });
         }
         for settings in &mut all {
             if let Err(message) = settings.rules.rules() {
-                self.wrong(&settings.place.clone(), message);
+                self.wrong(&settings.origin.clone(), message);
                 // continue to check the other settings
                 settings.rules = RuleSettings::default();
             }
@@ -403,7 +403,7 @@ impl FormReader<'_> {
 
     fn gate(&mut self, form: GateForm) -> Gate {
         let mut class = |allowance: Option<AllowanceForm>, name: &str| {
-            let place = self.document.place(&["gate", name]);
+            let place = self.document.origin(&["gate", name]);
             allowance.and_then(|allowance| self.allowance(allowance, &place))
         };
         let classes = ByClass {
@@ -420,9 +420,9 @@ impl FormReader<'_> {
         };
         let mut columns = vec![];
         for (text, allowance) in form.columns {
-            let place = self.document.place(&["gate", "columns", &text]);
+            let place = self.document.origin(&["gate", "columns", &text]);
             if let Some(allowance) = self.allowance(allowance, &place) {
-                columns.push((Setting { text, place }, allowance));
+                columns.push((Setting { text, origin: place }, allowance));
             }
         }
         Gate { classes, new, persisting_for: form.persisting_for, columns }
@@ -456,15 +456,15 @@ impl FormReader<'_> {
 pub fn refusal(file: &Path, mut mistakes: Vec<JobMistake>) -> Error {
     let start = format!("{}:", file.display());
     let line = |mistake: &JobMistake| -> usize {
-        let digits = mistake.place.strip_prefix(&start).unwrap_or_default();
+        let digits = mistake.origin.strip_prefix(&start).unwrap_or_default();
         digits.split(':').next().and_then(|digits| digits.parse().ok()).unwrap_or(usize::MAX)
     };
     mistakes.sort_by_key(line);
     let mut seen = HashSet::new();
     // the same message at different positions is the same error
-    mistakes.retain(|mistake| seen.insert(mistake.words.clone()));
+    mistakes.retain(|mistake| seen.insert(mistake.message.clone()));
     Error::BadJob {
         file: file.into(),
-        mistakes: mistakes.into_iter().map(|mistake| format!("{}: {}", mistake.place, mistake.words)).collect(),
+        mistakes: mistakes.into_iter().map(|mistake| format!("{}: {}", mistake.origin, mistake.message)).collect(),
     }
 }

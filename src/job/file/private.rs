@@ -30,12 +30,12 @@ fn read_key(file: &Path) -> io::Result<PrivateKeyFile> {
 
 impl FormReader<'_> {
     pub(super) fn private(&mut self, form: PrivateForm) -> Option<Private> {
-        let place = self.document.place(&["private", "columns"]);
-        let columns = self.words(form.columns, &["private", "columns"]);
+        let place = self.document.origin(&["private", "columns"]);
+        let columns = self.settings(form.columns, &["private", "columns"]);
         if columns.is_empty() {
             self.wrong(&place, "the list of columns is empty; name at least one, or omit [private]");
         }
-        let key_place = self.document.place(&["private", "key_file"]);
+        let key_place = self.document.origin(&["private", "key_file"]);
         let key = match form.key_file {
             Some(file) => Some(self.key_of_file(file, &key_place)?),
             None => match std::env::var(KEY_VARIABLE) {

@@ -19,8 +19,8 @@ impl FormReader<'_> {
         tables: &BTreeMap<String, Source>,
     ) -> Option<SignOff> {
         let document = self.document;
-        let place_of = |key: &str| document.place(&["signoff", key]);
-        let section = self.document.place(&["signoff"]);
+        let place_of = |key: &str| document.origin(&["signoff", key]);
+        let section = self.document.origin(&["signoff"]);
         let (age_place, expires_place, backup_place) = (place_of("max_age"), place_of("expires"), place_of("backup"));
         let (truth_place, local_place, cleanup_place) =
             (place_of("source_of_truth"), place_of("local_status"), place_of("cleanup"));
@@ -38,7 +38,7 @@ impl FormReader<'_> {
         }
         let cleanup = match form.cleanup {
             CleanupForm::Column { column, becomes } => {
-                Cleanup::Column { column: Setting { text: column, place: cleanup_place }, becomes }
+                Cleanup::Column { column: Setting { text: column, origin: cleanup_place }, becomes }
             }
             CleanupForm::Word(word) if word == "row" => Cleanup::Row,
             CleanupForm::Word(word) => {
@@ -49,7 +49,7 @@ impl FormReader<'_> {
                 Cleanup::Row
             }
         };
-        let candidate_key = self.words(form.candidate_key, &["signoff", "candidate_key"]);
+        let candidate_key = self.settings(form.candidate_key, &["signoff", "candidate_key"]);
         let mut duration = |text: Option<String>, place: &Origin| match text {
             Some(text) => self.duration(&text, place),
             None => Some(DAY),
@@ -60,7 +60,7 @@ impl FormReader<'_> {
                 let path = self.expand(backup.path, &backup_place);
                 let path = self.dir.join(path).display().to_string();
                 let max_age = self.duration(&backup.max_age, &backup_place)?;
-                Some(Backup { path: Setting { text: path, place: backup_place }, max_age })
+                Some(Backup { path: Setting { text: path, origin: backup_place }, max_age })
             }
             None => None,
         };
@@ -70,7 +70,7 @@ impl FormReader<'_> {
         }
         let stopped_place = place_of("writes_stopped");
         let writes_stopped = form.writes_stopped.and_then(|stopped| {
-            let origin = Setting { text: stopped.text.clone(), place: stopped_place.clone() };
+            let origin = Setting { text: stopped.text.clone(), origin: stopped_place.clone() };
             Some(WritesStopped { instant: self.time(stopped.text, &stopped_place)?, origin })
         });
         if form.check.len() > CHECKS_MAX {
@@ -98,7 +98,7 @@ impl FormReader<'_> {
             self.wrong(place, format!("the job has no [tables.{table}]"));
             return None;
         }
-        let word = |text: String| Setting { text, place: place.clone() };
+        let word = |text: String| Setting { text, origin: place.clone() };
         Some(Status { table: word(table), key: word(key), column: word(column), must_be: must_be.text })
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn render(report: &Report) -> String {
     }
     let mut table = plain_table();
     for check in &report.checks {
-        table.add_row([escaped(&check.name), state(check).to_string(), words(check)]);
+        table.add_row([escaped(&check.name), state(check).to_string(), describe(check)]);
     }
     let mut out = format!("  checks\n{}", super::nested(&table));
     for check in report.checks.iter().filter(|check| !check.examples.is_empty()) {
@@ -26,11 +26,11 @@ pub(super) fn state(check: &CheckReport) -> &'static str {
     if check.holds { "holds" } else { "FAILS" }
 }
 
-fn words(check: &CheckReport) -> String {
+fn describe(check: &CheckReport) -> String {
     let found = match (&check.list, check.found) {
         (Some(_), 0) => String::new(),
-        (None, _) if check.holds => check.found_words(),
-        _ => format!("{}, where {}", check.found_words(), check.expected_words()),
+        (None, _) if check.holds => check.describe_found(),
+        _ => format!("{}, where {}", check.describe_found(), check.describe_expected()),
     };
     match (&check.question, found.is_empty()) {
         (Some(question), true) => escaped(question),

@@ -16,7 +16,7 @@ pub fn render(report: &Report) -> String {
     let mut out = format!("  {}\n", escaped(&since(history)));
     if history.previous.is_some() {
         let mut table = plain_table();
-        for (word, counts) in history.fates() {
+        for (word, counts) in history.by_status() {
             if word == "flapping" && counts.total() == 0 {
                 continue;
             }

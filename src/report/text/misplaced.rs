@@ -13,14 +13,14 @@ pub fn render(report: &Report) -> String {
     let mut out = format!("  {}\n", escaped(&headline(found)));
     let mut table = plain_table();
     for (kind, rows) in rows(found) {
-        table.add_row([kind.name(), &grouped(rows), words(kind)]);
+        table.add_row([kind.name(), &grouped(rows), describe(kind)]);
     }
     right_align(&mut table, &[1]);
     if table.row_count() > 0 {
         out += &nested(&table);
     }
     for example in &found.examples {
-        let _ = writeln!(out, "    {}", escaped(&example.words));
+        let _ = writeln!(out, "    {}", escaped(&example.description));
     }
     out
 }
@@ -41,7 +41,7 @@ pub fn rows(found: &MisplacedReport) -> impl Iterator<Item = (MisplacedKind, u64
 }
 
 /// What a kind is.
-pub fn words(kind: MisplacedKind) -> &'static str {
+pub fn describe(kind: MisplacedKind) -> &'static str {
     match kind {
         MisplacedKind::Swapped => "new has under each of two keys what old has under the other",
         MisplacedKind::Rekeyed => "missing and extra rows with the same values: rows that were given another key",

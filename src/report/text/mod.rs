@@ -119,7 +119,7 @@ fn sides(report: &Report) -> String {
     }
     right_align(&mut table, &[2]);
     let private = match &report.private {
-        Some(private) => format!("  private  {}\n", escaped(&private.words())),
+        Some(private) => format!("  private  {}\n", escaped(&private.describe())),
         None => String::new(),
     };
     if !report.is_comparison() {
@@ -174,7 +174,7 @@ fn tiers(report: &Report) -> String {
         return String::new();
     }
     let found = Tier::ALL.into_iter().filter(|tier| tiers.count(*tier) > 0);
-    let parts = found.map(|tier| format!("{} {}", grouped(tiers.count(tier)), tier.words()));
+    let parts = found.map(|tier| format!("{} {}", grouped(tiers.count(tier)), tier.label()));
     format!(": {}", parts.collect::<Vec<_>>().join(", "))
 }
 
@@ -251,7 +251,7 @@ fn columns(report: &Report) -> String {
     let mut table = plain_table();
     let header = ["column", "old", "new", "mismatches"].into_iter();
     let unreadable = has_unreadable.then_some("unreadable");
-    table.set_header(header.chain(unreadable).chain(tiers.iter().map(|tier| tier.words())));
+    table.set_header(header.chain(unreadable).chain(tiers.iter().map(|tier| tier.label())));
     for column in &report.columns {
         let is_key = report.key.contains(&column.name);
         let mut row = vec![
@@ -273,7 +273,7 @@ fn rules(report: &Report) -> String {
     let mut table = plain_table();
     for column in &report.columns {
         for rule in &column.rules {
-            table.add_row([escaped(&column.name), cut(&escaped(&rule.rule)), column.words_of(rule)]);
+            table.add_row([escaped(&column.name), cut(&escaped(&rule.rule)), column.describe(rule)]);
         }
     }
     match table.row_count() {

@@ -25,7 +25,7 @@ use crate::job::Literal;
 use crate::runtime::engine::Engine;
 use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::snapshot::absolute;
-use crate::sql::{Catalog, Question, Tables};
+use crate::sql::{Catalog, QueryPlan, Tables};
 
 /// The size of the snapshots in the repository.
 pub(crate) const SIZE: u64 = 400;
@@ -89,7 +89,7 @@ fn queries_of(text: &str) -> Vec<(usize, Becomes, String)> {
 }
 
 /// Writes a snapshot to a temporary file, and renames the file when it is complete.
-fn write(engine: &Engine, query: Question, path: &Path) -> Result<u64> {
+fn write(engine: &Engine, query: QueryPlan, path: &Path) -> Result<u64> {
     let dir = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
     let file = NamedTempFile::new_in(dir).map_err(Error::unwritable(path))?;

@@ -9,7 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 
 use super::columns::{Columns, PairedColumns};
-use super::load_time::words;
+use super::load_time::split_name;
 use crate::equality::canonical::cells::KeyBytes;
 use crate::equality::canonical::domain::Family;
 use crate::sides::Side;
@@ -40,7 +40,7 @@ pub(super) struct KeyCandidate {
 struct KeyColumn<'a> {
     pair: &'a PairedColumns,
     /// Its index among the pairs of columns.
-    place: usize,
+    index: usize,
     unlikely: u8,
     cells: [Vec<Option<u64>>; 2],
 }
@@ -51,7 +51,12 @@ pub(super) fn candidates(columns: &Columns) -> Vec<KeyCandidate> {
     let mut usable: Vec<KeyColumn> = usable
         .filter_map(|(place, pair)| {
             let cells = |side: Side| numbers(pair, side);
-            Some(KeyColumn { pair, place, unlikely: unlikeliness(pair), cells: [cells(Side::Old)?, cells(Side::New)?] })
+            Some(KeyColumn {
+                pair,
+                index: place,
+                unlikely: unlikeliness(pair),
+                cells: [cells(Side::Old)?, cells(Side::New)?],
+            })
         })
         .collect();
     usable.sort_by_key(|column| column.unlikely);
@@ -92,7 +97,7 @@ pub(super) fn candidates(columns: &Columns) -> Vec<KeyCandidate> {
         let unlikely = columns.iter().fold(more, |sum, &index| sum.saturating_add(usable[index].unlikely));
         // people name key columns in the snapshot's column order
         let mut columns: Vec<&KeyColumn> = columns.into_iter().map(|index| &usable[index]).collect();
-        columns.sort_by_key(|column| column.place);
+        columns.sort_by_key(|column| column.index);
         KeyCandidate { names: columns.into_iter().map(|column| column.pair.name.clone()).collect(), unlikely, is_named }
     };
     let mut found: Vec<KeyCandidate> = found.into_iter().map(candidate).collect();
@@ -116,7 +121,7 @@ fn is_whole(floats: &ArrayRef) -> bool {
 
 /// The rank of a column by its name.
 fn named(pair: &PairedColumns) -> u8 {
-    let words = words(&pair.name);
+    let words = split_name(&pair.name);
     match words.last().map_or("", String::as_str) {
         "id" | "uuid" | "key" | "pk" if words.len() == 1 => 0,
         "id" => 1,

@@ -123,7 +123,7 @@ fn explains(
     expression: &str,
 ) -> Option<FoundExpression> {
     let rows = aligned.rows();
-    let text = Setting { text: expression.into(), place: Origin::Flag("init") };
+    let text = Setting { text: expression.into(), origin: Origin::Flag("init") };
     let planned = RowExpression::plan(engine, &rows[side].schema(), &text).ok()?;
     let values = planned.values(&rows[side]).ok()?;
     let mut cells = aligned.cells(pair)?;

@@ -47,13 +47,13 @@ impl KeyChoice {
     pub(super) fn identity(&self) -> Identity {
         match self.columns.as_slice() {
             [] => Identity::WholeRow,
-            columns => Identity::Key(words(columns)),
+            columns => Identity::Key(settings(columns)),
         }
     }
 }
 
-fn words(columns: &[String]) -> Vec<Setting> {
-    columns.iter().map(|text| Setting { text: text.clone(), place: Origin::Flag("init") }).collect()
+fn settings(columns: &[String]) -> Vec<Setting> {
+    columns.iter().map(|text| Setting { text: text.clone(), origin: Origin::Flag("init") }).collect()
 }
 
 /// Tests the most likely candidates, and chooses the best one: unique on both sides, with the most counterparts.
@@ -129,7 +129,7 @@ impl Tester<'_> {
             pair.rules = std::mem::take(&mut pair.rules).overridden_by(rules);
         }
         let pairs: Vec<&PairedColumns> = columns.pairs.iter().filter(|pair| names.contains(&pair.name)).collect();
-        let job = job(self.paths, columns, Identity::Key(words(names)), &pairs);
+        let job = job(self.paths, columns, Identity::Key(settings(names)), &pairs);
         let compared = compare(self.engine, self.sides, &job, 0);
         columns.pairs.iter_mut().zip(before).for_each(|(pair, rules)| pair.rules = rules);
         let tally = compared?.tally;

@@ -60,12 +60,12 @@ const EPOCH: std::ops::Range<i64> = 946_684_800..4_102_444_800;
 /// Whether a column has the name of a load time and contains times.
 pub(super) fn is_load_time(pair: &PairedColumns) -> bool {
     let named =
-        [&pair.name, &pair.old].iter().any(|name| words(name).iter().any(|word| WORDS.contains(&word.as_str())));
+        [&pair.name, &pair.old].iter().any(|name| split_name(name).iter().any(|word| WORDS.contains(&word.as_str())));
     named && Side::BOTH.iter().all(|&side| holds_times(&pair.fields[side], &pair.sample[side]))
 }
 
 /// The words of a name, in lower case. It is split at characters other than letters and digits, and where case changes.
-pub(super) fn words(name: &str) -> Vec<String> {
+pub(super) fn split_name(name: &str) -> Vec<String> {
     let letters: Vec<char> = name.chars().collect();
     let (mut words, mut word) = (vec![], String::new());
     for (index, &letter) in letters.iter().enumerate() {
@@ -124,16 +124,16 @@ fn says_times(field: &Field, cells: &ArrayRef) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use super::split_name;
 
     #[test]
     fn names_are_split_into_words() {
-        assert_eq!(words("etl_loaded_at"), ["etl", "loaded", "at"]);
-        assert_eq!(words("ETLLoadedAt"), ["etl", "loaded", "at"]);
-        assert_eq!(words("dateLoad-2"), ["date", "load", "2"]);
-        assert_eq!(words("_SYNC"), ["sync"]);
-        assert_eq!(words("payload"), ["payload"]);
-        assert_eq!(words("Überlädt"), ["überlädt"]);
-        assert!(words("__").is_empty());
+        assert_eq!(split_name("etl_loaded_at"), ["etl", "loaded", "at"]);
+        assert_eq!(split_name("ETLLoadedAt"), ["etl", "loaded", "at"]);
+        assert_eq!(split_name("dateLoad-2"), ["date", "load", "2"]);
+        assert_eq!(split_name("_SYNC"), ["sync"]);
+        assert_eq!(split_name("payload"), ["payload"]);
+        assert_eq!(split_name("Überlädt"), ["überlädt"]);
+        assert!(split_name("__").is_empty());
     }
 }

@@ -78,8 +78,8 @@ impl Proposal {
 /// A job over all columns that can be compared, or over `only` some of them.
 fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&PairedColumns]) -> Job {
     let place = || Origin::Flag("init");
-    let source = |side: Side| Source::of(Setting { text: paths[side].clone(), place: place() });
-    let word = |text: &String| Setting { text: text.clone(), place: place() };
+    let source = |side: Side| Source::of(Setting { text: paths[side].clone(), origin: place() });
+    let word = |text: &String| Setting { text: text.clone(), origin: place() };
     let selection = Selection {
         columns: only.iter().map(|pair| word(&pair.name)).collect(),
         ignore: match only {
@@ -108,8 +108,8 @@ fn compare(engine: &Engine, sides: &Sides<Snapshot>, job: &Job, few: usize) -> R
         snapshots: sides,
         pairing: &pairing,
         layout: layout.clone(),
-        keep: Retention::First(few),
-        asked: None,
+        retention: Retention::First(few),
+        requested: None,
     };
     let matched = comparison.run(None)?;
     let names = pairing.columns.iter().map(|column| column.name.clone()).collect();

@@ -98,13 +98,13 @@ impl PairedColumns {
 
     /// The settings of a job for this pair, if it needs any.
     pub(super) fn settings(&self, place: Origin) -> Option<ColumnSettings> {
-        let word = |text: &String| Setting { text: text.clone(), place: place.clone() };
+        let word = |text: &String| Setting { text: text.clone(), origin: place.clone() };
         (self.comparable && (self.is_renamed() || self.rules != RuleSettings::default())).then(|| ColumnSettings {
             names: vec![word(&self.name)],
             old: self.is_renamed().then(|| word(&self.old)),
             expressions: Sides::default(),
             rules: self.rules.clone(),
-            place: place.clone(),
+            origin: place.clone(),
         })
     }
 

@@ -70,7 +70,7 @@ fn compare(proposal: &Proposal, out: &mut String) {
     out.push_str("[compare]\n");
     let Proposal { key, columns, suggestions, tally, .. } = proposal;
     for tested in &key.tested {
-        let _ = writeln!(out, "# {}", words_of(tested));
+        let _ = writeln!(out, "# {}", describe(tested));
     }
     match key.columns.as_slice() {
         [] => {
@@ -127,7 +127,7 @@ fn compare(proposal: &Proposal, out: &mut String) {
     }
 }
 
-fn words_of(tested: &Tested) -> String {
+fn describe(tested: &Tested) -> String {
     let names = escaped(&tested.columns.join(", "));
     let repeats = match tested.duplicate_keys {
         0 => "unique on both sides".to_string(),

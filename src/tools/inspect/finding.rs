@@ -35,12 +35,12 @@ impl InspectFinding {
             Some((what, remedy)) => (what.to_string(), Some(remedy.replace("\n  ", " "))),
             None => (text, None),
         };
-        let (file, column) = place(error);
+        let (file, column) = location(error);
         InspectFinding { file, columns: column.into_iter().collect(), what, remedy }
     }
 }
 
-fn place(error: &Error) -> (Option<String>, Option<String>) {
+fn location(error: &Error) -> (Option<String>, Option<String>) {
     match error {
         Error::NotParquet { path, .. }
         | Error::Unreadable { path, .. }

@@ -93,7 +93,7 @@ impl Reflection {
 
 /// Pairs a snapshot with itself; `None` if no column can be compared.
 fn pair(sides: &Sides<Snapshot>, key: &[String], ignore: Vec<String>) -> Result<Option<Pairing>> {
-    let source = |side: Side| Source::of(Setting { text: sides[side].location.clone(), place: Origin::Flag("PATH") });
+    let source = |side: Side| Source::of(Setting { text: sides[side].location.clone(), origin: Origin::Flag("PATH") });
     let identity = match key {
         [] => Identity::WholeRow,
         key => Identity::Key(Setting::flags("--key", key)),
@@ -133,10 +133,10 @@ pub(super) fn foresee(
         Ok(None) if sides.old.rows() == 0 => (MatchingWay::Ordered, FirstKeys::NotRead, "there are no rows".into()),
         Ok(None) => (MatchingWay::Ordered, FirstKeys::Ascend, in_order(ranges, first)),
         Ok(Some(obstacle @ Obstacle::OutOfOrder)) => {
-            let reason = format!("{}, according to its first keys", obstacle.words("the snapshot"));
+            let reason = format!("{}, according to its first keys", obstacle.describe("the snapshot"));
             (MatchingWay::Hashed, FirstKeys::OutOfOrder, reason)
         }
-        Ok(Some(obstacle)) => (MatchingWay::Hashed, FirstKeys::NotRead, obstacle.words("the snapshot")),
+        Ok(Some(obstacle)) => (MatchingWay::Hashed, FirstKeys::NotRead, obstacle.describe("the snapshot")),
         Err(error @ (Error::Interrupted | Error::Spill { .. } | Error::Memory(_) | Error::Internal(_))) => {
             return Err(error);
         }
