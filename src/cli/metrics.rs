@@ -32,14 +32,7 @@ fn render(outcomes: &[Outcome]) -> String {
     let is_last = |index: usize| !outcomes[index + 1..].iter().any(|later| later.job == outcomes[index].job);
     let outcomes = || outcomes.iter().enumerate().filter(|(index, _)| is_last(*index)).map(|(_, outcome)| outcome);
     let reports = || outcomes().filter_map(|outcome| Some((outcome.job.as_str(), outcome.result.as_ref().ok()?)));
-    let mut family = |name: &str, help: &str, samples: Vec<(Vec<(&str, &str)>, f64)>| {
-        let _ = writeln!(out, "# TYPE countersign_{name} gauge\n# HELP countersign_{name} {help}");
-        for (labels, value) in samples {
-            let labels: Vec<String> =
-                labels.iter().map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
-            let _ = writeln!(out, "countersign_{name}{{{}}} {value}", labels.join(","));
-        }
-    };
+    let mut family = |name: &str, help: &str, samples: Samples| write_family(&mut out, name, help, samples);
     let verdicts = outcomes().flat_map(|outcome| {
         let own = verdict(outcome);
         VERDICTS.map(|word| (vec![("job", outcome.job.as_str()), ("verdict", word)], f64::from(u8::from(word == own))))
@@ -96,6 +89,17 @@ fn render(outcomes: &[Outcome]) -> String {
         good.collect(),
     );
     out + "# EOF\n"
+}
+
+/// Labels with a value, for each time series of a metric.
+type Samples<'a> = Vec<(Vec<(&'a str, &'a str)>, f64)>;
+
+fn write_family(out: &mut String, name: &str, help: &str, samples: Samples) {
+    let _ = writeln!(out, "# TYPE countersign_{name} gauge\n# HELP countersign_{name} {help}");
+    for (labels, value) in samples {
+        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
+        let _ = writeln!(out, "countersign_{name}{{{}}} {value}", labels.join(","));
+    }
 }
 
 fn verdict(outcome: &Outcome) -> &'static str {

@@ -162,15 +162,8 @@ impl Pairing {
             return Err(Error::NothingToCompare);
         }
         coverage.compared = columns.iter().map(|column| column.name.clone()).collect();
-        let time_rules = |in_flight: &InFlight| {
-            Sides::from_fn(|side| {
-                let name = &in_flight.columns[side].text;
-                let own = |pair: &NamePair| if side == Side::Old { &pair.old } else { &pair.new } == name;
-                names.pairs.iter().position(own).map(|pair| settings.time_rules(pair)).unwrap_or_default()
-            })
-        };
-        let version = |in_flight: &InFlight| Version::of(snapshots, in_flight, time_rules(in_flight));
-        let version = job.in_flight.as_ref().map(version).transpose()?;
+        let version = job.in_flight.as_ref();
+        let version = version.map(|in_flight| version_of(snapshots, in_flight, &names, &settings)).transpose()?;
         let pairing = Pairing { columns, key_len, keyed, coverage, incomparable_types, version };
         if let (false, Some(in_flight), Some(version)) = (pairing.keyed, &job.in_flight, &pairing.version)
             && Side::BOTH.iter().any(|&side| !pairing.columns.iter().any(|column| column.at[side] == version.at[side]))
@@ -181,12 +174,18 @@ impl Pairing {
                 in_flight.columns.new.origin
             )));
         }
+        pairing.require_settings(job, &names)?;
+        Ok(pairing)
+    }
+
+    /// Checks the columns that gates, lists, and `[misplaced]` name.
+    fn require_settings(&self, job: &Job, names: &ColumnNames) -> Result<()> {
         let gated = job.gate.columns.iter().map(|(name, _)| name);
         let looked_for = job.misplaced.iter().flat_map(|misplaced| &misplaced.columns);
         for name in gated.clone().chain(&job.list_columns).chain(looked_for) {
-            pairing.require_compared(name, &names)?;
+            self.require_compared(name, names)?;
         }
-        let is_key = |name: &Setting| pairing.keyed && pairing.keys().iter().any(|key| key.name == name.text);
+        let is_key = |name: &Setting| self.keyed && self.keys().iter().any(|key| key.name == name.text);
         for (at, name) in job.list_columns.iter().enumerate() {
             if is_key(name) || job.list_columns[..at].iter().any(|before| before.text == name.text) {
                 let reason = format!("{}: the lists already have column `{}`", name.origin, name.text);
@@ -197,7 +196,7 @@ impl Pairing {
             let reason = format!("{}: `{}` is a key column, and these never differ", name.origin, name.text);
             return Err(Error::Contradiction(reason));
         }
-        Ok(pairing)
+        Ok(())
     }
 
     /// Fails if a name is not a compared column.
@@ -210,6 +209,21 @@ impl Pairing {
             false => Err(names.no_pair(name)),
         }
     }
+}
+
+/// The version column of both sides, with the rules for its times.
+fn version_of(
+    snapshots: &Sides<Snapshot>,
+    in_flight: &InFlight,
+    names: &ColumnNames,
+    settings: &Settings,
+) -> Result<Version> {
+    let time_rules = Sides::from_fn(|side| {
+        let name = &in_flight.columns[side].text;
+        let own = |pair: &NamePair| if side == Side::Old { &pair.old } else { &pair.new } == name;
+        names.pairs.iter().position(own).map(|pair| settings.time_rules(pair)).unwrap_or_default()
+    });
+    Version::of(snapshots, in_flight, time_rules)
 }
 
 fn fields<'a>(snapshots: &'a Sides<Snapshot>, pair: &NamePair) -> (Sides<usize>, Sides<&'a Field>) {

@@ -88,13 +88,7 @@ pub(crate) fn cut(engine: &mut Engine, request: &WavesRequest, dir: &RunDir) -> 
 
     engine.progress.begin("reading", source.about(first.as_ref().map_or(1, text_bytes))?);
     let listed = source.read(engine, &columns, condition.as_ref())?;
-    let (done, done_inputs) = match request.done.as_slice() {
-        [] => (None, vec![]),
-        paths => {
-            let (done, inputs) = reading::done(engine, paths, &parameters.key, parameters.seed)?;
-            (Some(MergeLookup::of(done)?), inputs)
-        }
-    };
+    let (done, done_inputs) = finished_ids(engine, request, &parameters)?;
     let members = |by: MatchedBy| match &previous {
         Some(previous) => MergeLookup::of(previous.members(engine, &columns, by)?).map(Some),
         None => Ok(None),
@@ -122,19 +116,8 @@ pub(crate) fn cut(engine: &mut Engine, request: &WavesRequest, dir: &RunDir) -> 
 
     let (IdReader { inputs, excluded, .. }, counted) = ids.finish()?;
     run.as_ref().map_or(Ok(()), rows::RowSource::require_unchanged)?;
-    let Written { files, finished, left_over, weight, units: units_written } = written;
-    let count = |aside: &Option<manifest::AsideFile>| aside.as_ref().map_or(0, |aside| aside.ids);
-    let totals = Totals {
-        ids: all,
-        groups: columns.is_grouped().then_some(units),
-        weight,
-        excluded,
-        finished: count(&finished),
-        finished_unknown: counted.finished_unknown,
-        left_over: count(&left_over),
-        gone: counted.gone,
-        added: counted.added,
-    };
+    let totals = totals(all, columns.is_grouped().then_some(units), excluded, &counted, &written);
+    let Written { files, finished, left_over, units: units_written, .. } = written;
     let document = WavesManifest {
         schema: SCHEMA.into(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -151,6 +134,34 @@ pub(crate) fn cut(engine: &mut Engine, request: &WavesRequest, dir: &RunDir) -> 
     };
     document.conserve(units, units_written)?;
     Ok(document)
+}
+
+/// The IDs of the lists of finished ones, and these lists.
+fn finished_ids<'a>(
+    engine: &'a Engine,
+    request: &WavesRequest,
+    parameters: &Parameters,
+) -> Result<(Option<MergeLookup<'a>>, Vec<manifest::WavesInput>)> {
+    if request.done.is_empty() {
+        return Ok((None, vec![]));
+    }
+    let (done, inputs) = reading::done(engine, &request.done, &parameters.key, parameters.seed)?;
+    Ok((Some(MergeLookup::of(done)?), inputs))
+}
+
+fn totals(ids: u64, groups: Option<u64>, excluded: u64, counted: &annotate::ChangeCounts, written: &Written) -> Totals {
+    let count = |aside: &Option<manifest::AsideFile>| aside.as_ref().map_or(0, |aside| aside.ids);
+    Totals {
+        ids,
+        groups,
+        weight: written.weight,
+        excluded,
+        finished: count(&written.finished),
+        finished_unknown: counted.finished_unknown,
+        left_over: count(&written.left_over),
+        gone: counted.gone,
+        added: counted.added,
+    }
 }
 
 /// The memory that a cut needs: the bytes of an ID with its annotations, and what `sorts` sorts that are open at the

@@ -29,20 +29,9 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
         // every rule applies to columns of NULLs
         return Ok(());
     }
-    let is_unknown = |rule: &&Rule| matches!(rule, Rule::AssumeTz(name) if Zone::named(name).is_none());
-    if let Some(rule) = rules.iter().find(is_unknown) {
-        let reason = "is not a time zone; use a name such as \"UTC\" or \"Europe/Berlin\"";
-        return Err(RuleError::Rule(rule.clone(), reason.into()));
-    }
     let active: Vec<&Rule> = rules.iter().collect();
     let reading = reading_of(&active);
-    for rule in rules {
-        let Rule::Values(values) = rule else { continue };
-        if let Some(code) = text::ambiguous_code(values, &active) {
-            let reason = format!("maps `{code}` to two values once text is cleaned");
-            return Err(RuleError::Rule(rule.clone(), reason));
-        }
-    }
+    require_known(rules, &active)?;
     let all = |kinds: &[Family]| stored.iter().all(|family| kinds.contains(family));
     let any = |kinds: &[Family]| stored.iter().any(|family| kinds.contains(family));
     let naive = Family::NaiveTimestamp;
@@ -96,6 +85,23 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
         if matches!(rule, Rule::As(ParseAs::Timestamp)) && all(&[Text]) && zone_of(&active).is_none() && !are_clocks {
             let reason = "on two text columns needs the zone of times without an offset: add assume_tz = \"UTC\"";
             return Err(RuleError::Rule(rule.clone(), reason.into()));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an unknown time zone, and codes that are ambiguous once text is cleaned.
+fn require_known(rules: &[Rule], active: &[&Rule]) -> Result<(), RuleError> {
+    let is_unknown = |rule: &&Rule| matches!(rule, Rule::AssumeTz(name) if Zone::named(name).is_none());
+    if let Some(rule) = rules.iter().find(is_unknown) {
+        let reason = "is not a time zone; use a name such as \"UTC\" or \"Europe/Berlin\"";
+        return Err(RuleError::Rule(rule.clone(), reason.into()));
+    }
+    for rule in rules {
+        let Rule::Values(values) = rule else { continue };
+        if let Some(code) = text::ambiguous_code(values, active) {
+            let reason = format!("maps `{code}` to two values once text is cleaned");
+            return Err(RuleError::Rule(rule.clone(), reason));
         }
     }
     Ok(())

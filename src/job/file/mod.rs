@@ -25,8 +25,8 @@ use crate::class::ByClass;
 use crate::error::{Error, Result};
 use crate::job::rule::RuleSettings;
 use crate::job::{
-    Allowance, ColumnSettings, Expectations, Gate, Identity, Job, Origin, Query, Scope, Selection, Setting, Source,
-    TakenAt, number,
+    Allowance, Check, ColumnSettings, Expectations, Gate, Identity, Job, Origin, Query, Scope, Selection, Setting,
+    SignOff, Source, TakenAt, number,
 };
 use crate::regular_file::{self, TEXT_BYTES_MAX};
 use crate::sides::Sides;
@@ -125,75 +125,21 @@ impl FormReader<'_> {
             Some(new) => self.source(new, &["new"]),
             None => Source::of(Setting { text: String::new(), origin: self.document.origin(&["old"]) }),
         };
-        let place = self.document.origin(&[]);
-        let compare = match (form.compare, scope) {
-            (Some(_), Scope::OldAlone) => {
-                self.wrong(&place, "the job lacks the section [new], which [compare] needs");
-                CompareForm { no_key: true, ..CompareForm::default() }
-            }
-            (None, Scope::OldAlone) if form.check.is_empty() => {
-                self.wrong(&place, "the job has neither the section [new] nor a [[check]]");
-                CompareForm { no_key: true, ..CompareForm::default() }
-            }
-            (Some(compare), Scope::Both) => compare,
-            (None, Scope::Both) => {
-                self.wrong(&place, "the job lacks the section [compare]");
-                CompareForm { no_key: true, ..CompareForm::default() }
-            }
-            (None, Scope::OldAlone) => CompareForm { no_key: true, ..CompareForm::default() },
-        };
-        let tables: BTreeMap<String, Source> = form
-            .tables
-            .into_iter()
-            .map(|(name, table)| {
-                let source = self.source(table, &["tables", &name]);
-                (name, source)
-            })
-            .collect();
-        for (name, table) in &tables {
-            if let Some(query) = &table.query {
-                self.wrong(
-                    &query.origin,
-                    "an additional table cannot have a `query`; \
-                                          transform it in the query that reads it",
-                );
-            }
-            let owner = match name.as_str() {
-                "snapshot" => "the files of a side",
-                "old" | "new" => "a side",
-                "discrepancies" => "the table of discrepancies",
-                _ => continue,
-            };
-            let place = self.document.origin(&["tables", name]);
-            self.wrong(&place, format!("the name `{name}` is reserved for {owner}; choose another"));
-        }
+        let compare = self.compare_section(form.compare, scope, !form.check.is_empty());
+        let tables = self.tables(form.tables);
         let sources = Sides { old, new };
         let checks = self.checks(form.check, &sources);
         let sign_off = form.signoff.and_then(|form| self.sign_off(form, scope, &sources, &tables));
-        let names: HashSet<String> = checks.iter().map(|check| check.name.text.to_ascii_lowercase()).collect();
-        for check in sign_off.iter().flat_map(|terms| &terms.checks) {
-            // both write a list by this name
-            if names.contains(&check.name.text.to_ascii_lowercase()) {
-                let message =
-                    format!("a [[check]] also has the name `{}`; give one of them another `name`", check.name.text);
-                self.wrong(&check.name.origin, message);
-            }
-        }
+        self.require_own_lists(&checks, sign_off.as_ref());
         let in_flight = form.in_flight.filter(|_| scope == Scope::Both).and_then(|form| self.in_flight(form, &sources));
         let misplaced = form.misplaced.map(|form| self.misplaced(form));
         let mut waivers = self.waivers(form.waiver);
         waivers.extend(form.waivers.map_or(vec![], |file| self.waivers_of_file(file)));
         let private = form.private.and_then(|form| self.private(form));
         let segments = self.settings(form.segments.by, &["segments", "by"]);
-        for section in ["gate", "waiver", "waivers", "segments", "lists", "misplaced", "in_flight"] {
-            if scope == Scope::OldAlone && self.document.root.get(section).is_some() {
-                let place = self.document.origin(&[section]);
-                self.wrong(&place, format!("[{section}] needs a comparison, but the job lacks the section [new]"));
-            }
-        }
         let group = self.settings(form.group.by, &["group", "by"]);
-        if let (Scope::OldAlone, Some(column)) = (scope, group.first()) {
-            self.wrong(&column.origin.clone(), "groups need both sides, but the job lacks the section [new]");
+        if scope == Scope::OldAlone {
+            self.require_no_comparison(group.first());
         }
         let list_columns = self.settings(form.lists.columns, &["lists", "columns"]);
         let gate = self.gate(form.gate);
@@ -220,6 +166,70 @@ impl FormReader<'_> {
             gate,
             list_columns,
             ..job
+        }
+    }
+
+    /// The section `[compare]`. After an error, one without settings, so that the rest can be checked.
+    fn compare_section(&mut self, form: Option<CompareForm>, scope: Scope, has_checks: bool) -> CompareForm {
+        let problem = match (form, scope) {
+            (Some(compare), Scope::Both) => return compare,
+            (Some(_), Scope::OldAlone) => Some("the job lacks the section [new], which [compare] needs"),
+            (None, Scope::Both) => Some("the job lacks the section [compare]"),
+            (None, Scope::OldAlone) if !has_checks => Some("the job has neither the section [new] nor a [[check]]"),
+            (None, Scope::OldAlone) => None,
+        };
+        if let Some(problem) = problem {
+            self.wrong(&self.document.origin(&[]), problem);
+        }
+        CompareForm { no_key: true, ..CompareForm::default() }
+    }
+
+    /// The additional tables.
+    fn tables(&mut self, forms: BTreeMap<String, SourceForm>) -> BTreeMap<String, Source> {
+        let mut tables = BTreeMap::new();
+        for (name, form) in forms {
+            let table = self.source(form, &["tables", &name]);
+            if let Some(query) = &table.query {
+                let problem = "an additional table cannot have a `query`; transform it in the query that reads it";
+                self.wrong(&query.origin, problem);
+            }
+            let owner = match name.as_str() {
+                "snapshot" => Some("the files of a side"),
+                "old" | "new" => Some("a side"),
+                "discrepancies" => Some("the table of discrepancies"),
+                _ => None,
+            };
+            if let Some(owner) = owner {
+                let origin = self.document.origin(&["tables", &name]);
+                self.wrong(&origin, format!("the name `{name}` is reserved for {owner}; choose another"));
+            }
+            tables.insert(name, table);
+        }
+        tables
+    }
+
+    /// Refuses a check of `[signoff]` that would write the list of another check.
+    fn require_own_lists(&mut self, checks: &[Check], sign_off: Option<&SignOff>) {
+        let names: HashSet<String> = checks.iter().map(|check| check.name.text.to_ascii_lowercase()).collect();
+        for check in sign_off.iter().flat_map(|terms| &terms.checks) {
+            if names.contains(&check.name.text.to_ascii_lowercase()) {
+                let name = &check.name.text;
+                let problem = format!("a [[check]] also has the name `{name}`; give one of them another `name`");
+                self.wrong(&check.name.origin, problem);
+            }
+        }
+    }
+
+    /// Refuses the sections that need both sides.
+    fn require_no_comparison(&mut self, group: Option<&Setting>) {
+        for section in ["gate", "waiver", "waivers", "segments", "lists", "misplaced", "in_flight"] {
+            if self.document.root.get(section).is_some() {
+                let origin = self.document.origin(&[section]);
+                self.wrong(&origin, format!("[{section}] needs a comparison, but the job lacks the section [new]"));
+            }
+        }
+        if let Some(column) = group {
+            self.wrong(&column.origin, "groups need both sides, but the job lacks the section [new]");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::FormReader;
-use super::signoff_form::{CleanupForm, SideForm, SignOffForm, StatusForm};
+use super::signoff_form::{BackupForm, CleanupForm, SideForm, SignOffForm, StatusForm};
 use crate::job::{Backup, CHECKS_MAX, Cleanup, Origin, Scope, Setting, SignOff, Source, Status, WritesStopped};
 use crate::sides::{Side, Sides};
 
@@ -36,19 +36,7 @@ impl FormReader<'_> {
         if delete_from == Side::New && source_of_truth.is_none() {
             self.wrong(&section, "deleting from new requires `source_of_truth`, which decides what may be deleted");
         }
-        let cleanup = match form.cleanup {
-            CleanupForm::Column { column, becomes } => {
-                Cleanup::Column { column: Setting { text: column, origin: cleanup_place }, becomes }
-            }
-            CleanupForm::Word(word) if word == "row" => Cleanup::Row,
-            CleanupForm::Word(word) => {
-                self.wrong(
-                    &cleanup_place,
-                    format!("unknown cleanup `{word}`; expected \"row\" or {{ column = \"…\", becomes = \"null\" }}"),
-                );
-                Cleanup::Row
-            }
-        };
+        let cleanup = self.cleanup(form.cleanup, cleanup_place);
         let candidate_key = self.settings(form.candidate_key, &["signoff", "candidate_key"]);
         let mut duration = |text: Option<String>, place: &Origin| match text {
             Some(text) => self.duration(&text, place),
@@ -56,12 +44,7 @@ impl FormReader<'_> {
         };
         let (max_age, expires) = (duration(form.max_age, &age_place)?, duration(form.expires, &expires_place)?);
         let backup = match form.backup {
-            Some(backup) => {
-                let path = self.expand(backup.path, &backup_place);
-                let path = self.dir.join(path).display().to_string();
-                let max_age = self.duration(&backup.max_age, &backup_place)?;
-                Some(Backup { path: Setting { text: path, origin: backup_place }, max_age })
-            }
+            Some(backup) => Some(self.backup(backup, backup_place)?),
             None => None,
         };
         if form.accept_tiers.is_empty() {
@@ -90,6 +73,27 @@ impl FormReader<'_> {
             backup,
             checks: self.checks(form.check, sources),
         })
+    }
+
+    fn cleanup(&mut self, form: CleanupForm, origin: Origin) -> Cleanup {
+        match form {
+            CleanupForm::Column { column, becomes } => {
+                Cleanup::Column { column: Setting { text: column, origin }, becomes }
+            }
+            CleanupForm::Word(word) if word == "row" => Cleanup::Row,
+            CleanupForm::Word(word) => {
+                let expected = "expected \"row\" or { column = \"…\", becomes = \"null\" }";
+                self.wrong(&origin, format!("unknown cleanup `{word}`; {expected}"));
+                Cleanup::Row
+            }
+        }
+    }
+
+    fn backup(&mut self, form: BackupForm, origin: Origin) -> Option<Backup> {
+        let path = self.expand(form.path, &origin);
+        let path = self.dir.join(path).display().to_string();
+        let max_age = self.duration(&form.max_age, &origin)?;
+        Some(Backup { path: Setting { text: path, origin }, max_age })
     }
 
     fn status(&mut self, form: StatusForm, place: &Origin, tables: &BTreeMap<String, Source>) -> Option<Status> {
