@@ -428,7 +428,7 @@ fn keys_are_made_once_and_guarded() {
 
     let (code, _, said) = run(&shop, &["keygen", "--out", "team"]);
     assert_eq!(code, 2);
-    assert_says(&said, "`team.key` exists, and a key is never overwritten");
+    assert_says(&said, "`team.key` already exists, and a key is never overwritten");
     // an existing public key or a dangling link is also refused, and no half of a key pair is left
     fs::write(shop.path("half.pub"), "mine").unwrap();
     symlink("nowhere", shop.path("link.key")).unwrap();

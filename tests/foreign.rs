@@ -155,8 +155,8 @@ fn a_column_chunk_that_cannot_be_is_named() {
     let shop = shop();
     let changes: [(&str, ChangeChunk); 12] = [
         ("-1 bytes of pages", |chunk| chunk.set_total_compressed_size(-1)),
-        ("takes -1 bytes", |chunk| chunk.set_total_uncompressed_size(-1)),
-        ("takes 9223372036854775807 bytes", |chunk| chunk.set_total_uncompressed_size(i64::MAX)),
+        ("decompressed size of -1 bytes", |chunk| chunk.set_total_uncompressed_size(-1)),
+        ("decompressed size of 9223372036854775807 bytes", |chunk| chunk.set_total_uncompressed_size(i64::MAX)),
         ("of pages at byte -4", |chunk| chunk.set_data_page_offset(-4).set_dictionary_page_offset(None)),
         ("of data pages at byte -4", |chunk| chunk.set_data_page_offset(-4)),
         ("of pages at byte -9", |chunk| chunk.set_dictionary_page_offset(Some(-9))),

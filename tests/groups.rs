@@ -130,7 +130,7 @@ fn a_violation_of_no_known_group_leaves_everything_in_doubt() {
         assert_eq!(found.map(|groups| groups.join(" ")), [String::new(), "a b".into(), String::new()]);
     }
     job(&shop, "t", "[[check]]\nname = \"c\"\nsql = \"SELECT id, 1.5 AS account FROM old\"\n");
-    assert!(run(&shop, &["validate", "t.toml"]).2.contains("groups are whole numbers and text"));
+    assert!(run(&shop, &["validate", "t.toml"]).2.contains("groups must be integers or text"));
 }
 
 #[test]

@@ -335,7 +335,7 @@ fn waivers_cover_what_they_name_and_no_more() {
         ("limit = 1\nclasses = \"mismatches\"", "`mismatches` is not a class"),
         ("limit = 1\nwhere = \"nota = 1\"", "nota"),
         ("limit = 1\nexpires = \"2026-11-20T00:00:01\"", "is neither a day"),
-        ("limit = 1\nwhere = \"old_rows\"", "a condition is true or false"),
+        ("limit = 1\nwhere = \"old_rows\"", "a condition must be true or false"),
     ] {
         let (code, _, said) = verdict(rest);
         assert_eq!(code, 2, "{rest}");

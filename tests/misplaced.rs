@@ -607,7 +607,7 @@ fn mistakes_are_told_with_their_lines() {
         ("key = \"id\"\nignore = \"last\"\n[misplaced]\ncolumns = [\"last\"]\n", 9, "is not compared"),
         ("key = \"id\"\n[misplaced]\ncolumns = [\"first\", \"id\"]\n", 8, "`id` is a key column"),
         ("key = \"id\"\n[misplaced]\ncolumns = [\"first\", \"first\"]\n", 8, "`first` is a duplicate"),
-        ("no_key = true\n[misplaced]\n", 7, "without a key"),
+        ("no_key = true\n[misplaced]\n", 7, "needs a key"),
         ("key = \"id\"\n[misplaced]\ncolumn = \"first\"\n", 8, "columns"),
     ] {
         job_file(&shop, rest);

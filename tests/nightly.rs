@@ -313,7 +313,7 @@ fn questions_in_sql() {
     assert!(content(&shop.path("answer.parquet")).ends_with("1\n2\n4\n"));
     let (code, _, said) = ask("job.toml", "SELECT * FROM discrepancy", "csv");
     assert_eq!(code, 2);
-    assert!(said.contains("the tables are: discrepancies, new, old, runs"), "{said}");
+    assert!(said.contains("available tables: discrepancies, new, old, runs"), "{said}");
     assert_eq!(ask("job.toml", "DROP TABLE old", "csv").0, 2);
     assert!(ask("runs", "SELECT 1", "csv").2.contains("is not a run directory"));
 }

@@ -525,7 +525,7 @@ fn a_private_column_may_not_be_a_partition() {
     let job = PLAIN.job("id", "", "");
     write_job(&shop, &job.replace("old.parquet", "parts"));
     let (code, out, err) = run(&shop, &["run", "job.toml"]);
-    assert!(code == 2 && err.contains("names of directories of the old snapshot"), "{err}");
+    assert!(code == 2 && err.contains("in directory names of the old snapshot"), "{err}");
     require(&(out + &err), PLAIN.hidden, &[], "a partition");
     write_job(&shop, &(job + "[tables.t]\npath = \"parts\"\n"));
     let (code, out, err) = run(&shop, &["run", "job.toml"]);

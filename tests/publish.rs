@@ -220,7 +220,7 @@ fn a_directory_whose_parent_may_not_be_written_to_is_refused_before_the_work() {
     allow("tmp", 0o777);
     let args = ["diff", "exports/old", "exports/new", "--key", "id", "--quiet", "--out"];
     let is_root = fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0);
-    let mut cases = vec![("closed/out", "the directory above it cannot be written to", "closed/out/run")];
+    let mut cases = vec![("closed/out", "its parent directory is not writable", "closed/out/run")];
     if is_root {
         cases.push(("sticky/out", "it belongs to another user", "sticky/out/run"));
     }

@@ -21,7 +21,7 @@ use crate::job::{InFlight, Job, Origin, Rule, Selection, Setting};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Mixed, Snapshot, type_name};
 use families::different_families;
-use names::{ColumnNames, NamePair, Paths};
+use names::{ColumnNames, NamePair, Paths, Resolved};
 pub(crate) use names::{no_such_column, unknown_names};
 pub use privacy::Privacy;
 pub(crate) use rows::{ParseCounts, ParsedRows, RowReader};
@@ -113,13 +113,7 @@ impl Pairing {
             return Err(named_twice(&names.pairs[both], selection));
         }
         let takes_all = selection.columns.is_empty();
-        let mut coverage = Coverage { ignored: names.replaced.clone(), ..Coverage::default() };
-        for (left, gaps) in [(&names.left.old, &mut coverage.old_only), (&names.left.new, &mut coverage.new_only)] {
-            for name in left {
-                let is_gap = !ignored.left.contains(name) && (takes_all || chosen.left.contains(name));
-                if is_gap { &mut *gaps } else { &mut coverage.ignored }.push(name.clone());
-            }
-        }
+        let mut coverage = coverage_of_unpaired(&names, &ignored, &chosen, takes_all);
         let mut paths = Paths::new(&ignored.paths);
         let mut nested = Nested::default();
         let (mut keys, mut values, mut incomparable_types) = (vec![], vec![], vec![]);
@@ -209,6 +203,18 @@ impl Pairing {
             false => Err(names.no_pair(name)),
         }
     }
+}
+
+/// Sorts the columns without a partner into coverage gaps and ignored ones.
+fn coverage_of_unpaired(names: &ColumnNames, ignored: &Resolved, chosen: &Resolved, takes_all: bool) -> Coverage {
+    let mut coverage = Coverage { ignored: names.replaced.clone(), ..Coverage::default() };
+    for (left, gaps) in [(&names.left.old, &mut coverage.old_only), (&names.left.new, &mut coverage.new_only)] {
+        for name in left {
+            let is_gap = !ignored.left.contains(name) && (takes_all || chosen.left.contains(name));
+            if is_gap { &mut *gaps } else { &mut coverage.ignored }.push(name.clone());
+        }
+    }
+    coverage
 }
 
 /// The version column of both sides, with the rules for its times.

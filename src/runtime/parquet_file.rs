@@ -102,6 +102,12 @@ impl Purpose {
         if let Some(source) = io_error(&error) {
             return self.io_error(io::Error::new(source.kind(), source.to_string()));
         }
+        // the error of the last flush is kept as text only, quoted
+        if let ParquetError::General(text) = &error
+            && let Some(quoted) = text.strip_prefix("fail to get inner writer: ")
+        {
+            return self.io_error(io::Error::other(quoted.trim_matches('"').to_string()));
+        }
         match self {
             // of all kinds of value, only some intervals have no form in a Parquet file
             Purpose::Answer { asked, .. } => {

@@ -83,7 +83,7 @@ pub(crate) fn require_sound(run: &Run) -> Result<()> {
             let field = snapshots[side].schema.field(pair.at[side]);
             if !is_id(field.data_type()) {
                 return wrong(format!(
-                    "`{}` is {} in {side}; rows are gathered by whole numbers and text",
+                    "`{}` is {} in {side}; groups must be integers or text",
                     column.text, pair.types[side]
                 ));
             }
