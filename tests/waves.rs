@@ -412,9 +412,9 @@ fn rows_are_written_beside_the_ids() {
     assert_eq!(seen, 30 + 10 + 20);
     // rows come from one side only, and there is one for every ID
     for (lists, words) in [
-        (format!("{run}/extra.csv {run}/missing.csv"), "apart from lists of extra ones"),
+        (format!("{run}/extra.csv {run}/missing.csv"), "separately from lists of extra rows"),
         (format!("{run}/duplicate_keys.csv"), "is a duplicate key"),
-        ("other.csv".to_string(), "is no discrepancy of the run"),
+        ("other.csv".to_string(), "is not a discrepancy of the run"),
     ] {
         fs::write(shop.path("other.csv"), "id\n4711\n").unwrap();
         let (code, _, said) = waves(&shop, &format!("{lists} --out wrong --rows {run}"));

@@ -29,7 +29,7 @@ fn bad_lists() {
         ("after.csv", "id\n\"1\"2\n", "line 2: there is more after a quoted field"),
         ("twice.csv", "id\n1\n2\n1\n", "duplicate ID \"1\": `twice.csv`, line 2, and `twice.csv`, line 4"),
         ("nulls.csv", "id\n\n\n", "duplicate ID NULL"),
-        ("names.csv", "id,id\n1,2\n", "column `id` stands twice"),
+        ("names.csv", "id,id\n1,2\n", "duplicate column `id`"),
         ("blank.txt", "1\n\n2\n", "`blank.txt`, line 2: it is empty"),
         ("list.json", "[]", "is no list: the name of one ends with .csv"),
         ("bad.ndjson", "{\"id\": 1}\n{\"id\": [1]}\n", "`bad.ndjson`, line 2: it is no JSON object"),
@@ -82,7 +82,7 @@ fn bad_words() {
     refused(&shop, "list.csv --key id --key-type text,integer", &["the number of types (2)"]);
     refused(&shop, "list.csv --shards 0", &["0 is not in"]);
     refused(&shop, "list.csv --where nonsense=1", &["--where", "nonsense"]);
-    refused(&shop, "list.csv --where id", &["a condition is true or false"]);
+    refused(&shop, "list.csv --where id", &["a condition must be true or false"]);
     refused(&shop, "list.csv --done list.json", &["cannot read `list.json`"]);
     refused(&shop, "list.csv --rows .", &["is not a run"]);
     refused(&shop, "list.csv --previous list.csv", &["is not a valid waves.json"]);

@@ -106,7 +106,10 @@ impl Purpose {
         if let ParquetError::General(text) = &error
             && let Some(quoted) = text.strip_prefix("fail to get inner writer: ")
         {
-            return self.io_error(io::Error::other(quoted.trim_matches('"').to_string()));
+            let full = io::Error::from(io::ErrorKind::StorageFull).to_string();
+            let is_full = quoted.contains(&full) || quoted.contains("No space left");
+            let kind = if is_full { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+            return self.io_error(io::Error::new(kind, quoted.trim_matches('"').to_string()));
         }
         match self {
             // of all kinds of value, only some intervals have no form in a Parquet file
