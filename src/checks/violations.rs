@@ -21,7 +21,7 @@ use crate::sql::QueryPlan;
 
 /// A list of violations, being written.
 pub(super) struct ViolationList {
-    /// Where each column of the list stands in the answer.
+    /// The index of each column of the list in the result.
     columns: Vec<usize>,
     names: Vec<String>,
     file: Option<OutputFile>,

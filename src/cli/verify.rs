@@ -52,8 +52,8 @@ impl Verify {
 }
 
 fn line(check: &Check) -> String {
-    let Check { name, outcome, description: words } = check;
-    let description = escaped(words);
+    let Check { name, outcome, description } = check;
+    let description = escaped(description);
     match outcome {
         Outcome::Holds => format!("{name:<9}  ok           {description}\n"),
         Outcome::NotChecked => format!("{name:<9}  not checked  {description}\n"),

@@ -11,7 +11,7 @@ use crate::job::Job;
 use crate::output::manifest::evidence_digest;
 
 /// A run of each of the last `wanted` pairs of snapshots before that of the run in `own_dir`, oldest first; none, if
-/// there are not so many, or if one of them has no run that says which rows were clean.
+/// there are fewer, or if one of them has no run that says which rows were clean.
 pub(super) fn last_pairs(
     job: &Job,
     history: &Path,

@@ -88,7 +88,7 @@ impl History {
     /// Reads the earlier runs of a job that reads these files, if the job is configured to use them.
     ///
     /// # Errors
-    /// If what is known does not fit. A run that cannot be read is told and passed over.
+    /// If what is known does not fit. A run that cannot be read is reported and skipped.
     pub(crate) fn read(session: &Session, privacy: &Privacy, inputs: Option<&InputDigests>) -> Result<Option<Self>> {
         let Session { job, engine, options, .. } = session;
         let (Some(dir), Some(inputs)) = (&options.history, inputs) else { return Ok(None) };

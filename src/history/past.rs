@@ -126,14 +126,17 @@ pub(crate) fn runs_below(dir: &Path) -> (Vec<PastRun>, Vec<Skipped>) {
 impl PastRun {
     fn read(dir: &Path) -> Result<Self, String> {
         let manifest: Manifest = json(&dir.join(MANIFEST))?;
-        let told: RunSummary = json(&dir.join("report.json"))?;
-        if told.run.id != manifest.run {
-            return Err(format!("its manifest belongs to run {}, but its report to run {}", manifest.run, told.run.id));
+        let summary: RunSummary = json(&dir.join("report.json"))?;
+        if summary.run.id != manifest.run {
+            return Err(format!(
+                "its manifest belongs to run {}, but its report to run {}",
+                manifest.run, summary.run.id
+            ));
         }
         let content = Sides::from_fn(|side| content(&manifest.read.inputs[side]));
         let run = PastRun {
             dir: dir.into(),
-            summary: told,
+            summary,
             compare: manifest.compare_blake3,
             evidence: manifest.evidence_blake3,
             recognition: manifest.recognition_blake3,

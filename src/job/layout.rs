@@ -39,7 +39,7 @@ fn is_part_of_date(name: &str) -> bool {
     PARTS_OF_DATES.iter().any(|part| name.eq_ignore_ascii_case(part))
 }
 
-/// Replaces words with digits, and merges adjacent replacements.
+/// Replaces segments with digits, and merges adjacent replacements.
 fn without_numbers(name: &str) -> String {
     let mut out = String::new();
     let is_word = |c: char| c.is_alphanumeric() || c == VARIES;

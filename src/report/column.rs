@@ -11,9 +11,9 @@ use crate::compare::discrepancy::{ColumnTally, Tier};
 pub struct ColumnReport {
     /// The new side's name.
     pub name: String,
-    /// Its type in old, in words.
+    /// The name of its type in old.
     pub old_type: String,
-    /// Its type in new, in words.
+    /// The name of its type in new.
     pub new_type: String,
     /// Pairs of rows that differ in it.
     pub mismatches: u64,
@@ -45,7 +45,7 @@ pub struct RuleReport {
 }
 
 impl ColumnReport {
-    /// What came of a pair of columns; `keyed` says that rows have a key.
+    /// The report of a pair of columns; `keyed` means that rows have a key.
     pub fn of(pair: &ColumnPair, tally: &ColumnTally, keyed: bool) -> Self {
         // copies of whole rows have no counterparts of their own to be compared with column by column
         let by_column = |pairs: u64| if keyed { pairs } else { 0 };
@@ -80,7 +80,7 @@ impl ColumnReport {
         self.rules.iter().any(|rule| rule.rule.starts_with("either_hour"))
     }
 
-    /// What a rule of this column did, in words.
+    /// The effect of a rule of this column.
     pub fn describe(&self, rule: &RuleReport) -> String {
         let unreadable = match self.unreadable {
             0 => None,

@@ -92,7 +92,7 @@ impl Gates {
         self.0.iter().filter(|gate| gate.named).map(|gate| gate.report.clone()).collect()
     }
 
-    /// What was found, in words: one line for what no gate speaks of, and one for each gate.
+    /// The findings: a line for everything without a gate, and one for each gate.
     pub(super) fn reasons(&self) -> Vec<String> {
         let found = self.0.iter().filter(|gate| gate.report.found > 0);
         let (named, unnamed): (Vec<_>, Vec<_>) = found.partition(|gate| gate.named);

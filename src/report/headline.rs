@@ -32,7 +32,7 @@ pub(super) fn of_comparison(verdict: Verdict, coverage: &Coverage, inputs: &Side
     line
 }
 
-/// What stands in the first line where the snapshots themselves are wrong.
+/// The first line if the snapshots themselves are wrong.
 pub(super) fn of_bad_input(verdict: Verdict) -> String {
     format!("{}: the snapshots are not what they have to be, so nothing is proved", verdict.word())
 }

@@ -75,8 +75,8 @@ fn history(report: &Report, out: &mut String) {
             history.by_status().map(|(word, counts)| vec![word.into(), grouped(counts.total()), by_class(counts)]);
         table(out, &["history", "count", "of which"], rows);
     }
-    for words in unchanged(history) {
-        let _ = writeln!(out, "- {}", prose(&words));
+    for description in unchanged(history) {
+        let _ = writeln!(out, "- {}", prose(&description));
     }
     for skipped in &history.skipped {
         let _ = writeln!(out, "- passed over: {}: {}", code(&skipped.dir), prose(&skipped.reason));
@@ -157,8 +157,8 @@ fn segments(report: &Report, out: &mut String) {
         let rows = kind.first.iter().filter(|segment| segment.counts.total() > 0).map(|segment| {
             let value = segment.value.as_deref().map_or("NULL".into(), code);
             let rate = format!("{:.2} %", segment.rate * 100.0);
-            let words = if segment.stands_out { "stands out" } else { "" };
-            vec![value, grouped(segment.counts.total()), rate, words.into()]
+            let description = if segment.stands_out { "stands out" } else { "" };
+            vec![value, grouped(segment.counts.total()), rate, description.into()]
         });
         let rows: Vec<_> = rows.collect();
         if !rows.is_empty() {
@@ -201,7 +201,7 @@ fn not_compared(report: &Report, out: &mut String) {
     let rows: Vec<_> = rows
         .into_iter()
         .filter(|(_, names)| !names.is_empty())
-        .map(|(words, names)| vec![words.to_string(), codes(names)])
+        .map(|(description, names)| vec![description.to_string(), codes(names)])
         .collect();
     if !rows.is_empty() {
         table(out, &["not compared", "columns"], rows);

@@ -79,7 +79,7 @@ pub struct Report {
     /// Where the discrepancies are, by what the job groups rows by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<SegmentReport>,
-    /// What became of the checks.
+    /// The results of the checks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckReport>,
     /// What moves as a whole.
@@ -178,7 +178,7 @@ pub struct Run {
     pub version: String,
     /// How equal keys were brought together.
     pub way: MatchingWay,
-    /// Why that way, in words.
+    /// Why that strategy was used.
     pub way_reason: String,
     /// Wall-clock time.
     pub seconds: f64,
@@ -206,7 +206,7 @@ pub struct StageTime {
 }
 
 impl StageTime {
-    /// What a meter has taken down so far.
+    /// The times that were recorded so far.
     pub fn all(meter: &Timings) -> Vec<Self> {
         let round = |time: Duration| (time.as_secs_f64() * 1000.0).round() / 1000.0;
         meter
@@ -261,7 +261,7 @@ pub struct StageResults<'a> {
     pub explained: Explained,
     /// The first few of each class.
     pub examples: Vec<Example>,
-    /// What became of the checks.
+    /// The results of the checks.
     pub checks: Vec<CheckReport>,
     /// What moves as a whole.
     pub groups: Option<GroupReport>,
@@ -270,7 +270,7 @@ pub struct StageResults<'a> {
 }
 
 impl MatchingWay {
-    /// How a comparison brought equal keys together, and why, in words.
+    /// The strategy of a comparison, with its reason.
     pub fn of(pairing: &Pairing, way: Strategy, reason: String) -> (Self, String) {
         match (pairing.keyed, way) {
             (false, way) => (MatchingWay::Multiset, format!("whole rows, {way}: {reason}")),

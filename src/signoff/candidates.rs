@@ -86,11 +86,11 @@ impl Candidates {
             return Err(Error::Contradiction(format!("`{}` has no candidates", path.display())));
         }
         let table = table.finish()?;
-        let mut desk = Catalog::spilling(engine);
-        desk.add("candidates", &table)?;
-        list.require_each_once(engine, &desk)?;
+        let mut catalog = Catalog::spilling(engine);
+        catalog.add("candidates", &table)?;
+        list.require_each_once(engine, &catalog)?;
         let mut filter = Sbbf::new_with_ndv_fpp(count, FILTER_ERROR).map_err(Error::internal)?;
-        desk.question("SELECT id FROM candidates")?.for_each_batch(engine, |batch| {
+        catalog.question("SELECT id FROM candidates")?.for_each_batch(engine, |batch| {
             batch.column(0).as_fixed_size_binary().iter().flatten().for_each(|id| filter.insert(id));
             Ok(())
         })?;
@@ -135,8 +135,9 @@ impl<'a> CandidateList<'a> {
             let id: Vec<Option<String>> = texts.iter().map(|texts| text(texts, row)).collect();
             let types: Vec<String> =
                 (0..self.ids.len()).map(|at| self.ids.field(at, self.own).data_type().to_string()).collect();
-            let words = format!(": `{}` is not a value of {} ({})", shown(&id), self.key.join(", "), types.join(", "));
-            return Err(self.lines.wrong(lines[row], &words));
+            let description =
+                format!(": `{}` is not a value of {} ({})", shown(&id), self.key.join(", "), types.join(", "));
+            return Err(self.lines.wrong(lines[row], &description));
         }
         let len = lines.len();
         let has_null = |row: usize| Some(texts.iter().any(|texts| texts.is_null(row)));
@@ -162,17 +163,17 @@ impl<'a> CandidateList<'a> {
             let is_wrong = |text: &str| data_type.is_integer() && written(text).is_none_or(|written| written != text);
             if let Some(row) = texts.as_string::<i32>().iter().position(|text| text.is_some_and(is_wrong)) {
                 let text = text(texts, row).unwrap_or_default();
-                let words = format!(": `{text}` is no {}: these are whole numbers ({data_type})", self.key[at]);
-                return Err(self.lines.wrong(lines[row], &words));
+                let description = format!(": `{text}` is no {}: these are whole numbers ({data_type})", self.key[at]);
+                return Err(self.lines.wrong(lines[row], &description));
             }
         }
         Ok(())
     }
 
     /// Refuses a list that names a value twice, however it writes it.
-    fn require_each_once(&self, engine: &Engine, desk: &Catalog) -> Result<()> {
+    fn require_each_once(&self, engine: &Engine, catalog: &Catalog) -> Result<()> {
         let texts: Vec<String> = (0..self.key.len()).map(|at| format!("c{at}")).collect();
-        // what no row can hold is told apart by its text
+        // what no row can hold is distinguished by its text
         let foreign: Vec<String> =
             texts.iter().map(|text| format!("CASE WHEN stored IS NULL THEN {text} END")).collect();
         let sql = format!(
@@ -183,7 +184,7 @@ impl<'a> CandidateList<'a> {
             texts = texts.join(", ")
         );
         let mut repeated = None;
-        desk.question(&sql)?.for_each_batch(engine, |batch| {
+        catalog.question(&sql)?.for_each_batch(engine, |batch| {
             for (row, texts) in value_text::rows(batch)?.into_iter().enumerate() {
                 repeated = Some((batch.column(0).as_primitive::<UInt64Type>().value(row), shown(&texts[1..])));
             }

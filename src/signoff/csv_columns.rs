@@ -1,4 +1,4 @@
-//! Chosen columns of a list in CSV, read batch by batch, with what is wrong in the words of a sign-off.
+//! Chosen columns of a list in CSV, read batch by batch, with the error messages of a sign-off.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -49,13 +49,13 @@ impl CsvColumns {
     }
 
     /// What is wrong with a line.
-    pub(super) fn wrong(&self, line: u64, words: &str) -> Error {
-        wrong(&self.input, line, words)
+    pub(super) fn wrong(&self, line: u64, description: &str) -> Error {
+        wrong(&self.input, line, description)
     }
 }
 
-fn wrong(input: &InputFile, line: u64, words: &str) -> Error {
-    Error::Contradiction(format!("`{}`: line {line}{words}", input.path.display()))
+fn wrong(input: &InputFile, line: u64, description: &str) -> Error {
+    Error::Contradiction(format!("`{}`: line {line}{description}", input.path.display()))
 }
 
 fn refused(input: &InputFile, problem: Problem) -> Error {

@@ -44,7 +44,7 @@ pub(crate) struct EvidenceCounts {
     pub unreadable_names: u64,
     /// IDs of all evidence that cannot be read as values of their columns.
     pub unreadable: u64,
-    /// The first of them, in words.
+    /// A description of the first of them.
     pub first_unreadable: Option<String>,
     /// Discrepancies of the run whose keys neither side has.
     pub lost: u64,
@@ -103,7 +103,7 @@ pub(super) fn named_by_checks(
             let is_unreadable = |row: &usize| forms.iter().all(|(_, states)| states[*row] == IdState::Unreadable);
             let unreadable = (0..rows).filter(is_unreadable).count();
             counts.unreadable_names += unreadable as u64;
-            counts.unreadable(unreadable as u64, || format!("check {} names an ID that is none", check.name.text));
+            counts.unreadable(unreadable as u64, || format!("check {} names an invalid ID", check.name.text));
             for (digests, _) in forms {
                 let columns: Vec<ArrayRef> = vec![
                     Arc::new(UInt64Array::from_iter_values(first..first + rows as u64)),
@@ -193,7 +193,7 @@ pub(super) fn states(
     question.for_each_batch(engine, |batch| {
         let ReadIds { columns, states } = context.ids.read(&batch.columns()[..1], own)?;
         let unreadable = states.iter().filter(|state| **state == IdState::Unreadable).count();
-        counts.unreadable(unreadable as u64, || format!("table {} has an ID that is none", status.table.text));
+        counts.unreadable(unreadable as u64, || format!("table {} has an invalid ID", status.table.text));
         let ids = digests_where_read(&context.ids.compared(&columns, own)?, &states)?;
         let is_asked = passed(&context.candidates.filter, &ids);
         let states = arrow::compute::cast(batch.column(1), &DataType::Utf8)?;

@@ -73,7 +73,7 @@ pub(super) struct FactsRow {
     pub candidate: u64,
     /// Its ID, as the list writes it.
     pub id: Vec<Option<String>>,
-    /// The key of the row; of no meaning where there is none.
+    /// The key of the row; without meaning if there is no row.
     pub key: Vec<Option<String>>,
     /// The digest of the key; `None` where there is no row.
     pub key_digest: Option<[u8; DIGEST_BYTES as usize]>,

@@ -10,7 +10,7 @@ use crate::job::{Cleanup, Job, SignOff};
 use crate::report::{count, grouped};
 use crate::sides::Side;
 
-/// The verdict, in a word and in words.
+/// The verdict, as one word and as a sentence.
 pub(super) fn headline(signed: &SignOffResult) -> (&'static str, String) {
     let SignOffResult { candidates, approved, .. } = signed;
     match (signed.is_verified, approved == candidates) {
@@ -35,10 +35,10 @@ pub(super) fn deed(terms: &SignOff) -> String {
 
 /// The answer for a terminal.
 pub(super) fn text(job: &Job, terms: &SignOff, signed: &SignOffResult) -> String {
-    let (word, told) = headline(signed);
-    let mut out = format!("{word}  {told}\n");
-    let line = |out: &mut String, name: &str, words: &str| {
-        let _ = writeln!(out, "  {name:<13}  {words}");
+    let (word, explanation) = headline(signed);
+    let mut out = format!("{word}  {explanation}\n");
+    let line = |out: &mut String, name: &str, description: &str| {
+        let _ = writeln!(out, "  {name:<13}  {description}");
     };
     out.push('\n');
     line(&mut out, "job", &escaped(&job.name));
@@ -64,8 +64,8 @@ pub(super) fn text(job: &Job, terms: &SignOff, signed: &SignOffResult) -> String
         let state = if requirement.holds { "holds" } else { "FAILS" };
         let _ = writeln!(out, "    {state}  {}: {}", requirement.requires, escaped(&requirement.description));
     }
-    if let Some(words) = of_nobody(signed) {
-        line(&mut out, "unknown IDs", &words);
+    if let Some(description) = of_nobody(signed) {
+        line(&mut out, "unknown IDs", &description);
     }
     let injected: u64 = signed.canaries.iter().map(|canary| canary.injected).sum();
     let caught: u64 = signed.canaries.iter().map(|canary| canary.caught).sum();
@@ -92,7 +92,7 @@ fn meaning<'a>(signed: &'a SignOffResult, code: &str) -> &'a str {
     signed.meanings.get(code).map_or("", String::as_str)
 }
 
-/// What became of the IDs that checks named and nobody has, if there are some.
+/// The IDs that checks name and neither side has, if there are any.
 fn of_nobody(signed: &SignOffResult) -> Option<String> {
     let evidence = &signed.evidence;
     let ids = count(evidence.of_nobody, "ID");
@@ -106,9 +106,9 @@ fn of_nobody(signed: &SignOffResult) -> Option<String> {
 
 /// The page for the lead.
 pub(super) fn markdown(job: &Job, terms: &SignOff, signed: &SignOffResult, now: Timestamp) -> String {
-    let (word, told) = headline(signed);
+    let (word, explanation) = headline(signed);
     let cell = |text: &str| escaped(text).replace('|', "\\|");
-    let mut out = format!("# {word}: {told}\n\n");
+    let mut out = format!("# {word}: {explanation}\n\n");
     let _ = writeln!(out, "| | |\n| --- | --- |");
     let mut row = |name: &str, value: String| {
         let _ = writeln!(out, "| {name} | {} |", cell(&value));
@@ -141,8 +141,8 @@ pub(super) fn markdown(job: &Job, terms: &SignOff, signed: &SignOffResult, now: 
             row(name, columns.join(", "));
         }
     }
-    if let Some(words) = of_nobody(signed) {
-        row("unknown IDs", words);
+    if let Some(description) = of_nobody(signed) {
+        row("unknown IDs", description);
     }
     if !signed.blocked_by.is_empty() {
         out.push_str("\n## Blocked\n\n| reason | candidates | what it means |\n| --- | --- | --- |\n");

@@ -37,7 +37,7 @@ enum PreviousFile {
     /// All IDs have this one.
     In(Member),
     /// The last two columns contain it.
-    Told,
+    Assigned,
 }
 
 impl Previous {
@@ -111,7 +111,7 @@ impl Previous {
             each_digest("--previous", &path, chosen, columns.seed(), engine, |digests, texts| {
                 let members: UInt64Array = match part {
                     PreviousFile::In(member) => vec![member.packed(); digests.len()].into(),
-                    PreviousFile::Told => assigned(&path, texts, digests.len())?,
+                    PreviousFile::Assigned => assigned(&path, texts, digests.len())?,
                 };
                 sorter.push(RecordBatch::try_new(schema.clone(), vec![digests, Arc::new(members)])?)
             })?;
@@ -125,7 +125,7 @@ impl Previous {
             let member = Member { wave: file.wave, shard: file.shard.unwrap_or(1) };
             (file.file.as_str(), PreviousFile::In(member))
         });
-        let finished = finished.iter().map(|aside| (aside.file.path.as_str(), PreviousFile::Told));
+        let finished = finished.iter().map(|aside| (aside.file.path.as_str(), PreviousFile::Assigned));
         let left_over = left_over.iter().map(|aside| (aside.file.path.as_str(), PreviousFile::In(Member::LEFT_OVER)));
         waves.chain(finished).chain(left_over)
     }

@@ -81,7 +81,7 @@ impl Source {
         (list, place & ((1 << LINE_BITS) - 1))
     }
 
-    /// About how many rows there are, if a row takes so many bytes of text.
+    /// An estimate of the number of rows, given the bytes of text per row.
     pub(crate) fn about(&self, row_bytes: u64) -> Result<u64> {
         let bytes = |path: &PathBuf| Ok::<_, Error>(fs::metadata(path).map_err(Error::unreadable(path))?.len());
         Ok(self.paths.iter().map(bytes).sum::<Result<u64>>()? / row_bytes.max(1))

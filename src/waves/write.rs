@@ -154,7 +154,7 @@ impl WaveWriter<'_> {
             Some(schema) => Some(ParquetFile::begin(self.create(&format!("{stem}.rows.parquet"))?, schema)?),
             None => None,
         };
-        let told = WaveFile {
+        let entry = WaveFile {
             file: name,
             wave: member.wave,
             shard: self.plan.shards.map(|_| member.shard),
@@ -168,25 +168,25 @@ impl WaveWriter<'_> {
             last: None,
             rows: None,
         };
-        self.open = Some(OpenFile { list, rows, entry: told, last_unit: None });
+        self.open = Some(OpenFile { list, rows, entry, last_unit: None });
         Ok(())
     }
 
     /// Adds the rows of one member, except those that are finished.
     fn add(&mut self, rows: &RecordBatch, assigned: &[Assigned]) -> Result<()> {
         let (columns, shape) = (self.columns, self.shape);
-        let Some(OpenFile { list, rows: file, entry: told, last_unit }) = &mut self.open else { return Ok(()) };
+        let Some(OpenFile { list, rows: file, entry, last_unit }) = &mut self.open else { return Ok(()) };
         let (texts, finished) = (shape.texts(rows), shape.finished(rows));
         for (row, assigned) in assigned.iter().enumerate() {
             if finished.value(row) {
-                told.finished += 1;
+                entry.finished += 1;
                 continue;
             }
-            told.ids += 1;
-            told.weight += columns.weight(&texts, row);
-            told.first.get_or_insert(assigned.number);
-            told.last = Some(assigned.number);
-            if let Some(groups) = told.groups.as_mut().filter(|_| *last_unit != Some(assigned.unit)) {
+            entry.ids += 1;
+            entry.weight += columns.weight(&texts, row);
+            entry.first.get_or_insert(assigned.number);
+            entry.last = Some(assigned.number);
+            if let Some(groups) = entry.groups.as_mut().filter(|_| *last_unit != Some(assigned.unit)) {
                 *groups += 1;
                 *last_unit = Some(assigned.unit);
             }
@@ -204,11 +204,11 @@ impl WaveWriter<'_> {
     }
 
     fn close(&mut self) -> Result<()> {
-        let Some(OpenFile { list, rows, entry: mut told, .. }) = self.open.take() else { return Ok(()) };
+        let Some(OpenFile { list, rows, mut entry, .. }) = self.open.take() else { return Ok(()) };
         let digest = list.finish()?;
-        (told.bytes, told.blake3) = (digest.bytes, digest.blake3);
-        told.rows = rows.map(ParquetFile::finish).transpose()?;
-        self.written.files.push(told);
+        (entry.bytes, entry.blake3) = (digest.bytes, digest.blake3);
+        entry.rows = rows.map(ParquetFile::finish).transpose()?;
+        self.written.files.push(entry);
         Ok(())
     }
 }

@@ -103,7 +103,7 @@ impl Fields {
         self.ends.len()
     }
 
-    /// Whether there is none, as before the first record.
+    /// Whether the record has no field, as before the first record.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

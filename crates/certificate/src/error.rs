@@ -139,7 +139,7 @@ pub enum Error {
     #[error("the files are not those that were signed off:{}\n  sign off again on the files as they are, or restore them", indented(.0))]
     InputsDiffer(Vec<String>),
 
-    /// A directory of inputs that is none.
+    /// A path of inputs that is not a directory.
     #[error("--inputs: `{}` is no directory", path.display())]
     NoDirectory {
         /// The path as given.

@@ -54,7 +54,7 @@ impl PrivateKey {
     /// Reads a key file.
     ///
     /// # Errors
-    /// If it is none, and if anybody but its owner can read it.
+    /// If it is not a key, or if users other than its owner can read it.
     pub fn read(file: &Path) -> Result<Self> {
         let wrong = |reason: &str| Error::BadKey { file: file.into(), reason: reason.into() };
         let opened = regular_file::open(file).map_err(Error::unreadable(file))?;

@@ -77,7 +77,7 @@ impl Approved {
         self.ids.len()
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
@@ -156,19 +156,19 @@ fn describe(list: &Path, input: impl BufRead, key: &[String], line: u64, fault: 
         id = format!("ID {}", wording::id(texts.iter().copied()));
         ControlFlow::Break(())
     })?;
-    let words = match fault {
+    let description = match fault {
         Fault::NotApproved => {
             format!("{id} is not approved\n  delete nothing of this list; cut it from the approved one")
         }
-        Fault::Repeated => format!("{id} stands in the list a second time\n  a list names every ID once"),
+        Fault::Repeated => format!("{id} is a duplicate\n  each ID may appear only once"),
     };
-    Ok(ListError::line(list, line, words))
+    Ok(ListError::line(list, line, description))
 }
 
 /// The first bits of a digest, as a number below `buckets`, which is a power of two.
 fn first_bits(id: &Digest, buckets: usize) -> usize {
     let first = u64::from_be_bytes([id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7]]);
-    // 64 bits of a shift are none
+    // a shift by 64 bits overflows
     first.checked_shr(u64::BITS - buckets.trailing_zeros()).unwrap_or(0) as usize
 }
 

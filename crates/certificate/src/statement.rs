@@ -209,7 +209,7 @@ pub enum Cleanup {
     Column {
         /// The column.
         column: String,
-        /// What it becomes, in the job's words.
+        /// What it becomes, as the job has it.
         becomes: String,
     },
 }
@@ -327,17 +327,17 @@ impl Statement {
         self.subject.iter().find(|subject| subject.name == self.predicate.approved.file)
     }
 
-    /// Why this is no statement that may be signed or believed, if it is none.
+    /// Why this statement may not be signed or trusted; `None` if it may.
     pub fn flaw(&self) -> Option<String> {
         let predicate = &self.predicate;
-        let flaw = |is_wrong: bool, words: &str| is_wrong.then(|| words.to_string());
+        let flaw = |is_wrong: bool, description: &str| is_wrong.then(|| description.to_string());
         let nameless = || {
             let subject = self.subject.iter().find(|subject| subject.path().is_empty())?;
             Some(format!("the subject `{}` has no role and path", subject.name))
         };
         let malformed = || {
             let subject = self.subject.iter().find(|subject| !subject.digest.is_well_formed())?;
-            Some(format!("what stands as digests of `{}` are none", subject.name))
+            Some(format!("the digests of `{}` are malformed", subject.name))
         };
         let is_sorted = self.subject.is_sorted_by(|one, two| one.name < two.name);
         flaw(self.kind != STATEMENT_TYPE || self.predicate_type != PREDICATE_TYPE, "it is of another kind")
@@ -363,7 +363,7 @@ impl Statement {
         };
         let fails = predicate.requirements.iter().any(|requirement| !requirement.holds);
         [
-            (!self.approved().is_some_and(is_beside), "its approved list is none of its outputs"),
+            (!self.approved().is_some_and(is_beside), "its approved list is not among its outputs"),
             (approved.checked_add(blocked) != Some(candidates), "its counts do not add up"),
             (predicate.approved.ids != approved, "its approved list is not as long as its count"),
             (approves_all && blocked > 0, "it approves all candidates, and some are blocked"),
@@ -372,7 +372,7 @@ impl Statement {
             (predicate.canaries.iter().any(Canary::is_missed), "it approves, and a canary was not caught"),
         ]
         .into_iter()
-        .find_map(|(is_wrong, words)| is_wrong.then_some(words))
+        .find_map(|(is_wrong, description)| is_wrong.then_some(description))
     }
 }
 

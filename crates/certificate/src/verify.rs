@@ -126,12 +126,12 @@ fn verdict(predicate: &Predicate) -> String {
     )
 }
 
-fn holds(name: &'static str, words: String) -> Check {
-    Check { name, outcome: Outcome::Holds, description: words }
+fn holds(name: &'static str, description: String) -> Check {
+    Check { name, outcome: Outcome::Holds, description }
 }
 
-fn not_checked(name: &'static str, words: &str) -> Check {
-    Check { name, outcome: Outcome::NotChecked, description: words.into() }
+fn not_checked(name: &'static str, description: &str) -> Check {
+    Check { name, outcome: Outcome::NotChecked, description: description.into() }
 }
 
 /// The bytes of a certificate's file.
@@ -170,8 +170,8 @@ fn read_approved(statement: &Statement, file: &Path) -> Result<(Approved, String
     let list = file.with_file_name(subject.path());
     let predicate = &statement.predicate;
     let approved = Approved::read(&list, &subject.digest, &predicate.key, predicate.approved.ids)?;
-    let words = format!("{} in {}, unchanged", count(approved.len() as u64, "ID"), subject.path());
-    Ok((approved, words))
+    let description = format!("{} in {}, unchanged", count(approved.len() as u64, "ID"), subject.path());
+    Ok((approved, description))
 }
 
 /// Looks at every file that was read, and returns how many there are.
@@ -212,6 +212,6 @@ fn input_path(subject: &Subject, dir: &Path) -> PathBuf {
 fn other_outputs(statement: &Statement) -> Option<Check> {
     let is_other = |subject: &&Subject| subject.is_output() && subject.name != statement.predicate.approved.file;
     let others: Vec<_> = statement.subject.iter().filter(is_other).map(Subject::path).collect();
-    let words = format!("{}: nothing is deleted by it", others.join(", "));
-    (!others.is_empty()).then(|| not_checked("outputs", &words))
+    let description = format!("{}: nothing is deleted by it", others.join(", "));
+    (!others.is_empty()).then(|| not_checked("outputs", &description))
 }

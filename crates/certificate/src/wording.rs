@@ -23,7 +23,7 @@ pub fn grouped(number: u64) -> String {
     grouped
 }
 
-/// Text in double quotes, on one line, with every character that it holds to be told apart.
+/// Text in double quotes, on one line, with every character distinguishable.
 pub fn quoted(text: &str) -> String {
     let character = |c: char| match c {
         '"' => "\\\"".to_string(),

@@ -1,7 +1,7 @@
 //! GATHER: the groups that move as a whole, such as accounts with all their rows. A group is ready if nothing at all is
 //! wrong with it, untouched if new has none of its rows, and partial otherwise.
 //!
-//! What cannot be told is never ready: while anything stays in doubt that may concern any group, none is.
+//! A group in doubt is never ready: while a doubt may concern any group, no group is ready.
 
 mod counting;
 mod output;
@@ -62,7 +62,7 @@ pub(crate) const TABLE: &str = "groups.parquet";
 pub(crate) struct Findings<'a> {
     /// The counts.
     pub tally: &'a Tally,
-    /// What became of the checks.
+    /// The results of the checks.
     pub checked: &'a CheckResults,
     /// What is wrong with the snapshots themselves.
     pub input_failures: &'a [String],
@@ -75,7 +75,7 @@ pub(crate) struct Findings<'a> {
 pub(crate) fn require_sound(run: &Run) -> Result<()> {
     let Run { session: Session { job, .. }, snapshots, pairing, privacy, .. } = run;
     for column in &job.group {
-        let wrong = |words: String| Err(Error::Contradiction(format!("{}: {words}", column.origin)));
+        let wrong = |description: String| Err(Error::Contradiction(format!("{}: {description}", column.origin)));
         let Some(pair) = pairing.columns.iter().find(|pair| pair.name == column.text) else {
             return wrong(format!("no compared column is called `{}`, and rows are gathered by such", column.text));
         };
@@ -136,13 +136,13 @@ fn open_file(name: &str, path: &Path) -> Result<Arc<Snapshot>> {
 fn doubts(pairing: &Pairing, found: &Findings) -> Vec<String> {
     let coverage = &pairing.coverage;
     let mut doubts = found.input_failures.to_vec();
-    for (names, words) in [
+    for (names, description) in [
         (&coverage.incomparable, "could not be compared"),
         (&coverage.old_only, "only in old"),
         (&coverage.new_only, "only in new"),
     ] {
         if !names.is_empty() {
-            doubts.push(format!("{words}: {}", names.join(", ")));
+            doubts.push(format!("{description}: {}", names.join(", ")));
         }
     }
     let values = found.checked.reports.iter().filter(|check| check.list.is_none() && !check.holds);

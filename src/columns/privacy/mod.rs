@@ -195,8 +195,8 @@ impl Privacy {
     pub fn names(&self) -> Vec<String> {
         let names = self.inner().map(|inner| {
             let pairs = inner.pairs.iter().filter(|pair| pair.private_by.is_some()).map(|pair| pair.name.clone());
-            let words = inner.private.columns.iter().map(|word| word.text.clone());
-            pairs.chain(words).collect::<BTreeSet<String>>()
+            let names = inner.private.columns.iter().map(|word| word.text.clone());
+            pairs.chain(names).collect::<BTreeSet<String>>()
         });
         names.unwrap_or_default().into_iter().collect()
     }

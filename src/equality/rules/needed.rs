@@ -154,10 +154,10 @@ impl RuleSet {
 
     fn codes_as_read(&self) -> Result<Codes> {
         let plan = &self.exact;
-        let (codes, words): (Vec<&String>, Vec<&String>) = plan.values.iter().unzip();
-        let words: ArrayRef = Arc::new(StringViewArray::from_iter_values(words));
+        let (codes, values): (Vec<&String>, Vec<&String>) = plan.values.iter().unzip();
+        let values: ArrayRef = Arc::new(StringViewArray::from_iter_values(values));
         let field = text_field(&self.fields.old);
-        let form = self.form_of_cleaned(&words, &field, Side::Old, plan)?.value;
+        let form = self.form_of_cleaned(&values, &field, Side::Old, plan)?.value;
         let cells = KeyBytes::of(&form);
         let mut by_word: HashMap<Vec<u8>, Vec<&String>> = HashMap::new();
         for (index, code) in codes.into_iter().enumerate().filter(|(index, _)| form.is_valid(*index)) {

@@ -85,7 +85,7 @@ impl MisplacedExample {
     pub fn new(kind: Kind, columns: &str, key: String, other_key: Option<String>, is_owner: bool) -> Self {
         let other = other_key.as_deref().unwrap_or_default();
         let (from, to) = if is_owner { (key.as_str(), other) } else { (other, key.as_str()) };
-        let words = match (kind, columns) {
+        let description = match (kind, columns) {
             (Kind::Swapped, WHOLE) => format!("{key}: swapped with {other}"),
             (Kind::Swapped, column) => format!("{key}: {column} is swapped with that of {other}"),
             (Kind::Rekeyed, WHOLE) => format!("{from} was given the key {to}"),
@@ -93,6 +93,6 @@ impl MisplacedExample {
             (Kind::Rekeyed | Kind::Copied, column) => format!("{to}: {column} is the one that old has under {from}"),
             (Kind::Exchanged, columns) => format!("{key}: {} are exchanged", columns.replace(", ", " and ")),
         };
-        MisplacedExample { kind, columns: columns.into(), key, other_key, description: words }
+        MisplacedExample { kind, columns: columns.into(), key, other_key, description }
     }
 }

@@ -1,4 +1,4 @@
-//! What became of the checks, in words.
+//! The results of the checks as text.
 
 use super::{cut, indented, plain_table};
 use crate::checks::CheckReport;

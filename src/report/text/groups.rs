@@ -1,4 +1,4 @@
-//! What moves as a whole, in words.
+//! The groups that move as a whole, as text.
 
 use std::fmt::Write;
 
@@ -11,12 +11,12 @@ use crate::report::{count, grouped};
 pub fn render(groups: Option<&GroupReport>) -> String {
     let Some(groups) = groups else { return String::new() };
     let mut table = plain_table();
-    for (state, found, words) in [
+    for (state, found, description) in [
         ("ready", groups.ready, "nothing at all is wrong with them"),
         ("partial", groups.partial, "new has some of it, and not all of it is right"),
         ("untouched", groups.untouched, "new has nothing of it"),
     ] {
-        table.add_row([state, &grouped(found), words]);
+        table.add_row([state, &grouped(found), description]);
     }
     right_align(&mut table, &[1]);
     let mut out = format!("  groups by {}\n{}", escaped(&groups.by.join(", ")), nested(&table));

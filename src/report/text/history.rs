@@ -1,4 +1,4 @@
-//! What has become of the discrepancies since the run before, in words.
+//! The history of the discrepancies as text.
 
 use std::fmt::Write;
 
@@ -20,18 +20,18 @@ pub fn render(report: &Report) -> String {
             if word == "flapping" && counts.total() == 0 {
                 continue;
             }
-            let words = match word {
+            let description = match word {
                 "persisting" => [by_class(counts), persisting(history)].concat(),
                 "flapping" => format!("{}; gone before, and back", by_class(counts)),
                 _ => by_class(counts),
             };
-            table.add_row([word.to_string(), grouped(counts.total()), words]);
+            table.add_row([word.to_string(), grouped(counts.total()), description]);
         }
         right_align(&mut table, &[1]);
         out += &indented(&table);
     }
-    for words in unchanged(history) {
-        let _ = writeln!(out, "  {}", escaped(&words));
+    for description in unchanged(history) {
+        let _ = writeln!(out, "  {}", escaped(&description));
     }
     for skipped in &history.skipped {
         let _ = writeln!(out, "  passed over: {}: {}", escaped(&skipped.dir), escaped(&skipped.reason));
@@ -55,30 +55,30 @@ pub fn since(history: &HistoryReport) -> String {
 /// The sides whose files an earlier run has read.
 pub fn unchanged(history: &HistoryReport) -> Vec<String> {
     let Some(same) = &history.same_files else { return vec![] };
-    let words = |side: Side| {
+    let description = |side: Side| {
         let run = same[side].as_ref()?;
         Some(format!("{side} has the files of run {run}: a store that stands still, or its last export once more"))
     };
-    Side::BOTH.into_iter().filter_map(words).collect()
+    Side::BOTH.into_iter().filter_map(description).collect()
 }
 
 /// `2 mismatches, 1 missing row`
 pub fn by_class(counts: &ByClass<u64>) -> String {
     let classes = Class::ALL.into_iter().filter(|class| counts[*class] > 0);
-    let words = classes.map(|class| format!("{} {}", grouped(counts[class]), class.label(counts[class])));
-    words.collect::<Vec<_>>().join(", ")
+    let description = classes.map(|class| format!("{} {}", grouped(counts[class]), class.label(counts[class])));
+    description.collect::<Vec<_>>().join(", ")
 }
 
 fn persisting(history: &HistoryReport) -> String {
-    let mut words = String::new();
+    let mut description = String::new();
     if history.changed > 0 {
-        let _ = write!(words, "; {} with other values than before", grouped(history.changed));
+        let _ = write!(description, "; {} with other values than before", grouped(history.changed));
     }
     if let Some(oldest) = &history.oldest {
         let pairs = count(u64::from(oldest.age), "pair");
-        let _ = write!(words, "; the oldest for {pairs} of snapshots, since run {}", oldest.first_run);
+        let _ = write!(description, "; the oldest for {pairs} of snapshots, since run {}", oldest.first_run);
     }
-    words
+    description
 }
 
 /// How an example stands to the run before.

@@ -1,4 +1,4 @@
-//! What stands under another key, in words.
+//! Misplaced values as text.
 
 use std::fmt::Write;
 

@@ -160,8 +160,8 @@ fn counts(report: &Report) -> String {
     table.add_row(["missing", &grouped(counts.missing), &format!("in old, not in new{backfill}")]);
     table.add_row(["extra", &grouped(counts.extra), "in new, not in old"]);
     if !report.key.is_empty() {
-        let words = format!("more than once on a side{set_aside}");
-        table.add_row(["duplicate keys", &grouped(counts.duplicate_keys), &words]);
+        let description = format!("more than once on a side{set_aside}");
+        table.add_row(["duplicate keys", &grouped(counts.duplicate_keys), &description]);
     }
     right_align(&mut table, &[1]);
     indented(&table) + "\n"
@@ -195,13 +195,13 @@ fn explained(report: &Report) -> String {
             twice => format!("; {} of them for the second time, which counts", grouped(twice)),
         };
         table.add_row(["in flight", &grouped(found.counts.total()), &(history::by_class(&found.counts) + &twice)]);
-        for (word, rows, words) in [
+        for (word, rows, description) in [
             ("lost updates", found.lost_updates, "new is older than old"),
             ("stale overwrites", found.stale_overwrites, "new is newer, and holds what old held in an earlier run"),
             ("clock skew", found.clock_skew, "later than the snapshot that holds it"),
         ] {
             if rows > 0 {
-                table.add_row([word, &grouped(rows), words]);
+                table.add_row([word, &grouped(rows), description]);
             }
         }
         right_align(&mut table, &[1]);
@@ -228,8 +228,8 @@ fn segments(report: &Report) -> String {
             let value = segment.value.as_deref().map_or("NULL".into(), |value| cut(&escaped(value)));
             let rate =
                 format!("{:.2} % of {}", segment.rate * 100.0, count(segment.rows.old.max(segment.rows.new), "row"));
-            let words = if segment.stands_out { "stands out" } else { "" };
-            table.add_row([value, grouped(segment.counts.total()), rate, words.into()]);
+            let description = if segment.stands_out { "stands out" } else { "" };
+            table.add_row([value, grouped(segment.counts.total()), rate, description.into()]);
         }
         right_align(&mut table, &[1]);
         if table.row_count() > 0 {
@@ -289,14 +289,14 @@ fn nested(table: &Table) -> String {
 fn not_compared(report: &Report) -> String {
     let coverage = &report.coverage;
     let mut table = plain_table();
-    for (words, names) in [
+    for (description, names) in [
         ("no defined equality", &coverage.incomparable),
         ("only in old", &coverage.old_only),
         ("only in new", &coverage.new_only),
         ("ignored", &coverage.ignored),
     ] {
         if !names.is_empty() {
-            table.add_row([words, &escaped(&names.join(", "))]);
+            table.add_row([description, &escaped(&names.join(", "))]);
         }
     }
     match table.row_count() {

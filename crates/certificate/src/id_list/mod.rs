@@ -1,7 +1,7 @@
 //! ID lists as text: CSV with a header, bare lines, and JSON lines, each read row by row with its line.
 //!
 //! This is the only module that knows the forms, where a column is in a header, and when a row does not fit it. It says
-//! what is wrong as a [`Problem`] or a [`ColumnFault`], and a reader may put that into words of its own.
+//! what is wrong as a [`Problem`] or a [`ColumnFault`], and a reader may describe that in its own way.
 
 mod json;
 mod lines;
@@ -227,7 +227,7 @@ impl<R: BufRead> IdList<R> {
     /// Reads the header of a list. `bare` is what the column of a list without a header is called.
     ///
     /// # Errors
-    /// If the header, or the first object of JSON lines, cannot be read. An empty list is none.
+    /// If the header, or the first object of JSON lines, cannot be read. An empty list is not a list.
     pub fn open(input: R, form: Form, bare: &str) -> Result<Self, Problem> {
         let mut fields = Fields::default();
         let (header, rows) = match form {
