@@ -35,12 +35,12 @@ pub enum Domain {
         /// Digits after the decimal point.
         scale: i8,
     },
-    /// Floats and exact numbers, or decimals whose scales are too far apart for 76 digits; see [`super::number`].
+    /// Floats and exact numbers, or decimals whose scales are too far apart for 76 digits; see `number.rs`.
     Number {
         /// Digits after the decimal point of the grid on which values are placed.
         scale: i8,
     },
-    /// Numbers of any size; see [`super::digits`].
+    /// Numbers of any size; see `digits/`.
     Digits,
     /// Text, compared by its UTF-8 bytes.
     Text,
@@ -48,7 +48,7 @@ pub enum Domain {
     Binary,
     /// UUIDs, compared by their 16 bytes.
     Uuid,
-    /// JSON, compared by meaning; see [`super::json`].
+    /// JSON, compared by meaning; see `json.rs`.
     Json,
     /// Days, stored in milliseconds.
     Date,
