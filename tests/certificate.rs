@@ -265,7 +265,7 @@ fn one_certificate_has_one_form() {
     refused(sealed(payload.replace("\"from\":", "\"more\":1,\"from\":")), form);
     refused(sealed(payload.replace("{\"column\":{", "{\"column\":{\"more\":1,")), "unknown field");
     refused(sealed(payload.replace("\"candidates\":5", "\"candidates\":6")), "counts do not add up");
-    refused(sealed(payload.replace("output:approved.csv", "output:../approved.csv")), "none of its outputs");
+    refused(sealed(payload.replace("output:approved.csv", "output:../approved.csv")), "not among its outputs");
     refused(sealed(payload.replace("\"caught\":3", "\"caught\":2")), "canary");
     refused(sealed(payload.replace("\"partly_approved\"", "\"approved\"")), "some are blocked");
     refused(sealed(payload.replace("Z\",\"expires", ".5Z\",\"expires")), "no time such as");
@@ -377,7 +377,7 @@ fn every_id_of_a_list_has_to_be_approved() {
     assert_says(&words, "ids.csv`, line 4: ID \"9\", \"eu\" is not approved");
     assert_says(
         &sign_off.refusal_of_list("id,region\n1,eu\n1,eu\n"),
-        "line 3: ID \"1\", \"eu\" stands in the list a second",
+        "line 3: ID \"1\", \"eu\" is a duplicate",
     );
     // NULL and the empty text are two IDs, both approved of 2 and neither of 1
     assert_says(&sign_off.refusal_of_list("id,region\n2,\n2,\"\"\n1,\n"), "line 4: ID \"1\", NULL is not approved");
