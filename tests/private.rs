@@ -529,7 +529,7 @@ fn a_private_column_may_not_be_a_partition() {
     require(&(out + &err), PLAIN.hidden, &[], "a partition");
     write_job(&shop, &(job + "[tables.t]\npath = \"parts\"\n"));
     let (code, out, err) = run(&shop, &["run", "job.toml"]);
-    assert!(code == 2 && err.contains("names of directories of table `t`"), "{err}");
+    assert!(code == 2 && err.contains("in directory names of table `t`"), "{err}");
     require(&(out + &err), PLAIN.hidden, &[], "a table's partition");
 }
 
