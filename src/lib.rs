@@ -9,7 +9,7 @@
 //! use countersign::sides::Sides;
 //! use countersign::{Options, compare};
 //!
-//! let source = |path: &str| Source::of(Setting { text: path.into(), place: Origin::Flag("example") });
+//! let source = |path: &str| Source::of(Setting { text: path.into(), origin: Origin::Flag("example") });
 //! let sources = Sides { old: source("old/orders.parquet"), new: source("new/orders/") };
 //! let key = Identity::Key(Setting::flags("key", &["order_id".into()]));
 //! let report = compare(&Job::new("orders", sources, key), &Options::default())?;
