@@ -375,10 +375,7 @@ fn every_id_of_a_list_has_to_be_approved() {
     let sign_off = SignOff::signed(|_| {});
     let words = sign_off.refusal_of_list("id,region\n1,eu\n\"3,4\",us\n9,eu\n8,eu\n");
     assert_says(&words, "ids.csv`, line 4: ID \"9\", \"eu\" is not approved");
-    assert_says(
-        &sign_off.refusal_of_list("id,region\n1,eu\n1,eu\n"),
-        "line 3: ID \"1\", \"eu\" is a duplicate",
-    );
+    assert_says(&sign_off.refusal_of_list("id,region\n1,eu\n1,eu\n"), "line 3: ID \"1\", \"eu\" is a duplicate");
     // NULL and the empty text are two IDs, both approved of 2 and neither of 1
     assert_says(&sign_off.refusal_of_list("id,region\n2,\n2,\"\"\n1,\n"), "line 4: ID \"1\", NULL is not approved");
     assert_says(&sign_off.refusal_of_list("id,region\n1,\"\"\n"), "line 2: ID \"1\", \"\" is not approved");
