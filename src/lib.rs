@@ -88,7 +88,7 @@ pub(crate) struct Compared<'a> {
 impl<'a> Run<'a> {
     /// Runs the stages of a comparison in order.
     pub(crate) fn execute(mut self: Box<Self>) -> Result<Compared<'a>> {
-        let Matched { tally, findings, outcomes, strategy: way, reason } = self.match_rows()?;
+        let Matched { tally, findings, outcomes, strategy, reason } = self.match_rows()?;
 
         let inputs = self.digest_inputs()?;
         let history = History::read(&self.session, &self.privacy, inputs.as_ref())?;
@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
         let groups = groups::gather(&self, &check_inputs, &found)?;
 
         self.require_unchanged()?;
-        let (way, reason) = MatchingWay::of(&self.pairing, way, reason);
+        let (way, reason) = MatchingWay::of(&self.pairing, strategy, reason);
         let stats = RunStats::new(&self.session, way, reason);
         let checks = checked.reports;
         let found = StageResults { tally: &tally, explained, examples, checks, groups, input_failures };

@@ -48,6 +48,18 @@ pub(crate) struct JobError {
     found_in: Option<String>,
 }
 
+impl From<Error> for JobError {
+    fn from(error: Error) -> Self {
+        JobError { error, found_in: None }
+    }
+}
+
+impl JobError {
+    fn found_in(source: &Source, error: Error) -> Self {
+        JobError { error, found_in: Some(source.path.origin.to_string()) }
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Refusal::Other(error)
@@ -106,7 +118,7 @@ pub(crate) fn validate(job: Option<&Job>, mut in_text: Vec<JobMistake>) -> Resul
     let clock = RunClock::start();
     let mut errors = vec![];
     if let Err(error) = history::require_past(job, clock.started) {
-        errors.push(JobError { error, found_in: None });
+        errors.push(error.into());
     }
     let session = open_session(job, &options, None, clock)?;
     open(session, !in_text.is_empty(), &mut errors);
@@ -150,22 +162,21 @@ fn open<'a>(mut session: Session<'a>, text_is_wrong: bool, errors: &mut Vec<JobE
                 // a rule that could not be parsed may be the one that makes the columns comparable
                 Err(Error::DifferentFamilies { .. }) if text_is_wrong => None,
                 Err(error) => {
-                    errors.push(JobError { error, found_in: None });
+                    errors.push(error.into());
                     None
                 }
             }
         }
         Sides { old: Some(old), new: None } if job.scope == Scope::OldAlone => {
             let privacy = Privacy::of_old(job, &old, &session.tables);
-            let privacy = privacy.map_err(|error| errors.push(JobError { error, found_in: None })).ok()?;
+            let privacy = privacy.map_err(|error| errors.push(error.into())).ok()?;
             let old_alone = Box::new(OldAlone { session, old, privacy });
             let found = checks::errors(&old_alone.session, &old_alone.check_inputs());
-            errors.extend(found.into_iter().map(|error| JobError { error, found_in: None }));
+            errors.extend(found.into_iter().map(JobError::from));
             Some(Prepared::OldAlone(old_alone))
         }
         Sides { new: Some(new), .. } => {
-            let unknown = unknown_names(&new, job).into_iter();
-            errors.extend(unknown.map(|error| JobError { error, found_in: None }));
+            errors.extend(unknown_names(&new, job).into_iter().map(JobError::from));
             None
         }
         Sides { new: None, .. } => None,
@@ -176,7 +187,7 @@ fn open_tables(session: &mut Session, errors: &mut Vec<JobError>) {
     for (name, source) in &session.job.tables {
         match Snapshot::open_table(name, &source.path.text, source.allow_empty) {
             Ok(table) => drop(session.tables.insert(name.clone(), Arc::new(table))),
-            Err(error) => errors.push(JobError { error, found_in: Some(origin_of(source)) }),
+            Err(error) => errors.push(JobError::found_in(source, error)),
         }
     }
 }
@@ -186,8 +197,7 @@ fn open_sides(session: &Session, errors: &mut Vec<JobError>) -> Sides<Option<Sna
     for &side in session.job.scope.sides() {
         let source = &session.job.sources[side];
         let planned = sql::plan_side(&session.engine, side, source, &session.tables, &session.job.columns);
-        let found = planned.mistakes.into_iter();
-        errors.extend(found.map(|error| JobError { error, found_in: Some(origin_of(source)) }));
+        errors.extend(planned.mistakes.into_iter().map(|error| JobError::found_in(source, error)));
         sides[side] = planned.snapshot;
     }
     sides
@@ -210,22 +220,25 @@ fn require_sound(run: &Run, text_is_wrong: bool, errors: &mut Vec<JobError>) {
         },
         Err(error) => vec![error],
     };
-    errors.extend(found.into_iter().map(|error| JobError { error, found_in: None }));
+    errors.extend(found.into_iter().map(JobError::from));
 }
 
 impl<'a> Run<'a> {
     /// Runs the queries that shape the sides, and pairs the columns again by the types of the results.
     pub(crate) fn start(mut self: Box<Self>) -> Result<Box<Self>> {
-        let Session { job, engine, tables, .. } = &self.session;
+        let Run { session: Session { job, engine, tables, .. }, snapshots, .. } = &mut *self;
         let stage = engine.timings.clone();
         let _stage = stage.enter(Stage::Open);
         sql::require_keys(engine, job, tables)?;
-        if job.sources.iter().all(|source| source.query.is_none()) {
-            return Ok(self);
-        }
+        let mut is_shaped = false;
         for side in Side::BOTH {
-            let planned = self.snapshots[side].clone();
-            self.snapshots[side] = sql::run_side(engine, planned, &job.sources[side], tables, &job.columns)?;
+            if let Some(shaped) = sql::run_side(engine, &snapshots[side], &job.sources[side], tables, &job.columns)? {
+                snapshots[side] = shaped;
+                is_shaped = true;
+            }
+        }
+        if !is_shaped {
+            return Ok(self);
         }
         let (pairing, privacy) = pair(&self.session, &self.snapshots)?;
         let Run { session, snapshots, .. } = *self;
@@ -246,18 +259,16 @@ impl OldAlone<'_> {
         let stage = engine.timings.clone();
         let _stage = stage.enter(Stage::Open);
         sql::require_keys(engine, job, tables)?;
-        self.old = sql::run_side(engine, self.old.clone(), &job.sources.old, tables, &job.columns)?;
-        self.privacy = Privacy::of_old(job, &self.old, tables)?;
+        if let Some(shaped) = sql::run_side(engine, &self.old, &job.sources.old, tables, &job.columns)? {
+            self.privacy = Privacy::of_old(job, &shaped, tables)?;
+            self.old = shaped;
+        }
         Ok(self)
     }
 
     pub(crate) fn check_inputs(&self) -> checks::CheckInputs<'_> {
         checks::CheckInputs::of_old(self.old.clone(), self.privacy.clone(), &self.session.tables)
     }
-}
-
-fn origin_of(source: &Source) -> String {
-    source.path.origin.to_string()
 }
 
 /// Splits an error into its origin and its message. The message of an error that records its origin begins with it.

@@ -70,7 +70,7 @@ pub struct Report {
     /// What the snapshots' times explain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlightReport>,
-    /// What stands under another key than its own.
+    /// Values that are correct but under another key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub misplaced: Option<MisplacedReport>,
     /// What has become of the waivers.

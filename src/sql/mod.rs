@@ -84,27 +84,29 @@ pub(crate) fn open_side(
     columns: &[ColumnSettings],
 ) -> Result<Snapshot> {
     let stored = Snapshot::open(side, &source.path.text, source.allow_empty || source.query.is_some())?;
-    let mut snapshot = match &source.query {
+    let snapshot = match &source.query {
         None => stored,
         Some(query) => run_query(engine, side, Arc::new(stored), tables, query, source.allow_empty)?,
     };
-    for (name, expression) in expressions(columns, side) {
-        snapshot.derive(plan_expression(engine, &snapshot, name, expression)?);
-    }
-    Ok(snapshot)
+    derived(engine, snapshot, columns)
 }
 
-/// Runs the query of a planned side. A side without a query is returned unchanged.
+/// Runs the query of a planned side; `None` if the side has no query, so that nothing is left to do.
 pub(crate) fn run_side(
     engine: &Engine,
-    planned: Snapshot,
+    planned: &Snapshot,
     source: &Source,
     tables: &Tables,
     columns: &[ColumnSettings],
-) -> Result<Snapshot> {
-    let (Some(query), Some(origin)) = (&source.query, &planned.origin) else { return Ok(planned) };
-    let mut snapshot = run_query(engine, planned.side, origin.snapshot.clone(), tables, query, source.allow_empty)?;
-    for (name, expression) in expressions(columns, planned.side) {
+) -> Result<Option<Snapshot>> {
+    let (Some(query), Some(origin)) = (&source.query, &planned.origin) else { return Ok(None) };
+    let snapshot = run_query(engine, planned.side, origin.snapshot.clone(), tables, query, source.allow_empty)?;
+    derived(engine, snapshot, columns).map(Some)
+}
+
+/// A side with the columns that are expressions.
+fn derived(engine: &Engine, mut snapshot: Snapshot, columns: &[ColumnSettings]) -> Result<Snapshot> {
+    for (name, expression) in expressions(columns, snapshot.side) {
         snapshot.derive(plan_expression(engine, &snapshot, name, expression)?);
     }
     Ok(snapshot)
@@ -118,7 +120,7 @@ pub(crate) struct Planned {
     pub mistakes: Vec<Error>,
 }
 
-/// Opens one side as [`open_sides`] does, without reading a row.
+/// Opens one side as [`open_side`] does, without reading a row.
 pub(crate) fn plan_side(
     engine: &Engine,
     side: Side,

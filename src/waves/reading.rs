@@ -75,7 +75,7 @@ impl Source {
         Ok(Source { paths: paths.to_vec(), names, readers, bare: bare.into() })
     }
 
-    /// Where a digest's row stands: list and line.
+    /// The list and line of the row of a digest.
     pub(crate) fn location(&self, place: u64) -> (PathBuf, u64) {
         let list = self.paths.get((place >> LINE_BITS) as usize).cloned().unwrap_or_default();
         (list, place & ((1 << LINE_BITS) - 1))
@@ -220,7 +220,7 @@ pub(crate) fn each_digest(
     list.finish()
 }
 
-/// An [`Error`] for an ID that stands twice.
+/// An [`Error`] for an ID that occurs twice.
 pub(crate) fn repeated(source: &Source, id: String, one: u64, two: u64) -> Error {
     let places = [source.location(one.min(two)), source.location(one.max(two))];
     WavesError::Repeated { id, lines: places.into() }.into()

@@ -81,7 +81,7 @@ fn persisting(history: &HistoryReport) -> String {
     description
 }
 
-/// How an example stands to the run before.
+/// The status of an example since the run before.
 pub fn standing_of(example: &Example) -> Option<String> {
     let standing = example.standing.as_deref()?;
     Some(match example.age {
