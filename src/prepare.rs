@@ -271,14 +271,10 @@ impl OldAlone<'_> {
     }
 }
 
-/// Splits an error into its origin and its message. The message of an error that records its origin begins with it.
+/// Splits an error into its origin and its message. `found_in` is the origin of errors that do not record their own.
 pub(crate) fn mistake(error: &Error, found_in: Option<String>) -> JobMistake {
-    let message = error.to_string();
-    match (error.origin(), found_in) {
-        (Some(own), _) => {
-            JobMistake { message: message.strip_prefix(&format!("{own}: ")).unwrap_or(&message).into(), origin: own }
-        }
-        (None, Some(place)) => JobMistake { origin: place, message },
-        (None, None) => JobMistake { origin: "[compare]".into(), message },
+    match error {
+        Error::Request { origin, problem } => JobMistake { origin: origin.clone(), message: problem.to_string() },
+        error => JobMistake { origin: found_in.unwrap_or("[compare]".into()), message: error.to_string() },
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::columns::Privacy;
-use crate::error::{Error, Result};
+use crate::error::{Error, RequestError, Result};
 use crate::explain;
 use crate::job::{Check, Expect, Identity, Job, Query, Scope, Setting};
 use crate::output::run_dir::RunDir;
@@ -210,14 +210,14 @@ pub(crate) fn run(session: &Session, inputs: &CheckInputs) -> Result<CheckResult
 }
 
 fn plan<'a>(engine: &Engine, job: &Job, inputs: &CheckInputs, check: &'a Check) -> Result<Planned<'a>> {
-    let place = match &check.query.file {
+    let origin = match &check.query.file {
         Some(file) => format!("{} {}: {}", check.query.origin, check.name.text, file.display()),
         None => format!("{} {}", check.query.origin, check.name.text),
     };
-    let wrong = |message: String| Error::Contradiction(format!("{place}: {message}"));
+    let wrong = |message: String| Error::request(&origin, message);
     let mut catalog = inputs.catalog(engine)?;
-    lay_inputs(&mut catalog, check, &place)?;
-    let query = catalog.plan(&check.query.sql, &check.values, &place).map_err(|error| with_inputs(check, error))?;
+    lay_inputs(&mut catalog, check, &origin)?;
+    let query = catalog.plan(&check.query.sql, &check.values, &origin).map_err(|error| with_inputs(check, error))?;
     let columns: Vec<String> = query.schema().fields().iter().map(|field| field.name().clone()).collect();
     let shown = query.shown(&|table, column| inputs.privacy.hides_in_sql(table, column));
     let kind = match check.expect {
@@ -255,18 +255,19 @@ fn plan<'a>(engine: &Engine, job: &Job, inputs: &CheckInputs, check: &'a Check) 
 }
 
 /// Registers the inputs of a check in the catalog. An input can read another, regardless of their order.
-fn lay_inputs(catalog: &mut Catalog, check: &Check, place: &str) -> Result<()> {
+fn lay_inputs(catalog: &mut Catalog, check: &Check, origin: &str) -> Result<()> {
     let mut waiting: Vec<&(String, Query)> = check.inputs.iter().collect();
     while !waiting.is_empty() {
         let (mut later, mut first_error) = (vec![], None);
         for input in &waiting {
             let (name, query) = input;
             if catalog.has(name) {
-                return Err(Error::Contradiction(format!(
-                    "{place}: `{name}` is already a table of the job; choose another name for the input"
-                )));
+                return Err(Error::request(
+                    origin,
+                    format!("`{name}` is already a table of the job; choose another name for the input"),
+                ));
             }
-            match catalog.plan(&query.sql, &check.values, &format!("{place}: input {name}")) {
+            match catalog.plan(&query.sql, &check.values, &format!("{origin}: input {name}")) {
                 Ok(view) => catalog.add_view(name, view)?,
                 Err(error) => {
                     later.push(*input);
@@ -284,12 +285,15 @@ fn lay_inputs(catalog: &mut Catalog, check: &Check, place: &str) -> Result<()> {
 
 /// Adds the inputs of a query of the library to the error if it cannot be planned.
 fn with_inputs(check: &Check, error: Error) -> Error {
-    match (error, &check.reads, check.query.file.is_none()) {
-        (Error::BadQuery { place, reason, tables }, Some(reads), true) => {
-            Error::BadQuery { place, reason: format!("{reason}\n  its inputs are: {reads}"), tables }
-        }
-        (error, ..) => error,
+    let Some(inputs) = check.reads.as_ref().filter(|_| check.query.file.is_none()) else { return error };
+    let Error::Request { origin, mut problem } = error else { return error };
+    if let RequestError::BadQuery { reason, .. } = &mut *problem {
+        *reason += &format!(
+            "
+  its inputs are: {inputs}"
+        );
     }
+    Error::Request { origin, problem }
 }
 
 /// The columns that identify the row at fault: those that the check names, those of the key, or `id`; and those of the

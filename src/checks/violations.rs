@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::{CheckReport, ResultColumns};
 use crate::csv;
 use crate::equality::value_text;
-use crate::error::{Error, Result};
+use crate::error::{Error, RequestError, Result};
 use crate::job::{Check, Job, Literal, number};
 use crate::output::run_dir::{FileAccess, OutputFile};
 use crate::run::Session;
@@ -132,7 +132,7 @@ impl ViolatingGroups {
 /// # Errors
 /// If the answer has no row, or more than one.
 pub(super) fn single_value(engine: &Engine, question: QueryPlan) -> Result<Option<String>> {
-    let place = question.place().to_string();
+    let origin = question.origin().to_string();
     let mut rows = vec![];
     question.for_each_batch(engine, |batch| {
         // more than two tell nothing new
@@ -145,7 +145,8 @@ pub(super) fn single_value(engine: &Engine, question: QueryPlan) -> Result<Optio
         [row] => Ok(row[0].clone()),
         rows => {
             let found = if rows.is_empty() { "no row" } else { "several rows" };
-            Err(Error::QueryFailed { place, reason: format!("one value is expected, and the answer has {found}") })
+            let reason = format!("one value is expected, and the answer has {found}");
+            Err(Error::request(origin, RequestError::QueryFailed(reason)))
         }
     }
 }

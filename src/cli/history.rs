@@ -43,14 +43,11 @@ impl History {
 
     pub(super) fn run(self) -> Result<u8> {
         if !self.dir.is_dir() {
-            return Err(Error::Contradiction(format!("`{}` is not a directory", self.dir.display())));
+            return Err(Error::unusable(&self.dir, "is not a directory"));
         }
         let (runs, skipped) = runs_below(&self.dir);
         if runs.is_empty() && skipped.is_empty() {
-            return Err(Error::Contradiction(format!(
-                "there are no runs below `{}`\n  `countersign run JOB.toml` writes them",
-                self.dir.display()
-            )));
+            return Err(Error::unusable(&self.dir, "contains no runs\n  `countersign run JOB.toml` writes them"));
         }
         write_out(&match self.format {
             Format::Text => text(&runs, &skipped),

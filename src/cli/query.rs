@@ -78,7 +78,7 @@ struct Askable {
 impl Query {
     pub(super) fn run(self) -> Result<u8> {
         if self.format == Format::Parquet && self.out.is_none() && io::stdout().is_terminal() {
-            return Err(Error::Contradiction("--format parquet: specify a file with --out".into()));
+            return Err(Error::request("--format parquet", "specify a file with --out"));
         }
         let progress = self.work.machine.progress();
         let spill = self.work.machine.temp.clone().unwrap_or_else(std::env::temp_dir);
@@ -122,10 +122,10 @@ impl Query {
 /// The tables of a run directory: its discrepancies, and the runs of the same job beside it.
 fn of_run(dir: &Path) -> Result<Askable> {
     if !dir.join(MANIFEST).is_file() {
-        return Err(Error::Contradiction(format!(
-            "`{}` is not a run directory: it has no {MANIFEST}\n  specify a run directory or a job file",
-            dir.display()
-        )));
+        return Err(Error::unusable(
+            dir,
+            format!("is not a run directory: it has no {MANIFEST}\n  specify a run directory or a job file"),
+        ));
     }
     // `latest` is a link, and the other runs are beside its target
     let dir = dir.canonicalize().map_err(Error::unreadable(dir))?;

@@ -90,7 +90,7 @@ impl Run {
     /// Runs every job and returns the worst exit code.
     pub(super) fn run(self) -> Result<u8> {
         if let Some(dir) = self.history.as_ref().filter(|dir| !dir.is_dir()) {
-            return Err(Error::Contradiction(format!("--history: `{}` is not a directory", dir.display())));
+            return Err(Error::request("--history", format!("`{}` is not a directory", dir.display())));
         }
         let stop = signal::on_signal();
         let mut outcomes: Vec<Outcome> = vec![];
@@ -203,13 +203,15 @@ impl Run {
             job => return Err(refusal(file, validate(job.as_ref(), mistakes)?)),
         };
         if let Some(other) = names.insert(job.name.clone(), file.to_path_buf()).filter(|other| other != file) {
-            return Err(Error::Contradiction(format!(
-                "`{}` and `{}` have the same job name `{}`, so their runs would be mixed\n  \
+            return Err(Error::unusable(
+                file,
+                format!(
+                    "has the same job name as `{}`, `{}`, so their runs would be mixed\n  \
                  give one of them another [job] name",
-                other.display(),
-                file.display(),
-                job.name
-            )));
+                    other.display(),
+                    job.name
+                ),
+            ));
         }
         let job_dir = JobDir::open(self.out.as_ref().unwrap_or(&runs), &job.name)?;
         let options = Options {

@@ -16,7 +16,7 @@ use arrow::datatypes::Field;
 use crate::equality::canonical::Domain;
 use crate::equality::canonical::domain::{Nested, NoDomain};
 use crate::equality::rules::{RuleError, RuleSet};
-use crate::error::{Error, Result};
+use crate::error::{Error, RequestError, Result};
 use crate::job::{InFlight, Job, Origin, Rule, Selection, Setting};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Mixed, Snapshot, type_name};
@@ -123,7 +123,7 @@ impl Pairing {
             if is_key.is_some() && ignored.pairs.contains(&number) {
                 let place = selection.ignore.iter().find(|word| [&pair.name, &pair.old].contains(&&word.text));
                 let place = place.map_or("ignore".into(), |word| word.origin.to_string());
-                return Err(Error::Contradiction(format!("{place}: `{}` is a key column", pair.name)));
+                return Err(Error::request(place, format!("`{}` is a key column", pair.name)));
             }
             if is_key.is_none() && !is_taken {
                 coverage.ignored.push(pair.name.clone());
@@ -163,10 +163,10 @@ impl Pairing {
             && Side::BOTH.iter().any(|&side| !pairing.columns.iter().any(|column| column.at[side] == version.at[side]))
         {
             // several equal copies would have no unique version
-            return Err(Error::Contradiction(format!(
-                "{}: without a key, the version column must be compared",
-                in_flight.columns.new.origin
-            )));
+            return Err(Error::request(
+                &in_flight.columns.new.origin,
+                "without a key, the version column must be compared",
+            ));
         }
         pairing.require_settings(job, &names)?;
         Ok(pairing)
@@ -182,13 +182,14 @@ impl Pairing {
         let is_key = |name: &Setting| self.keyed && self.keys().iter().any(|key| key.name == name.text);
         for (at, name) in job.list_columns.iter().enumerate() {
             if is_key(name) || job.list_columns[..at].iter().any(|before| before.text == name.text) {
-                let reason = format!("{}: the lists already have column `{}`", name.origin, name.text);
-                return Err(Error::Contradiction(reason));
+                return Err(Error::request(&name.origin, format!("the lists already have column `{}`", name.text)));
             }
         }
         if let Some(name) = gated.clone().find(|name| is_key(name)) {
-            let reason = format!("{}: `{}` is a key column, and these never differ", name.origin, name.text);
-            return Err(Error::Contradiction(reason));
+            return Err(Error::request(
+                &name.origin,
+                format!("`{}` is a key column, and these never differ", name.text),
+            ));
         }
         Ok(())
     }
@@ -198,7 +199,7 @@ impl Pairing {
         match self.columns.iter().any(|column| column.name == name.text) {
             true => Ok(()),
             false if names.pair(&name.text).is_some_and(|pair| names.pairs[pair].name == name.text) => {
-                Err(Error::Contradiction(format!("{}: column `{}` is not compared", name.origin, name.text)))
+                Err(Error::request(&name.origin, format!("column `{}` is not compared", name.text)))
             }
             false => Err(names.no_pair(name)),
         }
@@ -289,15 +290,10 @@ fn column_pair(
         }
         Err(RuleError::Domain(reason)) => no_domain(reason),
         Err(RuleError::Rule(rule, reason)) => {
-            let place = rules.iter().find(|chosen| chosen.rule == rule).map(|chosen| chosen.origin.to_string());
-            let Sides { old, new } = types;
-            Err(Error::RuleDoesNotFit {
-                place: place.unwrap_or_default(),
-                column: pair.name.clone(),
-                rule: rule.to_string(),
-                reason,
-                types: Box::new(Sides { old, new }),
-            })
+            let origin = rules.iter().find(|chosen| chosen.rule == rule).map(|chosen| chosen.origin.to_string());
+            let (column, rule) = (pair.name.clone(), rule.to_string());
+            let problem = RequestError::RuleDoesNotFit { column, rule, reason, types };
+            Err(Error::request(origin.unwrap_or_default(), problem))
         }
     }
 }
@@ -309,12 +305,12 @@ enum Role {
 }
 
 fn named_twice(pair: &NamePair, selection: &Selection) -> Error {
-    let place = |settings: &[Setting]| {
+    let origin = |settings: &[Setting]| {
         let setting = settings.iter().find(|setting| setting.text == pair.name || setting.text == pair.old);
         setting.map(|setting| setting.origin.to_string()).unwrap_or_default()
     };
-    let (chosen, ignored) = (place(&selection.columns), place(&selection.ignore));
-    Error::Contradiction(format!("`{}` is listed in both {chosen} and {ignored}", pair.name))
+    let (chosen, ignored) = (origin(&selection.columns), origin(&selection.ignore));
+    Error::ListedInBoth { column: pair.name.clone(), chosen, ignored }
 }
 
 fn incomparable_key(snapshots: &Sides<Snapshot>, pair: &NamePair) -> Error {

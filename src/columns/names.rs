@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::equality::canonical::domain::pair_names;
-use crate::error::{Error, Result};
+use crate::error::{Error, RequestError, Result};
 use crate::job::{Identity, Job, Setting};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
@@ -152,11 +152,13 @@ impl ColumnNames {
             let is_left = left.contains(name);
             match (by_new, is_left, by_old) {
                 (Some(_), true, _) | (None, true, Some(_)) => {
-                    return Err(Error::Contradiction(format!(
-                        "{}: `{name}` is the name of a compared column and of another column that only one side has\n  \
-                         pair the other column with --map, or rename it in the export",
-                        word.origin
-                    )));
+                    return Err(Error::request(
+                        &word.origin,
+                        format!(
+                            "`{name}` is the name of a compared column and of another column that only one side has\n  \
+                         pair the other column with --map, or rename it in the export"
+                        ),
+                    ));
                 }
                 (Some(pair), false, _) | (None, false, Some(pair)) => drop(resolved.pairs.insert(pair)),
                 (None, true, None) => drop(resolved.left.insert(name.clone())),
@@ -182,7 +184,7 @@ impl ColumnNames {
         for word in wanted {
             let pair = self.pair(&word.text).ok_or_else(|| self.missing_key(word))?;
             if key.contains(&pair) {
-                return Err(Error::Contradiction(format!("{}: duplicate column `{}`", word.origin, word.text)));
+                return Err(Error::request(&word.origin, format!("duplicate column `{}`", word.text)));
             }
             key.push(pair);
         }
@@ -255,11 +257,10 @@ fn mapped(
             }
         }
         if !seen.new.insert(new.text.clone()) {
-            let reason = format!("{}: two columns of old are mapped to `{}`", old.origin, new.text);
-            return Err(Error::Contradiction(reason));
+            return Err(Error::request(&old.origin, format!("two columns of old are mapped to `{}`", new.text)));
         }
         if !seen.old.insert(old.text.clone()) {
-            return Err(Error::Contradiction(format!("{}: `{}` is mapped twice", old.origin, old.text)));
+            return Err(Error::request(&old.origin, format!("`{}` is mapped twice", old.text)));
         }
         pairs.push(NamePair { name, old: old.text, new: new.text });
     }
@@ -307,14 +308,14 @@ pub(crate) fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
     unknown.map(|(at, name)| no_such_column(name, "the new snapshot has no column", near(at))).collect()
 }
 
-/// The error for a column that does not exist in `place`, with the most similar known name.
-pub(crate) fn no_such_column(word: &Setting, place: &str, known: &[String]) -> Error {
+/// The error for a column that does not exist where it was `searched`, with the most similar known name.
+pub(crate) fn no_such_column(word: &Setting, searched: &str, known: &[String]) -> Error {
     let distance = |known: &String| strsim::damerau_levenshtein(&known.to_lowercase(), &word.text.to_lowercase());
     let nearest = known.iter().min_by_key(|known| distance(known));
-    Error::NoSuchColumn {
-        option: word.origin.to_string(),
-        place: place.into(),
+    let problem = RequestError::NoSuchColumn {
+        searched: searched.into(),
         column: word.text.clone(),
         suggestion: nearest.filter(|known| distance(known) <= known.len().max(3) / 3 + 1).cloned(),
-    }
+    };
+    Error::request(&word.origin, problem)
 }

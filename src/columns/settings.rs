@@ -76,7 +76,7 @@ impl<'a> Settings<'a> {
         let implied = imply(&mut chosen, fields);
         let chosen = chosen.rules().map_err(|reason| {
             let place = last().map(|place| place.to_string()).unwrap_or_default();
-            Error::Contradiction(format!("{place}: {reason}"))
+            Error::request(place, reason)
         })?;
         let rules: Vec<ChosenRule> = expressions
             .chain(chosen)
@@ -93,10 +93,10 @@ impl<'a> Settings<'a> {
         let suits = |rule: &Rule| fits(rule, &all, fields) && (role == Role::Value || is_for_keys(rule));
         let rules: Vec<ChosenRule> = rules.into_iter().filter(|own| own.by_name || suits(&own.rule)).collect();
         match rules.iter().find(|own| role == Role::Key && !is_for_keys(&own.rule)) {
-            Some(own) => Err(Error::Contradiction(format!(
-                "{}: `{}` cannot be used on a key column; keys must be equal",
-                own.origin, own.rule
-            ))),
+            Some(own) => Err(Error::request(
+                &own.origin,
+                format!("`{}` cannot be used on a key column; keys must be equal", own.rule),
+            )),
             None => Ok(rules),
         }
     }

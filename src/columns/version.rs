@@ -67,15 +67,17 @@ impl Version {
         });
         match kinds.old == kinds.new {
             true => Ok(Version { at: columns, kind: kinds.new, reads }),
-            false => Err(Error::Contradiction(format!(
-                "{}: `{}` is {} in old and `{}` is {} in new; times and numbers cannot be compared\n  \
+            false => Err(Error::request(
+                &in_flight.columns.new.origin,
+                format!(
+                    "`{}` is {} in old and `{}` is {} in new; times and numbers cannot be compared\n  \
                  name two columns of the same kind with old_column and new_column",
-                in_flight.columns.new.origin,
-                in_flight.columns.old.text,
-                type_name(fields.old),
-                in_flight.columns.new.text,
-                type_name(fields.new)
-            ))),
+                    in_flight.columns.old.text,
+                    type_name(fields.old),
+                    in_flight.columns.new.text,
+                    type_name(fields.new)
+                ),
+            )),
         }
     }
 
@@ -121,11 +123,11 @@ fn find(snapshot: &Snapshot, column: &Setting) -> Result<usize> {
 
 fn read(field: &Field, in_flight: &InFlight, rules: &TimeRules, side: Side) -> Result<VersionParser> {
     let column = &in_flight.columns[side];
-    let refused = |reason: String| Err(Error::Contradiction(format!("{}: {reason}", column.origin)));
+    let refused = |reason: String| Err(Error::request(&column.origin, reason));
     let zone = match &in_flight.assume_tz {
         Some(zone) => Some(
             Zone::named(&zone.text)
-                .ok_or_else(|| Error::Contradiction(format!("{}: `{}` is not a time zone", zone.origin, zone.text)))?,
+                .ok_or_else(|| Error::request(&zone.origin, format!("`{}` is not a time zone", zone.text)))?,
         ),
         // an unknown zone is an error of the column's own rules
         None => rules.zone.as_deref().and_then(Zone::named),

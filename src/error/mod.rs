@@ -12,6 +12,7 @@ mod context;
 mod engine;
 mod memory;
 mod output;
+mod request;
 mod waves;
 mod format;
 mod admission;
@@ -25,9 +26,10 @@ use ::certificate::wording::{disk_note, indented};
 use crate::sides::{Owner, Side, Sides};
 pub use admission::{AdmissionError, TableFormat};
 pub(crate) use engine::io_error;
-use format::{mistakes_note, plain_reason, skipped_note, suggestion_note, toml_key};
+use format::{mistakes_note, plain_reason, skipped_note, toml_key};
 pub use memory::MemoryError;
 pub use output::OutputError;
+pub use request::RequestError;
 pub use waves::WavesError;
 
 /// The result of an operation that can fail.
@@ -179,6 +181,20 @@ pub enum Error {
         path: String,
     },
 
+    /// A snapshot that was taken in the future.
+    #[error(
+        "`taken_at` of the {side} snapshot, {from}, is in the future; the current time is {now}\n  \
+         nothing was verified; check the job's `taken_at` and the clock of this machine"
+    )]
+    TakenInFuture {
+        /// The side.
+        side: Side,
+        /// When it was taken.
+        from: String,
+        /// The current time.
+        now: String,
+    },
+
     /// Files of one side whose directories name different partition columns.
     #[error(
         "the files of {owner} are partitioned differently: `{}` by [{}], `{}` by [{}]",
@@ -233,22 +249,34 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A column in the request that does not exist.
-    #[error("{option}: {place} `{column}`{}", suggestion_note(.suggestion.as_deref()))]
-    NoSuchColumn {
-        /// The option, or the line of the job file.
-        option: String,
-        /// Where it is missing, for example `the old snapshot has no column`.
-        place: String,
-        /// The requested name.
-        column: String,
-        /// The most similar name that exists.
-        suggestion: Option<String>,
+    /// A setting that cannot be used: an option, a line of the job file, or a query that it names.
+    #[error("{origin}: {problem}")]
+    Request {
+        /// The position of the setting.
+        origin: String,
+        /// What is wrong with it.
+        problem: Box<RequestError>,
     },
 
-    /// Contradictory settings for one column.
-    #[error("{0}")]
-    Contradiction(String),
+    /// A column that is both chosen and ignored.
+    #[error("`{column}` is listed in both {chosen} and {ignored}")]
+    ListedInBoth {
+        /// The name of the pair.
+        column: String,
+        /// The position of the setting that compares it.
+        chosen: String,
+        /// The position of the setting that ignores it.
+        ignored: String,
+    },
+
+    /// A file or directory that exists but is not what it has to be.
+    #[error("`{}` {problem}", path.display())]
+    UnusablePath {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it, to follow its name in a sentence, and what to do.
+        problem: String,
+    },
 
     /// A pair of columns whose types cannot be compared by value.
     #[error(
@@ -268,24 +296,6 @@ pub enum Error {
         line: String,
         /// An alternative, to end the sentence.
         otherwise: String,
-    },
-
-    /// A rule that does not apply to the types of its columns.
-    #[error(
-        "{place}: `{rule}` {reason}\n  column `{column}` is {} in old and {} in new",
-        types.old, types.new
-    )]
-    RuleDoesNotFit {
-        /// The position of the rule.
-        place: String,
-        /// The name of the pair.
-        column: String,
-        /// The rule, as a line of a job file.
-        rule: String,
-        /// Why it does not apply, to follow the rule in a sentence.
-        reason: String,
-        /// The type on each side.
-        types: Box<Sides<String>>,
     },
 
     /// A key column whose type has no defined equality.
@@ -325,58 +335,6 @@ pub enum Error {
         file: PathBuf,
         /// The errors, each with its position.
         mistakes: Vec<String>,
-    },
-
-    /// A query that cannot be parsed or planned.
-    #[error("{place}: the query cannot be planned: {reason}\n  available tables: {tables}; names are case-sensitive")]
-    BadQuery {
-        /// The position of the query.
-        place: String,
-        /// What is wrong with it.
-        reason: String,
-        /// The available tables.
-        tables: String,
-    },
-
-    /// A query that failed during execution.
-    #[error("{place}: the query failed: {reason}")]
-    QueryFailed {
-        /// The position of the query.
-        place: String,
-        /// The message of the engine.
-        reason: String,
-    },
-
-    /// A query that returned no rows.
-    #[error(
-        "{place}: the query of the {side} snapshot returned no rows\n  \
-         an empty side usually means a wrong condition or a failed export; if it is intended, set allow_empty = true"
-    )]
-    EmptyQuery {
-        /// The position of the query.
-        place: String,
-        /// The side.
-        side: Side,
-    },
-
-    /// An expression that cannot be parsed or planned.
-    #[error("{place}: the expression cannot be planned over the {side} snapshot: {reason}")]
-    BadExpression {
-        /// The position of the expression.
-        place: String,
-        /// The side.
-        side: Side,
-        /// What is wrong with it.
-        reason: String,
-    },
-
-    /// An expression over discrepancies that cannot be parsed or planned.
-    #[error("{place}: the expression cannot be planned: {reason}")]
-    BadCondition {
-        /// The position of the expression.
-        place: String,
-        /// What is wrong with it.
-        reason: String,
     },
 
     /// An expression that failed on a row.
@@ -467,6 +425,16 @@ impl Error {
     /// An [`Error::Internal`] with a message.
     pub fn internal(what: impl ToString) -> Self {
         Error::Internal(what.to_string())
+    }
+
+    /// An [`Error::Request`].
+    pub fn request(origin: impl ToString, problem: impl Into<RequestError>) -> Self {
+        Error::Request { origin: origin.to_string(), problem: Box::new(problem.into()) }
+    }
+
+    /// An [`Error::UnusablePath`].
+    pub fn unusable(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Error::UnusablePath { path: path.into(), problem: problem.into() }
     }
 
     /// An [`Error::Unwritable`] for a path; for use in `map_err`.

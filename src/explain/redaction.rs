@@ -53,21 +53,23 @@ impl Redaction {
         let remembers = job.in_flight.is_some() || job.gate.persisting_for.is_some_and(|pairs| pairs > 1);
         let origin = |name: &str| privacy.origin(name).unwrap_or_default();
         if let (Some(name), false, true) = (private_key, privacy.digests_last(), remembers) {
-            return Err(Error::Contradiction(format!(
-                "{}: the key is private, so later runs can only recognize rows by its digests; with a random digest \
+            return Err(Error::request(
+                &origin(name),
+                "the key is private, so later runs can only recognize rows by its digests; with a random digest \
                  key, [in_flight] and persisting_for would excuse rows forever\n  \
                  set a permanent digest key in COUNTERSIGN_PRIVATE_KEY or with key_file",
-                origin(name)
-            )));
+            ));
         }
         let listed = job.list_columns.iter().map(|column| column.text.as_str());
         let listed = private_key.into_iter().chain(listed.filter(|name| privacy.hides_pair(name))).next();
         match listed.filter(|_| !privacy.has_plain_lists()) {
-            Some(name) => Err(Error::Contradiction(format!(
-                "{}: the ID lists have column `{name}`, and a backfill cannot use digests\n  \
-                 to write plain values to lists that only their owner can read, set [private] lists = \"plain\"",
-                origin(name)
-            ))),
+            Some(name) => Err(Error::request(
+                &origin(name),
+                format!(
+                    "the ID lists have column `{name}`, and a backfill cannot use digests\n  \
+                 to write plain values to lists that only their owner can read, set [private] lists = \"plain\""
+                ),
+            )),
             None => Ok(Redaction(privacy.clone())),
         }
     }

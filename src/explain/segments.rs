@@ -101,8 +101,10 @@ impl Segments {
         let kinds = by.iter().map(|by| {
             let expressions = Sides::try_from_fn(|side| RowExpression::plan(engine, &row_schema(layout, side), by))?;
             if let Some(column) = expressions.new.columns().iter().find(|column| privacy.hides_pair(column)) {
-                let reason = format!("{}: `{}` would show values of `{column}`, which is private", by.origin, by.text);
-                return Err(Error::Contradiction(reason));
+                return Err(Error::request(
+                    &by.origin,
+                    format!("`{}` would show values of `{column}`, which is private", by.text),
+                ));
             }
             Ok(Kind { by: by.clone(), expressions, counts: Counts::new() })
         });
@@ -165,10 +167,10 @@ impl Kind {
 fn require_few(counts: &Counts, by: &Setting) -> Result<()> {
     match counts.len() <= SEGMENTS_MAX {
         true => Ok(()),
-        false => Err(Error::Contradiction(format!(
-            "{}: `{}` has more than {SEGMENTS_MAX} segments; use a coarser expression",
-            by.origin, by.text
-        ))),
+        false => Err(Error::request(
+            &by.origin,
+            format!("`{}` has more than {SEGMENTS_MAX} segments; use a coarser expression", by.text),
+        )),
     }
 }
 

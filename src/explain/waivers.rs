@@ -75,19 +75,17 @@ impl Waivers {
             for column in &waiver.columns {
                 if !layout.columns().iter().any(|known| known.name == column.text) {
                     let known = layout.columns().iter().map(|known| known.name.as_str()).collect::<Vec<_>>();
-                    return Err(Error::Contradiction(format!(
-                        "{}: no compared column is called `{}`; known: {}",
-                        column.origin,
-                        column.text,
-                        known.join(", ")
-                    )));
+                    return Err(Error::request(
+                        &column.origin,
+                        format!("no compared column is called `{}`; known: {}", column.text, known.join(", ")),
+                    ));
                 }
             }
             let condition = waiver.condition.as_ref().map(|text| RowExpression::condition(engine, schema, text));
             let ids = waiver.ids.as_ref().map(|(path, place)| {
                 let input = regular_file::open(path).map_err(Error::unreadable(path))?;
                 ids(BufReader::with_capacity(LIST_BUFFER_BYTES, input), layout)
-                    .map_err(|reason| Error::Contradiction(format!("{}: `{}`: {reason}", place.origin, path.display())))
+                    .map_err(|reason| Error::request(&place.origin, format!("`{}`: {reason}", path.display())))
             });
             Ok(ActiveWaiver {
                 condition: condition.transpose()?,

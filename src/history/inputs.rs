@@ -13,11 +13,7 @@ pub(crate) fn require_past(job: &Job, now: Timestamp) -> Result<()> {
     for side in Side::BOTH {
         let Some(taken_at) = &job.sources[side].taken_at else { continue };
         if parsed(&taken_at.from).is_none_or(|from| from > now) {
-            return Err(Error::Contradiction(format!(
-                "`taken_at` of the {side} snapshot, {}, is in the future; the current time is {now:.0}\n  \
-                 nothing was verified; check the job's `taken_at` and the clock of this machine",
-                taken_at.from
-            )));
+            return Err(Error::TakenInFuture { side, from: taken_at.from.clone(), now: format!("{now:.0}") });
         }
     }
     Ok(())

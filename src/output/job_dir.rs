@@ -28,10 +28,10 @@ impl JobDir {
         let unwritable = |source| Error::Unwritable { path: lock_path.clone(), source };
         let latest = dir.join(LATEST);
         if fs::symlink_metadata(&latest).is_ok_and(|meta| !meta.is_symlink()) {
-            return Err(Error::Contradiction(format!(
-                "`{}` is in the way of the link to the last run\n  move it, or choose another [output] dir",
-                latest.display()
-            )));
+            return Err(Error::unusable(
+                latest,
+                "is in the way of the link to the last run\n  move it, or choose another [output] dir",
+            ));
         }
         loop {
             let created = Created::make(&dir).map_err(Error::unwritable(&dir))?;

@@ -79,9 +79,8 @@ impl Manifest {
     pub(crate) fn read(run: &Path) -> Result<Self> {
         let path = run.join(MANIFEST);
         let text = regular_file::read_text(&path, DOCUMENT_BYTES_MAX).map_err(Error::unreadable(&path))?;
-        serde_json::from_str(&text).map_err(|error| {
-            Error::Contradiction(format!("`{}` is not the manifest of a run: {error}", path.display()))
-        })
+        serde_json::from_str(&text)
+            .map_err(|error| Error::unusable(&path, format!("is not the manifest of a run: {error}")))
     }
 
     pub(crate) fn of(identity: &RunIdentity, read: InputDigests, outputs: Vec<FileDigest>) -> Self {

@@ -13,7 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 
-use crate::error::{Error, Result, io_error};
+use crate::error::{Error, RequestError, Result, io_error};
 
 /// What a file is written for. Working files are read again by the run that writes them; `dir` is where errors say that
 /// they are. All others are for users; `path` is what errors call them.
@@ -29,7 +29,7 @@ pub(crate) enum Purpose {
         /// The directory of the working files.
         dir: PathBuf,
         /// Where the user wrote the query.
-        asked: String,
+        origin: String,
     },
     /// A working table of a few rows, written as the library does by itself.
     SmallWorkingTable {
@@ -113,10 +113,10 @@ impl Purpose {
         }
         match self {
             // of all kinds of value, only some intervals have no form in a Parquet file
-            Purpose::Answer { asked, .. } => {
+            Purpose::Answer { origin, .. } => {
                 let reason =
                     format!("its result cannot be stored; cast what is an interval to something else ({error})");
-                Error::QueryFailed { place: asked.clone(), reason }
+                Error::request(origin, RequestError::QueryFailed(reason))
             }
             Purpose::WorkingTable { dir } | Purpose::SmallWorkingTable { dir } | Purpose::Digests { dir, .. } => {
                 Error::Spill { dir: dir.clone(), reason: error.to_string() }
@@ -231,7 +231,7 @@ mod tests {
         let path = || PathBuf::from("out/table.parquet");
         for purpose in [
             Purpose::WorkingTable { dir: dir() },
-            Purpose::Answer { dir: dir(), asked: "[old] sql".into() },
+            Purpose::Answer { dir: dir(), origin: "[old] sql".into() },
             Purpose::SmallWorkingTable { dir: dir() },
             Purpose::Digests { dir: dir(), group_rows: 10 },
         ] {
@@ -257,8 +257,8 @@ mod tests {
         let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("i", interval, true)]));
         let rows =
             RecordBatch::try_new(schema.clone(), vec![Arc::new(IntervalMonthDayNanoArray::from(vec![None]))]).unwrap();
-        let purpose = Purpose::Answer { dir: "spill".into(), asked: "[old] sql".into() };
+        let purpose = Purpose::Answer { dir: "spill".into(), origin: "[old] sql".into() };
         let written = ParquetWriter::begin(vec![], schema, purpose).and_then(|mut file| file.write(&rows));
-        assert!(matches!(written, Err(Error::QueryFailed { place, .. }) if place == "[old] sql"));
+        assert!(matches!(written, Err(Error::Request { origin, .. }) if origin == "[old] sql"));
     }
 }

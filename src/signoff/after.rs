@@ -138,7 +138,7 @@ fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>)
         let path = signed_off.join(subject.path());
         let found = digests_of(&path).map_err(Error::unreadable(&path))?;
         if found != subject.digest {
-            return Err(Error::Contradiction(format!("`{}` is not as the sign-off wrote it", path.display())));
+            return Err(Error::unusable(path, "is not as the sign-off wrote it"));
         }
     }
     // the certificate names the run's manifest, and that the files of the run
@@ -148,7 +148,7 @@ fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>)
     let found = of_file(&path).map_err(Error::unreadable(&path))?.to_hex().to_string();
     match manifest.outputs.iter().any(|output| output.path == DISCREPANCIES && output.blake3 == found) {
         true => Ok(parsed.statement),
-        false => Err(Error::Contradiction(format!("`{}` is not as its run wrote it", path.display()))),
+        false => Err(Error::unusable(path, "is not as its run wrote it")),
     }
 }
 
@@ -283,11 +283,11 @@ impl<'a> AfterView<'a> {
         let Run { snapshots, pairing, privacy, .. } = self.run;
         let path = self.signed_off.join(COUNTERPARTS);
         if !path.exists() {
-            return Err(Error::Contradiction(format!(
-                "`{}` is missing: an earlier version made this sign-off, and did not keep what the other store had\n  \
+            return Err(Error::unusable(
+                path,
+                "is missing: an earlier version made this sign-off, and did not keep what the other store had\n  \
                  sign off again with this version before the next delete",
-                path.display()
-            )));
+            ));
         }
         let other = self.own().other();
         let before = Arc::new(Snapshot::open_table("counterparts", &path.display().to_string(), true)?);
@@ -339,10 +339,10 @@ impl<'a> AfterView<'a> {
             Becomes::BlankSameWidth => {
                 let is_pair = |pair: &&ColumnPair| snapshots[own].schema.field(pair.at[own]).name() == &emptied.text;
                 let Some(pair) = pairing.columns.iter().find(is_pair) else {
-                    return Err(Error::Contradiction(format!(
-                        "[signoff] cleanup: column `{}` is not compared, so nothing tells how wide its values were",
-                        emptied.text
-                    )));
+                    return Err(Error::request(
+                        "[signoff] cleanup",
+                        format!("column `{}` is not compared, so nothing tells how wide its values were", emptied.text),
+                    ));
                 };
                 columns.push(self.keys.digest(own, IdEquality::Compared).alias("key"));
                 let value = column(snapshots[other].schema.field(pair.at[other]).name()).alias("value");

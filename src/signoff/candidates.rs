@@ -83,7 +83,7 @@ impl Candidates {
             table.write(&batch)?;
         }
         if count == 0 {
-            return Err(Error::Contradiction(format!("`{}` has no candidates", path.display())));
+            return Err(Error::unusable(path, "has no candidates"));
         }
         let table = table.finish()?;
         let mut catalog = Catalog::spilling(engine);
@@ -112,12 +112,10 @@ impl<'a> CandidateList<'a> {
         let lines = CsvColumns::open(path)?;
         match lines.indices(key) {
             Ok(indices) => Ok(CandidateList { lines, indices, key, ids, own }),
-            Err(fault) if fault.is_repeated => {
-                Err(lines.wrong(1, &format!(": its header has `{}` twice", fault.column)))
-            }
+            Err(fault) if fault.is_repeated => Err(lines.wrong(1, format!("its header has `{}` twice", fault.column))),
             Err(_) => {
                 let (header, key) = (lines.header().names().join(","), key.join(","));
-                Err(lines.wrong(1, &format!(": its header is `{header}`; candidates are named by `{key}`")))
+                Err(lines.wrong(1, format!("its header is `{header}`; candidates are named by `{key}`")))
             }
         }
     }
@@ -135,9 +133,8 @@ impl<'a> CandidateList<'a> {
             let id: Vec<Option<String>> = texts.iter().map(|texts| text(texts, row)).collect();
             let types: Vec<String> =
                 (0..self.ids.len()).map(|at| self.ids.field(at, self.own).data_type().to_string()).collect();
-            let description =
-                format!(": `{}` is not a value of {} ({})", shown(&id), self.key.join(", "), types.join(", "));
-            return Err(self.lines.wrong(lines[row], &description));
+            let reason = format!("`{}` is not a value of {} ({})", shown(&id), self.key.join(", "), types.join(", "));
+            return Err(self.lines.wrong(lines[row], reason));
         }
         let len = lines.len();
         let has_null = |row: usize| Some(texts.iter().any(|texts| texts.is_null(row)));
@@ -163,8 +160,8 @@ impl<'a> CandidateList<'a> {
             let is_wrong = |text: &str| data_type.is_integer() && written(text).is_none_or(|written| written != text);
             if let Some(row) = texts.as_string::<i32>().iter().position(|text| text.is_some_and(is_wrong)) {
                 let text = text(texts, row).unwrap_or_default();
-                let description = format!(": `{text}` is no {}: these are whole numbers ({data_type})", self.key[at]);
-                return Err(self.lines.wrong(lines[row], &description));
+                let reason = format!("`{text}` is no {}: these are whole numbers ({data_type})", self.key[at]);
+                return Err(self.lines.wrong(lines[row], reason));
             }
         }
         Ok(())
@@ -190,7 +187,7 @@ impl<'a> CandidateList<'a> {
             }
             Ok(())
         })?;
-        repeated.map_or(Ok(()), |(line, id)| Err(self.lines.wrong(line, &format!(" repeats {id}"))))
+        repeated.map_or(Ok(()), |(line, id)| Err(self.lines.wrong(line, format!("it repeats {id}"))))
     }
 }
 

@@ -140,10 +140,13 @@ pub(super) fn stored_rows(context: &SignOffContext, traced: &Traced) -> Result<A
 }
 
 fn untraced(own: Side, what: &str, key: &[String]) -> Error {
-    Error::Contradiction(format!(
-        "[{own}] query: it {what}, so it is unknown which stored rows belong to a candidate and would be deleted\n  \
+    Error::request(
+        format!("[{own}] query"),
+        format!(
+            "it {what}, so it is unknown which stored rows belong to a candidate and would be deleted\n  \
          let each row of the result be one row of `snapshot`, with {} as stored: SELECT … FROM snapshot; or name \
          candidates by stored columns: candidate_key = [\"…\"]",
-        key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-    ))
+            key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        ),
+    )
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use certificate::id_list::{ColumnFault, Form, Header, IdList, Problem};
+use certificate::id_list::{ColumnFault, Form, Header, IdList, ListError};
 
 use crate::error::{Error, Result};
 use crate::id_list::{BUFFER_BYTES, Lines, next_columns};
@@ -26,7 +26,7 @@ impl CsvColumns {
         let (input, file) = InputFile::open(path.into(), path.into()).map_err(Error::unreadable(path))?;
         match IdList::open(BufReader::with_capacity(BUFFER_BYTES, file), Form::Csv, "") {
             Ok(list) => Ok(CsvColumns { input, list }),
-            Err(problem) => Err(refused(&input, problem)),
+            Err(problem) => Err(problem.of(path).into()),
         }
     }
 
@@ -45,25 +45,11 @@ impl CsvColumns {
     /// # Errors
     /// If a line has another number of fields than the header.
     pub(super) fn next_batch(&mut self, indices: &[usize]) -> Result<Option<Lines>> {
-        next_columns(&mut self.list, indices, BATCH_LINES).map_err(|problem| refused(&self.input, problem))
+        next_columns(&mut self.list, indices, BATCH_LINES).map_err(|problem| problem.of(&self.input.path).into())
     }
 
     /// What is wrong with a line.
-    pub(super) fn wrong(&self, line: u64, description: &str) -> Error {
-        wrong(&self.input, line, description)
-    }
-}
-
-fn wrong(input: &InputFile, line: u64, description: &str) -> Error {
-    Error::Contradiction(format!("`{}`: line {line}{description}", input.path.display()))
-}
-
-fn refused(input: &InputFile, problem: Problem) -> Error {
-    match problem {
-        Problem::Unreadable(source) => Error::Unreadable { path: input.path.clone(), source },
-        Problem::BadLine { line, reason } => wrong(input, line, &format!(": {reason}")),
-        Problem::FieldCount { line, fields, columns } => {
-            wrong(input, line, &format!(" has {fields} fields, the header {columns}"))
-        }
+    pub(super) fn wrong(&self, line: u64, reason: impl Into<String>) -> Error {
+        ListError::line(&self.input.path, line, reason).into()
     }
 }

@@ -157,14 +157,16 @@ impl EvidenceStream {
         match (by_candidate, lines.indices(&key).ok()) {
             (Some(places), _) => Ok(EvidenceStream { lines, columns: places, names: EvidenceNames::Candidates }),
             (None, Some(places)) => Ok(EvidenceStream { lines, columns: places, names: EvidenceNames::Rows }),
-            (None, None) => Err(Error::Contradiction(format!(
-                "{}: check {} of [signoff] has to name candidates: its answer has columns {}, and neither {} nor {}",
-                check.name.origin,
-                check.name.text,
-                lines.header().names().join(", "),
-                context.candidate_key.join(", "),
-                key.join(", ")
-            ))),
+            (None, None) => Err(Error::request(
+                &check.name.origin,
+                format!(
+                    "check {} of [signoff] has to name candidates: its answer has columns {}, and neither {} nor {}",
+                    check.name.text,
+                    lines.header().names().join(", "),
+                    context.candidate_key.join(", "),
+                    key.join(", ")
+                ),
+            )),
         }
     }
 

@@ -176,11 +176,14 @@ fn of_itself(name: &str, field: &FieldRef) -> Result<ColumnPair> {
     };
     match named {
         Some(domain) => Ok(ColumnPair { name: name.into(), at: Sides { old: 0, new: 0 }, types, domain, chain: None }),
-        None => Err(Error::Contradiction(format!(
-            "[signoff]: `{name}` is {}, which cannot be written in a list of IDs\n  \
+        None => Err(Error::request(
+            "[signoff]",
+            format!(
+                "`{name}` is {}, which cannot be written in a list of IDs\n  \
              name candidates by numbers, text, UUIDs, dates, times, booleans, or binary",
-            types.old
-        ))),
+                types.old
+            ),
+        )),
     }
 }
 

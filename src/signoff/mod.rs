@@ -388,9 +388,9 @@ fn directory(certificate: &Path) -> Result<PathBuf> {
     let dir = certificate.parent().unwrap_or(Path::new("")).to_path_buf();
     match dir.join(RUN).is_dir() {
         true => Ok(dir),
-        false => Err(Error::Contradiction(format!(
-            "`{}` is not in the directory of its sign-off: there is no {RUN}/ next to it",
-            certificate.display()
-        ))),
+        false => Err(Error::unusable(
+            certificate,
+            format!("is not in the directory of its sign-off: there is no {RUN}/ next to it"),
+        )),
     }
 }

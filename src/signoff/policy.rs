@@ -17,12 +17,12 @@ use crate::snapshot::Snapshot;
 /// If it has none.
 pub(super) fn terms(job: &Job) -> Result<&SignOff> {
     job.sign_off.as_ref().ok_or_else(|| {
-        Error::Contradiction(format!("`{}`: the job has no [signoff], which specifies what may be deleted", job.name))
+        Error::request(format!("`{}`", job.name), "the job has no [signoff], which specifies what may be deleted")
     })
 }
 
 fn wrong(message: String) -> Error {
-    Error::Contradiction(format!("[signoff]: {message}"))
+    Error::request("[signoff]", message)
 }
 
 /// Rejects jobs whose rows cannot be identified by a list of IDs.
@@ -72,7 +72,7 @@ pub(super) fn require_different_files(run: &Path) -> Result<()> {
 pub(super) fn require_shown(privacy: &Privacy, request: &SignOffRequest, key: &[String]) -> Result<()> {
     require_ids_shown(privacy, key)?;
     match (privacy.is_asked(), request.rows) {
-        (true, true) => Err(Error::Contradiction("--rows would write private values; the job has [private]".into())),
+        (true, true) => Err(Error::request("[private]", "--rows would write private values")),
         _ => Ok(()),
     }
 }
@@ -101,7 +101,7 @@ pub(super) fn candidate_columns(
     let column = |name: &String| {
         pairing.columns.iter().position(|pair| pair.name == *name).ok_or_else(|| {
             let origin = terms.candidate_key.first().map(|word| word.origin.to_string()).unwrap_or_default();
-            Error::Contradiction(format!("{origin}: there is no compared column `{name}`"))
+            Error::request(origin, format!("there is no compared column `{name}`"))
         })
     };
     let columns = names.iter().map(column).collect::<Result<Vec<usize>>>()?;

@@ -76,8 +76,7 @@ fn subjects(
     if let Some(changed) =
         read.iter().find(|read| known.get(read.path()).is_some_and(|blake3| *blake3 != read.digest.blake3))
     {
-        let message = format!("`{}` changed during the sign-off; run the sign-off again", changed.path());
-        return Err(Error::Contradiction(message));
+        return Err(Error::unusable(changed.path(), "changed during the sign-off; run the sign-off again"));
     }
     let written = files.iter().map(|file| {
         let path = run_dir.path_of(&file.path);

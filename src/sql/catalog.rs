@@ -22,7 +22,7 @@ use super::lineage::lineage;
 use super::parameters::bind;
 use super::private::{shows, tables_columns};
 use super::{SNAPSHOT, SnapshotTable, Tables, context, context_with, said};
-use crate::error::{Error, Result};
+use crate::error::{Error, RequestError, Result};
 use crate::job::Literal;
 use crate::runtime::engine::Engine;
 use crate::snapshot::{Lineage, Snapshot};
@@ -62,7 +62,7 @@ impl<'e> Catalog<'e> {
 
     /// A query that the DataFrame API has made.
     pub(super) fn own(&self, frame: DataFrame) -> QueryPlan {
-        QueryPlan { frame, place: "[internal]".into() }
+        QueryPlan { frame, origin: "[internal]".into() }
     }
 
     /// Adds a table with rows in memory.
@@ -99,10 +99,10 @@ impl<'e> Catalog<'e> {
     /// Plans a query, with a value for each of its parameters.
     ///
     /// # Errors
-    /// [`Error::BadQuery`] with `place`, the origin of the query in the input of the user.
-    pub(crate) fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, place: &str) -> Result<QueryPlan> {
-        let bad = |reason: String| self.bad(reason, place);
-        let refused = |error: DataFusionError| self.refused(&error, place);
+    /// [`BadQuery`](crate::error::RequestError::BadQuery). `origin` is the position of the query in the input of the user.
+    pub(crate) fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, origin: &str) -> Result<QueryPlan> {
+        let bad = |reason: String| self.bad(reason, origin);
+        let refused = |error: DataFusionError| self.refused(&error, origin);
         require_shallow(sql).map_err(bad)?;
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
@@ -116,22 +116,22 @@ impl<'e> Catalog<'e> {
             Some((_, twice)) => {
                 Err(bad(format!("its result has column `{twice}` twice; give each a different name with AS")))
             }
-            None => Ok(QueryPlan { frame, place: place.into() }),
+            None => Ok(QueryPlan { frame, origin: origin.into() }),
         }
     }
 
     /// The error for a query that cannot be planned.
-    pub(super) fn refused(&self, error: &DataFusionError, place: &str) -> Error {
-        self.bad(said(error), place)
+    pub(super) fn refused(&self, error: &DataFusionError, origin: &str) -> Error {
+        self.bad(said(error), origin)
     }
 
-    fn bad(&self, reason: String, place: &str) -> Error {
+    fn bad(&self, reason: String, origin: &str) -> Error {
         let shown = |name: &String| match name.as_str() {
             SNAPSHOT => format!("{name} (the side's files)"),
             _ => name.clone(),
         };
         let tables: Vec<String> = self.names.iter().map(shown).collect();
-        Error::BadQuery { place: place.into(), reason, tables: tables.join(", ") }
+        Error::request(origin, RequestError::BadQuery { reason, tables: tables.join(", ") })
     }
 }
 
@@ -143,7 +143,7 @@ fn only_queries() -> SQLOptions {
 /// A planned query.
 pub(crate) struct QueryPlan {
     pub(super) frame: DataFrame,
-    pub(super) place: String,
+    pub(super) origin: String,
 }
 
 impl QueryPlan {
@@ -153,8 +153,8 @@ impl QueryPlan {
     }
 
     /// The origin of the query, for error messages.
-    pub(crate) fn place(&self) -> &str {
-        &self.place
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// The columns of the result that show private values. `is_private` decides for a table and a column.
@@ -205,14 +205,14 @@ impl QueryPlan {
             return Ok(self);
         }
         // removes the table names that qualify the columns of a join
-        let QueryPlan { frame, place } = self;
+        let QueryPlan { frame, origin } = self;
         let plain = frame.schema().columns().into_iter().map(|column| {
             let name = column.name.clone();
             Expr::Column(column).alias(name)
         });
         let plain = plain.collect::<Vec<_>>();
         let frame = frame.select(plain).and_then(|frame| frame.sort(order)).map_err(Error::internal)?;
-        Ok(QueryPlan { frame, place })
+        Ok(QueryPlan { frame, origin })
     }
 
     /// Runs the query, and passes the result to `take`, batch by batch.
@@ -236,10 +236,10 @@ impl QueryPlan {
     /// # Errors
     /// If the query cannot be started.
     pub(crate) fn stream(self, engine: &Engine) -> Result<RowStream<'_>> {
-        let QueryPlan { frame, place } = self;
+        let QueryPlan { frame, origin } = self;
         match carry_out(engine, frame) {
-            Ok(stream) => Ok(RowStream { engine, stream, place }),
-            Err(error) => Err(failed(engine, &place, error)),
+            Ok(stream) => Ok(RowStream { engine, stream, origin }),
+            Err(error) => Err(failed(engine, &origin, error)),
         }
     }
 }
@@ -248,7 +248,7 @@ impl QueryPlan {
 pub(crate) struct RowStream<'e> {
     engine: &'e Engine,
     stream: SendableRecordBatchStream,
-    place: String,
+    origin: String,
 }
 
 impl RowStream<'_> {
@@ -260,11 +260,11 @@ impl RowStream<'_> {
     pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         self.engine.check_stop()?;
         let batch = self.engine.reader().block_on(self.stream.next());
-        batch.transpose().map_err(|error| failed(self.engine, &self.place, error))
+        batch.transpose().map_err(|error| failed(self.engine, &self.origin, error))
     }
 }
 
-fn failed(engine: &Engine, place: &str, error: DataFusionError) -> Error {
-    let failed = |error| Error::QueryFailed { place: place.into(), reason: said(&error) };
+fn failed(engine: &Engine, origin: &str, error: DataFusionError) -> Error {
+    let failed = |error| Error::request(origin, RequestError::QueryFailed(said(&error)));
     Error::of_plan(error, &engine.spill_dir(), failed)
 }

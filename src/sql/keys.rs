@@ -7,7 +7,7 @@ use arrow::datatypes::Int64Type;
 
 use super::{Catalog, Tables};
 use crate::equality::value_text;
-use crate::error::{Error, Result};
+use crate::error::{Error, RequestError, Result};
 use crate::job::{Job, Setting};
 use crate::runtime::engine::Engine;
 
@@ -23,21 +23,10 @@ pub(crate) fn require_keys(engine: &Engine, job: &Job, tables: &Tables) -> Resul
         if let (false, Some(table)) = (source.key.is_empty(), tables.get(name)) {
             let mut catalog = Catalog::with(engine, &Tables::new())?;
             catalog.add("t", table)?;
-            require_unique(engine, &catalog, name, &source.key).map_err(|error| hide(job, error))?;
+            require_unique(engine, &catalog, name, &source.key)?;
         }
     }
     Ok(())
-}
-
-/// Removes the keys from the message if the job has private columns, because the keys may be private.
-fn hide(job: &Job, error: Error) -> Error {
-    match (&job.private, error) {
-        (Some(_), Error::Contradiction(message)) => {
-            let beginning = message.split(": ").take(2).collect::<Vec<_>>().join(": ");
-            Error::Contradiction(format!("{beginning}: some values occur more than once or are NULL"))
-        }
-        (_, error) => error,
-    }
 }
 
 fn require_unique(engine: &Engine, catalog: &Catalog, name: &str, key: &[Setting]) -> Result<()> {
@@ -70,12 +59,8 @@ fn require_unique(engine: &Engine, catalog: &Catalog, name: &str, key: &[Setting
             } else {
                 String::new()
             };
-            Err(Error::Contradiction(format!(
-                "{place}: `{}` is not a key of table `{name}`: {}{more}\n  \
-                 fix the table, or remove the key from the job",
-                names.join(", "),
-                named.join("; ")
-            )))
+            let (columns, found) = (names.join(", "), named.join("; ") + &more);
+            Err(Error::request(place, RequestError::NotAKey { columns, table: name.into(), found }))
         }
     }
 }

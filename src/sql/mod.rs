@@ -54,7 +54,7 @@ use sums::WideSums;
 pub(crate) use views::{column, field, numbered, same};
 pub(crate) use working_table::WorkingTable;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, RequestError, Result};
 use crate::job::{ColumnSettings, Query, Setting, Source};
 use crate::runtime::engine::{Engine, ScanConfig};
 use crate::runtime::parquet_file::{ParquetWriter, Purpose};
@@ -189,7 +189,7 @@ fn plan_expression(engine: &Engine, snapshot: &Snapshot, column: &str, text: &Se
         Ok((expression, field)) => {
             Ok(Derived { column: column.into(), text: text.clone(), expression, field: field.as_ref().clone() })
         }
-        Err(reason) => Err(Error::BadExpression { place: text.origin.to_string(), side: snapshot.side, reason }),
+        Err(reason) => Err(Error::request(&text.origin, RequestError::BadExpression { side: snapshot.side, reason })),
     }
 }
 
@@ -306,7 +306,7 @@ fn run_query(
     let location = place.display().to_string();
     let mut shaped = Snapshot::open(side, &location, true)?;
     if shaped.rows() == 0 && !allow_empty {
-        return Err(Error::EmptyQuery { place: origin_of_query(query), side });
+        return Err(Error::request(origin_of_query(query), RequestError::EmptyQuery(side)));
     }
     shaped.location = stored.location.clone();
     shaped.origin = Some(origin);
@@ -315,7 +315,7 @@ fn run_query(
 
 /// Writes the result of a query to a Parquet file.
 pub(crate) fn write_rows(engine: &Engine, question: QueryPlan, place: &Path) -> Result<()> {
-    let purpose = Purpose::Answer { dir: engine.spill_dir(), asked: question.place().to_string() };
+    let purpose = Purpose::Answer { dir: engine.spill_dir(), origin: question.origin().to_string() };
     engine.progress.begin("querying", 0);
     let mut answer = question.stream(engine)?;
     let mut writer = ParquetWriter::create(place, answer.schema(), purpose)?;

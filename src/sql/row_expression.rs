@@ -19,7 +19,7 @@ use super::{SNAPSHOT, SnapshotTable, context, plan_row_by_row, said};
 use crate::equality::canonical::convert;
 use crate::equality::plain_types;
 use crate::equality::value_text;
-use crate::error::{Error, Result};
+use crate::error::{Error, RequestError, Result};
 use crate::job::Setting;
 use crate::runtime::engine::Engine;
 use crate::snapshot::Snapshot;
@@ -29,16 +29,16 @@ use crate::snapshot::Snapshot;
 pub(crate) struct RowExpression {
     expression: Arc<dyn PhysicalExpr>,
     field: FieldRef,
-    place: String,
+    origin: String,
 }
 
 impl RowExpression {
     /// Plans an expression on rows of this schema.
     pub(crate) fn plan(engine: &Engine, schema: &SchemaRef, text: &Setting) -> Result<Self> {
-        let place = text.origin.to_string();
+        let origin = text.origin.to_string();
         match plan_row_by_row(engine, schema.as_ref().clone(), &text.text) {
-            Ok((expression, field)) => Ok(RowExpression { expression, field, place }),
-            Err(reason) => Err(Error::BadCondition { place, reason }),
+            Ok((expression, field)) => Ok(RowExpression { expression, field, origin }),
+            Err(reason) => Err(Error::request(origin, RequestError::BadCondition(reason))),
         }
     }
 
@@ -47,10 +47,10 @@ impl RowExpression {
         let condition = RowExpression::plan(engine, schema, text)?;
         match condition.field.data_type() {
             DataType::Boolean => Ok(condition),
-            other => Err(Error::BadCondition {
-                place: condition.place,
-                reason: format!("it yields {other}, but a condition must be true or false"),
-            }),
+            other => {
+                let reason = format!("it yields {other}, but a condition must be true or false");
+                Err(Error::request(condition.origin, RequestError::BadCondition(reason)))
+            }
         }
     }
 
@@ -62,7 +62,7 @@ impl RowExpression {
     /// Evaluates the expression for these rows.
     pub(crate) fn values(&self, rows: &RecordBatch) -> Result<ArrayRef> {
         let values = self.expression.evaluate(rows).and_then(|values| values.into_array(rows.num_rows()));
-        values.map_err(|error| Error::QueryFailed { place: self.place.clone(), reason: said(&error) })
+        values.map_err(|error| Error::request(&self.origin, RequestError::QueryFailed(said(&error))))
     }
 
     /// Whether a condition holds for each of these rows.
@@ -104,21 +104,21 @@ pub(crate) fn count_by(
     like: &FieldRef,
     most: usize,
 ) -> Result<BTreeMap<Option<String>, u64>> {
-    let place = by.origin.to_string();
+    let origin = by.origin.to_string();
     let failed = |error: DataFusionError| {
-        let failed = |error| Error::QueryFailed { place: place.clone(), reason: said(&error) };
+        let failed = |error| Error::request(&origin, RequestError::QueryFailed(said(&error)));
         Error::of_plan(error, &engine.spill_dir(), failed)
     };
     let context = context(engine);
     let table = SnapshotTable { snapshot: Arc::new(snapshot.clone()), readers: engine.scan_config() };
     context.register_table(SNAPSHOT, Arc::new(table)).map_err(failed)?;
     let frame = engine.reader().block_on(context.table(SNAPSHOT)).map_err(failed)?;
-    let bad = |error: DataFusionError| Error::BadCondition { place: place.clone(), reason: said(&error) };
+    let bad = |error: DataFusionError| Error::request(&origin, RequestError::BadCondition(said(&error)));
     let stored = |index: usize| snapshot.schema.field(index).name();
     let columns =
         columns.iter().map(|(name, index)| Expr::Column(Column::new_unqualified(stored(*index))).alias(*name));
     let frame = frame.select(columns.collect::<Vec<_>>()).map_err(bad)?;
-    require_shallow(&by.text).map_err(|reason| Error::BadCondition { place: place.clone(), reason })?;
+    require_shallow(&by.text).map_err(|reason| Error::request(&origin, RequestError::BadCondition(reason)))?;
     let by = frame.parse_sql_expr(&by.text).map_err(bad)?;
     let grouped = frame.aggregate(vec![by.alias("by")], vec![count(lit(1)).alias("rows")]).map_err(bad)?;
     let mut stream = carry_out(engine, grouped).map_err(failed)?;

@@ -44,11 +44,11 @@ impl Catalog<'_> {
     /// A query that reads these expressions of a table that the user has named.
     ///
     /// # Errors
-    /// [`Error::BadQuery`] at `place` if the table or a column is missing.
-    pub(crate) fn select(&self, table: &str, columns: Vec<Expr>, place: &str) -> Result<QueryPlan> {
+    /// [`BadQuery`](crate::error::RequestError::BadQuery) at `origin` if the table or a column is missing.
+    pub(crate) fn select(&self, table: &str, columns: Vec<Expr>, origin: &str) -> Result<QueryPlan> {
         let frame = self.engine.reader().block_on(self.context.table(TableReference::bare(table)));
-        let frame = frame.and_then(|frame| frame.select(columns)).map_err(|error| self.refused(&error, place))?;
-        Ok(QueryPlan { frame, place: place.into() })
+        let frame = frame.and_then(|frame| frame.select(columns)).map_err(|error| self.refused(&error, origin))?;
+        Ok(QueryPlan { frame, origin: origin.into() })
     }
 
     /// Adds a view of these expressions of a table.
@@ -101,7 +101,7 @@ impl QueryPlan {
     }
 
     fn map(self, change: impl FnOnce(DataFrame) -> DataFusionResult<DataFrame>) -> Result<Self> {
-        let QueryPlan { frame, place } = self;
-        Ok(QueryPlan { frame: change(frame).map_err(Error::internal)?, place })
+        let QueryPlan { frame, origin } = self;
+        Ok(QueryPlan { frame: change(frame).map_err(Error::internal)?, origin })
     }
 }

@@ -151,7 +151,7 @@ impl Iterator for Ids<'_> {
 
 /// The error for two IDs or groups with the same 128-bit digest. This does not happen by chance, only by construction.
 pub(crate) fn same_digest(one: &str, two: &str, seed: u64) -> Error {
-    Error::Contradiction(format!("--seed: {one} and {two} have the same digest with seed {seed}\n  use another seed"))
+    Error::request("--seed", format!("{one} and {two} have the same digest with seed {seed}\n  use another seed"))
 }
 
 /// Values collected from several arrays.

@@ -218,12 +218,15 @@ fn divided(group: String, one: Member, other: Member) -> Error {
         0 => "no wave".to_string(),
         wave => format!("wave {wave}, shard {}", member.shard),
     };
-    Error::Contradiction(format!(
-        "--previous: group {group} had IDs in {} and in {} of the earlier cut, so some IDs have changed groups\n  \
+    Error::request(
+        "--previous",
+        format!(
+            "group {group} had IDs in {} and in {} of the earlier cut, so some IDs have changed groups\n  \
          a group cannot be divided; make a new cut without --previous",
-        shown(one),
-        shown(other)
-    ))
+            shown(one),
+            shown(other)
+        ),
+    )
 }
 
 /// Buffers groups in front of the sort by rank.

@@ -199,7 +199,7 @@ impl<'a> Cutter<'a> {
 }
 
 fn too_heavy() -> Error {
-    Error::Contradiction("--balance: the sum of the weights exceeds 64 bits\n  use a larger unit for weights".into())
+    Error::request("--balance", "the sum of the weights exceeds 64 bits\n  use a larger unit for weights")
 }
 
 struct ShardLoads {

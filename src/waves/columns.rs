@@ -61,17 +61,21 @@ impl UnitColumns {
             [one] => vec![*one; key.len()],
             types if types.len() == key.len() => types.to_vec(),
             types => {
-                return Err(Error::Contradiction(format!(
-                    "--key-type: the number of types ({}) is not the number of ID columns ({})\n  \
+                return Err(Error::request(
+                    "--key-type",
+                    format!(
+                        "the number of types ({}) is not the number of ID columns ({})\n  \
                      give one type, or one for each column",
-                    types.len(),
-                    key.len()
-                )));
+                        types.len(),
+                        key.len()
+                    ),
+                ));
             }
         };
         if parameters.format == ListFormat::Text && key.len() > 1 {
-            return Err(Error::Contradiction(
-                "--format text: one bare ID per line cannot hold an ID of several columns\n  use --format csv".into(),
+            return Err(Error::request(
+                "--format text",
+                "one bare ID per line cannot hold an ID of several columns\n  use --format csv",
             ));
         }
         let order = match &parameters.order {

@@ -113,10 +113,13 @@ impl Overrides {
         ];
         match given.into_iter().find(|(_, given)| *given) {
             None => Ok(()),
-            Some((option, _)) => Err(Error::Contradiction(format!(
-                "{option}: not allowed with --previous, which takes it from the {NAME} of the earlier cut\n  \
+            Some((option, _)) => Err(Error::request(
+                option,
+                format!(
+                    "not allowed with --previous, which takes it from the {NAME} of the earlier cut\n  \
                  remove {option}, or remove --previous to make a new cut"
-            ))),
+                ),
+            )),
         }
     }
 }

@@ -101,20 +101,23 @@ pub(crate) fn targets(sizes: &[Size], units: u64) -> Result<Vec<u64>> {
         if !goes_further || matches!(size, Size::To(0) | Size::More(0)) {
             let share =
                 if matches!(size, Size::Share(_)) { format!(" of {units} is {requested}, and") } else { "".into() };
-            return Err(Error::Contradiction(match index.checked_sub(1) {
-                Some(last) => format!(
-                    "--sizes: `{size}`{share} does not go beyond `{}`, which ends at {before}\n  \
+            return Err(Error::request(
+                "--sizes",
+                match index.checked_sub(1) {
+                    Some(last) => format!(
+                        "`{size}`{share} does not go beyond `{}`, which ends at {before}\n  \
                      sizes count from the beginning of the list and must increase; `+N` adds N to the previous size",
-                    sizes[last]
-                ),
-                None => format!("--sizes: `{size}`{share} makes an empty wave"),
-            }));
+                        sizes[last]
+                    ),
+                    None => format!("`{size}`{share} makes an empty wave"),
+                },
+            ));
         }
         if matches!(size, Size::Rest) && index + 1 < sizes.len() {
-            return Err(Error::Contradiction(format!(
-                "--sizes: `{}` follows `rest`, which must be last",
-                sizes[index + 1]
-            )));
+            return Err(Error::request(
+                "--sizes",
+                format!("`{}` follows `rest`, which must be last", sizes[index + 1]),
+            ));
         }
         targets.push(requested.min(units));
     }

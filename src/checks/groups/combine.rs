@@ -69,13 +69,16 @@ pub(crate) fn combine(
     let Some(first) = jobs.first() else { return Err(Error::Internal("no job has groups".into())) };
     let by = first.groups.by.clone();
     if let Some(other) = jobs.iter().find(|job| job.groups.by != by) {
-        return Err(Error::Contradiction(format!(
-            "[group]: `{}` gathers by {}, and `{}` by {}; jobs that run together gather by the same columns",
-            first.job,
-            by.join(", "),
-            other.job,
-            other.groups.by.join(", ")
-        )));
+        return Err(Error::request(
+            "[group]",
+            format!(
+                "`{}` gathers by {}, and `{}` by {}; jobs that run together gather by the same columns",
+                first.job,
+                by.join(", "),
+                other.job,
+                other.groups.by.join(", ")
+            ),
+        ));
     }
     let doubts = jobs.iter().flat_map(|job| job.groups.doubts.iter().map(|doubt| format!("{}: {doubt}", job.job)));
     let doubts: Vec<String> = doubts.chain(failed.iter().map(|job| format!("{job}: the job failed"))).collect();

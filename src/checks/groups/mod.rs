@@ -75,7 +75,7 @@ pub(crate) struct Findings<'a> {
 pub(crate) fn require_sound(run: &Run) -> Result<()> {
     let Run { session: Session { job, .. }, snapshots, pairing, privacy, .. } = run;
     for column in &job.group {
-        let wrong = |description: String| Err(Error::Contradiction(format!("{}: {description}", column.origin)));
+        let wrong = |description: String| Err(Error::request(&column.origin, description));
         let Some(pair) = pairing.columns.iter().find(|pair| pair.name == column.text) else {
             return wrong(format!("no compared column is called `{}`, and rows are gathered by such", column.text));
         };

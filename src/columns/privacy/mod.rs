@@ -217,12 +217,14 @@ impl Privacy {
         let (Some(inner), Some(name)) = (self.inner(), self.private_value()) else { return Ok(blake3::Hasher::new()) };
         match inner.private.key {
             Some(key) => Ok(blake3::Hasher::new_keyed(&blake3::derive_key(CONTEXT, &key))),
-            None => Err(Error::Contradiction(format!(
-                "{}: `{name}` is private, so row hashes need a permanent key; hashes with the random key of this run \
+            None => Err(Error::request(
+                &inner.origin(),
+                format!(
+                    "`{name}` is private, so row hashes need a permanent key; hashes with the random key of this run \
                  could not be checked later\n  \
-                 set COUNTERSIGN_PRIVATE_KEY or key_file; `openssl rand -hex 32` generates a key",
-                inner.origin()
-            ))),
+                 set COUNTERSIGN_PRIVATE_KEY or key_file; `openssl rand -hex 32` generates a key"
+                ),
+            )),
         }
     }
 

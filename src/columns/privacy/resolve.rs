@@ -213,11 +213,13 @@ impl NameScope<'_> {
         named.extend(paths.filter(|(_, data_type, path)| has_path(data_type, path)).map(|(known, ..)| known.clone()));
         match (named.is_empty(), nested) {
             (false, _) => Ok(named),
-            (true, Some(column)) => Err(Error::Contradiction(format!(
-                "{}: `{column}` has no field `{name}`\n  \
-                 name the whole column, `{column}`, or a field as in reports: person.ssn, people[].ssn",
-                word.origin
-            ))),
+            (true, Some(column)) => Err(Error::request(
+                &word.origin,
+                format!(
+                    "`{column}` has no field `{name}`\n  \
+                 name the whole column, `{column}`, or a field as in reports: person.ssn, people[].ssn"
+                ),
+            )),
             (true, None) => {
                 let known: BTreeSet<String> = known.into_iter().map(|(known, _)| known).collect();
                 Err(no_such_column(word, "no column is called", &known.into_iter().collect::<Vec<_>>()))
@@ -264,11 +266,13 @@ impl NameScope<'_> {
         });
         match of_sides.chain(of_tables).next() {
             None => Ok(()),
-            Some((owner, name)) => Err(Error::Contradiction(format!(
-                "{}: the values of `{name}` are in directory names of {owner}, which manifests and errors contain\n  \
-                 export `{name}` as a column of the files instead of a partition",
-                private.columns.first().map(|word| word.origin.to_string()).unwrap_or_default()
-            ))),
+            Some((owner, name)) => Err(Error::request(
+                &private.columns.first().map(|word| word.origin.to_string()).unwrap_or_default(),
+                format!(
+                    "the values of `{name}` are in directory names of {owner}, which manifests and errors contain\n  \
+                 export `{name}` as a column of the files instead of a partition"
+                ),
+            )),
         }
     }
 }

@@ -39,10 +39,10 @@ pub(super) const WHOLE: &str = "*";
 /// If rows have no key, or if a column is a key column or a duplicate.
 pub(super) fn units(wanted: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Unit>> {
     if !pairing.keyed {
-        return Err(Error::Contradiction(format!(
-            "{}: a search for misplaced values needs a key; set `key`, or omit [misplaced]",
-            wanted.origin
-        )));
+        return Err(Error::request(
+            &wanted.origin,
+            "a search for misplaced values needs a key; set `key`, or omit [misplaced]",
+        ));
     }
     if wanted.columns.is_empty() {
         let columns: Vec<usize> = (pairing.key_len..pairing.columns.len()).collect();
@@ -52,7 +52,7 @@ pub(super) fn units(wanted: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Un
     let places = pairing.columns.iter().enumerate().map(|(at, column)| (column.name.as_str(), at));
     let (places, mut named): (HashMap<&str, usize>, HashSet<&str>) = (places.collect(), HashSet::new());
     let units = wanted.columns.iter().enumerate().map(|(number, word)| {
-        let wrong = |reason: &str| Err(Error::Contradiction(format!("{}: `{}` {reason}", word.origin, word.text)));
+        let wrong = |reason: &str| Err(Error::request(&word.origin, format!("`{}` {reason}", word.text)));
         let Some(&at) = places.get(word.text.as_str()) else {
             return wrong("is not compared, so the correct keys of its values are unknown");
         };

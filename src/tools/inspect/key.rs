@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::InspectFinding;
 use crate::columns::{ColumnPair, Pairing};
 use crate::compare::matching::{MemoryEstimate, Obstacle, Ranges, demand, obstacle};
-use crate::error::{Error, Result};
+use crate::error::{Error, RequestError, Result};
 use crate::job::{Identity, Job, Origin, Selection, Setting, Source};
 use crate::report::MatchingWay;
 use crate::runtime::engine::Engine;
@@ -70,8 +70,11 @@ impl Reflection {
                 let refusal = format!("key column `{column}` is {old_type}, for which equality is not defined");
                 Ok(Reflection { pairing: pair(sides, &[], flawed)?, refusal: Some(refusal) })
             }
-            Err(Error::NoSuchColumn { option, column, suggestion, .. }) => {
-                Err(Error::NoSuchColumn { option, place: "the snapshot has no column".into(), column, suggestion })
+            Err(Error::Request { origin, mut problem }) => {
+                if let RequestError::NoSuchColumn { searched, .. } = &mut *problem {
+                    *searched = "the snapshot has no column".into();
+                }
+                Err(Error::Request { origin, problem })
             }
             pairing => Ok(Reflection { pairing: pairing?, refusal: None }),
         }
