@@ -174,8 +174,8 @@ fn what_is_written_verifies_and_says_what_was_checked() {
     assert_eq!((code, said.as_str()), (0, ""));
     assert_says(&out, "verdict    ok           partly_approved: 4 of 5 candidates of job customers\n");
     assert_says(&out, "approved   ok           4 IDs in approved.csv, unchanged\n");
-    assert_says(&out, "list       not checked  --list ids.csv does\n");
-    assert_says(&out, "inputs     not checked  --inputs DIR does\n");
+    assert_says(&out, "list       not checked  use --list ids.csv\n");
+    assert_says(&out, "inputs     not checked  use --inputs DIR\n");
     let args = ["verify", "out/certificate.json", "-k", "team.pub", "--list", "ids.csv", "--inputs", "data"];
     let (code, out, _) = run(&sign_off.shop, &args);
     assert_eq!(code, 0);
@@ -228,7 +228,7 @@ fn one_certificate_has_one_form() {
         let words = Certificate::parse(changed.as_bytes(), "c.json".as_ref()).unwrap_err().to_string();
         assert_says(&words, why);
     };
-    let form = "the one form";
+    let form = "the exact byte format";
     // the envelope: white space, order, repetition, unknown fields, escapes, a second signature, other base64
     refused(text.replace("\",\"payloadType", "\", \"payloadType"), form);
     refused(text.trim_end().into(), form);
@@ -284,7 +284,7 @@ fn a_statement_that_contradicts_itself_is_not_signed() {
     let mut statement = sign_off.statement();
     statement.predicate.approved.ids = 3;
     let error = Certificate::of(statement, Some(&sign_off.key)).unwrap_err().to_string();
-    assert_says(&error, "contradicts itself: its approved list is not as long");
+    assert_says(&error, "contradicts itself: the length of its approved list differs");
     let mut statement = sign_off.statement();
     statement.subject.push(statement.subject[0].clone());
     assert!(Certificate::of(statement, None).is_err());
@@ -332,7 +332,7 @@ fn the_key_comes_from_the_user_and_never_from_the_certificate() {
     for wrong in ["team.key", "out/approved.csv"] {
         let (code, said) = verify(Some(wrong));
         assert_eq!(code, 2);
-        assert_says(&said, "is no Ed25519 public key");
+        assert_says(&said, "is not an Ed25519 public key");
     }
 }
 
@@ -367,7 +367,7 @@ fn the_approved_list_is_the_one_that_was_signed() {
     fs::write(&list, [&bytes[..], b"7,eu,\n"].concat()).unwrap();
     assert_says(&sign_off.refusal(), "is not the approved list that was signed");
     fs::remove_file(&list).unwrap();
-    assert_says(&sign_off.refusal(), "belongs beside the certificate");
+    assert_says(&sign_off.refusal(), "must be next to the certificate");
 }
 
 #[test]
@@ -382,10 +382,10 @@ fn every_id_of_a_list_has_to_be_approved() {
     // parts of a key do not run into each other
     assert_says(&sign_off.refusal_of_list("id,region\n3,\"4,us\"\n"), "is not approved");
     assert_says(&sign_off.refusal_of_list("id\n1\n"), "key column `region` is not in it");
-    assert_says(&sign_off.refusal_of_list("1,eu\n"), "line 1: the header is 1, eu, and key column `id` is not in it");
+    assert_says(&sign_off.refusal_of_list("1,eu\n"), "line 1: the header is 1, eu, but key column `id` is not in it");
     assert_says(&sign_off.refusal_of_list("id,region,id\n1,eu,2\n"), "`id` is several times in it");
-    assert_says(&sign_off.refusal_of_list("id,region\n1\n"), "line 2: 1 fields, and the header has 2");
-    assert_says(&sign_off.refusal_of_list("id,region\n1,\"eu\n"), "line 2: a quoted field does not end");
+    assert_says(&sign_off.refusal_of_list("id,region\n1\n"), "line 2: 1 fields, but the header has 2");
+    assert_says(&sign_off.refusal_of_list("id,region\n1,\"eu\n"), "line 2: a quoted field is not closed");
     assert_says(&sign_off.refusal_of_list(""), "is empty");
     assert_says(&sign_off.check(Some("nowhere.csv"), None).unwrap_err().to_string(), "nowhere.csv");
     fs::write(sign_off.shop.path("ids.csv"), "id,region\n").unwrap();
@@ -401,10 +401,10 @@ fn every_changed_input_is_named() {
     assert_says(&words, "old:old.parquet (`");
     assert_says(&words, "it has changed");
     assert_says(&words, "new:/nowhere/on/this/machine/new.parquet (`");
-    assert_says(&words, "it is not there");
+    assert_says(&words, "it does not exist");
     assert!(!words.contains("job:"), "{words}");
     assert!(sign_off.check(None, None).is_ok(), "they are not looked at unasked");
-    assert_says(&sign_off.check(None, Some("nowhere")).unwrap_err().to_string(), "is no directory");
+    assert_says(&sign_off.check(None, Some("nowhere")).unwrap_err().to_string(), "is not a directory");
 }
 
 #[test]
@@ -446,7 +446,7 @@ fn keys_are_made_once_and_guarded() {
     fs::write(shop.path("wrong.key"), "no key, and a secret").unwrap();
     fs::set_permissions(shop.path("wrong.key"), fs::Permissions::from_mode(0o600)).unwrap();
     let words = PrivateKey::read(&shop.path("wrong.key")).unwrap_err().to_string();
-    assert!(words.contains("is no Ed25519 private key") && !words.contains("secret"), "{words}");
+    assert!(words.contains("is not an Ed25519 private key") && !words.contains("secret"), "{words}");
 }
 
 #[test]

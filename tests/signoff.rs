@@ -240,10 +240,10 @@ fn lists_that_are_none_are_refused_and_leave_nothing() {
     job(&shop, OLD_TERMS);
     for (list, words) in [
         ("account\na\n", "line 1: its header is `account`; candidates are named by `id`"),
-        ("id\n1\n2\n1\n", "line 4 repeats 1"),
-        ("id\n1\nx\n", "line 3: `x` is no id"),
-        ("id\n007\n", "line 2: `007` is no id"),
-        ("id,note\n1\n", "line 2 has 1 fields, the header 2"),
+        ("id\n1\n2\n1\n", "line 4: duplicate ID 1"),
+        ("id\n1\nx\n", "line 3: `x` is not a value of id"),
+        ("id\n007\n", "line 2: `007` is not a value of id"),
+        ("id,note\n1\n", "line 2: 1 fields found, but the header has 2"),
     ] {
         fs::write(shop.path("ids.csv"), list).unwrap();
         let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
@@ -291,7 +291,7 @@ fn after_the_delete_everything_else_that_happened_is_found() {
     let list = fs::read_to_string(shop.path("out/approved.csv")).unwrap();
     fs::write(shop.path("out/approved.csv"), list + "6,x\n").unwrap();
     let (code, said) = after(&[1, 2, 6], None);
-    assert!(code == 2 && said.contains("is not as the sign-off wrote it"), "{said}");
+    assert!(code == 2 && said.contains("differs from the file that the sign-off wrote"), "{said}");
 }
 
 #[test]

@@ -334,7 +334,7 @@ fn terms_that_make_no_sense_are_refused_with_their_line() {
     fs::write(shop.path("ids.csv"), "id,id\n1,2\n").unwrap();
     job(&shop, OLD_TERMS);
     let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);
-    assert!(code == 2 && said.contains("line 1: its header has `id` twice"), "{said}");
+    assert!(code == 2 && said.contains("line 1: duplicate column `id` in the header"), "{said}");
     assert!(!shop.path("x").exists());
 }
 

@@ -1,4 +1,4 @@
--- Question:   how many rows of duplicate keys are attributed to groups, and how many violations are of groups without a row?
+-- Question:   how many rows of duplicate keys are attributed to groups, and how many violations belong to groups without a row?
 -- Inputs:     counts: the result of counts.sql
 -- Output:     one row: old_duplicate_rows, new_duplicate_rows, unknown_violations
 SELECT CAST(coalesce(sum(old_duplicate_rows), 0) AS BIGINT)                   AS old_duplicate_rows,

@@ -1,10 +1,10 @@
 -- Question:   how many rows, discrepancies and violations does each group have?
--- Inputs:     every table begins with the columns of the group, g0, g1, …; `*` stands for them
---             old, new: a row for each row of the side
---             old_found, new_found(kind, has_moved): a row for each discrepancy that has a row on this side; kind is its class,
---             has_moved whether its rows are of different groups
---             old_duplicates, new_duplicates(rows): the side's rows of duplicate keys, added up or not
---             violations: a row for each violation that a check found
+-- Inputs:     every table begins with the group columns g0, g1, …, written as `*` below
+--             old, new: one row per row of the side
+--             old_found, new_found(kind, has_moved): one row per discrepancy that has a row on this side; kind is its class,
+--             has_moved whether its rows are in different groups
+--             old_duplicates, new_duplicates(rows): the side's rows of duplicate keys, possibly in several parts
+--             violations: one row per violation that a check found
 -- Output:     g0, g1, …, old_rows, new_rows, mismatch, missing, extra, duplicate_rows, violations, old_duplicate_rows
 SELECT * REPLACE (
     CAST(old_rows AS BIGINT)           AS old_rows,
@@ -33,7 +33,7 @@ FROM (
         UNION ALL
         SELECT * EXCEPT (has_moved), count(*) AS rows FROM old_found WHERE kind IN ('missing', 'mismatch') GROUP BY ALL
         UNION ALL
-        -- a row that changed its group concerns both groups
+        -- a row that moved between groups counts for both groups
         SELECT * EXCEPT (has_moved), count(*) AS rows
         FROM new_found WHERE kind = 'extra' OR (kind = 'mismatch' AND has_moved) GROUP BY ALL
         UNION ALL

@@ -1,7 +1,7 @@
--- Question:   in which state is each group?
--- Inputs:     groups(g0, g1, …, old_rows, new_rows, mismatch, missing, extra, duplicate_rows, violations): a row for each
---             group; those without a row on either side are left out
--- Parameters: $sure boolean, whether everything is known; otherwise no group is ready
+-- Question:   what is the state of each group?
+-- Inputs:     groups(g0, g1, …, old_rows, new_rows, mismatch, missing, extra, duplicate_rows, violations): one row per
+--             group; groups without a row on either side are left out
+-- Parameters: $sure boolean, whether the counts are complete; if not, no group is ready
 -- Output:     the same columns and state: untouched, ready or partial
 SELECT *,
        CASE

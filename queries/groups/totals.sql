@@ -1,7 +1,7 @@
--- Question:   what do the counts of several jobs add up to, by group?
+-- Question:   what are the total counts of each group over several jobs?
 -- Inputs:     parts(g0, g1, …, old_rows, new_rows, mismatch, missing, extra, duplicate_rows, violations): the groups of
---             every job; `*` stands for the columns of the group
--- Output:     the same columns, a row for each group
+--             every job; `*` below is the group columns
+-- Output:     the same columns, one row per group
 SELECT * REPLACE (
     CAST(old_rows AS BIGINT)       AS old_rows,
     CAST(new_rows AS BIGINT)       AS new_rows,

@@ -3,7 +3,7 @@
 --             the columns that differ. now also has is_emptied: whether all of them are emptied by the delete
 --             gone("key"): the keys that the side no longer has
 --             approved("key")
--- Output:     shown, in_flight, is_unexplained: not in flight either
+-- Output:     shown, in_flight, is_unexplained: true if the discrepancy is not in flight
 SELECT now.shown, now.in_flight, NOT now.in_flight AS is_unexplained
 FROM now
 LEFT ANTI JOIN gone ON now."key" = gone."key"

@@ -1,18 +1,18 @@
--- Question:   what is known of each candidate, and of each of its rows?
--- Inputs:     digests stand for IDs and keys: key is a row's key and id is an ID, both under the rules of the comparison;
---             stored is an ID as the side stores it. A table of evidence that the job does not ask for is empty, and the
+-- Question:   what is known about each candidate, and about each of its rows?
+-- Inputs:     IDs and keys are digests: key is a row's key and id is an ID, both under the rules of the comparison;
+--             stored is an ID as the side stores it. An evidence table that the job does not need is empty, and the
 --             optimizer removes its join.
---             candidates(n, line, has_null, stored, id, c0, c1, …): c0, c1, … are the parts of the ID as the list has them
+--             candidates(n, line, has_null, stored, id, c0, c1, …): c0, c1, … are the parts of the ID as in the list
 --             own(may_be_candidate, stored, "key", guard, group_id, known, k0, k1, …): the rows of the side; k0, k1, … are the
---             columns of the key, known is the digest by which earlier runs know the key
---             outcomes("key", outcome, old_rows, new_rows, moved, old_version, new_version, other_known): what the comparison
---             says of each row; other_known is the other side's key, NULL where it is the same as known
+--             key columns, known is the digest of the key in earlier runs
+--             outcomes("key", outcome, old_rows, new_rows, moved, old_version, new_version, other_known): the outcome
+--             of each row; other_known is the digest of the other side's key, NULL if it equals known
 --             discrepancies("key", waived, in_flight)
 --             source_of_truth, local_status(id, rows, known, state)
---             named(names, id, checks): IDs that checks name, of candidates (names = 0) or of rows (1); a bit for each check
+--             named(names, id, checks): IDs that checks name, of candidates (names = 0) or of rows (1); one bit per check
 --             ready_groups(id), not_backed_up("key"), unclean("key")
---             stored_rows, shown_rows(stored, rows): how many rows of a candidate should be there, and are
--- Output:     a row for each row of a candidate, and for each candidate without a row: n, has_null, c0, c1, …, "key", guard,
+--             stored_rows, shown_rows(stored, rows): the expected and the actual number of rows of a candidate
+-- Output:     one row per row of a candidate, and per candidate without a row: n, has_null, c0, c1, …, "key", guard,
 --             k0, k1, …, and one column for each fact
 SELECT c.* EXCEPT (line, stored, id),
        r.* EXCEPT (may_be_candidate, stored, group_id, known),

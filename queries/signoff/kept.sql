@@ -1,8 +1,9 @@
--- Question:   does the other side still have the approved rows as they were?
+-- Question:   which approved rows did the other side lose or change?
 -- Inputs:     approved("key", shown)
 --             counterparts("key", row_hash): the other side's rows at the sign-off
---             other("key", row_hash, is_newer): its rows now; is_newer is true where the row was written since
--- Output:     shown, is_lost: not there once, or changed without a newer version; is_written_since: there in a newer version
+--             other("key", row_hash, is_newer): its rows now; is_newer is true if the row was written after the sign-off
+-- Output:     shown, is_lost: not present exactly once, or changed without a newer version; is_written_since: present in
+--             a newer version
 SELECT shown,
        NOT (rows = 1 AND (is_same OR is_newer)) AS is_lost,
        rows = 1 AND NOT is_same AND is_newer    AS is_written_since

@@ -1,4 +1,4 @@
--- Question:   how many IDs are listed?
+-- Question:   how many IDs does the list have?
 -- Inputs:     listed(shown)
 -- Output:     one row: ids
 SELECT count(*) AS ids FROM listed

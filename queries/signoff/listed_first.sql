@@ -1,6 +1,6 @@
 -- Question:   which are the first IDs of a list, numbers by value and everything else as text?
 -- Inputs:     listed(shown)
--- Parameters: $most integer, how many
+-- Parameters: $most integer, the maximum number of IDs
 -- Output:     shown
 SELECT shown
 FROM listed

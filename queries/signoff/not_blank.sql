@@ -1,4 +1,4 @@
--- Question:   of which approved candidates has a row a value that is not blank in the width of its old value?
+-- Question:   which approved candidates have a row with a value that is not blanks of the same width as the old value?
 -- Inputs:     own(id, "key", value): the rows of the side; id is the digest of the candidate's ID, value the emptied column
 --             other("key", value): the rows of the other side, which still have the value
 --             approved("key", shown): the approved candidates, by the digests of their IDs

@@ -1,4 +1,4 @@
--- Question:   of which approved candidates has a row a value that is neither NULL nor an empty list?
+-- Question:   which approved candidates have a row with a value that is neither NULL nor an empty list?
 -- Inputs:     own(id, value): the rows of the side; id is the digest of the candidate's ID, value the emptied column
 --             approved("key", shown): the approved candidates, by the digests of their IDs
 -- Output:     shown

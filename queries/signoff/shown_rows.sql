@@ -1,5 +1,5 @@
--- Question:   how many rows does the shaped side have of each candidate?
--- Inputs:     own(may_be_candidate, stored): a row for each row of the side; stored is the digest of the ID
+-- Question:   how many rows of each candidate does the query of the side return?
+-- Inputs:     own(may_be_candidate, stored): one row per row of the side; stored is the digest of the ID
 -- Output:     stored, rows
 SELECT stored, count(*) AS rows
 FROM own

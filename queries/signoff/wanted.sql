@@ -1,6 +1,6 @@
 -- Question:   which digests does the evidence name?
 -- Inputs:     named(id), discrepancies("key")
--- Output:     id, repeated or not
+-- Output:     id, possibly with duplicates
 SELECT id FROM named
 UNION ALL
 SELECT "key" FROM discrepancies

@@ -54,7 +54,7 @@ impl Redaction {
         let origin = |name: &str| privacy.origin(name).unwrap_or_default();
         if let (Some(name), false, true) = (private_key, privacy.digests_last(), remembers) {
             return Err(Error::request(
-                &origin(name),
+                origin(name),
                 "the key is private, so later runs can only recognize rows by its digests; with a random digest \
                  key, [in_flight] and persisting_for would excuse rows forever\n  \
                  set a permanent digest key in COUNTERSIGN_PRIVATE_KEY or with key_file",
@@ -64,7 +64,7 @@ impl Redaction {
         let listed = private_key.into_iter().chain(listed.filter(|name| privacy.hides_pair(name))).next();
         match listed.filter(|_| !privacy.has_plain_lists()) {
             Some(name) => Err(Error::request(
-                &origin(name),
+                origin(name),
                 format!(
                     "the ID lists have column `{name}`, and a backfill cannot use digests\n  \
                  to write plain values to lists that only their owner can read, set [private] lists = \"plain\""

@@ -1,5 +1,4 @@
-//! ID lists in every form that they come in, read piece by piece as columns of text. `certificate::id_list` reads those
-//! that are text themselves.
+//! Reads ID lists of all formats in pieces, as columns of text. `certificate::id_list` parses the text formats.
 
 mod parquet;
 
@@ -21,50 +20,48 @@ use crate::runtime::file_identity::InputFile;
 use crate::sides::Owner;
 use crate::snapshot::refuse_path;
 
-/// A list is read through a buffer of this size.
+/// The buffer size for reading a list, in bytes.
 pub(crate) const BUFFER_BYTES: usize = 1 << 20;
-/// A piece ends with the row that brings it to this many bytes of text, however few rows that are.
+/// A piece ends with the row that reaches this many bytes of text, however few rows it has.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// A list, open and read up to its header.
+/// An open list, positioned after its header.
 pub(crate) struct List {
-    /// Its path as the user gave it.
+    /// The path as given by the user.
     pub path: PathBuf,
-    /// The names of its columns; none for a list that is empty and has no header.
+    /// The column names. An empty list without a header has none.
     pub columns: Vec<String>,
     pieces: Box<dyn Pieces>,
-    /// What the file was before it was read.
+    /// Identifies the file, to detect changes while it is read.
     input: InputFile,
     readers: FileAccess,
 }
 
-/// What a list is in every form.
+/// A list of any format.
 trait Pieces {
-    /// The names of its columns.
     fn header(&self) -> &Header;
 
-    /// The next rows of the list at `path`: about `rows_max` at most.
+    /// Reads at most about `rows_max` rows. `path` is for error messages.
     fn next_piece(&mut self, path: &Path, rows_max: usize) -> Result<Option<Piece>>;
 }
 
-/// Some rows of a list.
 pub(crate) struct Piece {
     /// All columns as text, in the order of the header.
     pub texts: RecordBatch,
-    /// The line on which each row begins; in Parquet the number of the row. From 1.
+    /// The line on which each row begins, or in Parquet the number of the row; counted from 1.
     pub lines: Vec<u64>,
 }
 
 impl List {
-    /// Opens a list. `bare` is what the ID's column is called where a list has no header.
+    /// Opens a list. `bare` is the column name of a list without a header.
     ///
     /// # Errors
-    /// If there is no such file, if the end of its name says nothing of what it is, or if it has no header.
+    /// If the file does not exist, its extension is unknown, or it has no header where the format requires one.
     pub(crate) fn open(path: &Path, bare: &str) -> Result<Self> {
         let bad = |reason: &str| Error::from(ListError::list(path, reason));
-        // opening a pipe is not for lists
+        // checked before opening, because opening a pipe can block
         if !fs::metadata(path).map_err(Error::unreadable(path))?.is_file() {
-            return Err(bad("is no file\n  name the list itself, such as RUN/missing.csv"));
+            return Err(bad("is not a file\n  pass the list itself, such as RUN/missing.csv"));
         }
         refuse_path(&Owner::List, path)?;
         let opened = InputFile::open(path.into(), path.into());
@@ -75,34 +72,34 @@ impl List {
         let pieces: Box<dyn Pieces> = match Form::of(path) {
             Some(form) => Box::new(open_text(path, file, form, bare)?),
             None if is_parquet => Box::new(ParquetList::open(path, file)?),
-            None => return Err(bad("is no list: the name of one ends with .csv, .txt, .ndjson, .jsonl or .parquet")),
+            None => return Err(bad("is not a list: list names end with .csv, .txt, .ndjson, .jsonl or .parquet")),
         };
-        if let Some(twice) = pieces.header().repeated() {
-            return Err(Error::ColumnTwice { column: twice.into(), path: path.into() });
+        if let Some(repeated) = pieces.header().repeated() {
+            return Err(Error::ColumnTwice { column: repeated.into(), path: path.into() });
         }
         let columns = pieces.header().names().into_iter().map(String::from).collect();
         Ok(List { path: path.into(), columns, pieces, input, readers })
     }
 
-    /// Whether it has a header of its own, or is at least known to have columns.
+    /// Whether the columns of the list are known.
     pub(crate) fn has_header(&self) -> bool {
         !self.columns.is_empty()
     }
 
-    /// Who can read the file.
+    /// Who may read the file, by its mode.
     pub(crate) fn readers(&self) -> FileAccess {
         self.readers
     }
 
-    /// The next rows: `rows_max` at most, or a few more in Parquet.
+    /// Reads the next rows: at most `rows_max`, or a few more in Parquet.
     pub(crate) fn read(&mut self, rows_max: usize) -> Result<Option<Piece>> {
         self.pieces.next_piece(&self.path, rows_max)
     }
 
-    /// What the file was, once all of it was read.
+    /// Returns the digest of the file after all of it has been read.
     ///
     /// # Errors
-    /// If it has changed meanwhile.
+    /// If the file has changed since it was opened.
     pub(crate) fn finish(self) -> Result<FileDigest> {
         let List { path, input, .. } = self;
         let blake3 = of_opened(input.reopen()?).map_err(Error::unreadable(&path))?.to_hex().to_string();
@@ -111,17 +108,17 @@ impl List {
     }
 }
 
-/// Opens a list that is text. In CSV, it has to begin with a header.
+/// Opens a list in a text format. A CSV list must have a header.
 fn open_text(path: &Path, file: File, form: Form, bare: &str) -> Result<IdList<BufReader<File>>> {
     let list = IdList::open(BufReader::with_capacity(BUFFER_BYTES, file), form, bare);
     let list = list.map_err(|problem| problem.of(path))?;
     let header = list.header();
     if form == Form::Csv && header.is_empty() {
-        let reason = "is empty, and a list begins with a header\n  a list without IDs is a header alone";
+        let reason = "is empty, but a list starts with a header\n  write a list without IDs as a header alone";
         return Err(ListError::list(path, reason).into());
     }
     match header.lacks_a_name() {
-        true => Err(ListError::line(path, 1, "a column has no name; a list begins with a header").into()),
+        true => Err(ListError::line(path, 1, "a column has no name; a list starts with a header").into()),
         false => Ok(list),
     }
 }
@@ -143,15 +140,15 @@ impl Pieces for IdList<BufReader<File>> {
     }
 }
 
-/// Some columns of some rows of a list that is text.
+/// Selected columns of consecutive rows of a text list.
 pub(crate) struct Lines {
     /// The line on which each row begins, from 1.
     pub numbers: Vec<u64>,
-    /// The columns, as text.
+    /// The columns as text.
     pub columns: Vec<ArrayRef>,
 }
 
-/// The next rows of a list that is text, of the columns at `indices`; `None` at the end.
+/// Reads the columns at `indices` of the next rows of a text list; `None` at the end.
 pub(crate) fn next_columns<R: BufRead>(
     list: &mut IdList<R>,
     indices: &[usize],
@@ -162,8 +159,8 @@ pub(crate) fn next_columns<R: BufRead>(
     while numbers.len() < rows_max && bytes < PIECE_BYTES {
         let Some(row) = list.next_row()? else { break };
         let fields: Vec<Option<&str>> = row.fields().collect();
-        for (column, at) in columns.iter_mut().zip(indices) {
-            let text = fields.get(*at).copied().flatten();
+        for (column, index) in columns.iter_mut().zip(indices) {
+            let text = fields.get(*index).copied().flatten();
             column.append_option(text);
             bytes += text.map_or(0, str::len);
         }
@@ -173,13 +170,13 @@ pub(crate) fn next_columns<R: BufRead>(
     Ok((!numbers.is_empty()).then_some(Lines { numbers, columns }))
 }
 
-/// Columns of text.
+/// A schema of nullable text columns.
 pub(crate) fn schema<T: AsRef<str>>(columns: impl IntoIterator<Item = T>) -> SchemaRef {
     let columns = columns.into_iter().map(|name| Field::new(name.as_ref(), DataType::Utf8, true));
     Arc::new(Schema::new(columns.collect::<Vec<_>>()))
 }
 
-/// The columns of a batch of nothing but text, from an index on.
+/// `columns` columns of a batch, starting at index `from`; all must be text.
 pub(crate) fn texts(batch: &RecordBatch, from: usize, columns: usize) -> Vec<&StringArray> {
     batch.columns()[from..from + columns].iter().map(|column| column.as_string()).collect()
 }

@@ -1,4 +1,4 @@
-//! Lists in Parquet files: values of any type, written as the ID lists of a run write them.
+//! Lists in Parquet files. Values of any type become text in the format of the ID lists of a run.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,10 +13,9 @@ use crate::equality::{plain_types, value_text};
 use crate::error::{Error, Result};
 use crate::snapshot::{guarded, open_parquet};
 
-/// Rows that are decoded together.
+/// Rows per decoded batch.
 const BATCH_ROWS: usize = 1024;
 
-/// A list in a Parquet file.
 pub(super) struct ParquetList {
     header: Header,
     reader: ParquetRecordBatchReader,
@@ -24,7 +23,6 @@ pub(super) struct ParquetList {
 }
 
 impl ParquetList {
-    /// Opens a list.
     pub(super) fn open(path: &Path, file: File) -> Result<Self> {
         let builder = open_parquet(file).map_err(|error| wrong(path, &error))?;
         let header = Header::of(builder.schema().fields().iter().map(|field| field.name().clone()));
@@ -55,6 +53,6 @@ impl Pieces for ParquetList {
 }
 
 fn wrong(path: &Path, error: &impl ToString) -> Error {
-    let reason = format!("is no Parquet file that can be read: {}\n  write or copy it again", error.to_string());
+    let reason = format!("is not a readable Parquet file: {}\n  write or copy it again", error.to_string());
     ListError::list(path, reason).into()
 }

@@ -1,4 +1,4 @@
-//! How Parquet files are written, each for its purpose, and what a failed write is to the user.
+//! Writes Parquet files with settings for each purpose, and maps write failures to errors.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,55 +15,32 @@ use parquet::file::writer::SerializedFileWriter;
 
 use crate::error::{Error, RequestError, Result, io_error};
 
-/// What a file is written for. Working files are read again by the run that writes them; `dir` is where errors say that
-/// they are. All others are for users; `path` is what errors call them.
+/// The purpose of a file. The run that writes a working file also reads it; errors name its directory, `dir`. All other
+/// files are for users; errors name their `path`.
 #[derive(Debug, Clone)]
 pub(crate) enum Purpose {
     /// A working table of any size: fast to write and to read.
-    WorkingTable {
-        /// The directory of the working files.
-        dir: PathBuf,
-    },
-    /// The answer to a query, as a working table. What the user asks for may have no form in Parquet.
+    WorkingTable { dir: PathBuf },
+    /// The result of a user's query, as a working table. Its types may not be supported by Parquet.
     Answer {
-        /// The directory of the working files.
         dir: PathBuf,
-        /// Where the user wrote the query.
+        /// The origin of the query, such as `[old] sql`, for error messages.
         origin: String,
     },
-    /// A working table of a few rows, written as the library does by itself.
-    SmallWorkingTable {
-        /// The directory of the working files.
-        dir: PathBuf,
-    },
-    /// Digests in a working file: all different, so neither a dictionary nor compression makes them shorter.
-    Digests {
-        /// The directory of the working files.
-        dir: PathBuf,
-        /// Rows of a row group.
-        group_rows: usize,
-    },
-    /// A table that is published: small, and the same bytes in every run.
+    /// A working table of a few rows, written with the defaults of the library.
+    SmallWorkingTable { dir: PathBuf },
+    /// Digests in a working file. They are unique and random, so dictionaries and compression do not help.
+    Digests { dir: PathBuf, group_rows: usize },
+    /// A small published table, with the same bytes in every run.
     Published {
-        /// The file.
         path: PathBuf,
-        /// A dictionary that grows beyond this is given up; without one, the library decides.
+        /// The maximum dictionary size in bytes; `None` uses the default of the library.
         dictionary_bytes: Option<usize>,
     },
-    /// What a run leaves for the next run of its job, which reads it row group by row group.
-    History {
-        /// The file.
-        path: PathBuf,
-        /// Rows of a row group.
-        group_rows: usize,
-    },
-    /// Rows as a user or a demonstration asks for them.
-    Export {
-        /// The file.
-        path: PathBuf,
-        /// Whether they are many.
-        is_compressed: bool,
-    },
+    /// History for the next run of the job, which reads it row group by row group.
+    History { path: PathBuf, group_rows: usize },
+    /// Rows that a user or a demonstration exports.
+    Export { path: PathBuf, is_compressed: bool },
 }
 
 impl Purpose {
@@ -96,8 +73,8 @@ impl Purpose {
         builder.build()
     }
 
-    /// What a failed write is: the disk's fault, where the system said something, or else a value without a form in
-    /// Parquet, if the user chose the values, or a mistake of this program.
+    /// Maps a failed write: an I/O error if the system reported one, otherwise a value that Parquet does not support if
+    /// a user's query produced it, or else an error of this program.
     pub(crate) fn error(&self, error: ParquetError) -> Error {
         if let Some(source) = io_error(&error) {
             return self.io_error(io::Error::new(source.kind(), source.to_string()));
@@ -112,10 +89,10 @@ impl Purpose {
             return self.io_error(io::Error::new(kind, quoted.trim_matches('"').to_string()));
         }
         match self {
-            // of all kinds of value, only some intervals have no form in a Parquet file
+            // the only values that Parquet does not support are some intervals
             Purpose::Answer { origin, .. } => {
                 let reason =
-                    format!("its result cannot be stored; cast what is an interval to something else ({error})");
+                    format!("its result cannot be stored in Parquet; cast intervals to another type ({error})");
                 Error::request(origin, RequestError::QueryFailed(reason))
             }
             Purpose::WorkingTable { dir } | Purpose::SmallWorkingTable { dir } | Purpose::Digests { dir, .. } => {
@@ -125,7 +102,7 @@ impl Purpose {
         }
     }
 
-    /// What it is when the system does not let the file be created or written.
+    /// Maps an I/O error when creating or writing the file.
     pub(crate) fn io_error(&self, source: io::Error) -> Error {
         match self {
             Purpose::WorkingTable { dir }
@@ -139,17 +116,16 @@ impl Purpose {
     }
 }
 
-/// Rows of a row group of working tables.
+/// Rows per row group of working tables.
 const WORKING_GROUP_ROWS: usize = 256 << 10;
 
-/// A file that is being written.
 pub(crate) struct ParquetWriter<W: Write + Send> {
     writer: ArrowWriter<W>,
     purpose: Purpose,
 }
 
 impl ParquetWriter<File> {
-    /// Begins a file at a path, and replaces what is there.
+    /// Creates a file, replacing an existing one.
     pub(crate) fn create(path: &Path, schema: SchemaRef, purpose: Purpose) -> Result<Self> {
         let file = File::create(path).map_err(|error| purpose.io_error(error))?;
         Self::begin(file, schema, purpose)
@@ -157,7 +133,7 @@ impl ParquetWriter<File> {
 }
 
 impl<W: Write + Send> ParquetWriter<W> {
-    /// Begins a file. This is the only constructor of a Parquet writer.
+    /// Starts writing to a sink. This is the only constructor of a Parquet writer.
     pub(crate) fn begin(sink: W, schema: SchemaRef, purpose: Purpose) -> Result<Self> {
         match ArrowWriter::try_new(sink, schema, Some(purpose.properties())) {
             Ok(writer) => Ok(ParquetWriter { writer, purpose }),
@@ -165,12 +141,11 @@ impl<W: Write + Send> ParquetWriter<W> {
         }
     }
 
-    /// Adds rows.
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         self.writer.write(rows).map_err(|error| self.purpose.error(error))
     }
 
-    /// Ends the row group if it has this many encoded bytes.
+    /// Ends the row group if its encoded size has reached `bytes`.
     pub(crate) fn end_group_at(&mut self, bytes: usize) -> Result<()> {
         match self.writer.in_progress_size() >= bytes {
             true => self.writer.flush().map_err(|error| self.purpose.error(error)),
@@ -178,14 +153,14 @@ impl<W: Write + Send> ParquetWriter<W> {
         }
     }
 
-    /// Ends the file.
+    /// Writes the footer and returns the sink.
     pub(crate) fn finish(self) -> Result<W> {
         let ParquetWriter { writer, purpose } = self;
         writer.into_inner().map_err(|error| purpose.error(error))
     }
 
-    /// For who encodes the columns of a row group in parallel: the file, what makes writers for its columns, and what errors
-    /// are about.
+    /// For callers that encode the columns of a row group in parallel: returns the file writer, the factory of column
+    /// writers, and the purpose for error messages.
     pub(crate) fn into_parts(self) -> Result<(SerializedFileWriter<W>, ArrowRowGroupWriterFactory, Purpose)> {
         let ParquetWriter { writer, purpose } = self;
         match writer.into_serialized_writer() {

@@ -1,5 +1,5 @@
-//! After the delete: fresh snapshots prove that exactly the approved rows are gone from one store and still in the other, and
-//! that nothing else has changed beyond what the snapshots' times allow.
+//! After the delete: fresh snapshots prove that exactly the approved rows are gone from one store and still in the
+//! other, and that the times of the snapshots explain all other changes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,7 +33,7 @@ use crate::sides::Side;
 use crate::snapshot::Snapshot;
 use crate::sql::{Catalog, QueryPlan, WorkingTable, column, numbered, row_function};
 
-/// As many IDs of a kind are named.
+/// The maximum number of IDs of a kind that are listed.
 const NAMED: i64 = 6;
 const GONE_SQL: &str = include_str!("../../queries/signoff/gone.sql");
 const GONE_TOO_SQL: &str = include_str!("../../queries/signoff/gone_too.sql");
@@ -47,54 +47,54 @@ const LISTED_COUNT_SQL: &str = include_str!("../../queries/signoff/listed_count.
 const LISTED_FIRST_SQL: &str = include_str!("../../queries/signoff/listed_first.sql");
 const DISCREPANCIES: &str = "discrepancies.parquet";
 
-/// Some IDs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct IdSet {
-    /// How many there are.
+    /// The number of all IDs.
     pub count: u64,
     /// The first few of them.
     pub first: Vec<String>,
 }
 
-/// What was found after a delete.
+/// The result of the check after a delete.
 #[derive(Debug, Default)]
 pub(crate) struct AfterRequest {
-    /// What is counted: `row`, or `candidate` for a column that is emptied.
+    /// The unit of the counts: `row`, or `candidate` if a column is emptied.
     pub unit: &'static str,
-    /// How many were approved.
+    /// The number that was approved.
     pub approved: u64,
     /// Approved, and still there.
     pub still_there: IdSet,
-    /// Gone as well, and not approved.
+    /// Gone, but not approved.
     pub gone_too: IdSet,
-    /// Other rows that have changed since.
+    /// Other rows that have changed since the sign-off.
     pub changed: IdSet,
-    /// Approved rows that the other store no longer has as they were: gone, there twice, or changed without a newer version.
+    /// Approved rows that the other store no longer has unchanged: gone, duplicated, or changed without a newer
+    /// version.
     pub lost: IdSet,
-    /// Approved rows that the other store has in a newer version, written since its snapshot of the sign-off.
+    /// Approved rows with a newer version in the other store, written since its snapshot of the sign-off.
     pub written_since: u64,
-    /// Changes that the snapshots' times explain.
+    /// Changes that the times of the snapshots explain.
     pub in_flight: u64,
 }
 
 impl AfterRequest {
-    /// Whether exactly what was approved has happened.
+    /// Whether exactly the approved delete has happened.
     pub(crate) fn is_proved(&self) -> bool {
         [&self.still_there, &self.gone_too, &self.changed, &self.lost].iter().all(|listed| listed.count == 0)
     }
 
-    /// How many of the approved are gone, or emptied.
+    /// The number of approved rows or candidates that are gone or emptied.
     pub(crate) fn done(&self) -> u64 {
         self.approved.saturating_sub(self.still_there.count)
     }
 }
 
-/// Compares fresh snapshots, and what differs with what a certificate approves and what its sign-off knew. `key` is the
-/// public key that has to have signed it; without one, only digests are checked.
+/// Compares fresh snapshots, and compares the discrepancies with those of the sign-off and the rows that its
+/// certificate approves. `key` is the public key of the signer; without it, only digests are checked.
 ///
 /// # Errors
-/// If the certificate is not what was signed, if the files beside it are not those that it names, or if anything keeps the
-/// snapshots from being compared.
+/// If the certificate is not valid, if the files next to it differ from those that it names, or if the snapshots cannot
+/// be compared.
 pub(crate) fn verify_deletions(
     job: &Job,
     options: &Options,
@@ -127,7 +127,7 @@ fn verify_deletion(
     Ok((after, compared.report))
 }
 
-/// Makes sure that the files beside a certificate are those that it names.
+/// Checks the files next to a certificate against the digests in it.
 fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>) -> Result<Statement> {
     let bytes = certificate::read(certificate)?;
     let parsed = Certificate::parse(&bytes, certificate)?;
@@ -138,21 +138,20 @@ fn require_whole(certificate: &Path, signed_off: &Path, key: Option<&PublicKey>)
         let path = signed_off.join(subject.path());
         let found = digests_of(&path).map_err(Error::unreadable(&path))?;
         if found != subject.digest {
-            return Err(Error::unusable(path, "is not as the sign-off wrote it"));
+            return Err(Error::unusable(path, "differs from the file that the sign-off wrote"));
         }
     }
-    // the certificate names the run's manifest, and that the files of the run
+    // the certificate contains the digest of the run's manifest, which contains those of the run's files
     let run = signed_off.join(RUN);
     let manifest = Manifest::read(&run)?;
     let path = run.join(DISCREPANCIES);
     let found = of_file(&path).map_err(Error::unreadable(&path))?.to_hex().to_string();
     match manifest.outputs.iter().any(|output| output.path == DISCREPANCIES && output.blake3 == found) {
         true => Ok(parsed.statement),
-        false => Err(Error::unusable(path, "is not as its run wrote it")),
+        false => Err(Error::unusable(path, "differs from the file that its run wrote")),
     }
 }
 
-/// Everything that is looked at.
 struct AfterView<'a> {
     terms: &'a SignOff,
     run: &'a Run<'a>,
@@ -183,7 +182,7 @@ impl<'a> AfterView<'a> {
         self.terms.delete_from
     }
 
-    /// The column that is emptied, if it is one that the rows still have afterwards.
+    /// The emptied column, if the rows still have it after the delete.
     fn emptied(&self) -> Option<&str> {
         match &self.terms.cleanup {
             Cleanup::Column { column, .. } if has_column(&self.run.snapshots[self.own()], &column.text) => {
@@ -201,7 +200,7 @@ impl<'a> AfterView<'a> {
         let mut catalog = Catalog::spilling(engine);
         catalog.add("before", &before.table)?;
         catalog.add("approved", &self.rows)?;
-        // rows that are deleted, and rows of lists that a query unnests, are gone; those of an emptied column are not
+        // deleted rows are gone, and so are rows that a query unnests from an emptied list; other emptied rows remain
         match self.emptied() {
             None => catalog.add("may_be_gone", &self.rows)?,
             Some(_) => {
@@ -231,7 +230,7 @@ impl<'a> AfterView<'a> {
         Ok(AfterRequest { unit, approved, still_there, gone_too, changed, lost, written_since, in_flight })
     }
 
-    /// Adds the side's rows and keys: `own`, `keys_before` and `gone`.
+    /// Adds the rows and keys of the side: `own`, `keys_before`, and `gone`.
     fn add_own(&self, catalog: &mut Catalog) -> Result<()> {
         let own = self.own();
         let path = self.signed_off.join(KEYS);
@@ -249,7 +248,7 @@ impl<'a> AfterView<'a> {
         numbered("k", self.keys.len()).iter().map(|name| column(name)).collect()
     }
 
-    /// The digests of keys of a side in files of the sign-off, which may have another type than now.
+    /// The digests of a side's keys in files of the sign-off. Their types may differ from the current ones.
     fn key_before(&self, side: Side) -> Expr {
         let keys = self.keys.clone();
         let function =
@@ -260,7 +259,7 @@ impl<'a> AfterView<'a> {
         function.call(self.columns_before())
     }
 
-    /// Whether all changed columns of a discrepancy are ones that the delete empties.
+    /// Whether the delete empties all changed columns of a discrepancy.
     fn is_emptied(&self) -> Expr {
         let Some(emptied) = self.emptied() else { return lit(false) };
         let Run { snapshots, pairing, .. } = self.run;
@@ -278,14 +277,14 @@ impl<'a> AfterView<'a> {
         function.call(vec![column("changed")])
     }
 
-    /// Adds the other side's rows: `other`, and `counterparts` at the sign-off.
+    /// Adds the rows of the other side: `other` now, and `counterparts` at the sign-off.
     fn add_other(&self, catalog: &mut Catalog) -> Result<()> {
         let Run { snapshots, pairing, privacy, .. } = self.run;
         let path = self.signed_off.join(COUNTERPARTS);
         if !path.exists() {
             return Err(Error::unusable(
                 path,
-                "is missing: an earlier version made this sign-off, and did not keep what the other store had\n  \
+                "is missing: an earlier version made this sign-off and did not record the rows of the other store\n  \
                  sign off again with this version before the next delete",
             ));
         }
@@ -301,7 +300,7 @@ impl<'a> AfterView<'a> {
         catalog.add_projection("other", &Arc::new(snapshots[other].clone()), columns)
     }
 
-    /// Whether a row of the other side was written after that side's snapshot of the sign-off.
+    /// Whether a row of the other side was written after that side's snapshot at the sign-off.
     fn is_newer(&self, other: Side) -> Expr {
         let seen = match other {
             Side::Old => &self.statement.predicate.snapshots.old,
@@ -322,7 +321,7 @@ impl<'a> AfterView<'a> {
         function.call(vec![column(name)])
     }
 
-    /// The approved candidates whose column is not emptied as it should be.
+    /// The approved candidates whose column is not emptied as required.
     fn not_emptied(&self) -> Result<IdSet> {
         let Cleanup::Column { column: emptied, becomes } = &self.terms.cleanup else { return Ok(IdSet::default()) };
         let Run { session: Session { engine, .. }, snapshots, pairing, .. } = self.run;
@@ -341,7 +340,7 @@ impl<'a> AfterView<'a> {
                 let Some(pair) = pairing.columns.iter().find(is_pair) else {
                     return Err(Error::request(
                         "[signoff] cleanup",
-                        format!("column `{}` is not compared, so nothing tells how wide its values were", emptied.text),
+                        format!("column `{}` is not compared, so the width of its old values is unknown", emptied.text),
                     ));
                 };
                 columns.push(self.keys.digest(own, IdEquality::Compared).alias("key"));
@@ -356,7 +355,7 @@ impl<'a> AfterView<'a> {
         self.listed(catalog.question(sql)?)
     }
 
-    /// The IDs that a query yields, in a column `shown`.
+    /// Counts and lists the IDs in the column `shown` of a query.
     fn listed(&self, ids: QueryPlan) -> Result<IdSet> {
         let engine = &self.run.session.engine;
         let mut catalog = Catalog::spilling(engine);
@@ -381,7 +380,7 @@ fn has_column(snapshot: &Snapshot, column: &str) -> bool {
     snapshot.schema.fields().iter().any(|field| field.name() == column)
 }
 
-/// An approved list as a table of `key` (a digest) and `shown`.
+/// Reads an approved list as a table of `key` (digest) and `shown`.
 fn approved(run: &Run, terms: &SignOff, path: &Path, ids: &IdColumns, name: &str) -> Result<Arc<Snapshot>> {
     let schema: SchemaRef = Arc::new(Schema::new(vec![
         Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), true),

@@ -1,4 +1,4 @@
-//! The list of what is to be deleted, as a table that questions can join.
+//! The list of candidates as a table that queries can join.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,33 +19,30 @@ use crate::sides::Side;
 use crate::snapshot::Snapshot;
 use crate::sql::{Catalog, WorkingTable, row_function};
 
-/// The candidates.
 pub(super) struct Candidates {
-    /// The columns that name a candidate, by new's names.
+    /// The columns that identify a candidate, by their names in new.
     pub key: Vec<String>,
-    /// One row for each; see [`schema`].
+    /// One row per candidate; see [`schema`].
     pub table: Arc<Snapshot>,
-    /// How many there are.
     pub count: u64,
-    /// The digests of all of them, and a few others.
+    /// Bloom filter over the digests of all candidates.
     pub filter: Sbbf,
-    /// The list that was read.
     pub input: InputFile,
 }
 
-/// The share of IDs of others that the filter lets pass.
+/// False positive rate of the Bloom filter.
 const FILTER_ERROR: f64 = 0.01;
 
 /// The columns of the table of candidates.
 ///
 /// | column | type | holds |
 /// | --- | --- | --- |
-/// | `n` | integer | the number in the list, from 0 |
-/// | `line` | integer | the line of the list |
+/// | `n` | integer | the index in the list, from 0 |
+/// | `line` | integer | the line in the list |
 /// | `has_null` | boolean | whether a part of the ID is NULL |
 /// | `stored` | 16 bytes | the digest of the ID as the side stores it |
-/// | `id` | 16 bytes | the digest of the ID as the comparison sees it |
-/// | `c0`, `c1`, … | text | the parts of the ID, as the list writes them |
+/// | `id` | 16 bytes | the digest of the ID under the rules of the comparison |
+/// | `c0`, `c1`, … | text | the parts of the ID as written in the list |
 fn schema(parts: usize) -> SchemaRef {
     let digest = || DataType::FixedSizeBinary(DIGEST_BYTES);
     let mut fields = vec![
@@ -60,7 +57,7 @@ fn schema(parts: usize) -> SchemaRef {
 }
 
 impl Candidates {
-    /// Whether IDs may be those of candidates; `ids` are digests.
+    /// Whether IDs may belong to candidates; `ids` are digests. Has false positives, but no false negatives.
     pub(super) fn may_have(&self, ids: Expr) -> Expr {
         let filter = self.filter.clone();
         let function =
@@ -68,11 +65,11 @@ impl Candidates {
         function.call(vec![ids])
     }
 
-    /// Reads a list in CSV. `ids` are the columns that name a candidate, on the side `own` that rows are deleted from.
+    /// Reads a CSV list. `ids` are the columns that identify a candidate, on the side `own` that rows are deleted from.
     ///
     /// # Errors
-    /// If its header lacks a column of the key, or has it twice; or a line has another number of fields, an ID that is no
-    /// value of its column, or one that was there before.
+    /// If the header lacks a key column or repeats it, or if a line has the wrong number of fields, an ID that is not a
+    /// value of its column, or a duplicate ID.
     pub(super) fn read(engine: &Engine, path: &Path, key: &[String], ids: &IdColumns, own: Side) -> Result<Self> {
         let mut list = CandidateList::open(path, key, ids, own)?;
         let mut table = WorkingTable::create(engine, "candidates", schema(key.len()))?;
@@ -112,15 +109,17 @@ impl<'a> CandidateList<'a> {
         let lines = CsvColumns::open(path)?;
         match lines.indices(key) {
             Ok(indices) => Ok(CandidateList { lines, indices, key, ids, own }),
-            Err(fault) if fault.is_repeated => Err(lines.wrong(1, format!("its header has `{}` twice", fault.column))),
+            Err(fault) if fault.is_repeated => {
+                Err(lines.wrong(1, format!("duplicate column `{}` in the header", fault.column)))
+            }
             Err(_) => {
                 let (header, key) = (lines.header().names().join(","), key.join(","));
-                Err(lines.wrong(1, format!("its header is `{header}`; candidates are named by `{key}`")))
+                Err(lines.wrong(1, format!("the header is `{header}`, but candidates are identified by `{key}`")))
             }
         }
     }
 
-    /// The next candidates; the first of them has the number `first`.
+    /// Reads the next candidates, which are numbered from `first`.
     fn next_batch(&mut self, first: u64) -> Result<Option<RecordBatch>> {
         let lines = self.lines.next_batch(&self.indices)?;
         lines.map(|lines| self.batch(first, &lines.numbers, lines.columns)).transpose()
@@ -149,7 +148,7 @@ impl<'a> CandidateList<'a> {
         Ok(RecordBatch::try_new(schema(self.indices.len()), columns)?)
     }
 
-    /// A list of whole numbers writes them as the side does: the delete job takes the text.
+    /// Requires integers in the list to be written as on the side, because the delete job uses the text.
     fn require_as_written(&self, lines: &[u64], texts: &[ArrayRef]) -> Result<()> {
         for (at, texts) in texts.iter().enumerate() {
             let data_type = self.ids.field(at, self.own).data_type();
@@ -160,17 +159,17 @@ impl<'a> CandidateList<'a> {
             let is_wrong = |text: &str| data_type.is_integer() && written(text).is_none_or(|written| written != text);
             if let Some(row) = texts.as_string::<i32>().iter().position(|text| text.is_some_and(is_wrong)) {
                 let text = text(texts, row).unwrap_or_default();
-                let reason = format!("`{text}` is no {}: these are whole numbers ({data_type})", self.key[at]);
+                let reason = format!("`{text}` is not a value of {}: values are integers ({data_type})", self.key[at]);
                 return Err(self.lines.wrong(lines[row], reason));
             }
         }
         Ok(())
     }
 
-    /// Refuses a list that names a value twice, however it writes it.
+    /// Refuses a list that contains an ID twice, even in different spellings.
     fn require_each_once(&self, engine: &Engine, catalog: &Catalog) -> Result<()> {
         let texts: Vec<String> = (0..self.key.len()).map(|at| format!("c{at}")).collect();
-        // what no row can hold is distinguished by its text
+        // IDs that the column type cannot represent have no digest and are distinguished by their text
         let foreign: Vec<String> =
             texts.iter().map(|text| format!("CASE WHEN stored IS NULL THEN {text} END")).collect();
         let sql = format!(
@@ -187,7 +186,7 @@ impl<'a> CandidateList<'a> {
             }
             Ok(())
         })?;
-        repeated.map_or(Ok(()), |(line, id)| Err(self.lines.wrong(line, format!("it repeats {id}"))))
+        repeated.map_or(Ok(()), |(line, id)| Err(self.lines.wrong(line, format!("duplicate ID {id}"))))
     }
 }
 
@@ -196,7 +195,7 @@ fn text(texts: &ArrayRef, row: usize) -> Option<String> {
     texts.is_valid(row).then(|| texts.value(row).to_string())
 }
 
-/// Which digests a filter lets pass; none that is NULL.
+/// Which digests may be in a filter; NULL never is.
 pub(super) fn passed(filter: &Sbbf, digests: &ArrayRef) -> BooleanArray {
     digests.as_fixed_size_binary().iter().map(|digest| Some(digest.is_some_and(|own| filter.check(own)))).collect()
 }

@@ -100,7 +100,8 @@ pub(super) fn trace(
         })
     });
     let names = names.collect::<Result<Vec<String>>>()?;
-    // rows that a join multiplies have one key then, and are duplicates; they cannot stand for rows that the query hides
+    // rows that a join multiplies then have the same key and are duplicates; they cannot make up for rows that the
+    // query hides
     let sorted = |of: Option<&Vec<String>>| of.into_iter().flatten().cloned().collect::<BTreeSet<String>>();
     for name in pairing.keys().iter().map(|pair| snapshot.schema.field(pair.at[own]).name()) {
         let stored = sorted(origin.made_of_snapshot.get(name));
@@ -119,8 +120,8 @@ pub(super) fn trace(
     Ok(Some(Traced { stored: origin.snapshot.clone(), names, items, least }))
 }
 
-/// How many shaped rows the stored rows of each candidate should have become: a table of `stored` (the digest of the ID) and
-/// `rows`.
+/// How many shaped rows the stored rows of each candidate should have become: a table of `stored` (the digest of the
+/// ID) and `rows`.
 pub(super) fn stored_rows(context: &SignOffContext, traced: &Traced) -> Result<Arc<Snapshot>> {
     let own = context.terms.delete_from;
     let Traced { stored, names, items, least } = traced;

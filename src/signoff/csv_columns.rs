@@ -1,4 +1,4 @@
-//! Chosen columns of a list in CSV, read batch by batch, with the error messages of a sign-off.
+//! Reads selected columns of a CSV list batch by batch.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -10,18 +10,17 @@ use crate::error::{Error, Result};
 use crate::id_list::{BUFFER_BYTES, Lines, next_columns};
 use crate::runtime::file_identity::InputFile;
 
-/// Lines that are read together.
+/// Lines per batch.
 const BATCH_LINES: usize = 8192;
 
-/// A list that is being read.
 pub(super) struct CsvColumns {
-    /// The file, which has to stay the same.
+    /// The file, which must not change during the sign-off.
     pub input: InputFile,
     list: IdList<BufReader<File>>,
 }
 
 impl CsvColumns {
-    /// Opens a list, and reads its header.
+    /// Opens a list and reads its header.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let (input, file) = InputFile::open(path.into(), path.into()).map_err(Error::unreadable(path))?;
         match IdList::open(BufReader::with_capacity(BUFFER_BYTES, file), Form::Csv, "") {
@@ -30,25 +29,24 @@ impl CsvColumns {
         }
     }
 
-    /// The names of its columns.
     pub(super) fn header(&self) -> &Header {
         self.list.header()
     }
 
-    /// The indices of columns, each of which the list has to have once.
+    /// The indices of columns, each of which must occur exactly once.
     pub(super) fn indices(&self, names: &[String]) -> Result<Vec<usize>, ColumnFault> {
         self.header().indices(names.iter().map(String::as_str))
     }
 
-    /// The next lines, of the columns at `indices`; `None` at the end.
+    /// Reads the columns at `indices` of the next lines; `None` at the end.
     ///
     /// # Errors
-    /// If a line has another number of fields than the header.
+    /// If the number of fields in a line differs from that of the header.
     pub(super) fn next_batch(&mut self, indices: &[usize]) -> Result<Option<Lines>> {
         next_columns(&mut self.list, indices, BATCH_LINES).map_err(|problem| problem.of(&self.input.path).into())
     }
 
-    /// What is wrong with a line.
+    /// An error in a line.
     pub(super) fn wrong(&self, line: u64, reason: impl Into<String>) -> Error {
         ListError::line(&self.input.path, line, reason).into()
     }

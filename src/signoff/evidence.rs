@@ -1,5 +1,6 @@
-//! What speaks for or against candidates: the run's discrepancies, the answers of checks, the states in status tables.
-//! Each ID is read as a value and looked up; none is passed over. What is found becomes a table that facts are joined from.
+//! Evidence for or against candidates: the discrepancies of the run, the results of checks, and the states in status
+//! tables. Every ID is parsed as a value and looked up; none is skipped. The results become tables that facts are
+//! joined from.
 
 use std::fs::File;
 use std::path::Path;
@@ -36,22 +37,22 @@ const LOST_DISCREPANCIES_SQL: &str = include_str!("../../queries/signoff/lost_di
 /// The IDs that evidence names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EvidenceCounts {
-    /// IDs that the checks of the sign-off name.
+    /// The IDs that the checks of the sign-off name.
     pub named: u64,
-    /// Of them, those that are neither a candidate's nor any row's.
+    /// Those of them that belong to no candidate and to no row.
     pub of_nobody: u64,
-    /// Of them, those that cannot be read.
+    /// Those of them that cannot be parsed.
     pub unreadable_names: u64,
-    /// IDs of all evidence that cannot be read as values of their columns.
+    /// The IDs in all evidence that cannot be parsed as values of their columns.
     pub unreadable: u64,
-    /// A description of the first of them.
+    /// The source of the first of them, for messages.
     pub first_unreadable: Option<String>,
-    /// Discrepancies of the run whose keys neither side has.
+    /// The discrepancies of the run whose keys neither side has.
     pub lost: u64,
 }
 
 impl EvidenceCounts {
-    /// Whether every ID could be read, and every discrepancy be found.
+    /// Whether every ID was parsed, and every discrepancy was found.
     pub(crate) fn is_whole(&self) -> bool {
         self.unreadable == 0 && self.lost == 0
     }
@@ -68,15 +69,15 @@ fn digest_field(name: &str) -> Field {
     Field::new(name, DataType::FixedSizeBinary(DIGEST_BYTES), true)
 }
 
-/// What the columns of an answer name.
+/// What the IDs in the result of a check identify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EvidenceNames {
     Candidates,
     Rows,
 }
 
-/// The IDs that the answers of the sign-off's checks name: a table of `n` (of the ID), `names` (0: candidates, 1: rows),
-/// `id` (a digest) and `checks` (a bit for each).
+/// Collects the IDs in the results of the sign-off's checks in a table: `n` (number of the ID), `names` (0: candidates,
+/// 1: rows), `id` (digest), and `checks` (one bit per check).
 pub(super) fn named_by_checks(
     context: &SignOffContext,
     report: &Report,
@@ -93,12 +94,12 @@ pub(super) fn named_by_checks(
     for (number, check) in context.terms.checks.iter().enumerate() {
         let found = report.checks.iter().find(|found| found.name == check.name.text);
         let Some(list) = found.and_then(|found| found.list.as_ref()) else { continue };
-        let mut answer = EvidenceStream::open(context, check, &run.join(list))?;
-        while let Some(columns) = answer.next_batch()? {
+        let mut results = EvidenceStream::open(context, check, &run.join(list))?;
+        while let Some(columns) = results.next_batch()? {
             let rows = columns.first().map_or(0, |column| column.len());
             let first = counts.named;
             counts.named += rows as u64;
-            let ids = if answer.names == EvidenceNames::Candidates { &context.ids } else { &context.keys };
+            let ids = if results.names == EvidenceNames::Candidates { &context.ids } else { &context.keys };
             let forms = forms(ids, &columns)?;
             let is_unreadable = |row: &usize| forms.iter().all(|(_, states)| states[*row] == IdState::Unreadable);
             let unreadable = (0..rows).filter(is_unreadable).count();
@@ -107,7 +108,7 @@ pub(super) fn named_by_checks(
             for (digests, _) in forms {
                 let columns: Vec<ArrayRef> = vec![
                     Arc::new(UInt64Array::from_iter_values(first..first + rows as u64)),
-                    Arc::new(UInt32Array::from_value(answer.names as u32, rows)),
+                    Arc::new(UInt32Array::from_value(results.names as u32, rows)),
                     digests,
                     Arc::new(UInt64Array::from_value(1 << number, rows)),
                 ];
@@ -118,7 +119,7 @@ pub(super) fn named_by_checks(
     table.finish()
 }
 
-/// The digests of IDs that may be written as either side writes them, or padded.
+/// The digests of IDs that may be in the format of either side, and may be padded.
 fn forms(ids: &IdColumns, columns: &[ArrayRef]) -> Result<Vec<(ArrayRef, Vec<IdState>)>> {
     let without_padding: Vec<Option<ArrayRef>> = columns.iter().map(trimmed).collect();
     let mut all = vec![columns.to_vec()];
@@ -136,7 +137,7 @@ fn forms(ids: &IdColumns, columns: &[ArrayRef]) -> Result<Vec<(ArrayRef, Vec<IdS
     Ok(forms)
 }
 
-/// The answer of a check, as its list holds it.
+/// The result of a check, read from its list.
 struct EvidenceStream {
     lines: CsvColumns,
     columns: Vec<usize>,
@@ -144,8 +145,8 @@ struct EvidenceStream {
 }
 
 impl EvidenceStream {
-    /// IDs are found by the columns that name candidates, by those that the check gives, by the `id` of a question of the
-    /// library, or else by the key of the rows.
+    /// The ID columns are, in order of precedence: the columns that identify candidates, those that the check
+    /// specifies, `id` as in the checks of the library, or the key of the rows.
     fn open(context: &SignOffContext, check: &Check, path: &Path) -> Result<Self> {
         let lines = CsvColumns::open(path)?;
         let given: Vec<String> = check.id.iter().map(|name| name.text.clone()).collect();
@@ -155,12 +156,12 @@ impl EvidenceStream {
             .find_map(|names| lines.indices(&names).ok());
         let key: Vec<String> = context.pairing.keys().iter().map(|key| key.name.clone()).collect();
         match (by_candidate, lines.indices(&key).ok()) {
-            (Some(places), _) => Ok(EvidenceStream { lines, columns: places, names: EvidenceNames::Candidates }),
-            (None, Some(places)) => Ok(EvidenceStream { lines, columns: places, names: EvidenceNames::Rows }),
+            (Some(columns), _) => Ok(EvidenceStream { lines, columns, names: EvidenceNames::Candidates }),
+            (None, Some(columns)) => Ok(EvidenceStream { lines, columns, names: EvidenceNames::Rows }),
             (None, None) => Err(Error::request(
                 &check.name.origin,
                 format!(
-                    "check {} of [signoff] has to name candidates: its answer has columns {}, and neither {} nor {}",
+                    "check {} of [signoff] must name candidates, but its columns are {}: neither {} nor {}",
                     check.name.text,
                     lines.header().names().join(", "),
                     context.candidate_key.join(", "),
@@ -175,9 +176,10 @@ impl EvidenceStream {
     }
 }
 
-/// In which state a status table has each ID: a table of `id` (a digest), `rows`, `known` (rows with a state) and `state`.
+/// The state of each ID in a status table, as a table of `id` (digest), `rows`, `known` (rows with a state), and
+/// `state`.
 ///
-/// Rows of IDs that are no candidate's are left out.
+/// IDs that do not belong to a candidate are left out.
 pub(super) fn states(
     context: &SignOffContext,
     status: &Status,
@@ -188,11 +190,11 @@ pub(super) fn states(
     let schema: SchemaRef = Arc::new(Schema::new(vec![digest_field("id"), Field::new("state", DataType::Utf8, true)]));
     let mut found = WorkingTable::create(engine, &format!("{name}-found"), schema.clone())?;
     let (id, state) = (column(&status.key.text).alias("id"), cast(column(&status.column.text), DataType::Utf8View));
-    let place = status.table.origin.to_string();
+    let origin = status.table.origin.to_string();
     let catalog = Catalog::with(engine, context.tables)?;
-    let question = catalog.select(&status.table.text, vec![id, state.alias("state")], &place)?;
+    let query = catalog.select(&status.table.text, vec![id, state.alias("state")], &origin)?;
     let own = context.terms.delete_from;
-    question.for_each_batch(engine, |batch| {
+    query.for_each_batch(engine, |batch| {
         let ReadIds { columns, states } = context.ids.read(&batch.columns()[..1], own)?;
         let unreadable = states.iter().filter(|state| **state == IdState::Unreadable).count();
         counts.unreadable(unreadable as u64, || format!("table {} has an invalid ID", status.table.text));
@@ -208,8 +210,8 @@ pub(super) fn states(
     Ok(Arc::new(Snapshot::open_table(name, &path.display().to_string(), true)?))
 }
 
-/// The discrepancies of a run, by the digests of their keys: a table of `key`, `shown` (the key for people), `class`,
-/// `changed` (the columns, in one text), `waived`, `in_flight` and `n`.
+/// The discrepancies of a run, as a table of `key` (digest), `shown` (the key as text), `class`, `changed` (the columns
+/// as a JSON array), `waived`, and `in_flight`.
 pub(super) fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name: &str) -> Result<RunDiscrepancies> {
     let texts = |name: &str| Field::new(name, DataType::Utf8, false);
     let schema: SchemaRef = Arc::new(Schema::new(vec![
@@ -253,17 +255,16 @@ pub(super) fn discrepancies(engine: &Engine, keys: &IdColumns, path: &Path, name
     Ok(RunDiscrepancies { table: table.finish()?, count, unreadable })
 }
 
-/// A run's discrepancies, ready to be joined.
+/// The discrepancies of a run, ready to be joined.
 pub(super) struct RunDiscrepancies {
-    /// The table.
     pub table: Arc<Snapshot>,
-    /// How many there are.
     pub count: u64,
-    /// How many have a key that cannot be read as a value of the key's columns.
+    /// The number of discrepancies whose key cannot be parsed as values of the key columns.
     pub unreadable: u64,
 }
 
-/// The digests of keys that a table of discrepancies writes, and how many cannot be read: old's where old has the row.
+/// The digests of the keys in a table of discrepancies, and how many keys cannot be parsed. Keys are in the format of
+/// old if old has the row.
 fn keys_of(keys: &IdColumns, batch: &RecordBatch, classes: &[Class]) -> Result<(ArrayRef, u64)> {
     let columns = TableColumn::Key.of(batch).as_struct().columns();
     let old_rows = TableColumn::OldRows.of(batch).as_primitive::<UInt64Type>();
@@ -280,8 +281,8 @@ fn keys_of(keys: &IdColumns, batch: &RecordBatch, classes: &[Class]) -> Result<(
     let writers: Vec<Side> = (0..batch.num_rows()).map(writer).collect();
     let is_unreadable = |(row, side): &(usize, &Side)| read[**side].states[*row] != IdState::Read;
     let unreadable = writers.iter().enumerate().filter(is_unreadable).count();
-    let places: Vec<(usize, usize)> = writers.iter().enumerate().map(|(row, side)| (*side as usize, row)).collect();
-    Ok((interleave(&[&digests.old, &digests.new], &places)?, unreadable as u64))
+    let positions: Vec<(usize, usize)> = writers.iter().enumerate().map(|(row, side)| (*side as usize, row)).collect();
+    Ok((interleave(&[&digests.old, &digests.new], &positions)?, unreadable as u64))
 }
 
 fn lists(batch: &RecordBatch, column: TableColumn) -> Vec<Vec<String>> {
@@ -290,8 +291,9 @@ fn lists(batch: &RecordBatch, column: TableColumn) -> Vec<Vec<String>> {
     (0..batch.num_rows()).map(texts).collect()
 }
 
-/// Counts the named IDs that are nobody's, and the discrepancies whose keys neither side has, by looking both up among
-/// the candidates and all rows of both sides.
+/// Counts the named IDs that belong to no candidate and no row, and the discrepancies whose keys neither side has.
+/// Looks
+/// both up among the candidates and all rows of both sides.
 pub(super) fn look_up(
     context: &SignOffContext,
     named: &Arc<Snapshot>,
@@ -330,7 +332,7 @@ pub(super) fn look_up(
     Ok(())
 }
 
-/// Adds the view `existing` of `names`, `id` and `is_wanted`: the IDs of candidates, and the IDs and keys of all rows.
+/// Adds the view `existing` (`names`, `id`, `is_wanted`): the IDs of candidates, and the IDs and keys of all rows.
 fn add_existing(catalog: &mut Catalog, context: &SignOffContext, wanted: Sbbf) -> Result<()> {
     let wanted = Arc::new(wanted);
     let is_wanted =

@@ -1,5 +1,5 @@
-//! The table of facts: one row for each row of a candidate, one column for each fact, in the order of the list.
-//! `queries/signoff/facts.sql` joins it from the comparison's outcomes and the evidence, and spills what does not fit in memory.
+//! The facts table: one row per row of a candidate, one column per fact, in the order of the list.
+//! `queries/signoff/facts.sql` joins it from the outcomes of the comparison and the evidence, and spills if necessary.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -28,37 +28,37 @@ use crate::sql::{Catalog, WorkingTable, column, numbered, write_rows};
 const FACTS_SQL: &str = include_str!("../../queries/signoff/facts.sql");
 const SHOWN_ROWS_SQL: &str = include_str!("../../queries/signoff/shown_rows.sql");
 
-/// The tables that facts are joined from.
+/// The tables that facts are joined from; `None` if the job does not need them.
 #[derive(Default)]
 pub(super) struct EvidenceTable {
-    /// What checks name.
+    /// The IDs that checks name.
     pub named: Option<Arc<Snapshot>>,
-    /// What the run says of discrepancies.
+    /// The discrepancies of the run.
     pub discrepancies: Option<Arc<Snapshot>>,
-    /// States by the source of truth.
+    /// The states in the source of truth.
     pub truth: Option<Arc<Snapshot>>,
-    /// States by the local copy.
+    /// The states in the local status table.
     pub local: Option<Arc<Snapshot>>,
     /// The groups that are ready.
     pub groups: Option<Arc<Snapshot>>,
-    /// The keys that the backup lacks or has otherwise.
+    /// The keys that the backup lacks or has with different values.
     pub not_backed_up: Option<Arc<Snapshot>>,
     /// The keys that differed in an earlier pair of snapshots.
     pub unclean: Option<Arc<Snapshot>>,
-    /// How many rows of each candidate the side stores, where a query shapes it.
+    /// The number of stored rows of each candidate, if the side has a query.
     pub stored: Option<Arc<Snapshot>>,
 }
 
-/// The table, in a working file.
+/// The facts table in a working file.
 pub(super) struct FactsTable {
     path: PathBuf,
-    /// How many columns name a candidate, and how many a row.
+    /// The number of columns in the ID of a candidate; `key_len` is that of a row's key.
     parts: usize,
     key_len: usize,
     has: KnownFacts,
 }
 
-/// Of which facts there is evidence.
+/// The facts for which the job has evidence.
 struct KnownFacts {
     truth: bool,
     local: bool,
@@ -67,23 +67,21 @@ struct KnownFacts {
     history: bool,
 }
 
-/// One row of the table.
 pub(super) struct FactsRow {
-    /// The candidate's number in its list.
+    /// The index of the candidate in its list.
     pub candidate: u64,
-    /// Its ID, as the list writes it.
+    /// The ID of the candidate as written in the list.
     pub id: Vec<Option<String>>,
-    /// The key of the row; without meaning if there is no row.
+    /// The key of the row; meaningless if `key_digest` is `None`.
     pub key: Vec<Option<String>>,
-    /// The digest of the key; `None` where there is no row.
+    /// The digest of the key; `None` if the candidate has no row.
     pub key_digest: Option<[u8; DIGEST_BYTES as usize]>,
-    /// What its delete has to find unchanged.
+    /// The value that the delete statement must find unchanged.
     pub guard: String,
-    /// What is known of both.
     pub facts: Facts,
 }
 
-/// The outcomes of a comparison as a table.
+/// Collects the outcomes of a comparison in a table; `None` without outcomes.
 pub(super) fn outcomes(engine: &Engine, parts: &[Spooled]) -> Result<Option<Arc<Snapshot>>> {
     let mut table: Option<WorkingTable> = None;
     for part in parts {
@@ -131,7 +129,7 @@ pub(super) fn join(
     })
 }
 
-/// The columns of the view of the side's rows.
+/// The columns of the view `own`, the rows of the side.
 fn rows(context: &SignOffContext, evidence: &EvidenceTable, guard: &RowGuard) -> Vec<Expr> {
     let SignOffContext { terms, ids, keys, groups, .. } = context;
     let own = terms.delete_from;
@@ -154,7 +152,7 @@ fn add_outcomes(catalog: &mut Catalog, context: &SignOffContext, outcomes: Optio
     const COLUMNS: [&str; 7] = ["key", "outcome", "old_rows", "new_rows", "moved", "old_version", "new_version"];
     match outcomes {
         Some(outcomes) => {
-            // only keys that both sides write differently have a digest of their own
+            // the other side's digest is needed only for keys that the sides write differently
             let other = match context.asks_for_keys {
                 true => history::known_key_of("other_key"),
                 false => lit(ScalarValue::FixedSizeBinary(DIGEST_BYTES, None)),
@@ -172,7 +170,7 @@ fn add_outcomes(catalog: &mut Catalog, context: &SignOffContext, outcomes: Optio
     }
 }
 
-/// Adds every table of evidence; one that the job does not ask for is empty.
+/// Adds all evidence tables. Those that the job does not need are empty.
 fn add_evidence(catalog: &mut Catalog, evidence: &EvidenceTable) -> Result<()> {
     use DataType::{Boolean, Int64, UInt32, UInt64, Utf8};
     let digest = DataType::FixedSizeBinary(DIGEST_BYTES);
@@ -207,7 +205,7 @@ fn fields<'a>(columns: impl IntoIterator<Item = (&'a str, DataType)>) -> Fields 
 }
 
 impl FactsTable {
-    /// Hands all rows to `take`, in the order of the list.
+    /// Calls `take` for every row, in the order of the list.
     pub(super) fn each(&self, engine: &Engine, mut take: impl FnMut(FactsRow) -> Result<()>) -> Result<()> {
         let file = File::open(&self.path).map_err(Error::unreadable(&self.path))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
@@ -223,7 +221,7 @@ impl FactsTable {
     }
 }
 
-/// The columns of a batch of facts, by their names.
+/// A batch of facts, with lookups of columns by name.
 struct FactsColumns<'a> {
     batch: &'a RecordBatch,
     has: &'a KnownFacts,
@@ -234,8 +232,8 @@ struct FactsColumns<'a> {
 impl<'a> FactsColumns<'a> {
     fn new(batch: &'a RecordBatch, table: &'a FactsTable) -> Result<Self> {
         let texts = |prefix: &str, count: usize| {
-            let places = (0..count).map(|at| batch.schema().index_of(&format!("{prefix}{at}")));
-            value_text::rows(&batch.project(&places.collect::<Result<Vec<_>, _>>()?)?)
+            let indices = (0..count).map(|at| batch.schema().index_of(&format!("{prefix}{at}")));
+            value_text::rows(&batch.project(&indices.collect::<Result<Vec<_>, _>>()?)?)
         };
         Ok(FactsColumns { batch, has: &table.has, ids: texts("c", table.parts)?, keys: texts("k", table.key_len)? })
     }
@@ -244,7 +242,7 @@ impl<'a> FactsColumns<'a> {
         self.batch.column_by_name(name)
     }
 
-    /// A truth value; `None` where the table has no such column.
+    /// A boolean; `None` if the table does not have the column.
     fn boolean(&self, name: &str, row: usize) -> Option<bool> {
         let column = self.column(name)?.as_boolean();
         Some(column.is_valid(row) && column.value(row))

@@ -1,7 +1,7 @@
-//! CSV in which NULL and the empty string are two things: NULL is an unquoted empty field, the empty string is `""`.
+//! CSV that distinguishes NULL from the empty string: NULL is an unquoted empty field, the empty string is `""`.
 //!
-//! csv-core reads and writes the bytes. It takes more for CSV than the lists of a delete may hold, so this module also
-//! refuses what can be read in two ways, and says on which line it is.
+//! csv-core reads and writes the bytes. It accepts more than a list for a delete may contain, so this module also
+//! refuses ambiguous input and reports its line.
 
 use std::io::{self, BufRead, Read};
 
@@ -13,32 +13,32 @@ pub fn record<'a>(out: &mut Vec<u8>, fields: impl IntoIterator<Item = Option<&'a
     for field in fields {
         match field {
             None => out.push(b','),
-            // csv-core writes this as it writes NULL
+            // csv-core would write nothing, which is NULL
             Some("") => out.extend_from_slice(b"\"\","),
             Some(text) => {
-                let at = out.len();
-                // every byte may be a quote, and is doubled then; two quotes and a comma are around them
-                out.resize(at + 2 * text.len() + 3, 0);
-                let (_, _, length) = writer.field(text.as_bytes(), &mut out[at..]);
-                let (_, ended) = writer.delimiter(&mut out[at + length..]);
-                out.truncate(at + length + ended);
+                let start = out.len();
+                // worst case: every byte is a quote and is doubled; plus the enclosing quotes and the comma
+                out.resize(start + 2 * text.len() + 3, 0);
+                let (_, _, length) = writer.field(text.as_bytes(), &mut out[start..]);
+                let (_, ended) = writer.delimiter(&mut out[start + length..]);
+                out.truncate(start + length + ended);
             }
         }
     }
-    // after the last field, the line ends
+    // the comma after the last field becomes the line end
     match out[start..].last_mut() {
         Some(comma) => *comma = b'\n',
         None => out.push(b'\n'),
     }
 }
 
-/// A record with the number of the line on which it begins.
+/// A record: the line on which it begins, counted from 1, and its fields; `None` is NULL.
 pub type Record = (usize, Vec<Option<String>>);
 
-/// Reads all records of a text; lines may end as Windows ends them.
+/// Reads all records of a text. Lines end with LF or CRLF.
 ///
 /// # Errors
-/// With a text that gives the line, if a quoted field does not end or is followed by anything but a comma.
+/// If the text is not valid CSV; see [`Reader::read`]. The message contains the line.
 pub fn records(text: &str) -> Result<Vec<Record>, String> {
     let mut reader = Reader::new(text.as_bytes());
     let (mut records, mut fields) = (vec![], Fields::default());
@@ -48,43 +48,43 @@ pub fn records(text: &str) -> Result<Vec<Record>, String> {
     Ok(records)
 }
 
-/// No record is longer than this: beyond it, the file is no CSV.
+/// The maximum length of a record. A file with a longer one is not CSV.
 const RECORD_BYTES_MAX: u64 = 64 << 20;
-/// What some programs put before the first character of a text, and no part of it.
+/// Some programs write this at the start of a text. It is not part of the content.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-const LONE_CARRIAGE_RETURN: &str = "a carriage return stands alone; lines end with a line feed";
-const AFTER_QUOTE: &str = "there is more after a quoted field";
+const LONE_CARRIAGE_RETURN: &str = "a carriage return without a line feed; lines end with a line feed";
+const AFTER_QUOTE: &str = "unexpected text after a quoted field";
 
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// The system does not let us read on.
+    /// The system reported an error.
     #[error("{0}")]
     Unreadable(#[from] io::Error),
-    /// This is no CSV.
+    /// The input is not valid CSV.
     #[error("line {line}: {reason}")]
     NoCsv {
         /// The line, counted from 1.
         line: u64,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         reason: &'static str,
     },
 }
 
-/// Reads records one after the other; no more than one is in memory.
+/// Reads records one at a time; only the current one is in memory.
 pub struct Reader<R> {
     input: R,
     core: csv_core::Reader,
-    /// The lines of the record.
+    /// The bytes of the current record.
     raw: Vec<u8>,
-    /// How many lines have been begun.
+    /// The number of lines read so far.
     lines: u64,
-    /// Whether the last of them was given the end that it lacks.
+    /// Whether the last line lacked a line feed, which was added.
     is_cut: bool,
 }
 
-/// The fields of one record. Kept from record to record, so that reading allocates nothing.
+/// The fields of one record. Reused for every record to avoid allocations.
 #[derive(Debug, Default)]
 pub struct Fields {
     text: String,
@@ -98,12 +98,12 @@ enum Field {
 }
 
 impl Fields {
-    /// How many there are.
+    /// The number of fields.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether the record has no field, as before the first record.
+    /// Whether there are no fields, as before the first record.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -118,13 +118,11 @@ impl Fields {
         })
     }
 
-    /// Takes out all fields.
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
     }
 
-    /// Adds a field.
     pub(crate) fn push(&mut self, field: Option<&str>) {
         self.text.push_str(field.unwrap_or_default());
         self.ends.push((self.text.len(), field.map_or(Field::Null, |_| Field::Text)));
@@ -132,20 +130,20 @@ impl Fields {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// Reads from the beginning of a text.
+    /// Creates a reader for the start of a text.
     pub fn new(input: R) -> Self {
         let mut core = csv_core::Reader::new();
-        // its first call passes over a byte order mark, and would count the mark's bytes to the field; an empty line
-        // has no fields to it and leaves it where it is
+        // on its first call, csv-core skips a byte order mark but counts its bytes as read from the field; an empty
+        // line uses up that first call without producing a field
         core.read_field(b"\n", &mut [0]);
         Reader { input, core, raw: vec![], lines: 0, is_cut: false }
     }
 
-    /// Reads the next record; returns the number of the line on which it begins, and `None` at the end.
+    /// Reads the next record into `fields`. Returns the line on which it begins, or `None` at the end.
     ///
     /// # Errors
-    /// If a quoted field does not end or is followed by anything but a comma, if it is not UTF-8, and if the system
-    /// cannot read.
+    /// If a quoted field is not closed or is followed by anything but a comma or the line end, if a carriage return has
+    /// no line feed, if the record is not UTF-8 or longer than 64 MiB, or if reading fails.
     pub fn read(&mut self, fields: &mut Fields) -> Result<Option<u64>, Problem> {
         self.raw.clear();
         if !self.more()? {
@@ -153,7 +151,7 @@ impl<R: BufRead> Reader<R> {
         }
         if self.lines == 1 && self.raw.starts_with(BYTE_ORDER_MARK) {
             self.raw.drain(..BYTE_ORDER_MARK.len());
-            // nothing but a mark is no record
+            // a mark alone is not a record
             if self.raw.is_empty() {
                 return Ok(None);
             }
@@ -162,7 +160,7 @@ impl<R: BufRead> Reader<R> {
         fields.clear();
         let mut text = std::mem::take(&mut fields.text).into_bytes();
         let length = match self.raw.as_slice() {
-            // csv-core passes over empty lines; in a list of one column, each is a NULL
+            // csv-core skips empty lines; in a list of one column, each is a NULL
             b"" | b"\n" | b"\r\n" | b"\r" => {
                 fields.ends.push((0, Field::Null));
                 0
@@ -172,20 +170,20 @@ impl<R: BufRead> Reader<R> {
         };
         text.truncate(length);
         fields.text = String::from_utf8(text).map_err(|_| self.wrong("it is not UTF-8"))?;
-        // a field that ends within a character is not UTF-8 either
+        // a field that ends within a character is not UTF-8, even if the whole record is
         match fields.ends.iter().all(|(end, _)| fields.text.is_char_boundary(*end)) {
             true => Ok(Some(first_line)),
             false => Err(self.wrong("it is not UTF-8")),
         }
     }
 
-    /// Splits the record into fields, and reads its further lines if it has any; returns the length of their text.
+    /// Splits the record into fields, reading further lines if it has any. Returns the total text length in bytes.
     fn split(&mut self, text: &mut Vec<u8>, ends: &mut Vec<(usize, Field)>) -> Result<usize, Problem> {
         let (mut at, mut length) = (0, 0);
         loop {
             let (start, text_start, line) = (at, length, self.lines);
             let is_last = loop {
-                // no field is longer than its bytes, and csv-core wants room even for an empty one
+                // a field is never longer than its raw bytes, but csv-core needs room even for an empty one
                 text.resize(text.len().max(self.raw.len() + 1), 0);
                 let (result, read, written) = self.core.read_field(&self.raw[at..], &mut text[length..]);
                 at += read;
@@ -193,15 +191,15 @@ impl<R: BufRead> Reader<R> {
                 match result {
                     ReadFieldResult::Field { record_end } => break record_end,
                     ReadFieldResult::OutputFull => {}
-                    // a line end within quotes is text; nothing else takes a whole line in and wants more
+                    // only a line end within quotes is text, so only then does a whole line not end the record
                     ReadFieldResult::InputEmpty | ReadFieldResult::End => {
                         if !self.more()? {
-                            return Err(Problem::NoCsv { line, reason: "a quoted field does not end" });
+                            return Err(Problem::NoCsv { line, reason: "a quoted field is not closed" });
                         }
                     }
                 }
             };
-            // without the comma or the line end, the last byte that was read
+            // without the last byte read, which is the comma or the line end
             let raw = &self.raw[start..at.saturating_sub(1).max(start)];
             let is_quoted = raw.first() == Some(&b'"');
             if is_quoted && !is_one_quoted(raw, &text[text_start..length]) {
@@ -210,7 +208,7 @@ impl<R: BufRead> Reader<R> {
             ends.push((length, if raw.is_empty() { Field::Null } else { Field::Text }));
             match &self.raw[at..] {
                 _ if !is_last => {}
-                // of a line end as Windows writes it, csv-core has read the first half; the file has to have the other
+                // csv-core has read the CR of a CRLF; the LF must be in the file
                 b"\n" if is_quoted && self.is_cut => return Err(self.wrong(AFTER_QUOTE)),
                 b"" | b"\n" => return Ok(length),
                 _ if is_quoted => return Err(self.wrong(AFTER_QUOTE)),
@@ -219,7 +217,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Adds a line to what was read; false at the end. The last line of a file may lack its end, and is given one.
+    /// Appends the next line to the record; false at the end. Adds the line feed that the last line may lack.
     fn more(&mut self) -> Result<bool, Problem> {
         let room = RECORD_BYTES_MAX.saturating_sub(self.raw.len() as u64);
         let read = self.input.by_ref().take(room).read_until(b'\n', &mut self.raw)?;
@@ -244,8 +242,8 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// Whether bytes that begin with a quote are `text` in quotes and nothing more. csv-core takes the `b` of `"a"b` for text,
-/// too: then either the last byte is no quote, or a quote of the text is not doubled.
+/// Whether bytes that begin with a quote are exactly `text` in quotes. csv-core also accepts the `b` of `"a"b` as text;
+/// then either the last byte is not a quote, or a quote of the text is not doubled.
 fn is_one_quoted(raw: &[u8], text: &[u8]) -> bool {
     let quotes = text.iter().filter(|byte| **byte == b'"').count();
     raw.last() == Some(&b'"') && raw.len() == text.len() + quotes + 2
@@ -306,7 +304,7 @@ mod tests {
 
     #[test]
     fn where_a_buffer_ends_makes_no_difference() {
-        let return_alone = "a carriage return stands alone; lines end with a line feed";
+        let return_alone = "a carriage return without a line feed; lines end with a line feed";
         for (text, expected) in [
             ("\"\",,x\n", r#"1:"",-,"x""#.to_string()),
             (",\n\"\"\n\n", r#"1:-,- 2:"" 3:-"#.into()),
@@ -318,21 +316,21 @@ mod tests {
             ("\u{feff}", "".into()),
             ("\u{feff}\n\u{feff}", "1:- 2:\"\\u{feff}\"".into()),
             ("\u{feff}\u{feff}\"\"\n", "1:\"\\u{feff}\\\"\\\"\"".into()),
-            ("a\n\"b\nc", "line 2: a quoted field does not end".into()),
-            ("a\n\"b\"\"\nc\n", "line 2: a quoted field does not end".into()),
-            ("\"", "line 1: a quoted field does not end".into()),
-            ("\"a\"b\n", "line 1: there is more after a quoted field".into()),
-            ("\"a\"b\"\n", "line 1: there is more after a quoted field".into()),
-            ("\"a\"b\"\"\n", "line 1: there is more after a quoted field".into()),
-            ("\"\"b,\n", "line 1: there is more after a quoted field".into()),
-            ("\"a\n\"b", "line 2: there is more after a quoted field".into()),
-            ("\"a\"\rb\n", "line 1: there is more after a quoted field".into()),
+            ("a\n\"b\nc", "line 2: a quoted field is not closed".into()),
+            ("a\n\"b\"\"\nc\n", "line 2: a quoted field is not closed".into()),
+            ("\"", "line 1: a quoted field is not closed".into()),
+            ("\"a\"b\n", "line 1: unexpected text after a quoted field".into()),
+            ("\"a\"b\"\n", "line 1: unexpected text after a quoted field".into()),
+            ("\"a\"b\"\"\n", "line 1: unexpected text after a quoted field".into()),
+            ("\"\"b,\n", "line 1: unexpected text after a quoted field".into()),
+            ("\"a\n\"b", "line 2: unexpected text after a quoted field".into()),
+            ("\"a\"\rb\n", "line 1: unexpected text after a quoted field".into()),
             ("a\rb\n", format!("line 1: {return_alone}")),
             ("\ra\n", format!("line 1: {return_alone}")),
             ("x,\ra\n", format!("line 1: {return_alone}")),
             ("a\r\r\n", format!("line 1: {return_alone}")),
             ("a,b\r", r#"1:"a","b""#.into()),
-            ("a,\"b\"\r", "line 1: there is more after a quoted field".into()),
+            ("a,\"b\"\r", "line 1: unexpected text after a quoted field".into()),
         ] {
             for bytes in [1, 2, 3, 7, 1000] {
                 assert_eq!(in_chunks(text, bytes), expected, "{text:?} in chunks of {bytes}");
@@ -345,12 +343,12 @@ mod tests {
         let parts = [None, Some(""), Some("a"), Some("\""), Some(","), Some("\r"), Some("\n"), Some("\u{feff}é")];
         let mut out = vec![];
         record(&mut out, [Some("first")]);
-        for one in parts {
-            parts.iter().for_each(|other| record(&mut out, [one, *other]));
+        for part in parts {
+            parts.iter().for_each(|other| record(&mut out, [part, *other]));
         }
         let read = records(str::from_utf8(&out).unwrap()).unwrap();
         let read: Vec<_> = read[1..].iter().map(|(_, fields)| [fields[0].as_deref(), fields[1].as_deref()]).collect();
-        let written: Vec<_> = parts.iter().flat_map(|one| parts.map(|other| [*one, other])).collect();
+        let written: Vec<_> = parts.iter().flat_map(|part| parts.map(|other| [*part, other])).collect();
         assert_eq!(read, written);
     }
 }

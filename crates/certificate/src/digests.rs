@@ -1,4 +1,5 @@
-//! Two digests of a file in one reading: SHA-256, which other tools know, and BLAKE3, which the manifests of runs hold.
+//! Two digests of a file, computed in one pass: SHA-256 for other tools, and BLAKE3, which the manifests of runs
+//! contain.
 
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -18,23 +19,23 @@ pub struct Digests {
     pub blake3: String,
 }
 
-/// A file is read in pieces of this size; both hashes are at their fastest with it.
+/// Bytes per read. Both hashes are fastest at this size.
 const PIECE_BYTES: usize = 2 << 20;
 
-/// The digests of a file. It is read once.
+/// Computes both digests of a file, reading it once.
 pub fn digests_of(path: &Path) -> io::Result<Digests> {
     Digesting::of(regular_file::open(path)?).finish()
 }
 
 impl Digests {
-    /// Whether they have the length and the letters of digests.
+    /// Whether both are 64 lower-case hexadecimal digits.
     pub fn is_well_formed(&self) -> bool {
         let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
         [&self.sha256, &self.blake3].iter().all(|digest| digest.len() == 64 && digest.bytes().all(is_hex))
     }
 }
 
-/// Reads something piece by piece and digests it on the way, so that what is used is what was digested.
+/// A reader that digests everything that is read, so that the bytes used are the bytes digested.
 pub struct Digesting<R>(BufReader<Hashed<R>>);
 
 struct Hashed<R> {
@@ -44,18 +45,18 @@ struct Hashed<R> {
 }
 
 impl<R: Read> Digesting<R> {
-    /// Begins before the first byte.
+    /// Wraps a reader at its first byte.
     pub fn of(input: R) -> Self {
         let hashed = Hashed { input, sha256: Sha256::new(), blake3: blake3::Hasher::new() };
         Digesting(BufReader::with_capacity(PIECE_BYTES, hashed))
     }
 
-    /// The reader to read it with.
+    /// The buffered reader of the content.
     pub fn reader(&mut self) -> &mut impl io::BufRead {
         &mut self.0
     }
 
-    /// Reads what was not read, and tells the digests of the whole.
+    /// Reads the rest and returns the digests of the whole content.
     pub fn finish(self) -> io::Result<Digests> {
         let mut hashed = self.0.into_inner();
         let mut piece = vec![0; PIECE_BYTES];

@@ -1,8 +1,8 @@
 //! The certificate as a file: a DSSE envelope around a statement.
 //!
-//! One certificate has one form. What is read is written again, the envelope and the statement in it, and a file that
-//! is not the same byte by byte is refused: no white space, no other order of fields, no other spelling of a
-//! character, no other base64 means the same thing.
+//! A certificate has exactly one byte representation. After parsing, the envelope and its statement are serialized
+//! again, and a file that differs in any byte is refused: extra white space, another order of fields, another escape of
+//! a character, or another base64 encoding.
 
 use std::path::Path;
 
@@ -14,24 +14,24 @@ use crate::error::{Error, Result};
 use crate::keys::{PrivateKey, PublicKey};
 use crate::statement::{PREDICATE_TYPE, STATEMENT_TYPE, Statement};
 
-/// What the payload of an envelope is.
+/// The `payloadType` of an envelope.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
 /// A statement with its signature, if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// What was signed.
+    /// The signed statement.
     pub statement: Statement,
-    /// Who has signed it. Nothing is known of whether the signature holds.
+    /// The signature. It is not verified until [`Certificate::require_signed_by`].
     pub signature: Option<Signature>,
-    /// The very bytes that were signed.
+    /// The serialized statement, exactly as signed.
     payload: Vec<u8>,
 }
 
-/// A signature and the key that it names.
+/// A signature and the ID of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// The id of the key.
+    /// The key ID; see [`PublicKey::id`]. Not verified.
     pub key_id: String,
     bytes: [u8; 64],
 }
@@ -52,7 +52,7 @@ struct EnvelopeSignature {
     sig: String,
 }
 
-/// What tells one version of a statement from another, whatever else it holds.
+/// The fields that identify the version of a statement, parsed before all others.
 #[derive(Deserialize)]
 struct Kinds {
     #[serde(rename = "_type")]
@@ -61,7 +61,7 @@ struct Kinds {
     predicate_type: String,
 }
 
-/// The bytes that a signature of the envelope is over: DSSE's pre-authentication encoding.
+/// The bytes that are signed: DSSE's pre-authentication encoding of the payload.
 fn pre_authentication_encoding(payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {PAYLOAD_TYPE} {} ", PAYLOAD_TYPE.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);
@@ -69,7 +69,7 @@ fn pre_authentication_encoding(payload: &[u8]) -> Vec<u8> {
 }
 
 impl Certificate {
-    /// Puts a statement into an envelope, and signs it if there is a key.
+    /// Creates a certificate from a statement, and signs it if a key is given.
     ///
     /// # Errors
     /// If the statement contradicts itself.
@@ -99,10 +99,10 @@ impl Certificate {
         Ok(serde_json::to_string(&envelope).map_err(Error::internal)? + "\n")
     }
 
-    /// Reads the content of a file; `file` is for what is said of it. The signature is not looked at.
+    /// Parses the content of a file; `file` is its path in error messages. The signature is not verified.
     ///
     /// # Errors
-    /// If it is not, byte by byte, what [`Certificate::to_text`] writes.
+    /// If the content differs from what [`Certificate::to_text`] writes, or if the statement has a flaw.
     pub fn parse(bytes: &[u8], file: &Path) -> Result<Self> {
         let wrong = |reason: String| Error::BadForm { file: file.into(), reason };
         let other_version = |field, found, known| Error::OtherVersion { file: file.into(), field, found, known };
@@ -123,7 +123,7 @@ impl Certificate {
         let signature = match envelope.signatures.as_slice() {
             [] => None,
             [signature] => Some(Signature::parse(signature).map_err(wrong)?),
-            several => return Err(wrong(format!("it has {} signatures, and one is what it has", several.len()))),
+            several => return Err(wrong(format!("it has {} signatures instead of one", several.len()))),
         };
         if let Some(flaw) = statement.flaw() {
             return Err(wrong(flaw));
@@ -131,7 +131,7 @@ impl Certificate {
         let certificate = Certificate { statement, signature, payload };
         match certificate.is_written_as(bytes) {
             true => Ok(certificate),
-            false => Err(wrong("it does not have the one form in which it is written, down to the byte".into())),
+            false => Err(wrong("it differs from the exact byte format of a certificate".into())),
         }
     }
 
@@ -140,10 +140,10 @@ impl Certificate {
         is_payload && self.to_text().is_ok_and(|text| text.as_bytes() == bytes)
     }
 
-    /// Makes sure that a key has signed this very statement; `file` is for what is said of it.
+    /// Verifies that a key has signed this statement; `file` is the path in error messages.
     ///
     /// # Errors
-    /// If there is no signature, if it names another key, and if it does not hold.
+    /// If there is no signature, if it names another key, or if it is not valid.
     pub fn require_signed_by(&self, key: &PublicKey, file: &Path) -> Result<()> {
         let file = file.to_path_buf();
         let Some(signature) = &self.signature else { return Err(Error::NotSigned { file }) };

@@ -6,32 +6,32 @@ use std::path::PathBuf;
 use crate::id_list::ListError;
 use crate::wording::{disk_note, indented};
 
-/// The result of anything that can fail to certify or to verify.
+/// The result of operations on certificates.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a certificate was not issued, or does not approve anything.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file that the system does not let us read.
+    /// A file that cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 
-    /// A file that cannot be written: no permission, disk full, a file in the way.
+    /// A file that cannot be written: no permission, disk full, or a file where a directory is needed.
     #[error("cannot write `{}`: {source}{}", path.display(), disk_note(.source))]
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 
-    /// A list, or the approved one, that cannot be used.
+    /// An ID list, such as the approved list, that cannot be used.
     #[error(transparent)]
     List(#[from] ListError),
 
@@ -140,7 +140,7 @@ pub enum Error {
     InputsDiffer(Vec<String>),
 
     /// A path of inputs that is not a directory.
-    #[error("--inputs: `{}` is no directory", path.display())]
+    #[error("--inputs: `{}` is not a directory", path.display())]
     NoDirectory {
         /// The path as given.
         path: PathBuf,
@@ -172,13 +172,13 @@ pub enum Error {
         file: PathBuf,
     },
 
-    /// This program broke a promise of its own.
+    /// A violated invariant of this program.
     #[error("internal error: {0}\n  nothing was verified; please report this")]
     Internal(String),
 }
 
 impl Error {
-    /// An [`Error::Internal`] from anything that can say what happened.
+    /// An [`Error::Internal`] from a description or another error.
     pub(crate) fn internal(what: impl ToString) -> Self {
         Error::Internal(what.to_string())
     }

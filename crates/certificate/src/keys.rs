@@ -1,7 +1,7 @@
-//! Ed25519 keys: a private one as PKCS#8 and a public one as SPKI, both in PEM, as OpenSSL and other tools read them.
+//! Ed25519 keys: private keys as PKCS#8 and public keys as SPKI, both in PEM, as OpenSSL and other tools read them.
 //!
-//! A key is known by its id, the SHA-256 digest of the 32 bytes of the public key in hexadecimal. Nothing here shows
-//! what is in a private key, neither errors nor `Debug`.
+//! A key is identified by its key ID, the SHA-256 digest of the 32 bytes of the public key, in hexadecimal. Neither
+//! errors nor `Debug` output contain a private key.
 
 use std::env;
 use std::fmt;
@@ -19,15 +19,15 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::regular_file;
 
-/// The environment's variable that may hold the public key: a path, or the PEM text itself.
+/// The environment variable that may contain the public key: a path, or the PEM text itself.
 pub const PUBLIC_KEY_VARIABLE: &str = "COUNTERSIGN_PUBLIC_KEY";
-/// No key file is larger than this.
+/// The maximum size of a key file.
 const KEY_BYTES_MAX: u64 = 64 << 10;
 
-/// A key that signs.
+/// A private key, which signs.
 pub struct PrivateKey(SigningKey);
 
-/// A key that verifies.
+/// A public key, which verifies.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey(VerifyingKey);
 
@@ -44,7 +44,7 @@ impl fmt::Debug for PublicKey {
 }
 
 impl PrivateKey {
-    /// Makes a key of what the system gives as random.
+    /// Generates a key from the random numbers of the system.
     pub fn generate() -> Result<Self> {
         let mut secret = Zeroizing::new([0; 32]);
         getrandom::fill(secret.as_mut()).map_err(Error::internal)?;
@@ -54,33 +54,33 @@ impl PrivateKey {
     /// Reads a key file.
     ///
     /// # Errors
-    /// If it is not a key, or if users other than its owner can read it.
+    /// If the file is not a private key, or if its mode gives the group or others any access.
     pub fn read(file: &Path) -> Result<Self> {
         let wrong = |reason: &str| Error::BadKey { file: file.into(), reason: reason.into() };
         let opened = regular_file::open(file).map_err(Error::unreadable(file))?;
-        // of the file that was opened: the name may be given to another one meanwhile
+        // of the opened file: the path may refer to another file by now
         let mode = opened.metadata().map_err(Error::unreadable(file))?.mode();
         if mode & 0o077 != 0 {
             let reason = format!(
-                "can be used by others than its owner (its mode is {:03o}), so anybody may have signed with it\n  \
-                 chmod 600, or make another key with `countersign keygen`",
+                "is accessible to users other than its owner (mode {:03o}), so others may have signed with it\n  \
+                 run chmod 600 on it, or create another key with `countersign keygen`",
                 mode & 0o777
             );
             return Err(wrong(&reason));
         }
         let text = Zeroizing::new(read_text(opened).map_err(Error::unreadable(file))?);
         let key = SigningKey::from_pkcs8_pem(&text).map_err(|_| {
-            wrong("is no Ed25519 private key in PKCS#8 PEM\n  make one with `countersign keygen --out NAME`: NAME.key")
+            wrong("is not an Ed25519 private key in PKCS#8 PEM\n  create one (NAME.key) with `countersign keygen --out NAME`")
         })?;
         Ok(PrivateKey(key))
     }
 
-    /// The key that verifies what this one signs.
+    /// The public key of this key.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key())
     }
 
-    /// Signs bytes.
+    /// Signs a message.
     pub fn sign(&self, bytes: &[u8]) -> [u8; 64] {
         self.0.sign(bytes).to_bytes()
     }
@@ -88,7 +88,7 @@ impl PrivateKey {
     /// Writes `NAME.key`, which only its owner can read, and `NAME.pub`; returns their paths.
     ///
     /// # Errors
-    /// If one of them exists; then neither is written.
+    /// If one of the files exists or cannot be written. Then neither is left behind.
     pub fn write(&self, name: &Path) -> Result<(PathBuf, PathBuf)> {
         let with = |ending: &str| {
             let mut path = name.as_os_str().to_os_string();
@@ -96,12 +96,12 @@ impl PrivateKey {
             PathBuf::from(path)
         };
         let (private, public) = (with(".key"), with(".pub"));
-        // without the public half in it: OpenSSL before 3.0 does not read a key that has one
+        // without the public key: OpenSSL before 3.0 does not read a private key file that contains it
         let pair = KeypairBytes { secret_key: *self.0.as_bytes(), public_key: None };
         let text = pair.to_pkcs8_pem(LineEnding::LF).map_err(Error::internal)?;
         write_new(&private, 0o600, &text)?;
         if let Err(error) = write_new(&public, 0o644, &self.public().to_pem()?) {
-            // half a pair helps nobody
+            // a private key without its public key is useless
             let _ = fs::remove_file(&private);
             return Err(error);
         }
@@ -110,10 +110,10 @@ impl PrivateKey {
 }
 
 impl PublicKey {
-    /// Reads a key from a file; without one, from what [`PUBLIC_KEY_VARIABLE`] holds.
+    /// Reads a key from `file`, or, if that is `None`, from the environment variable [`PUBLIC_KEY_VARIABLE`].
     ///
     /// # Errors
-    /// If neither is there, and if it is no key.
+    /// If neither is given, or if the key cannot be read.
     pub fn find(file: Option<&Path>) -> Result<Self> {
         if let Some(file) = file {
             return Self::read(file);
@@ -132,26 +132,27 @@ impl PublicKey {
         Self::parse(&text, file)
     }
 
-    /// Reads the text of a key file; `file` is for what is said of it.
+    /// Parses the text of a key file; `file` is its path in error messages. Weak keys are refused.
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
         let key = VerifyingKey::from_public_key_pem(text.trim()).ok().filter(|key| !key.is_weak());
-        let reason = "is no Ed25519 public key in SPKI PEM\n  give the NAME.pub that `countersign keygen` wrote";
+        let reason =
+            "is not an Ed25519 public key in SPKI PEM\n  pass the NAME.pub file that `countersign keygen` wrote";
         let wrong = || Error::BadKey { file: file.into(), reason: reason.into() };
         Ok(PublicKey(key.ok_or_else(wrong)?))
     }
 
-    /// The text of a key file.
+    /// The key as SPKI in PEM, the content of a key file.
     pub fn to_pem(&self) -> Result<String> {
         self.0.to_public_key_pem(LineEnding::LF).map_err(Error::internal)
     }
 
-    /// What the key is known by.
+    /// The key ID: the SHA-256 digest of the key, in hexadecimal.
     pub fn id(&self) -> String {
         hex::encode(Sha256::digest(self.0.as_bytes()))
     }
 
-    /// Whether a signature over these bytes is of this key, by the strict rules: one message has one signature that
-    /// nobody without the key can turn into another.
+    /// Whether a signature over these bytes is valid for this key. Verification is strict: without the private key, a
+    /// signature cannot be turned into another valid one.
     pub fn has_signed(&self, bytes: &[u8], signature: &[u8; 64]) -> bool {
         self.0.verify_strict(bytes, &Signature::from_bytes(signature)).is_ok()
     }
@@ -160,12 +161,12 @@ impl PublicKey {
 fn read_text(file: File) -> io::Result<String> {
     let mut text = String::new();
     match file.take(KEY_BYTES_MAX + 1).read_to_string(&mut text)? as u64 > KEY_BYTES_MAX {
-        true => Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large for a key")),
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large to be a key")),
         false => Ok(text),
     }
 }
 
-/// Writes a file that must not exist, not even as a link to nowhere.
+/// Creates a file. The path must not exist, not even as a dangling link.
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     let opened = File::options().write(true).create_new(true).mode(mode).open(path);
     let mut file = opened.map_err(|source| match source.kind() {
@@ -174,7 +175,7 @@ fn write_new(path: &Path, mode: u32, text: &str) -> Result<()> {
     })?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     written.map_err(|source| {
-        // it is ours, and not a key
+        // this call created it, and its content is incomplete
         let _ = fs::remove_file(path);
         Error::Unwritable { path: path.into(), source }
     })

@@ -1,21 +1,21 @@
-//! The certificate of a sign-off by countersign: what was found, about which files, signed, in a form that other tools
-//! verify, too. A delete job links this crate and asks it which IDs may be deleted; it needs neither the snapshots nor
-//! the engine that compared them.
+//! The certificate of a sign-off by countersign: a signed record of the result and of the files that it is about, in
+//! formats that other tools can also verify. A delete job links this crate to find out which IDs may be deleted; it
+//! needs neither the snapshots nor the engine that compared them.
 //!
-//! * [`statement`]: what is signed, an in-toto Statement
-//! * [`digests`]: what names the files in it
+//! * [`statement`]: the content that is signed, an in-toto Statement
+//! * [`digests`]: the digests that identify files in a statement
 //! * [`keys`]: Ed25519 keys and their files
 //! * [`envelope`]: the file `certificate.json`, a DSSE envelope
-//! * [`mod@verify`]: the checks that a delete job asks for before it deletes
-//! * [`listed`]: the approved list, and whether it names an ID
-//! * [`id_list`]: lists of IDs in CSV, bare lines and JSON lines; [`csv`] is their bytes
+//! * [`mod@verify`]: the checks to run before a delete
+//! * [`listed`]: the approved list, and lookups of IDs in it
+//! * [`id_list`]: lists of IDs as CSV, bare lines, or JSON lines; [`csv`] is the CSV reader and writer
 //!
 //! # Before a delete
 //!
 //! ```
 //! use certificate::{PublicKey, Request, Verified};
 //!
-//! /// Whether a row may be deleted. Its key has one column.
+//! /// Whether a row may be deleted. The key has one column.
 //! fn may_be_deleted(id: &str, certificate: &std::path::Path, key: &PublicKey) -> certificate::Result<bool> {
 //!     let now = jiff::Timestamp::now();
 //!     let verified = Verified::of(&Request { certificate, key, list: None, inputs: None, now })?;
@@ -80,5 +80,5 @@ pub use side::{Side, TakenAt};
 pub use statement::{Predicate, Role, Statement, Subject, Verdict};
 pub use verify::{Check, Outcome, Request, Verified, read, verify};
 
-/// The file that holds a certificate, in the directory of the sign-off.
+/// The name of the certificate file in the directory of a sign-off.
 pub const CERTIFICATE: &str = "certificate.json";

@@ -1,4 +1,4 @@
-//! The approved list: whether it names an ID, and whether it names every ID of another list.
+//! The approved list: looks up single IDs, and checks that it contains every ID of another list.
 
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
@@ -11,34 +11,34 @@ use crate::error::{Error, Result};
 use crate::id_list::{ColumnFault, Form, Header, IdList, ListError, Problem};
 use crate::{regular_file, wording};
 
-/// 128 bits of what is known of an ID.
+/// A 128-bit digest of an ID.
 type Digest = [u8; 16];
 
-/// The IDs of the approved list: 16 bytes each, in the order of their digests, and where to look for one.
+/// The IDs of the approved list as sorted 16-byte digests, with an index for lookups.
 pub struct Approved {
     ids: Vec<Digest>,
-    /// Where the digests begin that have the same first bits, with one more for the end.
+    /// For each value of the first bits, the index of the first digest with them; one more entry for the end.
     starts: Vec<usize>,
 }
 
-/// As many digests have the same first bits, about.
+/// The average number of digests with the same first bits.
 const IDS_PER_START: usize = 16;
 
-/// An ID of a list: the texts of its key columns, `None` for NULL.
+/// An ID in a list: the texts of its key columns; `None` for NULL.
 pub type Id<'a> = [Option<&'a str>];
 
 impl Approved {
-    /// Reads the approved list once: the IDs are those of the very bytes that have the digests of the certificate.
+    /// Reads and digests the approved list in one pass, so that the IDs come from exactly the bytes that were signed.
     ///
     /// # Errors
-    /// If it is not the list that was signed, or does not have `ids` IDs.
+    /// If it is not the list that was signed, does not contain `ids` IDs, or contains a duplicate ID.
     pub fn read(list: &Path, digests: &Digests, key: &[String], ids: u64) -> Result<Self> {
         let wrong = |reason: &str| Error::from(ListError::list(list, reason));
         let opened = regular_file::open(list).map_err(|error| {
-            wrong(&format!("cannot be read: {error}\n  it is the approved list, and belongs beside the certificate"))
+            wrong(&format!("cannot be read: {error}\n  it is the approved list and must be next to the certificate"))
         });
         let opened = opened?;
-        // a line has two bytes at least, whatever the certificate says
+        // limits the allocation, whatever the certificate contains: a line has at least two bytes
         let lines_max = opened.metadata().map_err(Error::unreadable(list))?.len() / 2;
         let mut input = Digesting::of(opened);
         let (mut found, mut bytes) = (Vec::with_capacity(ids.min(lines_max) as usize), vec![]);
@@ -47,57 +47,61 @@ impl Approved {
             ControlFlow::Continue(())
         });
         if input.finish().map_err(Error::unreadable(list))? != *digests {
-            let reason = "is not the approved list that was signed: its digest is another\n  \
-                          it approves nothing; take it again from where it was signed";
+            let reason = "is not the approved list that was signed: its digest differs\n  \
+                          it approves nothing; copy it again from where it was signed";
             return Err(wrong(reason));
         }
         read?;
         if found.len() as u64 != ids {
-            let reason = format!("holds {} IDs, and the certificate says {ids}\n  it approves nothing", found.len());
+            let reason =
+                format!("contains {} IDs, but the certificate records {ids}\n  it approves nothing", found.len());
             return Err(wrong(&reason));
         }
         found.par_sort_unstable();
-        match found.is_sorted_by(|one, two| one < two) {
+        match found.is_sorted_by(|a, b| a < b) {
             true => Ok(Approved::of(found)),
-            false => Err(wrong("names an ID twice, although it was signed\n  it approves nothing; sign off again")),
+            false => {
+                Err(wrong("contains a duplicate ID, although it was signed\n  it approves nothing; sign off again"))
+            }
         }
     }
 
-    /// IDs in the order of their digests.
+    /// Builds the index over sorted digests.
     fn of(ids: Vec<Digest>) -> Self {
         let buckets = (ids.len() / IDS_PER_START).next_power_of_two();
         let mut starts = vec![0; buckets + 1];
         ids.iter().for_each(|id| starts[first_bits(id, buckets) + 1] += 1);
-        (0..buckets).for_each(|at| starts[at + 1] += starts[at]);
+        (0..buckets).for_each(|bucket| starts[bucket + 1] += starts[bucket]);
         Approved { ids, starts }
     }
 
-    /// How many there are.
+    /// The number of approved IDs.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether the list is empty.
+    /// Whether no ID is approved.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    /// Whether an ID is approved: the texts of its key columns in the order of the statement's key, `None` for NULL.
+    /// Whether an ID is approved. `id` has the texts of the key columns in the order of `Predicate::key`; `None` for
+    /// NULL.
     pub fn contains(&self, id: &Id) -> bool {
         self.position(&digest_of(id, &mut vec![])).is_some()
     }
 
-    /// Where an ID is among the digests, if it is approved.
+    /// The index of a digest; `None` if the ID is not approved.
     fn position(&self, id: &Digest) -> Option<usize> {
         let bucket = first_bits(id, self.starts.len() - 1);
         let start = self.starts[bucket];
-        self.ids[start..self.starts[bucket + 1]].binary_search(id).ok().map(|at| start + at)
+        self.ids[start..self.starts[bucket + 1]].binary_search(id).ok().map(|offset| start + offset)
     }
 
-    /// Makes sure that a list names approved IDs alone, each once; returns how many. The list itself is not held.
+    /// Requires that a list contains only approved IDs, each once. Returns their number. The list is streamed.
     ///
     /// # Errors
-    /// With the first line that is wrong.
+    /// The first line with an ID that is not approved or is a duplicate.
     pub fn require_all(&self, list: &Path, key: &[String]) -> Result<u64> {
         let open = || {
             let file = regular_file::open(list).map_err(Error::unreadable(list))?;
@@ -120,15 +124,15 @@ impl Approved {
         }
     }
 
-    /// The first line that is wrong among some that are looked up together, which are taken; marks the IDs of the others as
-    /// seen. In the order of their digests, because looking them up one by one would mostly wait for memory.
+    /// Looks up a batch of lines, clears it, and returns the first faulty line. Marks approved IDs as seen. The batch
+    /// is sorted by digest first, because lookups in random order would mostly wait for memory.
     fn first_fault(&self, lines: &mut Vec<(Digest, u64)>, seen: &mut Bits) -> Option<(u64, Fault)> {
         lines.par_sort_unstable();
         let faults = lines.drain(..).filter_map(|(digest, line)| match self.position(&digest) {
             None => Some((line, Fault::NotApproved)),
-            Some(at) if seen.get(at) => Some((line, Fault::Repeated)),
-            Some(at) => {
-                seen.set(at);
+            Some(index) if seen.get(index) => Some((line, Fault::Repeated)),
+            Some(index) => {
+                seen.set(index);
                 None
             }
         });
@@ -136,7 +140,7 @@ impl Approved {
     }
 }
 
-/// As many lines are looked up together.
+/// The number of lines that are looked up together.
 const LINES_AT_ONCE: usize = 1 << 20;
 
 /// What is wrong with a line of a list.
@@ -146,11 +150,11 @@ enum Fault {
     Repeated,
 }
 
-/// What is wrong with a line, with its ID: texts are not kept of millions of lines, so the list is read again up to it.
+/// Describes a fault with its ID. Reads the list again up to the line, because IDs are not kept as text.
 fn describe(list: &Path, input: impl BufRead, key: &[String], line: u64, fault: Fault) -> Result<ListError> {
     let mut id = "an ID".to_string();
-    each_id(list, input, key, |at, texts| {
-        if at < line {
+    each_id(list, input, key, |current, texts| {
+        if current < line {
             return ControlFlow::Continue(());
         }
         id = format!("ID {}", wording::id(texts.iter().copied()));
@@ -158,7 +162,7 @@ fn describe(list: &Path, input: impl BufRead, key: &[String], line: u64, fault: 
     })?;
     let description = match fault {
         Fault::NotApproved => {
-            format!("{id} is not approved\n  delete nothing of this list; cut it from the approved one")
+            format!("{id} is not approved\n  do not delete from this list; derive it from the approved list")
         }
         Fault::Repeated => format!("{id} is a duplicate\n  each ID may appear only once"),
     };
@@ -168,12 +172,12 @@ fn describe(list: &Path, input: impl BufRead, key: &[String], line: u64, fault: 
 /// The first bits of a digest, as a number below `buckets`, which is a power of two.
 fn first_bits(id: &Digest, buckets: usize) -> usize {
     let first = u64::from_be_bytes([id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7]]);
-    // a shift by 64 bits overflows
+    // a shift by 64 bits, with a single bucket, overflows
     first.checked_shr(u64::BITS - buckets.trailing_zeros()).unwrap_or(0) as usize
 }
 
-/// The digest of an ID. Length first, so that its parts do not run into each other; NULL has no length. In one piece,
-/// which BLAKE3 has a shorter way for; `bytes` is room for it.
+/// The digest of an ID. Each part is prefixed with its length, so that no two IDs have the same bytes; NULL has no
+/// length. The parts are collected in the buffer `bytes`, because BLAKE3 is faster on one slice.
 fn digest_of(id: &Id, bytes: &mut Vec<u8>) -> Digest {
     bytes.clear();
     for text in id {
@@ -191,7 +195,7 @@ fn digest_of(id: &Id, bytes: &mut Vec<u8>) -> Digest {
     digest
 }
 
-/// Reads a list and calls a function for every ID, with its line, as long as it wants more.
+/// Calls `each` for every ID of a list, with its line, until it breaks.
 fn each_id(
     list: &Path,
     input: impl BufRead,
@@ -201,7 +205,7 @@ fn each_id(
     let mut rows = IdList::open(input, Form::Csv, "").map_err(|problem| refused(list, problem))?;
     if rows.header().is_empty() {
         return Err(
-            ListError::list(list, format!("is empty\n  a list begins with a header, here {}", key.join(","))).into()
+            ListError::list(list, format!("is empty\n  start the list with a header, here {}", key.join(","))).into()
         );
     }
     let indices = rows.header().indices(key.iter().map(String::as_str));
@@ -209,8 +213,8 @@ fn each_id(
     while let Some(row) = rows.next_row().map_err(|problem| refused(list, problem))? {
         let fields: Vec<_> = row.fields().collect();
         let flow = match indices.as_slice() {
-            [at] => each(row.line, &[fields[*at]]),
-            indices => each(row.line, &indices.iter().map(|at| fields[*at]).collect::<Vec<_>>()),
+            [index] => each(row.line, &[fields[*index]]),
+            indices => each(row.line, &indices.iter().map(|index| fields[*index]).collect::<Vec<_>>()),
         };
         if flow.is_break() {
             break;
@@ -222,9 +226,11 @@ fn each_id(
 fn refused(list: &Path, problem: Problem) -> Error {
     match problem {
         Problem::Unreadable(source) => Error::Unreadable { path: list.into(), source },
-        Problem::BadLine { line, reason } => ListError::line(list, line, format!("{reason}; a list is CSV")).into(),
+        Problem::BadLine { line, reason } => {
+            ListError::line(list, line, format!("{reason}; the list must be CSV")).into()
+        }
         Problem::FieldCount { line, fields, columns } => {
-            ListError::line(list, line, format!("{fields} fields, and the header has {columns}")).into()
+            ListError::line(list, line, format!("{fields} fields, but the header has {columns}")).into()
         }
     }
 }
@@ -232,11 +238,11 @@ fn refused(list: &Path, problem: Problem) -> Error {
 fn column_fault(list: &Path, header: &Header, key: &[String], fault: &ColumnFault) -> ListError {
     let times = if fault.is_repeated { "several times" } else { "not" };
     let (column, key, names) = (&fault.column, key.join(", "), header.names().join(", "));
-    let reason = format!("the header is {names}, and key column `{column}` is {times} in it\n  the key is {key}");
+    let reason = format!("the header is {names}, but key column `{column}` is {times} in it\n  the key is {key}");
     ListError::line(list, 1, reason)
 }
 
-/// A bit for each of many things, none of which is set at first.
+/// A bit set of fixed length.
 struct Bits(Vec<u64>);
 
 impl Bits {
@@ -244,12 +250,12 @@ impl Bits {
         Bits(vec![0; length.div_ceil(64)])
     }
 
-    fn get(&self, at: usize) -> bool {
-        self.0[at / 64] >> (at % 64) & 1 == 1
+    fn get(&self, index: usize) -> bool {
+        self.0[index / 64] >> (index % 64) & 1 == 1
     }
 
-    fn set(&mut self, at: usize) {
-        self.0[at / 64] |= 1 << (at % 64);
+    fn set(&mut self, index: usize) {
+        self.0[index / 64] |= 1 << (index % 64);
     }
 }
 

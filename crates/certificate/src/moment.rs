@@ -1,23 +1,23 @@
-//! Times in a statement: whole seconds in UTC, each with one way to write it.
+//! Times in a statement: whole seconds in UTC, each with exactly one spelling.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A second in UTC, written as RFC 3339 writes it: `2026-11-20T02:00:00Z`.
+/// A second in UTC, written in RFC 3339 format: `2026-11-20T02:00:00Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Moment(Timestamp);
 
 impl Moment {
-    /// The second that an instant is in.
+    /// The second that contains an instant.
     pub fn of(instant: Timestamp) -> Self {
-        // a second that an instant is in is as much within range as the instant
+        // truncating to the second keeps an instant within range
         Moment(Timestamp::from_second(instant.as_second()).unwrap_or(instant))
     }
 
-    /// The instant at which the second begins.
+    /// The start of the second.
     pub fn instant(self) -> Timestamp {
         self.0
     }
@@ -43,6 +43,6 @@ impl TryFrom<String> for Moment {
         moment
             .ok()
             .filter(|moment| moment.to_string() == text)
-            .ok_or_else(|| format!("`{text}` is no time such as 2026-11-20T02:00:00Z"))
+            .ok_or_else(|| format!("`{text}` is not a time such as 2026-11-20T02:00:00Z"))
     }
 }

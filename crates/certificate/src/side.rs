@@ -1,4 +1,4 @@
-//! What a sign-off and a comparison both speak of: a side, and the time in which its snapshot was taken.
+//! Types that sign-offs and comparisons share: a side, and when its snapshot was taken.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ impl Side {
     /// Both sides, old first: the order of every report.
     pub const BOTH: [Side; 2] = [Side::Old, Side::New];
 
-    /// The side's word.
+    /// The name of the side: `old` or `new`.
     pub fn name(self) -> &'static str {
         match self {
             Side::Old => "old",

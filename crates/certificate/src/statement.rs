@@ -1,8 +1,8 @@
-//! What is signed: an in-toto Statement whose subject is every file that was read or written, and whose predicate is
-//! the sign-off.
+//! The content of a certificate: an in-toto Statement. Its subjects are all files that the sign-off read or wrote, and
+//! its predicate is the result of the sign-off.
 //!
-//! The order of the fields here is their order in the file, and nothing is left out where it is empty: one statement
-//! has one form, down to the byte.
+//! Fields are serialized in the order of this module, and empty fields are not omitted, so that a statement has exactly
+//! one byte representation. Only fields that later versions added are omitted when they are absent.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,57 +14,57 @@ use crate::digests::Digests;
 pub use crate::moment::Moment;
 use crate::side::{Side, TakenAt};
 
-/// The kind of statement.
+/// The `_type` of every statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
-/// The kind of predicate.
+/// The `predicateType` of every statement, with the version of the format.
 pub const PREDICATE_TYPE: &str = "urn:countersign:signoff:v1";
 
-/// A sign-off, and the files that it is about.
+/// The result of a sign-off, and the files that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statement {
     /// [`STATEMENT_TYPE`].
     #[serde(rename = "_type")]
     pub kind: String,
-    /// Every file, by name.
+    /// All files, sorted by name.
     pub subject: Vec<Subject>,
     /// [`PREDICATE_TYPE`].
     #[serde(rename = "predicateType")]
     pub predicate_type: String,
-    /// What was found.
+    /// The result of the sign-off.
     pub predicate: Predicate,
 }
 
-/// A file, and what proves that it is still the same.
+/// A file, with the digests that identify its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subject {
-    /// What the file was to the sign-off, a colon, and its path; see [`Role`].
+    /// The role of the file, a colon, and its path, such as `output:approved.csv`; see [`Role`].
     pub name: String,
     /// The digests of its content.
     pub digest: Digests,
 }
 
-/// What a file was to the sign-off; the beginning of its name as a subject.
+/// The role of a file in the sign-off. The name of its subject begins with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
     /// A file of the old or the new snapshot.
     Side(Side),
-    /// A file of a further table.
+    /// A file of an additional table of the job.
     Table(String),
     /// The job file.
     Job,
-    /// A file with a query.
+    /// An SQL file.
     Sql,
     /// A file of the backup.
     Backup,
     /// The list of candidates.
     Candidates,
-    /// A file that the sign-off wrote, beside the certificate.
+    /// A file that the sign-off wrote, in the directory of the certificate.
     Output,
 }
 
-/// How the subjects that were written begin.
+/// The role of subjects that the sign-off wrote.
 const OUTPUT: &str = "output";
 
 impl fmt::Display for Role {
@@ -82,61 +82,61 @@ impl fmt::Display for Role {
 }
 
 impl Subject {
-    /// A file by its role; the path is the one that the job names, or an output's name in its directory.
+    /// A subject. `path` is the path in the job, or the name of an output in its directory.
     pub fn of(role: &Role, path: &str, digest: Digests) -> Self {
         Subject { name: format!("{role}:{path}"), digest }
     }
 
-    /// The path, after the role.
+    /// The path: the part of the name after the role.
     pub fn path(&self) -> &str {
         self.name.split_once(':').map_or("", |(_, path)| path)
     }
 
-    /// Whether the sign-off wrote it.
+    /// Whether the sign-off wrote the file.
     pub fn is_output(&self) -> bool {
         self.name.split_once(':').is_some_and(|(role, _)| role == OUTPUT)
     }
 }
 
-/// What was found.
+/// The result of a sign-off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Predicate {
-    /// The program that found it.
+    /// The program that made the sign-off.
     pub tool: Tool,
-    /// The job's name.
+    /// The name of the job.
     pub job: String,
     /// The verdict.
     pub verdict: Verdict,
-    /// The side that the rows may be deleted from.
+    /// The store that rows may be deleted from.
     pub delete_from: Store,
-    /// What deletes a row.
+    /// How a row is deleted.
     pub cleanup: Cleanup,
-    /// The key columns, as the lists write them.
+    /// The key columns, by their names in the lists.
     pub key: Vec<String>,
-    /// The candidates, counted.
+    /// The numbers of candidates.
     pub counts: Counts,
     /// The list of rows that may be deleted.
     pub approved: Approved,
-    /// What had to hold.
+    /// The requirements, and whether they hold.
     pub requirements: Vec<Requirement>,
-    /// How many candidates each reason blocks; one may be blocked by several.
+    /// The number of candidates that each reason blocks. A candidate may be blocked by several reasons.
     pub blocked_by: BTreeMap<String, u64>,
     /// Which columns were compared.
     pub coverage: Coverage,
-    /// Whether mistakes that were put in on purpose were found.
+    /// The canaries, and whether the comparison found them.
     pub canaries: Vec<Canary>,
-    /// The IDs that evidence names; certificates of earlier versions do not have it.
+    /// The IDs that evidence names; `None` in certificates of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
-    /// Since when nothing is written, where the job declares it.
+    /// When writes to the stores stopped; `None` if the job does not declare it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writes_stopped: Option<Moment>,
     /// The two snapshots.
     pub snapshots: Snapshots,
     /// When it was signed.
     pub signed_at: Moment,
-    /// From when on it approves nothing.
+    /// When the certificate expires. From then on it approves nothing.
     pub expires: Moment,
 }
 
@@ -144,33 +144,33 @@ pub struct Predicate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
-    /// Its name.
+    /// The name of the program.
     pub name: String,
-    /// Its version.
+    /// The version of the program.
     pub version: String,
 }
 
 impl Tool {
-    /// countersign. The packages of its workspace have one version.
+    /// This program. All packages of the workspace have the same version.
     pub fn this() -> Self {
         Tool { name: "countersign".into(), version: env!("CARGO_PKG_VERSION").into() }
     }
 }
 
-/// What a sign-off came to.
+/// The verdict of a sign-off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every candidate may be deleted.
     Approved,
-    /// Some candidates are blocked, and the others may be deleted.
+    /// Some candidates are blocked; the others may be deleted.
     PartlyApproved,
     /// Something could not be proved; nothing may be deleted.
     Unverified,
 }
 
 impl Verdict {
-    /// The verdict's word, as in the file.
+    /// The name of the verdict, as in the file.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Approved => "approved",
@@ -199,30 +199,30 @@ impl From<Side> for Store {
     }
 }
 
-/// What deletes a row.
+/// How a row is deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Cleanup {
-    /// The row goes.
+    /// The row is removed.
     Row,
-    /// The row stays, and a column of it is overwritten.
+    /// The row stays, and one of its columns is overwritten.
     Column {
         /// The column.
         column: String,
-        /// What it becomes, as the job has it.
+        /// The new value of the column, as in the job.
         becomes: String,
     },
 }
 
-/// The candidates, counted.
+/// The numbers of candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// All of them.
+    /// All candidates.
     pub candidates: u64,
-    /// Those that may be deleted.
+    /// The candidates that may be deleted.
     pub approved: u64,
-    /// The others.
+    /// The candidates that may not be deleted.
     pub blocked: u64,
 }
 
@@ -232,21 +232,21 @@ pub struct Counts {
 pub struct Approved {
     /// The name of its subject, such as `output:approved.csv`.
     pub file: String,
-    /// How many IDs it holds.
+    /// The number of IDs in the list.
     pub ids: u64,
 }
 
-/// Something that had to hold.
+/// A condition of the sign-off that must hold for all candidates together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
-    /// Its name.
+    /// The code of the requirement.
     pub name: String,
-    /// Whether it held.
+    /// Whether it holds.
     pub holds: bool,
-    /// What was counted to tell.
+    /// The figures that decided it.
     pub figures: BTreeMap<String, u64>,
-    /// The same for people.
+    /// The result as text.
     #[serde(rename = "words")]
     pub description: String,
 }
@@ -255,41 +255,41 @@ pub struct Requirement {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Coverage {
-    /// Compared.
+    /// The columns that were compared.
     pub compared: Vec<String>,
-    /// Left out by name.
+    /// The columns that the job ignores by name.
     pub ignored: Vec<String>,
-    /// In old alone.
+    /// The columns that only old has.
     pub old_only: Vec<String>,
-    /// In new alone.
+    /// The columns that only new has.
     pub new_only: Vec<String>,
-    /// Of types that have no comparison.
+    /// The columns whose types cannot be compared.
     pub incomparable: Vec<String>,
 }
 
-/// Mistakes that were put in on purpose.
+/// A kind of defect that the sign-off injected into a copy of the candidates, to prove that the comparison finds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Canary {
-    /// Their kind.
+    /// The kind of defect.
     pub name: String,
-    /// How many were put in.
+    /// The number of injected defects.
     pub injected: u64,
-    /// How many of them were found.
+    /// The number of them that the comparison found.
     pub caught: u64,
 }
 
-/// The IDs that evidence names, by what they turned out to be.
+/// The numbers of IDs that evidence names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
-    /// IDs that checks named.
+    /// The IDs that checks named.
     pub named: u64,
-    /// Of them, those that are neither a candidate's nor any row's.
+    /// Those of them that belong to no candidate and to no row.
     pub of_nobody: u64,
-    /// IDs that could not be read as values of their columns.
+    /// The IDs that could not be parsed as values of their columns.
     pub unreadable: u64,
-    /// Discrepancies whose keys neither snapshot has.
+    /// The discrepancies whose keys are in neither snapshot.
     pub lost: u64,
 }
 
@@ -297,28 +297,28 @@ pub struct Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshots {
-    /// Of the store that is being left.
+    /// The snapshot of the store that is being left.
     pub old: SnapshotSeen,
-    /// Of the store that takes over.
+    /// The snapshot of the store that takes over.
     pub new: SnapshotSeen,
 }
 
-/// A snapshot, as it was read.
+/// A snapshot that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotSeen {
-    /// The path as given.
+    /// The path in the job.
     pub path: String,
-    /// When it was taken, if the job says so.
+    /// When it was taken; `None` if unknown.
     pub taken_at: Option<TakenAt>,
-    /// Its rows.
+    /// The number of rows.
     pub rows: u64,
 }
 
 impl Statement {
-    /// A statement about files, in the order of their names.
+    /// Creates a statement; sorts the subjects by name.
     pub fn of(mut subject: Vec<Subject>, predicate: Predicate) -> Self {
-        subject.sort_by(|one, two| one.name.cmp(&two.name));
+        subject.sort_by(|a, b| a.name.cmp(&b.name));
         Statement { kind: STATEMENT_TYPE.into(), subject, predicate_type: PREDICATE_TYPE.into(), predicate }
     }
 
@@ -327,32 +327,35 @@ impl Statement {
         self.subject.iter().find(|subject| subject.name == self.predicate.approved.file)
     }
 
-    /// Why this statement may not be signed or trusted; `None` if it may.
+    /// The first reason why the statement may not be signed or accepted; `None` if it is valid.
     pub fn flaw(&self) -> Option<String> {
         let predicate = &self.predicate;
-        let flaw = |is_wrong: bool, description: &str| is_wrong.then(|| description.to_string());
+        let flaw = |is_wrong: bool, reason: &str| is_wrong.then(|| reason.to_string());
         let nameless = || {
             let subject = self.subject.iter().find(|subject| subject.path().is_empty())?;
-            Some(format!("the subject `{}` has no role and path", subject.name))
+            Some(format!("the subject `{}` does not consist of a role and a path", subject.name))
         };
         let malformed = || {
             let subject = self.subject.iter().find(|subject| !subject.digest.is_well_formed())?;
             Some(format!("the digests of `{}` are malformed", subject.name))
         };
-        let is_sorted = self.subject.is_sorted_by(|one, two| one.name < two.name);
-        flaw(self.kind != STATEMENT_TYPE || self.predicate_type != PREDICATE_TYPE, "it is of another kind")
-            .or_else(|| flaw(!is_sorted, "its subjects are not in the order of their names, each once"))
-            .or_else(nameless)
-            .or_else(malformed)
-            .or_else(|| flaw(predicate.key.is_empty(), "it names no key column"))
-            .or_else(|| flaw(predicate.expires <= predicate.signed_at, "it expires before it was signed"))
-            .or_else(|| match predicate.verdict {
-                Verdict::Unverified => None,
-                Verdict::Approved | Verdict::PartlyApproved => self.contradiction().map(String::from),
-            })
+        let is_sorted = self.subject.is_sorted_by(|a, b| a.name < b.name);
+        flaw(
+            self.kind != STATEMENT_TYPE || self.predicate_type != PREDICATE_TYPE,
+            "its statement type or predicate type is not supported",
+        )
+        .or_else(|| flaw(!is_sorted, "its subjects are not sorted by name, or not unique"))
+        .or_else(nameless)
+        .or_else(malformed)
+        .or_else(|| flaw(predicate.key.is_empty(), "it names no key column"))
+        .or_else(|| flaw(predicate.expires <= predicate.signed_at, "it expires before it was signed"))
+        .or_else(|| match predicate.verdict {
+            Verdict::Unverified => None,
+            Verdict::Approved | Verdict::PartlyApproved => self.contradiction().map(String::from),
+        })
     }
 
-    /// What the rest of the statement has against its approval.
+    /// The first contradiction between an approving verdict and the rest of the statement.
     fn contradiction(&self) -> Option<&'static str> {
         let predicate = &self.predicate;
         let Counts { candidates, approved, blocked } = predicate.counts;
@@ -363,16 +366,16 @@ impl Statement {
         };
         let fails = predicate.requirements.iter().any(|requirement| !requirement.holds);
         [
-            (!self.approved().is_some_and(is_beside), "its approved list is not among its outputs"),
+            (!self.approved().is_some_and(is_beside), "its approved list is not one of its outputs"),
             (approved.checked_add(blocked) != Some(candidates), "its counts do not add up"),
-            (predicate.approved.ids != approved, "its approved list is not as long as its count"),
-            (approves_all && blocked > 0, "it approves all candidates, and some are blocked"),
-            (approves_all && fails, "it approves all candidates, and a requirement does not hold"),
-            (!approves_all && blocked == 0, "it approves a part of the candidates, and none is blocked"),
-            (predicate.canaries.iter().any(Canary::is_missed), "it approves, and a canary was not caught"),
+            (predicate.approved.ids != approved, "the length of its approved list differs from its count"),
+            (approves_all && blocked > 0, "it approves all candidates, but some are blocked"),
+            (approves_all && fails, "it approves all candidates, but a requirement does not hold"),
+            (!approves_all && blocked == 0, "it approves some of the candidates, but no candidate is blocked"),
+            (predicate.canaries.iter().any(Canary::is_missed), "it approves candidates, but a canary was not caught"),
         ]
         .into_iter()
-        .find_map(|(is_wrong, description)| is_wrong.then_some(description))
+        .find_map(|(is_wrong, reason)| is_wrong.then_some(reason))
     }
 }
 

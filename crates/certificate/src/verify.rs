@@ -1,4 +1,4 @@
-//! What is checked of a certificate before anybody deletes on its word.
+//! Verifies a certificate before a delete relies on it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,69 +14,69 @@ use crate::regular_file;
 use crate::statement::{Moment, Predicate, Statement, Subject, Verdict};
 use crate::wording::{count, grouped};
 
-/// What is to be verified, and with what.
+/// What to verify, and the files and the key to verify it with.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The certificate's file. The approved list is beside it.
+    /// The certificate file. The approved list must be next to it.
     pub certificate: &'a Path,
-    /// The key that has to have signed it.
+    /// The public key of the signer.
     pub key: &'a PublicKey,
-    /// IDs that have to be approved, every one.
+    /// A list whose IDs must all be approved; `None` skips this check.
     pub list: Option<&'a Path>,
-    /// Where the files that were read are, to see that they are still the same.
+    /// The directory of the files that the sign-off read, to check that they are unchanged; `None` skips this check.
     pub inputs: Option<&'a Path>,
-    /// What time it is.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// One of the checks.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What was looked at.
+    /// The name of the check, such as `signature`.
     pub name: &'static str,
-    /// Whether it was.
+    /// Whether the check was made.
     pub outcome: Outcome,
-    /// What was found; of a check that was not made, what would make it.
+    /// What was found. If the check was not made, the option that requests it.
     pub description: String,
 }
 
-/// How a check ended. One that fails is an error, and no certificate is verified then.
+/// The outcome of a check. A failed check is an [`Error`] instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It holds.
+    /// The check passed.
     Holds,
-    /// It was not asked for.
+    /// The check was not requested.
     NotChecked,
 }
 
-/// Clocks of two machines differ by less than this.
+/// The maximum clock difference between two machines that is accepted.
 const CLOCKS_DIFFER_MAX: SignedDuration = SignedDuration::from_mins(5);
-/// No certificate is larger than this.
+/// The maximum size of a certificate file.
 const CERTIFICATE_BYTES_MAX: u64 = 256 << 20;
 
-/// A certificate that was verified.
+/// A verified certificate.
 pub struct Verified {
-    /// What was signed.
+    /// The signed statement.
     pub statement: Statement,
     /// The IDs that may be deleted.
     pub approved: Approved,
-    /// What was checked, and what was not.
+    /// All checks, including those that were not requested.
     pub checks: Vec<Check>,
 }
 
-/// Verifies a certificate, and returns what was checked; see [`Verified::of`].
+/// Verifies a certificate and returns its checks; see [`Verified::of`].
 ///
 /// # Errors
-/// With the first check that fails. Nothing is verified then.
+/// The first check that fails. Then nothing is verified.
 pub fn verify(request: &Request) -> Result<Vec<Check>> {
     Verified::of(request).map(|verified| verified.checks)
 }
 
 impl Verified {
-    /// Verifies a certificate: its form, signature, time and verdict, the approved list, and what else is asked for.
+    /// Verifies a certificate: its form, signature, expiry, and verdict, the approved list, and the requested checks.
     ///
     /// # Errors
-    /// With the first check that fails. Nothing is verified then.
+    /// The first check that fails. Then nothing is verified.
     pub fn of(request: &Request) -> Result<Self> {
         let file = request.certificate;
         let certificate = Certificate::parse(&read(file)?, file)?;
@@ -89,16 +89,16 @@ impl Verified {
         let expiry = format!("signed {}, expires {}", predicate.signed_at, predicate.expires);
         require_approval(predicate, file)?;
         let verdict = verdict(predicate);
-        let (approved, approved_words) = read_approved(statement, file)?;
+        let (approved, approved_description) = read_approved(statement, file)?;
         let list = match request.list {
-            None => not_checked("list", "--list ids.csv does"),
+            None => not_checked("list", "use --list ids.csv"),
             Some(list) => {
                 let ids = approved.require_all(list, &predicate.key)?;
                 holds("list", format!("all of {} in {} approved", count(ids, "ID"), list.display()))
             }
         };
         let inputs = match request.inputs {
-            None => not_checked("inputs", "--inputs DIR does"),
+            None => not_checked("inputs", "use --inputs DIR"),
             Some(dir) => holds("inputs", format!("{} unchanged", count(require_inputs(statement, dir)?, "file"))),
         };
         let checks = [
@@ -106,7 +106,7 @@ impl Verified {
             holds("signature", signature),
             holds("expiry", expiry),
             holds("verdict", verdict),
-            holds("approved", approved_words),
+            holds("approved", approved_description),
             list,
             inputs,
         ];
@@ -134,7 +134,7 @@ fn not_checked(name: &'static str, description: &str) -> Check {
     Check { name, outcome: Outcome::NotChecked, description: description.into() }
 }
 
-/// The bytes of a certificate's file.
+/// Reads the bytes of a certificate file of at most 256 MiB.
 pub fn read(file: &Path) -> Result<Vec<u8>> {
     regular_file::read(file, CERTIFICATE_BYTES_MAX).map_err(|error| match error.kind() {
         io::ErrorKind::FileTooLarge => Error::BadForm { file: file.into(), reason: error.to_string() },
@@ -165,7 +165,7 @@ fn require_approval(predicate: &Predicate, file: &Path) -> Result<()> {
 }
 
 fn read_approved(statement: &Statement, file: &Path) -> Result<(Approved, String)> {
-    // a statement that approves has one, as its form says
+    // `Certificate::parse` refuses a statement that approves without a list
     let subject = statement.approved().ok_or_else(|| Error::internal("a certificate without an approved list"))?;
     let list = file.with_file_name(subject.path());
     let predicate = &statement.predicate;
@@ -174,7 +174,7 @@ fn read_approved(statement: &Statement, file: &Path) -> Result<(Approved, String
     Ok((approved, description))
 }
 
-/// Looks at every file that was read, and returns how many there are.
+/// Checks that every file that the sign-off read is unchanged. Returns the number of files.
 fn require_inputs(statement: &Statement, dir: &Path) -> Result<u64> {
     if !dir.is_dir() {
         return Err(Error::NoDirectory { path: dir.into() });
@@ -186,8 +186,8 @@ fn require_inputs(statement: &Statement, dir: &Path) -> Result<u64> {
         let path = input_path(subject, dir);
         let problem = match digests_of(&path) {
             Ok(digests) if digests == subject.digest => continue,
-            Ok(_) => "it has changed: its digests are others".into(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "it is not there".into(),
+            Ok(_) => "it has changed: its digests differ".into(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "it does not exist".into(),
             Err(error) => error.to_string(),
         };
         problems.push(format!("{} (`{}`): {problem}", subject.name, path.display()));
@@ -198,20 +198,20 @@ fn require_inputs(statement: &Statement, dir: &Path) -> Result<u64> {
     }
 }
 
-/// Where an input is now. An absolute path that is not here is looked for by its name.
+/// The current path of an input. An absolute path that does not exist is looked up in `dir` by its file name.
 fn input_path(subject: &Subject, dir: &Path) -> PathBuf {
     let path = Path::new(subject.path());
     match path.file_name() {
         Some(name) if path.is_absolute() && !path.exists() => dir.join(name),
-        // joining an absolute path is that path
+        // joining an absolute path yields that path
         _ => dir.join(path),
     }
 }
 
-/// Outputs that no delete job needs.
+/// The outputs that a delete job does not need, which are not checked.
 fn other_outputs(statement: &Statement) -> Option<Check> {
     let is_other = |subject: &&Subject| subject.is_output() && subject.name != statement.predicate.approved.file;
     let others: Vec<_> = statement.subject.iter().filter(is_other).map(Subject::path).collect();
-    let description = format!("{}: nothing is deleted by it", others.join(", "));
+    let description = format!("{}: not needed for the delete", others.join(", "));
     (!others.is_empty()).then(|| not_checked("outputs", &description))
 }

@@ -1,4 +1,4 @@
-//! How messages write numbers, texts and lists.
+//! Formats numbers, texts, and lists for messages.
 
 use std::io;
 
@@ -10,12 +10,12 @@ pub fn count(number: u64, noun: &str) -> String {
     }
 }
 
-/// A number in groups of three digits.
+/// A number with thousands separators: `1,234`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -23,7 +23,7 @@ pub fn grouped(number: u64) -> String {
     grouped
 }
 
-/// Text in double quotes, on one line, with every character distinguishable.
+/// Text in double quotes on one line. Invisible characters are escaped, so that different texts look different.
 pub fn quoted(text: &str) -> String {
     let character = |c: char| match c {
         '"' => "\\\"".to_string(),
@@ -33,26 +33,26 @@ pub fn quoted(text: &str) -> String {
     format!("\"{}\"", text.chars().map(character).collect::<String>())
 }
 
-/// One character on a terminal.
+/// A character in visible form for a terminal.
 pub fn visible(c: char) -> String {
     match c {
         '"' | '\'' | '\\' => c.into(),
-        // control, format and private characters, line breaks, and marks with nothing to stand on
+        // escapes control, format, and private-use characters, line breaks, and combining marks without a base
         c => c.escape_debug().collect(),
     }
 }
 
-/// An ID as people write it.
+/// An ID for messages: its quoted parts, or NULL, separated by commas.
 pub fn id<'a>(parts: impl IntoIterator<Item = Option<&'a str>>) -> String {
     parts.into_iter().map(|text| text.map_or("NULL".into(), quoted)).collect::<Vec<_>>().join(", ")
 }
 
-/// Lines below a message.
+/// Lines below a message, indented by two spaces.
 pub fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {}", line.replace('\n', "\n    "))).collect()
 }
 
-/// What to do about a file that cannot be written, if the disk is full.
+/// Advice for a file that cannot be written because the disk is full; empty for other errors.
 pub fn disk_note(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {

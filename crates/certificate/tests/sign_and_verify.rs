@@ -1,4 +1,4 @@
-//! A delete job with this crate alone: a statement is signed, verified, and asked for IDs.
+//! A delete job that uses only this crate: signs and verifies a statement, and looks up IDs.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -100,5 +100,5 @@ fn another_key_or_another_list_verifies_nothing() {
     fs::write(sign_off.path("approved.csv"), "id,region,note\n1,eu,a\n2,,b\n5,\"\",\n").unwrap();
     assert!(error(&sign_off.key).contains("is not the approved list that was signed"));
     fs::remove_file(sign_off.path("approved.csv")).unwrap();
-    assert!(error(&sign_off.key).contains("belongs beside the certificate"));
+    assert!(error(&sign_off.key).contains("must be next to the certificate"));
 }

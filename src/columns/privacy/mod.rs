@@ -218,7 +218,7 @@ impl Privacy {
         match inner.private.key {
             Some(key) => Ok(blake3::Hasher::new_keyed(&blake3::derive_key(CONTEXT, &key))),
             None => Err(Error::request(
-                &inner.origin(),
+                inner.origin(),
                 format!(
                     "`{name}` is private, so row hashes need a permanent key; hashes with the random key of this run \
                  could not be checked later\n  \

@@ -267,7 +267,7 @@ impl NameScope<'_> {
         match of_sides.chain(of_tables).next() {
             None => Ok(()),
             Some((owner, name)) => Err(Error::request(
-                &private.columns.first().map(|word| word.origin.to_string()).unwrap_or_default(),
+                private.columns.first().map(|word| word.origin.to_string()).unwrap_or_default(),
                 format!(
                     "the values of `{name}` are in directory names of {owner}, which manifests and errors contain\n  \
                  export `{name}` as a column of the files instead of a partition"

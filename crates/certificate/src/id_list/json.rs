@@ -1,4 +1,4 @@
-//! Lists of one JSON object a line. Numbers keep the digits with which they are written.
+//! Lists of one JSON object per line. Numbers keep their digits as written.
 
 use std::fmt;
 use std::io::BufRead;
@@ -10,14 +10,14 @@ use super::lines::{Lines, bad_line};
 use super::{Header, Problem};
 use crate::csv::Fields;
 
-/// The rows of a list of JSON objects, of which the first is read already.
+/// The rows of a list of JSON objects. The first object is already read, because it defines the columns.
 pub(super) struct JsonRows<R> {
     lines: Lines<R>,
     first: Option<(u64, Object)>,
 }
 
 impl<R: BufRead> JsonRows<R> {
-    /// Opens a list, and takes the names of its columns from its first object; none if it has no object.
+    /// Opens a list. The names in its first object are its columns; an empty list has no columns.
     pub(super) fn open(input: R) -> Result<(Self, Vec<String>), Problem> {
         let mut lines = Lines::new(input);
         let first = match lines.next_line()? {
@@ -28,7 +28,7 @@ impl<R: BufRead> JsonRows<R> {
         Ok((JsonRows { lines, first }, names))
     }
 
-    /// Reads the next object into `fields`, in the order of the header; returns the number of its line.
+    /// Reads the next object into `fields`, in the order of the header. Returns its line.
     pub(super) fn next_row(&mut self, header: &Header, fields: &mut Fields) -> Result<Option<u64>, Problem> {
         let (line, object) = match self.first.take() {
             Some(first) => first,
@@ -42,11 +42,11 @@ impl<R: BufRead> JsonRows<R> {
             return Err(bad_line(line, format!("`{name}` is not in the first object of the list")));
         }
         if let Some(name) = columns.iter().find(|column| object.value(column).is_none()) {
-            let reason = format!("it has no `{name}`; write null for NULL, as a missing value is not a NULL");
+            let reason = format!("it has no `{name}`; write null for NULL: a missing value is not a NULL");
             return Err(bad_line(line, reason));
         }
         if object.0.len() > columns.len() {
-            return Err(bad_line(line, "a name stands twice in it"));
+            return Err(bad_line(line, "duplicate name in the object"));
         }
         fields.clear();
         columns.iter().for_each(|column| fields.push(object.value(column).and_then(Option::as_deref)));
@@ -54,7 +54,7 @@ impl<R: BufRead> JsonRows<R> {
     }
 }
 
-/// An object: names and texts, in the order in which they stand there.
+/// The names and values of an object, in the order of the text.
 struct Object(Vec<(String, Option<String>)>);
 
 impl Object {
@@ -67,7 +67,7 @@ fn object(line: u64, text: &str) -> Result<Object, Problem> {
     serde_json::from_str(text).map_err(|error| {
         let reason = error.to_string();
         let reason = reason.split(" at line ").next().unwrap_or_default();
-        bad_line(line, format!("it is no JSON object of plain values: {reason}"))
+        bad_line(line, format!("not a JSON object of plain values: {reason}"))
     })
 }
 
@@ -94,11 +94,11 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-/// A plain value as text, `None` for NULL.
+/// A plain value as text; `None` for NULL.
 fn value_text(raw: &str) -> Result<Option<String>, String> {
     match raw.as_bytes().first() {
         Some(b'"') => serde_json::from_str(raw).map(Some).map_err(|error| error.to_string()),
-        Some(b'[' | b'{') => Err("a list or an object is no value of a list".into()),
+        Some(b'[' | b'{') => Err("an array or an object is not a plain value".into()),
         Some(b'n') => Ok(None),
         _ => Ok(Some(raw.into())),
     }

@@ -1,14 +1,14 @@
-//! Lists without a header: one bare ID a line. JSON lines are read by it, too.
+//! Lists without a header: one bare ID per line. JSON lines also use its line reader.
 
 use std::io::{BufRead, Read};
 
 use super::Problem;
 use crate::csv::Fields;
 
-/// No line is longer than this: beyond it, the file is no text.
+/// The maximum length of a line. A file with a longer one is not text.
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
-/// The lines of a text file, one in memory at a time.
+/// Reads the lines of a text file, with only the current one in memory.
 pub(super) struct Lines<R> {
     input: R,
     line: Vec<u8>,
@@ -16,12 +16,11 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Begins before the first line.
     pub(super) fn new(input: R) -> Self {
         Lines { input, line: vec![], number: 0 }
     }
 
-    /// The next line, without its end, and its number.
+    /// The next line without its line end, and its number, counted from 1.
     pub(super) fn next_line(&mut self) -> Result<Option<(u64, &str)>, Problem> {
         self.line.clear();
         if self.input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut self.line)? == 0 {
@@ -38,14 +37,14 @@ impl<R: BufRead> Lines<R> {
         Ok(Some((self.number, text)))
     }
 
-    /// Reads the ID of the next line into `fields`; returns the number of the line.
+    /// Reads the ID in the next line into `fields`. Returns the line.
     pub(super) fn next_id(&mut self, fields: &mut Fields) -> Result<Option<u64>, Problem> {
         fields.clear();
         match self.next_line()? {
             None => Ok(None),
             Some((line, "")) => {
-                let reason = "it is empty, and this list has one bare ID a line\n  \
-                              take the line out; for NULL or the empty string as an ID, make it a .csv";
+                let reason = "the line is empty, but this list has one bare ID per line\n  \
+                              remove the line; to list NULL or the empty string as an ID, use a .csv file";
                 Err(bad_line(line, reason))
             }
             Some((line, id)) => {

@@ -1,7 +1,7 @@
-//! ID lists as text: CSV with a header, bare lines, and JSON lines, each read row by row with its line.
+//! ID lists as text: CSV with a header, bare lines, and JSON lines. Each is read row by row, with line numbers.
 //!
-//! This is the only module that knows the forms, where a column is in a header, and when a row does not fit it. It says
-//! what is wrong as a [`Problem`] or a [`ColumnFault`], and a reader may describe that in its own way.
+//! Only this module parses these formats, finds columns in a header, and compares rows with the header. It reports
+//! errors as a [`Problem`] or a [`ColumnFault`], from which callers may create their own messages.
 
 mod json;
 mod lines;
@@ -14,19 +14,19 @@ use self::lines::Lines;
 use crate::csv::{self, Fields};
 use crate::wording::count;
 
-/// How a list is written.
+/// The format of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// CSV with a header, in which an empty field is NULL and `""` the empty string.
+    /// CSV with a header. An empty field is NULL, and `""` is the empty string.
     Csv,
-    /// One bare ID a line, without a header.
+    /// One bare ID per line, without a header.
     BareLines,
-    /// One JSON object a line; the first names the columns.
+    /// One JSON object per line. The first one defines the columns.
     JsonLines,
 }
 
 impl Form {
-    /// The form that the end of a file's name says, if it says one.
+    /// The format by the extension of a path; `None` if the extension is unknown.
     pub fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_string_lossy().to_lowercase().as_str() {
             "csv" => Some(Form::Csv),
@@ -41,12 +41,12 @@ impl Form {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListError {
-    /// A list that the system does not let us read.
+    /// A list that cannot be read.
     #[error("cannot read `{}`: {source}", list.display())]
     Unreadable {
         /// The list.
         list: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 
@@ -55,18 +55,18 @@ pub enum ListError {
     BadList {
         /// The list.
         list: PathBuf,
-        /// What is wrong with it and what to do, to end a sentence that begins with its name.
+        /// What is wrong and what to do, to follow the path of the list in a sentence.
         reason: String,
     },
 
-    /// A line of a list, or a row of a Parquet file.
+    /// An invalid line of a list, or row of a Parquet file.
     #[error("`{}`, line {line}: {reason}", list.display())]
     BadLine {
         /// The list.
         list: PathBuf,
-        /// The line on which the record begins, or the row's number; counted from 1.
+        /// The line on which the record begins, or the number of the row; counted from 1.
         line: u64,
-        /// What is wrong with it and what to do.
+        /// What is wrong and what to do.
         reason: String,
     },
 }
@@ -86,40 +86,40 @@ impl ListError {
 /// Why the next row of a list cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// The system does not let us read on.
+    /// The system reported an error.
     #[error("{0}")]
     Unreadable(#[from] io::Error),
 
-    /// A line that is not of the list's form.
+    /// A line that does not have the format of the list.
     #[error("line {line}: {reason}")]
     BadLine {
         /// The line, counted from 1.
         line: u64,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         reason: String,
     },
 
-    /// A row with fewer or more fields than the header.
-    #[error("line {line}: it has {}, and the header names {}", count(*.fields as u64, "field"), count(*.columns as u64, "column"))]
+    /// A row whose number of fields differs from that of the header.
+    #[error("line {line}: {} found, but the header has {}", count(*.fields as u64, "field"), count(*.columns as u64, "column"))]
     FieldCount {
-        /// The line on which it begins, counted from 1.
+        /// The line on which the row begins, counted from 1.
         line: u64,
-        /// How many fields it has.
+        /// The number of fields in the row.
         fields: usize,
-        /// How many the header has.
+        /// The number of columns in the header.
         columns: usize,
     },
 }
 
 impl Problem {
-    /// The same with the path of the list.
+    /// The error with the path of the list.
     pub fn of(self, list: &Path) -> ListError {
         match self {
             Problem::Unreadable(source) => ListError::Unreadable { list: list.into(), source },
             Problem::BadLine { line, reason } => ListError::line(list, line, reason),
             Problem::FieldCount { line, fields, columns } => {
                 let (fields, columns) = (count(fields as u64, "field"), count(columns as u64, "column"));
-                ListError::line(list, line, format!("it has {fields}, and the header names {columns}"))
+                ListError::line(list, line, format!("{fields} found, but the header has {columns}"))
             }
         }
     }
@@ -134,52 +134,52 @@ impl From<csv::Problem> for Problem {
     }
 }
 
-/// The names of a list's columns; none of an empty list.
+/// The column names of a list. An empty list has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Header(Vec<Option<String>>);
 
-/// A column that a list has to have once, and has not.
+/// A required column that a header does not have exactly once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnFault {
     /// The column.
     pub column: String,
-    /// Whether the header has it several times, rather than not at all.
+    /// True if the header has the column several times; false if it does not have it.
     pub is_repeated: bool,
 }
 
 impl Header {
-    /// A header of these names.
+    /// A header with these names.
     pub fn of(names: impl IntoIterator<Item = String>) -> Self {
         Header(names.into_iter().map(Some).collect())
     }
 
-    /// How many columns there are.
+    /// The number of columns.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no column, as in an empty list.
+    /// Whether there are no columns, as in an empty list.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The names; a column without one has the empty name.
+    /// The names of the columns. A column without a name has the empty name.
     pub fn names(&self) -> Vec<&str> {
         self.0.iter().map(|name| name.as_deref().unwrap_or_default()).collect()
     }
 
-    /// Whether a column has no name at all.
+    /// Whether any column has no name.
     pub fn lacks_a_name(&self) -> bool {
         self.0.iter().any(Option::is_none)
     }
 
-    /// The first name that was there before.
+    /// The first name that repeats an earlier one.
     pub fn repeated(&self) -> Option<&str> {
         let names = self.names();
         names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)).map(|(_, name)| *name)
     }
 
-    /// The index of a column.
+    /// The index of a column, which must occur exactly once.
     pub fn index(&self, column: &str) -> Result<usize, ColumnFault> {
         let names = self.names();
         let mut found = names.iter().enumerate().filter(|(_, name)| **name == column).map(|(at, _)| at);
@@ -189,13 +189,13 @@ impl Header {
         }
     }
 
-    /// The indices of columns. Others may be between and after them.
+    /// The indices of columns, each of which must occur exactly once. The header may have other columns.
     pub fn indices<'a>(&self, columns: impl IntoIterator<Item = &'a str>) -> Result<Vec<usize>, ColumnFault> {
         columns.into_iter().map(|column| self.index(column)).collect()
     }
 }
 
-/// A list, read up to its header.
+/// An open list, positioned after its header.
 pub struct IdList<R> {
     header: Header,
     rows: Rows<R>,
@@ -211,23 +211,23 @@ enum Rows<R> {
 /// A row of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
-    /// The line on which it begins, counted from 1.
+    /// The line on which the row begins, counted from 1.
     pub line: u64,
     fields: &'a Fields,
 }
 
 impl<'a> Row<'a> {
-    /// The texts of its columns in the order of the header, `None` for NULL.
+    /// The texts of its columns in the order of the header; `None` for NULL.
     pub fn fields(self) -> impl Iterator<Item = Option<&'a str>> {
         self.fields.iter()
     }
 }
 
 impl<R: BufRead> IdList<R> {
-    /// Reads the header of a list. `bare` is what the column of a list without a header is called.
+    /// Opens a list and reads its header. `bare` is the column name of a list without a header.
     ///
     /// # Errors
-    /// If the header, or the first object of JSON lines, cannot be read. An empty list is not a list.
+    /// If the header, or the first object of JSON lines, cannot be read. An empty list is not an error.
     pub fn open(input: R, form: Form, bare: &str) -> Result<Self, Problem> {
         let mut fields = Fields::default();
         let (header, rows) = match form {
@@ -245,15 +245,15 @@ impl<R: BufRead> IdList<R> {
         Ok(IdList { header, rows, fields })
     }
 
-    /// The names of its columns.
+    /// The column names of the list.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The next row, `None` at the end.
+    /// Reads the next row; `None` at the end.
     ///
     /// # Errors
-    /// If it is not of the list's form, or has other columns than the header.
+    /// If the row does not have the format of the list, or if its columns differ from the header.
     pub fn next_row(&mut self) -> Result<Option<Row<'_>>, Problem> {
         let fields = &mut self.fields;
         let line = match &mut self.rows {
@@ -298,13 +298,13 @@ mod tests {
     #[test]
     fn a_row_that_does_not_fit_is_named_by_its_line() {
         for (text, form, reason) in [
-            ("id\n1,2\n", Form::Csv, "line 2: it has 2 fields, and the header names 1 column"),
-            ("id,n\n\"1\n\",2\n3\n", Form::Csv, "line 4: it has 1 field, and the header names 2 columns"),
-            ("1\n\n", Form::BareLines, "line 2: it is empty, and this list has one bare ID a line\n"),
+            ("id\n1,2\n", Form::Csv, "line 2: 2 fields found, but the header has 1 column"),
+            ("id,n\n\"1\n\",2\n3\n", Form::Csv, "line 4: 1 field found, but the header has 2 columns"),
+            ("1\n\n", Form::BareLines, "line 2: the line is empty, but this list has one bare ID per line\n"),
             ("{\"id\": 1}\n{\"n\": 1}", Form::JsonLines, "line 2: `n` is not in the first object of the list"),
             ("{\"id\": 1}\n{}", Form::JsonLines, "line 2: it has no `id`; write null for NULL"),
-            ("{\"id\": 1}\n{\"id\": 1, \"id\": 2}", Form::JsonLines, "line 2: a name stands twice in it"),
-            ("[]", Form::JsonLines, "line 1: it is no JSON object of plain values"),
+            ("{\"id\": 1}\n{\"id\": 1, \"id\": 2}", Form::JsonLines, "line 2: duplicate name in the object"),
+            ("[]", Form::JsonLines, "line 1: not a JSON object of plain values"),
         ] {
             let said = read(text, form).unwrap_err();
             assert!(said.starts_with(reason), "{said}");
