@@ -45,10 +45,10 @@ impl ViolationList {
         let Session { job, options, engine, run_dir, .. } = session;
         let ResultColumns { id, group, is_private } = columns;
         let all: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
-        let place = |name: &String| all.iter().position(|known| *known == name);
-        let others = all.iter().filter(|name| !id.contains(name)).map(|name| place(name));
-        let places: Vec<usize> = id.iter().map(place).chain(others).flatten().collect();
-        let names: Vec<String> = places.iter().map(|at| all[*at].clone()).collect();
+        let index = |name: &String| all.iter().position(|known| *known == name);
+        let others = all.iter().filter(|name| !id.contains(name)).map(|name| index(name));
+        let indices: Vec<usize> = id.iter().map(index).chain(others).flatten().collect();
+        let names: Vec<String> = indices.iter().map(|at| all[*at].clone()).collect();
         let file = run_dir.as_ref().map(|run_dir| {
             let readers = if is_private { FileAccess::Owner } else { FileAccess::All };
             let mut file = run_dir.create_for(readers, &file_name(check))?;
@@ -58,11 +58,11 @@ impl ViolationList {
             Ok::<_, Error>(file)
         });
         let groups = (!job.group.is_empty()).then(|| {
-            let places = group.iter().filter_map(place).collect();
-            ViolatingGroups::create(job, check, places, engine)
+            let indices = group.iter().filter_map(index).collect();
+            ViolatingGroups::create(job, check, indices, engine)
         });
         Ok(ViolationList {
-            columns: places,
+            columns: indices,
             names,
             file: file.transpose()?,
             groups: groups.transpose()?,
@@ -105,13 +105,13 @@ fn file_name(check: &Check) -> String {
 }
 
 impl ViolatingGroups {
-    fn create(job: &Job, check: &Check, places: Vec<usize>, engine: &Engine) -> Result<Self> {
+    fn create(job: &Job, check: &Check, indices: Vec<usize>, engine: &Engine) -> Result<Self> {
         let fields = job.group.iter().map(|column| Field::new(&column.text, DataType::Utf8, true));
         let schema: SchemaRef = Schema::new(fields.collect::<Vec<_>>()).into();
         let path = engine.spill_dir().join(format!("violations-{}.parquet", check.name.text));
         let purpose = Purpose::SmallWorkingTable { dir: engine.spill_dir() };
         let writer = ParquetWriter::create(&path, schema.clone(), purpose)?;
-        Ok(ViolatingGroups { columns: places, path, schema, writer })
+        Ok(ViolatingGroups { columns: indices, path, schema, writer })
     }
 
     fn take(&mut self, rows: &[Vec<Option<String>>]) -> Result<()> {

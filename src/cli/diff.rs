@@ -99,9 +99,9 @@ impl Diff {
     fn job(&self) -> Job {
         let word = |text: &String| Setting { text: text.clone(), origin: Origin::Flag("--map") };
         let map = self.map.iter().map(|(old, new)| (word(old), word(new))).collect();
-        let source = |place: &'static str, path: &String| Source {
+        let source = |name: &'static str, path: &String| Source {
             allow_empty: self.allow_empty,
-            ..Source::of(Setting { text: path.clone(), origin: Origin::Flag(place) })
+            ..Source::of(Setting { text: path.clone(), origin: Origin::Flag(name) })
         };
         let sources = Sides { old: source("OLD", &self.old), new: source("NEW", &self.new) };
         let identity = match self.no_key {

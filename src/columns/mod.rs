@@ -121,9 +121,9 @@ impl Pairing {
             let is_key = key.iter().position(|&key| key == number);
             let is_taken = !ignored.pairs.contains(&number) && (takes_all || chosen.pairs.contains(&number));
             if is_key.is_some() && ignored.pairs.contains(&number) {
-                let place = selection.ignore.iter().find(|word| [&pair.name, &pair.old].contains(&&word.text));
-                let place = place.map_or("ignore".into(), |word| word.origin.to_string());
-                return Err(Error::request(place, format!("`{}` is a key column", pair.name)));
+                let origin = selection.ignore.iter().find(|word| [&pair.name, &pair.old].contains(&&word.text));
+                let origin = origin.map_or("ignore".into(), |word| word.origin.to_string());
+                return Err(Error::request(origin, format!("`{}` is a key column", pair.name)));
             }
             if is_key.is_none() && !is_taken {
                 coverage.ignored.push(pair.name.clone());
@@ -134,7 +134,7 @@ impl Pairing {
             let rules = settings.rules(number, role, fields(snapshots, pair).1)?;
             match column_pair(snapshots, pair, role, rules, &mut paths, &mut nested)? {
                 Some(column) => match is_key {
-                    Some(place) => keys.push((place, column)),
+                    Some(index) => keys.push((index, column)),
                     None => values.push(column),
                 },
                 None if is_key.is_some() => return Err(incomparable_key(snapshots, pair)),
@@ -147,7 +147,7 @@ impl Pairing {
         coverage.ignored.extend(paths.all_found()?);
         coverage.old_only.extend(nested.one_sided.old);
         coverage.new_only.extend(nested.one_sided.new);
-        keys.sort_by_key(|(place, _)| *place);
+        keys.sort_by_key(|(index, _)| *index);
         let mut columns: Vec<ColumnPair> = keys.into_iter().map(|(_, column)| column).collect();
         let keyed = identity.has_key();
         let key_len = if keyed { columns.len() } else { values.len() };

@@ -31,11 +31,11 @@ pub(super) struct Paths {
 
 impl Paths {
     pub(super) fn new(paths: &[Setting]) -> Self {
-        let mut places = HashMap::new();
+        let mut indices = HashMap::new();
         for (at, path) in paths.iter().enumerate() {
-            places.entry(path.text.clone()).or_insert(at);
+            indices.entry(path.text.clone()).or_insert(at);
         }
-        Paths { paths: paths.iter().map(|path| (path.clone(), false)).collect(), indices: places }
+        Paths { paths: paths.iter().map(|path| (path.clone(), false)).collect(), indices }
     }
 
     /// Whether a path is ignored. Marks it as found.
@@ -126,12 +126,12 @@ impl ColumnNames {
 
     /// The error for a setting whose name is not that of a pair.
     pub(super) fn no_pair(&self, name: &Setting) -> Error {
-        let place = match self.left.iter().any(|left| left.contains(&name.text)) {
+        let searched = match self.left.iter().any(|left| left.contains(&name.text)) {
             true => "only one side has the column",
             false => "no compared column is called",
         };
         let known: Vec<String> = self.pairs.iter().map(|pair| pair.name.clone()).collect();
-        no_such_column(name, place, &known)
+        no_such_column(name, searched, &known)
     }
 
     /// Returns the names of all columns on both sides.

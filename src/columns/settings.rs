@@ -75,18 +75,18 @@ impl<'a> Settings<'a> {
         let mut chosen = settings.rules.clone();
         let implied = imply(&mut chosen, fields);
         let chosen = chosen.rules().map_err(|reason| {
-            let place = last().map(|place| place.to_string()).unwrap_or_default();
-            Error::request(place, reason)
+            let origin = last().map(|origin| origin.to_string()).unwrap_or_default();
+            Error::request(origin, reason)
         })?;
         let rules: Vec<ChosenRule> = expressions
             .chain(chosen)
             .map(|rule| {
-                let (place, by_name) = match &rule {
+                let (origin, by_name) = match &rule {
                     rule if implied.contains(rule) => (Origin::Files, true),
                     Rule::Expression(..) => (last().unwrap_or(Origin::Set("compare".into())), true),
                     rule => place_of(rule),
                 };
-                ChosenRule { rule, origin: place, by_name }
+                ChosenRule { rule, origin, by_name }
             })
             .collect();
         let all: Vec<Rule> = rules.iter().map(|own| own.rule.clone()).collect();

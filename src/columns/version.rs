@@ -114,11 +114,11 @@ impl Version {
 
 fn find(snapshot: &Snapshot, column: &Setting) -> Result<usize> {
     let known: Vec<String> = snapshot.schema.fields().iter().map(|field| field.name().clone()).collect();
-    let place = format!("the {} snapshot has no column", snapshot.side);
+    let searched = format!("the {} snapshot has no column", snapshot.side);
     known
         .iter()
         .position(|name| *name == column.text)
-        .ok_or_else(|| super::names::no_such_column(column, &place, &known))
+        .ok_or_else(|| super::names::no_such_column(column, &searched, &known))
 }
 
 fn read(field: &Field, in_flight: &InFlight, rules: &TimeRules, side: Side) -> Result<VersionParser> {

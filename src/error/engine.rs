@@ -11,10 +11,10 @@ use super::{Error, MemoryError};
 
 impl Error {
     /// The error of a Parquet writer: an I/O error of the system, or else an internal error.
-    pub fn of_parquet(place: &Path, error: ParquetError) -> Error {
+    pub fn of_parquet(path: &Path, error: ParquetError) -> Error {
         match io_error(&error) {
             Some(source) => {
-                Error::Unwritable { path: place.into(), source: io::Error::new(source.kind(), source.to_string()) }
+                Error::Unwritable { path: path.into(), source: io::Error::new(source.kind(), source.to_string()) }
             }
             None => Error::internal(error),
         }

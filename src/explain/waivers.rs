@@ -82,10 +82,10 @@ impl Waivers {
                 }
             }
             let condition = waiver.condition.as_ref().map(|text| RowExpression::condition(engine, schema, text));
-            let ids = waiver.ids.as_ref().map(|(path, place)| {
+            let ids = waiver.ids.as_ref().map(|(path, setting)| {
                 let input = regular_file::open(path).map_err(Error::unreadable(path))?;
                 ids(BufReader::with_capacity(LIST_BUFFER_BYTES, input), layout)
-                    .map_err(|reason| Error::request(&place.origin, format!("`{}`: {reason}", path.display())))
+                    .map_err(|reason| Error::request(&setting.origin, format!("`{}`: {reason}", path.display())))
             });
             Ok(ActiveWaiver {
                 condition: condition.transpose()?,

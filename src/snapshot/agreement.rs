@@ -49,13 +49,13 @@ struct ColumnInFiles {
 /// Merges the columns of all files; also returns those on which the files do not agree.
 pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Disagreement>) {
     let mut columns: Vec<ColumnInFiles> = vec![];
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut indices: HashMap<String, usize> = HashMap::new();
     for (number, file) in files.iter().enumerate() {
         for field in file.schema.fields() {
-            match places.get(field.name()) {
+            match indices.get(field.name()) {
                 Some(&at) => columns[at].take_up(field, files, number),
                 None => {
-                    places.insert(field.name().clone(), columns.len());
+                    indices.insert(field.name().clone(), columns.len());
                     let lacks = || Disagreement::Lacks { path: files[0].path.clone() };
                     columns.push(ColumnInFiles {
                         field: types::nullable_inside(&types::plain_field(field)),
@@ -67,7 +67,7 @@ pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Disag
             }
         }
         for (column, leaf) in &file.inexact {
-            if let Some(&at) = places.get(column) {
+            if let Some(&at) = indices.get(column) {
                 let int96 = || Disagreement::Int96 { path: file.path.clone(), leaf: leaf.clone() };
                 columns[at].flaw.get_or_insert_with(int96);
             }

@@ -119,16 +119,16 @@ impl Batches {
         file: &DataFile,
         read: &FileRead,
     ) -> Result<(ParquetRecordBatchReader, Vec<Input>), ParquetError> {
-        let place = |&input: &usize| match input < self.snapshot.file_columns {
+        let index = |&input: &usize| match input < self.snapshot.file_columns {
             true => file.schema.index_of(self.snapshot.schema.field(input).name()).map(Some),
             false => Ok(None),
         };
-        let places = self.inputs.iter().map(place).collect::<Result<Vec<Option<usize>>, _>>()?;
-        let mut decoded: Vec<usize> = places.iter().flatten().copied().collect();
+        let indices = self.inputs.iter().map(index).collect::<Result<Vec<Option<usize>>, _>>()?;
+        let mut decoded: Vec<usize> = indices.iter().flatten().copied().collect();
         decoded.sort_unstable();
         let partitions = file.partition_values();
-        let inputs = places.iter().zip(&self.inputs).map(|(place, input)| match place {
-            Some(place) => Input::Decoded(decoded.partition_point(|before| before < place)),
+        let inputs = indices.iter().zip(&self.inputs).map(|(index, input)| match index {
+            Some(index) => Input::Decoded(decoded.partition_point(|before| before < index)),
             None => Input::Partition(partitions[input - self.snapshot.file_columns].clone()),
         });
         let inputs = inputs.collect();
@@ -147,13 +147,13 @@ impl Batches {
         let file = &self.snapshot.files[part.read.file];
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let stored = part.inputs.iter().zip(self.input_schema.fields()).map(|(input, field)| match input {
-            Input::Decoded(place) => shared::typed(&self.snapshot, file, decoded.column(*place), field),
+            Input::Decoded(index) => shared::typed(&self.snapshot, file, decoded.column(*index), field),
             Input::Partition(value) => value.to_array_of_size(rows).map_err(Error::internal),
         });
         let stored = stored.collect::<Result<Vec<ArrayRef>>>()?;
         let stored = RecordBatch::try_new_with_options(self.input_schema.clone(), stored, &options)?;
         let column = |output: &Output| match output {
-            Output::Stored(place) => Ok(stored.column(*place).clone()),
+            Output::Stored(index) => Ok(stored.column(*index).clone()),
             Output::Derived(expression) => {
                 let values = expression.evaluate(&stored).and_then(|values| values.into_array(rows));
                 values.map_err(|error| self.expression_failed(&error))

@@ -69,9 +69,9 @@ pub(super) fn begins_as_parquet(path: &Path) -> bool {
     is_file && File::open(path).is_ok_and(|file| at(&file, 0).is_some_and(|start| start == *b"PAR1"))
 }
 
-fn at(file: &File, place: u64) -> Option<[u8; 4]> {
+fn at(file: &File, offset: u64) -> Option<[u8; 4]> {
     let mut bytes = [0; 4];
-    file.read_exact_at(&mut bytes, place).ok().map(|()| bytes)
+    file.read_exact_at(&mut bytes, offset).ok().map(|()| bytes)
 }
 
 /// The format of a file by its first bytes, to follow `is `.

@@ -30,7 +30,7 @@ pub(crate) fn require_keys(engine: &Engine, job: &Job, tables: &Tables) -> Resul
 }
 
 fn require_unique(engine: &Engine, catalog: &Catalog, name: &str, key: &[Setting]) -> Result<()> {
-    let place = key.first().map(|key| key.origin.to_string()).unwrap_or_default();
+    let origin = key.first().map(|key| key.origin.to_string()).unwrap_or_default();
     let columns: Vec<String> = key.iter().map(|key| quoted(&key.text)).collect();
     let (list, first) = (columns.join(", "), &columns[0]);
     let has_null = columns.iter().map(|column| format!("{column} IS NULL")).collect::<Vec<_>>().join(" OR ");
@@ -38,7 +38,7 @@ fn require_unique(engine: &Engine, catalog: &Catalog, name: &str, key: &[Setting
         "SELECT {list}, count(*) AS rows, count(*) OVER () AS keys FROM t GROUP BY {list} \
          HAVING count(*) > 1 OR {has_null} ORDER BY {first}, {list} LIMIT {NAMED}"
     );
-    let query = catalog.plan(&sql, &BTreeMap::new(), &place)?;
+    let query = catalog.plan(&sql, &BTreeMap::new(), &origin)?;
     let (mut named, mut keys) = (vec![], 0);
     query.for_each_batch(engine, |batch| {
         let rows = batch.column(key.len()).as_primitive::<Int64Type>();
@@ -60,7 +60,7 @@ fn require_unique(engine: &Engine, catalog: &Catalog, name: &str, key: &[Setting
                 String::new()
             };
             let (columns, found) = (names.join(", "), named.join("; ") + &more);
-            Err(Error::request(place, RequestError::NotAKey { columns, table: name.into(), found }))
+            Err(Error::request(origin, RequestError::NotAKey { columns, table: name.into(), found }))
         }
     }
 }

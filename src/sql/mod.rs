@@ -300,10 +300,10 @@ fn run_query(
     let question = plan_query(engine, &stored, tables, query)?;
     let origin = origin(stored.clone(), query, &question);
     // the query of a side may also be run for its backup
-    let places = (1..).map(|number| engine.spill_dir().join(format!("query-{side}-{number}.parquet")));
-    let place = places.into_iter().find(|place| !place.exists()).unwrap_or_default();
-    write_rows(engine, question, &place)?;
-    let location = place.display().to_string();
+    let paths = (1..).map(|number| engine.spill_dir().join(format!("query-{side}-{number}.parquet")));
+    let path = paths.into_iter().find(|path| !path.exists()).unwrap_or_default();
+    write_rows(engine, question, &path)?;
+    let location = path.display().to_string();
     let mut shaped = Snapshot::open(side, &location, true)?;
     if shaped.rows() == 0 && !allow_empty {
         return Err(Error::request(origin_of_query(query), RequestError::EmptyQuery(side)));
@@ -314,11 +314,11 @@ fn run_query(
 }
 
 /// Writes the result of a query to a Parquet file.
-pub(crate) fn write_rows(engine: &Engine, question: QueryPlan, place: &Path) -> Result<()> {
+pub(crate) fn write_rows(engine: &Engine, question: QueryPlan, path: &Path) -> Result<()> {
     let purpose = Purpose::Answer { dir: engine.spill_dir(), origin: question.origin().to_string() };
     engine.progress.begin("querying", 0);
     let mut answer = question.stream(engine)?;
-    let mut writer = ParquetWriter::create(place, answer.schema(), purpose)?;
+    let mut writer = ParquetWriter::create(path, answer.schema(), purpose)?;
     while let Some(batch) = answer.next_batch()? {
         engine.progress.advance(batch.num_rows() as u64);
         writer.write(&batch)?;

@@ -49,7 +49,7 @@ pub(crate) struct ChangeCounts {
     pub finished_unknown: u64,
 }
 
-const PLACE: usize = 1;
+const ADDRESS: usize = 1;
 const TEXTS: usize = 2;
 
 impl<'a> Ids<'a> {
@@ -128,8 +128,8 @@ impl<'a> Ids<'a> {
             if self.columns.key.iter().any(|column| text(one[*column], index) != text(two[*column], row)) {
                 return Err(same_digest(&id(&one, index), &id(&two, row), self.columns.seed()));
             }
-            let place = |batch: &RecordBatch, row| batch.column(PLACE).as_primitive::<UInt64Type>().value(row);
-            return Err(repeated(self.source, id(&two, row), place(before, index), place(batch, row)));
+            let address = |batch: &RecordBatch, row| batch.column(ADDRESS).as_primitive::<UInt64Type>().value(row);
+            return Err(repeated(self.source, id(&two, row), address(before, index), address(batch, row)));
         }
         self.last = Some((batch.clone(), batch.num_rows() - 1));
         Ok(())
@@ -158,7 +158,7 @@ pub(crate) fn same_digest(one: &str, two: &str, seed: u64) -> Error {
 #[derive(Default)]
 struct Gathered {
     arrays: Vec<ArrayRef>,
-    places: Vec<(usize, usize)>,
+    indices: Vec<(usize, usize)>,
 }
 
 impl Gathered {
@@ -167,11 +167,11 @@ impl Gathered {
         if self.arrays.last().is_none_or(|last| !Arc::ptr_eq(last, &array)) {
             self.arrays.push(array);
         }
-        self.places.push((self.arrays.len() - 1, row));
+        self.indices.push((self.arrays.len() - 1, row));
     }
 
     fn finish(self) -> Result<ArrayRef> {
         let arrays: Vec<&dyn Array> = self.arrays.iter().map(AsRef::as_ref).collect();
-        Ok(interleave(&arrays, &self.places)?)
+        Ok(interleave(&arrays, &self.indices)?)
     }
 }

@@ -143,10 +143,10 @@ fn by_group<'a>(
         })
     })?;
     let Reduced { ranked, members, units } = reduce(engine, columns, shape, gathered, known)?;
-    let mut places = MergeLookup::of(numbered(engine, columns, ranked)?)?;
+    let mut groups = MergeLookup::of(numbered(engine, columns, ranked)?)?;
     let mut sorter = Sorter::begin(engine, shape.schema())?;
     for batch in members.read()? {
-        sorter.push(follow(shape, &batch?, &mut places)?)?;
+        sorter.push(follow(shape, &batch?, &mut groups)?)?;
     }
     Ok(Arranged { entries: Box::new(sorter.finish()), units })
 }
@@ -279,7 +279,7 @@ impl<'a> UnitStream<'a> {
 fn numbered<'a>(engine: &'a Engine, columns: &UnitColumns, ranked: SortedIds) -> Result<SortedIds<'a>> {
     let schema: SchemaRef = Arc::new(Schema::new(vec![
         Field::new("key", DataType::Binary, false),
-        Field::new("place", DataType::UInt64, false),
+        Field::new("position", DataType::UInt64, false),
         Field::new("member", DataType::UInt64, true),
     ]));
     let mut sorter = Sorter::begin(engine, &schema)?;
@@ -288,23 +288,23 @@ fn numbered<'a>(engine: &'a Engine, columns: &UnitColumns, ranked: SortedIds) ->
         let batch = batch?;
         let ranks = rank..rank + batch.num_rows() as u64;
         rank = ranks.end;
-        let places: UInt64Array = match columns.manner() {
+        let positions: UInt64Array = match columns.manner() {
             OrderKind::Shuffled => UInt64Array::from_iter_values(ranks.map(|rank| position(columns.seed(), rank))),
             OrderKind::Ordered => UInt64Array::from_iter_values(ranks),
         };
-        let columns = vec![batch.column(1).clone(), Arc::new(places), batch.column(2).clone()];
+        let columns = vec![batch.column(1).clone(), Arc::new(positions), batch.column(2).clone()];
         sorter.push(RecordBatch::try_new(schema.clone(), columns)?)?;
     }
     Ok(sorter.finish())
 }
 
 /// Replaces the group digest in the keys of members by the position of the group, and adds the group's assignment.
-fn follow(shape: &EntrySchema, batch: &RecordBatch, places: &mut MergeLookup) -> Result<RecordBatch> {
+fn follow(shape: &EntrySchema, batch: &RecordBatch, groups: &mut MergeLookup) -> Result<RecordBatch> {
     let (mut keys, mut members, mut key) = (BinaryBuilder::new(), UInt64Builder::new(), vec![]);
     let own = shape.key(batch);
     for row in 0..batch.num_rows() {
         let (digest, rest) = own.value(row).split_at(DIGEST_BYTES);
-        let Some((group, index)) = places.find(digest)? else {
+        let Some((group, index)) = groups.find(digest)? else {
             return Err(Error::Internal("a group has no position".into()));
         };
         key.clear();

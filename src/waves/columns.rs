@@ -205,8 +205,8 @@ impl UnitColumns {
 /// Finds a column that an option names in the header of a list.
 pub(crate) fn find(option: &'static str, name: &str, list: &Path, names: &[String]) -> Result<usize> {
     let word = || Setting { text: name.into(), origin: Origin::Flag(option) };
-    let place = || format!("`{}` has the columns {}, and no column", list.display(), names.join(", "));
-    Header::of(names.iter().cloned()).index(name).map_err(|_| no_such_column(&word(), &place(), names))
+    let searched = || format!("`{}` has the columns {}, and no column", list.display(), names.join(", "));
+    Header::of(names.iter().cloned()).index(name).map_err(|_| no_such_column(&word(), &searched(), names))
 }
 
 /// The text of a row; `None` for NULL.

@@ -18,7 +18,7 @@ use crate::output::run_dir::FileAccess;
 use crate::runtime::engine::Engine;
 use crate::sql::RowExpression;
 
-/// The bits of a place that hold the line; those before them hold the list.
+/// The bits of a address that hold the line; those before them hold the list.
 const LINE_BITS: u32 = 40;
 
 /// The lists of a cut, all with one header.
@@ -34,7 +34,7 @@ pub(crate) struct Source {
 
 /// The lists, read.
 pub(crate) struct IdReader<'a> {
-    /// Digest, place and texts of every ID, by digest.
+    /// Digest, address and texts of every ID, by digest.
     pub sorted: SortedIds<'a>,
     /// What was read.
     pub inputs: Vec<WavesInput>,
@@ -76,9 +76,9 @@ impl Source {
     }
 
     /// The list and line of the row of a digest.
-    pub(crate) fn location(&self, place: u64) -> (PathBuf, u64) {
-        let list = self.paths.get((place >> LINE_BITS) as usize).cloned().unwrap_or_default();
-        (list, place & ((1 << LINE_BITS) - 1))
+    pub(crate) fn location(&self, address: u64) -> (PathBuf, u64) {
+        let list = self.paths.get((address >> LINE_BITS) as usize).cloned().unwrap_or_default();
+        (list, address & ((1 << LINE_BITS) - 1))
     }
 
     /// An estimate of the number of rows, given the bytes of text per row.
@@ -134,7 +134,7 @@ impl Source {
         columns: &UnitColumns,
         condition: Option<&RowExpression>,
     ) -> Result<IdReader<'a>> {
-        let own = [Field::new("key", DataType::Binary, false), Field::new("place", DataType::UInt64, false)];
+        let own = [Field::new("key", DataType::Binary, false), Field::new("address", DataType::UInt64, false)];
         let texts = id_list::schema(&self.names);
         let texts = texts.fields().iter().map(|field| field.as_ref().clone());
         let schema = Arc::new(Schema::new(own.into_iter().chain(texts).collect::<Vec<_>>()));
@@ -147,9 +147,9 @@ impl Source {
             }
             ids += lines.len() as u64;
             engine.progress.advance(lines.len() as u64);
-            let places = lines.into_iter().map(|line| (number as u64) << LINE_BITS | line);
+            let addresses = lines.into_iter().map(|line| (number as u64) << LINE_BITS | line);
             let own: [ArrayRef; 2] =
-                [Arc::new(columns.id_digests(&columns_read)), Arc::new(UInt64Array::from_iter_values(places))];
+                [Arc::new(columns.id_digests(&columns_read)), Arc::new(UInt64Array::from_iter_values(addresses))];
             let all = own.into_iter().chain(texts.columns().iter().cloned()).collect();
             sorter.push(RecordBatch::try_new(schema.clone(), all)?)?;
             Ok(Flow::On)
@@ -209,11 +209,11 @@ pub(crate) fn each_digest(
     let bare = columns.first().map_or("id", String::as_str);
     let mut list = List::open(path, bare)?;
     if list.has_header() {
-        let places = columns.iter().map(|name| find(option, name, path, &list.columns)).collect::<Result<Vec<_>>>()?;
+        let indices = columns.iter().map(|name| find(option, name, path, &list.columns)).collect::<Result<Vec<_>>>()?;
         while let Some(Piece { texts, .. }) = list.read(engine.batch_rows())? {
             engine.check_stop()?;
             let texts = id_list::texts(&texts, 0, list.columns.len());
-            let chosen: Vec<&StringArray> = places.iter().map(|at| texts[*at]).collect();
+            let chosen: Vec<&StringArray> = indices.iter().map(|at| texts[*at]).collect();
             take(Arc::new(digests(seed, &chosen)), &texts)?;
         }
     }
@@ -222,6 +222,6 @@ pub(crate) fn each_digest(
 
 /// An [`Error`] for an ID that occurs twice.
 pub(crate) fn repeated(source: &Source, id: String, one: u64, two: u64) -> Error {
-    let places = [source.location(one.min(two)), source.location(one.max(two))];
-    WavesError::Repeated { id, lines: places.into() }.into()
+    let locations = [source.location(one.min(two)), source.location(one.max(two))];
+    WavesError::Repeated { id, lines: locations.into() }.into()
 }

@@ -82,10 +82,10 @@ impl RowSource {
                     .into(),
             ));
         }
-        let place = |name: &String| report.key.iter().position(|key| key == name);
-        let places: Option<Vec<usize>> = key.iter().map(place).collect();
-        let places = places.filter(|places| places.len() == report.key.len() && !places.is_empty());
-        let Some(places) = places else {
+        let index = |name: &String| report.key.iter().position(|key| key == name);
+        let indices: Option<Vec<usize>> = key.iter().map(index).collect();
+        let indices = indices.filter(|indices| indices.len() == report.key.len() && !indices.is_empty());
+        let Some(indices) = indices else {
             let own = if report.key.is_empty() { "whole rows".into() } else { report.key.join(", ") };
             return Err(bad(format!("is keyed by {own}, but the ID is {}\n  pass its key to --key", key.join(", "))));
         };
@@ -102,7 +102,7 @@ impl RowSource {
             run: manifest.run,
             report,
             fields: Default::default(),
-            key: places,
+            key: indices,
             row_bytes: 0,
         };
         let builder = source.builder()?;

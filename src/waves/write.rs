@@ -216,7 +216,7 @@ impl WaveWriter<'_> {
 /// IDs that are in no wave file, with their groups. The file is created for the first of them.
 struct SideFile {
     name: &'static str,
-    places: Vec<usize>,
+    indices: Vec<usize>,
     schema: SchemaRef,
     tells_member: bool,
     file: Option<ParquetFile>,
@@ -226,14 +226,14 @@ struct SideFile {
 impl SideFile {
     fn of(name: &'static str, columns: &UnitColumns, tells_member: bool) -> Self {
         let more = columns.group.iter().filter(|group| !columns.key.contains(group));
-        let places: Vec<usize> = columns.key.iter().chain(more).copied().collect();
-        let mut names: Vec<String> = places.iter().map(|index| columns.names[*index].clone()).collect();
+        let indices: Vec<usize> = columns.key.iter().chain(more).copied().collect();
+        let mut names: Vec<String> = indices.iter().map(|index| columns.names[*index].clone()).collect();
         for name in ["wave", "shard"].into_iter().filter(|_| tells_member) {
             // a list may have a column of that name
             let taken = names.iter().filter(|other| other.trim_end_matches('_') == name).count();
             names.push(format!("{name}{}", "_".repeat(taken)));
         }
-        SideFile { name, places, schema: schema(&names), tells_member, file: None, ids: 0 }
+        SideFile { name, indices, schema: schema(&names), tells_member, file: None, ids: 0 }
     }
 
     fn add(
@@ -248,7 +248,7 @@ impl SideFile {
         if mask.true_count() == 0 {
             return Ok(());
         }
-        let mut columns: Vec<ArrayRef> = shape.listed(batch)?.project(&self.places)?.columns().to_vec();
+        let mut columns: Vec<ArrayRef> = shape.listed(batch)?.project(&self.indices)?.columns().to_vec();
         if self.tells_member {
             let text = |number: u32| (number > 0).then(|| number.to_string());
             let waves: StringArray = assigned.iter().map(|assigned| text(assigned.member.wave)).collect();

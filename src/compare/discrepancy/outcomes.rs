@@ -153,12 +153,12 @@ impl<'a> Outcomes<'a> {
             Outcome::code(None, Some(tier))
         };
         let codes: UInt32Array = rows.iter().map(code).collect();
-        let places = Sides::from_fn(|side| {
+        let positions = Sides::from_fn(|side| {
             let (batch, start) = pairs.starts[side];
             Some((batch, rows.iter().map(|row| (start + row) as u32).collect::<UInt32Array>()))
         });
         let counts = Sides { old: 1, new: 1 };
-        self.push(codes, counts, places)
+        self.push(codes, counts, positions)
     }
 
     /// Records a discrepancy that is not a pair of rows.
@@ -177,25 +177,25 @@ impl<'a> Outcomes<'a> {
             return Ok(());
         }
         let codes = UInt32Array::from(vec![Outcome::code(Some(finding.class()), None)]);
-        let place = || Some((batch, UInt32Array::from(vec![*row as u32])));
-        let places = Sides::from_fn(|of| if of == side { place() } else { None });
-        self.push(codes, finding.rows(), places)
+        let position = || Some((batch, UInt32Array::from(vec![*row as u32])));
+        let positions = Sides::from_fn(|of| if of == side { position() } else { None });
+        self.push(codes, finding.rows(), positions)
     }
 
-    /// Adds rows to the table. `places` are the positions of the rows in their batches, for the sides that have the
+    /// Adds rows to the table. `positions` are the positions of the rows in their batches, for the sides that have the
     /// rows.
     fn push(
         &mut self,
         codes: UInt32Array,
         counts: Sides<u64>,
-        places: Sides<Option<(&Arc<RowReader>, UInt32Array)>>,
+        positions: Sides<Option<(&Arc<RowReader>, UInt32Array)>>,
     ) -> Result<()> {
         let len = codes.len();
-        let shown = if places.old.is_some() { Side::Old } else { Side::New };
+        let shown = if positions.old.is_some() { Side::Old } else { Side::New };
         let mut keys: ArrayRef = new_null_array(&DataType::FixedSizeBinary(DIGEST_BYTES), len);
         let mut ids = Sides { old: None, new: None };
         for side in Side::BOTH {
-            let Some((batch, rows)) = &places[side] else { continue };
+            let Some((batch, rows)) = &positions[side] else { continue };
             if side == shown {
                 keys = take(&self.keys(side, batch)?, rows, None)?;
             }
@@ -210,7 +210,7 @@ impl<'a> Outcomes<'a> {
             }
             _ => BooleanBuffer::new_unset(len),
         };
-        let versions = Sides::try_from_fn(|side| self.versions(side, &places[side], len))?;
+        let versions = Sides::try_from_fn(|side| self.versions(side, &positions[side], len))?;
         let mut columns: Vec<ArrayRef> = vec![
             keys,
             Arc::new(codes),
@@ -223,7 +223,7 @@ impl<'a> Outcomes<'a> {
         let schema = schema(&self.layout, self.asked.with_keys);
         if self.asked.with_keys {
             let other = self.asked.side.other();
-            columns.push(match &places[other] {
+            columns.push(match &positions[other] {
                 Some((batch, rows)) => self.other_keys(other, batch, rows)?,
                 None => new_null_array(schema.field(columns.len()).data_type(), len),
             });

@@ -91,9 +91,9 @@ impl Layout {
             Field::new("new", DataType::Struct(side_fields.new), true),
             Field::new("tags", texts(), false),
         ];
-        if let Some(places) = versions {
+        if let Some(indices) = versions {
             for (side, name) in [(Side::Old, VERSIONS.old), (Side::New, VERSIONS.new)] {
-                let field = plain_types::field(name, raw[side].fields()[places[side]].as_ref());
+                let field = plain_types::field(name, raw[side].fields()[indices[side]].as_ref());
                 fields.push(field.as_ref().clone().with_nullable(true));
             }
         }
@@ -147,9 +147,10 @@ impl Layout {
             self.side(findings, Side::New)?,
             Arc::new(texts(untagged)),
         ];
-        for (side, place) in self.versions.iter().flat_map(|places| [(Side::Old, places.old), (Side::New, places.new)])
+        for (side, index) in
+            self.versions.iter().flat_map(|indices| [(Side::Old, indices.old), (Side::New, indices.new)])
         {
-            columns.push(self.gather(findings.iter().map(|finding| finding.row(side)), place, side, false)?);
+            columns.push(self.gather(findings.iter().map(|finding| finding.row(side)), index, side, false)?);
         }
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
@@ -172,9 +173,9 @@ impl Layout {
                 });
                 self.key_column(self.gather(rows, at, side, true)?, field, at, side)
             })?;
-            let place = |(row, finding): (usize, &Finding)| (finding.key().0 as usize, row);
-            let places: Vec<_> = findings.iter().enumerate().map(place).collect();
-            columns.push(interleave(&[&parts.old, &parts.new], &places)?);
+            let index = |(row, finding): (usize, &Finding)| (finding.key().0 as usize, row);
+            let indices: Vec<_> = findings.iter().enumerate().map(index).collect();
+            columns.push(interleave(&[&parts.old, &parts.new], &indices)?);
         }
         Ok(Arc::new(StructArray::try_new_with_length(fields, columns, None, findings.len())?))
     }
@@ -225,10 +226,10 @@ impl Layout {
     ) -> Result<ArrayRef> {
         let nothing = new_null_array(self.raw[side].field(at).data_type(), 1);
         let mut batches: Vec<&Arc<RowReader>> = vec![];
-        let mut places = vec![];
+        let mut indices = vec![];
         for row in rows {
             let Some(RowRef { batch, row }) = row else {
-                places.push((0, 0));
+                indices.push((0, 0));
                 continue;
             };
             let known = batches.iter().rposition(|known| Arc::ptr_eq(known, batch));
@@ -236,11 +237,11 @@ impl Layout {
                 batches.push(batch);
                 batches.len() - 1
             });
-            places.push((number + 1, *row));
+            indices.push((number + 1, *row));
         }
         let sources = batches.iter().map(|batch| batch.raw.column(at).as_ref());
         let arrays: Vec<&dyn Array> = std::iter::once(nothing.as_ref()).chain(sources).collect();
-        let gathered = plain_types::array(&interleave(&arrays, &places)?)?;
+        let gathered = plain_types::array(&interleave(&arrays, &indices)?)?;
         match settled {
             true => Ok(plain_types::canonicalize(&gathered, &self.columns[at].domain, side)?),
             false => Ok(gathered),

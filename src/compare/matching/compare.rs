@@ -117,8 +117,8 @@ fn judge(
 ) -> Result<BooleanBuffer> {
     let unequal_rows: Vec<usize> = unequal.set_indices().collect();
     let cells = |(rows, start): &(&Arc<RowReader>, usize)| -> Result<ArrayRef> {
-        let places: UInt32Array = unequal_rows.iter().map(|at| (start + at) as u32).collect();
-        Ok(take(rows.raw.column(column), &places, None)?)
+        let indices: UInt32Array = unequal_rows.iter().map(|at| (start + at) as u32).collect();
+        Ok(take(rows.raw.column(column), &indices, None)?)
     };
     let RuleOutcome { ruled, tolerated, needed } =
         chain.apply_rules(&Sides { old: cells(&pairs.old)?, new: cells(&pairs.new)? })?;
@@ -138,10 +138,10 @@ fn judge(
 }
 
 /// Expands bits at some positions to a mask of all positions.
-fn spread(bits: &BooleanBuffer, places: &[usize], len: usize) -> BooleanBuffer {
+fn spread(bits: &BooleanBuffer, indices: &[usize], len: usize) -> BooleanBuffer {
     let mut all = BooleanBufferBuilder::new(len);
     all.append_n(len, false);
-    bits.set_indices().for_each(|at| all.set_bit(places[at], true));
+    bits.set_indices().for_each(|at| all.set_bit(indices[at], true));
     all.finish()
 }
 

@@ -247,9 +247,9 @@ fn match_partitions(
                 candidates.mark(entry.address);
             }
         })?;
-        let settled = held.finish(|place| {
+        let settled = held.finish(|address| {
             rows += 1;
-            candidates.mark(place);
+            candidates.mark(address);
         });
         engine.progress.advance(rows);
         Ok(settled)

@@ -153,15 +153,15 @@ pub(super) struct Keeper<'a> {
 const KEPT_BATCH_BYTES: usize = 1 << 20;
 
 impl Keeper<'_> {
-    /// Adds the rows of a batch for which `open` is true. `places` are the addresses of all rows of the batch.
+    /// Adds the rows of a batch for which `open` is true. `addresses` are the addresses of all rows of the batch.
     pub(super) fn keep(
         &mut self,
         batch: &RecordBatch,
         open: BooleanBuffer,
-        places: impl Iterator<Item = RowAddress>,
+        addresses: impl Iterator<Item = RowAddress>,
     ) -> Result<()> {
         if self.candidates.room_bytes.load(Ordering::Relaxed) <= 0 {
-            let open = places.zip(&open).filter(|(_, open)| *open);
+            let open = addresses.zip(&open).filter(|(_, open)| *open);
             open.for_each(|(address, _)| self.candidates.mark(address));
             return Ok(());
         }

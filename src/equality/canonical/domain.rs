@@ -355,8 +355,8 @@ fn struct_fields(
 ///
 /// Returns the indexes of the pairs in the order of the new side, and the names that are left over.
 pub fn pair_names<'a>(names: &Sides<Vec<&'a str>>) -> (Vec<Sides<usize>>, Sides<Vec<&'a str>>) {
-    let place: HashMap<&str, usize> = names.old.iter().enumerate().map(|(at, name)| (*name, at)).collect();
-    let mut partner: Vec<Option<usize>> = names.new.iter().map(|new| place.get(new).copied()).collect();
+    let index: HashMap<&str, usize> = names.old.iter().enumerate().map(|(at, name)| (*name, at)).collect();
+    let mut partner: Vec<Option<usize>> = names.new.iter().map(|new| index.get(new).copied()).collect();
     let exact: HashSet<usize> = partner.iter().flatten().copied().collect();
     let mut folded: HashMap<String, Sides<Vec<usize>>> = HashMap::new();
     for (old, name) in names.old.iter().enumerate().filter(|(old, _)| !exact.contains(old)) {

@@ -144,8 +144,8 @@ pub(crate) fn map_order(array: &MapArray, key: &Domain, value: &Domain, side: Si
     let mut order: Vec<u64> = (0..array.entries().len() as u64).collect();
     for row in 0..array.len() {
         let start = entries.offsets[row];
-        for (place, (entry, _)) in entries.sorted(row).into_iter().enumerate() {
-            order[start + place] = entry as u64;
+        for (index, (entry, _)) in entries.sorted(row).into_iter().enumerate() {
+            order[start + index] = entry as u64;
         }
     }
     Ok(order.into())

@@ -49,11 +49,11 @@ pub(super) fn units(wanted: &job::Misplaced, pairing: &Pairing) -> Result<Vec<Un
         let whole = Unit { number: 0, name: WHOLE.into(), columns };
         return Ok(Some(whole).filter(|unit| !unit.columns.is_empty()).into_iter().collect());
     }
-    let places = pairing.columns.iter().enumerate().map(|(at, column)| (column.name.as_str(), at));
-    let (places, mut named): (HashMap<&str, usize>, HashSet<&str>) = (places.collect(), HashSet::new());
+    let indices = pairing.columns.iter().enumerate().map(|(at, column)| (column.name.as_str(), at));
+    let (indices, mut named): (HashMap<&str, usize>, HashSet<&str>) = (indices.collect(), HashSet::new());
     let units = wanted.columns.iter().enumerate().map(|(number, word)| {
         let wrong = |reason: &str| Err(Error::request(&word.origin, format!("`{}` {reason}", word.text)));
-        let Some(&at) = places.get(word.text.as_str()) else {
+        let Some(&at) = indices.get(word.text.as_str()) else {
             return wrong("is not compared, so the correct keys of its values are unknown");
         };
         if at < pairing.key_len {

@@ -77,7 +77,7 @@ struct Keys {
 
 impl Keys {
     fn of(&self, rows: impl Iterator<Item = u32>) -> Result<Option<StructArray>> {
-        let places: Vec<(usize, usize)> = rows
+        let indices: Vec<(usize, usize)> = rows
             .filter_map(|row| self.rows.binary_search(&row).ok())
             .map(|at| {
                 let part = self.starts.partition_point(|start| *start <= at) - 1;
@@ -85,9 +85,9 @@ impl Keys {
             })
             .collect();
         let parts: Vec<&dyn Array> = self.parts.iter().map(|part| part.as_ref()).collect();
-        match places.is_empty() {
+        match indices.is_empty() {
             true => Ok(None),
-            false => Ok(Some(interleave(&parts, &places)?.as_struct().clone())),
+            false => Ok(Some(interleave(&parts, &indices)?.as_struct().clone())),
         }
     }
 }

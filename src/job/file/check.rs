@@ -95,9 +95,9 @@ impl Checker<'_> {
         for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
             let Some(required) = required.as_str() else { continue };
             if entries.get(required).is_none() {
-                let place = if path.is_empty() { "the job".to_string() } else { format!("[{path}]") };
+                let table = if path.is_empty() { "the job".to_string() } else { format!("[{path}]") };
                 let what = if path.is_empty() { format!("the section [{required}]") } else { format!("`{required}`") };
-                mistakes.push(self.mistake(node, format!("{place} lacks {what}")));
+                mistakes.push(self.mistake(node, format!("{table} lacks {what}")));
             }
         }
         Some(Node { span: node.span.clone(), kind: NodeKind::Table(sound) })
@@ -131,8 +131,8 @@ impl Checker<'_> {
     }
 
     fn resolve<'s>(&'s self, schema: &'s Value) -> &'s Value {
-        let Some(place) = schema.get("$ref").and_then(Value::as_str) else { return schema };
-        place.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
+        let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { return schema };
+        reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
     }
 
     /// Describes the expected value for an error message.
@@ -217,12 +217,12 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 }
 
 fn unknown<'a>(name: &str, path: &str, known: impl Iterator<Item = &'a String> + Clone) -> String {
-    let place = if path.is_empty() { "in a job".to_string() } else { format!("in [{path}]") };
+    let scope = if path.is_empty() { "in a job".to_string() } else { format!("in [{path}]") };
     match nearest(name, known.clone().map(String::as_str)) {
         Some(near) => format!("unknown key `{name}`; did you mean `{near}`?"),
         None => {
             let known: Vec<&str> = known.map(String::as_str).collect();
-            format!("unknown key `{name}`; known {place}: {}", known.join(", "))
+            format!("unknown key `{name}`; known {scope}: {}", known.join(", "))
         }
     }
 }

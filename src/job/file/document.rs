@@ -91,8 +91,8 @@ impl Document {
         match DeTable::parse(text) {
             Ok(root) => document.root = Node::of_table(root.get_ref(), 0..0),
             Err(error) => {
-                let place = document.origin_of(&error.span().unwrap_or(0..0), "").to_string();
-                return Err(vec![JobMistake { origin: place, message: format!("invalid TOML: {}", error.message()) }]);
+                let origin = document.origin_of(&error.span().unwrap_or(0..0), "").to_string();
+                return Err(vec![JobMistake { origin, message: format!("invalid TOML: {}", error.message()) }]);
             }
         }
         for setting in set {

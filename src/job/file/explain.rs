@@ -31,8 +31,8 @@ impl FormReader<'_> {
         let old = old_column.map(|text| word(text, "old_column")).or(both.clone());
         let new = new_column.map(|text| word(text, "new_column")).or(both);
         let assume_tz = assume_tz.map(|text| word(text, "assume_tz"));
-        let lag_place = self.document.origin(&["in_flight", "lag"]);
-        let lag = lag.map_or(Some(jiff::SignedDuration::ZERO), |text| self.duration(&text, &lag_place))?;
+        let lag_origin = self.document.origin(&["in_flight", "lag"]);
+        let lag = lag.map_or(Some(jiff::SignedDuration::ZERO), |text| self.duration(&text, &lag_origin))?;
         match (old, new) {
             (Some(old), Some(new)) => Some(InFlight { columns: Sides { old, new }, lag, assume_tz }),
             _ => {
@@ -52,12 +52,12 @@ impl FormReader<'_> {
 
     /// Reads the waivers from the separate file that `waivers` names.
     pub(super) fn waivers_of_file(&mut self, file: String) -> Vec<Waiver> {
-        let place = self.document.origin(&["waivers"]);
-        let file = self.dir.join(self.expand(file, &place));
+        let origin = self.document.origin(&["waivers"]);
+        let file = self.dir.join(self.expand(file, &origin));
         let text = match regular_file::read_text(&file, TEXT_BYTES_MAX) {
             Ok(text) => text,
             Err(error) => {
-                self.wrong(&place, format!("cannot read `{}`: {error}", file.display()));
+                self.wrong(&origin, format!("cannot read `{}`: {error}", file.display()));
                 return vec![];
             }
         };
@@ -84,12 +84,12 @@ impl FormReader<'_> {
     pub(super) fn waivers(&mut self, forms: Vec<WaiverForm>) -> Vec<Waiver> {
         let (mut waivers, mut names): (Vec<Waiver>, HashSet<String>) = (vec![], HashSet::new());
         for (item, form) in forms.into_iter().enumerate() {
-            let place = self.document.item_origin(&["waiver"], Some(item));
+            let origin = self.document.item_origin(&["waiver"], Some(item));
             let name = form.name.clone();
             if names.contains(&name) {
-                self.wrong(&place, format!("duplicate waiver name `{name}`"));
+                self.wrong(&origin, format!("duplicate waiver name `{name}`"));
             }
-            if let Some(waiver) = self.waiver(form, &place) {
+            if let Some(waiver) = self.waiver(form, &origin) {
                 names.insert(name);
                 waivers.push(waiver);
             }
@@ -97,12 +97,12 @@ impl FormReader<'_> {
         waivers
     }
 
-    fn waiver(&mut self, form: WaiverForm, place: &Origin) -> Option<Waiver> {
-        let word = |text: String| Setting { text, origin: place.clone() };
+    fn waiver(&mut self, form: WaiverForm, origin: &Origin) -> Option<Waiver> {
+        let word = |text: String| Setting { text, origin: origin.clone() };
         let settings = |names: Names| names.into_vec().into_iter().map(word).collect::<Vec<_>>();
         for (key, text) in [("name", &form.name), ("owner", &form.owner), ("reason", &form.reason)] {
             if text.trim().is_empty() {
-                self.wrong(place, format!("a waiver needs `{key}`"));
+                self.wrong(origin, format!("a waiver needs `{key}`"));
             }
         }
         let mut classes = vec![];
@@ -110,7 +110,7 @@ impl FormReader<'_> {
             match Class::ALL.into_iter().find(|class| class.field_name() == name || class.name() == name) {
                 Some(class) => classes.push(class),
                 None => self.wrong(
-                    place,
+                    origin,
                     format!("`{name}` is not a class; known: {}", Class::ALL.map(Class::field_name).join(", ")),
                 ),
             }
@@ -118,10 +118,10 @@ impl FormReader<'_> {
         let columns = settings(form.columns);
         let may_differ = classes.is_empty() || classes.contains(&Class::Mismatch);
         if !columns.is_empty() && !may_differ {
-            self.wrong(place, "`columns` applies to mismatches only, but `classes` excludes them");
+            self.wrong(origin, "`columns` applies to mismatches only, but `classes` excludes them");
         }
-        let ids = form.ids.map(|path| self.expand(path, place));
-        let expires = self.expiry(&form.expires.text, place)?;
+        let ids = form.ids.map(|path| self.expand(path, origin));
+        let expires = self.expiry(&form.expires.text, origin)?;
         Some(Waiver {
             name: word(form.name),
             classes,
@@ -136,7 +136,7 @@ impl FormReader<'_> {
     }
 
     /// Parses a time with a zone, or a day, which counts to its end in UTC.
-    fn expiry(&mut self, text: &str, place: &Origin) -> Option<Timestamp> {
+    fn expiry(&mut self, text: &str, origin: &Origin) -> Option<Timestamp> {
         let time = || text.replacen(' ', "T", 1).parse::<Timestamp>().ok();
         // jiff would parse a time without a zone as its day
         let is_day = text.len() == "2026-12-31".len();
@@ -144,7 +144,7 @@ impl FormReader<'_> {
         let end_of_day = || day()?.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok();
         let found = time().or_else(|| end_of_day().map(|end| end.timestamp()));
         if found.is_none() {
-            self.wrong(place, format!("`{text}` is neither a day such as 2026-12-31 nor a time with a zone"));
+            self.wrong(origin, format!("`{text}` is neither a day such as 2026-12-31 nor a time with a zone"));
         }
         found
     }

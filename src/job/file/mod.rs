@@ -107,14 +107,14 @@ struct FormReader<'a> {
 }
 
 impl FormReader<'_> {
-    fn wrong(&mut self, place: &Origin, message: impl Into<String>) {
-        self.mistakes.push(JobMistake { origin: place.to_string(), message: message.into() });
+    fn wrong(&mut self, origin: &Origin, message: impl Into<String>) {
+        self.mistakes.push(JobMistake { origin: origin.to_string(), message: message.into() });
     }
 
     fn runs(&mut self, form: &JobForm) -> PathBuf {
-        let place = self.document.origin(&["output", "dir"]);
+        let origin = self.document.origin(&["output", "dir"]);
         let dir = form.output.dir.clone().unwrap_or_else(|| RUNS.into());
-        self.dir.join(self.expand(dir, &place))
+        self.dir.join(self.expand(dir, &origin))
     }
 
     fn job(&mut self, form: JobForm) -> Job {
@@ -234,12 +234,12 @@ impl FormReader<'_> {
     }
 
     fn name(&mut self, configured: Option<String>) -> String {
-        let place = self.document.origin(&["job", "name"]);
+        let origin = self.document.origin(&["job", "name"]);
         let stem = self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let name = configured.map_or(stem, |name| self.expand(name, &place));
+        let name = configured.map_or(stem, |name| self.expand(name, &origin));
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
         if name.len() > NAME_MAX {
-            self.wrong(&place, format!("the name has {} bytes; the maximum is {NAME_MAX}", name.len()));
+            self.wrong(&origin, format!("the name has {} bytes; the maximum is {NAME_MAX}", name.len()));
         }
         let is_taken = ["latest", GROUPS].contains(&name.as_str());
         let is_odd = name.is_empty() || name.trim() != name || name.starts_with(['.', '-']) || !name.chars().all(plain);
@@ -249,45 +249,48 @@ impl FormReader<'_> {
                  starting with a letter or digit",
                 name.escape_debug()
             );
-            self.wrong(&place, message);
+            self.wrong(&origin, message);
         }
         name
     }
 
-    fn expand(&mut self, text: String, place: &Origin) -> String {
+    fn expand(&mut self, text: String, origin: &Origin) -> String {
         environment::expand(&text, |name| std::env::var(name).ok()).unwrap_or_else(|message| {
-            self.wrong(place, message);
+            self.wrong(origin, message);
             text
         })
     }
 
     fn source(&mut self, form: SourceForm, at: &[&str]) -> Source {
-        let place_of = |key: &str| self.document.origin(&[at, &[key]].concat());
+        let origin_of = |key: &str| self.document.origin(&[at, &[key]].concat());
         let layout = environment::layout(&form.path);
-        let (place, query_place, time_place) = (place_of("path"), place_of("query"), place_of("taken_at"));
-        let path = self.expand(form.path, &place);
+        let (origin, query_origin, time_origin) = (origin_of("path"), origin_of("query"), origin_of("taken_at"));
+        let path = self.expand(form.path, &origin);
         let path = match path.contains("://") {
             true => path,
             false => self.dir.join(path).display().to_string(),
         };
-        let taken_at = form.taken_at.and_then(|taken_at| self.taken_at(taken_at, &time_place));
-        let (age_place, drop_place) = (place_of("max_age"), place_of("max_drop"));
+        let taken_at = form.taken_at.and_then(|taken_at| self.taken_at(taken_at, &time_origin));
+        let (age_origin, drop_origin) = (origin_of("max_age"), origin_of("max_drop"));
         if form.max_age.is_some() && taken_at.is_none() {
-            self.wrong(&age_place, "`max_age` needs `taken_at`, because the age of the snapshot is unknown without it");
+            self.wrong(
+                &age_origin,
+                "`max_age` needs `taken_at`, because the age of the snapshot is unknown without it",
+            );
         }
-        let max_drop = form.max_drop.and_then(|allowed| self.allowance(allowed, &drop_place));
+        let max_drop = form.max_drop.and_then(|allowed| self.allowance(allowed, &drop_origin));
         if let Some(Allowance::Count(_)) = max_drop {
-            self.wrong(&drop_place, "expected a share of the rows such as \"5 %\"");
+            self.wrong(&drop_origin, "expected a share of the rows such as \"5 %\"");
         }
         Source {
-            path: Setting { text: path, origin: place },
+            path: Setting { text: path, origin },
             layout,
-            query: form.query.and_then(|query| self.query(query, query_place)),
+            query: form.query.and_then(|query| self.query(query, query_origin)),
             taken_at,
             allow_empty: form.allow_empty,
             key: self.settings(form.key, &[at, &["key"]].concat()),
             expects: Expectations {
-                max_age: form.max_age.and_then(|text| self.duration(&text, &age_place)),
+                max_age: form.max_age.and_then(|text| self.duration(&text, &age_origin)),
                 max_drop,
                 must_change: form.must_change,
             },
@@ -295,16 +298,16 @@ impl FormReader<'_> {
     }
 
     /// Parses a duration such as `26h` or `1h 30m`.
-    fn duration(&mut self, text: &str, place: &Origin) -> Option<jiff::SignedDuration> {
+    fn duration(&mut self, text: &str, origin: &Origin) -> Option<jiff::SignedDuration> {
         match text.parse::<jiff::SignedDuration>() {
             Ok(duration) if !duration.is_negative() && duration <= DURATION_MAX => Some(duration),
             Ok(duration) if duration > DURATION_MAX => {
-                self.wrong(place, format!("`{text}` is more than a hundred years"));
+                self.wrong(origin, format!("`{text}` is more than a hundred years"));
                 None
             }
             _ => {
                 self.wrong(
-                    place,
+                    origin,
                     format!("`{text}` is not a duration in hours, minutes, and seconds, such as 26h or 5m"),
                 );
                 None
@@ -313,40 +316,40 @@ impl FormReader<'_> {
     }
 
     /// Takes a query as it is, or reads the file that contains it.
-    fn query(&mut self, text: String, place: Origin) -> Option<Query> {
+    fn query(&mut self, text: String, origin: Origin) -> Option<Query> {
         let start = text.trim_start().to_lowercase();
         if ["select ", "select\n", "with ", "with\n", "(", "--", "/*"].iter().any(|word| start.starts_with(word)) {
-            return Some(Query { sql: text, file: None, origin: place });
+            return Some(Query { sql: text, file: None, origin });
         }
         if start.is_empty() {
-            self.wrong(&place, "the query is empty; give the path of a file, or the query itself");
+            self.wrong(&origin, "the query is empty; give the path of a file, or the query itself");
             return None;
         }
-        let file = self.dir.join(self.expand(text, &place));
+        let file = self.dir.join(self.expand(text, &origin));
         match regular_file::read_text(&file, TEXT_BYTES_MAX) {
-            Ok(sql) => Some(Query { sql, file: Some(file), origin: place }),
+            Ok(sql) => Some(Query { sql, file: Some(file), origin }),
             Err(error) => {
                 let path = file.display();
                 let message = format!("cannot read `{path}`: {error}; give the path of a file, or the query itself");
-                self.wrong(&place, message);
+                self.wrong(&origin, message);
                 None
             }
         }
     }
 
     /// Parses an instant with its zone.
-    fn time(&mut self, text: String, place: &Origin) -> Option<jiff::Timestamp> {
-        let text = self.expand(text, place);
+    fn time(&mut self, text: String, origin: &Origin) -> Option<jiff::Timestamp> {
+        let text = self.expand(text, origin);
         // TOML allows a space where RFC 3339 has a T
         let time = text.replacen(' ', "T", 1).parse::<jiff::Timestamp>();
         if time.is_err() {
-            self.wrong(place, format!("`{text}` is not a time with a zone, such as 2026-11-20T02:00:00Z"));
+            self.wrong(origin, format!("`{text}` is not a time with a zone, such as 2026-11-20T02:00:00Z"));
         }
         time.ok()
     }
 
-    fn taken_at(&mut self, form: TakenAtForm, place: &Origin) -> Option<TakenAt> {
-        let mut time = |text: String| self.time(text, place);
+    fn taken_at(&mut self, form: TakenAtForm, origin: &Origin) -> Option<TakenAt> {
+        let mut time = |text: String| self.time(text, origin);
         let (from, to) = match form {
             TakenAtForm::At(at) => {
                 let at = time(at.text)?;
@@ -355,20 +358,20 @@ impl FormReader<'_> {
             TakenAtForm::Span { from, to } => (time(from.text)?, time(to.text)?),
         };
         if to < from {
-            self.wrong(place, "the export ends before it begins");
+            self.wrong(origin, "the export ends before it begins");
         }
         Some(TakenAt { from: from.to_string(), to: to.to_string() })
     }
 
     /// Resolves the key. After an error it returns an empty key, so that the rest can still be checked.
     fn identity(&mut self, compare: &CompareForm) -> Identity {
-        let place = self.document.origin(&["compare", "key"]);
+        let origin = self.document.origin(&["compare", "key"]);
         let key = compare.key.clone().map_or(vec![], Names::into_vec);
         match (key.is_empty(), compare.no_key) {
             (true, true) => return Identity::WholeRow,
-            (false, true) => self.wrong(&place, "`key` and `no_key` contradict each other"),
+            (false, true) => self.wrong(&origin, "`key` and `no_key` contradict each other"),
             (true, false) if !self.mistakes.iter().any(|mistake| mistake.message.contains("`compare.key`")) => {
-                self.wrong(&place, "the columns that identify a row are missing: key = [\"id\"], or no_key = true");
+                self.wrong(&origin, "the columns that identify a row are missing: key = [\"id\"], or no_key = true");
             }
             _ => {}
         }
@@ -383,22 +386,22 @@ impl FormReader<'_> {
     fn columns(&mut self, shared: Vec<SharedRules>, own: BTreeMap<String, ColumnForm>) -> Vec<ColumnSettings> {
         let mut all = vec![];
         for (item, SharedRules { columns, rules }) in shared.into_iter().enumerate() {
-            let place = self.document.item_origin(&["compare", "rules"], Some(item));
-            let names = columns.into_vec().into_iter().map(|text| Setting { text, origin: place.clone() }).collect();
-            all.push(ColumnSettings { names, old: None, expressions: Sides::default(), rules, origin: place });
+            let origin = self.document.item_origin(&["compare", "rules"], Some(item));
+            let names = columns.into_vec().into_iter().map(|text| Setting { text, origin: origin.clone() }).collect();
+            all.push(ColumnSettings { names, old: None, expressions: Sides::default(), rules, origin });
         }
         for (name, form) in own {
             let at = |key: &str| self.document.origin(&["compare", "columns", &name, key]);
             let word = |text: Option<String>, key: &str| text.map(|text| Setting { text, origin: at(key) });
-            let place = self.document.origin(&["compare", "columns", &name]);
+            let origin = self.document.origin(&["compare", "columns", &name]);
             let expressions = Sides { old: word(form.old_expr, "old_expr"), new: word(form.new_expr, "new_expr") };
             let old = word(form.old, "old").filter(|_| expressions.old.is_none());
             all.push(ColumnSettings {
-                names: vec![Setting { text: name.clone(), origin: place.clone() }],
+                names: vec![Setting { text: name.clone(), origin: origin.clone() }],
                 old,
                 expressions,
                 rules: form.rules,
-                origin: place,
+                origin,
             });
         }
         for settings in &mut all {
@@ -413,8 +416,8 @@ impl FormReader<'_> {
 
     fn gate(&mut self, form: GateForm) -> Gate {
         let mut class = |allowance: Option<AllowanceForm>, name: &str| {
-            let place = self.document.origin(&["gate", name]);
-            allowance.and_then(|allowance| self.allowance(allowance, &place))
+            let origin = self.document.origin(&["gate", name]);
+            allowance.and_then(|allowance| self.allowance(allowance, &origin))
         };
         let classes = ByClass {
             mismatch: class(form.mismatch, "mismatch"),
@@ -430,19 +433,19 @@ impl FormReader<'_> {
         };
         let mut columns = vec![];
         for (text, allowance) in form.columns {
-            let place = self.document.origin(&["gate", "columns", &text]);
-            if let Some(allowance) = self.allowance(allowance, &place) {
-                columns.push((Setting { text, origin: place }, allowance));
+            let origin = self.document.origin(&["gate", "columns", &text]);
+            if let Some(allowance) = self.allowance(allowance, &origin) {
+                columns.push((Setting { text, origin }, allowance));
             }
         }
         Gate { classes, new, persisting_for: form.persisting_for, columns }
     }
 
-    fn allowance(&mut self, form: AllowanceForm, place: &Origin) -> Option<Allowance> {
+    fn allowance(&mut self, form: AllowanceForm, origin: &Origin) -> Option<Allowance> {
         let share = match &form {
             AllowanceForm::Count(count) => return Some(Allowance::Count(*count)),
             AllowanceForm::Rate(rate) if *rate >= 1.0 => {
-                self.wrong(place, format!("{rate:?} is ambiguous; write {rate} for rows, or \"100 %\" for all"));
+                self.wrong(origin, format!("{rate:?} is ambiguous; write {rate} for rows, or \"100 %\" for all"));
                 return None;
             }
             AllowanceForm::Rate(rate) => number(&rate.to_string()),
@@ -455,7 +458,7 @@ impl FormReader<'_> {
         match share.filter(in_range) {
             Some(share) => Some(Allowance::Rate(share)),
             None => {
-                self.wrong(place, "expected a number of rows such as 10, or a share such as \"0.1 %\"");
+                self.wrong(origin, "expected a number of rows such as 10, or a share such as \"0.1 %\"");
                 None
             }
         }

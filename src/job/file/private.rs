@@ -30,45 +30,45 @@ fn read_key(file: &Path) -> io::Result<PrivateKeyFile> {
 
 impl FormReader<'_> {
     pub(super) fn private(&mut self, form: PrivateForm) -> Option<Private> {
-        let place = self.document.origin(&["private", "columns"]);
+        let origin = self.document.origin(&["private", "columns"]);
         let columns = self.settings(form.columns, &["private", "columns"]);
         if columns.is_empty() {
-            self.wrong(&place, "the list of columns is empty; name at least one, or omit [private]");
+            self.wrong(&origin, "the list of columns is empty; name at least one, or omit [private]");
         }
-        let key_place = self.document.origin(&["private", "key_file"]);
+        let key_origin = self.document.origin(&["private", "key_file"]);
         let key = match form.key_file {
-            Some(file) => Some(self.key_of_file(file, &key_place)?),
+            Some(file) => Some(self.key_of_file(file, &key_origin)?),
             None => match std::env::var(KEY_VARIABLE) {
-                Ok(text) => Some(self.key(&text, KEY_VARIABLE, &place)?),
+                Ok(text) => Some(self.key(&text, KEY_VARIABLE, &origin)?),
                 Err(_) => None,
             },
         };
         Some(Private { columns, mode: form.mode, plain_lists: form.lists == Some(PrivateLists::Plain), key })
     }
 
-    fn key_of_file(&mut self, file: String, place: &Origin) -> Option<[u8; 32]> {
-        let file = self.dir.join(self.expand(file, place));
+    fn key_of_file(&mut self, file: String, origin: &Origin) -> Option<[u8; 32]> {
+        let file = self.dir.join(self.expand(file, origin));
         let shown = format!("`{}`", file.display());
         match read_key(&file) {
             Ok(PrivateKeyFile { mode, .. }) if mode & 0o077 != 0 => {
-                self.wrong(place, format!("{shown} is readable by other users; restrict it: chmod 600 {shown}"));
+                self.wrong(origin, format!("{shown} is readable by other users; restrict it: chmod 600 {shown}"));
                 None
             }
-            Ok(PrivateKeyFile { text, .. }) => self.key(&text, &shown, place),
+            Ok(PrivateKeyFile { text, .. }) => self.key(&text, &shown, origin),
             Err(error) => {
-                self.wrong(place, format!("cannot read {shown}: {error}"));
+                self.wrong(origin, format!("cannot read {shown}: {error}"));
                 None
             }
         }
     }
 
     /// Parses 64 hexadecimal digits. The error does not contain them.
-    fn key(&mut self, text: &str, from: &str, place: &Origin) -> Option<[u8; 32]> {
+    fn key(&mut self, text: &str, from: &str, origin: &Origin) -> Option<[u8; 32]> {
         match blake3::Hash::from_hex(text.trim()) {
             Ok(key) => Some(*key.as_bytes()),
             Err(_) => {
                 self.wrong(
-                    place,
+                    origin,
                     format!("{from} is not a key; expected 64 hexadecimal digits, such as from `openssl rand -hex 32`"),
                 );
                 None

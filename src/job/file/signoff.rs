@@ -19,11 +19,12 @@ impl FormReader<'_> {
         tables: &BTreeMap<String, Source>,
     ) -> Option<SignOff> {
         let document = self.document;
-        let place_of = |key: &str| document.origin(&["signoff", key]);
+        let origin_of = |key: &str| document.origin(&["signoff", key]);
         let section = self.document.origin(&["signoff"]);
-        let (age_place, expires_place, backup_place) = (place_of("max_age"), place_of("expires"), place_of("backup"));
-        let (truth_place, local_place, cleanup_place) =
-            (place_of("source_of_truth"), place_of("local_status"), place_of("cleanup"));
+        let (age_origin, expires_origin, backup_origin) =
+            (origin_of("max_age"), origin_of("expires"), origin_of("backup"));
+        let (truth_origin, local_origin, cleanup_origin) =
+            (origin_of("source_of_truth"), origin_of("local_status"), origin_of("cleanup"));
         if scope == Scope::OldAlone {
             self.wrong(&section, "a sign-off needs a comparison, but the job lacks the section [new]");
         }
@@ -31,30 +32,30 @@ impl FormReader<'_> {
             SideForm::Old => Side::Old,
             SideForm::New => Side::New,
         };
-        let source_of_truth = form.source_of_truth.and_then(|form| self.status(form, &truth_place, tables));
-        let local_status = form.local_status.and_then(|form| self.status(form, &local_place, tables));
+        let source_of_truth = form.source_of_truth.and_then(|form| self.status(form, &truth_origin, tables));
+        let local_status = form.local_status.and_then(|form| self.status(form, &local_origin, tables));
         if delete_from == Side::New && source_of_truth.is_none() {
             self.wrong(&section, "deleting from new requires `source_of_truth`, which decides what may be deleted");
         }
-        let cleanup = self.cleanup(form.cleanup, cleanup_place);
+        let cleanup = self.cleanup(form.cleanup, cleanup_origin);
         let candidate_key = self.settings(form.candidate_key, &["signoff", "candidate_key"]);
-        let mut duration = |text: Option<String>, place: &Origin| match text {
-            Some(text) => self.duration(&text, place),
+        let mut duration = |text: Option<String>, origin: &Origin| match text {
+            Some(text) => self.duration(&text, origin),
             None => Some(DAY),
         };
-        let (max_age, expires) = (duration(form.max_age, &age_place)?, duration(form.expires, &expires_place)?);
+        let (max_age, expires) = (duration(form.max_age, &age_origin)?, duration(form.expires, &expires_origin)?);
         let backup = match form.backup {
-            Some(backup) => Some(self.backup(backup, backup_place)?),
+            Some(backup) => Some(self.backup(backup, backup_origin)?),
             None => None,
         };
         if form.accept_tiers.is_empty() {
             let message = "the list is empty, so no row could be approved; omit it for `exact`";
-            self.wrong(&place_of("accept_tiers"), message);
+            self.wrong(&origin_of("accept_tiers"), message);
         }
-        let stopped_place = place_of("writes_stopped");
+        let stopped_origin = origin_of("writes_stopped");
         let writes_stopped = form.writes_stopped.and_then(|stopped| {
-            let origin = Setting { text: stopped.text.clone(), origin: stopped_place.clone() };
-            Some(WritesStopped { instant: self.time(stopped.text, &stopped_place)?, origin })
+            let origin = Setting { text: stopped.text.clone(), origin: stopped_origin.clone() };
+            Some(WritesStopped { instant: self.time(stopped.text, &stopped_origin)?, origin })
         });
         if form.check.len() > CHECKS_MAX {
             self.wrong(&section, format!("too many [[signoff.check]] sections; at most {CHECKS_MAX} are allowed"));
@@ -96,13 +97,13 @@ impl FormReader<'_> {
         Some(Backup { path: Setting { text: path, origin }, max_age })
     }
 
-    fn status(&mut self, form: StatusForm, place: &Origin, tables: &BTreeMap<String, Source>) -> Option<Status> {
+    fn status(&mut self, form: StatusForm, origin: &Origin, tables: &BTreeMap<String, Source>) -> Option<Status> {
         let StatusForm { table, key, column, must_be } = form;
         if !tables.contains_key(&table) {
-            self.wrong(place, format!("the job has no [tables.{table}]"));
+            self.wrong(origin, format!("the job has no [tables.{table}]"));
             return None;
         }
-        let word = |text: String| Setting { text, origin: place.clone() };
+        let word = |text: String| Setting { text, origin: origin.clone() };
         Some(Status { table: word(table), key: word(key), column: word(column), must_be: must_be.text })
     }
 }

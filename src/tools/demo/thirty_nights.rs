@@ -126,9 +126,9 @@ pub(crate) fn write(dir: &Path) -> Result<Vec<Night>> {
         fs::write(&job, job_text(night)).map_err(Error::unwritable(&job))?;
         last_new = new;
     }
-    let place = dir.join("record.json");
+    let path = dir.join("record.json");
     let json = serde_json::to_string_pretty(&nights).map_err(Error::internal)?;
-    fs::write(&place, json + "\n").map_err(Error::unwritable(&place))?;
+    fs::write(&path, json + "\n").map_err(Error::unwritable(&path))?;
     Ok(nights)
 }
 

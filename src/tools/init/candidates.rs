@@ -49,14 +49,9 @@ struct KeyColumn<'a> {
 pub(super) fn candidates(columns: &Columns) -> Vec<KeyCandidate> {
     let usable = columns.pairs.iter().enumerate().filter(|(_, pair)| pair.comparable && can_identify(pair));
     let mut usable: Vec<KeyColumn> = usable
-        .filter_map(|(place, pair)| {
+        .filter_map(|(index, pair)| {
             let cells = |side: Side| numbers(pair, side);
-            Some(KeyColumn {
-                pair,
-                index: place,
-                unlikely: unlikeliness(pair),
-                cells: [cells(Side::Old)?, cells(Side::New)?],
-            })
+            Some(KeyColumn { pair, index, unlikely: unlikeliness(pair), cells: [cells(Side::Old)?, cells(Side::New)?] })
         })
         .collect();
     usable.sort_by_key(|column| column.unlikely);

@@ -77,9 +77,9 @@ impl Proposal {
 
 /// A job over all columns that can be compared, or over `only` some of them.
 fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&PairedColumns]) -> Job {
-    let place = || Origin::Flag("init");
-    let source = |side: Side| Source::of(Setting { text: paths[side].clone(), origin: place() });
-    let word = |text: &String| Setting { text: text.clone(), origin: place() };
+    let origin = || Origin::Flag("init");
+    let source = |side: Side| Source::of(Setting { text: paths[side].clone(), origin: origin() });
+    let word = |text: &String| Setting { text: text.clone(), origin: origin() };
     let selection = Selection {
         columns: only.iter().map(|pair| word(&pair.name)).collect(),
         ignore: match only {
@@ -88,7 +88,7 @@ fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&Pa
         },
         map: vec![],
     };
-    let settings = columns.pairs.iter().filter_map(|pair| pair.settings(place())).collect();
+    let settings = columns.pairs.iter().filter_map(|pair| pair.settings(origin())).collect();
     Job { selection, columns: settings, ..Job::new("init", Sides::from_fn(source), identity) }
 }
 

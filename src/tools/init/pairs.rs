@@ -31,10 +31,10 @@ impl Columns {
         let names = sides
             .as_ref()
             .map(|side| -> Vec<&str> { side.schema.fields().iter().map(|field| field.name().as_str()).collect() });
-        let (places, left) = pair_names(&names);
+        let (indices, left) = pair_names(&names);
         let samples = Sides::try_from_fn(|side| sample(engine, &sides[side]))?;
         let mut pairs = vec![];
-        for index in places {
+        for index in indices {
             pairs.push(PairedColumns::of(sides, &samples, index));
         }
         let similar = similar(&left);
@@ -97,14 +97,14 @@ impl PairedColumns {
     }
 
     /// The settings of a job for this pair, if it needs any.
-    pub(super) fn settings(&self, place: Origin) -> Option<ColumnSettings> {
-        let word = |text: &String| Setting { text: text.clone(), origin: place.clone() };
+    pub(super) fn settings(&self, origin: Origin) -> Option<ColumnSettings> {
+        let word = |text: &String| Setting { text: text.clone(), origin: origin.clone() };
         (self.comparable && (self.is_renamed() || self.rules != RuleSettings::default())).then(|| ColumnSettings {
             names: vec![word(&self.name)],
             old: self.is_renamed().then(|| word(&self.old)),
             expressions: Sides::default(),
             rules: self.rules.clone(),
-            origin: place.clone(),
+            origin: origin.clone(),
         })
     }
 
@@ -159,19 +159,19 @@ fn similar(left: &Sides<Vec<&str>>) -> Vec<Sides<String>> {
 fn sample(engine: &Engine, snapshot: &Snapshot) -> Result<RecordBatch> {
     let groups: Vec<_> = snapshot.row_groups().filter(|(_, _, rows)| *rows > 0).collect();
     let all: Vec<usize> = (0..snapshot.schema.fields().len()).collect();
-    let mut places: Vec<usize> = [0, groups.len() / 2, groups.len().saturating_sub(1)].into();
-    places.dedup();
+    let mut sampled: Vec<usize> = [0, groups.len() / 2, groups.len().saturating_sub(1)].into();
+    sampled.dedup();
     let mut batches: Vec<RecordBatch> = vec![];
-    for place in &places {
-        let Some(&(file, group, _)) = groups.get(*place) else { continue };
+    for number in &sampled {
+        let Some(&(file, group, _)) = groups.get(*number) else { continue };
         let mut scan = snapshot.scan(engine, vec![FileRead::whole(file, [group])], &all)?;
         let (mut rows, mut bytes) = (0, 0);
         while let Some(batch) = scan.next_batch()? {
-            let batch = batch.slice(0, batch.num_rows().min(SAMPLE_ROWS / places.len() - rows));
+            let batch = batch.slice(0, batch.num_rows().min(SAMPLE_ROWS / sampled.len() - rows));
             rows += batch.num_rows();
             bytes += batch.get_array_memory_size();
             batches.push(batch);
-            if rows >= SAMPLE_ROWS / places.len() || bytes >= SAMPLE_BYTES / places.len() {
+            if rows >= SAMPLE_ROWS / sampled.len() || bytes >= SAMPLE_BYTES / sampled.len() {
                 break;
             }
         }

@@ -43,8 +43,8 @@ pub(super) fn pair_by_values(sides: &Sides<Snapshot>, columns: &mut Columns, ali
         let alone = Side::BOTH.iter().all(|&side| times(side, &found.names[side]) == 1);
         let share = found.agree as f64 * 100.0 / found.rows as f64;
         let agreement = format!("{share:.1} % of {} agree", count(found.rows as u64, "pair"));
-        let places = (sides.old.schema.index_of(old), sides.new.schema.index_of(new));
-        let (true, true, (Ok(at_old), Ok(at_new))) = (alone, found.values >= VALUES_SURE, places) else {
+        let indices = (sides.old.schema.index_of(old), sides.new.schema.index_of(new));
+        let (true, true, (Ok(at_old), Ok(at_new))) = (alone, found.values >= VALUES_SURE, indices) else {
             let why = match alone {
                 true => format!("with {} distinct values", found.values),
                 false => "and other columns also agree".into(),
@@ -57,8 +57,8 @@ pub(super) fn pair_by_values(sides: &Sides<Snapshot>, columns: &mut Columns, ali
         pair.rules = found.rules.clone();
         pair.comparable = true;
         pair.notes = vec![format!("`{}` in old; paired by values: {agreement}", escaped(old))];
-        let place = |pair: &PairedColumns| sides.new.schema.index_of(&pair.name).unwrap_or(usize::MAX);
-        let before = columns.pairs.iter().position(|other| place(other) > at_new).unwrap_or(columns.pairs.len());
+        let index = |pair: &PairedColumns| sides.new.schema.index_of(&pair.name).unwrap_or(usize::MAX);
+        let before = columns.pairs.iter().position(|other| index(other) > at_new).unwrap_or(columns.pairs.len());
         columns.pairs.insert(before, pair);
         columns.left.old.retain(|left| left != old);
         columns.left.new.retain(|left| left != new);

@@ -104,8 +104,8 @@ impl Zones {
 fn spread(cells: &Sides<ArrayRef>) -> Option<Sides<ArrayRef>> {
     let rows = cells.old.len();
     let every = rows.div_ceil(TRIED_PAIRS).max(1);
-    let places: UInt32Array = (0..rows as u32).step_by(every).collect();
-    Sides::try_from_fn(|side| take(&cells[side], &places, None)).ok()
+    let indices: UInt32Array = (0..rows as u32).step_by(every).collect();
+    Sides::try_from_fn(|side| take(&cells[side], &indices, None)).ok()
 }
 
 /// Named zones, the widely used ones first, then the others by name, then the fixed offsets from UTC.
