@@ -12,9 +12,9 @@ mod context;
 mod engine;
 mod memory;
 mod output;
-mod request;
 mod waves;
 mod format;
+mod request;
 mod admission;
 
 use std::io;
