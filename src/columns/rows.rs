@@ -135,11 +135,6 @@ impl RowReader {
         self.exact.iter().flat_map(Canonical::arrays).for_each(|array| KeyBytes::of(array).append(row, &mut bytes));
         bytes
     }
-
-    /// Returns everything that the row hash covers beside the key.
-    pub fn exact_arrays(&self) -> Vec<ArrayRef> {
-        self.exact.iter().flat_map(Canonical::arrays).cloned().collect()
-    }
 }
 
 impl Pairing {
@@ -216,6 +211,12 @@ impl ColumnPair {
             None => Ok(Canonical { value: self.canonical(array, side)?, unreadable: None }),
             Some(chain) => chain.full(array, side).map_err(|error| self.located(error, side)),
         }
+    }
+
+    /// Returns the cells of one side after all rules but one.
+    pub fn without(&self, rule: usize, array: &ArrayRef, side: Side) -> Result<Canonical> {
+        let chain = self.chain.as_ref().ok_or_else(|| Error::internal("a column without rules has no rule"))?;
+        chain.without(rule, array, side).map_err(|error| self.located(error, side))
     }
 
     /// The domain after all rules except a tolerance.

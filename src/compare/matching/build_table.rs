@@ -5,52 +5,57 @@
 //! row. Unresolved rows go to the merge.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arrow::buffer::BooleanBuffer;
 
-use super::partitions::{HashedRow, RowAddress, partition_of};
-use crate::compare::discrepancy::Tiers;
+use super::partitions::{self, HashedRow, RowAddress, partition_of};
+use super::tags::{Settled, Tags};
 
-/// Returns the size of this many build rows in bytes: the entry, the probe state, and about half a bucket start for
-/// each.
-pub(super) fn bytes_of(rows: u64) -> u64 {
-    let each = size_of::<HashedRow>() + size_of::<AtomicU64>() + size_of::<u32>() / 2;
+/// Returns the size of this many build rows in bytes, with entries of `words` words: the entry, the probe state, and
+/// about half a bucket start for each.
+pub(super) fn bytes_of(rows: u64, words: usize) -> u64 {
+    let differing = if words > partitions::WORDS { size_of::<AtomicU32>() } else { 0 };
+    let each = words * size_of::<u64>() + size_of::<AtomicU64>() + size_of::<u32>() / 2 + differing;
     rows.saturating_mul(each as u64)
 }
 
 /// The build rows of one partition, in buckets by the lowest bits of their key hashes.
-pub(super) struct BuildTable {
-    entries: Vec<HashedRow>,
+pub(super) struct BuildTable<const WORDS: usize> {
+    entries: Vec<HashedRow<WORDS>>,
     /// The start of each bucket, and the end of the last one.
     starts: Vec<u32>,
     /// The probe state of each build row: 0 if it was not probed, or the address of the row that settled it with
     /// [`RowAddress::SETTLED`], and [`RowAddress::OPEN`] if it is unresolved.
     met: Vec<AtomicU64>,
+    /// The tags in which each build row differs from the row that settled it, a bit each. Empty without tags.
+    differing: Vec<AtomicU32>,
 }
 
-impl BuildTable {
+impl<const WORDS: usize> BuildTable<WORDS> {
     /// Builds the table from the entries of one partition.
-    pub(super) fn of(mut entries: Vec<HashedRow>) -> Self {
+    pub(super) fn of(mut entries: Vec<HashedRow<WORDS>>) -> Self {
         let buckets = (entries.len() / 2).next_power_of_two();
-        let bucket = |entry: &HashedRow| entry.key as usize & (buckets - 1);
-        entries.sort_unstable_by_key(|entry| (bucket(entry), entry.key));
+        let bucket = |entry: &HashedRow<WORDS>| entry.key() as usize & (buckets - 1);
+        entries.sort_unstable_by_key(|entry| (bucket(entry), entry.key()));
         let mut starts = Vec::with_capacity(buckets + 1);
         for (at, entry) in entries.iter().enumerate() {
             starts.resize(bucket(entry) + 1, at as u32);
         }
         starts.resize(buckets + 1, entries.len() as u32);
         let met: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(entries.len()).collect();
-        for (at, pair) in entries.windows(2).enumerate().filter(|(_, pair)| pair[0].key == pair[1].key) {
+        for (at, pair) in entries.windows(2).enumerate().filter(|(_, pair)| pair[0].key() == pair[1].key()) {
             debug_assert_eq!(bucket(&pair[0]), bucket(&pair[1]));
             met[at..=at + 1].iter().for_each(mark_open);
         }
-        BuildTable { entries, starts, met }
+        let tagged = if WORDS > partitions::WORDS { entries.len() } else { 0 };
+        let differing = std::iter::repeat_with(AtomicU32::default).take(tagged).collect();
+        BuildTable { entries, starts, met, differing }
     }
 
     /// Probes with a row of the other side. Returns whether it is settled.
-    pub(super) fn probe(&self, row: &HashedRow) -> bool {
-        let found = self.find(self.bucket(row.key), row.key);
+    pub(super) fn probe(&self, row: &HashedRow<WORDS>) -> bool {
+        let found = self.find(self.bucket(row.key()), row.key());
         found.is_some_and(|index| self.resolve(index, row))
     }
 
@@ -67,19 +72,24 @@ impl BuildTable {
         let entries = &self.entries[bucket];
         // buckets have about two rows, unless many rows share a key
         let at = match entries.len() {
-            ..=8 => entries.iter().position(|entry| entry.key == key)?,
-            _ => entries.partition_point(|entry| entry.key < key),
+            ..=8 => entries.iter().position(|entry| entry.key() == key)?,
+            _ => entries.partition_point(|entry| entry.key() < key),
         };
-        (entries.get(at)?.key == key).then_some(start + at)
+        (entries.get(at)?.key() == key).then_some(start + at)
     }
 
     /// Settles a build row with the probe row, or marks it as unresolved.
-    fn resolve(&self, at: usize, row: &HashedRow) -> bool {
+    fn resolve(&self, at: usize, row: &HashedRow<WORDS>) -> bool {
         let settle = || {
-            let settled = row.address.0 | RowAddress::SETTLED;
+            let settled = row.address().0 | RowAddress::SETTLED;
             self.met[at].compare_exchange(0, settled, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
-        if self.entries[at].row == row.row && settle() {
+        let entry = &self.entries[at];
+        if entry.row() == row.row() && settle() {
+            // only the thread that settled the row gets here
+            if let Some(differing) = self.differing.get(at) {
+                differing.store(differing_tags(entry.tags(), row.tags()), Ordering::Relaxed);
+            }
             return true;
         }
         mark_open(&self.met[at]);
@@ -88,20 +98,21 @@ impl BuildTable {
 
     /// Counts the settled pairs, and reports all unresolved rows: the build rows, and the probe rows that settled one
     /// before another row with the same key hash appeared.
-    pub(super) fn finish(&self, mut open: impl FnMut(RowAddress)) -> Tiers {
-        let mut settled = Tiers::default();
-        for (entry, met) in self.entries.iter().zip(&self.met) {
+    pub(super) fn finish(&self, tags: &Tags, mut open: impl FnMut(RowAddress)) -> Settled {
+        let mut settled = Settled::none(tags);
+        for (at, (entry, met)) in self.entries.iter().zip(&self.met).enumerate() {
             let met = RowAddress(met.load(Ordering::Relaxed));
             match (met.is(RowAddress::SETTLED), met.is(RowAddress::OPEN)) {
                 (true, false) => {
                     // the tier comes from old, and new always has the tier exact
-                    settled.add(entry.address.tier().max(met.tier()), 1);
+                    let differing = self.differing.get(at).map_or(0, |tags| tags.load(Ordering::Relaxed));
+                    settled.add(tags, entry.address().tier().max(met.tier()), differing);
                 }
                 (true, true) => {
-                    open(entry.address);
+                    open(entry.address());
                     open(met);
                 }
-                (false, _) => open(entry.address),
+                (false, _) => open(entry.address()),
             }
         }
         settled
@@ -111,14 +122,19 @@ impl BuildTable {
 /// Probes with many rows, each in its partition. Returns which of them are unresolved.
 ///
 /// Each step is done for all rows before the next step, so that the processor can overlap the cache misses.
-pub(super) fn probe_all(held: &[BuildTable], rows: &[HashedRow]) -> BooleanBuffer {
-    let held = |row: &HashedRow| &held[partition_of(row.key, held.len())];
-    let buckets: Vec<Range<usize>> = rows.iter().map(|row| held(row).bucket(row.key)).collect();
-    let found = rows.iter().zip(buckets).map(|(row, bucket)| held(row).find(bucket, row.key));
+pub(super) fn probe_all<const WORDS: usize>(held: &[BuildTable<WORDS>], rows: &[HashedRow<WORDS>]) -> BooleanBuffer {
+    let held = |row: &HashedRow<WORDS>| &held[partition_of(row.key(), held.len())];
+    let buckets: Vec<Range<usize>> = rows.iter().map(|row| held(row).bucket(row.key())).collect();
+    let found = rows.iter().zip(buckets).map(|(row, bucket)| held(row).find(bucket, row.key()));
     let found: Vec<Option<usize>> = found.collect();
     BooleanBuffer::collect_bool(rows.len(), |at| {
         !found[at].is_some_and(|place| held(&rows[at]).resolve(place, &rows[at]))
     })
+}
+
+/// Returns which tags differ, a bit each.
+fn differing_tags(one: &[u64], two: &[u64]) -> u32 {
+    one.iter().zip(two).enumerate().fold(0, |bits, (at, (one, two))| bits | u32::from(one != two) << at)
 }
 
 fn mark_open(met: &AtomicU64) {

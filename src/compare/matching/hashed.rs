@@ -2,11 +2,12 @@
 //! hash.
 //!
 //! Two rows, one from each side, are equal if their row hashes are equal and no other row has their key hash. The row
-//! hash covers the key and the values with 128 bits, and with a secret of this run. Hashing settles nothing else. All
-//! other rows are candidates: they are sorted by key and merged, and the merge decides from their values what a
+//! hash covers the key and the values with 128 bits, and with a secret of this run. Rules that make values equal are
+//! applied before hashing, and [`Tags`] tell which of them were needed. Hashing settles nothing else. All other rows
+//! are candidates: they are sorted by key and merged, and the merge decides from their values what a
 //! discrepancy is.
 //!
-//! The side with fewer rows is the build side, with 32 bytes per row. If it fits in memory, the probe side streams past
+//! The side with fewer rows is the build side, with 32 bytes per row and 8 per tag. If it fits in memory, the probe side streams past
 //! it. Probe rows that are not settled are kept with their values while there is memory, so usually only the candidates
 //! of the build side are read again. If it does not fit, both sides are spilled in partitions, which are joined one
 //! after the other, and the candidates of both sides are read again.
@@ -20,11 +21,12 @@ use rayon::prelude::*;
 use super::build_table::{self, BuildTable, probe_all};
 use super::cursor::{Cursor, KeyRange, MergeError};
 use super::merge::merge;
-use super::partitions::{self, HashedRow, Partitions, RowAddress, partitions_for};
+use super::partitions::{self, HashedRow, Partitions, RowAddress, WORDS, partitions_for};
+use super::tags::{Settled, Tags};
 use super::unresolved::{Chunk, SortedSide, Unresolved};
 use super::{AnswerPart, Comparison};
 use crate::columns::ParseCounts;
-use crate::compare::discrepancy::{Tier, Tiers};
+use crate::compare::discrepancy::Tier;
 use crate::equality::canonical::row_hash::{RowHash, RowHasher};
 use crate::error::Result;
 use crate::runtime::timings::Stage;
@@ -43,25 +45,41 @@ pub(super) fn room_for_entries(working: u64) -> u64 {
     working / ENTRIES_SHARE.1 * ENTRIES_SHARE.0
 }
 
-/// Returns how many bytes of entries will be spilled for this many rows; `None` if one side fits in memory.
-pub(super) fn spilled_bytes(rows: Sides<u64>, working: u64) -> Option<u64> {
-    let fits = partitions::bytes_of(rows.old.min(rows.new)) <= room_for_entries(working);
-    let spilled = partitions::bytes_of(rows.old + rows.new).saturating_sub(working - working / MEETING_SHARE);
+/// Returns how many bytes of entries will be spilled for this many rows, with entries of `words` words; `None` if one
+/// side fits in memory.
+pub(super) fn spilled_bytes(rows: Sides<u64>, words: usize, working: u64) -> Option<u64> {
+    let fits = partitions::bytes_of(rows.old.min(rows.new), words) <= room_for_entries(working);
+    let spilled = partitions::bytes_of(rows.old + rows.new, words).saturating_sub(working - working / MEETING_SHARE);
     (!fits).then_some(spilled)
 }
 
 /// Hashes all rows, settles most of them, and merges the rest.
 pub(super) fn run(comparison: &Comparison) -> Result<Vec<AnswerPart>> {
+    let tags = Tags::of(comparison.pairing);
+    match tags.count() {
+        0 => run_with::<WORDS>(comparison, &tags),
+        1 => run_with::<{ WORDS + 1 }>(comparison, &tags),
+        2 => run_with::<{ WORDS + 2 }>(comparison, &tags),
+        3 => run_with::<{ WORDS + 3 }>(comparison, &tags),
+        4 => run_with::<{ WORDS + 4 }>(comparison, &tags),
+        5..=8 => run_with::<{ WORDS + 8 }>(comparison, &tags),
+        9..=16 => run_with::<{ WORDS + 16 }>(comparison, &tags),
+        _ => run_with::<{ WORDS + 32 }>(comparison, &tags),
+    }
+}
+
+/// The strategy with entries of `WORDS` words.
+fn run_with<const WORDS: usize>(comparison: &Comparison, tags: &Tags) -> Result<Vec<AnswerPart>> {
     let Comparison { engine, snapshots, .. } = comparison;
     let total = snapshots.iter().map(|side| side.rows()).sum();
     engine.progress.begin("hashing", total);
-    let hashing = Hashing::of(comparison)?;
+    let hashing = Hashing::<WORDS>::of(comparison, tags)?;
     let working = engine.working_memory();
     let held_side = if snapshots.new.rows() < snapshots.old.rows() { Side::New } else { Side::Old };
     let partitions = partitions_for(snapshots[held_side].rows());
     let candidates = Unresolved::none(engine, snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
 
-    if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), working) {
+    if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), WORDS, working) {
         engine.progress.note(&format!(
             "{total} rows do not fit in the remaining memory ({}): about {} will spill to `{}`",
             ByteSize(working),
@@ -75,7 +93,7 @@ pub(super) fn run(comparison: &Comparison) -> Result<Vec<AnswerPart>> {
         true => {
             let held = build(comparison, entries)?;
             read.add(&hashing.meet(&candidates, held_side.other(), &held)?);
-            engine.timings.stage(Stage::Match, || close(comparison, held, &candidates))
+            engine.timings.stage(Stage::Match, || close(comparison, tags, held, &candidates))
         }
         false => {
             let other_side = held_side.other();
@@ -83,27 +101,28 @@ pub(super) fn run(comparison: &Comparison) -> Result<Vec<AnswerPart>> {
             let others = Partitions::new(engine, partitions, snapshots[other_side].rows(), room);
             read.add(&hashing.store(&candidates, other_side, &others)?);
             engine.progress.begin("matching", total);
-            match_partitions(comparison, &entries, &others, &candidates)?
+            match_partitions(comparison, tags, &entries, &others, &candidates)?
         }
     };
-    Ok(vec![compare_candidates(comparison, &candidates, settled, read)?])
+    Ok(vec![compare_candidates(comparison, tags, &candidates, settled, read)?])
 }
 
-struct Hashing<'a> {
+struct Hashing<'a, const WORDS: usize> {
     comparison: &'a Comparison<'a>,
+    tags: &'a Tags,
     hasher: RowHasher,
     projections: Sides<Vec<usize>>,
 }
 
-impl<'a> Hashing<'a> {
-    fn of(comparison: &'a Comparison<'a>) -> Result<Self> {
+impl<'a, const WORDS: usize> Hashing<'a, WORDS> {
+    fn of(comparison: &'a Comparison<'a>, tags: &'a Tags) -> Result<Self> {
         let hasher = RowHasher::new(comparison.engine.limits().key_hash_bits)?;
         let projections = Sides::from_fn(|side| comparison.pairing.projection(side));
-        Ok(Hashing { comparison, hasher, projections })
+        Ok(Hashing { comparison, tags, hasher, projections })
     }
 
     /// Stores the entries of a side. Returns how many cells had to be parsed with rules.
-    fn store(&self, candidates: &Unresolved, side: Side, entries: &Partitions) -> Result<ParseCounts> {
+    fn store(&self, candidates: &Unresolved, side: Side, entries: &Partitions<WORDS>) -> Result<ParseCounts> {
         self.each_chunk(candidates, side, |number, chunk, scratch| {
             let mut writer = entries.writer();
             let read = self.each_batch(number, chunk, scratch, |_, hashed| {
@@ -115,14 +134,14 @@ impl<'a> Hashing<'a> {
     }
 
     /// Probes with the rows of a side, and keeps the rows that are not settled.
-    fn meet(&self, candidates: &Unresolved, side: Side, held: &[BuildTable]) -> Result<ParseCounts> {
+    fn meet(&self, candidates: &Unresolved, side: Side, held: &[BuildTable<WORDS>]) -> Result<ParseCounts> {
         self.each_chunk(candidates, side, |number, chunk, scratch| {
             let mut keeper = candidates.keeper(side);
             let read = self.each_batch(number, chunk, scratch, |batch, hashed| {
                 let open = probe_all(held, hashed);
                 match open.count_set_bits() {
                     0 => Ok(()),
-                    _ => keeper.keep(batch, open, hashed.iter().map(|entry| entry.address)),
+                    _ => keeper.keep(batch, open, hashed.iter().map(HashedRow::address)),
                 }
             })?;
             keeper.finish()?;
@@ -134,7 +153,7 @@ impl<'a> Hashing<'a> {
         &self,
         candidates: &Unresolved,
         side: Side,
-        work: impl Fn(usize, &Chunk, &mut Scratch) -> Result<ParseCounts> + Sync,
+        work: impl Fn(usize, &Chunk, &mut Scratch<WORDS>) -> Result<ParseCounts> + Sync,
     ) -> Result<ParseCounts> {
         let Comparison { engine, pairing, .. } = self.comparison;
         let none = || ParseCounts::new(pairing);
@@ -155,29 +174,37 @@ impl<'a> Hashing<'a> {
         &self,
         number: usize,
         chunk: &Chunk,
-        scratch: &mut Scratch,
-        mut work: impl FnMut(&RecordBatch, &[HashedRow]) -> Result<()>,
+        scratch: &mut Scratch<WORDS>,
+        mut work: impl FnMut(&RecordBatch, &[HashedRow<WORDS>]) -> Result<()>,
     ) -> Result<ParseCounts> {
         let Comparison { engine, snapshots, pairing, .. } = self.comparison;
         let mut scan = snapshots[chunk.side].scan(engine, vec![chunk.read()], &self.projections[chunk.side])?;
         let mut read = ParseCounts::new(pairing);
         let mut start = 0;
         while let Some(batch) = scan.next_batch()? {
-            let rows = engine.timings.stage(Stage::Canonicalize, || pairing.rows(chunk.side, batch))?;
+            let (rows, values, tagged) = engine.timings.stage(Stage::Canonicalize, || -> Result<_> {
+                let rows = pairing.rows(chunk.side, batch)?;
+                let (values, tagged) = self.tags.forms(pairing, &rows, chunk.side)?;
+                Ok((rows, values, tagged))
+            })?;
             // the merge decides requested rows, so they get a row hash that no row has
             let requested = self.comparison.requested.map(|request| request.includes(pairing, &rows.raw, chunk.side));
             let requested = requested.transpose()?.flatten();
             read.count(&rows);
             engine.timings.stage(Stage::Hash, || {
-                let Scratch { hashes, entries } = &mut *scratch;
-                self.hasher.hash(&rows.keys, &rows.exact_arrays(), hashes);
+                let Scratch { hashes, tags, entries } = &mut *scratch;
+                self.hasher.hash(&rows.keys, &values, hashes);
                 entries.clear();
                 entries.extend(hashes.iter().enumerate().map(|(at, hash)| {
                     let tier = Tier::as_read(rows.read_rows.as_ref(), at);
                     let is_requested = requested.as_ref().is_some_and(|rows| rows.value(at));
                     let row = if is_requested { hash.row.map(|word| !word) } else { hash.row };
-                    HashedRow { row, key: hash.key, address: RowAddress::new(number, start + at, tier) }
+                    HashedRow::new(row, hash.key, RowAddress::new(number, start + at, tier))
                 }));
+                for (number, cells) in tagged.iter().enumerate() {
+                    self.hasher.tag(number, cells, tags);
+                    entries.iter_mut().zip(&*tags).for_each(|(entry, tag)| entry.tags_mut()[number] = *tag);
+                }
                 work(&rows.raw, entries)
             })?;
             start += rows.raw.num_rows();
@@ -188,17 +215,18 @@ impl<'a> Hashing<'a> {
 
 /// Buffers that a worker reuses for all its batches.
 #[derive(Default)]
-struct Scratch {
+struct Scratch<const WORDS: usize> {
     hashes: Vec<RowHash>,
-    entries: Vec<HashedRow>,
+    tags: Vec<u64>,
+    entries: Vec<HashedRow<WORDS>>,
 }
 
 /// Builds the tables of a side, one per partition.
-fn build(comparison: &Comparison, entries: Partitions) -> Result<Vec<BuildTable>> {
+fn build<const WORDS: usize>(comparison: &Comparison, entries: Partitions<WORDS>) -> Result<Vec<BuildTable<WORDS>>> {
     let Comparison { engine, .. } = comparison;
     engine.workers().install(|| {
         let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
-        let rest = |partition| -> Result<BuildTable> {
+        let rest = |partition| -> Result<BuildTable<WORDS>> {
             engine.check_stop()?;
             engine.timings.stage(Stage::Match, || Ok(BuildTable::of(entries.take(partition)?)))
         };
@@ -207,47 +235,53 @@ fn build(comparison: &Comparison, entries: Partitions) -> Result<Vec<BuildTable>
 }
 
 /// Marks the unresolved build rows, and counts the settled pairs.
-fn close(comparison: &Comparison, held: Vec<BuildTable>, candidates: &Unresolved) -> Tiers {
+fn close<const WORDS: usize>(
+    comparison: &Comparison,
+    tags: &Tags,
+    held: Vec<BuildTable<WORDS>>,
+    candidates: &Unresolved,
+) -> Settled {
     comparison.engine.workers().install(|| {
         let settled =
-            held.into_par_iter().with_max_len(1).map(|table| table.finish(|address| candidates.mark(address)));
-        settled.reduce(Tiers::default, both)
+            held.into_par_iter().with_max_len(1).map(|table| table.finish(tags, |address| candidates.mark(address)));
+        settled.reduce(|| Settled::none(tags), both)
     })
 }
 
-fn both(mut sum: Tiers, part: Tiers) -> Tiers {
+fn both(mut sum: Settled, part: Settled) -> Settled {
     sum.add_all(&part);
     sum
 }
 
 /// Joins the partitions of both sides one by one, and marks all unresolved rows.
-fn match_partitions(
+fn match_partitions<const WORDS: usize>(
     comparison: &Comparison,
-    entries: &Partitions,
-    others: &Partitions,
+    tags: &Tags,
+    entries: &Partitions<WORDS>,
+    others: &Partitions<WORDS>,
     candidates: &Unresolved,
-) -> Result<Tiers> {
+) -> Result<Settled> {
     let Comparison { engine, .. } = comparison;
     let room = engine.working_memory() / MEETING_SHARE / engine.threads() as u64;
-    let meet = |partition: usize| -> Result<Tiers> {
+    let meet = |partition: usize| -> Result<Settled> {
         engine.check_stop()?;
-        if build_table::bytes_of(entries.rows(partition)) > room {
+        if build_table::bytes_of(entries.rows(partition), WORDS) > room {
             // hashes are distributed evenly, so these are many rows with few keys, which go to the merge anyway
             for side in [entries, others] {
                 engine.progress.advance(side.rows(partition));
-                side.drain(partition, |entry| candidates.mark(entry.address))?;
+                side.drain(partition, |entry| candidates.mark(entry.address()))?;
             }
-            return Ok(Tiers::default());
+            return Ok(Settled::none(tags));
         }
         let held = BuildTable::of(entries.take(partition)?);
         let mut rows = 0;
         others.drain(partition, |entry| {
             rows += 1;
             if !held.probe(entry) {
-                candidates.mark(entry.address);
+                candidates.mark(entry.address());
             }
         })?;
-        let settled = held.finish(|address| {
+        let settled = held.finish(tags, |address| {
             rows += 1;
             candidates.mark(address);
         });
@@ -257,7 +291,7 @@ fn match_partitions(
     engine.workers().install(|| {
         let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
         let settled = partitions.map(|partition| engine.timings.stage(Stage::Match, || meet(partition)));
-        settled.try_reduce(Tiers::default, |sum, part| Ok(both(sum, part)))
+        settled.try_reduce(|| Settled::none(tags), |sum, part| Ok(both(sum, part)))
     })
 }
 
@@ -267,14 +301,14 @@ fn match_partitions(
 /// the settled pairs.
 fn compare_candidates<'a>(
     comparison: &Comparison<'a>,
+    tags: &Tags,
     candidates: &Unresolved,
-    settled: Tiers,
+    settled: Settled,
     mut read: ParseCounts,
 ) -> Result<AnswerPart> {
     let Comparison { engine, pairing, .. } = comparison;
     let mut sink = comparison.sink();
-    Tier::ALL.into_iter().for_each(|tier| sink.matched(tier, settled.count(tier)));
-    Side::BOTH.into_iter().for_each(|side| sink.seen(side, settled.total()));
+    settled.record(tags, &mut sink);
     let open = candidates.count();
     if open > 0 {
         engine.progress.begin("comparing", open);

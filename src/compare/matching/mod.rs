@@ -5,6 +5,7 @@ mod compare;
 mod cursor;
 mod partitions;
 mod unresolved;
+mod tags;
 mod build_table;
 mod merge;
 mod hashed;

@@ -82,6 +82,15 @@ impl RowHasher {
         }
     }
 
+    /// Hashes every cell of a column to a tag of 64 bits. Tags with different numbers have nothing in common.
+    pub fn tag(&self, number: usize, cells: &ArrayRef, tags: &mut Vec<u64>) {
+        tags.clear();
+        tags.resize(cells.len(), 0);
+        let secret = self.of_column(usize::MAX - number);
+        let column = Column { array: cells, secret, long: &self.secret };
+        column.absorb(0, tags, |tag, words, [lane, ..]| *tag = mix(words, 0, lane));
+    }
+
     fn of_column(&self, number: usize) -> ColumnSecret {
         let word = |at: usize| xxh3_64_with_secret(&[number.to_le_bytes(), at.to_le_bytes()].concat(), &self.secret);
         let pair = |at: usize| [word(2 * at), word(2 * at + 1)];
@@ -106,22 +115,22 @@ struct Column<'a> {
 impl Column<'_> {
     /// Calls `mix` with the hash and the cell of every row from `start` on, and with the words of the column. See
     /// [`super::Domain::canonical_type`] for the possible types.
-    fn absorb(&self, start: usize, hashes: &mut [RowHash], mix: impl Fn(&mut RowHash, Words, [Words; LANES])) {
+    fn absorb<H>(&self, start: usize, hashes: &mut [H], mix: impl Fn(&mut H, Words, [Words; LANES])) {
         let array = self.array;
         match array.data_type() {
             DataType::Boolean => {
                 let values = array.as_boolean().values();
                 self.each(start, hashes, |row| [u64::from(values.value(row)), 0], mix);
             }
-            DataType::Int32 => self.each_number::<Int32Type>(start, hashes, |value| [value as u64, 0], mix),
-            DataType::Int64 => self.each_number::<Int64Type>(start, hashes, |value| [value as u64, 0], mix),
-            DataType::UInt64 => self.each_number::<UInt64Type>(start, hashes, |value| [value, 0], mix),
-            DataType::Float64 => self.each_number::<Float64Type>(start, hashes, |value| [value.to_bits(), 0], mix),
+            DataType::Int32 => self.each_number::<Int32Type, _>(start, hashes, |value| [value as u64, 0], mix),
+            DataType::Int64 => self.each_number::<Int64Type, _>(start, hashes, |value| [value as u64, 0], mix),
+            DataType::UInt64 => self.each_number::<UInt64Type, _>(start, hashes, |value| [value, 0], mix),
+            DataType::Float64 => self.each_number::<Float64Type, _>(start, hashes, |value| [value.to_bits(), 0], mix),
             DataType::Decimal128(..) => {
-                self.each_number::<Decimal128Type>(start, hashes, |value| halves(value as u128), mix);
+                self.each_number::<Decimal128Type, _>(start, hashes, |value| halves(value as u128), mix);
             }
             DataType::Decimal256(..) => {
-                self.each_number::<Decimal256Type>(start, hashes, |value| self.long(&value.to_le_bytes()), mix);
+                self.each_number::<Decimal256Type, _>(start, hashes, |value| self.long(&value.to_le_bytes()), mix);
             }
             DataType::FixedSizeBinary(_) => {
                 let forms = array.as_fixed_size_binary();
@@ -140,23 +149,23 @@ impl Column<'_> {
         }
     }
 
-    fn each_number<T: ArrowPrimitiveType>(
+    fn each_number<T: ArrowPrimitiveType, H>(
         &self,
         start: usize,
-        hashes: &mut [RowHash],
+        hashes: &mut [H],
         words: impl Fn(T::Native) -> Words,
-        mix: impl Fn(&mut RowHash, Words, [Words; LANES]),
+        mix: impl Fn(&mut H, Words, [Words; LANES]),
     ) {
         let values = PrimitiveArray::<T>::values(self.array.as_primitive::<T>());
         self.each(start, hashes, |row| words(values[row]), mix);
     }
 
-    fn each(
+    fn each<H>(
         &self,
         start: usize,
-        hashes: &mut [RowHash],
+        hashes: &mut [H],
         words: impl Fn(usize) -> Words,
-        mix: impl Fn(&mut RowHash, Words, [Words; LANES]),
+        mix: impl Fn(&mut H, Words, [Words; LANES]),
     ) {
         let ColumnSecret { lanes, null } = self.secret;
         let rows = (start..).zip(hashes);

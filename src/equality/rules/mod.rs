@@ -31,7 +31,7 @@ use crate::equality::canonical::order::{equal_rows, fast_equal};
 use crate::equality::canonical::{Domain, canonical, convert};
 use crate::equality::plain_types;
 use crate::equality::value_text;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::Rule;
 use crate::job::rule::ParseAs;
 use crate::sides::{Side, Sides};
@@ -183,6 +183,26 @@ impl RuleSet {
         self.form(array, side, &self.full)
     }
 
+    /// Returns the cells under all rules but one.
+    pub fn without(&self, rule: usize, array: &ArrayRef, side: Side) -> Result<Canonical> {
+        match &self.without[rule] {
+            Some(plan) => self.form(array, side, plan),
+            None => Err(Error::internal("the columns are not comparable without this rule")),
+        }
+    }
+
+    /// Returns the rules if each side alone determines what a pair is equal by: no rule determines what a cell is or
+    /// allows a distance, and the columns are comparable without any one of the rules. Then two cells are equal by rule
+    /// if their forms under all rules are equal.
+    pub fn separable(&self) -> Option<Vec<usize>> {
+        let depends_on_pair = |rule: &Rule| rule.is_reading() || matches!(rule, Rule::Tolerance(_) | Rule::EitherHour);
+        let is_separable = !self.rules.iter().any(depends_on_pair)
+            && self.exact.reading.is_none()
+            && self.full.reading.is_none()
+            && self.without.iter().all(Option::is_some);
+        is_separable.then(|| (0..self.rules.len()).collect())
+    }
+
     fn form(&self, array: &ArrayRef, side: Side, plan: &ComparisonPlan) -> Result<Canonical> {
         let (cleaned, field) = self.clean(array, side, plan)?;
         self.form_of_cleaned(&cleaned, &field, side, plan)
@@ -293,7 +313,10 @@ impl RuleSet {
         let (ruled, tolerated) = self.agree(arrays, &self.full, true)?;
         let equal = &ruled | &tolerated;
         let mut needed = vec![];
-        if equal.count_set_bits() > 0 {
+        if let ([_], true) = (self.rules.as_slice(), self.separable().is_some()) {
+            // without its only rule, no pair is equal
+            needed.push((0, equal));
+        } else if equal.count_set_bits() > 0 {
             for (index, rule) in self.rules.iter().enumerate() {
                 let cells = match (rule, &self.without[index]) {
                     (Rule::Tolerance(_), _) => tolerated.clone(),
@@ -323,7 +346,7 @@ impl RuleSet {
         let reads = Sides::try_from_fn(|side| self.read(&arrays[side], side, plan))?;
         let forms = Sides::try_from_fn(|side| {
             let value = self.settle(&reads[side].array, side, plan)?;
-            Ok::<_, crate::error::Error>(Canonical { value, unreadable: reads[side].unreadable.clone() })
+            Ok::<_, Error>(Canonical { value, unreadable: reads[side].unreadable.clone() })
         })?;
         let equal = forms.old.equals(&forms.new)?;
         let tolerance = plan.rules(&self.rules).into_iter().find_map(|rule| match rule {
