@@ -13,7 +13,7 @@ use crate::job::Rule;
 pub(super) fn clean<'a>(text: Cow<'a, str>, rule: &Rule) -> Option<Cow<'a, str>> {
     Some(match rule {
         Rule::Trim => part(text, str::trim),
-        Rule::Rtrim => part(text, str::trim_end),
+        Rule::Rtrim => part(text, trim_end),
         Rule::Nfc => match is_nfc_quick(text.chars()) {
             IsNormalized::Yes => text,
             IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfc().collect()),
@@ -28,6 +28,17 @@ fn part<'a>(text: Cow<'a, str>, cut: fn(&str) -> &str) -> Cow<'a, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(cut(text)),
         Cow::Owned(text) => Cow::Owned(cut(&text).to_owned()),
+    }
+}
+
+/// Like [`str::trim_end`], without decoding what is ASCII.
+fn trim_end(text: &str) -> &str {
+    let is_blank = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
+    let end = text.len() - text.bytes().rev().take_while(is_blank).count();
+    let text = &text[..end];
+    match text.as_bytes().last() {
+        Some(last) if !last.is_ascii() => text.trim_end(),
+        _ => text,
     }
 }
 
@@ -55,15 +66,15 @@ pub(super) fn ambiguous_code<'a>(values: &'a BTreeMap<String, String>, rules: &[
     values.iter().find(differs).map(|(code, _)| code.as_str())
 }
 
-/// Replaces every text in a column; NULL stays NULL.
+/// Replaces every text in a column; NULL stays NULL. A column in which nothing changes is not copied.
 pub(super) fn map(texts: &StringViewArray, change: impl Fn(&str) -> Option<Cow<'_, str>>) -> StringViewArray {
+    let is_same = |text: &str| matches!(change(text), Some(Cow::Borrowed(same)) if same.len() == text.len());
+    let Some(first) = texts.iter().position(|text| text.is_some_and(|text| !is_same(text))) else {
+        return texts.clone();
+    };
     let mut builder = StringViewBuilder::with_capacity(texts.len());
-    for text in texts {
-        match text.and_then(&change) {
-            Some(text) => builder.append_value(text),
-            None => builder.append_null(),
-        }
-    }
+    texts.iter().take(first).for_each(|text| builder.append_option(text));
+    texts.iter().skip(first).for_each(|text| builder.append_option(text.and_then(&change)));
     builder.finish()
 }
 
@@ -76,9 +87,27 @@ mod tests {
     }
 
     #[test]
+    fn a_column_is_replaced_from_its_first_change_on() {
+        let texts = |all: &[Option<&str>]| StringViewArray::from_iter(all.iter().copied());
+        let trimmed = |all: &[Option<&str>]| map(&texts(all), |text| clean(text.into(), &Rule::Rtrim));
+        let same = [None, Some("a"), Some("longer than twelve bytes"), None];
+        assert_eq!(trimmed(&same), texts(&same));
+        let mixed = [None, Some("a"), Some("b "), None, Some("longer than twelve bytes  "), Some("")];
+        assert_eq!(trimmed(&mixed), texts(&mixed.map(|text| text.map(str::trim_end))));
+        assert_eq!(
+            map(&texts(&[Some("x"), Some("")]), |text| clean(text.into(), &Rule::EmptyIsNull)),
+            texts(&[Some("x"), None])
+        );
+    }
+
+    #[test]
     fn texts_are_cleaned() {
         assert_eq!(cleaned("\t a b ", Rule::Trim).as_deref(), Some("a b"));
         assert_eq!(cleaned(" a  ", Rule::Rtrim).as_deref(), Some(" a"));
+        // all that Unicode calls white space, in any order, and nothing else
+        for text in ["", " ", "a", "a\u{a0} ", "é\u{2003}\t\u{85}", "a\u{1f}", "a\u{200b} ", " \u{3000}"] {
+            assert_eq!(cleaned(text, Rule::Rtrim).as_deref(), Some(text.trim_end()), "{text:?}");
+        }
         assert_eq!(cleaned("e\u{301}", Rule::Nfc).as_deref(), Some("é"));
         assert_eq!(cleaned("STRASSE", Rule::Casefold), cleaned("straße", Rule::Casefold));
         assert_ne!(cleaned("İ", Rule::Casefold), cleaned("i", Rule::Casefold));
