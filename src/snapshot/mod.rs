@@ -31,7 +31,7 @@ pub(crate) use decode::compact;
 pub(crate) use footer::DataFile;
 pub(crate) use lineage::Lineage;
 pub(crate) use listing::would_list;
-pub(crate) use scan::FileRead;
+pub(crate) use scan::{FileRead, Scan};
 pub(crate) use sizes::require_room_for_footers;
 pub(crate) use statistics::Statistics;
 pub(crate) use table_format::refuse_path;

@@ -49,12 +49,14 @@ impl FileRead {
 pub struct Scan<'a> {
     engine: &'a Engine,
     batches: Batches,
+    /// Whether the progress counts its rows.
+    is_counted: bool,
 }
 
 impl Snapshot {
     /// Starts to read `columns` (indexes in the schema) of the given parts, in the given order.
     pub fn scan<'a>(&self, engine: &'a Engine, reads: Vec<FileRead>, columns: &[usize]) -> Result<Scan<'a>> {
-        Ok(Scan { engine, batches: Batches::of(self, engine.scan_config(), reads, columns)? })
+        Ok(Scan { engine, batches: Batches::of(self, engine.scan_config(), reads, columns)?, is_counted: true })
     }
 
     /// All rows, with one read per row group.
@@ -87,6 +89,11 @@ impl Snapshot {
 }
 
 impl Scan<'_> {
+    /// The same scan of rows that another scan counts in the progress.
+    pub fn uncounted(self) -> Self {
+        Scan { is_counted: false, ..self }
+    }
+
     /// The next non-empty batch, or `None` at the end. Decoding happens on the calling thread.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
@@ -94,7 +101,7 @@ impl Scan<'_> {
             match self.engine.timings.stage(Stage::Decode, || self.batches.next()).transpose()? {
                 Some(batch) if batch.num_rows() == 0 => continue,
                 Some(batch) => {
-                    self.engine.progress.advance(batch.num_rows() as u64);
+                    self.engine.progress.advance(if self.is_counted { batch.num_rows() as u64 } else { 0 });
                     return Ok(Some(batch));
                 }
                 None => return Ok(None),

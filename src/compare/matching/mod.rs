@@ -10,6 +10,7 @@ mod build_table;
 mod merge;
 mod hashed;
 mod layout;
+mod shared_scan;
 mod ordered;
 mod ranges;
 mod plan;

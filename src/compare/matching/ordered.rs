@@ -6,11 +6,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arrow::array::RecordBatch;
+use rayon::Scope;
 use rayon::prelude::*;
 
 use super::cursor::{Cursor, KeyRange, MergeError};
 use super::layout::KeyLayout;
 use super::merge::merge;
+use super::shared_scan::SharedScan;
 use super::{AnswerPart, Comparison};
 use crate::error::{Error, Result};
 use crate::runtime::timings::Stage;
@@ -25,11 +28,13 @@ pub(super) fn run(
     let Comparison { engine, snapshots, .. } = comparison;
     engine.progress.begin("comparing", snapshots.iter().map(|side| side.rows()).sum());
     let abandoned = AtomicBool::new(false);
-    let mut results: Vec<(usize, Result<AnswerPart, MergeError>)> = engine.workers().install(|| {
+    let is_shared = ranges.len() < engine.threads();
+    let mut results: Vec<(usize, Result<AnswerPart, MergeError>)> = engine.workers().scope(|scope| {
+        let scope = Some(scope).filter(|_| is_shared);
         // a bridge hands out the ranges one by one, the large ones first
         let ranges = ranges.iter().enumerate().par_bridge();
         let compared = ranges.map(|(number, range)| {
-            let result = compare_range(comparison, range, layouts, &abandoned);
+            let result = compare_range(comparison, range, layouts, &abandoned, scope);
             if result.is_err() {
                 abandoned.store(true, Ordering::Relaxed);
             }
@@ -62,21 +67,32 @@ pub(super) fn run(
     Ok(parts)
 }
 
-fn compare_range(
-    comparison: &Comparison,
+/// Compares one range. Within a `scope`, all workers decode it together.
+fn compare_range<'scope>(
+    comparison: &'scope Comparison,
     range: &KeyRange,
     layouts: &Sides<KeyLayout>,
     abandoned: &AtomicBool,
+    scope: Option<&Scope<'scope>>,
 ) -> Result<AnswerPart, MergeError> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
     let open = |side: Side| -> Result<Cursor, MergeError> {
         let reads = layouts[side].reads(range)?;
-        let mut scan = snapshots[side].scan(engine, reads, &pairing.projection(side))?;
+        let mut next_batch: Box<dyn FnMut() -> Result<Option<RecordBatch>> + Send> = match scope {
+            Some(scope) => {
+                let mut scan = SharedScan::open(comparison, side, &reads)?;
+                Box::new(move || scan.next_batch(scope))
+            }
+            None => {
+                let mut scan = snapshots[side].scan(engine, reads, &pairing.projection(side))?;
+                Box::new(move || scan.next_batch())
+            }
+        };
         let source = Box::new(move || match abandoned.load(Ordering::Relaxed) {
             true => Err(Error::Interrupted),
             false => {
                 let settle = |batch| engine.timings.stage(Stage::Canonicalize, || pairing.rows(side, batch));
-                scan.next_batch()?.map(settle).transpose()
+                next_batch()?.map(settle).transpose()
             }
         });
         Cursor::open(pairing, side, source, range.clone())
