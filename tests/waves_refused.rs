@@ -30,7 +30,7 @@ fn bad_lists() {
         ("twice.csv", "id\n1\n2\n1\n", "duplicate ID \"1\": `twice.csv`, line 2, and `twice.csv`, line 4"),
         ("nulls.csv", "id\n\n\n", "duplicate ID NULL"),
         ("names.csv", "id,id\n1,2\n", "duplicate column `id`"),
-        ("blank.txt", "1\n\n2\n", "`blank.txt`, line 2: it is empty"),
+        ("blank.txt", "1\n\n2\n", "`blank.txt`, line 2: the line is empty"),
         ("list.json", "[]", "is not a list: list names end with .csv"),
         ("bad.ndjson", "{\"id\": 1}\n{\"id\": [1]}\n", "`bad.ndjson`, line 2: not a JSON object"),
         ("less.ndjson", "{\"id\": 1, \"n\": 1}\n{\"id\": 2}\n", "line 2: it has no `n`"),
