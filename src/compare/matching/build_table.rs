@@ -124,3 +124,6 @@ pub(super) fn probe_all(held: &[BuildTable], rows: &[HashedRow]) -> BooleanBuffe
 fn mark_open(met: &AtomicU64) {
     met.fetch_or(RowAddress::OPEN, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,3 +67,6 @@ pub(crate) fn demand(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Demand {
         ..Demand::default()
     }
 }
+
+#[cfg(test)]
+mod tests;
