@@ -265,10 +265,10 @@ fn one_certificate_has_one_form() {
     refused(sealed(payload.replace("\"from\":", "\"more\":1,\"from\":")), form);
     refused(sealed(payload.replace("{\"column\":{", "{\"column\":{\"more\":1,")), "unknown field");
     refused(sealed(payload.replace("\"candidates\":5", "\"candidates\":6")), "counts do not add up");
-    refused(sealed(payload.replace("output:approved.csv", "output:../approved.csv")), "not among its outputs");
+    refused(sealed(payload.replace("output:approved.csv", "output:../approved.csv")), "not one of its outputs");
     refused(sealed(payload.replace("\"caught\":3", "\"caught\":2")), "canary");
     refused(sealed(payload.replace("\"partly_approved\"", "\"approved\"")), "some are blocked");
-    refused(sealed(payload.replace("Z\",\"expires", ".5Z\",\"expires")), "no time such as");
+    refused(sealed(payload.replace("Z\",\"expires", ".5Z\",\"expires")), "not a time such as");
     // other versions are named as such, whatever else is in them
     refused(sealed(payload.replace(PREDICATE_TYPE, "urn:countersign:signoff:v2")), "`urn:countersign:signoff:v2`");
     refused(

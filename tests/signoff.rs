@@ -239,11 +239,11 @@ fn lists_that_are_none_are_refused_and_leave_nothing() {
     pair(&shop);
     job(&shop, OLD_TERMS);
     for (list, words) in [
-        ("account\na\n", "line 1: its header is `account`; candidates are named by `id`"),
+        ("account\na\n", "line 1: the header is `account`, but candidates are identified by `id`"),
         ("id\n1\n2\n1\n", "line 4: duplicate ID 1"),
         ("id\n1\nx\n", "line 3: `x` is not a value of id"),
         ("id\n007\n", "line 2: `007` is not a value of id"),
-        ("id,note\n1\n", "line 2: 1 fields found, but the header has 2"),
+        ("id,note\n1\n", "line 2: 1 field found, but the header has 2 columns"),
     ] {
         fs::write(shop.path("ids.csv"), list).unwrap();
         let (code, _, said) = run(&shop, &["signoff", "job.toml", "--candidates", "ids.csv", "--out", "x"]);

@@ -22,17 +22,17 @@ fn bad_lists() {
     let list = |name: &str, content: &str| fs::write(shop.path(name), content).unwrap();
     list("good.csv", "id,account\n1,a\n2,b\n");
     for (name, content, words) in [
-        ("empty.csv", "", "begins with a header"),
+        ("empty.csv", "", "starts with a header"),
         ("few.csv", "id,account\n1,a\n2\n", "`few.csv`, line 3: 1 field found, but the header has 2 columns"),
-        ("many.csv", "id,account\n1,a,b\n", "line 2: it has 3 fields"),
+        ("many.csv", "id,account\n1,a,b\n", "line 2: 3 fields found, but the header has 2 columns"),
         ("open.csv", "id\n\"1\n", "line 2: a quoted field is not closed"),
         ("after.csv", "id\n\"1\"2\n", "line 2: unexpected text after a quoted field"),
         ("twice.csv", "id\n1\n2\n1\n", "duplicate ID \"1\": `twice.csv`, line 2, and `twice.csv`, line 4"),
         ("nulls.csv", "id\n\n\n", "duplicate ID NULL"),
         ("names.csv", "id,id\n1,2\n", "duplicate column `id`"),
-        ("blank.txt", "1\n\n2\n", "`blank.txt`, line 2: it is empty"),
+        ("blank.txt", "1\n\n2\n", "`blank.txt`, line 2: the line is empty"),
         ("list.json", "[]", "is not a list: list names end with .csv"),
-        ("bad.ndjson", "{\"id\": 1}\n{\"id\": [1]}\n", "`bad.ndjson`, line 2: it is no JSON object"),
+        ("bad.ndjson", "{\"id\": 1}\n{\"id\": [1]}\n", "`bad.ndjson`, line 2: not a JSON object"),
         ("less.ndjson", "{\"id\": 1, \"n\": 1}\n{\"id\": 2}\n", "line 2: it has no `n`"),
         ("more.ndjson", "{\"id\": 1}\n{\"id\": 2, \"n\": 1}\n", "`n` is not in the first object"),
         ("bad.parquet", "no", "is not a readable Parquet file"),

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use certificate::id_list::{Form, IdList, Problem};
+use certificate::id_list::{Form, IdList};
 use jiff::Timestamp;
 
 use super::GateCounts;
@@ -192,27 +192,18 @@ impl ActiveWaiver {
 
 /// Reads the digests of the keys in an ID list.
 fn ids(input: impl BufRead, layout: &Layout) -> std::result::Result<HashSet<DiscrepancyDigest>, String> {
-    let mut list = IdList::open(input, Form::Csv, "").map_err(refused)?;
+    let mut list = IdList::open(input, Form::Csv, "").map_err(|problem| problem.to_string())?;
     let (names, wanted) = (list.header().names().join(","), layout.key_names());
     let indices = list.header().indices(wanted.iter().copied()).map_err(|fault| match fault.is_repeated {
         true => format!("its header is `{names}`, with `{}` twice", fault.column),
         false => format!("its header is `{names}`; the key is `{}`", wanted.join(",")),
     })?;
     let mut ids = HashSet::new();
-    while let Some(row) = list.next_row().map_err(refused)? {
+    while let Some(row) = list.next_row().map_err(|problem| problem.to_string())? {
         let id: Vec<Option<&str>> = row.fields().collect();
         if !ids.insert(key_digest(indices.iter().map(|at| id[*at]))) {
             return Err(format!("line {} repeats an ID", row.line));
         }
     }
     Ok(ids)
-}
-
-fn refused(problem: Problem) -> String {
-    match problem {
-        Problem::FieldCount { line, fields, columns } => {
-            format!("line {line} has {fields} fields, the header {columns}")
-        }
-        problem => problem.to_string(),
-    }
 }

@@ -140,3 +140,6 @@ fn differing_tags(one: &[u64], two: &[u64]) -> u32 {
 fn mark_open(met: &AtomicU64) {
     met.fetch_or(RowAddress::OPEN, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,3 +255,6 @@ fn partition_point(len: usize, holds: impl Fn(usize) -> bool) -> usize {
     }
     low
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,3 +68,6 @@ pub(crate) fn demand(snapshots: &Sides<Snapshot>, pairing: &Pairing) -> Demand {
         ..Demand::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,3 +166,6 @@ fn pair_copies(runs: Sides<Vec<(Vec<u8>, RowRef)>>, sink: &mut FindingSink) -> S
 fn count(run: &Option<Run>) -> u64 {
     run.as_ref().map_or(0, |run| run.count)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Matching brings rows with equal keys together. Two strategies produce the same findings, byte for byte. `plan` picks
 //! the cheaper one that is correct, and only `merge` decides what a discrepancy is.
 
+#[cfg(test)]
+mod test_pair;
 mod compare;
 mod cursor;
 mod partitions;
@@ -15,6 +17,8 @@ mod ordered;
 mod ranges;
 mod plan;
 mod estimate;
+#[cfg(test)]
+mod tests;
 
 pub use estimate::MemoryEstimate;
 pub(crate) use estimate::{demand, obstacle};

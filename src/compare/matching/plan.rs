@@ -108,3 +108,6 @@ impl Ranges {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

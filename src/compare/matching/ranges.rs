@@ -75,3 +75,6 @@ fn rows_across(layout: &KeyLayout, cut: &ArrayRef) -> Result<u64> {
     });
     Ok(across.map(|group| group.rows).sum())
 }
+
+#[cfg(test)]
+mod tests;
