@@ -22,6 +22,7 @@ use crate::sides::Side;
 const TAGS_MAX: usize = u32::BITS as usize;
 
 /// The tags of the rows of a comparison.
+#[derive(Default)]
 pub(super) struct Tags {
     columns: Vec<TaggedColumn>,
 }
@@ -47,16 +48,21 @@ impl Tags {
     /// candidates. These are columns with a tolerance or a reading, and all columns of rows without a key, because
     /// there the merge decides which copies belong together.
     pub(super) fn of(pairing: &Pairing) -> Self {
-        let (mut columns, mut first) = (vec![], 0);
-        for at in pairing.checked().filter(|_| pairing.keyed) {
-            let Some(rules) = pairing.columns[at].chain.as_ref().and_then(|chain| chain.separable()) else { continue };
-            let tagged = TaggedColumn { column: at, first, rules };
-            if first + tagged.tags() <= TAGS_MAX {
-                first += tagged.tags();
-                columns.push(tagged);
+        let checked = pairing.checked().filter(|_| pairing.keyed);
+        let rules = |at: usize| Some((at, pairing.columns[at].chain.as_ref()?.separable()?));
+        Tags::of_columns(checked.filter_map(rules))
+    }
+
+    /// Gives columns with these rules their tags, while there are tags.
+    pub(super) fn of_columns(separable: impl IntoIterator<Item = (usize, Vec<usize>)>) -> Self {
+        let mut tags = Tags::default();
+        for (column, rules) in separable {
+            let tagged = TaggedColumn { column, first: tags.count(), rules };
+            if tagged.first + tagged.tags() <= TAGS_MAX {
+                tags.columns.push(tagged);
             }
         }
-        Tags { columns }
+        tags
     }
 
     /// The number of tags of a row.
@@ -133,6 +139,13 @@ impl Settled {
             }
         }
         self.tiers.add(tier, 1);
+    }
+
+    /// The counts of a tagged column: the pairs that are equal only by rules, those for which no single rule was needed,
+    /// and those for which each rule was needed.
+    #[cfg(test)]
+    pub(super) fn of_column(&self, at: usize) -> (u64, u64, Vec<u64>) {
+        (self.by_rule[at], self.by_either[at], self.needed[at].clone())
     }
 
     /// Adds the counts of another part.

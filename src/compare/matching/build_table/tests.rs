@@ -4,18 +4,21 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 
 use super::*;
-use crate::compare::discrepancy::Tier;
+use crate::compare::discrepancy::{Tier, Tiers};
+
+/// A row without tags.
+type Row = HashedRow<{ partitions::WORDS }>;
 
 const BUILD: usize = 0;
 const PROBE: usize = 1;
 
 /// A row of one side: chunk 0 is the build side, and every other chunk the probe side.
-fn row(chunk: usize, at: usize, key: u64, value: u64) -> HashedRow {
-    HashedRow { row: [value, !value], key, address: RowAddress::new(chunk, at, Tier::Exact) }
+fn row(chunk: usize, at: usize, key: u64, value: u64) -> Row {
+    Row::new([value, !value], key, RowAddress::new(chunk, at, Tier::Exact))
 }
 
 /// Numbers the rows of a side, which are given as key hash and value.
-fn side(chunk: usize, rows: &[(u64, u64)]) -> Vec<HashedRow> {
+fn side(chunk: usize, rows: &[(u64, u64)]) -> Vec<Row> {
     rows.iter().enumerate().map(|(at, &(key, value))| row(chunk, at, key, value)).collect()
 }
 
@@ -27,13 +30,13 @@ fn place(address: RowAddress) -> Place {
 }
 
 /// The number of settled pairs, and the unresolved rows, each as often as it was reported.
-fn met(build: Vec<HashedRow>, probe: &[HashedRow]) -> (u64, Vec<Place>) {
+fn met(build: Vec<Row>, probe: &[Row]) -> (u64, Vec<Place>) {
     let table = BuildTable::of(build);
     let mut open: Vec<Place> = vec![];
-    open.extend(probe.iter().filter(|row| !table.probe(row)).map(|row| place(row.address)));
-    let settled = table.finish(|address| open.push(place(address)));
+    open.extend(probe.iter().filter(|row| !table.probe(row)).map(|row| place(row.address())));
+    let settled = table.finish(&Tags::default(), |address| open.push(place(address)));
     open.sort_unstable();
-    (settled.total(), open)
+    (settled.tiers.total(), open)
 }
 
 fn met_rows(build: &[(u64, u64)], probe: &[(u64, u64)]) -> (u64, Vec<Place>) {
@@ -64,7 +67,7 @@ fn a_row_that_is_not_probed_is_left_over_once() {
 fn a_different_row_hash_leaves_both_rows_open() {
     let both = vec![(BUILD, 0), (PROBE, 0)];
     for other in [[5, 1], [1, !5], [!5, 5]] {
-        let probe = HashedRow { row: other, ..row(PROBE, 0, 9, 5) };
+        let probe = Row::new(other, 9, RowAddress::new(PROBE, 0, Tier::Exact));
         assert_eq!(met(side(BUILD, &[(9, 5)]), &[probe]), (0, both.clone()), "{other:?}");
     }
 }
@@ -125,10 +128,10 @@ fn keys_that_differ_in_one_bit_are_different_keys() {
 #[test]
 fn a_pair_has_the_worse_tier_of_its_rows() {
     let tiers = |build: Tier, probe: Tier| {
-        let of = |tier, chunk| HashedRow { address: RowAddress::new(chunk, 3, tier), ..row(chunk, 3, 1, 1) };
+        let of = |tier, chunk| Row::new([1, !1], 1, RowAddress::new(chunk, 3, tier));
         let table = BuildTable::of(vec![of(build, BUILD)]);
         assert!(table.probe(&of(probe, PROBE)));
-        table.finish(|_| panic!("nothing is open"))
+        table.finish(&Tags::default(), |_| panic!("nothing is open")).tiers
     };
     assert_eq!(tiers(Tier::Exact, Tier::Exact), Tiers { exact: 1, ..Tiers::default() });
     for (build, probe) in [(Tier::ByRule, Tier::Exact), (Tier::Exact, Tier::ByRule)] {
@@ -141,8 +144,8 @@ fn a_pair_has_the_worse_tier_of_its_rows() {
 #[test]
 fn the_largest_addresses_survive() {
     let (chunk, last) = ((1 << 28) - 1, u32::MAX as usize);
-    let build = HashedRow { address: RowAddress::new(chunk, last, Tier::Tolerated), ..row(0, 0, 1, 1) };
-    let probe = |at| HashedRow { address: RowAddress::new(chunk - 1, at, Tier::ByRule), ..row(0, 0, 1, 1) };
+    let build = Row::new([1, !1], 1, RowAddress::new(chunk, last, Tier::Tolerated));
+    let probe = |at| Row::new([1, !1], 1, RowAddress::new(chunk - 1, at, Tier::ByRule));
     let (settled, open) = met(vec![build], &[probe(last), probe(0)]);
     assert_eq!((settled, open), (0, vec![(chunk - 1, 0), (chunk - 1, last), (chunk, last)]));
 }
@@ -151,13 +154,13 @@ fn the_largest_addresses_survive() {
 fn many_rows_are_probed_in_their_partitions() {
     let partitions = 16;
     let key = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let build: Vec<HashedRow> = (0..1_000).map(|at| row(BUILD, at as usize, key(at), at)).collect();
+    let build: Vec<Row> = (0..1_000).map(|at| row(BUILD, at as usize, key(at), at)).collect();
     // every third row differs, and the last hundred are not in the build side
     let value = |at: u64| if at.is_multiple_of(3) { at + 1 } else { at };
-    let probe: Vec<HashedRow> = (0..1_100).map(|at| row(PROBE, at as usize, key(at), value(at))).collect();
-    let tables: Vec<BuildTable> = (0..partitions)
+    let probe: Vec<Row> = (0..1_100).map(|at| row(PROBE, at as usize, key(at), value(at))).collect();
+    let tables: Vec<BuildTable<{ partitions::WORDS }>> = (0..partitions)
         .map(|partition| {
-            let own = build.iter().filter(|row| partition_of(row.key, partitions) == partition);
+            let own = build.iter().filter(|row| partition_of(row.key(), partitions) == partition);
             BuildTable::of(own.copied().collect())
         })
         .collect();
@@ -165,8 +168,10 @@ fn many_rows_are_probed_in_their_partitions() {
     let expected: Vec<bool> = (0..1_100).map(|at: u64| at >= 1_000 || at.is_multiple_of(3)).collect();
     assert_eq!(open.iter().collect::<Vec<_>>(), expected);
     let mut left = vec![];
-    let settled: u64 =
-        tables.iter().map(|table| table.finish(|address| left.push(address.row_in_chunk())).total()).sum();
+    let settled: u64 = tables
+        .iter()
+        .map(|table| table.finish(&Tags::default(), |address| left.push(address.row_in_chunk())).tiers.total())
+        .sum();
     left.sort_unstable();
     assert_eq!(settled, 666);
     assert_eq!(left, (0..1_000).step_by(3).collect::<Vec<usize>>());
@@ -192,7 +197,7 @@ fn threads_that_probe_the_same_rows_lose_none() {
         }
     });
     let mut open = open.into_inner().unwrap();
-    assert_eq!(table.finish(|address| open.push(place(address))).total(), 0);
+    assert_eq!(table.finish(&Tags::default(), |address| open.push(place(address))).tiers.total(), 0);
     open.sort_unstable();
     let expected = (0..=threads).flat_map(|chunk| {
         let probed = (0..rows).filter(move |at| chunk == BUILD || at % 5 != chunk);
@@ -205,13 +210,13 @@ fn threads_that_probe_the_same_rows_lose_none() {
 fn the_estimated_bytes_are_those_of_the_table() {
     for rows in [1_000, 4_096, 70_000] {
         let table = BuildTable::of((0..rows).map(|at| row(BUILD, at as usize, at, at)).collect());
-        let BuildTable { entries, starts, met } = &table;
+        let BuildTable { entries, starts, met, .. } = &table;
         let taken = size_of_val(&entries[..]) + size_of_val(&starts[..]) + size_of_val(&met[..]);
-        let estimated = bytes_of(rows);
+        let estimated = bytes_of(rows, partitions::WORDS);
         assert!(estimated.abs_diff(taken as u64) * 20 < estimated, "{rows}: {estimated}, {taken}");
     }
-    assert_eq!(bytes_of(0), 0);
-    assert_eq!(bytes_of(u64::MAX), u64::MAX);
+    assert_eq!(bytes_of(0, partitions::WORDS), 0);
+    assert_eq!(bytes_of(u64::MAX, partitions::WORDS), u64::MAX);
 }
 
 /// Two rows are settled if they are the only ones with their key, one on each side, and equal. Everything else is open.
@@ -247,4 +252,32 @@ proptest! {
         let (build, probe) = (shifted(&build), shifted(&probe));
         prop_assert_eq!(met_rows(&build, &probe), model(&build, &probe));
     }
+}
+
+/// A settled pair counts by the tags that differ, in whatever order its rows came.
+#[test]
+fn a_settled_pair_keeps_which_tags_differ() {
+    // the first column has one rule and one tag, the second two rules and three tags
+    let tags = Tags::of_columns([(1, vec![0]), (2, vec![0, 1])]);
+    assert_eq!(tags.count(), 4);
+    let row = |chunk: usize, at: usize, tags: [u64; 4]| {
+        let mut row = HashedRow::<{ partitions::WORDS + 4 }>::new(
+            [at as u64; 2],
+            at as u64,
+            RowAddress::new(chunk, at, Tier::Exact),
+        );
+        row.tags_mut().copy_from_slice(&tags);
+        row
+    };
+    let probed = [[7, 7, 7, 7], [8, 7, 7, 7], [7, 8, 8, 7], [7, 8, 7, 7], [8, 8, 8, 8], [7, 7, 8, 8]];
+    let build = (0..probed.len()).rev().map(|at| row(BUILD, at, [7; 4])).collect();
+    let table = BuildTable::of(build);
+    let open = probed.iter().enumerate().filter(|(at, tags)| !table.probe(&row(PROBE, *at, **tags)));
+    assert_eq!(open.count(), 0);
+    let settled = table.finish(&tags, |_| panic!("nothing is open"));
+    // tags beside the first one mean nothing if the cells are equal as read
+    assert_eq!((settled.tiers.exact, settled.tiers.by_rule), (2, 4));
+    let counts = |column: usize| settled.of_column(column);
+    assert_eq!(counts(0), (2, 0, vec![2]));
+    assert_eq!(counts(1), (3, 1, vec![2, 1]));
 }
