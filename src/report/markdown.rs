@@ -25,7 +25,7 @@ pub(crate) fn render(page: &Page) -> String {
                 out.extend(items.iter().map(|item| format!("- {}\n", line(item))));
                 match kind {
                     ListKind::Reasons | ListKind::Details => out.push('\n'),
-                    // what follows remarks belongs to them
+                    // what needs a blank line after remarks, such as a table, adds it
                     ListKind::Remarks => {}
                 }
             }

@@ -8,7 +8,9 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Effects};
 
 use super::count;
-use super::page::{Block, ColumnKind, Content, Finding, Format, Headers, Inline, ListKind, Page, Span, Title, Tone};
+use super::page::{
+    Block, ColumnKind, Content, Finding, Format, Headers, Inline, ListKind, Page, Span, Table, Title, Tone,
+};
 use crate::equality::value_text::escaped;
 use crate::lists::Change;
 use crate::sides::Sides;
@@ -94,7 +96,7 @@ fn render_title(title: &Title, style: Style) -> String {
     }
 }
 
-fn render_table(table: &super::page::Table) -> String {
+fn render_table(table: &Table) -> String {
     let mut lines = plain_table();
     if table.headers == Headers::Needed {
         lines
@@ -166,7 +168,7 @@ fn render_changes(changes: &[Change]) -> String {
 mod tests {
     use super::*;
     use crate::lists::NamedValue;
-    use crate::report::page::{Column, Heading, Table};
+    use crate::report::page::{Column, Heading};
 
     fn rendered(block: Block) -> String {
         let mut page = Page::default();
