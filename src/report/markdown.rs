@@ -18,6 +18,7 @@ pub(crate) fn render(page: &Page) -> String {
                 let _ = writeln!(out, "## {}\n", prose(&heading.name));
             }
             Block::Paragraph(sentences) => {
+                separate(&mut out);
                 out.extend(sentences.iter().map(|sentence| format!("{}.\n", line(sentence))));
                 out.push('\n');
             }
@@ -25,7 +26,7 @@ pub(crate) fn render(page: &Page) -> String {
                 out.extend(items.iter().map(|item| format!("- {}\n", line(item))));
                 match kind {
                     ListKind::Reasons | ListKind::Details => out.push('\n'),
-                    // what needs a blank line after remarks, such as a table, adds it
+                    // what needs a blank line after remarks adds it
                     ListKind::Remarks => {}
                 }
             }
@@ -78,10 +79,7 @@ fn rows_of(finding: &Finding) -> Vec<Vec<String>> {
 }
 
 fn write_table(names: &[Option<String>], rows: impl Iterator<Item = Vec<String>>, out: &mut String) {
-    // directly after a list or a paragraph, a table would be part of it
-    if !out.is_empty() && !out.ends_with("\n\n") {
-        out.push('\n');
-    }
+    separate(out);
     let header = names.iter().map(|name| name.as_ref().map_or(" |".into(), |name| format!(" {name} |")));
     let _ = writeln!(out, "|{}", header.collect::<String>());
     let _ = writeln!(out, "|{}", " --- |".repeat(names.len()));
@@ -89,6 +87,13 @@ fn write_table(names: &[Option<String>], rows: impl Iterator<Item = Vec<String>>
         let _ = writeln!(out, "| {} |", row.join(" | "));
     }
     out.push('\n');
+}
+
+/// Begins a block that would be part of the list or the paragraph that it follows directly.
+fn separate(out: &mut String) {
+    if !out.is_empty() && !out.ends_with("\n\n") {
+        out.push('\n');
+    }
 }
 
 /// Text within a line.

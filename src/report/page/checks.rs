@@ -29,8 +29,8 @@ pub(super) fn add_checks(report: &Report, page: &mut Page) {
             check.name.as_str().into(),
             if check.holds { "holds".into() } else { Span::Alarm("fails").into() },
             result(check),
-            Span::Verbatim(check.describe_found()).into(),
-            Span::Verbatim(check.describe_expected()).into(),
+            check.describe_found().into(),
+            check.describe_expected().into(),
             check.list.as_ref().map(|list| Span::Name(list.clone()).into()).unwrap_or_default(),
             check.question.as_deref().map(Inline::from).unwrap_or_default(),
         ]);
@@ -50,7 +50,7 @@ fn result(check: &CheckReport) -> Inline {
     };
     let separator = if found.is_empty() || check.question.is_none() { "" } else { ": " };
     let question = check.question.as_deref().map(Inline::from).unwrap_or_default();
-    Inline::joined([Span::Verbatim(found + separator).into(), question])
+    Inline::joined([(found + separator).into(), question])
 }
 
 fn violations(check: &CheckReport, out: Option<&str>) -> Table {
