@@ -181,7 +181,7 @@ fn too_little_memory_is_said_and_never_an_answer() {
     trial.options.limits.working = Some(64 << 10);
     match trial.compare() {
         Err(Error::Memory(_)) => {}
-        Ok(report) => assert_eq!(report.counts.mismatch, 200_000),
+        Ok(report) => assert_eq!(report.counts().mismatch, 200_000),
         Err(other) => panic!("{other}"),
     }
 }

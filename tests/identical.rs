@@ -116,7 +116,7 @@ fn circumstances_change_no_byte() {
             trial.options.limits = limits.clone();
             trial.options.out = Some(Out::At(shop.path(&format!("run-{}-{number}", key.len()))));
             let report = trial.compare().unwrap();
-            assert!(report.counts.missing > 0 && report.counts.extra > 0);
+            assert!(report.counts().missing > 0 && report.counts().extra > 0);
             match key {
                 [] => assert!(report.run.way_reason.contains(took), "{number}: {}", report.run.way_reason),
                 _ => assert_eq!(
@@ -160,7 +160,7 @@ fn spilling_changes_no_byte() {
         trial.options.out = Some(Out::At(shop.path(&format!("run-{working}"))));
         let report = trial.compare().unwrap();
         assert_eq!(report.run.spilled_bytes > 0, spills);
-        assert_eq!((report.counts.missing, report.counts.extra, report.counts.mismatch), (1_000, 1_000, 200));
+        assert_eq!((report.counts().missing, report.counts().extra, report.counts().mismatch), (1_000, 1_000, 200));
         files.push(lasting(&trial.options.out.unwrap().of_run("")));
     }
     assert!(files[0] == files[1]);

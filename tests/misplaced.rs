@@ -106,7 +106,7 @@ fn each_kind_with_both_keys_and_the_same_bytes_in_every_way() {
                  3,missing,rekeyed,*,4711\n5,mismatch,copied,*,6\n7,mismatch,exchanged,\"first, last\",\n\
                  9,extra,copied,*,6\n4711,extra,rekeyed,*,3\n"
             );
-            let found = report.misplaced.as_ref().unwrap();
+            let found = report.comparison().unwrap().misplaced.as_ref().unwrap();
             assert_eq!((found.swapped, found.rekeyed, found.copied, found.exchanged), (2, 2, 2, 1));
             let words: Vec<&str> = found.examples.iter().map(|example| example.description.as_str()).collect();
             assert_eq!(
@@ -221,7 +221,7 @@ fn keys_of_several_columns() {
         list.starts_with("part,id,class,kind,columns,other_part,other_id\n\"a,b\",1,mismatch,swapped,*,,2\n"),
         "{list}"
     );
-    let first = &report.misplaced.unwrap().examples[0];
+    let first = &report.comparison().unwrap().misplaced.as_ref().unwrap().examples[0];
     assert_eq!(first.description, "part = \"a,b\", id = 1: swapped with part = NULL, id = 2");
 }
 
@@ -383,7 +383,7 @@ fn a_naive_recomputation_finds_the_same() {
             for line in lines {
                 *kinds.entry(line.split(',').nth(2).unwrap().into()).or_default() += 1;
             }
-            assert_eq!(report.misplaced.unwrap().not_searched, None);
+            assert_eq!(report.comparison().unwrap().misplaced.as_ref().unwrap().not_searched, None);
         }
     }
     assert!(kinds.len() == 4 && kinds.values().all(|found| *found > 20), "{kinds:?}");
@@ -438,7 +438,7 @@ fn values_are_found_whatever_their_types() {
         write_parquet(&shop.path("new"), &side(new), 100);
         for columns in [&[] as &[&str], &["value"]] {
             let (report, _) = look(&shop, &["id"], columns, None, 2);
-            assert_eq!(report.misplaced.unwrap().swapped, 2, "{name}");
+            assert_eq!(report.comparison().unwrap().misplaced.as_ref().unwrap().swapped, 2, "{name}");
         }
     }
 }
@@ -499,7 +499,7 @@ fn three_hundred_thousand_swaps_within_a_small_memory() {
     trial.job.misplaced = Some(Misplaced { columns: vec![], origin: Origin::Flag("[misplaced]") });
     trial.options.limits.working = Some(1 << 20);
     trial.options.out = Some(Out::At(shop.path("small")));
-    let found = trial.compare().unwrap().misplaced.unwrap();
+    let found = trial.compare().unwrap().comparison().unwrap().misplaced.clone().unwrap();
     assert!(found.swapped == 0 && found.not_searched.unwrap().contains("300000 discrepancies do not fit"));
     assert!(fs::read_to_string(shop.path("small/report.txt")).unwrap().contains("misplaced: not searched: the values"));
 }

@@ -9,7 +9,7 @@ use arrow::array::{
     Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use countersign::job::file::JobFile;
-use countersign::report::Report;
+use countersign::report::{Report, Style};
 use countersign::{Limits, Options, Strategy};
 
 use crate::support::{Workshop, lines, run, write_parquet};
@@ -18,8 +18,8 @@ use crate::support::{Workshop, lines, run, write_parquet};
 type Found = [u64; 5];
 
 fn found(report: &Report) -> Found {
-    let tiers = report.tiers;
-    [tiers.exact, tiers.by_reading, tiers.by_rule, tiers.tolerated, report.counts.mismatch]
+    let tiers = report.tiers();
+    [tiers.exact, tiers.by_reading, tiers.by_rule, tiers.tolerated, report.counts().mismatch]
 }
 
 fn write(shop: &Workshop, name: &str, columns: &[(&str, ArrayRef)]) {
@@ -48,12 +48,13 @@ fn tiers(old: impl Array + 'static, new: impl Array + 'static, rules: &str) -> F
     }
     let compare = format!("[compare]\nkey = \"id\"\n[compare.columns.v]\n{rules}\n");
     let [ordered, hashed] = [Strategy::Ordered, Strategy::Hashed].map(|way| ask(&shop, &compare, way));
-    assert_eq!((found(&ordered), &ordered.columns), (found(&hashed), &hashed.columns), "{rules}");
+    let columns = [&ordered, &hashed].map(|report| &report.comparison().unwrap().columns);
+    assert_eq!((found(&ordered), columns[0]), (found(&hashed), columns[1]), "{rules}");
     // with one column, rows are what its cells are
-    let column = &ordered.columns[1];
+    let column = &columns[0][1];
     let [exact, of_cells @ ..] = found(&ordered);
     assert_eq!([column.by_reading, column.by_rule, column.tolerated, column.mismatches], of_cells, "{rules}");
-    assert_eq!(exact + of_cells[..3].iter().sum::<u64>(), ordered.counts.matched, "{rules}");
+    assert_eq!(exact + of_cells[..3].iter().sum::<u64>(), ordered.counts().matched, "{rules}");
     found(&ordered)
 }
 
@@ -233,9 +234,11 @@ fn a_row_is_in_the_tier_of_its_worst_cell() {
     for way in [Strategy::Ordered, Strategy::Hashed] {
         let report = ask(&shop, compare, way);
         assert_eq!(found(&report), [1, 1, 1, 1, 1], "{way:?}");
-        let cells = report.columns[1..].iter().map(|column| [column.by_reading, column.by_rule, column.tolerated]);
+        let cells = report.comparison().unwrap().columns[1..]
+            .iter()
+            .map(|column| [column.by_reading, column.by_rule, column.tolerated]);
         assert_eq!(cells.collect::<Vec<_>>(), [[4, 0, 0], [0, 2, 0], [0, 0, 1], [0, 0, 0]]);
-        let text = countersign::report::text::render(&report, countersign::report::text::Style::Plain);
+        let text = report.to_text(Style::Plain);
         assert!(text.contains("1 exact, 1 by reading, 1 by rule, 1 tolerated"), "{text}");
     }
 }
@@ -253,7 +256,7 @@ fn copies_are_paired_by_the_best_tier() {
         for way in [Strategy::Ordered, Strategy::Hashed] {
             let report = ask(&shop, &format!("[compare]\nno_key = true\n{values}"), way);
             assert_eq!(found(&report), [1, 0, 0, 0, 0], "{old:?} {way:?}");
-            assert_eq!((report.counts.missing, report.counts.extra), (1, 1));
+            assert_eq!((report.counts().missing, report.counts().extra), (1, 1));
         }
     }
 }

@@ -633,9 +633,9 @@ fn ask(shop: &Workshop, query: &str) -> Vec<RecordBatch> {
 }
 
 fn counts_of(report: &Report) -> Vec<u64> {
-    let tiers = &report.tiers;
-    let pairs = report.counts.matched + report.counts.mismatch;
-    let columns = report.columns.iter();
+    let tiers = report.tiers();
+    let pairs = report.counts().matched + report.counts().mismatch;
+    let columns = report.comparison().unwrap().columns.iter();
     let columns = columns.flat_map(|column| [column.by_reading, column.by_rule, column.tolerated, column.mismatches]);
     [pairs, tiers.exact, tiers.by_reading, tiers.by_rule, tiers.tolerated].into_iter().chain(columns).collect()
 }
@@ -669,10 +669,10 @@ proptest! {
             prop_assert_eq!(lasting(&report), lasting(&hashed), "{}", drawn.job_file());
         }
         prop_assert_eq!(counts_of(&hashed), drawn.ask_sql(&shop), "{}", drawn.job_file());
-        let tiers = hashed.tiers;
+        let tiers = hashed.tiers();
         prop_assert_eq!(
             tiers.exact + tiers.by_reading + tiers.by_rule + tiers.tolerated,
-            hashed.counts.matched
+            hashed.counts().matched
         );
     }
 
@@ -684,10 +684,10 @@ proptest! {
         let expected = drawn.pair_naively(&shop);
         for way in [Strategy::Ordered, Strategy::Hashed] {
             let report = run(&shop, Some(way), 2);
-            let tiers = report.tiers;
+            let tiers = report.tiers();
             let found = [tiers.exact, tiers.by_reading, tiers.by_rule];
             prop_assert_eq!(found, expected, "{:?} {}", way, drawn.job_file());
-            prop_assert_eq!((tiers.tolerated, expected.iter().sum::<u64>()), (0, report.counts.matched));
+            prop_assert_eq!((tiers.tolerated, expected.iter().sum::<u64>()), (0, report.counts().matched));
         }
     }
 }

@@ -39,12 +39,12 @@ fn render(outcomes: &[Outcome]) -> String {
     });
     family("verdict", "1 for the verdict of the last run, 0 for all others.", verdicts.collect());
     let discrepancies = reports().flat_map(|(job, report)| {
-        let counts = report.counts.by_class();
+        let counts = report.counts().by_class();
         Class::ALL.map(|class| (vec![("job", job), ("class", class.field_name())], counts[class] as f64))
     });
     family("discrepancies", "Discrepancies of the last run, by class.", discrepancies.collect());
     let matched = reports().flat_map(|(job, report)| {
-        Tier::ALL.map(|tier| (vec![("job", job), ("tier", tier.name())], report.tiers.count(tier) as f64))
+        Tier::ALL.map(|tier| (vec![("job", job), ("tier", tier.name())], report.tiers().count(tier) as f64))
     });
     family("matched", "Matched pairs of rows of the last run, by tier.", matched.collect());
     let tagged = reports().flat_map(|(job, report)| {
@@ -66,8 +66,8 @@ fn render(outcomes: &[Outcome]) -> String {
     });
     family("rows", "Rows of each snapshot.", rows.collect());
     let columns = reports().flat_map(|(job, report)| {
-        let compared = report.coverage.compared.len();
-        let left_out = report.coverage.left_out().len();
+        let compared = report.coverage().compared.len();
+        let left_out = report.coverage().left_out().len();
         [("compared", compared), ("left_out", left_out)]
             .map(|(part, number)| (vec![("job", job), ("part", part)], number as f64))
     });
@@ -107,8 +107,9 @@ fn verdict(outcome: &Outcome) -> &'static str {
 }
 
 fn tags(report: &Report) -> Vec<(&str, u64)> {
+    let Some(comparison) = report.comparison() else { return vec![] };
     let mut tags: Vec<(&str, u64)> = vec![];
-    if let Some(found) = &report.in_flight {
+    if let Some(found) = &comparison.in_flight {
         tags.extend([
             ("in_flight", found.counts.total()),
             ("lost_update", found.lost_updates),
@@ -116,18 +117,18 @@ fn tags(report: &Report) -> Vec<(&str, u64)> {
             ("clock_skew", found.clock_skew),
         ]);
     }
-    if let Some(history) = &report.history {
+    if let Some(history) = &comparison.history {
         tags.extend([
             ("new", history.new.total()),
             ("persisting", history.persisting.total()),
             ("flapping", history.flapping.total()),
         ]);
     }
-    if let Some(found) = &report.misplaced {
+    if let Some(found) = &comparison.misplaced {
         tags.extend(found.counts().map(|(kind, rows)| (kind.tag(), rows)));
     }
-    if !report.waivers.is_empty() {
-        tags.push(("waived", report.waivers.iter().map(|waiver| waiver.found).sum()));
+    if !comparison.waivers.is_empty() {
+        tags.push(("waived", comparison.waivers.iter().map(|waiver| waiver.found).sum()));
     }
     tags
 }

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, Result};
-use crate::report::{Report, Verdict, json, markdown, text};
+use crate::report::{Report, Style, Verdict, json};
 use crate::runtime::log::{self, Level};
 
 /// Compare two exports of the same data, exactly
@@ -148,18 +148,18 @@ fn fail(error: &Error) -> u8 {
 /// Writes the report to standard output.
 fn print(report: &Report, format: Format) -> Result<Verdict> {
     let rendered = match format {
-        Format::Text => text::render(report, style()),
+        Format::Text => report.to_text(style()),
         Format::Json => json::render(report),
-        Format::Markdown => markdown::render(report),
+        Format::Markdown => report.to_markdown(),
     };
     write_out(&rendered)?;
     Ok(report.verdict)
 }
 
 /// Color is used on terminals unless `NO_COLOR` is set.
-fn style() -> text::Style {
+fn style() -> Style {
     let declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if io::stdout().is_terminal() && !declined { text::Style::Coloured } else { text::Style::Plain }
+    if io::stdout().is_terminal() && !declined { Style::Coloured } else { Style::Plain }
 }
 
 /// Writes to standard output. A closed pipe is not an error.

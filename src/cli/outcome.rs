@@ -71,8 +71,8 @@ pub(super) fn summary(outcomes: &[Outcome], format: Format) -> String {
     let rows = outcomes.iter().map(|outcome| match &outcome.result {
         Ok(report) => {
             let verdict = report.verdict.word().to_string();
-            let columns = format!("{} of {}", report.coverage.compared.len(), report.coverage.all());
-            let counts = &report.counts;
+            let columns = format!("{} of {}", report.coverage().compared.len(), report.coverage().all());
+            let counts = report.counts();
             let counts =
                 [counts.matched, counts.mismatch, counts.missing, counts.extra, counts.duplicate_keys].map(grouped);
             [

@@ -19,8 +19,7 @@ use crate::job::file::{GROUPS, JobFile, refusal};
 use crate::output::job_dir::JobDir;
 use crate::output::run_dir::RunDir;
 use crate::prepare::{self, Refusal, validate};
-use crate::report::Report;
-use crate::report::text::groups;
+use crate::report::{Report, Style, page, text};
 use crate::run::new_id;
 use crate::runtime::engine::Engine;
 use crate::runtime::options::{Options, Out};
@@ -134,7 +133,7 @@ impl Run {
     fn gather(&self, outcomes: &[Outcome], stop: &Arc<AtomicBool>) -> Result<Option<String>> {
         let member = |outcome: &Outcome| {
             let report = outcome.result.as_ref().ok()?;
-            let (groups, dir) = (report.groups.clone()?, PathBuf::from(report.run.out.clone()?));
+            let (groups, dir) = (report.groups()?.clone(), PathBuf::from(report.run.out.clone()?));
             Some(Member { job: report.job.clone(), run: report.run.id.clone(), dir, groups })
         };
         let members: Vec<Member> = outcomes.iter().filter_map(member).collect();
@@ -156,12 +155,8 @@ impl Run {
         job_dir.point_at_latest(&id)?;
         let names: Vec<&str> = jobs.iter().map(|job| job.job.as_str()).collect();
         let dir = job_dir.dir().join(&id);
-        Ok(Some(format!(
-            "\n{}\n  over {}; complete in {}\n",
-            groups::render(Some(&groups)).trim_end(),
-            escaped(&names.join(", ")),
-            escaped(&dir.display().to_string())
-        )))
+        let page = page::of_groups(&groups, &names, &dir);
+        Ok(Some(format!("\n{}", text::render(&page, Style::Plain))))
     }
 
     fn run_one(&self, file: &Path, names: &mut JobNames, stop: &Arc<AtomicBool>) -> Outcome {

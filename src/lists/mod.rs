@@ -21,7 +21,7 @@ use misplaced::MisplacedList;
 use pieces::Pieces;
 use table::DiscrepanciesWriter;
 
-pub(crate) use example::{Change, Example};
+pub(crate) use example::{Change, Example, NamedValue};
 
 /// Writes every finding of a run to its list if there is a run directory, and returns the first few of each class as
 /// examples. Reads the findings once, in key order, and passes them to the explainer.

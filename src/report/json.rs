@@ -1,6 +1,7 @@
 //! The report for programs.
 
 use super::Report;
+use super::document::Document;
 
 /// The report as JSON; the form is described by `schemas/report.v1.json`.
 pub fn render(report: &Report) -> String {
@@ -11,7 +12,7 @@ pub fn render(report: &Report) -> String {
 
 /// The JSON Schema of the report.
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(Report);
+    let schema = schemars::schema_for!(Document);
     let json = serde_json::to_string_pretty(&schema);
     json.unwrap_or_else(|error| unreachable!("a schema is always JSON: {error}")) + "\n"
 }

@@ -1,15 +1,15 @@
 //! TELL: the report, once as data, and one file per format that shows it.
 
-mod clock;
+mod run;
 mod column;
 mod gates;
 mod headline;
-pub mod json;
-pub mod text;
-pub mod markdown;
 mod verdict;
-
-use std::time::Duration;
+mod document;
+pub mod json;
+pub(crate) mod page;
+pub(crate) mod text;
+pub(crate) mod markdown;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,39 +20,56 @@ use crate::columns::{Coverage, Pairing};
 use crate::compare::discrepancy::{Tally, Tiers};
 use crate::explain::{Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, WaiverReport};
 use crate::history::HistoryReport;
-use crate::job::{Job, TakenAt};
+use crate::job::Job;
 use crate::lists::Example;
-use crate::runtime::options::Strategy;
-use crate::runtime::timings::Timings;
 use crate::sides::Sides;
 use crate::snapshot::Snapshot;
+use document::Document;
 
 pub use ::certificate::wording::{count, grouped};
-pub use clock::RunStats;
 pub use column::{ColumnReport, RuleReport};
 pub use gates::GateReport;
+pub use run::{Input, MatchingWay, Run, RunStats, StageTime};
+pub use text::Style;
 
 /// Everything a run has to say. Its JSON form is versioned and described by `schemas/report.v1.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Document", into = "Document")]
 pub struct Report {
-    /// The version of this form.
-    pub schema: String,
     /// The job's name.
     pub job: String,
     /// The one-word answer.
     pub verdict: Verdict,
     /// The answer in one line: the verdict, in how many columns it holds, and what was left out.
-    #[serde(default)]
     pub headline: String,
-    /// What makes the whole comparison doubtful, before anything else is looked at.
-    pub suspicion: Option<String>,
     /// Why the verdict is not `match`, a line each.
     pub reasons: Vec<String>,
     /// What is wrong with the snapshots themselves, a line each; then nothing is verified.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub input_failures: Vec<String>,
     /// Rows of each side.
     pub rows: Sides<u64>,
+    /// The results of the checks.
+    pub checks: Vec<CheckReport>,
+    /// The circumstances. Everything else in a report depends on the data alone.
+    pub run: Run,
+    /// What the run looked at, and what only a comparison finds.
+    pub scope: Scope,
+}
+
+/// What a run looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scope {
+    /// Two snapshots, row by row.
+    Comparison(Box<Comparison>),
+    /// Old alone, of which there are only checks. Nothing was compared.
+    OldAlone,
+}
+
+/// What a comparison found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Comparison {
+    /// What makes the whole comparison doubtful, before anything else is looked at.
+    pub suspicion: Option<String>,
     /// Rows, pairs of rows and keys by class.
     pub counts: Counts,
     /// The rows of duplicate keys, which no other class counts.
@@ -62,31 +79,20 @@ pub struct Report {
     /// How the matched pairs came to be equal; adds up to `counts.matched`.
     pub tiers: Tiers,
     /// What was allowed, and what was found of it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<GateReport>,
     /// What has become of the discrepancies since the run before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryReport>,
     /// What the snapshots' times explain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlightReport>,
     /// Values that are correct but under another key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub misplaced: Option<MisplacedReport>,
     /// What has become of the waivers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<WaiverReport>,
     /// Where the discrepancies are, by what the job groups rows by.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<SegmentReport>,
-    /// The results of the checks.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<CheckReport>,
     /// What moves as a whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<GroupReport>,
     /// Whose values are not shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private: Option<PrivateReport>,
     /// The columns that identify a row; empty where rows were compared whole.
     pub key: Vec<String>,
@@ -96,8 +102,6 @@ pub struct Report {
     pub coverage: Coverage,
     /// The first few findings of each class, in key order.
     pub examples: Vec<Example>,
-    /// The circumstances. Everything else in a report depends on the data alone.
-    pub run: Run,
 }
 
 /// The answer.
@@ -136,7 +140,7 @@ impl Verdict {
 }
 
 /// Counts by class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Counts {
     /// Pairs of equal rows.
     pub matched: u64,
@@ -159,98 +163,12 @@ impl Counts {
 }
 
 /// What has to be copied from old to new: two lists, two counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Backfill {
     /// Rows in `missing.csv`.
     pub missing: u64,
     /// Keys in `missing_duplicated.csv`: several times in old, not at all in new.
     pub missing_duplicated: u64,
-}
-
-/// The circumstances of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Run {
-    /// Names the run: when it started, and a random part.
-    pub id: String,
-    /// When it started, in UTC.
-    pub started: String,
-    /// The program's version.
-    pub version: String,
-    /// How equal keys were brought together.
-    pub way: MatchingWay,
-    /// Why that strategy was used.
-    pub way_reason: String,
-    /// Wall-clock time.
-    pub seconds: f64,
-    /// The threads' time, by what they were doing: more than the wall-clock time where several worked.
-    pub stages: Vec<StageTime>,
-    /// The most memory that the process held, where the system says.
-    pub peak_memory_bytes: Option<u64>,
-    /// Bytes fetched from the snapshots, second readings included.
-    pub bytes_read: u64,
-    /// Bytes that went to working files.
-    pub spilled_bytes: u64,
-    /// What each side was.
-    pub inputs: Sides<Input>,
-    /// Where the lists are, if they were written.
-    pub out: Option<String>,
-}
-
-/// How long threads were at one stage of the work.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct StageTime {
-    /// The stage: open, scan, decode, settle, hash, match, compare, check, write.
-    pub stage: String,
-    /// The time, added up from all threads.
-    pub seconds: f64,
-}
-
-impl StageTime {
-    /// The times that were recorded so far.
-    pub fn all(meter: &Timings) -> Vec<Self> {
-        let round = |time: Duration| (time.as_secs_f64() * 1000.0).round() / 1000.0;
-        meter
-            .times()
-            .into_iter()
-            .map(|(stage, time)| StageTime { stage: stage.name().into(), seconds: round(time) })
-            .collect()
-    }
-}
-
-/// One side's files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Input {
-    /// The path as given.
-    pub path: String,
-    /// How many files were read.
-    pub files: usize,
-    /// Their size.
-    pub bytes: u64,
-    /// The query that shaped the snapshot: its file, or `inline`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub query: Option<String>,
-    /// When the snapshot was taken, if the job says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub taken_at: Option<TakenAt>,
-    /// Files passed over because their names begin with `_` or `.`.
-    pub skipped_files: usize,
-    /// Those of them that look like data, the first few.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unread_data: Vec<String>,
-}
-
-/// How equal keys were brought together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MatchingWay {
-    /// By merging sides that stand in key order.
-    Ordered,
-    /// By hashing every row.
-    Hashed,
-    /// Without a key; the reason names the way that was taken.
-    Multiset,
-    /// Not at all: the job has old alone.
-    None,
 }
 
 /// What the stages found.
@@ -267,17 +185,6 @@ pub struct StageResults<'a> {
     pub groups: Option<GroupReport>,
     /// What is wrong with the snapshots themselves.
     pub input_failures: Vec<String>,
-}
-
-impl MatchingWay {
-    /// The strategy of a comparison, with its reason.
-    pub fn of(pairing: &Pairing, way: Strategy, reason: String) -> (Self, String) {
-        match (pairing.keyed, way) {
-            (false, way) => (MatchingWay::Multiset, format!("whole rows, {way}: {reason}")),
-            (true, Strategy::Ordered) => (MatchingWay::Ordered, reason),
-            (true, Strategy::Hashed) => (MatchingWay::Hashed, reason),
-        }
-    }
 }
 
 impl Report {
@@ -302,15 +209,9 @@ impl Report {
             }
             false => (Verdict::Unverified, headline::of_bad_input(Verdict::Unverified)),
         };
-        Report {
-            schema: "countersign/report/v1".into(),
-            job: job.name.clone(),
-            verdict,
-            headline,
+        let reasons = verdict::reasons(pairing, &gates, &explained, &checks);
+        let comparison = Comparison {
             suspicion: verdict::key_suspicion(tally, pairing),
-            reasons: verdict::reasons(pairing, &gates, &explained, &checks),
-            input_failures,
-            rows: tally.rows,
             counts,
             duplicate_rows: tally.duplicate_rows,
             backfill: Backfill { missing: tally.missing, missing_duplicated: tally.missing_duplicated },
@@ -321,14 +222,23 @@ impl Report {
             misplaced: explained.misplaced,
             waivers: explained.waivers,
             segments: explained.segments,
-            checks,
             groups,
             private: explained.private,
             key: if pairing.keyed { pairing.keys().iter().map(|key| key.name.clone()).collect() } else { vec![] },
             columns: pairing.columns.iter().zip(&tally.columns).map(column).collect(),
             coverage,
             examples,
+        };
+        Report {
+            job: job.name.clone(),
+            verdict,
+            headline,
+            reasons,
+            input_failures,
+            rows: tally.rows,
+            checks,
             run,
+            scope: Scope::Comparison(Box::new(comparison)),
         }
     }
 
@@ -347,49 +257,67 @@ impl Report {
             (true, false) => Verdict::Accepted,
         };
         Report {
-            schema: "countersign/report/v1".into(),
             job: job.name.clone(),
             verdict,
             headline: match input_failures.is_empty() {
                 true => headline::of_old(verdict),
                 false => headline::of_bad_input(verdict),
             },
-            suspicion: None,
             reasons: verdict::reasons_of_old(&checks),
             input_failures,
             rows: Sides { old: old.rows(), new: 0 },
-            counts: Counts { matched: 0, mismatch: 0, missing: 0, extra: 0, duplicate_keys: 0 },
-            duplicate_rows: Sides::default(),
-            backfill: Backfill { missing: 0, missing_duplicated: 0 },
-            tiers: Tiers::default(),
-            gates: vec![],
-            history: None,
-            in_flight: None,
-            misplaced: None,
-            waivers: vec![],
-            segments: vec![],
             checks,
-            groups: None,
-            private: None,
-            key: vec![],
-            columns: vec![],
-            coverage: Coverage::default(),
-            examples: vec![],
             run: cost.of_old(job, old),
+            scope: Scope::OldAlone,
         }
     }
 
-    /// Whether two snapshots were compared at all.
-    pub fn is_comparison(&self) -> bool {
-        self.run.way != MatchingWay::None
+    /// What the comparison found, if there was one.
+    pub fn comparison(&self) -> Option<&Comparison> {
+        match &self.scope {
+            Scope::Comparison(found) => Some(found),
+            Scope::OldAlone => None,
+        }
+    }
+
+    /// Rows, pairs of rows and keys by class; all zero if nothing was compared.
+    pub fn counts(&self) -> Counts {
+        self.comparison().map(|found| found.counts).unwrap_or_default()
+    }
+
+    /// How the matched pairs came to be equal; all zero if nothing was compared.
+    pub fn tiers(&self) -> Tiers {
+        self.comparison().map(|found| found.tiers).unwrap_or_default()
+    }
+
+    /// What took part and what did not; no column if nothing was compared.
+    pub fn coverage(&self) -> &Coverage {
+        static NO_COLUMN: Coverage =
+            Coverage { compared: vec![], ignored: vec![], old_only: vec![], new_only: vec![], incomparable: vec![] };
+        self.comparison().map_or(&NO_COLUMN, |found| &found.coverage)
+    }
+
+    /// What moves as a whole, if the job groups rows.
+    pub fn groups(&self) -> Option<&GroupReport> {
+        self.comparison()?.groups.as_ref()
+    }
+
+    /// The report as text.
+    pub fn to_text(&self, style: Style) -> String {
+        text::render(&page::of(self), style)
+    }
+
+    /// The report as Markdown.
+    pub fn to_markdown(&self) -> String {
+        markdown::render(&page::of(self))
     }
 
     /// The report in every format, as files of a run directory.
-    pub fn files(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn files(&self) -> Vec<(&'static str, String)> {
         vec![
             ("report.json", json::render(self)),
-            ("report.md", markdown::render(self)),
-            ("report.txt", text::render(self, text::Style::Plain)),
+            ("report.md", self.to_markdown()),
+            ("report.txt", self.to_text(Style::Plain)),
         ]
     }
 }

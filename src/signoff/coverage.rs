@@ -28,7 +28,7 @@ pub(super) fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, sna
     let stored = snapshot.input().stored_fields().iter().map(|field| field.name());
     match &terms.cleanup {
         Cleanup::Row => {
-            let alone = if own == Side::Old { &report.coverage.old_only } else { &report.coverage.new_only };
+            let alone = if own == Side::Old { &report.coverage().old_only } else { &report.coverage().new_only };
             let is_ignored = |name: &String| is_ignored(report, snapshot, name);
             let left_out = stored.filter(|name| !compared.contains(*name) && !is_ignored(name));
             alone.iter().chain(left_out).cloned().collect::<BTreeSet<_>>().into_iter().collect()
@@ -54,7 +54,7 @@ fn stored_columns(snapshot: &Snapshot, index: usize) -> Vec<String> {
 
 /// Whether a stored column is ignored: by its own name, or by that of a query column that is computed from it.
 fn is_ignored(report: &Report, snapshot: &Snapshot, stored: &str) -> bool {
-    let ignored = &report.coverage.ignored;
+    let ignored = &report.coverage().ignored;
     let is_named = |name: &str| ignored.iter().any(|ignored| ignored == name);
     match &snapshot.origin {
         None => is_named(stored) || ignored.iter().any(|ignored| ignored.starts_with(&format!("{stored} (of "))),

@@ -312,7 +312,7 @@ fn gather(context: &SignOffContext, report: &Report, run: &Path) -> Result<(Evid
     {
         *table = status.as_ref().map(|status| evidence::states(context, status, name, &mut counts)).transpose()?;
     }
-    if let (Some(groups), Some(_)) = (&context.groups, &report.groups) {
+    if let (Some(groups), Some(_)) = (&context.groups, report.groups()) {
         evidence.groups = Some(ready_groups(context, groups, &run.join("groups_ready.csv"))?);
     }
     Ok((evidence, counts))

@@ -35,7 +35,7 @@ pub(super) fn requirements(
 }
 
 fn verified(report: &Report, pairing: &Pairing, evidence: &EvidenceCounts) -> RequirementCheck {
-    let coverage = &report.coverage;
+    let coverage = report.coverage();
     let gaps = [&coverage.incomparable, &coverage.old_only, &coverage.new_only];
     let left_out = gaps.iter().map(|gap| gap.len()).sum::<usize>() + coverage.ignored.len();
     let found = if !compares(pairing) {
@@ -69,7 +69,7 @@ fn covered(context: &SignOffContext, report: &Report, uncovered: Vec<String>) ->
 }
 
 fn is_gap(report: &Report, name: &str) -> bool {
-    let coverage = &report.coverage;
+    let coverage = report.coverage();
     coverage.old_only.iter().chain(&coverage.new_only).any(|gap| gap == name)
 }
 

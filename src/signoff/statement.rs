@@ -109,7 +109,7 @@ fn requirements(signed: &SignOffResult) -> Vec<Requirement> {
 }
 
 fn predicate(context: &SignOffContext, signed: &SignOffResult, now: Timestamp) -> Predicate {
-    let coverage = signed.report.coverage.clone();
+    let coverage = signed.report.coverage().clone();
     let seen = |side: Side| SnapshotSeen {
         path: signed.report.run.inputs[side].path.clone(),
         taken_at: signed.report.run.inputs[side].taken_at.clone(),

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::SignOffResult;
 use crate::equality::value_text::escaped;
 use crate::job::{Cleanup, Job, SignOff};
-use crate::report::{count, grouped};
+use crate::report::page::{Block, Column, Inline, Page, Span, Table, Title, Tone};
+use crate::report::{count, grouped, markdown};
 use crate::sides::Side;
 
 /// The verdict, as one word and as a sentence.
@@ -75,7 +76,7 @@ pub(super) fn text(job: &Job, terms: &SignOff, signed: &SignOffResult) -> String
         let what = if canary.injected == 0 { "could not be planted" } else { "was NOT found" };
         let _ = writeln!(out, "    {}: {what}", escaped(&canary.name));
     }
-    let ignored = &signed.report.coverage.ignored;
+    let ignored = &signed.report.coverage().ignored;
     if !ignored.is_empty() {
         line(&mut out, "not compared", &escaped(&ignored.join(", ")));
     }
@@ -106,30 +107,53 @@ fn of_nobody(signed: &SignOffResult) -> Option<String> {
 
 /// The page for the lead.
 pub(super) fn markdown(job: &Job, terms: &SignOff, signed: &SignOffResult, now: Timestamp) -> String {
-    let (word, explanation) = headline(signed);
-    let cell = |text: &str| escaped(text).replace('|', "\\|");
-    let mut out = format!("# {word}: {explanation}\n\n");
-    let _ = writeln!(out, "| | |\n| --- | --- |");
-    let mut row = |name: &str, value: String| {
-        let _ = writeln!(out, "| {name} | {} |", cell(&value));
-    };
-    row("job", job.name.clone());
-    row("to be deleted", deed(terms));
+    let mut page = Page::default();
+    let (verdict, explanation) = headline(signed);
+    page.section().add(Title {
+        verdict,
+        tone: match signed.exit_code() {
+            0 => Tone::Good,
+            1 => Tone::Bad,
+            _ => Tone::Open,
+        },
+        subject: explanation,
+        headline: None,
+        warning: None,
+    });
+    page.section().add(facts(job, terms, signed, now));
+    if !signed.blocked_by.is_empty() {
+        page.section().add(Block::heading("Blocked")).add(blocked(signed));
+    }
+    page.section().add(Block::heading("Required of all")).add(required(signed));
+    page.section().add(Block::heading("The check can fail")).add(canaries(signed));
+    markdown::render(&page)
+}
+
+fn markup(text: impl Into<String>) -> Inline {
+    Span::Markup(text.into()).into()
+}
+
+/// What was decided about what, by whom, and for how long.
+fn facts(job: &Job, terms: &SignOff, signed: &SignOffResult, now: Timestamp) -> Table {
+    let mut table = Table::new([Column::unnamed(), Column::unnamed()]);
+    let mut fact = |name: &str, value: String| table.row([name.into(), markup(value)]);
+    fact("job", job.name.clone());
+    fact("to be deleted", deed(terms));
     for side in Side::BOTH {
         let input = &signed.report.run.inputs[side];
-        let taken = input.taken_at.as_ref().map_or("unknown".into(), |taken| taken.from.clone());
-        row(side.name(), format!("{}, taken {taken}, {} rows", input.path, grouped(signed.report.rows[side])));
+        let taken = input.taken_at.as_ref().map_or("unknown", |taken| taken.from.as_str());
+        fact(side.name(), format!("{}, taken {taken}, {} rows", input.path, grouped(signed.report.rows[side])));
     }
-    row("candidates", grouped(signed.candidates));
-    row("approved", grouped(signed.approved));
-    row("blocked", grouped(signed.candidates - signed.approved));
+    fact("candidates", grouped(signed.candidates));
+    fact("approved", grouped(signed.approved));
+    fact("blocked", grouped(signed.candidates - signed.approved));
     if let Some(stopped) = &terms.writes_stopped {
-        row("writes stopped", format!("{}, as {} declares", stopped.origin.text, stopped.origin.origin));
+        fact("writes stopped", format!("{}, as {} declares", stopped.origin.text, stopped.origin.origin));
     }
-    row("signed", now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-    row("signed by", signed.key_id.clone().unwrap_or_else(|| "nobody; `verify` refuses it".into()));
-    row("holds until", signed.expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-    let coverage = &signed.report.coverage;
+    fact("signed", now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    fact("signed by", signed.key_id.clone().unwrap_or_else(|| "nobody; `verify` refuses it".into()));
+    fact("holds until", signed.expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    let coverage = signed.report.coverage();
     for (name, columns) in [
         ("compared", &coverage.compared),
         ("ignored", &coverage.ignored),
@@ -138,26 +162,38 @@ pub(super) fn markdown(job: &Job, terms: &SignOff, signed: &SignOffResult, now: 
         ("could not be compared", &coverage.incomparable),
     ] {
         if !columns.is_empty() {
-            row(name, columns.join(", "));
+            fact(name, columns.join(", "));
         }
     }
     if let Some(description) = of_nobody(signed) {
-        row("unknown IDs", description);
+        fact("unknown IDs", description);
     }
-    if !signed.blocked_by.is_empty() {
-        out.push_str("\n## Blocked\n\n| reason | candidates | what it means |\n| --- | --- | --- |\n");
-        for (reason, count) in &signed.blocked_by {
-            let _ = writeln!(out, "| {} | {} | {} |", cell(reason), grouped(*count), cell(meaning(signed, reason)));
-        }
+    table
+}
+
+fn blocked(signed: &SignOffResult) -> Table {
+    let mut table = Table::new([Column::text("reason"), Column::number("candidates"), Column::text("what it means")]);
+    for (reason, count) in &signed.blocked_by {
+        table.row([markup(reason), grouped(*count).into(), markup(meaning(signed, reason))]);
     }
-    out.push_str("\n## Required of all\n\n| requirement | | found |\n| --- | --- | --- |\n");
+    table
+}
+
+fn required(signed: &SignOffResult) -> Table {
+    let mut table = Table::new([Column::text("requirement"), Column::unnamed(), Column::text("found")]);
     for requirement in &signed.requirements {
-        let state = if requirement.holds { "holds" } else { "**fails**" };
-        let _ = writeln!(out, "| {} | {state} | {} |", requirement.requires, cell(&requirement.description));
+        let state = if requirement.holds { "holds".into() } else { Span::Strong("fails").into() };
+        let name = Span::Verbatim(requirement.requires.to_string()).into();
+        table.row([name, state, markup(&requirement.description)]);
     }
-    out.push_str("\n## The check can fail\n\n| planted | times | found |\n| --- | --- | --- |\n");
+    table
+}
+
+fn canaries(signed: &SignOffResult) -> Table {
+    let mut table = Table::new([Column::text("planted"), Column::number("times"), Column::number("found")]);
     for canary in &signed.canaries {
-        let _ = writeln!(out, "| {} | {} | {} |", cell(&canary.name), canary.injected, canary.caught);
+        let times = [canary.injected, canary.caught].map(|times| Inline::from(times.to_string()));
+        table.row([markup(&canary.name)].into_iter().chain(times));
     }
-    out
+    table
 }

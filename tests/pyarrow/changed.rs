@@ -43,8 +43,8 @@ fn a_file_is_equal_to_itself_and_every_change_is_found() {
         let report = answer(&comparison(shop, "old", "old", &key))?;
         same("the file against itself", &found(&report, None), &clean(&old))?;
         let verdict = if old.incomparable().is_empty() { "match" } else { "unverified" };
-        if report.verdict.name() != verdict || report.coverage.incomparable != old.incomparable() {
-            return Err(format!("the file against itself is {:?}: {:?}", report.verdict, report.coverage));
+        if report.verdict.name() != verdict || report.coverage().incomparable != old.incomparable() {
+            return Err(format!("the file against itself is {:?}: {:?}", report.verdict, report.coverage()));
         }
         let (new, expected) = old.changed(&mut random);
         write(&new, &shop.path("new"), &mut random);

@@ -68,7 +68,7 @@ fn check(shop: &Workshop, name: &str, table: &Table, oracle: &mut Oracle) -> Res
         Err(said) => return Err(format!("neither a file nor a column is named: {said}")),
         Ok(report) => report,
     };
-    let whole = report.counts.matched == table.rows.len() as u64;
+    let whole = report.counts().matched == table.rows.len() as u64;
     match ask(oracle, shop, "old", name, table) {
         Told::Compared { found: told, gaps: 0 } => {
             let mut found = found(&report, None);
@@ -88,7 +88,7 @@ fn check(shop: &Workshop, name: &str, table: &Table, oracle: &mut Oracle) -> Res
         // what pyarrow looks at and a comparison does not need may be damaged, as long as the values are right
         Told::Refused(_) if whole => Ok(()),
         Told::Refused(refused) if LAXER.iter().any(|(says, _)| refused.contains(says)) => Ok(()),
-        Told::Refused(refused) => Err(format!("pyarrow refuses ({refused}), countersign says {:?}", report.counts)),
+        Told::Refused(refused) => Err(format!("pyarrow refuses ({refused}), countersign says {:?}", report.counts())),
     }
 }
 

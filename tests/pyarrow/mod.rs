@@ -101,11 +101,17 @@ fn answer(trial: &Trial) -> Result<Report, String> {
 fn found(report: &Report, out: Option<&Path>) -> Expected {
     let numbers = |count: u64| vec![0; count as usize];
     let mut found = Expected {
-        matched: report.counts.matched,
-        mismatch: numbers(report.counts.mismatch),
-        missing: numbers(report.counts.missing),
-        extra: numbers(report.counts.extra),
-        by_column: report.columns.iter().map(|column| (column.name.clone(), column.mismatches)).collect(),
+        matched: report.counts().matched,
+        mismatch: numbers(report.counts().mismatch),
+        missing: numbers(report.counts().missing),
+        extra: numbers(report.counts().extra),
+        by_column: report
+            .comparison()
+            .unwrap()
+            .columns
+            .iter()
+            .map(|column| (column.name.clone(), column.mismatches))
+            .collect(),
     };
     if let Some(out) = out {
         let listed = listed(&out.join("discrepancies.parquet"));

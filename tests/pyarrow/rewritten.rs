@@ -18,10 +18,10 @@ use countersign::report::Verdict;
 /// `Err` unless the sides match in all rows.
 fn matches(trial: &crate::support::Trial, rows: Option<usize>) -> Result<(), String> {
     let report = answer(trial)?;
-    let whole = rows.is_none_or(|rows| report.counts.matched == rows as u64);
+    let whole = rows.is_none_or(|rows| report.counts().matched == rows as u64);
     match report.verdict {
         Verdict::Match if whole => Ok(()),
-        verdict => Err(format!("{verdict:?} {:?} {:?} {:?}", report.counts, report.coverage, report.columns)),
+        verdict => Err(format!("{verdict:?} {:?}", report.comparison())),
     }
 }
 

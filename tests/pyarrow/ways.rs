@@ -75,9 +75,9 @@ fn multiset(old: &Table, new: &Table) -> [u64; 3] {
 /// The counts, with rows identified by their number only.
 fn check(what: &str, report: &Report, (expected, duplicate_keys): &(Expected, u64)) -> Result<(), String> {
     same(what, &found(report, None), expected)?;
-    match report.counts.duplicate_keys == *duplicate_keys {
+    match report.counts().duplicate_keys == *duplicate_keys {
         true => Ok(()),
-        false => Err(format!("{what}: {} duplicate keys, not {duplicate_keys}", report.counts.duplicate_keys)),
+        false => Err(format!("{what}: {} duplicate keys, not {duplicate_keys}", report.counts().duplicate_keys)),
     }
 }
 
@@ -114,7 +114,7 @@ fn both_ways_find_what_a_recomputation_finds_in_nested_tables() {
         if old.incomparable().is_empty() {
             let mut trial = comparison(shop, "old", "new", &key);
             trial.job.identity = Identity::WholeRow;
-            let counts = answer(&trial)?.counts;
+            let counts = answer(&trial)?.counts();
             let (found, expected) = ([counts.matched, counts.missing, counts.extra], multiset(&old, &new));
             if found != expected {
                 return Err(format!("without a key: {found:?}, not {expected:?}"));

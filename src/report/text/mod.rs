@@ -1,25 +1,24 @@
-//! The report for the engineer on call: the verdict first, then the numbers, then what to look at.
+//! Pages for a terminal.
 
-mod checks;
-pub mod groups;
-pub mod history;
-pub mod misplaced;
+mod table;
+mod width;
 
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Effects};
-use bytesize::ByteSize;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{MatchingWay, Report, Run, Verdict, count, grouped};
-use crate::compare::discrepancy::{Class, Tier};
+use super::count;
+use super::page::{
+    Block, ColumnKind, Content, Finding, Format, Headers, Inline, ListKind, Page, Span, Table, Title, Tone,
+};
 use crate::equality::value_text::escaped;
-use crate::explain::InFlightReport;
-use crate::job::TakenAt;
-use crate::lists::Example;
-use crate::sides::{Side, Sides};
+use crate::lists::Change;
+use crate::sides::Sides;
+use width::{cut, cut_beside};
 
-/// Whether the text may carry colour.
+pub(crate) use table::{indented, plain_table, right_align};
+
+/// Whether text may carry colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// For files and pipes.
@@ -28,416 +27,281 @@ pub enum Style {
     Coloured,
 }
 
-/// How wide a value may be before it is cut; the lists hold it whole.
-const VALUE_WIDTH: usize = 60;
-/// How much of what two values share is shown before they differ.
-const CONTEXT: usize = 20;
-
-/// How many segments of a kind are shown.
-const SEGMENTS: usize = 5;
-
-/// The report as text.
-pub fn render(report: &Report, style: Style) -> String {
-    let sections = [
-        headline(report, style),
-        sides(report),
-        comparison(report, counts),
-        history::render(report),
-        explained(report),
-        misplaced::render(report),
-        checks::render(report),
-        groups::render(report.groups.as_ref()),
-        segments(report),
-        comparison(report, columns),
-        rules(report),
-        comparison(report, not_compared),
-        examples(report),
-        run(&report.run),
-    ];
-    let sections: Vec<&str> = sections.iter().map(|section| section.trim_end()).collect();
-    sections
-        .iter()
-        .filter(|section| !section.is_empty())
-        .map(|section| format!("{section}\n\n"))
-        .collect::<String>()
-        .trim_end()
-        .to_string()
-        + "\n"
+/// A page as text, with a blank line between sections.
+pub(crate) fn render(page: &Page, style: Style) -> String {
+    let sections = page.sections(Format::Text).map(|blocks| {
+        let mut out = String::new();
+        for block in blocks {
+            if begins_apart(block) && !out.is_empty() {
+                out.push('\n');
+            }
+            out += &render_block(block, style);
+        }
+        out.trim_end().to_string()
+    });
+    let sections: Vec<String> = sections.filter(|section| !section.is_empty()).collect();
+    sections.join("\n\n") + "\n"
 }
 
-/// A section that says nothing where nothing was compared.
-fn comparison(report: &Report, section: fn(&Report) -> String) -> String {
-    if report.is_comparison() { section(report) } else { String::new() }
+/// Whether a blank line separates a block from the one before it in its section.
+fn begins_apart(block: &Block) -> bool {
+    match block {
+        Block::Heading(_) => true,
+        Block::Table(table) => table.title.is_some(),
+        Block::Title(_) | Block::Paragraph(_) | Block::List(..) | Block::Findings(_) => false,
+    }
 }
 
-fn headline(report: &Report, style: Style) -> String {
-    let line = escaped(&report.headline);
-    let line = match (style, line.strip_prefix(report.verdict.word())) {
+fn render_block(block: &Block, style: Style) -> String {
+    match block {
+        Block::Title(title) => render_title(title, style),
+        Block::Heading(heading) => match &heading.extent {
+            Some(extent) => format!("  {} ({})\n", escaped(&heading.name), escaped(extent)),
+            None => format!("  {}\n", escaped(&heading.name)),
+        },
+        Block::Paragraph(sentences) => sentences.iter().map(|sentence| format!("  {}\n", line(sentence))).collect(),
+        Block::List(kind, items) => {
+            let indent = match kind {
+                ListKind::Reasons => "  - ",
+                ListKind::Remarks => "  ",
+                ListKind::Details => "    ",
+            };
+            items.iter().map(|item| format!("{indent}{}\n", line(item))).collect()
+        }
+        Block::Table(table) => render_table(table),
+        Block::Findings(findings) => findings.iter().map(render_finding).collect(),
+    }
+}
+
+fn render_title(title: &Title, style: Style) -> String {
+    let headline = match &title.headline {
+        Some(headline) => escaped(headline),
+        None => format!("{}: {}", title.verdict, escaped(&title.subject)),
+    };
+    let headline = match (style, headline.strip_prefix(title.verdict)) {
         (Style::Coloured, Some(rest)) => {
-            let colour = match report.verdict {
-                Verdict::Match | Verdict::Accepted => AnsiColor::Green,
-                Verdict::Discrepant => AnsiColor::Red,
-                Verdict::Unverified => AnsiColor::Yellow,
+            let colour = match title.tone {
+                Tone::Good => AnsiColor::Green,
+                Tone::Bad => AnsiColor::Red,
+                Tone::Open => AnsiColor::Yellow,
             };
             let style = colour.on_default().effects(Effects::BOLD);
-            format!("{style}{}{style:#}{rest}", report.verdict.word())
+            format!("{style}{}{style:#}{rest}", title.verdict)
         }
-        _ => line,
+        _ => headline,
     };
-    let mut out = match &report.suspicion {
-        Some(suspicion) => format!("{}\n\n{line}\n", escaped(suspicion)),
-        None => format!("{line}\n"),
+    match &title.warning {
+        Some(warning) => format!("{}\n\n{headline}\n", escaped(warning)),
+        None => format!("{headline}\n"),
+    }
+}
+
+fn render_table(table: &Table) -> String {
+    let mut lines = plain_table();
+    if table.headers == Headers::Needed {
+        lines
+            .set_header(table.columns_for(Format::Text).map(|column| column.name.as_ref().map_or(String::new(), line)));
+    }
+    for row in table.rows_for(Format::Text) {
+        lines.add_row(row.map(line));
+    }
+    let columns = table.columns_for(Format::Text).enumerate();
+    let numbers = columns.filter(|(_, column)| column.kind == ColumnKind::Number).map(|(index, _)| index);
+    right_align(&mut lines, &numbers.collect::<Vec<_>>());
+    match &table.title {
+        Some(title) => format!("  {}\n{}", line(title), table::indented_by(4, &lines)),
+        None => indented(&lines),
+    }
+}
+
+/// Text within a line, safe for a terminal.
+fn line(inline: &Inline) -> String {
+    inline.render(|span| match span {
+        Span::Prose(text) | Span::Markup(text) | Span::Name(text) => escaped(text),
+        Span::Verbatim(text) => text.clone(),
+        Span::Value(text) | Span::Type(text) => cut(&escaped(text)),
+        Span::Alarm(state) => state.to_uppercase(),
+        Span::Strong(state) => state.to_string(),
+    })
+}
+
+/// The values of a finding were made safe for a terminal when they were formatted.
+fn render_finding(finding: &Finding) -> String {
+    let key = finding.key.iter().map(|named| format!("{} = {}", escaped(&named.column), cut(&named.value)));
+    let notes = match finding.notes.as_slice() {
+        [] => String::new(),
+        notes => format!("  ({})", escaped(&notes.join(", "))),
     };
-    for reason in report.input_failures.iter().chain(&report.reasons) {
-        let _ = writeln!(out, "  - {}", escaped(reason));
-    }
-    out
-}
-
-fn sides(report: &Report) -> String {
-    let mut table = plain_table();
-    let sides = if report.is_comparison() { Side::BOTH.as_slice() } else { &[Side::Old] };
-    for &side in sides {
-        let input = &report.run.inputs[side];
-        let skipped = match input.skipped_files {
-            0 => String::new(),
-            n => format!(", {} passed over", count(n as u64, "file")),
-        };
-        let query = match &input.query {
-            Some(query) if query == "inline" => ", by a query".to_string(),
-            Some(query) => format!(", by {}", escaped(query)),
-            None => String::new(),
-        };
-        let files = format!("{}{skipped}{query}", count(input.files as u64, "file"));
-        let taken = match &input.taken_at {
-            Some(TakenAt { from, to }) if from == to => format!(", taken {from}"),
-            Some(TakenAt { from, to }) => format!(", taken {from} to {to}"),
-            None => String::new(),
-        };
-        let files = files + &taken;
-        table.add_row([side.to_string(), escaped(&input.path), count(report.rows[side], "row"), files]);
-    }
-    right_align(&mut table, &[2]);
-    let private = match &report.private {
-        Some(private) => format!("  private  {}\n", escaped(&private.describe())),
-        None => String::new(),
-    };
-    if !report.is_comparison() {
-        return indented(&table) + "\n" + &private;
-    }
-    let key = match report.key.as_slice() {
-        [] => "none: rows are compared whole".to_string(),
-        key => escaped(&key.join(", ")),
-    };
-    table.add_row(["key".to_string(), key]);
-    let sides = indented(&table);
-    if private.is_empty() { sides } else { sides + "\n" + &private }
-}
-
-fn counts(report: &Report) -> String {
-    let counts = &report.counts;
-    let paired = match report.key.is_empty() {
-        true => format!("equal rows{}", tiers(report)),
-        false => format!("same key, equal values{}", tiers(report)),
-    };
-    let backfill = match report.backfill.missing_duplicated {
-        0 => String::new(),
-        keys => format!("; backfill {} that old has several times, too", count(keys, "key")),
-    };
-    let set_aside = match counts.duplicate_keys {
-        0 => String::new(),
-        _ => format!(
-            ", set aside with {} of old and {} of new",
-            count(report.duplicate_rows.old, "row"),
-            count(report.duplicate_rows.new, "row")
-        ),
-    };
-    let mut table = plain_table();
-    table.add_row(["matched", &grouped(counts.matched), &paired]);
-    if !report.key.is_empty() {
-        table.add_row(["mismatch", &grouped(counts.mismatch), "same key, different values"]);
-    }
-    table.add_row(["missing", &grouped(counts.missing), &format!("in old, not in new{backfill}")]);
-    table.add_row(["extra", &grouped(counts.extra), "in new, not in old"]);
-    if !report.key.is_empty() {
-        let description = format!("more than once on a side{set_aside}");
-        table.add_row(["duplicate keys", &grouped(counts.duplicate_keys), &description]);
-    }
-    right_align(&mut table, &[1]);
-    indented(&table) + "\n"
-}
-
-/// How many of the matched pairs are equal by what, where it is not all by value.
-fn tiers(report: &Report) -> String {
-    let tiers = &report.tiers;
-    if tiers.exact == tiers.total() {
-        return String::new();
-    }
-    let found = Tier::ALL.into_iter().filter(|tier| tiers.count(*tier) > 0);
-    let parts = found.map(|tier| format!("{} {}", grouped(tiers.count(tier)), tier.label()));
-    format!(": {}", parts.collect::<Vec<_>>().join(", "))
-}
-
-/// What times and waivers explain.
-fn explained(report: &Report) -> String {
-    let mut out = String::new();
-    if let Some(found) = &report.in_flight {
-        let InFlightReport { columns, lag, .. } = found;
-        let names = if columns.old == columns.new {
-            columns.new.clone()
-        } else {
-            format!("{} and {}", columns.old, columns.new)
-        };
-        let _ = writeln!(out, "  by {}, with a lag of {lag}", escaped(&names));
-        let mut table = plain_table();
-        let twice = match found.twice {
-            0 => String::new(),
-            twice => format!("; {} of them for the second time, which counts", grouped(twice)),
-        };
-        table.add_row(["in flight", &grouped(found.counts.total()), &(history::by_class(&found.counts) + &twice)]);
-        for (word, rows, description) in [
-            ("lost updates", found.lost_updates, "new is older than old"),
-            ("stale overwrites", found.stale_overwrites, "new is newer, and holds what old held in an earlier run"),
-            ("clock skew", found.clock_skew, "later than the snapshot that holds it"),
-        ] {
-            if rows > 0 {
-                table.add_row([word, &grouped(rows), description]);
-            }
+    let mut out = format!("    {}{notes}\n", key.collect::<Vec<_>>().join(", "));
+    match &finding.content {
+        Content::Rows => {
+            let Sides { old, new } = finding.rows;
+            let _ = writeln!(out, "      {} in old, {} in new", count(old, "row"), count(new, "row"));
         }
-        right_align(&mut table, &[1]);
-        out += &format!("{}\n", nested(&table));
-    }
-    if !report.waivers.is_empty() {
-        let mut table = plain_table();
-        for waiver in &report.waivers {
-            let found = format!("{} of {}", grouped(waiver.found), grouped(waiver.limit));
-            let until = format!("until {}, {}: {}", waiver.expires, waiver.owner, waiver.reason);
-            table.add_row([escaped(&waiver.name), found, escaped(&until)]);
-        }
-        out += &format!("  waived\n{}", nested(&table));
-    }
-    out
-}
-
-/// Where the discrepancies are.
-fn segments(report: &Report) -> String {
-    let mut out = String::new();
-    for kind in &report.segments {
-        let mut table = plain_table();
-        for segment in kind.first.iter().filter(|segment| segment.counts.total() > 0).take(SEGMENTS) {
-            let value = segment.value.as_deref().map_or("NULL".into(), |value| cut(&escaped(value)));
-            let rate =
-                format!("{:.2} % of {}", segment.rate * 100.0, count(segment.rows.old.max(segment.rows.new), "row"));
-            let description = if segment.stands_out { "stands out" } else { "" };
-            table.add_row([value, grouped(segment.counts.total()), rate, description.into()]);
-        }
-        right_align(&mut table, &[1]);
-        if table.row_count() > 0 {
-            let _ = writeln!(out, "  by {}: {}", escaped(&kind.by), count(kind.segments as u64, "segment"));
-            out += &format!("{}\n", nested(&table));
-        }
-    }
-    out
-}
-
-fn columns(report: &Report) -> String {
-    if report.key.is_empty() {
-        // without a key there are no pairs to count by column
-        return String::new();
-    }
-    let is_found = |tier: &Tier| report.columns.iter().any(|column| column.equal_by(*tier) > 0);
-    let tiers: Vec<Tier> = Tier::ALL.into_iter().filter(is_found).collect();
-    let has_unreadable = report.columns.iter().any(|column| column.unreadable > 0);
-    let mut table = plain_table();
-    let header = ["column", "old", "new", "mismatches"].into_iter();
-    let unreadable = has_unreadable.then_some("unreadable");
-    table.set_header(header.chain(unreadable).chain(tiers.iter().map(|tier| tier.label())));
-    for column in &report.columns {
-        let is_key = report.key.contains(&column.name);
-        let mut row = vec![
-            escaped(&column.name),
-            cut(&escaped(&column.old_type)),
-            cut(&escaped(&column.new_type)),
-            if is_key { "key".into() } else { grouped(column.mismatches) },
-        ];
-        row.extend(has_unreadable.then(|| grouped(column.unreadable)));
-        row.extend(tiers.iter().map(|tier| grouped(column.equal_by(*tier))));
-        table.add_row(row);
-    }
-    right_align(&mut table, &[3, 4, 5, 6, 7]);
-    indented(&table) + "\n"
-}
-
-/// The rules, and the pairs of rows that are equal in a column only by each.
-fn rules(report: &Report) -> String {
-    let mut table = plain_table();
-    for column in &report.columns {
-        for rule in &column.rules {
-            table.add_row([escaped(&column.name), cut(&escaped(&rule.rule)), column.describe(rule)]);
-        }
-    }
-    match table.row_count() {
-        0 => String::new(),
-        _ => format!("  rules\n{}", nested(&table)),
-    }
-}
-
-fn nested(table: &Table) -> String {
-    table.trim_fmt().lines().map(|line| format!("   {line}\n")).collect()
-}
-
-fn not_compared(report: &Report) -> String {
-    let coverage = &report.coverage;
-    let mut table = plain_table();
-    for (description, names) in [
-        ("no defined equality", &coverage.incomparable),
-        ("only in old", &coverage.old_only),
-        ("only in new", &coverage.new_only),
-        ("ignored", &coverage.ignored),
-    ] {
-        if !names.is_empty() {
-            table.add_row([description, &escaped(&names.join(", "))]);
-        }
-    }
-    match table.row_count() {
-        0 => "  not compared: nothing; every column took part\n".into(),
-        _ => format!("  not compared\n{}", nested(&table)),
-    }
-}
-
-fn examples(report: &Report) -> String {
-    let mut out = String::new();
-    let has_previous = report.history.as_ref().is_some_and(|history| history.previous.is_some());
-    for class in Class::ALL {
-        let examples: Vec<&Example> = report.examples.iter().filter(|example| example.class == class).collect();
-        if examples.is_empty() {
-            continue;
-        }
-        let (total, list) = match class {
-            Class::Mismatch => (report.counts.mismatch, "mismatch.csv"),
-            Class::Missing => (report.counts.missing, "missing.csv"),
-            Class::Extra => (report.counts.extra, "extra.csv"),
-            Class::DuplicateKey => (report.counts.duplicate_keys, "duplicate_keys.csv"),
-        };
-        let shown = match examples.len() as u64 {
-            n if n == total => "all of".to_string(),
-            n if has_previous => format!("{n} of"),
-            n => format!("first {n} of"),
-        };
-        let place = match &report.run.out {
-            Some(out) => format!("; complete in {}", escaped(&format!("{out}/{list}"))),
-            None => String::new(),
-        };
-        let _ = writeln!(out, "  {} ({shown} {}{place})", class.name().replace('_', " "), grouped(total));
-        for example in examples {
-            out += &render_example(example, report.key.is_empty(), has_previous);
-        }
-        out.push('\n');
-    }
-    out
-}
-
-fn render_example(example: &Example, whole_rows: bool, has_previous: bool) -> String {
-    let key: Vec<_> =
-        example.key.iter().map(|named| format!("{} = {}", escaped(&named.column), cut(&named.value))).collect();
-    let mut notes: Vec<String> = example.tags.iter().map(|tag| escaped(tag)).collect();
-    notes.extend(history::standing_of(example).filter(|_| has_previous));
-    let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
-    let mut out = format!("    {}{notes}\n", key.join(", "));
-    match example.class {
-        Class::DuplicateKey => {
-            let rows = example.rows;
-            let _ = writeln!(out, "      {} in old, {} in new", count(rows.old, "row"), count(rows.new, "row"));
-        }
-        Class::Mismatch => {
-            let mut table = plain_table();
-            for change in &example.values {
-                let values = Sides::from_fn(|side| change.value(side).unwrap_or("(private)"));
-                let cells = Sides::from_fn(|side| {
-                    let unreadable = if change.is_unreadable(side) { " (unreadable)" } else { "" };
-                    format!("{side} {}{unreadable}", cut_beside(values[side], values[side.other()]))
-                });
-                table.add_row([escaped(&change.column), cells.old, cells.new]);
-            }
-            for line in table.trim_fmt().lines() {
-                let _ = writeln!(out, "     {line}");
-            }
-        }
-        Class::Missing | Class::Extra if !whole_rows && !example.values.is_empty() => {
-            let value = |value: &Option<String>| value.as_deref().map(cut);
-            let values = example.values.iter().map(|change| {
-                let value = value(&change.old).or(value(&change.new)).unwrap_or_default();
-                format!("{} = {value}", escaped(&change.column))
+        Content::Changes(changes) => out += &render_changes(changes),
+        Content::Values([]) | Content::Nothing => {}
+        Content::Values(values) => {
+            let values = values.iter().map(|change| {
+                let value = change.old.as_deref().or(change.new.as_deref()).unwrap_or_default();
+                format!("{} = {}", escaped(&change.column), cut(value))
             });
             let _ = writeln!(out, "      {}", values.collect::<Vec<_>>().join(", "));
         }
-        Class::Missing | Class::Extra => {}
     }
     out
 }
 
-fn run(run: &Run) -> String {
+fn render_changes(changes: &[Change]) -> String {
     let mut table = plain_table();
-    let way = serde_json::to_string(&run.way).unwrap_or_default();
-    if run.way != MatchingWay::None {
-        table.add_row(["way", &format!("{}: {}", way.trim_matches('"'), escaped(&run.way_reason))]);
+    for change in changes {
+        let values = Sides::from_fn(|side| change.value(side).unwrap_or("(private)"));
+        let cells = Sides::from_fn(|side| {
+            let unreadable = if change.is_unreadable(side) { " (unreadable)" } else { "" };
+            format!("{side} {}{unreadable}", cut_beside(values[side], values[side.other()]))
+        });
+        table.add_row([escaped(&change.column), cells.old, cells.new]);
     }
-    let mut cost = vec![format!("{:.1} s", run.seconds)];
-    cost.extend(run.peak_memory_bytes.map(|bytes| format!("{} of memory", ByteSize(bytes))));
-    cost.push(format!("{} read", ByteSize(run.bytes_read)));
-    if run.spilled_bytes > 0 {
-        cost.push(format!("{} spilled", ByteSize(run.spilled_bytes)));
+    table::indented_by(6, &table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lists::NamedValue;
+    use crate::report::page::{Column, Heading};
+
+    fn rendered(block: Block) -> String {
+        let mut page = Page::default();
+        page.section().add(block);
+        render(&page, Style::Plain)
     }
-    table.add_row(["cost", &cost.join(", ")]);
-    table.add_row(["run", &format!("{}, countersign {}", run.id, run.version)]);
-    let lists = match &run.out {
-        Some(out) => format!("complete, in {}", escaped(out)),
-        None => "not written; --out DIR writes every ID and every difference".into(),
-    };
-    table.add_row(["lists", &lists]);
-    indented(&table) + "\n"
-}
 
-/// Values were made safe for a terminal when they were shown; here they are only kept short.
-/// A text as far as there is room for it, with its length if that is not all.
-fn cut(value: &str) -> String {
-    cut_beside(value, value)
-}
-
-/// The same for a value that differs from another one: the part in which they begin to differ.
-fn cut_beside(value: &str, other: &str) -> String {
-    let length = value.chars().count();
-    if length <= VALUE_WIDTH {
-        return value.into();
+    fn shown(span: Span) -> String {
+        line(&span.into())
     }
-    let equal = value.chars().zip(other.chars()).take_while(|(own, other)| own == other).count();
-    let skipped = match equal < length && equal + CONTEXT > VALUE_WIDTH {
-        true => equal.saturating_sub(CONTEXT).min(length - VALUE_WIDTH),
-        false => 0,
-    };
-    let shown: String = value.chars().skip(skipped).take(VALUE_WIDTH).collect();
-    let before = if skipped > 0 { "…" } else { "" };
-    let after = if skipped + VALUE_WIDTH < length { "…" } else { "" };
-    format!("{before}{shown}{after} ({length} characters)")
-}
 
-/// A table without lines, whose columns stand under each other.
-pub fn plain_table() -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table
-}
+    #[test]
+    fn only_what_a_terminal_would_obey_is_escaped() {
+        let text = "a|b `c` *d* <e>";
+        for span in [Span::Prose, Span::Verbatim, Span::Markup, Span::Name, Span::Value, Span::Type] {
+            assert_eq!(shown(span(text.into())), text);
+        }
+        for span in [Span::Prose, Span::Markup, Span::Name, Span::Value, Span::Type] {
+            let line = shown(span("a\nb\r\u{1b}[2Jc\u{202e}d".into()));
+            assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
+        }
+        assert_eq!((shown(Span::Alarm("fails")), shown(Span::Strong("fails"))), ("FAILS".into(), "fails".into()));
+    }
 
-/// Right-aligns these columns.
-pub fn right_align(table: &mut Table, columns: &[usize]) {
-    for &column in columns {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
+    #[test]
+    fn names_are_whole_and_values_are_cut() {
+        let long = "x".repeat(100);
+        assert_eq!(shown(Span::Name(long.clone())), long);
+        for span in [Span::Value, Span::Type] {
+            assert_eq!(shown(span(long.clone())), format!("{}… (100 characters)", &long[..60]));
         }
     }
-}
 
-/// A table as lines, set in by two spaces.
-pub fn indented(table: &Table) -> String {
-    table.trim_fmt().lines().map(|line| format!(" {line}\n")).collect()
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut table =
+            Table::new([Column::text("name"), Column::number("count"), Column::text("").only(Format::Text)]);
+        table.row(["ä".into(), "1".into(), "x".into()]);
+        // a Chinese character is as wide as two others
+        table.row(["表表".into(), "1,000".into()]);
+        assert_eq!(rendered(table.into()), "  ä         1  x\n  表表  1,000\n");
+    }
+
+    #[test]
+    fn a_header_is_shown_where_it_is_needed() {
+        let table = |headers| {
+            let columns = [Column::text("a"), Column::unnamed(), Column::number("")];
+            let mut table = Table { headers, ..Table::new(columns) };
+            table.row(["1".into(), "2".into(), "3".into()]);
+            rendered(table.into())
+        };
+        assert_eq!(table(Headers::Obvious), "  1  2  3\n");
+        assert_eq!(table(Headers::Needed), "  a\n  1  2  3\n");
+    }
+
+    #[test]
+    fn what_only_markdown_shows_is_left_out() {
+        let mut table = Table::new([Column::text("a"), Column::text("b").only(Format::Markdown)]);
+        table.row(["1".into(), "2".into()]);
+        table.row_for(Format::Markdown, ["3".into(), "4".into()]);
+        let mut page = Page::default();
+        page.section().add_for(Format::Markdown, Block::sentence("5"));
+        page.section().add(table);
+        assert_eq!(render(&page, Style::Plain), "  1\n");
+    }
+
+    #[test]
+    fn blank_lines_are_between_sections_and_before_what_has_a_name() {
+        let titled = || {
+            let mut table = Table::new([Column::text("")]).titled("by class");
+            table.row(["row".into()]);
+            table
+        };
+        let heading = |name: &str| Block::Heading(Heading { name: name.into(), extent: Some("all of 1".into()) });
+        let mut page = Page::default();
+        page.section().add(Block::Paragraph(vec!["one".into(), "two".into()])).add(titled()).add(titled());
+        page.section().add(heading("extra")).add(Block::List(ListKind::Details, vec!["three".into()]));
+        page.section();
+        page.section()
+            .add(Block::List(ListKind::Reasons, vec!["four".into()]))
+            .add(Block::List(ListKind::Remarks, vec!["five".into()]))
+            .add(Block::heading("six"));
+        assert_eq!(
+            render(&page, Style::Plain),
+            "  one\n  two\n\n  by class\n    row\n\n  by class\n    row\n\n  extra (all of 1)\n    three\n\n  - four\n  \
+             five\n\n  six\n"
+        );
+    }
+
+    #[test]
+    fn only_the_verdict_is_coloured() {
+        let title = |tone, headline: Option<&str>, style| {
+            let mut page = Page::default();
+            page.section().add(Title {
+                verdict: "MATCH",
+                tone,
+                subject: "job".into(),
+                headline: headline.map(String::from),
+                warning: Some("a warning".into()),
+            });
+            render(&page, style)
+        };
+        assert_eq!(title(Tone::Good, Some("MATCH in all"), Style::Plain), "a warning\n\nMATCH in all\n");
+        assert_eq!(title(Tone::Good, None, Style::Plain), "a warning\n\nMATCH: job\n");
+        for (tone, code) in [(Tone::Good, 32), (Tone::Bad, 31), (Tone::Open, 33)] {
+            let expected = format!("a warning\n\n\u{1b}[1m\u{1b}[{code}mMATCH\u{1b}[0m in all\n");
+            assert_eq!(title(tone, Some("MATCH in all"), Style::Coloured), expected);
+        }
+        // a headline that does not begin with the verdict has nothing to colour
+        assert_eq!(title(Tone::Bad, Some("no MATCH"), Style::Coloured), "a warning\n\nno MATCH\n");
+    }
+
+    #[test]
+    fn a_finding_shows_what_its_kind_has() {
+        let key = [NamedValue { column: "id".into(), value: "7".into() }];
+        let change = |old: Option<&str>, new: Option<&str>| Change {
+            column: "n".into(),
+            old: old.map(String::from),
+            new: new.map(String::from),
+            unreadable: vec!["new".into()],
+        };
+        let (changes, values) = ([change(Some("1"), None)], [change(None, Some("2")), change(None, None)]);
+        let finding = |content, notes: &[&str]| {
+            let notes = notes.iter().map(|note| note.to_string()).collect();
+            rendered(Block::Findings(vec![Finding { key: &key, notes, rows: Sides { old: 1, new: 2 }, content }]))
+        };
+        assert_eq!(finding(Content::Nothing, &[]), "    id = 7\n");
+        assert_eq!(finding(Content::Values(&[]), &["new", "waived"]), "    id = 7  (new, waived)\n");
+        assert_eq!(finding(Content::Rows, &[]), "    id = 7\n      1 row in old, 2 rows in new\n");
+        assert_eq!(finding(Content::Values(&values), &[]), "    id = 7\n      n = 2, n =\n");
+        assert_eq!(
+            finding(Content::Changes(&changes), &[]),
+            "    id = 7\n      n  old 1  new (private) (unreadable)\n"
+        );
+    }
 }

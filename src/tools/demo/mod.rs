@@ -18,7 +18,7 @@ use arrow::datatypes::{DataType, Field};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::job::file::{JobFile, refusal};
-use crate::report::Report;
+use crate::report::{Counts, Report};
 use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 
 /// The number of defects that the demo plants, or that a report contains.
@@ -34,13 +34,9 @@ pub(crate) struct Planted {
 impl Planted {
     /// The defects in a report.
     pub(crate) fn of(report: &Report) -> Self {
-        Planted {
-            mismatch: report.counts.mismatch,
-            missing: report.counts.missing,
-            extra: report.counts.extra,
-            duplicate_keys: report.counts.duplicate_keys,
-            missing_duplicated: report.backfill.missing_duplicated,
-        }
+        let Counts { mismatch, missing, extra, duplicate_keys, .. } = report.counts();
+        let missing_duplicated = report.comparison().map_or(0, |found| found.backfill.missing_duplicated);
+        Planted { mismatch, missing, extra, duplicate_keys, missing_duplicated }
     }
 }
 

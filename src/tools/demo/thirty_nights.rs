@@ -82,16 +82,17 @@ impl Night {
     /// # Errors
     /// [`Error::Internal`] if it does not.
     pub(crate) fn require_told(&self, report: &Report) -> Result<()> {
-        let history = report.history.clone().unwrap_or_default();
+        let comparison = report.comparison().cloned().unwrap_or_default();
+        let history = comparison.history.unwrap_or_default();
         let mut checks = vec![("verdict", report.verdict.name() == self.verdict)];
         // the report on a stale snapshot proves nothing about its rows
         if self.number != FROZEN {
-            let in_flight = report.in_flight.as_ref();
+            let in_flight = comparison.in_flight.as_ref();
             checks.extend([
-                ("counts", report.counts.by_class() == self.counts),
+                ("counts", comparison.counts.by_class() == self.counts),
                 ("in flight", in_flight.is_some_and(|found| found.counts == self.in_flight && found.twice == 0)),
                 ("lost updates", in_flight.is_some_and(|found| found.lost_updates == self.lost_updates)),
-                ("waived", report.waivers.iter().map(|waiver| waiver.found).sum::<u64>() == self.waived),
+                ("waived", comparison.waivers.iter().map(|waiver| waiver.found).sum::<u64>() == self.waived),
                 ("new", history.new == self.new),
                 ("persisting", history.persisting == self.persisting),
                 ("resolved", history.resolved == self.resolved),

@@ -10,7 +10,8 @@ use bytesize::ByteSize;
 
 use super::{Inspection, LayoutTally, Looks, Presence, listed};
 use crate::equality::value_text::escaped;
-use crate::report::text::{Style, indented, plain_table};
+use crate::report::Style;
+use crate::report::text::{indented, plain_table};
 use crate::report::{count, grouped};
 
 /// How many findings are listed. The JSON form contains all of them.
