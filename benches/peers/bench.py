@@ -90,17 +90,31 @@ def countersign(old, new, keys, *more, name="countersign", counted=True):
     return Contender(name, command, picked if counted else None)
 
 
+def countersign_job(old, new, keys, rules, name, *more):
+    """The same as a job, which can have rules. Every run is written to a directory of its own."""
+    place = pathlib.Path(tempfile.mkdtemp(dir=PLACE))
+    columns = "".join(f"[compare.columns.{column}]\n{rule}\n" for column, rule in rules.items())
+    key = ", ".join(f'"{key}"' for key in keys)
+    (place / "job.toml").write_text(
+        f'[job]\nname = "bench"\n[old]\npath = "{old}"\n[new]\npath = "{new}"\n[compare]\nkey = [{key}]\n{columns}'
+        f'[output]\ndir = "{place}/runs"\n')
+    made = countersign(old, new, keys, name=name)
+    made.command = [str(part) for part in [TARGET / "countersign", "run", place / "job.toml", "--format", "json", "--quiet", *more]]
+    return made
+
+
 def floor(old, new, name="floor: decode, do nothing"):
     return Contender(name, [TARGET / "floor", old, new])
 
 
-def peer(name, old, new, keys, memory=None):
+def peer(name, old, new, keys, memory=None, functions=None):
     environment = "datacompy" if name == "datacompy_polars" else "peers"
     if name == "csv_diff":
         old, new = data.as_csv(old), data.as_csv(new)
     command = [PLACE / environment / "bin/python", HERE / "peers.py", name, old, new, ",".join(keys)]
     # the slow ones run once; a round more would change nothing
-    return Contender(name, command + ([memory] if memory else []), lambda counts: counts, name in SLOW)
+    command += [memory or "14GB"] + ([json.dumps(functions)] if functions else [])
+    return Contender(name, command, lambda counts: counts, name in SLOW)
 
 
 def workloads(place, scale, small, scales):
@@ -117,6 +131,35 @@ def workloads(place, scale, small, scales):
         old = data.lineitem(place, scale)
         new = data.changed_lineitem(old, 2)
         return [countersign(old, new, lineitem, "--threads", n, name=f"countersign, {n} thread(s)") for n in (1, 2)]
+
+    def few_row_groups():
+        old = data.lineitem(place, small)
+        new = data.changed_lineitem(old, 2)
+        pairs = [(7, 12), (1, 1)]
+        return [countersign(data.regrouped(old, one), data.regrouped(new, two), lineitem, "--threads", n, name=f"{one} and {two} row groups, {n} thread(s)")
+                for one, two in pairs for n in (1, 2)] + [peer(name, old, new, lineitem) for name in FAST]
+
+    def rules(name, shuffled):
+        plain = data.lineitem(place, small)
+        old = data.padded_lineitem(plain, "both") if name == "both" else plain
+        new = data.padded_lineitem(plain, "one", shuffled)
+        unpadded = data.changed_lineitem(plain, 0, shuffled=shuffled)
+        rules = {"l_shipinstruct": "rtrim = true", "l_shipmode": "rtrim = true"}
+        functions = {"l_shipinstruct": "rtrim", "l_shipmode": "rtrim"}
+        if name == "both":
+            rules["l_comment"], functions["l_comment"] = "casefold = true", "lower"
+        return [countersign_job(plain, unpadded, lineitem, {}, "countersign, unpadded, without rules"), countersign_job(old, new, lineitem, rules, "countersign")] + [
+            peer(name, old, new, lineitem, functions=functions) for name in FAST]
+
+    def hashed_rare():
+        old = data.lineitem(place, scale)
+        new = data.rare_lineitem(old)
+        return [floor(old, new), countersign(old, new, lineitem)] + [peer(name, old, new, lineitem) for name in FAST]
+
+    def identical_chunks():
+        old = data.lineitem(place, small)
+        new = data.identical(old)
+        return [floor(old, new), countersign(old, new, lineitem)] + [peer(name, old, new, lineitem) for name in FAST]
 
     def scaling():
         pairs = [(old, data.changed_lineitem(old, 2)) for old in (data.lineitem(place, scale) for scale in scales)]
@@ -142,6 +185,15 @@ def workloads(place, scale, small, scales):
         "wide-20-percent": lambda: written(*data.wide(place), ["id"], WRITING + FAST + SLOW),
         "narrow": lambda: pair(data.narrow(place, data.ROWS["narrow"], "narrow"), FAST + SLOW),
         "narrow-small": lambda: pair(data.narrow(place, min(data.ROWS["narrow"], 200_000), "narrow-small"), FAST + ["deepdiff_rs", "datacompy_polars", "csv_diff"]),
+        "ordered-few-row-groups": few_row_groups,
+        "rules-every-row": lambda: rules("one", False),
+        "rules-every-row-hashed": lambda: rules("one", True),
+        "rules-three-columns": lambda: rules("both", False),
+        "rules-three-columns-hashed": lambda: rules("both", True),
+        "hashed-rare": hashed_rare,
+        "identical-chunks": identical_chunks,
+        "wide-rare-5000": lambda: pair(data.wide_rare(place, *data.WIDE_RARE[0]), FAST),
+        "wide-rare-200": lambda: pair(data.wide_rare(place, *data.WIDE_RARE[1]), FAST),
         "threads": threads,
         "scaling": scaling,
         "tiny": lambda: pair(data.narrow(place, data.ROWS["tiny"], "tiny"), ["duckdb_join"]),
@@ -175,6 +227,7 @@ def main():
     place = PLACE / ("smoke" if asked.smoke else "data")
     if asked.smoke:
         data.ROWS.update(wide=1_000, narrow=10_000)
+        data.WIDE_RARE[:] = [(300, 200), (20, 5_000)]
     scale, small, scales = (0.005, 0.001, [0.001, 0.005]) if asked.smoke else (5, 1, [1, 5, 20])
     version = subprocess.run([TARGET / "countersign", "--version"], capture_output=True, text=True).stdout.strip()
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")

@@ -5,6 +5,7 @@ hash of the key, so that every run of this makes the same data.
 """
 
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,8 @@ import duckdb
 
 LINEITEM_KEY = ["l_orderkey", "l_linenumber"]
 LINEITEM_HASH = "hash(l_orderkey * 8 + l_linenumber)"
+# columns and rows
+WIDE_RARE = [(5_000, 2_000), (200, 5_000_000)]
 ROWS = {"wide": 1_000_000, "narrow": 10_000_000, "tiny": 10}
 
 
@@ -37,6 +40,44 @@ def changed_lineitem(old: pathlib.Path, permille: int, missing: bool = False, sh
         CASE WHEN {bucket} BETWEEN {2 * few} AND {3 * few - 1} THEN 'X' ELSE l_returnflag END AS l_returnflag)
         FROM '{old}' {f"WHERE {LINEITEM_HASH} % 20 <> 7" if missing else ""}"""
     return copy(select, old.parent / name, f"hash({LINEITEM_HASH})" if shuffled else None)
+
+
+def regrouped(file: pathlib.Path, groups: int) -> pathlib.Path:
+    """The same rows in so many row groups."""
+    rows = duckdb.connect().execute(f"SELECT count(*) FROM '{file}'").fetchone()[0]
+    target = file.with_name(f"{file.stem}-{groups}-groups.parquet")
+    return copy(f"FROM '{file}'", target, group_rows=-(-rows // groups))
+
+
+def rare_lineitem(old: pathlib.Path) -> pathlib.Path:
+    """New's lineitem, shuffled: one row in 300,000 changed."""
+    changed = f"CASE WHEN {LINEITEM_HASH} % 300000 = 0 THEN 'X' ELSE l_returnflag END AS l_returnflag"
+    return copy(f"SELECT * REPLACE ({changed}) FROM '{old}'", old.parent / "new-rare.parquet", f"hash({LINEITEM_HASH})")
+
+
+def padded_lineitem(old: pathlib.Path, name: str, shuffled: bool = False) -> pathlib.Path:
+    """Lineitem with two columns as CHAR(n) pads them, and upper case in a third (of `both`)."""
+    pad = ["rpad(l_shipinstruct, 26, ' ') AS l_shipinstruct", "rpad(l_shipmode, 12, ' ') AS l_shipmode"]
+    if name == "both":
+        pad.append("upper(l_comment) AS l_comment")
+    target = old.parent / f"padded-{name}{'-shuffled' if shuffled else ''}.parquet"
+    return copy(f"SELECT * REPLACE ({', '.join(pad)}) FROM '{old}'", target, f"hash({LINEITEM_HASH})" if shuffled else None)
+
+
+def identical(file: pathlib.Path) -> pathlib.Path:
+    """A copy of a file, byte by byte."""
+    target = file.with_name("identical.parquet")
+    if not target.exists():
+        shutil.copyfile(file, target)
+    return target
+
+
+def wide_rare(place: pathlib.Path, columns: int, rows: int) -> tuple[pathlib.Path, pathlib.Path]:
+    """Many columns; in one row of 10,000, one of them differs."""
+    names = [f"(hash(i, {n}) % 100)::INTEGER AS int_{n}" for n in range(columns - 1)]
+    old = copy(f"SELECT i AS id, {', '.join(names)} FROM range({rows}) AS rows(i)", place / f"wide-{columns}" / "old.parquet")
+    changed = "CASE WHEN hash(id) % 10000 = 0 THEN int_7 + 1 ELSE int_7 END AS int_7"
+    return old, copy(f"SELECT * REPLACE ({changed}) FROM '{old}'", old.with_name("new.parquet"))
 
 
 def wide(place: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
@@ -72,12 +113,17 @@ def as_csv(file: pathlib.Path) -> pathlib.Path:
     return target
 
 
-def copy(select: str, target: pathlib.Path, order: str | None = None) -> pathlib.Path:
+def copy(select: str, target: pathlib.Path, order: str | None = None, group_rows: int | None = None) -> pathlib.Path:
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         db = duckdb.connect()
         db.execute("SET memory_limit = '12GB'")
+        groups = ""
+        if group_rows:
+            # several threads would begin a row group each
+            db.execute("SET threads = 1")
+            groups = f", ROW_GROUP_SIZE {group_rows}"
         partial = target.with_suffix(".partial")
-        db.execute(f"COPY ({select} {f'ORDER BY {order}' if order else ''}) TO '{partial}' (FORMAT parquet, COMPRESSION zstd)")
+        db.execute(f"COPY ({select} {f'ORDER BY {order}' if order else ''}) TO '{partial}' (FORMAT parquet, COMPRESSION zstd{groups})")
         partial.rename(target)
     return target

@@ -1,4 +1,5 @@
-"""One comparison by one peer: python peers.py PEER OLD NEW KEY[,KEY…] [MEMORY]; prints the counts as JSON.
+"""One comparison by one peer: python peers.py PEER OLD NEW KEY[,KEY…] [MEMORY [FUNCTIONS]]; prints the counts as JSON.
+FUNCTIONS are SQL functions that columns are compared after, as JSON.
 
 Every formulation is the one that a careful user of the peer would write; what it prints has to agree with
 countersign's counts.
@@ -25,6 +26,10 @@ def connect(memory: str | None):
     return db
 
 
+def after(names: list[str], side: str, functions: dict) -> list[str]:
+    return [f"{functions[name]}({side}{name})" if name in functions else f"{side}{name}" for name in names]
+
+
 def counts_of(row) -> dict:
     return dict(zip(["matched", "mismatch", "missing", "extra"], map(int, row)))
 
@@ -35,19 +40,21 @@ def classify(differ: str, old_key: str, new_key: str) -> str:
         count(*) FILTER (WHERE {new_key} IS NULL), count(*) FILTER (WHERE {old_key} IS NULL)"""
 
 
-def duckdb_join(old, new, keys, memory):
+def duckdb_join(old, new, keys, memory, functions):
     """Full join by the key, every column compared."""
     db = connect(memory)
-    differ = " OR ".join(f"(o.{name} IS DISTINCT FROM n.{name})" for name in columns_of(db, old, keys))
+    names = columns_of(db, old, keys)
+    pairs = zip(after(names, "o.", functions), after(names, "n.", functions))
+    differ = " OR ".join(f"({one} IS DISTINCT FROM {two})" for one, two in pairs)
     on = " AND ".join(f"o.{key} = n.{key}" for key in keys)
     sql = f"SELECT {classify(differ, 'o.' + keys[0], 'n.' + keys[0])} FROM '{old}' o FULL JOIN '{new}' n ON {on}"
     return counts_of(db.execute(sql).fetchone())
 
 
-def duckdb_hash(old, new, keys, memory):
+def duckdb_hash(old, new, keys, memory, functions):
     """Each side hashed first, then a full join of keys and hashes."""
     db = connect(memory)
-    names, key = ", ".join(columns_of(db, old, keys)), ", ".join(keys)
+    names, key = ", ".join(after(columns_of(db, old, keys), "", functions)), ", ".join(keys)
     side = lambda file: f"(SELECT {key}, hash({names}) AS digest FROM '{file}')"
     on = " AND ".join(f"o.{key} = n.{key}" for key in keys)
     counts = classify("o.digest <> n.digest", "o." + keys[0], "n." + keys[0])
@@ -77,13 +84,13 @@ def written_counts(db, old, found) -> dict:
     return counts_of([rows - mismatch - missing, mismatch, missing, extra])
 
 
-def duckdb_join_written(old, new, keys, memory):
+def duckdb_join_written(old, new, keys, memory, *_rest):
     """The full join, and what differs written to a Parquet file."""
     db = connect(memory)
     return written_counts(db, old, write(db, columns_of(db, old, keys), f"'{old}'", f"'{new}'", keys))
 
 
-def duckdb_hash_written(old, new, keys, memory):
+def duckdb_hash_written(old, new, keys, memory, *_rest):
     """The join of hashes; then the rows that it finds are read again and written to a Parquet file."""
     db = connect(memory)
     columns = columns_of(db, old, keys)
@@ -96,7 +103,7 @@ def duckdb_hash_written(old, new, keys, memory):
     return written_counts(db, old, write(db, columns, rows(old), rows(new), keys))
 
 
-def datafusion_sql(old, new, keys, _):
+def datafusion_sql(old, new, keys, *_rest):
     """The full join in DataFusion's SQL."""
     from datafusion import SessionContext
 
@@ -110,7 +117,7 @@ def datafusion_sql(old, new, keys, _):
     return counts_of([column[0].as_py() for column in context.sql(sql).collect()[0].columns])
 
 
-def polars_streaming(old, new, keys, _):
+def polars_streaming(old, new, keys, *_rest):
     """A full join of lazy frames on the streaming engine."""
     import polars as pl
 
@@ -124,7 +131,7 @@ def polars_streaming(old, new, keys, _):
     return counts_of(frame.collect(engine="streaming").row(0))
 
 
-def datacompy_polars(old, new, keys, _):
+def datacompy_polars(old, new, keys, *_rest):
     """datacompy's comparison of two Polars frames."""
     import polars as pl
     from datacompy.polars import PolarsCompare
@@ -135,7 +142,7 @@ def datacompy_polars(old, new, keys, _):
     return counts_of([matched, pairs - matched, len(result.df1_unq_rows), len(result.df2_unq_rows)])
 
 
-def deepdiff_rs(old, new, keys, _):
+def deepdiff_rs(old, new, keys, *_rest):
     """deepdiff-rs on two Arrow tables."""
     import deepdiff_rs
     import pyarrow.parquet as pq
@@ -146,7 +153,7 @@ def deepdiff_rs(old, new, keys, _):
     return counts_of([one.num_rows - missing - changed, changed, missing, extra])
 
 
-def csv_diff(old, new, keys, _):
+def csv_diff(old, new, keys, *_rest):
     """csv-diff on the rows as CSV; it takes one key column."""
     import csv_diff
 
@@ -159,4 +166,5 @@ def csv_diff(old, new, keys, _):
 if __name__ == "__main__":
     peer, old, new, keys = sys.argv[1:5]
     memory = sys.argv[5] if len(sys.argv) > 5 else None
-    print(json.dumps(globals()[peer](old, new, keys.split(","), memory)))
+    functions = json.loads(sys.argv[6]) if len(sys.argv) > 6 else {}
+    print(json.dumps(globals()[peer](old, new, keys.split(","), memory, functions)))
