@@ -10,10 +10,10 @@ use crate::compare::matching::test_pair::{Matching, TestPair, ids, integers, row
 fn open<'a>(
     pair: &'a TestPair,
     side: Side,
-    batches: &[RecordBatch],
+    batches: &'a [RecordBatch],
     range: KeyRange,
 ) -> Result<Cursor<'a>, MergeError> {
-    let mut batches = batches.to_vec().into_iter();
+    let mut batches = batches.iter().cloned();
     let source = move || batches.next().map(|batch| pair.pairing.rows(side, batch)).transpose();
     Cursor::open(&pair.pairing, side, Box::new(source), range)
 }
