@@ -163,7 +163,8 @@ pub(super) fn finding_lines(batch: &RecordBatch) -> Vec<String> {
             "extra" => format!("extra {}", row(TableColumn::New)),
             "mismatch" => {
                 let changed: ArrayRef = TableColumn::Changed.of(batch).as_list::<i32>().value(at);
-                let changed: Vec<String> = (0..changed.len()).map(|at| row_text(std::slice::from_ref(&changed), at)).collect();
+                let changed: Vec<String> =
+                    (0..changed.len()).map(|at| row_text(std::slice::from_ref(&changed), at)).collect();
                 format!("mismatch {} to {} in {}", row(TableColumn::Old), row(TableColumn::New), changed.join(","))
             }
             _ => {

@@ -2,20 +2,25 @@
 
 use arrow::array::RecordBatch;
 
+use super::cursor::KeyRange;
+use super::layout::KeyLayout;
 use super::test_pair::{Files, Matching, TestPair, finding_lines, integers, table, texts};
 use super::*;
 use crate::sides::Side;
 
-fn compared(pair: &TestPair, forced: Option<Strategy>) -> (Matched, Vec<String>) {
-    let comparison = Comparison {
+fn comparison(pair: &TestPair) -> Comparison<'_> {
+    Comparison {
         engine: &pair.engine,
         snapshots: &pair.snapshots,
         pairing: &pair.pairing,
         layout: Arc::new(Layout::of(&pair.pairing, &pair.snapshots)),
         retention: Retention::All,
         requested: None,
-    };
-    let matched = comparison.run(forced).unwrap();
+    }
+}
+
+fn compared(pair: &TestPair, forced: Option<Strategy>) -> (Matched, Vec<String>) {
+    let matched = comparison(pair).run(forced).unwrap();
     let batches = matched.findings.iter().flat_map(|part| part.read().unwrap());
     let lines = batches.flat_map(|batch| finding_lines(&batch.unwrap())).collect();
     (matched, lines)
@@ -123,4 +128,29 @@ fn rows_without_a_key_are_matched_by_both_strategies_alike() {
         assert_eq!(merged.tally.matched() + merged.tally.missing, 399);
         assert_eq!(merged.tally.tiers.by_rule > 0, !casefold.is_empty());
     }
+}
+
+/// Wrong statistics would leave rows outside of all ranges, or put them in two.
+#[test]
+fn ranges_that_do_not_have_each_row_once_are_refused() {
+    let pair = Matching::by(&["id"]).files(sides());
+    let layouts =
+        Sides::from_fn(|side| KeyLayout::of(&pair.snapshots[side], &pair.pairing.columns[0]).unwrap().unwrap());
+    let run = |ranges: &[(Option<i64>, Option<i64>)]| {
+        let bound = |value: Option<i64>| value.map(|value| integers([value]));
+        let ranges = ranges.iter().map(|&(start, end)| KeyRange { start: bound(start), end: bound(end) });
+        ordered::run(&comparison(&pair), &ranges.collect::<Vec<_>>(), &layouts).map(|parts| parts.len())
+    };
+    assert_eq!(run(&[(None, Some(155)), (Some(155), None)]).unwrap(), 2);
+    for wrong in [
+        &[(None, Some(399))][..],
+        &[(Some(1), None)],
+        &[(None, Some(155)), (Some(156), None)],
+        &[(None, Some(155)), (Some(154), None)],
+    ] {
+        assert!(matches!(run(wrong), Err(MergeError::OrderBroken(Side::Old))), "{wrong:?}");
+    }
+    // only new has 105
+    let only_new = run(&[(None, Some(105)), (Some(106), None)]);
+    assert!(matches!(only_new, Err(MergeError::OrderBroken(Side::New))));
 }

@@ -123,6 +123,9 @@ fn rows_whose_place_is_unknown_are_not_cut() {
     let files = Sides { old: vec![groups(32, 100, 0)], new: vec![groups(32, 100, 0)] };
     let pair = Matching { footers, ..Matching::by(&["id"]) }.files(files);
     assert_eq!(cut(&layouts(&pair), 7).unwrap().len(), 1);
+    let files = Sides { old: vec![groups(32, 100, 0)], new: vec![groups(2, 5, 0)] };
+    let pair = Matching { footers, ..Matching::by(&["id"]) }.files(files);
+    assert_eq!(cut(&layouts(&pair), 7).unwrap().len(), 1);
     // a side with one row group is decoded for every range, so it must be small
     let small = open(groups(32, 100, 0), groups(1, 10, 500));
     let ranges = cut(&layouts(&small), 7).unwrap();
