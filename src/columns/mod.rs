@@ -24,7 +24,7 @@ use families::different_families;
 use names::{ColumnNames, NamePair, Paths, Resolved};
 pub(crate) use names::{no_such_column, unknown_names};
 pub use privacy::Privacy;
-pub(crate) use rows::{ParseCounts, ParsedRows, RowReader};
+pub(crate) use rows::{ParseCounts, ParsedRows, RowBatch};
 use settings::Settings;
 pub(crate) use value_hasher::{DIGEST_BYTES, ValueHasher};
 use version::Version;

@@ -13,7 +13,7 @@ use crate::sides::Side;
 
 /// A batch of one side.
 #[derive(Debug, Clone)]
-pub struct RowReader {
+pub struct RowBatch {
     /// The columns as read from the snapshot, in the order of [`Pairing::projection`].
     pub raw: RecordBatch,
     /// The key of each row: the key columns after their rules, part by part.
@@ -87,7 +87,7 @@ impl ParseCounts {
     }
 
     /// Counts the cells of a batch.
-    pub fn count(&mut self, rows: &RowReader) {
+    pub fn count(&mut self, rows: &RowBatch) {
         let count = |cells: &BooleanBuffer| cells.count_set_bits() as u64;
         for ReadBy { column, cells } in &rows.read_by {
             let counts = &mut self.0[*column];
@@ -116,11 +116,11 @@ impl ParseCounts {
     }
 }
 
-impl RowReader {
+impl RowBatch {
     /// Returns a range of the rows.
-    pub fn slice(&self, start: usize, len: usize) -> RowReader {
+    pub fn slice(&self, start: usize, len: usize) -> RowBatch {
         let read_by = |read: &ReadBy| ReadBy { column: read.column, cells: read.cells.slice(start, len) };
-        RowReader {
+        RowBatch {
             raw: self.raw.slice(start, len),
             keys: self.keys.iter().map(|key| key.slice(start, len)).collect(),
             exact: self.exact.iter().map(|form| form.slice(start, len)).collect(),
@@ -176,7 +176,7 @@ impl Pairing {
     }
 
     /// Converts a batch of one side to the forms in which it is compared.
-    pub fn rows(&self, side: Side, raw: RecordBatch) -> Result<RowReader> {
+    pub fn rows(&self, side: Side, raw: RecordBatch) -> Result<RowBatch> {
         let mut keys = vec![];
         for (column, array) in self.keys().iter().zip(raw.columns()) {
             keys.extend(column.key_parts(array, side)?);
@@ -192,7 +192,7 @@ impl Pairing {
             exact.push(form);
         }
         let read_rows = ParsedRows::of(&read_by);
-        Ok(RowReader { raw, keys, exact, read_by, read_rows })
+        Ok(RowBatch { raw, keys, exact, read_by, read_rows })
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::Class;
-use crate::columns::RowReader;
+use crate::columns::RowBatch;
 use crate::sides::{Side, Sides};
 
 #[derive(Debug, Clone)]
 pub(crate) struct RowRef {
-    pub batch: Arc<RowReader>,
+    pub batch: Arc<RowBatch>,
     /// Its row number in the batch.
     pub row: usize,
 }

@@ -16,7 +16,7 @@ use super::finding::{Finding, RowRef};
 use super::spool::{Spool, Spooled};
 use super::table::{Layout, TableColumn};
 use super::{Class, Tier};
-use crate::columns::{DIGEST_BYTES, Pairing, RowReader, ValueHasher};
+use crate::columns::{DIGEST_BYTES, Pairing, RowBatch, ValueHasher};
 use crate::error::Result;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
@@ -99,7 +99,7 @@ impl Outcome {
 /// The results of comparing pairs of rows with equal keys.
 pub(crate) struct PairOutcomes<'a> {
     /// The start of the pairs on each side.
-    pub starts: Sides<(&'a Arc<RowReader>, usize)>,
+    pub starts: Sides<(&'a Arc<RowBatch>, usize)>,
     /// The number of pairs.
     pub len: usize,
     /// The pairs that differ; `None` if none does.
@@ -119,7 +119,7 @@ pub(crate) struct Outcomes<'a> {
 
 /// The outcomes of a batch.
 struct RowOutcomes {
-    batch: Arc<RowReader>,
+    batch: Arc<RowBatch>,
     ids: Option<FixedSizeBinaryArray>,
     included: BooleanBuffer,
     keys: Option<FixedSizeBinaryArray>,
@@ -188,7 +188,7 @@ impl<'a> Outcomes<'a> {
         &mut self,
         codes: UInt32Array,
         counts: Sides<u64>,
-        positions: Sides<Option<(&Arc<RowReader>, UInt32Array)>>,
+        positions: Sides<Option<(&Arc<RowBatch>, UInt32Array)>>,
     ) -> Result<()> {
         let len = codes.len();
         let shown = if positions.old.is_some() { Side::Old } else { Side::New };
@@ -231,7 +231,7 @@ impl<'a> Outcomes<'a> {
         self.spool.push(RecordBatch::try_new(schema, columns)?)
     }
 
-    fn versions(&self, side: Side, rows: &Option<(&Arc<RowReader>, UInt32Array)>, len: usize) -> Result<ArrayRef> {
+    fn versions(&self, side: Side, rows: &Option<(&Arc<RowBatch>, UInt32Array)>, len: usize) -> Result<ArrayRef> {
         let version = self.pairing.version.as_ref().zip(self.pairing.version_index(side));
         match (version, rows) {
             (Some((version, at)), Some((batch, rows))) => {
@@ -242,14 +242,14 @@ impl<'a> Outcomes<'a> {
         }
     }
 
-    fn other_keys(&self, side: Side, batch: &RowReader, rows: &UInt32Array) -> Result<ArrayRef> {
+    fn other_keys(&self, side: Side, batch: &RowBatch, rows: &UInt32Array) -> Result<ArrayRef> {
         let fields = self.layout.fields(TableColumn::Key);
         let columns = self.layout.key_columns(batch.raw.columns(), side)?;
         let columns = columns.iter().map(|column| take(column, rows, None)).collect::<Result<Vec<_>, _>>()?;
         Ok(Arc::new(StructArray::try_new(fields, columns, None)?))
     }
 
-    fn ids(&mut self, side: Side, batch: &Arc<RowReader>) -> Result<ArrayRef> {
+    fn ids(&mut self, side: Side, batch: &Arc<RowBatch>) -> Result<ArrayRef> {
         let (asked, pairing) = (self.asked, self.pairing);
         let looked = self.look(side, batch)?;
         let ids = match looked.ids.take() {
@@ -260,7 +260,7 @@ impl<'a> Outcomes<'a> {
         Ok(Arc::new(ids))
     }
 
-    fn keys(&mut self, side: Side, batch: &Arc<RowReader>) -> Result<ArrayRef> {
+    fn keys(&mut self, side: Side, batch: &Arc<RowBatch>) -> Result<ArrayRef> {
         let digests = self.asked.digests.clone();
         let looked = self.look(side, batch)?;
         let keys = match looked.keys.take() {
@@ -272,7 +272,7 @@ impl<'a> Outcomes<'a> {
     }
 
     /// Returns the cached information about a batch, as long as rows of the same batch follow each other.
-    fn look(&mut self, side: Side, batch: &Arc<RowReader>) -> Result<&mut RowOutcomes> {
+    fn look(&mut self, side: Side, batch: &Arc<RowBatch>) -> Result<&mut RowOutcomes> {
         let kept = self.looked_at[side].take().filter(|looked| Arc::ptr_eq(&looked.batch, batch));
         let looked = match kept {
             Some(kept) => kept,

@@ -7,7 +7,7 @@ use super::outcomes::{Outcomes, PairOutcomes};
 use super::spool::{Spool, Spooled};
 use super::table::Layout;
 use super::{Class, ColumnTally, Tally, Tier};
-use crate::columns::{ParseCounts, RowReader};
+use crate::columns::{ParseCounts, RowBatch};
 use crate::error::Result;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
@@ -35,7 +35,7 @@ pub(crate) struct FindingSink<'a> {
     kept: [usize; Class::ALL.len()],
     gathered: Vec<Finding>,
     gathered_max: usize,
-    last_batch: Sides<Option<Arc<RowReader>>>,
+    last_batch: Sides<Option<Arc<RowBatch>>>,
     batches_held: usize,
     spool: Spool,
     outcomes: Option<Outcomes<'a>>,

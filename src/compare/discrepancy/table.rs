@@ -28,7 +28,7 @@ use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Schema, SchemaRef};
 
 use super::{Class, Finding, RowRef};
-use crate::columns::{ColumnPair, Pairing, RowReader};
+use crate::columns::{ColumnPair, Pairing, RowBatch};
 use crate::equality::canonical::{Domain, convert};
 use crate::equality::plain_types;
 use crate::equality::value_text;
@@ -225,7 +225,7 @@ impl Layout {
         settled: bool,
     ) -> Result<ArrayRef> {
         let nothing = new_null_array(self.raw[side].field(at).data_type(), 1);
-        let mut batches: Vec<&Arc<RowReader>> = vec![];
+        let mut batches: Vec<&Arc<RowBatch>> = vec![];
         let mut indices = vec![];
         for row in rows {
             let Some(RowRef { batch, row }) = row else {

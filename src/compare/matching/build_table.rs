@@ -27,7 +27,7 @@ pub(super) struct BuildTable<const WORDS: usize> {
     starts: Vec<u32>,
     /// The probe state of each build row: 0 if it was not probed, or the address of the row that settled it with
     /// [`RowAddress::SETTLED`], and [`RowAddress::OPEN`] if it is unresolved.
-    met: Vec<AtomicU64>,
+    states: Vec<AtomicU64>,
     /// The tags in which each build row differs from the row that settled it, a bit each. Empty without tags.
     differing: Vec<AtomicU32>,
 }
@@ -43,14 +43,14 @@ impl<const WORDS: usize> BuildTable<WORDS> {
             starts.resize(bucket(entry) + 1, at as u32);
         }
         starts.resize(buckets + 1, entries.len() as u32);
-        let met: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(entries.len()).collect();
+        let states: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(entries.len()).collect();
         for (at, pair) in entries.windows(2).enumerate().filter(|(_, pair)| pair[0].key() == pair[1].key()) {
             debug_assert_eq!(bucket(&pair[0]), bucket(&pair[1]));
-            met[at..=at + 1].iter().for_each(mark_open);
+            states[at..=at + 1].iter().for_each(mark_open);
         }
         let tagged = if WORDS > partitions::WORDS { entries.len() } else { 0 };
         let differing = std::iter::repeat_with(AtomicU32::default).take(tagged).collect();
-        BuildTable { entries, starts, met, differing }
+        BuildTable { entries, starts, states, differing }
     }
 
     /// Probes with a row of the other side. Returns whether it is settled.
@@ -82,7 +82,7 @@ impl<const WORDS: usize> BuildTable<WORDS> {
     fn resolve(&self, at: usize, row: &HashedRow<WORDS>) -> bool {
         let settle = || {
             let settled = row.address().0 | RowAddress::SETTLED;
-            self.met[at].compare_exchange(0, settled, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            self.states[at].compare_exchange(0, settled, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
         let entry = &self.entries[at];
         if entry.row() == row.row() && settle() {
@@ -92,7 +92,7 @@ impl<const WORDS: usize> BuildTable<WORDS> {
             }
             return true;
         }
-        mark_open(&self.met[at]);
+        mark_open(&self.states[at]);
         false
     }
 
@@ -100,17 +100,17 @@ impl<const WORDS: usize> BuildTable<WORDS> {
     /// before another row with the same key hash appeared.
     pub(super) fn finish(&self, tags: &Tags, mut open: impl FnMut(RowAddress)) -> Settled {
         let mut settled = Settled::none(tags);
-        for (at, (entry, met)) in self.entries.iter().zip(&self.met).enumerate() {
-            let met = RowAddress(met.load(Ordering::Relaxed));
-            match (met.is(RowAddress::SETTLED), met.is(RowAddress::OPEN)) {
+        for (at, (entry, state)) in self.entries.iter().zip(&self.states).enumerate() {
+            let state = RowAddress(state.load(Ordering::Relaxed));
+            match (state.is(RowAddress::SETTLED), state.is(RowAddress::OPEN)) {
                 (true, false) => {
                     // the tier comes from old, and new always has the tier exact
                     let differing = self.differing.get(at).map_or(0, |tags| tags.load(Ordering::Relaxed));
-                    settled.add(tags, entry.address().tier().max(met.tier()), differing);
+                    settled.add(tags, entry.address().tier().max(state.tier()), differing);
                 }
                 (true, true) => {
                     open(entry.address());
-                    open(met);
+                    open(state);
                 }
                 (false, _) => open(entry.address()),
             }
@@ -122,13 +122,13 @@ impl<const WORDS: usize> BuildTable<WORDS> {
 /// Probes with many rows, each in its partition. Returns which of them are unresolved.
 ///
 /// Each step is done for all rows before the next step, so that the processor can overlap the cache misses.
-pub(super) fn probe_all<const WORDS: usize>(held: &[BuildTable<WORDS>], rows: &[HashedRow<WORDS>]) -> BooleanBuffer {
-    let held = |row: &HashedRow<WORDS>| &held[partition_of(row.key(), held.len())];
-    let buckets: Vec<Range<usize>> = rows.iter().map(|row| held(row).bucket(row.key())).collect();
-    let found = rows.iter().zip(buckets).map(|(row, bucket)| held(row).find(bucket, row.key()));
+pub(super) fn probe_all<const WORDS: usize>(tables: &[BuildTable<WORDS>], rows: &[HashedRow<WORDS>]) -> BooleanBuffer {
+    let table = |row: &HashedRow<WORDS>| &tables[partition_of(row.key(), tables.len())];
+    let buckets: Vec<Range<usize>> = rows.iter().map(|row| table(row).bucket(row.key())).collect();
+    let found = rows.iter().zip(buckets).map(|(row, bucket)| table(row).find(bucket, row.key()));
     let found: Vec<Option<usize>> = found.collect();
     BooleanBuffer::collect_bool(rows.len(), |at| {
-        !found[at].is_some_and(|place| held(&rows[at]).resolve(place, &rows[at]))
+        !found[at].is_some_and(|place| table(&rows[at]).resolve(place, &rows[at]))
     })
 }
 
@@ -137,8 +137,8 @@ fn differing_tags(one: &[u64], two: &[u64]) -> u32 {
     one.iter().zip(two).enumerate().fold(0, |bits, (at, (one, two))| bits | u32::from(one != two) << at)
 }
 
-fn mark_open(met: &AtomicU64) {
-    met.fetch_or(RowAddress::OPEN, Ordering::Relaxed);
+fn mark_open(state: &AtomicU64) {
+    state.fetch_or(RowAddress::OPEN, Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -6,14 +6,14 @@ use arrow::array::{ArrayRef, BooleanBufferBuilder, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 
-use crate::columns::{Pairing, RowReader};
+use crate::columns::{Pairing, RowBatch};
 use crate::compare::discrepancy::{Finding, FindingSink, PairOutcomes, RowRef, Tier};
 use crate::equality::rules::{Canonical, ReadCells, RuleOutcome, RuleSet};
 use crate::error::{Error, Result};
 use crate::sides::Sides;
 
 /// The start of the pairs on each side.
-type Starts<'a> = Sides<(&'a Arc<RowReader>, usize)>;
+type Starts<'a> = Sides<(&'a Arc<RowBatch>, usize)>;
 
 /// Compares `len` pairs of rows and records the result.
 pub(super) fn compare(pairing: &Pairing, pairs: Starts, len: usize, sink: &mut FindingSink) -> Result<()> {
@@ -116,7 +116,7 @@ fn judge(
     sink: &mut FindingSink,
 ) -> Result<BooleanBuffer> {
     let unequal_rows: Vec<usize> = unequal.set_indices().collect();
-    let cells = |(rows, start): &(&Arc<RowReader>, usize)| -> Result<ArrayRef> {
+    let cells = |(rows, start): &(&Arc<RowBatch>, usize)| -> Result<ArrayRef> {
         let indices: UInt32Array = unequal_rows.iter().map(|at| (start + at) as u32).collect();
         Ok(take(rows.raw.column(column), &indices, None)?)
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
-use crate::columns::{Pairing, RowReader};
+use crate::columns::{Pairing, RowBatch};
 use crate::compare::discrepancy::{RowRef, Tier};
 use crate::equality::canonical::order::{KeyOrder, key_runs};
 use crate::error::{Error, Result};
@@ -42,10 +42,10 @@ pub(super) struct KeyRange {
 }
 
 /// Produces batches, and `None` at the end.
-pub(super) type CursorSource<'a> = Box<dyn FnMut() -> Result<Option<RowReader>> + Send + 'a>;
+pub(super) type CursorSource<'a> = Box<dyn FnMut() -> Result<Option<RowBatch>> + Send + 'a>;
 
 /// All rows of one side with the same key.
-pub(super) struct Run {
+pub(super) struct KeyRun {
     /// The first row.
     pub first: RowRef,
     pub count: u64,
@@ -55,7 +55,7 @@ pub(super) struct Run {
 
 /// A batch, and the positions where its keys repeat.
 struct Page {
-    rows: Arc<RowReader>,
+    rows: Arc<RowBatch>,
     /// Rows with the same key as the next row, ascending. The next row may be the first of the next page.
     repeats: Vec<usize>,
 }
@@ -73,7 +73,7 @@ pub(super) struct Cursor<'a> {
     source: CursorSource<'a>,
     range: KeyRange,
     /// The last batch, untrimmed, to verify the order across batches.
-    before: Option<Arc<RowReader>>,
+    before: Option<Arc<RowBatch>>,
     current: Option<Page>,
     following: Option<Page>,
     row: usize,
@@ -107,7 +107,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Returns the current batch and row; `None` at the end.
-    pub(super) fn head(&self) -> Option<(&Arc<RowReader>, usize)> {
+    pub(super) fn head(&self) -> Option<(&Arc<RowBatch>, usize)> {
         self.current.as_ref().map(|page| (&page.rows, self.row))
     }
 
@@ -134,7 +134,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Skips and returns all rows with the current key.
-    pub(super) fn take_run(&mut self) -> Result<Option<Run>, MergeError> {
+    pub(super) fn take_run(&mut self) -> Result<Option<KeyRun>, MergeError> {
         let Some((batch, row)) = self.head() else { return Ok(None) };
         let first = RowRef { batch: batch.clone(), row };
         if self.pairing.keys_have_rules() {
@@ -146,11 +146,11 @@ impl<'a> Cursor<'a> {
             count += 1;
         }
         self.advance(1)?;
-        Ok(Some(Run { first, count, varied: None }))
+        Ok(Some(KeyRun { first, count, varied: None }))
     }
 
     /// Returns a run whose rows may have different values for one key. Their order does not depend on the input order.
-    fn take_varied_run(&mut self, first: RowRef) -> Result<Run, MergeError> {
+    fn take_varied_run(&mut self, first: RowRef) -> Result<KeyRun, MergeError> {
         let mut rows = vec![first];
         while self.repeats() {
             self.advance(1)?;
@@ -163,7 +163,7 @@ impl<'a> Cursor<'a> {
         // paired first
         let tier = |RowRef { batch, row }: &RowRef| Tier::as_read(batch.read_rows.as_ref(), *row);
         varied.sort_by(|(a, a_row), (b, b_row)| a.cmp(b).then_with(|| tier(a_row).cmp(&tier(b_row))));
-        Ok(Run { first: varied[0].1.clone(), count: varied.len() as u64, varied: Some(varied) })
+        Ok(KeyRun { first: varied[0].1.clone(), count: varied.len() as u64, varied: Some(varied) })
     }
 
     /// The number of rows that were passed.
@@ -209,7 +209,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Verifies that a batch ascends, and that it continues where the last one ended.
-    fn verify(&mut self, rows: Arc<RowReader>) -> Result<Page, MergeError> {
+    fn verify(&mut self, rows: Arc<RowBatch>) -> Result<Page, MergeError> {
         let steps = key_runs(&rows.keys)?;
         if steps.break_at.is_some() {
             return Err(MergeError::OrderBroken(self.side));
@@ -225,7 +225,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Returns the rows of a batch that are in the range.
-    fn bounds(&self, rows: &RowReader) -> Result<(usize, usize), MergeError> {
+    fn bounds(&self, rows: &RowBatch) -> Result<(usize, usize), MergeError> {
         let first_key = &rows.keys[..1];
         let below = |bound: &Option<ArrayRef>, otherwise: usize| -> Result<usize, MergeError> {
             let Some(bound) = bound else { return Ok(otherwise) };

@@ -38,7 +38,7 @@ use crate::snapshot::Snapshot;
 const ENTRIES_SHARE: (u64, u64) = (4, 7);
 const KEPT_SHARE: (u64, u64) = (1, 4);
 /// If entries are spilled: the divisor for the part of the working memory in which partitions are joined.
-const MEETING_SHARE: u64 = 4;
+const JOINING_SHARE: u64 = 4;
 
 /// Returns how many bytes of entries are kept in memory before they are spilled.
 pub(super) fn room_for_entries(working: u64) -> u64 {
@@ -49,7 +49,7 @@ pub(super) fn room_for_entries(working: u64) -> u64 {
 /// side fits in memory.
 pub(super) fn spilled_bytes(rows: Sides<u64>, words: usize, working: u64) -> Option<u64> {
     let fits = partitions::bytes_of(rows.old.min(rows.new), words) <= room_for_entries(working);
-    let spilled = partitions::bytes_of(rows.old + rows.new, words).saturating_sub(working - working / MEETING_SHARE);
+    let spilled = partitions::bytes_of(rows.old + rows.new, words).saturating_sub(working - working / JOINING_SHARE);
     (!fits).then_some(spilled)
 }
 
@@ -75,8 +75,8 @@ fn run_with<const WORDS: usize>(comparison: &Comparison, tags: &Tags) -> Result<
     engine.progress.begin("hashing", total);
     let hashing = Hashing::<WORDS>::of(comparison, tags)?;
     let working = engine.working_memory();
-    let held_side = if snapshots.new.rows() < snapshots.old.rows() { Side::New } else { Side::Old };
-    let partitions = partitions_for(snapshots[held_side].rows());
+    let build_side = if snapshots.new.rows() < snapshots.old.rows() { Side::New } else { Side::Old };
+    let partitions = partitions_for(snapshots[build_side].rows());
     let candidates = Unresolved::none(engine, snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
 
     if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), WORDS, working) {
@@ -87,19 +87,19 @@ fn run_with<const WORDS: usize>(comparison: &Comparison, tags: &Tags) -> Result<
             engine.spill_dir().display()
         ));
     }
-    let entries = Partitions::new(engine, partitions, snapshots[held_side].rows(), room_for_entries(working));
-    let mut read = hashing.store(&candidates, held_side, &entries)?;
+    let entries = Partitions::new(engine, partitions, snapshots[build_side].rows(), room_for_entries(working));
+    let mut read = hashing.store(&candidates, build_side, &entries)?;
     let settled = match entries.is_held() {
         true => {
-            let held = build(comparison, entries)?;
-            read.add(&hashing.meet(&candidates, held_side.other(), &held)?);
-            engine.timings.stage(Stage::Match, || close(comparison, tags, held, &candidates))
+            let tables = build(comparison, entries)?;
+            read.add(&hashing.probe(&candidates, build_side.other(), &tables)?);
+            engine.timings.stage(Stage::Match, || close(comparison, tags, tables, &candidates))
         }
         false => {
-            let other_side = held_side.other();
-            let room = working.saturating_sub(entries.held_bytes() + working / MEETING_SHARE);
-            let others = Partitions::new(engine, partitions, snapshots[other_side].rows(), room);
-            read.add(&hashing.store(&candidates, other_side, &others)?);
+            let probe_side = build_side.other();
+            let room = working.saturating_sub(entries.held_bytes() + working / JOINING_SHARE);
+            let others = Partitions::new(engine, partitions, snapshots[probe_side].rows(), room);
+            read.add(&hashing.store(&candidates, probe_side, &others)?);
             engine.progress.begin("matching", total);
             match_partitions(comparison, tags, &entries, &others, &candidates)?
         }
@@ -134,11 +134,11 @@ impl<'a, const WORDS: usize> Hashing<'a, WORDS> {
     }
 
     /// Probes with the rows of a side, and keeps the rows that are not settled.
-    fn meet(&self, candidates: &Unresolved, side: Side, held: &[BuildTable<WORDS>]) -> Result<ParseCounts> {
+    fn probe(&self, candidates: &Unresolved, side: Side, tables: &[BuildTable<WORDS>]) -> Result<ParseCounts> {
         self.each_chunk(candidates, side, |number, chunk, scratch| {
             let mut keeper = candidates.keeper(side);
             let read = self.each_batch(number, chunk, scratch, |batch, hashed| {
-                let open = probe_all(held, hashed);
+                let open = probe_all(tables, hashed);
                 match open.count_set_bits() {
                     0 => Ok(()),
                     _ => keeper.keep(batch, open, hashed.iter().map(HashedRow::address)),
@@ -238,12 +238,12 @@ fn build<const WORDS: usize>(comparison: &Comparison, entries: Partitions<WORDS>
 fn close<const WORDS: usize>(
     comparison: &Comparison,
     tags: &Tags,
-    held: Vec<BuildTable<WORDS>>,
+    tables: Vec<BuildTable<WORDS>>,
     candidates: &Unresolved,
 ) -> Settled {
     comparison.engine.workers().install(|| {
         let settled =
-            held.into_par_iter().with_max_len(1).map(|table| table.finish(tags, |address| candidates.mark(address)));
+            tables.into_par_iter().with_max_len(1).map(|table| table.finish(tags, |address| candidates.mark(address)));
         settled.reduce(|| Settled::none(tags), both)
     })
 }
@@ -262,8 +262,8 @@ fn match_partitions<const WORDS: usize>(
     candidates: &Unresolved,
 ) -> Result<Settled> {
     let Comparison { engine, .. } = comparison;
-    let room = engine.working_memory() / MEETING_SHARE / engine.threads() as u64;
-    let meet = |partition: usize| -> Result<Settled> {
+    let room = engine.working_memory() / JOINING_SHARE / engine.threads() as u64;
+    let join = |partition: usize| -> Result<Settled> {
         engine.check_stop()?;
         if build_table::bytes_of(entries.rows(partition), WORDS) > room {
             // hashes are distributed evenly, so these are many rows with few keys, which go to the merge anyway
@@ -273,15 +273,15 @@ fn match_partitions<const WORDS: usize>(
             }
             return Ok(Settled::none(tags));
         }
-        let held = BuildTable::of(entries.take(partition)?);
+        let table = BuildTable::of(entries.take(partition)?);
         let mut rows = 0;
         others.drain(partition, |entry| {
             rows += 1;
-            if !held.probe(entry) {
+            if !table.probe(entry) {
                 candidates.mark(entry.address());
             }
         })?;
-        let settled = held.finish(tags, |address| {
+        let settled = table.finish(tags, |address| {
             rows += 1;
             candidates.mark(address);
         });
@@ -290,7 +290,7 @@ fn match_partitions<const WORDS: usize>(
     };
     engine.workers().install(|| {
         let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
-        let settled = partitions.map(|partition| engine.timings.stage(Stage::Match, || meet(partition)));
+        let settled = partitions.map(|partition| engine.timings.stage(Stage::Match, || join(partition)));
         settled.try_reduce(|| Settled::none(tags), |sum, part| Ok(both(sum, part)))
     })
 }

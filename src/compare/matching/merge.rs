@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::compare::compare;
-use super::cursor::{Cursor, MergeError, Run};
-use crate::columns::{Pairing, RowReader};
+use super::cursor::{Cursor, KeyRun, MergeError};
+use crate::columns::{Pairing, RowBatch};
 use crate::compare::discrepancy::{Finding, FindingSink, RowRef, Tier};
 use crate::equality::canonical::order::{KeyOrder, leading_equal};
 use crate::error::{Error, Result};
@@ -56,11 +56,11 @@ pub(super) fn merge(pairing: &Pairing, mut sides: Sides<Cursor>, sink: &mut Find
 
 /// The key order of two batches, cached while the batches stay the same.
 #[derive(Default)]
-struct Orders(Option<(Sides<Arc<RowReader>>, KeyOrder)>);
+struct Orders(Option<(Sides<Arc<RowBatch>>, KeyOrder)>);
 
 impl Orders {
-    fn of(&mut self, old: &Arc<RowReader>, new: &Arc<RowReader>) -> Result<&KeyOrder, MergeError> {
-        let known = |(pages, _): &(Sides<Arc<RowReader>>, KeyOrder)| {
+    fn of(&mut self, old: &Arc<RowBatch>, new: &Arc<RowBatch>) -> Result<&KeyOrder, MergeError> {
+        let known = |(pages, _): &(Sides<Arc<RowBatch>>, KeyOrder)| {
             Arc::ptr_eq(&pages.old, old) && Arc::ptr_eq(&pages.new, new)
         };
         let kept = match self.0.take().filter(known) {
@@ -72,11 +72,7 @@ impl Orders {
 }
 
 /// Returns how many consecutive rows from two positions have equal keys, up to `reach`.
-fn shared_keys(
-    old: (&Arc<RowReader>, usize),
-    new: (&Arc<RowReader>, usize),
-    reach: usize,
-) -> Result<usize, MergeError> {
+fn shared_keys(old: (&Arc<RowBatch>, usize), new: (&Arc<RowBatch>, usize), reach: usize) -> Result<usize, MergeError> {
     let mut shared = reach;
     for (old_key, new_key) in old.0.keys.iter().zip(&new.0.keys) {
         if shared == 0 {
@@ -88,11 +84,11 @@ fn shared_keys(
 }
 
 /// Classifies one key by the rows that each side has.
-fn classify_key(old: Option<Run>, new: Option<Run>, sink: &mut FindingSink) -> Result<()> {
+fn classify_key(old: Option<KeyRun>, new: Option<KeyRun>, sink: &mut FindingSink) -> Result<()> {
     match (old, new) {
-        (Some(Run { first, count: 1, .. }), None) => sink.record(Finding::Missing { old: first }),
-        (None, Some(Run { first, count: 1, .. })) => sink.record(Finding::Extra { new: first }),
-        (Some(Run { count: 1, .. }), Some(Run { count: 1, .. })) => {
+        (Some(KeyRun { first, count: 1, .. }), None) => sink.record(Finding::Missing { old: first }),
+        (None, Some(KeyRun { first, count: 1, .. })) => sink.record(Finding::Extra { new: first }),
+        (Some(KeyRun { count: 1, .. }), Some(KeyRun { count: 1, .. })) => {
             Err(Error::internal("a pair of equal keys was not compared"))
         }
         (old, new) => {
@@ -107,9 +103,9 @@ fn classify_key(old: Option<Run>, new: Option<Run>, sink: &mut FindingSink) -> R
 }
 
 /// Classifies one distinct row by the copies that each side has.
-fn classify_copies(old: Option<Run>, new: Option<Run>, sink: &mut FindingSink) -> Result<()> {
+fn classify_copies(old: Option<KeyRun>, new: Option<KeyRun>, sink: &mut FindingSink) -> Result<()> {
     match (old, new) {
-        (Some(Run { varied: Some(old), .. }), Some(Run { varied: Some(new), .. })) => {
+        (Some(KeyRun { varied: Some(old), .. }), Some(KeyRun { varied: Some(new), .. })) => {
             let left = pair_copies(Sides { old, new }, sink);
             left.old.into_iter().try_for_each(|row| sink.record(only_in(Side::Old, row)))?;
             left.new.into_iter().try_for_each(|row| sink.record(only_in(Side::New, row)))
@@ -124,8 +120,8 @@ fn classify_copies(old: Option<Run>, new: Option<Run>, sink: &mut FindingSink) -
 }
 
 /// Records the copies in a run that the other side does not have.
-fn record_copies(side: Side, run: Option<Run>, in_other: u64, sink: &mut FindingSink) -> Result<()> {
-    let Some(Run { first, count, varied }) = run else { return Ok(()) };
+fn record_copies(side: Side, run: Option<KeyRun>, in_other: u64, sink: &mut FindingSink) -> Result<()> {
+    let Some(KeyRun { first, count, varied }) = run else { return Ok(()) };
     match varied {
         Some(varied) => {
             let mut left = varied.into_iter().skip(in_other as usize);
@@ -163,7 +159,7 @@ fn pair_copies(runs: Sides<Vec<(Vec<u8>, RowRef)>>, sink: &mut FindingSink) -> S
     left.map(|mut rows| rows.split_off(paired))
 }
 
-fn count(run: &Option<Run>) -> u64 {
+fn count(run: &Option<KeyRun>) -> u64 {
     run.as_ref().map_or(0, |run| run.count)
 }
 

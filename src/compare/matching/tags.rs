@@ -13,7 +13,7 @@
 
 use arrow::array::ArrayRef;
 
-use crate::columns::{Pairing, RowReader};
+use crate::columns::{Pairing, RowBatch};
 use crate::compare::discrepancy::{FindingSink, Tier, Tiers};
 use crate::error::Result;
 use crate::sides::Side;
@@ -74,7 +74,7 @@ impl Tags {
     pub(super) fn forms(
         &self,
         pairing: &Pairing,
-        rows: &RowReader,
+        rows: &RowBatch,
         side: Side,
     ) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>)> {
         let (mut values, mut tagged) = (vec![], vec![]);

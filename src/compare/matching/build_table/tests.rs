@@ -192,12 +192,12 @@ fn threads_that_probe_the_same_rows_lose_none() {
         for thread in 1..=threads {
             let (table, open, begin) = (&table, &open, &begin);
             scope.spawn(move || {
-                let probed: Vec<HashedRow> =
+                let probed: Vec<Row> =
                     (0..rows).filter(|at| probes(thread, at)).map(|at| row(thread, at, key(at), 1)).collect();
                 begin.wait();
                 let settled: Vec<bool> = probed.iter().map(|row| table.probe(row)).collect();
                 let unsettled = probed.iter().zip(settled).filter(|(_, settled)| !settled);
-                open.lock().unwrap().extend(unsettled.map(|(row, _)| place(row.address)));
+                open.lock().unwrap().extend(unsettled.map(|(row, _)| place(row.address())));
             });
         }
     });
@@ -212,8 +212,8 @@ fn threads_that_probe_the_same_rows_lose_none() {
 fn the_estimated_bytes_are_those_of_the_table() {
     for rows in [1_000, 4_096, 70_000] {
         let table = BuildTable::of((0..rows).map(|at| row(BUILD, at as usize, at, at)).collect());
-        let BuildTable { entries, starts, met, .. } = &table;
-        let taken = size_of_val(&entries[..]) + size_of_val(&starts[..]) + size_of_val(&met[..]);
+        let BuildTable { entries, starts, states, .. } = &table;
+        let taken = size_of_val(&entries[..]) + size_of_val(&starts[..]) + size_of_val(&states[..]);
         let estimated = bytes_of(rows, partitions::WORDS);
         assert!(estimated.abs_diff(taken as u64) * 20 < estimated, "{rows}: {estimated}, {taken}");
     }
