@@ -4,12 +4,12 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 
-use super::{ColumnPair, Pairing};
+use super::{ColumnPair, Coverage, Pairing};
 use crate::equality::canonical::cells::KeyBytes;
 use crate::equality::canonical::{Domain, canonical};
 use crate::equality::rules::{Canonical, ReadCells, RuleSet};
 use crate::error::{Error, Result};
-use crate::sides::Side;
+use crate::sides::{Side, Sides};
 
 /// A batch of one side.
 #[derive(Debug, Clone)]
@@ -168,6 +168,26 @@ impl Pairing {
     pub fn checked(&self) -> impl Iterator<Item = usize> {
         let may_differ = |at: &usize| *at >= self.key_len || self.columns[*at].chain.is_some();
         (0..self.columns.len()).filter(may_differ)
+    }
+
+    /// The compared columns by their indexes in both snapshots, if cells that are stored alike are equal: rows have a
+    /// key, and no column is parsed.
+    pub fn stored_alike(&self) -> Option<Vec<Sides<usize>>> {
+        let is_parsed = |column: &ColumnPair| column.chain.as_ref().is_some_and(|rules| rules.has_readings());
+        let is_eligible = self.keyed && !self.columns.iter().any(is_parsed);
+        is_eligible.then(|| self.columns.iter().map(|column| column.at).collect())
+    }
+
+    /// The pairing of the key columns alone.
+    pub fn keys_alone(&self) -> Pairing {
+        Pairing {
+            columns: self.keys().to_vec(),
+            key_len: self.key_len,
+            keyed: self.keyed,
+            coverage: Coverage::default(),
+            incomparable_types: vec![],
+            version: None,
+        }
     }
 
     /// Whether a rule maps different values to one key.

@@ -35,6 +35,9 @@ pub struct Run {
     pub peak_memory_bytes: Option<u64>,
     /// Bytes fetched from the snapshots, second readings included.
     pub bytes_read: u64,
+    /// Bytes of both sides that were not decoded, because they are the same on both sides.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub identical_bytes: u64,
     /// Bytes that went to working files.
     pub spilled_bytes: u64,
     /// What each side was.
@@ -121,6 +124,10 @@ impl MatchingWay {
     }
 }
 
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
+}
+
 /// What a run cost and how it went.
 pub struct RunStats {
     clock: RunClock,
@@ -128,6 +135,7 @@ pub struct RunStats {
     seconds: f64,
     stages: Vec<StageTime>,
     bytes_read: u64,
+    identical_bytes: u64,
     spilled_bytes: u64,
     way: MatchingWay,
     reason: String,
@@ -148,6 +156,7 @@ impl RunStats {
             seconds: clock.instant.elapsed().as_secs_f64(),
             stages: StageTime::all(&engine.timings),
             bytes_read: engine.timings.bytes_read(),
+            identical_bytes: engine.timings.bytes_identical(),
             spilled_bytes: engine.timings.bytes_spilled(),
             out: options.out.as_ref().map(|out| out.of_run(&clock.id)),
             clock: clock.clone(),
@@ -185,6 +194,7 @@ impl RunStats {
             stages: self.stages,
             peak_memory_bytes: peak_memory_bytes(),
             bytes_read: self.bytes_read,
+            identical_bytes: self.identical_bytes,
             spilled_bytes: self.spilled_bytes,
             inputs,
             out: self.out.map(|out| out.display().to_string()),

@@ -62,6 +62,7 @@ impl Stage {
 pub struct Timings {
     bytes_read: AtomicU64,
     bytes_spilled: AtomicU64,
+    bytes_identical: AtomicU64,
     nanoseconds: [AtomicU64; Stage::ALL.len()],
 }
 
@@ -107,6 +108,16 @@ impl Timings {
     /// Counts bytes written to working files.
     pub fn count_spilled(&self, bytes: u64) {
         self.bytes_spilled.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that are the same on both sides and were not decoded.
+    pub fn count_identical(&self, bytes: u64) {
+        self.bytes_identical.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes so far that are the same on both sides and were not decoded.
+    pub fn bytes_identical(&self) -> u64 {
+        self.bytes_identical.load(Ordering::Relaxed)
     }
 
     /// Bytes read so far, including second reads.

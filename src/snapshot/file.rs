@@ -45,6 +45,12 @@ pub(super) struct LocalFile {
 const HEADER_BYTES: usize = 1 << 10;
 
 impl LocalFile {
+    /// Opens a file to read its pages.
+    pub(super) fn of(file: &DataFile, meter: &Arc<Timings>) -> Result<Self> {
+        let input = file.open().map_err(|error| ParquetError::External(error.into()))?;
+        Ok(LocalFile { input: input.into(), size: file.size, meter: meter.clone() })
+    }
+
     /// Opens a file for one read. If `skips` is set, the read leaves out rows, and the positions of all pages are
     /// loaded.
     pub(super) fn open(

@@ -25,10 +25,12 @@ mod agreement;
 mod shared;
 mod decode;
 mod scan;
+mod identical;
 
 pub(crate) use bounds::{guarded, open_parquet};
 pub(crate) use decode::compact;
 pub(crate) use footer::DataFile;
+pub(crate) use identical::identical_bytes;
 pub(crate) use lineage::Lineage;
 pub(crate) use listing::would_list;
 pub(crate) use scan::{FileRead, Scan};

@@ -108,7 +108,7 @@ impl Snapshot {
     }
 
     /// The leaf columns of a file that a scan of `columns` decodes.
-    fn leaves(&self, file: &DataFile, columns: &[usize]) -> Vec<usize> {
+    pub(super) fn leaves(&self, file: &DataFile, columns: &[usize]) -> Vec<usize> {
         let inputs = self.inputs(columns);
         let names: HashSet<&str> = inputs.iter().map(|&at| self.schema.field(at).name().as_str()).collect();
         let schema = file.metadata.file_metadata().schema_descr();

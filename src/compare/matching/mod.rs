@@ -68,12 +68,14 @@ struct AnswerPart {
     tally: Tally,
     findings: Spooled,
     outcomes: Option<Spooled>,
+    /// Bytes of both sides that are the same, and that were not decoded.
+    identical_bytes: u64,
 }
 
 impl AnswerPart {
     fn close(sink: FindingSink) -> Result<Self> {
         let (tally, findings, outcomes) = sink.close()?;
-        Ok(AnswerPart { tally, findings, outcomes })
+        Ok(AnswerPart { tally, findings, outcomes, identical_bytes: 0 })
     }
 }
 
@@ -104,6 +106,7 @@ impl Comparison<'_> {
         let (mut findings, mut outcomes) = (vec![], vec![]);
         for part in parts {
             tally.add(&part.tally);
+            self.engine.timings.count_identical(part.identical_bytes);
             findings.push(part.findings);
             outcomes.extend(part.outcomes);
         }

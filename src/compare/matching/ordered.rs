@@ -3,6 +3,8 @@
 //! Memory is a few batches per worker, whatever the number of rows. The order is not trusted: the cursors verify it row
 //! by row, and the rows of all ranges must add up to the footers' counts. If a check fails, the result is discarded and
 //! the hash join runs instead.
+//!
+//! Ranges in which all compared columns are the same bytes on both sides are not decoded, except for the keys of old.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,9 +17,11 @@ use super::layout::KeyLayout;
 use super::merge::merge;
 use super::shared_scan::SharedScan;
 use super::{AnswerPart, Comparison};
+use crate::compare::discrepancy::Tier;
 use crate::error::{Error, Result};
 use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
+use crate::snapshot::{FileRead, identical_bytes};
 
 /// Compares the ranges. Returns the parts in key order.
 pub(super) fn run(
@@ -76,8 +80,12 @@ fn compare_range<'scope>(
     scope: Option<&Scope<'scope>>,
 ) -> Result<AnswerPart, MergeError> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
+    let mut reads = Sides::try_from_fn(|side| layouts[side].reads(range))?;
+    if let Some(part) = skip_identical(comparison, range, &reads)? {
+        return Ok(part);
+    }
     let open = |side: Side| -> Result<Cursor, MergeError> {
-        let reads = layouts[side].reads(range)?;
+        let reads = std::mem::take(&mut reads[side]);
         let mut next_batch: Box<dyn FnMut() -> Result<Option<RecordBatch>> + Send> = match scope {
             Some(scope) => {
                 let mut scan = SharedScan::open(comparison, side, &reads)?;
@@ -101,4 +109,34 @@ fn compare_range<'scope>(
     let mut sink = comparison.sink();
     engine.timings.stage(Stage::Compare, || merge(pairing, cursors, &mut sink))?;
     Ok(AnswerPart::close(sink)?)
+}
+
+/// Compares a range whose columns are the same bytes on both sides, from the keys of old alone; `None` if they are not,
+/// or if a key repeats. The keys are read as always, so a broken order is noticed.
+fn skip_identical(
+    comparison: &Comparison,
+    range: &KeyRange,
+    reads: &Sides<Vec<FileRead>>,
+) -> Result<Option<AnswerPart>, MergeError> {
+    let Comparison { engine, snapshots, pairing, requested, .. } = comparison;
+    let Some(columns) = pairing.stored_alike().filter(|_| requested.is_none()) else { return Ok(None) };
+    let Some(bytes) = identical_bytes(engine, snapshots, reads, &columns)? else { return Ok(None) };
+    let keys = pairing.keys_alone();
+    let old = &snapshots.old;
+    let mut scan = old.scan(engine, reads.old.clone(), &keys.projection(Side::Old))?.uncounted();
+    let source = Box::new(|| scan.next_batch()?.map(|batch| keys.rows(Side::Old, batch)).transpose());
+    let mut cursor = Cursor::open(&keys, Side::Old, source, range.clone())?;
+    let mut sink = comparison.sink();
+    while cursor.head().is_some() {
+        let rows = cursor.unique_len();
+        if rows == 0 {
+            return Ok(None);
+        }
+        sink.matched(Tier::Exact, rows as u64);
+        cursor.advance(rows)?;
+    }
+    let rows = cursor.delivered();
+    Side::BOTH.into_iter().for_each(|side| sink.seen(side, rows));
+    engine.progress.advance(2 * rows);
+    Ok(Some(AnswerPart { identical_bytes: 2 * bytes, ..AnswerPart::close(sink)? }))
 }

@@ -203,6 +203,11 @@ impl RuleSet {
         is_separable.then(|| (0..self.rules.len()).collect())
     }
 
+    /// Whether a rule determines what a cell is, so that equal cells of both sides may still differ.
+    pub fn has_readings(&self) -> bool {
+        self.exact.reading.is_some() || self.rules.iter().any(Rule::is_reading)
+    }
+
     fn form(&self, array: &ArrayRef, side: Side, plan: &ComparisonPlan) -> Result<Canonical> {
         let (cleaned, field) = self.clean(array, side, plan)?;
         self.form_of_cleaned(&cleaned, &field, side, plan)

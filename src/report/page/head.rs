@@ -168,6 +168,9 @@ fn cost(run: &Run) -> String {
     let mut cost = vec![format!("{:.1} s", run.seconds)];
     cost.extend(run.peak_memory_bytes.map(|bytes| format!("{} of memory", ByteSize(bytes))));
     cost.push(format!("{} read", ByteSize(run.bytes_read)));
+    if run.identical_bytes > 0 {
+        cost.push(format!("{} the same on both sides and not decoded", ByteSize(run.identical_bytes)));
+    }
     if run.spilled_bytes > 0 {
         cost.push(format!("{} spilled", ByteSize(run.spilled_bytes)));
     }
