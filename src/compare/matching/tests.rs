@@ -1,6 +1,8 @@
 //! Whole comparisons: which strategy ran, why, and that the findings do not depend on it.
 
-use arrow::array::RecordBatch;
+use std::os::unix::fs::FileExt;
+
+use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray, TimestampMillisecondArray};
 
 use super::cursor::KeyRange;
 use super::layout::KeyLayout;
@@ -153,4 +155,124 @@ fn ranges_that_do_not_have_each_row_once_are_refused() {
     // only new has 105
     let only_new = run(&[(None, Some(105)), (Some(106), None)]);
     assert!(matches!(only_new, Err(MergeError::OrderBroken(Side::New))));
+}
+
+/// Both sides of these row groups, each in one file, and the sides changed by `change`.
+fn copies(groups: &[RecordBatch], change: impl Fn(Side, &mut Vec<RecordBatch>)) -> Sides<Files> {
+    Sides::from_fn(|side| {
+        let mut groups = groups.to_vec();
+        change(side, &mut groups);
+        vec![groups]
+    })
+}
+
+fn twenty_groups() -> Vec<RecordBatch> {
+    (0..20).map(|group| row_group(Side::Old, &(group * 10..group * 10 + 10).collect::<Vec<_>>())).collect()
+}
+
+/// Only the ranges in which something differs are decoded, and the answer is that of a full comparison.
+#[test]
+fn columns_that_are_the_same_bytes_are_not_decoded() {
+    for threads in [1, 2, 7] {
+        let bytes = |files: Sides<Files>, expected: &[&str]| {
+            let expected: Vec<String> = expected.iter().map(|line| line.to_string()).collect();
+            let pair = Matching { threads, ..Matching::by(&["id"]) }.files(files);
+            let (merged, findings) = compared(&pair, None);
+            let skipped = pair.engine.timings.bytes_identical();
+            assert_eq!((merged.strategy, findings), (Strategy::Ordered, expected.clone()));
+            let (hashed, findings) = compared(&pair, Some(Strategy::Hashed));
+            assert_eq!((&merged.tally, findings), (&hashed.tally, expected.clone()));
+            assert_eq!(merged.tally.rows.old, 200);
+            assert_eq!(pair.engine.timings.bytes_identical(), skipped);
+            skipped
+        };
+        let all = bytes(copies(&twenty_groups(), |_, _| {}), &[]);
+        assert!(all > 0);
+        // a cell of another value, in bytes of the same length
+        let changed = |side, groups: &mut Vec<RecordBatch>| {
+            if side == Side::New {
+                groups[19] = table([
+                    ("id", integers(190..200)),
+                    ("value", texts((190..200).map(|key| if key == 195 { "x" } else { "b" }))),
+                ]);
+            }
+        };
+        let one = bytes(copies(&twenty_groups(), changed), &["mismatch 195,b to 195,x in value"]);
+        assert_eq!(one > 0, threads > 1, "{one} of {all}");
+        // a key of another value
+        let moved = |side, groups: &mut Vec<RecordBatch>| {
+            if side == Side::New {
+                groups[19] = row_group(Side::Old, &[190, 191, 192, 193, 194, 195, 196, 197, 198, 1_000]);
+            }
+        };
+        bytes(copies(&twenty_groups(), moved), &["missing 199,b", "extra 1000,b"]);
+    }
+}
+
+/// The keys are read even if nothing else is.
+#[test]
+fn keys_that_repeat_or_descend_are_noticed_in_identical_files() {
+    let repeats =
+        |_, groups: &mut Vec<RecordBatch>| groups[5] = row_group(Side::Old, &[50, 51, 52, 53, 53, 55, 56, 57, 58, 59]);
+    let across =
+        |_, groups: &mut Vec<RecordBatch>| groups[5] = row_group(Side::Old, &[49, 51, 52, 53, 54, 55, 56, 57, 58, 59]);
+    for (files, finding) in [
+        (copies(&twenty_groups(), repeats), "duplicate 53 in rows 2,2"),
+        (copies(&twenty_groups(), across), "duplicate 49 in rows 2,2"),
+    ] {
+        for threads in [1, 7] {
+            let pair = Matching { threads, ..Matching::by(&["id"]) }.files(files.clone());
+            let (merged, findings) = compared(&pair, None);
+            assert_eq!((merged.strategy, findings), (Strategy::Ordered, vec![finding.to_string()]));
+            assert_eq!(merged.tally.rows, Sides { old: 200, new: 200 });
+        }
+    }
+    let descends =
+        |_, groups: &mut Vec<RecordBatch>| groups[5] = row_group(Side::Old, &[50, 51, 53, 52, 54, 55, 56, 57, 58, 59]);
+    let pair = Matching { threads: 2, ..Matching::by(&["id"]) }.files(copies(&twenty_groups(), descends));
+    let (matched, findings) = compared(&pair, None);
+    assert_eq!((matched.strategy, findings), (Strategy::Hashed, vec![]));
+    assert_eq!(pair.engine.timings.bytes_identical(), 0);
+    // keys that only a rule makes the same
+    let groups = [table([("id", texts(["A", "a", "b"])), ("value", integers([1, 2, 3]))])];
+    let pair = Matching { casefold: &["id"], ..Matching::by(&["id"]) }.files(copies(&groups, |_, _| {}));
+    let (_, findings) = compared(&pair, Some(Strategy::Ordered));
+    assert_eq!(findings, ["duplicate A in rows 2,2"]);
+}
+
+/// The same bytes are other values under another type.
+#[test]
+fn the_same_bytes_of_other_types_are_compared() {
+    let seconds = |unit: i64| {
+        let numbers: Vec<i64> = vec![1_000, 2_000, 3_000];
+        let times: ArrayRef = match unit {
+            1 => Arc::new(TimestampMillisecondArray::from(numbers)),
+            _ => Arc::new(TimestampMicrosecondArray::from(numbers)),
+        };
+        vec![vec![table([("id", integers([1, 2, 3])), ("at", times)])]]
+    };
+    let pair = Matching::by(&["id"]).files(Sides { old: seconds(1), new: seconds(2) });
+    let (merged, _) = compared(&pair, None);
+    assert_eq!((merged.tally.mismatch, pair.engine.timings.bytes_identical()), (3, 0));
+    let pair = Matching::by(&["id"]).files(Sides { old: seconds(1), new: seconds(1) });
+    let (merged, _) = compared(&pair, None);
+    assert_eq!((merged.tally.matched(), merged.tally.mismatch), (3, 0));
+    assert!(pair.engine.timings.bytes_identical() > 0);
+}
+
+/// A page that is damaged on both sides alike is decoded, and so reported.
+#[test]
+fn damaged_pages_are_not_skipped() {
+    let mut pair = Matching::by(&["id"]).files(copies(&twenty_groups(), |_, _| {}));
+    pair.snapshots = Sides::from_fn(|side| {
+        let snapshot = &pair.snapshots[side];
+        let file = &snapshot.files[0];
+        // the first byte of a page header
+        let (start, _) = file.metadata.row_group(3).column(1).byte_range();
+        let opened = std::fs::OpenOptions::new().write(true).open(&file.path).unwrap();
+        opened.write_all_at(&[0xff], start).unwrap();
+        Snapshot::open(side, &snapshot.location, true).unwrap()
+    });
+    let error = comparison(&pair).run(Some(Strategy::Ordered)).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("is damaged in row group 3, column `value`"), "{error}");
 }
