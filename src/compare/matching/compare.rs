@@ -116,7 +116,11 @@ fn judge(
     sink: &mut FindingSink,
 ) -> Result<BooleanBuffer> {
     let unequal_rows: Vec<usize> = unequal.set_indices().collect();
+    let are_all = unequal_rows.len() == unequal.len();
     let cells = |(rows, start): &(&Arc<RowBatch>, usize)| -> Result<ArrayRef> {
+        if are_all {
+            return Ok(rows.raw.column(column).slice(*start, unequal.len()));
+        }
         let indices: UInt32Array = unequal_rows.iter().map(|at| (start + at) as u32).collect();
         Ok(take(rows.raw.column(column), &indices, None)?)
     };
@@ -131,7 +135,10 @@ fn judge(
         credited = &credited | &cells;
     }
     tally.by_either += count(&(&(&ruled | &tolerated) & &!&credited));
-    let spread = |bits: &BooleanBuffer| spread(bits, &unequal_rows, unequal.len());
+    let spread = |bits: &BooleanBuffer| match are_all {
+        true => bits.clone(),
+        false => spread(bits, &unequal_rows, unequal.len()),
+    };
     include(&mut tiers.by_rule, &spread(&ruled));
     include(&mut tiers.tolerated, &spread(&tolerated));
     Ok(unequal & &!&spread(&(&ruled | &tolerated)))

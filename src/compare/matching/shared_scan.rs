@@ -19,7 +19,7 @@ use crate::sides::Side;
 use crate::snapshot::{FileRead, Scan};
 
 /// Batches of a group that are decoded ahead.
-const AHEAD: usize = 2;
+const AHEAD: usize = 4;
 /// How long a worker waits for another one before it looks for work again.
 const WAIT: Duration = Duration::from_millis(1);
 
@@ -97,25 +97,25 @@ impl<'a> ColumnGroup<'a> {
         }
         if let Some(scan) = state.scan.take() {
             let group = self.clone();
-            scope.spawn(move |_| group.decode(scan));
+            scope.spawn(move |scope| group.decode(scan, scope));
         }
     }
 
-    fn decode(&self, mut scan: Scan<'a>) {
-        loop {
-            let batch = scan.next_batch().transpose();
-            let mut state = lock(&self.state);
-            state.has_ended = !matches!(batch, Some(Ok(_)));
-            state.ready.extend(batch);
-            self.arrived.notify_all();
-            if state.has_ended {
-                return;
-            }
-            if state.ready.len() >= AHEAD {
-                state.scan = Some(scan);
-                return;
-            }
+    /// Decodes one batch. A worker that waits for another one can then go on.
+    fn decode<'scope>(self: &Arc<Self>, mut scan: Scan<'a>, scope: &Scope<'scope>)
+    where
+        'a: 'scope,
+    {
+        let batch = scan.next_batch().transpose();
+        let mut state = lock(&self.state);
+        state.has_ended = !matches!(batch, Some(Ok(_)));
+        state.ready.extend(batch);
+        if !state.has_ended {
+            state.scan = Some(scan);
         }
+        self.arrived.notify_all();
+        drop(state);
+        self.read_ahead(scope);
     }
 
     /// Takes the next batch. Until it is ready, this worker decodes other batches, if there are any to decode.
