@@ -116,7 +116,9 @@ fn judge(
     sink: &mut FindingSink,
 ) -> Result<BooleanBuffer> {
     let unequal_rows: Vec<usize> = unequal.set_indices().collect();
-    let are_all = unequal_rows.len() == unequal.len();
+    // the items of a slice of lists are those of the whole column
+    let is_flat = !pairs.old.0.raw.column(column).data_type().is_nested();
+    let are_all = is_flat && unequal_rows.len() == unequal.len();
     let cells = |(rows, start): &(&Arc<RowBatch>, usize)| -> Result<ArrayRef> {
         if are_all {
             return Ok(rows.raw.column(column).slice(*start, unequal.len()));

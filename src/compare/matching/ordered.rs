@@ -32,13 +32,14 @@ pub(super) fn run(
     let Comparison { engine, snapshots, .. } = comparison;
     engine.progress.begin("comparing", snapshots.iter().map(|side| side.rows()).sum());
     let abandoned = AtomicBool::new(false);
-    let is_shared = ranges.len() < engine.threads();
+    // shared scans keep more batches, which the workers without a range do not need
+    let sharing = engine.threads() / ranges.len().max(1);
     let mut results: Vec<(usize, Result<AnswerPart, MergeError>)> = engine.workers().scope(|scope| {
-        let scope = Some(scope).filter(|_| is_shared);
+        let shared = (sharing > 1).then_some((scope, sharing));
         // a bridge hands out the ranges one by one, the large ones first
         let ranges = ranges.iter().enumerate().par_bridge();
         let compared = ranges.map(|(number, range)| {
-            let result = compare_range(comparison, range, layouts, &abandoned, scope);
+            let result = compare_range(comparison, range, layouts, &abandoned, shared);
             if result.is_err() {
                 abandoned.store(true, Ordering::Relaxed);
             }
@@ -71,13 +72,13 @@ pub(super) fn run(
     Ok(parts)
 }
 
-/// Compares one range. Within a `scope`, all workers decode it together.
+/// Compares one range. If it is `shared`, several workers decode it, within a scope.
 fn compare_range<'scope>(
     comparison: &'scope Comparison,
     range: &KeyRange,
     layouts: &Sides<KeyLayout>,
     abandoned: &AtomicBool,
-    scope: Option<&Scope<'scope>>,
+    shared: Option<(&Scope<'scope>, usize)>,
 ) -> Result<AnswerPart, MergeError> {
     let Comparison { engine, snapshots, pairing, .. } = comparison;
     let mut reads = Sides::try_from_fn(|side| layouts[side].reads(range))?;
@@ -86,9 +87,9 @@ fn compare_range<'scope>(
     }
     let open = |side: Side| -> Result<Cursor, MergeError> {
         let reads = std::mem::take(&mut reads[side]);
-        let mut next_batch: Box<dyn FnMut() -> Result<Option<RecordBatch>> + Send> = match scope {
-            Some(scope) => {
-                let mut scan = SharedScan::open(comparison, side, &reads)?;
+        let mut next_batch: Box<dyn FnMut() -> Result<Option<RecordBatch>> + Send> = match shared {
+            Some((scope, workers)) => {
+                let mut scan = SharedScan::open(comparison, side, reads, workers)?;
                 Box::new(move || scan.next_batch(scope))
             }
             None => {

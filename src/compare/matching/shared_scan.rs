@@ -9,14 +9,14 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::SchemaRef;
 use rayon::{Scope, Yield};
 
 use super::Comparison;
 use super::partitions::lock;
 use crate::error::{Error, Result};
+use crate::runtime::engine::Engine;
 use crate::sides::Side;
-use crate::snapshot::{FileRead, Scan};
+use crate::snapshot::{FileRead, Scan, Snapshot};
 
 /// Batches of a group that are decoded ahead.
 const AHEAD: usize = 4;
@@ -28,7 +28,10 @@ pub(super) struct SharedScan<'a> {
     groups: Vec<Arc<ColumnGroup<'a>>>,
     /// The group of each column, and its index there.
     columns: Vec<(usize, usize)>,
-    schema: SchemaRef,
+    engine: &'a Engine,
+    snapshot: &'a Snapshot,
+    reads: Vec<FileRead>,
+    projection: Vec<usize>,
 }
 
 /// Columns that are decoded together.
@@ -46,23 +49,26 @@ struct GroupState<'a> {
 
 impl<'a> SharedScan<'a> {
     /// Opens the parts of a side.
-    pub(super) fn open(comparison: &Comparison<'a>, side: Side, reads: &[FileRead]) -> Result<Self> {
-        let Comparison { engine, snapshots, pairing, .. } = comparison;
+    pub(super) fn open(comparison: &Comparison<'a>, side: Side, reads: Vec<FileRead>, workers: usize) -> Result<Self> {
+        let Comparison { engine, snapshots, pairing, .. } = *comparison;
         let projection = pairing.projection(side);
         let snapshot = &snapshots[side];
-        let divided = divide(&projection, engine.threads(), |column| snapshot.row_bytes(&[column]));
+        // expressions may read the same columns, which are decoded once within a group
+        let is_computed = |column: &usize| *column >= snapshot.stored_fields().len();
+        let groups = if projection.iter().any(is_computed) { 1 } else { workers };
+        let divided = divide(&projection, groups, |column| snapshot.row_bytes(&[column]));
         let mut columns = vec![(0, 0); projection.len()];
         let mut groups = vec![];
         for (number, positions) in divided.iter().enumerate() {
             positions.iter().enumerate().for_each(|(index, &position)| columns[position] = (number, index));
             let stored: Vec<usize> = positions.iter().map(|&position| projection[position]).collect();
-            let scan = snapshot.scan(engine, reads.to_vec(), &stored)?;
+            let scan = snapshot.scan(engine, reads.clone(), &stored)?;
             // the rows are counted once, by the first group
             let scan = if number == 0 { scan } else { scan.uncounted() };
             let state = GroupState { scan: Some(scan), ready: VecDeque::new(), has_ended: false };
             groups.push(Arc::new(ColumnGroup { state: Mutex::new(state), arrived: Condvar::new() }));
         }
-        Ok(SharedScan { groups, columns, schema: snapshot.scan_schema(&projection) })
+        Ok(SharedScan { engine, snapshot, reads, projection, groups, columns })
     }
 
     /// The next batch, or `None` at the end.
@@ -77,11 +83,26 @@ impl<'a> SharedScan<'a> {
         let parts: Vec<&RecordBatch> = match parts.iter().flatten().count() {
             0 => return Ok(None),
             given if given == parts.len() => parts.iter().flatten().collect(),
-            _ => return Err(Error::internal("columns of one file have different numbers of rows")),
+            _ => return Err(self.misaligned()),
         };
+        if parts.iter().any(|part| part.num_rows() != parts[0].num_rows()) {
+            return Err(self.misaligned());
+        }
         let columns: Vec<ArrayRef> =
             self.columns.iter().map(|&(group, index)| parts[group].column(index).clone()).collect();
-        Ok(Some(RecordBatch::try_new(self.schema.clone(), columns)?))
+        Ok(Some(RecordBatch::try_new(self.snapshot.scan_schema(&self.projection), columns)?))
+    }
+
+    /// The error for columns with different numbers of rows: that of a scan of all columns together, which finds the
+    /// damaged one.
+    fn misaligned(&self) -> Error {
+        let found = || -> Result<()> {
+            let mut scan = self.snapshot.scan(self.engine, self.reads.clone(), &self.projection)?.uncounted();
+            while scan.next_batch()?.is_some() {}
+            Ok(())
+        };
+        let internal = || Error::internal("columns of one file have different numbers of rows");
+        found().err().unwrap_or_else(internal)
     }
 }
 
@@ -106,7 +127,9 @@ impl<'a> ColumnGroup<'a> {
     where
         'a: 'scope,
     {
+        let ending = EndOnPanic(self);
         let batch = scan.next_batch().transpose();
+        drop(ending);
         let mut state = lock(&self.state);
         state.has_ended = !matches!(batch, Some(Ok(_)));
         state.ready.extend(batch);
@@ -133,6 +156,20 @@ impl<'a> ColumnGroup<'a> {
                     drop(self.arrived.wait_timeout(state, WAIT));
                 }
             }
+        }
+    }
+}
+
+/// Ends a group whose decoding panics, so that nobody waits for it. The scope passes the panic on.
+struct EndOnPanic<'g, 'a>(&'g ColumnGroup<'a>);
+
+impl Drop for EndOnPanic<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut state = lock(&self.0.state);
+            state.has_ended = true;
+            state.ready.push_back(Err(Error::internal("a worker failed while it decoded")));
+            self.0.arrived.notify_all();
         }
     }
 }
