@@ -12,17 +12,17 @@ use arrow::buffer::BooleanBuffer;
 use super::partitions::{self, HashedRow, RowAddress, partition_of};
 use super::tags::{Settled, Tags};
 
-/// Returns the size of this many build rows in bytes, with entries of `words` words: the entry, the probe state, and
+/// Returns the size of this many build rows in bytes, with entries of `width` numbers of 64 bits: the entry, the probe state, and
 /// about half a bucket start for each.
-pub(super) fn bytes_of(rows: u64, words: usize) -> u64 {
-    let differing = if words > partitions::WORDS { size_of::<AtomicU32>() } else { 0 };
-    let each = words * size_of::<u64>() + size_of::<AtomicU64>() + size_of::<u32>() / 2 + differing;
+pub(super) fn bytes_of(rows: u64, width: usize) -> u64 {
+    let differing = if width > partitions::WIDTH { size_of::<AtomicU32>() } else { 0 };
+    let each = width * size_of::<u64>() + size_of::<AtomicU64>() + size_of::<u32>() / 2 + differing;
     rows.saturating_mul(each as u64)
 }
 
 /// The build rows of one partition, in buckets by the lowest bits of their key hashes.
-pub(super) struct BuildTable<const WORDS: usize> {
-    entries: Vec<HashedRow<WORDS>>,
+pub(super) struct BuildTable<const WIDTH: usize> {
+    entries: Vec<HashedRow<WIDTH>>,
     /// The start of each bucket, and the end of the last one.
     starts: Vec<u32>,
     /// The probe state of each build row: 0 if it was not probed, or the address of the row that settled it with
@@ -32,11 +32,11 @@ pub(super) struct BuildTable<const WORDS: usize> {
     differing: Vec<AtomicU32>,
 }
 
-impl<const WORDS: usize> BuildTable<WORDS> {
+impl<const WIDTH: usize> BuildTable<WIDTH> {
     /// Builds the table from the entries of one partition.
-    pub(super) fn of(mut entries: Vec<HashedRow<WORDS>>) -> Self {
+    pub(super) fn of(mut entries: Vec<HashedRow<WIDTH>>) -> Self {
         let buckets = (entries.len() / 2).next_power_of_two();
-        let bucket = |entry: &HashedRow<WORDS>| entry.key() as usize & (buckets - 1);
+        let bucket = |entry: &HashedRow<WIDTH>| entry.key() as usize & (buckets - 1);
         entries.sort_unstable_by_key(|entry| (bucket(entry), entry.key()));
         let mut starts = Vec::with_capacity(buckets + 1);
         for (at, entry) in entries.iter().enumerate() {
@@ -48,13 +48,13 @@ impl<const WORDS: usize> BuildTable<WORDS> {
             debug_assert_eq!(bucket(&pair[0]), bucket(&pair[1]));
             states[at..=at + 1].iter().for_each(mark_open);
         }
-        let tagged = if WORDS > partitions::WORDS { entries.len() } else { 0 };
+        let tagged = if WIDTH > partitions::WIDTH { entries.len() } else { 0 };
         let differing = std::iter::repeat_with(AtomicU32::default).take(tagged).collect();
         BuildTable { entries, starts, states, differing }
     }
 
     /// Probes with a row of the other side. Returns whether it is settled.
-    pub(super) fn probe(&self, row: &HashedRow<WORDS>) -> bool {
+    pub(super) fn probe(&self, row: &HashedRow<WIDTH>) -> bool {
         let found = self.find(self.bucket(row.key()), row.key());
         found.is_some_and(|index| self.resolve(index, row))
     }
@@ -79,7 +79,7 @@ impl<const WORDS: usize> BuildTable<WORDS> {
     }
 
     /// Settles a build row with the probe row, or marks it as unresolved.
-    fn resolve(&self, at: usize, row: &HashedRow<WORDS>) -> bool {
+    fn resolve(&self, at: usize, row: &HashedRow<WIDTH>) -> bool {
         let settle = || {
             let settled = row.address().0 | RowAddress::SETTLED;
             self.states[at].compare_exchange(0, settled, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -122,8 +122,8 @@ impl<const WORDS: usize> BuildTable<WORDS> {
 /// Probes with many rows, each in its partition. Returns which of them are unresolved.
 ///
 /// Each step is done for all rows before the next step, so that the processor can overlap the cache misses.
-pub(super) fn probe_all<const WORDS: usize>(tables: &[BuildTable<WORDS>], rows: &[HashedRow<WORDS>]) -> BooleanBuffer {
-    let table = |row: &HashedRow<WORDS>| &tables[partition_of(row.key(), tables.len())];
+pub(super) fn probe_all<const WIDTH: usize>(tables: &[BuildTable<WIDTH>], rows: &[HashedRow<WIDTH>]) -> BooleanBuffer {
+    let table = |row: &HashedRow<WIDTH>| &tables[partition_of(row.key(), tables.len())];
     let buckets: Vec<Range<usize>> = rows.iter().map(|row| table(row).bucket(row.key())).collect();
     let found = rows.iter().zip(buckets).map(|(row, bucket)| table(row).find(bucket, row.key()));
     let found: Vec<Option<usize>> = found.collect();

@@ -1,7 +1,7 @@
 //! Estimates the strategy and the cost of a comparison without running it.
 
 use super::layout::Obstacle;
-use super::partitions::WORDS;
+use super::partitions::WIDTH;
 use super::plan::{Plan, StrategyReason};
 use super::{build_table, hashed};
 use crate::columns::Pairing;
@@ -41,8 +41,8 @@ impl MemoryEstimate {
     pub fn of(division: &Division, limit_bytes: u64, rows: Sides<u64>) -> Self {
         let Division { threads, held_bytes, working_bytes, .. } = *division;
         let smaller = rows.old.min(rows.new);
-        let (at_rest, spilled) = match hashed::spilled_bytes(rows, WORDS, working_bytes) {
-            None => (build_table::bytes_of(smaller, WORDS), 0),
+        let (at_rest, spilled) = match hashed::spilled_bytes(rows, WIDTH, working_bytes) {
+            None => (build_table::bytes_of(smaller, WIDTH), 0),
             Some(spilled) => (working_bytes, spilled),
         };
         MemoryEstimate {

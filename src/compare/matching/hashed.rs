@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use super::build_table::{self, BuildTable, probe_all};
 use super::cursor::{Cursor, KeyRange, MergeError};
 use super::merge::merge;
-use super::partitions::{self, HashedRow, Partitions, RowAddress, WORDS, partitions_for};
+use super::partitions::{self, HashedRow, Partitions, RowAddress, WIDTH, partitions_for};
 use super::tags::{Settled, Tags};
 use super::unresolved::{Chunk, SortedSide, Unresolved};
 use super::{AnswerPart, Comparison};
@@ -45,11 +45,11 @@ pub(super) fn room_for_entries(working: u64) -> u64 {
     working / ENTRIES_SHARE.1 * ENTRIES_SHARE.0
 }
 
-/// Returns how many bytes of entries will be spilled for this many rows, with entries of `words` words; `None` if one
+/// Returns how many bytes of entries will be spilled for this many rows, with entries of `width` numbers of 64 bits; `None` if one
 /// side fits in memory.
-pub(super) fn spilled_bytes(rows: Sides<u64>, words: usize, working: u64) -> Option<u64> {
-    let fits = partitions::bytes_of(rows.old.min(rows.new), words) <= room_for_entries(working);
-    let spilled = partitions::bytes_of(rows.old + rows.new, words).saturating_sub(working - working / JOINING_SHARE);
+pub(super) fn spilled_bytes(rows: Sides<u64>, width: usize, working: u64) -> Option<u64> {
+    let fits = partitions::bytes_of(rows.old.min(rows.new), width) <= room_for_entries(working);
+    let spilled = partitions::bytes_of(rows.old + rows.new, width).saturating_sub(working - working / JOINING_SHARE);
     (!fits).then_some(spilled)
 }
 
@@ -57,29 +57,29 @@ pub(super) fn spilled_bytes(rows: Sides<u64>, words: usize, working: u64) -> Opt
 pub(super) fn run(comparison: &Comparison) -> Result<Vec<AnswerPart>> {
     let tags = Tags::of(comparison.pairing);
     match tags.count() {
-        0 => run_with::<WORDS>(comparison, &tags),
-        1 => run_with::<{ WORDS + 1 }>(comparison, &tags),
-        2 => run_with::<{ WORDS + 2 }>(comparison, &tags),
-        3 => run_with::<{ WORDS + 3 }>(comparison, &tags),
-        4 => run_with::<{ WORDS + 4 }>(comparison, &tags),
-        5..=8 => run_with::<{ WORDS + 8 }>(comparison, &tags),
-        9..=16 => run_with::<{ WORDS + 16 }>(comparison, &tags),
-        _ => run_with::<{ WORDS + 32 }>(comparison, &tags),
+        0 => run_with::<WIDTH>(comparison, &tags),
+        1 => run_with::<{ WIDTH + 1 }>(comparison, &tags),
+        2 => run_with::<{ WIDTH + 2 }>(comparison, &tags),
+        3 => run_with::<{ WIDTH + 3 }>(comparison, &tags),
+        4 => run_with::<{ WIDTH + 4 }>(comparison, &tags),
+        5..=8 => run_with::<{ WIDTH + 8 }>(comparison, &tags),
+        9..=16 => run_with::<{ WIDTH + 16 }>(comparison, &tags),
+        _ => run_with::<{ WIDTH + 32 }>(comparison, &tags),
     }
 }
 
-/// The strategy with entries of `WORDS` words.
-fn run_with<const WORDS: usize>(comparison: &Comparison, tags: &Tags) -> Result<Vec<AnswerPart>> {
+/// The strategy with entries of `WIDTH` numbers of 64 bits.
+fn run_with<const WIDTH: usize>(comparison: &Comparison, tags: &Tags) -> Result<Vec<AnswerPart>> {
     let Comparison { engine, snapshots, .. } = comparison;
     let total = snapshots.iter().map(|side| side.rows()).sum();
     engine.progress.begin("hashing", total);
-    let hashing = Hashing::<WORDS>::of(comparison, tags)?;
+    let hashing = Hashing::<WIDTH>::of(comparison, tags)?;
     let working = engine.working_memory();
     let build_side = if snapshots.new.rows() < snapshots.old.rows() { Side::New } else { Side::Old };
     let partitions = partitions_for(snapshots[build_side].rows());
     let candidates = Unresolved::none(engine, snapshots, working / KEPT_SHARE.1 * KEPT_SHARE.0);
 
-    if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), WORDS, working) {
+    if let Some(spilled) = spilled_bytes(snapshots.as_ref().map(Snapshot::rows), WIDTH, working) {
         engine.progress.note(&format!(
             "{total} rows do not fit in the remaining memory ({}): about {} will spill to `{}`",
             ByteSize(working),
@@ -107,14 +107,14 @@ fn run_with<const WORDS: usize>(comparison: &Comparison, tags: &Tags) -> Result<
     Ok(vec![compare_candidates(comparison, tags, &candidates, settled, read)?])
 }
 
-struct Hashing<'a, const WORDS: usize> {
+struct Hashing<'a, const WIDTH: usize> {
     comparison: &'a Comparison<'a>,
     tags: &'a Tags,
     hasher: RowHasher,
     projections: Sides<Vec<usize>>,
 }
 
-impl<'a, const WORDS: usize> Hashing<'a, WORDS> {
+impl<'a, const WIDTH: usize> Hashing<'a, WIDTH> {
     fn of(comparison: &'a Comparison<'a>, tags: &'a Tags) -> Result<Self> {
         let hasher = RowHasher::new(comparison.engine.limits().key_hash_bits)?;
         let projections = Sides::from_fn(|side| comparison.pairing.projection(side));
@@ -122,7 +122,7 @@ impl<'a, const WORDS: usize> Hashing<'a, WORDS> {
     }
 
     /// Stores the entries of a side. Returns how many cells had to be parsed with rules.
-    fn store(&self, candidates: &Unresolved, side: Side, entries: &Partitions<WORDS>) -> Result<ParseCounts> {
+    fn store(&self, candidates: &Unresolved, side: Side, entries: &Partitions<WIDTH>) -> Result<ParseCounts> {
         self.each_chunk(candidates, side, |number, chunk, scratch| {
             let mut writer = entries.writer();
             let read = self.each_batch(number, chunk, scratch, |_, hashed| {
@@ -134,7 +134,7 @@ impl<'a, const WORDS: usize> Hashing<'a, WORDS> {
     }
 
     /// Probes with the rows of a side, and keeps the rows that are not settled.
-    fn probe(&self, candidates: &Unresolved, side: Side, tables: &[BuildTable<WORDS>]) -> Result<ParseCounts> {
+    fn probe(&self, candidates: &Unresolved, side: Side, tables: &[BuildTable<WIDTH>]) -> Result<ParseCounts> {
         self.each_chunk(candidates, side, |number, chunk, scratch| {
             let mut keeper = candidates.keeper(side);
             let read = self.each_batch(number, chunk, scratch, |batch, hashed| {
@@ -153,7 +153,7 @@ impl<'a, const WORDS: usize> Hashing<'a, WORDS> {
         &self,
         candidates: &Unresolved,
         side: Side,
-        work: impl Fn(usize, &Chunk, &mut Scratch<WORDS>) -> Result<ParseCounts> + Sync,
+        work: impl Fn(usize, &Chunk, &mut Scratch<WIDTH>) -> Result<ParseCounts> + Sync,
     ) -> Result<ParseCounts> {
         let Comparison { engine, pairing, .. } = self.comparison;
         let none = || ParseCounts::new(pairing);
@@ -174,8 +174,8 @@ impl<'a, const WORDS: usize> Hashing<'a, WORDS> {
         &self,
         number: usize,
         chunk: &Chunk,
-        scratch: &mut Scratch<WORDS>,
-        mut work: impl FnMut(&RecordBatch, &[HashedRow<WORDS>]) -> Result<()>,
+        scratch: &mut Scratch<WIDTH>,
+        mut work: impl FnMut(&RecordBatch, &[HashedRow<WIDTH>]) -> Result<()>,
     ) -> Result<ParseCounts> {
         let Comparison { engine, snapshots, pairing, .. } = self.comparison;
         let mut scan = snapshots[chunk.side].scan(engine, vec![chunk.read()], &self.projections[chunk.side])?;
@@ -215,18 +215,18 @@ impl<'a, const WORDS: usize> Hashing<'a, WORDS> {
 
 /// Buffers that a worker reuses for all its batches.
 #[derive(Default)]
-struct Scratch<const WORDS: usize> {
+struct Scratch<const WIDTH: usize> {
     hashes: Vec<RowHash>,
     tags: Vec<u64>,
-    entries: Vec<HashedRow<WORDS>>,
+    entries: Vec<HashedRow<WIDTH>>,
 }
 
 /// Builds the tables of a side, one per partition.
-fn build<const WORDS: usize>(comparison: &Comparison, entries: Partitions<WORDS>) -> Result<Vec<BuildTable<WORDS>>> {
+fn build<const WIDTH: usize>(comparison: &Comparison, entries: Partitions<WIDTH>) -> Result<Vec<BuildTable<WIDTH>>> {
     let Comparison { engine, .. } = comparison;
     engine.workers().install(|| {
         let partitions = (0..entries.partitions()).into_par_iter().with_max_len(1);
-        let rest = |partition| -> Result<BuildTable<WORDS>> {
+        let rest = |partition| -> Result<BuildTable<WIDTH>> {
             engine.check_stop()?;
             engine.timings.stage(Stage::Match, || Ok(BuildTable::of(entries.take(partition)?)))
         };
@@ -235,10 +235,10 @@ fn build<const WORDS: usize>(comparison: &Comparison, entries: Partitions<WORDS>
 }
 
 /// Marks the unresolved build rows, and counts the settled pairs.
-fn close<const WORDS: usize>(
+fn close<const WIDTH: usize>(
     comparison: &Comparison,
     tags: &Tags,
-    tables: Vec<BuildTable<WORDS>>,
+    tables: Vec<BuildTable<WIDTH>>,
     candidates: &Unresolved,
 ) -> Settled {
     comparison.engine.workers().install(|| {
@@ -254,18 +254,18 @@ fn both(mut sum: Settled, part: Settled) -> Settled {
 }
 
 /// Joins the partitions of both sides one by one, and marks all unresolved rows.
-fn match_partitions<const WORDS: usize>(
+fn match_partitions<const WIDTH: usize>(
     comparison: &Comparison,
     tags: &Tags,
-    entries: &Partitions<WORDS>,
-    others: &Partitions<WORDS>,
+    entries: &Partitions<WIDTH>,
+    others: &Partitions<WIDTH>,
     candidates: &Unresolved,
 ) -> Result<Settled> {
     let Comparison { engine, .. } = comparison;
     let room = engine.working_memory() / JOINING_SHARE / engine.threads() as u64;
     let join = |partition: usize| -> Result<Settled> {
         engine.check_stop()?;
-        if build_table::bytes_of(entries.rows(partition), WORDS) > room {
+        if build_table::bytes_of(entries.rows(partition), WIDTH) > room {
             // hashes are distributed evenly, so these are many rows with few keys, which go to the merge anyway
             for side in [entries, others] {
                 engine.progress.advance(side.rows(partition));

@@ -13,20 +13,20 @@ use crate::compare::discrepancy::Tier;
 use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 
-/// The entry of a row, in `WORDS` words: row hash, key hash, address, and its tags (see [`Tags`](super::tags::Tags)).
+/// The entry of a row, in `WIDTH` numbers of 64 bits: row hash, key hash, address, and its tags.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(transparent)]
-pub(super) struct HashedRow<const WORDS: usize>([u64; WORDS]);
+pub(super) struct HashedRow<const WIDTH: usize>([u64; WIDTH]);
 
-/// The words of an entry without tags: 32 bytes.
-pub(super) const WORDS: usize = 4;
+/// The numbers of 64 bits in an entry without tags, which has 32 bytes.
+pub(super) const WIDTH: usize = 4;
 
-impl<const WORDS: usize> HashedRow<WORDS> {
+impl<const WIDTH: usize> HashedRow<WIDTH> {
     /// Creates an entry whose tags are all zero.
     pub(super) fn new(row: [u64; 2], key: u64, address: RowAddress) -> Self {
-        let mut words = [0; WORDS];
-        words[..self::WORDS].copy_from_slice(&[row[0], row[1], key, address.0]);
-        HashedRow(words)
+        let mut width = [0; WIDTH];
+        width[..self::WIDTH].copy_from_slice(&[row[0], row[1], key, address.0]);
+        HashedRow(width)
     }
 
     pub(super) fn row(&self) -> [u64; 2] {
@@ -42,11 +42,11 @@ impl<const WORDS: usize> HashedRow<WORDS> {
     }
 
     pub(super) fn tags(&self) -> &[u64] {
-        &self.0[self::WORDS..]
+        &self.0[self::WIDTH..]
     }
 
     pub(super) fn tags_mut(&mut self) -> &mut [u64] {
-        &mut self.0[self::WORDS..]
+        &mut self.0[self::WIDTH..]
     }
 }
 
@@ -96,9 +96,9 @@ const PARTITIONS_MAX: u64 = 2048;
 const READ_BACK: usize = 16 << 10;
 
 /// All entries of one side. Workers add entries through [`Writer`]s.
-pub(super) struct Partitions<'a, const WORDS: usize> {
+pub(super) struct Partitions<'a, const WIDTH: usize> {
     engine: &'a Engine,
-    partitions: Vec<Mutex<Partition<WORDS>>>,
+    partitions: Vec<Mutex<Partition<WIDTH>>>,
     /// The expected number of entries per partition.
     partition_rows: usize,
     /// The memory that the partitions have reserved, in bytes.
@@ -109,8 +109,8 @@ pub(super) struct Partitions<'a, const WORDS: usize> {
 
 /// Entries in one allocation, sized in advance: small allocations would be scattered, and touching fresh memory costs
 /// more than hashing.
-struct Partition<const WORDS: usize> {
-    entries: Vec<HashedRow<WORDS>>,
+struct Partition<const WIDTH: usize> {
+    entries: Vec<HashedRow<WIDTH>>,
     spilled: Vec<Extent>,
 }
 
@@ -137,17 +137,17 @@ pub(super) fn partition_of(key: u64, partitions: usize) -> usize {
     (key >> 32) as usize & (partitions - 1)
 }
 
-/// Returns the size in bytes of the entries of this many rows, each of `words` words.
-pub(super) fn bytes_of(rows: u64, words: usize) -> u64 {
-    rows.saturating_mul((words * size_of::<u64>()) as u64)
+/// Returns the size in bytes of the entries of this many rows, each of `width` numbers of 64 bits.
+pub(super) fn bytes_of(rows: u64, width: usize) -> u64 {
+    rows.saturating_mul((width * size_of::<u64>()) as u64)
 }
 
-impl<'a, const WORDS: usize> Partitions<'a, WORDS> {
+impl<'a, const WIDTH: usize> Partitions<'a, WIDTH> {
     /// Reserves memory for `rows` rows of one side, in `partitions` partitions and at most `budget_bytes` bytes.
     pub(super) fn new(engine: &'a Engine, partitions: usize, rows: u64, budget_bytes: u64) -> Self {
         // hashes are distributed evenly, so all partitions have about the same size
         let even = rows / partitions as u64;
-        let partition_rows = (even + even / 16 + BLOCK as u64).min(budget_bytes / bytes_of(partitions as u64, WORDS));
+        let partition_rows = (even + even / 16 + BLOCK as u64).min(budget_bytes / bytes_of(partitions as u64, WIDTH));
         Partitions {
             engine,
             partitions: (0..partitions).map(|_| Mutex::new(Partition { entries: vec![], spilled: vec![] })).collect(),
@@ -180,7 +180,7 @@ impl<'a, const WORDS: usize> Partitions<'a, WORDS> {
     }
 
     /// Removes and returns the entries of a partition.
-    pub(super) fn take(&self, partition: usize) -> Result<Vec<HashedRow<WORDS>>> {
+    pub(super) fn take(&self, partition: usize) -> Result<Vec<HashedRow<WIDTH>>> {
         let mut partition = lock(&self.partitions[partition]);
         let mut entries = std::mem::take(&mut partition.entries);
         let spilled = std::mem::take(&mut partition.spilled);
@@ -190,27 +190,27 @@ impl<'a, const WORDS: usize> Partitions<'a, WORDS> {
     }
 
     /// Creates the writer of one worker. The worker must call `finish`.
-    pub(super) fn writer(&self) -> Writer<'_, 'a, WORDS> {
+    pub(super) fn writer(&self) -> Writer<'_, 'a, WIDTH> {
         let buffers = self.partitions.iter().map(|_| Vec::new()).collect();
         Writer { entries: self, buffers }
     }
 
     /// Passes every entry of a partition to `each`, and frees the partition.
-    pub(super) fn drain(&self, partition: usize, mut each: impl FnMut(&HashedRow<WORDS>)) -> Result<()> {
+    pub(super) fn drain(&self, partition: usize, mut each: impl FnMut(&HashedRow<WIDTH>)) -> Result<()> {
         let mut partition = lock(&self.partitions[partition]);
         std::mem::take(&mut partition.entries).iter().for_each(&mut each);
         self.read_back(std::mem::take(&mut partition.spilled), each)
     }
 
-    fn read_back(&self, spilled: Vec<Extent>, mut each: impl FnMut(&HashedRow<WORDS>)) -> Result<()> {
-        let mut buffer = vec![HashedRow::<WORDS>::zeroed(); if spilled.is_empty() { 0 } else { READ_BACK }];
+    fn read_back(&self, spilled: Vec<Extent>, mut each: impl FnMut(&HashedRow<WIDTH>)) -> Result<()> {
+        let mut buffer = vec![HashedRow::<WIDTH>::zeroed(); if spilled.is_empty() { 0 } else { READ_BACK }];
         for extent in spilled {
             self.engine.check_stop()?;
             let mut done = 0;
             while done < extent.entries {
                 let count = READ_BACK.min(extent.entries - done);
                 let piece = &mut buffer[..count];
-                let offset = extent.offset + (done * size_of::<HashedRow<WORDS>>()) as u64;
+                let offset = extent.offset + (done * size_of::<HashedRow<WIDTH>>()) as u64;
                 self.spill.read(bytemuck::cast_slice_mut(piece), offset)?;
                 piece.iter().for_each(&mut each);
                 done += count;
@@ -219,7 +219,7 @@ impl<'a, const WORDS: usize> Partitions<'a, WORDS> {
         Ok(())
     }
 
-    fn add(&self, partition: usize, block: &[HashedRow<WORDS>]) -> Result<()> {
+    fn add(&self, partition: usize, block: &[HashedRow<WIDTH>]) -> Result<()> {
         let Partition { entries, spilled } = &mut *lock(&self.partitions[partition]);
         if entries.len() + block.len() > entries.capacity() && !self.claim(entries, block.len()) {
             spilled.push(self.spill.write(entries)?);
@@ -232,15 +232,15 @@ impl<'a, const WORDS: usize> Partitions<'a, WORDS> {
 
     /// Reserves memory for more entries in a partition, and returns whether the limit allows it. The first reservation
     /// always succeeds, because the budget includes it for all partitions.
-    fn claim(&self, entries: &mut Vec<HashedRow<WORDS>>, more: usize) -> bool {
+    fn claim(&self, entries: &mut Vec<HashedRow<WIDTH>>, more: usize) -> bool {
         // reserve here, because the workers together clear fresh memory faster than one thread would
         let added = match entries.capacity() {
             0 => self.partition_rows.max(more),
             capacity => (capacity / 4).max(more),
         };
-        let bytes = bytes_of(added as u64, WORDS);
+        let bytes = bytes_of(added as u64, WIDTH);
         // a reallocation may copy the entries, which then take memory twice for a moment
-        let moved = bytes_of(entries.capacity() as u64, WORDS);
+        let moved = bytes_of(entries.capacity() as u64, WIDTH);
         let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
         let allowed = entries.capacity() == 0 || held + bytes + moved <= self.budget_bytes;
         match allowed {
@@ -252,13 +252,13 @@ impl<'a, const WORDS: usize> Partitions<'a, WORDS> {
 }
 
 /// Collects the entries of one worker into blocks.
-pub(super) struct Writer<'e, 'a, const WORDS: usize> {
-    entries: &'e Partitions<'a, WORDS>,
-    buffers: Vec<Vec<HashedRow<WORDS>>>,
+pub(super) struct Writer<'e, 'a, const WIDTH: usize> {
+    entries: &'e Partitions<'a, WIDTH>,
+    buffers: Vec<Vec<HashedRow<WIDTH>>>,
 }
 
-impl<const WORDS: usize> Writer<'_, '_, WORDS> {
-    pub(super) fn push(&mut self, entry: HashedRow<WORDS>) -> Result<()> {
+impl<const WIDTH: usize> Writer<'_, '_, WIDTH> {
+    pub(super) fn push(&mut self, entry: HashedRow<WIDTH>) -> Result<()> {
         let partition = partition_of(entry.key(), self.buffers.len());
         let buffer = &mut self.buffers[partition];
         if buffer.capacity() == 0 {
@@ -283,7 +283,7 @@ impl<const WORDS: usize> Writer<'_, '_, WORDS> {
 }
 
 impl Spill {
-    fn write<const WORDS: usize>(&self, entries: &[HashedRow<WORDS>]) -> Result<Extent> {
+    fn write<const WIDTH: usize>(&self, entries: &[HashedRow<WIDTH>]) -> Result<Extent> {
         let bytes: &[u8] = bytemuck::cast_slice(entries);
         let offset = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let file = self.file().map_err(|error| self.error(&error))?;

@@ -7,7 +7,7 @@ use super::*;
 use crate::compare::discrepancy::{Tier, Tiers};
 
 /// A row without tags.
-type Row = HashedRow<{ partitions::WORDS }>;
+type Row = HashedRow<{ partitions::WIDTH }>;
 
 const BUILD: usize = 0;
 const PROBE: usize = 1;
@@ -158,7 +158,7 @@ fn many_rows_are_probed_in_their_partitions() {
     // every third row differs, and the last hundred are not in the build side
     let value = |at: u64| if at.is_multiple_of(3) { at + 1 } else { at };
     let probe: Vec<Row> = (0..1_100).map(|at| row(PROBE, at as usize, key(at), value(at))).collect();
-    let tables: Vec<BuildTable<{ partitions::WORDS }>> = (0..partitions)
+    let tables: Vec<BuildTable<{ partitions::WIDTH }>> = (0..partitions)
         .map(|partition| {
             let own = build.iter().filter(|row| partition_of(row.key(), partitions) == partition);
             BuildTable::of(own.copied().collect())
@@ -214,11 +214,11 @@ fn the_estimated_bytes_are_those_of_the_table() {
         let table = BuildTable::of((0..rows).map(|at| row(BUILD, at as usize, at, at)).collect());
         let BuildTable { entries, starts, states, .. } = &table;
         let taken = size_of_val(&entries[..]) + size_of_val(&starts[..]) + size_of_val(&states[..]);
-        let estimated = bytes_of(rows, partitions::WORDS);
+        let estimated = bytes_of(rows, partitions::WIDTH);
         assert!(estimated.abs_diff(taken as u64) * 20 < estimated, "{rows}: {estimated}, {taken}");
     }
-    assert_eq!(bytes_of(0, partitions::WORDS), 0);
-    assert_eq!(bytes_of(u64::MAX, partitions::WORDS), u64::MAX);
+    assert_eq!(bytes_of(0, partitions::WIDTH), 0);
+    assert_eq!(bytes_of(u64::MAX, partitions::WIDTH), u64::MAX);
 }
 
 /// Two rows are settled if they are the only ones with their key, one on each side, and equal. Everything else is open.
@@ -263,7 +263,7 @@ fn a_settled_pair_keeps_which_tags_differ() {
     let tags = Tags::of_columns([(1, vec![0]), (2, vec![0, 1])]);
     assert_eq!(tags.count(), 4);
     let row = |chunk: usize, at: usize, tags: [u64; 4]| {
-        let mut row = HashedRow::<{ partitions::WORDS + 4 }>::new(
+        let mut row = HashedRow::<{ partitions::WIDTH + 4 }>::new(
             [at as u64; 2],
             at as u64,
             RowAddress::new(chunk, at, Tier::Exact),
