@@ -12,11 +12,11 @@ use arrow::buffer::BooleanBuffer;
 use super::partitions::{self, HashedRow, RowAddress, partition_of};
 use super::tags::{Settled, Tags};
 
-/// Returns the size of this many build rows in bytes, with entries of `words` words: the entry, the probe state, and
+/// Returns the size of this many build rows in bytes, with entries of `width` numbers of 64 bits: the entry, the probe state, and
 /// about half a bucket start for each.
-pub(super) fn bytes_of(rows: u64, words: usize) -> u64 {
-    let differing = if words > partitions::WIDTH { size_of::<AtomicU32>() } else { 0 };
-    let each = words * size_of::<u64>() + size_of::<AtomicU64>() + size_of::<u32>() / 2 + differing;
+pub(super) fn bytes_of(rows: u64, width: usize) -> u64 {
+    let differing = if width > partitions::WIDTH { size_of::<AtomicU32>() } else { 0 };
+    let each = width * size_of::<u64>() + size_of::<AtomicU64>() + size_of::<u32>() / 2 + differing;
     rows.saturating_mul(each as u64)
 }
 

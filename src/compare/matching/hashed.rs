@@ -45,11 +45,11 @@ pub(super) fn room_for_entries(working: u64) -> u64 {
     working / ENTRIES_SHARE.1 * ENTRIES_SHARE.0
 }
 
-/// Returns how many bytes of entries will be spilled for this many rows, with entries of `words` words; `None` if one
+/// Returns how many bytes of entries will be spilled for this many rows, with entries of `width` numbers of 64 bits; `None` if one
 /// side fits in memory.
-pub(super) fn spilled_bytes(rows: Sides<u64>, words: usize, working: u64) -> Option<u64> {
-    let fits = partitions::bytes_of(rows.old.min(rows.new), words) <= room_for_entries(working);
-    let spilled = partitions::bytes_of(rows.old + rows.new, words).saturating_sub(working - working / JOINING_SHARE);
+pub(super) fn spilled_bytes(rows: Sides<u64>, width: usize, working: u64) -> Option<u64> {
+    let fits = partitions::bytes_of(rows.old.min(rows.new), width) <= room_for_entries(working);
+    let spilled = partitions::bytes_of(rows.old + rows.new, width).saturating_sub(working - working / JOINING_SHARE);
     (!fits).then_some(spilled)
 }
 
@@ -68,7 +68,7 @@ pub(super) fn run(comparison: &Comparison) -> Result<Vec<AnswerPart>> {
     }
 }
 
-/// The strategy with entries of `WIDTH` words.
+/// The strategy with entries of `WIDTH` numbers of 64 bits.
 fn run_with<const WIDTH: usize>(comparison: &Comparison, tags: &Tags) -> Result<Vec<AnswerPart>> {
     let Comparison { engine, snapshots, .. } = comparison;
     let total = snapshots.iter().map(|side| side.rows()).sum();

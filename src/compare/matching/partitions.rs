@@ -13,20 +13,20 @@ use crate::compare::discrepancy::Tier;
 use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 
-/// The entry of a row, in `WIDTH` words: row hash, key hash, address, and its tags (see [`Tags`](super::tags::Tags)).
+/// The entry of a row, in `WIDTH` numbers of 64 bits: row hash, key hash, address, and its tags.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(transparent)]
 pub(super) struct HashedRow<const WIDTH: usize>([u64; WIDTH]);
 
-/// The words of an entry without tags: 32 bytes.
+/// The numbers of 64 bits in an entry without tags, which has 32 bytes.
 pub(super) const WIDTH: usize = 4;
 
 impl<const WIDTH: usize> HashedRow<WIDTH> {
     /// Creates an entry whose tags are all zero.
     pub(super) fn new(row: [u64; 2], key: u64, address: RowAddress) -> Self {
-        let mut words = [0; WIDTH];
-        words[..self::WIDTH].copy_from_slice(&[row[0], row[1], key, address.0]);
-        HashedRow(words)
+        let mut entry = [0; WIDTH];
+        entry[..self::WIDTH].copy_from_slice(&[row[0], row[1], key, address.0]);
+        HashedRow(entry)
     }
 
     pub(super) fn row(&self) -> [u64; 2] {
@@ -143,9 +143,9 @@ pub(super) fn partition_of(key: u64, partitions: usize) -> usize {
     (key >> 32) as usize & (partitions - 1)
 }
 
-/// Returns the size in bytes of the entries of this many rows, each of `words` words.
-pub(super) fn bytes_of(rows: u64, words: usize) -> u64 {
-    rows.saturating_mul((words * size_of::<u64>()) as u64)
+/// Returns the size in bytes of the entries of this many rows, each of `width` numbers of 64 bits.
+pub(super) fn bytes_of(rows: u64, width: usize) -> u64 {
+    rows.saturating_mul((width * size_of::<u64>()) as u64)
 }
 
 impl<'a, const WIDTH: usize> Partitions<'a, WIDTH> {

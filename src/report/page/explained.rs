@@ -78,7 +78,7 @@ fn unchanged(history: &HistoryReport) -> impl Iterator<Item = String> {
     let same = history.same_files.as_ref();
     Side::BOTH.into_iter().filter_map(move |side| {
         let run = same?[side].as_ref()?;
-        Some(format!("{side} has the files of run {run}: a store that stands still, or its last export once more"))
+        Some(format!("{side} has the files of run {run}: the store has not changed, or this is its last export again"))
     })
 }
 
