@@ -33,22 +33,24 @@ use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
-/// The share of the working memory for the entries of the build side. The build table takes a third more, which makes
-/// three quarters of the working memory. The last quarter is for rows that are kept with their values.
-const ENTRIES_SHARE: (u64, u64) = (5, 9);
+/// The share of the working memory for the build table. The last quarter is for rows that are kept with their values.
+const TABLE_SHARE: (u64, u64) = (3, 4);
 const KEPT_SHARE: (u64, u64) = (1, 4);
 /// If entries are spilled: the divisor for the part of the working memory in which partitions are joined.
 const JOINING_SHARE: u64 = 4;
 
-/// Returns how many bytes of entries are kept in memory before they are spilled.
-pub(super) fn room_for_entries(working: u64) -> u64 {
-    working / ENTRIES_SHARE.1 * ENTRIES_SHARE.0
+/// Returns how many bytes of entries of `width` numbers of 64 bits are kept in memory before they are spilled: as many as
+/// a build table has room for.
+pub(super) fn room_for_entries(working: u64, width: usize) -> u64 {
+    let (entry, in_table) = (partitions::bytes_of(1, width), build_table::bytes_of(1, width));
+    let room = u128::from(working) * u128::from(TABLE_SHARE.0 * entry) / u128::from(TABLE_SHARE.1 * in_table);
+    room as u64
 }
 
 /// Returns how many bytes of entries will be spilled for this many rows, with entries of `width` numbers of 64 bits; `None` if one
 /// side fits in memory.
 pub(super) fn spilled_bytes(rows: Sides<u64>, width: usize, working: u64) -> Option<u64> {
-    let fits = partitions::bytes_of(rows.old.min(rows.new), width) <= room_for_entries(working);
+    let fits = partitions::bytes_of(rows.old.min(rows.new), width) <= room_for_entries(working, width);
     let spilled = partitions::bytes_of(rows.old + rows.new, width).saturating_sub(working - working / JOINING_SHARE);
     (!fits).then_some(spilled)
 }
@@ -87,7 +89,7 @@ fn run_with<const WIDTH: usize>(comparison: &Comparison, tags: &Tags) -> Result<
             engine.spill_dir().display()
         ));
     }
-    let entries = Partitions::new(engine, partitions, snapshots[build_side].rows(), room_for_entries(working));
+    let entries = Partitions::new(engine, partitions, snapshots[build_side].rows(), room_for_entries(working, WIDTH));
     let mut read = hashing.store(&candidates, build_side, &entries)?;
     let settled = match entries.is_held() {
         true => {
