@@ -99,7 +99,8 @@ impl<'e> Catalog<'e> {
     /// Plans a query, with a value for each of its parameters.
     ///
     /// # Errors
-    /// [`BadQuery`](crate::error::RequestError::BadQuery). `origin` is the position of the query in the input of the user.
+    /// [`BadQuery`](crate::error::RequestError::BadQuery). `origin` is the position of the query in the input of the
+    /// user.
     pub(crate) fn plan(&self, sql: &str, values: &BTreeMap<String, Literal>, origin: &str) -> Result<QueryPlan> {
         let bad = |reason: String| self.bad(reason, origin);
         let refused = |error: DataFusionError| self.refused(&error, origin);

@@ -12,8 +12,8 @@ use arrow::buffer::BooleanBuffer;
 use super::partitions::{self, HashedRow, RowAddress, partition_of};
 use super::tags::{Settled, Tags};
 
-/// Returns the size of this many build rows in bytes, with entries of `width` numbers of 64 bits: the entry, the probe state, and
-/// about half a bucket start for each.
+/// Returns the size of this many build rows in bytes, with entries of `width` numbers of 64 bits: the entry, the probe
+/// state, about half a bucket start, and which tags differ, for each.
 pub(super) fn bytes_of(rows: u64, width: usize) -> u64 {
     let differing = if width > partitions::WIDTH { size_of::<AtomicU32>() } else { 0 };
     let each = width * size_of::<u64>() + size_of::<AtomicU64>() + size_of::<u32>() / 2 + differing;
@@ -128,7 +128,7 @@ pub(super) fn probe_all<const WIDTH: usize>(tables: &[BuildTable<WIDTH>], rows: 
     let found = rows.iter().zip(buckets).map(|(row, bucket)| table(row).find(bucket, row.key()));
     let found: Vec<Option<usize>> = found.collect();
     BooleanBuffer::collect_bool(rows.len(), |at| {
-        !found[at].is_some_and(|place| table(&rows[at]).resolve(place, &rows[at]))
+        !found[at].is_some_and(|index| table(&rows[at]).resolve(index, &rows[at]))
     })
 }
 

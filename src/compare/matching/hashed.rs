@@ -4,13 +4,12 @@
 //! Two rows, one from each side, are equal if their row hashes are equal and no other row has their key hash. The row
 //! hash covers the key and the values with 128 bits, and with a secret of this run. Rules that make values equal are
 //! applied before hashing, and [`Tags`] tell which of them were needed. Hashing settles nothing else. All other rows
-//! are candidates: they are sorted by key and merged, and the merge decides from their values what a
-//! discrepancy is.
+//! are candidates: they are sorted by key and merged, and the merge decides from their values what a discrepancy is.
 //!
-//! The side with fewer rows is the build side, with 32 bytes per row and 8 per tag. If it fits in memory, the probe side streams past
-//! it. Probe rows that are not settled are kept with their values while there is memory, so usually only the candidates
-//! of the build side are read again. If it does not fit, both sides are spilled in partitions, which are joined one
-//! after the other, and the candidates of both sides are read again.
+//! The side with fewer rows is the build side, with 32 bytes per row and 8 per tag. If it fits in memory, the probe side
+//! streams past it. Probe rows that are not settled are kept with their values while there is memory, so usually only
+//! the candidates of the build side are read again. If it does not fit, both sides are spilled in partitions, which are
+//! joined one after the other, and the candidates of both sides are read again.
 
 use std::sync::Mutex;
 
@@ -39,15 +38,15 @@ const KEPT_SHARE: (u64, u64) = (1, 4);
 /// If entries are spilled: the divisor for the part of the working memory in which partitions are joined.
 const JOINING_SHARE: u64 = 4;
 
-/// Returns how many bytes of entries of `width` numbers of 64 bits are kept in memory before they are spilled: as many as
-/// a build table has room for.
+/// Returns how many bytes of entries of `width` numbers of 64 bits are kept in memory before they are spilled: as many
+/// as a build table has room for.
 pub(super) fn room_for_entries(working: u64, width: usize) -> u64 {
     let (entry, in_table) = (partitions::bytes_of(1, width), build_table::bytes_of(1, width));
     let room = u128::from(working) * u128::from(TABLE_SHARE.0 * entry) / u128::from(TABLE_SHARE.1 * in_table);
     room as u64
 }
 
-/// Returns how many bytes of entries will be spilled for this many rows, with entries of `width` numbers of 64 bits; `None` if one
+/// Returns how many bytes of entries of `width` numbers of 64 bits will be spilled for this many rows; `None` if one
 /// side fits in memory.
 pub(super) fn spilled_bytes(rows: Sides<u64>, width: usize, working: u64) -> Option<u64> {
     let fits = partitions::bytes_of(rows.old.min(rows.new), width) <= room_for_entries(working, width);

@@ -1,4 +1,4 @@
-//! A scan of one side that all workers share, for when there are fewer key ranges than workers.
+//! A scan of one side that several workers share, for when there are at least twice as many workers as key ranges.
 //!
 //! The columns are divided into groups, and each group is decoded ahead by whichever worker is free, while the merge
 //! runs on another one. A worker that needs a batch that is not decoded yet decodes meanwhile, so none of them waits
@@ -23,7 +23,7 @@ const AHEAD: usize = 4;
 /// How long a worker waits for another one before it looks for work again.
 const WAIT: Duration = Duration::from_millis(1);
 
-/// Batches of one side, decoded by all workers.
+/// Batches of one side, decoded by several workers.
 pub(super) struct SharedScan<'a> {
     groups: Vec<Arc<ColumnGroup<'a>>>,
     /// The group of each column, and its index there.

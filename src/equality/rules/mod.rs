@@ -195,9 +195,9 @@ impl RuleSet {
     /// allows a distance, and the columns are comparable without any one of the rules. Then two cells are equal by rule
     /// if their forms under all rules are equal.
     pub fn separable(&self) -> Option<Vec<usize>> {
-        let depends_on_pair = |rule: &Rule| rule.is_reading() || matches!(rule, Rule::Tolerance(_) | Rule::EitherHour);
-        let is_separable = !self.rules.iter().any(depends_on_pair)
-            && self.exact.reading.is_none()
+        let depends_on_pair = |rule: &Rule| matches!(rule, Rule::Tolerance(_) | Rule::EitherHour);
+        let is_separable = !self.has_readings()
+            && !self.rules.iter().any(depends_on_pair)
             && self.full.reading.is_none()
             && self.without.iter().all(Option::is_some);
         is_separable.then(|| (0..self.rules.len()).collect())
