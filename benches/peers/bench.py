@@ -135,9 +135,10 @@ def workloads(place, scale, small, scales):
     def few_row_groups():
         old = data.lineitem(place, small)
         new = data.changed_lineitem(old, 2)
-        pairs = [(7, 12), (1, 1)]
-        return [countersign(data.regrouped(old, one), data.regrouped(new, two), lineitem, "--threads", n, name=f"{one} and {two} row groups, {n} thread(s)")
-                for one, two in pairs for n in (1, 2)] + [peer(name, old, new, lineitem) for name in FAST]
+        pairs = [(f"{one} and {two} row groups", data.regrouped(old, one), data.regrouped(new, two)) for one, two in ((7, 12), (1, 1))]
+        pairs.append(("1 and 1 row groups with a page index", data.paged(old), data.paged(new)))
+        return [countersign(one, two, lineitem, "--threads", n, name=f"{name}, {n} thread(s)")
+                for name, one, two in pairs for n in (1, 2)] + [peer(name, old, new, lineitem) for name in FAST]
 
     def rules(name, shuffled):
         plain = data.lineitem(place, small)

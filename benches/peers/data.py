@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import duckdb
+import pyarrow.parquet as parquet
 
 LINEITEM_KEY = ["l_orderkey", "l_linenumber"]
 LINEITEM_HASH = "hash(l_orderkey * 8 + l_linenumber)"
@@ -47,6 +48,17 @@ def regrouped(file: pathlib.Path, groups: int) -> pathlib.Path:
     rows = duckdb.connect().execute(f"SELECT count(*) FROM '{file}'").fetchone()[0]
     target = file.with_name(f"{file.stem}-{groups}-groups.parquet")
     return copy(f"FROM '{file}'", target, group_rows=-(-rows // groups))
+
+
+def paged(file: pathlib.Path) -> pathlib.Path:
+    """The same rows in one row group with a page index, which DuckDB does not write."""
+    target = file.with_name(f"{file.stem}-paged.parquet")
+    if not target.exists():
+        rows = parquet.read_table(file)
+        partial = target.with_suffix(".partial")
+        parquet.write_table(rows, partial, row_group_size=rows.num_rows, compression="zstd", write_page_index=True)
+        partial.rename(target)
+    return target
 
 
 def rare_lineitem(old: pathlib.Path) -> pathlib.Path:

@@ -184,10 +184,7 @@ impl Batches {
                         None => decoded,
                     };
                     part.delivered += decoded.num_rows() as u64;
-                    let mut batch = self.arrange(&part, &decoded)?;
-                    if part.read.selection.is_some() {
-                        batch = compact(&batch)?;
-                    }
+                    let batch = self.arrange(&part, &decoded)?;
                     self.current = Some(part);
                     return Ok(Some(batch));
                 }

@@ -61,7 +61,7 @@ impl LocalFile {
         let input = file.open().map_err(|error| ParquetError::External(error.into()))?;
         let metadata = match skips {
             false => prepared(file),
-            true => file.prepared_pages.get_or_make(|| prepare(file, with_pages(file, &input)?.into())),
+            true => with_positions(file, &input),
         }?;
         let input = LocalFile { input: input.into(), size: file.size, meter: meter.clone() };
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata))
@@ -76,6 +76,11 @@ pub(super) fn prepared(file: &DataFile) -> Result<ArrowReaderMetadata> {
 fn prepare(file: &DataFile, metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {
     let options = ArrowReaderOptions::new().with_schema(types::with_views(&file.decoded));
     ArrowReaderMetadata::try_new(metadata, options)
+}
+
+/// The reader's metadata for the footer of a file, with the positions of all pages.
+pub(super) fn with_positions(file: &DataFile, input: &File) -> Result<ArrowReaderMetadata> {
+    file.prepared_pages.get_or_make(|| prepare(file, with_pages(file, input)?.into()))
 }
 
 /// The footer with the positions of all pages.

@@ -69,6 +69,11 @@ pub(super) fn has_room_for_pages(start: &[u8], bytes: u64) -> bool {
     }
 }
 
+/// Whether a column index can contain as many pages as each of its lists specifies.
+pub(super) fn has_room_for_bounds(index: &[u8]) -> bool {
+    Walk { input: index, left: index.len() as u64 }.skip(kind::STRUCT, 0).is_ok()
+}
+
 /// The footer of a file and its length in bytes; `None` if the file does not end like a Parquet file.
 fn footer(mut file: &File, size: u64) -> io::Result<Option<(impl Read, u64)>> {
     let Some(end) = size.checked_sub(TAIL_BYTES) else { return Ok(None) };

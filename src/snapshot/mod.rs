@@ -35,7 +35,7 @@ pub(crate) use lineage::Lineage;
 pub(crate) use listing::would_list;
 pub(crate) use scan::{FileRead, Scan};
 pub(crate) use sizes::require_room_for_footers;
-pub(crate) use statistics::Statistics;
+pub(crate) use statistics::{PageStatistics, Statistics};
 pub(crate) use table_format::refuse_path;
 pub(crate) use types::Mixed;
 pub(crate) use types::type_name;

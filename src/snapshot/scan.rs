@@ -13,7 +13,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::stream;
 use parquet::arrow::arrow_reader::RowSelection;
 
-use super::decode::Batches;
+use super::decode::{Batches, compact};
 use super::{DataFile, Snapshot};
 use crate::error::{Error, Result};
 use crate::runtime::engine::{Engine, ScanConfig};
@@ -65,7 +65,8 @@ impl Snapshot {
         groups.map(|(file, group, _)| FileRead::whole(file, [group])).collect()
     }
 
-    /// A scan as a DataFusion plan with at most `partitions` partitions. Its errors are ours, wrapped by DataFusion.
+    /// A scan as a DataFusion plan with at most `partitions` partitions, for sorts that keep its rows. Its errors are
+    /// ours, wrapped by DataFusion.
     pub fn plan(
         &self,
         readers: &ScanConfig,
@@ -137,6 +138,9 @@ impl PartitionStream for ScanPartition {
             Err(error) => (None, Some(Err(error))),
         };
         let batches = refused.into_iter().chain(batches.into_iter().flatten());
+        // few rows of a page must not keep all of its text in memory
+        let selects = self.reads.iter().any(|read| read.selection.is_some());
+        let batches = batches.map(move |batch| if selects { compact(&batch?) } else { batch });
         let batches = stream::iter(batches.map(move |batch| batch.map_err(engine_error)));
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches))
     }

@@ -1,4 +1,7 @@
-//! The statistics of one column in the footers, per row group.
+//! The statistics of one column: per row group from the footers, per page from the page indexes.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
 use arrow::compute::{CastOptions, cast_with_options, concat};
@@ -6,7 +9,12 @@ use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
+use super::bounds::guarded;
+use super::file::with_positions;
+use super::head::has_room_for_bounds;
 use super::{DataFile, Mixed, Snapshot};
 
 /// The statistics of one column: one entry per row group, in the order of [`Snapshot::row_groups`].
@@ -24,7 +32,30 @@ pub struct Statistics {
     pub max_exact: BooleanArray,
 }
 
+/// The statistics of one column in one row group, with one entry per page.
+#[derive(Debug)]
+pub(crate) struct PageStatistics {
+    /// The first row of each page, counted from 0 in the row group. Ascends strictly, from 0.
+    pub first_rows: Vec<u64>,
+    /// The minimum, which may be a truncated value, in the type of the column; NULL if the page has no value.
+    pub mins: ArrayRef,
+    /// The maximum, which may be a rounded value, likewise.
+    pub maxs: ArrayRef,
+    /// The number of NULLs; NULL if the page index does not specify it.
+    pub nulls: UInt64Array,
+}
+
 impl Snapshot {
+    /// The statistics of the pages of a column; `None` if the file has no page index that can be used.
+    pub(crate) fn page_statistics(&self, column: usize, file: usize, row_group: usize) -> Option<PageStatistics> {
+        let field = self.schema.field(column);
+        if Mixed::of(field).is_some() {
+            return None;
+        }
+        let file = &self.files[file];
+        guarded(|| of_pages(file, row_group, field)).ok().flatten()
+    }
+
     /// The statistics of a column; `None` for columns without their own statistics (nested and partition columns) and
     /// for columns on which the files do not agree.
     pub fn statistics(&self, column: usize) -> Option<Statistics> {
@@ -62,6 +93,61 @@ fn read(converter: &StatisticsConverter, file: &DataFile, data_type: &DataType) 
         min_exact: converter.row_group_is_min_value_exact(groups)?,
         max_exact: converter.row_group_is_max_value_exact(groups)?,
     })
+}
+
+fn of_pages(file: &DataFile, row_group: usize, field: &Field) -> Result<Option<PageStatistics>, ParquetError> {
+    let parquet = file.metadata.file_metadata().schema_descr();
+    let converter = StatisticsConverter::try_new(field.name(), &file.schema, parquet)?;
+    let Some(leaf) = converter.parquet_column_index() else { return Ok(None) };
+    let input = file.open().map_err(|error| ParquetError::External(error.into()))?;
+    let group = file.metadata.row_group(row_group);
+    let Some(bounds) = column_index(file, group, leaf, &input)? else { return Ok(None) };
+    let positions = with_positions(file, &input)?;
+    let Some(positions) = positions.metadata().offset_index().and_then(|groups| groups.get(row_group)) else {
+        return Ok(None);
+    };
+    let first_rows = positions[leaf].page_locations().iter().map(|page| u64::try_from(page.first_row_index));
+    let Ok(first_rows) = first_rows.collect::<Result<Vec<u64>, _>>() else { return Ok(None) };
+    let is_possible = first_rows.first() == Some(&0)
+        && first_rows.is_sorted_by(|before, after| before < after)
+        && first_rows.last().is_some_and(|last| *last < group.num_rows() as u64);
+    let (bounds, positions) = (vec![bounds], vec![positions.clone()]);
+    let statistics = PageStatistics {
+        mins: exactly(&converter.data_page_mins(&bounds, &positions, [&0])?, field.data_type())?,
+        maxs: exactly(&converter.data_page_maxes(&bounds, &positions, [&0])?, field.data_type())?,
+        nulls: converter.data_page_null_counts(&bounds, &positions, [&0])?,
+        first_rows,
+    };
+    let pages = statistics.first_rows.len();
+    let is_complete = [statistics.mins.len(), statistics.maxs.len(), statistics.nulls.len()] == [pages; 3];
+    Ok((is_possible && is_complete).then_some(statistics))
+}
+
+/// The column indexes of a row group, of which only that of one column is read.
+fn column_index(
+    file: &DataFile,
+    group: &RowGroupMetaData,
+    leaf: usize,
+    input: &File,
+) -> Result<Option<Vec<ColumnIndexMetaData>>, ParquetError> {
+    let chunk = group.column(leaf);
+    let (Some(start), Some(len)) = (chunk.column_index_offset(), chunk.column_index_length()) else { return Ok(None) };
+    let mut index = vec![0; usize::try_from(len)?];
+    input.read_exact_at(&mut index, u64::try_from(start)?)?;
+    if !has_room_for_bounds(&index) {
+        return Ok(None);
+    }
+    let alone = group.columns().iter().enumerate().map(|(at, chunk)| match at == leaf {
+        true => Ok(chunk.clone()),
+        false => chunk.clone().into_builder().set_column_index_offset(None).set_column_index_length(None).build(),
+    });
+    let alone = group.clone().into_builder().set_column_metadata(alone.collect::<Result<_, _>>()?).build()?;
+    let metadata = ParquetMetaData::new(file.metadata.file_metadata().clone(), vec![alone]);
+    let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
+        .with_column_index_policy(PageIndexPolicy::Optional)
+        .with_offset_index_policy(PageIndexPolicy::Skip);
+    reader.read_page_indexes(input)?;
+    Ok(reader.finish()?.column_index().and_then(|groups| groups.first().cloned()))
 }
 
 /// A cast that fails on a value that does not fit, instead of returning NULL.

@@ -1,8 +1,13 @@
-//! The key order of a side, as the footers give it: the bounds of every row group, and which of them reach into a range.
+//! The key order of a side, as the footers give it: the bounds of every row group or page, and which of them reach into
+//! a range.
 
 use std::cmp::Ordering;
+use std::ops::Range;
+use std::slice::from_ref;
 
 use arrow::array::{Array, ArrayRef, UInt64Array};
+use arrow::compute::concat;
+use parquet::arrow::arrow_reader::RowSelection;
 
 use super::cursor::KeyRange;
 use crate::columns::{ColumnPair, Pairing};
@@ -10,7 +15,7 @@ use crate::equality::canonical::canonical;
 use crate::equality::canonical::order::{KeyOrder, key_runs};
 use crate::error::Result;
 use crate::runtime::engine::Engine;
-use crate::snapshot::{FileRead, Snapshot};
+use crate::snapshot::{FileRead, PageStatistics, Snapshot};
 
 /// Why a snapshot cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,23 +44,28 @@ impl Obstacle {
     }
 }
 
-/// The row groups of one side in key order.
+/// The parts of one side in key order.
 #[derive(Debug, Clone)]
 pub(super) struct KeyLayout {
-    pub(super) groups: Vec<RowGroup>,
+    pub(super) parts: Vec<Part>,
     pub(super) bounds: Option<Bounds>,
 }
 
+/// A row group, or the rows of one page of the first key column.
 #[derive(Debug, Clone)]
-pub(super) struct RowGroup {
+pub(super) struct Part {
     file: usize,
     row_group: usize,
+    /// The number of rows of the row group.
+    group_rows: u64,
+    /// The first row, counted from 0 in the row group.
+    first_row: u64,
     pub rows: u64,
     /// Its index in the arrays of the bounds.
     pub bound: usize,
 }
 
-/// The statistics of the first key column in canonical form, with one row per row group.
+/// The statistics of the first key column in canonical form, with one row per part.
 #[derive(Debug, Clone)]
 pub(super) struct Bounds {
     pub mins: ArrayRef,
@@ -67,7 +77,7 @@ impl KeyLayout {
     /// Sorts the row groups by the first key column. Returns the obstacle if that is not possible.
     pub(super) fn of(snapshot: &Snapshot, column: &ColumnPair) -> Result<Result<Self, Obstacle>> {
         let listed = Self::as_listed(snapshot);
-        if listed.groups.len() <= 1 {
+        if listed.parts.len() <= 1 {
             return Ok(Ok(listed));
         }
         if column.chain.is_some() {
@@ -79,12 +89,12 @@ impl KeyLayout {
                 false => Err(Obstacle::NoStatistics(column.name.clone())),
             });
         };
-        let mut groups = listed.groups;
-        let order = KeyOrder::of(std::slice::from_ref(&bounds.mins), std::slice::from_ref(&bounds.mins))?;
-        let ends = KeyOrder::of(std::slice::from_ref(&bounds.maxs), std::slice::from_ref(&bounds.maxs))?;
-        groups.sort_by(|a, b| order.compare(a.bound, b.bound).then_with(|| ends.compare(a.bound, b.bound)));
-        let across = KeyOrder::of(std::slice::from_ref(&bounds.maxs), std::slice::from_ref(&bounds.mins))?;
-        for pair in groups.windows(2) {
+        let mut parts = listed.parts;
+        let order = KeyOrder::of(from_ref(&bounds.mins), from_ref(&bounds.mins))?;
+        let ends = KeyOrder::of(from_ref(&bounds.maxs), from_ref(&bounds.maxs))?;
+        parts.sort_by(|a, b| order.compare(a.bound, b.bound).then_with(|| ends.compare(a.bound, b.bound)));
+        let across = KeyOrder::of(from_ref(&bounds.maxs), from_ref(&bounds.mins))?;
+        for pair in parts.windows(2) {
             let (before, after) = (pair[0].bound, pair[1].bound);
             // NULL sorts last, so a row group with a NULL has no upper bound below NULL
             let ascends = match bounds.nulls.value(before) > 0 {
@@ -95,26 +105,64 @@ impl KeyLayout {
                 return Ok(Err(Obstacle::Overlap(column.name.clone())));
             }
         }
-        Ok(Ok(KeyLayout { groups, bounds: Some(bounds) }))
+        Ok(Ok(KeyLayout { parts, bounds: Some(bounds) }))
     }
 
     /// Returns the row groups in the order of the files, without bounds.
     pub(super) fn as_listed(snapshot: &Snapshot) -> Self {
-        let groups = snapshot
+        let parts = snapshot
             .row_groups()
             .enumerate()
             .filter(|(_, (_, _, rows))| *rows > 0)
-            .map(|(bound, (file, row_group, rows))| RowGroup { file, row_group, rows, bound })
+            .map(|(bound, (file, row_group, rows))| Part {
+                file,
+                row_group,
+                group_rows: rows,
+                first_row: 0,
+                rows,
+                bound,
+            })
             .collect();
-        KeyLayout { groups, bounds: None }
+        KeyLayout { parts, bounds: None }
+    }
+
+    /// Divides the row groups that reach into a range by the pages of the first key column. Returns `None` if a row
+    /// group has no usable page index.
+    pub(super) fn by_pages(&self, snapshot: &Snapshot, column: &ColumnPair, range: &KeyRange) -> Result<Option<Self>> {
+        if column.chain.is_some() {
+            return Ok(None);
+        }
+        let (mut parts, mut bounds) = (vec![], vec![]);
+        for group in &self.parts {
+            if !self.reaches_into(group, range)? {
+                continue;
+            }
+            let Some(pages) = snapshot.page_statistics(column.at[snapshot.side], group.file, group.row_group) else {
+                return Ok(None);
+            };
+            let ends = pages.first_rows.iter().skip(1).chain(from_ref(&group.rows));
+            let before = parts.len();
+            let of_page = |(page, (&first_row, end)): (usize, (&u64, &u64))| Part {
+                first_row,
+                rows: end - first_row,
+                bound: before + page,
+                ..group.clone()
+            };
+            parts.extend(pages.first_rows.iter().zip(ends).enumerate().map(of_page));
+            match Bounds::of_pages(snapshot, column, &pages, &parts[before..]) {
+                Some(own) => bounds.push(own),
+                None => return Ok(None),
+            }
+        }
+        Ok(Bounds::joined(&bounds).map(|bounds| KeyLayout { parts, bounds: Some(bounds) }))
     }
 
     /// Checks the first keys of the first and the middle row group.
     pub(super) fn looks_sorted(&self, engine: &Engine, snapshot: &Snapshot, pairing: &Pairing) -> Result<bool> {
         let side = snapshot.side;
         let columns: Vec<usize> = pairing.keys().iter().map(|column| column.at[side]).collect();
-        let mut probes: Vec<&RowGroup> = self.groups.first().into_iter().collect();
-        probes.extend(self.groups.get(self.groups.len() / 2).filter(|_| self.groups.len() > 1));
+        let mut probes: Vec<&Part> = self.parts.first().into_iter().collect();
+        probes.extend(self.parts.get(self.parts.len() / 2).filter(|_| self.parts.len() > 1));
         for group in probes {
             let read = FileRead::whole(group.file, [group.row_group]);
             let mut scan = snapshot.scan(engine, vec![read], &columns)?;
@@ -131,31 +179,25 @@ impl KeyLayout {
 
     /// Returns the parts of the files that may contain keys of a range, in key order.
     pub(super) fn reads(&self, range: &KeyRange) -> Result<Vec<FileRead>> {
-        let mut reads: Vec<FileRead> = vec![];
-        for group in &self.groups {
-            if !self.reaches_into(group, range)? {
-                continue;
-            }
-            match reads.last_mut() {
-                Some(last)
-                    if last.file == group.file
-                        && last.row_groups.last().is_some_and(|before| *before < group.row_group) =>
-                {
-                    last.row_groups.push(group.row_group);
-                }
-                _ => reads.push(FileRead::whole(group.file, [group.row_group])),
+        let mut reached = vec![];
+        for part in &self.parts {
+            if self.reaches_into(part, range)? {
+                reached.push(part.clone());
             }
         }
-        Ok(reads)
+        let follows = |before: &Part, part: &Part| {
+            before.file == part.file && (before.row_group, before.first_row) < (part.row_group, part.first_row)
+        };
+        Ok(reached.chunk_by(follows).map(read_of).collect())
     }
 
-    fn reaches_into(&self, group: &RowGroup, range: &KeyRange) -> Result<bool> {
+    fn reaches_into(&self, part: &Part, range: &KeyRange) -> Result<bool> {
         let Some(bounds) = &self.bounds else { return Ok(true) };
         let compare = |values: &ArrayRef, bound: &ArrayRef| -> Result<Ordering> {
-            Ok(KeyOrder::of(std::slice::from_ref(values), std::slice::from_ref(bound))?.compare(group.bound, 0))
+            Ok(KeyOrder::of(from_ref(values), from_ref(bound))?.compare(part.bound, 0))
         };
         let ends_before = match &range.start {
-            Some(start) if bounds.nulls.value(group.bound) == 0 => compare(&bounds.maxs, start)?.is_lt(),
+            Some(start) if bounds.nulls.value(part.bound) == 0 => compare(&bounds.maxs, start)?.is_lt(),
             _ => false,
         };
         let begins_after = match &range.end {
@@ -164,6 +206,24 @@ impl KeyLayout {
         };
         Ok(!ends_before && !begins_after)
     }
+}
+
+/// Returns the read of parts of one file, which ascend.
+fn read_of(parts: &[Part]) -> FileRead {
+    let mut row_groups = vec![];
+    let mut selected: Vec<Range<usize>> = vec![];
+    let mut rows = 0;
+    for group in parts.chunk_by(|one, two| one.row_group == two.row_group) {
+        row_groups.push(group[0].row_group);
+        selected.extend(group.iter().map(|part| {
+            let start = rows + part.first_row as usize;
+            start..start + part.rows as usize
+        }));
+        rows += group[0].group_rows as usize;
+    }
+    let selection = RowSelection::from_consecutive_ranges(selected.into_iter(), rows);
+    let selects_all = selection.row_count() == rows;
+    FileRead { selection: (!selects_all).then_some(selection), ..FileRead::whole(parts[0].file, row_groups) }
 }
 
 /// Whether the snapshot is a single file that declares, without statistics, that it ascends by the first key column.
@@ -190,10 +250,33 @@ impl Bounds {
             maxs: canonical(&statistics.maxs)?,
             nulls: statistics.nulls.iter().map(|count| count.unwrap_or(0)).collect::<Vec<_>>().into(),
         };
-        let mut groups = snapshot.row_groups().enumerate();
-        let known = groups.all(|(at, (_, _, rows))| {
-            bounds.nulls.value(at) == rows || (bounds.mins.is_valid(at) && bounds.maxs.is_valid(at))
-        });
-        known.then_some(bounds)
+        bounds.are_known(snapshot.row_groups().map(|(_, _, rows)| rows)).then_some(bounds)
+    }
+
+    /// The bounds of the pages of one row group, which are these parts.
+    fn of_pages(snapshot: &Snapshot, column: &ColumnPair, pages: &PageStatistics, parts: &[Part]) -> Option<Self> {
+        let canonical = |array: &ArrayRef| canonical(array, &column.domain, snapshot.side).ok();
+        let bounds = Bounds {
+            mins: canonical(&pages.mins)?,
+            maxs: canonical(&pages.maxs)?,
+            nulls: pages.nulls.iter().map(|count| count.unwrap_or(0)).collect::<Vec<_>>().into(),
+        };
+        bounds.are_known(parts.iter().map(|part| part.rows)).then_some(bounds)
+    }
+
+    /// Whether every part has bounds, or nothing but NULLs. `rows` are the numbers of rows of the parts.
+    fn are_known(&self, rows: impl IntoIterator<Item = u64>) -> bool {
+        rows.into_iter()
+            .enumerate()
+            .all(|(at, rows)| self.nulls.value(at) == rows || (self.mins.is_valid(at) && self.maxs.is_valid(at)))
+    }
+
+    fn joined(bounds: &[Bounds]) -> Option<Self> {
+        let join = |part: fn(&Bounds) -> &dyn Array| concat(&bounds.iter().map(part).collect::<Vec<_>>()).ok();
+        Some(Bounds {
+            mins: join(|bounds| &bounds.mins)?,
+            maxs: join(|bounds| &bounds.maxs)?,
+            nulls: bounds.iter().flat_map(|bounds| &bounds.nulls).collect(),
+        })
     }
 }

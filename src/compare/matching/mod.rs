@@ -13,8 +13,8 @@ mod merge;
 mod hashed;
 mod layout;
 mod shared_scan;
-mod ordered;
 mod ranges;
+mod ordered;
 mod plan;
 mod estimate;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 
 /// The strategy for a pair of snapshots, with its reason.
 pub(super) enum Plan {
-    /// Merge key ranges. Each is read from the row groups that overlap it.
+    /// Merge key ranges. Each is read from the row groups that overlap it, and may be cut again.
     Ordered {
         /// The ranges in ascending order, which together cover every key.
         ranges: Vec<KeyRange>,
@@ -70,7 +70,7 @@ impl Plan {
                 }
             }
         }
-        let ranges = cut(&layouts, engine.threads())?;
+        let ranges = cut(&layouts, engine.threads(), &KeyRange::default())?;
         Ok(Plan::Ordered { ranges, layouts: layouts.into() })
     }
 
@@ -100,7 +100,7 @@ impl Ranges {
     pub fn of(snapshot: &Snapshot, column: Option<&ColumnPair>) -> Result<Self> {
         let Some(column) = column else { return Ok(Ranges::Unknown) };
         Ok(match KeyLayout::of(snapshot, column)? {
-            Ok(layout) if layout.groups.len() <= 1 => Ranges::OneRowGroup,
+            Ok(layout) if layout.parts.len() <= 1 => Ranges::OneRowGroup,
             Ok(KeyLayout { bounds: None, .. }) => Ranges::Declared,
             Ok(_) => Ranges::Ascend,
             Err(Obstacle::Overlap(_)) => Ranges::Overlap,

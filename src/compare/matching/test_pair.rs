@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringView
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::SortingColumn;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT, EnabledStatistics, WriterProperties};
 use tempfile::TempDir;
 
 use crate::columns::Pairing;
@@ -33,6 +33,8 @@ pub(super) struct TestPair {
 pub(super) enum Footer {
     /// Minimum and maximum of every row group.
     Statistics,
+    /// The same, and a page index, with at most this many rows per page.
+    Pages(usize),
     /// Nothing.
     Silent,
     /// That the rows ascend by the first column, without statistics.
@@ -107,15 +109,25 @@ fn setting(text: &str) -> Setting {
 fn write(path: &Path, row_groups: &[RecordBatch], footer: Footer) {
     let statistics = match footer {
         Footer::Statistics => EnabledStatistics::Chunk,
+        Footer::Pages(_) => EnabledStatistics::Page,
         Footer::Silent | Footer::DeclaresOrder | Footer::DeclaresDescending => EnabledStatistics::None,
     };
     let first_column = |descending| vec![SortingColumn { column_idx: 0, descending, nulls_first: false }];
     let order = match footer {
-        Footer::Statistics | Footer::Silent => None,
+        Footer::Statistics | Footer::Pages(_) | Footer::Silent => None,
         Footer::DeclaresOrder => Some(first_column(false)),
         Footer::DeclaresDescending => Some(first_column(true)),
     };
-    let properties = WriterProperties::builder().set_statistics_enabled(statistics).set_sorting_columns(order).build();
+    let page_rows = match footer {
+        Footer::Pages(rows) => rows,
+        _ => DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT,
+    };
+    let properties = WriterProperties::builder()
+        .set_statistics_enabled(statistics)
+        .set_sorting_columns(order)
+        .set_data_page_row_count_limit(page_rows)
+        .set_write_batch_size(page_rows)
+        .build();
     let file = File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, row_groups[0].schema(), Some(properties)).unwrap();
     for rows in row_groups {

@@ -3,10 +3,11 @@
 use std::os::unix::fs::FileExt;
 
 use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray, TimestampMillisecondArray};
+use arrow::compute::concat_batches;
 
 use super::cursor::KeyRange;
 use super::layout::KeyLayout;
-use super::test_pair::{Files, Matching, TestPair, finding_lines, integers, table, texts};
+use super::test_pair::{Files, Footer, Matching, TestPair, finding_lines, integers, table, texts};
 use super::*;
 use crate::sides::Side;
 
@@ -155,6 +156,55 @@ fn ranges_that_do_not_have_each_row_once_are_refused() {
     // only new has 105
     let only_new = run(&[(None, Some(105)), (Some(106), None)]);
     assert!(matches!(only_new, Err(MergeError::OrderBroken(Side::New))));
+}
+
+/// The sides of [`sides`] in one row group each, with pages of 7 and 12 rows.
+fn in_pages() -> (Sides<Files>, Sides<Footer>) {
+    let files = sides().map(|files| vec![vec![concat_batches(&files[0][0].schema(), &files[0]).unwrap()]]);
+    (files, Sides { old: Footer::Pages(7), new: Footer::Pages(12) })
+}
+
+#[test]
+fn a_row_group_is_cut_by_its_pages() {
+    let (files, paged) = in_pages();
+    let unpaged = Sides { old: Footer::Statistics, new: Footer::Statistics };
+    for (footers, is_cut) in
+        [(paged, true), (Sides { old: paged.old, ..unpaged }, false), (Sides { new: paged.new, ..unpaged }, false)]
+    {
+        for threads in [1, 2, 7] {
+            let pair = Matching { threads, footers, ..Matching::by(&["id"]) }.files(files.clone());
+            let (merged, findings) = compared(&pair, None);
+            assert_eq!((merged.strategy, findings), (Strategy::Ordered, expected()));
+            assert_eq!(merged.findings.len() > threads, is_cut && threads > 1, "{threads}: {}", merged.findings.len());
+            let (hashed, _) = compared(&pair, Some(Strategy::Hashed));
+            assert_eq!(merged.tally, hashed.tally);
+        }
+    }
+}
+
+/// A page index with other bounds than the page leaves rows outside of all ranges.
+#[test]
+fn wrong_bounds_of_pages_are_noticed() {
+    let (files, footers) = in_pages();
+    let mut pair = Matching { threads: 7, footers, ..Matching::by(&["id"]) }.files(files);
+    let file = &pair.snapshots.new.files[0];
+    let chunk = file.metadata.row_group(0).column(0);
+    let start = u64::try_from(chunk.column_index_offset().unwrap()).unwrap();
+    let mut index = vec![0; usize::try_from(chunk.column_index_length().unwrap()).unwrap()];
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open(&file.path).unwrap();
+    opened.read_exact_at(&mut index, start).unwrap();
+    let at = |value: i64| index.windows(8).position(|bytes| bytes == value.to_le_bytes());
+    // the maximum of a page in the middle becomes its minimum
+    let min = (200..).find(|key| at(*key).is_some()).unwrap();
+    let max = (min..).find(|key| at(*key) > at(min)).unwrap();
+    opened.write_all_at(&min.to_le_bytes(), start + at(max).unwrap() as u64).unwrap();
+    pair.snapshots.new = Snapshot::open(Side::New, &pair.snapshots.new.location.clone(), true).unwrap();
+    let (matched, findings) = compared(&pair, None);
+    assert_eq!(
+        (matched.strategy, matched.reason.as_str()),
+        (Strategy::Hashed, "the key order of new broke while reading")
+    );
+    assert_eq!(findings, expected());
 }
 
 /// Both sides of these row groups, each in one file, and the sides changed by `change`.

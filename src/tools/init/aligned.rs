@@ -12,7 +12,7 @@ use crate::equality::canonical::cells::KeyBytes;
 use crate::error::Result;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
-use crate::snapshot::{FileRead, Snapshot};
+use crate::snapshot::{FileRead, Snapshot, compact};
 
 /// The largest number of sampled pairs of rows.
 const ROWS_MAX: usize = 5_000;
@@ -140,7 +140,7 @@ fn read(engine: &Engine, new: &Snapshot, met: &[AlignedRow]) -> Result<(RecordBa
             let indexes: UInt32Array = (0..batch.num_rows() as u32).collect();
             let columns: Vec<ArrayRef> =
                 batch.columns().iter().map(|column| take(column, &indexes, None)).collect::<Result<_, _>>()?;
-            let batch = RecordBatch::try_new(batch.schema(), columns)?;
+            let batch = compact(&RecordBatch::try_new(batch.schema(), columns)?)?;
             bytes += batch.get_array_memory_size();
             batches.push(batch);
         }

@@ -1,9 +1,10 @@
 use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 
 use super::*;
 use crate::compare::matching::cursor::Cursor;
-use crate::compare::matching::test_pair::{Footer, Matching, TestPair, ids};
+use crate::compare::matching::test_pair::{Footer, Matching, TestPair, ids, integers};
 use crate::sides::Side;
 
 /// Opens both sides, each from one file with these row groups.
@@ -45,15 +46,18 @@ fn require_complete(pair: &TestPair, layouts: &Sides<KeyLayout>, ranges: &[KeyRa
     }
     assert!(cuts(ranges).is_sorted_by(|before, after| before < after), "{:?}", cuts(ranges));
     for side in Side::BOTH {
-        let rows = ranges.iter().map(|range| {
-            let mut scan = pair.snapshots[side].scan(&pair.engine, layouts[side].reads(range).unwrap(), &[0]).unwrap();
-            let source = move || scan.next_batch()?.map(|batch| pair.pairing.rows(side, batch)).transpose();
-            let mut cursor = Cursor::open(&pair.pairing, side, Box::new(source), range.clone()).unwrap();
-            while cursor.take_run().unwrap().is_some() {}
-            cursor.delivered()
-        });
-        assert_eq!(rows.sum::<u64>(), pair.snapshots[side].rows(), "{side}");
+        let rows: u64 = ranges.iter().map(|range| delivered(pair, side, &layouts[side], range)).sum();
+        assert_eq!(rows, pair.snapshots[side].rows(), "{side}");
     }
+}
+
+/// The number of rows of a range, by reading them.
+fn delivered(pair: &TestPair, side: Side, layout: &KeyLayout, range: &KeyRange) -> u64 {
+    let mut scan = pair.snapshots[side].scan(&pair.engine, layout.reads(range).unwrap(), &[0]).unwrap();
+    let source = move || scan.next_batch()?.map(|batch| pair.pairing.rows(side, batch)).transpose();
+    let mut cursor = Cursor::open(&pair.pairing, side, Box::new(source), range.clone()).unwrap();
+    while cursor.take_run().unwrap().is_some() {}
+    cursor.delivered()
 }
 
 /// Every range is about half of a worker's share of the rest, so the last ones are small and the workers end together.
@@ -62,7 +66,7 @@ fn ranges_become_smaller_towards_the_end() {
     let pair = open(groups(32, 100, 0), groups(32, 100, 0));
     let layouts = layouts(&pair);
     for (threads, number) in [(1, 1), (2, 12), (7, 23)] {
-        let ranges = cut(&layouts, threads).unwrap();
+        let ranges = cut(&layouts, threads, &KeyRange::default()).unwrap();
         assert_eq!(ranges.len(), number, "{threads}");
         require_complete(&pair, &layouts, &ranges);
         let rows = decoded(&pair, &layouts, &ranges, Side::Old);
@@ -83,7 +87,7 @@ fn a_cut_within_a_large_row_group_of_the_other_side_is_left_out() {
         let pair = open(old, new);
         let layouts = layouts(&pair);
         for threads in [2, 7] {
-            let ranges = cut(&layouts, threads).unwrap();
+            let ranges = cut(&layouts, threads, &KeyRange::default()).unwrap();
             assert_eq!(cuts(&ranges), [800, 1_600, 2_400]);
             require_complete(&pair, &layouts, &ranges);
         }
@@ -95,7 +99,7 @@ fn the_side_with_the_larger_row_groups_is_cut_if_it_has_enough_for_all_workers()
     let pair = open(groups(64, 100, 0), groups(16, 400, 0));
     let layouts = layouts(&pair);
     for threads in [2, 4] {
-        let ranges = cut(&layouts, threads).unwrap();
+        let ranges = cut(&layouts, threads, &KeyRange::default()).unwrap();
         assert!(ranges.len() > threads && cuts(&ranges).iter().all(|cut| cut % 400 == 0), "{:?}", cuts(&ranges));
         require_complete(&pair, &layouts, &ranges);
     }
@@ -107,7 +111,7 @@ fn at_most_a_sixteenth_of_the_rows_is_decoded_twice() {
         let pair = open(groups(40, 100, 0), groups(4_000 / new_rows, new_rows, first));
         let layouts = layouts(&pair);
         for threads in [2, 7] {
-            let ranges = cut(&layouts, threads).unwrap();
+            let ranges = cut(&layouts, threads, &KeyRange::default()).unwrap();
             require_complete(&pair, &layouts, &ranges);
             let rows = Side::BOTH.map(|side| pair.snapshots[side].rows()).iter().sum::<u64>();
             let decoded = Side::BOTH.map(|side| decoded(&pair, &layouts, &ranges, side).iter().sum::<u64>());
@@ -122,24 +126,74 @@ fn rows_whose_place_is_unknown_are_not_cut() {
     let footers = Sides { old: Footer::Statistics, new: Footer::DeclaresOrder };
     let files = Sides { old: vec![groups(32, 100, 0)], new: vec![groups(32, 100, 0)] };
     let pair = Matching { footers, ..Matching::by(&["id"]) }.files(files);
-    assert_eq!(cut(&layouts(&pair), 7).unwrap().len(), 1);
+    assert_eq!(cut(&layouts(&pair), 7, &KeyRange::default()).unwrap().len(), 1);
     let files = Sides { old: vec![groups(32, 100, 0)], new: vec![groups(2, 5, 0)] };
     let pair = Matching { footers, ..Matching::by(&["id"]) }.files(files);
-    assert_eq!(cut(&layouts(&pair), 7).unwrap().len(), 1);
+    assert_eq!(cut(&layouts(&pair), 7, &KeyRange::default()).unwrap().len(), 1);
     // a side with one row group is decoded for every range, so it must be small
     let small = open(groups(32, 100, 0), groups(1, 10, 500));
-    let ranges = cut(&layouts(&small), 7).unwrap();
+    let ranges = cut(&layouts(&small), 7, &KeyRange::default()).unwrap();
     assert!(ranges.len() > 7);
     require_complete(&small, &layouts(&small), &ranges);
     let large = open(groups(32, 100, 0), groups(1, 3_200, 0));
-    assert_eq!(cut(&layouts(&large), 7).unwrap().len(), 1);
+    assert_eq!(cut(&layouts(&large), 7, &KeyRange::default()).unwrap().len(), 1);
+}
+
+/// Rows of NULL, rows with one key across many pages, and row groups next to each other, cut by pages.
+#[test]
+fn pages_are_cut_like_row_groups() {
+    let nulls = || (0..8).map(|_| ids(vec![None::<i64>; 100]));
+    let one_key = || (0..12).map(|_| ids([800; 100]));
+    let sides: [Vec<RecordBatch>; 4] = [
+        groups(8, 100, 0),
+        groups(8, 100, 0).into_iter().chain([ids([Some(800), None])]).chain(nulls()).collect(),
+        groups(8, 100, 0).into_iter().chain(one_key()).chain(groups(8, 100, 801)).collect(),
+        one_key().collect(),
+    ];
+    let in_groups = |batches: &[RecordBatch], number: usize| -> Vec<RecordBatch> {
+        let groups = batches.chunks(batches.len().div_ceil(number));
+        groups.map(|batches| concat_batches(&batches[0].schema(), batches).unwrap()).collect()
+    };
+    let footers = Sides { old: Footer::Pages(10), new: Footer::Pages(33) };
+    for old in &sides {
+        for new in &sides {
+            let files = Sides { old: vec![in_groups(old, 1)], new: vec![in_groups(new, 2)] };
+            let pair = Matching { footers, ..Matching::by(&["id"]) }.files(files);
+            let by_groups = layouts(&pair);
+            for range in [(None, None), (Some(200), Some(810)), (Some(5), None), (None, Some(801))] {
+                let bound = |bound: Option<i64>| bound.map(|bound| integers([bound]));
+                let range = KeyRange { start: bound(range.0), end: bound(range.1) };
+                let pages = Sides::from_fn(|side| {
+                    let column = &pair.pairing.columns[0];
+                    by_groups[side].by_pages(&pair.snapshots[side], column, &range).unwrap().unwrap()
+                });
+                let ranges = cut(&pages, 7, &range).unwrap();
+                assert_eq!((&ranges[0].start, &ranges[ranges.len() - 1].end), (&range.start, &range.end));
+                require_same_rows(&pair, &by_groups, &pages, &range, &ranges);
+            }
+        }
+    }
+}
+
+/// Requires that a range has the same number of rows if it is read as a whole, and in parts by pages.
+fn require_same_rows(
+    pair: &TestPair,
+    whole: &Sides<KeyLayout>,
+    pages: &Sides<KeyLayout>,
+    range: &KeyRange,
+    ranges: &[KeyRange],
+) {
+    for side in Side::BOTH {
+        let in_parts: u64 = ranges.iter().map(|range| delivered(pair, side, &pages[side], range)).sum();
+        assert_eq!(in_parts, delivered(pair, side, &whole[side], range), "{side}");
+    }
 }
 
 #[test]
 fn sides_without_rows_are_one_range() {
     for (old, new) in [(groups(1, 0, 0), groups(1, 0, 0)), (groups(1, 5, 0), groups(1, 0, 0))] {
         let pair = open(old, new);
-        let ranges = cut(&layouts(&pair), 7).unwrap();
+        let ranges = cut(&layouts(&pair), 7, &KeyRange::default()).unwrap();
         assert_eq!(ranges.len(), 1);
         require_complete(&pair, &layouts(&pair), &ranges);
     }
@@ -160,7 +214,7 @@ fn keys_that_fill_row_groups_and_null_keys_are_in_one_range() {
         let pair = open(old, new);
         let layouts = layouts(&pair);
         for threads in [2, 7] {
-            let ranges = cut(&layouts, threads).unwrap();
+            let ranges = cut(&layouts, threads, &KeyRange::default()).unwrap();
             assert!(ranges.len() > 2, "{}", ranges.len());
             require_complete(&pair, &layouts, &ranges);
         }
