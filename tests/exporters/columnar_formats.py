@@ -1,0 +1,369 @@
+"""Typed files: Parquet as stores and libraries write it, Arrow IPC, and Avro."""
+
+import base64
+import datetime as dt
+import hashlib
+import json
+from decimal import Decimal
+
+import duckdb
+import fastavro
+import pandas
+import polars
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from base import Format, declared
+from forms import array_text, clock, compact_json, fixed, instant, json_value, jsonb
+from table import KINDS, TYPES
+
+MICROSECONDS = pa.timestamp("us")
+UTC_MICROSECONDS = pa.timestamp("us", "UTC")
+ARROW = {
+    "int64": pa.int64(), "char(6)": pa.string(), "text": pa.string(), "boolean": pa.bool_(), "int32": pa.int32(),
+    "uint64": pa.uint64(), "decimal(12,2)": pa.decimal128(12, 2), "decimal(30,12)": pa.decimal128(30, 12),
+    "float64": pa.float64(), "float32": pa.float32(), "date": pa.date32(), "time": pa.time64("us"),
+    "timestamp": MICROSECONDS, "timestamptz": UTC_MICROSECONDS, "uuid": pa.uuid(), "bytes": pa.binary(),
+    "json": pa.json_(), "list<text>": pa.list_(pa.string()), "enum": pa.dictionary(pa.int32(), pa.string()),
+}
+# what an extension type stores
+STORED = {"uuid": lambda value: value.bytes}
+
+
+class Columnar(Format):
+    """A table of Arrow. `OTHER` has the columns whose type is not that of the logical table, with what turns a value
+    into it."""
+
+    OTHER = {}
+    OPTIONS = {}
+
+    @classmethod
+    def table(cls, rows):
+        arrays = {}
+        for column in cls.COLUMNS:
+            kind, convert = cls.OTHER.get(column) or (ARROW[TYPES[column]], STORED.get(TYPES[column]))
+            values = [row[column] for row in rows]
+            if convert:
+                values = [None if value is None else convert(value) for value in values]
+            if isinstance(kind, pa.BaseExtensionType):
+                arrays[cls.name(column)] = kind.wrap_array(pa.array(values, kind.storage_type))
+            else:
+                arrays[cls.name(column)] = pa.array(values, kind)
+        return pa.table(arrays)
+
+    @classmethod
+    def write(cls, rows, path):
+        pq.write_table(cls.table(rows), path, **cls.OPTIONS)
+
+
+def text(convert=str):
+    return pa.string(), convert
+
+
+class RdsMysql(Columnar):
+    """An RDS snapshot of MySQL exported to S3: CHAR is bytes without STRING, BOOLEAN is INT32, BIGINT UNSIGNED is
+    DECIMAL(20,0), FLOAT is DOUBLE, DATE and TIME are strings, DATETIME and TIMESTAMP are microseconds adjusted to UTC.
+    Documented at docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ExportSnapshot.data-types.html."""
+
+    NAME = "rds-mysql"
+    FILE = "orders-export/shop/shop.orders/1/part-00000-2f1f3f6e-5b0e-4f0e-8d43-0c6c3c5a7a10-c000.gz.parquet"
+    OPTIONS = {"compression": "gzip", "store_decimal_as_integer": True}
+    ENGINE = "mysql"
+    COLUMNS = declared(
+        code="bytes", active="int32", total="decimal(20,0)", ratio="float64", born="text", starts="text", token="binary(16)",
+        created="timestamptz", payload="text", tags="text",
+    )
+    NOTES = {"code": "UTF-8", "ratio": "a double of the float32", "created": "no zone, but adjusted to UTC", "tags": "JSON"}
+    OTHER = {
+        "code": (pa.binary(), str.encode),
+        "active": (pa.int32(), int),
+        "total": (pa.decimal128(20, 0), Decimal),
+        "ratio": (pa.float64(), None),
+        "born": text(),
+        "starts": text(lambda value: clock(value, 6)),
+        "created": (UTC_MICROSECONDS, None),
+        "token": (pa.binary(16), lambda value: value.bytes),
+        "payload": text(),
+        "tags": text(compact_json),
+        "kind": text(),
+    }
+
+    @classmethod
+    def write(cls, rows, path):
+        super().write(rows, path)
+        (path.parent / "_SUCCESS").touch()
+        export = path.parents[3]
+        info = {"exportTaskIdentifier": export.name, "status": "COMPLETE", "percentProgress": 100}
+        (export / f"export_info_{export.name}.json").write_text(json.dumps(info))
+        tables = {"perTableStatus": [{"target": path.parents[1].name, "status": "COMPLETE"}]}
+        (export / f"export_tables_info_{export.name}_from_1_to_1.json").write_text(json.dumps(tables))
+
+
+class RdsPostgres(RdsMysql):
+    """An RDS snapshot of PostgreSQL exported to S3: NUMERIC, DATE, TIME, timestamps, UUID, JSON, and arrays are strings,
+    as PostgreSQL prints them. Documented at
+    docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ExportSnapshot.data-types.html."""
+
+    NAME = "rds-postgres"
+    FILE = RdsMysql.FILE.replace("shop.orders", "public.orders")
+    COLUMNS = declared(
+        total="text", price="text", rate="text", born="text", starts="text", created="text", updated="text", token="text",
+        payload="text", tags="text",
+    )
+    NOTES = {"code": "padded", "tags": "PostgreSQL's text", "updated": "ends with +00"}
+    OTHER = {
+        "code": text(lambda value: value.ljust(6)),
+        "total": text(),
+        "price": text(fixed),
+        "rate": text(fixed),
+        "born": text(),
+        "starts": text(lambda value: clock(value, "trimmed")),
+        "created": text(lambda value: instant(value, "trimmed")),
+        "updated": text(lambda value: instant(value, "trimmed") + "+00"),
+        "token": text(),
+        "payload": text(jsonb),
+        "tags": text(array_text),
+        "kind": text(),
+    }
+
+
+class SnowflakeParquet(Columnar):
+    """`COPY INTO @stage FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE`: upper-case names, integers are DECIMAL(38,0),
+    FLOAT is DOUBLE; TIMESTAMP_TZ cannot be unloaded, so it is cast to NTZ, and TIME to text. VARIANT and ARRAY are JSON.
+    Documented at docs.snowflake.com under COPY INTO <location>."""
+
+    NAME = "snowflake-parquet"
+    FILE = "data_0_0_0.snappy.parquet"
+    UPPER = True
+    OPTIONS = {"compression": "snappy"}
+    COLUMNS = declared(
+        id="decimal(38,0)", quantity="decimal(38,0)", total="decimal(20,0)", ratio="float64", starts="text",
+        updated="timestamp", token="text", payload="text", tags="text",
+    )
+    NOTES = {"ratio": "a double of the float32", "updated": "UTC, without a zone", "starts": "text", "tags": "JSON"}
+    OTHER = {
+        "id": (pa.decimal128(38, 0), Decimal),
+        "quantity": (pa.decimal128(38, 0), Decimal),
+        "total": (pa.decimal128(20, 0), Decimal),
+        "ratio": (pa.float64(), None),
+        "starts": text(lambda value: clock(value, 6)),
+        "updated": (MICROSECONDS, lambda value: value.replace(tzinfo=None)),
+        "token": text(),
+        "payload": text(lambda value: compact_json(json_value(value))),
+        "tags": text(compact_json),
+        "kind": text(),
+    }
+
+
+class DmsParquet(Columnar):
+    """AWS DMS to S3 as Parquet, from MySQL: unsigned integers stay UINT64, TINYINT(1) is INT8, timestamps are
+    microseconds in UTC, and `Op` is the first column. Documented at
+    docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.S3.html, the types under "Data types for AWS DMS"."""
+
+    NAME = "dms-parquet"
+    FILE = "shop/orders/LOAD00000001.parquet"
+    COLUMNS = {"Op": "text"} | declared(active="int8", token="bytes", updated="timestamp", payload="text", tags="text")
+    NOTES = {"Op": "I, U, or D", "updated": "UTC, without a zone", "tags": "JSON"}
+    OTHER = {
+        "Op": text(),
+        "active": (pa.int8(), int),
+        "updated": (MICROSECONDS, lambda value: value.replace(tzinfo=None)),
+        "token": (pa.binary(), lambda value: value.bytes),
+        "payload": text(),
+        "tags": text(compact_json),
+        "kind": text(),
+    }
+
+    @classmethod
+    def write(cls, rows, path):
+        super().write([{"Op": "I", **row} for row in rows], path)
+
+
+class PandasParquet(Format):
+    """A data frame of what a query returned, written by to_parquet without a thought: numbers with NULLs became floats,
+    so `total` lost digits and `quantity` is a DOUBLE; UUIDs are text; tags are a column of objects. Documented at
+    pandas.pydata.org under "Working with missing data" and DataFrame.to_parquet."""
+
+    NAME = "pandas"
+    FILE = "orders.parquet"
+    COLUMNS = declared(quantity="float64", total="float64", token="text", payload="text", kind="text", ratio="float64")
+    NOTES = {"total": "DOUBLE", "quantity": "DOUBLE", "ratio": "a double of the float32"}
+    LOST = {"total": ("a double has 53 bits", lambda value: int(float(value)) != value)}
+
+    @classmethod
+    def write(cls, rows, path):
+        frame = pandas.DataFrame(rows)
+        for column in ("quantity", "total"):
+            frame[column] = frame[column].astype("float64")
+        frame["token"] = [None if value is None else str(value) for value in frame["token"]]
+        frame.to_parquet(path)
+
+
+class DuckDbParquet(Columnar):
+    """DuckDB's `COPY … TO (FORMAT parquet)` of a table with its own types: UBIGINT, UUID, JSON, ENUM, VARCHAR[], TIMESTAMP
+    WITH TIME ZONE. Documented at duckdb.org/docs/data/parquet."""
+
+    NAME = "duckdb"
+    FILE = "orders.parquet"
+    OTHER = {"payload": text(), "token": text(), "kind": text()}
+
+    @classmethod
+    def write(cls, rows, path):
+        with duckdb.connect() as db:
+            db.execute("SET TimeZone = 'UTC'")
+            db.register("rows", cls.table(rows))
+            kinds = ", ".join(f"'{kind}'" for kind in KINDS)
+            db.execute(f"CREATE TYPE kinds AS ENUM ({kinds})")
+            cast = "token::UUID AS token, payload::JSON AS payload, kind::kinds AS kind"
+            db.execute(f"CREATE TABLE orders AS SELECT * REPLACE ({cast}) FROM rows")
+            db.execute(f"COPY orders TO '{path}' (FORMAT parquet)")
+
+
+class PolarsParquet(Columnar):
+    """Polars' write_parquet: Enum, Decimal, UInt64, List(String), Time in nanoseconds, and UUIDs as text. Documented at
+    docs.pola.rs under DataFrame.write_parquet."""
+
+    NAME = "polars"
+    FILE = "orders.parquet"
+    COLUMNS = declared(token="text", payload="text")
+    OTHER = {"payload": text(), "token": text(), "kind": text()}
+
+    @classmethod
+    def write(cls, rows, path):
+        frame = polars.from_arrow(cls.table(rows)).with_columns(polars.col("kind").cast(polars.Enum(KINDS)))
+        frame.write_parquet(path)
+
+
+class PyArrowParquet(Columnar):
+    """pyarrow's write_table with its defaults: all types of the table, UUID and JSON by their logical types. Documented
+    at arrow.apache.org/docs/python/parquet.html."""
+
+    NAME = "pyarrow"
+    FILE = "orders.parquet"
+
+
+class ArrowFile(Columnar):
+    """Arrow IPC with a footer, by pyarrow's new_file, in batches of 64 rows. Documented at
+    arrow.apache.org/docs/python/ipc.html."""
+
+    NAME = "arrow-file"
+    FILE = "orders.arrow"
+    OPEN = staticmethod(pa.ipc.new_file)
+
+    @classmethod
+    def write(cls, rows, path):
+        found = cls.table(rows)
+        with cls.OPEN(path, found.schema) as writer:
+            writer.write_table(found, max_chunksize=64)
+
+
+class ArrowStream(ArrowFile):
+    """Arrow IPC without a footer, by pyarrow's new_stream. Documented at arrow.apache.org/docs/python/ipc.html."""
+
+    NAME = "arrow-stream"
+    FILE = "orders.arrows"
+    OPEN = staticmethod(pa.ipc.new_stream)
+
+
+class Avro(Format):
+    """fastavro with the logical types of Avro 1.11; unsigned integers, which it does not have, are decimals. Documented at
+    avro.apache.org/docs/1.11.1/specification."""
+
+    NAME = "avro"
+    FILE = "orders.avro"
+    COLUMNS = declared(total="decimal(20,0)", payload="text")
+    NOTES = {"created": "local-timestamp-micros", "updated": "timestamp-micros"}
+    AVRO = {
+        "int64": "long", "int32": "int", "boolean": "boolean", "float64": "double", "float32": "float", "bytes": "bytes",
+        "decimal(12,2)": {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2},
+        "decimal(30,12)": {"type": "bytes", "logicalType": "decimal", "precision": 30, "scale": 12},
+        "uint64": {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 0},
+        "date": {"type": "int", "logicalType": "date"},
+        "time": {"type": "long", "logicalType": "time-micros"},
+        "timestamp": {"type": "long", "logicalType": "local-timestamp-micros"},
+        "timestamptz": {"type": "long", "logicalType": "timestamp-micros"},
+        "uuid": {"type": "string", "logicalType": "uuid"},
+        "list<text>": {"type": "array", "items": ["null", "string"]},
+        "enum": {"type": "enum", "name": "kinds", "symbols": KINDS},
+    }
+    CONVERT = {"total": Decimal}
+    SQL = {}
+
+    @classmethod
+    def schema(cls):
+        fields = []
+        for column in cls.COLUMNS:
+            kind = cls.AVRO.get(column) or cls.AVRO.get(TYPES[column], "string")
+            field = {"name": column, "type": kind if column == "id" else ["null", kind]}
+            fields.append(field | ({"sqlType": cls.SQL[column]} if cls.SQL else {}))
+        return {"type": "record", "name": "orders", "namespace": "shop", "fields": fields}
+
+    @classmethod
+    def write(cls, rows, path):
+        records = [
+            {column: cls.CONVERT.get(column, lambda value: value)(value) if value is not None else None
+             for column, value in row.items()}
+            for row in rows
+        ]
+        with path.open("wb") as file:
+            fastavro.writer(file, fastavro.parse_schema(cls.schema()), records, codec="deflate")
+
+
+class SpannerAvro(Avro):
+    """Dataflow's "Cloud Spanner to Cloud Storage Avro": DATE, TIMESTAMP (nine digits), JSON, and all text are strings, NUMERIC is
+    bytes with decimal(38,9), `sqlType` names each type, and manifests have the MD5 sums. See
+    SpannerRecordConverter.java and DdlToAvroSchemaConverter.java of github.com/GoogleCloudPlatform/DataflowTemplates."""
+
+    NAME = "spanner-avro"
+    FILE = "orders.avro-00000-of-00001"
+    COLUMNS = declared(
+        total="decimal(38,9)", price="decimal(38,9)", rate="text", born="text", starts="text", created="text", updated="text",
+        token="text", payload="text", kind="text",
+    )
+    NOTES = {"rate": "STRING, as NUMERIC has nine digits", "created": "STRING", "updated": "TIMESTAMP, as RFC 3339"}
+    AVRO = {
+        "int64": "long", "int32": "long", "boolean": "boolean", "float64": "double", "float32": "float", "bytes": "bytes",
+        "decimal(12,2)": {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 9},
+        "uint64": {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 9},
+        "list<text>": {"type": "array", "items": ["null", "string"]},
+    }
+    CONVERT = {
+        "total": Decimal,
+        "rate": fixed,
+        "born": dt.date.isoformat,
+        "starts": lambda value: clock(value, 6),
+        "created": lambda value: instant(value, 6, "T"),
+        "updated": lambda value: SpannerAvro.rfc3339(value),
+        "token": str,
+        "payload": lambda value: compact_json(json_value(value)),
+    }
+    SQL = {column: "STRING(MAX)" for column in TYPES} | {
+        "id": "INT64", "active": "BOOL", "quantity": "INT64", "total": "NUMERIC", "price": "NUMERIC", "score": "FLOAT64",
+        "ratio": "FLOAT32", "born": "DATE", "updated": "TIMESTAMP", "data": "BYTES(MAX)", "payload": "JSON",
+        "tags": "ARRAY<STRING(MAX)>",
+    }
+
+    @staticmethod
+    def rfc3339(moment):
+        digits = f".{moment.microsecond * 1000:09}" if moment.microsecond else ""
+        return f"{moment:%Y-%m-%dT%H:%M:%S}{digits}Z"
+
+    @classmethod
+    def write(cls, rows, path):
+        super().write(rows, path)
+        md5 = base64.b64encode(hashlib.md5(path.read_bytes()).digest()).decode()
+        manifests = {
+            "orders-manifest.json": {"files": [{"name": path.name, "md5": md5}]},
+            "spanner-export.json": {
+                "tables": [{"name": "orders", "manifestFile": "orders-manifest.json"}],
+                "dialect": "GOOGLE_STANDARD_SQL",
+            },
+        }
+        for name, document in manifests.items():
+            (path.parent / name).write_text(json.dumps(document))
+
+
+FORMATS = [
+    RdsMysql, RdsPostgres, SnowflakeParquet, DmsParquet, PandasParquet, DuckDbParquet, PolarsParquet, PyArrowParquet,
+    ArrowFile, ArrowStream, Avro, SpannerAvro,
+]
