@@ -48,14 +48,13 @@ class Format:
         found = {}
         for column, (why, is_lost) in cls.LOST.items():
             ids = [row["id"] for row in rows if row[column] is not None and is_lost(row[column])]
-            if ids:
-                found[cls.name(column)] = {"why": why, "ids": ids}
+            found |= {cls.name(column): {"why": why, "ids": ids}} if ids else {}
         return found
 
     @classmethod
     def entry(cls, rows):
         """What the manifest says of the format."""
-        entry = {
+        return {
             "path": f"{cls.NAME}/{cls.FILE}",
             "preset": cls.NAME,
             "header": cls.HEADER,
@@ -64,4 +63,3 @@ class Format:
             "notes": {cls.name(column): note for column, note in cls.NOTES.items()},
             "lost": cls.lost(rows),
         }
-        return entry

@@ -15,27 +15,34 @@ import table
 from formats import FORMATS
 
 
-def make(directory, count, seed, planted):
-    """Writes all formats; returns the manifest."""
-    rows = table.rows(count, seed)
-    defects = table.defects(rows, seed) if planted else []
-    for name, format in FORMATS.items():
-        path = directory / name / format.FILE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        format.write(rows, path)
-    return {name: format.entry(rows) for name, format in FORMATS.items()} | {"defects": defects}
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def arguments(description):
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("directory", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--defects", action="store_true")
-    args = parser.parse_args()
-    manifest = make(args.directory, args.rows, args.seed, args.defects)
-    text = json.dumps(manifest, indent=1, ensure_ascii=False)
-    (args.directory / "manifest.json").write_bytes(text.encode() + b"\n")
+    return parser.parse_args()
+
+
+def table_of(args):
+    """The rows, and the defects in them."""
+    rows = table.rows(args.rows, args.seed)
+    return rows, table.defects(rows, args.seed) if args.defects else []
+
+
+def save(manifest, path):
+    path.write_bytes(json.dumps(manifest, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def main():
+    args = arguments(__doc__)
+    rows, defects = table_of(args)
+    for name, format in FORMATS.items():
+        path = args.directory / name / format.FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        format.write(rows, path)
+    manifest = {name: format.entry(rows) for name, format in FORMATS.items()}
+    save(manifest | {"defects": defects}, args.directory / "manifest.json")
 
 
 if __name__ == "__main__":

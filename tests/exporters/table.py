@@ -12,7 +12,7 @@ import json
 import random
 import struct
 import uuid
-from decimal import Decimal
+from decimal import Context, Decimal
 
 TYPES = {
     "id": "int64",
@@ -160,6 +160,9 @@ def rows(count=200, seed=1):
     return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
 
+# the default has 28 digits
+EXACT = Context(prec=40)
+
 # each changes a value by so much that stores which round or cut it show the change as well
 CHANGES = {
     "code": lambda value: "ZZ" + value[:2].strip(),
@@ -168,7 +171,7 @@ CHANGES = {
     "quantity": lambda value: value ^ 1,
     "total": lambda value: value ^ 1,
     "price": lambda value: value + 1 if value < 0 else value - 1,
-    "rate": lambda value: value + 1 if value < 0 else value - 1,
+    "rate": lambda value: EXACT.add(value, 1 if value < 0 else -1),
     "score": lambda value: 0.75 if value != 0.75 else 0.5,
     "ratio": lambda value: 0.75 if value != 0.75 else 0.5,
     "born": lambda value: value.replace(day=2 if value.day == 1 else 1),

@@ -135,8 +135,9 @@ class RedshiftCsv(PostgresCsv):
 
 # MySQL
 
-def mysql_float32(value):
-    return float_text(float(f"{value:.6g}"), -15, 15, plus="", pad=1)
+def mysql_float(value):
+    """MariaDB has no -0: it stores and writes 0."""
+    return float_text(value + 0.0, -15, 15, plus="", pad=1)
 
 
 MYSQL = {
@@ -144,8 +145,8 @@ MYSQL = {
     "boolean": lambda value: "1" if value else "0",
     "decimal(12,2)": fixed,
     "decimal(30,12)": fixed,
-    "float64": lambda value: float_text(value, -15, 15, plus="", pad=1),
-    "float32": mysql_float32,
+    "float64": mysql_float,
+    "float32": lambda value: mysql_float(float(f"{value:.6g}")),
     "time": lambda value: clock(value, 6),
     "timestamp": lambda value: instant(value, 6),
     "timestamptz": lambda value: instant(value, 6),
