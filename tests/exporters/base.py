@@ -14,9 +14,12 @@ def declared(*without, **other):
 class Format:
     """A format has a name, a file below its directory, and `write(rows, path)`. `COLUMNS` are its columns in their
     order, with the types that a reader declares for them; `NOTES` says how some of them look, and `LOST` which values
-    cannot be read back from it, and why."""
+    cannot be read back from it, and why. `ALL` has one of each format that has a name."""
 
+    ALL = {}
     NAME = FILE = None
+    # no store's own way to write
+    PLAIN = False
     # None where the file itself names its columns in another way
     HEADER = None
     UPPER = False
@@ -38,28 +41,29 @@ class Format:
         "json": lambda value: compact_json(json_value(value)),
     }
 
-    @classmethod
-    def name(cls, column):
-        return column.upper() if cls.UPPER else column
+    def __init_subclass__(cls):
+        if cls.NAME:
+            Format.ALL[cls.NAME] = cls()
 
-    @classmethod
-    def lost(cls, rows):
+    def name(self, column):
+        return column.upper() if self.UPPER else column
+
+    def lost(self, rows):
         """The ids of the rows whose value in a column cannot be read back, by column."""
         found = {}
-        for column, (why, is_lost) in cls.LOST.items():
+        for column, (why, is_lost) in self.LOST.items():
             ids = [row["id"] for row in rows if row[column] is not None and is_lost(row[column])]
-            found |= {cls.name(column): {"why": why, "ids": ids}} if ids else {}
+            found |= {self.name(column): {"why": why, "ids": ids}} if ids else {}
         return found
 
-    @classmethod
-    def entry(cls, rows):
+    def entry(self, rows):
         """What the manifest says of the format."""
         return {
-            "path": f"{cls.NAME}/{cls.FILE}",
-            "preset": cls.NAME,
-            "header": cls.HEADER,
-            "columns": [cls.name(column) for column in cls.COLUMNS],
-            "types": {cls.name(column): kind for column, kind in cls.COLUMNS.items()},
-            "notes": {cls.name(column): note for column, note in cls.NOTES.items()},
-            "lost": cls.lost(rows),
+            "path": f"{self.NAME}/{self.FILE}",
+            "preset": None if self.PLAIN else self.NAME,
+            "header": self.HEADER,
+            "columns": [self.name(column) for column in self.COLUMNS],
+            "types": {self.name(column): kind for column, kind in self.COLUMNS.items()},
+            "notes": {self.name(column): note for column, note in self.NOTES.items()},
+            "lost": self.lost(rows),
         }

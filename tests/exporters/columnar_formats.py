@@ -37,23 +37,21 @@ class Columnar(Format):
     OTHER = {}
     OPTIONS = {}
 
-    @classmethod
-    def table(cls, rows):
+    def table(self, rows):
         arrays = {}
-        for column in cls.COLUMNS:
-            kind, convert = cls.OTHER.get(column) or (ARROW[TYPES[column]], STORED.get(TYPES[column]))
+        for column in self.COLUMNS:
+            kind, convert = self.OTHER.get(column) or (ARROW[TYPES[column]], STORED.get(TYPES[column]))
             values = [row[column] for row in rows]
             if convert:
                 values = [None if value is None else convert(value) for value in values]
             if isinstance(kind, pa.BaseExtensionType):
-                arrays[cls.name(column)] = kind.wrap_array(pa.array(values, kind.storage_type))
+                arrays[self.name(column)] = kind.wrap_array(pa.array(values, kind.storage_type))
             else:
-                arrays[cls.name(column)] = pa.array(values, kind)
+                arrays[self.name(column)] = pa.array(values, kind)
         return pa.table(arrays)
 
-    @classmethod
-    def write(cls, rows, path):
-        pq.write_table(cls.table(rows), path, **cls.OPTIONS)
+    def write(self, rows, path):
+        pq.write_table(self.table(rows), path, **self.OPTIONS)
 
 
 def text(convert=str):
@@ -70,10 +68,12 @@ class RdsMysql(Columnar):
     OPTIONS = {"compression": "gzip", "store_decimal_as_integer": True}
     ENGINE = "mysql"
     COLUMNS = declared(
-        code="bytes", active="int32", total="decimal(20,0)", ratio="float64", born="text", starts="text", token="binary(16)",
-        created="timestamptz", payload="text", tags="text",
+        code="bytes", active="int32", total="decimal(20,0)", ratio="float64", born="text", starts="text",
+        created="timestamptz", token="binary(16)", payload="text", tags="text",
     )
-    NOTES = {"code": "UTF-8", "ratio": "a double of the float32", "created": "no zone, but adjusted to UTC", "tags": "JSON"}
+    NOTES = {
+        "code": "UTF-8", "ratio": "a double of the float32", "created": "no zone, but adjusted to UTC", "tags": "JSON",
+    }
     OTHER = {
         "code": (pa.binary(), str.encode),
         "active": (pa.int32(), int),
@@ -88,8 +88,7 @@ class RdsMysql(Columnar):
         "kind": text(),
     }
 
-    @classmethod
-    def write(cls, rows, path):
+    def write(self, rows, path):
         super().write(rows, path)
         (path.parent / "_SUCCESS").touch()
         export = path.parents[3]
@@ -107,8 +106,8 @@ class RdsPostgres(RdsMysql):
     NAME = "rds-postgres"
     FILE = RdsMysql.FILE.replace("shop.orders", "public.orders")
     COLUMNS = declared(
-        total="text", price="text", rate="text", born="text", starts="text", created="text", updated="text", token="text",
-        payload="text", tags="text",
+        total="text", price="text", rate="text", born="text", starts="text", created="text", updated="text",
+        token="text", payload="text", tags="text",
     )
     NOTES = {"code": "padded", "tags": "PostgreSQL's text", "updated": "ends with +00"}
     OTHER = {
@@ -174,8 +173,7 @@ class DmsParquet(Columnar):
         "kind": text(),
     }
 
-    @classmethod
-    def write(cls, rows, path):
+    def write(self, rows, path):
         super().write([{"Op": "I", **row} for row in rows], path)
 
 
@@ -185,13 +183,13 @@ class PandasParquet(Format):
     pandas.pydata.org under "Working with missing data" and DataFrame.to_parquet."""
 
     NAME = "pandas"
+    PLAIN = True
     FILE = "orders.parquet"
     COLUMNS = declared(quantity="float64", total="float64", token="text", payload="text", kind="text", ratio="float64")
     NOTES = {"total": "DOUBLE", "quantity": "DOUBLE", "ratio": "a double of the float32"}
     LOST = {"total": ("a double has 53 bits", lambda value: int(float(value)) != value)}
 
-    @classmethod
-    def write(cls, rows, path):
+    def write(self, rows, path):
         frame = pandas.DataFrame(rows)
         for column in ("quantity", "total"):
             frame[column] = frame[column].astype("float64")
@@ -200,18 +198,18 @@ class PandasParquet(Format):
 
 
 class DuckDbParquet(Columnar):
-    """DuckDB's `COPY … TO (FORMAT parquet)` of a table with its own types: UBIGINT, UUID, JSON, ENUM, VARCHAR[], TIMESTAMP
-    WITH TIME ZONE. Documented at duckdb.org/docs/data/parquet."""
+    """DuckDB's `COPY … TO (FORMAT parquet)` of a table with its own types: UBIGINT, UUID, JSON, ENUM, VARCHAR[], and
+    TIMESTAMP WITH TIME ZONE. Documented at duckdb.org/docs/data/parquet."""
 
     NAME = "duckdb"
+    PLAIN = True
     FILE = "orders.parquet"
     OTHER = {"payload": text(), "token": text(), "kind": text()}
 
-    @classmethod
-    def write(cls, rows, path):
+    def write(self, rows, path):
         with duckdb.connect() as db:
             db.execute("SET TimeZone = 'UTC'")
-            db.register("rows", cls.table(rows))
+            db.register("rows", self.table(rows))
             kinds = ", ".join(f"'{kind}'" for kind in KINDS)
             db.execute(f"CREATE TYPE kinds AS ENUM ({kinds})")
             cast = "token::UUID AS token, payload::JSON AS payload, kind::kinds AS kind"
@@ -224,13 +222,13 @@ class PolarsParquet(Columnar):
     docs.pola.rs under DataFrame.write_parquet."""
 
     NAME = "polars"
+    PLAIN = True
     FILE = "orders.parquet"
     COLUMNS = declared(token="text", payload="text")
     OTHER = {"payload": text(), "token": text(), "kind": text()}
 
-    @classmethod
-    def write(cls, rows, path):
-        frame = polars.from_arrow(cls.table(rows)).with_columns(polars.col("kind").cast(polars.Enum(KINDS)))
+    def write(self, rows, path):
+        frame = polars.from_arrow(self.table(rows)).with_columns(polars.col("kind").cast(polars.Enum(KINDS)))
         frame.write_parquet(path)
 
 
@@ -239,6 +237,7 @@ class PyArrowParquet(Columnar):
     at arrow.apache.org/docs/python/parquet.html."""
 
     NAME = "pyarrow"
+    PLAIN = True
     FILE = "orders.parquet"
 
 
@@ -247,13 +246,13 @@ class ArrowFile(Columnar):
     arrow.apache.org/docs/python/ipc.html."""
 
     NAME = "arrow-file"
+    PLAIN = True
     FILE = "orders.arrow"
     OPEN = staticmethod(pa.ipc.new_file)
 
-    @classmethod
-    def write(cls, rows, path):
-        found = cls.table(rows)
-        with cls.OPEN(path, found.schema) as writer:
+    def write(self, rows, path):
+        found = self.table(rows)
+        with self.OPEN(path, found.schema) as writer:
             writer.write_table(found, max_chunksize=64)
 
 
@@ -266,10 +265,11 @@ class ArrowStream(ArrowFile):
 
 
 class Avro(Format):
-    """fastavro with the logical types of Avro 1.11; unsigned integers, which it does not have, are decimals. Documented at
-    avro.apache.org/docs/1.11.1/specification."""
+    """fastavro with the logical types of Avro 1.11; unsigned integers, which it does not have, are decimals. Documented
+    at avro.apache.org/docs/1.11.1/specification."""
 
     NAME = "avro"
+    PLAIN = True
     FILE = "orders.avro"
     COLUMNS = declared(total="decimal(20,0)", payload="text")
     NOTES = {"created": "local-timestamp-micros", "updated": "timestamp-micros"}
@@ -289,36 +289,43 @@ class Avro(Format):
     CONVERT = {"total": Decimal}
     SQL = {}
 
-    @classmethod
-    def schema(cls):
+    def schema(self):
         fields = []
-        for column in cls.COLUMNS:
-            kind = cls.AVRO.get(column) or cls.AVRO.get(TYPES[column], "string")
+        for column in self.COLUMNS:
+            kind = self.AVRO.get(column) or self.AVRO.get(TYPES[column], "string")
             field = {"name": column, "type": kind if column == "id" else ["null", kind]}
-            fields.append(field | ({"sqlType": cls.SQL[column]} if cls.SQL else {}))
+            fields.append(field | ({"sqlType": self.SQL[column]} if self.SQL else {}))
         return {"type": "record", "name": "orders", "namespace": "shop", "fields": fields}
 
-    @classmethod
-    def write(cls, rows, path):
+    def write(self, rows, path):
         records = [
-            {column: cls.CONVERT.get(column, lambda value: value)(value) if value is not None else None
-             for column, value in row.items()}
+            {
+                column: self.CONVERT[column](value) if column in self.CONVERT and value is not None else value
+                for column, value in row.items()
+            }
             for row in rows
         ]
         with path.open("wb") as file:
-            fastavro.writer(file, fastavro.parse_schema(cls.schema()), records, codec="deflate")
+            fastavro.writer(file, fastavro.parse_schema(self.schema()), records, codec="deflate")
+
+
+def rfc3339(moment):
+    digits = f".{moment.microsecond * 1000:09}" if moment.microsecond else ""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{digits}Z"
 
 
 class SpannerAvro(Avro):
-    """Dataflow's "Cloud Spanner to Cloud Storage Avro": DATE, TIMESTAMP (nine digits), JSON, and all text are strings, NUMERIC is
+    """Dataflow's "Cloud Spanner to Cloud Storage Avro": DATE, TIMESTAMP (nine digits), and JSON are strings, NUMERIC is
     bytes with decimal(38,9), `sqlType` names each type, and manifests have the MD5 sums. See
-    SpannerRecordConverter.java and DdlToAvroSchemaConverter.java of github.com/GoogleCloudPlatform/DataflowTemplates."""
+    SpannerRecordConverter.java and DdlToAvroSchemaConverter.java of github.com/GoogleCloudPlatform/DataflowTemplates.
+    """
 
     NAME = "spanner-avro"
+    PLAIN = False
     FILE = "orders.avro-00000-of-00001"
     COLUMNS = declared(
-        total="decimal(38,9)", price="decimal(38,9)", rate="text", born="text", starts="text", created="text", updated="text",
-        token="text", payload="text", kind="text",
+        quantity="int64", total="decimal(38,9)", price="decimal(38,9)", rate="text", born="text", starts="text",
+        created="text", updated="text", token="text", payload="text", kind="text",
     )
     NOTES = {"rate": "STRING, as NUMERIC has nine digits", "created": "STRING", "updated": "TIMESTAMP, as RFC 3339"}
     AVRO = {
@@ -333,7 +340,7 @@ class SpannerAvro(Avro):
         "born": dt.date.isoformat,
         "starts": lambda value: clock(value, 6),
         "created": lambda value: instant(value, 6, "T"),
-        "updated": lambda value: SpannerAvro.rfc3339(value),
+        "updated": rfc3339,
         "token": str,
         "payload": lambda value: compact_json(json_value(value)),
     }
@@ -343,13 +350,7 @@ class SpannerAvro(Avro):
         "tags": "ARRAY<STRING(MAX)>",
     }
 
-    @staticmethod
-    def rfc3339(moment):
-        digits = f".{moment.microsecond * 1000:09}" if moment.microsecond else ""
-        return f"{moment:%Y-%m-%dT%H:%M:%S}{digits}Z"
-
-    @classmethod
-    def write(cls, rows, path):
+    def write(self, rows, path):
         super().write(rows, path)
         md5 = base64.b64encode(hashlib.md5(path.read_bytes()).digest()).decode()
         manifests = {
@@ -361,9 +362,3 @@ class SpannerAvro(Avro):
         }
         for name, document in manifests.items():
             (path.parent / name).write_text(json.dumps(document))
-
-
-FORMATS = [
-    RdsMysql, RdsPostgres, SnowflakeParquet, DmsParquet, PandasParquet, DuckDbParquet, PolarsParquet, PyArrowParquet,
-    ArrowFile, ArrowStream, Avro, SpannerAvro,
-]

@@ -104,7 +104,7 @@ def array_text(items):
     def item(value):
         if value is None:
             return "NULL"
-        plain = value and value.upper() != "NULL" and not any(char in '{}",\\' or char in " \t\n\r\v\f" for char in value)
+        plain = value and value.upper() != "NULL" and not any(char in '{}",\\ \t\n\r\v\f' for char in value)
         return value if plain else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
     return "{" + ",".join(item(value) for value in items) + "}"

@@ -21,24 +21,20 @@ class Documents(Format):
     VALUES = {}
     ESCAPE = None
 
-    @classmethod
-    def document(cls, row):
-        return {cls.name(column): cls.value(column, row[column]) for column in cls.COLUMNS}
+    def document(self, row):
+        return {self.name(column): self.value(column, row[column]) for column in self.COLUMNS}
 
-    @classmethod
-    def value(cls, column, value):
+    def value(self, column, value):
         if value is None:
             return None
-        convert = cls.VALUES.get(column) or cls.VALUES.get(TYPES[column])
+        convert = self.VALUES.get(column) or self.VALUES.get(TYPES[column])
         return convert(value) if convert else value
 
-    @classmethod
-    def line(cls, row):
-        return json_text(cls.document(row), between=",", after=":", escape=cls.ESCAPE)
+    def line(self, row):
+        return json_text(self.document(row), between=",", after=":", escape=self.ESCAPE)
 
-    @classmethod
-    def write(cls, rows, path):
-        path.write_bytes("".join(cls.line(row) + "\n" for row in rows).encode())
+    def write(self, rows, path):
+        path.write_bytes("".join(self.line(row) + "\n" for row in rows).encode())
 
 
 def markup_escaped(quoted):
@@ -57,7 +53,7 @@ class BigQueryJson(Documents):
         "data": "base64", "payload": "a string of JSON", "*": "absent is NULL", "ratio": "FLOAT64 of the float32",
     }
     LOST = {"tags": ("arrays have no NULLs", lambda value: None in value)}
-    ESCAPE = markup_escaped
+    ESCAPE = staticmethod(markup_escaped)
     VALUES = Format.BIGQUERY | {
         "boolean": bool,
         "int64": str,
@@ -70,13 +66,11 @@ class BigQueryJson(Documents):
         "list<text>": lambda value: [item for item in value if item is not None],
     }
 
-    @classmethod
-    def document(cls, row):
+    def document(self, row):
         found = super().document(row)
         return {column: value for column, value in found.items() if value is not None} | {"tags": found["tags"] or []}
 
-    @classmethod
-    def lost(cls, rows):
+    def lost(self, rows):
         nulls = [row["id"] for row in rows if row["tags"] is None or None in row["tags"]]
         return {"tags": {"why": "an array has no NULLs, and NULL is an empty array", "ids": nulls}}
 
@@ -148,12 +142,10 @@ class MongoCanonical(Documents):
         "payload": lambda value: mongo_document(json_value(value), canonical=True),
     }
 
-    @classmethod
-    def name(cls, column):
+    def name(self, column):
         return "_id" if column == "id" else column
 
-    @classmethod
-    def document(cls, row):
+    def document(self, row):
         found = super().document(row)
         return {column: value for column, value in found.items() if value is not None or row["id"] % 2}
 
@@ -248,27 +240,25 @@ class DynamoDbJson(Documents):
         "list<text>": dynamo_tags,
     }
 
-    @classmethod
-    def document(cls, row):
+    def document(self, row):
         found = super().document(row)
         columns = [column for column in found if found[column] is not None or row["id"] % 2]
         random.Random(row["id"]).shuffle(columns)
         return {"Item": {column: found[column] or {"NULL": True} for column in columns}}
 
-    @classmethod
-    def write(cls, rows, path):
+    def write(self, rows, path):
         shuffled = random.Random(len(rows)).sample(rows, k=len(rows))
-        content = gzip.compress("".join(cls.line(row) + "\n" for row in shuffled).encode(), mtime=0)
+        content = gzip.compress("".join(self.line(row) + "\n" for row in shuffled).encode(), mtime=0)
         path.write_bytes(content)
         files = {
             "itemCount": len(rows),
             "md5Checksum": base64.b64encode(hashlib.md5(content).digest()).decode(),
             "etag": hashlib.md5(content).hexdigest() + "-1",
-            "dataFileS3Key": f"{cls.EXPORT}/data/{path.name}",
+            "dataFileS3Key": f"{self.EXPORT}/data/{path.name}",
         }
         summary = {
             "version": "2020-06-30", "exportTime": "2026-01-01T00:00:00.000Z", "itemCount": len(rows),
-            "manifestFilesS3Key": f"{cls.EXPORT}/manifest-files.json", "outputFormat": "DYNAMODB_JSON",
+            "manifestFilesS3Key": f"{self.EXPORT}/manifest-files.json", "outputFormat": "DYNAMODB_JSON",
         }
         export = path.parent.parent
         (export / "_started").touch()
@@ -283,6 +273,7 @@ class NdJson(Documents):
     base64, and `payload` is the document itself. Documented at docs.python.org/3/library/json.html."""
 
     NAME = "ndjson"
+    PLAIN = True
     FILE = "orders.ndjson"
     NOTES = {"data": "base64", "payload": "the document itself", "price": "a string", "rate": "a string"}
     VALUES = {
@@ -296,9 +287,8 @@ class NdJson(Documents):
     def ESCAPE(quoted):
         return json.dumps(json.loads(quoted))
 
-    @classmethod
-    def line(cls, row):
-        return json_text(cls.document(row), escape=cls.ESCAPE)
+    def line(self, row):
+        return json_text(self.document(row), escape=self.ESCAPE)
 
 
 class JsonArray(NdJson):
@@ -309,9 +299,5 @@ class JsonArray(NdJson):
     FILE = "orders.json"
     ESCAPE = None
 
-    @classmethod
-    def write(cls, rows, path):
-        path.write_bytes(json_text([cls.document(row) for row in rows]).encode())
-
-
-FORMATS = [BigQueryJson, MongoCanonical, MongoRelaxed, DynamoDbJson, NdJson, JsonArray]
+    def write(self, rows, path):
+        path.write_bytes(json_text([self.document(row) for row in rows]).encode())

@@ -9,12 +9,14 @@ duckdb-extension-postgres-scanner and duckdb-extension-mysql-scanner are install
 """
 
 import contextlib
+import copy
 import glob
 import importlib.util
 import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -38,7 +40,8 @@ POSTGRES_TYPES = {
     "int64": "bigint PRIMARY KEY", "char(6)": "char(6)", "text": "text", "boolean": "boolean", "int32": "integer",
     "uint64": "numeric(20)", "decimal(12,2)": "numeric(12,2)", "decimal(30,12)": "numeric(30,12)",
     "float64": "double precision", "float32": "real", "date": "date", "time": "time", "timestamp": "timestamp",
-    "timestamptz": "timestamptz", "uuid": "uuid", "bytes": "bytea", "json": "jsonb", "list<text>": "text[]", "enum": "kinds",
+    "timestamptz": "timestamptz", "uuid": "uuid", "bytes": "bytea", "json": "jsonb", "list<text>": "text[]",
+    "enum": "kinds",
 }
 MARIADB_TYPES = {
     "int64": "BIGINT PRIMARY KEY", "char(6)": "CHAR(6)", "text": "TEXT", "boolean": "TINYINT(1)", "int32": "INT",
@@ -47,16 +50,16 @@ MARIADB_TYPES = {
     "timestamptz": "TIMESTAMP(6) NULL", "uuid": "BINARY(16)", "bytes": "BLOB", "json": "JSON", "list<text>": "JSON",
     "enum": "ENUM('new','paid','sent')",
 }
-SQLITE_TYPES = {"int64": "INTEGER PRIMARY KEY", "int32": "INTEGER", "boolean": "INTEGER", "float64": "REAL", "bytes": "BLOB"}
+SQLITE_TYPES = dict.fromkeys(POSTGRES_TYPES, "TEXT") | {
+    "int64": "INTEGER PRIMARY KEY", "int32": "INTEGER", "boolean": "INTEGER", "float64": "REAL", "float32": "REAL",
+    "bytes": "BLOB",
+}
 MARIADB_VALUES = {
-    "updated": lambda value: value.replace(tzinfo=None),
-    "token": lambda value: value.bytes,
-    "tags": compact_json,
+    "updated": lambda value: value.replace(tzinfo=None), "token": lambda value: value.bytes, "tags": compact_json,
 }
-SQLITE_VALUES = {
-    "total": str, "price": fixed, "rate": fixed, "born": str, "starts": str, "created": str, "updated": str, "token": str,
-    "tags": compact_json,
-}
+SQLITE_VALUES = {"price": fixed, "rate": fixed, "tags": compact_json} | dict.fromkeys(
+    ["total", "born", "starts", "created", "updated", "token"], str
+)
 
 
 class Missing(Exception):
@@ -97,7 +100,7 @@ def own_directory(root, name, user):
 
 def inserted(rows, convert):
     return [
-        tuple(None if value is None else convert.get(column, lambda value: value)(value) for column, value in row.items())
+        [convert[column](value) if column in convert and value is not None else value for column, value in row.items()]
         for row in rows
     ]
 
@@ -110,7 +113,7 @@ def selected(**other):
 
 
 def columns(types):
-    return ", ".join(f"{column} {types.get(kind, 'TEXT')}" for column, kind in table.TYPES.items())
+    return ", ".join(f"{column} {types[kind]}" for column, kind in table.TYPES.items())
 
 
 @contextlib.contextmanager
@@ -234,7 +237,7 @@ def export_sqlite(rows, root, directory):
         places = ", ".join(["?"] * len(table.TYPES))
         db.executemany(f"INSERT INTO orders VALUES ({places})", inserted(rows, SQLITE_VALUES))
     # it ends bytes at their first zero
-    format, path = real(directory, "real-sqlite-csv", SqliteCsv)
+    format, path = real(directory, "real-sqlite-csv", SqliteCsv())
     with path.open("wb") as file:
         query = SELECT.format(", ".join(format.COLUMNS))
         subprocess.run([sqlite, "-csv", "-header", root / "orders.db", query], stdout=file, check=True)
@@ -245,6 +248,7 @@ class SqliteCsv(Format):
     """`.mode csv` of the sqlite3 shell."""
 
     FILE = "orders.csv"
+    PLAIN = True
     HEADER = True
     COLUMNS = declared("data", tags="json")
     NOTES = {"active": "0 and 1", "tags": "JSON"}
@@ -255,10 +259,11 @@ class ReadParquet(Format):
     """A table that a library read from a server, and wrote as Parquet."""
 
     FILE = "orders.parquet"
+    PLAIN = True
 
 
 def read_by_pandas(directory, store, rows, lost):
-    format, path = real(directory, f"real-{store}-pandas", ReadParquet, lost)
+    format, path = real(directory, f"real-{store}-pandas", ReadParquet(), lost)
     pandas.DataFrame(rows, columns=list(table.TYPES)).to_parquet(path)
     yield format, "rows of the driver in a pandas data frame, and to_parquet"
 
@@ -268,7 +273,7 @@ def read_by_duckdb(directory, store, attach, query, lost):
     package = importlib.util.find_spec(f"duckdb_extension_{store}_scanner")
     if not package:
         return
-    format, path = real(directory, f"real-{store}-duckdb", ReadParquet, lost)
+    format, path = real(directory, f"real-{store}-duckdb", ReadParquet(), lost)
     with duckdb.connect() as db:
         extension = next(pathlib.Path(package.submodule_search_locations[0]).rglob("*.duckdb_extension"))
         db.execute(f"LOAD '{extension}'")
@@ -283,17 +288,18 @@ def read_by_polars(directory, store, url, query, lost):
     if not importlib.util.find_spec("connectorx"):
         return
     cut = {"rate": ("10 digits", lambda value: fixed(value)[-2:] != "00")}
-    format, path = real(directory, f"real-{store}-polars", ReadParquet, lost | cut)
+    format, path = real(directory, f"real-{store}-polars", ReadParquet(), lost | cut)
     polars.read_database_uri(query, url, engine="connectorx").write_parquet(path)
     yield format, "Polars' read_database_uri with connectorx, and write_parquet"
 
 
 def real(directory, name, format, lost=None):
     """A format whose file a real store writes, and where."""
-    members = {"NAME": name, "IMITATION": format.NAME} | ({} if lost is None else {"LOST": lost})
+    found = copy.copy(format)
+    found.NAME, found.LOST = name, format.LOST if lost is None else lost
     path = directory.absolute() / name / format.FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    return type(name, (format,), members), path
+    return found, path
 
 
 def export(directory, rows):
@@ -310,13 +316,16 @@ def export(directory, rows):
         found += export_mariadb(login, socket_path, root, directory)
         entries = {}
         for format, note in found:
-            entry = format.entry(rows) | {"preset": format.IMITATION}
-            entries[format.NAME] = entry | {"notes": entry["notes"] | {"*": note}}
+            entry = format.entry(rows)
+            preset = entry["preset"] and entry["preset"].removeprefix("real-")
+            entries[format.NAME] = entry | {"preset": preset, "notes": entry["notes"] | {"*": note}}
         return entries
 
 
 def main():
     args = make.arguments(__doc__)
+    # so that a signal stops the servers too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     rows, _ = make.table_of(args)
     path = args.directory / "manifest.json"
     manifest = json.loads(path.read_bytes()) if path.exists() else {}

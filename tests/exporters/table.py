@@ -71,7 +71,9 @@ HARD = {
         -0.0, 0.0, 1e300, 5e-324, 0.1, 0.1 + 0.2, 1 / 3, -1.5, 1e-5, 1e15, 1e16, 123456789.125, 2.0**53, 2.0**63,
         2.2250738585072014e-308, 1.7976931348623157e308, -1e-7, 1e22,
     ],
-    "ratio": [float32(number) for number in (-0.0, 0.1, 1 / 3, 1.5, 16777216, 1234567, 1e-10, 3.4e38, -100, 1e6, 1e-45)],
+    "ratio": [
+        float32(number) for number in (-0.0, 0.1, 1 / 3, 1.5, 16777216, 1234567, 1e-10, 3.4e38, -100, 1e6, 1e-45)
+    ],
     "born": [
         dt.date(*parts)
         for parts in (
@@ -94,7 +96,8 @@ HARD = {
     "payload": [
         "{}", "[]", '{"amount": 1.10}', '{"serial": 12345678901234567890}', '{"b": 1, "a": 2, "aa": 3}',
         '{"deep": {"list": [1, 1.50, null, true, {"x": ""}]}}', '{"city": "Zürich", "mood": "🙂"}',
-        '{"escaped": "\\u00e9 \\ud83d\\ude42 \\" \\\\ \\n \\t"}', '[1, "two", [3.0, null]]', '{"html": "<a href=\'#\'>&"}',
+        '{"escaped": "\\u00e9 \\ud83d\\ude42 \\" \\\\ \\n \\t"}', '[1, "two", [3.0, null]]',
+        '{"html": "<a href=\'#\'>&"}',
     ],
     "tags": [
         [], ["a"], ["a,b"], ['say "hi"'], [None], ["a", None, "NULL", "null"], ["", " x "], ["{}", "\\", "\\N"],
@@ -106,7 +109,8 @@ HARD = {
 
 def draw(column, source):
     """A usual value of a column."""
-    instant = dt.timedelta(seconds=source.randrange(2 * 10**9), microseconds=source.choice([0, source.randrange(10**6)]))
+    microseconds = source.choice([0, source.randrange(10**6)])
+    instant = dt.timedelta(seconds=source.randrange(2 * 10**9), microseconds=microseconds)
     match column:
         case "code":
             return "".join(source.choices("ABCDEFGHJK0123456789", k=source.randint(2, 6)))

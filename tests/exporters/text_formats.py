@@ -17,25 +17,19 @@ class Delimited(Format):
 
     FORMS = {}
     SEPARATOR = b","
-    END = b"\n"
-
-    @classmethod
-    def write(cls, rows, path):
-        lines = [[cls.name(column).encode() for column in cls.COLUMNS]] if cls.HEADER else []
-        if cls.HEADER and cls.QUOTED_HEADER:
-            lines = [[b'"' + name + b'"' for name in lines[0]]]
-        for row in rows:
-            lines.append([cls.field(column, cls.form(column, row[column])) for column in cls.COLUMNS])
-        content = b"".join(cls.SEPARATOR.join(line) + cls.END for line in lines)
-        path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
-
     QUOTED_HEADER = False
 
-    @classmethod
-    def form(cls, column, value):
+    def write(self, rows, path):
+        quote = '"' if self.QUOTED_HEADER else ""
+        header = [f"{quote}{self.name(column)}{quote}".encode() for column in self.COLUMNS]
+        lines = [[self.field(column, self.form(column, row[column])) for column in self.COLUMNS] for row in rows]
+        content = b"".join(self.SEPARATOR.join(line) + b"\n" for line in ([header] if self.HEADER else []) + lines)
+        path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+
+    def form(self, column, value):
         if value is None:
             return None
-        form = cls.FORMS.get(column) or cls.FORMS.get(TYPES[column], str)
+        form = self.FORMS.get(column) or self.FORMS.get(TYPES[column], str)
         form = form(value)
         return form if isinstance(form, bytes) else form.encode()
 
@@ -68,9 +62,9 @@ POSTGRES = {
 
 
 class PostgresCsv(Delimited):
-    """`COPY orders TO … (FORMAT csv, HEADER)`, with extra_float_digits = 1 and DateStyle ISO, the defaults, and the time
-    zone UTC. NULL is empty, '' is quoted; CHAR is padded. Compared byte by byte with PostgreSQL 15 by check.py;
-    documented at postgresql.org/docs/15/sql-copy.html."""
+    """`COPY orders TO … (FORMAT csv, HEADER)`, with the default extra_float_digits and DateStyle, and the time zone UTC.
+    NULL is empty, '' is quoted; CHAR is padded. Compared byte by byte with PostgreSQL 15 by check.py; documented at
+    postgresql.org/docs/15/sql-copy.html."""
 
     NAME = "postgres-csv"
     FILE = "orders.csv"
@@ -78,8 +72,7 @@ class PostgresCsv(Delimited):
     FORMS = POSTGRES
     COLUMNS = declared()
 
-    @classmethod
-    def field(cls, column, form):
+    def field(self, column, form):
         return b"" if form is None else quoted_if_needed(form)
 
 
@@ -93,11 +86,10 @@ class PostgresText(PostgresCsv):
     SEPARATOR = b"\t"
     ESCAPES = {b"\\": b"\\\\", b"\b": b"\\b", b"\f": b"\\f", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t", b"\v": b"\\v"}
 
-    @classmethod
-    def field(cls, column, form):
+    def field(self, column, form):
         if form is None:
             return b"\\N"
-        for byte, escape in cls.ESCAPES.items():
+        for byte, escape in self.ESCAPES.items():
             form = form.replace(byte, escape)
         return form
 
@@ -161,6 +153,7 @@ MYSQL_NOTES = {
     "updated": "TIMESTAMP, in the time zone of the session, here UTC",
     "token": "raw bytes in RFC 9562 order",
     "data": "raw bytes",
+    "payload": "as MariaDB keeps it; MySQL would sort the keys",
     "tags": "JSON text",
 }
 SIX_DIGITS = ("6 digits", lambda value: float32(float(f"{value:.6g}")) != value)
@@ -176,9 +169,9 @@ def escaped(form, escape, special):
 
 
 class MysqlTab(Delimited):
-    """`mysqldump --tab`: TAB, `\\N`, no header. A backslash stands before a backslash, a TAB, and a line feed, which are
-    written as they are, and NUL is `\\0`; CR is as it is. Binary columns are raw, so the file is no UTF-8. Compared byte
-    by byte with MariaDB 10.11 by check.py; documented at dev.mysql.com/doc/refman/8.0/en/select-into.html."""
+    """`mysqldump --tab`: TAB, `\\N`, no header. Backslash, TAB, and line feed come as they are after a backslash, NUL is
+    `\\0`, and CR has no escape. Binary columns are raw, so the file is not UTF-8. Compared byte by byte with MariaDB 10.11
+    by check.py; documented at dev.mysql.com/doc/refman/8.0/en/select-into.html."""
 
     NAME = "mysql-tab"
     FILE = "orders.txt"
@@ -189,8 +182,7 @@ class MysqlTab(Delimited):
     NOTES = MYSQL_NOTES
     LOST = {"ratio": SIX_DIGITS}
 
-    @classmethod
-    def field(cls, column, form):
+    def field(self, column, form):
         return b"\\N" if form is None else escaped(form, b"\\", b"\\\t\n\x00")
 
 
@@ -204,40 +196,38 @@ class MysqlOutfile(MysqlTab):
     SEPARATOR = b","
     ESCAPE = b"\\"
 
-    @classmethod
-    def field(cls, column, form):
+    def field(self, column, form):
         if form is None:
-            return cls.ESCAPE + b"N"
-        return form if column in NUMBERS else b'"' + escaped(form, cls.ESCAPE, cls.ESCAPE + b'"\n\x00') + b'"'
+            return self.ESCAPE + b"N"
+        return form if column in NUMBERS else b'"' + escaped(form, self.ESCAPE, self.ESCAPE + b'"\n\x00') + b'"'
 
 
 class CloudSqlMysql(MysqlOutfile):
-    """`gcloud sql export csv` of MySQL: INTO OUTFILE whose escape is the quote, so that NULL is `"N` and a line feed has
-    a quote before it, which no reader of CSV takes. Options are documented at
+    """`gcloud sql export csv` of MySQL: INTO OUTFILE whose escape is the quote, so that NULL is `"N`, and a line feed has
+    a quote before it. Not even LOAD DATA reads that back. The options are documented at
     cloud.google.com/sql/docs/mysql/import-export/import-export-csv; compared with MariaDB's OUTFILE by check.py."""
 
     NAME = "cloudsql-mysql"
     ESCAPE = b'"'
-    NOTES = MYSQL_NOTES | {"*": 'NULL is "N; a quote stands before a line feed, and for NUL stands "0'}
+    NOTES = MYSQL_NOTES | {"*": 'NULL is "N; a line feed has a quote before it, and a zero byte is "0'}
 
 
 class Mydumper(MysqlTab):
     """`mydumper --csv`: `<database>.<table>.<part>.dat` with `\\N`; types but SMALLINT, MEDIUMINT, INT, and BIGINT are
-    enclosed. Values pass mysql_real_escape_string, and commas get a backslash inside quotes as well. See `write_load_data_column_into_string` in
-    src/mydumper/mydumper_write.c of github.com/mydumper/mydumper."""
+    enclosed. Values pass mysql_real_escape_string, and commas get a backslash inside quotes as well. MariaDB's LOAD DATA
+    reads it. See `write_load_data_column_into_string` in src/mydumper/mydumper_write.c of github.com/mydumper/mydumper."""
 
     NAME = "mydumper"
     FILE = "shop.orders.00000.dat"
     SEPARATOR = b","
     ESCAPES = {0: b"\\0", 10: b"\\n", 13: b"\\r", 26: b"\\Z"} | {byte: b"\\" + bytes([byte]) for byte in b"\\'\","}
 
-    @classmethod
-    def field(cls, column, form):
+    def field(self, column, form):
         if form is None:
             return b"\\N"
         if column in ("id", "quantity", "total"):
             return form
-        return b'"' + b"".join(cls.ESCAPES.get(byte, bytes([byte])) for byte in form) + b'"'
+        return b'"' + b"".join(self.ESCAPES.get(byte, bytes([byte])) for byte in form) + b'"'
 
 
 # warehouses
@@ -254,8 +244,7 @@ class BigQueryCsv(Delimited):
     COLUMNS = declared("tags", total="decimal(38,0)", ratio="float64")
     NOTES = {"data": "base64", "token": "STRING", "ratio": "FLOAT64 of the float32", "code": "STRING(6), not padded"}
 
-    @classmethod
-    def field(cls, column, form):
+    def field(self, column, form):
         return b"" if form is None else quoted_if_needed(form)
 
 
@@ -291,8 +280,7 @@ class SnowflakeCsv(Delimited):
         "updated": ("cut to milliseconds", lambda value: value.microsecond % 1000),
     }
 
-    @classmethod
-    def field(cls, column, form):
+    def field(self, column, form):
         if form is None:
             return b"\\N"
         return doubled(form) if column in ("code", "name", "token", "payload", "tags", "kind") else form
@@ -318,8 +306,7 @@ class DmsCsv(Delimited):
     NOTES = {"data": "hex without a prefix", "updated": "UTC, without a zone", "tags": "PostgreSQL's text"}
     LOST = {"name": ("reads as NULL", lambda value: value == "NULL")}
 
-    @classmethod
-    def field(cls, column, form):
+    def field(self, column, form):
         return b"NULL" if form is None else quoted_if_needed(form) if form else b""
 
 
@@ -331,12 +318,10 @@ class DmsCsvOp(DmsCsv):
     COLUMNS = {"Op": "text"} | declared()
     NOTES = DmsCsv.NOTES | {"Op": "I, U, or D"}
 
-    @classmethod
-    def write(cls, rows, path):
+    def write(self, rows, path):
         super().write([{"Op": "I", **row} for row in rows], path)
 
-    @classmethod
-    def form(cls, column, value):
+    def form(self, column, value):
         return b"I" if column == "Op" else super().form(column, value)
 
 
@@ -380,15 +365,15 @@ class OracleCsv(Delimited):
         "bytes": lambda value: value.hex().upper(),
     }
     COLUMNS = declared(
-        "tags", active="char(1)", total="decimal(20,0)", born="timestamp", starts="text", token="binary(16)", payload="text"
+        "tags", active="char(1)", total="decimal(20,0)", born="timestamp", starts="text", token="binary(16)",
+        payload="text",
     )
     NOTES = {
-        "active": "Y and N", "born": "DATE, with a time", "starts": "VARCHAR2", "token": "RAW(16) in hex", "data": "hex",
+        "active": "Y and N", "born": "DATE, with a time", "starts": "VARCHAR2", "token": "hex", "data": "hex",
     }
     LOST = {column: ("'' is NULL", lambda value: not value) for column in ("code", "name", "data")}
 
-    @classmethod
-    def field(cls, column, form):
+    def field(self, column, form):
         if column in ("code", "name", "active", "starts", "token", "data", "payload", "kind"):
             return doubled(form or b"")
         return form or b""
@@ -399,26 +384,20 @@ class Csv(Format):
     `str`. Documented at docs.python.org/3/library/csv.html."""
 
     NAME = "csv"
+    PLAIN = True
     FILE = "orders.csv"
     HEADER = True
     COLUMNS = declared(tags="json")
     NOTES = {"active": "True and False", "data": "hex", "tags": "JSON text"}
     LOST = {column: ("'' is NULL", lambda value: not value) for column in ("code", "name", "data")}
 
-    @classmethod
-    def write(cls, rows, path):
+    def write(self, rows, path):
         forms = {"data": bytes.hex, "tags": compact_json, "price": fixed, "rate": fixed}
         text = io.StringIO()
         writer = csv.writer(text)
-        writer.writerow(cls.COLUMNS)
+        writer.writerow(self.COLUMNS)
         for row in rows:
             writer.writerow(
                 None if value is None else forms.get(column, str)(value) for column, value in row.items()
             )
         path.write_bytes(text.getvalue().encode())
-
-
-FORMATS = [
-    PostgresCsv, PostgresText, CloudSqlPostgres, RedshiftCsv, MysqlTab, MysqlOutfile, CloudSqlMysql, Mydumper, BigQueryCsv,
-    SnowflakeCsv, DmsCsv, DmsCsvOp, OracleCsv, Csv,
-]
