@@ -1,8 +1,5 @@
 """What every format says of itself."""
 
-import base64
-
-from forms import clock, compact_json, float_text, instant, json_value, trimmed
 from table import TYPES
 
 
@@ -17,43 +14,37 @@ class Format:
     cannot be read back from it, and why. `ALL` has one of each format that has a name."""
 
     ALL = {}
-    NAME = FILE = None
-    # no store's own way to write
-    PLAIN = False
-    # None where the file itself names its columns in another way
-    HEADER = None
-    UPPER = False
     COLUMNS = declared()
     NOTES = {}
     LOST = {}
+    NAME = FILE = None
+    # no store's own way to write
+    PLAIN = False
+    # whether the first line names the columns; None where each document or the file's schema does
+    HEADER = None
+    # whether the names are in upper case
+    UPPER = False
 
-    # the forms that BigQuery has in CSV and in JSON
-    BIGQUERY = {
-        "boolean": lambda value: str(value).lower(),
-        "decimal(12,2)": trimmed,
-        "decimal(30,12)": trimmed,
-        "float64": lambda value: float_text(value, -4, 15),
-        "float32": lambda value: float_text(value, -4, 15),
-        "time": lambda value: clock(value, "thousands"),
-        "timestamp": lambda value: instant(value, "thousands", "T"),
-        "timestamptz": lambda value: instant(value, "thousands") + " UTC",
-        "bytes": lambda value: base64.b64encode(value).decode(),
-        "json": lambda value: compact_json(json_value(value)),
-    }
-
-    def __init_subclass__(cls):
-        if cls.NAME:
+    def __init_subclass__(cls, **settings):
+        for name, value in settings.items():
+            setattr(cls, name.upper(), value)
+        if "name" in settings:
             Format.ALL[cls.NAME] = cls()
 
-    def name(self, column):
+    def named(self, column):
         return column.upper() if self.UPPER else column
+
+    def form(self, forms, column, value):
+        """The value by the form of its column or else of its kind, which is its type without parameters."""
+        form = forms.get(column) or forms.get(TYPES[column].partition("(")[0])
+        return form(value) if form and value is not None else value
 
     def lost(self, rows):
         """The ids of the rows whose value in a column cannot be read back, by column."""
         found = {}
         for column, (why, is_lost) in self.LOST.items():
             ids = [row["id"] for row in rows if row[column] is not None and is_lost(row[column])]
-            found |= {self.name(column): {"why": why, "ids": ids}} if ids else {}
+            found |= {self.named(column): {"why": why, "ids": ids}} if ids else {}
         return found
 
     def entry(self, rows):
@@ -62,8 +53,8 @@ class Format:
             "path": f"{self.NAME}/{self.FILE}",
             "preset": None if self.PLAIN else self.NAME,
             "header": self.HEADER,
-            "columns": [self.name(column) for column in self.COLUMNS],
-            "types": {self.name(column): kind for column, kind in self.COLUMNS.items()},
-            "notes": {self.name(column): note for column, note in self.NOTES.items()},
+            "columns": [self.named(column) for column in self.COLUMNS],
+            "types": {self.named(column): kind for column, kind in self.COLUMNS.items()},
+            "notes": {self.named(column): note for column, note in self.NOTES.items()},
             "lost": self.lost(rows),
         }

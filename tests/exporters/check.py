@@ -61,12 +61,13 @@ def read_escaped(name, entry, path):
         inner = field if plain or not field.startswith(b'"') else field[1:-1]
         cell = re.sub(rb"\\(.)", lambda escape: letters.get(escape[1], escape[1]), inner, flags=re.DOTALL)
         fields.append(None if field == b"\\N" else cell)
-    raw = () if is_postgres else ("token", "data")
     columns = entry["columns"]
     rows = [dict(zip(columns, fields[start:])) for start in range(0, len(fields), len(columns))]
-    return [
-        {column: cell if cell is None or column in raw else cell.decode() for column, cell in row.items()} for row in rows
-    ]
+    for row in rows:
+        for column in columns:
+            if row[column] is not None and (is_postgres or column not in ("token", "data")):
+                row[column] = row[column].decode()
+    return rows
 
 
 def unwrapped(value):

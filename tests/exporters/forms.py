@@ -1,5 +1,6 @@
 """Text forms of values that several exporters share."""
 
+import base64
 import json
 from decimal import Decimal
 
@@ -39,6 +40,14 @@ def trimmed(number):
     return "0" if text == "-0" else text
 
 
+def lower(boolean):
+    return str(boolean).lower()
+
+
+def base64_text(content):
+    return base64.b64encode(content).decode()
+
+
 def shortest(number, single=False):
     """The digits, sign, and exponent of the shortest text that reads as this float, or this float32."""
     if single:
@@ -48,7 +57,7 @@ def shortest(number, single=False):
     return Decimal(repr(number))
 
 
-def float_text(number, lowest, highest, single=False, plus="+", pad=2):
+def float_text(number, lowest=-4, highest=15, single=False, plus="+", pad=2):
     """A float by its shortest digits, with an exponent where that is below `lowest` or from `highest` on."""
     exact = shortest(number, single)
     if exact.is_zero():
@@ -108,3 +117,17 @@ def array_text(items):
         return value if plain else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
     return "{" + ",".join(item(value) for value in items) + "}"
+
+
+# of BigQuery in CSV, and mostly in JSON
+BIGQUERY = {
+    "boolean": lower,
+    "decimal": trimmed,
+    "float64": float_text,
+    "float32": float_text,
+    "time": lambda value: clock(value, "thousands"),
+    "timestamp": lambda value: instant(value, "thousands", "T"),
+    "timestamptz": lambda value: instant(value, "thousands") + " UTC",
+    "bytes": base64_text,
+    "json": lambda value: compact_json(json_value(value)),
+}

@@ -62,8 +62,68 @@ SQLITE_VALUES = {"price": fixed, "rate": fixed, "tags": compact_json} | dict.fro
 )
 
 
+SELECT = "SELECT {} FROM orders ORDER BY id"
+OUTFILE = "* INTO OUTFILE '{}' FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '{}'"
+
+
 class Missing(Exception):
     """A program that a Debian package has."""
+
+
+class SqliteCsv(Format, file="orders.csv", header=True, plain=True):
+    """`.mode csv` of the sqlite3 shell; bytes are left out, as it ends them at their first zero."""
+
+    COLUMNS = declared("data", tags="json")
+    NOTES = {"active": "0 and 1", "tags": "JSON"}
+    LOST = FORMATS["csv"].LOST | {"score": FORMATS["redshift-csv"].LOST["score"]}
+
+
+class ReadParquet(Format, file="orders.parquet", plain=True):
+    """A table that a library read from a server, and wrote as Parquet."""
+
+
+class Exports:
+    """What real stores write below a directory, for the manifest."""
+
+    def __init__(self, directory, rows):
+        self.directory = directory.absolute()
+        self.rows = rows
+        self.entries = {}
+
+    def path(self, name, format, note, lost=None):
+        """Where a store is to write this file. It has the format of an imitation, but may lose other values."""
+        path = self.directory / f"real-{name}" / format.FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        format = copy.copy(format)
+        format.LOST = format.LOST if lost is None else lost
+        entry = format.entry(self.rows) | {"path": str(path.relative_to(self.directory))}
+        self.entries[f"real-{name}"] = entry | {"notes": entry["notes"] | {"*": note}}
+        return path
+
+    def by_pandas(self, store, rows, lost):
+        path = self.path(f"{store}-pandas", ReadParquet(), "rows of the driver, a data frame, and to_parquet", lost)
+        pandas.DataFrame(rows, columns=list(table.TYPES)).to_parquet(path)
+
+    def by_duckdb(self, store, scanner, attach, query):
+        """What DuckDB's scanner reads, where its package is installed."""
+        package = importlib.util.find_spec(f"duckdb_extension_{scanner}_scanner")
+        if not package:
+            return
+        path = self.path(f"{store}-duckdb", ReadParquet(), f"DuckDB's {scanner} scanner, and COPY TO")
+        extension = next(pathlib.Path(package.submodule_search_locations[0]).rglob("*.duckdb_extension"))
+        with duckdb.connect() as db:
+            db.execute(f"LOAD '{extension}'")
+            db.execute("SET TimeZone = 'UTC'")
+            db.execute(f"ATTACH '{attach}' AS store (TYPE {scanner}, READ_ONLY)")
+            db.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+
+    def by_polars(self, store, url, query, lost):
+        """What Polars reads, where connectorx is installed; its decimals have ten digits."""
+        if not importlib.util.find_spec("connectorx"):
+            return
+        lost = lost | {"rate": ("10 digits", lambda value: fixed(value)[-2:] != "00")}
+        path = self.path(f"{store}-polars", ReadParquet(), "Polars' read_database_uri with connectorx", lost)
+        polars.read_database_uri(query, url, engine="connectorx").write_parquet(path)
 
 
 def program(name, package, *places):
@@ -78,11 +138,14 @@ def free_port():
         return server.getsockname()[1]
 
 
-def run(*command, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
-    if done.returncode:
-        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
+def run(*command):
+    """Runs a program in a directory that every user may enter; its output goes to a file, since a server that it starts
+    would keep a pipe open."""
+    with tempfile.TemporaryFile("w+") as output:
+        done = subprocess.run([str(part) for part in command], stdout=output, stderr=output, cwd="/", check=False)
+        output.seek(0)
+        if done.returncode:
+            raise RuntimeError(f"{command} ended with {done.returncode}: {output.read()}")
 
 
 def as_user(name):
@@ -98,22 +161,15 @@ def own_directory(root, name, user):
     return directory
 
 
-def inserted(rows, convert):
-    return [
+def fill(cursor, types, rows, convert, place="%s"):
+    """Creates the table with a store's types, and inserts the rows."""
+    columns = ", ".join(f"{column} {types[kind]}" for column, kind in table.TYPES.items())
+    cursor.execute(f"CREATE TABLE orders ({columns})")
+    values = [
         [convert[column](value) if column in convert and value is not None else value for column, value in row.items()]
         for row in rows
     ]
-
-
-SELECT = "SELECT {} FROM orders ORDER BY id"
-
-
-def selected(**other):
-    return ", ".join(other.get(column, column) for column in table.TYPES)
-
-
-def columns(types):
-    return ", ".join(f"{column} {types[kind]}" for column, kind in table.TYPES.items())
+    cursor.executemany(f"INSERT INTO orders VALUES ({', '.join([place] * len(table.TYPES))})", values)
 
 
 @contextlib.contextmanager
@@ -121,205 +177,102 @@ def postgres(root):
     """A server, as a URL."""
     places = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
     initdb, pg_ctl = (program(name, "postgresql", *places) for name in ("initdb", "pg_ctl"))
-    program("psql", "postgresql")
-    data = own_directory(root, "postgres", "postgres")
-    port, user = free_port(), as_user("postgres")
-    run(*user, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", cwd="/")
+    data, port, user = own_directory(root, "postgres", "postgres"), free_port(), as_user("postgres")
+    run(*user, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off -c timezone=UTC"
     server = [*user, pg_ctl, "-D", data, "-w", "-l", data / "log"]
-    # the log keeps no pipe open
-    subprocess.run([*map(str, server), "-o", options, "start"], check=True, cwd="/", stdout=subprocess.DEVNULL)
     try:
+        run(*server, "-o", options, "start")
         yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
     finally:
-        run(*server, "-m", "immediate", "stop", cwd="/")
+        if (data / "postmaster.pid").exists():
+            run(*server, "-m", "immediate", "stop")
 
 
-def fill_postgres(url, rows):
+def export_postgres(exports, url):
+    psql = program("psql", "postgresql-client")
     with psycopg.connect(url) as db:
         db.execute("CREATE TYPE kinds AS ENUM ('new', 'paid', 'sent')")
-        db.execute(f"CREATE TABLE orders ({columns(POSTGRES_TYPES)})")
-        places = ", ".join(["%s"] * len(table.TYPES))
-        db.cursor().executemany(f"INSERT INTO orders VALUES ({places})", inserted(rows, {}))
-
-
-def export_postgres(url, directory):
-    """Yields a format and a note for each file that it writes."""
+        fill(db.cursor(), POSTGRES_TYPES, exports.rows, {})
     for name, options in {"postgres-csv": "(FORMAT csv, HEADER)", "postgres-text": ""}.items():
-        format, path = real(directory, f"real-{name}", FORMATS[name])
-        run("psql", url, "-X", "-q", "-c", f"\\copy (SELECT * FROM orders ORDER BY id) TO '{path}' {options}")
-        yield format, "psql's \\copy"
+        path = exports.path(name, FORMATS[name], "psql's \\copy")
+        run(psql, url, "-X", "-q", "-c", f"\\copy ({SELECT.format('*')}) TO '{path}' {options}")
+
+    def selected(column):
+        """One column as text, which a library cannot take by its type."""
+        return SELECT.format(", ".join(f"{name}::text" if name == column else name for name in table.TYPES))
+
     with psycopg.connect(url) as db:
-        # a column of objects and lists cannot be written
-        cursor = db.execute(SELECT.format(selected(payload="payload::text AS payload")))
-        yield from read_by_pandas(directory, "postgres", cursor.fetchall(), {})
+        # objects and lists in one column cannot be written
+        exports.by_pandas("postgres", db.execute(selected("payload")).fetchall(), {})
     query = f"SELECT * FROM postgres_query('store', '{SELECT.format('*')}')"
-    yield from read_by_duckdb(directory, "postgres", url, query, {})
-    # connectorx takes no numeric without a scale
-    query = SELECT.format(selected(total="total::text AS total"))
-    yield from read_by_polars(directory, "postgres", url, query, {})
+    exports.by_duckdb("postgres", "postgres", url, query)
+    # connectorx refuses a numeric without digits after its point
+    exports.by_polars("postgres", url, selected("total"), {})
 
 
 @contextlib.contextmanager
 def mariadb(root):
-    """A server, as the options of its clients."""
-    install, server = program("mariadb-install-db", "mariadb-server"), program("mariadbd", "mariadb-server")
-    program("mariadb-dump", "mariadb-client")
-    data = own_directory(root, "mariadb", "mysql")
-    user = as_user("mysql")
-    run(*user, install, f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", cwd="/")
-    port, path = free_port(), data / "socket"
-    process = subprocess.Popen(
-        [
-            *user, server, "--no-defaults", f"--datadir={data}", f"--socket={path}", f"--port={port}",
-            "--bind-address=127.0.0.1", "--default-time-zone=+00:00", "--character-set-server=utf8mb4",
-            "--innodb-flush-log-at-trx-commit=0", "--secure-file-priv=",
-        ],
-        stdout=subprocess.DEVNULL, stderr=(root / "mariadb.log").open("wb"), cwd="/",
-    )
+    """A server, as the options of a client that is its root."""
+    install, server = (program(name, "mariadb-server") for name in ("mariadb-install-db", "mariadbd"))
+    data, user = own_directory(root, "mariadb", "mysql"), as_user("mysql")
+    run(*user, install, f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db")
+    login = {"host": "127.0.0.1", "port": free_port(), "user": "root", "password": "", "database": "mysql"}
+    options = [
+        "--no-defaults", f"--datadir={data}", f"--socket={data}/socket", f"--port={login['port']}",
+        "--bind-address=127.0.0.1", "--default-time-zone=+00:00", "--character-set-server=utf8mb4",
+        "--innodb-flush-log-at-trx-commit=0", "--secure-file-priv=", f"--log-error={data}/log",
+    ]
+    process = subprocess.Popen([*user, server, *options], cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
             with contextlib.suppress(pymysql.Error):
-                pymysql.connect(unix_socket=str(path), user="root").close()
+                pymysql.connect(**login).close()
                 break
             if process.poll() is not None:
-                raise RuntimeError(f"mariadbd ended: {(root / 'mariadb.log').read_text()}")
+                raise RuntimeError(f"mariadbd ended: {(data / 'log').read_text()}")
             time.sleep(0.1)
-        yield {"host": "127.0.0.1", "port": port, "user": "shop", "password": "shop", "database": "shop"}, path
+        yield login
     finally:
         process.terminate()
         process.wait(60)
 
 
-def fill_mariadb(path, rows):
-    with pymysql.connect(unix_socket=str(path), user="root", charset="utf8mb4", autocommit=True) as db:
+def export_mariadb(exports, login, root):
+    dump = program("mariadb-dump", "mariadb-client")
+    # the server writes its files itself
+    written = own_directory(root, "written", "mysql")
+    with pymysql.connect(**login, charset="utf8mb4", autocommit=True) as db:
         cursor = db.cursor()
         cursor.execute("CREATE DATABASE shop CHARACTER SET utf8mb4")
-        cursor.execute("CREATE USER shop@'127.0.0.1' IDENTIFIED BY 'shop'")
-        cursor.execute("GRANT ALL ON *.* TO shop@'127.0.0.1'")
         cursor.execute("USE shop")
-        cursor.execute(f"CREATE TABLE orders ({columns(MARIADB_TYPES)})")
-        places = ", ".join(["%s"] * len(table.TYPES))
-        cursor.executemany(f"INSERT INTO orders VALUES ({places})", inserted(rows, MARIADB_VALUES))
-
-
-OUTFILE = "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '{}'"
-
-
-def export_mariadb(login, socket_path, root, directory):
-    """Yields what `export_postgres` does. The server writes its files itself, into a directory of its own."""
-    written = own_directory(root, "written", "mysql")
-    run("mariadb-dump", "--no-defaults", f"--socket={socket_path}", "-uroot", f"--tab={written}", "shop", "orders")
-    (written / "orders.txt").rename(written / "mysql-tab")
-    with pymysql.connect(**login, charset="utf8mb4") as db:
-        cursor = db.cursor()
+        fill(cursor, MARIADB_TYPES, exports.rows, MARIADB_VALUES)
+        client = [f"--{option}={login[option]}" for option in ("host", "port", "user")]
+        run(dump, "--no-defaults", *client, f"--tab={written}", "shop", "orders")
         for name, escape in {"mysql-outfile": "\\\\", "cloudsql-mysql": '"'}.items():
-            outfile = f"* INTO OUTFILE '{written}/{name}' {OUTFILE.format(escape)}"
-            cursor.execute(SELECT.format(outfile))
+            cursor.execute(SELECT.format(OUTFILE.format(written / name, escape)))
         cursor.execute(SELECT.format("*"))
         rows = cursor.fetchall()
-    for name in ("mysql-tab", "mysql-outfile", "cloudsql-mysql"):
-        format, path = real(directory, f"real-{name}", FORMATS[name])
-        shutil.copyfile(written / name, path)
-        yield format, "mariadb-dump --tab" if name == "mysql-tab" else "INTO OUTFILE"
-    mysql = FORMATS["mysql-tab"].LOST
-    yield from read_by_pandas(directory, "mariadb", rows, mysql | {"total": FORMATS["pandas"].LOST["total"]})
-    attach = " ".join(f"{key}={value}" for key, value in login.items())
-    yield from read_by_duckdb(directory, "mysql", attach, "SELECT * FROM store.orders ORDER BY id", {})
-    url = "mysql://{user}:{password}@{host}:{port}/{database}".format(**login)
-    yield from read_by_polars(directory, "mysql", url, SELECT.format("*"), mysql)
+    (written / "orders.txt").rename(written / "mysql-tab")
+    for name, note in {"mysql-tab": "--tab", "mysql-outfile": "OUTFILE", "cloudsql-mysql": "OUTFILE"}.items():
+        shutil.copyfile(written / name, exports.path(name, FORMATS[name], f"MariaDB's {note}"))
+    text_protocol = FORMATS["mysql-tab"].LOST
+    exports.by_pandas("mariadb", rows, text_protocol | FORMATS["pandas"].LOST)
+    login = login | {"database": "shop"}
+    attach = " ".join(f"{key}={value}" for key, value in login.items() if value)
+    exports.by_duckdb("mariadb", "mysql", attach, "SELECT * FROM store.orders ORDER BY id")
+    url = "mysql://{user}@{host}:{port}/{database}".format(**login)
+    exports.by_polars("mariadb", url, SELECT.format("*"), text_protocol)
 
 
-def export_sqlite(rows, root, directory):
-    sqlite = program("sqlite3", "sqlite3")
+def export_sqlite(exports, root):
+    shell = program("sqlite3", "sqlite3")
     with contextlib.closing(sqlite3.connect(root / "orders.db")) as db, db:
-        db.execute(f"CREATE TABLE orders ({columns(SQLITE_TYPES)})")
-        places = ", ".join(["?"] * len(table.TYPES))
-        db.executemany(f"INSERT INTO orders VALUES ({places})", inserted(rows, SQLITE_VALUES))
-    # it ends bytes at their first zero
-    format, path = real(directory, "real-sqlite-csv", SqliteCsv())
-    with path.open("wb") as file:
-        query = SELECT.format(", ".join(format.COLUMNS))
-        subprocess.run([sqlite, "-csv", "-header", root / "orders.db", query], stdout=file, check=True)
-    yield format, "sqlite3 -csv -header: CRLF, NULL and '' both empty, floats of 15 digits"
-
-
-class SqliteCsv(Format):
-    """`.mode csv` of the sqlite3 shell."""
-
-    FILE = "orders.csv"
-    PLAIN = True
-    HEADER = True
-    COLUMNS = declared("data", tags="json")
-    NOTES = {"active": "0 and 1", "tags": "JSON"}
-    LOST = FORMATS["csv"].LOST | {"score": FORMATS["redshift-csv"].LOST["score"]}
-
-
-class ReadParquet(Format):
-    """A table that a library read from a server, and wrote as Parquet."""
-
-    FILE = "orders.parquet"
-    PLAIN = True
-
-
-def read_by_pandas(directory, store, rows, lost):
-    format, path = real(directory, f"real-{store}-pandas", ReadParquet(), lost)
-    pandas.DataFrame(rows, columns=list(table.TYPES)).to_parquet(path)
-    yield format, "rows of the driver in a pandas data frame, and to_parquet"
-
-
-def read_by_duckdb(directory, store, attach, query, lost):
-    """What DuckDB's scanner reads, where its package is installed."""
-    package = importlib.util.find_spec(f"duckdb_extension_{store}_scanner")
-    if not package:
-        return
-    format, path = real(directory, f"real-{store}-duckdb", ReadParquet(), lost)
-    with duckdb.connect() as db:
-        extension = next(pathlib.Path(package.submodule_search_locations[0]).rglob("*.duckdb_extension"))
-        db.execute(f"LOAD '{extension}'")
-        db.execute("SET TimeZone = 'UTC'")
-        db.execute(f"ATTACH '{attach}' AS store (TYPE {store}, READ_ONLY)")
-        db.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
-    yield format, f"DuckDB's {store} scanner, and COPY TO"
-
-
-def read_by_polars(directory, store, url, query, lost):
-    """What Polars reads, where connectorx is installed; its decimals have ten digits."""
-    if not importlib.util.find_spec("connectorx"):
-        return
-    cut = {"rate": ("10 digits", lambda value: fixed(value)[-2:] != "00")}
-    format, path = real(directory, f"real-{store}-polars", ReadParquet(), lost | cut)
-    polars.read_database_uri(query, url, engine="connectorx").write_parquet(path)
-    yield format, "Polars' read_database_uri with connectorx, and write_parquet"
-
-
-def real(directory, name, format, lost=None):
-    """A format whose file a real store writes, and where."""
-    found = copy.copy(format)
-    found.NAME, found.LOST = name, format.LOST if lost is None else lost
-    path = directory.absolute() / name / format.FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return found, path
-
-
-def export(directory, rows):
-    """The entries of all real exports."""
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as servers:
-        root = pathlib.Path(name)
-        root.chmod(0o755)
-        found = list(export_sqlite(rows, root, directory))
-        url = servers.enter_context(postgres(root))
-        fill_postgres(url, rows)
-        found += export_postgres(url, directory)
-        login, socket_path = servers.enter_context(mariadb(root))
-        fill_mariadb(socket_path, rows)
-        found += export_mariadb(login, socket_path, root, directory)
-        entries = {}
-        for format, note in found:
-            entry = format.entry(rows)
-            preset = entry["preset"] and entry["preset"].removeprefix("real-")
-            entries[format.NAME] = entry | {"preset": preset, "notes": entry["notes"] | {"*": note}}
-        return entries
+        fill(db.cursor(), SQLITE_TYPES, exports.rows, SQLITE_VALUES, place="?")
+    note = "sqlite3 -csv -header: NULL and '' both empty, floats of 15 digits"
+    with exports.path("sqlite-csv", SqliteCsv(), note).open("wb") as file:
+        query = SELECT.format(", ".join(SqliteCsv.COLUMNS))
+        subprocess.run([shell, "-csv", "-header", root / "orders.db", query], stdout=file, check=True)
 
 
 def main():
@@ -327,14 +280,23 @@ def main():
     # so that a signal stops the servers too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     rows, _ = make.table_of(args)
-    path = args.directory / "manifest.json"
-    manifest = json.loads(path.read_bytes()) if path.exists() else {}
+    exports = Exports(args.directory, rows)
     try:
-        manifest |= export(args.directory, rows)
+        with tempfile.TemporaryDirectory() as name:
+            root = pathlib.Path(name)
+            # the servers run as other users
+            root.chmod(0o755)
+            export_sqlite(exports, root)
+            with postgres(root) as url:
+                export_postgres(exports, url)
+            with mariadb(root) as login:
+                export_mariadb(exports, login, root)
     except Missing as missing:
         print(missing, file=sys.stderr)
         sys.exit(2)
-    make.save(manifest, path)
+    path = args.directory / "manifest.json"
+    manifest = json.loads(path.read_bytes()) if path.exists() else {}
+    make.save(manifest | exports.entries, path)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,15 @@ import csv
 import gzip
 import io
 
-from forms import (
-    array_text, clock, compact_json, fixed, float_text, instant, json_value, jsonb, shortest, trimmed,
-)
 from base import Format, declared
-from table import TYPES, float32
+from forms import (
+    BIGQUERY, array_text, clock, compact_json, fixed, float_text, instant, json_value, jsonb, lower, shortest, trimmed,
+)
+from table import float32
 
 
 class Delimited(Format):
-    """Fields between separators. A store has a form for each type in `FORMS`, which may be bytes, and `field` frames
-    the form of a value, or None for NULL."""
+    """Fields between separators. `FORMS` turns values into text or bytes, and `field` frames them, or None for NULL."""
 
     FORMS = {}
     SEPARATOR = b","
@@ -21,37 +20,44 @@ class Delimited(Format):
 
     def write(self, rows, path):
         quote = '"' if self.QUOTED_HEADER else ""
-        header = [f"{quote}{self.name(column)}{quote}".encode() for column in self.COLUMNS]
-        lines = [[self.field(column, self.form(column, row[column])) for column in self.COLUMNS] for row in rows]
+        header = [f"{quote}{self.named(column)}{quote}".encode() for column in self.COLUMNS]
+        lines = [[self.field(column, self.encoded(column, row[column])) for column in self.COLUMNS] for row in rows]
         content = b"".join(self.SEPARATOR.join(line) + b"\n" for line in ([header] if self.HEADER else []) + lines)
         path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
-    def form(self, column, value):
-        if value is None:
-            return None
-        form = self.FORMS.get(column) or self.FORMS.get(TYPES[column], str)
-        form = form(value)
-        return form if isinstance(form, bytes) else form.encode()
+    def encoded(self, column, value):
+        form = self.form(self.FORMS, column, value)
+        return form if form is None or isinstance(form, bytes) else str(form).encode()
+
+    def field(self, _, form):
+        """RFC 4180, and '' is quoted so that NULL can be empty."""
+        if form is None:
+            return b""
+        return doubled(form) if not form or any(byte in form for byte in b',"\r\n') else form
 
 
 def doubled(form):
     return b'"' + form.replace(b'"', b'""') + b'"'
 
 
-def quoted_if_needed(form):
-    """RFC 4180, and '' is quoted so that NULL can be empty."""
-    return doubled(form) if not form or any(byte in form for byte in b',"\r\n') else form
+def fifteen_digits(value):
+    return f"{value:.15g}"
 
 
-# PostgreSQL
+def six_digits(value):
+    return f"{value:.6g}"
+
+
+LOST_SCORE = ("15 digits", lambda value: float(fifteen_digits(value)) != value)
+LOST_RATIO = ("6 digits", lambda value: float32(float(six_digits(value))) != value)
+LOST_EMPTY = {column: ("'' is NULL", lambda value: not value) for column in ("code", "name", "data")}
 
 POSTGRES = {
-    "char(6)": lambda value: value.ljust(6),
+    "char": lambda value: value.ljust(6),
     "boolean": lambda value: "t" if value else "f",
-    "decimal(12,2)": fixed,
-    "decimal(30,12)": fixed,
-    "float64": lambda value: float_text(value, -4, 15),
-    "float32": lambda value: float_text(value, -4, 6, single=True),
+    "decimal": fixed,
+    "float64": float_text,
+    "float32": lambda value: float_text(value, highest=6, single=True),
     "time": lambda value: clock(value, "trimmed"),
     "timestamp": lambda value: instant(value, "trimmed"),
     "timestamptz": lambda value: instant(value, "trimmed") + "+00",
@@ -61,210 +67,153 @@ POSTGRES = {
 }
 
 
-class PostgresCsv(Delimited):
-    """`COPY orders TO … (FORMAT csv, HEADER)`, with the default extra_float_digits and DateStyle, and the time zone UTC.
-    NULL is empty, '' is quoted; CHAR is padded. Compared byte by byte with PostgreSQL 15 by check.py; documented at
+class PostgresCsv(Delimited, name="postgres-csv", file="orders.csv", header=True):
+    """`COPY orders TO … (FORMAT csv, HEADER)`, with the default settings, and UTC. NULL is empty, '' is quoted, CHAR is
+    padded. Compared byte by byte with PostgreSQL 15; documented at postgresql.org/docs/15/sql-copy.html."""
+
+    FORMS = POSTGRES
+
+
+class PostgresText(PostgresCsv, name="postgres-text", file="orders.tsv", header=False):
+    """`COPY orders TO …`: TAB, `\\N`, C escapes, no header. Compared byte by byte with PostgreSQL 15; documented at
     postgresql.org/docs/15/sql-copy.html."""
 
-    NAME = "postgres-csv"
-    FILE = "orders.csv"
-    HEADER = True
-    FORMS = POSTGRES
-    COLUMNS = declared()
-
-    def field(self, column, form):
-        return b"" if form is None else quoted_if_needed(form)
-
-
-class PostgresText(PostgresCsv):
-    """`COPY orders TO …`: TAB, `\\N`, C escapes, no header. Compared byte by byte with PostgreSQL 15 by check.py;
-    documented at postgresql.org/docs/15/sql-copy.html."""
-
-    NAME = "postgres-text"
-    FILE = "orders.tsv"
-    HEADER = False
     SEPARATOR = b"\t"
-    ESCAPES = {b"\\": b"\\\\", b"\b": b"\\b", b"\f": b"\\f", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t", b"\v": b"\\v"}
+    LETTERS = {b"\b": b"b", b"\f": b"f", b"\n": b"n", b"\r": b"r", b"\t": b"t", b"\v": b"v"}
 
-    def field(self, column, form):
+    def field(self, _, form):
         if form is None:
             return b"\\N"
-        for byte, escape in self.ESCAPES.items():
-            form = form.replace(byte, escape)
+        for byte, letter in {b"\\": b"\\", **self.LETTERS}.items():
+            form = form.replace(byte, b"\\" + letter)
         return form
 
 
-class CloudSqlPostgres(PostgresCsv):
+class CloudSqlPostgres(PostgresCsv, name="cloudsql-postgres", header=False):
     """`gcloud sql export csv` of PostgreSQL: COPY's CSV, without a header. Documented at
     cloud.google.com/sql/docs/postgres/import-export/import-export-csv."""
 
-    NAME = "cloudsql-postgres"
-    HEADER = False
 
-
-class RedshiftCsv(PostgresCsv):
+class RedshiftCsv(PostgresCsv, name="redshift-csv", file="orders_0000_part_00.csv"):
     """`UNLOAD … FORMAT CSV HEADER`: PostgreSQL's forms, but text is VARCHAR, SUPER is compact JSON, VARBYTE is hex, and
-    floats have 15 and 6 digits. Documented at docs.aws.amazon.com/redshift/latest/dg/r_UNLOAD.html, which advises
-    Parquet for floats; file names too."""
+    floats have 15 and 6 digits. Documented at docs.aws.amazon.com/redshift/latest/dg/r_UNLOAD.html."""
 
-    NAME = "redshift-csv"
-    FILE = "orders_0000_part_00.csv"
     FORMS = POSTGRES | {
-        "char(6)": str,
-        "float64": lambda value: f"{value:.15g}",
-        "float32": lambda value: f"{value:.6g}",
+        "char": str,
+        "float64": fifteen_digits,
+        "float32": six_digits,
         "bytes": bytes.hex,
         "json": lambda value: compact_json(json_value(value)),
         "list<text>": compact_json,
     }
     COLUMNS = declared(tags="json", total="decimal(20,0)")
     NOTES = {"data": "hex without a prefix", "token": "VARCHAR(36)"}
-    LOST = {
-        "score": ("15 digits", lambda value: float(f"{value:.15g}") != value),
-        "ratio": ("6 digits", lambda value: float32(float(f"{value:.6g}")) != value),
-    }
+    LOST = {"score": LOST_SCORE, "ratio": LOST_RATIO}
 
-
-# MySQL
 
 def mysql_float(value):
     """MariaDB has no -0: it stores and writes 0."""
-    return float_text(value + 0.0, -15, 15, plus="", pad=1)
+    return float_text(value + 0.0, lowest=-15, plus="", pad=1)
 
 
-MYSQL = {
-    "char(6)": lambda value: value.rstrip(" "),
-    "boolean": lambda value: "1" if value else "0",
-    "decimal(12,2)": fixed,
-    "decimal(30,12)": fixed,
-    "float64": mysql_float,
-    "float32": lambda value: mysql_float(float(f"{value:.6g}")),
-    "time": lambda value: clock(value, 6),
-    "timestamp": lambda value: instant(value, 6),
-    "timestamptz": lambda value: instant(value, 6),
-    "uuid": lambda value: value.bytes,
-    "bytes": bytes,
-    "list<text>": compact_json,
-}
-MYSQL_TYPES = {"active": "tinyint(1)", "token": "binary(16)", "tags": "json"}
-MYSQL_NOTES = {
-    "active": "0 and 1",
-    "ratio": "FLOAT has six digits in text",
-    "updated": "TIMESTAMP, in the time zone of the session, here UTC",
-    "token": "raw bytes in RFC 9562 order",
-    "data": "raw bytes",
-    "payload": "as MariaDB keeps it; MySQL would sort the keys",
-    "tags": "JSON text",
-}
-SIX_DIGITS = ("6 digits", lambda value: float32(float(f"{value:.6g}")) != value)
-NUMBERS = {"id", "active", "quantity", "total", "price", "rate", "score", "ratio"}
+class MysqlTab(Delimited, name="mysql-tab", file="orders.txt", header=False):
+    """`mysqldump --tab`: TAB, `\\N`, no header. Backslash, TAB, and line feed come as they are after a backslash, NUL
+    is `\\0`, and CR has no escape. Binary columns are raw, so the file is not UTF-8. Compared byte by byte with MariaDB
+    10.11; documented at dev.mysql.com/doc/refman/8.0/en/select-into.html."""
 
-
-def escaped(form, escape, special):
-    """The form with `escape` before every special byte; NUL becomes the digit 0."""
-    bytes_of = {0: b"0"}
-    return b"".join(
-        escape + bytes_of.get(byte, bytes([byte])) if byte in special else bytes([byte]) for byte in form
-    )
-
-
-class MysqlTab(Delimited):
-    """`mysqldump --tab`: TAB, `\\N`, no header. Backslash, TAB, and line feed come as they are after a backslash, NUL is
-    `\\0`, and CR has no escape. Binary columns are raw, so the file is not UTF-8. Compared byte by byte with MariaDB 10.11
-    by check.py; documented at dev.mysql.com/doc/refman/8.0/en/select-into.html."""
-
-    NAME = "mysql-tab"
-    FILE = "orders.txt"
-    HEADER = False
     SEPARATOR = b"\t"
-    FORMS = MYSQL
-    COLUMNS = declared(**MYSQL_TYPES)
-    NOTES = MYSQL_NOTES
-    LOST = {"ratio": SIX_DIGITS}
+    FORMS = {
+        "boolean": int,
+        "decimal": fixed,
+        "float64": mysql_float,
+        "float32": lambda value: mysql_float(float(six_digits(value))),
+        "time": lambda value: clock(value, 6),
+        "timestamp": lambda value: instant(value, 6),
+        "timestamptz": lambda value: instant(value, 6),
+        "uuid": lambda value: value.bytes,
+        "list<text>": compact_json,
+    }
+    COLUMNS = declared(active="tinyint(1)", token="binary(16)", tags="json")
+    NOTES = {
+        "active": "0 and 1",
+        "ratio": "FLOAT has six digits in text",
+        "updated": "TIMESTAMP, in the time zone of the session, here UTC",
+        "token": "raw bytes in RFC 9562 order",
+        "data": "raw bytes",
+        "payload": "as MariaDB keeps it; MySQL would sort the keys",
+        "tags": "JSON",
+    }
+    LOST = {"ratio": LOST_RATIO}
 
-    def field(self, column, form):
-        return b"\\N" if form is None else escaped(form, b"\\", b"\\\t\n\x00")
+    def field(self, _, form):
+        return b"\\N" if form is None else self.escaped(form, b"\\", b"\\\t\n\x00")
+
+    @staticmethod
+    def escaped(form, escape, special):
+        """The form with `escape` before every special byte; NUL becomes the digit 0."""
+        pairs = {byte: escape + (bytes([byte]) if byte else b"0") for byte in special}
+        return b"".join(pairs.get(byte) or bytes([byte]) for byte in form)
 
 
-class MysqlOutfile(MysqlTab):
+class MysqlOutfile(MysqlTab, name="mysql-outfile", file="orders.csv"):
     """`SELECT … INTO OUTFILE … FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\\\'`: all but numbers
-    are enclosed, a quote is `\\"`, NULL is `\\N`. Compared byte by byte with MariaDB 10.11 by check.py; documented at
+    are enclosed, a quote is `\\"`, NULL is `\\N`. Compared byte by byte with MariaDB 10.11; documented at
     dev.mysql.com/doc/refman/8.0/en/select-into.html."""
 
-    NAME = "mysql-outfile"
-    FILE = "orders.csv"
     SEPARATOR = b","
     ESCAPE = b"\\"
+    BARE = {"id", "active", "quantity", "total", "price", "rate", "score", "ratio"}
 
     def field(self, column, form):
         if form is None:
             return self.ESCAPE + b"N"
-        return form if column in NUMBERS else b'"' + escaped(form, self.ESCAPE, self.ESCAPE + b'"\n\x00') + b'"'
+        return form if column in self.BARE else b'"' + self.escaped(form, self.ESCAPE, self.ESCAPE + b'"\n\x00') + b'"'
 
 
-class CloudSqlMysql(MysqlOutfile):
-    """`gcloud sql export csv` of MySQL: INTO OUTFILE whose escape is the quote, so that NULL is `"N`, and a line feed has
-    a quote before it. Not even LOAD DATA reads that back. The options are documented at
-    cloud.google.com/sql/docs/mysql/import-export/import-export-csv; compared with MariaDB's OUTFILE by check.py."""
+class CloudSqlMysql(MysqlOutfile, name="cloudsql-mysql"):
+    """`gcloud sql export csv` of MySQL: INTO OUTFILE whose escape is the quote, so that NULL is `"N`, and a line feed
+    has a quote before it. Not even LOAD DATA reads that back. The options are documented at
+    cloud.google.com/sql/docs/mysql/import-export/import-export-csv; compared byte by byte with MariaDB's OUTFILE."""
 
-    NAME = "cloudsql-mysql"
     ESCAPE = b'"'
-    NOTES = MYSQL_NOTES | {"*": 'NULL is "N; a line feed has a quote before it, and a zero byte is "0'}
+    NOTES = MysqlTab.NOTES | {"*": 'NULL is "N; a line feed has a quote before it, and a zero byte is "0'}
 
 
-class Mydumper(MysqlTab):
-    """`mydumper --csv`: `<database>.<table>.<part>.dat` with `\\N`; types but SMALLINT, MEDIUMINT, INT, and BIGINT are
-    enclosed. Values pass mysql_real_escape_string, and commas get a backslash inside quotes as well. MariaDB's LOAD DATA
-    reads it. See `write_load_data_column_into_string` in src/mydumper/mydumper_write.c of github.com/mydumper/mydumper."""
+class Mydumper(MysqlOutfile, name="mydumper", file="shop.orders.00000.dat"):
+    """`mydumper --csv`: `\\N`, and all but SMALLINT, MEDIUMINT, INT, and BIGINT is enclosed. Values pass
+    mysql_real_escape_string, and commas get a backslash inside quotes as well. MariaDB's LOAD DATA reads it. See
+    `write_load_data_column_into_string` in src/mydumper/mydumper_write.c of github.com/mydumper/mydumper."""
 
-    NAME = "mydumper"
-    FILE = "shop.orders.00000.dat"
-    SEPARATOR = b","
-    ESCAPES = {0: b"\\0", 10: b"\\n", 13: b"\\r", 26: b"\\Z"} | {byte: b"\\" + bytes([byte]) for byte in b"\\'\","}
+    BARE = {"id", "quantity", "total"}
 
-    def field(self, column, form):
-        if form is None:
-            return b"\\N"
-        if column in ("id", "quantity", "total"):
-            return form
-        return b'"' + b"".join(self.ESCAPES.get(byte, bytes([byte])) for byte in form) + b'"'
+    @staticmethod
+    def escaped(form, *_):
+        letters = {0: b"\\0", 10: b"\\n", 13: b"\\r", 26: b"\\Z"} | {byte: b"\\%c" % byte for byte in b"\\'\","}
+        return b"".join(letters.get(byte) or bytes([byte]) for byte in form)
 
 
-# warehouses
-
-class BigQueryCsv(Delimited):
+class BigQueryCsv(Delimited, name="bigquery-csv", file="orders-000000000000.csv", header=True):
     """`bq extract` to CSV: a header, NULL empty, '' quoted, bytes in base64, NUMERIC without zeros at its end, instants
     with `UTC`; arrays cannot be exported. Documented at cloud.google.com/bigquery/docs/exporting-data, the forms under
     CAST AS STRING in its conversion functions."""
 
-    NAME = "bigquery-csv"
-    FILE = "orders-000000000000.csv"
-    HEADER = True
-    FORMS = Format.BIGQUERY
+    FORMS = BIGQUERY
     COLUMNS = declared("tags", total="decimal(38,0)", ratio="float64")
-    NOTES = {"data": "base64", "token": "STRING", "ratio": "FLOAT64 of the float32", "code": "STRING(6), not padded"}
-
-    def field(self, column, form):
-        return b"" if form is None else quoted_if_needed(form)
+    NOTES = {"data": "base64", "token": "STRING", "ratio": "a double of the float32", "code": "not padded"}
 
 
-class SnowflakeCsv(Delimited):
+class SnowflakeCsv(Delimited, name="snowflake-csv", file="data_0_0_0.csv.gz", header=True):
     """`COPY INTO @stage … FILE_FORMAT = (TYPE = CSV COMPRESSION = GZIP FIELD_OPTIONALLY_ENCLOSED_BY = '"') HEADER =
     TRUE`: NULL is `\\N` outside quotes, text is always enclosed, names are upper-case, and the default output formats
     cut TIME to seconds and timestamps to milliseconds. Documented at docs.snowflake.com under COPY INTO <location>
     and "Date and time input and output formats"."""
 
-    NAME = "snowflake-csv"
-    FILE = "data_0_0_0.csv.gz"
-    HEADER = True
-    QUOTED_HEADER = True
-    UPPER = True
+    QUOTED_HEADER = UPPER = True
     FORMS = {
-        "boolean": lambda value: str(value).lower(),
-        "decimal(12,2)": fixed,
-        "decimal(30,12)": fixed,
-        "float64": lambda value: float_text(value, -4, 15),
-        "float32": lambda value: float_text(value, -4, 15),
+        "boolean": lower,
+        "decimal": fixed,
+        "float64": float_text,
+        "float32": float_text,
         "time": lambda value: f"{value:%H:%M:%S}",
         "timestamp": lambda value: instant(value, 3),
         "timestamptz": lambda value: instant(value, 3) + " +0000",
@@ -273,7 +222,7 @@ class SnowflakeCsv(Delimited):
         "list<text>": compact_json,
     }
     COLUMNS = declared(total="decimal(20,0)", ratio="float64", tags="json")
-    NOTES = {"data": "hex, upper-case", "token": "VARCHAR(36)", "ratio": "FLOAT, a double of the float32"}
+    NOTES = {"data": "hex, upper-case", "token": "VARCHAR(36)", "ratio": "a double of the float32"}
     LOST = {
         "starts": ("cut to seconds", lambda value: value.microsecond),
         "created": ("cut to milliseconds", lambda value: value.microsecond % 1000),
@@ -286,43 +235,38 @@ class SnowflakeCsv(Delimited):
         return doubled(form) if column in ("code", "name", "token", "payload", "tags", "kind") else form
 
 
-class DmsCsv(Delimited):
+class DmsCsv(Delimited, name="dms-csv", file="public/orders/LOAD00000001.csv", header=False):
     """AWS DMS to S3 as CSV, from PostgreSQL: no header, NULL is `NULL` without quotes, and so is a text of these four
     letters; quotes where RFC 4180 needs them; instants in UTC without a zone. Documented at
     docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.S3.html (CsvNullValue, Rfc4180, AddColumnName)."""
 
-    NAME = "dms-csv"
-    FILE = "public/orders/LOAD00000001.csv"
-    HEADER = False
     FORMS = POSTGRES | {
-        "char(6)": str,
-        "boolean": lambda value: str(value).lower(),
+        "char": str,
+        "boolean": lower,
         "time": lambda value: clock(value, 6),
         "timestamp": lambda value: instant(value, 6),
         "timestamptz": lambda value: instant(value, 6),
         "bytes": bytes.hex,
     }
-    COLUMNS = declared()
     NOTES = {"data": "hex without a prefix", "updated": "UTC, without a zone", "tags": "PostgreSQL's text"}
     LOST = {"name": ("reads as NULL", lambda value: value == "NULL")}
 
     def field(self, column, form):
-        return b"NULL" if form is None else quoted_if_needed(form) if form else b""
+        return b"NULL" if form is None else super().field(column, form) if form else b""
 
 
-class DmsCsvOp(DmsCsv):
+class DmsCsvOp(DmsCsv, name="dms-csv-op"):
     """AWS DMS to S3 with IncludeOpForFullLoad: `I` for an insert is the first column. Documented at
     docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.S3.html."""
 
-    NAME = "dms-csv-op"
     COLUMNS = {"Op": "text"} | declared()
     NOTES = DmsCsv.NOTES | {"Op": "I, U, or D"}
 
     def write(self, rows, path):
         super().write([{"Op": "I", **row} for row in rows], path)
 
-    def form(self, column, value):
-        return b"I" if column == "Op" else super().form(column, value)
+    def encoded(self, column, value):
+        return b"I" if column == "Op" else super().encoded(column, value)
 
 
 def oracle_float(value):
@@ -340,21 +284,16 @@ def oracle_number(value):
     return trimmed(value).replace("0.", ".", 1) if abs(value) < 1 and value else trimmed(value)
 
 
-class OracleCsv(Delimited):
+class OracleCsv(Delimited, name="oracle-csv", file="orders.csv", header=True):
     """SQLcl's `SET SQLFORMAT CSV`: a quoted upper-case header, text enclosed, also where it is NULL, since '' is NULL;
     CHAR is padded, booleans are Y and N, DATE has a time, NUMBER is written `.5`, RAW in upper-case hex. NLS formats
     are set to ISO. Documented in Oracle's SQL Language Reference under Data Types and Format Models; no arrays."""
 
-    NAME = "oracle-csv"
-    FILE = "orders.csv"
-    HEADER = True
-    QUOTED_HEADER = True
-    UPPER = True
+    QUOTED_HEADER = UPPER = True
     FORMS = {
-        "char(6)": lambda value: value.ljust(6) if value else value,
+        "char": lambda value: value.ljust(6) if value else value,
         "boolean": lambda value: "Y" if value else "N",
-        "decimal(12,2)": oracle_number,
-        "decimal(30,12)": oracle_number,
+        "decimal": oracle_number,
         "float64": oracle_float,
         "float32": lambda value: oracle_float(float(shortest(value, single=True))),
         "date": lambda value: f"{value.isoformat()} 00:00:00",
@@ -368,36 +307,26 @@ class OracleCsv(Delimited):
         "tags", active="char(1)", total="decimal(20,0)", born="timestamp", starts="text", token="binary(16)",
         payload="text",
     )
-    NOTES = {
-        "active": "Y and N", "born": "DATE, with a time", "starts": "VARCHAR2", "token": "hex", "data": "hex",
-    }
-    LOST = {column: ("'' is NULL", lambda value: not value) for column in ("code", "name", "data")}
+    NOTES = {"active": "Y and N", "born": "DATE has a time", "starts": "VARCHAR2", "token": "hex", "data": "hex"}
+    LOST = LOST_EMPTY
+    ENCLOSED = {"code", "name", "active", "starts", "token", "data", "payload", "kind"}
 
     def field(self, column, form):
-        if column in ("code", "name", "active", "starts", "token", "data", "payload", "kind"):
-            return doubled(form or b"")
-        return form or b""
+        return doubled(form or b"") if column in self.ENCLOSED else form or b""
 
 
-class Csv(Format):
+class Csv(Format, name="csv", file="orders.csv", header=True, plain=True):
     """Python's csv.writer with its defaults: CRLF, NULL and '' both empty, bytes in hex by the program, all else by
     `str`. Documented at docs.python.org/3/library/csv.html."""
 
-    NAME = "csv"
-    PLAIN = True
-    FILE = "orders.csv"
-    HEADER = True
+    FORMS = {"bytes": bytes.hex, "list<text>": compact_json, "decimal": fixed}
     COLUMNS = declared(tags="json")
-    NOTES = {"active": "True and False", "data": "hex", "tags": "JSON text"}
-    LOST = {column: ("'' is NULL", lambda value: not value) for column in ("code", "name", "data")}
+    NOTES = {"active": "True and False", "data": "hex", "tags": "JSON"}
+    LOST = LOST_EMPTY
 
     def write(self, rows, path):
-        forms = {"data": bytes.hex, "tags": compact_json, "price": fixed, "rate": fixed}
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(self.COLUMNS)
-        for row in rows:
-            writer.writerow(
-                None if value is None else forms.get(column, str)(value) for column, value in row.items()
-            )
+        writer.writerows([self.form(self.FORMS, column, value) for column, value in row.items()] for row in rows)
         path.write_bytes(text.getvalue().encode())
