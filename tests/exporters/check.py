@@ -61,8 +61,8 @@ def read_escaped(name, entry, path):
         inner = field if plain or not field.startswith(b'"') else field[1:-1]
         cell = re.sub(rb"\\(.)", lambda escape: letters.get(escape[1], escape[1]), inner, flags=re.DOTALL)
         fields.append(None if field == b"\\N" else cell)
-    columns = entry["columns"]
-    rows = [dict(zip(columns, fields[start:])) for start in range(0, len(fields), len(columns))]
+    columns, width = entry["columns"], len(entry["columns"])
+    rows = [dict(zip(columns, fields[at : at + width], strict=True)) for at in range(0, len(fields), width)]
     for row in rows:
         for column in columns:
             if row[column] is not None and (is_postgres or column not in ("token", "data")):
@@ -83,7 +83,6 @@ def unwrapped(value):
         case "$numberDouble":
             return float(inner)
         case "$date":
-            # Python's dates end before the wrapped numbers do, but not before those of the table
             since = unwrapped(inner)
             is_text = isinstance(since, str)
             return since if is_text else dt.datetime(1970, 1, 1) + dt.timedelta(milliseconds=int(since))

@@ -93,12 +93,11 @@ def binary(subtype):
 
 
 class GoFloat(float):
-    """A double as the Go driver writes it: `0.1`, `-0.0`, `1E+300`."""
+    """A double as the Go driver's `formatDouble` writes it: `0.1`, `-0.0`, `1.234567E+06`."""
 
     def __repr__(self):
-        return super().__repr__().upper()
-
-    __str__ = __repr__
+        text = float_text(float(self), highest=6).upper()
+        return text if "." in text or "E" in text else text + ".0"
 
 
 def mongo_document(value, canonical):
@@ -120,25 +119,22 @@ def mongo_document(value, canonical):
 class MongoCanonical(Documents, name="mongo-json-canonical", file="orders.json"):
     """`mongoexport --jsonFormat=canonical`: every number and date is wrapped, dates have milliseconds. `total` and
     decimals are Decimal128, UUIDs are binary of subtype 4, `payload` is an embedded document. A field that is NULL is
-    null in one document, and absent in another. Documented at
-    mongodb.com/docs/manual/reference/mongodb-extended-json."""
+    null in one document, and absent in another. Documented at mongodb.com/docs/manual/reference/mongodb-extended-json;
+    numbers and escapes are those of bson/bsonrw/extjson_writer.go in github.com/mongodb/mongo-go-driver."""
 
     COLUMNS = declared(ratio="float64")
     NOTES = {
         "*": "absent is NULL, and so is null", "ratio": "a double of the float32", "starts": "a string",
         "born": "midnight UTC", "created": "UTC", "payload": "an embedded document or array",
     }
-    LOST = dict.fromkeys(
-        ["created", "updated"], ("cut to milliseconds", lambda value: value.microsecond % 1000)
-    )
+    LOST = dict.fromkeys(["created", "updated"], ("cut to milliseconds", lambda value: value.microsecond % 1000))
     VALUES = {
         "int64": wrapped("$numberLong"),
         "int32": wrapped("$numberInt"),
         "uint64": wrapped("$numberDecimal"),
-        "price": lambda value: {"$numberDecimal": fixed(value)},
-        "rate": wrapped("$numberDecimal"),
-        "float64": lambda value: {"$numberDouble": str(GoFloat(value))},
-        "float32": lambda value: {"$numberDouble": str(GoFloat(value))},
+        "decimal": wrapped("$numberDecimal"),
+        "float64": lambda value: {"$numberDouble": repr(GoFloat(value))},
+        "float32": lambda value: {"$numberDouble": repr(GoFloat(value))},
         "date": lambda value: canonical_date(midnight(value)),
         "time": lambda value: clock(value, 6),
         "timestamp": canonical_date,
@@ -147,6 +143,10 @@ class MongoCanonical(Documents, name="mongo-json-canonical", file="orders.json")
         "bytes": binary("00"),
         "json": lambda value: mongo_document(json_value(value), canonical=True),
     }
+
+    @staticmethod
+    def ESCAPE(quoted):
+        return quoted.replace("\u2028", "\\u2028")
 
     def named(self, column):
         return "_id" if column == "id" else column
@@ -159,7 +159,7 @@ class MongoCanonical(Documents, name="mongo-json-canonical", file="orders.json")
 class MongoRelaxed(MongoCanonical, name="mongo-json-relaxed"):
     """`mongoexport`, whose default is relaxed: ints and doubles are plain numbers, and dates from 1970 on are ISO 8601
     with the digits that count. Documented at mongodb.com/docs/manual/reference/mongodb-extended-json; the digits of
-    dates are those of `rfc3339Milli` in github.com/mongodb/mongo-go-driver, bson/bsonrw."""
+    dates are those of `rfc3339Milli` in that writer."""
 
     VALUES = MongoCanonical.VALUES | {
         "int64": int,
@@ -215,9 +215,7 @@ class DynamoDbJson(Documents, name="dynamodb-json"):
     }
     LOST = {"tags": ("a set has no order", lambda value: "SS" in dynamo_tags(value) and sorted(value) != value)}
     VALUES = {
-        **dict.fromkeys(
-            ["int64", "int32", "uint64", "decimal", "boolean", "text", "char", "enum"], dynamo_attribute
-        ),
+        **dict.fromkeys(["int64", "int32", "uint64", "decimal", "boolean", "text", "char", "enum"], dynamo_attribute),
         "float64": dynamo_float,
         "float32": lambda value: dynamo_attribute(shortest(value, single=True)),
         "date": wrapped("S"),

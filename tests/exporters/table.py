@@ -13,6 +13,7 @@ import random
 import struct
 import uuid
 from decimal import Context, Decimal
+from functools import partial
 
 TYPES = {
     "id": "int64",
@@ -53,8 +54,8 @@ HARD = {
     "name": [
         "", "", " ", "  blanks  ", "\ttabs\t", "a\tb", "a,b", '"', '""', '"a","b"', 'say "hi"', "it's", "\\", "a\\",
         "\\\\", "\\N", "\\n", "\\.", "NULL", "null", "a\nb", "a\rb", "a\r\nb", "\n", "\r\n", "ends\n", "日本語",
-        "Žluťoučký", "🙂", "👩‍👩‍👧", "e\u0301", "\u00e9", "\u00a0", "\u2028", "\x1a", "\x08\x0b\x0c", "<b>&amp;</b>", "a|b;c",
-        "0", "true", "2020-01-01", "{a,b}", "[1]", "=1+1", "x" * 300,
+        "Žluťoučký", "🙂", "👩‍👩‍👧", "e\u0301", "\u00e9", "\u00a0", "\u2028", "\x1a", "\x08\x0b\x0c", "<b>&amp;</b>",
+        "a|b;c", "0", "true", "2020-01-01", "{a,b}", "[1]", "=1+1", "x" * 300,
     ],
     "active": [True, False],
     "quantity": [0, -1, 2**31 - 1, -(2**31)],
@@ -144,8 +145,8 @@ def rows(count=200, seed=1):
     columns = {"id": ids[:count]}
     for column in list(TYPES)[1:]:
         nulls = [None] * max(1, count // 20)
-        usual = USUAL.get(column, lambda source: source.choice(HARD[column]))
-        values = (HARD[column] + nulls + [usual(source) for _ in range(count)])[:count]
+        draw = USUAL.get(column, partial(random.Random.choice, seq=HARD[column]))
+        values = (HARD[column] + nulls + [draw(source) for _ in range(count)])[:count]
         source.shuffle(values)
         columns[column] = values
     return [dict(zip(columns, values)) for values in zip(*columns.values())]
