@@ -18,7 +18,7 @@ class Format:
     NOTES = {}
     LOST = {}
     NAME = FILE = None
-    # no store's own way to write
+    # whether a library wrote it, and not a store, so that there is no preset for it
     PLAIN = False
     # whether the first line names the columns; None where each document or the file's schema does
     HEADER = None

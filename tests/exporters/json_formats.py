@@ -13,10 +13,6 @@ from forms import BIGQUERY, base64_text, clock, fixed, float_text, instant, json
 EPOCH = dt.datetime(1970, 1, 1)
 
 
-def short_float32(value):
-    return float(shortest(value, single=True))
-
-
 class Documents(Format):
     """A document a line. `VALUES` turns values into what `json_text` writes, and `ESCAPE` rewrites strings."""
 
@@ -47,7 +43,7 @@ class BigQueryJson(Documents, name="bigquery-json", file="orders-000000000000.js
         **dict.fromkeys(["int64", "int32", "uint64", "date", "uuid"], str),
         "boolean": bool,
         "float64": float,
-        "float32": short_float32,
+        "float32": float,
         "list<text>": lambda value: [item for item in value if item is not None],
     }
 
@@ -259,11 +255,14 @@ class NdJson(Documents, name="ndjson", file="orders.ndjson", plain=True):
     """Python's json.dumps a line: all that is not ASCII is escaped, decimals, times, and UUIDs are strings, bytes are
     base64, and `payload` is the document itself. Documented at docs.python.org/3/library/json.html."""
 
-    NOTES = {"data": "base64", "payload": "the document itself", "price": "a string", "rate": "a string"}
+    COLUMNS = declared(ratio="float64")
+    NOTES = {
+        "data": "base64", "payload": "the document itself", "price": "a string", "rate": "a string",
+        "ratio": "a double of the float32",
+    }
     VALUES = {
         **dict.fromkeys(["date", "time", "timestamp", "timestamptz", "uuid"], str),
         "decimal": fixed,
-        "float32": short_float32,
         "bytes": base64_text,
         "json": json_value,
     }

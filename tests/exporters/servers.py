@@ -75,7 +75,7 @@ class SqliteCsv(Format, file="orders.csv", header=True, plain=True):
 
     COLUMNS = declared("data", tags="json")
     NOTES = {"active": "0 and 1", "tags": "JSON"}
-    LOST = FORMATS["csv"].LOST | {"score": FORMATS["redshift-csv"].LOST["score"]}
+    LOST = {"score": FORMATS["redshift-csv"].LOST["score"]}
 
 
 class ReadParquet(Format, file="orders.parquet", plain=True):
@@ -269,7 +269,7 @@ def export_sqlite(exports, root):
     shell = program("sqlite3", "sqlite3")
     with contextlib.closing(sqlite3.connect(root / "orders.db")) as db, db:
         fill(db.cursor(), SQLITE_TYPES, exports.rows, SQLITE_VALUES, place="?")
-    note = "sqlite3 -csv -header: NULL and '' both empty, floats of 15 digits"
+    note = "sqlite3 -csv -header: '' is quoted and NULL is not, floats have 15 digits"
     with exports.path("sqlite-csv", SqliteCsv(), note).open("wb") as file:
         query = SELECT.format(", ".join(SqliteCsv.COLUMNS))
         subprocess.run([shell, "-csv", "-header", root / "orders.db", query], stdout=file, check=True)

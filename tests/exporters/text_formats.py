@@ -320,8 +320,8 @@ class Csv(Format, name="csv", file="orders.csv", header=True, plain=True):
     `str`. Documented at docs.python.org/3/library/csv.html."""
 
     FORMS = {"bytes": bytes.hex, "list<text>": compact_json, "decimal": fixed}
-    COLUMNS = declared(tags="json")
-    NOTES = {"active": "True and False", "data": "hex", "tags": "JSON"}
+    COLUMNS = declared(ratio="float64", tags="json")
+    NOTES = {"active": "True and False", "ratio": "a double of the float32", "data": "hex", "tags": "JSON"}
     LOST = LOST_EMPTY
 
     def write(self, rows, path):
