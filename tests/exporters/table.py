@@ -161,7 +161,7 @@ CHANGES = {
     "name": lambda value: value + "x",
     "active": lambda value: not value,
     "quantity": lambda value: value ^ 1,
-    "total": lambda value: value ^ 1,
+    "total": lambda value: value + 1 if value < 2**52 else value // 2,
     "price": lambda value: value + 1 if value < 0 else value - 1,
     "rate": lambda value: EXACT.add(value, 1 if value < 0 else -1),
     "score": lambda value: 0.75 if value != 0.75 else 0.5,
