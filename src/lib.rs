@@ -22,6 +22,7 @@ pub(crate) mod class;
 pub mod error;
 pub mod job;
 pub(crate) mod runtime;
+pub(crate) mod formats;
 pub(crate) mod snapshot;
 pub(crate) mod equality;
 pub(crate) mod sql;
@@ -97,6 +98,7 @@ impl<'a> Run<'a> {
         let mut explainer = Explainer::new(&self, history)?;
         explainer.find_misplaced(&self, &findings, &tally)?;
         let examples = lists::write(&self, findings, &tally, &mut explainer)?;
+        let unreadable_cells = explain::unreadable_cells(&self)?;
         let explained = explainer.finish(&tally, self.session.run_dir.as_ref())?;
 
         let check_inputs = CheckInputs::of_run(&self);
@@ -108,7 +110,8 @@ impl<'a> Run<'a> {
         let (way, reason) = MatchingWay::of(&self.pairing, strategy, reason);
         let stats = RunStats::new(&self.session, way, reason);
         let checks = checked.reports;
-        let found = StageResults { tally: &tally, explained, examples, checks, groups, input_failures };
+        let found =
+            StageResults { tally: &tally, explained, examples, unreadable_cells, checks, groups, input_failures };
         let mut report = Report::of(self.session.job, &self.snapshots, &self.pairing, found, stats);
         self.session.publish(&self.privacy, inputs, report.files())?;
         report.run.time_stages(&self.session.engine);

@@ -185,7 +185,7 @@ fn open<'a>(mut session: Session<'a>, text_is_wrong: bool, errors: &mut Vec<JobE
 
 fn open_tables(session: &mut Session, errors: &mut Vec<JobError>) {
     for (name, source) in &session.job.tables {
-        match Snapshot::open_table(name, &source.path.text, source.allow_empty) {
+        match sql::open_table(&session.engine, name, source) {
             Ok(table) => drop(session.tables.insert(name.clone(), Arc::new(table))),
             Err(error) => errors.push(JobError::found_in(source, error)),
         }

@@ -20,6 +20,7 @@
 //! * `inspect`: reports on snapshots before they are compared
 //! * `interrupted`: killed at any moment, or with any system call failing
 //! * `jobs`: job files, their errors, several jobs at once, and locks
+//! * `loading`: files that are not Parquet
 //! * `memory`: the memory limit holds, or the run is refused
 //! * `misplaced`: values that are correct but under another key
 //! * `nightly`: redaction in nightly reports, and output for machines
@@ -59,6 +60,7 @@ mod init_finest;
 mod init_key;
 mod init_objections;
 mod init_pairs;
+mod loading;
 mod inspect;
 mod interrupted;
 mod memory;

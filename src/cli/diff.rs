@@ -9,15 +9,15 @@ use super::limits::WorkArgs;
 use super::{Format, print, signal};
 use crate::compare;
 use crate::error::Result;
-use crate::job::{Identity, Job, Origin, Selection, Setting, Source};
+use crate::job::{FormatSettings, Identity, Job, Origin, Preset, Selection, Setting, Source};
 use crate::report::Verdict;
 use crate::runtime::options::{Options, Out, Strategy};
 use crate::sides::Sides;
 
 /// Compare two snapshots now
 ///
-/// OLD and NEW are each a Parquet file, a directory (all files below it, including Hive partitions),
-/// or a quoted glob. Columns are paired by name and compared by value: 5, 5.00, and an unsigned 5 are
+/// OLD and NEW are each a file, a directory (all files below it, including Hive partitions), or a quoted
+/// glob, in Parquet, CSV, JSON, Avro, or Arrow. Columns are paired by name and compared by value: 5, 5.00, and an unsigned 5 are
 /// equal, and so is the same instant in two time zones. Nothing is trimmed, rounded, or case-folded.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("identity").args(["key", "no_key"]).required(true))]
@@ -52,6 +52,22 @@ pub(super) struct Diff {
     #[arg(long)]
     allow_empty: bool,
 
+    /// The program that wrote OLD
+    #[arg(long, value_enum, value_name = "PRESET", hide_possible_values = true)]
+    preset_old: Option<Preset>,
+
+    /// The program that wrote NEW; see docs/exporting.md for the presets
+    #[arg(long, value_enum, value_name = "PRESET", hide_possible_values = true)]
+    preset_new: Option<Preset>,
+
+    /// The names of OLD's columns, if it is text without a header
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    columns_old: Vec<String>,
+
+    /// The names of NEW's columns, if it is text without a header
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    columns_new: Vec<String>,
+
     /// Write the run directory here: reports, complete ID lists, every difference, and a manifest
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -66,6 +82,16 @@ pub(super) struct Diff {
 
     #[command(flatten)]
     work: WorkArgs,
+}
+
+impl ValueEnum for Preset {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Preset::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
 }
 
 impl ValueEnum for Strategy {
@@ -99,11 +125,15 @@ impl Diff {
     fn job(&self) -> Job {
         let word = |text: &String| Setting { text: text.clone(), origin: Origin::Flag("--map") };
         let map = self.map.iter().map(|(old, new)| (word(old), word(new))).collect();
-        let source = |name: &'static str, path: &String| Source {
+        let source = |name: &'static str, path: &String, preset: Option<Preset>, columns: &Vec<String>| Source {
             allow_empty: self.allow_empty,
+            format: FormatSettings { preset, columns: columns.clone(), ..FormatSettings::none(Origin::Flag(name)) },
             ..Source::of(Setting { text: path.clone(), origin: Origin::Flag(name) })
         };
-        let sources = Sides { old: source("OLD", &self.old), new: source("NEW", &self.new) };
+        let sources = Sides {
+            old: source("OLD", &self.old, self.preset_old, &self.columns_old),
+            new: source("NEW", &self.new, self.preset_new, &self.columns_new),
+        };
         let identity = match self.no_key {
             true => Identity::WholeRow,
             false => Identity::Key(Setting::flags("--key", &self.key)),

@@ -10,6 +10,7 @@ mod demo;
 mod diff;
 mod init;
 mod inspect;
+mod load;
 mod query;
 mod run;
 mod signoff;
@@ -61,6 +62,7 @@ enum Command {
     Diff(diff::Diff),
     Init(init::Init),
     Inspect(inspect::Inspect),
+    Load(load::Load),
     Run(run::Run),
     #[command(name = "signoff")]
     SignOff(signoff::SignOff),
@@ -121,6 +123,7 @@ fn run() -> ExitCode {
         Command::Diff(diff) => diff.run().map(Verdict::exit_code),
         Command::Init(init) => init.run(),
         Command::Inspect(inspect) => inspect.run().map(Verdict::exit_code),
+        Command::Load(load) => load.run(),
         Command::Run(run) => run.run(),
         Command::SignOff(signoff) => signoff.run(),
         Command::Validate(validate) => validate.run(),

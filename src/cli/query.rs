@@ -151,7 +151,7 @@ fn of_job(engine: &Engine, file: &Path) -> Result<Askable> {
     // a query could print private values; which columns of further tables contain them is unknown
     if job.private.is_none() {
         require_room_for_footers(engine.limits(), job.locations())?;
-        tables = sql::open_tables(&job.tables)?;
+        tables = sql::open_tables(engine, &job.tables)?;
         let open = |side: Side| sql::open_side(engine, side, &job.sources[side], &tables, &job.columns);
         let opened = job.scope.sides().iter().map(|side| Ok((side.name().to_string(), Arc::new(open(*side)?))));
         let opened = opened.collect::<Result<Vec<_>>>()?;

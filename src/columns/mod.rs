@@ -7,6 +7,7 @@ mod names;
 pub(crate) mod privacy;
 mod rows;
 pub(crate) mod version;
+mod loaded;
 mod settings;
 
 use std::sync::Arc;
@@ -105,7 +106,7 @@ impl Pairing {
     pub fn of(snapshots: &Sides<Snapshot>, job: &Job) -> Result<Self> {
         let Job { identity, selection, .. } = job;
         let names = ColumnNames::of(snapshots, job)?;
-        let settings = Settings::of(&names, job)?;
+        let settings = Settings::of(snapshots, &names, job)?;
         let key = names.key(identity)?;
         let ignored = names.resolve(&selection.ignore, true)?;
         let chosen = names.resolve(&selection.columns, false)?;

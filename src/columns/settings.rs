@@ -3,14 +3,15 @@
 use arrow::datatypes::Field;
 
 use super::Role;
+use super::loaded::{self, LoadedReading};
 use super::names::ColumnNames;
 use super::version;
 use crate::equality::rules::fits;
 use crate::error::{Error, Result};
 use crate::job::rule::Tolerance;
-use crate::job::{ColumnSettings, Job, Origin, Rule, RuleSettings};
+use crate::job::{ColumnSettings, ColumnType, Job, Origin, Rule, RuleSettings};
 use crate::sides::{Side, Sides};
-use crate::snapshot::Mixed;
+use crate::snapshot::{LOADED_TYPE, Mixed, Snapshot};
 
 pub(super) struct Settings<'a> {
     pairs: Vec<PairSettings>,
@@ -29,6 +30,10 @@ pub(super) struct ChosenRule {
 #[derive(Default)]
 struct PairSettings {
     rules: RuleSettings,
+    /// The type that the job states for text.
+    column_type: Option<ColumnType>,
+    /// How the text of loaded files is read, unless the user chose a reading.
+    loaded: Option<LoadedReading>,
     /// Indexes of the job's settings that apply to the pair. A rule comes from the last of them that has it.
     configured: Vec<usize>,
     expressions: Sides<Option<String>>,
@@ -36,13 +41,14 @@ struct PairSettings {
 
 impl<'a> Settings<'a> {
     /// Finds the pairs that the settings name.
-    pub(super) fn of(names: &ColumnNames, job: &'a Job) -> Result<Self> {
+    pub(super) fn of(snapshots: &Sides<Snapshot>, names: &ColumnNames, job: &'a Job) -> Result<Self> {
         let mut all: Vec<PairSettings> = names.pairs.iter().map(|_| PairSettings::default()).collect();
         for (index, settings) in job.columns.iter().enumerate() {
             for number in named(settings, names)? {
                 let pair = &mut all[number];
                 pair.rules = std::mem::take(&mut pair.rules).overridden_by(&settings.rules);
                 pair.configured.push(index);
+                pair.column_type = settings.column_type.clone().or(pair.column_type.take());
                 for side in Side::BOTH {
                     if let Some(expression) = &settings.expressions[side] {
                         pair.expressions[side] = Some(expression.text.clone());
@@ -50,13 +56,25 @@ impl<'a> Settings<'a> {
                 }
             }
         }
+        for (pair, settings) in names.pairs.iter().zip(&mut all) {
+            let (at, fields) = super::fields(snapshots, pair);
+            let shapes = Sides::from_fn(|side| snapshots[side].shapes(at[side]));
+            // `load` kept the text of cells that are not of the type that was stated then
+            let kept = fields.iter().find_map(|field| field.metadata().get(LOADED_TYPE));
+            let stored = kept.and_then(|text| text.parse::<ColumnType>().ok());
+            settings.loaded = match settings.rules.reading {
+                Some(_) => None,
+                None => loaded::reading(fields, shapes, settings.column_type.as_ref().or(stored.as_ref())),
+            };
+        }
         Ok(Settings { pairs: all, configured: &job.columns })
     }
 
     /// Returns the rules of a pair that concern times.
     pub(super) fn time_rules(&self, pair: usize) -> version::TimeRules {
-        let rules = &self.pairs[pair].rules;
-        version::TimeRules { reading: rules.reading, zone: rules.assume_tz.clone() }
+        let PairSettings { rules, loaded, .. } = &self.pairs[pair];
+        let implied = loaded.as_ref().map(|loaded| loaded.reading);
+        version::TimeRules { reading: rules.reading.or(implied), zone: rules.assume_tz.clone() }
     }
 
     /// Returns the rules of a pair in the order of application. Rules that were chosen by a pattern and do not apply to
@@ -74,6 +92,7 @@ impl<'a> Settings<'a> {
             .filter_map(|side| settings.expressions[side].clone().map(|text| Rule::Expression(side, text)));
         let mut chosen = settings.rules.clone();
         let implied = imply(&mut chosen, fields);
+        let read = settings.loaded.as_ref().map_or(vec![], |loaded| imply_loaded(&mut chosen, loaded));
         let chosen = chosen.rules().map_err(|reason| {
             let origin = last().map(|origin| origin.to_string()).unwrap_or_default();
             Error::request(origin, reason)
@@ -83,6 +102,7 @@ impl<'a> Settings<'a> {
             .map(|rule| {
                 let (origin, by_name) = match &rule {
                     rule if implied.contains(rule) => (Origin::Files, true),
+                    rule if read.contains(rule) => (Origin::Texts, true),
                     Rule::Expression(..) => (last().unwrap_or(Origin::Set("compare".into())), true),
                     rule => place_of(rule),
                 };
@@ -114,6 +134,17 @@ fn imply(chosen: &mut RuleSettings, fields: Sides<&Field>) -> Vec<Rule> {
         // the texts of both sides contain offsets, so the zone is never used
         chosen.assume_tz = Some("UTC".into());
         implied.push(Rule::AssumeTz("UTC".into()));
+    }
+    implied
+}
+
+/// Adds the reading of text of loaded files. Returns the added rules.
+fn imply_loaded(chosen: &mut RuleSettings, loaded: &LoadedReading) -> Vec<Rule> {
+    let mut implied = vec![Rule::As(loaded.reading)];
+    chosen.reading = Some(loaded.reading);
+    if let (Some(zone), None) = (loaded.zone, &chosen.assume_tz) {
+        chosen.assume_tz = Some(zone.into());
+        implied.push(Rule::AssumeTz(zone.into()));
     }
     implied
 }

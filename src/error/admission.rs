@@ -37,6 +37,30 @@ pub enum AdmissionError {
         url: String,
     },
 
+    /// A record of a text file that cannot be read.
+    #[error("`{}` line {line}: {what}\n  nothing was verified; {remedy}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// The line on which the record begins, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+
+    /// Files of one side in different formats.
+    #[error(
+        "the files of one side have different formats: `{}` is {}, `{}` is {}\n  \
+         nothing was verified; select the data files with a glob such as 'dir/*.csv'",
+        files[0].0.display(), files[0].1, files[1].0.display(), files[1].1
+    )]
+    Formats {
+        /// Two files that differ, each with its format.
+        files: Box<[(PathBuf, &'static str); 2]>,
+    },
+
     /// A value that cannot be represented in the common type of the files of a side.
     #[error(
         "column `{column}` of `{}` contains {value}, which cannot be represented as {shared}, the common type of the \

@@ -7,6 +7,7 @@ mod in_flight;
 mod redaction;
 mod misplaced;
 mod segments;
+mod unreadable;
 mod waivers;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) use in_flight::InFlightReport;
 pub(crate) use misplaced::{Kind as MisplacedKind, MisplacedReport, Misplacements};
 pub(crate) use redaction::PrivateReport;
 pub(crate) use segments::SegmentReport;
+pub(crate) use unreadable::{UnreadableCell, UnreadableCells, find as unreadable_cells};
 pub(crate) use waivers::{TAG as WAIVER_TAG, WaiverReport};
 
 /// The numbers of discrepancies that count against the gates.

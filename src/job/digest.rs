@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Allowance, Check, ColumnSettings, Gate, Identity, InFlight, Job, Private, Scope, Setting, Source, Waiver};
+use super::{
+    Allowance, Check, ColumnSettings, FormatSettings, Gate, Identity, InFlight, Job, Origin, Private, Scope, Setting,
+    Source, Waiver,
+};
 use crate::class::{ByClass, Class};
 use crate::sides::Sides;
 
@@ -56,11 +59,12 @@ pub fn evidence(job: &Job) -> Value {
 
 /// The settings that decide which rows a source has.
 fn rows(source: &Source) -> Value {
-    json!({
+    let rows = json!({
         "layout": source.layout,
         "query": source.query.as_ref().map(|query| query.sql.trim()),
         "key": texts(&source.key),
-    })
+    });
+    with(rows, "format", format(&source.format))
 }
 
 fn texts(settings: &[Setting]) -> Vec<&str> {
@@ -68,7 +72,7 @@ fn texts(settings: &[Setting]) -> Vec<&str> {
 }
 
 fn source(source: &Source) -> Value {
-    json!({
+    let all = json!({
         "path": source.path.text,
         "query": source.query.as_ref().map(|query| &query.sql),
         "taken_at": source.taken_at,
@@ -77,19 +81,35 @@ fn source(source: &Source) -> Value {
         "max_drop": source.expects.max_drop.as_ref().map(ToString::to_string),
         "must_change": source.expects.must_change,
         "key": texts(&source.key),
-    })
+    });
+    with(all, "format", format(&source.format))
+}
+
+/// Adds a setting that older jobs did not have, so that the digests of jobs without it stay the same.
+fn with(mut settings: Value, name: &str, setting: Option<String>) -> Value {
+    if let (Value::Object(settings), Some(setting)) = (&mut settings, setting) {
+        settings.insert(name.into(), Value::String(setting));
+    }
+    settings
+}
+
+/// How the files are written; `None` if the job does not say.
+fn format(format: &FormatSettings) -> Option<String> {
+    let none = FormatSettings::none(format.origin.clone());
+    (*format != none).then(|| format!("{:?}", FormatSettings { origin: Origin::Files, ..format.clone() }))
 }
 
 fn column(settings: &ColumnSettings) -> Value {
     let rules = settings.rules.rules().unwrap_or_default();
     let Sides { old, new } = settings.expressions.as_ref().map(|expression| expression.as_ref().map(|text| &text.text));
-    json!({
+    let own = json!({
         "names": texts(&settings.names),
         "old": settings.old.as_ref().map(|old| &old.text),
         "old_expr": old,
         "new_expr": new,
         "rules": rules.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    })
+    });
+    with(own, "type", settings.column_type.as_ref().map(ToString::to_string))
 }
 
 fn in_flight(in_flight: &InFlight) -> Value {

@@ -2,6 +2,7 @@
 
 mod digest;
 mod gate;
+mod column_type;
 mod layout;
 mod misplaced;
 mod number;
@@ -12,6 +13,7 @@ pub mod file;
 mod signoff;
 mod waiver;
 mod setting;
+mod format;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,7 +22,9 @@ use crate::error::Error;
 use crate::sides::{Owner, Side, Sides};
 pub use ::certificate::TakenAt;
 pub use check::{Check, Expect, Literal, LiteralType};
+pub use column_type::ColumnType;
 pub use digest::{compare, evidence, settings};
+pub use format::{Encoding, FileFormat, FormatSettings, Preset};
 pub use gate::{Allowance, Gate};
 pub use layout::{VARIES, decides, layout};
 pub use misplaced::Misplaced;
@@ -133,6 +137,8 @@ pub struct Source {
     pub path: Setting,
     /// The part of the path that decides which rows it has. It is the same every night.
     pub layout: String,
+    /// How the files are written.
+    pub format: FormatSettings,
     /// SQL that transforms the snapshot before it is compared. The files are the table `snapshot`.
     pub query: Option<Query>,
     /// When the snapshot was taken.
@@ -161,6 +167,7 @@ impl Source {
     pub fn of(path: Setting) -> Self {
         Source {
             layout: layout(&path.text),
+            format: FormatSettings::none(path.origin.clone()),
             path,
             query: None,
             taken_at: None,
@@ -210,6 +217,8 @@ pub struct ColumnSettings {
     pub old: Option<Setting>,
     /// The value of the column on each side, as an SQL expression.
     pub expressions: Sides<Option<Setting>>,
+    /// The type of the column where it is stored as text.
+    pub column_type: Option<ColumnType>,
     /// The rules.
     pub rules: RuleSettings,
     /// The position of the settings in the job.

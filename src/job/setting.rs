@@ -30,6 +30,8 @@ pub enum Origin {
     Set(String),
     /// Implied by the types of a side's files.
     Files,
+    /// Implied by the texts of a side's files.
+    Texts,
 }
 
 impl Setting {
@@ -46,6 +48,7 @@ impl fmt::Display for Origin {
             Origin::Line { file, line, key } if key.is_empty() => write!(f, "{}:{line}", file.display()),
             Origin::Line { file, line, key } => write!(f, "{}:{line}: {key}", file.display()),
             Origin::Files => f.write_str("the types of its files"),
+            Origin::Texts => f.write_str("the texts of its files"),
             Origin::Set(key) => write!(f, "--set {key}"),
         }
     }

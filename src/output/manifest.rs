@@ -153,7 +153,7 @@ fn file_digests(engine: &Engine, snapshot: &Snapshot) -> Result<Vec<FileDigest>>
         files
             .map(|file| {
                 engine.check_stop()?;
-                let digest = of_opened(file.open()?).map_err(Error::unreadable(&file.path))?;
+                let digest = of_opened(file.open_input()?).map_err(Error::unreadable(&file.path))?;
                 file.require_unchanged()?;
                 Ok(FileDigest {
                     path: file.path.display().to_string(),

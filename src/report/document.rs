@@ -8,7 +8,7 @@ use crate::checks::CheckReport;
 use crate::checks::groups::GroupReport;
 use crate::columns::Coverage;
 use crate::compare::discrepancy::Tiers;
-use crate::explain::{InFlightReport, MisplacedReport, PrivateReport, SegmentReport, WaiverReport};
+use crate::explain::{InFlightReport, MisplacedReport, PrivateReport, SegmentReport, UnreadableCells, WaiverReport};
 use crate::history::HistoryReport;
 use crate::lists::Example;
 use crate::sides::Sides;
@@ -79,6 +79,9 @@ pub(super) struct Document {
     columns: Vec<ColumnReport>,
     /// What took part and what did not.
     coverage: Coverage,
+    /// The cells of loaded files that are not what their columns should have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unreadable_cells: Vec<UnreadableCells>,
     /// The first few findings of each class, in key order.
     examples: Vec<Example>,
     /// The circumstances. Everything else in a report depends on the data alone.
@@ -105,6 +108,7 @@ impl From<Report> for Document {
             key,
             columns,
             coverage,
+            unreadable_cells,
             examples,
         } = match scope {
             Scope::Comparison(found) => *found,
@@ -135,6 +139,7 @@ impl From<Report> for Document {
             key,
             columns,
             coverage,
+            unreadable_cells,
             examples,
             run,
         }
@@ -164,6 +169,7 @@ impl From<Document> for Report {
                     key: document.key,
                     columns: document.columns,
                     coverage: document.coverage,
+                    unreadable_cells: document.unreadable_cells,
                     examples: document.examples,
                 }))
             }

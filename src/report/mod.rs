@@ -18,7 +18,9 @@ use crate::checks::groups::GroupReport;
 use crate::class::ByClass;
 use crate::columns::{Coverage, Pairing};
 use crate::compare::discrepancy::{Tally, Tiers};
-use crate::explain::{Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, WaiverReport};
+use crate::explain::{
+    Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, UnreadableCells, WaiverReport,
+};
 use crate::history::HistoryReport;
 use crate::job::Job;
 use crate::lists::Example;
@@ -100,6 +102,8 @@ pub struct Comparison {
     pub columns: Vec<ColumnReport>,
     /// What took part and what did not.
     pub coverage: Coverage,
+    /// The cells of loaded files that are not what their columns should have.
+    pub unreadable_cells: Vec<UnreadableCells>,
     /// The first few findings of each class, in key order.
     pub examples: Vec<Example>,
 }
@@ -179,6 +183,8 @@ pub struct StageResults<'a> {
     pub explained: Explained,
     /// The first few of each class.
     pub examples: Vec<Example>,
+    /// The cells of loaded files that are not what their columns should have.
+    pub unreadable_cells: Vec<UnreadableCells>,
     /// The results of the checks.
     pub checks: Vec<CheckReport>,
     /// What moves as a whole.
@@ -190,7 +196,7 @@ pub struct StageResults<'a> {
 impl Report {
     /// Puts together what the stages found.
     pub fn of(job: &Job, snapshots: &Sides<Snapshot>, pairing: &Pairing, found: StageResults, cost: RunStats) -> Self {
-        let StageResults { tally, explained, examples, checks, groups, input_failures } = found;
+        let StageResults { tally, explained, examples, unreadable_cells, checks, groups, input_failures } = found;
         let coverage = pairing.coverage.clone();
         let counts = Counts {
             matched: tally.matched(),
@@ -227,6 +233,7 @@ impl Report {
             key: if pairing.keyed { pairing.keys().iter().map(|key| key.name.clone()).collect() } else { vec![] },
             columns: pairing.columns.iter().zip(&tally.columns).map(column).collect(),
             coverage,
+            unreadable_cells,
             examples,
         };
         Report {

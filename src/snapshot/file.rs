@@ -48,7 +48,7 @@ impl LocalFile {
     /// Opens a file to read its pages.
     pub(super) fn of(file: &DataFile, meter: &Arc<Timings>) -> Result<Self> {
         let input = file.open().map_err(|error| ParquetError::External(error.into()))?;
-        Ok(LocalFile { input: input.into(), size: file.size, meter: meter.clone() })
+        Ok(LocalFile { input: input.into(), size: file.stored_bytes(), meter: meter.clone() })
     }
 
     /// Opens a file for one read. If `skips` is set, the read leaves out rows, and the positions of all pages are
@@ -63,7 +63,7 @@ impl LocalFile {
             false => prepared(file),
             true => with_positions(file, &input),
         }?;
-        let input = LocalFile { input: input.into(), size: file.size, meter: meter.clone() };
+        let input = LocalFile { input: input.into(), size: file.stored_bytes(), meter: meter.clone() };
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata))
     }
 }

@@ -11,6 +11,7 @@ use parquet::file::metadata::{FileMetaData, ParquetMetaData};
 
 use super::bounds::{FooterFlaw, Loaded, ROW_GROUPS_MAX, load, with_file};
 use super::file::Prepared;
+use super::load::LoadedFile;
 use super::{absolute, annotations, foreign, int96, types};
 use crate::error::{AdmissionError, Error, Result};
 use crate::runtime::file_identity::InputFile;
@@ -39,6 +40,8 @@ pub struct DataFile {
     pub(super) inexact: Vec<(String, String)>,
     /// The values of the partition columns for all rows of the file, with the names of the columns.
     partitions: Vec<(String, ScalarValue)>,
+    /// Set if the file is not Parquet, so that its rows are read from a working file.
+    pub(super) loaded: Option<LoadedFile>,
 }
 
 impl DataFile {
@@ -80,8 +83,27 @@ impl DataFile {
             decoded,
             inexact,
             partitions,
+            loaded: None,
             path,
         })
+    }
+
+    /// Makes a working file stand for the file that it was loaded from. `loaded` takes the working file and its size.
+    pub(super) fn standing_for(self, input: InputFile, loaded: impl FnOnce(InputFile, u64) -> LoadedFile) -> Self {
+        let loaded = loaded(self.input, self.size);
+        DataFile {
+            path: input.path.clone(),
+            absolute_path: input.location.clone(),
+            size: input.identity().size(),
+            loaded: Some(loaded),
+            input,
+            ..self
+        }
+    }
+
+    /// The size in bytes of the Parquet file that its rows are read from.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.loaded.as_ref().map_or(self.size, |loaded| loaded.working_bytes)
     }
 
     /// The number of rows according to the footer.
@@ -99,11 +121,19 @@ impl DataFile {
         self.partitions.retain(|(name, _)| fields.iter().any(|field| field.name() == name));
     }
 
-    /// Opens the file again.
+    /// Opens the Parquet file again that its rows are read from.
     ///
     /// # Errors
     /// If it is not the file that was admitted.
     pub fn open(&self) -> Result<File> {
+        self.loaded.as_ref().map_or(&self.input, |loaded| &loaded.working).reopen()
+    }
+
+    /// Opens the file that the user gave again.
+    ///
+    /// # Errors
+    /// If it is not the file that was admitted.
+    pub(crate) fn open_input(&self) -> Result<File> {
         self.input.reopen()
     }
 

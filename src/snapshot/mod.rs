@@ -16,6 +16,7 @@ mod sizes;
 pub(crate) mod types;
 mod annotations;
 mod bounds;
+mod load;
 mod file;
 mod diagnose;
 mod int96;
@@ -37,19 +38,24 @@ pub(crate) use scan::{FileRead, Scan};
 pub(crate) use sizes::require_room_for_footers;
 pub(crate) use statistics::{PageStatistics, Statistics};
 pub(crate) use table_format::refuse_path;
-pub(crate) use types::Mixed;
 pub(crate) use types::type_name;
+pub(crate) use types::{LOADED_SHAPES, LOADED_TYPE, Mixed};
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
 
-use crate::error::{Error, Result};
+use crate::error::{AdmissionError, Error, Result};
+use crate::formats::{Layout, Shapes};
+use crate::job::Source;
+use crate::runtime::engine::Engine;
 use crate::sides::{Owner, Side};
 use agreement::{Disagreement, agree};
 pub(crate) use derived::Derived;
+use load::Loading;
 
 /// The export of one table: its admitted files and their common schema. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -74,6 +80,8 @@ pub struct Snapshot {
     derived: Vec<Derived>,
     /// Columns whose types differ between the files; an error only if such a column is used.
     flaws: HashMap<String, Disagreement>,
+    /// Whether its files are not Parquet and were not loaded yet: it has columns but no rows.
+    is_unloaded: bool,
 }
 
 /// The path that was listed, and its role.
@@ -126,7 +134,8 @@ impl Snapshot {
         let (files, skipped, derived) = (Arc::default(), vec![], vec![]);
         let origin = Some(origin);
         let (listed, flaws) = (None, HashMap::new());
-        Snapshot { side, location, listed, files, skipped, schema, origin, file_columns, derived, flaws }
+        let is_unloaded = false;
+        Snapshot { side, location, listed, files, skipped, schema, origin, file_columns, derived, flaws, is_unloaded }
     }
 
     fn open_as(owner: &Owner, side: Side, location: &str) -> Result<Self> {
@@ -138,6 +147,97 @@ impl Snapshot {
             files.push(DataFile::admit(file.path, values, among)?);
         }
         Ok(Self::assemble(owner, side, location, files, listing.skipped, partition_fields))
+    }
+
+    /// Opens the files of a source. Files that are not Parquet are loaded.
+    pub(crate) fn load(engine: &Engine, owner: &Owner, source: &Source) -> Result<Self> {
+        Self::of_source(engine, owner, source, &mut |loading, values| loading.load(values).map(Some))
+    }
+
+    /// Opens the files of a source without reading rows. If they have to be loaded, the snapshot has the columns that
+    /// the beginning of the first file shows, and is [unloaded](Self::is_unloaded).
+    pub(crate) fn peek(engine: &Engine, owner: &Owner, source: &Source) -> Result<Self> {
+        let mut schema = None;
+        let snapshot = Self::of_source(engine, owner, source, &mut |loading, _| {
+            if schema.is_none() {
+                schema = Some(loading.schema()?);
+            }
+            Ok(None)
+        })?;
+        let Some(schema) = schema else { return Ok(snapshot) };
+        let partitions = snapshot.schema.fields().iter().skip(snapshot.file_columns);
+        let fields = schema.fields().iter().chain(partitions).cloned().collect::<Vec<_>>();
+        Ok(Snapshot {
+            file_columns: schema.fields().len(),
+            schema: Arc::new(Schema::new(fields)),
+            is_unloaded: true,
+            ..snapshot
+        })
+    }
+
+    /// Opens the files of a source. `load` turns one that is not Parquet into a data file, or leaves it out.
+    fn of_source(
+        engine: &Engine,
+        owner: &Owner,
+        source: &Source,
+        load: &mut dyn FnMut(Loading, Vec<(String, ScalarValue)>) -> Result<Option<DataFile>>,
+    ) -> Result<Self> {
+        let location = &source.path.text;
+        let listing = listing::list(owner, location)?;
+        let (partition_fields, values) = partitions::columns(owner, &listing.files)?;
+        let among = listing.files.len();
+        let layouts = listing.files.iter().map(|file| load::layout_of(&file.path, &source.format));
+        let layouts = layouts.collect::<Result<Vec<Option<Layout>>>>()?;
+        require_one_layout(&listing.files, &layouts)?;
+        let mut files = Vec::with_capacity(among);
+        for ((file, values), layout) in listing.files.into_iter().zip(values).zip(layouts) {
+            match layout {
+                None | Some(Layout::Parquet) => files.push(DataFile::admit(file.path, values, among)?),
+                Some(layout) => files.extend(load(Loading::of(engine, &source.format, &file.path, layout)?, values)?),
+            }
+        }
+        let side = if let Owner::Side(side) = owner { *side } else { Side::Old };
+        Ok(Self::assemble(owner, side, location, files, listing.skipped, partition_fields))
+    }
+
+    /// Whether its files have to be loaded before it has rows.
+    pub(crate) fn is_unloaded(&self) -> bool {
+        self.is_unloaded
+    }
+
+    /// The shapes of the text in a column of files that were loaded; `None` for all other columns.
+    pub(crate) fn shapes(&self, column: usize) -> Option<Shapes> {
+        let field = self.schema.field(column);
+        // `load` has written it
+        if let Some(shapes) = field.metadata().get(LOADED_SHAPES) {
+            return Some(Shapes::parse(shapes));
+        }
+        let is_text = field.data_type().is_string() && column < self.file_columns;
+        if self.is_unloaded {
+            return is_text.then_some(Shapes::ALL);
+        }
+        let of_file = |file: &DataFile| {
+            let at = file.schema.index_of(field.name()).ok()?;
+            file.loaded.as_ref()?.shapes[at]
+        };
+        let mut shapes = Some(Shapes::ALL).filter(|_| is_text && !self.files.is_empty());
+        for file in self.files.iter() {
+            shapes = shapes.zip(of_file(file)).map(|(all, own)| all.and(own));
+        }
+        shapes
+    }
+
+    /// The file of a row of a scan of all rows, and its line if the file is text.
+    pub(crate) fn line_of(&self, row: u64) -> Option<(&Path, Option<u64>)> {
+        let mut first = 0;
+        for file in self.files.iter() {
+            if row < first + file.rows() {
+                let lines = file.loaded.as_ref().and_then(|loaded| loaded.lines.as_ref());
+                return Some((&file.path, lines.and_then(|lines| lines.line(row - first))));
+            }
+            first += file.rows();
+        }
+        None
     }
 
     /// Opens what can be opened, as the old side, and returns the reasons why the rest cannot be read: all of them,
@@ -196,6 +296,7 @@ impl Snapshot {
             file_columns,
             derived: vec![],
             flaws,
+            is_unloaded: false,
         }
     }
 
@@ -267,6 +368,15 @@ impl Snapshot {
             Some(new) => Err(Error::AppearedWhileReading { path: new.path, owner: owner.clone() }),
         }
     }
+}
+
+/// Refuses files of different formats.
+fn require_one_layout(files: &[listing::ListedFile], layouts: &[Option<Layout>]) -> Result<()> {
+    let kind = |layout: &Option<Layout>| layout.as_ref().map(std::mem::discriminant);
+    let Some(other) = layouts.iter().position(|layout| kind(layout) != kind(&layouts[0])) else { return Ok(()) };
+    let [first, other] =
+        [0, other].map(|at| (files[at].path.clone(), layouts[at].as_ref().map_or("unknown", Layout::name)));
+    Err(AdmissionError::Formats { files: Box::new([first, other]) }.into())
 }
 
 /// The absolute form of a path, for uses that must not depend on the working directory.

@@ -12,6 +12,10 @@ pub(crate) const EXTENSION: &str = "ARROW:extension:name";
 const VARIANT: &str = "arrow.parquet.variant";
 /// The metadata key with the type names of the files of a mixed column.
 pub(super) const MIXED_TYPES: &str = "countersign.types";
+/// The metadata key for the type that a column of text was loaded as, where some cells are not of that type.
+pub(crate) const LOADED_TYPE: &str = "countersign.type";
+/// The metadata key for the shapes of a column of text that was loaded.
+pub(crate) const LOADED_SHAPES: &str = "countersign.shapes";
 /// The metadata key for the name of a field's type in its file, if it is read as a wider type.
 pub(crate) const STORED: &str = "countersign.stored";
 

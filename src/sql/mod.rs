@@ -58,7 +58,7 @@ use crate::error::{Error, RequestError, Result};
 use crate::job::{ColumnSettings, Query, Setting, Source};
 use crate::runtime::engine::{Engine, ScanConfig};
 use crate::runtime::parquet_file::{ParquetWriter, Purpose};
-use crate::sides::Side;
+use crate::sides::{Owner, Side};
 use crate::snapshot::{Derived, QueryOrigin, Snapshot};
 
 /// The name of the table in a query that contains the side's own files.
@@ -68,11 +68,29 @@ const SNAPSHOT: &str = "snapshot";
 pub(crate) type Tables = BTreeMap<String, Arc<Snapshot>>;
 
 /// Opens the further tables of a job.
-pub(crate) fn open_tables(tables: &BTreeMap<String, Source>) -> Result<Tables> {
-    let open = |(name, source): (&String, &Source)| {
-        Ok((name.clone(), Arc::new(Snapshot::open_table(name, &source.path.text, source.allow_empty)?)))
-    };
-    tables.iter().map(open).collect()
+pub(crate) fn open_tables(engine: &Engine, tables: &BTreeMap<String, Source>) -> Result<Tables> {
+    tables.iter().map(|(name, source)| Ok((name.clone(), Arc::new(open_table(engine, name, source)?)))).collect()
+}
+
+/// Opens a further table of a job.
+pub(crate) fn open_table(engine: &Engine, name: &str, source: &Source) -> Result<Snapshot> {
+    let owner = Owner::Table(name.into());
+    let table = Snapshot::load(engine, &owner, source)?;
+    require_rows(table, owner, source, source.allow_empty)
+}
+
+/// Refuses a source without rows, unless it may be empty.
+fn require_rows(snapshot: Snapshot, owner: Owner, source: &Source, may_be_empty: bool) -> Result<Snapshot> {
+    match snapshot.rows() > 0 || snapshot.is_unloaded() || may_be_empty {
+        true => Ok(snapshot),
+        false => Err(Error::EmptySide { owner, path: source.path.text.clone() }),
+    }
+}
+
+/// Opens the files of a side, and loads them if they are not Parquet.
+fn load_side(engine: &Engine, side: Side, source: &Source) -> Result<Snapshot> {
+    let snapshot = Snapshot::load(engine, &Owner::Side(side), source)?;
+    require_rows(snapshot, Owner::Side(side), source, source.allow_empty || source.query.is_some())
 }
 
 /// Opens one side, and shapes it as the job specifies.
@@ -83,7 +101,7 @@ pub(crate) fn open_side(
     tables: &Tables,
     columns: &[ColumnSettings],
 ) -> Result<Snapshot> {
-    let stored = Snapshot::open(side, &source.path.text, source.allow_empty || source.query.is_some())?;
+    let stored = load_side(engine, side, source)?;
     let snapshot = match &source.query {
         None => stored,
         Some(query) => run_query(engine, side, Arc::new(stored), tables, query, source.allow_empty)?,
@@ -91,7 +109,7 @@ pub(crate) fn open_side(
     derived(engine, snapshot, columns)
 }
 
-/// Runs the query of a planned side; `None` if the side has no query, so that nothing is left to do.
+/// Loads the files of a planned side, and runs its query; `None` if it has been opened whole.
 pub(crate) fn run_side(
     engine: &Engine,
     planned: &Snapshot,
@@ -99,8 +117,19 @@ pub(crate) fn run_side(
     tables: &Tables,
     columns: &[ColumnSettings],
 ) -> Result<Option<Snapshot>> {
-    let (Some(query), Some(origin)) = (&source.query, &planned.origin) else { return Ok(None) };
-    let snapshot = run_query(engine, planned.side, origin.snapshot.clone(), tables, query, source.allow_empty)?;
+    let side = planned.side;
+    let loaded = match planned.input().is_unloaded() {
+        true => Some(load_side(engine, side, source)?),
+        false => None,
+    };
+    let snapshot = match (&source.query, &planned.origin, loaded) {
+        (Some(query), Some(origin), loaded) => {
+            let stored = loaded.map_or_else(|| origin.snapshot.clone(), Arc::new);
+            run_query(engine, side, stored, tables, query, source.allow_empty)?
+        }
+        (_, _, Some(loaded)) => loaded,
+        (_, _, None) => return Ok(None),
+    };
     derived(engine, snapshot, columns).map(Some)
 }
 
@@ -145,7 +174,8 @@ pub(crate) fn plan_side(
 }
 
 fn plan_source(engine: &Engine, side: Side, source: &Source, tables: &Tables) -> Result<Snapshot> {
-    let stored = Snapshot::open(side, &source.path.text, source.allow_empty || source.query.is_some())?;
+    let stored = Snapshot::peek(engine, &Owner::Side(side), source)?;
+    let stored = require_rows(stored, Owner::Side(side), source, source.allow_empty || source.query.is_some())?;
     let Some(query) = &source.query else { return Ok(stored) };
     let stored = Arc::new(stored);
     let question = plan_query(engine, &stored, tables, query)?;

@@ -91,6 +91,7 @@ impl<'a> Matching<'a> {
             names: vec![setting(name)],
             old: None,
             expressions: Sides::default(),
+            column_type: None,
             rules: RuleSettings { casefold: Some(true), ..RuleSettings::default() },
             origin: Origin::Flag("test"),
         });

@@ -41,6 +41,7 @@ use comparison_plan::ComparisonPlan;
 use needed::Codes;
 pub(crate) use needed::ReadCells;
 use parse::Parsed;
+pub(crate) use parse::parse_text;
 pub(crate) use times::{ParsedTime, Zone};
 
 /// A column in canonical form: equal cells have equal values.

@@ -133,6 +133,14 @@ pub(super) fn read(
     Ok(Parsed { array, unreadable: Some(unreadable) })
 }
 
+/// Parses text as a type that needs no zone. Cells that cannot be parsed become NULL.
+pub(crate) fn parse_text(texts: &StringViewArray, reading: ParseAs) -> Result<ArrayRef> {
+    let field = Field::new("", DataType::Utf8View, true);
+    let clocks = ZonePolicy { instants: false, zone: None, either_hour: false };
+    let array: ArrayRef = Arc::new(texts.clone());
+    Ok(read(&array, &field, reading, FloatDecimal::Exact, &clocks, Side::Old)?.array)
+}
+
 fn unreadable(cells: &StoredCells, read: &ArrayRef, side: Side) -> Result<ArrayRef> {
     let lost = |row: usize| cells.array.is_valid(row) && read.is_null(row);
     if read.null_count() == cells.array.logical_null_count() || !(0..read.len()).any(lost) {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::job::private::Mode;
 use crate::job::rule::{RuleSettings, Scalar};
+use crate::job::{Encoding, FileFormat, Preset};
 
 /// What to keep of old runs.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -30,9 +31,30 @@ pub(super) struct JobSection {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceForm {
-    /// A Parquet file, a directory, or a glob, relative to the job file. `${VAR}` and `${VAR:-default}` are replaced
+    /// A file, a directory, or a glob, relative to the job file. `${VAR}` and `${VAR:-default}` are replaced
     /// from the environment.
     pub path: String,
+    /// The program that wrote the files, such as `postgres-csv`.
+    pub preset: Option<Preset>,
+    /// The format of the files. Defaults to that of the preset, or to what their names or first bytes show.
+    pub format: Option<FileFormat>,
+    /// Whether the first record of a text file has the names of the columns.
+    pub header: Option<bool>,
+    /// The names of the columns of text files without a header.
+    #[serde(default)]
+    pub columns: Names,
+    /// The character between two fields of a text file.
+    pub delimiter: Option<OneCharacter>,
+    /// The character around fields of a text file, or an empty text if there is none.
+    pub quote: Option<Character>,
+    /// The character before characters with a special meaning, or an empty text if there is none.
+    pub escape: Option<Character>,
+    /// The texts that mean NULL when they are not in quotes.
+    pub null: Option<Names>,
+    /// The character at the beginning of lines that are not data.
+    pub comment: Option<OneCharacter>,
+    /// The encoding of a text file.
+    pub encoding: Option<Encoding>,
     /// SQL that transforms the snapshot: a query, or the path of a file with one. The files are the table `snapshot`.
     pub query: Option<String>,
     /// When the snapshot was taken.
@@ -51,6 +73,14 @@ pub(super) struct SourceForm {
     #[serde(default)]
     pub key: Names,
 }
+
+/// A character.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct OneCharacter(pub char);
+
+/// A character, or none.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Character(pub String);
 
 /// A time, or the period of an export.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -188,6 +218,9 @@ pub(super) struct ColumnForm {
     pub old_expr: Option<String>,
     /// The value of the column in new, as an SQL expression over new's columns.
     pub new_expr: Option<String>,
+    /// The type of the column where it is stored as text, such as `decimal(12,2)`.
+    #[serde(rename = "type")]
+    pub column_type: Option<String>,
     /// The rules.
     #[serde(flatten)]
     pub rules: RuleSettings,

@@ -25,8 +25,8 @@ use crate::class::ByClass;
 use crate::error::{Error, Result};
 use crate::job::rule::RuleSettings;
 use crate::job::{
-    Allowance, Check, ColumnSettings, Expectations, Gate, Identity, Job, Origin, Query, Scope, Selection, Setting,
-    SignOff, Source, TakenAt, number,
+    Allowance, Check, ColumnSettings, ColumnType, Expectations, FormatSettings, Gate, Identity, Job, Origin, Query,
+    Scope, Selection, Setting, SignOff, Source, TakenAt, number,
 };
 use crate::regular_file::{self, TEXT_BYTES_MAX};
 use crate::sides::Sides;
@@ -282,9 +282,23 @@ impl FormReader<'_> {
         if let Some(Allowance::Count(_)) = max_drop {
             self.wrong(&drop_origin, "expected a share of the rows such as \"5 %\"");
         }
+        let written = FormatSettings {
+            preset: form.preset,
+            format: form.format,
+            header: form.header,
+            columns: form.columns.into_vec(),
+            delimiter: form.delimiter.map(|delimiter| delimiter.0),
+            quote: form.quote.map(|quote| quote.0.chars().next()),
+            escape: form.escape.map(|escape| escape.0.chars().next()),
+            nulls: form.null.map(Names::into_vec),
+            comment: form.comment.map(|comment| comment.0),
+            encoding: form.encoding,
+            origin: origin.clone(),
+        };
         Source {
             path: Setting { text: path, origin },
             layout,
+            format: written,
             query: form.query.and_then(|query| self.query(query, query_origin)),
             taken_at,
             allow_empty: form.allow_empty,
@@ -388,7 +402,8 @@ impl FormReader<'_> {
         for (item, SharedRules { columns, rules }) in shared.into_iter().enumerate() {
             let origin = self.document.item_origin(&["compare", "rules"], Some(item));
             let names = columns.into_vec().into_iter().map(|text| Setting { text, origin: origin.clone() }).collect();
-            all.push(ColumnSettings { names, old: None, expressions: Sides::default(), rules, origin });
+            let expressions = Sides::default();
+            all.push(ColumnSettings { names, old: None, expressions, column_type: None, rules, origin });
         }
         for (name, form) in own {
             let at = |key: &str| self.document.origin(&["compare", "columns", &name, key]);
@@ -396,10 +411,16 @@ impl FormReader<'_> {
             let origin = self.document.origin(&["compare", "columns", &name]);
             let expressions = Sides { old: word(form.old_expr, "old_expr"), new: word(form.new_expr, "new_expr") };
             let old = word(form.old, "old").filter(|_| expressions.old.is_none());
+            let stated = form.column_type.map(|text| text.parse::<ColumnType>());
+            let column_type = stated.transpose().unwrap_or_else(|reason| {
+                self.wrong(&at("type"), reason);
+                None
+            });
             all.push(ColumnSettings {
                 names: vec![Setting { text: name.clone(), origin: origin.clone() }],
                 old,
                 expressions,
+                column_type,
                 rules: form.rules,
                 origin,
             });

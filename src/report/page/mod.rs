@@ -10,6 +10,7 @@ mod head;
 mod explained;
 mod checks;
 mod columns;
+mod unreadable;
 mod examples;
 
 use std::path::Path;
@@ -46,6 +47,7 @@ fn add_comparison<'a>(report: &'a Report, found: &'a Comparison, page: &mut Page
     checks::add_segments(found, page);
     columns::add_columns(found, page);
     columns::add_rules(found, page);
+    unreadable::add(found, page);
     columns::add_not_compared(found, page);
     examples::add(report, found, page);
 }

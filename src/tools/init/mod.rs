@@ -32,6 +32,7 @@ use crate::job::{Identity, Job, Origin, Selection, Setting, Source};
 use crate::runtime::engine::Engine;
 use crate::sides::{Owner, Side, Sides};
 use crate::snapshot::{Snapshot, require_room_for_footers};
+use crate::sql;
 use aligned::Aligned;
 use columns::{Columns, PairedColumns};
 use explain::{SAMPLE_PAIRS, SampledPair, Suggestion};
@@ -50,7 +51,8 @@ pub(crate) struct Proposal {
 /// Examines two snapshots and proposes how to compare them.
 pub(crate) fn propose(engine: &Engine, paths: Sides<String>) -> Result<Proposal> {
     require_room_for_footers(engine.limits(), Side::BOTH.map(|side| (Owner::Side(side), paths[side].as_str())))?;
-    let sides = Sides::try_from_fn(|side| Snapshot::open(side, &paths[side], false))?;
+    let source = |side: Side| Source::of(Setting { text: paths[side].clone(), origin: Origin::Flag("PATH") });
+    let sides = Sides::try_from_fn(|side| sql::open_side(engine, side, &source(side), &sql::Tables::new(), &[]))?;
     let mut columns = Columns::of(engine, &sides)?;
     let key = key::choose(engine, &sides, &paths, &mut columns)?;
     let aligned = Aligned::of(engine, &sides, &columns, &key.columns)?;

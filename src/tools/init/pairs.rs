@@ -100,6 +100,7 @@ impl PairedColumns {
     pub(super) fn settings(&self, origin: Origin) -> Option<ColumnSettings> {
         let word = |text: &String| Setting { text: text.clone(), origin: origin.clone() };
         (self.comparable && (self.is_renamed() || self.rules != RuleSettings::default())).then(|| ColumnSettings {
+            column_type: None,
             names: vec![word(&self.name)],
             old: self.is_renamed().then(|| word(&self.old)),
             expressions: Sides::default(),

@@ -1,0 +1,277 @@
+//! Cuts a stream of text into blocks of whole records, which workers parse independently.
+
+use std::io::{self, Read};
+
+use super::layout::{Dialect, Layout};
+
+/// After this many blocks, their size doubles, because each becomes a row group, and the number of these is limited.
+const BLOCKS_PER_SIZE: usize = 4096;
+
+/// Whole records.
+pub(crate) struct Block {
+    pub(crate) bytes: Vec<u8>,
+    /// The line on which it begins, counted from 1.
+    pub(crate) first_line: u64,
+    /// Whether its last record ends within quotes, which only the last block of a damaged file does.
+    pub(crate) ends_in_quotes: bool,
+}
+
+/// Reads blocks one after the other.
+pub(crate) struct Blocks<R> {
+    input: R,
+    cutter: Cutter,
+    /// What follows the last block.
+    rest: Vec<u8>,
+    line: u64,
+    /// Bytes that are read at a time. A block has about as many.
+    block_bytes: usize,
+    blocks: usize,
+    record_max: usize,
+    has_ended: bool,
+}
+
+impl<R: Read> Blocks<R> {
+    /// Cuts `input` into blocks of about `block_bytes`. No record may be longer than `record_max` bytes.
+    pub(crate) fn new(input: R, layout: &Layout, block_bytes: usize, record_max: usize) -> Self {
+        let cutter = match layout {
+            Layout::Delimited(dialect) => Cutter::Fields(FieldCutter::new(dialect)),
+            _ => Cutter::Documents(DocumentCutter::default()),
+        };
+        let record_max = record_max.max(block_bytes);
+        Blocks { input, cutter, rest: vec![], line: 1, block_bytes, blocks: 0, record_max, has_ended: false }
+    }
+
+    /// The next block, or `None` at the end.
+    ///
+    /// # Errors
+    /// If the input cannot be read. [`io::ErrorKind::FileTooLarge`] means that a record is too long.
+    pub(crate) fn next_block(&mut self) -> io::Result<Option<Block>> {
+        let mut end = 0;
+        while !self.has_ended && end == 0 {
+            let before = self.rest.len();
+            if before > self.record_max {
+                return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+            }
+            let read = self.input.by_ref().take(self.block_bytes as u64).read_to_end(&mut self.rest)?;
+            self.has_ended = read < self.block_bytes;
+            end = self.cutter.last_end(&self.rest, before);
+        }
+        if self.has_ended && end == 0 {
+            end = self.rest.len();
+        }
+        if end == 0 {
+            return Ok(None);
+        }
+        self.blocks += 1;
+        if self.blocks.is_multiple_of(BLOCKS_PER_SIZE) {
+            self.block_bytes *= 2;
+        }
+        let rest = self.rest.split_off(end);
+        let bytes = std::mem::replace(&mut self.rest, rest);
+        let first_line = self.line;
+        self.line += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        let ends_in_quotes = self.has_ended && self.rest.is_empty() && self.cutter.is_in_quotes();
+        Ok(Some(Block { bytes, first_line, ends_in_quotes }))
+    }
+
+    /// The line on which the next block begins.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+}
+
+/// Finds the ends of records. It continues where it stopped, so that no byte is looked at twice.
+enum Cutter {
+    Fields(FieldCutter),
+    Documents(DocumentCutter),
+}
+
+impl Cutter {
+    /// Returns the end of the last record in the bytes from `new` on, or 0 if none ends there.
+    fn last_end(&mut self, bytes: &[u8], new: usize) -> usize {
+        match self {
+            Cutter::Fields(cutter) => cutter.last_end(bytes, new),
+            Cutter::Documents(cutter) => cutter.last_end(bytes, new),
+        }
+    }
+
+    fn is_in_quotes(&self) -> bool {
+        match self {
+            Cutter::Fields(cutter) => matches!(cutter.state, FieldState::Quoted | FieldState::EscapedInQuotes),
+            Cutter::Documents(_) => false,
+        }
+    }
+}
+
+/// Records end at line breaks outside of quotes that are not escaped.
+struct FieldCutter {
+    delimiter: u8,
+    quote: Option<u8>,
+    escape: Option<u8>,
+    /// A NULL that begins like a quoted field.
+    quoted_null: Option<Vec<u8>>,
+    comment: Option<u8>,
+    state: FieldState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FieldState {
+    RecordStart,
+    FieldStart,
+    Plain,
+    Quoted,
+    /// After a quote in a quoted field: its end, or the first of two quotes.
+    QuoteInQuotes,
+    Escaped,
+    EscapedInQuotes,
+    /// After a NULL that begins like a quoted field, unless the field goes on.
+    QuotedNull,
+    Comment,
+}
+
+impl FieldCutter {
+    fn new(dialect: &Dialect) -> Self {
+        let quoted_null =
+            dialect.nulls.iter().find(|null| null.first().is_some_and(|first| Some(*first) == dialect.quote));
+        FieldCutter {
+            delimiter: dialect.delimiter,
+            quote: dialect.quote,
+            escape: dialect.escapes.character(),
+            quoted_null: quoted_null.cloned(),
+            comment: dialect.comment,
+            state: FieldState::RecordStart,
+        }
+    }
+
+    fn last_end(&mut self, bytes: &[u8], new: usize) -> usize {
+        let mut end = 0;
+        for (at, &byte) in bytes.iter().enumerate().skip(new) {
+            let state = match self.state {
+                FieldState::QuotedNull if [self.delimiter, b'\n', b'\r'].contains(&byte) => FieldState::Plain,
+                FieldState::QuotedNull => FieldState::Quoted,
+                state => state,
+            };
+            self.state = match state {
+                FieldState::RecordStart if Some(byte) == self.comment => FieldState::Comment,
+                FieldState::Comment if byte != b'\n' => FieldState::Comment,
+                FieldState::EscapedInQuotes => FieldState::Quoted,
+                FieldState::Escaped => FieldState::Plain,
+                FieldState::Quoted if Some(byte) == self.escape => FieldState::EscapedInQuotes,
+                FieldState::Quoted if Some(byte) == self.quote => FieldState::QuoteInQuotes,
+                FieldState::Quoted if self.ends_null(bytes, at) => FieldState::QuotedNull,
+                FieldState::Quoted => FieldState::Quoted,
+                FieldState::QuoteInQuotes if Some(byte) == self.quote => FieldState::Quoted,
+                FieldState::RecordStart | FieldState::FieldStart if Some(byte) == self.quote => FieldState::Quoted,
+                _ if byte == b'\n' => {
+                    end = at + 1;
+                    FieldState::RecordStart
+                }
+                _ if byte == self.delimiter => FieldState::FieldStart,
+                _ if Some(byte) == self.escape => FieldState::Escaped,
+                _ => FieldState::Plain,
+            };
+        }
+        end
+    }
+
+    /// Whether a NULL that begins like a quoted field ends at `at`.
+    fn ends_null(&self, bytes: &[u8], at: usize) -> bool {
+        let Some(null) = &self.quoted_null else { return false };
+        let Some(start) = (at + 1).checked_sub(null.len()) else { return false };
+        let begins_field = start.checked_sub(1).is_none_or(|before| [self.delimiter, b'\n'].contains(&bytes[before]));
+        begins_field && bytes[start..=at] == **null
+    }
+}
+
+/// Documents end with their closing bracket. Those of an array are cut like those that follow each other.
+#[derive(Default)]
+struct DocumentCutter {
+    depth: usize,
+    in_text: bool,
+    is_escaped: bool,
+}
+
+impl DocumentCutter {
+    fn last_end(&mut self, bytes: &[u8], new: usize) -> usize {
+        let mut end = 0;
+        for (at, &byte) in bytes.iter().enumerate().skip(new) {
+            match (self.in_text, byte) {
+                (true, _) if self.is_escaped => self.is_escaped = false,
+                (true, b'\\') => self.is_escaped = true,
+                (true, b'"') => self.in_text = false,
+                (true, _) => {}
+                (false, b'"') => self.in_text = true,
+                // the brackets of an array of documents are not counted
+                (false, b'[') if self.depth > 0 => self.depth += 1,
+                (false, b']') if self.depth > 0 => self.depth -= 1,
+                (false, b'{') => self.depth += 1,
+                (false, b'}') => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 {
+                        end = at + 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::layout::resolve;
+    use super::*;
+    use crate::job::{FormatSettings, Origin, Preset};
+
+    /// The blocks of a text, read a few bytes at a time.
+    fn cut(text: &str, preset: Option<Preset>, name: &str) -> Vec<String> {
+        let settings = FormatSettings { preset, ..FormatSettings::none(Origin::Flag("test")) };
+        let layout = resolve(&settings, Path::new(name), &[]).unwrap().unwrap();
+        let mut cutter = Blocks::new(io::empty(), &layout, 100, 100).cutter;
+        let (mut blocks, mut rest) = (vec![], vec![]);
+        for byte in text.bytes() {
+            let before = rest.len();
+            rest.push(byte);
+            let end = cutter.last_end(&rest, before);
+            if end > 0 {
+                let block: Vec<u8> = rest.drain(..end).collect();
+                blocks.push(String::from_utf8(block).unwrap());
+            }
+        }
+        blocks.extend((!rest.is_empty()).then(|| String::from_utf8(rest).unwrap()));
+        blocks
+    }
+
+    #[test]
+    fn records_are_cut_outside_of_quotes() {
+        assert_eq!(cut("a,\"b\nc\"\nd\n", None, "a.csv"), ["a,\"b\nc\"\n", "d\n"]);
+        assert_eq!(cut("\"a\"\"\n\"\n5\" pipe\nx", None, "a.csv"), ["\"a\"\"\n\"\n", "5\" pipe\n", "x"]);
+        assert_eq!(cut("a\\\nb\nc\"\n", Some(Preset::MysqlTab), "a"), ["a\\\nb\n", "c\"\n"]);
+        let outfile = "\"a\\\"\n\",\\N\n1\n";
+        assert_eq!(cut(outfile, Some(Preset::MysqlOutfile), "a"), ["\"a\\\"\n\",\\N\n", "1\n"]);
+        let cloud = "1,\"N\n2,\"N,\n\"\n\"N,3\n";
+        assert_eq!(cut(cloud, Some(Preset::CloudsqlMysql), "a"), ["1,\"N\n", "2,\"N,\n", "\"\n\"N,3\n"]);
+        assert_eq!(cut("\"New\nYork\"\n1\n", Some(Preset::CloudsqlMysql), "a"), ["\"New\nYork\"\n", "1\n"]);
+    }
+
+    #[test]
+    fn documents_are_cut_at_their_ends() {
+        assert_eq!(cut("{\"a\": \"}\\\"{\"}\n{\"b\":[{}]}", None, "a.json"), ["{\"a\": \"}\\\"{\"}", "\n{\"b\":[{}]}"]);
+        assert_eq!(cut("[{\"a\":[1]},\n {}]", None, "a.json"), ["[{\"a\":[1]}", ",\n {}", "]"]);
+    }
+
+    #[test]
+    fn blocks_know_their_lines_and_end_with_the_input() {
+        let settings = FormatSettings::none(Origin::Flag("test"));
+        let layout = resolve(&settings, Path::new("a.csv"), &[]).unwrap().unwrap();
+        let mut blocks = Blocks::new("a\nb\n\"c\n".as_bytes(), &layout, 5, 100);
+        let block = blocks.next_block().unwrap().unwrap();
+        assert_eq!((&block.bytes[..], block.first_line, block.ends_in_quotes), (&b"a\nb\n"[..], 1, false));
+        let block = blocks.next_block().unwrap().unwrap();
+        assert_eq!((&block.bytes[..], block.first_line, block.ends_in_quotes), (&b"\"c\n"[..], 3, true));
+        assert!(blocks.next_block().unwrap().is_none());
+    }
+}

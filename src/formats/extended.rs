@@ -1,0 +1,188 @@
+//! Replaces typed wrappers in JSON by the values that they stand for: MongoDB's Extended JSON and DynamoDB's attributes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+
+use super::layout::Documents;
+use super::raw_json::{Value, quoted};
+
+/// A cell: a value at the top of a document.
+pub(super) enum Cell {
+    Null,
+    /// A text, a number, or a boolean.
+    Plain(String),
+    /// An object or an array, in JSON.
+    Nested(String),
+}
+
+impl Cell {
+    /// The cell in JSON; `None` is NULL.
+    pub(super) fn into_json(self, was_text: bool) -> Option<String> {
+        match self {
+            Cell::Null => None,
+            Cell::Plain(text) if was_text => Some(quoted(&text)),
+            Cell::Plain(text) | Cell::Nested(text) => Some(text),
+        }
+    }
+}
+
+/// A value, and whether it is a text.
+pub(super) type TypedCell = (Cell, bool);
+
+/// The cell that a value stands for.
+pub(super) fn cell(style: Documents, raw: &RawValue) -> serde_json::Result<TypedCell> {
+    let value = Value::of(raw)?;
+    let scalar = match style {
+        Documents::Plain => None,
+        Documents::Extended => extended(&value)?,
+        Documents::Attributes => attribute(&value)?,
+    };
+    Ok(match (scalar, value) {
+        (Some(Scalar::Null), _) | (None, Value::Null) => (Cell::Null, false),
+        (Some(Scalar::Text(text)), _) | (None, Value::Text(text)) => (Cell::Plain(text), true),
+        (Some(Scalar::Literal(text)), _) => (Cell::Plain(text), false),
+        (None, Value::Literal(text)) => (Cell::Plain(text.into()), false),
+        (None, _) if style == Documents::Plain => (Cell::Nested(raw.get().into()), false),
+        (None, _) => (Cell::Nested(json(style, raw)?), false),
+    })
+}
+
+/// What a wrapper of one value stands for.
+enum Scalar {
+    Null,
+    Text(String),
+    Literal(String),
+}
+
+/// A value in plain JSON.
+fn json(style: Documents, raw: &RawValue) -> serde_json::Result<String> {
+    let value = Value::of(raw)?;
+    let scalar = match style {
+        Documents::Plain => return Ok(raw.get().into()),
+        Documents::Extended => extended(&value)?,
+        Documents::Attributes => attribute(&value)?,
+    };
+    match scalar {
+        Some(Scalar::Null) => return Ok("null".into()),
+        Some(Scalar::Text(text)) => return Ok(quoted(&text)),
+        Some(Scalar::Literal(text)) => return Ok(text),
+        None => {}
+    }
+    let list = |items: &[&RawValue]| -> serde_json::Result<String> {
+        let items = items.iter().map(|item| json(style, item)).collect::<serde_json::Result<Vec<String>>>()?;
+        Ok(format!("[{}]", items.join(",")))
+    };
+    let object = |members: &[(std::borrow::Cow<str>, &RawValue)]| -> serde_json::Result<String> {
+        let members = members.iter().map(|(name, value)| Ok(format!("{}:{}", quoted(name), json(style, value)?)));
+        Ok(format!("{{{}}}", members.collect::<serde_json::Result<Vec<String>>>()?.join(",")))
+    };
+    match &value {
+        Value::Object(members) if style == Documents::Attributes => match &members[..] {
+            [(kind, inner)] => match (kind.as_ref(), Value::of(inner)?) {
+                ("M", Value::Object(members)) => object(&members),
+                ("L", Value::Array(items)) => list(&items),
+                ("SS" | "NS" | "BS", Value::Array(items)) => set(kind, &items),
+                _ => Ok(raw.get().into()),
+            },
+            members => object(members),
+        },
+        Value::Object(members) => object(members),
+        Value::Array(items) => list(items),
+        _ => Ok(raw.get().into()),
+    }
+}
+
+/// The only member of an object.
+fn only<'a>(value: &'a Value) -> Option<(&'a str, &'a RawValue)> {
+    match value {
+        Value::Object(members) => match &members[..] {
+            [(name, value)] => Some((name.as_ref(), value)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The value of a wrapper of Extended JSON.
+fn extended(value: &Value) -> serde_json::Result<Option<Scalar>> {
+    let Some((kind, inner)) = only(value) else { return Ok(None) };
+    Ok(match (kind, Value::of(inner)?) {
+        ("$oid" | "$uuid" | "$symbol", Value::Text(text)) => Some(Scalar::Text(text)),
+        ("$numberInt" | "$numberLong" | "$numberDouble" | "$numberDecimal", Value::Text(text)) => Some(number(text)),
+        ("$date", inner) => date(&inner)?.map(Scalar::Text),
+        ("$undefined", _) => Some(Scalar::Null),
+        ("$binary", Value::Object(parts)) => {
+            let part = |wanted: &str| parts.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
+            let text = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+            match (text(part("base64")).and_then(|text| STANDARD.decode(text).ok()), text(part("subType"))) {
+                (Some(bytes), Some(kind)) if kind == "04" && bytes.len() == 16 => Some(Scalar::Text(uuid(&bytes))),
+                (Some(bytes), _) => Some(Scalar::Text(hexadecimal(&bytes))),
+                (None, _) => None,
+            }
+        }
+        _ => None,
+    })
+}
+
+/// A number, or a text if JSON has no such number.
+fn number(text: String) -> Scalar {
+    match serde_json::from_str::<&RawValue>(&text) {
+        Ok(_) => Scalar::Literal(text),
+        Err(_) => Scalar::Text(text),
+    }
+}
+
+/// An instant in ISO 8601: that of milliseconds since 1970, or a text.
+fn date(inner: &Value) -> serde_json::Result<Option<String>> {
+    let milliseconds = match inner {
+        Value::Text(text) => return Ok(text.parse::<jiff::Timestamp>().ok().map(|at| at.to_string())),
+        Value::Literal(number) => number.parse::<i64>().ok(),
+        value => match only(value) {
+            Some(("$numberLong", raw)) => serde_json::from_str::<String>(raw.get())?.parse::<i64>().ok(),
+            _ => None,
+        },
+    };
+    let at = milliseconds.and_then(|milliseconds| jiff::Timestamp::from_millisecond(milliseconds).ok());
+    Ok(at.map(|at| at.to_string()))
+}
+
+/// The value of an attribute of DynamoDB.
+fn attribute(value: &Value) -> serde_json::Result<Option<Scalar>> {
+    let Some((kind, inner)) = only(value) else { return Ok(None) };
+    Ok(match (kind, Value::of(inner)?) {
+        ("S", Value::Text(text)) => Some(Scalar::Text(text)),
+        ("N", Value::Text(text)) => Some(number(text)),
+        ("B", Value::Text(text)) => Some(Scalar::Text(binary(&text))),
+        ("BOOL", Value::Literal(truth)) => Some(Scalar::Literal(truth.into())),
+        ("NULL", Value::Literal("true")) => Some(Scalar::Null),
+        _ => None,
+    })
+}
+
+/// A set of DynamoDB as a sorted list, because its order means nothing.
+fn set(kind: &str, items: &[&RawValue]) -> serde_json::Result<String> {
+    let texts = items.iter().map(|item| serde_json::from_str::<String>(item.get()));
+    let mut texts = texts.collect::<serde_json::Result<Vec<String>>>()?;
+    texts.sort();
+    let item = |text: &String| match kind {
+        "NS" => text.clone(),
+        "BS" => quoted(&binary(text)),
+        _ => quoted(text),
+    };
+    Ok(format!("[{}]", texts.iter().map(item).collect::<Vec<_>>().join(",")))
+}
+
+/// Base64 as hexadecimal.
+fn binary(base64: &str) -> String {
+    STANDARD.decode(base64).map_or_else(|_| base64.into(), |bytes| hexadecimal(&bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    format!("\\x{}", hex::encode(bytes))
+}
+
+fn uuid(bytes: &[u8]) -> String {
+    let digits = hex::encode(bytes);
+    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
+}

@@ -1,0 +1,111 @@
+//! Reads formats that have types: Avro and Arrow.
+
+use std::io::{self, BufReader, Read};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamReader;
+use arrow_avro::reader::ReaderBuilder;
+
+use super::layout::Layout;
+
+/// The rows of a file, batch by batch.
+pub(crate) struct TypedReader {
+    pub(crate) schema: SchemaRef,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>,
+}
+
+impl Iterator for TypedReader {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.batches.next()
+    }
+}
+
+/// The batches of an Arrow stream or file. The reader takes a stream that is cut between two batches for a whole one, so
+/// its end is checked.
+struct ArrowRows {
+    reader: StreamReader<Tailed>,
+    is_file: bool,
+}
+
+/// What ends a stream, and what ends a file.
+const STREAM_END: &[u8] = b"\xff\xff\xff\xff\0\0\0\0";
+const FILE_END: &[u8] = b"ARROW1";
+
+impl Iterator for ArrowRows {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(batch) = self.reader.next() {
+            return Some(batch);
+        }
+        let rest = self.reader.get_mut();
+        if let Err(error) = io::copy(rest, &mut io::sink()) {
+            return Some(Err(error.into()));
+        }
+        let is_whole = rest.tail.ends_with(if self.is_file { FILE_END } else { STREAM_END });
+        // the next call ends
+        rest.tail = if self.is_file { FILE_END } else { STREAM_END }.to_vec();
+        (!is_whole).then(|| Err(ArrowError::IpcError("it ends before its last batch: it is cut short".into())))
+    }
+}
+
+/// An input whose last bytes are remembered.
+struct Tailed {
+    input: Box<dyn Read + Send>,
+    tail: Vec<u8>,
+}
+
+impl Tailed {
+    fn of(input: Box<dyn Read + Send>) -> Self {
+        Tailed { input, tail: vec![] }
+    }
+}
+
+impl Read for Tailed {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(out)?;
+        self.tail.extend_from_slice(&out[read.saturating_sub(STREAM_END.len())..read]);
+        let surplus = self.tail.len().saturating_sub(STREAM_END.len());
+        self.tail.drain(..surplus);
+        Ok(read)
+    }
+}
+
+/// Whether a layout has types.
+pub(crate) fn is_typed(layout: &Layout) -> bool {
+    matches!(layout, Layout::Avro | Layout::Arrow | Layout::Orc)
+}
+
+/// Rows that are read at a time.
+const BATCH_ROWS: usize = 8 << 10;
+
+/// Opens a file of a format with types.
+///
+/// # Errors
+/// If its schema cannot be read.
+pub(crate) fn open_typed(layout: &Layout, input: Box<dyn Read + Send>) -> Result<TypedReader, ArrowError> {
+    let mut input = BufReader::new(input);
+    match layout {
+        Layout::Avro => {
+            let reader = ReaderBuilder::new().with_batch_size(BATCH_ROWS).build(input)?;
+            Ok(TypedReader { schema: reader.schema(), batches: Box::new(reader) })
+        }
+        Layout::Arrow => {
+            // a file is a stream between its magic number and its footer
+            let mut magic = [0; 8];
+            input.read_exact(&mut magic)?;
+            let reader: Box<dyn Read + Send> = match &magic {
+                b"ARROW1\0\0" => Box::new(input),
+                start => Box::new(io::Cursor::new(start.to_vec()).chain(input)),
+            };
+            let is_file = magic == *b"ARROW1\0\0";
+            let rows = ArrowRows { reader: StreamReader::try_new(Tailed::of(reader), None)?, is_file };
+            Ok(TypedReader { schema: rows.reader.schema(), batches: Box::new(rows) })
+        }
+        _ => Err(ArrowError::NotYetImplemented("this format".into())),
+    }
+}

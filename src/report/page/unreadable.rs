@@ -1,0 +1,36 @@
+//! The cells of loaded files that are not what their columns should have.
+
+use super::{Column, Page, Span, Table};
+use crate::explain::UnreadableCell;
+use crate::report::{Comparison, grouped};
+
+/// The unreadable cells, with the first few of each column.
+pub(super) fn add(found: &Comparison, page: &mut Page) {
+    let columns = [Column::text("column"), Column::text("side"), Column::number("cells"), Column::text("not read as")];
+    let columns = columns.into_iter().chain([Column::text("first")]);
+    let mut table = Table::new(columns).titled("unreadable cells");
+    for cells in &found.unreadable_cells {
+        for (at, cell) in cells.first.iter().enumerate() {
+            let own = |text: String| if at == 0 { text } else { String::new() };
+            table.row([
+                Span::Name(own(cells.column.clone())).into(),
+                own(cells.side.clone()).into(),
+                own(grouped(cells.cells)).into(),
+                own(cells.reading.clone()).into(),
+                Span::Value(described(cell)).into(),
+            ]);
+        }
+    }
+    if !table.rows.is_empty() {
+        page.section().add(table);
+    }
+}
+
+/// The position and the text of a cell.
+fn described(cell: &UnreadableCell) -> String {
+    let line = cell.line.map_or(String::new(), |line| format!(" line {line}"));
+    match &cell.text {
+        Some(text) => format!("{}{line}: {text:?}", cell.file),
+        None => format!("{}{line}", cell.file),
+    }
+}

@@ -1,0 +1,403 @@
+//! LOAD: turns a file that is not Parquet into a working file that is, once, in flat memory and on all cores.
+//!
+//! The snapshot then consists of the working files, and refers to the files of the user in messages, digests, and checks
+//! for changes.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::errors::ParquetError;
+use parquet::file::writer::SerializedFileWriter;
+use rayon::prelude::*;
+
+use super::{DataFile, absolute};
+use crate::error::{AdmissionError, Error, Result};
+use crate::formats::{
+    Block, Blocks, Columns, Kind, Layout, LineIndex, Parsed, Problem, Records, Shapes, as_utf8, decompressed, is_typed,
+    open_typed, shapes_of_any,
+};
+use crate::job::FormatSettings;
+use crate::runtime::engine::Engine;
+use crate::runtime::file_identity::InputFile;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
+
+/// A record may take this part of the memory limit.
+const RECORD_SHARE: u64 = 32;
+/// Memory per worker as a multiple of the size of a block: the block, its cells, and its encoded columns.
+const BLOCK_COPIES: u64 = 12;
+/// The size of blocks in bytes.
+const BLOCK_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(4 << 20);
+/// Bytes that are read to detect a format.
+const BEGINNING: u64 = 512;
+
+/// What is known about a file that was loaded.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadedFile {
+    /// The working file.
+    pub(super) working: InputFile,
+    /// Its size in bytes.
+    pub(super) working_bytes: u64,
+    /// The shapes of the text in each of its columns; `None` for columns that are not text.
+    pub(super) shapes: Vec<Option<Shapes>>,
+    /// The line of each row, if the file is text.
+    pub(super) lines: Option<Arc<LineIndex>>,
+}
+
+/// A file to load.
+pub(super) struct Loading<'a> {
+    engine: &'a Engine,
+    settings: &'a FormatSettings,
+    path: &'a Path,
+    input: InputFile,
+    layout: Layout,
+}
+
+/// Returns the layout of a file; `None` if nothing says what it is.
+pub(super) fn layout_of(path: &Path, settings: &FormatSettings) -> Result<Option<Layout>> {
+    let wrong = |reason: String| Error::request(&settings.origin, reason);
+    // opening a pipe would block until a process writes to it
+    let meta = std::fs::metadata(path).map_err(Error::unreadable(path))?;
+    if !meta.is_file() {
+        return Ok(None);
+    }
+    let file = File::open(path).map_err(Error::unreadable(path))?;
+    let mut beginning = vec![];
+    let read = decompressed(file).and_then(|input| input.take(BEGINNING).read_to_end(&mut beginning));
+    read.map_err(Error::unreadable(path))?;
+    crate::formats::resolve(settings, path, &beginning).map_err(wrong)
+}
+
+impl<'a> Loading<'a> {
+    /// Prepares to load a file.
+    pub(super) fn of(engine: &'a Engine, settings: &'a FormatSettings, path: &'a Path, layout: Layout) -> Result<Self> {
+        let opened = InputFile::open(path.to_path_buf(), absolute(path)?);
+        let (input, _) = opened.map_err(Error::unreadable(path))?;
+        Ok(Loading { engine, settings, path, input, layout })
+    }
+
+    /// Loads the file, and admits the working file in its place. `partitions` are the values of its partition columns.
+    pub(super) fn load(self, partitions: Vec<(String, ScalarValue)>) -> Result<DataFile> {
+        self.engine.progress.begin("loading", 0);
+        let working = self.working_path();
+        let (shapes, lines) = match is_typed(&self.layout) {
+            true => (self.load_typed(&working)?, None),
+            false => {
+                let (shapes, lines) = self.load_text(&working)?;
+                (shapes, Some(Arc::new(lines)))
+            }
+        };
+        self.input.require_unchanged()?;
+        let file = DataFile::admit(working, partitions, 1)?;
+        let loaded = |working, working_bytes| LoadedFile { working, working_bytes, shapes, lines };
+        Ok(file.standing_for(self.input, loaded))
+    }
+
+    /// The schema that the working file will have, as far as the beginning of the file shows.
+    pub(super) fn schema(&self) -> Result<SchemaRef> {
+        if is_typed(&self.layout) {
+            return Ok(open_typed(&self.layout, self.read()?).map_err(|error| self.unreadable(&error))?.schema);
+        }
+        let mut blocks = self.blocks()?;
+        let mut first = self.first_block(&mut blocks)?;
+        let (records, names) = Records::begin(&self.layout, &mut first).map_err(|problem| self.wrong(problem, None))?;
+        let columns = match names {
+            Some(names) => self.named(names, &records, &first)?,
+            None => records.columns_of(&first).map_err(|problem| self.wrong(problem, None))?,
+        };
+        Ok(Arc::new(Schema::new(columns.fields().collect::<Vec<_>>())))
+    }
+
+    fn working_path(&self) -> PathBuf {
+        let paths = (1..).map(|number| self.engine.spill_dir().join(format!("loaded-{number}.parquet")));
+        paths.into_iter().find(|path| !path.exists()).unwrap_or_default()
+    }
+
+    fn read(&self) -> Result<Box<dyn Read + Send>> {
+        decompressed(self.input.reopen()?).map_err(Error::unreadable(self.path))
+    }
+
+    fn blocks(&self) -> Result<Blocks<Box<dyn Read + Send>>> {
+        let limits = self.engine.limits();
+        let encoding = match &self.layout {
+            Layout::Delimited(dialect) => dialect.encoding(),
+            _ => self.settings.encoding.unwrap_or_default(),
+        };
+        let input = as_utf8(self.read()?, encoding).map_err(Error::unreadable(self.path))?;
+        let share = limits.memory / (BLOCK_COPIES * self.engine.threads() as u64);
+        let block_bytes = share.clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end()) as usize;
+        Ok(Blocks::new(input, &self.layout, block_bytes, (limits.memory / RECORD_SHARE) as usize))
+    }
+
+    fn first_block(&self, blocks: &mut Blocks<Box<dyn Read + Send>>) -> Result<Block> {
+        let empty = || self.bad_record(1, "the file is empty", "export it again, with a header");
+        self.next_block(blocks)?.ok_or_else(empty)
+    }
+
+    fn next_block(&self, blocks: &mut Blocks<Box<dyn Read + Send>>) -> Result<Option<Block>> {
+        self.engine.check_stop()?;
+        blocks.next_block().map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => self.bad_record(
+                blocks.line(),
+                "a record does not end within the memory for one",
+                "check for a quote or a bracket that is never closed; if the record is intact, raise --memory",
+            ),
+            io::ErrorKind::UnexpectedEof => self.bad_record(
+                blocks.line(),
+                "the compressed file ends in the middle",
+                "it is cut short: copy or export it again",
+            ),
+            _ => Error::unreadable(self.path)(error),
+        })
+    }
+
+    /// Loads a text file. Returns the shapes of its columns, and the lines of its rows.
+    fn load_text(&self, working: &Path) -> Result<(Vec<Option<Shapes>>, LineIndex)> {
+        let mut bytes_columns = vec![];
+        loop {
+            match self.try_load_text(working, &bytes_columns)? {
+                Attempt::Loaded(shapes, lines) => return Ok((shapes, lines)),
+                Attempt::NotUtf8(column) => bytes_columns.push(column),
+            }
+        }
+    }
+
+    /// Loads a text file, in which some columns are known not to be UTF-8.
+    fn try_load_text(&self, working: &Path, bytes_columns: &[usize]) -> Result<Attempt> {
+        let mut blocks = self.blocks()?;
+        let mut first = self.first_block(&mut blocks)?;
+        let (records, names) = Records::begin(&self.layout, &mut first).map_err(|problem| self.wrong(problem, None))?;
+        let mut columns = match names {
+            Some(names) => self.named(names, &records, &first)?,
+            None => self.columns_of_documents(&records)?,
+        };
+        bytes_columns.iter().for_each(|&column| columns.kinds[column] = Kind::Bytes);
+        let schema: SchemaRef = Arc::new(Schema::new(columns.fields().collect::<Vec<_>>()));
+        let mut file = WorkingFile::create(self.engine, working, schema)?;
+        let mut shapes = vec![Shapes::ALL; columns.kinds.len()];
+        let mut lines = LineIndex::default();
+        let mut round = vec![first];
+        while !round.is_empty() {
+            let parse = || self.parse_round(&records, &columns, &round, &file);
+            let (parsed, next) = self.engine.workers().join(parse, || self.next_round(&mut blocks));
+            for part in parsed {
+                match part {
+                    Ok((part, chunks)) => {
+                        self.engine.progress.advance(part.arrays.first().map_or(0, |array| array.len() as u64));
+                        shapes.iter_mut().zip(&part.shapes).for_each(|(all, own)| *all = all.and(*own));
+                        lines.append(&part.lines);
+                        file.append(chunks)?;
+                    }
+                    // values of BINARY columns are not text
+                    Err(Failure::Problem(Problem::NotUtf8 { column, .. })) if self.has_raw_bytes() => {
+                        return Ok(Attempt::NotUtf8(column));
+                    }
+                    Err(Failure::Problem(problem)) => return Err(self.wrong(problem, Some(&columns))),
+                    Err(Failure::Error(error)) => return Err(error),
+                }
+            }
+            round = next?;
+        }
+        file.finish()?;
+        let shapes = shapes.into_iter().zip(&columns.kinds);
+        Ok(Attempt::Loaded(shapes.map(|(shapes, kind)| (*kind != Kind::Bytes).then_some(shapes)).collect(), lines))
+    }
+
+    fn next_round(&self, blocks: &mut Blocks<Box<dyn Read + Send>>) -> Result<Vec<Block>> {
+        let mut round = vec![];
+        while round.len() < self.engine.threads()
+            && let Some(block) = self.next_block(blocks)?
+        {
+            round.push(block);
+        }
+        Ok(round)
+    }
+
+    fn parse_round(
+        &self,
+        records: &Records,
+        columns: &Columns,
+        round: &[Block],
+        file: &WorkingFile,
+    ) -> Vec<Result<(Parsed, Vec<ArrowColumnChunk>), Failure>> {
+        let parse = |(at, block): (usize, &Block)| {
+            let parsed = records.parse(block, columns).map_err(Failure::Problem)?;
+            let chunks = file.encode(at, &parsed.arrays).map_err(Failure::Error)?;
+            Ok((parsed, chunks))
+        };
+        round.par_iter().enumerate().with_max_len(1).map(parse).collect()
+    }
+
+    /// Whether the program that wrote the file writes bytes as they are.
+    fn has_raw_bytes(&self) -> bool {
+        matches!(&self.layout, Layout::Delimited(dialect) if dialect.has_raw_bytes())
+    }
+
+    /// The columns of a file whose names are known, if it has as many.
+    fn named(&self, names: Vec<String>, records: &Records, first: &Block) -> Result<Columns> {
+        if names.is_empty() {
+            let width = records.first_width(first).map_err(|problem| self.wrong(problem, None))?;
+            let reason = format!(
+                "`{}` has no header; name its {width} columns: columns = [\"…\", …] in the job, or --columns-old and \
+                 --columns-new",
+                self.path.display()
+            );
+            return Err(Error::request(&self.settings.origin, reason));
+        }
+        for (at, name) in names.iter().enumerate() {
+            if names[..at].contains(name) {
+                return Err(Error::ColumnTwice { column: name.clone(), path: self.path.into() });
+            }
+        }
+        Ok(Columns { kinds: vec![Kind::Text; names.len()], names })
+    }
+
+    /// Reads all documents for the names of their members.
+    fn columns_of_documents(&self, records: &Records) -> Result<Columns> {
+        let mut blocks = self.blocks()?;
+        let mut columns = Columns { names: vec![], kinds: vec![] };
+        loop {
+            let round = self.next_round(&mut blocks)?;
+            if round.is_empty() {
+                return Ok(columns);
+            }
+            let found: Vec<Result<Columns, Problem>> = self
+                .engine
+                .workers()
+                .install(|| round.par_iter().with_max_len(1).map(|block| records.columns_of(block)).collect());
+            for found in found {
+                columns.merge(found.map_err(|problem| self.wrong(problem, None))?);
+            }
+        }
+    }
+
+    /// Loads a file of a format with types. Returns the shapes of its text columns.
+    fn load_typed(&self, working: &Path) -> Result<Vec<Option<Shapes>>> {
+        let wrong = |error: &dyn std::fmt::Display| self.unreadable(error);
+        let reader = open_typed(&self.layout, self.read()?).map_err(|error| wrong(&error))?;
+        let purpose = Purpose::WorkingTable { dir: self.engine.spill_dir() };
+        let mut shapes = vec![Some(Shapes::ALL); reader.schema.fields().len()];
+        let mut writer = ParquetWriter::create(working, reader.schema.clone(), purpose)?;
+        for batch in reader {
+            self.engine.check_stop()?;
+            let batch: RecordBatch = batch.map_err(|error| wrong(&error))?;
+            self.engine.progress.advance(batch.num_rows() as u64);
+            for (all, column) in shapes.iter_mut().zip(batch.columns()) {
+                *all = match (*all, shapes_of_any(column)) {
+                    (Some(all), Some(own)) => Some(all.and(own)),
+                    _ => None,
+                };
+            }
+            writer.write(&batch)?;
+            writer.end_group_at(TYPED_GROUP_BYTES)?;
+        }
+        writer.finish()?;
+        Ok(shapes)
+    }
+
+    fn unreadable(&self, error: &dyn std::fmt::Display) -> Error {
+        AdmissionError::Unsupported {
+            path: self.path.into(),
+            what: format!("cannot be read: {error}"),
+            remedy: "it is damaged, or has a feature that is not supported: export it again".into(),
+        }
+        .into()
+    }
+
+    fn bad_record(&self, line: u64, what: &str, remedy: &str) -> Error {
+        AdmissionError::Record { path: self.path.into(), line, what: what.into(), remedy: remedy.into() }.into()
+    }
+
+    /// The error for a problem in a block.
+    fn wrong(&self, problem: Problem, columns: Option<&Columns>) -> Error {
+        match problem {
+            Problem::FieldCount { line, fields } => {
+                let expected = columns.map_or(0, |columns| columns.names.len());
+                let what = format!("there are {fields} fields, but {expected} columns");
+                self.bad_record(line, &what, "check `delimiter`, `quote`, `escape`, and `columns`, or export it again")
+            }
+            Problem::OpenQuotes { line } => self.bad_record(
+                line,
+                "the file ends within quotes that begin in this record",
+                "it is cut short, or `quote` is not the character around its fields",
+            ),
+            Problem::NotUtf8 { line, column } => {
+                let name = columns.and_then(|columns| columns.names.get(column)).cloned();
+                let what = format!("column `{}` is not UTF-8", name.unwrap_or_else(|| (column + 1).to_string()));
+                self.bad_record(line, &what, "set its encoding, for example encoding = \"windows-1252\"")
+            }
+            Problem::NotADocument { line, reason } => {
+                self.bad_record(line, &reason, "it has to be JSON: one document per record, or an array of documents")
+            }
+        }
+    }
+}
+
+/// The size of row groups of typed files in memory, in bytes.
+const TYPED_GROUP_BYTES: usize = 16 << 20;
+
+/// The result of loading a text file.
+enum Attempt {
+    Loaded(Vec<Option<Shapes>>, LineIndex),
+    /// A column has values that are not UTF-8.
+    NotUtf8(usize),
+}
+
+/// Why a block was not parsed.
+enum Failure {
+    Problem(Problem),
+    Error(Error),
+}
+
+/// A working file whose row groups are encoded in parallel.
+struct WorkingFile {
+    schema: SchemaRef,
+    writer: SerializedFileWriter<File>,
+    factory: ArrowRowGroupWriterFactory,
+    purpose: Purpose,
+    groups: usize,
+}
+
+impl WorkingFile {
+    fn create(engine: &Engine, path: &Path, schema: SchemaRef) -> Result<Self> {
+        let purpose = Purpose::WorkingTable { dir: engine.spill_dir() };
+        let (writer, factory, purpose) = ParquetWriter::create(path, schema.clone(), purpose)?.into_parts()?;
+        Ok(WorkingFile { schema, writer, factory, purpose, groups: 0 })
+    }
+
+    /// Encodes the columns of the row group that is the `ahead`-th after the last one.
+    fn encode(&self, ahead: usize, arrays: &[ArrayRef]) -> Result<Vec<ArrowColumnChunk>> {
+        let encode = || -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+            let mut writers = self.factory.create_column_writers(self.groups + ahead)?.into_iter();
+            let mut chunks = vec![];
+            for (field, array) in self.schema.fields().iter().zip(arrays) {
+                for leaf in compute_leaves(field, array)? {
+                    let Some(mut writer) = writers.next() else { break };
+                    writer.write(&leaf)?;
+                    chunks.push(writer.close()?);
+                }
+            }
+            Ok(chunks)
+        };
+        encode().map_err(Error::internal)
+    }
+
+    fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<()> {
+        self.groups += 1;
+        let append = || -> Result<(), ParquetError> {
+            let mut group = self.writer.next_row_group()?;
+            chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
+            group.close().map(drop)
+        };
+        append().map_err(|error| self.purpose.error(error))
+    }
+
+    fn finish(self) -> Result<()> {
+        self.writer.close().map(drop).map_err(|error| self.purpose.error(error))
+    }
+}

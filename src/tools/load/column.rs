@@ -1,0 +1,313 @@
+//! The type of a loaded column, and the conversion of its text.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Decimal256Array, Int64Array, StringViewArray,
+    TimestampMicrosecondArray, TimestampNanosecondArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, TimeUnit, i256};
+
+use super::ColumnSummary;
+use crate::equality::rules::{ParsedTime, parse_text};
+use crate::error::Result;
+use crate::formats::Shapes;
+use crate::job::ColumnType;
+use crate::snapshot::{LOADED_SHAPES, LOADED_TYPE, Snapshot, type_name};
+
+const MICROSECOND: i128 = 1_000;
+const DAY: i128 = 86_400_000_000_000;
+
+/// A column, and what was found in it.
+pub(super) struct LoadedColumn {
+    /// The shapes of its text; `None` if it has a type already.
+    shapes: Option<Shapes>,
+    stated: Option<ColumnType>,
+    /// The type that it gets; `None` if it stays as it is.
+    decided: Option<ColumnType>,
+    digits: DigitCounts,
+    is_exact_in_microseconds: bool,
+    unreadable: u64,
+    first_unreadable: Option<u64>,
+    rows: u64,
+}
+
+/// The widths of the numbers in a column.
+#[derive(Default)]
+struct DigitCounts {
+    whole: usize,
+    fraction: usize,
+    /// Some numbers are not written in plain digits.
+    are_plain: bool,
+    has_days_only: bool,
+}
+
+impl LoadedColumn {
+    pub(super) fn new(field: &Field, shapes: Option<Shapes>, stated: Option<ColumnType>) -> Self {
+        let shapes = shapes.filter(|_| field.data_type().is_string());
+        let digits = DigitCounts { are_plain: true, has_days_only: true, ..DigitCounts::default() };
+        let is_stated = stated.is_some();
+        LoadedColumn {
+            shapes: shapes.or(Some(Shapes::NONE).filter(|_| is_stated && field.data_type().is_string())),
+            stated,
+            decided: None,
+            digits,
+            is_exact_in_microseconds: true,
+            unreadable: 0,
+            first_unreadable: None,
+            rows: 0,
+        }
+    }
+
+    /// Whether its cells have to be read to decide its type.
+    pub(super) fn is_examined(&self) -> bool {
+        match (self.shapes, &self.stated) {
+            (None, _) | (_, Some(ColumnType::Text)) => false,
+            (_, Some(_)) => true,
+            (Some(shapes), None) => shapes != Shapes::ALL && shapes != Shapes::NONE,
+        }
+    }
+
+    /// Takes up the cells of a batch.
+    pub(super) fn examine(&mut self, array: &ArrayRef) -> Result<()> {
+        let texts = cast(array, &DataType::Utf8View)?;
+        let texts = texts.as_string_view();
+        if let Some(stated) = &self.stated {
+            let converted = converted(texts, stated, &stated.field("")).map(|array| array.logical_nulls());
+            let nulls = converted?;
+            for row in 0..texts.len() {
+                if texts.is_valid(row) && nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+                    self.first_unreadable.get_or_insert(self.rows + row as u64);
+                    self.unreadable += 1;
+                }
+            }
+        }
+        if self.shapes.is_some_and(|shapes| shapes.has(Shapes::CLOCK) || shapes.has(Shapes::INSTANT)) || self.is_time()
+        {
+            for text in texts.iter().flatten() {
+                self.digits.has_days_only &= text.len() == "2026-11-20".len();
+                let time = ParsedTime::parse(text);
+                self.is_exact_in_microseconds &= time.is_none_or(|time| time.wall % MICROSECOND == 0);
+            }
+        }
+        if self.shapes.is_some_and(|shapes| shapes.has(Shapes::NUMBER)) {
+            texts.iter().flatten().for_each(|text| self.digits.take_up(text));
+        }
+        self.rows += texts.len() as u64;
+        Ok(())
+    }
+
+    fn is_time(&self) -> bool {
+        matches!(self.stated, Some(ColumnType::Timestamp | ColumnType::TimestampTz))
+    }
+
+    /// Decides the type, after all cells were examined.
+    pub(super) fn settle(&mut self) {
+        let Some(shapes) = self.shapes else { return };
+        self.decided = match &self.stated {
+            Some(_) if self.unreadable > 0 => None,
+            Some(stated) => Some(stated.clone()),
+            None if shapes == Shapes::ALL => None,
+            None if shapes.has(Shapes::NUMBER) => self.digits.decide(),
+            None if shapes.has(Shapes::BOOLEAN) => Some(ColumnType::Boolean),
+            None if shapes.has(Shapes::UUID) => Some(ColumnType::Uuid),
+            None if shapes.has(Shapes::INSTANT) => Some(ColumnType::TimestampTz),
+            None if shapes.has(Shapes::CLOCK) && self.digits.has_days_only => Some(ColumnType::Date),
+            None if shapes.has(Shapes::CLOCK) => Some(ColumnType::Timestamp),
+            None if shapes.has(Shapes::HEX) => Some(ColumnType::Hex),
+            None if shapes.has(Shapes::JSON) => Some(ColumnType::Json),
+            None => None,
+        };
+    }
+
+    /// The field that it is written as.
+    pub(super) fn field(&self, own: &Field) -> Field {
+        match &self.decided {
+            Some(decided) => {
+                let field = decided.field(own.name());
+                match field.data_type() {
+                    DataType::Timestamp(_, zone) if !self.is_exact_in_microseconds => {
+                        let zone = zone.clone();
+                        field.with_data_type(DataType::Timestamp(TimeUnit::Nanosecond, zone))
+                    }
+                    _ => field,
+                }
+            }
+            None => self.text_field(own),
+        }
+    }
+
+    /// The field of a column that stays as it is. Later comparisons read its text as they would read that of the files.
+    fn text_field(&self, own: &Field) -> Field {
+        let Some(shapes) = self.shapes else { return own.clone().with_nullable(true) };
+        let mut metadata = HashMap::from([(LOADED_SHAPES.to_string(), shapes.to_string())]);
+        if let Some(stated) = &self.stated {
+            metadata.insert(LOADED_TYPE.into(), stated.to_string());
+        }
+        Field::new(own.name(), DataType::Utf8, true).with_metadata(metadata)
+    }
+
+    /// Converts its cells to the type of its field.
+    pub(super) fn convert(&self, array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+        match &self.decided {
+            Some(decided) => {
+                let texts = cast(array, &DataType::Utf8View)?;
+                converted(texts.as_string_view(), decided, field)
+            }
+            None => Ok(cast(array, field.data_type())?),
+        }
+    }
+
+    pub(super) fn summary(&self, snapshot: &Snapshot, own: &Field) -> ColumnSummary {
+        let unreadable = self.first_unreadable.map(|row| {
+            let found = snapshot.line_of(row).map(|(path, line)| match line {
+                Some(line) => format!("`{}` line {line}", path.display()),
+                None => format!("`{}`", path.display()),
+            });
+            (self.unreadable, found.unwrap_or_default())
+        });
+        ColumnSummary { name: own.name().clone(), type_name: type_name(&self.field(own)), unreadable }
+    }
+}
+
+impl DigitCounts {
+    fn take_up(&mut self, text: &str) {
+        let number = text.strip_prefix('-').unwrap_or(text);
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+        self.are_plain &= is_plain(whole) && is_plain(fraction);
+        self.whole = self.whole.max(whole.len());
+        self.fraction = self.fraction.max(fraction.len());
+    }
+
+    /// The narrowest type for all numbers; `None` if only text keeps them exactly.
+    fn decide(&self) -> Option<ColumnType> {
+        let digits = self.whole + self.fraction;
+        match (self.are_plain, self.fraction) {
+            (true, 0) if self.whole <= 18 => Some(ColumnType::Integer),
+            (true, fraction) if digits <= 76 => Some(ColumnType::Decimal(digits.max(1) as u8, fraction as i8)),
+            _ => None,
+        }
+    }
+}
+
+/// Converts text to a type, exactly. Cells that cannot be converted become NULL.
+fn converted(texts: &StringViewArray, to: &ColumnType, field: &Field) -> Result<ArrayRef> {
+    Ok(match to {
+        ColumnType::Text | ColumnType::Json => match to.reading() {
+            Some(reading) => cast(&parse_text(texts, reading)?, &DataType::Utf8)?,
+            None => cast(texts, &DataType::Utf8)?,
+        },
+        ColumnType::Integer => {
+            let number =
+                |text: &str| decimal(text, 19, 0).and_then(i256::to_i128).and_then(|number| i64::try_from(number).ok());
+            Arc::new(texts.iter().map(|text| text.and_then(number)).collect::<Int64Array>())
+        }
+        ColumnType::Decimal(precision, scale) => {
+            let numbers =
+                texts.iter().map(|text| text.and_then(|text| decimal(text, *precision, scale.unsigned_abs())));
+            match field.data_type() {
+                DataType::Decimal128(..) => {
+                    let narrow = numbers.map(|number| number.and_then(i256::to_i128));
+                    Arc::new(narrow.collect::<Decimal128Array>().with_precision_and_scale(*precision, *scale)?)
+                }
+                _ => Arc::new(numbers.collect::<Decimal256Array>().with_precision_and_scale(*precision, *scale)?),
+            }
+        }
+        ColumnType::Date => {
+            let day = |text: &str| {
+                let time =
+                    ParsedTime::parse(text).filter(|time| time.offset.is_none() && time.wall.rem_euclid(DAY) == 0)?;
+                i32::try_from(time.wall.div_euclid(DAY)).ok()
+            };
+            Arc::new(texts.iter().map(|text| text.and_then(day)).collect::<Date32Array>())
+        }
+        ColumnType::Timestamp | ColumnType::TimestampTz => timestamps(texts, *to == ColumnType::TimestampTz, field),
+        ColumnType::Float32 => cast(&parse_text(texts, crate::job::rule::ParseAs::Float32)?, &DataType::Float32)?,
+        ColumnType::Float | ColumnType::Boolean | ColumnType::Uuid | ColumnType::Hex | ColumnType::Base64 => {
+            match to.reading() {
+                Some(reading) => parse_text(texts, reading)?,
+                None => Arc::new(texts.clone()),
+            }
+        }
+    })
+}
+
+fn timestamps(texts: &StringViewArray, are_instants: bool, field: &Field) -> ArrayRef {
+    let nanoseconds = |text: &str| {
+        let time = ParsedTime::parse(text)?;
+        match (time.offset, are_instants) {
+            (Some(offset), true) => Some(time.wall - offset),
+            (None, false) => Some(time.wall),
+            _ => None,
+        }
+    };
+    let times = texts.iter().map(|text| text.and_then(nanoseconds));
+    let zone: Option<Arc<str>> = are_instants.then(|| "UTC".into());
+    match field.data_type() {
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            let times = times.map(|time| time.and_then(|time| i64::try_from(time).ok()));
+            Arc::new(times.collect::<TimestampNanosecondArray>().with_timezone_opt(zone))
+        }
+        _ => {
+            let micros =
+                |time: i128| (time % MICROSECOND == 0).then(|| i64::try_from(time / MICROSECOND).ok()).flatten();
+            let times = times.map(|time| time.and_then(micros));
+            Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone_opt(zone))
+        }
+    }
+}
+
+/// A number of at most `precision` digits, in units of its last decimal place; `None` if it does not fit exactly.
+fn decimal(text: &str, precision: u8, scale: u8) -> Option<i256> {
+    let (sign, number) = match text.strip_prefix('-') {
+        Some(number) => ("-", number),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() && fraction.is_empty() || !is_plain(whole) || !is_plain(fraction) {
+        return None;
+    }
+    let scale = usize::from(scale);
+    let fraction = match fraction.split_at_checked(scale) {
+        Some((kept, rest)) if rest.bytes().all(|digit| digit == b'0') => kept.to_string(),
+        Some(_) => return None,
+        None => format!("{fraction:0<scale$}"),
+    };
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    match digits.len() {
+        0 => Some(i256::ZERO),
+        length if length > usize::from(precision) => None,
+        _ => i256::from_string(&format!("{sign}{digits}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_exact_or_refused() {
+        for (text, number) in [
+            ("1.50", Some(150)),
+            ("-1.5", Some(-150)),
+            ("1.500", Some(150)),
+            ("1.505", None),
+            ("9999.99", Some(999_999)),
+            ("10000.00", None),
+            ("0", Some(0)),
+            ("-0.00", Some(0)),
+            (".5", Some(50)),
+            ("1e2", None),
+            ("", None),
+            (".", None),
+            ("1.5x", None),
+        ] {
+            assert_eq!(decimal(text, 6, 2), number.map(i256::from_i128), "{text}");
+        }
+    }
+}

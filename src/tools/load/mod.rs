@@ -1,0 +1,203 @@
+//! LOAD for good: writes an export of any format as typed Parquet, sorted by key if asked, so that later comparisons read
+//! only what they need.
+
+mod column;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+
+use crate::columns::no_such_column;
+use crate::error::{Error, Result};
+use crate::job::{ColumnType, Origin, Setting, Source};
+use crate::output::destination::Destination;
+use crate::runtime::engine::Engine;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
+use crate::sides::Owner;
+use crate::snapshot::Snapshot;
+use crate::sql::{Catalog, quoted};
+use column::LoadedColumn;
+
+/// What to load, and how.
+pub(crate) struct LoadRequest {
+    /// The files, and how they are written.
+    pub source: Source,
+    /// The types that the user states, by column.
+    pub types: Vec<(String, ColumnType)>,
+    /// The columns to sort by; none keeps the order.
+    pub key: Vec<String>,
+}
+
+/// What was loaded.
+pub(crate) struct LoadSummary {
+    pub rows: u64,
+    pub files: usize,
+    /// Each column with its type, and why it is text although another type was stated.
+    pub columns: Vec<ColumnSummary>,
+}
+
+/// A column that was loaded.
+pub(crate) struct ColumnSummary {
+    pub name: String,
+    pub type_name: String,
+    /// The number of cells that are not of the stated type, and the first of them.
+    pub unreadable: Option<(u64, String)>,
+}
+
+/// The name of standard input as a source.
+pub(crate) const STANDARD_INPUT: &str = "-";
+
+/// The name of the file in the destination.
+const FILE: &str = "part-0.parquet";
+
+/// The rows that are converted at a time become at most this much of a row group, in bytes.
+const GROUP_BYTES: usize = 64 << 20;
+
+/// Loads a source, and writes it to a new directory.
+pub(crate) fn load(engine: &mut Engine, request: &LoadRequest, destination: Destination) -> Result<LoadSummary> {
+    let source = match request.source.path.text.as_str() {
+        STANDARD_INPUT => spooled(engine, &request.source)?,
+        _ => request.source.clone(),
+    };
+    let snapshot = Snapshot::load(engine, &Owner::Standalone, &source)?;
+    require_known(&snapshot, request)?;
+    let columns = columns(engine, &snapshot, &request.types)?;
+    let staged = destination.staged();
+    std::fs::create_dir_all(&staged).map_err(Error::unwritable(&staged))?;
+    let target = staged.join(FILE);
+    let schema = typed_schema(&snapshot, &columns);
+    match request.key.is_empty() {
+        true => convert(
+            engine,
+            &snapshot,
+            &columns,
+            &schema,
+            &target,
+            Purpose::Export { path: target.clone(), is_compressed: true },
+        )?,
+        false => {
+            let unsorted = engine.spill_dir().join("unsorted.parquet");
+            let purpose = Purpose::WorkingTable { dir: engine.spill_dir() };
+            convert(engine, &snapshot, &columns, &schema, &unsorted, purpose)?;
+            sort(engine, &unsorted, &request.key, &schema, &target)?;
+        }
+    }
+    snapshot.require_unchanged()?;
+    let summary = LoadSummary {
+        rows: snapshot.rows(),
+        files: snapshot.files.len(),
+        columns: columns
+            .iter()
+            .zip(snapshot.schema.fields())
+            .map(|(column, own)| column.summary(&snapshot, own))
+            .collect(),
+    };
+    destination.publish()?;
+    Ok(summary)
+}
+
+/// Copies standard input to a working file, because it is read more than once.
+fn spooled(engine: &Engine, source: &Source) -> Result<Source> {
+    let path = engine.spill_dir().join("standard-input");
+    let spill = |error: io::Error| Error::Spill { dir: engine.spill_dir(), reason: error.to_string() };
+    let mut file = File::create(&path).map_err(spill)?;
+    let mut input = io::stdin().lock();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        engine.check_stop()?;
+        match input.read(&mut piece).map_err(Error::unreadable(Path::new("standard input")))? {
+            0 => break,
+            read => file.write_all(&piece[..read]).map_err(spill)?,
+        }
+    }
+    let mut source = source.clone();
+    source.path.text = path.display().to_string();
+    Ok(source)
+}
+
+/// Refuses names of columns that do not exist.
+fn require_known(snapshot: &Snapshot, request: &LoadRequest) -> Result<()> {
+    let names: Vec<String> = snapshot.schema.fields().iter().map(|field| field.name().clone()).collect();
+    let named = request.types.iter().map(|(name, _)| ("--type", name));
+    let mut named = named.chain(request.key.iter().map(|name| ("--key", name)));
+    match named.find(|(_, name)| !names.contains(name)) {
+        Some((option, name)) => {
+            let word = Setting { text: name.clone(), origin: Origin::Flag(option) };
+            Err(no_such_column(&word, "the snapshot has no column", &names))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Decides the type of each column: the stated one, or that of all of its texts.
+fn columns(engine: &Engine, snapshot: &Snapshot, types: &[(String, ColumnType)]) -> Result<Vec<LoadedColumn>> {
+    let stated = |name: &str| types.iter().rev().find(|(column, _)| column == name).map(|(_, stated)| stated.clone());
+    let fields = snapshot.schema.fields().iter().enumerate();
+    let mut columns: Vec<LoadedColumn> =
+        fields.map(|(at, field)| LoadedColumn::new(field, snapshot.shapes(at), stated(field.name()))).collect();
+    let examined: Vec<usize> = (0..columns.len()).filter(|&at| columns[at].is_examined()).collect();
+    if examined.is_empty() {
+        return Ok(columns);
+    }
+    engine.progress.begin("examining", snapshot.rows());
+    let mut scan = snapshot.scan(engine, snapshot.all_reads(), &examined)?;
+    while let Some(batch) = scan.next_batch()? {
+        for (array, &at) in batch.columns().iter().zip(&examined) {
+            columns[at].examine(array)?;
+        }
+    }
+    columns.iter_mut().for_each(LoadedColumn::settle);
+    Ok(columns)
+}
+
+fn typed_schema(snapshot: &Snapshot, columns: &[LoadedColumn]) -> SchemaRef {
+    let fields = snapshot.schema.fields().iter().zip(columns).map(|(field, column)| column.field(field));
+    Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
+}
+
+/// Writes all rows with their types.
+fn convert(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    columns: &[LoadedColumn],
+    schema: &SchemaRef,
+    target: &Path,
+    purpose: Purpose,
+) -> Result<()> {
+    engine.progress.begin("writing", snapshot.rows());
+    let all: Vec<usize> = (0..columns.len()).collect();
+    let mut scan = snapshot.scan(engine, snapshot.all_reads(), &all)?;
+    let mut writer = ParquetWriter::create(target, schema.clone(), purpose)?;
+    while let Some(batch) = scan.next_batch()? {
+        let arrays = batch.columns().iter().zip(columns).zip(schema.fields());
+        let arrays = arrays.map(|((array, column), field)| column.convert(array, field)).collect::<Result<Vec<_>>>()?;
+        writer.write(&RecordBatch::try_new(schema.clone(), arrays)?)?;
+        writer.end_group_at(GROUP_BYTES)?;
+    }
+    writer.finish().map(drop)
+}
+
+/// Sorts a working file by key into its place.
+fn sort(engine: &Engine, unsorted: &Path, key: &[String], schema: &SchemaRef, target: &PathBuf) -> Result<()> {
+    let table = Arc::new(Snapshot::open_table("unsorted", &unsorted.display().to_string(), true)?);
+    let mut catalog = Catalog::spilling(engine);
+    catalog.add("unsorted", &table)?;
+    let order: Vec<String> = key.iter().map(|name| format!("{} ASC NULLS LAST", quoted(name))).collect();
+    let query = catalog.question(&format!("SELECT * FROM unsorted ORDER BY {}", order.join(", ")))?;
+    engine.progress.begin("sorting", table.rows());
+    let mut rows = query.stream(engine)?;
+    let mut writer =
+        ParquetWriter::create(target, schema.clone(), Purpose::Export { path: target.clone(), is_compressed: true })?;
+    while let Some(batch) = rows.next_batch()? {
+        engine.progress.advance(batch.num_rows() as u64);
+        let arrays = batch.columns().iter().zip(schema.fields());
+        let arrays = arrays.map(|(array, field)| arrow::compute::cast(array, field.data_type()));
+        writer.write(&RecordBatch::try_new(schema.clone(), arrays.collect::<Result<Vec<_>, _>>()?)?)?;
+        writer.end_group_at(GROUP_BYTES)?;
+    }
+    writer.finish().map(drop)
+}
