@@ -237,6 +237,10 @@ impl<'a> Run<'a> {
                 is_shaped = true;
             }
         }
+        if snapshots.iter().any(Snapshot::is_interpreted) {
+            Side::BOTH.into_iter().try_for_each(|side| snapshots[side].examine(engine))?;
+            is_shaped = true;
+        }
         if !is_shaped {
             return Ok(self);
         }

@@ -1,88 +1,152 @@
-//! What the text of loaded files is read as, where the job does not say.
+//! The rules of columns that other programs wrote in other forms, where the job does not say.
 //!
-//! A type that the job states decides. Otherwise, text is read as the type of the other side, or, if both sides are text
-//! of loaded files, as what all texts of both sides look like.
+//! They apply only if a side is not Parquet, or has a preset. A type that the job states decides. Otherwise, text is read
+//! as the type of the other side, or, if both sides are text, as what all texts of both sides have in common.
 
 use arrow::datatypes::{DataType, Field};
 
 use crate::equality::canonical::domain::{Family, family};
-use crate::formats::Shapes;
-use crate::job::ColumnType;
+use crate::formats::{Shape, Shapes};
 use crate::job::rule::ParseAs;
+use crate::job::{ColumnType, RuleSettings};
 use crate::sides::Sides;
+use crate::snapshot::{Content, Readable};
 
-/// How a pair of columns is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LoadedReading {
-    pub reading: ParseAs,
-    /// The zone of times without one. It is only set if no result depends on it.
-    pub zone: Option<&'static str>,
+/// What is known of a column on one side.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StoredColumn<'a> {
+    pub field: &'a Field,
+    pub content: Content,
+    /// Whether the program that wrote it writes times in UTC, without saying so.
+    pub is_in_utc: bool,
 }
 
-/// Returns how the text of loaded files is read in a pair of columns; `None` if it is compared as text. `shapes` are those
-/// of the sides that are such text.
-pub(super) fn reading(
-    fields: Sides<&Field>,
-    shapes: Sides<Option<Shapes>>,
+/// Times without a zone on one side, and with one on the other: only the user knows which zone.
+pub(super) struct ZoneUnknown;
+
+/// Returns the rules of a pair of columns.
+pub(super) fn rules(
+    columns: &Sides<StoredColumn>,
     stated: Option<&ColumnType>,
-) -> Option<LoadedReading> {
-    let plain = |reading| LoadedReading { reading, zone: None };
-    if shapes.iter().all(Option::is_none) {
-        return None;
+    chosen: &RuleSettings,
+) -> Result<RuleSettings, ZoneUnknown> {
+    let mut rules = RuleSettings::default();
+    if chosen.reading.is_none() {
+        rules.reading = match stated {
+            Some(stated) => stated.reading(),
+            None => reading(columns),
+        };
     }
-    let of_texts = |shapes: Shapes| LoadedReading {
-        // times that all lack a zone are equal in one zone if they are equal in another one without jumps, and the zone
-        // of times that all have one is not used
-        zone: Some("UTC").filter(|_| shapes.has(Shapes::CLOCK) || shapes.has(Shapes::INSTANT)),
-        reading: ParseAs::Timestamp,
-    };
-    match (shapes.old, shapes.new, stated) {
-        (Some(old), Some(new), Some(stated)) => match stated.reading()? {
-            ParseAs::Timestamp => Some(of_texts(old.and(new))),
-            reading => Some(plain(reading)),
-        },
-        (_, _, Some(stated)) => stated.reading().map(plain),
-        (Some(old), Some(new), None) => match of_both(old.and(new))? {
-            ParseAs::Timestamp => Some(of_texts(old.and(new))),
-            reading => Some(plain(reading)),
-        },
-        (Some(own), None, None) => like(fields.new, own).map(plain),
-        (None, Some(own), None) => like(fields.old, own).map(plain),
-        (None, None, None) => None,
+    let families = columns.as_ref().map(|column| family(column.field));
+    let is_naive = |family: &Option<Family>| *family == Some(Family::NaiveTimestamp);
+    let is_zoned = |family: &Option<Family>| *family == Some(Family::ZonedTimestamp);
+    let are_times = rules.reading == Some(ParseAs::Timestamp)
+        || families.iter().any(is_naive) && families.iter().any(is_zoned) && chosen.reading.is_none();
+    if are_times && chosen.assume_tz.is_none() {
+        rules.assume_tz = zone(columns)?.map(str::to_string);
+    }
+    if rules.reading.is_none_or(|reading| reading == ParseAs::Text) && chosen.trim.is_none() && chosen.rtrim.is_none() {
+        rules.rtrim = is_padded_on_one_side(columns).then_some(true);
+    }
+    Ok(rules)
+}
+
+/// What a pair of columns is read as; `None` if it is compared as it is.
+fn reading(columns: &Sides<StoredColumn>) -> Option<ParseAs> {
+    let Sides { old, new } = columns;
+    match (old.content, new.content) {
+        (Content::Text(old), Content::Text(new)) => of_both(old, new),
+        (Content::Text(shapes), _) => like(new, shapes),
+        (_, Content::Text(shapes)) => like(old, shapes),
+        _ => of_types(family(old.field)?, family(new.field)?),
     }
 }
 
-/// What texts that all have these shapes are read as.
-fn of_both(shapes: Shapes) -> Option<ParseAs> {
-    // nothing but NULLs
-    if shapes == Shapes::ALL {
+/// What texts are read as.
+fn of_both(old: Shapes, new: Shapes) -> Option<ParseAs> {
+    let both = old.and(new);
+    if both.are_unknown() {
         return None;
     }
+    let are_times = |shapes: Shapes| shapes.has(Shape::Clock) || shapes.has(Shape::Instant);
+    let are_hex = |shapes: Shapes| shapes.has(Shape::MarkedHex) || shapes.has(Shape::PlainHex);
     let readings = [
-        (Shapes::NUMBER, ParseAs::Decimal),
-        (Shapes::BOOLEAN, ParseAs::Boolean),
-        (Shapes::UUID, ParseAs::Uuid),
-        (Shapes::INSTANT, ParseAs::Timestamp),
-        (Shapes::CLOCK, ParseAs::Timestamp),
-        (Shapes::HEX, ParseAs::Hex),
-        (Shapes::JSON, ParseAs::Json),
+        (both.has(Shape::Number), ParseAs::Decimal),
+        (both.has(Shape::Boolean), ParseAs::Boolean),
+        (both.has(Shape::Uuid), ParseAs::Uuid),
+        (are_times(old) && are_times(new), ParseAs::Timestamp),
+        // without a mark, hexadecimal digits may be text
+        (are_hex(old) && are_hex(new) && old.has(Shape::MarkedHex) != new.has(Shape::MarkedHex), ParseAs::Hex),
+        (both.has(Shape::MarkedHex), ParseAs::Hex),
+        (both.has(Shape::Json), ParseAs::Json),
     ];
-    readings.iter().find(|(shape, _)| shapes.has(*shape)).map(|(_, reading)| *reading)
+    readings.iter().find(|(holds, _)| *holds).map(|(_, reading)| *reading)
 }
 
-/// What texts with these shapes are read as to compare them with a column that has a type.
-fn like(typed: &Field, shapes: Shapes) -> Option<ParseAs> {
-    Some(match family(typed)? {
-        Family::Number if shapes.has(Shapes::BOOLEAN) && !shapes.has(Shapes::NUMBER) => ParseAs::Boolean,
-        Family::Number if typed.data_type() == &DataType::Float32 => ParseAs::Float32,
-        Family::Number if typed.data_type().is_floating() => ParseAs::Float,
+/// What texts are read as to compare them with a column that has a type.
+fn like(typed: &StoredColumn, shapes: Shapes) -> Option<ParseAs> {
+    Some(match family(typed.field)? {
+        Family::Number if shapes.has(Shape::Boolean) && !shapes.has(Shape::Number) => ParseAs::Boolean,
+        Family::Number if typed.field.data_type() == &DataType::Float32 => ParseAs::Float32,
+        Family::Number if typed.field.data_type().is_floating() => ParseAs::Float,
         Family::Number => ParseAs::Decimal,
         Family::Boolean => ParseAs::Boolean,
         Family::Date | Family::NaiveTimestamp | Family::ZonedTimestamp => ParseAs::Timestamp,
         Family::Uuid => ParseAs::Uuid,
         Family::Json => ParseAs::Json,
-        Family::Binary if shapes.has(Shapes::HEX) => ParseAs::Hex,
+        Family::Binary if typed.content == Content::Bytes(Readable::Yes) => ParseAs::Text,
+        Family::Binary if shapes.has(Shape::Uuid) => ParseAs::Uuid,
+        Family::Binary if shapes.has(Shape::MarkedHex) || shapes.has(Shape::PlainHex) => ParseAs::Hex,
+        Family::Binary if shapes.has(Shape::Base64) => ParseAs::Base64,
         Family::Binary => ParseAs::Text,
         _ => return None,
     })
+}
+
+/// What columns of two types are read as, if they stand for the same values.
+fn of_types(old: Family, new: Family) -> Option<ParseAs> {
+    match (old, new) {
+        (Family::Number, Family::Boolean) | (Family::Boolean, Family::Number) => Some(ParseAs::Boolean),
+        (Family::Binary, Family::Uuid) | (Family::Uuid, Family::Binary) => Some(ParseAs::Uuid),
+        (Family::Date, Family::NaiveTimestamp) | (Family::NaiveTimestamp, Family::Date) => Some(ParseAs::Timestamp),
+        _ => None,
+    }
+}
+
+/// The zone of times without one.
+///
+/// If no side has a zone, times are equal in one zone exactly if they are equal in any other one without jumps. If both
+/// sides have one, it is not used.
+fn zone(columns: &Sides<StoredColumn>) -> Result<Option<&'static str>, ZoneUnknown> {
+    let has_zone = columns.as_ref().map(|column| match (column.content, family(column.field)) {
+        (Content::Text(shapes), _) if shapes.are_unknown() => None,
+        (Content::Text(shapes), _) if shapes.has(Shape::Instant) => Some(true),
+        (Content::Text(_), _) => Some(false),
+        (_, Some(Family::ZonedTimestamp)) => Some(true),
+        (_, Some(Family::NaiveTimestamp | Family::Date)) => Some(false),
+        _ => None,
+    });
+    let are_texts = columns.iter().all(|column| matches!(column.content, Content::Text(_)));
+    match (has_zone.old, has_zone.new) {
+        // the side that does not say so may be the one with a zone: some programs mark local times as UTC
+        (Some(old), Some(new)) if old != new => match columns.iter().any(|column| column.is_in_utc) {
+            true => Ok(Some("UTC")),
+            false => Err(ZoneUnknown),
+        },
+        // a zone is required where both sides are text
+        _ if are_texts => Ok(Some("UTC")),
+        _ => Ok(None),
+    }
+}
+
+/// Whether one side is filled up with blanks, as CHAR columns are, and the other one has none at the end.
+fn is_padded_on_one_side(columns: &Sides<StoredColumn>) -> bool {
+    let is_padded = |column: &StoredColumn| matches!(column.content, Content::Text(shapes) if shapes.are_padded());
+    let is_trimmed = |column: &StoredColumn| match column.content {
+        Content::Text(shapes) => shapes.has(Shape::Trimmed),
+        Content::Bytes(readable) => readable == Readable::Yes,
+        Content::Typed => false,
+    };
+    let Sides { old, new } = columns;
+    is_padded(old) && is_trimmed(new) || is_padded(new) && is_trimmed(old)
 }

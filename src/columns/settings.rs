@@ -3,15 +3,15 @@
 use arrow::datatypes::Field;
 
 use super::Role;
-use super::loaded::{self, LoadedReading};
-use super::names::ColumnNames;
+use super::loaded::{self, StoredColumn, ZoneUnknown};
+use super::names::{ColumnNames, NamePair};
 use super::version;
 use crate::equality::rules::fits;
 use crate::error::{Error, Result};
 use crate::job::rule::Tolerance;
 use crate::job::{ColumnSettings, ColumnType, Job, Origin, Rule, RuleSettings};
 use crate::sides::{Side, Sides};
-use crate::snapshot::{LOADED_TYPE, Mixed, Snapshot};
+use crate::snapshot::{Content, LOADED_TYPE, Mixed, Snapshot};
 
 pub(super) struct Settings<'a> {
     pairs: Vec<PairSettings>,
@@ -32,8 +32,8 @@ struct PairSettings {
     rules: RuleSettings,
     /// The type that the job states for text.
     column_type: Option<ColumnType>,
-    /// How the text of loaded files is read, unless the user chose a reading.
-    loaded: Option<LoadedReading>,
+    /// The rules that the forms of other programs need.
+    loaded: RuleSettings,
     /// Indexes of the job's settings that apply to the pair. A rule comes from the last of them that has it.
     configured: Vec<usize>,
     expressions: Sides<Option<String>>,
@@ -56,16 +56,10 @@ impl<'a> Settings<'a> {
                 }
             }
         }
-        for (pair, settings) in names.pairs.iter().zip(&mut all) {
-            let (at, fields) = super::fields(snapshots, pair);
-            let shapes = Sides::from_fn(|side| snapshots[side].shapes(at[side]));
-            // `load` kept the text of cells that are not of the type that was stated then
-            let kept = fields.iter().find_map(|field| field.metadata().get(LOADED_TYPE));
-            let stored = kept.and_then(|text| text.parse::<ColumnType>().ok());
-            settings.loaded = match settings.rules.reading {
-                Some(_) => None,
-                None => loaded::reading(fields, shapes, settings.column_type.as_ref().or(stored.as_ref())),
-            };
+        if snapshots.iter().any(Snapshot::is_interpreted) {
+            for (pair, settings) in names.pairs.iter().zip(&mut all) {
+                settings.loaded = loaded_rules(snapshots, pair, settings)?;
+            }
         }
         Ok(Settings { pairs: all, configured: &job.columns })
     }
@@ -73,8 +67,8 @@ impl<'a> Settings<'a> {
     /// Returns the rules of a pair that concern times.
     pub(super) fn time_rules(&self, pair: usize) -> version::TimeRules {
         let PairSettings { rules, loaded, .. } = &self.pairs[pair];
-        let implied = loaded.as_ref().map(|loaded| loaded.reading);
-        version::TimeRules { reading: rules.reading.or(implied), zone: rules.assume_tz.clone() }
+        let rules = loaded.clone().overridden_by(rules);
+        version::TimeRules { reading: rules.reading, zone: rules.assume_tz }
     }
 
     /// Returns the rules of a pair in the order of application. Rules that were chosen by a pattern and do not apply to
@@ -92,7 +86,8 @@ impl<'a> Settings<'a> {
             .filter_map(|side| settings.expressions[side].clone().map(|text| Rule::Expression(side, text)));
         let mut chosen = settings.rules.clone();
         let implied = imply(&mut chosen, fields);
-        let read = settings.loaded.as_ref().map_or(vec![], |loaded| imply_loaded(&mut chosen, loaded));
+        let read = settings.loaded.rules().unwrap_or_default();
+        chosen = settings.loaded.clone().overridden_by(&chosen);
         let chosen = chosen.rules().map_err(|reason| {
             let origin = last().map(|origin| origin.to_string()).unwrap_or_default();
             Error::request(origin, reason)
@@ -138,15 +133,27 @@ fn imply(chosen: &mut RuleSettings, fields: Sides<&Field>) -> Vec<Rule> {
     implied
 }
 
-/// Adds the reading of text of loaded files. Returns the added rules.
-fn imply_loaded(chosen: &mut RuleSettings, loaded: &LoadedReading) -> Vec<Rule> {
-    let mut implied = vec![Rule::As(loaded.reading)];
-    chosen.reading = Some(loaded.reading);
-    if let (Some(zone), None) = (loaded.zone, &chosen.assume_tz) {
-        chosen.assume_tz = Some(zone.into());
-        implied.push(Rule::AssumeTz(zone.into()));
-    }
-    implied
+/// Returns the rules of a pair that other programs wrote in other forms.
+fn loaded_rules(snapshots: &Sides<Snapshot>, pair: &NamePair, settings: &PairSettings) -> Result<RuleSettings> {
+    let (at, fields) = super::fields(snapshots, pair);
+    let columns = Sides::from_fn(|side| StoredColumn {
+        field: fields[side],
+        content: snapshots[side].content(at[side]),
+        is_in_utc: snapshots[side].is_in_utc(),
+    });
+    // `load` kept the text of cells that are not of the type that was stated then
+    let kept = fields.iter().find_map(|field| field.metadata().get(LOADED_TYPE));
+    let kept = kept.and_then(|text| text.parse::<ColumnType>().ok());
+    let stated = settings.column_type.as_ref().or(kept.as_ref());
+    let texts = columns.iter().any(|column| matches!(column.content, Content::Text(_)));
+    loaded::rules(&columns, stated.filter(|_| texts), &settings.rules).map_err(|ZoneUnknown| {
+        let name = &pair.name;
+        let reason = format!(
+            "the times of column `{name}` have a zone on one side only; state the zone of the others:\n\n      \
+             [compare.columns.{name}]\n      assume_tz = \"UTC\""
+        );
+        Error::request("[compare]", reason)
+    })
 }
 
 /// Whether settings name their columns without a pattern.

@@ -144,12 +144,7 @@ fn first_not_utf8(bytes: &BinaryArray) -> usize {
 /// The shapes that all texts of a column have.
 pub(super) fn shapes_of(texts: &StringArray) -> Shapes {
     let mut shapes = Shapes::ALL;
-    for text in texts.iter().flatten() {
-        shapes = shapes.and(Shapes::of(text));
-        if shapes == Shapes::NONE {
-            break;
-        }
-    }
+    texts.iter().flatten().for_each(|text| shapes.narrow(text));
     shapes
 }
 

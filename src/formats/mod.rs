@@ -26,5 +26,5 @@ pub(crate) use encoding::as_utf8;
 pub(crate) use layout::{Layout, resolve};
 pub(crate) use lines::LineIndex;
 pub(crate) use records::Records;
-pub(crate) use shapes::Shapes;
+pub(crate) use shapes::{Shape, Shapes};
 pub(crate) use typed::{is_typed, open_typed};

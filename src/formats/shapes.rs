@@ -5,111 +5,180 @@ use std::fmt;
 
 use crate::job::rule::ParseAs;
 
-/// A set of shapes.
+/// What the texts of a column have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shapes(u16);
+pub(crate) struct Shapes {
+    kinds: u16,
+    width: Width,
+}
+
+/// The number of characters of the texts of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    /// There are no texts.
+    Unknown,
+    /// All have this many.
+    Same(usize),
+    Varies,
+}
+
+/// A shape that a text can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A number without leading zeros.
+    Number,
+    /// `t`, `f`, `true`, `false`, `y`, `n`, `yes`, `no`, `0`, or `1`.
+    Boolean,
+    /// A date, or a date and a time without a zone.
+    Clock,
+    /// A date and a time with a zone.
+    Instant,
+    /// A UUID with hyphens.
+    Uuid,
+    /// Bytes in hexadecimal after `\x`.
+    MarkedHex,
+    /// Bytes in hexadecimal.
+    PlainHex,
+    /// Bytes in Base64, with padding.
+    Base64,
+    /// An object or an array in JSON.
+    Json,
+    /// A time of day.
+    Time,
+    /// An array of PostgreSQL.
+    Array,
+    /// Anything that does not end with a blank.
+    Trimmed,
+}
+
+const SHAPES: [(Shape, &str); 12] = [
+    (Shape::Number, "number"),
+    (Shape::Boolean, "boolean"),
+    (Shape::Clock, "clock"),
+    (Shape::Instant, "instant"),
+    (Shape::Uuid, "uuid"),
+    (Shape::MarkedHex, "marked-hex"),
+    (Shape::PlainHex, "plain-hex"),
+    (Shape::Base64, "base64"),
+    (Shape::Json, "json"),
+    (Shape::Time, "time"),
+    (Shape::Array, "array"),
+    (Shape::Trimmed, "trimmed"),
+];
 
 impl Shapes {
-    /// A number without leading zeros.
-    pub(crate) const NUMBER: Shapes = Shapes(1);
-    /// `t`, `f`, `true`, `false`, `0`, or `1`.
-    pub(crate) const BOOLEAN: Shapes = Shapes(1 << 1);
-    /// A date, or a date and a time without a zone.
-    pub(crate) const CLOCK: Shapes = Shapes(1 << 2);
-    /// A date and a time with a zone.
-    pub(crate) const INSTANT: Shapes = Shapes(1 << 3);
-    /// A UUID with hyphens.
-    pub(crate) const UUID: Shapes = Shapes(1 << 4);
-    /// Bytes in hexadecimal after `\x`.
-    pub(crate) const HEX: Shapes = Shapes(1 << 5);
-    /// An object or an array in JSON.
-    pub(crate) const JSON: Shapes = Shapes(1 << 6);
-    /// A time of day.
-    pub(crate) const TIME: Shapes = Shapes(1 << 7);
-    /// An array of PostgreSQL.
-    pub(crate) const ARRAY: Shapes = Shapes(1 << 8);
-
-    const NAMES: [(Shapes, &'static str); 9] = [
-        (Shapes::NUMBER, "number"),
-        (Shapes::BOOLEAN, "boolean"),
-        (Shapes::CLOCK, "clock"),
-        (Shapes::INSTANT, "instant"),
-        (Shapes::UUID, "uuid"),
-        (Shapes::HEX, "hex"),
-        (Shapes::JSON, "json"),
-        (Shapes::TIME, "time"),
-        (Shapes::ARRAY, "array"),
-    ];
-
     /// All shapes, which is what a column without values has.
-    pub(crate) const ALL: Shapes = Shapes((1 << Shapes::NAMES.len()) - 1);
-    pub(crate) const NONE: Shapes = Shapes(0);
+    pub(crate) const ALL: Shapes = Shapes { kinds: (1 << SHAPES.len()) - 1, width: Width::Unknown };
+    /// What texts of any form have in common.
+    pub(crate) const NONE: Shapes = Shapes { kinds: 0, width: Width::Varies };
 
-    pub(crate) fn has(self, shape: Shapes) -> bool {
-        self.0 & shape.0 != 0
+    /// Whether all texts have a shape.
+    pub(crate) fn has(self, shape: Shape) -> bool {
+        self.kinds & bit(shape) != 0
     }
 
+    /// Whether there is nothing but NULLs.
+    pub(crate) fn are_unknown(self) -> bool {
+        self == Shapes::ALL
+    }
+
+    /// Whether texts have one width to which blanks fill them up, as CHAR columns do.
+    pub(crate) fn are_padded(self) -> bool {
+        matches!(self.width, Width::Same(1..)) && !self.has(Shape::Trimmed)
+    }
+
+    /// What these texts and others have in common.
     pub(crate) fn and(self, other: Shapes) -> Shapes {
-        Shapes(self.0 & other.0)
+        let width = match (self.width, other.width) {
+            (Width::Unknown, width) | (width, Width::Unknown) => width,
+            (Width::Same(own), Width::Same(others)) if own == others => self.width,
+            _ => Width::Varies,
+        };
+        Shapes { kinds: self.kinds & other.kinds, width }
+    }
+
+    /// Takes up a text.
+    pub(crate) fn narrow(&mut self, text: &str) {
+        // looking at a text costs more than looking at its end
+        if self.kinds & !bit(Shape::Trimmed) != 0 {
+            self.kinds &= kinds_of(text) | bit(Shape::Trimmed);
+        }
+        if text.ends_with(' ') {
+            self.kinds &= !bit(Shape::Trimmed);
+        }
+        self.width = match self.width {
+            Width::Varies => Width::Varies,
+            Width::Unknown => Width::Same(text.chars().count()),
+            Width::Same(width) if width == text.chars().count() => self.width,
+            Width::Same(_) => Width::Varies,
+        };
     }
 
     /// Whether every text with these shapes can be read as a type.
     pub(crate) fn fit(self, reading: ParseAs) -> bool {
         let fitting = match reading {
             ParseAs::Text => return true,
-            ParseAs::Decimal => Shapes::NUMBER,
-            ParseAs::Boolean => Shapes::BOOLEAN,
-            ParseAs::Uuid => Shapes::UUID,
-            ParseAs::Json => Shapes::JSON,
-            ParseAs::Hex => Shapes::HEX,
-            _ => Shapes::NONE,
+            ParseAs::Decimal => &[Shape::Number][..],
+            ParseAs::Boolean => &[Shape::Boolean],
+            ParseAs::Uuid => &[Shape::Uuid],
+            ParseAs::Json => &[Shape::Json],
+            ParseAs::Hex => &[Shape::MarkedHex, Shape::PlainHex],
+            ParseAs::Base64 => &[Shape::Base64],
+            _ => &[],
         };
-        self.has(fitting)
-    }
-
-    fn or(self, other: Shapes) -> Shapes {
-        Shapes(self.0 | other.0)
+        fitting.iter().any(|shape| self.has(*shape))
     }
 
     /// Parses what [`fmt::Display`] writes.
     pub(crate) fn parse(names: &str) -> Shapes {
-        let known = |name: &str| Shapes::NAMES.iter().find(|(_, known)| *known == name).map(|(shape, _)| *shape);
-        names.split(' ').filter_map(known).fold(Shapes::NONE, Shapes::or)
-    }
-
-    /// The shapes that a text has.
-    pub(crate) fn of(text: &str) -> Shapes {
-        let bytes = text.as_bytes();
-        match bytes.first() {
-            Some(b'0'..=b'9') => {
-                let mut shapes = times(bytes).or(if is_number(bytes) { Shapes::NUMBER } else { Shapes::NONE });
-                if matches!(bytes, [b'0' | b'1']) {
-                    shapes = shapes.or(Shapes::BOOLEAN);
-                }
-                shapes.or(if is_uuid(bytes) { Shapes::UUID } else { Shapes::NONE })
-            }
-            Some(b'-' | b'.') if is_number(bytes) => Shapes::NUMBER,
-            Some(b'-') if text == "-Infinity" => Shapes::NUMBER,
-            Some(b'I') if text == "Infinity" => Shapes::NUMBER,
-            Some(b'N') if text == "NaN" => Shapes::NUMBER,
-            Some(b't' | b'f' | b'T' | b'F') if is_boolean(text) => Shapes::BOOLEAN,
-            Some(b'a'..=b'f' | b'A'..=b'F') if is_uuid(bytes) => Shapes::UUID,
-            Some(b'\\') if is_hex(bytes) => Shapes::HEX,
-            Some(b'{' | b'[') if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => match text {
-                "{}" => Shapes::JSON.or(Shapes::ARRAY),
-                _ => Shapes::JSON,
-            },
-            Some(b'{') if bytes.ends_with(b"}") => Shapes::ARRAY,
-            _ => Shapes::NONE,
+        let known = |name: &str| SHAPES.iter().find(|(_, known)| *known == name).map(|(shape, _)| bit(*shape));
+        let width = names.split(' ').find_map(|name| name.strip_prefix("width-")?.parse().ok());
+        Shapes {
+            kinds: names.split(' ').filter_map(known).fold(0, |kinds, bit| kinds | bit),
+            width: width.map_or(Width::Varies, Width::Same),
         }
     }
 }
 
 impl fmt::Display for Shapes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = Shapes::NAMES.iter().filter(|(shape, _)| self.has(*shape)).map(|(_, name)| *name);
-        f.write_str(&names.collect::<Vec<_>>().join(" "))
+        let names = SHAPES.iter().filter(|(shape, _)| self.has(*shape)).map(|(_, name)| name.to_string());
+        let width = match self.width {
+            Width::Same(width) => Some(format!("width-{width}")),
+            Width::Unknown | Width::Varies => None,
+        };
+        f.write_str(&names.chain(width).collect::<Vec<_>>().join(" "))
     }
+}
+
+const fn bit(shape: Shape) -> u16 {
+    1 << shape as u16
+}
+
+/// The shapes of a text, other than that it is trimmed.
+fn kinds_of(text: &str) -> u16 {
+    let bytes = text.as_bytes();
+    let when = |holds: bool, shape: Shape| if holds { bit(shape) } else { 0 };
+    let encoded = when(is_hex(bytes), Shape::PlainHex) | when(is_base64(bytes), Shape::Base64);
+    encoded
+        | match bytes.first() {
+            // no bytes
+            None => 0,
+            Some(b'0'..=b'9') => {
+                times(bytes)
+                    | when(is_number(bytes), Shape::Number)
+                    | when(matches!(bytes, [b'0' | b'1']), Shape::Boolean)
+                    | when(is_uuid(bytes), Shape::Uuid)
+            }
+            Some(b'-' | b'.') => when(is_number(bytes) || text == "-Infinity", Shape::Number),
+            Some(b'I' | b'N') if matches!(text, "Infinity" | "NaN") => bit(Shape::Number),
+            Some(b'\\') => when(bytes.strip_prefix(b"\\x").is_some_and(is_hex), Shape::MarkedHex),
+            Some(b'{' | b'[') if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
+                bit(Shape::Json) | when(text == "{}", Shape::Array)
+            }
+            Some(b'{') => when(bytes.ends_with(b"}"), Shape::Array),
+            _ => when(is_boolean(text), Shape::Boolean) | when(is_uuid(bytes), Shape::Uuid),
+        }
 }
 
 /// The bytes after a run of digits, and how many there were.
@@ -146,7 +215,7 @@ fn is_number(bytes: &[u8]) -> bool {
 }
 
 fn is_boolean(text: &str) -> bool {
-    ["t", "f", "true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word))
+    ["t", "f", "true", "false", "y", "n", "yes", "no"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 fn is_uuid(bytes: &[u8]) -> bool {
@@ -158,22 +227,27 @@ fn is_uuid(bytes: &[u8]) -> bool {
 }
 
 fn is_hex(bytes: &[u8]) -> bool {
-    bytes.strip_prefix(b"\\x").is_some_and(|hex| hex.len() % 2 == 0 && hex.iter().all(u8::is_ascii_hexdigit))
+    bytes.len() % 2 == 0 && bytes.iter().all(u8::is_ascii_hexdigit)
+}
+
+fn is_base64(bytes: &[u8]) -> bool {
+    let digits = bytes.strip_suffix(b"==").or(bytes.strip_suffix(b"=")).unwrap_or(bytes);
+    bytes.len() % 4 == 0 && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 /// The shapes of a text that begins with a digit and may be a date or a time.
-fn times(bytes: &[u8]) -> Shapes {
+fn times(bytes: &[u8]) -> u16 {
     if let Some(rest) = time_of_day(bytes) {
-        return if rest.is_empty() { Shapes::TIME } else { Shapes::NONE };
+        return if rest.is_empty() { bit(Shape::Time) } else { 0 };
     }
-    let Some(rest) = date(bytes) else { return Shapes::NONE };
+    let Some(rest) = date(bytes) else { return 0 };
     let Some(rest) = rest.strip_prefix(b" ").or(rest.strip_prefix(b"T")) else {
-        return if rest.is_empty() { Shapes::CLOCK } else { Shapes::NONE };
+        return if rest.is_empty() { bit(Shape::Clock) } else { 0 };
     };
     match time_of_day(rest) {
-        Some([]) => Shapes::CLOCK,
-        Some(zone) if is_zone(zone) => Shapes::INSTANT,
-        _ => Shapes::NONE,
+        Some([]) => bit(Shape::Clock),
+        Some(zone) if is_zone(zone) => bit(Shape::Instant),
+        _ => 0,
     }
 }
 
@@ -245,17 +319,18 @@ mod tests {
     fn texts_have_the_shapes_of_values_that_can_be_read() {
         for (text, shapes) in [
             ("0", "number boolean"),
-            ("12", "number"),
+            ("120", "number"),
             ("-1.50", "number"),
             (".5", "number"),
             ("1e-300", "number"),
             ("007", ""),
             ("1.", ""),
             ("-", ""),
-            ("1e", ""),
+            ("1e5e", "plain-hex base64"),
             ("+1", ""),
             ("t", "boolean"),
             ("FALSE", "boolean"),
+            ("N", "boolean"),
             ("2024-02-29", "clock"),
             ("2023-02-29", ""),
             ("0000-00-00", ""),
@@ -266,17 +341,37 @@ mod tests {
             ("2024-01-01 24:00:00", ""),
             ("10:00:00", "time"),
             ("9F3C0a00-0000-4000-8000-000000000000", "uuid"),
-            ("\\xDE", "hex"),
+            ("\\xDE", "marked-hex"),
             ("\\xD", ""),
+            ("aGk=", "base64"),
             ("{\"a\": 1}", "json"),
             ("[1]", "json"),
             ("{}", "json array"),
             ("{a,b}", "array"),
-            ("", ""),
-            ("abc", ""),
+            ("", "plain-hex base64"),
+            ("abcde", ""),
         ] {
-            assert_eq!(Shapes::of(text).to_string(), shapes, "{text}");
-            assert_eq!(Shapes::parse(shapes), Shapes::of(text));
+            let mut found = Shapes::ALL;
+            found.narrow(text);
+            let expected = [shapes, "trimmed", &format!("width-{}", text.len())].join(" ");
+            assert_eq!(found.to_string(), expected.trim_start(), "{text}");
+            assert_eq!(Shapes::parse(&found.to_string()), found);
         }
+    }
+
+    #[test]
+    fn padding_has_one_width() {
+        let shapes = |texts: &[&str]| {
+            let mut shapes = Shapes::ALL;
+            texts.iter().for_each(|text| shapes.narrow(text));
+            shapes
+        };
+        assert!(shapes(&["ab  ", "é   "]).are_padded());
+        assert!(shapes(&["ab  "]).and(shapes(&["abcd"])).are_padded());
+        assert!(!shapes(&["ab ", "é   "]).are_padded());
+        assert!(!shapes(&["abcd"]).are_padded());
+        assert!(!shapes(&["ab  "]).and(shapes(&["a"])).are_padded());
+        assert!(!Shapes::ALL.are_padded() && !Shapes::NONE.are_padded());
+        assert_eq!(Shapes::ALL.and(shapes(&["1"])), shapes(&["1"]));
     }
 }

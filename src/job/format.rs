@@ -168,6 +168,21 @@ impl Preset {
         Preset::Duckdb,
     ];
 
+    /// Whether it writes times in UTC, without saying so.
+    pub fn is_in_utc(self) -> bool {
+        matches!(
+            self,
+            Preset::MysqlTab
+                | Preset::Mydumper
+                | Preset::CloudsqlMysql
+                | Preset::DmsCsv
+                | Preset::RdsMysql
+                | Preset::Snowflake
+                | Preset::Dms
+                | Preset::MongoJson
+        )
+    }
+
     /// The name in a job file.
     pub fn name(self) -> &'static str {
         match self {

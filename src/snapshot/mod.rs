@@ -27,8 +27,10 @@ mod shared;
 mod decode;
 mod scan;
 mod identical;
+mod content;
 
 pub(crate) use bounds::{guarded, open_parquet};
+pub(crate) use content::{Content, Readable};
 pub(crate) use decode::compact;
 pub(crate) use footer::DataFile;
 pub(crate) use identical::identical_bytes;
@@ -49,11 +51,12 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 
 use crate::error::{AdmissionError, Error, Result};
-use crate::formats::{Layout, Shapes};
-use crate::job::Source;
+use crate::formats::Layout;
+use crate::job::{Preset, Source};
 use crate::runtime::engine::Engine;
 use crate::sides::{Owner, Side};
 use agreement::{Disagreement, agree};
+use content::Contents;
 pub(crate) use derived::Derived;
 use load::Loading;
 
@@ -82,6 +85,10 @@ pub struct Snapshot {
     flaws: HashMap<String, Disagreement>,
     /// Whether its files are not Parquet and were not loaded yet: it has columns but no rows.
     is_unloaded: bool,
+    /// The program that wrote the files, if the job says so.
+    preset: Option<Preset>,
+    /// What the columns contain, if they were examined.
+    contents: Contents,
 }
 
 /// The path that was listed, and its role.
@@ -134,8 +141,22 @@ impl Snapshot {
         let (files, skipped, derived) = (Arc::default(), vec![], vec![]);
         let origin = Some(origin);
         let (listed, flaws) = (None, HashMap::new());
-        let is_unloaded = false;
-        Snapshot { side, location, listed, files, skipped, schema, origin, file_columns, derived, flaws, is_unloaded }
+        let (is_unloaded, preset, contents) = (false, None, None);
+        Snapshot {
+            side,
+            location,
+            listed,
+            files,
+            skipped,
+            schema,
+            origin,
+            file_columns,
+            derived,
+            flaws,
+            is_unloaded,
+            preset,
+            contents,
+        }
     }
 
     fn open_as(owner: &Owner, side: Side, location: &str) -> Result<Self> {
@@ -197,34 +218,13 @@ impl Snapshot {
             }
         }
         let side = if let Owner::Side(side) = owner { *side } else { Side::Old };
-        Ok(Self::assemble(owner, side, location, files, listing.skipped, partition_fields))
+        let snapshot = Self::assemble(owner, side, location, files, listing.skipped, partition_fields);
+        Ok(Snapshot { preset: source.format.preset, ..snapshot })
     }
 
     /// Whether its files have to be loaded before it has rows.
     pub(crate) fn is_unloaded(&self) -> bool {
         self.is_unloaded
-    }
-
-    /// The shapes of the text in a column of files that were loaded; `None` for all other columns.
-    pub(crate) fn shapes(&self, column: usize) -> Option<Shapes> {
-        let field = self.schema.field(column);
-        // `load` has written it
-        if let Some(shapes) = field.metadata().get(LOADED_SHAPES) {
-            return Some(Shapes::parse(shapes));
-        }
-        let is_text = field.data_type().is_string() && column < self.file_columns;
-        if self.is_unloaded {
-            return is_text.then_some(Shapes::ALL);
-        }
-        let of_file = |file: &DataFile| {
-            let at = file.schema.index_of(field.name()).ok()?;
-            file.loaded.as_ref()?.shapes[at]
-        };
-        let mut shapes = Some(Shapes::ALL).filter(|_| is_text && !self.files.is_empty());
-        for file in self.files.iter() {
-            shapes = shapes.zip(of_file(file)).map(|(all, own)| all.and(own));
-        }
-        shapes
     }
 
     /// The file of a row of a scan of all rows, and its line if the file is text.
@@ -297,6 +297,8 @@ impl Snapshot {
             derived: vec![],
             flaws,
             is_unloaded: false,
+            preset: None,
+            contents: None,
         }
     }
 

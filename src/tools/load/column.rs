@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, TimeUnit, i256};
 use super::ColumnSummary;
 use crate::equality::rules::{ParsedTime, parse_text};
 use crate::error::Result;
-use crate::formats::Shapes;
+use crate::formats::{Shape, Shapes};
 use crate::job::ColumnType;
 use crate::snapshot::{LOADED_SHAPES, LOADED_TYPE, Snapshot, type_name};
 
@@ -84,15 +84,14 @@ impl LoadedColumn {
                 }
             }
         }
-        if self.shapes.is_some_and(|shapes| shapes.has(Shapes::CLOCK) || shapes.has(Shapes::INSTANT)) || self.is_time()
-        {
+        if self.shapes.is_some_and(|shapes| shapes.has(Shape::Clock) || shapes.has(Shape::Instant)) || self.is_time() {
             for text in texts.iter().flatten() {
                 self.digits.has_days_only &= text.len() == "2026-11-20".len();
                 let time = ParsedTime::parse(text);
                 self.is_exact_in_microseconds &= time.is_none_or(|time| time.wall % MICROSECOND == 0);
             }
         }
-        if self.shapes.is_some_and(|shapes| shapes.has(Shapes::NUMBER)) {
+        if self.shapes.is_some_and(|shapes| shapes.has(Shape::Number)) {
             texts.iter().flatten().for_each(|text| self.digits.take_up(text));
         }
         self.rows += texts.len() as u64;
@@ -110,14 +109,14 @@ impl LoadedColumn {
             Some(_) if self.unreadable > 0 => None,
             Some(stated) => Some(stated.clone()),
             None if shapes == Shapes::ALL => None,
-            None if shapes.has(Shapes::NUMBER) => self.digits.decide(),
-            None if shapes.has(Shapes::BOOLEAN) => Some(ColumnType::Boolean),
-            None if shapes.has(Shapes::UUID) => Some(ColumnType::Uuid),
-            None if shapes.has(Shapes::INSTANT) => Some(ColumnType::TimestampTz),
-            None if shapes.has(Shapes::CLOCK) && self.digits.has_days_only => Some(ColumnType::Date),
-            None if shapes.has(Shapes::CLOCK) => Some(ColumnType::Timestamp),
-            None if shapes.has(Shapes::HEX) => Some(ColumnType::Hex),
-            None if shapes.has(Shapes::JSON) => Some(ColumnType::Json),
+            None if shapes.has(Shape::Number) => self.digits.decide(),
+            None if shapes.has(Shape::Boolean) => Some(ColumnType::Boolean),
+            None if shapes.has(Shape::Uuid) => Some(ColumnType::Uuid),
+            None if shapes.has(Shape::Instant) => Some(ColumnType::TimestampTz),
+            None if shapes.has(Shape::Clock) && self.digits.has_days_only => Some(ColumnType::Date),
+            None if shapes.has(Shape::Clock) => Some(ColumnType::Timestamp),
+            None if shapes.has(Shape::MarkedHex) => Some(ColumnType::Hex),
+            None if shapes.has(Shape::Json) => Some(ColumnType::Json),
             None => None,
         };
     }
