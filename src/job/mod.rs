@@ -7,6 +7,7 @@ mod misplaced;
 mod number;
 mod check;
 pub mod private;
+mod reading;
 pub mod rule;
 pub mod file;
 mod signoff;
