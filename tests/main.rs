@@ -35,6 +35,7 @@
 //! * `schema`: the JSON Schema of the report
 //! * `signoff`: what is approved, what is blocked, and what is found after the delete
 //! * `signoff_evidence`: evidence of any type and source
+//! * `stores`: values as stores print them, and the rules for them
 //! * `support`: helpers for the tests
 //! * `waves`: ID lists cut into waves and shards
 //! * `waves_refused`: invalid lists and requests for waves
@@ -77,6 +78,7 @@ mod rules;
 mod schema;
 mod signoff;
 mod signoff_evidence;
+mod stores;
 mod support;
 mod waves;
 mod waves_refused;

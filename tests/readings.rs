@@ -15,7 +15,7 @@ use countersign::{Limits, Options, Strategy};
 use crate::support::{Workshop, lines, run, write_parquet};
 
 /// Pairs that are exact, by reading, by rule, and tolerated, and pairs that differ.
-type Found = [u64; 5];
+pub type Found = [u64; 5];
 
 fn found(report: &Report) -> Found {
     let tiers = report.tiers();
@@ -39,7 +39,7 @@ fn ask(shop: &Workshop, compare: &str, way: Strategy) -> Report {
 }
 
 /// The tiers of pairs of cells under the rules of a column.
-fn tiers(old: impl Array + 'static, new: impl Array + 'static, rules: &str) -> Found {
+pub fn tiers(old: impl Array + 'static, new: impl Array + 'static, rules: &str) -> Found {
     let shop = Workshop::new();
     for (name, array) in
         [("old", arrow::array::make_array(old.to_data())), ("new", arrow::array::make_array(new.to_data()))]
@@ -58,20 +58,20 @@ fn tiers(old: impl Array + 'static, new: impl Array + 'static, rules: &str) -> F
     found(&ordered)
 }
 
-fn texts<const N: usize>(texts: [&str; N]) -> StringArray {
+pub fn texts<const N: usize>(texts: [&str; N]) -> StringArray {
     texts.into_iter().map(|text| Some(text).filter(|text| *text != "NULL")).collect()
 }
 
-fn bytes<const N: usize>(bytes: [&[u8]; N]) -> BinaryArray {
+pub fn bytes<const N: usize>(bytes: [&[u8]; N]) -> BinaryArray {
     bytes.into_iter().map(Some).collect()
 }
 
-fn decimals<const N: usize>(thousandths: [i128; N]) -> Decimal128Array {
+pub fn decimals<const N: usize>(thousandths: [i128; N]) -> Decimal128Array {
     Decimal128Array::from_iter_values(thousandths).with_precision_and_scale(12, 3).unwrap()
 }
 
 /// Milliseconds of ISO 8601 texts in UTC.
-fn millis<const N: usize>(times: [&str; N]) -> TimestampMillisecondArray {
+pub fn millis<const N: usize>(times: [&str; N]) -> TimestampMillisecondArray {
     let millis = |time: &str| format!("{time}Z").parse::<jiff::Timestamp>().unwrap().as_millisecond();
     TimestampMillisecondArray::from_iter_values(times.map(millis))
 }

@@ -51,6 +51,7 @@ enum Kind {
 #[derive(Debug, Clone, Copy)]
 struct Rules {
     trim: u8,
+    squeeze: bool,
     casefold: bool,
     empty_is_null: bool,
     values: u8,
@@ -74,7 +75,7 @@ struct Drawn {
 }
 
 const KEYS: [&str; 9] = ["a", "a ", " a", "A", "b", "B ", "c", "", "d"];
-const TEXTS: [&str; 10] = ["", " ", "a", "A", "a ", " A", "b", "NULL", "x", "null"];
+const TEXTS: [&str; 13] = ["", " ", "a", "A", "a ", " A", "b", "NULL", "x", "null", "a b", "a  b", "  A"];
 /// Wall-clock times in Berlin and their instants in milliseconds; `None` if a time occurs twice or never.
 const BERLIN: [(i64, Option<i64>); 8] = [
     (1_782_907_200_000, Some(1_782_900_000_000)), // a summer's noon
@@ -92,10 +93,14 @@ const TEXT_NUMBERS: [&str; 10] = ["5", " 5", "5.0", "12", "five", "", "007", "-3
 
 fn rules() -> impl proptest::strategy::Strategy<Value = Rules> {
     let text = (0u8..3, any::<bool>(), any::<bool>(), 0u8..3, any::<bool>());
-    let other = (any::<bool>(), any::<bool>(), 0u8..3, any::<bool>());
+    let other = (any::<bool>(), any::<bool>(), 0u8..4, any::<bool>(), any::<bool>());
     (text, other).prop_map(
-        |((trim, casefold, empty_is_null, values, default_is_null), (as_float, coarse, tolerance, unordered))| Rules {
+        |(
+            (trim, casefold, empty_is_null, values, default_is_null),
+            (as_float, coarse, tolerance, unordered, squeeze),
+        )| Rules {
             trim,
+            squeeze,
             casefold,
             empty_is_null,
             values,
@@ -223,6 +228,7 @@ impl Kind {
         on(has_text && rules.empty_is_null, "empty_is_null = true");
         match self {
             Kind::Text => {
+                on(rules.squeeze, "squeeze = true");
                 on(rules.casefold, "casefold = true");
                 on(rules.values == 1, "values = { a = \"b\", x = \"NULL\" }");
                 on(rules.values == 2, "values = { a = \"b\", A = \"b\", x = \"NULL\" }");
@@ -235,6 +241,7 @@ impl Kind {
                 on(rules.coarse, "round = 0");
                 on(rules.tolerance == 1, "tolerance = 0.25");
                 on(rules.tolerance == 2, "tolerance = { abs = 0.1, rel = 0.5 }");
+                on(rules.tolerance == 3, "tolerance = { below = 0.25 }");
             }
             Kind::Moment => {
                 on(true, "assume_tz = \"UTC\"");
@@ -278,6 +285,7 @@ impl Kind {
                 };
                 let cleaned = |x: &str| {
                     let x = clean(x, rules);
+                    let x = if rules.squeeze { format!("regexp_replace({x}, ' +', ' ', 'g')") } else { x };
                     if rules.casefold { format!("lower({x})") } else { x }
                 };
                 let emptied = |x: String| if rules.empty_is_null { format!("nullif({x}, '')") } else { x };
@@ -423,6 +431,7 @@ fn near(rules: &Rules, old: &str, new: &str) -> String {
     let binary = |number: &str| format!("CAST({number} AS DOUBLE)");
     match rules.tolerance {
         1 => format!("coalesce({distance} <= {}, false)", binary("0.25")),
+        3 => format!("coalesce({distance} < {}, false)", binary("0.25")),
         2 => format!("coalesce({distance} <= {} OR {distance} <= {} * {larger}, false)", binary("0.1"), binary("0.5")),
         _ => "false".into(),
     }
@@ -484,7 +493,8 @@ impl Drawn {
     }
 
     fn key_lines(&self) -> Vec<String> {
-        let mut lines = Kind::Text.lines(&Rules { values: 0, default_is_null: false, ..self.key_rules });
+        let mut lines =
+            Kind::Text.lines(&Rules { values: 0, default_is_null: false, squeeze: false, ..self.key_rules });
         lines.truncate(2);
         lines
     }

@@ -70,6 +70,7 @@ fn of_both(old: Shapes, new: Shapes) -> Option<ParseAs> {
     }
     let are_times = |shapes: Shapes| shapes.has(Shape::Clock) || shapes.has(Shape::Instant);
     let are_hex = |shapes: Shapes| shapes.has(Shape::MarkedHex) || shapes.has(Shape::PlainHex);
+    let are_lists = |shapes: Shapes| shapes.has(Shape::Array) || shapes.has(Shape::Json);
     let readings = [
         (both.has(Shape::Number), ParseAs::Decimal),
         (both.has(Shape::Boolean), ParseAs::Boolean),
@@ -78,6 +79,8 @@ fn of_both(old: Shapes, new: Shapes) -> Option<ParseAs> {
         // without a mark, hexadecimal digits may be text
         (are_hex(old) && are_hex(new) && old.has(Shape::MarkedHex) != new.has(Shape::MarkedHex), ParseAs::Hex),
         (both.has(Shape::MarkedHex), ParseAs::Hex),
+        (both.has(Shape::Time), ParseAs::Time),
+        (are_lists(old) && are_lists(new) && (old.has(Shape::Array) || new.has(Shape::Array)), ParseAs::Array),
         (both.has(Shape::Json), ParseAs::Json),
     ];
     readings.iter().find(|(holds, _)| *holds).map(|(_, reading)| *reading)
@@ -94,6 +97,8 @@ fn like(typed: &StoredColumn, shapes: Shapes) -> Option<ParseAs> {
         Family::Date | Family::NaiveTimestamp | Family::ZonedTimestamp => ParseAs::Timestamp,
         Family::Uuid => ParseAs::Uuid,
         Family::Json => ParseAs::Json,
+        Family::Time | Family::Duration => ParseAs::Time,
+        Family::List => ParseAs::Array,
         Family::Binary if typed.content == Content::Bytes(Readable::Yes) => ParseAs::Text,
         Family::Binary if shapes.has(Shape::Uuid) => ParseAs::Uuid,
         Family::Binary if shapes.has(Shape::MarkedHex) || shapes.has(Shape::PlainHex) => ParseAs::Hex,
@@ -108,6 +113,8 @@ fn of_types(old: Family, new: Family) -> Option<ParseAs> {
     match (old, new) {
         (Family::Number, Family::Boolean) | (Family::Boolean, Family::Number) => Some(ParseAs::Boolean),
         (Family::Binary, Family::Uuid) | (Family::Uuid, Family::Binary) => Some(ParseAs::Uuid),
+        (Family::Time, Family::Duration) | (Family::Duration, Family::Time) => Some(ParseAs::Time),
+        (Family::List, Family::Json) | (Family::Json, Family::List) => Some(ParseAs::Array),
         (Family::Date, Family::NaiveTimestamp) | (Family::NaiveTimestamp, Family::Date) => Some(ParseAs::Timestamp),
         _ => None,
     }

@@ -8,7 +8,6 @@ use super::names::{ColumnNames, NamePair};
 use super::version;
 use crate::equality::rules::fits;
 use crate::error::{Error, Result};
-use crate::job::rule::Tolerance;
 use crate::job::{ColumnSettings, ColumnType, Job, Origin, Rule, RuleSettings};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{Content, LOADED_TYPE, Mixed, Snapshot};
@@ -162,7 +161,7 @@ fn is_by_name(settings: &ColumnSettings) -> bool {
 }
 
 fn is_for_keys(rule: &Rule) -> bool {
-    !matches!(rule, Rule::Round(_) | Rule::Tolerance(Tolerance::Number { .. } | Tolerance::Duration(_)))
+    !rule.rounds() && !matches!(rule, Rule::Tolerance(_))
 }
 
 /// Returns the pairs that settings name. Every name must be that of a pair, and every pattern must match one.

@@ -4,29 +4,31 @@ use std::io::{self, Read};
 
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-use crate::job::Encoding;
+use crate::job::FileEncoding;
 
 const INPUT_BYTES: usize = 64 << 10;
 /// The most bytes of UTF-8 that a byte of another encoding becomes.
 const GROWTH: usize = 3;
 
 /// Text as UTF-8, without a byte order mark.
-pub(crate) fn as_utf8(input: Box<dyn Read + Send>, encoding: Encoding) -> io::Result<Box<dyn Read + Send>> {
+pub(crate) fn as_utf8(input: Box<dyn Read + Send>, encoding: FileEncoding) -> io::Result<Box<dyn Read + Send>> {
     let mut input = input;
     let mut start = vec![];
     input.by_ref().take(3).read_to_end(&mut start)?;
     let (encoding, mark) = match (&start[..], encoding) {
-        ([0xef, 0xbb, 0xbf], Encoding::Utf8) => (Encoding::Utf8, 3),
-        ([0xff, 0xfe, ..], Encoding::Utf8 | Encoding::Utf16) => (Encoding::Utf16, 2),
-        ([0xfe, 0xff, ..], Encoding::Utf8 | Encoding::Utf16) => return Ok(converted(&start[2..], input, UTF_16BE)),
+        ([0xef, 0xbb, 0xbf], FileEncoding::Utf8) => (FileEncoding::Utf8, 3),
+        ([0xff, 0xfe, ..], FileEncoding::Utf8 | FileEncoding::Utf16) => (FileEncoding::Utf16, 2),
+        ([0xfe, 0xff, ..], FileEncoding::Utf8 | FileEncoding::Utf16) => {
+            return Ok(converted(&start[2..], input, UTF_16BE));
+        }
         _ => (encoding, 0),
     };
     let rest = start.split_off(mark);
     Ok(match encoding {
-        Encoding::Utf8 => Box::new(io::Cursor::new(rest).chain(input)),
-        Encoding::Utf16 => converted(&rest, input, UTF_16LE),
-        Encoding::Windows1252 => converted(&rest, input, WINDOWS_1252),
-        Encoding::Latin1 => Box::new(Latin1 { input: io::Cursor::new(rest).chain(input), ready: vec![], at: 0 }),
+        FileEncoding::Utf8 => Box::new(io::Cursor::new(rest).chain(input)),
+        FileEncoding::Utf16 => converted(&rest, input, UTF_16LE),
+        FileEncoding::Windows1252 => converted(&rest, input, WINDOWS_1252),
+        FileEncoding::Latin1 => Box::new(Latin1 { input: io::Cursor::new(rest).chain(input), ready: vec![], at: 0 }),
     })
 }
 
@@ -114,7 +116,7 @@ fn deliver(ready: &[u8], at: &mut usize, out: &mut [u8]) -> usize {
 mod tests {
     use super::*;
 
-    fn text(bytes: &[u8], encoding: Encoding) -> io::Result<String> {
+    fn text(bytes: &[u8], encoding: FileEncoding) -> io::Result<String> {
         let mut text = String::new();
         as_utf8(Box::new(io::Cursor::new(bytes.to_vec())), encoding)?.read_to_string(&mut text)?;
         Ok(text)
@@ -125,17 +127,17 @@ mod tests {
         let utf16 = |mark: &[u8], order: fn(u16) -> [u8; 2]| {
             [mark, &"é\n😀".encode_utf16().flat_map(order).collect::<Vec<_>>()].concat()
         };
-        for encoding in [Encoding::Utf8, Encoding::Utf16] {
+        for encoding in [FileEncoding::Utf8, FileEncoding::Utf16] {
             assert_eq!(text(&utf16(b"\xff\xfe", u16::to_le_bytes), encoding).unwrap(), "é\n😀");
             assert_eq!(text(&utf16(b"\xfe\xff", u16::to_be_bytes), encoding).unwrap(), "é\n😀");
         }
-        assert_eq!(text(&utf16(b"", u16::to_le_bytes), Encoding::Utf16).unwrap(), "é\n😀");
-        assert_eq!(text(b"\xef\xbb\xbfa", Encoding::Utf8).unwrap(), "a");
-        assert_eq!(text(b"a", Encoding::Utf8).unwrap(), "a");
-        assert_eq!(text(b"", Encoding::Utf16).unwrap(), "");
-        assert_eq!(text(b"\x80\xe9", Encoding::Windows1252).unwrap(), "€é");
-        assert_eq!(text(b"\x80\xe9", Encoding::Latin1).unwrap(), "\u{80}é");
-        assert!(text(b"\xff\xfea", Encoding::Utf16).is_err());
-        assert!(text(&[0x00, 0xd8, 0x41, 0x00], Encoding::Utf16).is_err());
+        assert_eq!(text(&utf16(b"", u16::to_le_bytes), FileEncoding::Utf16).unwrap(), "é\n😀");
+        assert_eq!(text(b"\xef\xbb\xbfa", FileEncoding::Utf8).unwrap(), "a");
+        assert_eq!(text(b"a", FileEncoding::Utf8).unwrap(), "a");
+        assert_eq!(text(b"", FileEncoding::Utf16).unwrap(), "");
+        assert_eq!(text(b"\x80\xe9", FileEncoding::Windows1252).unwrap(), "€é");
+        assert_eq!(text(b"\x80\xe9", FileEncoding::Latin1).unwrap(), "\u{80}é");
+        assert!(text(b"\xff\xfea", FileEncoding::Utf16).is_err());
+        assert!(text(&[0x00, 0xd8, 0x41, 0x00], FileEncoding::Utf16).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::compressed::without_compression;
-use crate::job::{Encoding, FileFormat, FormatSettings, Preset};
+use crate::job::{FileEncoding, FileFormat, FormatSettings, Preset};
 
 /// How a file is laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +44,17 @@ pub(crate) struct Dialect {
     pub(super) quoted_nulls: QuotedNulls,
     pub(super) header: Header,
     pub(super) comment: Option<u8>,
-    pub(super) encoding: Encoding,
+    pub(super) encoding: FileEncoding,
 }
 
 impl Dialect {
-    pub(crate) fn encoding(&self) -> Encoding {
+    pub(crate) fn encoding(&self) -> FileEncoding {
         self.encoding
     }
 
     /// Whether the program that writes this dialect writes bytes as they are, and not as text.
     pub(crate) fn has_raw_bytes(&self) -> bool {
-        matches!(self.escapes, Escapes::Mysql(_)) && self.encoding == Encoding::Utf8
+        matches!(self.escapes, Escapes::Mysql(_)) && self.encoding == FileEncoding::Utf8
     }
 }
 
@@ -233,7 +233,7 @@ fn preset_dialect(preset: Option<Preset>, format: FileFormat) -> Dialect {
         quoted_nulls: QuotedNulls::AreText,
         header: Header::FirstRecord,
         comment: None,
-        encoding: Encoding::Utf8,
+        encoding: FileEncoding::Utf8,
     };
     let no_header = Header::Given(vec![]);
     let backslash_n = || vec![b"\\N".to_vec()];

@@ -29,7 +29,7 @@ pub struct FormatSettings {
     /// The character at the beginning of lines that are not data.
     pub comment: Option<char>,
     /// The encoding of the text.
-    pub encoding: Option<Encoding>,
+    pub encoding: Option<FileEncoding>,
     /// The position of these settings.
     pub origin: Origin,
 }
@@ -76,7 +76,7 @@ pub enum FileFormat {
 /// The encoding of a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Encoding {
+pub enum FileEncoding {
     /// UTF-8.
     #[default]
     #[serde(alias = "utf-8")]

@@ -3,10 +3,11 @@
 //! Each rule is opt-in, and applies to both sides unless stated otherwise. The order is always:
 //!
 //! 1. `old_expr`, `new_expr`: the value of the column is that of the expression
-//! 2. `trim`, `rtrim`, `nfc`, `casefold`, `empty_is_null`: text is normalized
+//! 2. `trim`, `rtrim`, `squeeze`, `nfc`, `casefold`, `empty_is_null`: text is normalized
 //! 3. `values`: old's codes are replaced by new's
-//! 4. `as`, `assume_tz`: the cell is parsed as a type
-//! 5. `either_hour`, `default_is_null`, `round`, `truncate`, `unordered`: values that count as equal become equal
+//! 4. `as`, `unit`, `encoding`, `assume_tz`: the cell is parsed as a type
+//! 5. `either_hour`, `default_is_null`, `round`, `significant`, `truncate`, `unordered`: values that count as equal
+//!    become equal
 //! 6. `tolerance`: the remaining difference may have this size
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use std::fmt;
 use bigdecimal::BigDecimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
+
+pub use super::reading::{Encoding, EpochUnit, ParseAs};
 
 /// A rule with its settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,8 @@ pub enum Rule {
     Trim,
     /// Ignore white space at the end.
     Rtrim,
+    /// Treat runs of white space as one blank.
+    Squeeze,
     /// Compare text in Unicode's composed form.
     Nfc,
     /// Ignore case, by Unicode's full case folding.
@@ -35,6 +40,10 @@ pub enum Rule {
     Values(BTreeMap<String, String>),
     /// The type that cells are parsed as.
     As(ParseAs),
+    /// The unit of numbers that are parsed as times.
+    Unit(EpochUnit),
+    /// The encoding of bytes that are parsed as text.
+    Encoding(Encoding),
     /// The time zone of timestamps without one.
     AssumeTz(String),
     /// A local time that occurs twice may be either of its two instants.
@@ -43,6 +52,8 @@ pub enum Rule {
     DefaultIsNull(String),
     /// Round numbers to this many decimal places.
     Round(i8),
+    /// Round numbers to this many significant digits.
+    Significant(u8),
     /// Truncate times to this unit.
     Truncate(Precision),
     /// Ignore the order of lists.
@@ -60,15 +71,19 @@ impl Rule {
             Rule::Expression(Side::New, _) => "new_expr",
             Rule::Trim => "trim",
             Rule::Rtrim => "rtrim",
+            Rule::Squeeze => "squeeze",
             Rule::Nfc => "nfc",
             Rule::Casefold => "casefold",
             Rule::EmptyIsNull => "empty_is_null",
             Rule::Values(_) => "values",
             Rule::As(_) => "as",
+            Rule::Unit(_) => "unit",
+            Rule::Encoding(_) => "encoding",
             Rule::AssumeTz(_) => "assume_tz",
             Rule::EitherHour => "either_hour",
             Rule::DefaultIsNull(_) => "default_is_null",
             Rule::Round(_) => "round",
+            Rule::Significant(_) => "significant",
             Rule::Truncate(_) => "truncate",
             Rule::Unordered => "unordered",
             Rule::Tolerance(_) => "tolerance",
@@ -78,7 +93,13 @@ impl Rule {
     /// Whether the rule determines the value of a cell, rather than which differences are ignored. The value has to be
     /// known before anything is compared. A cell that cannot be parsed equals nothing.
     pub fn is_reading(&self) -> bool {
-        matches!(self, Rule::Expression(..) | Rule::Values(_) | Rule::As(_) | Rule::AssumeTz(_))
+        let is_source = matches!(self, Rule::Expression(..) | Rule::Values(_));
+        is_source || matches!(self, Rule::As(_) | Rule::Unit(_) | Rule::Encoding(_) | Rule::AssumeTz(_))
+    }
+
+    /// Whether the rule rounds numbers.
+    pub fn rounds(&self) -> bool {
+        matches!(self, Rule::Round(_) | Rule::Significant(_))
     }
 }
 
@@ -96,7 +117,10 @@ impl fmt::Display for Rule {
                 write!(f, "{name} = {{ {} }}", pairs.join(", "))
             }
             Rule::As(reading) => write!(f, "{name} = \"{reading}\""),
+            Rule::Unit(unit) => write!(f, "{name} = \"{unit}\""),
+            Rule::Encoding(encoding) => write!(f, "{name} = \"{encoding}\""),
             Rule::Round(places) => write!(f, "{name} = {places}"),
+            Rule::Significant(digits) => write!(f, "{name} = {digits}"),
             Rule::Truncate(precision) => write!(f, "{name} = \"{precision}\""),
             Rule::Tolerance(tolerance) => write!(f, "{name} = {tolerance}"),
             _ => write!(f, "{name} = true"),
@@ -108,74 +132,6 @@ impl fmt::Display for Rule {
 pub fn quoted(text: &str) -> String {
     // TOML understands all escapes of JSON; DEL is the only character that TOML forbids and JSON allows
     serde_json::Value::String(text.into()).to_string().replace('\u{7f}', "\\u007F")
-}
-
-/// The types that a cell can be parsed as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ParseAs {
-    /// Text as it is; bytes are decoded as UTF-8.
-    Text,
-    /// Numbers of any size, exactly.
-    Decimal,
-    /// Whole numbers of any size.
-    Integer,
-    /// 64-bit floats.
-    Float,
-    /// 32-bit floats.
-    Float32,
-    /// Booleans: true and false, yes and no, on and off, 1 and 0.
-    Boolean,
-    /// Dates. The time of day is dropped.
-    Date,
-    /// Instants if one side has a zone or `assume_tz` gives one, otherwise local times.
-    Timestamp,
-    /// UUIDs, as text or 16 bytes.
-    Uuid,
-    /// JSON, compared by value.
-    Json,
-    /// Bytes, encoded in hexadecimal.
-    Hex,
-    /// Bytes, encoded in Base64.
-    Base64,
-}
-
-impl ParseAs {
-    /// Whether two different values of another family always remain different after parsing. Different spellings of one
-    /// value (`5.0` and `5`, `yes` and `true`) do not count.
-    pub fn loses_nothing(self) -> bool {
-        match self {
-            ParseAs::Text
-            | ParseAs::Decimal
-            | ParseAs::Integer
-            | ParseAs::Boolean
-            | ParseAs::Timestamp
-            | ParseAs::Uuid
-            | ParseAs::Hex
-            | ParseAs::Base64 => true,
-            // numbers are rounded, the time of day is dropped, and a JSON document has many spellings
-            ParseAs::Float | ParseAs::Float32 | ParseAs::Date | ParseAs::Json => false,
-        }
-    }
-}
-
-impl fmt::Display for ParseAs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ParseAs::Text => "text",
-            ParseAs::Decimal => "decimal",
-            ParseAs::Integer => "integer",
-            ParseAs::Float => "float",
-            ParseAs::Float32 => "float32",
-            ParseAs::Boolean => "boolean",
-            ParseAs::Date => "date",
-            ParseAs::Timestamp => "timestamp",
-            ParseAs::Uuid => "uuid",
-            ParseAs::Json => "json",
-            ParseAs::Hex => "hex",
-            ParseAs::Base64 => "base64",
-        })
-    }
 }
 
 /// The precision of times.
@@ -229,29 +185,32 @@ impl fmt::Display for Precision {
     }
 }
 
-/// The maximum distance of two values. Bounds are inclusive, and one that holds is enough.
+/// The maximum distance of two values. Bounds are inclusive unless noted, and one that holds is enough.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tolerance {
     /// For numbers.
     Number {
         /// The absolute distance.
         abs: Option<BigDecimal>,
+        /// A bound of the absolute distance that is not part of the tolerance.
+        below: Option<BigDecimal>,
         /// The distance relative to the larger absolute value.
         rel: Option<BigDecimal>,
     },
     /// For times, in nanoseconds.
     Duration(i128),
+    /// For times, in nanoseconds, without the bound itself.
+    ShorterThan(i128),
 }
 
 impl fmt::Display for Tolerance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let span = |nanoseconds: &i128| jiff::SignedDuration::from_nanos_i128(*nanoseconds);
         match self {
-            Tolerance::Duration(nanoseconds) => {
-                let span = jiff::SignedDuration::from_nanos_i128(*nanoseconds);
-                write!(f, "\"{span:#}\"")
-            }
-            Tolerance::Number { abs, rel } => {
-                let parts = [("abs", abs), ("rel", rel)].into_iter();
+            Tolerance::Duration(longest) => write!(f, "\"{:#}\"", span(longest)),
+            Tolerance::ShorterThan(bound) => write!(f, "{{ below = \"{:#}\" }}", span(bound)),
+            Tolerance::Number { abs, below, rel } => {
+                let parts = [("abs", abs), ("below", below), ("rel", rel)].into_iter();
                 let parts = parts.filter_map(|(name, bound)| {
                     bound.as_ref().map(|bound| format!("{name} = {}", bound.to_plain_string()))
                 });
@@ -269,6 +228,8 @@ pub struct RuleSettings {
     pub trim: Option<bool>,
     /// Ignore white space at the end of a text, such as the padding of CHAR columns.
     pub rtrim: Option<bool>,
+    /// Treat every run of white space in a text as one blank, also at its ends.
+    pub squeeze: Option<bool>,
     /// Compare text in Unicode's composed form (NFC).
     pub nfc: Option<bool>,
     /// Ignore case, by Unicode's full case folding.
@@ -280,6 +241,10 @@ pub struct RuleSettings {
     /// The type that cells are parsed as. A cell that cannot be parsed is a mismatch.
     #[serde(rename = "as")]
     pub reading: Option<ParseAs>,
+    /// With `as = "timestamp"` or `as = "date"`: the unit of numbers, which count from 1970-01-01 00:00 UTC.
+    pub unit: Option<EpochUnit>,
+    /// With `as = "text"`: the encoding of bytes.
+    pub encoding: Option<Encoding>,
     /// The time zone of timestamps without one, such as `UTC` or `Europe/Berlin`.
     pub assume_tz: Option<String>,
     /// With `assume_tz`: a local time that occurs twice, when clocks are set back, may be either of its two instants.
@@ -289,11 +254,14 @@ pub struct RuleSettings {
     /// The number of decimal places that numbers are rounded to, with halves away from zero. A negative number rounds
     /// before the decimal point.
     pub round: Option<i8>,
+    /// The number of significant digits that numbers are rounded to, with halves away from zero.
+    pub significant: Option<u8>,
     /// The unit that times are truncated to.
     pub truncate: Option<Precision>,
     /// Compare lists as multisets.
     pub unordered: Option<bool>,
-    /// The maximum distance of two values, inclusive: a number, a duration such as `5s`, or `abs` and `rel` bounds.
+    /// The maximum distance of two values, inclusive: a number, a duration such as `5s`, or the bounds `abs`, `below`
+    /// (exclusive) and `rel`.
     pub tolerance: Option<ToleranceSettings>,
 }
 
@@ -304,15 +272,19 @@ impl RuleSettings {
         RuleSettings {
             trim: other.trim.or(self.trim),
             rtrim: other.rtrim.or(self.rtrim),
+            squeeze: other.squeeze.or(self.squeeze),
             nfc: other.nfc.or(self.nfc),
             casefold: other.casefold.or(self.casefold),
             empty_is_null: other.empty_is_null.or(self.empty_is_null),
             values: other.values.or(self.values),
             reading: other.reading.or(self.reading),
+            unit: other.unit.or(self.unit),
+            encoding: other.encoding.or(self.encoding),
             assume_tz: other.assume_tz.or(self.assume_tz),
             either_hour: other.either_hour.or(self.either_hour),
             default_is_null: other.default_is_null.or(self.default_is_null),
             round: other.round.or(self.round),
+            significant: other.significant.or(self.significant),
             truncate: other.truncate.or(self.truncate),
             unordered: other.unordered.or(self.unordered),
             tolerance: other.tolerance.or(self.tolerance),
@@ -329,19 +301,28 @@ impl RuleSettings {
         if self.trim == Some(true) && self.rtrim == Some(true) {
             return Err("`trim` includes `rtrim`; choose one of them".into());
         }
+        match self.significant {
+            Some(0) => return Err("`significant`: expected at least 1 digit".into()),
+            Some(_) if self.round.is_some() => return Err("choose one of `round` and `significant`".into()),
+            _ => {}
+        }
         let tolerance = self.tolerance.as_ref().map(ToleranceSettings::tolerance).transpose()?;
         Ok([
             on(self.trim, Rule::Trim),
             on(self.rtrim, Rule::Rtrim),
+            on(self.squeeze, Rule::Squeeze),
             on(self.nfc, Rule::Nfc),
             on(self.casefold, Rule::Casefold),
             on(self.empty_is_null, Rule::EmptyIsNull),
             values,
             self.reading.map(Rule::As),
+            self.unit.map(Rule::Unit),
+            self.encoding.map(Rule::Encoding),
             self.assume_tz.clone().map(Rule::AssumeTz),
             on(self.either_hour, Rule::EitherHour),
             self.default_is_null.as_ref().map(|value| Rule::DefaultIsNull(value.text.clone())),
             self.round.map(Rule::Round),
+            self.significant.map(Rule::Significant),
             self.truncate.map(Rule::Truncate),
             on(self.unordered, Rule::Unordered),
             tolerance.map(Rule::Tolerance),
@@ -391,6 +372,8 @@ pub enum ToleranceSettings {
     Bounds {
         /// The absolute distance: a number, or a duration such as `5s`.
         abs: Option<Scalar>,
+        /// Like `abs`, but the bound itself is not allowed.
+        below: Option<Scalar>,
         /// The distance relative to the larger absolute value.
         rel: Option<Scalar>,
     },
@@ -406,18 +389,31 @@ impl ToleranceSettings {
                 false => Ok(number),
             }
         };
-        let (abs, rel) = match self {
-            ToleranceSettings::Distance(abs) => (Some(abs), None),
-            ToleranceSettings::Bounds { abs: None, rel: None } => {
+        let (abs, below, rel) = match self {
+            ToleranceSettings::Distance(abs) => (Some(abs), None, None),
+            ToleranceSettings::Bounds { abs: None, below: None, rel: None } => {
                 return Err("`tolerance`: expected `abs`, `rel`, or both".into());
             }
-            ToleranceSettings::Bounds { abs, rel } => (abs.as_ref(), rel.as_ref()),
+            ToleranceSettings::Bounds { abs: Some(_), below: Some(_), .. } => {
+                return Err("`tolerance`: choose one of `abs`, which includes its bound, and `below`".into());
+            }
+            ToleranceSettings::Bounds { abs, below, rel } => (abs.as_ref(), below.as_ref(), rel.as_ref()),
         };
-        let duration = abs.and_then(|abs| duration(&abs.text));
-        match (duration, rel) {
-            (Some(nanoseconds), None) => Ok(Tolerance::Duration(nanoseconds)),
-            (Some(_), Some(_)) => Err("`tolerance`: a duration cannot be combined with `rel`".into()),
-            (None, _) => Ok(Tolerance::Number { abs: abs.map(number).transpose()?, rel: rel.map(number).transpose()? }),
+        let span = |bound: Option<&Scalar>| bound.and_then(|bound| duration(&bound.text));
+        let spans = span(abs).map(Tolerance::Duration).or_else(|| span(below).map(Tolerance::ShorterThan));
+        let number = |bound: Option<&Scalar>| bound.map(number).transpose();
+        let tolerance = match (spans, rel) {
+            (Some(tolerance), None) => tolerance,
+            (Some(_), Some(_)) => return Err("`tolerance`: a duration cannot be combined with `rel`".into()),
+            (None, _) => Tolerance::Number { abs: number(abs)?, below: number(below)?, rel: number(rel)? },
+        };
+        let allows_nothing = match &tolerance {
+            Tolerance::Number { below: Some(below), .. } => below.sign() == bigdecimal::num_bigint::Sign::NoSign,
+            tolerance => *tolerance == Tolerance::ShorterThan(0),
+        };
+        match allows_nothing {
+            true => Err("`tolerance`: no distance is below 0".into()),
+            false => Ok(tolerance),
         }
     }
 }

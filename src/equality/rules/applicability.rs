@@ -2,14 +2,14 @@
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 
-use super::comparison_plan::{explicit_parse, reading_of, zone_of};
+use super::comparison_plan::{explicit_parse, reading_of, unit_of, zone_of};
 use super::null_value::as_stored;
 use super::times::Zone;
-use super::{RuleError, parse, text};
+use super::{RuleError, arrays, parse, text};
 use crate::equality::canonical::domain::{Family, NoDomain, family};
 use crate::job::Rule;
-use crate::job::rule::{ParseAs, Tolerance};
-use crate::sides::Sides;
+use crate::job::rule::{EpochUnit, ParseAs, Tolerance};
+use crate::sides::{Side, Sides};
 use crate::snapshot::Mixed;
 
 /// Whether a rule applies to a pair of columns that has all of these rules.
@@ -20,74 +20,158 @@ pub(crate) fn fits(rule: &Rule, rules: &[Rule], fields: Sides<&Field>) -> bool {
 
 /// Refuses rules that do not apply to the types of a pair.
 pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<(), RuleError> {
-    use Family::{Binary, Boolean, Date, Duration, Json, List, Number, Text, Time, Uuid};
-    let stored: Vec<Family> = fields.iter().filter_map(|field| family(field)).collect();
     if fields.iter().any(|field| family(field).is_none() && field.data_type() != &DataType::Null) {
         return Err(RuleError::Domain(NoDomain::Undefined));
     }
-    if stored.is_empty() {
+    let pair = RuledPair::of(fields, rules);
+    if pair.stored.is_empty() {
         // every rule applies to columns of NULLs
         return Ok(());
     }
-    let active: Vec<&Rule> = rules.iter().collect();
-    let reading = reading_of(&active);
-    require_known(rules, &active)?;
-    let all = |kinds: &[Family]| stored.iter().all(|family| kinds.contains(family));
-    let any = |kinds: &[Family]| stored.iter().any(|family| kinds.contains(family));
-    let naive = Family::NaiveTimestamp;
-    let zoned = Family::ZonedTimestamp;
+    require_known(rules, &pair.active)?;
     for rule in rules {
-        let read_as = |readings: &[ParseAs]| reading.is_some_and(|reading| readings.contains(&reading));
-        let numbers = read_as(&[ParseAs::Decimal, ParseAs::Integer, ParseAs::Float, ParseAs::Float32])
-            || reading.is_none() && all(&[Number]);
-        let moments = read_as(&[ParseAs::Timestamp]) || reading.is_none() && all(&[naive, zoned]);
-        let times = moments || read_as(&[ParseAs::Date]) || reading.is_none() && all(&[Date]);
-        let (fits, wanted) = match rule {
-            Rule::Expression(..) => (true, ""),
-            Rule::Trim | Rule::Rtrim | Rule::Nfc | Rule::Casefold | Rule::EmptyIsNull => (any(&[Text]), "text"),
-            Rule::Values(_) => {
-                let plain = [Text, Number, Boolean, Uuid, Date, Time, naive, zoned, Binary, Json];
-                (all(&plain), "scalar values, not lists, structs or maps")
-            }
-            Rule::As(reading) => {
-                let fits = stored.iter().all(|family| parse::reads(*reading, *family));
-                let mapped = rules.iter().any(|rule| matches!(rule, Rule::Values(_)));
-                (fits || mapped, "columns that can be parsed as this type")
-            }
-            Rule::AssumeTz(_) => {
-                // a zone alone does not mean that text contains times
-                let parse_as = explicit_parse(&active);
-                let texts = any(&[Text]) && matches!(parse_as, Some(ParseAs::Timestamp | ParseAs::Date));
-                let fits = texts || all(&[naive, zoned, Date]) && any(&[naive, zoned]);
-                (fits, "timestamps, or text with `as = \"timestamp\"`")
-            }
-            Rule::DefaultIsNull(text) => {
-                let fits = fields
-                    .iter()
-                    .any(|field| family(field) == Some(Text) || reading.is_some() || as_stored(text, field).is_some());
-                (fits, "columns that can contain the value")
-            }
-            Rule::Round(_) => (numbers, "numbers"),
-            Rule::Truncate(_) => (moments, "timestamps"),
-            Rule::EitherHour => (zone_of(&active).is_some(), "times in a zone; set assume_tz also"),
-            Rule::Unordered => (all(&[List]), "lists"),
-            Rule::Tolerance(Tolerance::Number { .. }) => (numbers, "numbers; for times, use a duration such as \"5s\""),
-            Rule::Tolerance(Tolerance::Duration(_)) => {
-                let lengths = reading.is_none() && (all(&[Time]) || all(&[Duration]));
-                (times || lengths, "times; for numbers, use a number")
-            }
-        };
+        if let Some(missing) = pair.missing(rule) {
+            return Err(RuleError::Rule(rule.clone(), missing.into()));
+        }
+        let (fits, wanted) = pair.suits(rule);
         if !fits {
             return Err(RuleError::Rule(rule.clone(), format!("is for {wanted}")));
         }
-        // timestamps without a zone in mixed files are stored as text that never has an offset
-        let are_clocks = fields.iter().all(|field| Mixed::of(field) == Some(Mixed::Clocks));
-        if matches!(rule, Rule::As(ParseAs::Timestamp)) && all(&[Text]) && zone_of(&active).is_none() && !are_clocks {
-            let reason = "on two text columns needs the zone of times without an offset: add assume_tz = \"UTC\"";
-            return Err(RuleError::Rule(rule.clone(), reason.into()));
-        }
     }
     Ok(())
+}
+
+/// The families of a pair of columns, and how its rules read them.
+struct RuledPair<'a> {
+    fields: &'a Sides<FieldRef>,
+    stored: Vec<Family>,
+    active: Vec<&'a Rule>,
+    reading: Option<ParseAs>,
+    unit: Option<EpochUnit>,
+    zone: Option<Zone>,
+    maps: bool,
+}
+
+impl<'a> RuledPair<'a> {
+    fn of(fields: &'a Sides<FieldRef>, rules: &'a [Rule]) -> Self {
+        let active: Vec<&Rule> = rules.iter().collect();
+        RuledPair {
+            fields,
+            stored: fields.iter().filter_map(|field| family(field)).collect(),
+            reading: reading_of(&active),
+            unit: unit_of(&active),
+            zone: zone_of(&active),
+            maps: rules.iter().any(|rule| matches!(rule, Rule::Values(_))),
+            active,
+        }
+    }
+
+    fn all(&self, kinds: &[Family]) -> bool {
+        self.stored.iter().all(|family| kinds.contains(family))
+    }
+
+    fn any(&self, kinds: &[Family]) -> bool {
+        self.stored.iter().any(|family| kinds.contains(family))
+    }
+
+    fn read_as(&self, readings: &[ParseAs]) -> bool {
+        self.reading.is_some_and(|reading| readings.contains(&reading))
+    }
+
+    /// Whether the values are numbers as they are read.
+    fn numbers(&self) -> bool {
+        self.read_as(&[ParseAs::Decimal, ParseAs::Integer, ParseAs::Float, ParseAs::Float32])
+            || self.reading.is_none() && self.all(&[Family::Number])
+    }
+
+    /// Whether the values are timestamps as they are read.
+    fn moments(&self) -> bool {
+        self.read_as(&[ParseAs::Timestamp])
+            || self.reading.is_none() && self.all(&[Family::NaiveTimestamp, Family::ZonedTimestamp])
+    }
+
+    /// Whether a rule applies, and what it is for.
+    fn suits(&self, rule: &Rule) -> (bool, &'static str) {
+        use Family::{Binary, Boolean, Date, Duration, Json, List, Number, Text, Time, Uuid};
+        let (naive, zoned) = (Family::NaiveTimestamp, Family::ZonedTimestamp);
+        let for_numbers = self.numbers();
+        match rule {
+            Rule::Expression(..) => (true, ""),
+            Rule::Trim | Rule::Rtrim | Rule::Squeeze | Rule::Nfc | Rule::Casefold | Rule::EmptyIsNull => {
+                (self.any(&[Text]), "text")
+            }
+            Rule::Values(_) => {
+                let plain = [Text, Number, Boolean, Uuid, Date, Time, naive, zoned, Binary, Json];
+                (self.all(&plain), "scalar values, not lists, structs or maps")
+            }
+            Rule::As(reading) => (self.can_be_read(*reading), "columns that can be parsed as this type"),
+            Rule::Unit(_) => {
+                let times = matches!(explicit_parse(&self.active), Some(ParseAs::Timestamp | ParseAs::Date));
+                (times && self.any(&[Number, Text]), "numbers with `as = \"timestamp\"` or `as = \"date\"`")
+            }
+            Rule::Encoding(_) => {
+                (self.read_as(&[ParseAs::Text]) && self.any(&[Binary]), "binary columns with `as = \"text\"`")
+            }
+            Rule::AssumeTz(_) => {
+                // a zone alone does not mean that text contains times
+                let parse_as = explicit_parse(&self.active);
+                let written = if self.unit.is_some() { &[Text, Number][..] } else { &[Text] };
+                let texts = self.any(written) && matches!(parse_as, Some(ParseAs::Timestamp | ParseAs::Date));
+                let fits = texts || self.all(&[naive, zoned, Date]) && self.any(&[naive, zoned]);
+                (fits, "timestamps, or text with `as = \"timestamp\"`")
+            }
+            Rule::DefaultIsNull(text) => {
+                let fits = self.fields.iter().any(|field| {
+                    family(field) == Some(Text) || self.reading.is_some() || as_stored(text, field).is_some()
+                });
+                (fits, "columns that can contain the value")
+            }
+            Rule::Round(_) | Rule::Significant(_) => (for_numbers, "numbers"),
+            Rule::Truncate(_) => (self.moments(), "timestamps"),
+            Rule::EitherHour => (self.zone.is_some(), "times in a zone; set assume_tz also"),
+            Rule::Unordered => (self.read_as(&[ParseAs::Array]) || self.all(&[List]), "lists"),
+            Rule::Tolerance(Tolerance::Number { .. }) => {
+                (for_numbers, "numbers; for times, use a duration such as \"5s\"")
+            }
+            Rule::Tolerance(Tolerance::Duration(_) | Tolerance::ShorterThan(_)) => {
+                let own = self.reading.is_none() && [Date, Time, Duration].iter().any(|kind| self.all(&[*kind]));
+                let fits = self.moments() || self.read_as(&[ParseAs::Date, ParseAs::Time]) || own;
+                (fits, "times; for numbers, use a number")
+            }
+        }
+    }
+
+    fn can_be_read(&self, reading: ParseAs) -> bool {
+        let reads = |field: &FieldRef| {
+            let parses = family(field).is_none_or(|family| parse::reads(reading, family, self.unit));
+            parses && (reading != ParseAs::Array || arrays::holds_single_values(field))
+        };
+        self.maps || self.fields.iter().all(reads)
+    }
+
+    /// What a reading of times needs in addition.
+    fn missing(&self, rule: &Rule) -> Option<&'static str> {
+        use Family::{Date, NaiveTimestamp, Number, Text};
+        // timestamps without a zone in mixed files are stored as text that never has an offset
+        let are_clocks = || self.fields.iter().all(|field| Mixed::of(field) == Some(Mixed::Clocks));
+        match rule {
+            Rule::As(ParseAs::Timestamp) if self.all(&[Text]) && self.zone.is_none() && !are_clocks() => {
+                Some("on two text columns needs the zone of times without an offset: add assume_tz = \"UTC\"")
+            }
+            Rule::As(ParseAs::Timestamp | ParseAs::Date) if self.unit.is_none() => {
+                let is_number = |side: Side| family(&self.fields[side]) == Some(Number);
+                // with `values`, old is text
+                let counts = is_number(Side::New) || is_number(Side::Old) && !self.maps;
+                counts.then_some(
+                    "on numbers needs the unit in which they count from 1970: add unit = \"s\", or \"ms\", \"us\", \"ns\"",
+                )
+            }
+            Rule::Unit(_) if self.zone.is_none() && self.read_as(&[ParseAs::Timestamp]) => self
+                .any(&[NaiveTimestamp, Date])
+                .then_some("counts in UTC, and needs the zone of the other side's times: add assume_tz = \"UTC\""),
+            _ => None,
+        }
+    }
 }
 
 /// Refuses an unknown time zone, and codes that are ambiguous once text is cleaned.

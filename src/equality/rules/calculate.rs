@@ -1,4 +1,4 @@
-//! The rules that calculate: `round`, `truncate` and `tolerance`.
+//! The rules that calculate: `round`, `significant`, `truncate` and `tolerance`.
 //!
 //! A binary float counts as the shortest decimal that parses back to it, which is the one that people see: 0.015 and
 //! 0.01 are 0.005 apart, whatever their binary fractions.
@@ -15,10 +15,10 @@ use crate::equality::canonical::digits::{Decimal, FloatDecimal, Number, forms, n
 use crate::job::rule::{Precision, Tolerance};
 use crate::sides::Sides;
 
-/// Rounds numbers to `places` digits after the decimal point, as canonical digits.
-pub(super) fn rounded(array: &ArrayRef, places: i8) -> Result<ArrayRef, ArrowError> {
+/// Rounds numbers with a function, as canonical digits.
+pub(super) fn rounded(array: &ArrayRef, round: impl Fn(&Decimal) -> Decimal) -> Result<ArrayRef, ArrowError> {
     let rounded = numbers(array, FloatDecimal::Shortest)?.into_iter().map(|number| match number {
-        Some(Number::Finite(decimal)) => Some(Number::Finite(decimal.round(places))),
+        Some(Number::Finite(decimal)) => Some(Number::Finite(round(&decimal))),
         other => other,
     });
     Ok(Arc::new(forms(rounded)))
@@ -35,21 +35,23 @@ pub(super) fn truncated(array: &ArrayRef, precision: Precision) -> Result<ArrayR
 
 /// Which pairs of values differ by at most a tolerance. A NULL is not within any tolerance.
 pub(super) fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<BooleanBuffer, ArrowError> {
+    let times = |is_near: &dyn Fn(u128) -> bool| {
+        let (old, new) = (times::nanoseconds(&arrays.old)?, times::nanoseconds(&arrays.new)?);
+        let near = |pair| matches!(pair, (Some(old), Some(new)) if is_near(i128::abs_diff(old, new)));
+        Ok(old.into_iter().zip(new).map(near).collect())
+    };
     match tolerance {
-        Tolerance::Duration(longest) => {
-            let (old, new) = (times::nanoseconds(&arrays.old)?, times::nanoseconds(&arrays.new)?);
-            let near =
-                |pair| matches!(pair, (Some(old), Some(new)) if i128::abs_diff(old, new) <= longest.unsigned_abs());
-            Ok(old.into_iter().zip(new).map(near).collect())
-        }
-        Tolerance::Number { abs, rel } => {
+        Tolerance::Duration(longest) => times(&|distance| distance <= longest.unsigned_abs()),
+        Tolerance::ShorterThan(bound) => times(&|distance| distance < bound.unsigned_abs()),
+        Tolerance::Number { abs, below, rel } => {
             let (old, new) =
                 (numbers(&arrays.old, FloatDecimal::Shortest)?, numbers(&arrays.new, FloatDecimal::Shortest)?);
             let decimal = |bound: &Option<BigDecimal>| Decimal::parse(&bound.as_ref()?.to_plain_string());
-            let (abs, rel) = (decimal(abs), decimal(rel));
+            let (abs, below, rel) = (decimal(abs), decimal(below), decimal(rel));
             let near = |pair: (Option<Number>, Option<Number>)| match pair {
                 (Some(Number::Finite(old)), Some(Number::Finite(new))) => {
-                    abs.as_ref().is_some_and(|abs| old.is_within(&new, abs))
+                    abs.as_ref().is_some_and(|abs| old.cmp_distance(&new, abs).is_le())
+                        || below.as_ref().is_some_and(|below| old.cmp_distance(&new, below).is_lt())
                         || rel.as_ref().is_some_and(|rel| old.is_within_share(&new, rel))
                 }
                 // infinity is infinitely far from every number
@@ -63,13 +65,28 @@ pub(super) fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Decimal128Array, Float64Array};
+    use arrow::array::{Decimal128Array, Float64Array, TimestampSecondArray};
 
     use super::*;
 
     fn number(abs: Option<&str>, rel: Option<&str>) -> Tolerance {
         let parse = |text: &str| text.parse().unwrap();
-        Tolerance::Number { abs: abs.map(parse), rel: rel.map(parse) }
+        Tolerance::Number { abs: abs.map(parse), below: None, rel: rel.map(parse) }
+    }
+
+    #[test]
+    fn a_bound_from_below_is_not_part_of_a_tolerance() {
+        let old: ArrayRef = Arc::new(Float64Array::from(vec![8.01, 8.0099, -0.005, 0.0, f64::NAN]));
+        let new: ArrayRef =
+            Arc::new(Decimal128Array::from(vec![8_000, 8_000, 5, 0, 0]).with_precision_and_scale(20, 3).unwrap());
+        let below = Tolerance::Number { abs: None, below: Some("0.01".parse().unwrap()), rel: None };
+        let near = within(&Sides { old, new }, &below).unwrap();
+        assert_eq!(near.iter().collect::<Vec<_>>(), [false, true, false, true, false]);
+        let times = |seconds: Vec<i64>| Arc::new(TimestampSecondArray::from(seconds)) as ArrayRef;
+        let arrays = Sides { old: times(vec![0, 0, 0]), new: times(vec![5, 4, -5]) };
+        let near = |tolerance| within(&arrays, &tolerance).unwrap().iter().collect::<Vec<_>>();
+        assert_eq!(near(Tolerance::ShorterThan(5_000_000_000)), [false, true, false]);
+        assert_eq!(near(Tolerance::Duration(5_000_000_000)), [true, true, true]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow::datatypes::FieldRef;
 
-use super::parse::{self, ZonePolicy};
+use super::parse::{self, Notation, ZonePolicy};
 use super::text;
 use super::text_field;
 use super::times::Zone;
@@ -12,7 +12,7 @@ use crate::equality::canonical::Domain;
 use crate::equality::canonical::digits::FloatDecimal;
 use crate::equality::canonical::domain::{Family, NoDomain, family};
 use crate::job::Rule;
-use crate::job::rule::ParseAs;
+use crate::job::rule::{Encoding, EpochUnit, ParseAs};
 use crate::sides::Sides;
 
 /// How two columns are compared: the active rules, and the domain that results.
@@ -21,10 +21,7 @@ pub(super) struct ComparisonPlan {
     on: Vec<bool>,
     /// How cells are parsed.
     pub reading: Option<ParseAs>,
-    /// Which decimal a binary float counts as.
-    pub floats: FloatDecimal,
-    /// How times without a zone are interpreted.
-    pub clocks: ZonePolicy,
+    pub notation: Notation,
     pub domain: Domain,
     /// Whether `reading` only detects unreadable cells, while the stored values are compared.
     pub checks_only: bool,
@@ -68,7 +65,8 @@ impl ComparisonPlan {
         // columns that are comparable as stored need no zone
         let reading = if stored.is_ok() { explicit_parse(&active) } else { reading_of(&active) };
         let zoned = |field: &FieldRef| family(field) == Some(Family::ZonedTimestamp);
-        let instants = zone.is_some() || zoned(&fields.old) || zoned(&fields.new);
+        let unit = unit_of(&active);
+        let instants = zone.is_some() || unit.is_some() || zoned(&fields.old) || zoned(&fields.new);
         let either_hour = active.contains(&&Rule::EitherHour);
         let clocks = ZonePolicy { instants, zone, either_hour };
         let (bridges, tells_kind) = (stored.is_err(), explicit_parse(&active).is_some());
@@ -79,31 +77,43 @@ impl ComparisonPlan {
         };
         let domain = match domain {
             Domain::List(item) if active.contains(&&Rule::Unordered) => Domain::Multiset(item),
-            _ if active.iter().any(|rule| matches!(rule, Rule::Round(_))) => Domain::Digits,
+            _ if active.iter().any(|rule| rule.rounds()) => Domain::Digits,
             _ if active.iter().any(|rule| matches!(rule, Rule::Truncate(_))) => parse::domain(ParseAs::Timestamp),
             domain => domain,
         };
         let values = values.unwrap_or_default();
-        let rounds = active.iter().any(|rule| matches!(rule, Rule::Round(_)));
+        let rounds = active.iter().any(|rule| rule.rounds());
         let floats = if rounds { FloatDecimal::Shortest } else { FloatDecimal::Exact };
-        Ok(ComparisonPlan { on, reading, floats, clocks, domain, checks_only, values, bridges, tells_kind })
+        let notation = Notation { floats, clocks, unit, encoding: encoding_of(&active) };
+        Ok(ComparisonPlan { on, reading, notation, domain, checks_only, values, bridges, tells_kind })
     }
 
-    /// The same plan without a zone.
-    pub(super) fn without_zone(&self) -> ComparisonPlan {
-        ComparisonPlan { clocks: ZonePolicy { zone: None, ..self.clocks.clone() }, ..self.clone() }
+    /// The same plan without the zone, the unit or the encoding that a rule specifies.
+    pub(super) fn without(&self, rule: &Rule) -> ComparisonPlan {
+        let notation = self.notation.clone();
+        let notation = match rule {
+            Rule::AssumeTz(_) => Notation { clocks: ZonePolicy { zone: None, ..notation.clocks }, ..notation },
+            Rule::Unit(_) => Notation { unit: None, ..notation },
+            Rule::Encoding(_) => Notation { encoding: Encoding::Utf8, ..notation },
+            _ => notation,
+        };
+        ComparisonPlan { notation, ..self.clone() }
     }
 
     /// The same plan with values that can be used in calculations.
     pub(super) fn calculable(&self) -> ComparisonPlan {
-        ComparisonPlan { floats: FloatDecimal::Shortest, ..self.clone() }
+        let notation = Notation { floats: FloatDecimal::Shortest, ..self.notation.clone() };
+        ComparisonPlan { notation, ..self.clone() }
     }
 
     /// Whether the zone can change the values of such a column.
     pub(super) fn is_changed_by_zone(&self, field: &FieldRef) -> bool {
         match (self.reading, family(field)) {
-            (Some(ParseAs::Date), Some(own)) => matches!(own, Family::ZonedTimestamp | Family::Text),
-            (_, Some(own)) => own != Family::ZonedTimestamp,
+            (Some(ParseAs::Date), Some(own)) => {
+                matches!(own, Family::ZonedTimestamp | Family::Text | Family::Number)
+            }
+            // numbers count from an instant
+            (_, Some(own)) => !matches!(own, Family::ZonedTimestamp | Family::Number),
             (_, None) => false,
         }
     }
@@ -125,6 +135,23 @@ pub(super) fn explicit_parse(rules: &[&Rule]) -> Option<ParseAs> {
         Rule::As(reading) => Some(*reading),
         _ => None,
     })
+}
+
+/// The unit of numbers that are read as times.
+pub(super) fn unit_of(rules: &[&Rule]) -> Option<EpochUnit> {
+    rules.iter().find_map(|rule| match rule {
+        Rule::Unit(unit) => Some(*unit),
+        _ => None,
+    })
+}
+
+/// The encoding of bytes that are read as text.
+fn encoding_of(rules: &[&Rule]) -> Encoding {
+    let chosen = rules.iter().find_map(|rule| match rule {
+        Rule::Encoding(encoding) => Some(*encoding),
+        _ => None,
+    });
+    chosen.unwrap_or(Encoding::Utf8)
 }
 
 /// The zone for times without one.

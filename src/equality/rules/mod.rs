@@ -2,9 +2,9 @@
 //!
 //! A pair of cells is compared in up to three steps. The first step that makes it equal determines its tier:
 //!
-//! 1. As read. Only the rules that determine what a cell **is** take part (expressions, `values`, `as`, `assume_tz`).
-//!    The pair is *exact* if none of them was needed, *by reading* if those that were needed lose nothing, and *by
-//!    rule* otherwise; see [`ReadCells`].
+//! 1. As read. Only the rules that determine what a cell **is** take part (expressions, `values`, `as`, `unit`,
+//!    `encoding`, `assume_tz`). The pair is *exact* if none of them was needed, *by reading* if those that were needed
+//!    lose nothing, and *by rule* otherwise; see [`ReadCells`].
 //! 2. *By rule*: with all rules except a tolerance.
 //! 3. *Tolerated*: within the tolerance.
 //!
@@ -12,7 +12,12 @@
 
 mod needed;
 mod text;
+mod encodings;
+mod clock;
+mod printed;
 mod times;
+mod intervals;
+mod arrays;
 mod calculate;
 mod parse;
 mod null_value;
@@ -238,7 +243,7 @@ impl RuleSet {
 
     fn read_cleaned(&self, array: &ArrayRef, field: &FieldRef, side: Side, plan: &ComparisonPlan) -> Result<Parsed> {
         let read = match plan.reading {
-            Some(reading) => parse::read(array, field, reading, plan.floats, &plan.clocks, side)?,
+            Some(reading) => parse::read(array, field, reading, &plan.notation, side)?,
             None => Parsed { array: array.clone(), unreadable: None },
         };
         // bytes are decoded to text only here, so the rules for text have to follow here
@@ -294,7 +299,7 @@ impl RuleSet {
         let default = match plan.reading {
             Some(reading) => {
                 let text = text_field(field);
-                let read = parse::read(&one, &text, reading, plan.floats, &plan.clocks, side)?;
+                let read = parse::read(&one, &text, reading, &plan.notation, side)?;
                 Some(read.array).zip(Some(parse::domain(reading)))
             }
             None => null_value::as_stored(text, field).zip(null_value::own_domain(field)),
@@ -306,8 +311,15 @@ impl RuleSet {
     fn settle(&self, read: &ArrayRef, side: Side, plan: &ComparisonPlan) -> Result<ArrayRef> {
         for rule in plan.rules(&self.rules) {
             match rule {
-                Rule::Round(places) => return Ok(calculate::rounded(read, *places)?),
+                Rule::Round(places) => return Ok(calculate::rounded(read, |number| number.round(*places))?),
+                Rule::Significant(digits) => {
+                    return Ok(calculate::rounded(read, |number| number.round_to_digits(*digits))?);
+                }
                 Rule::Truncate(precision) => return Ok(calculate::truncated(read, *precision)?),
+                Rule::Unordered if plan.reading == Some(ParseAs::Array) => {
+                    let sorted: ArrayRef = Arc::new(arrays::sorted(read.as_string_view()));
+                    return Ok(canonical(&sorted, &plan.domain, side)?);
+                }
                 _ => {}
             }
         }
@@ -377,7 +389,7 @@ impl RuleSet {
         forms: &Sides<Canonical>,
         plan: &ComparisonPlan,
     ) -> Result<Sides<ArrayRef>> {
-        let is_calculated = |rule: &&Rule| matches!(rule, Rule::Round(_) | Rule::Truncate(_));
+        let is_calculated = |rule: &&Rule| rule.rounds() || matches!(rule, Rule::Truncate(_));
         if plan.rules(&self.rules).iter().any(is_calculated) {
             return Ok(Sides::from_fn(|side| forms[side].value.clone()));
         }

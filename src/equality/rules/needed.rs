@@ -45,14 +45,15 @@ impl RuleSet {
     /// none.
     ///
     /// In a pair that is equal as read, both sides or neither are NULL, so one side determines the result for both.
-    /// That is old, except for a zone that changes only cells of new.
+    /// That is old, except for a zone, a unit or an encoding that changes only cells of new.
     pub fn read_by(&self, array: &ArrayRef, form: &Canonical, side: Side) -> Result<Option<ReadCells>> {
         let mut rules = vec![];
         for (index, rule) in self.rules.iter().enumerate().filter(|(index, _)| self.credited_side(*index) == Some(side))
         {
             let cells = match rule {
                 Rule::Values(_) => self.changed_by_values(array)?,
-                Rule::AssumeTz(_) if self.exact.tells_kind => self.changed_by_zone(array, form, side)?,
+                Rule::AssumeTz(_) if self.exact.tells_kind => self.changed_by(rule, array, form, side)?,
+                Rule::Unit(_) | Rule::Encoding(_) => self.changed_by(rule, array, form, side)?,
                 _ => valid(&form.value),
             };
             rules.push((index, cells));
@@ -87,8 +88,16 @@ impl RuleSet {
                 let changes_old = !self.exact.tells_kind || self.exact.is_changed_by_zone(&self.fields.old);
                 Some(if changes_old { Side::Old } else { Side::New })
             }
+            // the side that needs it, or old if both may
+            Rule::Unit(_) if self.exact.bridges => self.side_of(Family::Number).or_else(|| self.side_of(Family::Text)),
+            Rule::Encoding(_) if self.exact.bridges => self.side_of(Family::Binary),
             _ => None,
         }
+    }
+
+    /// The first side with values of a family.
+    fn side_of(&self, kind: Family) -> Option<Side> {
+        Side::BOTH.into_iter().find(|side| family(&self.fields[*side]) == Some(kind))
     }
 
     /// Whether reading may merge two values, whatever the cell. A zone does not: local times that occur twice or never
@@ -99,8 +108,9 @@ impl RuleSet {
         self.rules.iter().any(is_expression) || reading.is_some_and(|reading| !reading.loses_nothing())
     }
 
-    fn changed_by_zone(&self, array: &ArrayRef, form: &Canonical, side: Side) -> Result<BooleanBuffer> {
-        let without = self.form(array, side, &self.exact.without_zone())?;
+    /// The cells that would be read differently without a zone, a unit or an encoding.
+    fn changed_by(&self, rule: &Rule, array: &ArrayRef, form: &Canonical, side: Side) -> Result<BooleanBuffer> {
+        let without = self.form(array, side, &self.exact.without(rule))?;
         Ok(&valid(&form.value) & &!&equal_rows(&form.value, &without.value)?)
     }
 

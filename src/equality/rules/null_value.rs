@@ -8,13 +8,13 @@ use arrow::compute::kernels::cmp::eq;
 use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
-use super::parse::{self, ZonePolicy};
+use super::parse::{self, Notation, ZonePolicy};
 use super::times::{self, ParsedTime};
 use crate::equality::canonical::digits::{FloatDecimal, Number, numbers};
 use crate::equality::canonical::domain::{Family, family};
 use crate::equality::canonical::{Domain, canonical, convert};
 use crate::error::Result;
-use crate::job::rule::ParseAs;
+use crate::job::rule::{Encoding, ParseAs};
 use crate::sides::{Side, Sides};
 
 /// Parses a value of a stored type; `None` if the type cannot represent it exactly.
@@ -38,7 +38,8 @@ pub(super) fn as_stored(text: &str, field: &Field) -> Option<ArrayRef> {
         Family::Uuid => {
             let text = Field::new(field.name(), DataType::Utf8View, true);
             let clocks = ZonePolicy { instants: false, zone: None, either_hour: false };
-            parse::read(&one, &text, ParseAs::Uuid, FloatDecimal::Exact, &clocks, Side::Old).ok().map(|read| read.array)
+            let notation = Notation { floats: FloatDecimal::Exact, clocks, unit: None, encoding: Encoding::Utf8 };
+            parse::read(&one, &text, ParseAs::Uuid, &notation, Side::Old).ok().map(|read| read.array)
         }
         Family::Boolean | Family::Binary | Family::Json | Family::Duration => stored(),
     }

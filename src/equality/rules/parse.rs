@@ -4,21 +4,23 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewBuilder, BooleanArray, Date32Array, FixedSizeBinaryBuilder,
-    Float64Array, StringViewArray, new_null_array,
+    Float64Array, StringViewArray, StringViewBuilder, new_null_array,
 };
-use arrow::datatypes::{DataType, Field, Float64Type};
+use arrow::datatypes::{DataType, Field, Float64Type, TimeUnit};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
+use super::intervals::Interval;
 use super::times::{self, ParsedTime, Zone, is_infinite};
-use crate::equality::canonical::digits::{self, FloatDecimal, Number};
+use super::{arrays, clock, encodings};
+use crate::equality::canonical::digits::{self, Decimal, FloatDecimal, Number};
 use crate::equality::canonical::domain::{Family, family};
 use crate::equality::canonical::{Domain, Ticks, convert, json};
 use crate::equality::plain_types;
 use crate::equality::value_text;
 use crate::error::Result;
-use crate::job::rule::ParseAs;
+use crate::job::rule::{Encoding, EpochUnit, ParseAs};
 use crate::sides::Side;
 
 /// A parsed column.
@@ -30,14 +32,20 @@ pub(super) struct Parsed {
     pub unreadable: Option<ArrayRef>,
 }
 
-/// Whether cells of a family can be parsed as this type.
-pub(super) fn reads(reading: ParseAs, from: Family) -> bool {
-    use Family::{Binary, Boolean, Date, Json, NaiveTimestamp, Number, Text, Time, Uuid, ZonedTimestamp};
+/// Whether cells of a family can be parsed as this type. Numbers can only be times if their unit is known.
+pub(super) fn reads(reading: ParseAs, from: Family, unit: Option<EpochUnit>) -> bool {
+    use Family::{
+        Binary, Boolean, Date, Duration, Json, List, NaiveTimestamp, Number, Text, Time, Uuid, ZonedTimestamp,
+    };
     let sources: &[Family] = match reading {
         ParseAs::Text => &[Text, Number, Boolean, Binary, Uuid, Json, Date, Time, ZonedTimestamp, NaiveTimestamp],
         ParseAs::Decimal | ParseAs::Integer | ParseAs::Float | ParseAs::Float32 => &[Text, Number],
         ParseAs::Boolean => &[Text, Number, Boolean],
+        ParseAs::Date | ParseAs::Timestamp if unit.is_some() => &[Text, Number, Date, ZonedTimestamp, NaiveTimestamp],
         ParseAs::Date | ParseAs::Timestamp => &[Text, Date, ZonedTimestamp, NaiveTimestamp],
+        ParseAs::Time => &[Text, Time, Duration],
+        ParseAs::Interval => &[Text, Duration],
+        ParseAs::Array => &[Text, Json, List],
         ParseAs::Uuid => &[Text, Uuid, Binary],
         ParseAs::Json => &[Text, Json],
         ParseAs::Hex | ParseAs::Base64 => &[Text, Binary],
@@ -53,11 +61,25 @@ pub(super) fn domain(reading: ParseAs) -> Domain {
         ParseAs::Float | ParseAs::Float32 => Domain::Float,
         ParseAs::Boolean => Domain::Boolean,
         ParseAs::Date => Domain::Date,
-        ParseAs::Timestamp => Domain::Timestamp(Ticks::Finer(arrow::datatypes::TimeUnit::Nanosecond)),
+        ParseAs::Timestamp => Domain::Timestamp(Ticks::Finer(TimeUnit::Nanosecond)),
+        ParseAs::Time => Domain::Time(Ticks::Finer(TimeUnit::Nanosecond)),
         ParseAs::Uuid => Domain::Uuid,
-        ParseAs::Json => Domain::Json,
-        ParseAs::Hex | ParseAs::Base64 => Domain::Binary,
+        ParseAs::Json | ParseAs::Array => Domain::Json,
+        ParseAs::Interval | ParseAs::Hex | ParseAs::Base64 => Domain::Binary,
     }
+}
+
+/// How values are written in a pair of columns, where their types do not specify it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Notation {
+    /// Which decimal a binary float counts as.
+    pub floats: FloatDecimal,
+    /// How times without a zone are interpreted.
+    pub clocks: ZonePolicy,
+    /// The unit of numbers that are read as times.
+    pub unit: Option<EpochUnit>,
+    /// The encoding of bytes that are read as text.
+    pub encoding: Encoding,
 }
 
 /// How times are interpreted in a pair of columns that are read as timestamps.
@@ -91,20 +113,20 @@ impl ZonePolicy {
     }
 }
 
-/// Parses a column of one side; `floats` determines which decimals its binary floats count as.
+/// Parses a column of one side.
 pub(super) fn read(
     array: &ArrayRef,
     field: &Field,
     reading: ParseAs,
-    floats: FloatDecimal,
-    clocks: &ZonePolicy,
+    notation: &Notation,
     side: Side,
 ) -> Result<Parsed> {
+    let Notation { floats, .. } = *notation;
     let cells = StoredCells { array, field };
     let array: ArrayRef = match reading {
         ParseAs::Text => match family(field) {
             Some(Family::Text) => array.clone(),
-            Some(Family::Binary) => Arc::new(cells.encoded()?),
+            Some(Family::Binary) => Arc::new(cells.encoded(notation.encoding)?),
             _ => Arc::new(StringViewArray::from(&cells.texts()?)),
         },
         ParseAs::Decimal => Arc::new(digits::forms(cells.numbers(floats, |_| true)?)),
@@ -115,10 +137,15 @@ pub(super) fn read(
         ParseAs::Float | ParseAs::Float32 => Arc::new(cells.floats(reading == ParseAs::Float32)?),
         ParseAs::Boolean => Arc::new(cells.booleans()?),
         ParseAs::Date => {
-            let wall = cells.walls(clocks)?.into_iter();
+            let wall = cells.walls(notation)?.into_iter();
             Arc::new(wall.map(|wall| wall.and_then(times::day)).collect::<Date32Array>())
         }
-        ParseAs::Timestamp => Arc::new(times::forms(cells.instants(clocks)?)?),
+        ParseAs::Timestamp => Arc::new(times::forms(cells.instants(notation)?)?),
+        ParseAs::Time => Arc::new(times::forms(cells.lengths()?)?),
+        ParseAs::Interval => {
+            let forms = cells.intervals()?.into_iter().map(|interval| interval.map(|interval| interval.form()));
+            Arc::new(forms.collect::<BinaryArray>())
+        }
         ParseAs::Uuid => cells.uuids()?,
         ParseAs::Json => {
             let texts = convert(array, &DataType::Utf8View)?;
@@ -126,6 +153,10 @@ pub(super) fn read(
             let documents = texts.map(|text| text.filter(|text| json::has_meaning(text)));
             Arc::new(documents.collect::<StringViewArray>())
         }
+        ParseAs::Array => match family(field) {
+            Some(Family::List) => Arc::new(arrays::documents(array, field)?),
+            _ => Arc::new(StringViewArray::from_iter(cells.of_text(arrays::document)?)),
+        },
         ParseAs::Hex => Arc::new(cells.bytes(from_hex)?),
         ParseAs::Base64 => Arc::new(cells.bytes(from_base64)?),
     };
@@ -137,8 +168,9 @@ pub(super) fn read(
 pub(crate) fn parse_text(texts: &StringViewArray, reading: ParseAs) -> Result<ArrayRef> {
     let field = Field::new("", DataType::Utf8View, true);
     let clocks = ZonePolicy { instants: false, zone: None, either_hour: false };
+    let notation = Notation { floats: FloatDecimal::Exact, clocks, unit: None, encoding: Encoding::Utf8 };
     let array: ArrayRef = Arc::new(texts.clone());
-    Ok(read(&array, &field, reading, FloatDecimal::Exact, &clocks, Side::Old)?.array)
+    Ok(read(&array, &field, reading, &notation, Side::Old)?.array)
 }
 
 fn unreadable(cells: &StoredCells, read: &ArrayRef, side: Side) -> Result<ArrayRef> {
@@ -228,17 +260,39 @@ impl StoredCells<'_> {
         }
     }
 
+    /// The times in a column of text or numbers; `None` for a column of times.
+    fn written_times(&self, unit: Option<EpochUnit>) -> Result<Option<Vec<Option<ParsedTime>>>> {
+        let epoch = |number: &Decimal| {
+            let wall = number.scaled(unit?.nanosecond_digits())?;
+            Some(ParsedTime { wall, offset: Some(0) })
+        };
+        Ok(match family(self.field) {
+            // with a unit, digits are never a date without hyphens
+            Some(Family::Text) => Some(self.of_text(|text| match unit.and_then(|_| Decimal::parse(text)) {
+                Some(number) => epoch(&number),
+                None => ParsedTime::parse(text),
+            })?),
+            Some(Family::Number) => {
+                let numbers = digits::numbers(self.array, FloatDecimal::Shortest)?.into_iter();
+                let time = |number: Option<Number>| match number {
+                    Some(Number::Finite(number)) => epoch(&number),
+                    _ => None,
+                };
+                Some(numbers.map(time).collect())
+            }
+            _ => None,
+        })
+    }
+
     /// Local times: those of the zone for instants.
-    fn walls(&self, clocks: &ZonePolicy) -> Result<Vec<Option<i128>>> {
-        let shown = |instant: i128| match &clocks.zone {
+    fn walls(&self, notation: &Notation) -> Result<Vec<Option<i128>>> {
+        let shown = |instant: i128| match &notation.clocks.zone {
             Some(zone) => zone.wall(instant),
             None => Some(instant),
         };
-        if self.is_text() {
-            return self.of_text(|text| {
-                let parsed = ParsedTime::parse(text)?;
-                parsed.offset.map_or(Some(parsed.wall), |offset| shown(parsed.wall - offset))
-            });
+        if let Some(times) = self.written_times(notation.unit)? {
+            let wall = |ParsedTime { wall, offset }| offset.map_or(Some(wall), |offset| shown(wall - offset));
+            return Ok(times.into_iter().map(|time| time.and_then(wall)).collect());
         }
         let zoned = family(self.field) == Some(Family::ZonedTimestamp);
         let times = times::nanoseconds(self.array)?.into_iter();
@@ -246,21 +300,38 @@ impl StoredCells<'_> {
     }
 
     /// Instants or local times, depending on the pair of columns.
-    fn instants(&self, clocks: &ZonePolicy) -> Result<Vec<Option<i128>>> {
-        if self.is_text() {
-            return self.of_text(|text| {
-                let parsed = ParsedTime::parse(text)?;
-                match parsed.offset {
-                    Some(offset) if clocks.instants => clocks.settled(parsed.wall - offset),
-                    Some(_) => None,
-                    None => clocks.instant(parsed.wall),
-                }
-            });
+    fn instants(&self, notation: &Notation) -> Result<Vec<Option<i128>>> {
+        let clocks = &notation.clocks;
+        if let Some(times) = self.written_times(notation.unit)? {
+            let instant = |ParsedTime { wall, offset }| match offset {
+                Some(offset) if clocks.instants => clocks.settled(wall - offset),
+                Some(_) => None,
+                None => clocks.instant(wall),
+            };
+            return Ok(times.into_iter().map(|time| time.and_then(instant)).collect());
         }
         let zoned = family(self.field) == Some(Family::ZonedTimestamp);
         let times = times::nanoseconds(self.array)?.into_iter();
         let instant = |time: i128| if zoned { clocks.settled(time) } else { clocks.instant(time) };
         Ok(times.map(|time| time.and_then(instant)).collect())
+    }
+
+    /// Times of day and lengths of time in nanoseconds.
+    fn lengths(&self) -> Result<Vec<Option<i128>>> {
+        match self.is_text() {
+            true => self.of_text(clock::time),
+            false => Ok(times::nanoseconds(self.array)?),
+        }
+    }
+
+    fn intervals(&self) -> Result<Vec<Option<Interval>>> {
+        match self.is_text() {
+            true => self.of_text(Interval::parse),
+            false => {
+                let lengths = times::nanoseconds(self.array)?.into_iter();
+                Ok(lengths.map(|length| length.map(Interval::of_time)).collect())
+            }
+        }
     }
 
     fn bytes(&self, parse: fn(&str) -> Option<Vec<u8>>) -> Result<BinaryArray> {
@@ -270,11 +341,14 @@ impl StoredCells<'_> {
         Ok(convert(self.array, &DataType::Binary)?.as_binary::<i32>().clone())
     }
 
-    /// Decodes UTF-8.
-    fn encoded(&self) -> Result<StringViewArray> {
+    /// Decodes bytes.
+    fn encoded(&self, encoding: Encoding) -> Result<StringViewArray> {
         let bytes = convert(self.array, &DataType::Binary)?;
-        let texts = bytes.as_binary::<i32>().iter();
-        Ok(texts.map(|bytes| bytes.and_then(|bytes| std::str::from_utf8(bytes).ok())).collect())
+        let mut texts = StringViewBuilder::with_capacity(bytes.len());
+        for bytes in bytes.as_binary::<i32>() {
+            texts.append_option(bytes.and_then(|bytes| encodings::decode(bytes, encoding)));
+        }
+        Ok(texts.finish())
     }
 
     fn uuids(&self) -> Result<ArrayRef> {

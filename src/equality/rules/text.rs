@@ -14,6 +14,8 @@ pub(super) fn clean<'a>(text: Cow<'a, str>, rule: &Rule) -> Option<Cow<'a, str>>
     Some(match rule {
         Rule::Trim => part(text, str::trim),
         Rule::Rtrim => part(text, trim_end),
+        Rule::Squeeze if is_squeezed(&text) => text,
+        Rule::Squeeze => Cow::Owned(squeezed(&text)),
         Rule::Nfc => match is_nfc_quick(text.chars()) {
             IsNormalized::Yes => text,
             IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfc().collect()),
@@ -40,6 +42,24 @@ fn trim_end(text: &str) -> &str {
         Some(last) if !last.is_ascii() => text.trim_end(),
         _ => text,
     }
+}
+
+/// Whether all white space in a text is single blanks.
+fn is_squeezed(text: &str) -> bool {
+    !text.contains("  ") && text.chars().all(|c| c == ' ' || !c.is_whitespace())
+}
+
+/// Replaces each run of white space by one blank.
+fn squeezed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_whitespace() {
+            true if out.ends_with(' ') => {}
+            true => out.push(' '),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 /// Applies all rules to a text, one after the other.
@@ -107,6 +127,11 @@ mod tests {
         // all that Unicode calls white space, in any order, and nothing else
         for text in ["", " ", "a", "a\u{a0} ", "é\u{2003}\t\u{85}", "a\u{1f}", "a\u{200b} ", " \u{3000}"] {
             assert_eq!(cleaned(text, Rule::Rtrim).as_deref(), Some(text.trim_end()), "{text:?}");
+        }
+        for (text, squeezed) in
+            [("a  b", "a b"), ("a\t\u{a0}\r\nb", "a b"), ("  a ", " a "), ("a b", "a b"), ("\u{3000}", " "), ("", "")]
+        {
+            assert_eq!(cleaned(text, Rule::Squeeze).as_deref(), Some(squeezed), "{text:?}");
         }
         assert_eq!(cleaned("e\u{301}", Rule::Nfc).as_deref(), Some("é"));
         assert_eq!(cleaned("STRASSE", Rule::Casefold), cleaned("straße", Rule::Casefold));

@@ -7,10 +7,11 @@ use jiff::civil::{Date, DateTime};
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+use super::clock::SECOND;
+use super::printed::{self, Printed};
 use crate::equality::canonical::{INFINITE, convert, infinite};
 use crate::snapshot::types::unit_name;
 
-const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400 * SECOND;
 /// The 400-year cycle of the Gregorian calendar, in nanoseconds. It is a whole number of weeks.
 const CYCLE: i128 = 146_097 * DAY;
@@ -122,7 +123,7 @@ pub(crate) struct ParsedTime {
 
 impl ParsedTime {
     /// Parses ISO 8601: `2026-11-20`, `2026-11-20 02:00:00.123`, `2026-11-20T02:00:00+01:00`; also PostgreSQL's
-    /// `infinity` and `-infinity`.
+    /// `infinity` and `-infinity`, and the notations of [`printed`].
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let infinite = match text {
             "infinity" => Some(INFINITE),
@@ -135,7 +136,10 @@ impl ParsedTime {
         if let Some(parsed) = counted(text) {
             return Some(parsed);
         }
-        let pieces = Pieces::parse(text).ok()?;
+        let Ok(pieces) = Pieces::parse(text) else {
+            let Printed { date, time, offset } = printed::parse(text)?;
+            return Some(ParsedTime { wall: wall_of(date.into()) + time, offset });
+        };
         // the library would treat a leap second as the second before it
         if pieces.time_zone_annotation().is_some() || text.contains(":60") {
             return None;
@@ -231,6 +235,7 @@ pub(super) fn forms(times: impl IntoIterator<Item = Option<i128>>) -> Result<Dec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::equality::rules::clock::HOUR;
 
     #[test]
     fn a_wall_clock_time_that_is_shown_twice_or_never_is_no_instant() {
@@ -283,7 +288,20 @@ mod tests {
         assert_eq!(parsed("1970-01-01T00:00:01Z"), Some((SECOND, Some(0))));
         assert_eq!(parsed("1970-01-01 00:00:00.000000001+01:00"), Some((1, Some(3600 * SECOND))));
         assert_eq!(parsed("1969-12-31 23:59:59"), Some((-SECOND, None)));
-        for text in ["", "0000-00-00", "2026-02-30", "2016-12-31T23:59:60Z", "20:00", "1760000000", "01/02/2026"] {
+        assert_eq!(parsed("1970-01-01 08:00:01.000 +0800"), Some((8 * HOUR + SECOND, Some(8 * HOUR))));
+        assert_eq!(parsed("Thu, 01 Jan 1970 00:00:01 GMT"), Some((SECOND, Some(0))));
+        assert_eq!(parsed("1969-12-31 23:59:59.999999999 UTC"), Some((-1, Some(0))));
+        assert_eq!(parsed("1970-01-01 00:00:00.000000001000"), Some((1, None)));
+        for text in [
+            "",
+            "0000-00-00",
+            "2026-02-30",
+            "2016-12-31T23:59:60Z",
+            "2020-01-01 00:00:00.0000000001",
+            "20:00",
+            "1760000000",
+            "01/02/2026",
+        ] {
             assert_eq!(parsed(text), None, "{text}");
         }
     }

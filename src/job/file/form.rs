@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::job::private::Mode;
 use crate::job::rule::{RuleSettings, Scalar};
-use crate::job::{Encoding, FileFormat, Preset};
+use crate::job::{FileEncoding, FileFormat, Preset};
 
 /// What to keep of old runs.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -54,7 +54,7 @@ pub(super) struct SourceForm {
     /// The character at the beginning of lines that are not data.
     pub comment: Option<OneCharacter>,
     /// The encoding of a text file.
-    pub encoding: Option<Encoding>,
+    pub encoding: Option<FileEncoding>,
     /// SQL that transforms the snapshot: a query, or the path of a file with one. The files are the table `snapshot`.
     pub query: Option<String>,
     /// When the snapshot was taken.

@@ -301,12 +301,13 @@ fn for_numbers(evidence: &Evidence) -> Vec<RuleSettings> {
         }
     }
     if types.iter().all(DataType::is_floating) && has_six_digits(&evidence.differing) {
-        let rel = ToleranceSettings::Bounds { abs: None, rel: Some(Scalar { text: "0.000005".into() }) };
+        let rel = ToleranceSettings::Bounds { abs: None, below: None, rel: Some(Scalar { text: "0.000005".into() }) };
         rules.push(RuleSettings { tolerance: Some(rel), ..none() });
         return rules;
     }
     let tolerance = |bound: ToleranceSettings| RuleSettings { tolerance: Some(bound), ..none() };
-    let share = |rel: &str| ToleranceSettings::Bounds { abs: None, rel: Some(Scalar { text: rel.into() }) };
+    let share =
+        |rel: &str| ToleranceSettings::Bounds { abs: None, below: None, rel: Some(Scalar { text: rel.into() }) };
     let floating = types.iter().any(DataType::is_floating);
     let scales = types.as_ref().map(|own| digits(own).map(|(_, scale)| scale));
     if let Sides { old: Some(old), new: Some(new) } = scales {

@@ -127,7 +127,7 @@ impl Case<'_> {
 
     /// Whether the rule makes distinct numbers equal.
     fn is_coarse(&self) -> bool {
-        let is_tiny = matches!(&self.rule.tolerance, Some(ToleranceSettings::Bounds { abs: None, rel: Some(rel) })
+        let is_tiny = matches!(&self.rule.tolerance, Some(ToleranceSettings::Bounds { abs: None, below: None, rel: Some(rel) })
             if rel.text.parse::<f64>().is_ok_and(|rel| rel <= 1e-9));
         let scales = self.evidence.fields.as_ref().map(|field| crate::snapshot::types::digits(field.data_type()));
         // decimals with two scales imply rounding by their types

@@ -54,32 +54,45 @@ impl Decimal {
         Decimal { negative: false, digits, exponent: self.exponent + other.exponent }.settled()
     }
 
-    /// Whether two numbers differ by at most `bound`, which is not negative.
+    /// Compares the distance of two numbers with `bound`, which is not negative.
     ///
     /// The cost depends on the number of digits, not on the distance of the exponents: a text of eleven characters can
     /// be a number with 100 million digits.
-    pub(crate) fn is_within(&self, other: &Self, bound: &Self) -> bool {
+    pub(crate) fn cmp_distance(&self, other: &Self, bound: &Self) -> Ordering {
         let (larger, smaller) = if self.cmp_size(other).is_ge() { (self, other) } else { (other, self) };
         let is_one_sided = larger.negative == smaller.negative || smaller.is_zero();
         let (top, bound_top) = (larger.exponent, bound.exponent);
         match () {
-            () if larger.is_zero() => true,
-            () if bound.is_zero() => is_one_sided && larger.cmp_size(smaller).is_eq(),
+            () if larger.is_zero() => {
+                if bound.is_zero() {
+                    Ordering::Equal
+                } else {
+                    Ordering::Less
+                }
+            }
+            () if bound.is_zero() => match is_one_sided && larger.cmp_size(smaller).is_eq() {
+                true => Ordering::Equal,
+                false => Ordering::Greater,
+            },
             // twice the larger number is less than the bound
-            () if top.saturating_add(2) <= bound_top => true,
+            () if top.saturating_add(2) <= bound_top => Ordering::Less,
             // however the smaller number changes the larger one, the result is beyond the bound
             () if bound_top.saturating_add(2) <= top
                 && (!is_one_sided || smaller.exponent.saturating_add(2) <= top) =>
             {
-                false
+                Ordering::Greater
             }
             // the difference of the absolute values, or their sum
-            () if is_one_sided => match larger.cmp_size(bound).is_le() {
-                true => true,
-                false if bound_top.saturating_add(2) <= top => larger.minus(smaller).cmp_size(bound).is_le(),
-                false => larger.minus(bound).cmp_size(smaller).is_le(),
+            () if is_one_sided => match larger.cmp_size(bound) {
+                Ordering::Equal if smaller.is_zero() => Ordering::Equal,
+                Ordering::Less | Ordering::Equal => Ordering::Less,
+                Ordering::Greater if bound_top.saturating_add(2) <= top => larger.minus(smaller).cmp_size(bound),
+                Ordering::Greater => larger.minus(bound).cmp_size(smaller),
             },
-            () => larger.cmp_size(bound).is_le() && smaller.cmp_size(&bound.minus(larger)).is_le(),
+            () => match larger.cmp_size(bound) {
+                Ordering::Greater => Ordering::Greater,
+                Ordering::Less | Ordering::Equal => smaller.cmp_size(&bound.minus(larger)),
+            },
         }
     }
 
@@ -139,8 +152,8 @@ mod tests {
             for new in texts {
                 let (distance, larger) = ((big(old) - big(new)).abs(), big(old).abs().max(big(new).abs()));
                 for bound in bounds {
-                    let within = decimal(old).is_within(&decimal(new), &decimal(bound));
-                    assert_eq!(within, distance <= big(bound), "{old} {new} {bound}");
+                    let order = decimal(old).cmp_distance(&decimal(new), &decimal(bound));
+                    assert_eq!(order, distance.cmp(&big(bound)), "{old} {new} {bound}");
                     let within = decimal(old).is_within_share(&decimal(new), &decimal(bound));
                     assert_eq!(within, distance <= big(bound) * &larger, "{old} {new}, a share of {bound}");
                 }
@@ -155,17 +168,17 @@ mod tests {
         for one in far {
             for two in far {
                 for bound in ["0.01", "1e-2000000000", "1e2000000000"] {
-                    let within = decimal(one).is_within(&decimal(two), &decimal(bound));
+                    let within = decimal(one).cmp_distance(&decimal(two), &decimal(bound)).is_le();
                     assert!(within || one != two, "{one} {two} {bound}");
                 }
                 // a share comes from the job file, where exponents are small
                 decimal(one).is_within_share(&decimal(two), &decimal("1e-9"));
             }
         }
-        assert!(!decimal("3e2000000000").is_within(&decimal("1"), &decimal("0.01")));
-        assert!(decimal("3e-2000000000").is_within(&decimal("0.01"), &decimal("0.01")));
-        assert!(!decimal("-3e-2000000000").is_within(&decimal("0.01"), &decimal("0.01")));
+        assert!(!decimal("3e2000000000").cmp_distance(&decimal("1"), &decimal("0.01")).is_le());
+        assert!(decimal("3e-2000000000").cmp_distance(&decimal("0.01"), &decimal("0.01")).is_le());
+        assert!(!decimal("-3e-2000000000").cmp_distance(&decimal("0.01"), &decimal("0.01")).is_le());
         let long = "7".repeat(1 << 20);
-        assert!(decimal(&long).is_within(&decimal(&format!("{long}.5")), &decimal("0.5")));
+        assert!(decimal(&long).cmp_distance(&decimal(&format!("{long}.5")), &decimal("0.5")).is_le());
     }
 }

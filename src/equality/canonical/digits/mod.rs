@@ -149,9 +149,30 @@ impl Decimal {
         self.digits.len() as i64 <= self.exponent.max(0)
     }
 
+    /// The number times a power of ten; `None` if that is not an integer, or has more than 37 digits.
+    pub(crate) fn scaled(&self, power: u8) -> Option<i128> {
+        let length = self.exponent + i64::from(power);
+        if self.digits.is_empty() {
+            return Some(0);
+        }
+        let zeros = usize::try_from(length - self.digits.len() as i64).ok().filter(|_| length <= 37)?;
+        let digits = std::str::from_utf8(&self.digits).ok()?;
+        let size: i128 = format!("{digits}{}", "0".repeat(zeros)).parse().ok()?;
+        Some(if self.negative { -size } else { size })
+    }
+
     /// Rounds to `places` digits after the decimal point (before it, if negative), half away from zero.
     pub(crate) fn round(&self, places: i8) -> Self {
-        let kept = self.exponent + i64::from(places);
+        self.cut(self.exponent + i64::from(places))
+    }
+
+    /// Rounds to a number of significant digits, half away from zero.
+    pub(crate) fn round_to_digits(&self, count: u8) -> Self {
+        self.cut(count.into())
+    }
+
+    /// Rounds to a number of digits, counted from the first one other than zero.
+    fn cut(&self, kept: i64) -> Self {
         if kept >= self.digits.len() as i64 {
             return self.clone();
         }
@@ -345,6 +366,42 @@ mod tests {
         ] {
             let Some(Number::Finite(decimal)) = Number::parse(text) else { unreachable!() };
             assert_eq!(Number::Finite(decimal.round(places)), Number::parse(rounded).unwrap(), "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_are_counted_from_the_first() {
+        for (text, count, rounded) in [
+            ("16777216", 6, "16777200"),
+            ("1.2345650", 6, "1.23457"),
+            ("-1.234565", 6, "-1.23457"),
+            ("1.2345649", 6, "1.23456"),
+            ("0.000123456", 3, "0.000123"),
+            ("999.5", 3, "1000"),
+            ("0", 1, "0"),
+            ("12", 255, "12"),
+            ("45", 1, "50"),
+        ] {
+            let Some(Number::Finite(decimal)) = Number::parse(text) else { unreachable!() };
+            assert_eq!(Number::Finite(decimal.round_to_digits(count)), Number::parse(rounded).unwrap(), "{text}");
+        }
+    }
+
+    #[test]
+    fn scaled_numbers_are_exact_or_not_there() {
+        for (text, power, scaled) in [
+            ("1577865601.5", 9, Some(1_577_865_601_500_000_000)),
+            ("-0.000000001", 9, Some(-1)),
+            ("0.0000000001", 9, None),
+            ("0", 0, Some(0)),
+            ("1e3", 0, Some(1000)),
+            ("0.5", 0, None),
+            ("1e36", 0, Some(10_i128.pow(36))),
+            ("1e37", 0, None),
+            ("1e2000000000", 9, None),
+            ("1e-2000000000", 9, None),
+        ] {
+            assert_eq!(Decimal::parse(text).unwrap().scaled(power), scaled, "{text}");
         }
     }
 
