@@ -206,7 +206,7 @@ fn cells_that_are_not_of_their_type_are_mismatches_with_their_lines() {
         );
     }
     let (_, out, _) = run(&shop, &["diff", "old.csv", "new.parquet", "--key", "id"]);
-    assert!(out.contains("unreadable cells") && out.contains("old.csv line 3: \"n/a\""), "{out}");
+    assert!(out.contains("unreadable cells") && out.contains("old.csv:3  \"n/a\""), "{out}");
 }
 
 #[test]

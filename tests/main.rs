@@ -7,6 +7,7 @@
 //! * `clean_runs`: which earlier runs prove that a row was clean
 //! * `cli`: help, usage errors, and exit codes
 //! * `equality`: which values are equal, type by type
+//! * `exports`: one table, exported by many programs
 //! * `foreign`: damaged or hostile files, job files, and SQL are refused quickly and by name
 //! * `groups`: groups that move as a whole
 //! * `history`: runs with a history, over thirty nights
@@ -50,6 +51,7 @@ mod checks;
 mod clean_runs;
 mod cli;
 mod equality;
+mod exports;
 mod foreign;
 mod groups;
 mod history;

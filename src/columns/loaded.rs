@@ -7,8 +7,8 @@ use arrow::datatypes::{DataType, Field};
 
 use crate::equality::canonical::domain::{Family, family};
 use crate::formats::{Shape, Shapes};
-use crate::job::rule::ParseAs;
-use crate::job::{ColumnType, RuleSettings};
+use crate::job::rule::{ParseAs, Tolerance};
+use crate::job::{ColumnType, Rule, RuleSettings};
 use crate::sides::Sides;
 use crate::snapshot::{Content, Readable};
 
@@ -34,7 +34,7 @@ pub(super) fn rules(
     if chosen.reading.is_none() {
         rules.reading = match stated {
             Some(stated) => stated.reading(),
-            None => reading(columns),
+            None => asked(columns, chosen).or_else(|| reading(columns)),
         };
     }
     let families = columns.as_ref().map(|column| family(column.field));
@@ -49,6 +49,25 @@ pub(super) fn rules(
         rules.rtrim = is_padded_on_one_side(columns).then_some(true);
     }
     Ok(rules)
+}
+
+/// What the rules that the user chose for texts take them for, before the texts were read.
+fn asked(columns: &Sides<StoredColumn>, chosen: &RuleSettings) -> Option<ParseAs> {
+    let is_unknown = |column: &StoredColumn| matches!(column.content, Content::Text(shapes) if shapes.are_unknown());
+    let are_texts = columns.iter().all(|column| matches!(column.content, Content::Text(_)));
+    if are_texts && chosen.assume_tz.is_some() {
+        return Some(ParseAs::Timestamp);
+    }
+    let is_duration =
+        || matches!(chosen.rules().ok()?.last(), Some(Rule::Tolerance(Tolerance::Duration(_)))).then_some(());
+    match () {
+        () if !columns.iter().all(is_unknown) => None,
+        () if chosen.truncate.is_some() || is_duration().is_some() => Some(ParseAs::Timestamp),
+        () if chosen.round.is_some() || chosen.significant.is_some() || chosen.tolerance.is_some() => {
+            Some(ParseAs::Decimal)
+        }
+        () => None,
+    }
 }
 
 /// What a pair of columns is read as; `None` if it is compared as it is.
@@ -70,11 +89,12 @@ fn of_both(old: Shapes, new: Shapes) -> Option<ParseAs> {
     }
     let are_times = |shapes: Shapes| shapes.has(Shape::Clock) || shapes.has(Shape::Instant);
     let are_hex = |shapes: Shapes| shapes.has(Shape::MarkedHex) || shapes.has(Shape::PlainHex);
+    let are_uuids = |shapes: Shapes| shapes.has(Shape::Uuid) || shapes.are_uuid_digits();
     let are_lists = |shapes: Shapes| shapes.has(Shape::Array) || shapes.has(Shape::Json);
     let readings = [
         (both.has(Shape::Number), ParseAs::Decimal),
         (both.has(Shape::Boolean), ParseAs::Boolean),
-        (both.has(Shape::Uuid), ParseAs::Uuid),
+        (are_uuids(old) && are_uuids(new) && (old.has(Shape::Uuid) || new.has(Shape::Uuid)), ParseAs::Uuid),
         (are_times(old) && are_times(new), ParseAs::Timestamp),
         // without a mark, hexadecimal digits may be text
         (are_hex(old) && are_hex(new) && old.has(Shape::MarkedHex) != new.has(Shape::MarkedHex), ParseAs::Hex),

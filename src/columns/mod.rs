@@ -291,7 +291,7 @@ fn column_pair(
         }
         Err(RuleError::Domain(reason)) => no_domain(reason),
         Err(RuleError::Rule(rule, reason)) => {
-            let origin = rules.iter().find(|chosen| chosen.rule == rule).map(|chosen| chosen.origin.to_string());
+            let origin = rules.iter().find(|chosen| chosen.rule == *rule).map(|chosen| chosen.origin.to_string());
             let (column, rule) = (pair.name.clone(), rule.to_string());
             let problem = RequestError::RuleDoesNotFit { column, rule, reason, types };
             Err(Error::request(origin.unwrap_or_default(), problem))

@@ -10,7 +10,7 @@ use crate::equality::rules::fits;
 use crate::error::{Error, Result};
 use crate::job::{ColumnSettings, ColumnType, Job, Origin, Rule, RuleSettings};
 use crate::sides::{Side, Sides};
-use crate::snapshot::{Content, LOADED_TYPE, Mixed, Snapshot};
+use crate::snapshot::{LOADED_TYPE, Mixed, Snapshot};
 
 pub(super) struct Settings<'a> {
     pairs: Vec<PairSettings>,
@@ -144,8 +144,7 @@ fn loaded_rules(snapshots: &Sides<Snapshot>, pair: &NamePair, settings: &PairSet
     let kept = fields.iter().find_map(|field| field.metadata().get(LOADED_TYPE));
     let kept = kept.and_then(|text| text.parse::<ColumnType>().ok());
     let stated = settings.column_type.as_ref().or(kept.as_ref());
-    let texts = columns.iter().any(|column| matches!(column.content, Content::Text(_)));
-    loaded::rules(&columns, stated.filter(|_| texts), &settings.rules).map_err(|ZoneUnknown| {
+    loaded::rules(&columns, stated, &settings.rules).map_err(|ZoneUnknown| {
         let name = &pair.name;
         let reason = format!(
             "the times of column `{name}` have a zone on one side only; state the zone of the others:\n\n      \

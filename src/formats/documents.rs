@@ -1,12 +1,10 @@
 //! Reads JSON documents as rows: one document after the other, on one line or several, or an array of documents.
 
-use serde_json::value::RawValue;
-
 use super::blocks::Block;
 use super::cells::{Cells, Columns, Kind, Problem};
 use super::extended::{self, Cell};
 use super::layout::Documents;
-use super::raw_json::{Members, Value};
+use super::raw_json::{Member, Members, Value};
 
 /// The columns of the documents in a block.
 pub(super) fn columns(style: Documents, block: &Block) -> Result<Columns, Problem> {
@@ -56,13 +54,11 @@ pub(super) fn parse(style: Documents, block: &Block, columns: &Columns, cells: &
     })
 }
 
-type OwnMembers<'m, 'a> = &'m [(std::borrow::Cow<'a, str>, &'a RawValue)];
-
 /// Calls `work` with the line and the members of each document.
 fn each_document<'a>(
     style: Documents,
     block: &'a Block,
-    mut work: impl FnMut(u64, OwnMembers<'_, 'a>) -> serde_json::Result<Result<(), Problem>>,
+    mut work: impl FnMut(u64, &[Member<'a>]) -> serde_json::Result<Result<(), Problem>>,
 ) -> Result<(), Problem> {
     let bytes = &block.bytes[..];
     let (mut at, mut line) = (0, block.first_line);
@@ -95,10 +91,7 @@ fn each_document<'a>(
 }
 
 /// The attributes of an item in an export of DynamoDB, which wraps each of them.
-fn item<'a>(
-    style: Documents,
-    members: &[(std::borrow::Cow<'a, str>, &'a RawValue)],
-) -> serde_json::Result<Option<Vec<(std::borrow::Cow<'a, str>, &'a RawValue)>>> {
+fn item<'a>(style: Documents, members: &[Member<'a>]) -> serde_json::Result<Option<Vec<Member<'a>>>> {
     match members {
         [(name, item)] if style == Documents::Attributes && name == "Item" => match Value::of(item)? {
             Value::Object(members) => Ok(Some(members)),

@@ -103,7 +103,7 @@ impl<'a> Splitter<'a> {
             Some(quote) if self.bytes.get(self.at) == Some(&quote) => {
                 self.read_quoted(quote);
                 self.read_plain();
-                let is_null = || self.dialect.nulls.iter().any(|null| *null == self.field);
+                let is_null = || self.dialect.nulls.contains(&self.field);
                 self.dialect.quoted_nulls == QuotedNulls::AreNull && is_null()
             }
             _ => {

@@ -1,11 +1,16 @@
 //! Replaces typed wrappers in JSON by the values that they stand for: MongoDB's Extended JSON and DynamoDB's attributes.
 
+use std::str::FromStr;
+
+use arrow::array::timezone::Tz;
+use arrow::compute::kernels::cast_utils::string_to_datetime;
+use arrow::temporal_conversions::timestamp_ms_to_datetime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use super::layout::Documents;
-use super::raw_json::{Value, quoted};
+use super::raw_json::{Member, Value, quoted};
 
 /// A cell: a value at the top of a document.
 pub(super) enum Cell {
@@ -73,7 +78,7 @@ fn json(style: Documents, raw: &RawValue) -> serde_json::Result<String> {
         let items = items.iter().map(|item| json(style, item)).collect::<serde_json::Result<Vec<String>>>()?;
         Ok(format!("[{}]", items.join(",")))
     };
-    let object = |members: &[(std::borrow::Cow<str>, &RawValue)]| -> serde_json::Result<String> {
+    let object = |members: &[Member]| -> serde_json::Result<String> {
         let members = members.iter().map(|(name, value)| Ok(format!("{}:{}", quoted(name), json(style, value)?)));
         Ok(format!("{{{}}}", members.collect::<serde_json::Result<Vec<String>>>()?.join(",")))
     };
@@ -136,15 +141,19 @@ fn number(text: String) -> Scalar {
 /// An instant in ISO 8601: that of milliseconds since 1970, or a text.
 fn date(inner: &Value) -> serde_json::Result<Option<String>> {
     let milliseconds = match inner {
-        Value::Text(text) => return Ok(text.parse::<jiff::Timestamp>().ok().map(|at| at.to_string())),
+        Value::Text(text) => {
+            let at = Tz::from_str("UTC").and_then(|utc| string_to_datetime(&utc, text));
+            at.ok().map(|at| at.timestamp_millis())
+        }
         Value::Literal(number) => number.parse::<i64>().ok(),
         value => match only(value) {
             Some(("$numberLong", raw)) => serde_json::from_str::<String>(raw.get())?.parse::<i64>().ok(),
             _ => None,
         },
     };
-    let at = milliseconds.and_then(|milliseconds| jiff::Timestamp::from_millisecond(milliseconds).ok());
-    Ok(at.map(|at| at.to_string()))
+    // to the end of the year 9999, and beyond
+    let at = milliseconds.and_then(timestamp_ms_to_datetime);
+    Ok(at.map(|at| at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()))
 }
 
 /// The value of an attribute of DynamoDB.

@@ -6,8 +6,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// A member of an object: its name, and its value as it is written.
+pub(super) type Member<'a> = (Cow<'a, str>, &'a RawValue);
+
 /// The members of an object in the order of the document.
-pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<Member<'a>>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -25,7 +28,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = vec![];
+        let mut members: Vec<Member> = vec![];
         while let Some((Name(name), value)) = map.next_entry()? {
             if members.iter().any(|(known, _)| *known == name) {
                 return Err(Error::custom(format!("`{name}` occurs twice")));
@@ -67,7 +70,7 @@ pub(super) enum Value<'a> {
     Text(String),
     /// A number or a boolean, as it is written.
     Literal(&'a str),
-    Object(Vec<(Cow<'a, str>, &'a RawValue)>),
+    Object(Vec<Member<'a>>),
     Array(Vec<&'a RawValue>),
 }
 

@@ -87,6 +87,11 @@ impl Shapes {
         matches!(self.width, Width::Same(1..)) && !self.has(Shape::Trimmed)
     }
 
+    /// Whether all texts are the digits of a UUID, without hyphens.
+    pub(crate) fn are_uuid_digits(self) -> bool {
+        self.has(Shape::PlainHex) && self.width == Width::Same(32)
+    }
+
     /// What these texts and others have in common.
     pub(crate) fn and(self, other: Shapes) -> Shapes {
         let width = match (self.width, other.width) {
@@ -227,12 +232,13 @@ fn is_uuid(bytes: &[u8]) -> bool {
 }
 
 fn is_hex(bytes: &[u8]) -> bool {
-    bytes.len() % 2 == 0 && bytes.iter().all(u8::is_ascii_hexdigit)
+    bytes.len().is_multiple_of(2) && bytes.iter().all(u8::is_ascii_hexdigit)
 }
 
 fn is_base64(bytes: &[u8]) -> bool {
     let digits = bytes.strip_suffix(b"==").or(bytes.strip_suffix(b"=")).unwrap_or(bytes);
-    bytes.len() % 4 == 0 && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+    bytes.len().is_multiple_of(4)
+        && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 /// The shapes of a text that begins with a digit and may be a date or a time.
@@ -257,7 +263,7 @@ fn date(bytes: &[u8]) -> Option<&[u8]> {
     let year = number(&bytes[..4]);
     let (month, rest) = two(rest)?;
     let (day, rest) = two(rest.strip_prefix(b"-")?)?;
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days = match month {
         2 => 28 + u32::from(is_leap),
         4 | 6 | 9 | 11 => 30,

@@ -2,7 +2,6 @@
 
 mod digest;
 mod gate;
-mod column_type;
 mod layout;
 mod misplaced;
 mod number;
@@ -10,6 +9,7 @@ mod check;
 pub mod private;
 mod reading;
 pub mod rule;
+mod column_type;
 pub mod file;
 mod signoff;
 mod waiver;

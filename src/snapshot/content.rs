@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use rayon::prelude::*;
 
 use super::types::{LOADED_SHAPES, Mixed, extension};
@@ -38,7 +38,11 @@ impl Snapshot {
     /// Whether the forms of its values are those of another program: whether it is not Parquet, or has a preset.
     pub(crate) fn is_interpreted(&self) -> bool {
         let input = self.input();
-        input.preset.is_some() || input.is_unloaded || input.files.iter().any(|file| file.loaded.is_some())
+        let was_loaded = |field: &FieldRef| field.metadata().contains_key(LOADED_SHAPES);
+        input.preset.is_some()
+            || input.is_unloaded
+            || input.files.iter().any(|file| file.loaded.is_some())
+            || input.schema.fields().iter().any(was_loaded)
     }
 
     /// Whether the program that wrote it writes times in UTC, without saying so.

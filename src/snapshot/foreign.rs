@@ -51,9 +51,12 @@ pub(super) fn refusal(file: &File, size: u64, reason: String, path: PathBuf, amo
         () if ends(b"PAR1") => broken("lacks its beginning: it ends like a Parquet file, but does not begin like one"),
         () => match form(file, &path) {
             Some(form) => unsupported(
-                format!("is {form}; countersign compares only Parquet files"),
+                format!("is {form}, and nothing says how it is written"),
                 match among {
-                    1 => "export as Parquet, or convert it with DuckDB: COPY (FROM 'FILE') TO 'FILE.parquet'",
+                    1 => {
+                        "name the program that wrote it: --preset-old or --preset-new, in a job preset = \"postgres-csv\"; \
+                         or the format: in a job format = \"csv\""
+                    }
                     _ => "if it is not a data file, select the data files with a glob such as 'dir/**/*.parquet'",
                 },
             ),

@@ -8,7 +8,6 @@ mod foreign;
 mod head;
 mod lineage;
 mod sieve;
-mod statistics;
 mod table_format;
 mod listing;
 mod partitions;
@@ -18,6 +17,7 @@ mod annotations;
 mod bounds;
 mod load;
 mod file;
+mod statistics;
 mod diagnose;
 mod int96;
 mod footer;
@@ -201,7 +201,7 @@ impl Snapshot {
         engine: &Engine,
         owner: &Owner,
         source: &Source,
-        load: &mut dyn FnMut(Loading, Vec<(String, ScalarValue)>) -> Result<Option<DataFile>>,
+        load: &mut dyn FnMut(Loading, PartitionValues) -> Result<Option<DataFile>>,
     ) -> Result<Self> {
         let location = &source.path.text;
         let listing = listing::list(owner, location)?;
@@ -371,6 +371,9 @@ impl Snapshot {
         }
     }
 }
+
+/// The values of the partition columns for all rows of a file, with the names of the columns.
+type PartitionValues = Vec<(String, ScalarValue)>;
 
 /// Refuses files of different formats.
 fn require_one_layout(files: &[listing::ListedFile], layouts: &[Option<Layout>]) -> Result<()> {

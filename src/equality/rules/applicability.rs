@@ -15,7 +15,7 @@ use crate::snapshot::Mixed;
 /// Whether a rule applies to a pair of columns that has all of these rules.
 pub(crate) fn fits(rule: &Rule, rules: &[Rule], fields: Sides<&Field>) -> bool {
     let fields = fields.map(|field| FieldRef::from(field.clone()));
-    !matches!(require_fit(&fields, rules), Err(RuleError::Rule(unfit, _)) if unfit == *rule)
+    !matches!(require_fit(&fields, rules), Err(RuleError::Rule(unfit, _)) if *unfit == *rule)
 }
 
 /// Refuses rules that do not apply to the types of a pair.
@@ -31,11 +31,11 @@ pub(super) fn require_fit(fields: &Sides<FieldRef>, rules: &[Rule]) -> Result<()
     require_known(rules, &pair.active)?;
     for rule in rules {
         if let Some(missing) = pair.missing(rule) {
-            return Err(RuleError::Rule(rule.clone(), missing.into()));
+            return Err(RuleError::Rule(rule.clone().into(), missing.into()));
         }
         let (fits, wanted) = pair.suits(rule);
         if !fits {
-            return Err(RuleError::Rule(rule.clone(), format!("is for {wanted}")));
+            return Err(RuleError::Rule(rule.clone().into(), format!("is for {wanted}")));
         }
     }
     Ok(())
@@ -179,13 +179,13 @@ fn require_known(rules: &[Rule], active: &[&Rule]) -> Result<(), RuleError> {
     let is_unknown = |rule: &&Rule| matches!(rule, Rule::AssumeTz(name) if Zone::named(name).is_none());
     if let Some(rule) = rules.iter().find(is_unknown) {
         let reason = "is not a time zone; use a name such as \"UTC\" or \"Europe/Berlin\"";
-        return Err(RuleError::Rule(rule.clone(), reason.into()));
+        return Err(RuleError::Rule(rule.clone().into(), reason.into()));
     }
     for rule in rules {
         let Rule::Values(values) = rule else { continue };
         if let Some(code) = text::ambiguous_code(values, active) {
             let reason = format!("maps `{code}` to two values once text is cleaned");
-            return Err(RuleError::Rule(rule.clone(), reason));
+            return Err(RuleError::Rule(rule.clone().into(), reason));
         }
     }
     Ok(())

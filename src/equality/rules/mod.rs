@@ -115,7 +115,7 @@ pub struct RuleSet {
 /// Why a rule set cannot be built.
 pub enum RuleError {
     /// The rule does not apply to these columns; the reason follows the rule in a sentence.
-    Rule(Rule, String),
+    Rule(Box<Rule>, String),
     /// The columns have no common domain, even with the rules.
     Domain(NoDomain),
 }

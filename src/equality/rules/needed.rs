@@ -158,7 +158,8 @@ impl RuleSet {
     pub(super) fn read_codes(&self) -> Result<Option<Codes>, RuleError> {
         let is_table = |rule: &&Rule| matches!(rule, Rule::Values(_));
         let Some(rule) = self.rules.iter().find(is_table) else { return Ok(None) };
-        let unreadable = |error| RuleError::Rule(rule.clone(), format!("has values that cannot be read: {error}"));
+        let unreadable =
+            |error| RuleError::Rule(rule.clone().into(), format!("has values that cannot be read: {error}"));
         self.codes_as_read().map(Some).map_err(unreadable)
     }
 

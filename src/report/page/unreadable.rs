@@ -7,7 +7,7 @@ use crate::report::{Comparison, grouped};
 /// The unreadable cells, with the first few of each column.
 pub(super) fn add(found: &Comparison, page: &mut Page) {
     let columns = [Column::text("column"), Column::text("side"), Column::number("cells"), Column::text("not read as")];
-    let columns = columns.into_iter().chain([Column::text("first")]);
+    let columns = columns.into_iter().chain([Column::text("at"), Column::text("text")]);
     let mut table = Table::new(columns).titled("unreadable cells");
     for cells in &found.unreadable_cells {
         for (at, cell) in cells.first.iter().enumerate() {
@@ -17,7 +17,8 @@ pub(super) fn add(found: &Comparison, page: &mut Page) {
                 own(cells.side.clone()).into(),
                 own(grouped(cells.cells)).into(),
                 own(cells.reading.clone()).into(),
-                Span::Value(described(cell)).into(),
+                Span::Name(position(cell)).into(),
+                cell.text.as_ref().map_or_else(|| "(private)".into(), |text| Span::Value(format!("{text:?}")).into()),
             ]);
         }
     }
@@ -26,11 +27,7 @@ pub(super) fn add(found: &Comparison, page: &mut Page) {
     }
 }
 
-/// The position and the text of a cell.
-fn described(cell: &UnreadableCell) -> String {
-    let line = cell.line.map_or(String::new(), |line| format!(" line {line}"));
-    match &cell.text {
-        Some(text) => format!("{}{line}: {text:?}", cell.file),
-        None => format!("{}{line}", cell.file),
-    }
+/// The file and the line of a cell.
+fn position(cell: &UnreadableCell) -> String {
+    cell.line.map_or_else(|| cell.file.clone(), |line| format!("{}:{line}", cell.file))
 }

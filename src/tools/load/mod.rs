@@ -5,7 +5,7 @@ mod column;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -71,14 +71,7 @@ pub(crate) fn load(engine: &mut Engine, request: &LoadRequest, destination: Dest
     let target = staged.join(FILE);
     let schema = typed_schema(&snapshot, &columns);
     match request.key.is_empty() {
-        true => convert(
-            engine,
-            &snapshot,
-            &columns,
-            &schema,
-            &target,
-            Purpose::Export { path: target.clone(), is_compressed: true },
-        )?,
+        true => convert(engine, &snapshot, &columns, &schema, &target, exported(&target))?,
         false => {
             let unsorted = engine.spill_dir().join("unsorted.parquet");
             let purpose = Purpose::WorkingTable { dir: engine.spill_dir() };
@@ -181,8 +174,12 @@ fn convert(
     writer.finish().map(drop)
 }
 
+fn exported(path: &Path) -> Purpose {
+    Purpose::Export { path: path.into(), is_compressed: true }
+}
+
 /// Sorts a working file by key into its place.
-fn sort(engine: &Engine, unsorted: &Path, key: &[String], schema: &SchemaRef, target: &PathBuf) -> Result<()> {
+fn sort(engine: &Engine, unsorted: &Path, key: &[String], schema: &SchemaRef, target: &Path) -> Result<()> {
     let table = Arc::new(Snapshot::open_table("unsorted", &unsorted.display().to_string(), true)?);
     let mut catalog = Catalog::spilling(engine);
     catalog.add("unsorted", &table)?;
@@ -190,8 +187,7 @@ fn sort(engine: &Engine, unsorted: &Path, key: &[String], schema: &SchemaRef, ta
     let query = catalog.question(&format!("SELECT * FROM unsorted ORDER BY {}", order.join(", ")))?;
     engine.progress.begin("sorting", table.rows());
     let mut rows = query.stream(engine)?;
-    let mut writer =
-        ParquetWriter::create(target, schema.clone(), Purpose::Export { path: target.clone(), is_compressed: true })?;
+    let mut writer = ParquetWriter::create(target, schema.clone(), exported(target))?;
     while let Some(batch) = rows.next_batch()? {
         engine.progress.advance(batch.num_rows() as u64);
         let arrays = batch.columns().iter().zip(schema.fields());
