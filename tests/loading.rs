@@ -167,6 +167,8 @@ fn bad_records_are_named_with_their_lines() {
         (b"{\"id\": 1}\n\n{\"id\": }\n", "format = \"json\"", "old.csv` line 3: is not a JSON document"),
         (b"{\"id\": 1, \"id\": 2}", "format = \"json\"", "`id` occurs twice"),
         (b"[1]", "format = \"json\"", "line 1: is not a JSON document"),
+        (b"[{\"id\": 1},\n{\"id\": 2}\n", "format = \"json\"", "line 3: the array of documents does not end"),
+        (b"[{\"id\": 1},\n{\"id\"", "format = \"json\"", "line 2: is not a JSON document"),
         (b"id,v\n", "preset = \"mongo-json\"\nformat = \"csv\"", "preset `mongo-json` is for another format"),
         (b"id,v\n", "delimiter = \"é\"", "has to be an ASCII character"),
     ] {
@@ -222,6 +224,7 @@ fn presets_know_nulls_and_escapes() {
         ("postgres-csv", "id,v\n1,\"a\tb\\c\n\"\n2,\"\"\n3,\n4,N\n", true),
         ("cloudsql-postgres", "1,\"a\tb\\c\n\"\n2,\"\"\n3,\n4,N\n", false),
         ("postgres-text", "1\ta\\tb\\\\c\\n\n2\t\n3\t\\N\n4\tN\n\\.\n", false),
+        ("postgres-text", "1\ta\\tb\\\\c\\n\n2\t\n\\.\n3\t\\N\n4\tN\n\\.\n", false),
         ("mysql-tab", "1\ta\\tb\\\\c\\\n\n2\t\n3\t\\N\n4\tN\n", false),
         ("mysql-outfile", "1,\"a\tb\\\\c\\\n\"\n2,\"\"\n3,\\N\n4,\"N\"\n", false),
         ("cloudsql-mysql", "\"1\",\"a\tb\\c\n\"\n\"2\",\"\"\n\"3\",\"N\n\"4\",\"N\"\n", false),
@@ -273,6 +276,20 @@ fn typed_documents_are_what_they_stand_for() {
         let args = ["diff", "old.json", "new.parquet", "--key", "_id", "--preset-old", preset];
         assert_eq!(counts(&shop, &args), ("match".into(), [2, 0, 0, 0]), "{text}");
     }
+}
+
+/// Parts of a side, whose documents have different members.
+#[test]
+fn members_that_documents_lack_are_null() {
+    let shop = Workshop::new();
+    fs::create_dir(shop.path("old")).unwrap();
+    fs::write(shop.path("old/1.json"), r#"{"id": 1} {"id": 2, "a": {"b": 1}}"#).unwrap();
+    fs::write(shop.path("old/2.json"), r#"{"id": 3, "a": "text"} {"id": 4, "z": 1.50}"#).unwrap();
+    fs::write(shop.path("new.csv"), "id,a,z\n1,,\n2,\"{\"\"b\"\": 1}\",\n3,\"\"\"text\"\"\",\n4,,1.5\n").unwrap();
+    assert_eq!(counts(&shop, &["diff", "old", "new.csv", "--key", "id"]), ("match".into(), [4, 0, 0, 0]));
+    fs::write(shop.path("old/3.csv"), "id\n5\n").unwrap();
+    let (code, _, err) = run(&shop, &["diff", "old", "new.csv", "--key", "id"]);
+    assert!(code == 2 && err.contains("`old/1.json` is JSON, `old/3.csv` is delimited text"), "{err}");
 }
 
 #[test]

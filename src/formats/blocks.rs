@@ -12,8 +12,8 @@ pub(crate) struct Block {
     pub(crate) bytes: Vec<u8>,
     /// The line on which it begins, counted from 1.
     pub(crate) first_line: u64,
-    /// Whether its last record ends within quotes, which only the last block of a damaged file does.
-    pub(crate) ends_in_quotes: bool,
+    /// Whether the file ends in the middle of something that its last record began: quotes, or an array.
+    pub(crate) is_cut: bool,
 }
 
 /// Reads blocks one after the other.
@@ -70,8 +70,8 @@ impl<R: Read> Blocks<R> {
         let bytes = std::mem::replace(&mut self.rest, rest);
         let first_line = self.line;
         self.line += memchr::memchr_iter(b'\n', &bytes).count() as u64;
-        let ends_in_quotes = self.has_ended && self.rest.is_empty() && self.cutter.is_in_quotes();
-        Ok(Some(Block { bytes, first_line, ends_in_quotes }))
+        let is_cut = self.has_ended && self.rest.is_empty() && self.cutter.is_open();
+        Ok(Some(Block { bytes, first_line, is_cut }))
     }
 
     /// The line on which the next block begins.
@@ -95,10 +95,11 @@ impl Cutter {
         }
     }
 
-    fn is_in_quotes(&self) -> bool {
+    /// Whether the bytes so far need an end.
+    fn is_open(&self) -> bool {
         match self {
             Cutter::Fields(cutter) => matches!(cutter.state, FieldState::Quoted | FieldState::EscapedInQuotes),
-            Cutter::Documents(_) => false,
+            Cutter::Documents(cutter) => cutter.array == ArrayState::Open,
         }
     }
 }
@@ -189,6 +190,16 @@ struct DocumentCutter {
     depth: usize,
     in_text: bool,
     is_escaped: bool,
+    array: ArrayState,
+}
+
+/// The array around all documents, if there is one.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum ArrayState {
+    #[default]
+    None,
+    Open,
+    Closed,
 }
 
 impl DocumentCutter {
@@ -203,7 +214,9 @@ impl DocumentCutter {
                 (false, b'"') => self.in_text = true,
                 // the brackets of an array of documents are not counted
                 (false, b'[') if self.depth > 0 => self.depth += 1,
+                (false, b'[') => self.array = ArrayState::Open,
                 (false, b']') if self.depth > 0 => self.depth -= 1,
+                (false, b']') => self.array = ArrayState::Closed,
                 (false, b'{') => self.depth += 1,
                 (false, b'}') => {
                     self.depth = self.depth.saturating_sub(1);
@@ -269,9 +282,9 @@ mod tests {
         let layout = resolve(&settings, Path::new("a.csv"), &[]).unwrap().unwrap();
         let mut blocks = Blocks::new("a\nb\n\"c\n".as_bytes(), &layout, 5, 100);
         let block = blocks.next_block().unwrap().unwrap();
-        assert_eq!((&block.bytes[..], block.first_line, block.ends_in_quotes), (&b"a\nb\n"[..], 1, false));
+        assert_eq!((&block.bytes[..], block.first_line, block.is_cut), (&b"a\nb\n"[..], 1, false));
         let block = blocks.next_block().unwrap().unwrap();
-        assert_eq!((&block.bytes[..], block.first_line, block.ends_in_quotes), (&b"\"c\n"[..], 3, true));
+        assert_eq!((&block.bytes[..], block.first_line, block.is_cut), (&b"\"c\n"[..], 3, true));
         assert!(blocks.next_block().unwrap().is_none());
     }
 }

@@ -19,7 +19,7 @@ pub(crate) enum Kind {
 }
 
 /// The columns of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Columns {
     pub(crate) names: Vec<String>,
     pub(crate) kinds: Vec<Kind>,

@@ -115,7 +115,7 @@ impl<'a> RecordReader<'a> {
         }
         let raw = &bytes[start..self.at];
         self.line += memchr::memchr_iter(b'\n', raw).count() as u64;
-        if self.at == bytes.len() && self.block.ends_in_quotes {
+        if self.at == bytes.len() && self.block.is_cut {
             return Err(Problem::OpenQuotes { line });
         }
         if self.line_end == LineEnd::CarriageReturn && raw.ends_with(b"\r\n") && self.out[..written].ends_with(b"\r") {

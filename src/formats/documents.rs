@@ -68,7 +68,8 @@ fn each_document<'a>(
         line += memchr::memchr_iter(b'\n', &bytes[at..at + skipped]).count() as u64;
         at += skipped;
         if at == bytes.len() {
-            return Ok(());
+            let reason = "the array of documents does not end: the file is cut short".to_string();
+            return if block.is_cut { Err(Problem::NotADocument { line, reason }) } else { Ok(()) };
         }
         let wrong = |error: serde_json::Error| {
             // the position in the message is that in the block

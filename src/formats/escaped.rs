@@ -27,7 +27,7 @@ pub(super) fn parse(dialect: &Dialect, line_end: LineEnd, block: &Block, cells: 
                 break;
             }
         }
-        if splitter.is_at_end() && block.ends_in_quotes {
+        if splitter.is_at_end() && block.is_cut {
             return Err(Problem::OpenQuotes { line });
         }
         cells.end_row(line, fields)?;
@@ -79,7 +79,11 @@ impl<'a> Splitter<'a> {
             let is_comment = line.first().is_some_and(|first| Some(*first) == self.dialect.comment);
             match () {
                 () if rest.is_empty() => return false,
-                () if self.dialect.escapes == Escapes::Postgres && line == END_OF_DATA => return false,
+                // rows of another COPY may follow
+                () if self.dialect.escapes == Escapes::Postgres && line == END_OF_DATA => {
+                    self.at += (len + 1).min(rest.len());
+                    self.line += 1;
+                }
                 () if is_comment || line.is_empty() && width > 1 => {
                     self.at += (len + 1).min(rest.len());
                     self.line += 1;

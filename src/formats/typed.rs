@@ -1,5 +1,6 @@
-//! Reads formats that have types: Avro and Arrow.
+//! Reads formats that have types: Avro, Arrow, and ORC.
 
+use std::fs::File;
 use std::io::{self, BufReader, Read};
 
 use arrow::array::RecordBatch;
@@ -8,6 +9,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow_avro::reader::ReaderBuilder;
 
+use super::compressed::decompressed;
 use super::layout::Layout;
 
 /// The rows of a file, batch by batch.
@@ -87,8 +89,11 @@ const BATCH_ROWS: usize = 8 << 10;
 ///
 /// # Errors
 /// If its schema cannot be read.
-pub(crate) fn open_typed(layout: &Layout, input: Box<dyn Read + Send>) -> Result<TypedReader, ArrowError> {
-    let mut input = BufReader::new(input);
+pub(crate) fn open_typed(layout: &Layout, file: File) -> Result<TypedReader, ArrowError> {
+    if *layout == Layout::Orc {
+        return open_orc(file);
+    }
+    let mut input = BufReader::new(decompressed(file)?);
     match layout {
         Layout::Avro => {
             let reader = ReaderBuilder::new().with_batch_size(BATCH_ROWS).build(input)?;
@@ -108,4 +113,17 @@ pub(crate) fn open_typed(layout: &Layout, input: Box<dyn Read + Send>) -> Result
         }
         _ => Err(ArrowError::NotYetImplemented("this format".into())),
     }
+}
+
+#[cfg(feature = "orc")]
+fn open_orc(file: File) -> Result<TypedReader, ArrowError> {
+    let wrong = |error: orc_rust::error::OrcError| ArrowError::ExternalError(error.into());
+    let builder = orc_rust::ArrowReaderBuilder::try_new(file).map_err(wrong)?.with_batch_size(BATCH_ROWS);
+    Ok(TypedReader { schema: builder.schema(), batches: Box::new(builder.build()) })
+}
+
+#[cfg(not(feature = "orc"))]
+fn open_orc(_: File) -> Result<TypedReader, ArrowError> {
+    let reason = "this build does not read ORC; install it with `cargo install --features orc`";
+    Err(ArrowError::NotYetImplemented(reason.into()))
 }

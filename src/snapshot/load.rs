@@ -56,6 +56,8 @@ pub(super) struct Loading<'a> {
     path: &'a Path,
     input: InputFile,
     layout: Layout,
+    /// The columns of all documents of the side; `None` for other layouts.
+    documents: Option<&'a Columns>,
 }
 
 /// Returns the layout of a file; `None` if nothing says what it is.
@@ -78,7 +80,12 @@ impl<'a> Loading<'a> {
     pub(super) fn of(engine: &'a Engine, settings: &'a FormatSettings, path: &'a Path, layout: Layout) -> Result<Self> {
         let opened = InputFile::open(path.to_path_buf(), absolute(path)?);
         let (input, _) = opened.map_err(Error::unreadable(path))?;
-        Ok(Loading { engine, settings, path, input, layout })
+        Ok(Loading { engine, settings, path, input, layout, documents: None })
+    }
+
+    /// The same for a file of documents, which may lack some of the columns.
+    pub(super) fn with_columns(self, documents: &'a Columns) -> Self {
+        Loading { documents: Some(documents), ..self }
     }
 
     /// Loads the file, and admits the working file in its place. `partitions` are the values of its partition columns.
@@ -101,14 +108,14 @@ impl<'a> Loading<'a> {
     /// The schema that the working file will have, as far as the beginning of the file shows.
     pub(super) fn schema(&self) -> Result<SchemaRef> {
         if is_typed(&self.layout) {
-            return Ok(open_typed(&self.layout, self.read()?).map_err(|error| self.unreadable(&error))?.schema);
+            return Ok(open_typed(&self.layout, self.input.reopen()?).map_err(|error| self.unreadable(&error))?.schema);
         }
         let mut blocks = self.blocks()?;
         let mut first = self.first_block(&mut blocks)?;
         let (records, names) = Records::begin(&self.layout, &mut first).map_err(|problem| self.wrong(problem, None))?;
         let columns = match names {
             Some(names) => self.named(names, &records, &first)?,
-            None => records.columns_of(&first).map_err(|problem| self.wrong(problem, None))?,
+            None => self.documents.cloned().unwrap_or_default(),
         };
         Ok(Arc::new(Schema::new(columns.fields().collect::<Vec<_>>())))
     }
@@ -174,7 +181,7 @@ impl<'a> Loading<'a> {
         let (records, names) = Records::begin(&self.layout, &mut first).map_err(|problem| self.wrong(problem, None))?;
         let mut columns = match names {
             Some(names) => self.named(names, &records, &first)?,
-            None => self.columns_of_documents(&records)?,
+            None => self.documents.cloned().unwrap_or_default(),
         };
         bytes_columns.iter().for_each(|&column| columns.kinds[column] = Kind::Bytes);
         let schema: SchemaRef = Arc::new(Schema::new(columns.fields().collect::<Vec<_>>()));
@@ -257,14 +264,15 @@ impl<'a> Loading<'a> {
         Ok(Columns { kinds: vec![Kind::Text; names.len()], names })
     }
 
-    /// Reads all documents for the names of their members.
-    fn columns_of_documents(&self, records: &Records) -> Result<Columns> {
+    /// Reads all documents for the names of their members, and adds these to those of other files.
+    pub(super) fn add_columns(&self, columns: &mut Columns) -> Result<()> {
+        let Layout::Documents(style) = &self.layout else { return Ok(()) };
+        let records = Records::Documents(*style);
         let mut blocks = self.blocks()?;
-        let mut columns = Columns { names: vec![], kinds: vec![] };
         loop {
             let round = self.next_round(&mut blocks)?;
             if round.is_empty() {
-                return Ok(columns);
+                return Ok(());
             }
             let found: Vec<Result<Columns, Problem>> = self
                 .engine
@@ -279,7 +287,7 @@ impl<'a> Loading<'a> {
     /// Loads a file of a format with types. Returns the shapes of its text columns.
     fn load_typed(&self, working: &Path) -> Result<Vec<Option<Shapes>>> {
         let wrong = |error: &dyn std::fmt::Display| self.unreadable(error);
-        let reader = open_typed(&self.layout, self.read()?).map_err(|error| wrong(&error))?;
+        let reader = open_typed(&self.layout, self.input.reopen()?).map_err(|error| wrong(&error))?;
         let purpose = Purpose::WorkingTable { dir: self.engine.spill_dir() };
         let mut shapes = vec![Some(Shapes::ALL); reader.schema.fields().len()];
         let mut writer = ParquetWriter::create(working, reader.schema.clone(), purpose)?;

@@ -51,7 +51,7 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 
 use crate::error::{AdmissionError, Error, Result};
-use crate::formats::Layout;
+use crate::formats::{Columns, Layout};
 use crate::job::{Preset, Source};
 use crate::runtime::engine::Engine;
 use crate::sides::{Owner, Side};
@@ -210,11 +210,22 @@ impl Snapshot {
         let layouts = listing.files.iter().map(|file| load::layout_of(&file.path, &source.format));
         let layouts = layouts.collect::<Result<Vec<Option<Layout>>>>()?;
         require_one_layout(&listing.files, &layouts)?;
+        // a document may lack members that others have, also in other files
+        let mut documents = Columns::default();
+        for (file, layout) in listing.files.iter().zip(&layouts) {
+            if let Some(layout @ Layout::Documents(_)) = layout {
+                let loading = Loading::of(engine, &source.format, &file.path, layout.clone())?;
+                loading.add_columns(&mut documents)?;
+            }
+        }
         let mut files = Vec::with_capacity(among);
         for ((file, values), layout) in listing.files.into_iter().zip(values).zip(layouts) {
             match layout {
                 None | Some(Layout::Parquet) => files.push(DataFile::admit(file.path, values, among)?),
-                Some(layout) => files.extend(load(Loading::of(engine, &source.format, &file.path, layout)?, values)?),
+                Some(layout) => {
+                    let loading = Loading::of(engine, &source.format, &file.path, layout)?.with_columns(&documents);
+                    files.extend(load(loading, values)?);
+                }
             }
         }
         let side = if let Owner::Side(side) = owner { *side } else { Side::Old };
