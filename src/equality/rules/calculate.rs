@@ -33,25 +33,24 @@ pub(super) fn truncated(array: &ArrayRef, precision: Precision) -> Result<ArrayR
     Ok(Arc::new(times::forms(cut)?))
 }
 
-/// Which pairs of values differ by at most a tolerance. A NULL is not within any tolerance.
+/// Which pairs of values are within a tolerance. A NULL is not within any tolerance.
 pub(super) fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<BooleanBuffer, ArrowError> {
-    let times = |is_near: &dyn Fn(u128) -> bool| {
-        let (old, new) = (times::nanoseconds(&arrays.old)?, times::nanoseconds(&arrays.new)?);
-        let near = |pair| matches!(pair, (Some(old), Some(new)) if is_near(i128::abs_diff(old, new)));
-        Ok(old.into_iter().zip(new).map(near).collect())
-    };
     match tolerance {
-        Tolerance::Duration(longest) => times(&|distance| distance <= longest.unsigned_abs()),
-        Tolerance::ShorterThan(bound) => times(&|distance| distance < bound.unsigned_abs()),
-        Tolerance::Number { abs, below, rel } => {
+        Tolerance::Duration(bound) => {
+            let (old, new) = (times::nanoseconds(&arrays.old)?, times::nanoseconds(&arrays.new)?);
+            let order = |old: i128, new| i128::abs_diff(old, new).cmp(&bound.end().unsigned_abs());
+            let near = |pair| matches!(pair, (Some(old), Some(new)) if bound.admits(order(old, new)));
+            Ok(old.into_iter().zip(new).map(near).collect())
+        }
+        Tolerance::Number { distance, rel } => {
             let (old, new) =
                 (numbers(&arrays.old, FloatDecimal::Shortest)?, numbers(&arrays.new, FloatDecimal::Shortest)?);
-            let decimal = |bound: &Option<BigDecimal>| Decimal::parse(&bound.as_ref()?.to_plain_string());
-            let (abs, below, rel) = (decimal(abs), decimal(below), decimal(rel));
+            let decimal = |bound: &BigDecimal| Decimal::parse(&bound.to_plain_string());
+            let end = distance.as_ref().and_then(|bound| decimal(bound.end()));
+            let (distance, rel) = (distance.as_ref().zip(end), rel.as_ref().and_then(decimal));
             let near = |pair: (Option<Number>, Option<Number>)| match pair {
                 (Some(Number::Finite(old)), Some(Number::Finite(new))) => {
-                    abs.as_ref().is_some_and(|abs| old.cmp_distance(&new, abs).is_le())
-                        || below.as_ref().is_some_and(|below| old.cmp_distance(&new, below).is_lt())
+                    distance.as_ref().is_some_and(|(bound, end)| bound.admits(old.cmp_distance(&new, end)))
                         || rel.as_ref().is_some_and(|rel| old.is_within_share(&new, rel))
                 }
                 // infinity is infinitely far from every number
@@ -68,10 +67,11 @@ mod tests {
     use arrow::array::{Decimal128Array, Float64Array, TimestampSecondArray};
 
     use super::*;
+    use crate::job::rule::Bound;
 
     fn number(abs: Option<&str>, rel: Option<&str>) -> Tolerance {
         let parse = |text: &str| text.parse().unwrap();
-        Tolerance::Number { abs: abs.map(parse), below: None, rel: rel.map(parse) }
+        Tolerance::Number { distance: abs.map(parse).map(Bound::UpTo), rel: rel.map(parse) }
     }
 
     #[test]
@@ -79,14 +79,14 @@ mod tests {
         let old: ArrayRef = Arc::new(Float64Array::from(vec![8.01, 8.0099, -0.005, 0.0, f64::NAN]));
         let new: ArrayRef =
             Arc::new(Decimal128Array::from(vec![8_000, 8_000, 5, 0, 0]).with_precision_and_scale(20, 3).unwrap());
-        let below = Tolerance::Number { abs: None, below: Some("0.01".parse().unwrap()), rel: None };
+        let below = Tolerance::Number { distance: Some(Bound::Below("0.01".parse().unwrap())), rel: None };
         let near = within(&Sides { old, new }, &below).unwrap();
         assert_eq!(near.iter().collect::<Vec<_>>(), [false, true, false, true, false]);
         let times = |seconds: Vec<i64>| Arc::new(TimestampSecondArray::from(seconds)) as ArrayRef;
         let arrays = Sides { old: times(vec![0, 0, 0]), new: times(vec![5, 4, -5]) };
         let near = |tolerance| within(&arrays, &tolerance).unwrap().iter().collect::<Vec<_>>();
-        assert_eq!(near(Tolerance::ShorterThan(5_000_000_000)), [false, true, false]);
-        assert_eq!(near(Tolerance::Duration(5_000_000_000)), [true, true, true]);
+        assert_eq!(near(Tolerance::Duration(Bound::Below(5_000_000_000))), [false, true, false]);
+        assert_eq!(near(Tolerance::Duration(Bound::UpTo(5_000_000_000))), [true, true, true]);
     }
 
     #[test]
