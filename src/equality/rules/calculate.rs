@@ -15,9 +15,23 @@ use crate::equality::canonical::digits::{Decimal, FloatDecimal, Number, forms, n
 use crate::job::rule::{Precision, Tolerance};
 use crate::sides::Sides;
 
-/// Rounds numbers with a function, as canonical digits.
-pub(super) fn rounded(array: &ArrayRef, round: impl Fn(&Decimal) -> Decimal) -> Result<ArrayRef, ArrowError> {
-    let rounded = numbers(array, FloatDecimal::Shortest)?.into_iter().map(|number| match number {
+/// Rounds numbers to `places` digits after the decimal point, as canonical digits.
+pub(super) fn rounded(array: &ArrayRef, places: i8) -> Result<ArrayRef, ArrowError> {
+    rounded_by(array, FloatDecimal::Shortest, |decimal| decimal.round(places))
+}
+
+/// Rounds numbers to a number of significant digits, as canonical digits. Programs that print a few digits of a float
+/// round its binary value.
+pub(super) fn rounded_to_digits(array: &ArrayRef, digits: u8) -> Result<ArrayRef, ArrowError> {
+    rounded_by(array, FloatDecimal::Widened, |decimal| decimal.round_to_digits(digits))
+}
+
+fn rounded_by(
+    array: &ArrayRef,
+    floats: FloatDecimal,
+    round: impl Fn(&Decimal) -> Decimal,
+) -> Result<ArrayRef, ArrowError> {
+    let rounded = numbers(array, floats)?.into_iter().map(|number| match number {
         Some(Number::Finite(decimal)) => Some(Number::Finite(round(&decimal))),
         other => other,
     });
@@ -64,7 +78,7 @@ pub(super) fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Decimal128Array, Float64Array, TimestampSecondArray};
+    use arrow::array::{Decimal128Array, Float32Array, Float64Array, TimestampSecondArray};
 
     use super::*;
     use crate::job::rule::Bound;
@@ -96,6 +110,17 @@ mod tests {
             Arc::new(Decimal128Array::from(vec![8_000, 8_000, 100, 0, 0]).with_precision_and_scale(20, 3).unwrap());
         let near = within(&Sides { old, new }, &number(Some("0.005"), None)).unwrap();
         assert_eq!(near.iter().collect::<Vec<_>>(), [true, false, true, false, false]);
+    }
+
+    #[test]
+    fn significant_digits_are_those_of_the_binary_value() {
+        let digits = |array: ArrayRef| numbers(&rounded_to_digits(&array, 6).unwrap(), FloatDecimal::Exact).unwrap();
+        let parsed = |text: &str| Number::parse(text);
+        // as MariaDB prints them
+        let narrow = Float32Array::from(vec![16_777_216.0, 0.1, -1.234_565, 26_143.45, 947.827_5]);
+        assert_eq!(digits(Arc::new(narrow)), ["16777200", "0.1", "-1.23457", "26143.4", "947.828"].map(parsed));
+        let wide = Float64Array::from(vec![1.234_565, 947.827_5]);
+        assert_eq!(digits(Arc::new(wide)), ["1.23457", "947.828"].map(parsed));
     }
 
     #[test]
