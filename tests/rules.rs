@@ -35,6 +35,8 @@ enum Kind {
     Number,
     /// Wall-clock times in old, instants in new.
     Moment,
+    /// Milliseconds as integers in old, instants in new.
+    Epoch,
     /// Wall-clock times in Berlin in old, instants in new, around changes to and from summer time.
     Berlin,
     /// Dates in old, wall-clock times in new.
@@ -114,8 +116,8 @@ fn rules() -> impl proptest::strategy::Strategy<Value = Rules> {
 }
 
 fn drawn() -> impl proptest::strategy::Strategy<Value = Drawn> {
-    use Kind::{Berlin, Code, Day, Flag, List, Moment, Number, Text, TextNumber};
-    let kind = prop::sample::select(vec![Text, TextNumber, Number, Moment, Berlin, Day, Code, Flag, List]);
+    use Kind::{Berlin, Code, Day, Epoch, Flag, List, Moment, Number, Text, TextNumber};
+    let kind = prop::sample::select(vec![Text, TextNumber, Number, Moment, Epoch, Berlin, Day, Code, Flag, List]);
     prop::collection::vec((kind, rules()), 1..4).prop_flat_map(|columns| {
         let row = (0u8..40, prop::collection::vec(any::<u8>(), columns.len()));
         // a pair of seeds that are near each other gives values that rules may make equal
@@ -167,7 +169,10 @@ impl Kind {
                 let thousandths = seeds.iter().map(|seed| whole(seed).map(|whole| i128::from(whole) * 125));
                 Arc::new(thousandths.collect::<Decimal128Array>().with_precision_and_scale(12, 3).unwrap())
             }
-            (Kind::Moment, is_old) => {
+            (Kind::Epoch, true) => {
+                Arc::new(seeds.iter().map(|seed| whole(seed).map(|whole| whole * 350)).collect::<Int64Array>())
+            }
+            (Kind::Moment | Kind::Epoch, is_old) => {
                 let millis = |seed: &u8| whole(seed).map(|whole| whole * 350);
                 let times = seeds.iter().map(millis).collect::<TimestampMillisecondArray>();
                 if is_old { Arc::new(times) } else { Arc::new(times.with_timezone("UTC")) }
@@ -243,8 +248,9 @@ impl Kind {
                 on(rules.tolerance == 2, "tolerance = { abs = 0.1, rel = 0.5 }");
                 on(rules.tolerance == 3, "tolerance = { below = 0.25 }");
             }
-            Kind::Moment => {
-                on(true, "assume_tz = \"UTC\"");
+            Kind::Moment | Kind::Epoch => {
+                on(self == Kind::Moment, "assume_tz = \"UTC\"");
+                on(self == Kind::Epoch, "as = \"timestamp\"\nunit = \"ms\"");
                 on(rules.coarse, "truncate = \"second\"");
                 on(rules.tolerance > 0, "tolerance = \"350ms\"");
             }
@@ -343,7 +349,7 @@ impl Kind {
                     near: near(rules, &old, &new),
                 }
             }
-            Kind::Moment => {
+            Kind::Moment | Kind::Epoch => {
                 let millis = |x: &str| format!("arrow_cast({x}, 'Int64')");
                 let settled = |x: &str| match rules.coarse {
                     true => format!("floor(CAST({} AS DOUBLE) / 1000)", millis(x)),

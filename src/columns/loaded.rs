@@ -116,6 +116,7 @@ fn like(typed: &StoredColumn, shapes: Shapes) -> Option<ParseAs> {
         Family::Boolean => ParseAs::Boolean,
         Family::Date | Family::NaiveTimestamp | Family::ZonedTimestamp => ParseAs::Timestamp,
         Family::Uuid => ParseAs::Uuid,
+        Family::Json if shapes.has(Shape::Array) && !shapes.has(Shape::Json) => ParseAs::Array,
         Family::Json => ParseAs::Json,
         Family::Time | Family::Duration => ParseAs::Time,
         Family::List => ParseAs::Array,

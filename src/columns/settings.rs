@@ -55,6 +55,11 @@ impl<'a> Settings<'a> {
                 }
             }
         }
+        let stated = job.columns.iter().find(|settings| settings.column_type.is_some());
+        if let (Some(settings), false) = (stated, snapshots.iter().any(Snapshot::is_interpreted)) {
+            let reason = "`type` is for columns of files that are not Parquet, or that have a preset; here, use `as`";
+            return Err(Error::request(&settings.origin, reason));
+        }
         if snapshots.iter().any(Snapshot::is_interpreted) {
             for (pair, settings) in names.pairs.iter().zip(&mut all) {
                 settings.loaded = loaded_rules(snapshots, pair, settings)?;

@@ -67,7 +67,7 @@ fn of_column(run: &Run, number: usize, pair: &ColumnPair, side: Side, reading: S
     let mut before = 0;
     while let Some(batch) = scan.next_batch()? {
         let array = batch.column(0);
-        if let Some(lost) = chain.exact(array, side)?.is_lost() {
+        if let Some(lost) = chain.full(array, side)?.is_lost() {
             found.cells += lost.count_set_bits() as u64;
             for row in lost.set_indices().take(FIRST - found.first.len()) {
                 let Some((path, line)) = snapshot.line_of(before + row as u64) else { continue };

@@ -52,6 +52,14 @@ impl Dialect {
         self.encoding
     }
 
+    /// Whether the columns are known only from the first record.
+    pub(crate) fn needs_header(&self) -> bool {
+        match &self.header {
+            Header::FirstRecord => true,
+            Header::Given(names) => names.is_empty(),
+        }
+    }
+
     /// Whether the program that writes this dialect writes bytes as they are, and not as text.
     pub(crate) fn has_raw_bytes(&self) -> bool {
         matches!(self.escapes, Escapes::Mysql(_)) && self.encoding == FileEncoding::Utf8

@@ -109,7 +109,10 @@ fn column(settings: &ColumnSettings) -> Value {
         "new_expr": new,
         "rules": rules.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
-    with(own, "type", settings.column_type.as_ref().map(ToString::to_string))
+    let own = with(own, "type", settings.column_type.as_ref().map(ToString::to_string));
+    // what a setting turns off differs from what it does not mention
+    let off = settings.rules.turned_off();
+    with(own, "off", (!off.is_empty()).then(|| off.join(", ")))
 }
 
 fn in_flight(in_flight: &InFlight) -> Value {

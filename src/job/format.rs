@@ -79,10 +79,10 @@ pub enum FileFormat {
 pub enum FileEncoding {
     /// UTF-8.
     #[default]
-    #[serde(alias = "utf-8")]
+    #[serde(rename = "utf-8")]
     Utf8,
     /// UTF-16; little-endian without a byte order mark.
-    #[serde(alias = "utf-16")]
+    #[serde(rename = "utf-16")]
     Utf16,
     /// ISO 8859-1.
     Latin1,

@@ -10,10 +10,12 @@
 //!    become equal
 //! 6. `tolerance`: the remaining difference may have this size
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use bigdecimal::BigDecimal;
+use bigdecimal::num_bigint::Sign;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
@@ -185,35 +187,75 @@ impl fmt::Display for Precision {
     }
 }
 
-/// The maximum distance of two values. Bounds are inclusive unless noted, and one that holds is enough.
+/// The largest distance of two values. One bound that holds is enough.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tolerance {
     /// For numbers.
     Number {
         /// The absolute distance.
-        abs: Option<BigDecimal>,
-        /// A bound of the absolute distance that is not part of the tolerance.
-        below: Option<BigDecimal>,
-        /// The distance relative to the larger absolute value.
+        distance: Option<Bound<BigDecimal>>,
+        /// The distance relative to the larger absolute value, included.
         rel: Option<BigDecimal>,
     },
     /// For times, in nanoseconds.
-    Duration(i128),
-    /// For times, in nanoseconds, without the bound itself.
-    ShorterThan(i128),
+    Duration(Bound<i128>),
+}
+
+/// The end of a range of distances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound<T> {
+    /// Distances up to this one, included.
+    UpTo(T),
+    /// Distances smaller than this one.
+    Below(T),
+}
+
+impl<T> Bound<T> {
+    /// Whether a distance that compares with the bound like this is in the range.
+    pub fn admits(&self, order: Ordering) -> bool {
+        match self {
+            Bound::UpTo(_) => order.is_le(),
+            Bound::Below(_) => order.is_lt(),
+        }
+    }
+
+    /// The distance at which the range ends.
+    pub fn end(&self) -> &T {
+        match self {
+            Bound::UpTo(end) | Bound::Below(end) => end,
+        }
+    }
+
+    /// A bound of the same kind.
+    fn with<U>(&self, end: U) -> Bound<U> {
+        match self {
+            Bound::UpTo(_) => Bound::UpTo(end),
+            Bound::Below(_) => Bound::Below(end),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Bound::UpTo(_) => "abs",
+            Bound::Below(_) => "below",
+        }
+    }
 }
 
 impl fmt::Display for Tolerance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let span = |nanoseconds: &i128| jiff::SignedDuration::from_nanos_i128(*nanoseconds);
         match self {
-            Tolerance::Duration(longest) => write!(f, "\"{:#}\"", span(longest)),
-            Tolerance::ShorterThan(bound) => write!(f, "{{ below = \"{:#}\" }}", span(bound)),
-            Tolerance::Number { abs, below, rel } => {
-                let parts = [("abs", abs), ("below", below), ("rel", rel)].into_iter();
-                let parts = parts.filter_map(|(name, bound)| {
-                    bound.as_ref().map(|bound| format!("{name} = {}", bound.to_plain_string()))
-                });
+            Tolerance::Duration(bound) => {
+                let span = jiff::SignedDuration::from_nanos_i128(*bound.end());
+                match bound {
+                    Bound::UpTo(_) => write!(f, "\"{span:#}\""),
+                    Bound::Below(_) => write!(f, "{{ {} = \"{span:#}\" }}", bound.name()),
+                }
+            }
+            Tolerance::Number { distance, rel } => {
+                let distance = distance.as_ref().map(|bound| (bound.name(), bound.end()));
+                let parts = distance.into_iter().chain(rel.as_ref().map(|rel| ("rel", rel)));
+                let parts = parts.map(|(name, bound)| format!("{name} = {}", bound.to_plain_string()));
                 write!(f, "{{ {} }}", parts.collect::<Vec<_>>().join(", "))
             }
         }
@@ -289,6 +331,21 @@ impl RuleSettings {
             unordered: other.unordered.or(self.unordered),
             tolerance: other.tolerance.or(self.tolerance),
         }
+    }
+
+    /// Returns the names of the rules that are turned off, against settings for several columns.
+    pub fn turned_off(&self) -> Vec<&'static str> {
+        let flags = [
+            ("trim", self.trim),
+            ("rtrim", self.rtrim),
+            ("squeeze", self.squeeze),
+            ("nfc", self.nfc),
+            ("casefold", self.casefold),
+            ("empty_is_null", self.empty_is_null),
+            ("either_hour", self.either_hour),
+            ("unordered", self.unordered),
+        ];
+        flags.into_iter().filter(|(_, flag)| *flag == Some(false)).map(|(name, _)| name).collect()
     }
 
     /// Returns the rules that are on, in the order of application.
@@ -384,39 +441,41 @@ impl ToleranceSettings {
         let number = |scalar: &Scalar| -> Result<BigDecimal, String> {
             let wrong = || format!("`tolerance`: `{}` is neither a number nor a duration such as \"5s\"", scalar.text);
             let number = super::number(&scalar.text).ok_or_else(wrong)?;
-            match number.sign() == bigdecimal::num_bigint::Sign::Minus {
+            match number.sign() == Sign::Minus {
                 true => Err("`tolerance`: a distance cannot be negative".into()),
                 false => Ok(number),
             }
         };
-        let (abs, below, rel) = match self {
-            ToleranceSettings::Distance(abs) => (Some(abs), None, None),
+        let (distance, rel) = match self {
+            ToleranceSettings::Distance(abs) => (Some(Bound::UpTo(abs)), None),
             ToleranceSettings::Bounds { abs: None, below: None, rel: None } => {
                 return Err("`tolerance`: expected `abs`, `rel`, or both".into());
             }
             ToleranceSettings::Bounds { abs: Some(_), below: Some(_), .. } => {
                 return Err("`tolerance`: choose one of `abs`, which includes its bound, and `below`".into());
             }
-            ToleranceSettings::Bounds { abs, below, rel } => (abs.as_ref(), below.as_ref(), rel.as_ref()),
+            ToleranceSettings::Bounds { abs, below, rel } => {
+                (abs.as_ref().map(Bound::UpTo).or(below.as_ref().map(Bound::Below)), rel.as_ref())
+            }
         };
-        let span = |bound: Option<&Scalar>| bound.and_then(|bound| duration(&bound.text));
-        let spans = span(abs).map(Tolerance::Duration).or_else(|| span(below).map(Tolerance::ShorterThan));
-        let number = |bound: Option<&Scalar>| bound.map(number).transpose();
-        let tolerance = match (spans, rel) {
-            (Some(tolerance), None) => tolerance,
-            (Some(_), Some(_)) => return Err("`tolerance`: a duration cannot be combined with `rel`".into()),
-            (None, _) => Tolerance::Number { abs: number(abs)?, below: number(below)?, rel: number(rel)? },
-        };
-        let allows_nothing = match &tolerance {
-            Tolerance::Number { below: Some(below), .. } => below.sign() == bigdecimal::num_bigint::Sign::NoSign,
-            tolerance => *tolerance == Tolerance::ShorterThan(0),
-        };
-        match allows_nothing {
-            true => Err("`tolerance`: no distance is below 0".into()),
-            false => Ok(tolerance),
+        let span = distance.and_then(|bound| duration(&bound.end().text).map(|span| bound.with(span)));
+        match (span, rel) {
+            (Some(_), Some(_)) => Err("`tolerance`: a duration cannot be combined with `rel`".into()),
+            (Some(Bound::Below(0)), None) => Err(EMPTY.into()),
+            (Some(span), None) => Ok(Tolerance::Duration(span)),
+            (None, rel) => {
+                let distance = distance.map(|bound| Ok::<_, String>(bound.with(number(bound.end())?))).transpose()?;
+                match &distance {
+                    Some(Bound::Below(end)) if end.sign() == Sign::NoSign => Err(EMPTY.into()),
+                    _ => Ok(Tolerance::Number { distance, rel: rel.map(number).transpose()? }),
+                }
+            }
         }
     }
 }
+
+/// The error of a tolerance that excludes every distance.
+const EMPTY: &str = "`tolerance`: no distance is below 0";
 
 /// Parses a duration such as `5s`, `250 ms`, or `1h 30m`, in nanoseconds; `None` if the text is not a duration.
 fn duration(text: &str) -> Option<i128> {

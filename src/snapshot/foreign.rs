@@ -55,7 +55,7 @@ pub(super) fn refusal(file: &File, size: u64, reason: String, path: PathBuf, amo
                 match among {
                     1 => {
                         "name the program that wrote it: --preset-old or --preset-new, in a job preset = \"postgres-csv\"; \
-                         or the format: in a job format = \"csv\""
+                         or the format: in a job format = \"csv\"; or load it as Parquet: countersign load"
                     }
                     _ => "if it is not a data file, select the data files with a glob such as 'dir/**/*.parquet'",
                 },

@@ -141,9 +141,15 @@ impl<'a> Loading<'a> {
         Ok(Blocks::new(input, &self.layout, block_bytes, (limits.memory / RECORD_SHARE) as usize))
     }
 
+    /// The first block, which is empty if the file has neither rows nor a header.
     fn first_block(&self, blocks: &mut Blocks<Box<dyn Read + Send>>) -> Result<Block> {
-        let empty = || self.bad_record(1, "the file is empty", "export it again, with a header");
-        self.next_block(blocks)?.ok_or_else(empty)
+        match (self.next_block(blocks)?, &self.layout) {
+            (Some(block), _) => Ok(block),
+            (None, Layout::Delimited(dialect)) if dialect.needs_header() => {
+                Err(self.bad_record(1, "the file is empty", "export it again, with a header"))
+            }
+            (None, _) => Ok(Block { bytes: vec![], first_line: 1, is_cut: false }),
+        }
     }
 
     fn next_block(&self, blocks: &mut Blocks<Box<dyn Read + Send>>) -> Result<Option<Block>> {

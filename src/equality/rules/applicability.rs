@@ -133,7 +133,7 @@ impl<'a> RuledPair<'a> {
             Rule::Tolerance(Tolerance::Number { .. }) => {
                 (for_numbers, "numbers; for times, use a duration such as \"5s\"")
             }
-            Rule::Tolerance(Tolerance::Duration(_) | Tolerance::ShorterThan(_)) => {
+            Rule::Tolerance(Tolerance::Duration(_)) => {
                 let own = self.reading.is_none() && [Date, Time, Duration].iter().any(|kind| self.all(&[*kind]));
                 let fits = self.moments() || self.read_as(&[ParseAs::Date, ParseAs::Time]) || own;
                 (fits, "times; for numbers, use a number")

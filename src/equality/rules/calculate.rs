@@ -15,9 +15,23 @@ use crate::equality::canonical::digits::{Decimal, FloatDecimal, Number, forms, n
 use crate::job::rule::{Precision, Tolerance};
 use crate::sides::Sides;
 
-/// Rounds numbers with a function, as canonical digits.
-pub(super) fn rounded(array: &ArrayRef, round: impl Fn(&Decimal) -> Decimal) -> Result<ArrayRef, ArrowError> {
-    let rounded = numbers(array, FloatDecimal::Shortest)?.into_iter().map(|number| match number {
+/// Rounds numbers to `places` digits after the decimal point, as canonical digits.
+pub(super) fn rounded(array: &ArrayRef, places: i8) -> Result<ArrayRef, ArrowError> {
+    rounded_by(array, FloatDecimal::Shortest, |decimal| decimal.round(places))
+}
+
+/// Rounds numbers to a number of significant digits, as canonical digits. Programs that print a few digits of a float
+/// round its binary value.
+pub(super) fn rounded_to_digits(array: &ArrayRef, digits: u8) -> Result<ArrayRef, ArrowError> {
+    rounded_by(array, FloatDecimal::Widened, |decimal| decimal.round_to_digits(digits))
+}
+
+fn rounded_by(
+    array: &ArrayRef,
+    floats: FloatDecimal,
+    round: impl Fn(&Decimal) -> Decimal,
+) -> Result<ArrayRef, ArrowError> {
+    let rounded = numbers(array, floats)?.into_iter().map(|number| match number {
         Some(Number::Finite(decimal)) => Some(Number::Finite(round(&decimal))),
         other => other,
     });
@@ -33,25 +47,24 @@ pub(super) fn truncated(array: &ArrayRef, precision: Precision) -> Result<ArrayR
     Ok(Arc::new(times::forms(cut)?))
 }
 
-/// Which pairs of values differ by at most a tolerance. A NULL is not within any tolerance.
+/// Which pairs of values are within a tolerance. A NULL is not within any tolerance.
 pub(super) fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<BooleanBuffer, ArrowError> {
-    let times = |is_near: &dyn Fn(u128) -> bool| {
-        let (old, new) = (times::nanoseconds(&arrays.old)?, times::nanoseconds(&arrays.new)?);
-        let near = |pair| matches!(pair, (Some(old), Some(new)) if is_near(i128::abs_diff(old, new)));
-        Ok(old.into_iter().zip(new).map(near).collect())
-    };
     match tolerance {
-        Tolerance::Duration(longest) => times(&|distance| distance <= longest.unsigned_abs()),
-        Tolerance::ShorterThan(bound) => times(&|distance| distance < bound.unsigned_abs()),
-        Tolerance::Number { abs, below, rel } => {
+        Tolerance::Duration(bound) => {
+            let (old, new) = (times::nanoseconds(&arrays.old)?, times::nanoseconds(&arrays.new)?);
+            let order = |old: i128, new| i128::abs_diff(old, new).cmp(&bound.end().unsigned_abs());
+            let near = |pair| matches!(pair, (Some(old), Some(new)) if bound.admits(order(old, new)));
+            Ok(old.into_iter().zip(new).map(near).collect())
+        }
+        Tolerance::Number { distance, rel } => {
             let (old, new) =
                 (numbers(&arrays.old, FloatDecimal::Shortest)?, numbers(&arrays.new, FloatDecimal::Shortest)?);
-            let decimal = |bound: &Option<BigDecimal>| Decimal::parse(&bound.as_ref()?.to_plain_string());
-            let (abs, below, rel) = (decimal(abs), decimal(below), decimal(rel));
+            let decimal = |bound: &BigDecimal| Decimal::parse(&bound.to_plain_string());
+            let end = distance.as_ref().and_then(|bound| decimal(bound.end()));
+            let (distance, rel) = (distance.as_ref().zip(end), rel.as_ref().and_then(decimal));
             let near = |pair: (Option<Number>, Option<Number>)| match pair {
                 (Some(Number::Finite(old)), Some(Number::Finite(new))) => {
-                    abs.as_ref().is_some_and(|abs| old.cmp_distance(&new, abs).is_le())
-                        || below.as_ref().is_some_and(|below| old.cmp_distance(&new, below).is_lt())
+                    distance.as_ref().is_some_and(|(bound, end)| bound.admits(old.cmp_distance(&new, end)))
                         || rel.as_ref().is_some_and(|rel| old.is_within_share(&new, rel))
                 }
                 // infinity is infinitely far from every number
@@ -65,13 +78,14 @@ pub(super) fn within(arrays: &Sides<ArrayRef>, tolerance: &Tolerance) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Decimal128Array, Float64Array, TimestampSecondArray};
+    use arrow::array::{Decimal128Array, Float32Array, Float64Array, TimestampSecondArray};
 
     use super::*;
+    use crate::job::rule::Bound;
 
     fn number(abs: Option<&str>, rel: Option<&str>) -> Tolerance {
         let parse = |text: &str| text.parse().unwrap();
-        Tolerance::Number { abs: abs.map(parse), below: None, rel: rel.map(parse) }
+        Tolerance::Number { distance: abs.map(parse).map(Bound::UpTo), rel: rel.map(parse) }
     }
 
     #[test]
@@ -79,14 +93,14 @@ mod tests {
         let old: ArrayRef = Arc::new(Float64Array::from(vec![8.01, 8.0099, -0.005, 0.0, f64::NAN]));
         let new: ArrayRef =
             Arc::new(Decimal128Array::from(vec![8_000, 8_000, 5, 0, 0]).with_precision_and_scale(20, 3).unwrap());
-        let below = Tolerance::Number { abs: None, below: Some("0.01".parse().unwrap()), rel: None };
+        let below = Tolerance::Number { distance: Some(Bound::Below("0.01".parse().unwrap())), rel: None };
         let near = within(&Sides { old, new }, &below).unwrap();
         assert_eq!(near.iter().collect::<Vec<_>>(), [false, true, false, true, false]);
         let times = |seconds: Vec<i64>| Arc::new(TimestampSecondArray::from(seconds)) as ArrayRef;
         let arrays = Sides { old: times(vec![0, 0, 0]), new: times(vec![5, 4, -5]) };
         let near = |tolerance| within(&arrays, &tolerance).unwrap().iter().collect::<Vec<_>>();
-        assert_eq!(near(Tolerance::ShorterThan(5_000_000_000)), [false, true, false]);
-        assert_eq!(near(Tolerance::Duration(5_000_000_000)), [true, true, true]);
+        assert_eq!(near(Tolerance::Duration(Bound::Below(5_000_000_000))), [false, true, false]);
+        assert_eq!(near(Tolerance::Duration(Bound::UpTo(5_000_000_000))), [true, true, true]);
     }
 
     #[test]
@@ -96,6 +110,17 @@ mod tests {
             Arc::new(Decimal128Array::from(vec![8_000, 8_000, 100, 0, 0]).with_precision_and_scale(20, 3).unwrap());
         let near = within(&Sides { old, new }, &number(Some("0.005"), None)).unwrap();
         assert_eq!(near.iter().collect::<Vec<_>>(), [true, false, true, false, false]);
+    }
+
+    #[test]
+    fn significant_digits_are_those_of_the_binary_value() {
+        let digits = |array: ArrayRef| numbers(&rounded_to_digits(&array, 6).unwrap(), FloatDecimal::Exact).unwrap();
+        let parsed = |text: &str| Number::parse(text);
+        // as MariaDB prints them
+        let narrow = Float32Array::from(vec![16_777_216.0, 0.1, -1.234_565, 26_143.45, 947.827_5]);
+        assert_eq!(digits(Arc::new(narrow)), ["16777200", "0.1", "-1.23457", "26143.4", "947.828"].map(parsed));
+        let wide = Float64Array::from(vec![1.234_565, 947.827_5]);
+        assert_eq!(digits(Arc::new(wide)), ["1.23457", "947.828"].map(parsed));
     }
 
     #[test]

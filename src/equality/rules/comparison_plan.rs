@@ -82,8 +82,11 @@ impl ComparisonPlan {
             domain => domain,
         };
         let values = values.unwrap_or_default();
-        let rounds = active.iter().any(|rule| rule.rounds());
-        let floats = if rounds { FloatDecimal::Shortest } else { FloatDecimal::Exact };
+        let floats = match active.iter().find(|rule| rule.rounds()) {
+            Some(Rule::Significant(_)) => FloatDecimal::Widened,
+            Some(_) => FloatDecimal::Shortest,
+            None => FloatDecimal::Exact,
+        };
         let notation = Notation { floats, clocks, unit, encoding: encoding_of(&active) };
         Ok(ComparisonPlan { on, reading, notation, domain, checks_only, values, bridges, tells_kind })
     }

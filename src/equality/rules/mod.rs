@@ -311,10 +311,8 @@ impl RuleSet {
     fn settle(&self, read: &ArrayRef, side: Side, plan: &ComparisonPlan) -> Result<ArrayRef> {
         for rule in plan.rules(&self.rules) {
             match rule {
-                Rule::Round(places) => return Ok(calculate::rounded(read, |number| number.round(*places))?),
-                Rule::Significant(digits) => {
-                    return Ok(calculate::rounded(read, |number| number.round_to_digits(*digits))?);
-                }
+                Rule::Round(places) => return Ok(calculate::rounded(read, *places)?),
+                Rule::Significant(digits) => return Ok(calculate::rounded_to_digits(read, *digits)?),
                 Rule::Truncate(precision) => return Ok(calculate::truncated(read, *precision)?),
                 Rule::Unordered if plan.reading == Some(ParseAs::Array) => {
                     let sorted: ArrayRef = Arc::new(arrays::sorted(read.as_string_view()));

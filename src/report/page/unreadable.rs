@@ -1,6 +1,6 @@
 //! The cells of loaded files that are not what their columns should have.
 
-use super::{Column, Page, Span, Table};
+use super::{Column, Headers, Page, Span, Table};
 use crate::explain::UnreadableCell;
 use crate::report::{Comparison, grouped};
 
@@ -8,7 +8,7 @@ use crate::report::{Comparison, grouped};
 pub(super) fn add(found: &Comparison, page: &mut Page) {
     let columns = [Column::text("column"), Column::text("side"), Column::number("cells"), Column::text("not read as")];
     let columns = columns.into_iter().chain([Column::text("at"), Column::text("text")]);
-    let mut table = Table::new(columns).titled("unreadable cells");
+    let mut table = Table { headers: Headers::Needed, ..Table::new(columns).titled("unreadable cells") };
     for cells in &found.unreadable_cells {
         for (at, cell) in cells.first.iter().enumerate() {
             let own = |text: String| if at == 0 { text } else { String::new() };

@@ -40,6 +40,9 @@ pub(crate) enum FloatDecimal {
     Exact,
     /// The shortest decimal that parses back to it, which is the one that people see.
     Shortest,
+    /// The same, of the 64-bit float with its value. A float of 32 bits has more digits then, which decide how it is
+    /// rounded: some halves of the shortest decimal are less than a half.
+    Widened,
 }
 
 impl Number {
@@ -239,7 +242,11 @@ pub(crate) fn numbers(array: &ArrayRef, floats: FloatDecimal) -> Result<Numbers,
         data_type if data_type.is_floating() => {
             let narrow = cast(array, &DataType::Float32)?;
             let values = narrow.as_primitive::<Float32Type>().iter();
-            values.map(|value| value.map(|value| Number::of_float(value.into(), exact, || value.to_string()))).collect()
+            let shortest = |value: f32| match floats {
+                FloatDecimal::Widened => f64::from(value).to_string(),
+                FloatDecimal::Exact | FloatDecimal::Shortest => value.to_string(),
+            };
+            values.map(|value| value.map(|value| Number::of_float(value.into(), exact, || shortest(value)))).collect()
         }
         data_type => {
             let scale = match data_type {
@@ -415,5 +422,9 @@ mod tests {
         assert_eq!(shortest[0], Number::parse("0.1"));
         assert_eq!(shortest[2], Number::parse("1e300"));
         assert_eq!(shortest[3], Number::parse("5e-324"));
+        let narrow: ArrayRef = Arc::new(arrow::array::Float32Array::from(vec![0.1]));
+        let first = |floats| numbers(&narrow, floats).unwrap().remove(0);
+        assert_eq!(first(FloatDecimal::Shortest), Number::parse("0.1"));
+        assert_eq!(first(FloatDecimal::Widened), Number::parse("0.10000000149011612"));
     }
 }
