@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
 
 use super::limits::MachineArgs;
 use super::{signal, write_out};
 use crate::error::Result;
-use crate::job::{ColumnType, FormatSettings, Origin, Preset, Setting, Source};
+use crate::job::{ColumnType, FileEncoding, FileFormat, FormatSettings, Origin, Preset, Setting, Source};
 use crate::output::destination::Destination;
 use crate::runtime::engine::Engine;
 use crate::runtime::log::escaped;
@@ -31,6 +32,30 @@ pub(super) struct Load {
     #[arg(long, value_enum, value_name = "PRESET", hide_possible_values = true)]
     preset: Option<Preset>,
 
+    /// The format of the files [default: that of the preset, or what their names or first bytes show]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<FileFormat>,
+
+    /// The character between two fields
+    #[arg(long, value_name = "CHARACTER")]
+    delimiter: Option<char>,
+
+    /// The character around fields; empty if there is none
+    #[arg(long, value_name = "CHARACTER", value_parser = parse_character)]
+    quote: Option<Character>,
+
+    /// The character before characters with a special meaning; empty if there is none
+    #[arg(long, value_name = "CHARACTER", value_parser = parse_character)]
+    escape: Option<Character>,
+
+    /// The text that means NULL when it is not in quotes; may be repeated
+    #[arg(long = "null", value_name = "TEXT")]
+    nulls: Option<Vec<String>>,
+
+    /// The encoding of the text
+    #[arg(long, value_enum, value_name = "ENCODING")]
+    encoding: Option<FileEncoding>,
+
     /// The names of the columns, if the files are text without a header
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     columns: Vec<String>,
@@ -51,8 +76,17 @@ impl Load {
     /// Loads the files, and prints what was loaded.
     pub(super) fn run(self) -> Result<u8> {
         let origin = Origin::Flag("SRC");
-        let format =
-            FormatSettings { preset: self.preset, columns: self.columns, ..FormatSettings::none(origin.clone()) };
+        let format = FormatSettings {
+            preset: self.preset,
+            format: self.format,
+            columns: self.columns,
+            delimiter: self.delimiter,
+            quote: self.quote.map(|quote| quote.0),
+            escape: self.escape.map(|escape| escape.0),
+            nulls: self.nulls,
+            encoding: self.encoding,
+            ..FormatSettings::none(origin.clone())
+        };
         let source = Source { format, ..Source::of(Setting { text: self.source, origin }) };
         let request = LoadRequest { source, types: self.types, key: self.key };
         let stop = signal::on_signal();
@@ -80,6 +114,46 @@ fn text(summary: &LoadSummary) -> String {
         text.push_str(&format!("  {name:width$}  {}{note}\n", column.type_name));
     }
     text
+}
+
+/// A character, or none.
+#[derive(Debug, Clone)]
+struct Character(Option<char>);
+
+fn parse_character(text: &str) -> Result<Character, String> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (first, None) => Ok(Character(first)),
+        _ => Err("expected one character, or an empty text".into()),
+    }
+}
+
+impl ValueEnum for FileFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            FileFormat::Csv,
+            FileFormat::Tsv,
+            FileFormat::Json,
+            FileFormat::Avro,
+            FileFormat::Arrow,
+            FileFormat::Orc,
+            FileFormat::Parquet,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for FileEncoding {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[FileEncoding::Utf8, FileEncoding::Utf16, FileEncoding::Latin1, FileEncoding::Windows1252]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
 }
 
 fn parse_type(text: &str) -> Result<(String, ColumnType), String> {

@@ -73,6 +73,21 @@ pub enum FileFormat {
     Orc,
 }
 
+impl FileFormat {
+    /// The name in a job file.
+    pub fn name(self) -> &'static str {
+        match self {
+            FileFormat::Parquet => "parquet",
+            FileFormat::Csv => "csv",
+            FileFormat::Tsv => "tsv",
+            FileFormat::Json => "json",
+            FileFormat::Avro => "avro",
+            FileFormat::Arrow => "arrow",
+            FileFormat::Orc => "orc",
+        }
+    }
+}
+
 /// The encoding of a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -89,6 +104,18 @@ pub enum FileEncoding {
     /// Windows-1252.
     #[serde(rename = "windows-1252")]
     Windows1252,
+}
+
+impl FileEncoding {
+    /// The name in a job file.
+    pub fn name(self) -> &'static str {
+        match self {
+            FileEncoding::Utf8 => "utf-8",
+            FileEncoding::Utf16 => "utf-16",
+            FileEncoding::Latin1 => "latin1",
+            FileEncoding::Windows1252 => "windows-1252",
+        }
+    }
 }
 
 /// A program that writes exports, and how it does.

@@ -1,6 +1,7 @@
 //! The type of a loaded column, and the conversion of its text.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -159,11 +160,11 @@ impl LoadedColumn {
         }
     }
 
-    pub(super) fn summary(&self, snapshot: &Snapshot, own: &Field) -> ColumnSummary {
+    pub(super) fn summary(&self, snapshot: &Snapshot, own: &Field, name: impl Fn(&Path) -> String) -> ColumnSummary {
         let unreadable = self.first_unreadable.map(|row| {
-            let found = snapshot.line_of(row).map(|(path, line)| match line {
-                Some(line) => format!("`{}` line {line}", path.display()),
-                None => format!("`{}`", path.display()),
+            let found = snapshot.line_of(row).map(|(path, line)| {
+                let file = name(path);
+                line.map_or_else(|| file.clone(), |line| format!("{file} line {line}"))
             });
             (self.unreadable, found.unwrap_or_default())
         });

@@ -80,13 +80,17 @@ pub(crate) fn load(engine: &mut Engine, request: &LoadRequest, destination: Dest
         }
     }
     snapshot.require_unchanged()?;
+    let name = |path: &Path| match request.source.path.text.as_str() {
+        STANDARD_INPUT => "standard input".into(),
+        _ => format!("`{}`", path.display()),
+    };
     let summary = LoadSummary {
         rows: snapshot.rows(),
         files: snapshot.files.len(),
         columns: columns
             .iter()
             .zip(snapshot.schema.fields())
-            .map(|(column, own)| column.summary(&snapshot, own))
+            .map(|(column, own)| column.summary(&snapshot, own, name))
             .collect(),
     };
     destination.publish()?;
