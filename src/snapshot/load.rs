@@ -68,6 +68,10 @@ pub(super) fn layout_of(path: &Path, settings: &FormatSettings) -> Result<Option
     if !meta.is_file() {
         return Ok(None);
     }
+    // most files need not be opened
+    if let Some(layout) = crate::formats::resolve(settings, path, &[]).map_err(&wrong)? {
+        return Ok(Some(layout));
+    }
     let file = File::open(path).map_err(Error::unreadable(path))?;
     let mut beginning = vec![];
     let read = decompressed(file).and_then(|input| input.take(BEGINNING).read_to_end(&mut beginning));
