@@ -9,6 +9,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
+use arrow_avro::writer::AvroWriter;
 use serde_json::Value;
 
 use crate::support::{Workshop, run, write_parquet};
@@ -162,6 +163,9 @@ fn bad_records_are_named_with_their_lines() {
         (b"id,v\n1,a\n2,\xff\n", "", "old.csv` line 3: column `v` is not UTF-8"),
         (b"id,id\n1,a\n", "", "duplicate column `id`"),
         (b"", "", "old.csv` line 1: the file is empty"),
+        (b"id,v\n1,a\r\n", "", "old.csv` line 2: it ends in another way than the first one"),
+        (b"id,v\r\n1,a\r\n2,b\n", "", "old.csv` line 3: it ends in another way than the first one"),
+        (b"\"a\r\nb\",id,v\n1,2,a\r\n", "", "old.csv` line 3: it ends in another way than the first one"),
         (b"1,a\n", "header = false", "has no header; name its 2 columns"),
         (b"1,a\n", "columns = [\"id\"]", "line 1: there are 2 fields, but 1 columns"),
         (b"{\"id\": 1}\n\n{\"id\": }\n", "format = \"json\"", "old.csv` line 3: is not a JSON document"),
@@ -246,7 +250,7 @@ fn presets_know_nulls_and_escapes() {
 fn typed_documents_are_what_they_stand_for() {
     let shop = Workshop::new();
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("_id", Arc::new(StringArray::from(vec!["65a", "65b"]))),
+        ("_id", Arc::new(StringArray::from(vec!["65a000000000000000000000", "65b000000000000000000000"]))),
         ("n", Arc::new(Int64Array::from(vec![Some(9_007_199_254_740_993), None]))),
         ("at", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_500_000), None]).with_timezone("UTC"))),
     ];
@@ -259,17 +263,17 @@ fn typed_documents_are_what_they_stand_for() {
     for (preset, text) in [
         (
             "mongo-json",
-            r#"{"_id":{"$oid":"65a"},"n":{"$numberLong":"9007199254740993"},"at":{"$date":{"$numberLong":"1500"}}}
-               {"_id":{"$oid":"65b"},"n":null}"#,
+            r#"{"_id":{"$oid":"65a000000000000000000000"},"n":{"$numberLong":"9007199254740993"},"at":{"$date":{"$numberLong":"1500"}}}
+               {"_id":{"$oid":"65b000000000000000000000"},"n":null}"#,
         ),
         (
             "mongo-json",
-            r#"{"_id":"65a","n":9007199254740993,"at":{"$date":"1970-01-01T00:00:01.500Z"}} {"_id":"65b","at":{"$undefined":true}}"#,
+            r#"{"_id":"65a000000000000000000000","n":9007199254740993,"at":{"$date":"1970-01-01T00:00:01.500Z"}} {"_id":"65b000000000000000000000","at":{"$undefined":true}}"#,
         ),
         (
             "dynamodb-json",
-            r#"{"Item":{"_id":{"S":"65a"},"n":{"N":"9007199254740993"},"at":{"S":"1970-01-01T00:00:01.5Z"}}}
-               {"Item":{"_id":{"S":"65b"},"n":{"NULL":true}}}"#,
+            r#"{"Item":{"_id":{"S":"65a000000000000000000000"},"n":{"N":"9007199254740993"},"at":{"S":"1970-01-01T00:00:01.5Z"}}}
+               {"Item":{"_id":{"S":"65b000000000000000000000"},"n":{"NULL":true}}}"#,
         ),
     ] {
         fs::write(shop.path("old.json"), text).unwrap();
@@ -290,6 +294,113 @@ fn members_that_documents_lack_are_null() {
     fs::write(shop.path("old/3.csv"), "id\n5\n").unwrap();
     let (code, _, err) = run(&shop, &["diff", "old", "new.csv", "--key", "id"]);
     assert!(code == 2 && err.contains("`old/1.json` is JSON, `old/3.csv` is delimited text"), "{err}");
+}
+
+/// Runs the comparison of two texts by `id`, and returns the counts.
+fn compared(old: (&str, &str), new: &str, more: &[&str]) -> [u64; 4] {
+    let shop = Workshop::new();
+    fs::write(shop.path(old.0), old.1).unwrap();
+    fs::write(shop.path("new.csv"), new).unwrap();
+    counts(&shop, &[&["diff", old.0, "new.csv", "--key", "id"], more].concat()).1
+}
+
+#[test]
+fn what_looks_alike_is_not_equal() {
+    for (old, new) in [
+        // what spreadsheets and templates do to text
+        ("{C:\\temp}", "{C:temp}"),
+        ("{{ name }}", "{{name}}"),
+        ("{null}", "{NULL}"),
+        ("007", "7"),
+        ("+7", "7"),
+        ("\u{feff}A", "A"),
+        ("{}", "[]"),
+        ("ab\t ", "ab"),
+    ] {
+        let file = |value: &str| format!("id,v\n1,{value}\n2,{value}\n");
+        assert_eq!(compared(("old.csv", &file(old)), &file(new), &[]), [0, 2, 0, 0], "{old:?} {new:?}");
+        assert_eq!(compared(("old.csv", &file(old)), &file(old), &[]), [2, 0, 0, 0], "{old:?}");
+    }
+    // a mark at the beginning of the first cell after the header
+    assert_eq!(compared(("old.csv", "id\n\u{feff}A\n"), "id\nA\n", &[]), [0, 0, 1, 1]);
+    // a carriage return is part of a value of MySQL, and a cell of its own
+    let preset = ["--preset-old", "mysql-tab", "--columns-old", "id,v"];
+    assert_eq!(compared(("old.txt", "1\tx\r\n2\ty\r\n"), "id,v\n1,x\n2,y\n", &preset), [0, 2, 0, 0]);
+    for (old, new) in [
+        (r#"{"$date":"2024-01-01T00:00:00.123456Z"}"#, r#"{"$date":"2024-01-01T00:00:00.123999Z"}"#),
+        (r#"{"$undefined":5}"#, "null"),
+        (r#"{"$binary":{"base64":"aGk=","subType":"00"}}"#, r#"{"$binary":{"base64":"aGk=","subType":"05"}}"#),
+        (r#"{"$oid":"hello"}"#, r#""hello""#),
+    ] {
+        let shop = Workshop::new();
+        for (name, value) in [("old.json", old), ("new.json", new)] {
+            fs::write(shop.path(name), format!(r#"{{"id":1,"v":{value}}}"#)).unwrap();
+        }
+        let args =
+            ["diff", "old.json", "new.json", "--key", "id", "--preset-old", "mongo-json", "--preset-new", "mongo-json"];
+        assert_eq!(counts(&shop, &args).1, [0, 1, 0, 0], "{old} {new}");
+    }
+    // integers are no postal codes
+    let shop = Workshop::new();
+    fs::write(shop.path("old.csv"), "id,v\n01234,a\n").unwrap();
+    let columns: Vec<(&str, ArrayRef)> =
+        vec![("id", Arc::new(Int64Array::from(vec![1234]))), ("v", Arc::new(StringArray::from(vec!["a"])))];
+    write_parquet(&shop.path("new.parquet"), &RecordBatch::try_from_iter(columns).unwrap(), 2);
+    let (code, _, err) = run(&shop, &["diff", "old.csv", "new.parquet", "--key", "id"]);
+    assert!(code == 2 && err.contains("text and numbers cannot be compared by value"), "{err}");
+}
+
+#[test]
+fn avro_files_that_are_cut_short_are_refused() {
+    let shop = Workshop::new();
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
+    let rows = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+    let mut writer =
+        AvroWriter::new(fs::File::create(shop.path("whole.avro")).unwrap(), rows.schema().as_ref().clone()).unwrap();
+    for _ in 0..3 {
+        writer.write(&rows).unwrap();
+    }
+    writer.finish().unwrap();
+    let whole = fs::read(shop.path("whole.avro")).unwrap();
+    let (_, counted, err) = run(&shop, &["load", "whole.avro", "whole"]);
+    assert!(counted.starts_with("300 rows from 1 file"), "{counted}{err}");
+    let marker = whole[whole.len() - 16..].to_vec();
+    for cut in whole.len() / 2..whole.len() {
+        // between two blocks, nothing shows that there was more
+        if whole[..cut].ends_with(&marker) {
+            continue;
+        }
+        fs::write(shop.path("cut.avro"), &whole[..cut]).unwrap();
+        let (code, _, err) = run(&shop, &["load", "cut.avro", "cut", "--quiet"]);
+        assert!(code == 2 && err.contains("cut.avro"), "{cut}: {err}");
+    }
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    fs::write(shop.path("flipped.avro"), flipped).unwrap();
+    assert_eq!(run(&shop, &["load", "flipped.avro", "flipped"]).0, 2);
+}
+
+/// A type that cannot hold a cell is not taken: the column stays text, and compares like the file.
+#[test]
+fn load_makes_nothing_null() {
+    for cells in [
+        "1600-01-01 00:00:00\n2024-01-01 00:00:00.000000001",
+        "\"{\"\"a\"\":1,\"\"a\"\":2}\"\n{}",
+        "\"{\"\"a\"\":1e999999999999}\"\n{}",
+        "9999-12-31 00:00:00.000000001\n0001-01-01",
+    ] {
+        let shop = Workshop::new();
+        let rows: Vec<String> = cells.lines().enumerate().map(|(id, cell)| format!("{id},{cell}\n")).collect();
+        fs::write(shop.path("old.csv"), format!("id,v\n{}", rows.concat())).unwrap();
+        fs::write(shop.path("null.csv"), "id,v\n0,\n1,\n").unwrap();
+        for args in [&["--key", "id"][..], &[]] {
+            let (code, out, err) = run(&shop, &[&["load", "old.csv", "snap"], args].concat());
+            assert_eq!(code, 0, "{cells}: {out}{err}");
+            assert_eq!(counts(&shop, &["diff", "snap", "null.csv", "--key", "id"]).1, [0, 2, 0, 0], "{cells}");
+            assert_eq!(counts(&shop, &["diff", "snap", "old.csv", "--key", "id"]).1, [2, 0, 0, 0], "{cells}");
+            fs::remove_dir_all(shop.path("snap")).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -90,7 +90,8 @@ fn of_both(old: Shapes, new: Shapes) -> Option<ParseAs> {
     let are_times = |shapes: Shapes| shapes.has(Shape::Clock) || shapes.has(Shape::Instant);
     let are_hex = |shapes: Shapes| shapes.has(Shape::MarkedHex) || shapes.has(Shape::PlainHex);
     let are_uuids = |shapes: Shapes| shapes.has(Shape::Uuid) || shapes.are_uuid_digits();
-    let are_lists = |shapes: Shapes| shapes.has(Shape::Array) || shapes.has(Shape::Json);
+    // two arrays of PostgreSQL are compared as text
+    let are_arrays = |shapes: Shapes| shapes.has(Shape::Array) && !shapes.has(Shape::Json);
     let readings = [
         (both.has(Shape::Number), ParseAs::Decimal),
         (both.has(Shape::Boolean), ParseAs::Boolean),
@@ -100,7 +101,7 @@ fn of_both(old: Shapes, new: Shapes) -> Option<ParseAs> {
         (are_hex(old) && are_hex(new) && old.has(Shape::MarkedHex) != new.has(Shape::MarkedHex), ParseAs::Hex),
         (both.has(Shape::MarkedHex), ParseAs::Hex),
         (both.has(Shape::Time), ParseAs::Time),
-        (are_lists(old) && are_lists(new) && (old.has(Shape::Array) || new.has(Shape::Array)), ParseAs::Array),
+        (are_arrays(old) && new.has(Shape::Json) || are_arrays(new) && old.has(Shape::Json), ParseAs::Array),
         (both.has(Shape::Json), ParseAs::Json),
     ];
     readings.iter().find(|(holds, _)| *holds).map(|(_, reading)| *reading)
@@ -110,6 +111,8 @@ fn of_both(old: Shapes, new: Shapes) -> Option<ParseAs> {
 fn like(typed: &StoredColumn, shapes: Shapes) -> Option<ParseAs> {
     Some(match family(typed.field)? {
         Family::Number if shapes.has(Shape::Boolean) && !shapes.has(Shape::Number) => ParseAs::Boolean,
+        // postal codes and phone numbers are no numbers
+        Family::Number if !shapes.has(Shape::Unpadded) => return None,
         Family::Number if typed.field.data_type() == &DataType::Float32 => ParseAs::Float32,
         Family::Number if typed.field.data_type().is_floating() => ParseAs::Float,
         Family::Number => ParseAs::Decimal,
@@ -120,9 +123,10 @@ fn like(typed: &StoredColumn, shapes: Shapes) -> Option<ParseAs> {
         Family::Json => ParseAs::Json,
         Family::Time | Family::Duration => ParseAs::Time,
         Family::List => ParseAs::Array,
+        Family::Binary if shapes.has(Shape::MarkedHex) => ParseAs::Hex,
         Family::Binary if typed.content == Content::Bytes(Readable::Yes) => ParseAs::Text,
         Family::Binary if shapes.has(Shape::Uuid) => ParseAs::Uuid,
-        Family::Binary if shapes.has(Shape::MarkedHex) || shapes.has(Shape::PlainHex) => ParseAs::Hex,
+        Family::Binary if shapes.has(Shape::PlainHex) => ParseAs::Hex,
         Family::Binary if shapes.has(Shape::Base64) => ParseAs::Base64,
         Family::Binary => ParseAs::Text,
         _ => return None,

@@ -8,12 +8,15 @@ use super::names::{ColumnNames, NamePair};
 use super::version;
 use crate::equality::rules::fits;
 use crate::error::{Error, Result};
+use crate::job::rule::ParseAs;
 use crate::job::{ColumnSettings, ColumnType, Job, Origin, Rule, RuleSettings};
 use crate::sides::{Side, Sides};
 use crate::snapshot::{LOADED_TYPE, Mixed, Snapshot};
 
 pub(super) struct Settings<'a> {
     pairs: Vec<PairSettings>,
+    /// Whether a side has the forms of another program.
+    is_interpreted: bool,
     /// The column settings of the job, in order.
     configured: &'a [ColumnSettings],
 }
@@ -65,14 +68,17 @@ impl<'a> Settings<'a> {
                 settings.loaded = loaded_rules(snapshots, pair, settings)?;
             }
         }
-        Ok(Settings { pairs: all, configured: &job.columns })
+        let is_interpreted = snapshots.iter().any(Snapshot::is_interpreted);
+        Ok(Settings { pairs: all, is_interpreted, configured: &job.columns })
     }
 
     /// Returns the rules of a pair that concern times.
     pub(super) fn time_rules(&self, pair: usize) -> version::TimeRules {
         let PairSettings { rules, loaded, .. } = &self.pairs[pair];
         let rules = loaded.clone().overridden_by(rules);
-        version::TimeRules { reading: rules.reading, zone: rules.assume_tz }
+        // what texts are is known once they were read
+        let reading = rules.reading.or(self.is_interpreted.then_some(ParseAs::Timestamp));
+        version::TimeRules { reading, zone: rules.assume_tz }
     }
 
     /// Returns the rules of a pair in the order of application. Rules that were chosen by a pattern and do not apply to

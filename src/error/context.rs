@@ -9,6 +9,7 @@ impl Error {
         match &mut self {
             Error::ValueOutOfType { reason, .. }
             | Error::Admission(AdmissionError::FilesDoNotFit { value: reason, .. })
+            | Error::Admission(AdmissionError::Record { what: reason, .. })
             | Error::ExpressionFailed { reason, .. }
             | Error::Damaged { reason, .. }
             | Error::Memory(MemoryError::RanOut { reason })

@@ -30,6 +30,8 @@ pub(crate) struct Columns {
 pub(crate) enum Problem {
     /// A record with another number of fields than there are columns.
     FieldCount { line: u64, fields: usize },
+    /// A line that ends in another way than the first one.
+    MixedLineEnds { line: u64 },
     /// Quotes that are not closed.
     OpenQuotes { line: u64 },
     /// A cell that is not UTF-8.

@@ -42,6 +42,16 @@ pub(super) fn first_width(dialect: &Dialect, line_end: LineEnd, block: &Block) -
     Ok(records.next_record()?.map_or(0, |record| record.ends.len()))
 }
 
+/// How the lines of a file end, by its first record.
+pub(super) fn line_end(dialect: &Dialect, block: &Block) -> Result<LineEnd, Problem> {
+    let mut records = RecordReader::new(dialect, LineEnd::Newline, block, None);
+    records.accepts_any_end = true;
+    Ok(match records.next_record()? {
+        Some(record) if record.raw.ends_with(b"\r\n") => LineEnd::CarriageReturn,
+        _ => LineEnd::Newline,
+    })
+}
+
 /// More fields than any record has.
 const FIELDS_MAX: usize = 1 << 17;
 
@@ -53,6 +63,8 @@ struct RecordReader<'a> {
     block: &'a Block,
     /// The number of columns, if it is known.
     width: Option<usize>,
+    /// Whether it is not known yet how lines end.
+    accepts_any_end: bool,
     at: usize,
     line: u64,
     out: Vec<u8>,
@@ -77,7 +89,21 @@ impl<'a> RecordReader<'a> {
         };
         let reader = builder.build();
         let (out, ends) = (vec![0; block.bytes.len() + 1], vec![0; width.unwrap_or(FIELDS_MAX) + 2]);
-        RecordReader { reader, dialect, line_end, block, width, at: 0, line: block.first_line, out, ends }
+        let mut records = RecordReader {
+            reader,
+            dialect,
+            line_end,
+            block,
+            width,
+            accepts_any_end: false,
+            at: 0,
+            line: block.first_line,
+            out,
+            ends,
+        };
+        // the reader takes a byte order mark at the beginning of what it reads first for no data
+        let _ = records.reader.read_record(b"\n", &mut records.out, &mut records.ends);
+        records
     }
 
     fn next_record(&mut self) -> Result<Option<Record<'_>>, Problem> {
@@ -91,7 +117,7 @@ impl<'a> RecordReader<'a> {
             return Ok(None);
         }
         // an empty line is a record of one field, which the reader would skip
-        if let Some(len) = empty_line(&bytes[start..]) {
+        if let Some(len) = self.empty_line(&bytes[start..]) {
             self.at += len;
             self.line += 1;
             self.ends[0] = 0;
@@ -118,11 +144,25 @@ impl<'a> RecordReader<'a> {
         if self.at == bytes.len() && self.block.is_cut {
             return Err(Problem::OpenQuotes { line });
         }
-        if self.line_end == LineEnd::CarriageReturn && raw.ends_with(b"\r\n") && self.out[..written].ends_with(b"\r") {
-            written -= 1;
-            self.ends[fields - 1] = written;
+        match (self.line_end, raw.ends_with(b"\r\n"), raw.ends_with(b"\n")) {
+            (LineEnd::CarriageReturn, true, _) => {
+                written -= 1;
+                self.ends[fields - 1] = written;
+            }
+            (LineEnd::Newline, true, _) if !self.accepts_any_end => return Err(Problem::MixedLineEnds { line }),
+            (LineEnd::CarriageReturn, false, true) => return Err(Problem::MixedLineEnds { line }),
+            _ => {}
         }
         Ok(Some(Record { text: &self.out[..written], ends: &self.ends[..fields], raw, line }))
+    }
+
+    /// The length of an empty line.
+    fn empty_line(&self, bytes: &[u8]) -> Option<usize> {
+        match (bytes, self.line_end) {
+            ([b'\n', ..], LineEnd::Newline) => Some(1),
+            ([b'\r', b'\n', ..], LineEnd::CarriageReturn) => Some(2),
+            _ => None,
+        }
     }
 
     /// The length of the next line if it is no record: a comment, or an empty line in a file of several columns.
@@ -131,7 +171,7 @@ impl<'a> RecordReader<'a> {
         if rest.first().is_some_and(|first| Some(*first) == self.dialect.comment) {
             return Some(memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1));
         }
-        empty_line(rest).filter(|_| self.width != Some(1))
+        self.empty_line(rest).filter(|_| self.width != Some(1))
     }
 }
 
@@ -142,15 +182,6 @@ enum FieldAt {
     Plain,
     Quotes,
     AfterQuotes,
-}
-
-/// The length of an empty line.
-fn empty_line(bytes: &[u8]) -> Option<usize> {
-    match bytes {
-        [b'\n', ..] => Some(1),
-        [b'\r', b'\n', ..] => Some(2),
-        _ => None,
-    }
 }
 
 impl Record<'_> {

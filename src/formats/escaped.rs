@@ -10,6 +10,15 @@ pub(super) fn is_needed(dialect: &Dialect) -> bool {
     dialect.escapes != Escapes::None || dialect.nulls.iter().any(begins_quoted)
 }
 
+/// How the lines of PostgreSQL end, which escapes carriage returns in values.
+pub(super) fn line_end(block: &Block) -> LineEnd {
+    let end = memchr::memchr(b'\n', &block.bytes).and_then(|end| end.checked_sub(1));
+    match end.is_some_and(|before| block.bytes[before] == b'\r') {
+        true => LineEnd::CarriageReturn,
+        false => LineEnd::Newline,
+    }
+}
+
 /// The line after the last row of PostgreSQL's text format.
 const END_OF_DATA: &[u8] = b"\\.";
 
@@ -75,7 +84,10 @@ impl<'a> Splitter<'a> {
         loop {
             let rest = &self.bytes[self.at..];
             let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = rest[..len].strip_suffix(b"\r").unwrap_or(&rest[..len]);
+            let line = match self.line_end {
+                LineEnd::CarriageReturn => rest[..len].strip_suffix(b"\r").unwrap_or(&rest[..len]),
+                LineEnd::Newline => &rest[..len],
+            };
             let is_comment = line.first().is_some_and(|first| Some(*first) == self.dialect.comment);
             match () {
                 () if rest.is_empty() => return false,

@@ -113,47 +113,57 @@ fn only<'a>(value: &'a Value) -> Option<(&'a str, &'a RawValue)> {
 fn extended(value: &Value) -> serde_json::Result<Option<Scalar>> {
     let Some((kind, inner)) = only(value) else { return Ok(None) };
     Ok(match (kind, Value::of(inner)?) {
-        ("$oid" | "$uuid" | "$symbol", Value::Text(text)) => Some(Scalar::Text(text)),
-        ("$numberInt" | "$numberLong" | "$numberDouble" | "$numberDecimal", Value::Text(text)) => Some(number(text)),
-        ("$date", inner) => date(&inner)?.map(Scalar::Text),
-        ("$undefined", _) => Some(Scalar::Null),
-        ("$binary", Value::Object(parts)) => {
+        ("$oid", Value::Text(text)) if is_hex(&text, 24) => Some(Scalar::Text(text)),
+        ("$uuid" | "$symbol", Value::Text(text)) => Some(Scalar::Text(text)),
+        ("$numberInt" | "$numberLong" | "$numberDouble" | "$numberDecimal", Value::Text(text)) => number(text),
+        ("$date", inner) => date(&inner).map(Scalar::Text),
+        ("$undefined", Value::Literal("true")) => Some(Scalar::Null),
+        ("$binary", Value::Object(parts)) if parts.len() == 2 => {
             let part = |wanted: &str| parts.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
             let text = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
             match (text(part("base64")).and_then(|text| STANDARD.decode(text).ok()), text(part("subType"))) {
                 (Some(bytes), Some(kind)) if kind == "04" && bytes.len() == 16 => Some(Scalar::Text(uuid(&bytes))),
-                (Some(bytes), _) => Some(Scalar::Text(hexadecimal(&bytes))),
-                (None, _) => None,
+                (Some(bytes), Some(kind)) if kind == "00" => Some(Scalar::Text(hexadecimal(&bytes))),
+                _ => None,
             }
         }
         _ => None,
     })
 }
 
-/// A number, or a text if JSON has no such number.
-fn number(text: String) -> Scalar {
-    match serde_json::from_str::<&RawValue>(&text) {
-        Ok(_) => Scalar::Literal(text),
-        Err(_) => Scalar::Text(text),
+/// A number, or a text if JSON has no such number; `None` if it is neither.
+fn number(text: String) -> Option<Scalar> {
+    match serde_json::from_str::<serde_json::Number>(&text) {
+        Ok(_) => Some(Scalar::Literal(text)),
+        Err(_) if matches!(text.as_str(), "NaN" | "Infinity" | "-Infinity") => Some(Scalar::Text(text)),
+        // beyond the range of floats
+        Err(_) if text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) => {
+            Some(Scalar::Text(text))
+        }
+        Err(_) => None,
     }
 }
 
-/// An instant in ISO 8601: that of milliseconds since 1970, or a text.
-fn date(inner: &Value) -> serde_json::Result<Option<String>> {
+fn is_hex(text: &str, len: usize) -> bool {
+    text.len() == len && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// An instant in ISO 8601, in milliseconds; `None` if it is finer, or not an instant.
+fn date(inner: &Value) -> Option<String> {
     let milliseconds = match inner {
         Value::Text(text) => {
-            let at = Tz::from_str("UTC").and_then(|utc| string_to_datetime(&utc, text));
-            at.ok().map(|at| at.timestamp_millis())
+            let at = Tz::from_str("UTC").and_then(|utc| string_to_datetime(&utc, text)).ok()?;
+            let milliseconds = at.timestamp_millis();
+            (at.timestamp_subsec_nanos() % 1_000_000 == 0).then_some(milliseconds)?
         }
-        Value::Literal(number) => number.parse::<i64>().ok(),
-        value => match only(value) {
-            Some(("$numberLong", raw)) => serde_json::from_str::<String>(raw.get())?.parse::<i64>().ok(),
-            _ => None,
+        Value::Literal(number) => number.parse::<i64>().ok()?,
+        value => match only(value)? {
+            ("$numberLong", raw) => serde_json::from_str::<String>(raw.get()).ok()?.parse::<i64>().ok()?,
+            _ => return None,
         },
     };
     // to the end of the year 9999, and beyond
-    let at = milliseconds.and_then(timestamp_ms_to_datetime);
-    Ok(at.map(|at| at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()))
+    Some(timestamp_ms_to_datetime(milliseconds)?.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }
 
 /// The value of an attribute of DynamoDB.
@@ -161,7 +171,7 @@ fn attribute(value: &Value) -> serde_json::Result<Option<Scalar>> {
     let Some((kind, inner)) = only(value) else { return Ok(None) };
     Ok(match (kind, Value::of(inner)?) {
         ("S", Value::Text(text)) => Some(Scalar::Text(text)),
-        ("N", Value::Text(text)) => Some(number(text)),
+        ("N", Value::Text(text)) => number(text),
         ("B", Value::Text(text)) => Some(Scalar::Text(binary(&text))),
         ("BOOL", Value::Literal(truth)) => Some(Scalar::Literal(truth.into())),
         ("NULL", Value::Literal("true")) => Some(Scalar::Null),
@@ -172,7 +182,10 @@ fn attribute(value: &Value) -> serde_json::Result<Option<Scalar>> {
 /// A set of DynamoDB as a sorted list, because its order means nothing.
 fn set(kind: &str, items: &[&RawValue]) -> serde_json::Result<String> {
     let texts = items.iter().map(|item| serde_json::from_str::<String>(item.get()));
-    let mut texts = texts.collect::<serde_json::Result<Vec<String>>>()?;
+    let Ok(mut texts) = texts.collect::<serde_json::Result<Vec<String>>>() else {
+        let items: Vec<&str> = items.iter().map(|item| item.get()).collect();
+        return Ok(format!("[{}]", items.join(",")));
+    };
     texts.sort();
     let item = |text: &String| match kind {
         "NS" => text.clone(),

@@ -9,6 +9,7 @@ mod encoding;
 mod layout;
 mod blocks;
 mod lines;
+mod strict_json;
 mod shapes;
 mod cells;
 mod escaped;
@@ -17,6 +18,7 @@ mod raw_json;
 mod extended;
 mod documents;
 mod records;
+mod avro;
 mod typed;
 
 pub(crate) use blocks::{Block, Blocks};

@@ -1,6 +1,7 @@
 //! The parts of a JSON document as they are written, so that numbers keep all their digits.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
@@ -29,8 +30,9 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members: Vec<Member> = vec![];
+        let mut names = HashSet::new();
         while let Some((Name(name), value)) = map.next_entry()? {
-            if members.iter().any(|(known, _)| *known == name) {
+            if !names.insert(name.clone()) {
                 return Err(Error::custom(format!("`{name}` occurs twice")));
             }
             members.push((name, value));

@@ -2,7 +2,7 @@
 
 use super::blocks::Block;
 use super::cells::{Cells, Columns, LineEnd, Parsed, Problem};
-use super::layout::{Dialect, Documents, Header, Layout};
+use super::layout::{Dialect, Documents, Escapes, Header, Layout};
 use super::{delimited, documents, escaped};
 
 /// How the records of a file are parsed.
@@ -21,9 +21,12 @@ impl Records {
     pub(crate) fn begin(layout: &Layout, first: &mut Block) -> Result<(Self, Option<Vec<String>>), Problem> {
         match layout {
             Layout::Delimited(dialect) => {
-                let end = memchr::memchr(b'\n', &first.bytes);
-                let ends_in_return = end.and_then(|end| end.checked_sub(1)).is_some_and(|at| first.bytes[at] == b'\r');
-                let line_end = if ends_in_return { LineEnd::CarriageReturn } else { LineEnd::Newline };
+                let line_end = match dialect.escapes {
+                    // MySQL does not escape a carriage return, so it may be the end of a value
+                    Escapes::Mysql(_) => LineEnd::Newline,
+                    Escapes::Postgres => escaped::line_end(first),
+                    Escapes::None => delimited::line_end(dialect, first)?,
+                };
                 let records = Records::Delimited(dialect.clone(), line_end);
                 let names = match &dialect.header {
                     Header::Given(names) => names.clone(),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::strict_json::Strict;
 use crate::job::rule::ParseAs;
 
 /// What the texts of a column have in common.
@@ -47,11 +48,13 @@ pub(crate) enum Shape {
     Time,
     /// An array of PostgreSQL.
     Array,
-    /// Anything that does not end with a blank.
+    /// Anything that does not end with white space.
     Trimmed,
+    /// Anything but a number with leading zeros or a plus sign, such as a postal code or a phone number.
+    Unpadded,
 }
 
-const SHAPES: [(Shape, &str); 12] = [
+const SHAPES: [(Shape, &str); 13] = [
     (Shape::Number, "number"),
     (Shape::Boolean, "boolean"),
     (Shape::Clock, "clock"),
@@ -64,6 +67,7 @@ const SHAPES: [(Shape, &str); 12] = [
     (Shape::Time, "time"),
     (Shape::Array, "array"),
     (Shape::Trimmed, "trimmed"),
+    (Shape::Unpadded, "unpadded"),
 ];
 
 impl Shapes {
@@ -104,14 +108,22 @@ impl Shapes {
 
     /// Takes up a text.
     pub(crate) fn narrow(&mut self, text: &str) {
-        // looking at a text costs more than looking at its end
-        if self.kinds & !bit(Shape::Trimmed) != 0 {
-            self.kinds &= kinds_of(text) | bit(Shape::Trimmed);
+        // looking at a whole text costs more than looking at its ends
+        let of_ends = bit(Shape::Trimmed) | bit(Shape::Unpadded);
+        if self.kinds & !of_ends != 0 {
+            self.kinds &= kinds_of(text) | of_ends;
         }
-        if text.ends_with(' ') {
+        if is_zero_padded(text.as_bytes()) {
+            self.kinds &= !bit(Shape::Unpadded);
+        }
+        let end = text[text.trim_end().len()..].bytes();
+        let is_blank = end.clone().all(|byte| byte == b' ');
+        if end.len() > 0 {
             self.kinds &= !bit(Shape::Trimmed);
         }
         self.width = match self.width {
+            // CHAR columns are filled up with nothing but blanks
+            _ if !is_blank => Width::Varies,
             Width::Varies => Width::Varies,
             Width::Unknown => Width::Same(text.chars().count()),
             Width::Same(width) if width == text.chars().count() => self.width,
@@ -137,11 +149,12 @@ impl Shapes {
     /// Parses what [`fmt::Display`] writes.
     pub(crate) fn parse(names: &str) -> Shapes {
         let known = |name: &str| SHAPES.iter().find(|(_, known)| *known == name).map(|(shape, _)| bit(*shape));
-        let width = names.split(' ').find_map(|name| name.strip_prefix("width-")?.parse().ok());
-        Shapes {
-            kinds: names.split(' ').filter_map(known).fold(0, |kinds, bit| kinds | bit),
-            width: width.map_or(Width::Varies, Width::Same),
-        }
+        let width = names.split(' ').find_map(|name| name.strip_prefix("width-"));
+        let width = match width {
+            Some("unknown") => Width::Unknown,
+            width => width.and_then(|width| width.parse().ok()).map_or(Width::Varies, Width::Same),
+        };
+        Shapes { kinds: names.split(' ').filter_map(known).fold(0, |kinds, bit| kinds | bit), width }
     }
 }
 
@@ -150,7 +163,8 @@ impl fmt::Display for Shapes {
         let names = SHAPES.iter().filter(|(shape, _)| self.has(*shape)).map(|(_, name)| name.to_string());
         let width = match self.width {
             Width::Same(width) => Some(format!("width-{width}")),
-            Width::Unknown | Width::Varies => None,
+            Width::Unknown => Some("width-unknown".into()),
+            Width::Varies => None,
         };
         f.write_str(&names.chain(width).collect::<Vec<_>>().join(" "))
     }
@@ -160,7 +174,63 @@ const fn bit(shape: Shape) -> u16 {
     1 << shape as u16
 }
 
-/// The shapes of a text, other than that it is trimmed.
+/// Whether a text is a number with leading zeros, or with a plus sign.
+fn is_zero_padded(bytes: &[u8]) -> bool {
+    let is_digits = |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    match bytes {
+        [b'+', rest @ ..] => is_digits(rest),
+        [b'0', b'0'..=b'9', ..] | [b'-', b'0', b'0'..=b'9', ..] => is_digits(bytes.strip_prefix(b"-").unwrap_or(bytes)),
+        _ => false,
+    }
+}
+
+/// Whether a text is an array as PostgreSQL prints it.
+fn is_array(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    let mut depth = 0_usize;
+    loop {
+        while let [b'{', after @ ..] = rest {
+            depth += 1;
+            rest = after;
+        }
+        match rest {
+            [b'}', ..] => {}
+            [b'"', quoted @ ..] => {
+                let mut at = 0;
+                while quoted.get(at).is_some_and(|byte| *byte != b'"') {
+                    at += if quoted[at] == b'\\' { 2 } else { 1 };
+                }
+                let Some(after) = quoted.get(at + 1..) else { return false };
+                rest = after;
+            }
+            plain => {
+                let is_plain = |byte: &u8| !byte.is_ascii_whitespace() && !b"{}\\\",".contains(byte);
+                let len = plain.iter().take_while(|byte| is_plain(byte)).count();
+                if len == 0 {
+                    return false;
+                }
+                rest = &plain[len..];
+            }
+        }
+        while let [b'}', after @ ..] = rest {
+            let Some(outer) = depth.checked_sub(1) else { return false };
+            depth = outer;
+            rest = after;
+        }
+        match rest {
+            [] => return depth == 0,
+            [b',', after @ ..] if depth > 0 => rest = after,
+            _ => return false,
+        }
+    }
+}
+
+/// Whether a text is JSON in which each name occurs once and all texts are Unicode.
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<Strict>(text).is_ok()
+}
+
+/// The shapes of a text, other than those of its ends.
 fn kinds_of(text: &str) -> u16 {
     let bytes = text.as_bytes();
     let when = |holds: bool, shape: Shape| if holds { bit(shape) } else { 0 };
@@ -178,10 +248,8 @@ fn kinds_of(text: &str) -> u16 {
             Some(b'-' | b'.') => when(is_number(bytes) || text == "-Infinity", Shape::Number),
             Some(b'I' | b'N') if matches!(text, "Infinity" | "NaN") => bit(Shape::Number),
             Some(b'\\') => when(bytes.strip_prefix(b"\\x").is_some_and(is_hex), Shape::MarkedHex),
-            Some(b'{' | b'[') if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
-                bit(Shape::Json) | when(text == "{}", Shape::Array)
-            }
-            Some(b'{') => when(bytes.ends_with(b"}"), Shape::Array),
+            Some(b'{' | b'[') if is_json(text) => bit(Shape::Json) | when(text == "{}", Shape::Array),
+            Some(b'{') => when(is_array(bytes), Shape::Array),
             _ => when(is_boolean(text), Shape::Boolean) | when(is_uuid(bytes), Shape::Uuid),
         }
 }
@@ -354,12 +422,21 @@ mod tests {
             ("[1]", "json"),
             ("{}", "json array"),
             ("{a,b}", "array"),
+            ("{{1,2},{\"x y\",NULL}}", "array"),
+            ("{a b}", ""),
+            ("{a}, {b}", ""),
+            ("{\\rtf1}", ""),
+            ("{", ""),
+            ("{a,}", ""),
+            ("{\"a\":1,\"a\":2}", ""),
+            ("[\"\\ud800\"]", ""),
             ("", "plain-hex base64"),
             ("abcde", ""),
         ] {
             let mut found = Shapes::ALL;
             found.narrow(text);
-            let expected = [shapes, "trimmed", &format!("width-{}", text.len())].join(" ");
+            let padding = if ["007", "+1"].contains(&text) { "trimmed" } else { "trimmed unpadded" };
+            let expected = [shapes, padding, &format!("width-{}", text.len())].join(" ");
             assert_eq!(found.to_string(), expected.trim_start(), "{text}");
             assert_eq!(Shapes::parse(&found.to_string()), found);
         }
@@ -377,6 +454,7 @@ mod tests {
         assert!(!shapes(&["ab ", "é   "]).are_padded());
         assert!(!shapes(&["abcd"]).are_padded());
         assert!(!shapes(&["ab  "]).and(shapes(&["a"])).are_padded());
+        assert!(!shapes(&["ab\t ", "abcd"]).are_padded());
         assert!(!Shapes::ALL.are_padded() && !Shapes::NONE.are_padded());
         assert_eq!(Shapes::ALL.and(shapes(&["1"])), shapes(&["1"]));
     }

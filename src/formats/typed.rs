@@ -1,7 +1,7 @@
 //! Reads formats that have types: Avro, Arrow, and ORC.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow_avro::reader::ReaderBuilder;
 
+use super::avro;
 use super::compressed::decompressed;
 use super::layout::Layout;
 
@@ -23,6 +24,40 @@ impl Iterator for TypedReader {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.batches.next()
+    }
+}
+
+/// Opens an Avro file after its blocks were checked.
+fn open_avro(file: File) -> Result<TypedReader, ArrowError> {
+    let expected = avro::rows(BufReader::new(decompressed(file.try_clone()?)?))?;
+    (&file).seek(SeekFrom::Start(0))?;
+    let reader = ReaderBuilder::new().with_batch_size(BATCH_ROWS).build(BufReader::new(decompressed(file)?))?;
+    Ok(TypedReader { schema: reader.schema(), batches: Box::new(Counted { batches: reader, expected, rows: 0 }) })
+}
+
+/// Batches that must have as many rows as the blocks of their file.
+struct Counted<I> {
+    batches: I,
+    expected: u64,
+    rows: u64,
+}
+
+impl<I: Iterator<Item = Result<RecordBatch, ArrowError>>> Iterator for Counted<I> {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next();
+        match &batch {
+            Some(Ok(batch)) => self.rows += batch.num_rows() as u64,
+            Some(Err(_)) => {}
+            None if self.rows == self.expected => {}
+            None => {
+                let reason = format!("{} rows were read, but its blocks have {}", self.rows, self.expected);
+                self.expected = self.rows;
+                return Some(Err(ArrowError::AvroError(reason)));
+            }
+        }
+        batch
     }
 }
 
@@ -93,12 +128,11 @@ pub(crate) fn open_typed(layout: &Layout, file: File) -> Result<TypedReader, Arr
     if *layout == Layout::Orc {
         return open_orc(file);
     }
+    if *layout == Layout::Avro {
+        return open_avro(file);
+    }
     let mut input = BufReader::new(decompressed(file)?);
     match layout {
-        Layout::Avro => {
-            let reader = ReaderBuilder::new().with_batch_size(BATCH_ROWS).build(input)?;
-            Ok(TypedReader { schema: reader.schema(), batches: Box::new(reader) })
-        }
         Layout::Arrow => {
             // a file is a stream between its magic number and its footer
             let mut magic = [0; 8];

@@ -70,10 +70,10 @@ impl Snapshot {
     pub(crate) fn shapes(&self, column: usize) -> Option<Shapes> {
         let field = self.schema.field(column);
         // `load` has written it
-        if let Some(shapes) = field.metadata().get(LOADED_SHAPES) {
-            return Some(Shapes::parse(shapes));
-        }
         let is_text = field.data_type().is_string() && extension(field).is_none() && column < self.file_columns;
+        if let Some(shapes) = field.metadata().get(LOADED_SHAPES) {
+            return is_text.then(|| Shapes::parse(shapes));
+        }
         if self.is_unloaded {
             return is_text.then_some(Shapes::ALL);
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::errors::ParquetError;
@@ -299,6 +299,9 @@ impl<'a> Loading<'a> {
         let wrong = |error: &dyn std::fmt::Display| self.unreadable(error);
         let reader = open_typed(&self.layout, self.input.reopen()?).map_err(|error| wrong(&error))?;
         let purpose = Purpose::WorkingTable { dir: self.engine.spill_dir() };
+        if let Some(field) = reader.schema.fields().iter().find(|field| has_union(field.data_type())) {
+            return Err(wrong(&format!("column `{}` has values of several types", field.name())));
+        }
         let mut shapes = vec![Some(Shapes::ALL); reader.schema.fields().len()];
         let mut writer = ParquetWriter::create(working, reader.schema.clone(), purpose)?;
         for batch in reader {
@@ -339,6 +342,11 @@ impl<'a> Loading<'a> {
                 let what = format!("there are {fields} fields, but {expected} columns");
                 self.bad_record(line, &what, "check `delimiter`, `quote`, `escape`, and `columns`, or export it again")
             }
+            Problem::MixedLineEnds { line } => self.bad_record(
+                line,
+                "it ends in another way than the first one: with or without a carriage return",
+                "export the file again; a carriage return in a value has to be in quotes",
+            ),
             Problem::OpenQuotes { line } => self.bad_record(
                 line,
                 "the file ends within quotes that begin in this record",
@@ -353,6 +361,19 @@ impl<'a> Loading<'a> {
                 self.bad_record(line, &reason, "it has to be JSON: one document per record, or an array of documents")
             }
         }
+    }
+}
+
+/// Whether a type is, or contains, one of several types.
+fn has_union(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Union(..) => true,
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => has_union(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_union(field.data_type())),
+        _ => false,
     }
 }
 

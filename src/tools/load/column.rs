@@ -76,8 +76,17 @@ impl LoadedColumn {
         let texts = cast(array, &DataType::Utf8View)?;
         let texts = texts.as_string_view();
         if let Some(stated) = &self.stated {
-            let converted = converted(texts, stated, &stated.field("")).map(|array| array.logical_nulls());
-            let nulls = converted?;
+            let mut field = stated.field("");
+            if let DataType::Timestamp(_, zone) = field.data_type() {
+                let zone = zone.clone();
+                let finest = Field::new("", DataType::Timestamp(TimeUnit::Nanosecond, zone), true);
+                let is_coarse = texts
+                    .iter()
+                    .flatten()
+                    .all(|text| ParsedTime::parse(text).is_none_or(|time| time.wall % MICROSECOND == 0));
+                field = if is_coarse { field } else { finest };
+            }
+            let nulls = converted(texts, stated, &field)?.logical_nulls();
             for row in 0..texts.len() {
                 if texts.is_valid(row) && nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
                     self.first_unreadable.get_or_insert(self.rows + row as u64);
@@ -107,6 +116,7 @@ impl LoadedColumn {
     pub(super) fn settle(&mut self) {
         let Some(shapes) = self.shapes else { return };
         self.decided = match &self.stated {
+            Some(ColumnType::Text) => None,
             Some(_) if self.unreadable > 0 => None,
             Some(stated) => Some(stated.clone()),
             None if shapes == Shapes::ALL => None,
@@ -122,11 +132,19 @@ impl LoadedColumn {
         };
     }
 
+    /// Leaves the column as text.
+    pub(super) fn keep_text(&mut self) {
+        self.decided = None;
+    }
+
     /// The field that it is written as.
     pub(super) fn field(&self, own: &Field) -> Field {
         match &self.decided {
             Some(decided) => {
                 let field = decided.field(own.name());
+                let mut metadata = field.metadata().clone();
+                metadata.insert(LOADED_SHAPES.into(), String::new());
+                let field = field.with_metadata(metadata);
                 match field.data_type() {
                     DataType::Timestamp(_, zone) if !self.is_exact_in_microseconds => {
                         let zone = zone.clone();

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use crate::columns::no_such_column;
@@ -65,19 +65,13 @@ pub(crate) fn load(engine: &mut Engine, request: &LoadRequest, destination: Dest
     };
     let snapshot = Snapshot::load(engine, &Owner::Standalone, &source)?;
     require_known(&snapshot, request)?;
-    let columns = columns(engine, &snapshot, &request.types)?;
+    let mut columns = columns(engine, &snapshot, &request.types)?;
     let staged = destination.staged();
     std::fs::create_dir_all(&staged).map_err(Error::unwritable(&staged))?;
     let target = staged.join(FILE);
-    let schema = typed_schema(&snapshot, &columns);
-    match request.key.is_empty() {
-        true => convert(engine, &snapshot, &columns, &schema, &target, exported(&target))?,
-        false => {
-            let unsorted = engine.spill_dir().join("unsorted.parquet");
-            let purpose = Purpose::WorkingTable { dir: engine.spill_dir() };
-            convert(engine, &snapshot, &columns, &schema, &unsorted, purpose)?;
-            sort(engine, &unsorted, &request.key, &schema, &target)?;
-        }
+    // a column stays text if its type cannot hold a cell
+    while let Some(column) = write_all(engine, &snapshot, &columns, &request.key, &target)? {
+        columns[column].keep_text();
     }
     snapshot.require_unchanged()?;
     let name = |path: &Path| match request.source.path.text.as_str() {
@@ -95,6 +89,26 @@ pub(crate) fn load(engine: &mut Engine, request: &LoadRequest, destination: Dest
     };
     destination.publish()?;
     Ok(summary)
+}
+
+/// Writes all rows, sorted by key if there is one. Returns a column that cannot hold one of its cells.
+fn write_all(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    columns: &[LoadedColumn],
+    key: &[String],
+    target: &Path,
+) -> Result<Option<usize>> {
+    let schema = typed_schema(snapshot, columns);
+    if key.is_empty() {
+        return convert(engine, snapshot, columns, &schema, target, exported(target));
+    }
+    let unsorted = engine.spill_dir().join("unsorted.parquet");
+    let purpose = Purpose::WorkingTable { dir: engine.spill_dir() };
+    match convert(engine, snapshot, columns, &schema, &unsorted, purpose)? {
+        Some(column) => Ok(Some(column)),
+        None => sort(engine, &unsorted, key, &schema, target).map(|()| None),
+    }
 }
 
 /// Copies standard input to a working file, because it is read more than once.
@@ -156,7 +170,7 @@ fn typed_schema(snapshot: &Snapshot, columns: &[LoadedColumn]) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
 }
 
-/// Writes all rows with their types.
+/// Writes all rows with their types. Returns a column that cannot hold one of its cells.
 fn convert(
     engine: &Engine,
     snapshot: &Snapshot,
@@ -164,7 +178,7 @@ fn convert(
     schema: &SchemaRef,
     target: &Path,
     purpose: Purpose,
-) -> Result<()> {
+) -> Result<Option<usize>> {
     engine.progress.begin("writing", snapshot.rows());
     let all: Vec<usize> = (0..columns.len()).collect();
     let mut scan = snapshot.scan(engine, snapshot.all_reads(), &all)?;
@@ -172,10 +186,14 @@ fn convert(
     while let Some(batch) = scan.next_batch()? {
         let arrays = batch.columns().iter().zip(columns).zip(schema.fields());
         let arrays = arrays.map(|((array, column), field)| column.convert(array, field)).collect::<Result<Vec<_>>>()?;
+        let lost = batch.columns().iter().zip(&arrays);
+        if let Some(column) = lost.into_iter().position(|(own, typed)| own.null_count() != typed.null_count()) {
+            return Ok(Some(column));
+        }
         writer.write(&RecordBatch::try_new(schema.clone(), arrays)?)?;
         writer.end_group_at(GROUP_BYTES)?;
     }
-    writer.finish().map(drop)
+    writer.finish().map(|_| None)
 }
 
 fn exported(path: &Path) -> Purpose {
