@@ -280,29 +280,37 @@ fn timestamps(texts: &StringViewArray, are_instants: bool, field: &Field) -> Arr
 
 /// A number of at most `precision` digits, in units of its last decimal place; `None` if it does not fit exactly.
 fn decimal(text: &str, precision: u8, scale: u8) -> Option<i256> {
-    let (sign, number) = match text.strip_prefix('-') {
-        Some(number) => ("-", number),
-        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    let (is_negative, number) = match text.strip_prefix('-') {
+        Some(number) => (true, number),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() && fraction.is_empty() || !is_plain(whole) || !is_plain(fraction) {
         return None;
     }
-    let scale = usize::from(scale);
-    let fraction = match fraction.split_at_checked(scale) {
-        Some((kept, rest)) if rest.bytes().all(|digit| digit == b'0') => kept.to_string(),
-        Some(_) => return None,
-        None => format!("{fraction:0<scale$}"),
-    };
-    let digits = format!("{whole}{fraction}");
-    let digits = digits.trim_start_matches('0');
-    match digits.len() {
-        0 => Some(i256::ZERO),
-        length if length > usize::from(precision) => None,
-        _ => i256::from_string(&format!("{sign}{digits}")),
+    let (kept, rest) = fraction.split_at_checked(usize::from(scale)).unwrap_or((fraction, ""));
+    if rest.bytes().any(|digit| digit != b'0') {
+        return None;
     }
+    let zeros = usize::from(scale) - kept.len();
+    let digits = whole.bytes().chain(kept.bytes()).chain(std::iter::repeat_n(b'0', zeros));
+    let significant = digits.skip_while(|digit| *digit == b'0');
+    let length = significant.clone().count();
+    if length > usize::from(precision) {
+        return None;
+    }
+    let signed = |number: i256| if is_negative { number.wrapping_neg() } else { number };
+    if length <= MACHINE_DIGITS {
+        let number = significant.fold(0, |number: i128, digit| number * 10 + i128::from(digit - b'0'));
+        return Some(signed(i256::from_i128(number)));
+    }
+    let digits: String = significant.map(char::from).collect();
+    i256::from_string(&digits).map(signed)
 }
+
+/// Numbers of at most this many digits fit into 128 bits.
+const MACHINE_DIGITS: usize = 38;
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,9 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use rayon::prelude::*;
 
 use crate::columns::no_such_column;
 use crate::error::{Error, Result};
@@ -150,18 +151,18 @@ fn columns(engine: &Engine, snapshot: &Snapshot, types: &[(String, ColumnType)])
     let fields = snapshot.schema.fields().iter().enumerate();
     let mut columns: Vec<LoadedColumn> =
         fields.map(|(at, field)| LoadedColumn::new(field, snapshot.shapes(at), stated(field.name()))).collect();
-    let examined: Vec<usize> = (0..columns.len()).filter(|&at| columns[at].is_examined()).collect();
-    if examined.is_empty() {
-        return Ok(columns);
-    }
-    engine.progress.begin("examining", snapshot.rows());
-    let mut scan = snapshot.scan(engine, snapshot.all_reads(), &examined)?;
-    while let Some(batch) = scan.next_batch()? {
-        for (array, &at) in batch.columns().iter().zip(&examined) {
-            columns[at].examine(array)?;
+    engine.progress.begin("examining", 0);
+    let examine = |(at, column): (usize, &mut LoadedColumn)| -> Result<()> {
+        if column.is_examined() {
+            let mut scan = snapshot.scan(engine, snapshot.all_reads(), &[at])?.uncounted();
+            while let Some(batch) = scan.next_batch()? {
+                column.examine(batch.column(0))?;
+            }
         }
-    }
-    columns.iter_mut().for_each(LoadedColumn::settle);
+        column.settle();
+        Ok(())
+    };
+    engine.workers().install(|| columns.par_iter_mut().enumerate().with_max_len(1).try_for_each(examine))?;
     Ok(columns)
 }
 
@@ -184,10 +185,12 @@ fn convert(
     let mut scan = snapshot.scan(engine, snapshot.all_reads(), &all)?;
     let mut writer = ParquetWriter::create(target, schema.clone(), purpose)?;
     while let Some(batch) = scan.next_batch()? {
-        let arrays = batch.columns().iter().zip(columns).zip(schema.fields());
-        let arrays = arrays.map(|((array, column), field)| column.convert(array, field)).collect::<Result<Vec<_>>>()?;
-        let lost = batch.columns().iter().zip(&arrays);
-        if let Some(column) = lost.into_iter().position(|(own, typed)| own.null_count() != typed.null_count()) {
+        let converted =
+            |((array, column), field): ((&ArrayRef, &LoadedColumn), &FieldRef)| column.convert(array, field);
+        let arrays = batch.columns().par_iter().zip(columns).zip(schema.fields().par_iter()).map(converted);
+        let arrays = engine.workers().install(|| arrays.collect::<Result<Vec<ArrayRef>>>())?;
+        let mut lost = batch.columns().iter().zip(&arrays);
+        if let Some(column) = lost.position(|(own, typed)| own.null_count() != typed.null_count()) {
             return Ok(Some(column));
         }
         writer.write(&RecordBatch::try_new(schema.clone(), arrays)?)?;
