@@ -189,12 +189,14 @@ fn is_array(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     let mut depth = 0_usize;
     loop {
+        let mut is_opened = false;
         while let [b'{', after @ ..] = rest {
             depth += 1;
             rest = after;
+            is_opened = true;
         }
         match rest {
-            [b'}', ..] => {}
+            [b'}', ..] if is_opened => {}
             [b'"', quoted @ ..] => {
                 let mut at = 0;
                 while quoted.get(at).is_some_and(|byte| *byte != b'"') {
