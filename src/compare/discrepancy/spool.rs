@@ -16,7 +16,7 @@ use arrow::ipc::writer::FileWriter;
 use crate::error::{Error, Result};
 
 /// The maximum size in bytes of the findings of one part of a comparison in memory.
-const MEMORY_BYTES: usize = 4 << 20;
+const MEMORY_BYTES: usize = 1 << 20;
 /// The number of rows and bytes to collect per batch, so that sparse findings do not become tiny batches.
 const BATCH_ROWS: usize = 1024;
 const BATCH_BYTES: usize = 1 << 20;
