@@ -129,7 +129,7 @@ impl<'a> CheckInputs<'a> {
             None => {}
             Some(Discrepancies::Columns(columns)) => catalog.add_columns("discrepancies", columns.clone())?,
             Some(Discrepancies::File(path)) => {
-                let table = Snapshot::open_table("discrepancies", &path.display().to_string(), true)?;
+                let table = Snapshot::open_table("discrepancies", &path.display().to_string())?;
                 catalog.add("discrepancies", &Arc::new(table))?;
             }
         }

@@ -138,7 +138,7 @@ fn of_run(dir: &Path) -> Result<Askable> {
 
 fn discrepancies(dir: &Path) -> Result<Arc<Snapshot>> {
     let path = dir.join("discrepancies.parquet").display().to_string();
-    Ok(Arc::new(Snapshot::open_table("discrepancies", &path, true)?))
+    Ok(Arc::new(Snapshot::open_table("discrepancies", &path)?))
 }
 
 /// The tables of a job: both sides as the job shapes them, its further tables, and its last run.

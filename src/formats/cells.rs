@@ -59,14 +59,17 @@ pub(crate) enum LineEnd {
 impl Columns {
     /// Adds the columns of a later block.
     pub(crate) fn merge(&mut self, other: Columns) {
-        for (name, kind) in other.names.into_iter().zip(other.kinds) {
-            match self.names.iter().position(|known| *known == name) {
-                Some(at) if kind == Kind::Json => self.kinds[at] = Kind::Json,
-                Some(_) => {}
-                None => {
-                    self.names.push(name);
-                    self.kinds.push(kind);
-                }
+        other.names.iter().zip(other.kinds).for_each(|(name, kind)| self.add(name, kind));
+    }
+
+    /// Adds a column. One of JSON stays one.
+    pub(super) fn add(&mut self, name: &str, kind: Kind) {
+        match self.names.iter().position(|known| known == name) {
+            Some(at) if kind == Kind::Json => self.kinds[at] = Kind::Json,
+            Some(_) => {}
+            None => {
+                self.names.push(name.into());
+                self.kinds.push(kind);
             }
         }
     }

@@ -8,19 +8,11 @@ use super::raw_json::{Member, Members, Value};
 
 /// The columns of the documents in a block.
 pub(super) fn columns(style: Documents, block: &Block) -> Result<Columns, Problem> {
-    let mut columns = Columns { names: vec![], kinds: vec![] };
+    let mut columns = Columns::default();
     each_document(style, block, |_, members| {
         for (name, value) in members {
             let (cell, _) = extended::cell(style, value)?;
-            let kind = if matches!(cell, Cell::Nested(_)) { Kind::Json } else { Kind::Text };
-            match columns.names.iter().position(|known| known == name) {
-                Some(at) if kind == Kind::Json => columns.kinds[at] = Kind::Json,
-                Some(_) => {}
-                None => {
-                    columns.names.push(name.to_string());
-                    columns.kinds.push(kind);
-                }
-            }
+            columns.add(name, if matches!(cell, Cell::Nested(_)) { Kind::Json } else { Kind::Text });
         }
         Ok(Ok(()))
     })?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::compressed::without_compression;
-use crate::job::{FileEncoding, FileFormat, FormatSettings, Preset};
+use crate::job::{FileFormat, FormatSettings, Preset};
 
 /// How a file is laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,14 +44,9 @@ pub(crate) struct Dialect {
     pub(super) quoted_nulls: QuotedNulls,
     pub(super) header: Header,
     pub(super) comment: Option<u8>,
-    pub(super) encoding: FileEncoding,
 }
 
 impl Dialect {
-    pub(crate) fn encoding(&self) -> FileEncoding {
-        self.encoding
-    }
-
     /// Whether the columns are known only from the first record.
     pub(crate) fn needs_header(&self) -> bool {
         match &self.header {
@@ -62,7 +57,7 @@ impl Dialect {
 
     /// Whether the program that writes this dialect writes bytes as they are, and not as text.
     pub(crate) fn has_raw_bytes(&self) -> bool {
-        matches!(self.escapes, Escapes::Mysql(_)) && self.encoding == FileEncoding::Utf8
+        matches!(self.escapes, Escapes::Mysql(_))
     }
 }
 
@@ -226,7 +221,6 @@ fn dialect(settings: &FormatSettings, format: FileFormat) -> Result<Dialect, Str
         quoted_nulls: known.quoted_nulls,
         header,
         comment: settings.comment.map(|comment| ascii("comment", comment)).transpose()?,
-        encoding: settings.encoding.unwrap_or_default(),
     })
 }
 
@@ -241,7 +235,6 @@ fn preset_dialect(preset: Option<Preset>, format: FileFormat) -> Dialect {
         quoted_nulls: QuotedNulls::AreText,
         header: Header::FirstRecord,
         comment: None,
-        encoding: FileEncoding::Utf8,
     };
     let no_header = Header::Given(vec![]);
     let backslash_n = || vec![b"\\N".to_vec()];

@@ -6,13 +6,12 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::output::run_dir::OutputFile;
-use crate::runtime::parquet_file::{ParquetWriter, Purpose};
+use crate::runtime::parquet_file::{ParquetWriter, Purpose, append_group};
 
 /// The maximum number of rows, and of encoded bytes, of a row group.
 const GROUP_ROWS: usize = 1 << 20;
@@ -74,12 +73,7 @@ impl DiscrepanciesWriter {
     fn end(&mut self, group: RowGroupWriter) -> Result<()> {
         let chunks = group.columns.into_par_iter().map(ArrowColumnWriter::close);
         let chunks = chunks.collect::<Result<Vec<_>, _>>().map_err(Error::internal)?;
-        let append = || -> Result<(), ParquetError> {
-            let mut group = self.writer.next_row_group()?;
-            chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
-            group.close().map(drop)
-        };
-        append().map_err(|error| self.purpose.error(error))
+        append_group(&mut self.writer, chunks).map_err(|error| self.purpose.error(error))
     }
 
     /// Ends the file.

@@ -146,6 +146,12 @@ impl Engine {
         self.spill_dir.path().to_path_buf()
     }
 
+    /// The path of a working file that does not exist yet.
+    pub fn free_path(&self, name: &str) -> PathBuf {
+        let paths = (1..).map(|number| self.spill_dir().join(format!("{name}-{number}.parquet")));
+        paths.into_iter().find(|path| !path.exists()).unwrap_or_default()
+    }
+
     /// DataFusion's shared environment: object stores, caches, and the memory pool.
     pub fn environment(&self) -> Arc<RuntimeEnv> {
         self.environment.clone()

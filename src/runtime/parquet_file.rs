@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -168,6 +168,16 @@ impl<W: Write + Send> ParquetWriter<W> {
             Err(error) => Err(purpose.error(error)),
         }
     }
+}
+
+/// Adds columns that were encoded on their own as a row group.
+pub(crate) fn append_group<W: Write + Send>(
+    writer: &mut SerializedFileWriter<W>,
+    columns: Vec<ArrowColumnChunk>,
+) -> Result<(), ParquetError> {
+    let mut group = writer.next_row_group()?;
+    columns.into_iter().try_for_each(|column| column.append_to_row_group(&mut group))?;
+    group.close().map(drop)
 }
 
 #[cfg(test)]

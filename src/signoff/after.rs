@@ -234,7 +234,7 @@ impl<'a> AfterView<'a> {
     fn add_own(&self, catalog: &mut Catalog) -> Result<()> {
         let own = self.own();
         let path = self.signed_off.join(KEYS);
-        let keys = Arc::new(Snapshot::open_table("keys", &path.display().to_string(), true)?);
+        let keys = Arc::new(Snapshot::open_table("keys", &path.display().to_string())?);
         let rows = Arc::new(self.run.snapshots[own].clone());
         catalog.add_projection("own", &rows, vec![self.keys.digest(own, IdEquality::Compared).alias("key")])?;
         let shown = row_function("shown", DataType::Utf8, texts).call(self.columns_before());
@@ -289,7 +289,7 @@ impl<'a> AfterView<'a> {
             ));
         }
         let other = self.own().other();
-        let before = Arc::new(Snapshot::open_table("counterparts", &path.display().to_string(), true)?);
+        let before = Arc::new(Snapshot::open_table("counterparts", &path.display().to_string())?);
         let columns = vec![self.key_before(other).alias("key"), column("row_hash")];
         catalog.add_projection("counterparts", &before, columns)?;
         let columns = vec![

@@ -136,7 +136,7 @@ fn matching_rows(context: &SignOffContext, outcomes: &Arc<Snapshot>) -> Result<S
     ]);
     let path = engine.spill_dir().join("canary-keys.parquet");
     write_rows(engine, catalog.plan(CANARY_KEYS_SQL, &values, "[signoff]")?, &path)?;
-    let keys = Arc::new(Snapshot::open_table("canaries", &path.display().to_string(), true)?);
+    let keys = Arc::new(Snapshot::open_table("canaries", &path.display().to_string())?);
     Sides::try_from_fn(|side| {
         selected_rows(context, &context.snapshots[side], "canary-rows", SelectedRows::WithKeys(&keys))
     })
@@ -194,7 +194,7 @@ fn run_round(
     let open = |side: Side, batch: &RecordBatch| -> Result<Snapshot> {
         let path = dir.join(format!("canaries-{side}.parquet"));
         write(&path, batch)?;
-        Snapshot::open(side, &path.display().to_string(), true)
+        Snapshot::open(side, &path.display().to_string())
     };
     let snapshots = Sides { old: open(Side::Old, &pairs.sides.old)?, new: open(Side::New, &new)? };
     let own = Pairing::of(&snapshots, context.job)?;

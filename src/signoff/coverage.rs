@@ -137,7 +137,7 @@ pub(super) fn stored_rows(context: &SignOffContext, traced: &Traced) -> Result<A
     let values = BTreeMap::from([("least".to_string(), Literal::Integer(*least))]);
     let path = context.engine.spill_dir().join("stored-rows.parquet");
     write_rows(context.engine, catalog.plan(STORED_ROWS_SQL, &values, "[signoff]")?, &path)?;
-    Ok(Arc::new(Snapshot::open_table("stored rows", &path.display().to_string(), true)?))
+    Ok(Arc::new(Snapshot::open_table("stored rows", &path.display().to_string())?))
 }
 
 fn untraced(own: Side, what: &str, key: &[String]) -> Error {

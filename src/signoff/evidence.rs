@@ -207,7 +207,7 @@ pub(super) fn states(
     catalog.add("found", &found.finish()?)?;
     let path = engine.spill_dir().join(format!("{name}.parquet"));
     write_rows(engine, catalog.question(STATES_SQL)?, &path)?;
-    Ok(Arc::new(Snapshot::open_table(name, &path.display().to_string(), true)?))
+    Ok(Arc::new(Snapshot::open_table(name, &path.display().to_string())?))
 }
 
 /// The discrepancies of a run, as a table of `key` (digest), `shown` (the key as text), `class`, `changed` (the columns

@@ -29,7 +29,7 @@ pub(super) fn unclean(context: &SignOffContext, run: &Path) -> Result<(Option<Ar
         None => format!("known: fewer than {pairs} before this one"),
     };
     let requirement = RequirementCheck { requires: Requires::CleanRuns, holds: path.is_some(), description: found };
-    let open = |path: PathBuf| Snapshot::open_table("unclean", &path.display().to_string(), true).map(Arc::new);
+    let open = |path: PathBuf| Snapshot::open_table("unclean", &path.display().to_string()).map(Arc::new);
     Ok((path.map(open).transpose()?, requirement))
 }
 

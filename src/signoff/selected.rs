@@ -45,5 +45,5 @@ pub(super) fn selected_rows(
     };
     let path = engine.spill_dir().join(format!("{name}-{side}.parquet"));
     write_rows(engine, selected.renamed(names)?.sorted_by(&keys.names(side))?, &path)?;
-    Snapshot::open(side, &path.display().to_string(), true)
+    Snapshot::open(side, &path.display().to_string())
 }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -22,10 +22,10 @@ use crate::formats::{
     Block, Blocks, Columns, Kind, Layout, LineIndex, Parsed, Problem, Records, Shapes, as_utf8, decompressed, is_typed,
     open_typed, shapes_of_any,
 };
-use crate::job::FormatSettings;
+use crate::job::{FileEncoding, FormatSettings};
 use crate::runtime::engine::Engine;
 use crate::runtime::file_identity::InputFile;
-use crate::runtime::parquet_file::{ParquetWriter, Purpose};
+use crate::runtime::parquet_file::{ParquetWriter, Purpose, append_group};
 
 /// A record may take this part of the memory limit.
 const RECORD_SHARE: u64 = 32;
@@ -95,7 +95,7 @@ impl<'a> Loading<'a> {
     /// Loads the file, and admits the working file in its place. `partitions` are the values of its partition columns.
     pub(super) fn load(self, partitions: Vec<(String, ScalarValue)>) -> Result<DataFile> {
         self.engine.progress.begin("loading", 0);
-        let working = self.working_path();
+        let working = self.engine.free_path("loaded");
         let (shapes, lines) = match is_typed(&self.layout) {
             true => (self.load_typed(&working)?, None),
             false => {
@@ -114,19 +114,19 @@ impl<'a> Loading<'a> {
         if is_typed(&self.layout) {
             return Ok(open_typed(&self.layout, self.input.reopen()?).map_err(|error| self.unreadable(&error))?.schema);
         }
-        let mut blocks = self.blocks()?;
-        let mut first = self.first_block(&mut blocks)?;
+        let (_, columns, _) = self.begin(&mut self.blocks()?)?;
+        Ok(Arc::new(Schema::new(columns.fields().collect::<Vec<_>>())))
+    }
+
+    /// Reads the first block. Returns how its records are parsed, the columns, and the rows of the block.
+    fn begin(&self, blocks: &mut Blocks<Box<dyn Read + Send>>) -> Result<(Records, Columns, Block)> {
+        let mut first = self.first_block(blocks)?;
         let (records, names) = Records::begin(&self.layout, &mut first).map_err(|problem| self.wrong(problem, None))?;
         let columns = match names {
             Some(names) => self.named(names, &records, &first)?,
             None => self.documents.cloned().unwrap_or_default(),
         };
-        Ok(Arc::new(Schema::new(columns.fields().collect::<Vec<_>>())))
-    }
-
-    fn working_path(&self) -> PathBuf {
-        let paths = (1..).map(|number| self.engine.spill_dir().join(format!("loaded-{number}.parquet")));
-        paths.into_iter().find(|path| !path.exists()).unwrap_or_default()
+        Ok((records, columns, first))
     }
 
     fn read(&self) -> Result<Box<dyn Read + Send>> {
@@ -135,11 +135,8 @@ impl<'a> Loading<'a> {
 
     fn blocks(&self) -> Result<Blocks<Box<dyn Read + Send>>> {
         let limits = self.engine.limits();
-        let encoding = match &self.layout {
-            Layout::Delimited(dialect) => dialect.encoding(),
-            _ => self.settings.encoding.unwrap_or_default(),
-        };
-        let input = as_utf8(self.read()?, encoding).map_err(Error::unreadable(self.path))?;
+        let input =
+            as_utf8(self.read()?, self.settings.encoding.unwrap_or_default()).map_err(Error::unreadable(self.path))?;
         let share = limits.memory / (BLOCK_COPIES * self.engine.threads() as u64);
         let block_bytes = share.clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end()) as usize;
         Ok(Blocks::new(input, &self.layout, block_bytes, (limits.memory / RECORD_SHARE) as usize))
@@ -187,12 +184,7 @@ impl<'a> Loading<'a> {
     /// Loads a text file, in which some columns are known not to be UTF-8.
     fn try_load_text(&self, working: &Path, bytes_columns: &[usize]) -> Result<Attempt> {
         let mut blocks = self.blocks()?;
-        let mut first = self.first_block(&mut blocks)?;
-        let (records, names) = Records::begin(&self.layout, &mut first).map_err(|problem| self.wrong(problem, None))?;
-        let mut columns = match names {
-            Some(names) => self.named(names, &records, &first)?,
-            None => self.documents.cloned().unwrap_or_default(),
-        };
+        let (records, mut columns, first) = self.begin(&mut blocks)?;
         bytes_columns.iter().for_each(|&column| columns.kinds[column] = Kind::Bytes);
         let schema: SchemaRef = Arc::new(Schema::new(columns.fields().collect::<Vec<_>>()));
         let mut file = WorkingFile::create(self.engine, working, schema)?;
@@ -252,7 +244,8 @@ impl<'a> Loading<'a> {
 
     /// Whether the program that wrote the file writes bytes as they are.
     fn has_raw_bytes(&self) -> bool {
-        matches!(&self.layout, Layout::Delimited(dialect) if dialect.has_raw_bytes())
+        let is_utf8 = self.settings.encoding.unwrap_or_default() == FileEncoding::Utf8;
+        is_utf8 && matches!(&self.layout, Layout::Delimited(dialect) if dialect.has_raw_bytes())
     }
 
     /// The columns of a file whose names are known, if it has as many.
@@ -399,20 +392,20 @@ struct WorkingFile {
     writer: SerializedFileWriter<File>,
     factory: ArrowRowGroupWriterFactory,
     purpose: Purpose,
-    groups: usize,
 }
 
 impl WorkingFile {
     fn create(engine: &Engine, path: &Path, schema: SchemaRef) -> Result<Self> {
         let purpose = Purpose::WorkingTable { dir: engine.spill_dir() };
         let (writer, factory, purpose) = ParquetWriter::create(path, schema.clone(), purpose)?.into_parts()?;
-        Ok(WorkingFile { schema, writer, factory, purpose, groups: 0 })
+        Ok(WorkingFile { schema, writer, factory, purpose })
     }
 
     /// Encodes the columns of the row group that is the `ahead`-th after the last one.
     fn encode(&self, ahead: usize, arrays: &[ArrayRef]) -> Result<Vec<ArrowColumnChunk>> {
+        let number = self.writer.flushed_row_groups().len() + ahead;
         let encode = || -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-            let mut writers = self.factory.create_column_writers(self.groups + ahead)?.into_iter();
+            let mut writers = self.factory.create_column_writers(number)?.into_iter();
             let mut chunks = vec![];
             for (field, array) in self.schema.fields().iter().zip(arrays) {
                 for leaf in compute_leaves(field, array)? {
@@ -427,13 +420,7 @@ impl WorkingFile {
     }
 
     fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<()> {
-        self.groups += 1;
-        let append = || -> Result<(), ParquetError> {
-            let mut group = self.writer.next_row_group()?;
-            chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut group))?;
-            group.close().map(drop)
-        };
-        append().map_err(|error| self.purpose.error(error))
+        append_group(&mut self.writer, chunks).map_err(|error| self.purpose.error(error))
     }
 
     fn finish(self) -> Result<()> {

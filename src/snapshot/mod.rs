@@ -114,24 +114,14 @@ pub struct QueryOrigin {
 }
 
 impl Snapshot {
-    /// Finds the files of a side, reads every footer, and agrees on one schema.
-    pub fn open(side: Side, location: &str, allow_empty: bool) -> Result<Self> {
-        let owner = Owner::Side(side);
-        let snapshot = Self::open_as(&owner, side, location)?;
-        if snapshot.rows() == 0 && !allow_empty {
-            return Err(Error::EmptySide { owner, path: location.into() });
-        }
-        Ok(snapshot)
+    /// Finds the Parquet files of a side, reads every footer, and agrees on one schema.
+    pub fn open(side: Side, location: &str) -> Result<Self> {
+        Self::open_as(&Owner::Side(side), side, location)
     }
 
-    /// Opens an additional table.
-    pub fn open_table(name: &str, location: &str, allow_empty: bool) -> Result<Self> {
-        let owner = Owner::Table(name.into());
-        let table = Self::open_as(&owner, Side::Old, location)?;
-        if table.rows() == 0 && !allow_empty {
-            return Err(Error::EmptySide { owner, path: location.into() });
-        }
-        Ok(table)
+    /// Opens an additional table, in Parquet.
+    pub fn open_table(name: &str, location: &str) -> Result<Self> {
+        Self::open_as(&Owner::Table(name.into()), Side::Old, location)
     }
 
     /// The snapshot that a query will produce, before it runs.

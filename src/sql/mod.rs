@@ -330,11 +330,10 @@ fn run_query(
     let question = plan_query(engine, &stored, tables, query)?;
     let origin = origin(stored.clone(), query, &question);
     // the query of a side may also be run for its backup
-    let paths = (1..).map(|number| engine.spill_dir().join(format!("query-{side}-{number}.parquet")));
-    let path = paths.into_iter().find(|path| !path.exists()).unwrap_or_default();
+    let path = engine.free_path(&format!("query-{side}"));
     write_rows(engine, question, &path)?;
     let location = path.display().to_string();
-    let mut shaped = Snapshot::open(side, &location, true)?;
+    let mut shaped = Snapshot::open(side, &location)?;
     if shaped.rows() == 0 && !allow_empty {
         return Err(Error::request(origin_of_query(query), RequestError::EmptyQuery(side)));
     }

@@ -39,6 +39,6 @@ impl WorkingTable {
     pub(crate) fn finish(self) -> Result<Arc<Snapshot>> {
         let Self { name, path, writer } = self;
         writer.finish()?;
-        Ok(Arc::new(Snapshot::open_table(&name, &path.display().to_string(), true)?))
+        Ok(Arc::new(Snapshot::open_table(&name, &path.display().to_string())?))
     }
 }

@@ -129,7 +129,7 @@ pub(crate) fn gather(run: &Run, material: &CheckInputs, found: &Findings) -> Res
 
 /// Opens a Parquet file that this run or another has written.
 fn open_file(name: &str, path: &Path) -> Result<Arc<Snapshot>> {
-    Ok(Arc::new(Snapshot::open_table(name, &path.display().to_string(), true)?))
+    Ok(Arc::new(Snapshot::open_table(name, &path.display().to_string())?))
 }
 
 /// What may concern any group.

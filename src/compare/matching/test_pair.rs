@@ -82,7 +82,7 @@ impl<'a> Matching<'a> {
             setting(below.to_str().unwrap())
         };
         let sources = Sides::from_fn(|side| Source::of(source(side)));
-        let snapshots = Sides::from_fn(|side| Snapshot::open(side, &sources[side].path.text, true).unwrap());
+        let snapshots = Sides::from_fn(|side| Snapshot::open(side, &sources[side].path.text).unwrap());
         let identity = match self.key {
             [] => Identity::WholeRow,
             key => Identity::Key(key.iter().map(|name| setting(name)).collect()),

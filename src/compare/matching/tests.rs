@@ -198,7 +198,7 @@ fn wrong_bounds_of_pages_are_noticed() {
     let min = (200..).find(|key| at(*key).is_some()).unwrap();
     let max = (min..).find(|key| at(*key) > at(min)).unwrap();
     opened.write_all_at(&min.to_le_bytes(), start + at(max).unwrap() as u64).unwrap();
-    pair.snapshots.new = Snapshot::open(Side::New, &pair.snapshots.new.location.clone(), true).unwrap();
+    pair.snapshots.new = Snapshot::open(Side::New, &pair.snapshots.new.location.clone()).unwrap();
     let (matched, findings) = compared(&pair, None);
     assert_eq!(
         (matched.strategy, matched.reason.as_str()),
@@ -321,7 +321,7 @@ fn damaged_pages_are_not_skipped() {
         let (start, _) = file.metadata.row_group(3).column(1).byte_range();
         let opened = std::fs::OpenOptions::new().write(true).open(&file.path).unwrap();
         opened.write_all_at(&[0xff], start).unwrap();
-        Snapshot::open(side, &snapshot.location, true).unwrap()
+        Snapshot::open(side, &snapshot.location).unwrap()
     });
     let error = comparison(&pair).run(Some(Strategy::Ordered)).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("is damaged in row group 3, column `value`"), "{error}");

@@ -205,7 +205,7 @@ fn exported(path: &Path) -> Purpose {
 
 /// Sorts a working file by key into its place.
 fn sort(engine: &Engine, unsorted: &Path, key: &[String], schema: &SchemaRef, target: &Path) -> Result<()> {
-    let table = Arc::new(Snapshot::open_table("unsorted", &unsorted.display().to_string(), true)?);
+    let table = Arc::new(Snapshot::open_table("unsorted", &unsorted.display().to_string())?);
     let mut catalog = Catalog::spilling(engine);
     catalog.add("unsorted", &table)?;
     let order: Vec<String> = key.iter().map(|name| format!("{} ASC NULLS LAST", quoted(name))).collect();
