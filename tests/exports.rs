@@ -213,3 +213,15 @@ fn exports_of_real_servers_are_equal() {
         }
     }
 }
+
+#[test]
+fn the_commands_of_the_page_about_exporting_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(python("exporters", &PACKAGES));
+    command.arg(root.join("tests/exporters/page.py")).arg(root.join("docs/exporting.md"));
+    let output = command.arg(assert_cmd::cargo::cargo_bin("countersign")).arg(dir.path()).output().unwrap();
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(lines, "PostgreSQL 0\nMySQL and MariaDB 0\nINTO OUTFILE 0\n", "{errors}");
+}

@@ -57,7 +57,7 @@ const DOCUMENTS: &str = r#"{"id":1,"name":"a,b","price":1.5,"active":true,"born"
 "#;
 
 /// The verdict and the counts of a comparison: matched, mismatch, missing, extra.
-fn counts(shop: &Workshop, args: &[&str]) -> (String, [u64; 4]) {
+pub(crate) fn counts(shop: &Workshop, args: &[&str]) -> (String, [u64; 4]) {
     let (code, out, err) = run(shop, &[args, &["--format", "json", "--quiet"]].concat());
     assert!([0, 1].contains(&code), "{args:?}: {err}");
     let report: Value = serde_json::from_str(&out).unwrap();
@@ -434,6 +434,12 @@ fn load_writes_typed_files_that_compare_alike() {
     for old in ["dirty.csv", "dirty"] {
         assert_eq!(counts(&shop, &["diff", old, "new.parquet", "--key", "id"]).1, [4, 1, 0, 0], "{old}");
     }
+    // `init` knows when the rows were exported
+    let (code, _, err) =
+        run(&shop, &["load", "old.csv", "timed", "--key", "id", "--taken-at", "2026-11-20T03:00:00+01:00"]);
+    assert_eq!(code, 0, "{err}");
+    let (_, job, _) = run(&shop, &["init", "timed", "new.parquet"]);
+    assert!(job.contains("[old]\npath = \"timed\"\ntaken_at = \"2026-11-20T02:00:00Z\"\n\n[new]"), "{job}");
     let (code, _, err) = run(&shop, &["load", "old.csv", "other", "--type", "prise=text"]);
     assert!(code == 2 && err.contains("no column `prise`; did you mean `price`?"), "{err}");
     assert!(!shop.path("other").exists());

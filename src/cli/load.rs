@@ -68,6 +68,10 @@ pub(super) struct Load {
     #[arg(long, short, value_name = "COLUMN,…", value_delimiter = ',')]
     key: Vec<String>,
 
+    /// When the rows were exported, such as 2026-11-20T02:00:00Z; `init` writes it into the job
+    #[arg(long, value_name = "TIME")]
+    taken_at: Option<jiff::Timestamp>,
+
     #[command(flatten)]
     machine: MachineArgs,
 }
@@ -88,7 +92,7 @@ impl Load {
             ..FormatSettings::none(origin.clone())
         };
         let source = Source { format, ..Source::of(Setting { text: self.source, origin }) };
-        let request = LoadRequest { source, types: self.types, key: self.key };
+        let request = LoadRequest { source, types: self.types, key: self.key, taken_at: self.taken_at };
         let stop = signal::on_signal();
         let destination = Destination::claim(&self.dest)?;
         let spill = self.machine.temp.clone().unwrap_or_else(|| destination.working());

@@ -53,6 +53,11 @@ pub(super) fn cell(style: Documents, raw: &RawValue) -> serde_json::Result<Typed
     })
 }
 
+/// A document of Extended JSON in plain JSON; `None` if it is not JSON.
+pub(crate) fn plain_json(text: &str) -> Option<String> {
+    json(Documents::Extended, serde_json::from_str(text).ok()?).ok()
+}
+
 /// What a wrapper of one value stands for.
 enum Scalar {
     Null,

@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use super::strict_json::Strict;
+use super::notations::{
+    Digits, date, is_array, is_base64, is_boolean, is_hex, is_json, is_number, is_uuid, is_zero_padded, is_zone,
+    time_of_day,
+};
 use crate::job::rule::ParseAs;
 
 /// What the texts of a column have in common.
@@ -11,6 +14,7 @@ use crate::job::rule::ParseAs;
 pub(crate) struct Shapes {
     kinds: u16,
     width: Width,
+    digits: Digits,
 }
 
 /// The number of characters of the texts of a column.
@@ -72,13 +76,24 @@ const SHAPES: [(Shape, &str); 13] = [
 
 impl Shapes {
     /// All shapes, which is what a column without values has.
-    pub(crate) const ALL: Shapes = Shapes { kinds: (1 << SHAPES.len()) - 1, width: Width::Unknown };
+    pub(crate) const ALL: Shapes =
+        Shapes { kinds: (1 << SHAPES.len()) - 1, width: Width::Unknown, digits: Digits::NONE };
     /// What texts of any form have in common.
-    pub(crate) const NONE: Shapes = Shapes { kinds: 0, width: Width::Varies };
+    pub(crate) const NONE: Shapes = Shapes { kinds: 0, width: Width::Varies, digits: Digits::NONE };
 
     /// Whether all texts have a shape.
     pub(crate) fn has(self, shape: Shape) -> bool {
         self.kinds & bit(shape) != 0
+    }
+
+    /// Whether texts have nothing in common.
+    pub(crate) fn are_arbitrary(self) -> bool {
+        self.kinds == 0 && self.width == Width::Varies
+    }
+
+    /// The most digits of its numbers and times.
+    pub(crate) fn digits(self) -> Digits {
+        self.digits
     }
 
     /// Whether there is nothing but NULLs.
@@ -103,7 +118,7 @@ impl Shapes {
             (Width::Same(own), Width::Same(others)) if own == others => self.width,
             _ => Width::Varies,
         };
-        Shapes { kinds: self.kinds & other.kinds, width }
+        Shapes { kinds: self.kinds & other.kinds, width, digits: self.digits.or(other.digits) }
     }
 
     /// Takes up a text.
@@ -111,22 +126,22 @@ impl Shapes {
         // looking at a whole text costs more than looking at its ends
         let of_ends = bit(Shape::Trimmed) | bit(Shape::Unpadded);
         if self.kinds & !of_ends != 0 {
-            self.kinds &= kinds_of(text) | of_ends;
+            self.kinds &= kinds_of(text, self.kinds, &mut self.digits) | of_ends;
         }
         if is_zero_padded(text.as_bytes()) {
             self.kinds &= !bit(Shape::Unpadded);
         }
-        let end = text[text.trim_end().len()..].bytes();
-        let is_blank = end.clone().all(|byte| byte == b' ');
-        if end.len() > 0 {
+        // most texts end with a printable character
+        let is_trimmed = text.as_bytes().last().is_none_or(u8::is_ascii_graphic) || text.trim_end().len() == text.len();
+        if !is_trimmed {
             self.kinds &= !bit(Shape::Trimmed);
         }
         self.width = match self.width {
-            // CHAR columns are filled up with nothing but blanks
-            _ if !is_blank => Width::Varies,
             Width::Varies => Width::Varies,
-            Width::Unknown => Width::Same(text.chars().count()),
-            Width::Same(width) if width == text.chars().count() => self.width,
+            // CHAR columns are filled up with nothing but blanks
+            _ if !is_trimmed && text[text.trim_end().len()..].bytes().any(|byte| byte != b' ') => Width::Varies,
+            Width::Unknown => Width::Same(characters(text)),
+            Width::Same(width) if width == characters(text) => self.width,
             Width::Same(_) => Width::Varies,
         };
     }
@@ -154,7 +169,8 @@ impl Shapes {
             Some("unknown") => Width::Unknown,
             width => width.and_then(|width| width.parse().ok()).map_or(Width::Varies, Width::Same),
         };
-        Shapes { kinds: names.split(' ').filter_map(known).fold(0, |kinds, bit| kinds | bit), width }
+        let kinds = names.split(' ').filter_map(known).fold(0, |kinds, bit| kinds | bit);
+        Shapes { kinds, width, digits: Digits::NONE }
     }
 }
 
@@ -170,221 +186,63 @@ impl fmt::Display for Shapes {
     }
 }
 
+fn characters(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.chars().count() }
+}
+
 const fn bit(shape: Shape) -> u16 {
     1 << shape as u16
 }
 
-/// Whether a text is a number with leading zeros, or with a plus sign.
-fn is_zero_padded(bytes: &[u8]) -> bool {
-    let is_digits = |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
-    match bytes {
-        [b'+', rest @ ..] => is_digits(rest),
-        [b'0', b'0'..=b'9', ..] | [b'-', b'0', b'0'..=b'9', ..] => is_digits(bytes.strip_prefix(b"-").unwrap_or(bytes)),
-        _ => false,
-    }
-}
-
-/// Whether a text is an array as PostgreSQL prints it.
-fn is_array(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    let mut depth = 0_usize;
-    loop {
-        let mut is_opened = false;
-        while let [b'{', after @ ..] = rest {
-            depth += 1;
-            rest = after;
-            is_opened = true;
-        }
-        match rest {
-            [b'}', ..] if is_opened => {}
-            [b'"', quoted @ ..] => {
-                let mut at = 0;
-                while quoted.get(at).is_some_and(|byte| *byte != b'"') {
-                    at += if quoted[at] == b'\\' { 2 } else { 1 };
-                }
-                let Some(after) = quoted.get(at + 1..) else { return false };
-                rest = after;
-            }
-            plain => {
-                let is_plain = |byte: &u8| !byte.is_ascii_whitespace() && !b"{}\\\",".contains(byte);
-                let len = plain.iter().take_while(|byte| is_plain(byte)).count();
-                if len == 0 {
-                    return false;
-                }
-                rest = &plain[len..];
-            }
-        }
-        while let [b'}', after @ ..] = rest {
-            let Some(outer) = depth.checked_sub(1) else { return false };
-            depth = outer;
-            rest = after;
-        }
-        match rest {
-            [] => return depth == 0,
-            [b',', after @ ..] if depth > 0 => rest = after,
-            _ => return false,
-        }
-    }
-}
-
-/// Whether a text is JSON in which each name occurs once and all texts are Unicode.
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<Strict>(text).is_ok()
-}
-
-/// The shapes of a text, other than those of its ends.
-fn kinds_of(text: &str) -> u16 {
+/// Which of some shapes a text has, other than those of its ends. Takes up its digits.
+fn kinds_of(text: &str, of: u16, digits: &mut Digits) -> u16 {
     let bytes = text.as_bytes();
-    let when = |holds: bool, shape: Shape| if holds { bit(shape) } else { 0 };
-    let encoded = when(is_hex(bytes), Shape::PlainHex) | when(is_base64(bytes), Shape::Base64);
-    encoded
-        | match bytes.first() {
-            // no bytes
-            None => 0,
-            Some(b'0'..=b'9') => {
-                times(bytes)
-                    | when(is_number(bytes), Shape::Number)
-                    | when(matches!(bytes, [b'0' | b'1']), Shape::Boolean)
-                    | when(is_uuid(bytes), Shape::Uuid)
-            }
-            Some(b'-' | b'.') => when(is_number(bytes) || text == "-Infinity", Shape::Number),
-            Some(b'I' | b'N') if matches!(text, "Infinity" | "NaN") => bit(Shape::Number),
-            Some(b'\\') => when(bytes.strip_prefix(b"\\x").is_some_and(is_hex), Shape::MarkedHex),
-            Some(b'{' | b'[') if is_json(text) => bit(Shape::Json) | when(text == "{}", Shape::Array),
-            Some(b'{') => when(is_array(bytes), Shape::Array),
-            _ => when(is_boolean(text), Shape::Boolean) | when(is_uuid(bytes), Shape::Uuid),
+    let when = |shape: Shape, has: &dyn Fn() -> bool| if of & bit(shape) != 0 && has() { bit(shape) } else { 0 };
+    let encoded = when(Shape::PlainHex, &|| is_hex(bytes)) | when(Shape::Base64, &|| is_base64(bytes));
+    let mut number = || match of & bit(Shape::Number) != 0 && is_number(bytes, digits) {
+        true => bit(Shape::Number),
+        false => 0,
+    };
+    let own = match bytes.first() {
+        // no bytes
+        None => 0,
+        Some(b'0'..=b'9') => {
+            let number = number();
+            let is_time = of & (bit(Shape::Clock) | bit(Shape::Instant) | bit(Shape::Time)) != 0;
+            number
+                | if is_time { times(bytes, digits) } else { 0 }
+                | when(Shape::Boolean, &|| matches!(bytes, [b'0' | b'1']))
+                | when(Shape::Uuid, &|| is_uuid(bytes))
         }
-}
-
-/// The bytes after a run of digits, and how many there were.
-fn digits(bytes: &[u8]) -> (usize, &[u8]) {
-    let count = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    (count, &bytes[count..])
-}
-
-/// `-?(0|[1-9]\d*)?(\.\d+)?([eE][+-]?\d+)?`, with a digit before the exponent.
-fn is_number(bytes: &[u8]) -> bool {
-    let bytes = bytes.strip_prefix(b"-").unwrap_or(bytes);
-    let (whole, mut rest) = digits(bytes);
-    if whole > 1 && bytes[0] == b'0' {
-        return false;
-    }
-    let mut fraction = 0;
-    if let Some(after) = rest.strip_prefix(b".") {
-        (fraction, rest) = digits(after);
-        if fraction == 0 {
-            return false;
+        Some(b'-' | b'.') if text != "-Infinity" => number(),
+        Some(b'I' | b'N' | b'-') if matches!(text, "Infinity" | "-Infinity" | "NaN") => {
+            digits.is_scientific = true;
+            bit(Shape::Number)
         }
-    }
-    if whole + fraction == 0 {
-        return false;
-    }
-    match rest {
-        [] => true,
-        [b'e' | b'E', exponent @ ..] => {
-            let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-")).unwrap_or(exponent);
-            matches!(digits(exponent), (1.., []))
-        }
-        _ => false,
-    }
-}
-
-fn is_boolean(text: &str) -> bool {
-    ["t", "f", "true", "false", "y", "n", "yes", "no"].iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
-fn is_uuid(bytes: &[u8]) -> bool {
-    bytes.len() == 36
-        && bytes.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-}
-
-fn is_hex(bytes: &[u8]) -> bool {
-    bytes.len().is_multiple_of(2) && bytes.iter().all(u8::is_ascii_hexdigit)
-}
-
-fn is_base64(bytes: &[u8]) -> bool {
-    let digits = bytes.strip_suffix(b"==").or(bytes.strip_suffix(b"=")).unwrap_or(bytes);
-    bytes.len().is_multiple_of(4)
-        && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+        Some(b'\\') => when(Shape::MarkedHex, &|| bytes.strip_prefix(b"\\x").is_some_and(is_hex)),
+        Some(b'{' | b'[') if of & (bit(Shape::Json) | bit(Shape::Array)) == 0 => 0,
+        Some(b'{' | b'[') if is_json(text) => bit(Shape::Json) | when(Shape::Array, &|| text == "{}"),
+        Some(b'{') => when(Shape::Array, &|| is_array(bytes)),
+        _ => when(Shape::Boolean, &|| is_boolean(text)) | when(Shape::Uuid, &|| is_uuid(bytes)),
+    };
+    encoded | own
 }
 
 /// The shapes of a text that begins with a digit and may be a date or a time.
-fn times(bytes: &[u8]) -> u16 {
-    if let Some(rest) = time_of_day(bytes) {
+fn times(bytes: &[u8], found: &mut Digits) -> u16 {
+    if let Some(rest) = time_of_day(bytes, found) {
         return if rest.is_empty() { bit(Shape::Time) } else { 0 };
     }
     let Some(rest) = date(bytes) else { return 0 };
     let Some(rest) = rest.strip_prefix(b" ").or(rest.strip_prefix(b"T")) else {
         return if rest.is_empty() { bit(Shape::Clock) } else { 0 };
     };
-    match time_of_day(rest) {
+    found.has_time = true;
+    match time_of_day(rest, found) {
         Some([]) => bit(Shape::Clock),
         Some(zone) if is_zone(zone) => bit(Shape::Instant),
         _ => 0,
     }
-}
-
-/// The bytes after `YYYY-MM-DD`, if it is a day of the calendar.
-fn date(bytes: &[u8]) -> Option<&[u8]> {
-    let (4, [b'-', rest @ ..]) = digits(bytes) else { return None };
-    let year = number(&bytes[..4]);
-    let (month, rest) = two(rest)?;
-    let (day, rest) = two(rest.strip_prefix(b"-")?)?;
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let days = match month {
-        2 => 28 + u32::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => 0,
-    };
-    (year > 0 && (1..=days).contains(&day)).then_some(rest)
-}
-
-/// The bytes after `HH:MM:SS` and a fraction of at most nine digits.
-fn time_of_day(bytes: &[u8]) -> Option<&[u8]> {
-    let (hour, rest) = two(bytes)?;
-    let (minute, rest) = two(rest.strip_prefix(b":")?)?;
-    let (second, rest) = two(rest.strip_prefix(b":")?)?;
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    match rest.strip_prefix(b".").map(digits) {
-        None => Some(rest),
-        Some((1..=9, rest)) => Some(rest),
-        Some(_) => None,
-    }
-}
-
-/// Whether this is `Z`, `UTC`, or a numeric offset.
-fn is_zone(zone: &[u8]) -> bool {
-    let zone = zone.strip_prefix(b" ").unwrap_or(zone);
-    if matches!(zone, b"Z" | b"UTC") {
-        return true;
-    }
-    let Some(offset) = zone.strip_prefix(b"+").or(zone.strip_prefix(b"-")) else { return false };
-    let Some((hours, rest)) = two(offset) else { return false };
-    let minutes = match rest {
-        [] => Some(0),
-        rest => match two(rest.strip_prefix(b":").unwrap_or(rest)) {
-            Some((minutes, [])) => Some(minutes),
-            _ => None,
-        },
-    };
-    hours < 24 && minutes.is_some_and(|minutes| minutes < 60)
-}
-
-fn two(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    match bytes {
-        [a, b, rest @ ..] if a.is_ascii_digit() && b.is_ascii_digit() => Some((number(&bytes[..2]), rest)),
-        _ => None,
-    }
-}
-
-fn number(digits: &[u8]) -> u32 {
-    digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
 }
 
 #[cfg(test)]
@@ -438,9 +296,11 @@ mod tests {
             let mut found = Shapes::ALL;
             found.narrow(text);
             let padding = if ["007", "+1"].contains(&text) { "trimmed" } else { "trimmed unpadded" };
+            assert_eq!(found.digits.whole > 0 || found.digits.fraction > 0, shapes.contains("number"), "{text}");
             let expected = [shapes, padding, &format!("width-{}", text.len())].join(" ");
             assert_eq!(found.to_string(), expected.trim_start(), "{text}");
-            assert_eq!(Shapes::parse(&found.to_string()), found);
+            let parsed = Shapes::parse(&found.to_string());
+            assert_eq!(Shapes { digits: found.digits, ..parsed }, found);
         }
     }
 

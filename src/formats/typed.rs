@@ -3,8 +3,11 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow_avro::reader::ReaderBuilder;
@@ -24,6 +27,32 @@ impl Iterator for TypedReader {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.batches.next()
+    }
+}
+
+impl TypedReader {
+    /// Parquet has no type that keeps the months, days, and nanoseconds of an interval, so they are written as text.
+    fn with_intervals_as_text(self) -> Self {
+        let is_interval = |field: &Field| matches!(field.data_type(), DataType::Interval(_));
+        if !self.schema.fields().iter().any(|field| is_interval(field)) {
+            return self;
+        }
+        let text = |field: &Field| match is_interval(field) {
+            true => field.clone().with_data_type(DataType::Utf8),
+            false => field.clone(),
+        };
+        let fields: Vec<Field> = self.schema.fields().iter().map(|field| text(field)).collect();
+        let schema: SchemaRef = Arc::new(Schema::new_with_metadata(fields, self.schema.metadata().clone()));
+        let target = schema.clone();
+        let batches = self.batches.map(move |batch| {
+            let batch = batch?;
+            let columns = batch.columns().iter().zip(target.fields()).map(|(column, field)| match column.data_type() {
+                DataType::Interval(_) => cast(column, field.data_type()),
+                _ => Ok(column.clone()),
+            });
+            RecordBatch::try_new(target.clone(), columns.collect::<Result<Vec<ArrayRef>, ArrowError>>()?)
+        });
+        TypedReader { schema, batches: Box::new(batches) }
     }
 }
 
@@ -125,6 +154,10 @@ const BATCH_ROWS: usize = 8 << 10;
 /// # Errors
 /// If its schema cannot be read.
 pub(crate) fn open_typed(layout: &Layout, file: File) -> Result<TypedReader, ArrowError> {
+    Ok(open(layout, file)?.with_intervals_as_text())
+}
+
+fn open(layout: &Layout, file: File) -> Result<TypedReader, ArrowError> {
     if *layout == Layout::Orc {
         return open_orc(file);
     }
@@ -138,7 +171,7 @@ pub(crate) fn open_typed(layout: &Layout, file: File) -> Result<TypedReader, Arr
             let mut magic = [0; 8];
             input.read_exact(&mut magic)?;
             let reader: Box<dyn Read + Send> = match &magic {
-                b"ARROW1\0\0" => Box::new(input),
+                b"ARROW1\0\0" => Box::new(after_padding(input)?),
                 start => Box::new(io::Cursor::new(start.to_vec()).chain(input)),
             };
             let is_file = magic == *b"ARROW1\0\0";
@@ -147,6 +180,15 @@ pub(crate) fn open_typed(layout: &Layout, file: File) -> Result<TypedReader, Arr
         }
         _ => Err(ArrowError::NotYetImplemented("this format".into())),
     }
+}
+
+/// Some writers fill the beginning of a file up to 64 bytes.
+fn after_padding(mut input: impl Read) -> io::Result<impl Read> {
+    let mut start = [0; 8];
+    while start == [0; 8] {
+        input.read_exact(&mut start)?;
+    }
+    Ok(io::Cursor::new(start).chain(input))
 }
 
 #[cfg(feature = "orc")]

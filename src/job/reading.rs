@@ -33,8 +33,16 @@ pub enum ParseAs {
     Uuid,
     /// JSON, compared by value.
     Json,
+    /// MongoDB's Extended JSON: typed wrappers are replaced by the values that they stand for.
+    Ejson,
     /// Lists, array text of PostgreSQL, and JSON arrays. Items are compared by their text.
     Array,
+    /// Sets: members with commas between them, array text of PostgreSQL, JSON arrays, and lists, without an order.
+    Set,
+    /// Composite values of PostgreSQL, JSON arrays, and structs, by the order of their parts.
+    Composite,
+    /// Key-value pairs: `hstore` of PostgreSQL, JSON objects, and maps. Keys and values are compared by their text.
+    Hstore,
     /// Bytes, encoded in hexadecimal.
     Hex,
     /// Bytes, encoded in Base64.
@@ -56,9 +64,17 @@ impl ParseAs {
             | ParseAs::Uuid
             | ParseAs::Hex
             | ParseAs::Base64 => true,
-            // numbers are rounded, the time of day is dropped, a JSON document has many spellings, and the items of an
-            // array have no type
-            ParseAs::Float | ParseAs::Float32 | ParseAs::Date | ParseAs::Json | ParseAs::Array => false,
+            // numbers are rounded, the time of day is dropped, a JSON document has many spellings, and the parts of an
+            // array, a set, and so on have no type
+            ParseAs::Float
+            | ParseAs::Float32
+            | ParseAs::Date
+            | ParseAs::Json
+            | ParseAs::Ejson
+            | ParseAs::Array
+            | ParseAs::Set
+            | ParseAs::Composite
+            | ParseAs::Hstore => false,
         }
     }
 }
@@ -78,7 +94,11 @@ impl fmt::Display for ParseAs {
             ParseAs::Interval => "interval",
             ParseAs::Uuid => "uuid",
             ParseAs::Json => "json",
+            ParseAs::Ejson => "ejson",
             ParseAs::Array => "array",
+            ParseAs::Set => "set",
+            ParseAs::Composite => "composite",
+            ParseAs::Hstore => "hstore",
             ParseAs::Hex => "hex",
             ParseAs::Base64 => "base64",
         })

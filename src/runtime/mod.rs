@@ -3,6 +3,7 @@
 pub(crate) mod log;
 pub(crate) mod work_dir;
 pub(crate) mod parquet_file;
+pub(crate) mod parallel_parquet;
 pub(crate) mod file_identity;
 pub(crate) mod progress;
 pub(crate) mod options;

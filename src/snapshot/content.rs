@@ -116,7 +116,7 @@ impl Snapshot {
                 Some(own) => shapes = shapes.and(own),
                 None => readable = if are_readable(batch.column(0))? { readable } else { Readable::No },
             }
-            if shapes == Shapes::NONE || readable == Readable::No {
+            if shapes.are_arbitrary() || readable == Readable::No {
                 break;
             }
         }

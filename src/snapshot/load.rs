@@ -8,12 +8,10 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::errors::ParquetError;
-use parquet::file::writer::SerializedFileWriter;
+use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use rayon::prelude::*;
 
 use super::{DataFile, absolute};
@@ -25,7 +23,8 @@ use crate::formats::{
 use crate::job::{FileEncoding, FormatSettings};
 use crate::runtime::engine::Engine;
 use crate::runtime::file_identity::InputFile;
-use crate::runtime::parquet_file::{ParquetWriter, Purpose, append_group};
+use crate::runtime::parallel_parquet::GroupwiseParquetWriter;
+use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 
 /// A record may take this part of the memory limit.
 const RECORD_SHARE: u64 = 32;
@@ -187,7 +186,8 @@ impl<'a> Loading<'a> {
         let (records, mut columns, first) = self.begin(&mut blocks)?;
         bytes_columns.iter().for_each(|&column| columns.kinds[column] = Kind::Bytes);
         let schema: SchemaRef = Arc::new(Schema::new(columns.fields().collect::<Vec<_>>()));
-        let mut file = WorkingFile::create(self.engine, working, schema)?;
+        let purpose = Purpose::TextTable { dir: self.engine.spill_dir() };
+        let mut file = GroupwiseParquetWriter::create(working, schema, purpose)?;
         let mut shapes = vec![Shapes::ALL; columns.kinds.len()];
         let mut lines = LineIndex::default();
         let mut round = vec![first];
@@ -232,7 +232,7 @@ impl<'a> Loading<'a> {
         records: &Records,
         columns: &Columns,
         round: &[Block],
-        file: &WorkingFile,
+        file: &GroupwiseParquetWriter,
     ) -> Vec<Result<(Parsed, Vec<ArrowColumnChunk>), Failure>> {
         let parse = |(at, block): (usize, &Block)| {
             let parsed = records.parse(block, columns).map_err(Failure::Problem)?;
@@ -384,46 +384,4 @@ enum Attempt {
 enum Failure {
     Problem(Problem),
     Error(Error),
-}
-
-/// A working file whose row groups are encoded in parallel.
-struct WorkingFile {
-    schema: SchemaRef,
-    writer: SerializedFileWriter<File>,
-    factory: ArrowRowGroupWriterFactory,
-    purpose: Purpose,
-}
-
-impl WorkingFile {
-    fn create(engine: &Engine, path: &Path, schema: SchemaRef) -> Result<Self> {
-        let purpose = Purpose::WorkingTable { dir: engine.spill_dir() };
-        let (writer, factory, purpose) = ParquetWriter::create(path, schema.clone(), purpose)?.into_parts()?;
-        Ok(WorkingFile { schema, writer, factory, purpose })
-    }
-
-    /// Encodes the columns of the row group that is the `ahead`-th after the last one.
-    fn encode(&self, ahead: usize, arrays: &[ArrayRef]) -> Result<Vec<ArrowColumnChunk>> {
-        let number = self.writer.flushed_row_groups().len() + ahead;
-        let encode = || -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-            let mut writers = self.factory.create_column_writers(number)?.into_iter();
-            let mut chunks = vec![];
-            for (field, array) in self.schema.fields().iter().zip(arrays) {
-                for leaf in compute_leaves(field, array)? {
-                    let Some(mut writer) = writers.next() else { break };
-                    writer.write(&leaf)?;
-                    chunks.push(writer.close()?);
-                }
-            }
-            Ok(chunks)
-        };
-        encode().map_err(Error::internal)
-    }
-
-    fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<()> {
-        append_group(&mut self.writer, chunks).map_err(|error| self.purpose.error(error))
-    }
-
-    fn finish(self) -> Result<()> {
-        self.writer.close().map(drop).map_err(|error| self.purpose.error(error))
-    }
 }

@@ -41,7 +41,7 @@ pub(crate) use sizes::require_room_for_footers;
 pub(crate) use statistics::{PageStatistics, Statistics};
 pub(crate) use table_format::refuse_path;
 pub(crate) use types::type_name;
-pub(crate) use types::{LOADED_SHAPES, LOADED_TYPE, Mixed};
+pub(crate) use types::{LOADED_SHAPES, LOADED_TYPE, Mixed, TAKEN_AT};
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -322,6 +322,13 @@ impl Snapshot {
     /// Whether a column is a partition column.
     pub fn is_partition(&self, column: usize) -> bool {
         (self.file_columns..self.stored_fields().len()).contains(&column)
+    }
+
+    /// When its rows were exported, if all of its files were loaded with the same time.
+    pub(crate) fn taken_at(&self) -> Option<&str> {
+        let mut times = self.files.iter().map(|file| file.schema.metadata().get(TAKEN_AT).map(String::as_str));
+        let first = times.next()??;
+        times.all(|time| time == Some(first)).then_some(first)
     }
 
     /// The number of rows according to the footers.

@@ -16,6 +16,8 @@ pub(super) const MIXED_TYPES: &str = "countersign.types";
 pub(crate) const LOADED_TYPE: &str = "countersign.type";
 /// The metadata key for the shapes of a column of text that was loaded.
 pub(crate) const LOADED_SHAPES: &str = "countersign.shapes";
+/// The metadata key for the time at which the rows of a file were exported, in the schema of a file that was loaded.
+pub(crate) const TAKEN_AT: &str = "countersign.taken_at";
 /// The metadata key for the name of a field's type in its file, if it is read as a wider type.
 pub(crate) const STORED: &str = "countersign.stored";
 

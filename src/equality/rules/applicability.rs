@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use super::comparison_plan::{explicit_parse, reading_of, unit_of, zone_of};
 use super::null_value::as_stored;
 use super::times::Zone;
-use super::{RuleError, arrays, parse, text};
+use super::{RuleError, arrays, composites, parse, text};
 use crate::equality::canonical::domain::{Family, NoDomain, family};
 use crate::job::Rule;
 use crate::job::rule::{EpochUnit, ParseAs, Tolerance};
@@ -144,7 +144,12 @@ impl<'a> RuledPair<'a> {
     fn can_be_read(&self, reading: ParseAs) -> bool {
         let reads = |field: &FieldRef| {
             let parses = family(field).is_none_or(|family| parse::reads(reading, family, self.unit));
-            parses && (reading != ParseAs::Array || arrays::holds_single_values(field))
+            parses
+                && match reading {
+                    ParseAs::Array | ParseAs::Set => arrays::holds_single_values(field),
+                    ParseAs::Composite | ParseAs::Hstore => composites::has_single_parts(field),
+                    _ => true,
+                }
         };
         self.maps || self.fields.iter().all(reads)
     }

@@ -70,7 +70,7 @@ fn bounds_end(text: &str) -> Option<usize> {
 }
 
 /// A scalar as a JSON string.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     let is_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-')
         && text.ends_with(|c: char| c.is_ascii_digit())
         && json::has_meaning(text);
@@ -171,7 +171,8 @@ fn of_json(text: &str) -> Option<String> {
     Some(out)
 }
 
-fn write(value: &RawValue, out: &mut String) -> Option<()> {
+/// Writes a value of JSON with its scalars as strings.
+pub(super) fn write(value: &RawValue, out: &mut String) -> Option<()> {
     let text = value.get();
     match text.as_bytes().first()? {
         b'[' => {
@@ -193,7 +194,7 @@ fn write(value: &RawValue, out: &mut String) -> Option<()> {
 }
 
 /// The JSON of every value of a plain array.
-fn literals(array: &ArrayRef, field: &Field) -> Result<Vec<String>> {
+pub(super) fn literals(array: &ArrayRef, field: &Field) -> Result<Vec<String>> {
     let null = || "null".to_string();
     if let DataType::List(item) = array.data_type() {
         let list = array.as_list::<i32>();

@@ -18,6 +18,7 @@ mod printed;
 mod times;
 mod intervals;
 mod arrays;
+mod composites;
 mod calculate;
 mod parse;
 mod null_value;

@@ -13,13 +13,14 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use super::intervals::Interval;
 use super::times::{self, ParsedTime, Zone, is_infinite};
-use super::{arrays, clock, encodings};
+use super::{arrays, clock, composites, encodings};
 use crate::equality::canonical::digits::{self, Decimal, FloatDecimal, Number};
 use crate::equality::canonical::domain::{Family, family};
 use crate::equality::canonical::{Domain, Ticks, convert, json};
 use crate::equality::plain_types;
 use crate::equality::value_text;
 use crate::error::Result;
+use crate::formats::plain_json;
 use crate::job::rule::{Encoding, EpochUnit, ParseAs};
 use crate::sides::Side;
 
@@ -35,7 +36,8 @@ pub(super) struct Parsed {
 /// Whether cells of a family can be parsed as this type. Numbers can only be times if their unit is known.
 pub(super) fn reads(reading: ParseAs, from: Family, unit: Option<EpochUnit>) -> bool {
     use Family::{
-        Binary, Boolean, Date, Duration, Json, List, NaiveTimestamp, Number, Text, Time, Uuid, ZonedTimestamp,
+        Binary, Boolean, Date, Duration, Json, List, Map, NaiveTimestamp, Number, Struct, Text, Time, Uuid,
+        ZonedTimestamp,
     };
     let sources: &[Family] = match reading {
         ParseAs::Text => &[Text, Number, Boolean, Binary, Uuid, Json, Date, Time, ZonedTimestamp, NaiveTimestamp],
@@ -45,9 +47,11 @@ pub(super) fn reads(reading: ParseAs, from: Family, unit: Option<EpochUnit>) -> 
         ParseAs::Date | ParseAs::Timestamp => &[Text, Date, ZonedTimestamp, NaiveTimestamp],
         ParseAs::Time => &[Text, Time, Duration],
         ParseAs::Interval => &[Text, Duration],
-        ParseAs::Array => &[Text, Json, List],
+        ParseAs::Array | ParseAs::Set => &[Text, Json, List],
+        ParseAs::Composite => &[Text, Json, Struct],
+        ParseAs::Hstore => &[Text, Json, Map],
         ParseAs::Uuid => &[Text, Uuid, Binary],
-        ParseAs::Json => &[Text, Json],
+        ParseAs::Json | ParseAs::Ejson => &[Text, Json],
         ParseAs::Hex | ParseAs::Base64 => &[Text, Binary],
     };
     sources.contains(&from)
@@ -64,7 +68,9 @@ pub(super) fn domain(reading: ParseAs) -> Domain {
         ParseAs::Timestamp => Domain::Timestamp(Ticks::Finer(TimeUnit::Nanosecond)),
         ParseAs::Time => Domain::Time(Ticks::Finer(TimeUnit::Nanosecond)),
         ParseAs::Uuid => Domain::Uuid,
-        ParseAs::Json | ParseAs::Array => Domain::Json,
+        ParseAs::Json | ParseAs::Ejson | ParseAs::Array | ParseAs::Set | ParseAs::Composite | ParseAs::Hstore => {
+            Domain::Json
+        }
         ParseAs::Interval | ParseAs::Hex | ParseAs::Base64 => Domain::Binary,
     }
 }
@@ -153,9 +159,25 @@ pub(super) fn read(
             let documents = texts.map(|text| text.filter(|text| json::has_meaning(text)));
             Arc::new(documents.collect::<StringViewArray>())
         }
+        ParseAs::Ejson => cells.documents(|text| plain_json(text).filter(|plain| json::has_meaning(plain)))?,
         ParseAs::Array => match family(field) {
             Some(Family::List) => Arc::new(arrays::documents(array, field)?),
-            _ => Arc::new(StringViewArray::from_iter(cells.of_text(arrays::document)?)),
+            _ => cells.documents(arrays::document)?,
+        },
+        ParseAs::Set => match family(field) {
+            Some(Family::List) => {
+                let documents = arrays::documents(array, field)?;
+                Arc::new(documents.iter().map(|list| list.and_then(composites::members)).collect::<StringViewArray>())
+            }
+            _ => cells.documents(composites::set)?,
+        },
+        ParseAs::Composite => match family(field) {
+            Some(Family::Struct) => Arc::new(composites::records(array, field)?),
+            _ => cells.documents(composites::record)?,
+        },
+        ParseAs::Hstore => match family(field) {
+            Some(Family::Map) => Arc::new(composites::maps(array, field)?),
+            _ => cells.documents(composites::pairs)?,
         },
         ParseAs::Hex => Arc::new(cells.bytes(from_hex)?),
         ParseAs::Base64 => Arc::new(cells.bytes(from_base64)?),
@@ -209,6 +231,11 @@ impl StoredCells<'_> {
     fn of_text<T>(&self, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<Option<T>>> {
         let texts = convert(self.array, &DataType::Utf8View)?;
         Ok(texts.as_string_view().iter().map(|text| text.and_then(&parse)).collect())
+    }
+
+    /// JSON documents of text.
+    fn documents(&self, parse: impl Fn(&str) -> Option<String>) -> Result<ArrayRef> {
+        Ok(Arc::new(StringViewArray::from_iter(self.of_text(parse)?)))
     }
 
     fn numbers(&self, floats: FloatDecimal, fits: impl Fn(&Number) -> bool) -> Result<digits::Numbers> {

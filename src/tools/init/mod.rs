@@ -41,6 +41,8 @@ use key::KeyChoice;
 pub(crate) struct Proposal {
     paths: Sides<String>,
     rows: Sides<u64>,
+    /// When the sides were exported, if they say so.
+    taken_at: Sides<Option<String>>,
     key: KeyChoice,
     columns: Columns,
     /// One suggestion for each pair of columns, in the same order.
@@ -67,7 +69,8 @@ pub(crate) fn propose(engine: &Engine, paths: Sides<String>) -> Result<Proposal>
         SampledPair { engine, sides: &sides, paths: &paths, columns: &columns, key: &key, aligned: aligned.as_ref() };
     let (tally, suggestions) = known.explain(found)?;
     let rows = Sides::from_fn(|side| sides[side].rows());
-    Ok(Proposal { paths, rows, key, columns, suggestions, tally })
+    let taken_at = Sides::from_fn(|side| sides[side].taken_at().map(str::to_string));
+    Ok(Proposal { paths, rows, taken_at, key, columns, suggestions, tally })
 }
 
 impl Proposal {

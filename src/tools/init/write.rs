@@ -38,7 +38,11 @@ pub(super) fn job_file(proposal: &Proposal) -> String {
         let _ = writeln!(out, "# {}\n# {}\n", escaped(&line), advice(pair));
     }
     for side in Side::BOTH {
-        let _ = writeln!(out, "[{side}]\npath = {}\n", quoted(&paths[side]));
+        let _ = writeln!(out, "[{side}]\npath = {}", quoted(&paths[side]));
+        if let Some(time) = &proposal.taken_at[side] {
+            let _ = writeln!(out, "taken_at = {}", quoted(time));
+        }
+        out.push('\n');
     }
     compare(proposal, &mut out);
     let shared = shared(proposal);

@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Field, TimeUnit, i256};
 use super::ColumnSummary;
 use crate::equality::rules::{ParsedTime, parse_text};
 use crate::error::Result;
-use crate::formats::{Shape, Shapes};
+use crate::formats::{Digits, Shape, Shapes};
 use crate::job::ColumnType;
 use crate::snapshot::{LOADED_SHAPES, LOADED_TYPE, Snapshot, type_name};
 
@@ -28,47 +28,31 @@ pub(super) struct LoadedColumn {
     stated: Option<ColumnType>,
     /// The type that it gets; `None` if it stays as it is.
     decided: Option<ColumnType>,
-    digits: DigitCounts,
-    is_exact_in_microseconds: bool,
+    /// Whether a time of the stated type is finer than a microsecond.
+    has_nanoseconds: bool,
     unreadable: u64,
     first_unreadable: Option<u64>,
     rows: u64,
 }
 
-/// The widths of the numbers in a column.
-#[derive(Default)]
-struct DigitCounts {
-    whole: usize,
-    fraction: usize,
-    /// Some numbers are not written in plain digits.
-    are_plain: bool,
-    has_days_only: bool,
-}
-
 impl LoadedColumn {
     pub(super) fn new(field: &Field, shapes: Option<Shapes>, stated: Option<ColumnType>) -> Self {
         let shapes = shapes.filter(|_| field.data_type().is_string());
-        let digits = DigitCounts { are_plain: true, has_days_only: true, ..DigitCounts::default() };
         let is_stated = stated.is_some();
         LoadedColumn {
             shapes: shapes.or(Some(Shapes::NONE).filter(|_| is_stated && field.data_type().is_string())),
             stated,
             decided: None,
-            digits,
-            is_exact_in_microseconds: true,
+            has_nanoseconds: shapes.is_some_and(|shapes| shapes.digits().has_nanoseconds),
             unreadable: 0,
             first_unreadable: None,
             rows: 0,
         }
     }
 
-    /// Whether its cells have to be read to decide its type.
+    /// Whether its cells have to be read to know whether they are of the stated type.
     pub(super) fn is_examined(&self) -> bool {
-        match (self.shapes, &self.stated) {
-            (None, _) | (_, Some(ColumnType::Text)) => false,
-            (_, Some(_)) => true,
-            (Some(shapes), None) => shapes != Shapes::ALL && shapes != Shapes::NONE,
-        }
+        self.shapes.is_some() && self.stated.as_ref().is_some_and(|stated| *stated != ColumnType::Text)
     }
 
     /// Takes up the cells of a batch.
@@ -79,12 +63,11 @@ impl LoadedColumn {
             let mut field = stated.field("");
             if let DataType::Timestamp(_, zone) = field.data_type() {
                 let zone = zone.clone();
-                let finest = Field::new("", DataType::Timestamp(TimeUnit::Nanosecond, zone), true);
-                let is_coarse = texts
-                    .iter()
-                    .flatten()
-                    .all(|text| ParsedTime::parse(text).is_none_or(|time| time.wall % MICROSECOND == 0));
-                field = if is_coarse { field } else { finest };
+                let is_fine = |text: &str| ParsedTime::parse(text).is_some_and(|time| time.wall % MICROSECOND != 0);
+                if texts.iter().flatten().any(is_fine) {
+                    self.has_nanoseconds = true;
+                    field = Field::new("", DataType::Timestamp(TimeUnit::Nanosecond, zone), true);
+                }
             }
             let nulls = converted(texts, stated, &field)?.logical_nulls();
             for row in 0..texts.len() {
@@ -94,22 +77,8 @@ impl LoadedColumn {
                 }
             }
         }
-        if self.shapes.is_some_and(|shapes| shapes.has(Shape::Clock) || shapes.has(Shape::Instant)) || self.is_time() {
-            for text in texts.iter().flatten() {
-                self.digits.has_days_only &= text.len() == "2026-11-20".len();
-                let time = ParsedTime::parse(text);
-                self.is_exact_in_microseconds &= time.is_none_or(|time| time.wall % MICROSECOND == 0);
-            }
-        }
-        if self.shapes.is_some_and(|shapes| shapes.has(Shape::Number)) {
-            texts.iter().flatten().for_each(|text| self.digits.take_up(text));
-        }
         self.rows += texts.len() as u64;
         Ok(())
-    }
-
-    fn is_time(&self) -> bool {
-        matches!(self.stated, Some(ColumnType::Timestamp | ColumnType::TimestampTz))
     }
 
     /// Decides the type, after all cells were examined.
@@ -119,12 +88,12 @@ impl LoadedColumn {
             Some(ColumnType::Text) => None,
             Some(_) if self.unreadable > 0 => None,
             Some(stated) => Some(stated.clone()),
-            None if shapes == Shapes::ALL => None,
-            None if shapes.has(Shape::Number) => self.digits.decide(),
+            None if shapes.are_unknown() => None,
+            None if shapes.has(Shape::Number) => number_type(shapes.digits()),
             None if shapes.has(Shape::Boolean) => Some(ColumnType::Boolean),
             None if shapes.has(Shape::Uuid) => Some(ColumnType::Uuid),
             None if shapes.has(Shape::Instant) => Some(ColumnType::TimestampTz),
-            None if shapes.has(Shape::Clock) && self.digits.has_days_only => Some(ColumnType::Date),
+            None if shapes.has(Shape::Clock) && !shapes.digits().has_time => Some(ColumnType::Date),
             None if shapes.has(Shape::Clock) => Some(ColumnType::Timestamp),
             None if shapes.has(Shape::MarkedHex) => Some(ColumnType::Hex),
             None if shapes.has(Shape::Json) => Some(ColumnType::Json),
@@ -146,7 +115,7 @@ impl LoadedColumn {
                 metadata.insert(LOADED_SHAPES.into(), String::new());
                 let field = field.with_metadata(metadata);
                 match field.data_type() {
-                    DataType::Timestamp(_, zone) if !self.is_exact_in_microseconds => {
+                    DataType::Timestamp(_, zone) if self.has_nanoseconds => {
                         let zone = zone.clone();
                         field.with_data_type(DataType::Timestamp(TimeUnit::Nanosecond, zone))
                     }
@@ -190,24 +159,13 @@ impl LoadedColumn {
     }
 }
 
-impl DigitCounts {
-    fn take_up(&mut self, text: &str) {
-        let number = text.strip_prefix('-').unwrap_or(text);
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-        self.are_plain &= is_plain(whole) && is_plain(fraction);
-        self.whole = self.whole.max(whole.len());
-        self.fraction = self.fraction.max(fraction.len());
-    }
-
-    /// The narrowest type for all numbers; `None` if only text keeps them exactly.
-    fn decide(&self) -> Option<ColumnType> {
-        let digits = self.whole + self.fraction;
-        match (self.are_plain, self.fraction) {
-            (true, 0) if self.whole <= 18 => Some(ColumnType::Integer),
-            (true, fraction) if digits <= 76 => Some(ColumnType::Decimal(digits.max(1) as u8, fraction as i8)),
-            _ => None,
-        }
+/// The narrowest type for all numbers; `None` if only text keeps them exactly.
+fn number_type(digits: Digits) -> Option<ColumnType> {
+    let all = digits.whole + digits.fraction;
+    match (digits.is_scientific, digits.fraction) {
+        (false, 0) if digits.whole <= 18 => Some(ColumnType::Integer),
+        (false, fraction) if all <= 76 => Some(ColumnType::Decimal(all.max(1) as u8, fraction as i8)),
+        _ => None,
     }
 }
 
@@ -280,6 +238,36 @@ fn timestamps(texts: &StringViewArray, are_instants: bool, field: &Field) -> Arr
 
 /// A number of at most `precision` digits, in units of its last decimal place; `None` if it does not fit exactly.
 fn decimal(text: &str, precision: u8, scale: u8) -> Option<i256> {
+    match short_decimal(text.as_bytes(), scale) {
+        Some(number) if number.unsigned_abs() < 10_u64.pow(u32::from(precision).min(18)) => Some(i256::from(number)),
+        _ => long_decimal(text, precision, scale),
+    }
+}
+
+/// The same for most numbers: at most 17 digits without superfluous ones.
+fn short_decimal(text: &[u8], scale: u8) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.is_empty() || digits.len() > 18 || scale > 17 {
+        return None;
+    }
+    let (mut number, mut places) = (0_i64, None);
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => {
+                number = number * 10 + i64::from(byte - b'0');
+                places = places.map(|places: u8| places + 1);
+            }
+            b'.' if places.is_none() => places = Some(0),
+            _ => return None,
+        }
+    }
+    let has_digits = digits.len() > usize::from(places.is_some());
+    let zeros = scale.checked_sub(places.unwrap_or(0)).filter(|_| has_digits)?;
+    let number = number.checked_mul(10_i64.checked_pow(u32::from(zeros))?)?;
+    Some(if digits.len() < text.len() { -number } else { number })
+}
+
+fn long_decimal(text: &str, precision: u8, scale: u8) -> Option<i256> {
     let (is_negative, number) = match text.strip_prefix('-') {
         Some(number) => (true, number),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -332,8 +320,12 @@ mod tests {
             ("", None),
             (".", None),
             ("1.5x", None),
+            ("1..5", None),
+            ("-", None),
+            ("5.", Some(500)),
         ] {
             assert_eq!(decimal(text, 6, 2), number.map(i256::from_i128), "{text}");
+            assert_eq!(long_decimal(text, 6, 2), number.map(i256::from_i128), "{text}");
         }
     }
 }

@@ -17,9 +17,10 @@ use crate::error::{Error, Result};
 use crate::job::{ColumnType, Origin, Setting, Source};
 use crate::output::destination::Destination;
 use crate::runtime::engine::Engine;
-use crate::runtime::parquet_file::{ParquetWriter, Purpose};
+use crate::runtime::parallel_parquet::ParallelParquetWriter;
+use crate::runtime::parquet_file::Purpose;
 use crate::sides::Owner;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, TAKEN_AT};
 use crate::sql::{Catalog, quoted};
 use column::LoadedColumn;
 
@@ -31,6 +32,8 @@ pub(crate) struct LoadRequest {
     pub types: Vec<(String, ColumnType)>,
     /// The columns to sort by; none keeps the order.
     pub key: Vec<String>,
+    /// When the rows were exported.
+    pub taken_at: Option<jiff::Timestamp>,
 }
 
 /// What was loaded.
@@ -71,7 +74,7 @@ pub(crate) fn load(engine: &mut Engine, request: &LoadRequest, destination: Dest
     std::fs::create_dir_all(&staged).map_err(Error::unwritable(&staged))?;
     let target = staged.join(FILE);
     // a column stays text if its type cannot hold a cell
-    while let Some(column) = write_all(engine, &snapshot, &columns, &request.key, &target)? {
+    while let Some(column) = write_all(engine, &snapshot, &columns, request, &target)? {
         columns[column].keep_text();
     }
     snapshot.require_unchanged()?;
@@ -97,18 +100,18 @@ fn write_all(
     engine: &Engine,
     snapshot: &Snapshot,
     columns: &[LoadedColumn],
-    key: &[String],
+    request: &LoadRequest,
     target: &Path,
 ) -> Result<Option<usize>> {
-    let schema = typed_schema(snapshot, columns);
-    if key.is_empty() {
+    let schema = typed_schema(snapshot, columns, request);
+    if request.key.is_empty() {
         return convert(engine, snapshot, columns, &schema, target, exported(target));
     }
     let unsorted = engine.spill_dir().join("unsorted.parquet");
     let purpose = Purpose::WorkingTable { dir: engine.spill_dir() };
     match convert(engine, snapshot, columns, &schema, &unsorted, purpose)? {
         Some(column) => Ok(Some(column)),
-        None => sort(engine, &unsorted, key, &schema, target).map(|()| None),
+        None => sort(engine, &unsorted, &request.key, &schema, target).map(|()| None),
     }
 }
 
@@ -166,9 +169,10 @@ fn columns(engine: &Engine, snapshot: &Snapshot, types: &[(String, ColumnType)])
     Ok(columns)
 }
 
-fn typed_schema(snapshot: &Snapshot, columns: &[LoadedColumn]) -> SchemaRef {
+fn typed_schema(snapshot: &Snapshot, columns: &[LoadedColumn], request: &LoadRequest) -> SchemaRef {
     let fields = snapshot.schema.fields().iter().zip(columns).map(|(field, column)| column.field(field));
-    Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
+    let taken_at = request.taken_at.map(|time| (TAKEN_AT.to_string(), time.to_string()));
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<Field>>(), taken_at.into_iter().collect()))
 }
 
 /// Writes all rows with their types. Returns a column that cannot hold one of its cells.
@@ -183,20 +187,29 @@ fn convert(
     engine.progress.begin("writing", snapshot.rows());
     let all: Vec<usize> = (0..columns.len()).collect();
     let mut scan = snapshot.scan(engine, snapshot.all_reads(), &all)?;
-    let mut writer = ParquetWriter::create(target, schema.clone(), purpose)?;
-    while let Some(batch) = scan.next_batch()? {
+    let mut writer = ParallelParquetWriter::create(target, schema.clone(), purpose)?;
+    let mut write = |batch: &RecordBatch| -> Result<Option<usize>> {
         let converted =
             |((array, column), field): ((&ArrayRef, &LoadedColumn), &FieldRef)| column.convert(array, field);
         let arrays = batch.columns().par_iter().zip(columns).zip(schema.fields().par_iter()).map(converted);
-        let arrays = engine.workers().install(|| arrays.collect::<Result<Vec<ArrayRef>>>())?;
+        let arrays = arrays.collect::<Result<Vec<ArrayRef>>>()?;
         let mut lost = batch.columns().iter().zip(&arrays);
         if let Some(column) = lost.position(|(own, typed)| own.null_count() != typed.null_count()) {
             return Ok(Some(column));
         }
-        writer.write(&RecordBatch::try_new(schema.clone(), arrays)?)?;
+        writer.write(&arrays)?;
         writer.end_group_at(GROUP_BYTES)?;
+        Ok(None)
+    };
+    let mut next = scan.next_batch()?;
+    while let Some(batch) = next {
+        let (unfit, following) = engine.workers().join(|| write(&batch), || scan.next_batch());
+        if let Some(column) = unfit? {
+            return Ok(Some(column));
+        }
+        next = following?;
     }
-    writer.finish().map(|_| None)
+    engine.workers().install(|| writer.finish()).map(|()| None)
 }
 
 fn exported(path: &Path) -> Purpose {
@@ -212,13 +225,13 @@ fn sort(engine: &Engine, unsorted: &Path, key: &[String], schema: &SchemaRef, ta
     let query = catalog.question(&format!("SELECT * FROM unsorted ORDER BY {}", order.join(", ")))?;
     engine.progress.begin("sorting", table.rows());
     let mut rows = query.stream(engine)?;
-    let mut writer = ParquetWriter::create(target, schema.clone(), exported(target))?;
+    let mut writer = ParallelParquetWriter::create(target, schema.clone(), exported(target))?;
     while let Some(batch) = rows.next_batch()? {
         engine.progress.advance(batch.num_rows() as u64);
         let arrays = batch.columns().iter().zip(schema.fields());
         let arrays = arrays.map(|(array, field)| arrow::compute::cast(array, field.data_type()));
-        writer.write(&RecordBatch::try_new(schema.clone(), arrays.collect::<Result<Vec<_>, _>>()?)?)?;
-        writer.end_group_at(GROUP_BYTES)?;
+        let arrays = arrays.collect::<Result<Vec<ArrayRef>, _>>()?;
+        engine.workers().install(|| writer.write(&arrays).and_then(|()| writer.end_group_at(GROUP_BYTES)))?;
     }
-    writer.finish().map(drop)
+    engine.workers().install(|| writer.finish())
 }
