@@ -120,10 +120,13 @@ fn one_failing_job_does_not_stop_the_others_and_the_worst_code_wins() {
         stderr.contains("fails.toml:6: compare.key: neither snapshot has a column `idd`; did you mean `id`?"),
         "{stderr}"
     );
-    let (_, summary) = stdout.rsplit_once("\n\n").unwrap();
-    let summary: Vec<&str> = summary.lines().map(str::trim).collect();
-    assert!(summary[0].starts_with("job"), "{summary:?}");
-    for (line, start) in summary[1..].iter().zip(["fails     FAILED", "differs   DISCREPANT", "accepted  ACCEPTED"]) {
+    let overview: Vec<&str> = stdout.lines().map(str::trim).collect();
+    assert!(
+        overview[0].starts_with("FAILED: 3 jobs in ") && overview[0].ends_with(", 1 accepted, 1 discrepant, 1 failed")
+    );
+    assert!(overview[2].starts_with("verdict     job       rows"), "{overview:?}");
+    for (line, start) in overview[3..].iter().zip(["FAILED      fails", "DISCREPANT  differs", "ACCEPTED    accepted"])
+    {
         assert!(line.starts_with(start), "{line}");
     }
     assert_eq!(said(&shop, &["run", "differs.toml", "accepted.toml", "--quiet"]).0, 1);

@@ -21,6 +21,7 @@
 //! * `inspect`: reports on snapshots before they are compared
 //! * `interrupted`: killed at any moment, or with any system call failing
 //! * `jobs`: job files, their errors, several jobs at once, and locks
+//! * `many_jobs`: several jobs of one command
 //! * `loading`, `typed_formats`: files that are not Parquet
 //! * `memory`: the memory limit holds, or the run is refused
 //! * `misplaced`: values that are correct but under another key
@@ -64,6 +65,7 @@ mod init_key;
 mod init_objections;
 mod init_pairs;
 mod loading;
+mod many_jobs;
 mod typed_formats;
 mod inspect;
 mod interrupted;

@@ -7,8 +7,11 @@ use crate::support::Workshop;
 
 #[test]
 fn the_schemas_in_the_repo_are_current() {
-    let schemas =
-        [("report.v1.json", countersign::report::json::schema()), ("job.v1.json", countersign::job::file::schema())];
+    let schemas = [
+        ("report.v1.json", countersign::report::json::schema()),
+        ("job.v1.json", countersign::job::file::schema()),
+        ("overview.v1.json", countersign::report::overview::schema()),
+    ];
     for (name, current) in schemas {
         let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name);
         if std::env::var_os("UPDATE").is_some() {

@@ -1,7 +1,6 @@
 //! Writes the results of jobs as OpenMetrics, for the textfile collector of node_exporter.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -9,21 +8,16 @@ use jiff::Timestamp;
 use super::outcome::Outcome;
 use crate::class::Class;
 use crate::compare::discrepancy::Tier;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::output::replace::replace;
 use crate::report::Report;
 use crate::sides::Side;
 
 const VERDICTS: [&str; 5] = ["match", "accepted", "discrepant", "unverified", "failed"];
 
-/// Writes to a temporary file and renames it, so that a collector never reads a partial file.
+/// Replaces a file with the metrics of jobs.
 pub(super) fn write(file: &Path, outcomes: &[Outcome]) -> Result<()> {
-    let mut fresh = file.as_os_str().to_owned();
-    fresh.push(format!(".{}.tmp", std::process::id()));
-    let written = fs::write(&fresh, render(outcomes)).and_then(|()| fs::rename(&fresh, file));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&fresh);
-        Error::unwritable(file)(error)
-    })
+    replace(file, &render(outcomes))
 }
 
 fn render(outcomes: &[Outcome]) -> String {

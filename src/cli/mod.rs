@@ -4,7 +4,9 @@ mod history;
 mod keygen;
 mod limits;
 mod outcome;
+mod plan;
 mod metrics;
+mod junit;
 mod signal;
 mod demo;
 mod diff;
@@ -13,6 +15,7 @@ mod inspect;
 mod load;
 mod query;
 mod run;
+mod validate;
 mod signoff;
 mod verify;
 mod waves;
@@ -67,7 +70,7 @@ enum Command {
     #[command(name = "signoff")]
     SignOff(signoff::SignOff),
     #[command(alias = "check")]
-    Validate(run::Validate),
+    Validate(validate::Validate),
     History(history::History),
     Query(query::Query),
     Waves(waves::Waves),

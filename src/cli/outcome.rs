@@ -1,18 +1,19 @@
 //! The outcomes of the jobs of one command.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use super::Format;
-use crate::equality::value_text::escaped;
-use crate::report::{Report, grouped};
+use crate::report::Report;
+use crate::report::overview::{Found, JobLine, JobOutcome};
 use crate::runtime::log::{self, Level};
 
 /// The outcome of one job.
 pub(super) struct Outcome {
+    /// The job file.
+    pub file: PathBuf,
     /// The name of the job, or the stem of its file name if the job has no name.
     pub job: String,
     /// The start of the last run with the verdict `match` or `accepted`, in seconds since 1970.
@@ -20,9 +21,12 @@ pub(super) struct Outcome {
     pub result: Result<Report, Failure>,
 }
 
+/// Why there is no report.
 pub(super) struct Failure {
     pub exit_code: u8,
     pub error: String,
+    /// Whether the job was not even started.
+    pub was_skipped: bool,
 }
 
 impl Outcome {
@@ -33,11 +37,28 @@ impl Outcome {
         }
     }
 
+    /// Its line in the overview.
+    pub(super) fn line(&self) -> JobLine {
+        let outcome = match &self.result {
+            Ok(report) => report.verdict.into(),
+            Err(Failure { was_skipped: true, .. }) => JobOutcome::NotRun,
+            Err(_) => JobOutcome::Failed,
+        };
+        JobLine {
+            job: self.job.clone(),
+            file: self.file.display().to_string(),
+            outcome,
+            exit_code: self.exit_code(),
+            error: self.result.as_ref().err().map(|failure| failure.error.clone()),
+            found: self.result.as_ref().ok().map(Found::of),
+        }
+    }
+
     /// The report, or an object that describes the failure.
     pub(super) fn as_json(&self) -> Value {
         match &self.result {
             Ok(report) => serde_json::to_value(report).unwrap_or_default(),
-            Err(Failure { exit_code, error }) => {
+            Err(Failure { exit_code, error, .. }) => {
                 json!({ "job": self.job, "verdict": "failed", "exit_code": exit_code, "error": error })
             }
         }
@@ -64,42 +85,4 @@ impl Outcome {
 pub(super) fn all_as_json(outcomes: &[Outcome]) -> String {
     let all: Vec<_> = outcomes.iter().map(Outcome::as_json).collect();
     serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"
-}
-
-/// One line for each job.
-pub(super) fn summary(outcomes: &[Outcome], format: Format) -> String {
-    let rows = outcomes.iter().map(|outcome| match &outcome.result {
-        Ok(report) => {
-            let verdict = report.verdict.word().to_string();
-            let columns = format!("{} of {}", report.coverage().compared.len(), report.coverage().all());
-            let counts = report.counts();
-            let counts =
-                [counts.matched, counts.mismatch, counts.missing, counts.extra, counts.duplicate_keys].map(grouped);
-            [
-                vec![escaped(&outcome.job), verdict, columns],
-                counts.to_vec(),
-                vec![report.run.out.clone().unwrap_or_default()],
-            ]
-            .concat()
-        }
-        Err(_) => [vec![escaped(&outcome.job), "FAILED".into()], vec![String::new(); 7]].concat(),
-    });
-    let header = ["job", "verdict", "columns", "matched", "mismatch", "missing", "extra", "duplicate keys", "run"];
-    if matches!(format, Format::Markdown) {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut out = format!("\n{}|{}\n", line(&header.map(String::from)), " --- |".repeat(header.len()));
-        rows.for_each(|row| out += &line(&row));
-        return out;
-    }
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
-    for row in rows {
-        table.add_row(row);
-    }
-    for number in 3..=7 {
-        if let Some(column) = table.column_mut(number) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    format!("\n{}\n", table.trim_fmt())
 }

@@ -7,6 +7,7 @@ mod headline;
 mod verdict;
 mod document;
 pub mod json;
+pub mod overview;
 pub(crate) mod page;
 pub(crate) mod text;
 pub(crate) mod markdown;

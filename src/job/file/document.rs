@@ -17,10 +17,20 @@ pub(super) struct Document {
     /// of each is looked up, so this must not be linear.
     length: usize,
     line_ends: Vec<usize>,
-    /// The overrides from the command line: the start of each in a virtual text that continues after the file's text.
+    /// The file with defaults, whose text continues that of the job file.
+    defaults: Option<Defaults>,
+    /// The overrides from the command line: the start of each in a virtual text that continues after the text of files.
     set: Vec<(usize, String)>,
     /// The root table.
     pub root: Node,
+}
+
+/// A file with defaults.
+struct Defaults {
+    file: PathBuf,
+    /// The position of its first byte in the virtual text.
+    start: usize,
+    line_ends: Vec<usize>,
 }
 
 /// A value in a job file, and its position.
@@ -83,11 +93,12 @@ pub struct JobMistake {
 }
 
 impl Document {
-    /// Parses the text of a job file and applies `key=value` overrides.
-    pub(super) fn parse(file: &Path, text: &str, set: &[String]) -> Result<Self, Vec<JobMistake>> {
+    /// Parses the text of a job file.
+    pub(super) fn parse(file: &Path, text: &str) -> Result<Self, Vec<JobMistake>> {
         let root = Node { span: 0..0, kind: NodeKind::Table(TableNode::default()) };
-        let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-        let mut document = Document { file: file.into(), length: text.len(), line_ends, set: vec![], root };
+        let line_ends = line_ends(text);
+        let (file, length) = (file.into(), text.len());
+        let mut document = Document { file, length, line_ends, defaults: None, set: vec![], root };
         match DeTable::parse(text) {
             Ok(root) => document.root = Node::of_table(root.get_ref(), 0..0),
             Err(error) => {
@@ -95,11 +106,37 @@ impl Document {
                 return Err(vec![JobMistake { origin, message: format!("invalid TOML: {}", error.message()) }]);
             }
         }
+        Ok(document)
+    }
+
+    /// Applies `key=value` overrides.
+    pub(super) fn lay_over_all(&mut self, set: &[String]) -> Result<(), Vec<JobMistake>> {
         for setting in set {
             let wrong = |message| vec![JobMistake { origin: format!("--set {setting}"), message }];
-            document.lay_over(setting).map_err(wrong)?;
+            self.lay_over(setting).map_err(wrong)?;
         }
-        Ok(document)
+        Ok(())
+    }
+
+    /// Adds the settings of a file with defaults that the document does not have. Sections are merged; everything else
+    /// that the document has stays as it is.
+    pub(super) fn lay_under(&mut self, file: &Path, text: &str) -> Result<(), Vec<JobMistake>> {
+        let other = Document::parse(file, text)?;
+        let start = self.length + 1;
+        let mut root = other.root;
+        root.shift(start);
+        self.root.fill(root);
+        self.defaults = Some(Defaults { file: file.into(), start, line_ends: other.line_ends });
+        self.length = start + text.len();
+        Ok(())
+    }
+
+    /// The text of a setting at the top of the document.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        match &self.root.get(name)?.kind {
+            NodeKind::Scalar(Value::String(text)) => Some(text),
+            _ => None,
+        }
     }
 
     /// Returns the position of the value at a path of keys, or that of its nearest existing parent.
@@ -127,8 +164,12 @@ impl Document {
         if let Some((_, setting)) = self.set.iter().rev().find(|(start, _)| span.start >= *start) {
             return Origin::Set(setting.clone());
         }
-        let line = self.line_ends.partition_point(|end| *end < span.start) + 1;
-        Origin::Line { file: self.file.clone(), line, key: key.into() }
+        let (file, start, line_ends) = match &self.defaults {
+            Some(defaults) if span.start >= defaults.start => (&defaults.file, defaults.start, &defaults.line_ends),
+            _ => (&self.file, 0, &self.line_ends),
+        };
+        let line = line_ends.partition_point(|end| *end + start < span.start) + 1;
+        Origin::Line { file: file.clone(), line, key: key.into() }
     }
 
     fn lay_over(&mut self, setting: &str) -> Result<(), String> {
@@ -146,6 +187,11 @@ impl Document {
         let steps: Vec<&str> = path.split('.').map(str::trim).collect();
         self.root.put(&steps, value, start)
     }
+}
+
+/// The offsets of the ends of lines.
+fn line_ends(text: &str) -> Vec<usize> {
+    text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect()
 }
 
 impl Node {
@@ -202,6 +248,26 @@ impl Node {
         match entries.get_mut(first) {
             Some(node) => node.put(rest, value, start),
             None => Ok(()),
+        }
+    }
+
+    /// Adds the entries of another table that this one does not have, also inside of tables that both have.
+    fn fill(&mut self, other: Node) {
+        let (NodeKind::Table(own), NodeKind::Table(others)) = (&mut self.kind, other.kind) else { return };
+        for (name, node) in others.entries {
+            match own.get_mut(&name) {
+                Some(known) => known.fill(node),
+                None => own.insert(name, node),
+            }
+        }
+    }
+
+    fn shift(&mut self, by: usize) {
+        self.span = self.span.start + by..self.span.end + by;
+        match &mut self.kind {
+            NodeKind::List(items) => items.iter_mut().for_each(|item| item.shift(by)),
+            NodeKind::Table(table) => table.entries.iter_mut().for_each(|(_, node)| node.shift(by)),
+            NodeKind::Scalar(_) | NodeKind::Time(_) => {}
         }
     }
 

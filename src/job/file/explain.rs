@@ -61,7 +61,7 @@ impl FormReader<'_> {
                 return vec![];
             }
         };
-        let document = match Document::parse(&file, &text, &[]) {
+        let document = match Document::parse(&file, &text) {
             Ok(document) => document,
             Err(mistakes) => {
                 self.mistakes.extend(mistakes);

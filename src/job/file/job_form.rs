@@ -15,6 +15,9 @@ use super::signoff_form::SignOffForm;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JobForm {
+    /// A file with settings that this file does not have, such as those that all jobs share, relative to this file.
+    #[serde(rename = "defaults")]
+    pub _defaults: Option<String>,
     /// General settings of the job.
     #[serde(default)]
     pub job: JobSection,

@@ -65,10 +65,13 @@ impl JobFile {
     pub fn read(file: &Path, set: &[String]) -> Result<Self> {
         let text = regular_file::read_text(file, TEXT_BYTES_MAX).map_err(Error::unreadable(file))?;
         let failed = |mistakes| JobFile { job: None, runs: PathBuf::new(), retain: None, mistakes };
-        let document = match Document::parse(file, &text, set) {
+        let mut document = match Document::parse(file, &text) {
             Ok(document) => document,
             Err(mistakes) => return Ok(failed(mistakes)),
         };
+        if let Err(mistakes) = add_defaults(&mut document, file).and_then(|()| document.lay_over_all(set)) {
+            return Ok(failed(mistakes));
+        }
         let schema = schemars::schema_for!(JobForm);
         let (mut mistakes, sound) = check::check(&document, schema.as_value());
         let form: JobForm = match serde_json::from_value(sound.to_json()) {
@@ -87,6 +90,27 @@ impl JobFile {
         let job = reader.job(form);
         Ok(JobFile { job: Some(job), runs, retain, mistakes: reader.mistakes })
     }
+}
+
+/// Adds the settings of the file that `defaults` names.
+fn add_defaults(document: &mut Document, file: &Path) -> Result<(), Vec<JobMistake>> {
+    let Some(named) = document.text("defaults") else { return Ok(()) };
+    let path = file.parent().unwrap_or(Path::new("")).join(named);
+    match regular_file::read_text(&path, TEXT_BYTES_MAX) {
+        Ok(text) => document.lay_under(&path, &text),
+        Err(error) => {
+            let origin = document.origin(&["defaults"]).to_string();
+            Err(vec![JobMistake { origin, message: format!("`{}` cannot be read: {error}", path.display()) }])
+        }
+    }
+}
+
+/// The files that a job file names and that are no jobs themselves: its defaults, and its waivers.
+pub fn files_named_by(file: &Path) -> Vec<PathBuf> {
+    let document =
+        regular_file::read_text(file, TEXT_BYTES_MAX).ok().and_then(|text| Document::parse(file, &text).ok());
+    let named = |key: &str| Some(file.parent()?.join(document.as_ref()?.text(key)?));
+    ["defaults", "waivers"].into_iter().filter_map(named).collect()
 }
 
 /// The JSON Schema of job files.

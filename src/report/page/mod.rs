@@ -12,6 +12,7 @@ mod checks;
 mod columns;
 mod unreadable;
 mod examples;
+mod overview;
 
 use std::path::Path;
 
@@ -20,6 +21,7 @@ use crate::checks::groups::GroupReport;
 
 pub(crate) use block::{Block, Content, Finding, Format, Heading, ListKind, Page, Section, Title, Tone};
 pub(crate) use inline::{Inline, Span};
+pub(crate) use overview::of_overview;
 pub(crate) use table::{Column, ColumnKind, Headers, Table};
 
 /// The page of a report.

@@ -1,0 +1,97 @@
+//! The page of all jobs of a command.
+
+use super::{Block, Column, Format, Headers, Inline, ListKind, Page, Table, Title, Tone};
+use crate::report::overview::{Found, JobLine, JobOutcome, Overview};
+use crate::report::{count, grouped};
+
+/// The page of an overview: how many jobs ended how, a line for each, the most urgent first, and why some did not run.
+pub(crate) fn of_overview(overview: &Overview) -> Page<'static> {
+    let mut page = Page::default();
+    page.section().add(title(overview));
+    page.section().add(table(overview));
+    let failures: Vec<Inline> = JobOutcome::ALL
+        .into_iter()
+        .flat_map(|outcome| overview.of_outcome(outcome))
+        .filter_map(|line| line.error.as_ref().map(|error| (line, error)))
+        .map(|(line, error)| format!("{}: {}", line.job, first_lines(error)).into())
+        .collect();
+    if !failures.is_empty() {
+        page.section().add(Block::heading("not verified")).add(Block::List(ListKind::Details, failures));
+    }
+    page
+}
+
+fn title(overview: &Overview) -> Title {
+    let worst = overview.worst();
+    let endings = JobOutcome::ALL.into_iter().rev().filter_map(|outcome| {
+        let jobs = overview.of_outcome(outcome).count();
+        let ending = match outcome {
+            JobOutcome::Match => "match",
+            JobOutcome::Accepted => "accepted",
+            JobOutcome::Discrepant => "discrepant",
+            JobOutcome::Unverified => "unverified",
+            JobOutcome::Failed => "failed",
+            JobOutcome::NotRun => "not run",
+        };
+        (jobs > 0).then(|| format!("{} {ending}", grouped(jobs as u64)))
+    });
+    let jobs = count(overview.jobs.len() as u64, "job");
+    let headline =
+        format!("{}: {jobs} in {}, {}", worst.word(), time(overview.seconds), endings.collect::<Vec<_>>().join(", "));
+    Title {
+        verdict: worst.word(),
+        tone: match worst {
+            JobOutcome::Match | JobOutcome::Accepted => Tone::Good,
+            JobOutcome::Discrepant => Tone::Bad,
+            JobOutcome::Unverified | JobOutcome::Failed | JobOutcome::NotRun => Tone::Open,
+        },
+        subject: jobs,
+        headline: Some(headline),
+        warning: None,
+    }
+}
+
+fn table(overview: &Overview) -> Table {
+    let numbers = ["rows", "mismatch", "missing", "extra", "duplicate", "checks", "new", "time"];
+    let columns = [Column::text("verdict"), Column::text("job")];
+    let columns = columns.into_iter().chain(numbers.map(Column::number));
+    let run = Column::text("run").only(Format::Markdown);
+    let mut table = Table { headers: Headers::Needed, ..Table::new(columns.chain([run])) };
+    for outcome in JobOutcome::ALL {
+        for line in overview.of_outcome(outcome) {
+            table.row(cells(line));
+        }
+    }
+    table
+}
+
+fn cells(line: &JobLine) -> Vec<Inline> {
+    let mut cells: Vec<Inline> = vec![line.outcome.word().into(), line.job.clone().into()];
+    let Some(Found { rows, counts, new, failed_checks, seconds, run, .. }) = &line.found else { return cells };
+    let numbers = [counts.mismatch, counts.missing, counts.extra, counts.duplicate_keys, *failed_checks as u64];
+    cells.push(grouped(rows.old).into());
+    cells.extend(numbers.map(|number| Inline::from(grouped(number))));
+    cells.push(new.map_or_else(String::new, grouped).into());
+    cells.push(time(*seconds).into());
+    cells.push(run.clone().unwrap_or_default().into());
+    cells
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        short if short < 10.0 => format!("{short:.1} s"),
+        short if short < 120.0 => format!("{short:.0} s"),
+        long => format!("{:.0} min", long / 60.0),
+    }
+}
+
+/// What an error says first, on one line.
+fn first_lines(error: &str) -> String {
+    let mut lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
+    let (first, second) = (lines.next().unwrap_or_default(), lines.next());
+    // the mistakes of a job, each with its place, follow a line that counts them
+    match second {
+        Some(second) if first.ends_with(':') => second.into(),
+        _ => first.into(),
+    }
+}
