@@ -14,7 +14,7 @@
 //! * `house`: rules for the source code
 //! * `identical`: threads, batch sizes, memory, and file splits do not change a byte of the output
 //! * `init`: proposed jobs run, and with all suggestions taken, equal stores match
-//! * `init_finest`: proposed rules are the finest that explain the differences
+//! * `init_finest`, `init_folder`: proposed rules are the finest that explain the differences
 //! * `init_key`: proposed keys
 //! * `init_objections`: warnings about rules that would hide differences
 //! * `init_pairs`: proposed pairs of columns and readings
@@ -61,6 +61,7 @@ mod jobs;
 mod identical;
 mod init;
 mod init_finest;
+mod init_folder;
 mod init_key;
 mod init_objections;
 mod init_pairs;

@@ -1,32 +1,55 @@
 //! `countersign init`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{limits, signal, write_out};
+use super::{COULD_NOT_VERIFY, limits, signal, write_out};
 use crate::error::{Error, Result};
+use crate::job::{FormatSettings, Origin, Preset, Setting, Source};
+use crate::output::destination::Destination;
 use crate::runtime::engine::Engine;
 use crate::runtime::options::Limits;
 use crate::runtime::progress::Progress;
 use crate::sides::Sides;
-use crate::tools::init::propose;
+use crate::tools::init::tables::{FoundTable, pair, tables_in};
+use crate::tools::init::{folder, propose};
 
-/// Propose a job file for two snapshots
+/// Propose a job for two snapshots, or for every table of two exports
 ///
 /// Tests candidate keys on the data, pairs the columns, finds the rules that their types need, and tries
 /// rules on values that differ. The result runs without changes; what only you can decide is a line to
-/// uncomment. Paths are copied as given, so write the file to the directory that you run this in.
+/// uncomment.
+///
+/// If OLD and NEW are directories with several tables, pairs the tables by name, and writes a directory
+/// with a job for each, the settings that they share, and a list of what has no partner.
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// The snapshot of the store that is being left
+    /// The snapshot or the export of the store that is being left
     old: String,
 
-    /// The snapshot of the store that takes over
+    /// The snapshot or the export of the store that takes over
     new: String,
 
-    /// Write the job file here instead of to standard output; an existing file is not overwritten
-    #[arg(long, short, value_name = "JOB.toml")]
+    /// The program that wrote OLD
+    #[arg(long, value_enum, value_name = "PRESET", hide_possible_values = true)]
+    preset_old: Option<Preset>,
+
+    /// The program that wrote NEW; see docs/exporting.md for the presets
+    #[arg(long, value_enum, value_name = "PRESET", hide_possible_values = true)]
+    preset_new: Option<Preset>,
+
+    /// The names of OLD's columns, if it is one table of text without a header
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    columns_old: Vec<String>,
+
+    /// The names of NEW's columns, if it is one table of text without a header
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    columns_new: Vec<String>,
+
+    /// Write the job file here instead of to standard output, or the jobs to this directory instead of
+    /// jobs/; nothing that exists is overwritten
+    #[arg(long, short, value_name = "JOB.toml|DIR")]
     out: Option<PathBuf>,
 
     /// Do not show progress on standard error
@@ -38,17 +61,58 @@ impl Init {
     pub(super) fn run(self) -> Result<u8> {
         let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
         let limits = Limits { memory: limits::default_memory(), ..Limits::default() };
-        let engine = Engine::start(limits, &std::env::temp_dir(), signal::on_signal(), progress)?;
-        let proposal = propose(&engine, Sides { old: self.old, new: self.new })?;
+        let tables = Sides { old: tables_in(&self.old, self.preset_old)?, new: tables_in(&self.new, self.preset_new)? };
+        let engine = |spill: &Path| Engine::start(limits, spill, signal::on_signal(), progress);
+        match tables {
+            Sides { old: Some(old), new: Some(new) } => self.write_jobs(engine, Sides { old, new }),
+            Sides { old: None, new: None } => {
+                let engine = engine(&std::env::temp_dir())?;
+                self.write_job(&engine)
+            }
+            Sides { old, .. } => {
+                let (database, table) = if old.is_some() { (&self.old, &self.new) } else { (&self.new, &self.old) };
+                let reason = format!(
+                    "`{database}` has several tables, but `{table}` is one; name the table in it, or the directory of \
+                     the other export"
+                );
+                Err(Error::request("init", reason))
+            }
+        }
+    }
+
+    /// Writes a job for one table.
+    fn write_job(&self, engine: &Engine) -> Result<u8> {
+        let source = |path: &String, preset: Option<Preset>, columns: &Vec<String>| {
+            let origin = Origin::Flag("PATH");
+            let format = FormatSettings { preset, columns: columns.clone(), ..FormatSettings::none(origin.clone()) };
+            Source { format, ..Source::of(Setting { text: path.clone(), origin }) }
+        };
+        let sources = Sides {
+            old: source(&self.old, self.preset_old, &self.columns_old),
+            new: source(&self.new, self.preset_new, &self.columns_new),
+        };
+        let proposal = propose(engine, sources)?;
         engine.progress.finish();
         match &self.out {
             None => write_out(&proposal.to_toml())?,
             Some(path) => {
+                let dir = path.parent().unwrap_or(Path::new(""));
+                let text = folder::job_text(proposal, dir)?;
                 let file = std::fs::File::create_new(path).map_err(Error::unwritable(path));
-                std::io::Write::write_all(&mut file?, proposal.to_toml().as_bytes())
-                    .map_err(Error::unwritable(path))?;
+                std::io::Write::write_all(&mut file?, text.as_bytes()).map_err(Error::unwritable(path))?;
             }
         }
         Ok(0)
+    }
+
+    /// Writes a directory with a job for each table.
+    fn write_jobs(&self, engine: impl FnOnce(&Path) -> Result<Engine>, tables: Sides<Vec<FoundTable>>) -> Result<u8> {
+        let shown = self.out.clone().unwrap_or_else(|| "jobs".into());
+        let destination = Destination::claim(&shown)?;
+        let engine = engine(&destination.working())?;
+        let folder = folder::write(&engine, pair(tables), destination, &shown)?;
+        engine.progress.finish();
+        write_out(&folder.summary(&shown))?;
+        Ok(if folder.failed.is_empty() { 0 } else { COULD_NOT_VERIFY })
     }
 }

@@ -27,6 +27,7 @@ pub(crate) use names::{no_such_column, unknown_names};
 pub use privacy::Privacy;
 pub(crate) use rows::{ParseCounts, ParsedRows, RowBatch};
 use settings::Settings;
+pub(crate) use settings::implied_rules;
 pub(crate) use value_hasher::{DIGEST_BYTES, ValueHasher};
 use version::Version;
 

@@ -143,14 +143,28 @@ fn imply(chosen: &mut RuleSettings, fields: Sides<&Field>) -> Vec<Rule> {
     implied
 }
 
+/// What is known of a pair of columns, by their indexes in the schemas.
+fn stored<'a>(snapshots: &'a Sides<Snapshot>, at: Sides<usize>) -> Sides<StoredColumn<'a>> {
+    Sides::from_fn(|side| StoredColumn {
+        field: snapshots[side].schema.field(at[side]),
+        content: snapshots[side].content(at[side]),
+        is_in_utc: snapshots[side].is_in_utc(),
+    })
+}
+
+/// The rules that a comparison implies for a pair of columns without settings, by their indexes in the schemas; `None` if
+/// it would ask for a zone.
+pub(crate) fn implied_rules(snapshots: &Sides<Snapshot>, at: Sides<usize>) -> Option<RuleSettings> {
+    match snapshots.iter().any(Snapshot::is_interpreted) {
+        true => loaded::rules(&stored(snapshots, at), None, &RuleSettings::default()).ok(),
+        false => Some(RuleSettings::default()),
+    }
+}
+
 /// Returns the rules of a pair that other programs wrote in other forms.
 fn loaded_rules(snapshots: &Sides<Snapshot>, pair: &NamePair, settings: &PairSettings) -> Result<RuleSettings> {
     let (at, fields) = super::fields(snapshots, pair);
-    let columns = Sides::from_fn(|side| StoredColumn {
-        field: fields[side],
-        content: snapshots[side].content(at[side]),
-        is_in_utc: snapshots[side].is_in_utc(),
-    });
+    let columns = stored(snapshots, at);
     // `load` kept the text of cells that are not of the type that was stated then
     let kept = fields.iter().find_map(|field| field.metadata().get(LOADED_TYPE));
     let kept = kept.and_then(|text| text.parse::<ColumnType>().ok());

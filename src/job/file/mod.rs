@@ -18,7 +18,7 @@ mod signoff;
 mod job_form;
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use bigdecimal::BigDecimal;
 
@@ -136,7 +136,26 @@ impl FormReader<'_> {
     fn runs(&mut self, form: &JobForm) -> PathBuf {
         let origin = self.document.origin(&["output", "dir"]);
         let dir = form.output.dir.clone().unwrap_or_else(|| RUNS.into());
-        self.dir.join(self.expand(dir, &origin))
+        let dir = self.expand(dir, &origin);
+        self.beside(&dir)
+    }
+
+    /// A path relative to the job file. `..` after a directory that is not a link is left out with that directory.
+    fn beside(&self, path: &str) -> PathBuf {
+        let mut clean = PathBuf::new();
+        for part in self.dir.join(path).components() {
+            let is_way_back = part == Component::ParentDir
+                && matches!(clean.components().next_back(), Some(Component::Normal(_)))
+                && !clean.is_symlink();
+            match is_way_back {
+                true => drop(clean.pop()),
+                false => clean.push(part),
+            }
+        }
+        if path.ends_with('/') {
+            clean.push("");
+        }
+        clean
     }
 
     fn job(&mut self, form: JobForm) -> Job {

@@ -17,7 +17,7 @@ impl FormReader<'_> {
         let path = self.expand(form.path, &origin);
         let path = match path.contains("://") {
             true => path,
-            false => self.dir.join(path).display().to_string(),
+            false => self.beside(&path).display().to_string(),
         };
         let taken_at = form.taken_at.and_then(|taken_at| self.taken_at(taken_at, &time_origin));
         let (age_origin, drop_origin) = (origin_of("max_age"), origin_of("max_drop"));

@@ -4,7 +4,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 
 use super::readings::{
-    Bridge, ReadingCandidates, distinctly, equal, forms, is_notation, known, natural, readings, unreadable,
+    Bridge, ReadingCandidates, distinctly, equal, forms, in_utc, is_notation, known, natural, readings, unreadable,
 };
 use super::zones::Zones;
 use crate::job::{Rule, RuleSettings};
@@ -48,25 +48,9 @@ pub(super) fn bridge_aligned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zon
         _ => tried.swap_remove(first),
     };
     let mut bridge = Bridge::by(rules);
-    let mut explained = agree;
-    let share = |agree: usize| agree as f64 * 100.0 / known.max(1) as f64;
+    let explained = set_zone(&mut bridge, fields, cells, zones, agree);
+    let share = |agree: usize| share(agree, known);
     let pairs = count(known as u64, "pair");
-    if let Some(rules) = bridge.rules.as_mut().filter(|rules| rules.assume_tz.is_some()) {
-        let found = zones.best(fields, rules, cells);
-        if let Some(found) = found.filter(|found| found.agree > agree + distinctly(known)) {
-            let of = share(found.agree);
-            bridge.notes.push(format!("{} explains {of:.1} % of {pairs}, UTC {:.1} %", found.name, share(agree)));
-            if let Some(example) = found.others.first() {
-                let many = match found.others.len() {
-                    1 => format!("so does {example}"),
-                    more => format!("so do {more} other zones, such as {example}"),
-                };
-                bridge.notes.push(format!("{many}: set the zone that the store uses"));
-            }
-            explained = found.agree;
-            rules.assume_tz = Some(found.name);
-        }
-    }
     let coarser = lossy.into_iter().filter_map(|rules| Some((agreeing(&rules)?, rules)));
     let coarser = coarser.filter(|(agree, _)| *agree > explained + distinctly(known));
     if let Some((agree, rules)) = coarser.max_by_key(|(agree, _)| *agree) {
@@ -78,4 +62,45 @@ pub(super) fn bridge_aligned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zon
         ));
     }
     bridge
+}
+
+/// The rules for times in text, of which those without a zone are in the zone that makes the most of them equal.
+pub(super) fn zoned(fields: &Sides<Field>, cells: &Sides<ArrayRef>, zones: &mut Zones) -> Bridge {
+    let rules = in_utc();
+    let agree = equal(fields, &rules, cells).map_or(0, |(agree, _)| agree);
+    let mut bridge = Bridge::by(rules);
+    set_zone(&mut bridge, fields, cells, zones, agree);
+    bridge
+}
+
+/// Replaces UTC by the zone that makes distinctly more than `agree` cells equal, if there is one. Returns how many are
+/// equal then.
+fn set_zone(
+    bridge: &mut Bridge,
+    fields: &Sides<Field>,
+    cells: &Sides<ArrayRef>,
+    zones: &mut Zones,
+    agree: usize,
+) -> usize {
+    let known = known(cells);
+    let Some(rules) = bridge.rules.as_mut().filter(|rules| rules.assume_tz.is_some()) else { return agree };
+    let found = zones.best(fields, rules, cells);
+    let Some(found) = found.filter(|found| found.agree > agree + distinctly(known)) else { return agree };
+    let (of, utc) = (share(found.agree, known), share(agree, known));
+    let pairs = count(known as u64, "pair");
+    bridge.notes.push(format!("{} explains {of:.1} % of {pairs}, UTC {utc:.1} %", found.name));
+    if let Some(example) = found.others.first() {
+        let many = match found.others.len() {
+            1 => format!("so does {example}"),
+            more => format!("so do {more} other zones, such as {example}"),
+        };
+        bridge.notes.push(format!("{many}: set the zone that the store uses"));
+    }
+    rules.assume_tz = Some(found.name);
+    found.agree
+}
+
+/// A count of `known` pairs in percent.
+fn share(agree: usize, known: usize) -> f64 {
+    agree as f64 * 100.0 / known.max(1) as f64
 }

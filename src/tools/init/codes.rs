@@ -1,8 +1,9 @@
 //! Learns a table of `values`: what new has for each of a few codes of old.
 //!
-//! A table is learned only if it cannot hide anything. Each code has one word in every sampled row, whether the row
+//! A table is learned only if it cannot hide anything. Nearly all sampled rows of a code have one word, whether the row
 //! matches or not; and in no row at all does new have a code of the table, or old one of its words. States that were
-//! exchanged, or that lag behind in new, are therefore never mistaken for another notation.
+//! exchanged, or that lag behind in new, are therefore never mistaken for another notation. Rows with another word stay
+//! mismatches.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,8 @@ use crate::snapshot::Snapshot;
 const CODES_MAX: usize = 20;
 /// Rows in which each code of a table must have been seen.
 const SEEN_MIN: usize = 3;
+/// The share of the rows of a code that have its word: nine tenths.
+const MAJORITY: (usize, usize) = (9, 10);
 /// Non-ASCII texts with at least this similarity are one text that was damaged, not a code and its word.
 const DAMAGED: f64 = 0.4;
 
@@ -39,12 +42,12 @@ pub(super) fn learn(
     if !is_plain(families.old) || families.new != Some(Family::Text) || floating {
         return None;
     }
-    let mut words: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut words: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for (texts, differ) in [(differing, true), (matching, false)] {
         for (old, new) in texts.old.iter().zip(&texts.new) {
             let (Some(old), Some(new)) = (old, new) else { continue };
-            words.entry(old).or_default().insert(new);
+            *words.entry(old).or_default().entry(new).or_default() += 1;
             *seen.entry(old).or_default() += usize::from(differ);
             if words.len() > CODES_MAX {
                 return None;
@@ -52,11 +55,13 @@ pub(super) fn learn(
         }
     }
     let changed = words.iter().filter_map(|(code, words)| {
-        let word = words.first().filter(|word| words.len() == 1 && *word != code)?;
+        let all: usize = words.values().sum();
+        let (word, rows) = words.iter().max_by_key(|(_, rows)| **rows)?;
+        (word != code && rows * MAJORITY.1 >= all * MAJORITY.0).then_some(())?;
         (seen[code] >= SEEN_MIN && !is_damaged(code, word)).then_some((*code, *word))
     });
     let table: BTreeMap<&str, &str> = changed.collect();
-    let known: BTreeSet<&str> = words.values().flatten().copied().collect();
+    let known: BTreeSet<&str> = words.values().flat_map(BTreeMap::keys).copied().collect();
     let closed = table.iter().all(|(code, word)| !known.contains(code) && !words.contains_key(word));
     if table.is_empty() || !closed {
         return None;

@@ -15,6 +15,8 @@ pub(super) struct PairedColumns {
     pub fields: Sides<Field>,
     /// The rules that the types need.
     pub rules: RuleSettings,
+    /// Those of them that a comparison implies, so that the job need not name them.
+    pub implied: RuleSettings,
     /// Whether the columns can be compared with these rules.
     pub comparable: bool,
     /// An expression that makes one side's column comparable, and that side.

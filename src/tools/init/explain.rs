@@ -16,7 +16,7 @@ use super::{Findings, codes, compare, job};
 use crate::compare::discrepancy::{Class, Spooled, TableColumn, Tally, classes};
 use crate::equality::plain_types;
 use crate::error::Result;
-use crate::job::RuleSettings;
+use crate::job::{RuleSettings, Source};
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
@@ -101,7 +101,7 @@ impl Differing {
 pub(super) struct SampledPair<'a> {
     pub engine: &'a Engine,
     pub sides: &'a Sides<Snapshot>,
-    pub paths: &'a Sides<String>,
+    pub sources: &'a Sides<Source>,
     pub columns: &'a Columns,
     pub key: &'a KeyChoice,
     /// Rows with the same key on both sides.
@@ -146,7 +146,7 @@ impl SampledPair<'_> {
             }
             let keys = self.columns.pairs.iter().filter(|pair| self.key.columns.contains(&pair.name));
             let only: Vec<&PairedColumns> = keys.chain(few.iter().copied()).collect();
-            let job = job(self.paths, self.columns, self.key.identity(), &only);
+            let job = job(self.sources, self.columns, self.key.identity(), &only);
             let found = compare(self.engine, self.sides, &job, SAMPLE_PAIRS)?;
             few.iter().for_each(|pair| differing.forget(&pair.name));
             differing.gather(found.findings, &few)?;

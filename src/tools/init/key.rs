@@ -7,7 +7,7 @@ use super::candidates::{KeyCandidate, candidates, is_text};
 use super::columns::{Columns, PairedColumns};
 use super::{compare, job};
 use crate::error::Result;
-use crate::job::{Identity, Origin, RuleSettings, Setting};
+use crate::job::{Identity, Origin, RuleSettings, Setting, Source};
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
@@ -62,10 +62,10 @@ fn settings(columns: &[String]) -> Vec<Setting> {
 pub(super) fn choose(
     engine: &Engine,
     sides: &Sides<Snapshot>,
-    paths: &Sides<String>,
+    sources: &Sides<Source>,
     columns: &mut Columns,
 ) -> Result<KeyChoice> {
-    let tester = Tester { engine, sides, paths };
+    let tester = Tester { engine, sides, sources };
     let mut tested = vec![];
     for KeyCandidate { names, is_named, .. } in candidates(columns).into_iter().take(TESTED) {
         let candidate = tester.test(columns, &names)?;
@@ -98,7 +98,7 @@ fn is_unique(tested: &Tested) -> bool {
 struct Tester<'a> {
     engine: &'a Engine,
     sides: &'a Sides<Snapshot>,
-    paths: &'a Sides<String>,
+    sources: &'a Sides<Source>,
 }
 
 impl Tester<'_> {
@@ -129,7 +129,7 @@ impl Tester<'_> {
             pair.rules = std::mem::take(&mut pair.rules).overridden_by(rules);
         }
         let pairs: Vec<&PairedColumns> = columns.pairs.iter().filter(|pair| names.contains(&pair.name)).collect();
-        let job = job(self.paths, columns, Identity::Key(settings(names)), &pairs);
+        let job = job(self.sources, columns, Identity::Key(settings(names)), &pairs);
         let compared = compare(self.engine, self.sides, &job, 0);
         columns.pairs.iter_mut().zip(before).for_each(|(pair, rules)| pair.rules = rules);
         let tally = compared?.tally;

@@ -21,7 +21,10 @@ mod explain;
 mod write;
 mod bridges;
 mod pairs;
+pub(crate) mod tables;
+pub(crate) mod folder;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::columns::Pairing;
@@ -39,7 +42,7 @@ use explain::{SAMPLE_PAIRS, SampledPair, Suggestion};
 use key::KeyChoice;
 
 pub(crate) struct Proposal {
-    paths: Sides<String>,
+    sources: Sides<Source>,
     rows: Sides<u64>,
     /// When the sides were exported, if they say so.
     taken_at: Sides<Option<String>>,
@@ -51,26 +54,33 @@ pub(crate) struct Proposal {
 }
 
 /// Examines two snapshots and proposes how to compare them.
-pub(crate) fn propose(engine: &Engine, paths: Sides<String>) -> Result<Proposal> {
-    require_room_for_footers(engine.limits(), Side::BOTH.map(|side| (Owner::Side(side), paths[side].as_str())))?;
-    let source = |side: Side| Source::of(Setting { text: paths[side].clone(), origin: Origin::Flag("PATH") });
-    let sides = Sides::try_from_fn(|side| sql::open_side(engine, side, &source(side), &sql::Tables::new(), &[]))?;
+pub(crate) fn propose(engine: &Engine, sources: Sides<Source>) -> Result<Proposal> {
+    let paths = Side::BOTH.map(|side| (Owner::Side(side), sources[side].path.text.as_str()));
+    require_room_for_footers(engine.limits(), paths)?;
+    let open = |side: Side| sql::open_side(engine, side, &sources[side], &sql::Tables::new(), &[]);
+    let sides = Sides::try_from_fn(open)?;
     let mut columns = Columns::of(engine, &sides)?;
-    let key = key::choose(engine, &sides, &paths, &mut columns)?;
+    let key = key::choose(engine, &sides, &sources, &mut columns)?;
     let aligned = Aligned::of(engine, &sides, &columns, &key.columns)?;
     if let Some(aligned) = &aligned {
         columns.settle(aligned, &key.columns);
         partners::pair_by_values(&sides, &mut columns, aligned);
         expressions::find(engine, &mut columns, aligned);
     }
-    let job = job(&paths, &columns, key.identity(), &[]);
+    let job = job(&sources, &columns, key.identity(), &[]);
     let found = compare(engine, &sides, &job, SAMPLE_PAIRS)?;
-    let known =
-        SampledPair { engine, sides: &sides, paths: &paths, columns: &columns, key: &key, aligned: aligned.as_ref() };
+    let known = SampledPair {
+        engine,
+        sides: &sides,
+        sources: &sources,
+        columns: &columns,
+        key: &key,
+        aligned: aligned.as_ref(),
+    };
     let (tally, suggestions) = known.explain(found)?;
     let rows = Sides::from_fn(|side| sides[side].rows());
     let taken_at = Sides::from_fn(|side| sides[side].taken_at().map(str::to_string));
-    Ok(Proposal { paths, rows, taken_at, key, columns, suggestions, tally })
+    Ok(Proposal { sources, rows, taken_at, key, columns, suggestions, tally })
 }
 
 impl Proposal {
@@ -78,12 +88,24 @@ impl Proposal {
     pub(crate) fn to_toml(&self) -> String {
         write::job_file(self)
     }
+
+    /// Whether the job has columns that the user has to decide on before it runs.
+    pub(crate) fn is_undecided(&self) -> bool {
+        write::undecided(self).next().is_some()
+    }
+
+    /// The text of a job file in a directory.
+    pub(crate) fn into_toml_in(mut self, dir: &Path) -> Result<String> {
+        for source in [&mut self.sources.old, &mut self.sources.new] {
+            source.path.text = tables::path_from(dir, &source.path.text)?;
+        }
+        Ok(self.to_toml())
+    }
 }
 
 /// A job over all columns that can be compared, or over `only` some of them.
-fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&PairedColumns]) -> Job {
+fn job(sources: &Sides<Source>, columns: &Columns, identity: Identity, only: &[&PairedColumns]) -> Job {
     let origin = || Origin::Flag("init");
-    let source = |side: Side| Source::of(Setting { text: paths[side].clone(), origin: origin() });
     let word = |text: &String| Setting { text: text.clone(), origin: origin() };
     let selection = Selection {
         columns: only.iter().map(|pair| word(&pair.name)).collect(),
@@ -94,7 +116,7 @@ fn job(paths: &Sides<String>, columns: &Columns, identity: Identity, only: &[&Pa
         map: vec![],
     };
     let settings = columns.pairs.iter().filter_map(|pair| pair.settings(origin())).collect();
-    Job { selection, columns: settings, ..Job::new("init", Sides::from_fn(source), identity) }
+    Job { selection, columns: settings, ..Job::new("init", sources.clone(), identity) }
 }
 
 struct Findings {

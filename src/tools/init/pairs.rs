@@ -8,9 +8,11 @@ use super::bridges;
 use super::columns::{Columns, PairedColumns};
 use super::readings::{self, Bridge};
 use super::zones::Zones;
+use crate::columns::implied_rules;
 use crate::equality::canonical::domain::{Family, family, pair_names};
 use crate::equality::rules::RuleSet;
 use crate::error::Result;
+use crate::job::rule::ParseAs;
 use crate::job::{ColumnSettings, Origin, RuleSettings, Setting};
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
@@ -47,9 +49,14 @@ impl Columns {
         let mut zones = Zones::default();
         for pair in self.pairs.iter_mut().filter(|pair| !key.contains(&pair.name)) {
             let Some(cells) = aligned.cells(pair) else { continue };
-            if pair.comparable {
-                pair.take(bridges::bridge_aligned(&pair.fields, &cells, &mut zones));
+            if !pair.comparable || pair.implied != RuleSettings::default() || pair.rules.reading == Some(ParseAs::Set) {
+                continue;
             }
+            let are_times = pair.rules == readings::in_utc() && readings::natural(&pair.fields).is_ok();
+            pair.take(match are_times {
+                true => bridges::zoned(&pair.fields, &cells, &mut zones),
+                false => bridges::bridge_aligned(&pair.fields, &cells, &mut zones),
+            });
         }
     }
 
@@ -66,15 +73,22 @@ impl PairedColumns {
         let fields = Sides::from_fn(|side| sides[side].schema.field(index[side]).clone());
         let sample = Sides::from_fn(|side| samples[side].column(index[side]).clone());
         let agreed = Side::BOTH.iter().all(|&side| sides[side].require_agreement(fields[side].name()).is_ok());
-        let bridge = match agreed {
-            true => readings::bridge(&fields, &sample),
-            false => Bridge::none(),
+        let implied = implied_rules(sides, index);
+        let is_implied = agreed && implied.as_ref().is_some_and(|rules| *rules != RuleSettings::default());
+        let bridge = match implied {
+            _ if !agreed => Bridge::none(),
+            Some(rules) if is_implied => readings::implied(&fields, rules, &sample),
+            // two columns of text, of which one has a zone
+            None if readings::natural(&fields).is_ok() => Bridge::by(readings::in_utc()),
+            _ => readings::bridge(&fields, &sample),
         };
+        let implied = bridge.rules.clone().filter(|_| is_implied && bridge.notes.is_empty()).unwrap_or_default();
         let mut pair = PairedColumns {
             name: fields.new.name().clone(),
             old: fields.old.name().clone(),
             fields,
             rules: RuleSettings::default(),
+            implied,
             comparable: false,
             expression: None,
             notes: vec![],
@@ -107,6 +121,11 @@ impl PairedColumns {
             rules: self.rules.clone(),
             origin: origin.clone(),
         })
+    }
+
+    /// The rules that the job has to name.
+    pub(super) fn named_rules(&self) -> RuleSettings {
+        if self.rules == self.implied { RuleSettings::default() } else { self.rules.clone() }
     }
 
     /// Compiles rules for these columns; `None` if they do not fit.

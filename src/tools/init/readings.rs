@@ -68,6 +68,22 @@ pub(super) fn bridge(fields: &Sides<Field>, sample: &Sides<ArrayRef>) -> Bridge 
     Bridge { rules, notes: vec![] }
 }
 
+/// The rules that a comparison implies. Comma-separated text against lists is a set, if it has no form of an array.
+pub(super) fn implied(fields: &Sides<Field>, rules: RuleSettings, sample: &Sides<ArrayRef>) -> Bridge {
+    let lost = |rules: &RuleSettings| forms(fields, rules, sample).map(|forms| forms.iter().map(unreadable).sum());
+    let set = RuleSettings { reading: Some(ParseAs::Set), ..RuleSettings::default() };
+    if rules.reading == Some(ParseAs::Array) && lost(&rules) > Some(0_usize) && lost(&set) == Some(0) {
+        let notes = vec!["members with commas between them, in any order, as in a SET of MySQL".into()];
+        return Bridge { rules: Some(set), notes };
+    }
+    Bridge::by(rules)
+}
+
+/// Times in text, of which those without a zone are in UTC.
+pub(super) fn in_utc() -> RuleSettings {
+    RuleSettings { reading: Some(ParseAs::Timestamp), assume_tz: Some("UTC".into()), ..RuleSettings::default() }
+}
+
 /// Whether columns are comparable without rules; if not, their families, if a rule could help.
 pub(super) fn natural(fields: &Sides<Field>) -> Result<(), Option<Sides<Family>>> {
     match Domain::of("", fields.as_ref(), &mut |_| false, &mut Nested::default()) {

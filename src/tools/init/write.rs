@@ -11,14 +11,14 @@ use super::key::Tested;
 use crate::equality::canonical::domain::Family;
 use crate::equality::value_text::escaped;
 use crate::job::rule::{ParseAs, quoted};
-use crate::job::{Rule, RuleSettings};
+use crate::job::{Rule, RuleSettings, Source};
 use crate::report::{count, grouped};
 use crate::sides::Side;
 
 /// The text of the job file.
 pub(super) fn job_file(proposal: &Proposal) -> String {
     let mut out = String::new();
-    let Proposal { paths, rows, .. } = proposal;
+    let Proposal { sources, rows, .. } = proposal;
     let _ = writeln!(
         out,
         "# Proposed by countersign {} from {} of old and {} of new.",
@@ -38,7 +38,15 @@ pub(super) fn job_file(proposal: &Proposal) -> String {
         let _ = writeln!(out, "# {}\n# {}\n", escaped(&line), advice(pair));
     }
     for side in Side::BOTH {
-        let _ = writeln!(out, "[{side}]\npath = {}", quoted(&paths[side]));
+        let Source { path, format, .. } = &sources[side];
+        let _ = writeln!(out, "[{side}]\npath = {}", quoted(&path.text));
+        if let Some(preset) = format.preset {
+            let _ = writeln!(out, "preset = {}", quoted(preset.name()));
+        }
+        if !format.columns.is_empty() {
+            let names: Vec<String> = format.columns.iter().map(|name| quoted(name)).collect();
+            let _ = writeln!(out, "columns = [{}]", names.join(", "));
+        }
         if let Some(time) = &proposal.taken_at[side] {
             let _ = writeln!(out, "taken_at = {}", quoted(time));
         }
@@ -154,7 +162,7 @@ fn describe(tested: &Tested) -> String {
 }
 
 /// The pairs that neither a rule nor an expression makes comparable.
-fn undecided(proposal: &Proposal) -> impl Iterator<Item = &PairedColumns> {
+pub(super) fn undecided(proposal: &Proposal) -> impl Iterator<Item = &PairedColumns> {
     proposal.columns.pairs.iter().filter(|pair| !pair.comparable && pair.expression.is_none())
 }
 
@@ -183,7 +191,7 @@ fn shared(proposal: &Proposal) -> Vec<Shared<'_>> {
     let mut shared: Vec<Shared> = vec![];
     for (pair, suggestion) in proposal.columns.pairs.iter().zip(&proposal.suggestions) {
         let [(rule, _)] = suggestion.rules.as_slice() else { continue };
-        let is_bare = pair.comparable && pair.rules == RuleSettings::default() && !pair.is_renamed();
+        let is_bare = pair.comparable && pair.named_rules() == RuleSettings::default() && !pair.is_renamed();
         // a `*` in a name would be a pattern
         if !is_bare || rule.values.is_some() || pair.name.contains('*') {
             continue;
@@ -231,7 +239,7 @@ fn lost_digits(pair: &PairedColumns, suggestion: &Suggestion) -> bool {
 }
 
 fn column(pair: &PairedColumns, suggestion: &Suggestion, is_shared: bool, out: &mut String) {
-    let rules = lines(&pair.rules);
+    let rules = lines(&pair.named_rules());
     let renamed = pair.is_renamed();
     let is_settled = pair.comparable || pair.expression.is_some();
     let is_active = !rules.is_empty() || renamed || pair.expression.is_some();
@@ -271,7 +279,7 @@ fn column(pair: &PairedColumns, suggestion: &Suggestion, is_shared: bool, out: &
             "# a float has 15 to 17 significant digits, and only these can be compared: export longer numbers as text"
         );
     }
-    let active = names(&pair.rules);
+    let active = names(&pair.named_rules());
     for (rule, explained) in &suggestion.rules {
         let explained = explains(suggestion, *explained);
         let so_far = if suggestion.rules.len() > 1 { " up to here" } else { "" };

@@ -1,0 +1,387 @@
+//! Finds the tables in the exports of two databases, and pairs them by name.
+//!
+//! In an export, a table is a file, several files whose names differ in the number of a part, or a directory. Directories
+//! of directories, or of files with several names and other columns, are schemas. Beside the files of `mysqldump --tab`,
+//! the definition of each table names the columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use parquet::file::reader::{FileReader, SerializedFileReader};
+
+use crate::error::{Error, Result};
+use crate::formats::decompressed;
+use crate::job::{FormatSettings, Origin, Preset, Setting, Source};
+use crate::sides::{Side, Sides};
+
+/// A table in an export.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FoundTable {
+    /// Its name with its schema, as the export has it.
+    pub name: String,
+    pub source: Source,
+}
+
+/// The tables of two exports.
+#[derive(Debug, Default)]
+pub(crate) struct PairedTables {
+    pub pairs: Vec<Sides<FoundTable>>,
+    /// Tables of one side whose names are the singular and the plural of one word.
+    pub similar: Vec<Sides<FoundTable>>,
+    /// Tables without a partner.
+    pub alone: Sides<Vec<FoundTable>>,
+}
+
+/// What follows the name of a table in the names of its files, without the dot before it.
+const DATA_SUFFIXES: [&str; 16] = [
+    "parquet", "csv", "tsv", "tab", "json", "jsonl", "ndjson", "avro", "arrow", "arrows", "feather", "ipc", "orc",
+    "txt", "dat", "parq",
+];
+/// Bytes of a file of text that are read to find its first line.
+const BEGINNING: u64 = 64 << 10;
+const COMPRESSED_SUFFIXES: [&str; 8] = ["gz", "zst", "bz2", "xz", "snappy", "gzip", "zstd", "lz4"];
+
+/// The tables below a directory; `None` if the path is one table.
+pub(crate) fn tables_in(path: &str, preset: Option<Preset>) -> Result<Option<Vec<FoundTable>>> {
+    let root = Path::new(path);
+    if !root.is_dir() {
+        return Ok(None);
+    }
+    let entries = Entries::of(root)?;
+    if entries.are_parts() || entries.dirs.is_empty() && entries.files_are_one_table() {
+        return Ok(None);
+    }
+    let mut tables = vec![];
+    add_files(root, "", &entries, preset, &mut tables)?;
+    for dir in &entries.dirs {
+        add_dir(dir, "", preset, &mut tables)?;
+    }
+    tables.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(Some(tables))
+}
+
+/// Pairs tables: by equal names, then by names that differ in capitals, then without their schemas. A name that a side
+/// has twice pairs nothing.
+pub(crate) fn pair(tables: Sides<Vec<FoundTable>>) -> PairedTables {
+    let mut paired = PairedTables { alone: tables, ..PairedTables::default() };
+    let exact = |name: &str| name.to_string();
+    let lower = |name: &str| name.to_lowercase();
+    let short = |name: &str| name.rsplit('.').next().unwrap_or(name).to_lowercase();
+    let singular = |name: &str| singular(&short(name));
+    for form in [&exact as &dyn Fn(&str) -> String, &lower, &short] {
+        let found = take_pairs(&mut paired.alone, form);
+        paired.pairs.extend(found);
+    }
+    paired.similar = take_pairs(&mut paired.alone, &singular);
+    paired.pairs.sort_by(|one, other| one.new.name.cmp(&other.new.name));
+    paired
+}
+
+/// Removes the tables that have the same form of a name as one of the other side.
+fn take_pairs(alone: &mut Sides<Vec<FoundTable>>, form: &dyn Fn(&str) -> String) -> Vec<Sides<FoundTable>> {
+    let forms = Sides::from_fn(|side| {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        alone[side].iter().for_each(|table| *counts.entry(form(&table.name)).or_default() += 1);
+        counts.into_iter().filter(|(_, count)| *count == 1).map(|(form, _)| form).collect::<BTreeSet<String>>()
+    });
+    let take = |tables: &mut Vec<FoundTable>, wanted: &str| {
+        let at = tables.iter().position(|table| form(&table.name) == *wanted)?;
+        Some(tables.remove(at))
+    };
+    let both = forms.old.intersection(&forms.new);
+    both.filter_map(|name| Some(Sides { old: take(&mut alone.old, name)?, new: take(&mut alone.new, name)? })).collect()
+}
+
+/// The singular of an English plural, as far as its ending shows it.
+fn singular(name: &str) -> String {
+    match name {
+        name if name.ends_with("ies") => format!("{}y", &name[..name.len() - 3]),
+        name if ["ses", "xes", "ches", "shes"].iter().any(|end| name.ends_with(end)) => name[..name.len() - 2].into(),
+        name if name.ends_with('s') && !name.ends_with("ss") && !name.ends_with("us") => name[..name.len() - 1].into(),
+        name => name.into(),
+    }
+}
+
+/// What a directory contains, without hidden entries and files that are no data.
+struct Entries {
+    files: Vec<PathBuf>,
+    dirs: Vec<PathBuf>,
+}
+
+impl Entries {
+    fn of(dir: &Path) -> Result<Self> {
+        let (mut files, mut dirs) = (vec![], vec![]);
+        for entry in std::fs::read_dir(dir).map_err(Error::unreadable(dir))? {
+            let path = entry.map_err(Error::unreadable(dir))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(['.', '_']) {
+                continue;
+            }
+            match path.is_dir() {
+                true => dirs.push(path),
+                false if is_data(&name) => files.push(path),
+                false => {}
+            }
+        }
+        files.sort();
+        dirs.sort();
+        Ok(Entries { files, dirs })
+    }
+
+    /// Whether its directories divide the rows of one table: as partitions, or by number.
+    fn are_parts(&self) -> bool {
+        let is_part = |dir: &PathBuf| {
+            let name = name_of(dir);
+            name.contains('=') || name.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        !self.dirs.is_empty() && self.dirs.iter().all(is_part)
+    }
+
+    /// Whether its files are parts of one table, by their names.
+    fn files_are_one_table(&self) -> bool {
+        let names: Vec<String> = self.files_by_table().into_keys().collect();
+        names.len() < 2 || names.iter().all(|name| looks_generated(name))
+    }
+
+    /// Whether all of its files have the same columns, as far as their first line or their footer shows.
+    fn files_have_same_columns(&self) -> bool {
+        let mut columns = self.files.iter().map(|file| columns_in(file));
+        let first = columns.next().flatten();
+        first.is_some() && columns.all(|other| other == first)
+    }
+
+    /// Files by the names of their tables.
+    fn files_by_table(&self) -> BTreeMap<String, Vec<&PathBuf>> {
+        let mut tables: BTreeMap<String, Vec<&PathBuf>> = BTreeMap::new();
+        for file in &self.files {
+            tables.entry(table_of(&name_of(file))).or_default().push(file);
+        }
+        tables
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The parts of a file name: the name without suffixes, and the suffixes.
+fn split(name: &str) -> (&str, &str) {
+    let mut stem = name;
+    while let Some((before, suffix)) = stem.rsplit_once('.') {
+        let suffix = suffix.to_ascii_lowercase();
+        if !DATA_SUFFIXES.contains(&suffix.as_str()) && !COMPRESSED_SUFFIXES.contains(&suffix.as_str()) {
+            break;
+        }
+        stem = before;
+    }
+    (stem, &name[stem.len()..])
+}
+
+fn is_data(name: &str) -> bool {
+    !split(name).1.is_empty()
+}
+
+/// The name of the table of a file: `orders-000.csv.gz`, `orders.00001.csv.gz`, and `orders_0_3_0.parquet` are parts of
+/// `orders`, but `orders_2025.csv` is a table.
+fn table_of(name: &str) -> String {
+    let (stem, _) = split(name);
+    let without = |separators: &[char], stem: &str| -> Option<usize> {
+        let (before, part) = stem.rsplit_once(separators)?;
+        let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        (is_number && !before.is_empty()).then_some(before.len())
+    };
+    let mut end = stem.len();
+    while let Some(shorter) = without(&['-', '.'], &stem[..end]) {
+        end = shorter;
+    }
+    if end < stem.len() {
+        return stem[..end].into();
+    }
+    let third = without(&['_'], stem)
+        .and_then(|second| without(&['_'], &stem[..second]))
+        .and_then(|first| without(&['_'], &stem[..first]));
+    stem[..third.unwrap_or(stem.len())].into()
+}
+
+/// Whether a program made up a name: `part-00000-2f1c…`, an ID, or a number.
+fn looks_generated(stem: &str) -> bool {
+    let mut tokens = stem.split(['-', '_', '.']);
+    let is_id = |token: &str| {
+        token.len() >= 8
+            && token.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && token.bytes().any(|byte| byte.is_ascii_digit())
+    };
+    stem.bytes().all(|byte| byte.is_ascii_digit())
+        || ["part", "data", "chunk", "export"].iter().any(|word| stem == *word || stem.starts_with(&format!("{word}-")))
+        || tokens.any(is_id)
+}
+
+/// The columns of a file: those of its footer, or the first line of text; `None` if it shows neither.
+fn columns_in(file: &Path) -> Option<String> {
+    let opened = std::fs::File::open(file).ok()?;
+    if let Ok(parquet) = SerializedFileReader::new(opened.try_clone().ok()?) {
+        let columns = parquet.metadata().file_metadata().schema_descr().root_schema().get_fields();
+        return Some(columns.iter().map(|column| column.name()).collect::<Vec<_>>().join("\n"));
+    }
+    let mut beginning = String::new();
+    decompressed(opened).ok()?.take(BEGINNING).read_to_string(&mut beginning).ok()?;
+    beginning.lines().next().filter(|line| !line.starts_with(['{', '['])).map(str::to_string)
+}
+
+/// Adds the tables that are files of a directory.
+fn add_files(
+    dir: &Path,
+    schema: &str,
+    entries: &Entries,
+    preset: Option<Preset>,
+    tables: &mut Vec<FoundTable>,
+) -> Result<()> {
+    for (name, files) in entries.files_by_table() {
+        let path = match files.as_slice() {
+            [file] => file.display().to_string(),
+            [first, ..] => dir.join(format!("{name}[-._][0-9]*{}", split(&name_of(first)).1)).display().to_string(),
+            [] => continue,
+        };
+        let origin = Origin::Flag("PATH");
+        let mut format = FormatSettings { preset, ..FormatSettings::none(origin.clone()) };
+        let definition = dir.join(format!("{name}.sql"));
+        let is_dump = path.ends_with(".txt") && definition.is_file();
+        if is_dump && preset.is_none_or(|preset| preset == Preset::MysqlTab) {
+            format.columns = columns_of(&definition)?;
+            format.preset = Some(Preset::MysqlTab);
+        }
+        let source = Source { format, ..Source::of(Setting { text: path, origin }) };
+        tables.push(FoundTable { name: format!("{schema}{name}"), source });
+    }
+    Ok(())
+}
+
+/// Adds the table that a directory is, or the tables in it.
+fn add_dir(dir: &Path, schema: &str, preset: Option<Preset>, tables: &mut Vec<FoundTable>) -> Result<()> {
+    let entries = Entries::of(dir)?;
+    let name = format!("{schema}{}", name_of(dir));
+    let has_tables = !entries.files_are_one_table() && !entries.files_have_same_columns();
+    if has_tables || entries.files.is_empty() && !entries.dirs.is_empty() && !entries.are_parts() {
+        let schema = format!("{name}.");
+        add_files(dir, &schema, &entries, preset, tables)?;
+        return entries.dirs.iter().try_for_each(|below| add_dir(below, &schema, preset, tables));
+    }
+    // a directory without data is a table whose export is empty
+    let origin = Origin::Flag("PATH");
+    let format = FormatSettings { preset, ..FormatSettings::none(origin.clone()) };
+    let source = Source { format, ..Source::of(Setting { text: dir.display().to_string(), origin }) };
+    tables.push(FoundTable { name, source });
+    Ok(())
+}
+
+/// The columns of the table that a file of `mysqldump --tab` defines, a line each: "  `id` bigint NOT NULL,".
+fn columns_of(definition: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(definition).map_err(Error::unreadable(definition))?;
+    let lines = text.lines().skip_while(|line| !line.starts_with("CREATE TABLE")).skip(1);
+    let columns = lines.take_while(|line| !line.starts_with(')')).filter_map(|line| {
+        let rest = line.trim_start().strip_prefix('`')?;
+        // a backtick in a name is doubled
+        let end = rest.replace("``", "\0\0").find('`')?;
+        Some(rest[..end].replace("``", "`"))
+    });
+    Ok(columns.collect())
+}
+
+/// The path that leads from a directory to a file or a pattern. Absolute paths stay as they are.
+pub(crate) fn path_from(dir: &Path, path: &str) -> Result<String> {
+    if Path::new(path).is_absolute() {
+        return Ok(path.into());
+    }
+    let absolute = |path: &Path| std::path::absolute(Path::new(".").join(path)).map_err(Error::unreadable(path));
+    let (dir, target) = (absolute(dir)?, absolute(Path::new(path))?);
+    let shared = dir.components().zip(target.components()).take_while(|(one, other)| one == other).count();
+    let up = dir.components().skip(shared).map(|_| OsStr::new(".."));
+    let down: Vec<_> = target.components().skip(shared).collect();
+    let relative: PathBuf = up.chain(down.iter().map(|part| part.as_os_str())).collect();
+    Ok(relative.display().to_string())
+}
+
+impl PairedTables {
+    /// What has no partner, for `unpaired.md`; `None` if everything has one.
+    pub(crate) fn unpaired(&self) -> Option<String> {
+        if self.similar.is_empty() && Side::BOTH.iter().all(|side| self.alone[*side].is_empty()) {
+            return None;
+        }
+        let mut out = String::from("# Tables without a partner\n");
+        if !self.similar.is_empty() {
+            out.push_str("\nThese may be the same tables. If they are, propose a job for each:\n\n```sh\n");
+            for pair in &self.similar {
+                let [old, new] = [&pair.old, &pair.new].map(|table| table.source.path.text.replace('\'', "'\\''"));
+                out.push_str(&format!("countersign init '{old}' '{new}' --out '{}.toml'\n", pair.new.name));
+            }
+            out.push_str("```\n");
+        }
+        for side in Side::BOTH {
+            if self.alone[side].is_empty() {
+                continue;
+            }
+            out.push_str(&format!("\nOnly in {side}:\n\n"));
+            for table in &self.alone[side] {
+                out.push_str(&format!("- `{}`: `{}`\n", table.name, table.source.path.text));
+            }
+        }
+        Some(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_belong_to_one_table() {
+        for (file, table) in [
+            ("orders.csv", "orders"),
+            ("orders-000.csv.gz", "orders"),
+            ("shop.orders.00000.dat", "shop.orders"),
+            ("orders_0_12_3.snappy.parquet", "orders"),
+            ("orders_2025.csv", "orders_2025"),
+            ("orders_1_2.csv", "orders_1_2"),
+            ("v2.parquet", "v2"),
+            ("2024.csv", "2024"),
+            ("part-0.parquet", "part"),
+        ] {
+            assert_eq!(table_of(file), table, "{file}");
+        }
+        for name in ["part-00000-2f1cab12-c000", "0001", "20231122_072335_00012_abcde", "data"] {
+            assert!(looks_generated(name), "{name}");
+        }
+        assert!(!["orders", "partners", "deadbeef", "t2024", "data_sources"].iter().any(|name| looks_generated(name)));
+        assert!(!is_data("orders.sql") && !is_data("README.md") && is_data("a.JSON"));
+    }
+
+    #[test]
+    fn tables_pair_by_the_closest_form_of_their_names() {
+        let table = |name: &&str| FoundTable {
+            name: name.to_string(),
+            source: Source::of(Setting { text: name.to_string(), origin: Origin::Flag("PATH") }),
+        };
+        let tables = |names: &[&str]| names.iter().map(table).collect::<Vec<_>>();
+        let old = tables(&["a.orders", "b.orders", "Users", "entry", "status", "old_only"]);
+        let new = tables(&["a.orders", "public.users", "entries", "statuses", "public.orders"]);
+        let PairedTables { pairs, similar, alone } = pair(Sides { old, new });
+        let names = |pairs: &[Sides<FoundTable>]| -> Vec<[String; 2]> {
+            pairs.iter().map(|pair| [pair.old.name.clone(), pair.new.name.clone()]).collect()
+        };
+        let expected = [["a.orders", "a.orders"], ["b.orders", "public.orders"], ["Users", "public.users"]];
+        assert_eq!(names(&pairs), expected.map(|pair| pair.map(String::from)));
+        let expected = [["entry", "entries"], ["status", "statuses"]];
+        assert_eq!(names(&similar), expected.map(|pair| pair.map(String::from)));
+        assert_eq!(alone.map(|tables| tables.len()), Sides { old: 1, new: 0 });
+    }
+
+    #[test]
+    fn paths_lead_out_of_the_directory_of_the_jobs() {
+        assert_eq!(path_from(Path::new("jobs"), "old/a.csv").unwrap(), "../old/a.csv");
+        assert_eq!(path_from(Path::new("x/jobs"), "./old/a*.csv").unwrap(), "../../old/a*.csv");
+        assert_eq!(path_from(Path::new("jobs"), "jobs/a.csv").unwrap(), "a.csv");
+        assert_eq!(path_from(Path::new("jobs"), "/data/a.csv").unwrap(), "/data/a.csv");
+    }
+}
