@@ -66,7 +66,7 @@ use sides::Sides;
 /// # Errors
 /// Any reason why the snapshots could not be verified. Partial output is removed.
 pub fn compare(job: &Job, options: &Options) -> Result<Report> {
-    let prepared = prepare(job, options, None).map_err(Refusal::into_first);
+    let prepared = prepare(job, options, None).map_err(Refusal::into_error);
     prepared.and_then(Prepared::execute).map_err(|error| job.redact(error))
 }
 

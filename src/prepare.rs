@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::explain;
 use crate::history;
 use crate::job::file::JobMistake;
-use crate::job::{Job, Scope, Source};
+use crate::job::{Job, Rule, Scope, Source};
 use crate::output::run_dir::RunDir;
 use crate::run::{Run, RunClock, Session};
 use crate::runtime::engine::Engine;
@@ -67,13 +67,13 @@ impl From<Error> for Refusal {
 }
 
 impl Refusal {
-    /// Returns the first error, for callers without a job file whose errors could be listed.
-    pub(crate) fn into_first(self) -> Error {
+    /// Returns all errors as one, for callers without a job file whose lines could be listed.
+    pub(crate) fn into_error(self) -> Error {
         match self {
             Refusal::Other(error) => error,
             Refusal::Job(errors) => {
-                let first = errors.into_iter().next().map(|first| first.error);
-                first.unwrap_or_else(|| Error::internal("a job was refused without a reason"))
+                let several: Vec<Error> = errors.into_iter().map(|found| found.error).collect();
+                Error::all(several).err().unwrap_or_else(|| Error::internal("a job was refused without a reason"))
             }
         }
     }
@@ -107,13 +107,29 @@ pub(crate) fn prepare<'a>(
         (None, Some(prepared)) => Ok(prepared),
         (None, None) => Err(Refusal::Other(Error::internal("a job without an error was not prepared"))),
         (Some(first), _) if first.error.is_about_the_job() => Err(Refusal::Job(errors)),
-        (Some(_), _) => Err(Refusal::Other(Refusal::Job(errors).into_first())),
+        (Some(_), _) => Err(Refusal::Other(Refusal::Job(errors).into_error())),
     }
 }
 
 /// Adds errors that only the files and the SQL of the job reveal to the errors in the text of the job file.
-pub(crate) fn validate(job: Option<&Job>, mut in_text: Vec<JobMistake>) -> Result<Vec<JobMistake>> {
-    let Some(job) = job else { return Ok(in_text) };
+pub(crate) fn validate(job: Option<&Job>, in_text: Vec<JobMistake>) -> Result<Vec<JobMistake>> {
+    Ok(examine(job, in_text)?.0)
+}
+
+/// How a pair of columns is compared.
+pub(crate) struct ComparedColumn {
+    pub name: String,
+    pub types: Sides<String>,
+    pub is_key: bool,
+    pub rules: Vec<Rule>,
+}
+
+/// The same as [`validate`], and how each pair of columns is compared if the columns can be paired.
+pub(crate) fn examine(
+    job: Option<&Job>,
+    mut in_text: Vec<JobMistake>,
+) -> Result<(Vec<JobMistake>, Vec<ComparedColumn>)> {
+    let Some(job) = job else { return Ok((in_text, vec![])) };
     let options = Options::default();
     let clock = RunClock::start();
     let mut errors = vec![];
@@ -121,9 +137,21 @@ pub(crate) fn validate(job: Option<&Job>, mut in_text: Vec<JobMistake>) -> Resul
         errors.push(error.into());
     }
     let session = open_session(job, &options, None, clock)?;
-    open(session, !in_text.is_empty(), &mut errors);
+    let columns = match open(session, !in_text.is_empty(), &mut errors) {
+        Some(Prepared::Comparison(run)) => {
+            let Pairing { columns, key_len, keyed, .. } = &run.pairing;
+            let compared = columns.iter().enumerate().map(|(at, column)| ComparedColumn {
+                name: column.name.clone(),
+                types: column.types.clone(),
+                is_key: *keyed && at < *key_len,
+                rules: column.rules().to_vec(),
+            });
+            compared.collect()
+        }
+        _ => vec![],
+    };
     in_text.extend(mistakes(&errors));
-    Ok(in_text)
+    Ok((in_text, columns))
 }
 
 /// Converts errors to the form in which they are reported for a job file.
@@ -160,9 +188,11 @@ fn open<'a>(mut session: Session<'a>, text_is_wrong: bool, errors: &mut Vec<JobE
                     Some(Prepared::Comparison(run))
                 }
                 // a rule that could not be parsed may be the one that makes the columns comparable
-                Err(Error::DifferentFamilies { .. }) if text_is_wrong => None,
                 Err(error) => {
-                    errors.push(error.into());
+                    let is_consequence =
+                        |error: &Error| text_is_wrong && matches!(error, Error::DifferentFamilies { .. });
+                    let found = error.into_several().into_iter().filter(|error| !is_consequence(error));
+                    errors.extend(found.map(JobError::from));
                     None
                 }
             }
@@ -251,7 +281,7 @@ impl<'a> Run<'a> {
         require_sound(&run, false, &mut errors);
         match errors.is_empty() {
             true => Ok(run),
-            false => Err(Refusal::Job(errors).into_first()),
+            false => Err(Refusal::Job(errors).into_error()),
         }
     }
 }

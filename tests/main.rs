@@ -21,6 +21,7 @@
 //! * `inspect`: reports on snapshots before they are compared
 //! * `interrupted`: killed at any moment, or with any system call failing
 //! * `jobs`: job files, their errors, several jobs at once, and locks
+//! * `shared_rules`: rules that do not belong to a column
 //! * `many_jobs`: several jobs of one command
 //! * `loading`, `typed_formats`: files that are not Parquet
 //! * `memory`: the memory limit holds, or the run is refused
@@ -82,6 +83,7 @@ mod pyarrow;
 mod readings;
 mod rules;
 mod schema;
+mod shared_rules;
 mod signoff;
 mod signoff_evidence;
 mod stores;

@@ -8,7 +8,8 @@ use clap::{ArgGroup, Args, ValueEnum};
 use super::limits::WorkArgs;
 use super::{Format, print, signal};
 use crate::compare;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::job::file::read_rules;
 use crate::job::{FormatSettings, Identity, Job, Origin, Preset, Selection, Setting, Source};
 use crate::report::Verdict;
 use crate::runtime::options::{Options, Out, Strategy};
@@ -47,6 +48,14 @@ pub(super) struct Diff {
     /// Pair an old column with a new column that has another name
     #[arg(long, value_name = "OLD=NEW,…", value_delimiter = ',', value_parser = parse_map)]
     map: Vec<(String, String)>,
+
+    /// Rules of a column, as in a job: 'amount: as=decimal, round=2'; may be repeated
+    #[arg(long = "rule", value_name = "COLUMN: RULE=VALUE")]
+    rules: Vec<String>,
+
+    /// A file with the rules of a job: [compare.columns], [[compare.rules]], and [compare.types]
+    #[arg(long = "rules", value_name = "FILE.toml")]
+    rules_file: Option<PathBuf>,
 
     /// Accept a side that has no rows
     #[arg(long)]
@@ -116,13 +125,16 @@ impl Diff {
             examples: self.examples,
             ..self.work.options(&signal::on_signal())
         };
-        let report = compare(&self.job(), &options)?;
+        let report = compare(&self.job()?, &options).map_err(|error| match is_about_columns(&error) {
+            true => Error::Advised { error: error.into(), advice: ADVICE },
+            false => error,
+        })?;
         self.work.tell_timings(&report.run);
         print(&report, self.format)
     }
 
     /// Converts the arguments to a job.
-    fn job(&self) -> Job {
+    fn job(&self) -> Result<Job> {
         let word = |text: &String| Setting { text: text.clone(), origin: Origin::Flag("--map") };
         let map = self.map.iter().map(|(old, new)| (word(old), word(new))).collect();
         let source = |name: &'static str, path: &String, preset: Option<Preset>, columns: &Vec<String>| Source {
@@ -138,14 +150,27 @@ impl Diff {
             true => Identity::WholeRow,
             false => Identity::Key(Setting::flags("--key", &self.key)),
         };
-        Job {
+        Ok(Job {
+            columns: read_rules(self.rules_file.as_deref(), &self.rules)?,
             selection: Selection {
                 columns: Setting::flags("--columns", &self.columns),
                 ignore: Setting::flags("--ignore", &self.ignore),
                 map,
             },
             ..Job::new("diff", sources, identity)
-        }
+        })
+    }
+}
+
+/// What a user without a job can do about columns that cannot be compared as they are.
+const ADVICE: &str = "pass a rule as --rule 'COLUMN: RULE=VALUE', or let `countersign init OLD NEW` write a job with all that are needed";
+
+/// Whether rules would make the columns comparable.
+fn is_about_columns(error: &Error) -> bool {
+    match error {
+        Error::Several(errors) => errors.iter().any(is_about_columns),
+        Error::DifferentFamilies { .. } | Error::ZoneUnknown { .. } => true,
+        _ => false,
     }
 }
 

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field};
 use crate::equality::canonical::domain::{Family, family};
 use crate::formats::{Shape, Shapes};
 use crate::job::rule::{ParseAs, Tolerance};
-use crate::job::{ColumnType, Rule, RuleSettings};
+use crate::job::{ColumnType, Rule, RuleSettings, TypeFamily};
 use crate::sides::Sides;
 use crate::snapshot::{Content, Readable};
 
@@ -19,6 +19,36 @@ pub(super) struct StoredColumn<'a> {
     pub content: Content,
     /// Whether the program that wrote it writes times in UTC, without saying so.
     pub is_in_utc: bool,
+}
+
+/// Whether a column is of a kind of types, or is text that stands for values of one.
+pub(super) fn is_of(column: &StoredColumn, kind: TypeFamily) -> bool {
+    let own = match family(column.field) {
+        Some(Family::Number) => TypeFamily::Number,
+        Some(Family::Text) => TypeFamily::Text,
+        Some(Family::Boolean) => TypeFamily::Boolean,
+        Some(Family::Binary) => TypeFamily::Binary,
+        Some(Family::Uuid) => TypeFamily::Uuid,
+        Some(Family::Json) => TypeFamily::Json,
+        Some(Family::Date) => TypeFamily::Date,
+        Some(Family::Time) => TypeFamily::Time,
+        Some(Family::NaiveTimestamp | Family::ZonedTimestamp) => TypeFamily::Timestamp,
+        Some(Family::Duration) => TypeFamily::Duration,
+        Some(Family::List) => TypeFamily::List,
+        Some(Family::Struct) => TypeFamily::Struct,
+        Some(Family::Map) => TypeFamily::Map,
+        None => return false,
+    };
+    let stands_for = |shapes: Shapes| match kind {
+        TypeFamily::Number => shapes.has(Shape::Number),
+        TypeFamily::Boolean => shapes.has(Shape::Boolean),
+        TypeFamily::Uuid => shapes.has(Shape::Uuid),
+        TypeFamily::Json => shapes.has(Shape::Json),
+        TypeFamily::Time => shapes.has(Shape::Time),
+        TypeFamily::Timestamp => shapes.has(Shape::Clock) || shapes.has(Shape::Instant),
+        _ => false,
+    };
+    own == kind || matches!(column.content, Content::Text(shapes) if !shapes.are_unknown() && stands_for(shapes))
 }
 
 /// Times without a zone on one side, and with one on the other: only the user knows which zone.

@@ -118,14 +118,12 @@ impl Pairing {
         let mut coverage = coverage_of_unpaired(&names, &ignored, &chosen, takes_all);
         let mut paths = Paths::new(&ignored.paths);
         let mut nested = Nested::default();
-        let (mut keys, mut values, mut incomparable_types) = (vec![], vec![], vec![]);
+        let (mut keys, mut values, mut incomparable_types, mut faults) = (vec![], vec![], vec![], vec![]);
         for (number, pair) in names.pairs.iter().enumerate() {
             let is_key = key.iter().position(|&key| key == number);
             let is_taken = !ignored.pairs.contains(&number) && (takes_all || chosen.pairs.contains(&number));
             if is_key.is_some() && ignored.pairs.contains(&number) {
-                let origin = selection.ignore.iter().find(|word| [&pair.name, &pair.old].contains(&&word.text));
-                let origin = origin.map_or("ignore".into(), |word| word.origin.to_string());
-                return Err(Error::request(origin, format!("`{}` is a key column", pair.name)));
+                return Err(ignored_key(pair, selection));
             }
             if is_key.is_none() && !is_taken {
                 coverage.ignored.push(pair.name.clone());
@@ -134,7 +132,14 @@ impl Pairing {
             // without a key, whole rows identify themselves
             let role = if is_key.is_some() || !job.identity.has_key() { Role::Key } else { Role::Value };
             let rules = settings.rules(number, role, fields(snapshots, pair).1)?;
-            match column_pair(snapshots, pair, role, rules, &mut paths, &mut nested)? {
+            let compared = match column_pair(snapshots, pair, role, rules, &mut paths, &mut nested) {
+                Ok(compared) => compared,
+                Err(fault) => {
+                    faults.push(fault);
+                    continue;
+                }
+            };
+            match compared {
                 Some(column) => match is_key {
                     Some(index) => keys.push((index, column)),
                     None => values.push(column),
@@ -146,6 +151,7 @@ impl Pairing {
                 }
             }
         }
+        Error::all(faults)?;
         coverage.ignored.extend(paths.all_found()?);
         coverage.old_only.extend(nested.one_sided.old);
         coverage.new_only.extend(nested.one_sided.new);
@@ -161,17 +167,20 @@ impl Pairing {
         let version = job.in_flight.as_ref();
         let version = version.map(|in_flight| version_of(snapshots, in_flight, &names, &settings)).transpose()?;
         let pairing = Pairing { columns, key_len, keyed, coverage, incomparable_types, version };
-        if let (false, Some(in_flight), Some(version)) = (pairing.keyed, &job.in_flight, &pairing.version)
-            && Side::BOTH.iter().any(|&side| !pairing.columns.iter().any(|column| column.at[side] == version.at[side]))
-        {
-            // several equal copies would have no unique version
-            return Err(Error::request(
-                &in_flight.columns.new.origin,
-                "without a key, the version column must be compared",
-            ));
-        }
+        pairing.require_version(job)?;
         pairing.require_settings(job, &names)?;
         Ok(pairing)
+    }
+
+    /// Without a key, several equal copies would have no unique version unless it is compared.
+    fn require_version(&self, job: &Job) -> Result<()> {
+        if let (false, Some(in_flight), Some(version)) = (self.keyed, &job.in_flight, &self.version)
+            && Side::BOTH.iter().any(|&side| !self.columns.iter().any(|column| column.at[side] == version.at[side]))
+        {
+            let reason = "without a key, the version column must be compared";
+            return Err(Error::request(&in_flight.columns.new.origin, reason));
+        }
+        Ok(())
     }
 
     /// Checks the columns that gates, lists, and `[misplaced]` name.
@@ -304,6 +313,12 @@ fn column_pair(
 enum Role {
     Key,
     Value,
+}
+
+fn ignored_key(pair: &NamePair, selection: &Selection) -> Error {
+    let origin = selection.ignore.iter().find(|word| [&pair.name, &pair.old].contains(&&word.text));
+    let origin = origin.map_or("ignore".into(), |word| word.origin.to_string());
+    Error::request(origin, format!("`{}` is a key column", pair.name))
 }
 
 fn named_twice(pair: &NamePair, selection: &Selection) -> Error {

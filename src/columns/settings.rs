@@ -46,7 +46,7 @@ impl<'a> Settings<'a> {
     pub(super) fn of(snapshots: &Sides<Snapshot>, names: &ColumnNames, job: &'a Job) -> Result<Self> {
         let mut all: Vec<PairSettings> = names.pairs.iter().map(|_| PairSettings::default()).collect();
         for (index, settings) in job.columns.iter().enumerate() {
-            for number in named(settings, names)? {
+            for number in named(snapshots, settings, names)? {
                 let pair = &mut all[number];
                 pair.rules = std::mem::take(&mut pair.rules).overridden_by(&settings.rules);
                 pair.configured.push(index);
@@ -64,9 +64,14 @@ impl<'a> Settings<'a> {
             return Err(Error::request(&settings.origin, reason));
         }
         if snapshots.iter().any(Snapshot::is_interpreted) {
+            let mut faults = vec![];
             for (pair, settings) in names.pairs.iter().zip(&mut all) {
-                settings.loaded = loaded_rules(snapshots, pair, settings)?;
+                match loaded_rules(snapshots, pair, settings) {
+                    Ok(rules) => settings.loaded = rules,
+                    Err(fault) => faults.push(fault),
+                }
             }
+            Error::all(faults)?;
         }
         let is_interpreted = snapshots.iter().any(Snapshot::is_interpreted);
         Ok(Settings { pairs: all, is_interpreted, configured: &job.columns })
@@ -169,27 +174,29 @@ fn loaded_rules(snapshots: &Sides<Snapshot>, pair: &NamePair, settings: &PairSet
     let kept = fields.iter().find_map(|field| field.metadata().get(LOADED_TYPE));
     let kept = kept.and_then(|text| text.parse::<ColumnType>().ok());
     let stated = settings.column_type.as_ref().or(kept.as_ref());
-    loaded::rules(&columns, stated, &settings.rules).map_err(|ZoneUnknown| {
-        let name = &pair.name;
-        let reason = format!(
-            "the times of column `{name}` have a zone on one side only; state the zone of the others:\n\n      \
-             [compare.columns.{name}]\n      assume_tz = \"UTC\""
-        );
-        Error::request("[compare]", reason)
-    })
+    let rules = loaded::rules(&columns, stated, &settings.rules);
+    rules.map_err(|ZoneUnknown| Error::ZoneUnknown { column: pair.name.clone() })
 }
 
 /// Whether settings name their columns without a pattern.
 fn is_by_name(settings: &ColumnSettings) -> bool {
-    settings.names.iter().all(|name| !name.text.contains('*'))
+    settings.of_type.is_none() && settings.names.iter().all(|name| !name.text.contains('*'))
 }
 
 fn is_for_keys(rule: &Rule) -> bool {
     !rule.rounds() && !matches!(rule, Rule::Tolerance(_))
 }
 
-/// Returns the pairs that settings name. Every name must be that of a pair, and every pattern must match one.
-fn named(settings: &ColumnSettings, names: &ColumnNames) -> Result<Vec<usize>> {
+/// Returns the pairs that settings name. Every name must be that of a pair, and every pattern must match one. There need
+/// not be a column of a type.
+fn named(snapshots: &Sides<Snapshot>, settings: &ColumnSettings, names: &ColumnNames) -> Result<Vec<usize>> {
+    if let Some(family) = settings.of_type {
+        let is_of_type = |pair: &NamePair| {
+            let columns = stored(snapshots, super::fields(snapshots, pair).0);
+            columns.iter().any(|column| loaded::is_of(column, family))
+        };
+        return Ok((0..names.pairs.len()).filter(|&at| is_of_type(&names.pairs[at])).collect());
+    }
     let mut pairs = vec![];
     for name in &settings.names {
         let found: Vec<usize> = match name.text.contains('*') {

@@ -29,6 +29,9 @@ impl Error {
 
     /// Whether the error is about the request, not about the data or the machine.
     pub fn is_about_the_job(&self) -> bool {
+        if let Error::Several(errors) = self {
+            return errors.iter().all(Error::is_about_the_job);
+        }
         matches!(
             self,
             Error::Request { .. }
@@ -37,6 +40,7 @@ impl Error {
                 | Error::NoFiles { .. }
                 | Error::BadPattern { .. }
                 | Error::DifferentFamilies { .. }
+                | Error::ZoneUnknown { .. }
                 | Error::IncomparableKey { .. }
                 | Error::NothingToCompare
         )

@@ -298,6 +298,16 @@ pub enum Error {
         otherwise: String,
     },
 
+    /// Times that have a zone on one side only.
+    #[error(
+        "the times of column `{column}` have a zone on one side only; state the zone of the others:\n\n      \
+         [compare.columns.{}]\n      assume_tz = \"UTC\"", toml_key(.column)
+    )]
+    ZoneUnknown {
+        /// The name of the pair.
+        column: String,
+    },
+
     /// A key column whose type has no defined equality.
     #[error(
         "key column `{column}` is {old_type} in old and {new_type} in new, for which equality is not defined; choose another key"
@@ -336,6 +346,19 @@ pub enum Error {
         /// The errors, each with its position.
         mistakes: Vec<String>,
     },
+
+    /// An error, and what to do about it in this command.
+    #[error("{error}\n\n  {advice}")]
+    Advised {
+        /// The error.
+        error: Box<Error>,
+        /// What to do.
+        advice: &'static str,
+    },
+
+    /// Several errors, such as all columns at fault.
+    #[error("{}", several(.0))]
+    Several(Vec<Error>),
 
     /// An expression that failed on a row.
     #[error(
@@ -437,6 +460,23 @@ impl Error {
         Error::UnusablePath { path: path.into(), problem: problem.into() }
     }
 
+    /// One error of several, if there are any.
+    pub(crate) fn all(mut errors: Vec<Error>) -> Result<()> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => errors.pop().map_or(Ok(()), Err),
+            _ => Err(Error::Several(errors)),
+        }
+    }
+
+    /// The errors that this one consists of.
+    pub(crate) fn into_several(self) -> Vec<Error> {
+        match self {
+            Error::Several(errors) => errors,
+            other => vec![other],
+        }
+    }
+
     /// An [`Error::Unwritable`] for a path; for use in `map_err`.
     pub fn unwritable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
@@ -448,4 +488,9 @@ impl Error {
         let path = path.into();
         move |source| Error::Unreadable { path, source }
     }
+}
+
+/// The texts of several errors, each after a blank line.
+fn several(errors: &[Error]) -> String {
+    errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n\n")
 }

@@ -109,6 +109,7 @@ fn column(settings: &ColumnSettings) -> Value {
         "new_expr": new,
         "rules": rules.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
+    let own = with(own, "of_type", settings.of_type.map(|family| family.name().to_string()));
     let own = with(own, "type", settings.column_type.as_ref().map(ToString::to_string));
     // what a setting turns off differs from what it does not mention
     let off = settings.rules.turned_off();

@@ -10,6 +10,7 @@ pub mod private;
 mod reading;
 pub mod rule;
 mod column_type;
+mod type_family;
 pub mod file;
 mod signoff;
 mod waiver;
@@ -34,6 +35,7 @@ pub use private::Private;
 pub use rule::{Rule, RuleSettings};
 pub use setting::{Origin, Setting};
 pub use signoff::{AcceptedTier, Backup, Becomes, CHECKS_MAX, Cleanup, SignOff, Status, WritesStopped};
+pub use type_family::TypeFamily;
 pub use waiver::Waiver;
 
 /// A comparison of two snapshots.
@@ -214,6 +216,8 @@ impl InFlight {
 pub struct ColumnSettings {
     /// The columns, by their names in new. `*` matches any characters.
     pub names: Vec<Setting>,
+    /// All columns of a kind of types, instead of names.
+    pub of_type: Option<TypeFamily>,
     /// The name of the column in old, if it differs.
     pub old: Option<Setting>,
     /// The value of the column on each side, as an SQL expression.

@@ -17,6 +17,8 @@ pub struct Setting {
 pub enum Origin {
     /// On the command line, under this option.
     Flag(&'static str),
+    /// A rule on the command line, with its text.
+    RuleFlag(String),
     /// In a job file.
     Line {
         /// The file, as the user named it.
@@ -45,6 +47,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Flag(option) => f.write_str(option),
+            Origin::RuleFlag(text) => write!(f, "--rule '{text}'"),
             Origin::Line { file, line, key } if key.is_empty() => write!(f, "{}:{line}", file.display()),
             Origin::Line { file, line, key } => write!(f, "{}:{line}: {key}", file.display()),
             Origin::Files => f.write_str("the types of its files"),

@@ -177,7 +177,7 @@ fn sign_into(run_dir: RunDir, job: &Job, options: &Options, request: &SignOffReq
 
 /// Prepares the comparison that a sign-off rests on, up to the point at which rows are read.
 fn start<'a>(job: &'a Job, options: &'a Options, run_dir: Option<RunDir>) -> Result<Box<Run<'a>>> {
-    match prepare(job, options, run_dir).map_err(Refusal::into_first)? {
+    match prepare(job, options, run_dir).map_err(Refusal::into_error)? {
         Prepared::Comparison(run) => run.start(),
         Prepared::OldAlone(_) => Err(Error::internal("a job with [signoff] has both sides")),
     }

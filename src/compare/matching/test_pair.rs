@@ -89,6 +89,7 @@ impl<'a> Matching<'a> {
         };
         let columns = self.casefold.iter().map(|name| ColumnSettings {
             names: vec![setting(name)],
+            of_type: None,
             old: None,
             expressions: Sides::default(),
             column_type: None,

@@ -20,7 +20,7 @@ pub(super) struct Document {
     /// The file with defaults, whose text continues that of the job file.
     defaults: Option<Defaults>,
     /// The overrides from the command line: the start of each in a virtual text that continues after the text of files.
-    set: Vec<(usize, String)>,
+    set: Vec<(usize, Origin)>,
     /// The root table.
     pub root: Node,
 }
@@ -161,8 +161,8 @@ impl Document {
 
     /// Returns the position of a range of the text.
     pub(super) fn origin_of(&self, span: &Range<usize>, key: &str) -> Origin {
-        if let Some((_, setting)) = self.set.iter().rev().find(|(start, _)| span.start >= *start) {
-            return Origin::Set(setting.clone());
+        if let Some((_, origin)) = self.set.iter().rev().find(|(start, _)| span.start >= *start) {
+            return origin.clone();
         }
         let (file, start, line_ends) = match &self.defaults {
             Some(defaults) if span.start >= defaults.start => (&defaults.file, defaults.start, &defaults.line_ends),
@@ -174,7 +174,13 @@ impl Document {
 
     fn lay_over(&mut self, setting: &str) -> Result<(), String> {
         let (path, value) = setting.split_once('=').ok_or("expected key=value, such as compare.key=id")?;
-        let start = self.set.last().map_or(self.length + 1, |(start, last)| start + last.len() + 1);
+        let steps: Vec<&str> = path.split('.').map(str::trim).collect();
+        self.put_text(&steps, value, Origin::Set(path.into()))
+    }
+
+    /// Sets a value, which is TOML or else text, at a path of keys.
+    pub(super) fn put_text(&mut self, path: &[&str], value: &str, origin: Origin) -> Result<(), String> {
+        let start = self.set.last().map_or(self.length, |(start, _)| *start) + 1;
         // an unquoted value that is not TOML is text
         let as_text = format!("v = {}", Value::String(value.into()));
         let parsed = [format!("v = {value}"), as_text].iter().find_map(|text| {
@@ -183,9 +189,8 @@ impl Document {
         });
         let mut value = parsed.ok_or("the value is not valid TOML")?;
         value.move_to(start);
-        self.set.push((start, path.into()));
-        let steps: Vec<&str> = path.split('.').map(str::trim).collect();
-        self.root.put(&steps, value, start)
+        self.set.push((start, origin));
+        self.root.put(path, value, start)
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::job::private::Mode;
 use crate::job::rule::{RuleSettings, Scalar};
-use crate::job::{FileEncoding, FileFormat, Preset};
+use crate::job::{FileEncoding, FileFormat, Preset, TypeFamily};
 
 /// What to keep of old runs.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -190,6 +190,9 @@ pub(super) struct CompareForm {
     /// Compare only these columns and the key.
     #[serde(default)]
     pub only: Names,
+    /// Rules for all columns of a kind of types on either side. All other rules override them.
+    #[serde(default)]
+    pub types: TypesForm,
     /// Rules for several columns at once. Later rules override earlier ones, and the settings of a column override
     /// both.
     #[serde(default)]
@@ -197,6 +200,75 @@ pub(super) struct CompareForm {
     /// Settings of single columns, by column name in new.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnForm>,
+}
+
+/// The settings of `[compare]` about rules.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RulesForm {
+    /// Rules for all columns of a kind of types on either side. All other rules override them.
+    #[serde(default)]
+    pub types: TypesForm,
+    /// Rules for several columns at once.
+    #[serde(default)]
+    pub rules: Vec<SharedRules>,
+    /// Settings of single columns, by column name in new.
+    #[serde(default)]
+    pub columns: BTreeMap<String, ColumnForm>,
+}
+
+/// Rules by the kind of a column's type on either side.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TypesForm {
+    /// Integers, decimals, and floats.
+    pub number: Option<RuleSettings>,
+    /// Text.
+    pub text: Option<RuleSettings>,
+    /// Booleans.
+    pub boolean: Option<RuleSettings>,
+    /// Bytes.
+    pub binary: Option<RuleSettings>,
+    /// UUIDs.
+    pub uuid: Option<RuleSettings>,
+    /// JSON documents.
+    pub json: Option<RuleSettings>,
+    /// Days.
+    pub date: Option<RuleSettings>,
+    /// Times of day.
+    pub time: Option<RuleSettings>,
+    /// Timestamps, with and without a zone.
+    pub timestamp: Option<RuleSettings>,
+    /// Durations.
+    pub duration: Option<RuleSettings>,
+    /// Lists.
+    pub list: Option<RuleSettings>,
+    /// Structs.
+    pub r#struct: Option<RuleSettings>,
+    /// Maps.
+    pub map: Option<RuleSettings>,
+}
+
+impl TypesForm {
+    /// The rules that are set, with their types.
+    pub(super) fn into_rules(self) -> impl Iterator<Item = (TypeFamily, RuleSettings)> {
+        let all = [
+            (TypeFamily::Number, self.number),
+            (TypeFamily::Text, self.text),
+            (TypeFamily::Boolean, self.boolean),
+            (TypeFamily::Binary, self.binary),
+            (TypeFamily::Uuid, self.uuid),
+            (TypeFamily::Json, self.json),
+            (TypeFamily::Date, self.date),
+            (TypeFamily::Time, self.time),
+            (TypeFamily::Timestamp, self.timestamp),
+            (TypeFamily::Duration, self.duration),
+            (TypeFamily::List, self.list),
+            (TypeFamily::Struct, self.r#struct),
+            (TypeFamily::Map, self.map),
+        ];
+        all.into_iter().filter_map(|(family, rules)| Some((family, rules?)))
+    }
 }
 
 /// Rules for several columns.

@@ -16,6 +16,7 @@ mod private;
 mod signoff_form;
 mod signoff;
 mod job_form;
+mod rules;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -33,8 +34,9 @@ use crate::regular_file::{self, TEXT_BYTES_MAX};
 use crate::sides::Sides;
 use document::Document;
 pub use document::JobMistake;
-use form::{AllowanceForm, ColumnForm, CompareForm, GateForm, Names, SharedRules, SourceForm};
+use form::{AllowanceForm, ColumnForm, CompareForm, GateForm, Names, SharedRules, SourceForm, TypesForm};
 use job_form::JobForm;
+pub(crate) use rules::read_rules;
 
 /// The longest name of a directory on most file systems, in bytes.
 const NAME_MAX: usize = 255;
@@ -190,7 +192,7 @@ impl FormReader<'_> {
             ignore: self.settings(compare.ignore.clone(), &["compare", "ignore"]),
             map: vec![],
         };
-        let columns = self.columns(compare.rules, compare.columns);
+        let columns = self.columns(compare.types, compare.rules, compare.columns);
         let job = Job { scope, ..Job::new(&name, sources, identity) };
         Job {
             tables,
@@ -322,13 +324,25 @@ impl FormReader<'_> {
         names.map(|(item, text)| Setting { text, origin: self.document.item_origin(at, Some(item)) }).collect()
     }
 
-    fn columns(&mut self, shared: Vec<SharedRules>, own: BTreeMap<String, ColumnForm>) -> Vec<ColumnSettings> {
+    fn columns(
+        &mut self,
+        types: TypesForm,
+        shared: Vec<SharedRules>,
+        own: BTreeMap<String, ColumnForm>,
+    ) -> Vec<ColumnSettings> {
         let mut all = vec![];
+        for (family, rules) in types.into_rules() {
+            let origin = self.document.origin(&["compare", "types", family.name()]);
+            let (names, expressions) = (vec![], Sides::default());
+            let of_type = Some(family);
+            all.push(ColumnSettings { names, of_type, old: None, expressions, column_type: None, rules, origin });
+        }
         for (item, SharedRules { columns, rules }) in shared.into_iter().enumerate() {
             let origin = self.document.item_origin(&["compare", "rules"], Some(item));
             let names = columns.into_vec().into_iter().map(|text| Setting { text, origin: origin.clone() }).collect();
             let expressions = Sides::default();
-            all.push(ColumnSettings { names, old: None, expressions, column_type: None, rules, origin });
+            let of_type = None;
+            all.push(ColumnSettings { names, of_type, old: None, expressions, column_type: None, rules, origin });
         }
         for (name, form) in own {
             let at = |key: &str| self.document.origin(&["compare", "columns", &name, key]);
@@ -343,6 +357,7 @@ impl FormReader<'_> {
             });
             all.push(ColumnSettings {
                 names: vec![Setting { text: name.clone(), origin: origin.clone() }],
+                of_type: None,
                 old,
                 expressions,
                 column_type,

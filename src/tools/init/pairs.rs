@@ -116,6 +116,7 @@ impl PairedColumns {
         (self.comparable && (self.is_renamed() || self.rules != RuleSettings::default())).then(|| ColumnSettings {
             column_type: None,
             names: vec![word(&self.name)],
+            of_type: None,
             old: self.is_renamed().then(|| word(&self.old)),
             expressions: Sides::default(),
             rules: self.rules.clone(),
