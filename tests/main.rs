@@ -22,6 +22,7 @@
 //! * `interrupted`: killed at any moment, or with any system call failing
 //! * `jobs`: job files, their errors, several jobs at once, and locks
 //! * `shared_rules`: rules that do not belong to a column
+//! * `terminal`: reports in a terminal
 //! * `many_jobs`: several jobs of one command
 //! * `loading`, `typed_formats`: files that are not Parquet
 //! * `memory`: the memory limit holds, or the run is refused
@@ -88,5 +89,6 @@ mod signoff;
 mod signoff_evidence;
 mod stores;
 mod support;
+mod terminal;
 mod waves;
 mod waves_refused;

@@ -113,7 +113,7 @@ fn jobs_that_run_at_the_same_time_write_the_same_bytes() {
     let (four, parallel, _) = run(&shop, &["run", "jobs", "--jobs", "4", "--memory", "1GiB", "--out", "four"]);
     assert_eq!((one, four), (2, 2));
     let names = |out: &str| -> Vec<String> {
-        out.lines().skip(3).take(9).map(|line| line.split_whitespace().take(7).collect::<Vec<_>>().join(" ")).collect()
+        out.lines().skip(3).take(9).map(|line| line.split_whitespace().take(6).collect::<Vec<_>>().join(" ")).collect()
     };
     assert_eq!(names(&out), names(&parallel));
     for job in ["same", "differs", "differs-0", "differs-5"] {

@@ -162,10 +162,18 @@ fn print(report: &Report, format: Format) -> Result<Verdict> {
     Ok(report.verdict)
 }
 
-/// Color is used on terminals unless `NO_COLOR` is set.
+/// The width that is assumed of a terminal that does not say its own, and the least that anything is fitted to.
+const WIDTH_UNKNOWN: usize = 100;
+const WIDTH_MIN: usize = 60;
+
+/// Lines fit a terminal, with colours unless `NO_COLOR` is set. Files and pipes get whole lines.
 fn style() -> Style {
+    if !io::stdout().is_terminal() {
+        return Style::Plain;
+    }
+    let width = terminal_size::terminal_size().map_or(WIDTH_UNKNOWN, |(width, _)| usize::from(width.0));
     let declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if io::stdout().is_terminal() && !declined { Style::Coloured } else { Style::Plain }
+    Style::Terminal { width: width.max(WIDTH_MIN), colours: !declined }
 }
 
 /// Writes to standard output. A closed pipe is not an error.

@@ -21,7 +21,7 @@ use crate::checks::groups::GroupReport;
 
 pub(crate) use block::{Block, Content, Finding, Format, Heading, ListKind, Page, Section, Title, Tone};
 pub(crate) use inline::{Inline, Span};
-pub(crate) use overview::of_overview;
+pub(crate) use overview::{of_overview, tone_of};
 pub(crate) use table::{Column, ColumnKind, Headers, Table};
 
 /// The page of a report.

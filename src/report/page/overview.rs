@@ -38,42 +38,56 @@ fn title(overview: &Overview) -> Title {
     let jobs = count(overview.jobs.len() as u64, "job");
     let headline =
         format!("{}: {jobs} in {}, {}", worst.word(), time(overview.seconds), endings.collect::<Vec<_>>().join(", "));
-    Title {
-        verdict: worst.word(),
-        tone: match worst {
-            JobOutcome::Match | JobOutcome::Accepted => Tone::Good,
-            JobOutcome::Discrepant => Tone::Bad,
-            JobOutcome::Unverified | JobOutcome::Failed | JobOutcome::NotRun => Tone::Open,
-        },
-        subject: jobs,
-        headline: Some(headline),
-        warning: None,
+    Title { verdict: worst.word(), tone: tone_of(worst), subject: jobs, headline: Some(headline), warning: None }
+}
+
+/// Whether an outcome is good news.
+pub(crate) fn tone_of(outcome: JobOutcome) -> Tone {
+    match outcome {
+        JobOutcome::Match | JobOutcome::Accepted => Tone::Good,
+        JobOutcome::Discrepant => Tone::Bad,
+        JobOutcome::Unverified | JobOutcome::Failed | JobOutcome::NotRun => Tone::Open,
     }
 }
 
+/// A column of numbers: its name, its number for a job, and whether every overview has it. The others are there if a job
+/// has something to show in them.
+type NumberColumn = (&'static str, fn(&Found) -> Option<u64>, bool);
+
+const NUMBERS: [NumberColumn; 7] = [
+    ("rows", |found| Some(found.rows.old), true),
+    ("mismatch", |found| Some(found.counts.mismatch), true),
+    ("missing", |found| Some(found.counts.missing), true),
+    ("extra", |found| Some(found.counts.extra), true),
+    ("duplicate", |found| Some(found.counts.duplicate_keys), false),
+    ("checks", |found| Some(found.failed_checks as u64), false),
+    ("new", |found| found.new, false),
+];
+
 fn table(overview: &Overview) -> Table {
-    let numbers = ["rows", "mismatch", "missing", "extra", "duplicate", "checks", "new", "time"];
-    let columns = [Column::text("verdict"), Column::text("job")];
-    let columns = columns.into_iter().chain(numbers.map(Column::number));
+    let found = || overview.jobs.iter().filter_map(|line| line.found.as_ref());
+    let is_shown = |(name, number, is_always): &NumberColumn| {
+        *is_always || found().any(|found| number(found).is_some_and(|number| number > 0 || *name == "new"))
+    };
+    let numbers: Vec<NumberColumn> = NUMBERS.into_iter().filter(is_shown).collect();
+    let columns = [Column::text("verdict"), Column::text("job")].into_iter();
+    let columns = columns.chain(numbers.iter().map(|(name, ..)| Column::number(*name)));
     let run = Column::text("run").only(Format::Markdown);
-    let mut table = Table { headers: Headers::Needed, ..Table::new(columns.chain([run])) };
+    let mut table = Table { headers: Headers::Needed, ..Table::new(columns.chain([Column::number("time"), run])) };
     for outcome in JobOutcome::ALL {
         for line in overview.of_outcome(outcome) {
-            table.row(cells(line));
+            table.row(cells(line, &numbers));
         }
     }
     table
 }
 
-fn cells(line: &JobLine) -> Vec<Inline> {
+fn cells(line: &JobLine, numbers: &[NumberColumn]) -> Vec<Inline> {
     let mut cells: Vec<Inline> = vec![line.outcome.word().into(), line.job.clone().into()];
-    let Some(Found { rows, counts, new, failed_checks, seconds, run, .. }) = &line.found else { return cells };
-    let numbers = [counts.mismatch, counts.missing, counts.extra, counts.duplicate_keys, *failed_checks as u64];
-    cells.push(grouped(rows.old).into());
-    cells.extend(numbers.map(|number| Inline::from(grouped(number))));
-    cells.push(new.map_or_else(String::new, grouped).into());
-    cells.push(time(*seconds).into());
-    cells.push(run.clone().unwrap_or_default().into());
+    let Some(found) = &line.found else { return cells };
+    cells.extend(numbers.iter().map(|(_, number, _)| Inline::from(number(found).map_or_else(String::new, grouped))));
+    cells.push(time(found.seconds).into());
+    cells.push(found.run.clone().unwrap_or_default().into());
     cells
 }
 

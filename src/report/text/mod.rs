@@ -2,30 +2,88 @@
 
 mod table;
 mod width;
+mod fit;
 
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Effects};
 
 use super::count;
+use super::overview::JobOutcome;
 use super::page::{
-    Block, ColumnKind, Content, Finding, Format, Headers, Inline, ListKind, Page, Span, Table, Title, Tone,
+    Block, Column, ColumnKind, Content, Finding, Format, Headers, Inline, ListKind, Page, Span, Table, Title, Tone,
+    tone_of,
 };
 use crate::equality::value_text::escaped;
 use crate::lists::Change;
 use crate::sides::Sides;
-use width::{cut, cut_beside};
+use width::{VALUE_WIDTH, cut, cut_beside};
 
 pub(crate) use table::{indented, plain_table, right_align};
 
-/// Whether text may carry colour.
+/// Where text is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// For files and pipes.
+    /// In files and pipes.
     Plain,
-    /// For terminals.
-    Coloured,
+    /// In a terminal with this many cells in a line.
+    Terminal {
+        /// The width.
+        width: usize,
+        /// Whether it shows colours.
+        colours: bool,
+    },
 }
+
+impl Style {
+    /// A text in the colours that it has for something.
+    pub(crate) fn paint(self, text: &str, colour: AnsiColor, effects: Effects) -> String {
+        match self {
+            Style::Terminal { colours: true, .. } => {
+                let style = colour.on_default().effects(effects);
+                format!("{style}{text}{style:#}")
+            }
+            _ => text.into(),
+        }
+    }
+
+    /// How many characters of a value fit on its line after `before` other cells.
+    fn value_width(self, before: usize) -> usize {
+        match self {
+            Style::Plain => VALUE_WIDTH,
+            Style::Terminal { width, .. } => {
+                VALUE_WIDTH.min(width.saturating_sub(before + LENGTH_WIDTH)).max(VALUE_WIDTH_MIN)
+            }
+        }
+    }
+
+    /// A value beside another one, in at most `width` characters. In a terminal, wide characters count twice.
+    fn cut(self, value: &str, other: &str, width: usize) -> String {
+        let mut characters = width;
+        loop {
+            let shown = cut_beside(value, other, characters);
+            let wide = fit::display_width(&shown).saturating_sub(shown.chars().count());
+            if self == Style::Plain || characters + wide <= width || characters <= VALUE_WIDTH_MIN {
+                return shown;
+            }
+            characters = characters.saturating_sub((characters + wide - width).div_ceil(2)).max(VALUE_WIDTH_MIN);
+        }
+    }
+
+    fn wrap(self, text: String) -> String {
+        match self {
+            Style::Plain => text,
+            Style::Terminal { width, .. } => fit::wrap(&text, width),
+        }
+    }
+}
+
+/// What is added to a value that is cut: `…`, and `… (1234567 characters)`.
+const LENGTH_WIDTH: usize = 24;
+/// Characters of a value that are shown in the narrowest terminal.
+const VALUE_WIDTH_MIN: usize = 16;
+/// The lines of a terminal that the values of a missing or extra row take at most.
+const ROW_LINES: usize = 3;
 
 /// A page as text, with a blank line between sections.
 pub(crate) fn render(page: &Page, style: Style) -> String {
@@ -55,21 +113,23 @@ fn begins_apart(block: &Block) -> bool {
 fn render_block(block: &Block, style: Style) -> String {
     match block {
         Block::Title(title) => render_title(title, style),
-        Block::Heading(heading) => match &heading.extent {
+        Block::Heading(heading) => style.wrap(match &heading.extent {
             Some(extent) => format!("  {} ({})\n", escaped(&heading.name), escaped(extent)),
             None => format!("  {}\n", escaped(&heading.name)),
-        },
-        Block::Paragraph(sentences) => sentences.iter().map(|sentence| format!("  {}\n", line(sentence))).collect(),
+        }),
+        Block::Paragraph(sentences) => {
+            style.wrap(sentences.iter().map(|sentence| format!("  {}\n", line(sentence))).collect())
+        }
         Block::List(kind, items) => {
             let indent = match kind {
                 ListKind::Reasons => "  - ",
                 ListKind::Remarks => "  ",
                 ListKind::Details => "    ",
             };
-            items.iter().map(|item| format!("{indent}{}\n", line(item))).collect()
+            style.wrap(items.iter().map(|item| format!("{indent}{}\n", line(item))).collect())
         }
-        Block::Table(table) => render_table(table),
-        Block::Findings(findings) => findings.iter().map(render_finding).collect(),
+        Block::Table(table) => render_table(table, style),
+        Block::Findings(findings) => findings.iter().map(|finding| render_finding(finding, style)).collect(),
     }
 }
 
@@ -78,40 +138,82 @@ fn render_title(title: &Title, style: Style) -> String {
         Some(headline) => escaped(headline),
         None => format!("{}: {}", title.verdict, escaped(&title.subject)),
     };
-    let headline = match (style, headline.strip_prefix(title.verdict)) {
-        (Style::Coloured, Some(rest)) => {
-            let colour = match title.tone {
-                Tone::Good => AnsiColor::Green,
-                Tone::Bad => AnsiColor::Red,
-                Tone::Open => AnsiColor::Yellow,
-            };
-            let style = colour.on_default().effects(Effects::BOLD);
-            format!("{style}{}{style:#}{rest}", title.verdict)
-        }
-        _ => headline,
+    let headline = style.wrap(format!("{headline}\n"));
+    let colour = colour_of(title.tone);
+    let headline = match headline.strip_prefix(title.verdict) {
+        Some(rest) => style.paint(title.verdict, colour, Effects::BOLD) + rest,
+        None => headline,
     };
     match &title.warning {
-        Some(warning) => format!("{}\n\n{headline}\n", escaped(warning)),
-        None => format!("{headline}\n"),
+        Some(warning) => format!("{}\n{headline}", style.wrap(format!("{}\n", escaped(warning)))),
+        None => headline,
     }
 }
 
-fn render_table(table: &Table) -> String {
-    let mut lines = plain_table();
+fn colour_of(tone: Tone) -> AnsiColor {
+    match tone {
+        Tone::Good => AnsiColor::Green,
+        Tone::Bad => AnsiColor::Red,
+        Tone::Open => AnsiColor::Yellow,
+    }
+}
+
+fn render_table(table: &Table, style: Style) -> String {
+    let columns: Vec<&Column> = table.columns_for(Format::Text).collect();
+    let mut rows: Vec<Vec<String>> = vec![];
     if table.headers == Headers::Needed {
-        lines
-            .set_header(table.columns_for(Format::Text).map(|column| column.name.as_ref().map_or(String::new(), line)));
+        rows.push(columns.iter().map(|column| column.name.as_ref().map_or(String::new(), line)).collect());
     }
-    for row in table.rows_for(Format::Text) {
-        lines.add_row(row.map(line));
+    rows.extend(table.rows_for(Format::Text).map(|row| row.map(line).collect()));
+    let indent = if table.title.is_some() { 4 } else { 2 };
+    if let Style::Terminal { width, .. } = style {
+        cut_cells(&mut rows, &columns, width.saturating_sub(indent));
     }
-    let columns = table.columns_for(Format::Text).enumerate();
-    let numbers = columns.filter(|(_, column)| column.kind == ColumnKind::Number).map(|(index, _)| index);
-    right_align(&mut lines, &numbers.collect::<Vec<_>>());
+    let mut lines = plain_table();
+    let mut rows = rows.into_iter();
+    if table.headers == Headers::Needed {
+        lines.set_header(rows.next().unwrap_or_default());
+    }
+    for row in rows {
+        lines.add_row(row);
+    }
+    let numbers = columns.iter().enumerate().filter(|(_, column)| column.kind == ColumnKind::Number);
+    right_align(&mut lines, &numbers.map(|(index, _)| index).collect::<Vec<_>>());
+    let lines = paint_verdicts(&table::indented_by(indent, &lines), style);
     match &table.title {
-        Some(title) => format!("  {}\n{}", line(title), table::indented_by(4, &lines)),
-        None => indented(&lines),
+        Some(title) => format!("  {}\n{lines}", line(title)),
+        None => lines,
     }
+}
+
+/// Cuts cells of text so that the table fits.
+fn cut_cells(rows: &mut [Vec<String>], columns: &[&Column], width: usize) {
+    let widest = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| fit::display_width(cell)).max();
+    let natural: Vec<usize> = (0..columns.len()).map(|at| widest(at).unwrap_or(0)).collect();
+    let may_be_cut: Vec<bool> = columns.iter().map(|column| column.kind == ColumnKind::Text).collect();
+    let widths = fit::column_widths(&natural, &may_be_cut, width);
+    for row in rows {
+        for (cell, (own, width)) in row.iter_mut().zip(natural.iter().zip(&widths)) {
+            if width < own {
+                *cell = fit::shorten(cell, *width);
+            }
+        }
+    }
+}
+
+/// Colours the verdicts with which lines begin.
+fn paint_verdicts(lines: &str, style: Style) -> String {
+    let paint = |line: &str| {
+        let outcome = JobOutcome::ALL.into_iter().find(|outcome| line.trim_start().starts_with(outcome.word()));
+        match outcome {
+            Some(outcome) => {
+                let painted = style.paint(outcome.word(), colour_of(tone_of(outcome)), Effects::BOLD);
+                line.replacen(outcome.word(), &painted, 1) + "\n"
+            }
+            None => format!("{line}\n"),
+        }
+    };
+    lines.lines().map(paint).collect()
 }
 
 /// Text within a line, safe for a terminal.
@@ -126,49 +228,79 @@ fn line(inline: &Inline) -> String {
 }
 
 /// The values of a finding were made safe for a terminal when they were formatted.
-fn render_finding(finding: &Finding) -> String {
+fn render_finding(finding: &Finding, style: Style) -> String {
     let key = finding.key.iter().map(|named| format!("{} = {}", escaped(&named.column), cut(&named.value)));
     let notes = match finding.notes.as_slice() {
         [] => String::new(),
         notes => format!("  ({})", escaped(&notes.join(", "))),
     };
-    let mut out = format!("    {}{notes}\n", key.collect::<Vec<_>>().join(", "));
+    let mut out = style.wrap(format!("    {}{notes}\n", key.collect::<Vec<_>>().join(", ")));
     match &finding.content {
         Content::Rows => {
             let Sides { old, new } = finding.rows;
             let _ = writeln!(out, "      {} in old, {} in new", count(old, "row"), count(new, "row"));
         }
-        Content::Changes(changes) => out += &render_changes(changes),
+        Content::Changes(changes) => out += &render_changes(changes, style),
         Content::Values([]) | Content::Nothing => {}
         Content::Values(values) => {
             let values = values.iter().map(|change| {
                 let value = change.old.as_deref().or(change.new.as_deref()).unwrap_or_default();
-                format!("{} = {}", escaped(&change.column), cut(value))
+                let name = escaped(&change.column);
+                let width = style.value_width(6 + fit::display_width(&name) + 3);
+                format!("{name} = {}", style.cut(value, value, width))
             });
-            let _ = writeln!(out, "      {}", values.collect::<Vec<_>>().join(", "));
+            let values: Vec<String> = values.collect();
+            match style {
+                Style::Plain => out += &format!("      {}\n", values.join(", ")),
+                Style::Terminal { width, .. } => out += &fit::fill(&values, 6, width, ROW_LINES),
+            }
         }
     }
     out
 }
 
-fn render_changes(changes: &[Change]) -> String {
-    let mut table = plain_table();
-    for change in changes {
+/// The columns that differ: a line each, or three where a terminal is too narrow for both values.
+fn render_changes(changes: &[Change], style: Style) -> String {
+    let cells = |change: &Change, width: usize| {
         let values = Sides::from_fn(|side| change.value(side).unwrap_or("(private)"));
-        let cells = Sides::from_fn(|side| {
+        Sides::from_fn(|side| {
             let unreadable = if change.is_unreadable(side) { " (unreadable)" } else { "" };
-            format!("{side} {}{unreadable}", cut_beside(values[side], values[side.other()]))
-        });
-        table.add_row([escaped(&change.column), cells.old, cells.new]);
+            format!("{side} {}{unreadable}", style.cut(values[side], values[side.other()], width))
+        })
+    };
+    let rows: Vec<[String; 3]> = changes
+        .iter()
+        .map(|change| {
+            let Sides { old, new } = cells(change, VALUE_WIDTH);
+            [escaped(&change.column), old, new]
+        })
+        .collect();
+    let widest = |at: usize| rows.iter().map(|row| fit::display_width(&row[at])).max().unwrap_or(0);
+    let room = match style {
+        Style::Plain => usize::MAX,
+        Style::Terminal { width, .. } => width,
+    };
+    if 6 + widest(0) + 2 + widest(1) + 2 + widest(2) <= room {
+        let mut table = plain_table();
+        for row in rows {
+            table.add_row(row);
+        }
+        return table::indented_by(6, &table);
     }
-    table::indented_by(6, &table)
+    let width = style.value_width(8 + 4);
+    let mut out = String::new();
+    for change in changes {
+        let Sides { old, new } = cells(change, width);
+        let _ = writeln!(out, "      {}\n        {old}\n        {new}", escaped(&change.column));
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lists::NamedValue;
-    use crate::report::page::{Column, Heading};
+    use crate::report::page::Heading;
 
     fn rendered(block: Block) -> String {
         let mut page = Page::default();
@@ -260,6 +392,7 @@ mod tests {
 
     #[test]
     fn only_the_verdict_is_coloured() {
+        let coloured = Style::Terminal { width: 80, colours: true };
         let title = |tone, headline: Option<&str>, style| {
             let mut page = Page::default();
             page.section().add(Title {
@@ -275,10 +408,10 @@ mod tests {
         assert_eq!(title(Tone::Good, None, Style::Plain), "a warning\n\nMATCH: job\n");
         for (tone, code) in [(Tone::Good, 32), (Tone::Bad, 31), (Tone::Open, 33)] {
             let expected = format!("a warning\n\n\u{1b}[1m\u{1b}[{code}mMATCH\u{1b}[0m in all\n");
-            assert_eq!(title(tone, Some("MATCH in all"), Style::Coloured), expected);
+            assert_eq!(title(tone, Some("MATCH in all"), coloured), expected);
         }
         // a headline that does not begin with the verdict has nothing to colour
-        assert_eq!(title(Tone::Bad, Some("no MATCH"), Style::Coloured), "a warning\n\nno MATCH\n");
+        assert_eq!(title(Tone::Bad, Some("no MATCH"), coloured), "a warning\n\nno MATCH\n");
     }
 
     #[test]

@@ -1,35 +1,40 @@
 //! Keeps values short; the lists have them whole.
 
 /// How many characters of a value are shown.
-const VALUE_WIDTH: usize = 60;
+pub(super) const VALUE_WIDTH: usize = 60;
 /// How many characters that two values share are shown before those that differ.
 const CONTEXT: usize = 20;
 
 /// The beginning of a value, with its length if there is more of it.
 pub(super) fn cut(value: &str) -> String {
-    cut_beside(value, value)
+    cut_beside(value, value, VALUE_WIDTH)
 }
 
-/// The part of a value in which it begins to differ from another one.
-pub(super) fn cut_beside(value: &str, other: &str) -> String {
+/// The part of a value in which it begins to differ from another one, in at most `width` characters and its length.
+pub(super) fn cut_beside(value: &str, other: &str, width: usize) -> String {
     let length = value.chars().count();
-    if length <= VALUE_WIDTH {
+    if length <= width {
         return value.into();
     }
     let equal = value.chars().zip(other.chars()).take_while(|(own, other)| own == other).count();
-    let skipped = match equal < length && equal + CONTEXT > VALUE_WIDTH {
-        true => equal.saturating_sub(CONTEXT).min(length - VALUE_WIDTH),
+    let context = CONTEXT.min(width / 3);
+    let skipped = match equal < length && equal + context > width {
+        true => equal.saturating_sub(context).min(length - width),
         false => 0,
     };
-    let shown: String = value.chars().skip(skipped).take(VALUE_WIDTH).collect();
+    let shown: String = value.chars().skip(skipped).take(width).collect();
     let before = if skipped > 0 { "…" } else { "" };
-    let after = if skipped + VALUE_WIDTH < length { "…" } else { "" };
+    let after = if skipped + width < length { "…" } else { "" };
     format!("{before}{shown}{after} ({length} characters)")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, cut_beside};
+    use super::cut;
+
+    fn cut_beside(value: &str, other: &str) -> String {
+        super::cut_beside(value, other, super::VALUE_WIDTH)
+    }
 
     #[test]
     fn a_value_is_cut_by_characters_and_not_by_bytes() {

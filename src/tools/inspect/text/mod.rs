@@ -45,13 +45,7 @@ fn headline(inspection: &Inspection, style: Style) -> String {
             ("LOOKS BROKEN", detail, AnsiColor::Red)
         }
     };
-    match style {
-        Style::Plain => format!("{word}  {detail}"),
-        Style::Coloured => {
-            let style = colour.on_default().effects(Effects::BOLD);
-            format!("{style}{word}{style:#}  {detail}")
-        }
-    }
+    format!("{}  {detail}", style.paint(word, colour, Effects::BOLD))
 }
 
 fn findings(inspection: &Inspection) -> String {
