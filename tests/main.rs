@@ -23,6 +23,7 @@
 //! * `jobs`: job files, their errors, several jobs at once, and locks
 //! * `shared_rules`: rules that do not belong to a column
 //! * `terminal`: reports in a terminal
+//! * `shards`: sides in several places
 //! * `many_jobs`: several jobs of one command
 //! * `loading`, `typed_formats`: files that are not Parquet
 //! * `memory`: the memory limit holds, or the run is refused
@@ -85,6 +86,7 @@ mod readings;
 mod rules;
 mod schema;
 mod shared_rules;
+mod shards;
 mod signoff;
 mod signoff_evidence;
 mod stores;

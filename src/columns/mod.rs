@@ -132,6 +132,9 @@ impl Pairing {
             // without a key, whole rows identify themselves
             let role = if is_key.is_some() || !job.identity.has_key() { Role::Key } else { Role::Value };
             let rules = settings.rules(number, role, fields(snapshots, pair).1)?;
+            if is_key.is_some() {
+                require_in_all_files(snapshots, pair)?;
+            }
             let compared = match column_pair(snapshots, pair, role, rules, &mut paths, &mut nested) {
                 Ok(compared) => compared,
                 Err(fault) => {
@@ -313,6 +316,16 @@ fn column_pair(
 enum Role {
     Key,
     Value,
+}
+
+/// Refuses a key column that some files lack.
+fn require_in_all_files(snapshots: &Sides<Snapshot>, pair: &NamePair) -> Result<()> {
+    for (side, name) in [(Side::Old, &pair.old), (Side::New, &pair.new)] {
+        if let Some(absent) = snapshots[side].absent_columns().iter().find(|absent| absent.column == *name) {
+            return Err(Error::FileLacksColumn { column: name.clone(), path: absent.example.clone().into() });
+        }
+    }
+    Ok(())
 }
 
 fn ignored_key(pair: &NamePair, selection: &Selection) -> Error {

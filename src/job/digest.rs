@@ -64,6 +64,7 @@ fn rows(source: &Source) -> Value {
         "query": source.query.as_ref().map(|query| query.sql.trim()),
         "key": texts(&source.key),
     });
+    let rows = with(rows, "union_by_name", source.union_by_name.then(|| "true".into()));
     with(rows, "format", format(&source.format))
 }
 
@@ -82,6 +83,10 @@ fn source(source: &Source) -> Value {
         "must_change": source.expects.must_change,
         "key": texts(&source.key),
     });
+    let further = texts(&source.further_paths).join(", ");
+    let all = with(all, "further_paths", Some(further).filter(|further| !further.is_empty()));
+    let all = with(all, "shard", source.shard.clone());
+    let all = with(all, "union_by_name", source.union_by_name.then(|| "true".into()));
     with(all, "format", format(&source.format))
 }
 

@@ -82,7 +82,8 @@ impl Job {
     pub fn locations(&self) -> impl Iterator<Item = (Owner, &str)> {
         let sides = self.scope.sides().iter().map(|&side| (Owner::Side(side), &self.sources[side]));
         let tables = self.tables.iter().map(|(name, source)| (Owner::Table(name.clone()), source));
-        sides.chain(tables).map(|(owner, source)| (owner, source.path.text.as_str()))
+        let sources = sides.chain(tables);
+        sources.flat_map(|(owner, source)| source.locations().map(move |location| (owner.clone(), location)))
     }
 
     /// Removes from an error what it may quote of the data, where the job has private columns.
@@ -138,6 +139,12 @@ impl Scope {
 pub struct Source {
     /// A file, a directory, or a glob.
     pub path: Setting,
+    /// Further ones, if the rows are in several places, such as the shards of a database.
+    pub further_paths: Vec<Setting>,
+    /// The column that gets the path of each row.
+    pub shard: Option<String>,
+    /// Whether columns that a file lacks are NULL in its rows, and capitals in names do not matter.
+    pub union_by_name: bool,
     /// The part of the path that decides which rows it has. It is the same every night.
     pub layout: String,
     /// How the files are written.
@@ -172,12 +179,22 @@ impl Source {
             layout: layout(&path.text),
             format: FormatSettings::none(path.origin.clone()),
             path,
+            further_paths: vec![],
+            shard: None,
+            union_by_name: false,
             query: None,
             taken_at: None,
             allow_empty: false,
             expects: Expectations::default(),
             key: vec![],
         }
+    }
+}
+
+impl Source {
+    /// All paths.
+    pub fn locations(&self) -> impl Iterator<Item = &str> {
+        [&self.path].into_iter().chain(&self.further_paths).map(|path| path.text.as_str())
     }
 }
 

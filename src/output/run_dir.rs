@@ -15,7 +15,7 @@ use crate::job::Job;
 use crate::output::destination::Destination;
 use crate::output::manifest::{FileDigest, InputDigests, MANIFEST, Manifest, RunIdentity};
 use crate::runtime::engine::Engine;
-use crate::sides::{Owner, Side};
+use crate::sides::Owner;
 use crate::snapshot::would_list;
 
 /// A directory that is being written. Nothing is at the destination until it is published. Dropping it removes it.
@@ -87,11 +87,9 @@ impl RunDir {
     /// # Errors
     /// If a listing of one of the inputs would find files that are written here.
     pub(crate) fn require_apart(&self, job: &Job) -> Result<()> {
-        let sides = Side::BOTH.map(|side| (Owner::Side(side), job.sources[side].path.text.as_str()));
-        let tables = job.tables.iter().map(|(name, table)| (Owner::Table(name.clone()), table.path.text.as_str()));
         let backup = job.sign_off.iter().filter_map(|terms| terms.backup.as_ref());
         let backup = backup.map(|backup| (Owner::Backup, backup.path.text.as_str()));
-        self.require_apart_from(sides.into_iter().chain(tables).chain(backup))
+        self.require_apart_from(job.locations().chain(backup))
     }
 
     /// Refuses a destination among these inputs.

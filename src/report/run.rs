@@ -12,7 +12,7 @@ use crate::runtime::engine::Engine;
 use crate::runtime::options::Strategy;
 use crate::runtime::timings::Timings;
 use crate::sides::Sides;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{AbsentColumn, Snapshot};
 
 /// The circumstances of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -84,6 +84,9 @@ pub struct Input {
     pub taken_at: Option<TakenAt>,
     /// Files passed over because their names begin with `_` or `.`.
     pub skipped_files: usize,
+    /// Columns that some files lack, and that are NULL in their rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent_columns: Vec<AbsentColumn>,
     /// Those of them that look like data, the first few.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread_data: Vec<String>,
@@ -179,6 +182,7 @@ impl RunStats {
             query: None,
             taken_at: None,
             skipped_files: 0,
+            absent_columns: vec![],
             unread_data: vec![],
         };
         self.run(Sides { old: input(&job.sources.old, old), new: nothing })
@@ -218,6 +222,7 @@ fn input(source: &Source, snapshot: &Snapshot) -> Input {
         }),
         taken_at: source.taken_at.clone(),
         skipped_files: stored.skipped.len(),
+        absent_columns: stored.absent_columns().to_vec(),
         unread_data: stored.unread_data().map(|path| path.display().to_string()).take(UNREAD_SHOWN).collect(),
     }
 }

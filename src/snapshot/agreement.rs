@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 
 use super::DataFile;
 use super::mixed::is_known_to_fit;
@@ -34,6 +35,59 @@ impl Disagreement {
             }
         }
     }
+}
+
+/// A column that some files lack.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct AbsentColumn {
+    /// The name of the column.
+    pub column: String,
+    /// The number of files without it.
+    pub files: usize,
+    /// The number of their rows, in which it is NULL.
+    pub rows: u64,
+    /// One of the files.
+    pub example: String,
+}
+
+/// Gives columns whose names differ in capitals only the name that the first file has for them.
+pub(super) fn unite_names(files: &mut [DataFile]) {
+    let mut known: HashMap<String, String> = HashMap::new();
+    for file in files {
+        let names: Vec<String> = file.schema.fields().iter().map(|field| field.name().clone()).collect();
+        let is_unique =
+            |name: &String| names.iter().filter(|own| own.to_lowercase() == name.to_lowercase()).count() == 1;
+        let united = file.schema.fields().iter().map(|field| match known.get(&field.name().to_lowercase()) {
+            Some(name) if is_unique(field.name()) => Field::clone(field).with_name(name),
+            _ => Field::clone(field),
+        });
+        let fields: Vec<Field> = united.collect();
+        for field in &fields {
+            known.entry(field.name().to_lowercase()).or_insert_with(|| field.name().clone());
+        }
+        file.schema = Arc::new(Schema::new_with_metadata(fields, file.schema.metadata().clone()));
+    }
+}
+
+/// Removes the flaws of columns that some files lack, and lists these columns.
+pub(super) fn take_absent(flaws: &mut HashMap<String, Disagreement>, files: &[DataFile]) -> Vec<AbsentColumn> {
+    let lacking: Vec<String> =
+        flaws.extract_if(|_, flaw| matches!(flaw, Disagreement::Lacks { .. })).map(|(column, _)| column).collect();
+    let mut absent: Vec<AbsentColumn> = lacking
+        .into_iter()
+        .map(|column| {
+            let without: Vec<&DataFile> =
+                files.iter().filter(|file| file.schema.column_with_name(&column).is_none()).collect();
+            AbsentColumn {
+                files: without.len(),
+                rows: without.iter().map(|file| file.rows()).sum(),
+                example: without.first().map_or(String::new(), |file| file.path.display().to_string()),
+                column,
+            }
+        })
+        .collect();
+    absent.sort_by(|one, other| one.column.cmp(&other.column));
+    absent
 }
 
 /// A column, merged over the files so far.

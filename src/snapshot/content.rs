@@ -78,8 +78,11 @@ impl Snapshot {
             return is_text.then_some(Shapes::ALL);
         }
         let of_file = |file: &DataFile| {
-            let at = file.schema.index_of(field.name()).ok()?;
-            file.loaded.as_ref()?.shapes[at]
+            match file.schema.index_of(field.name()) {
+                Ok(at) => file.loaded.as_ref()?.shapes[at],
+                // a file without the column has no text in it
+                Err(_) => Some(Shapes::ALL),
+            }
         };
         let mut shapes = Some(Shapes::ALL).filter(|_| is_text && !self.files.is_empty());
         for file in self.files.iter() {

@@ -55,8 +55,8 @@ struct FileInProgress {
 enum Input {
     /// A column of the file, as an index in what is decoded.
     Decoded(usize),
-    /// A directory name.
-    Partition(ScalarValue),
+    /// A directory name, or NULL for a column that the file lacks.
+    Constant(ScalarValue),
 }
 
 impl Batches {
@@ -120,7 +120,10 @@ impl Batches {
         read: &FileRead,
     ) -> Result<(ParquetRecordBatchReader, Vec<Input>), ParquetError> {
         let index = |&input: &usize| match input < self.snapshot.file_columns {
-            true => file.schema.index_of(self.snapshot.schema.field(input).name()).map(Some),
+            true => match file.schema.index_of(self.snapshot.schema.field(input).name()) {
+                Err(_) if self.snapshot.is_absent(input) => Ok(None),
+                found => found.map(Some),
+            },
             false => Ok(None),
         };
         let indices = self.inputs.iter().map(index).collect::<Result<Vec<Option<usize>>, _>>()?;
@@ -128,10 +131,14 @@ impl Batches {
         decoded.sort_unstable();
         let partitions = file.partition_values();
         let inputs = indices.iter().zip(&self.inputs).map(|(index, input)| match index {
-            Some(index) => Input::Decoded(decoded.partition_point(|before| before < index)),
-            None => Input::Partition(partitions[input - self.snapshot.file_columns].clone()),
+            Some(index) => Ok(Input::Decoded(decoded.partition_point(|before| before < index))),
+            None => match input.checked_sub(self.snapshot.file_columns) {
+                Some(partition) => Ok(Input::Constant(partitions[partition].clone())),
+                None => ScalarValue::try_from(self.snapshot.schema.field(*input).data_type()).map(Input::Constant),
+            },
         });
-        let inputs = inputs.collect();
+        let inputs = inputs.collect::<Result<Vec<Input>, DataFusionError>>();
+        let inputs = inputs.map_err(|error| ParquetError::External(error.into()))?;
         let mut builder = LocalFile::open(file, read.selection.is_some(), &self.readers.timings)?;
         if let Some(selection) = &read.selection {
             builder = builder.with_row_selection(selection.clone());
@@ -148,7 +155,7 @@ impl Batches {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let stored = part.inputs.iter().zip(self.input_schema.fields()).map(|(input, field)| match input {
             Input::Decoded(index) => shared::typed(&self.snapshot, file, decoded.column(*index), field),
-            Input::Partition(value) => value.to_array_of_size(rows).map_err(Error::internal),
+            Input::Constant(value) => value.to_array_of_size(rows).map_err(Error::internal),
         });
         let stored = stored.collect::<Result<Vec<ArrayRef>>>()?;
         let stored = RecordBatch::try_new_with_options(self.input_schema.clone(), stored, &options)?;
@@ -231,6 +238,12 @@ impl Iterator for Batches {
 }
 
 impl Snapshot {
+    /// Whether some files lack a column, by its index in the schema.
+    fn is_absent(&self, column: usize) -> bool {
+        let name = self.schema.field(column).name();
+        self.absent.iter().any(|absent| absent.column == *name)
+    }
+
     /// The schema of the batches of a scan of `columns`.
     pub fn scan_schema(&self, columns: &[usize]) -> SchemaRef {
         let fields: Vec<_> = columns.iter().map(|&index| self.schema.fields()[index].clone()).collect();

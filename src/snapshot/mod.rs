@@ -55,9 +55,11 @@ use crate::formats::{Columns, Layout};
 use crate::job::{Preset, Source};
 use crate::runtime::engine::Engine;
 use crate::sides::{Owner, Side};
+pub(crate) use agreement::AbsentColumn;
 use agreement::{Disagreement, agree};
 use content::Contents;
 pub(crate) use derived::Derived;
+use listing::Listing;
 use load::Loading;
 
 /// The export of one table: its admitted files and their common schema. Cheap to clone.
@@ -83,6 +85,8 @@ pub struct Snapshot {
     derived: Vec<Derived>,
     /// Columns whose types differ between the files; an error only if such a column is used.
     flaws: HashMap<String, Disagreement>,
+    /// Columns that some files lack, where that is allowed.
+    absent: Arc<[AbsentColumn]>,
     /// Whether its files are not Parquet and were not loaded yet: it has columns but no rows.
     is_unloaded: bool,
     /// The program that wrote the files, if the job says so.
@@ -95,7 +99,7 @@ pub struct Snapshot {
 #[derive(Debug, Clone)]
 struct SourceListing {
     owner: Owner,
-    location: String,
+    locations: Vec<String>,
 }
 
 /// The snapshots that a query read.
@@ -143,6 +147,7 @@ impl Snapshot {
             file_columns,
             derived,
             flaws,
+            absent: Arc::default(),
             is_unloaded,
             preset,
             contents,
@@ -157,7 +162,8 @@ impl Snapshot {
         for (file, values) in listing.files.into_iter().zip(values) {
             files.push(DataFile::admit(file.path, values, among)?);
         }
-        Ok(Self::assemble(owner, side, location, files, listing.skipped, partition_fields))
+        let locations = [location.to_string()];
+        Ok(Self::assemble(owner, side, &locations, files, listing.skipped, partition_fields, Drift::Refused))
     }
 
     /// Opens the files of a source. Files that are not Parquet are loaded.
@@ -193,8 +199,8 @@ impl Snapshot {
         source: &Source,
         load: &mut dyn FnMut(Loading, PartitionValues) -> Result<Option<DataFile>>,
     ) -> Result<Self> {
-        let location = &source.path.text;
-        let listing = listing::list(owner, location)?;
+        let locations: Vec<String> = source.locations().map(String::from).collect();
+        let listing = list_all(owner, source, &locations)?;
         let (partition_fields, values) = partitions::columns(owner, &listing.files)?;
         let among = listing.files.len();
         let layouts = listing.files.iter().map(|file| load::layout_of(&file.path, &source.format));
@@ -219,7 +225,8 @@ impl Snapshot {
             }
         }
         let side = if let Owner::Side(side) = owner { *side } else { Side::Old };
-        let snapshot = Self::assemble(owner, side, location, files, listing.skipped, partition_fields);
+        let drift = if source.union_by_name { Drift::Allowed } else { Drift::Refused };
+        let snapshot = Self::assemble(owner, side, &locations, files, listing.skipped, partition_fields, drift);
         Ok(Snapshot { preset: source.format.preset, ..snapshot })
     }
 
@@ -262,19 +269,30 @@ impl Snapshot {
                 Err(error) => refused.push(error),
             }
         }
-        Ok((Self::assemble(&Owner::Standalone, Side::Old, location, files, listing.skipped, partition_fields), refused))
+        let (owner, locations) = (Owner::Standalone, [location.to_string()]);
+        let skipped = listing.skipped;
+        let snapshot = Self::assemble(&owner, Side::Old, &locations, files, skipped, partition_fields, Drift::Refused);
+        Ok((snapshot, refused))
     }
 
     /// Determines the common schema.
     fn assemble(
         owner: &Owner,
         side: Side,
-        location: &str,
+        locations: &[String],
         mut files: Vec<DataFile>,
         skipped: Vec<PathBuf>,
         partition_fields: Vec<FieldRef>,
+        drift: Drift,
     ) -> Self {
-        let (fields, flaws) = agree(&files);
+        if drift == Drift::Allowed {
+            agreement::unite_names(&mut files);
+        }
+        let (fields, mut flaws) = agree(&files);
+        let absent = match drift {
+            Drift::Allowed => agreement::take_absent(&mut flaws, &files),
+            Drift::Refused => vec![],
+        };
         let file_columns = fields.len();
         let named = |name: &str| fields.iter().any(|field| field.name() == name);
         let partition_fields: Vec<FieldRef> = partition_fields
@@ -288,8 +306,8 @@ impl Snapshot {
         let schema = Schema::new(fields.iter().cloned().chain(partition_fields).collect::<Vec<_>>());
         Snapshot {
             side,
-            location: location.into(),
-            listed: Some(SourceListing { owner: owner.clone(), location: location.into() }),
+            location: locations.join(", "),
+            listed: Some(SourceListing { owner: owner.clone(), locations: locations.to_vec() }),
             files: files.into(),
             skipped,
             schema: schema.into(),
@@ -297,6 +315,7 @@ impl Snapshot {
             file_columns,
             derived: vec![],
             flaws,
+            absent: absent.into(),
             is_unloaded: false,
             preset: None,
             contents: None,
@@ -322,6 +341,11 @@ impl Snapshot {
     /// Whether a column is a partition column.
     pub fn is_partition(&self, column: usize) -> bool {
         (self.file_columns..self.stored_fields().len()).contains(&column)
+    }
+
+    /// Columns that some files lack, and that are NULL in their rows.
+    pub(crate) fn absent_columns(&self) -> &[AbsentColumn] {
+        &self.input().absent
     }
 
     /// When its rows were exported, if all of its files were loaded with the same time.
@@ -370,13 +394,45 @@ impl Snapshot {
 
     fn require_own_unchanged(&self) -> Result<()> {
         self.files.iter().try_for_each(DataFile::require_unchanged)?;
-        let Some(SourceListing { owner, location }) = &self.listed else { return Ok(()) };
+        let Some(SourceListing { owner, locations }) = &self.listed else { return Ok(()) };
         let known: HashSet<&Path> = self.files.iter().map(|file| file.path.as_path()).collect();
-        let now = listing::list(owner, location)?.files;
-        match now.into_iter().find(|file| !known.contains(file.path.as_path())) {
-            None => Ok(()),
-            Some(new) => Err(Error::AppearedWhileReading { path: new.path, owner: owner.clone() }),
+        for location in locations {
+            let now = listing::list(owner, location)?.files;
+            if let Some(new) = now.into_iter().find(|file| !known.contains(file.path.as_path())) {
+                return Err(Error::AppearedWhileReading { path: new.path, owner: owner.clone() });
+            }
         }
+        Ok(())
+    }
+}
+
+/// Whether the files of a side may lack columns of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drift {
+    Allowed,
+    Refused,
+}
+
+/// Lists all paths of a source, with the column that says which one a file is from.
+fn list_all(owner: &Owner, source: &Source, locations: &[String]) -> Result<Listing> {
+    let mut all = Listing { files: vec![], skipped: vec![] };
+    for location in locations {
+        let mut found = listing::list(owner, location)?;
+        if let Some(shard) = &source.shard {
+            for file in &mut found.files {
+                file.partitions.push((shard.clone(), Some(location.clone())));
+            }
+        }
+        all.files.extend(found.files);
+        all.skipped.extend(found.skipped);
+    }
+    let mut seen = HashSet::new();
+    match all.files.iter().find(|file| !seen.insert(&file.path)) {
+        Some(file) => {
+            let reason = format!("`{}` is in two of the paths, so its rows would count twice", file.path.display());
+            Err(Error::request(&source.path.origin, reason))
+        }
+        None => Ok(all),
     }
 }
 

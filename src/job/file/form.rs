@@ -31,9 +31,15 @@ pub(super) struct JobSection {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceForm {
-    /// A file, a directory, or a glob, relative to the job file. `${VAR}` and `${VAR:-default}` are replaced
-    /// from the environment.
-    pub path: String,
+    /// A file, a directory, or a glob, relative to the job file, or a list of them, such as the shards of a database.
+    /// `${VAR}` and `${VAR:-default}` are replaced from the environment.
+    pub path: Names,
+    /// The name of a column that gets the path of each row, for queries and segments. It is not compared.
+    pub shard: Option<String>,
+    /// Accept files that lack columns of others: they are NULL in their rows. Names that differ in capitals only are one
+    /// column.
+    #[serde(default)]
+    pub union_by_name: bool,
     /// The program that wrote the files, such as `postgres-csv`.
     pub preset: Option<Preset>,
     /// The format of the files. Defaults to that of the preset, or to what their names or first bytes show.

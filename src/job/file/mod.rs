@@ -187,11 +187,16 @@ impl FormReader<'_> {
         let list_columns = self.settings(form.lists.columns, &["lists", "columns"]);
         let gate = self.gate(form.gate);
         let identity = self.identity(&compare);
-        let selection = Selection {
-            columns: self.settings(compare.only.clone(), &["compare", "only"]),
-            ignore: self.settings(compare.ignore.clone(), &["compare", "ignore"]),
-            map: vec![],
-        };
+        let mut ignore = self.settings(compare.ignore.clone(), &["compare", "ignore"]);
+        // where a row is stored is not a value of it
+        let shards = sources.iter().filter_map(|source| Some((source.shard.clone()?, source.path.origin.clone())));
+        for (text, origin) in shards {
+            if !ignore.iter().any(|known| known.text == text) {
+                ignore.push(Setting { text, origin });
+            }
+        }
+        let selection =
+            Selection { columns: self.settings(compare.only.clone(), &["compare", "only"]), ignore, map: vec![] };
         let columns = self.columns(compare.types, compare.rules, compare.columns);
         let job = Job { scope, ..Job::new(&name, sources, identity) };
         Job {

@@ -12,13 +12,16 @@ const DURATION_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(100 
 impl FormReader<'_> {
     pub(super) fn source(&mut self, form: SourceForm, at: &[&str]) -> Source {
         let origin_of = |key: &str| self.document.origin(&[at, &[key]].concat());
-        let layout = environment::layout(&form.path);
+        let mut paths = form.path.into_vec().into_iter();
+        let first = paths.next().unwrap_or_default();
+        let layouts = [&first].into_iter().chain(paths.as_slice()).map(|path| environment::layout(path));
+        let layout = layouts.collect::<Vec<_>>().join(", ");
         let (origin, query_origin, time_origin) = (origin_of("path"), origin_of("query"), origin_of("taken_at"));
-        let path = self.expand(form.path, &origin);
-        let path = match path.contains("://") {
-            true => path,
-            false => self.beside(&path).display().to_string(),
-        };
+        if first.is_empty() {
+            self.wrong(&origin, "expected a path, or a list of paths");
+        }
+        let path = self.location(first, &origin);
+        let further_paths = paths.map(|path| self.location(path, &origin)).collect();
         let taken_at = form.taken_at.and_then(|taken_at| self.taken_at(taken_at, &time_origin));
         let (age_origin, drop_origin) = (origin_of("max_age"), origin_of("max_drop"));
         if form.max_age.is_some() && taken_at.is_none() {
@@ -45,7 +48,10 @@ impl FormReader<'_> {
             origin: origin.clone(),
         };
         Source {
-            path: Setting { text: path, origin },
+            path,
+            further_paths,
+            shard: form.shard,
+            union_by_name: form.union_by_name,
             layout,
             format: written,
             query: form.query.and_then(|query| self.query(query, query_origin)),
@@ -58,6 +64,16 @@ impl FormReader<'_> {
                 must_change: form.must_change,
             },
         }
+    }
+
+    /// A path relative to the job file.
+    fn location(&mut self, path: String, origin: &Origin) -> Setting {
+        let path = self.expand(path, origin);
+        let text = match path.contains("://") {
+            true => path,
+            false => self.beside(&path).display().to_string(),
+        };
+        Setting { text, origin: origin.clone() }
     }
 
     /// Parses a duration such as `26h` or `1h 30m`.

@@ -62,6 +62,10 @@ fn describe_input(input: &Input) -> String {
     if input.skipped_files > 0 {
         parts.push(format!("{} passed over", count(input.skipped_files as u64, "file")));
     }
+    parts.extend(input.absent_columns.iter().map(|absent| {
+        let (files, rows) = (count(absent.files as u64, "file"), count(absent.rows, "row"));
+        format!("{} is NULL in {rows} of {files} without it", absent.column)
+    }));
     parts.extend(input.query.as_ref().map(|query| match query.as_str() {
         "inline" => "by a query".into(),
         file => format!("by {file}"),
