@@ -24,6 +24,7 @@
 //! * `shared_rules`: rules that do not belong to a column
 //! * `terminal`: reports in a terminal
 //! * `shards`: sides in several places
+//! * `messages`: commands that send messages
 //! * `many_jobs`: several jobs of one command
 //! * `loading`, `typed_formats`: files that are not Parquet
 //! * `memory`: the memory limit holds, or the run is refused
@@ -74,6 +75,7 @@ mod typed_formats;
 mod inspect;
 mod interrupted;
 mod memory;
+mod messages;
 mod misplaced;
 mod nightly;
 mod opening;

@@ -32,7 +32,7 @@ fn a_side_may_be_in_several_places() {
     let job = "[old]\npath = [\"shards/a\", \"shards/b/*.parquet\"]\nshard = \"shard\"\n[new]\npath = \"new.parquet\"\n\
                [compare]\nkey = \"id\"\n";
     for strategy in ["ordered", "hashed"] {
-        fs::write(shop.path("job.toml"), &job).unwrap();
+        fs::write(shop.path("job.toml"), job).unwrap();
         let (code, out, err) = run(&shop, &["run", "job.toml", "--quiet", "--strategy", strategy]);
         assert_eq!(code, 1, "{err}");
         assert!(out.contains("compared in 2 of 3 columns; not compared: shard"), "{out}");
@@ -44,7 +44,7 @@ fn a_side_may_be_in_several_places() {
     assert!(code == 0 && out.contains("shards/a") && out.contains("shards/b/*.parquet"), "{out}{err}");
     // a key in two shards is a key that occurs twice
     write_parquet(&shop.path("shards/b/more.parquet"), &table(["id", "v"], &[1], &["x"]), 10);
-    let (_, found, _) = report(&shop, &job);
+    let (_, found, _) = report(&shop, job);
     assert_eq!(found["counts"]["duplicate_keys"], 1, "{found}");
     // a file counts once
     let twice = job.replace("\"shards/b/*.parquet\"", "\"shards/*/part.parquet\"");
