@@ -25,6 +25,7 @@
 //! * `terminal`: reports in a terminal
 //! * `shards`: sides in several places
 //! * `messages`: commands that send messages
+//! * `nested`: rules of fields in structs
 //! * `many_jobs`: several jobs of one command
 //! * `loading`, `typed_formats`: files that are not Parquet
 //! * `memory`: the memory limit holds, or the run is refused
@@ -77,6 +78,7 @@ mod interrupted;
 mod memory;
 mod messages;
 mod misplaced;
+mod nested;
 mod nightly;
 mod opening;
 mod pages;

@@ -116,7 +116,7 @@ impl Pairing {
         }
         let takes_all = selection.columns.is_empty();
         let mut coverage = coverage_of_unpaired(&names, &ignored, &chosen, takes_all);
-        let mut paths = Paths::new(&ignored.paths);
+        let mut paths = Paths::new(&ignored.paths, names.fields());
         let mut nested = Nested::default();
         let (mut keys, mut values, mut incomparable_types, mut faults) = (vec![], vec![], vec![], vec![]);
         for (number, pair) in names.pairs.iter().enumerate() {

@@ -25,21 +25,26 @@ pub(super) struct Resolved {
 /// Ignored paths, and whether each was found.
 pub(super) struct Paths {
     paths: Vec<(Setting, bool)>,
+    /// Paths that are compared as columns of their own.
+    compared: HashSet<String>,
     /// The index in `paths` of the first path with each text.
     indices: HashMap<String, usize>,
 }
 
 impl Paths {
-    pub(super) fn new(paths: &[Setting]) -> Self {
+    pub(super) fn new(paths: &[Setting], compared: HashSet<String>) -> Self {
         let mut indices = HashMap::new();
         for (at, path) in paths.iter().enumerate() {
             indices.entry(path.text.clone()).or_insert(at);
         }
-        Paths { paths: paths.iter().map(|path| (path.clone(), false)).collect(), indices }
+        Paths { paths: paths.iter().map(|path| (path.clone(), false)).collect(), compared, indices }
     }
 
-    /// Whether a path is ignored. Marks it as found.
+    /// Whether the values at a path are left out of their column. Marks an ignored path as found.
     pub(super) fn take(&mut self, path: &str) -> bool {
+        if self.compared.contains(path) {
+            return true;
+        }
         let found = self.indices.get(path).map(|&at| &mut self.paths[at]);
         found.is_some_and(|(_, met)| {
             *met = true;
@@ -62,6 +67,8 @@ pub(super) struct NamePair {
     pub name: String,
     pub old: String,
     pub new: String,
+    /// Whether it is a field of a struct that has rules of its own.
+    pub is_field: bool,
 }
 
 /// The names of both sides, paired.
@@ -102,6 +109,7 @@ impl ColumnNames {
                 name: free.new[at.new].into(),
                 old: free.old[at.old].into(),
                 new: free.new[at.new].into(),
+                is_field: false,
             })
             .chain(mapped)
             .collect();
@@ -170,6 +178,11 @@ impl ColumnNames {
             }
         }
         Ok(resolved)
+    }
+
+    /// The paths of fields that are columns of their own.
+    pub(super) fn fields(&self) -> HashSet<String> {
+        self.pairs.iter().filter(|pair| pair.is_field).map(|pair| pair.name.clone()).collect()
     }
 
     /// Returns the pairs with a name, by side.
@@ -250,7 +263,7 @@ fn mapped(
 ) -> Result<(Vec<NamePair>, Sides<HashSet<String>>)> {
     let mut pairs: Vec<NamePair> = vec![];
     let mut seen: Sides<HashSet<String>> = Sides::default();
-    for (name, old, new) in configured_pairs(snapshots, job, all) {
+    for ConfiguredPair { name, old, new, is_field } in configured_pairs(snapshots, job, all) {
         for (side, name) in [(Side::Old, &old), (Side::New, &new)] {
             if !all[side].exact.contains(&name.text) && !snapshots[side].derives(&name.text) {
                 return Err(no_such_column(name, &format!("the {side} snapshot has no column"), &all[side].names));
@@ -262,19 +275,43 @@ fn mapped(
         if !seen.old.insert(old.text.clone()) {
             return Err(Error::request(&old.origin, format!("`{}` is mapped twice", old.text)));
         }
-        pairs.push(NamePair { name, old: old.text, new: new.text });
+        pairs.push(NamePair { name, old: old.text, new: new.text, is_field });
     }
     Ok((pairs, seen))
 }
 
+/// A pair that the user names.
+struct ConfiguredPair {
+    name: String,
+    old: Setting,
+    new: Setting,
+    is_field: bool,
+}
+
 /// Returns the pairs that the user names: by a map, by the `old` of a column, and by expressions, which are columns
 /// themselves.
-fn configured_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Vec<(String, Setting, Setting)> {
+fn configured_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Vec<ConfiguredPair> {
     let map = job.selection.map.iter();
-    let mut pairs: Vec<_> = map.map(|(old, new)| (new.text.clone(), old.clone(), new.clone())).collect();
+    let mut pairs: Vec<ConfiguredPair> = map
+        .map(|(old, new)| ConfiguredPair {
+            name: new.text.clone(),
+            old: old.clone(),
+            new: new.clone(),
+            is_field: false,
+        })
+        .collect();
     for settings in &job.columns {
-        let Some(name) = settings.names.first().filter(|_| settings.has_own_columns()) else { continue };
+        let Some(name) = settings.names.first() else { continue };
+        let is_derived = |side: Side| snapshots[side].derived_columns().any(|(column, _)| column == name.text);
+        let is_field =
+            settings.names.len() == 1 && !settings.has_own_columns() && Side::BOTH.into_iter().any(is_derived);
+        if !settings.has_own_columns() && !is_field {
+            continue;
+        }
         let own = |side: Side| match &settings.expressions[side] {
+            None if is_field && is_derived(side) => {
+                Setting { text: snapshots[side].derived_name(&name.text), origin: name.origin.clone() }
+            }
             Some(_) => Setting { text: snapshots[side].derived_name(&name.text), origin: name.origin.clone() },
             None => match (&settings.old, side) {
                 (Some(old), Side::Old) => old.clone(),
@@ -282,8 +319,9 @@ fn configured_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>)
             },
         };
         let (old, new) = (own(Side::Old), own(Side::New));
-        let shown = if settings.expressions.new.is_some() { name.text.clone() } else { new.text.clone() };
-        pairs.push((shown, old, new));
+        let is_named = settings.expressions.new.is_some() || is_field;
+        let shown = if is_named { name.text.clone() } else { new.text.clone() };
+        pairs.push(ConfiguredPair { name: shown, old, new, is_field });
     }
     pairs
 }
@@ -299,7 +337,9 @@ pub(crate) fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
     let stored = Stored::of(new);
     let derived = job.columns.iter().filter(|own| own.expressions.new.is_some());
     let derived: HashSet<&str> = derived.map(|own| own.names[0].text.as_str()).collect();
-    let is_known = |name: &str| stored.folded.contains_key(&name.to_lowercase()) || derived.contains(name);
+    let is_field = |name: &str| new.derived_columns().any(|(column, _)| column == name);
+    let is_known =
+        |name: &str| stored.folded.contains_key(&name.to_lowercase()) || derived.contains(name) || is_field(name);
     let own = job.columns.iter().flat_map(|settings| &settings.names).filter(|name| !name.text.contains('*'));
     let named = own.chain(job.gate.columns.iter().map(|(name, _)| name)).chain(&job.list_columns);
     let unknown = named.filter(|name| !is_known(&name.text)).enumerate();

@@ -6,8 +6,8 @@
 //! 2. `trim`, `rtrim`, `squeeze`, `nfc`, `casefold`, `empty_is_null`: text is normalized
 //! 3. `values`: old's codes are replaced by new's
 //! 4. `as`, `unit`, `encoding`, `assume_tz`: the cell is parsed as a type
-//! 5. `either_hour`, `default_is_null`, `round`, `significant`, `truncate`, `unordered`: values that count as equal
-//!    become equal
+//! 5. `either_hour`, `default_is_null`, `round`, `significant`, `truncate`, `items_by`, `unordered`: values that count
+//!    as equal become equal
 //! 6. `tolerance`: the remaining difference may have this size
 
 use std::cmp::Ordering;
@@ -58,6 +58,8 @@ pub enum Rule {
     Significant(u8),
     /// Truncate times to this unit.
     Truncate(Precision),
+    /// Match the items of lists by this field of theirs.
+    ItemsBy(String),
     /// Ignore the order of lists.
     Unordered,
     /// The maximum distance of two values.
@@ -87,6 +89,7 @@ impl Rule {
             Rule::Round(_) => "round",
             Rule::Significant(_) => "significant",
             Rule::Truncate(_) => "truncate",
+            Rule::ItemsBy(_) => "items_by",
             Rule::Unordered => "unordered",
             Rule::Tolerance(_) => "tolerance",
         }
@@ -110,7 +113,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name();
         match self {
-            Rule::Expression(_, text) | Rule::AssumeTz(text) | Rule::DefaultIsNull(text) => {
+            Rule::Expression(_, text) | Rule::AssumeTz(text) | Rule::DefaultIsNull(text) | Rule::ItemsBy(text) => {
                 write!(f, "{name} = {}", quoted(text))
             }
             Rule::Values(values) => {
@@ -300,6 +303,8 @@ pub struct RuleSettings {
     pub significant: Option<u8>,
     /// The unit that times are truncated to.
     pub truncate: Option<Precision>,
+    /// Match the items of lists, which are structs, by this field of theirs, whatever their order.
+    pub items_by: Option<String>,
     /// Compare lists as multisets.
     pub unordered: Option<bool>,
     /// The maximum distance of two values, inclusive: a number, a duration such as `5s`, or the bounds `abs`, `below`
@@ -328,6 +333,7 @@ impl RuleSettings {
             round: other.round.or(self.round),
             significant: other.significant.or(self.significant),
             truncate: other.truncate.or(self.truncate),
+            items_by: other.items_by.or(self.items_by),
             unordered: other.unordered.or(self.unordered),
             tolerance: other.tolerance.or(self.tolerance),
         }
@@ -363,6 +369,9 @@ impl RuleSettings {
             Some(_) if self.round.is_some() => return Err("choose one of `round` and `significant`".into()),
             _ => {}
         }
+        if self.items_by.is_some() && self.unordered == Some(true) {
+            return Err("choose one of `items_by` and `unordered`".into());
+        }
         let tolerance = self.tolerance.as_ref().map(ToleranceSettings::tolerance).transpose()?;
         Ok([
             on(self.trim, Rule::Trim),
@@ -381,6 +390,7 @@ impl RuleSettings {
             self.round.map(Rule::Round),
             self.significant.map(Rule::Significant),
             self.truncate.map(Rule::Truncate),
+            self.items_by.clone().map(Rule::ItemsBy),
             on(self.unordered, Rule::Unordered),
             tolerance.map(Rule::Tolerance),
         ]

@@ -20,6 +20,7 @@ mod row_expression;
 mod sums;
 mod views;
 mod working_table;
+mod paths;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -135,8 +136,9 @@ pub(crate) fn run_side(
 
 /// A side with the columns that are expressions.
 fn derived(engine: &Engine, mut snapshot: Snapshot, columns: &[ColumnSettings]) -> Result<Snapshot> {
-    for (name, expression) in expressions(columns, snapshot.side) {
-        snapshot.derive(plan_expression(engine, &snapshot, name, expression)?);
+    for (name, expression) in expressions(columns, &snapshot) {
+        let derived = plan_expression(engine, &snapshot, name, &expression)?;
+        snapshot.derive(derived);
     }
     Ok(snapshot)
 }
@@ -160,8 +162,8 @@ pub(crate) fn plan_side(
     let mut mistakes = vec![];
     let snapshot = plan_source(engine, side, source, tables).map_err(|error| mistakes.push(error)).ok();
     let snapshot = snapshot.map(|mut snapshot| {
-        for (name, expression) in expressions(columns, side) {
-            match plan_expression(engine, &snapshot, name, expression) {
+        for (name, expression) in expressions(columns, &snapshot) {
+            match plan_expression(engine, &snapshot, name, &expression) {
                 Ok(derived) => snapshot.derive(derived),
                 Err(error) => mistakes.push(error),
             }
@@ -183,11 +185,14 @@ fn plan_source(engine: &Engine, side: Side, source: &Source, tables: &Tables) ->
     Ok(Snapshot::planned(side, question.schema(), origin))
 }
 
-/// The columns of a side that are expressions.
-fn expressions(columns: &[ColumnSettings], side: Side) -> impl Iterator<Item = (&str, &Setting)> {
-    columns
-        .iter()
-        .filter_map(move |settings| Some((settings.names.first()?.text.as_str(), settings.expressions[side].as_ref()?)))
+/// The columns of a side that are expressions: those of the job, and fields of structs that have rules.
+fn expressions<'a>(columns: &'a [ColumnSettings], snapshot: &Snapshot) -> Vec<(&'a str, Setting)> {
+    let side = snapshot.side;
+    let own = columns.iter().filter_map(|settings| {
+        let expression = settings.expressions[side].clone()?;
+        Some((settings.names.first()?.text.as_str(), expression))
+    });
+    own.chain(paths::expressions(columns, snapshot)).collect()
 }
 
 /// A context in which names are case-sensitive, and `100.0` is a decimal and not a floating-point number.

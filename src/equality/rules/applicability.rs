@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use super::comparison_plan::{explicit_parse, reading_of, unit_of, zone_of};
 use super::null_value::as_stored;
 use super::times::Zone;
-use super::{RuleError, arrays, composites, parse, text};
+use super::{RuleError, arrays, composites, items, parse, text};
 use crate::equality::canonical::domain::{Family, NoDomain, family};
 use crate::job::Rule;
 use crate::job::rule::{EpochUnit, ParseAs, Tolerance};
@@ -129,6 +129,10 @@ impl<'a> RuledPair<'a> {
             Rule::Round(_) | Rule::Significant(_) => (for_numbers, "numbers"),
             Rule::Truncate(_) => (self.moments(), "timestamps"),
             Rule::EitherHour => (self.zone.is_some(), "times in a zone; set assume_tz also"),
+            Rule::ItemsBy(by) => {
+                let have = self.fields.iter().all(|field| items::have(field, by));
+                (self.reading.is_none() && have, "lists of structs that have this field")
+            }
             Rule::Unordered => (self.read_as(&[ParseAs::Array]) || self.all(&[List]), "lists"),
             Rule::Tolerance(Tolerance::Number { .. }) => {
                 (for_numbers, "numbers; for times, use a duration such as \"5s\"")

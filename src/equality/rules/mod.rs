@@ -19,6 +19,7 @@ mod times;
 mod intervals;
 mod arrays;
 mod composites;
+mod items;
 mod calculate;
 mod parse;
 mod null_value;
@@ -315,6 +316,10 @@ impl RuleSet {
                 Rule::Round(places) => return Ok(calculate::rounded(read, *places)?),
                 Rule::Significant(digits) => return Ok(calculate::rounded_to_digits(read, *digits)?),
                 Rule::Truncate(precision) => return Ok(calculate::truncated(read, *precision)?),
+                Rule::ItemsBy(by) => {
+                    let ordered = items::in_order(read, by, &plan.domain, side)?;
+                    return Ok(canonical(&ordered, &plan.domain, side)?);
+                }
                 Rule::Unordered if plan.reading == Some(ParseAs::Array) => {
                     let sorted: ArrayRef = Arc::new(arrays::sorted(read.as_string_view()));
                     return Ok(canonical(&sorted, &plan.domain, side)?);
