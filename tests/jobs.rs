@@ -124,7 +124,7 @@ fn one_failing_job_does_not_stop_the_others_and_the_worst_code_wins() {
     assert!(
         overview[0].starts_with("FAILED: 3 jobs in ") && overview[0].ends_with(", 1 accepted, 1 discrepant, 1 failed")
     );
-    assert!(overview[2].starts_with("verdict     job       rows"), "{overview:?}");
+    assert!(overview[2].starts_with("verdict     job       columns  rows"), "{overview:?}");
     for (line, start) in overview[3..].iter().zip(["FAILED      fails", "DISCREPANT  differs", "ACCEPTED    accepted"])
     {
         assert!(line.starts_with(start), "{line}");

@@ -77,7 +77,21 @@ fn settled(line: &str) -> String {
             }
         }
     }
-    if out.starts_with("  cost ") { "  cost   …".into() } else { out.trim_end().to_string() }
+    if out.starts_with("  cost ") { "  cost   …".into() } else { without_times(out.trim_end()) }
+}
+
+/// Replaces times such as `0.5 s` of an overview: at the end of a line, and before a comma.
+fn without_times(line: &str) -> String {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if let Some((before, number)) = line.strip_suffix(" s").and_then(|line| line.rsplit_once(' '))
+        && is_number(number)
+    {
+        return format!("{}  … s", before.trim_end());
+    }
+    match line.split_once(" in ").and_then(|(start, rest)| Some((start, rest.split_once(" s, ")?))) {
+        Some((start, (number, rest))) if is_number(number) => format!("{start} in … s, {rest}"),
+        _ => line.into(),
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -62,6 +62,10 @@ pub enum JobOutcome {
 pub struct Found {
     /// The rows of each side.
     pub rows: Sides<u64>,
+    /// The number of columns that were compared.
+    pub compared_columns: usize,
+    /// The number of columns, compared or not.
+    pub columns: usize,
     /// Rows, pairs of rows, and keys by class.
     pub counts: Counts,
     /// Discrepancies that the run before did not have; none if there was no run to compare with.
@@ -120,6 +124,8 @@ impl Found {
         let baseline = history.filter(|history| history.previous.is_some());
         Found {
             rows: report.rows,
+            compared_columns: report.coverage().compared.len(),
+            columns: report.coverage().all(),
             counts: report.counts(),
             new: baseline.map(|history| history.new.total()),
             failed_checks: report.checks.iter().filter(|check| !check.holds).count(),

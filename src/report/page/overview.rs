@@ -71,20 +71,24 @@ fn table(overview: &Overview) -> Table {
     };
     let numbers: Vec<NumberColumn> = NUMBERS.into_iter().filter(is_shown).collect();
     let columns = [Column::text("verdict"), Column::text("job")].into_iter();
-    let columns = columns.chain(numbers.iter().map(|(name, ..)| Column::number(*name)));
+    // a match in some of the columns is not one in all of them
+    let has_gaps = found().any(|found| found.compared_columns < found.columns);
+    let coverage = has_gaps.then(|| Column::number("columns"));
+    let columns = columns.chain(coverage).chain(numbers.iter().map(|(name, ..)| Column::number(*name)));
     let run = Column::text("run").only(Format::Markdown);
     let mut table = Table { headers: Headers::Needed, ..Table::new(columns.chain([Column::number("time"), run])) };
     for outcome in JobOutcome::ALL {
         for line in overview.of_outcome(outcome) {
-            table.row(cells(line, &numbers));
+            table.row(cells(line, has_gaps, &numbers));
         }
     }
     table
 }
 
-fn cells(line: &JobLine, numbers: &[NumberColumn]) -> Vec<Inline> {
+fn cells(line: &JobLine, has_gaps: bool, numbers: &[NumberColumn]) -> Vec<Inline> {
     let mut cells: Vec<Inline> = vec![line.outcome.word().into(), line.job.clone().into()];
     let Some(found) = &line.found else { return cells };
+    cells.extend(has_gaps.then(|| format!("{} of {}", found.compared_columns, found.columns).into()));
     cells.extend(numbers.iter().map(|(_, number, _)| Inline::from(number(found).map_or_else(String::new, grouped))));
     cells.push(time(found.seconds).into());
     cells.push(found.run.clone().unwrap_or_default().into());
