@@ -95,6 +95,7 @@ impl<'a> Run<'a> {
         let history = History::read(&self.session, &self.privacy, inputs.as_ref())?;
         let input_failures = history::failures(&self.session, tally.rows, history.as_ref());
 
+        let previous = history.as_ref().and_then(|history| history.previous.clone());
         let mut explainer = Explainer::new(&self, history)?;
         explainer.find_misplaced(&self, &findings, &tally)?;
         let examples = lists::write(&self, findings, &tally, &mut explainer)?;
@@ -102,7 +103,7 @@ impl<'a> Run<'a> {
         let explained = explainer.finish(&tally, self.session.run_dir.as_ref())?;
 
         let check_inputs = CheckInputs::of_run(&self);
-        let checked = checks::run(&self.session, &check_inputs)?;
+        let checked = checks::run(&self.session, &check_inputs, previous.as_ref())?;
         let found = Findings { tally: &tally, checked: &checked, input_failures: &input_failures };
         let groups = groups::gather(&self, &check_inputs, &found)?;
 
@@ -122,10 +123,10 @@ impl<'a> Run<'a> {
 impl OldAlone<'_> {
     /// Runs the stages of a run that has only old: its checks, before there is a new store.
     fn execute(mut self: Box<Self>) -> Result<Report> {
-        let checked = checks::run(&self.session, &self.check_inputs())?;
-
         let inputs = self.session.digest_inputs(Sides { old: Some(&self.old), new: None })?;
         let history = History::read(&self.session, &self.privacy, inputs.as_ref())?;
+        let previous = history.as_ref().and_then(|history| history.previous.as_ref());
+        let checked = checks::run(&self.session, &self.check_inputs(), previous)?;
         let rows = Sides { old: self.old.rows(), new: 0 };
         let input_failures = history::failures(&self.session, rows, history.as_ref());
 

@@ -26,6 +26,7 @@
 //! * `shards`: sides in several places
 //! * `messages`: commands that send messages
 //! * `nested`: rules of fields in structs
+//! * `violations`: violations of checks over several nights
 //! * `many_jobs`: several jobs of one command
 //! * `loading`, `typed_formats`: files that are not Parquet
 //! * `memory`: the memory limit holds, or the run is refused
@@ -96,5 +97,6 @@ mod signoff_evidence;
 mod stores;
 mod support;
 mod terminal;
+mod violations;
 mod waves;
 mod waves_refused;

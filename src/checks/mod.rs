@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use crate::columns::Privacy;
 use crate::error::{Error, RequestError, Result};
 use crate::explain;
+use crate::history::{PastRun, ViolationHistory, ViolationStanding, half};
 use crate::job::{Check, Expect, Identity, Job, Query, Scope, Setting};
 use crate::output::run_dir::RunDir;
 use crate::run::{Run, Session};
@@ -41,6 +42,9 @@ pub struct CheckReport {
     /// The file with all rows of the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<String>,
+    /// How the violations relate to those of the run before; absent without one, and for private IDs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<ViolationStanding>,
     /// The columns of the result, beginning with those that identify the row at fault.
     pub columns: Vec<String>,
     /// The first few rows, in order; empty if they are private.
@@ -50,9 +54,15 @@ pub struct CheckReport {
 impl CheckReport {
     /// Describes what was found.
     pub fn describe_found(&self) -> String {
+        let new = |found: String| match &self.standing {
+            Some(standing) if standing.new == self.found => format!("{found}, all new"),
+            Some(standing) => format!("{found}, {} new", indicatif::HumanCount(standing.new)),
+            None => found,
+        };
         match (&self.list, &self.value) {
-            (Some(_), _) if self.found == 1 => "1 violation".into(),
-            (Some(_), _) => format!("{} violations", indicatif::HumanCount(self.found)),
+            (Some(_), _) if self.found == 0 => "0 violations".into(),
+            (Some(_), _) if self.found == 1 => new("1 violation".into()),
+            (Some(_), _) => new(format!("{} violations", indicatif::HumanCount(self.found))),
             (None, value) => format!("the value is {}", value.as_deref().unwrap_or("NULL")),
         }
     }
@@ -170,11 +180,13 @@ pub(crate) fn errors(session: &Session, inputs: &CheckInputs) -> Vec<Error> {
 ///
 /// # Errors
 /// If a check cannot be planned or fails on the data, or if its result does not have the form that the job expects.
-pub(crate) fn run(session: &Session, inputs: &CheckInputs) -> Result<CheckResults> {
-    let Session { engine, job, .. } = session;
+pub(crate) fn run(session: &Session, inputs: &CheckInputs, previous: Option<&PastRun>) -> Result<CheckResults> {
+    let Session { engine, job, clock, run_dir, .. } = session;
     let _stage = engine.timings.enter(Stage::Check);
     let mut checked = CheckResults::default();
     let planned = job.checks.iter().map(|check| plan(engine, job, inputs, check)).collect::<Result<Vec<_>>>()?;
+    let run_dir = run_dir.as_ref().filter(|_| !planned.is_empty());
+    let mut history = ViolationHistory::begin(engine, previous, &clock.id, run_dir)?;
     for planned in planned {
         engine.progress.begin("checking", 0);
         let Planned { check, question: query, kind } = planned;
@@ -186,6 +198,7 @@ pub(crate) fn run(session: &Session, inputs: &CheckInputs) -> Result<CheckResult
             found: 0,
             value: None,
             list: None,
+            standing: None,
             columns: query.schema().fields().iter().map(|field| field.name().clone()).collect(),
             examples: vec![],
         };
@@ -196,17 +209,41 @@ pub(crate) fn run(session: &Session, inputs: &CheckInputs) -> Result<CheckResult
             }
             (Expect::AtMost(most), ResultUse::Violations(columns)) => {
                 let query = query.ordered_by(&columns.id)?;
-                let mut list = ViolationList::create(session, check, query.schema(), columns)?;
+                let standing = history.of_check(check_digest(check));
+                let mut list = ViolationList::create(session, check, query.schema(), columns, standing)?;
                 query.for_each_batch(engine, |batch| list.take(batch))?;
                 let (report, groups) = list.finish(report)?;
                 checked.violations.extend(groups);
-                CheckReport { holds: report.found <= *most, ..report }
+                judged(report, *most, job.gate.new_violations)
             }
             (Expect::AtMost(_), ResultUse::Value) => unreachable!("a check with a limit yields a list"),
         };
         checked.reports.push(report);
     }
+    history.finish()?;
     Ok(checked)
+}
+
+/// Identifies a check as long as it asks the same question.
+fn check_digest(check: &Check) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    let values = check.values.iter().map(|(name, value)| format!("{name}={value}"));
+    for part in [check.name.text.clone(), check.query.sql.clone()].into_iter().chain(values) {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+    }
+    half(hasher.finalize())
+}
+
+/// Whether as many violations are allowed. With the gate `new_violations`, a check that allows none allows those that the
+/// run before had.
+fn judged(report: CheckReport, most: u64, new_allowed: Option<u64>) -> CheckReport {
+    match new_allowed.filter(|_| most == 0) {
+        None => CheckReport { holds: report.found <= most, ..report },
+        Some(allowed) => {
+            let new = report.standing.as_ref().map_or(report.found, |standing| standing.new);
+            CheckReport { holds: new <= allowed, expect: format!("at most {allowed} new"), ..report }
+        }
+    }
 }
 
 fn plan<'a>(engine: &Engine, job: &Job, inputs: &CheckInputs, check: &'a Check) -> Result<Planned<'a>> {

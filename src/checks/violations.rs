@@ -12,6 +12,7 @@ use super::{CheckReport, ResultColumns};
 use crate::csv;
 use crate::equality::value_text;
 use crate::error::{Error, RequestError, Result};
+use crate::history::{CheckHistory, half};
 use crate::job::{Check, Job, Literal, number};
 use crate::output::run_dir::{FileAccess, OutputFile};
 use crate::run::Session;
@@ -20,7 +21,11 @@ use crate::runtime::parquet_file::{ParquetWriter, Purpose};
 use crate::sql::QueryPlan;
 
 /// A list of violations, being written.
-pub(super) struct ViolationList {
+pub(super) struct ViolationList<'a> {
+    /// How many of the columns identify a violation.
+    id_len: usize,
+    /// None for private IDs, which a digest would not hide.
+    standing: Option<CheckHistory<'a>>,
     /// The index of each column of the list in the result.
     columns: Vec<usize>,
     names: Vec<String>,
@@ -39,9 +44,15 @@ struct ViolatingGroups {
     writer: ParquetWriter<File>,
 }
 
-impl ViolationList {
+impl<'a> ViolationList<'a> {
     /// Begins a list with its header.
-    pub(super) fn create(session: &Session, check: &Check, schema: SchemaRef, columns: ResultColumns) -> Result<Self> {
+    pub(super) fn create(
+        session: &Session,
+        check: &Check,
+        schema: SchemaRef,
+        columns: ResultColumns,
+        standing: CheckHistory<'a>,
+    ) -> Result<Self> {
         let Session { job, options, engine, run_dir, .. } = session;
         let ResultColumns { id, group, is_private } = columns;
         let all: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
@@ -62,6 +73,8 @@ impl ViolationList {
             ViolatingGroups::create(job, check, indices, engine)
         });
         Ok(ViolationList {
+            id_len: id.len(),
+            standing: (!is_private).then_some(standing),
             columns: indices,
             names,
             file: file.transpose()?,
@@ -79,6 +92,11 @@ impl ViolationList {
         for row in &rows {
             let fields = || self.columns.iter().map(|at| row[*at].as_deref());
             csv::record(&mut lines, fields());
+            if let Some(standing) = &mut self.standing {
+                let mut id = vec![];
+                csv::record(&mut id, fields().take(self.id_len));
+                standing.take(half(blake3::hash(&id)))?;
+            }
             if self.examples.len() < self.shown {
                 self.examples.push(fields().map(|field| field.map(String::from)).collect());
             }
@@ -95,7 +113,9 @@ impl ViolationList {
         let file = self.file.map(OutputFile::finish).transpose()?;
         let groups = self.groups.map(ViolatingGroups::finish).transpose()?;
         let list = Some(file.as_ref().map_or_else(|| format!("check-{}.csv", report.name), |file| file.path.clone()));
-        let report = CheckReport { found: self.found, list, columns: self.names, examples: self.examples, ..report };
+        let standing = self.standing.map_or(Ok(None), CheckHistory::finish)?;
+        let (found, columns, examples) = (self.found, self.names, self.examples);
+        let report = CheckReport { found, list, standing, columns, examples, ..report };
         Ok((report, groups))
     }
 }

@@ -11,6 +11,7 @@ mod clean;
 mod store;
 mod retain;
 mod unclean;
+mod violations;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub(crate) use inputs::{failures, require_past};
 pub(crate) use past::{PastRun, Skipped, runs_below};
 pub(crate) use retain::retain;
 pub(crate) use store::{FILE, HistoryStore, StoredFinding};
+pub(crate) use violations::ViolationStanding;
+pub(crate) use violations::{CheckHistory, ViolationHistory, half};
 
 use store::HistoryWriter;
 use unclean::KeyWriter;

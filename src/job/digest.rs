@@ -161,9 +161,12 @@ fn waiver(waiver: &Waiver) -> Value {
 }
 
 fn gate(gate: &Gate) -> Value {
-    let Gate { classes, new, persisting_for, columns } = gate;
+    let Gate { classes, new, persisting_for, new_violations, columns } = gate;
     let texts =
         |classes: &ByClass<Option<Allowance>>| Class::ALL.map(|class| classes[class].as_ref().map(ToString::to_string));
     let columns: Vec<_> = columns.iter().map(|(name, allowance)| json!([name.text, allowance.to_string()])).collect();
-    json!([texts(classes), columns, texts(new), persisting_for])
+    let mut all = vec![json!(texts(classes)), json!(columns), json!(texts(new)), json!(persisting_for)];
+    // jobs without it keep their digests
+    all.extend(new_violations.map(|allowed| json!(allowed)));
+    Value::Array(all)
 }

@@ -17,6 +17,8 @@ pub struct Gate {
     pub new: ByClass<Option<Allowance>>,
     /// Count only discrepancies that have been seen in this number of consecutive pairs of snapshots.
     pub persisting_for: Option<u32>,
+    /// Violations that the previous run did not have, for each check that allows none.
+    pub new_violations: Option<u64>,
     /// Pairs of rows that differ in a column. Without an allowance for all mismatches, the allowance of a column that
     /// is not listed here is zero.
     pub columns: Vec<(Setting, Allowance)>,

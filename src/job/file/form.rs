@@ -388,6 +388,10 @@ pub(super) struct GateForm {
     pub new_extra: Option<AllowanceForm>,
     /// Keys that occur more than once on a side, and did not in the previous run.
     pub new_duplicate_keys: Option<AllowanceForm>,
+    /// Violations of each check that the previous run did not find. The check is then judged by these alone, unless it
+    /// has an `expect`.
+    #[schemars(range(min = 0))]
+    pub new_violations: Option<u64>,
     /// Count only discrepancies that have been seen in this number of consecutive pairs of snapshots.
     #[schemars(range(min = 1))]
     pub persisting_for: Option<u32>,

@@ -185,6 +185,10 @@ impl FormReader<'_> {
             self.require_no_comparison(group.first());
         }
         let list_columns = self.settings(form.lists.columns, &["lists", "columns"]);
+        if let (Some(_), Some(_)) = (form.gate.new_violations, &sign_off) {
+            let origin = self.document.origin(&["gate", "new_violations"]);
+            self.wrong(&origin, "a sign-off judges all violations, not only new ones; use another job for it");
+        }
         let gate = self.gate(form.gate);
         let identity = self.identity(&compare);
         let mut ignore = self.settings(compare.ignore.clone(), &["compare", "ignore"]);
@@ -404,7 +408,7 @@ impl FormReader<'_> {
                 columns.push((Setting { text, origin }, allowance));
             }
         }
-        Gate { classes, new, persisting_for: form.persisting_for, columns }
+        Gate { classes, new, persisting_for: form.persisting_for, new_violations: form.new_violations, columns }
     }
 
     fn allowance(&mut self, form: AllowanceForm, origin: &Origin) -> Option<Allowance> {
