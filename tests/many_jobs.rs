@@ -129,7 +129,7 @@ fn fail_fast_starts_nothing_after_the_first_job_that_is_not_clean() {
     let (code, out, _) = run(&shop, &["run", "jobs", "--quiet", "--fail-fast"]);
     assert_eq!(code, 2, "what did not run is not verified");
     assert!(out.contains("NOT RUN     gone\n") && out.contains("NOT RUN     same\n"), "{out}");
-    assert!(out.contains("same: not started, because `differs` was not clean"), "{out}");
+    assert!(out.contains("2 jobs: not started: `differs` was not clean"), "{out}");
     assert!(!shop.path("runs/same").exists());
 }
 

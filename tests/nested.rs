@@ -154,3 +154,55 @@ fn a_path_that_leads_nowhere_is_an_error() {
     );
     assert!(code == 0 && out.contains("key  address.city"), "{out}{err}");
 }
+
+/// A table with one row, whose columns are structs of numbers, or numbers.
+fn one_row(shop: &Workshop, name: &str, columns: &[(&str, &[(&str, f64)])]) {
+    let number = |value: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![value])) };
+    let mut all: Vec<(&str, ArrayRef)> = vec![("id", Arc::new(Int64Array::from(vec![1])))];
+    for (column, fields) in columns {
+        all.push((
+            column,
+            match fields {
+                [("", value)] => number(*value),
+                fields => {
+                    let field = |(name, _): &(&str, f64)| Field::new(*name, DataType::Float64, true);
+                    let arrays = fields.iter().map(|(_, value)| number(*value)).collect();
+                    Arc::new(StructArray::new(fields.iter().map(field).collect(), arrays, None))
+                }
+            },
+        ));
+    }
+    write_parquet(&shop.path(name), &RecordBatch::try_from_iter(all).unwrap(), 10);
+}
+
+#[test]
+fn a_rule_of_a_field_hides_nothing_else() {
+    let shop = Workshop::new();
+    let diff =
+        |more: &[&str]| run(&shop, &[&["diff", "old.parquet", "new.parquet", "--key", "id", "--quiet"], more].concat());
+    // old's column has another name
+    one_row(&shop, "old.parquet", &[("a", &[("c", 77.0), ("z", 1.0)]), ("b", &[("c", 1.0), ("z", 5.0)])]);
+    one_row(&shop, "new.parquet", &[("b", &[("c", 1.0), ("z", 1.0)])]);
+    let (code, _, err) = diff(&["--map", "a=b", "--rule", "b.c: tolerance=0.1"]);
+    assert!(
+        code == 2 && err.contains("`b.c`: rules of a field need its column to have one name on both sides"),
+        "{err}"
+    );
+    // new has a column where old has a field
+    one_row(&shop, "old.parquet", &[("a", &[("c", 1.0), ("z", 1.0)])]);
+    one_row(&shop, "new.parquet", &[("a.c", &[("", 1.0)])]);
+    let (code, _, err) = diff(&["--rule", "a.c: tolerance=0.1"]);
+    assert!(code == 2 && err.contains("`a.c` is a field of a struct in old, but not in new"), "{err}");
+    // two fields with one path
+    one_row(&shop, "old.parquet", &[("a", &[("b.c", 1.0), ("z", 1.0)]), ("a.b", &[("c", 2.0), ("z", 1.0)])]);
+    one_row(&shop, "new.parquet", &[("a", &[("b.c", 77.0), ("z", 1.0)]), ("a.b", &[("c", 2.0), ("z", 1.0)])]);
+    let (code, out, err) = diff(&["--rule", "a.b.c: tolerance=0.1"]);
+    assert!(code == 2 && err.contains("`a.b.c` is the path of several fields"), "{out}{err}");
+    // a field is chosen with its struct, and found whatever its capitals
+    one_row(&shop, "old.parquet", &[("a", &[("c", 1.0), ("z", 1.0)]), ("x", &[("", 1.0)])]);
+    one_row(&shop, "new.parquet", &[("a", &[("c", 1.5), ("z", 1.0)]), ("x", &[("", 2.0)])]);
+    let (code, out, err) = diff(&["--columns", "a", "--rule", "a.c: tolerance=0.1"]);
+    assert!(code == 1 && out.contains("1 mismatch") && !out.contains("not compared: a.c"), "{out}{err}");
+    let (code, out, _) = diff(&["--columns", "a", "--rule", "A.C: tolerance=0.5"]);
+    assert!(code == 0 && out.contains("A.C"), "{out}");
+}

@@ -35,7 +35,7 @@ fn a_side_may_be_in_several_places() {
         fs::write(shop.path("job.toml"), job).unwrap();
         let (code, out, err) = run(&shop, &["run", "job.toml", "--quiet", "--strategy", strategy]);
         assert_eq!(code, 1, "{err}");
-        assert!(out.contains("compared in 2 of 3 columns; not compared: shard"), "{out}");
+        assert!(out.contains("compared in 2 of 3 columns; not compared: shard (of old)"), "{out}");
         assert!(out.contains("1 mismatch, 1 missing row, 1 extra row"), "{out}");
         assert!(out.contains("old  shards/a, shards/b/*.parquet  4 rows  2 files"), "{out}");
     }
@@ -115,4 +115,59 @@ fn files_of_text_may_lack_columns_too() {
     let text = "[old]\npath = \"csv\"\nunion_by_name = true\n[new]\npath = \"new.csv\"\n[compare]\nkey = \"id\"\n";
     let (code, found, err) = report(&shop, text);
     assert!(code == 0 && found["counts"]["matched"] == 2, "{err} {found}");
+}
+
+#[test]
+fn a_column_of_shards_hides_no_column() {
+    let shop = Workshop::new();
+    write_parquet(&shop.path("one.parquet"), &table(["id", "v"], &[1], &["x"]), 10);
+    write_parquet(&shop.path("new.parquet"), &table(["id", "Shard"], &[1], &["WRONG"]), 10);
+    let job = |shard: &str| {
+        format!(
+            "[old]\npath = [\"one.parquet\"]\nshard = \"{shard}\"\n[new]\npath = \"new.parquet\"\n[compare]\nkey = \"id\"\n"
+        )
+    };
+    for shard in ["v", "V", ""] {
+        let (code, _, err) = report(&shop, &job(shard));
+        assert!(code == 2 && err.contains("is the name of a column in the files; choose another"), "{shard}: {err}");
+    }
+    // a column of the other side with that name is one that only this side has
+    let (code, found, err) = report(&shop, &job("shard"));
+    assert!(code == 1 && found["coverage"]["new_only"][0] == "Shard", "{found} {err}");
+    assert_eq!(found["coverage"]["ignored"][0], "shard (of old)");
+    // the same file by another spelling
+    let twice = job("shard").replace("[\"one.parquet\"]", "[\"one.parquet\", \"link.parquet\"]");
+    std::os::unix::fs::symlink(shop.path("one.parquet"), shop.path("link.parquet")).unwrap();
+    let (code, _, err) = report(&shop, &twice);
+    assert!(code == 2 && err.contains("is in two of the paths"), "{err}");
+}
+
+#[test]
+fn names_that_differ_in_capitals_within_a_file_are_two_columns() {
+    let shop = Workshop::new();
+    let text = |value: Option<&str>| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
+    let id = |id: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![id])) };
+    fs::create_dir(shop.path("old")).unwrap();
+    let both = [("id", id(1)), ("a", text(Some("1"))), ("A", text(Some("2")))];
+    write_parquet(&shop.path("old/1.parquet"), &RecordBatch::try_from_iter(both).unwrap(), 10);
+    let one = [("id", id(2)), ("A", text(Some("5")))];
+    write_parquet(&shop.path("old/2.parquet"), &RecordBatch::try_from_iter(one).unwrap(), 10);
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let texts = |values: [Option<&str>; 2]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    let new = [("id", ids), ("a", texts([Some("1"), None])), ("A", texts([Some("2"), Some("5")]))];
+    write_parquet(&shop.path("new.parquet"), &RecordBatch::try_from_iter(new).unwrap(), 10);
+    let job = "[old]\npath = \"old\"\nunion_by_name = true\n[new]\npath = \"new.parquet\"\n[compare]\nkey = \"id\"\n";
+    let (code, found, err) = report(&shop, job);
+    assert!(code == 0 && found["counts"]["matched"] == 2, "{found} {err}");
+    // what a directory name says is not NULL where a file lacks the column
+    for (day, batch) in [(1, vec![("id", id(1)), ("day", id(7))]), (2, vec![("id", id(2))])] {
+        fs::create_dir_all(shop.path(&format!("days/day={day}"))).unwrap();
+        let path = shop.path(&format!("days/day={day}/part.parquet"));
+        write_parquet(&path, &RecordBatch::try_from_iter(batch).unwrap(), 10);
+    }
+    let (ids, days): (ArrayRef, ArrayRef) =
+        (Arc::new(Int64Array::from(vec![1, 2])), Arc::new(Int64Array::from(vec![Some(7), None])));
+    write_parquet(&shop.path("new.parquet"), &RecordBatch::try_from_iter([("id", ids), ("day", days)]).unwrap(), 10);
+    let (code, _, err) = report(&shop, &job.replace("path = \"old\"", "path = \"days\""));
+    assert!(code == 2 && err.contains("`day`"), "{err}");
 }

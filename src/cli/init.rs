@@ -12,7 +12,7 @@ use crate::runtime::engine::Engine;
 use crate::runtime::options::Limits;
 use crate::runtime::progress::Progress;
 use crate::sides::Sides;
-use crate::tools::init::tables::{FoundTable, pair, tables_in};
+use crate::tools::init::tables::{FoundTables, pair, tables_in};
 use crate::tools::init::{folder, propose};
 
 /// Propose a job for two snapshots, or for every table of two exports
@@ -106,7 +106,7 @@ impl Init {
     }
 
     /// Writes a directory with a job for each table.
-    fn write_jobs(&self, engine: impl FnOnce(&Path) -> Result<Engine>, tables: Sides<Vec<FoundTable>>) -> Result<u8> {
+    fn write_jobs(&self, engine: impl FnOnce(&Path) -> Result<Engine>, tables: Sides<FoundTables>) -> Result<u8> {
         let shown = self.out.clone().unwrap_or_else(|| "jobs".into());
         let destination = Destination::claim(&shown)?;
         let engine = engine(&destination.working())?;

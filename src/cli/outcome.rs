@@ -25,7 +25,7 @@ pub(super) struct Outcome {
 pub(super) struct Failure {
     pub exit_code: u8,
     pub error: String,
-    /// Whether the job was not even started.
+    /// Whether the job was not started, or interrupted.
     pub was_skipped: bool,
 }
 

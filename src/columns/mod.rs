@@ -116,16 +116,16 @@ impl Pairing {
         }
         let takes_all = selection.columns.is_empty();
         let mut coverage = coverage_of_unpaired(&names, &ignored, &chosen, takes_all);
-        let mut paths = Paths::new(&ignored.paths, names.fields());
+        let taken = names.taken(&ignored, &chosen, takes_all);
+        let mut paths = Paths::new(&ignored.paths, names.fields(|number| key.contains(&number) || taken[number]));
         let mut nested = Nested::default();
         let (mut keys, mut values, mut incomparable_types, mut faults) = (vec![], vec![], vec![], vec![]);
         for (number, pair) in names.pairs.iter().enumerate() {
             let is_key = key.iter().position(|&key| key == number);
-            let is_taken = !ignored.pairs.contains(&number) && (takes_all || chosen.pairs.contains(&number));
             if is_key.is_some() && ignored.pairs.contains(&number) {
                 return Err(ignored_key(pair, selection));
             }
-            if is_key.is_none() && !is_taken {
+            if is_key.is_none() && !taken[number] {
                 coverage.ignored.push(pair.name.clone());
                 continue;
             }

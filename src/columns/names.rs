@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::equality::canonical::domain::pair_names;
 use crate::error::{Error, RequestError, Result};
-use crate::job::{Identity, Job, Setting};
+use crate::job::{ColumnSettings, Identity, Job, Setting};
 use crate::sides::{Side, Sides};
 use crate::snapshot::Snapshot;
 
@@ -25,14 +25,15 @@ pub(super) struct Resolved {
 /// Ignored paths, and whether each was found.
 pub(super) struct Paths {
     paths: Vec<(Setting, bool)>,
-    /// Paths that are compared as columns of their own.
-    compared: HashSet<String>,
+    /// Paths that are compared as columns of their own, and how many fields each of them is.
+    compared: HashMap<String, (Setting, usize)>,
     /// The index in `paths` of the first path with each text.
     indices: HashMap<String, usize>,
 }
 
 impl Paths {
-    pub(super) fn new(paths: &[Setting], compared: HashSet<String>) -> Self {
+    pub(super) fn new<'a>(paths: &[Setting], fields: impl Iterator<Item = &'a FieldOf>) -> Self {
+        let compared = fields.map(|field| (field.path.clone(), (field.setting.clone(), 0))).collect();
         let mut indices = HashMap::new();
         for (at, path) in paths.iter().enumerate() {
             indices.entry(path.text.clone()).or_insert(at);
@@ -42,7 +43,8 @@ impl Paths {
 
     /// Whether the values at a path are left out of their column. Marks an ignored path as found.
     pub(super) fn take(&mut self, path: &str) -> bool {
-        if self.compared.contains(path) {
+        if let Some((_, fields)) = self.compared.get_mut(path) {
+            *fields += 1;
             return true;
         }
         let found = self.indices.get(path).map(|&at| &mut self.paths[at]);
@@ -54,6 +56,11 @@ impl Paths {
 
     /// Returns all paths. Fails if one was not found, because its values would be compared after all.
     pub(super) fn all_found(self) -> Result<Vec<String>> {
+        // names may contain dots, so that two fields have one path
+        if let Some((setting, _)) = self.compared.values().find(|(_, fields)| *fields > 1) {
+            let reason = format!("`{}` is the path of several fields; rename one of them in a query", setting.text);
+            return Err(Error::request(&setting.origin, reason));
+        }
         match self.paths.iter().find(|(_, met)| !met) {
             Some((path, _)) => Err(no_such_column(path, "no compared column has a field", &[])),
             None => Ok(self.paths.into_iter().map(|(path, _)| path.text).collect()),
@@ -67,8 +74,19 @@ pub(super) struct NamePair {
     pub name: String,
     pub old: String,
     pub new: String,
-    /// Whether it is a field of a struct that has rules of its own.
-    pub is_field: bool,
+    /// What it is a field of, if it is one of a struct that has rules of its own.
+    pub field: Option<FieldOf>,
+}
+
+/// A field of a struct that is a column of its own.
+#[derive(Debug, Clone)]
+pub(super) struct FieldOf {
+    /// The stored columns of the struct.
+    pub columns: Sides<String>,
+    /// The path of the field in the struct, by new's names.
+    pub path: String,
+    /// The setting that names it.
+    pub setting: Setting,
 }
 
 /// The names of both sides, paired.
@@ -101,7 +119,14 @@ impl ColumnNames {
             names.filter(|name| taken[side].contains(*name) == is_taken).collect::<Vec<_>>()
         };
         let replaced = Sides::from_fn(|side| split(side, true));
-        let free = Sides::from_fn(|side| split(side, false));
+        // where a row is stored is not a value of it
+        let is_shard = |side: Side, name: &str| snapshots[side].shard() == Some(name);
+        let shards =
+            Side::BOTH.into_iter().filter_map(|side| Some(format!("{} (of {side})", snapshots[side].shard()?)));
+        let shards: Vec<String> = shards.collect();
+        let free = Sides::from_fn(|side| {
+            split(side, false).into_iter().filter(|name| !is_shard(side, name)).collect::<Vec<_>>()
+        });
         let (positions, left) = pair_names(&free);
         let mut pairs: Vec<_> = positions
             .into_iter()
@@ -109,7 +134,7 @@ impl ColumnNames {
                 name: free.new[at.new].into(),
                 old: free.old[at.old].into(),
                 new: free.new[at.new].into(),
-                is_field: false,
+                field: None,
             })
             .chain(mapped)
             .collect();
@@ -121,7 +146,14 @@ impl ColumnNames {
         });
         let unread = |side: Side| replaced[side].iter().filter(move |name| !snapshots[side].takes_up(name));
         let shown = |side: Side| unread(side).map(move |name| format!("{name} (of {side}, replaced by {side}_expr)"));
-        let replaced = Side::BOTH.into_iter().flat_map(shown).collect();
+        let replaced = Side::BOTH.into_iter().flat_map(shown).chain(shards).collect();
+        for field in pairs.iter().filter_map(|pair| pair.field.as_ref()) {
+            let is_struct = |pair: &NamePair| pair.old == field.columns.old && pair.new == field.columns.new;
+            if !pairs.iter().any(|pair| is_struct(pair) && pair.name == pair.new) {
+                let reason = "rules of a field need its column to have one name on both sides, and to be no expression";
+                return Err(Error::request(&field.setting.origin, format!("`{}`: {reason}", field.setting.text)));
+            }
+        }
         let by_name = Sides { old: first_by(&pairs, |pair| &pair.old), new: first_by(&pairs, |pair| &pair.name) };
         Ok(ColumnNames { pairs, left, replaced, by_name })
     }
@@ -180,9 +212,25 @@ impl ColumnNames {
         Ok(resolved)
     }
 
-    /// The paths of fields that are columns of their own.
-    pub(super) fn fields(&self) -> HashSet<String> {
-        self.pairs.iter().filter(|pair| pair.is_field).map(|pair| pair.name.clone()).collect()
+    /// Whether each pair is compared as a value: whether it is chosen and not ignored. A field is chosen with its struct.
+    pub(super) fn taken(&self, ignored: &Resolved, chosen: &Resolved, takes_all: bool) -> Vec<bool> {
+        let is_chosen = |pair: usize| takes_all || chosen.pairs.contains(&pair);
+        let is_taken = |pair: usize| {
+            !ignored.pairs.contains(&pair) && (is_chosen(pair) || self.struct_of(pair).is_some_and(is_chosen))
+        };
+        (0..self.pairs.len()).map(is_taken).collect()
+    }
+
+    /// The fields that are columns of their own and are compared.
+    pub(super) fn fields(&self, is_compared: impl Fn(usize) -> bool) -> impl Iterator<Item = &FieldOf> {
+        let pairs = self.pairs.iter().enumerate().filter(move |(number, _)| is_compared(*number));
+        pairs.filter_map(|(_, pair)| pair.field.as_ref())
+    }
+
+    /// The pair of the struct that a pair is a field of.
+    fn struct_of(&self, pair: usize) -> Option<usize> {
+        let columns = &self.pairs[pair].field.as_ref()?.columns;
+        self.pairs.iter().position(|pair| pair.old == columns.old && pair.new == columns.new)
     }
 
     /// Returns the pairs with a name, by side.
@@ -263,7 +311,7 @@ fn mapped(
 ) -> Result<(Vec<NamePair>, Sides<HashSet<String>>)> {
     let mut pairs: Vec<NamePair> = vec![];
     let mut seen: Sides<HashSet<String>> = Sides::default();
-    for ConfiguredPair { name, old, new, is_field } in configured_pairs(snapshots, job, all) {
+    for ConfiguredPair { name, old, new, field } in configured_pairs(snapshots, job, all)? {
         for (side, name) in [(Side::Old, &old), (Side::New, &new)] {
             if !all[side].exact.contains(&name.text) && !snapshots[side].derives(&name.text) {
                 return Err(no_such_column(name, &format!("the {side} snapshot has no column"), &all[side].names));
@@ -275,7 +323,7 @@ fn mapped(
         if !seen.old.insert(old.text.clone()) {
             return Err(Error::request(&old.origin, format!("`{}` is mapped twice", old.text)));
         }
-        pairs.push(NamePair { name, old: old.text, new: new.text, is_field });
+        pairs.push(NamePair { name, old: old.text, new: new.text, field });
     }
     Ok((pairs, seen))
 }
@@ -285,33 +333,32 @@ struct ConfiguredPair {
     name: String,
     old: Setting,
     new: Setting,
-    is_field: bool,
+    field: Option<FieldOf>,
 }
 
 /// Returns the pairs that the user names: by a map, by the `old` of a column, and by expressions, which are columns
 /// themselves.
-fn configured_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Vec<ConfiguredPair> {
+fn configured_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>) -> Result<Vec<ConfiguredPair>> {
     let map = job.selection.map.iter();
     let mut pairs: Vec<ConfiguredPair> = map
-        .map(|(old, new)| ConfiguredPair {
-            name: new.text.clone(),
-            old: old.clone(),
-            new: new.clone(),
-            is_field: false,
-        })
+        .map(|(old, new)| ConfiguredPair { name: new.text.clone(), old: old.clone(), new: new.clone(), field: None })
         .collect();
     for settings in &job.columns {
         let Some(name) = settings.names.first() else { continue };
-        let is_derived = |side: Side| snapshots[side].derived_columns().any(|(column, _)| column == name.text);
-        let is_field =
-            settings.names.len() == 1 && !settings.has_own_columns() && Side::BOTH.into_iter().any(is_derived);
-        if !settings.has_own_columns() && !is_field {
+        if let [name] = settings.names.as_slice()
+            && let Some(field) = field_of(snapshots, settings, name)?
+        {
+            let own = |side: Side| {
+                let text = snapshots[side].derived_name(&name.text);
+                Setting { text, origin: name.origin.clone() }
+            };
+            let (old, new) = (own(Side::Old), own(Side::New));
+            pairs.push(ConfiguredPair { name: name.text.clone(), old, new, field: Some(field) });
+        }
+        if !settings.has_own_columns() {
             continue;
         }
         let own = |side: Side| match &settings.expressions[side] {
-            None if is_field && is_derived(side) => {
-                Setting { text: snapshots[side].derived_name(&name.text), origin: name.origin.clone() }
-            }
             Some(_) => Setting { text: snapshots[side].derived_name(&name.text), origin: name.origin.clone() },
             None => match (&settings.old, side) {
                 (Some(old), Side::Old) => old.clone(),
@@ -319,11 +366,31 @@ fn configured_pairs(snapshots: &Sides<Snapshot>, job: &Job, all: &Sides<Stored>)
             },
         };
         let (old, new) = (own(Side::Old), own(Side::New));
-        let is_named = settings.expressions.new.is_some() || is_field;
-        let shown = if is_named { name.text.clone() } else { new.text.clone() };
-        pairs.push(ConfiguredPair { name: shown, old, new, is_field });
+        let shown = if settings.expressions.new.is_some() { name.text.clone() } else { new.text.clone() };
+        pairs.push(ConfiguredPair { name: shown, old, new, field: None });
     }
-    pairs
+    Ok(pairs)
+}
+
+/// What settings without columns of their own are about, if they name a field of a struct.
+fn field_of(snapshots: &Sides<Snapshot>, settings: &ColumnSettings, name: &Setting) -> Result<Option<FieldOf>> {
+    let is_column = |side: Side| snapshots[side].has_field_column(&name.text);
+    if settings.has_own_columns() || !Side::BOTH.into_iter().any(is_column) {
+        return Ok(None);
+    }
+    let paths = Side::BOTH.map(|side| snapshots[side].field_path(&name.text).filter(|_| is_column(side)));
+    let [Some(old), Some(new)] = paths else {
+        let (has, lacks) = if is_column(Side::Old) { (Side::Old, Side::New) } else { (Side::New, Side::Old) };
+        let reason = format!(
+            "`{}` is a field of a struct in {has}, but not in {lacks}\n  \
+             pair it with a column by an expression: old_expr or new_expr",
+            name.text
+        );
+        return Err(Error::request(&name.origin, reason));
+    };
+    let path = std::iter::once(&new.column).chain(&new.fields).cloned().collect::<Vec<_>>().join(".");
+    let columns = Sides { old: old.column, new: new.column };
+    Ok(Some(FieldOf { columns, path, setting: name.clone() }))
 }
 
 /// Returns the stored columns that have the same name as an expression of their side.
@@ -337,7 +404,7 @@ pub(crate) fn unknown_names(new: &Snapshot, job: &Job) -> Vec<Error> {
     let stored = Stored::of(new);
     let derived = job.columns.iter().filter(|own| own.expressions.new.is_some());
     let derived: HashSet<&str> = derived.map(|own| own.names[0].text.as_str()).collect();
-    let is_field = |name: &str| new.derived_columns().any(|(column, _)| column == name);
+    let is_field = |name: &str| new.has_field_column(name);
     let is_known =
         |name: &str| stored.folded.contains_key(&name.to_lowercase()) || derived.contains(name) || is_field(name);
     let own = job.columns.iter().flat_map(|settings| &settings.names).filter(|name| !name.text.contains('*'));

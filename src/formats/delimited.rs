@@ -27,6 +27,10 @@ pub(super) fn take_header(dialect: &Dialect, line_end: LineEnd, block: &mut Bloc
     let names = record.fields().map(|name| String::from_utf8(name.to_vec()));
     let names = names.enumerate().map(|(column, name)| name.map_err(|_| Problem::NotUtf8 { line, column }));
     let names = names.collect::<Result<Vec<String>, Problem>>()?;
+    // lines that end with carriage returns alone are one line here
+    if names.iter().any(|name| name.contains('\r')) {
+        return Err(Problem::MixedLineEnds { line });
+    }
     let end = records.at;
     block.first_line += memchr::memchr_iter(b'\n', &block.bytes[..end]).count() as u64;
     block.bytes.drain(..end);

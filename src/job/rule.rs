@@ -333,8 +333,9 @@ impl RuleSettings {
             round: other.round.or(self.round),
             significant: other.significant.or(self.significant),
             truncate: other.truncate.or(self.truncate),
-            items_by: other.items_by.or(self.items_by),
-            unordered: other.unordered.or(self.unordered),
+            // one excludes the other
+            items_by: other.items_by.clone().or(self.items_by.filter(|_| other.unordered != Some(true))),
+            unordered: other.unordered.or(self.unordered.filter(|_| other.items_by.is_none())),
             tolerance: other.tolerance.or(self.tolerance),
         }
     }

@@ -28,6 +28,9 @@ pub struct Example {
     pub rows: Sides<u64>,
     /// The changed columns of a mismatch, or the first few columns of a missing or extra row.
     pub values: Vec<Change>,
+    /// Further columns of a missing or extra row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_columns: usize,
     /// How it relates to the previous run: new, persisting, or flapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<String>,
@@ -37,6 +40,10 @@ pub struct Example {
     /// The tags that explain it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A column and a value.
@@ -136,11 +143,13 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
     let named = sides.old.iter().chain(&sides.new).map(|shown| shown.column.as_str());
     let columns: Vec<&str> = match class {
         Class::Mismatch => changed,
-        Class::Missing | Class::Extra => named.filter(|name| !key_names.contains(name)).take(SHOWN_COLUMNS).collect(),
+        Class::Missing | Class::Extra => named.filter(|name| !key_names.contains(name)).collect(),
         Class::DuplicateKey => vec![],
     };
+    let shown_columns = if class == Class::Mismatch { columns.len() } else { columns.len().min(SHOWN_COLUMNS) };
+    let more_columns = columns.len() - shown_columns;
     let value = |side: &[Shortened], column: &str| side.iter().find(|shown| shown.column == column).cloned();
-    let values = columns.into_iter().map(|column| {
+    let values = columns.into_iter().take(shown_columns).map(|column| {
         let [old, new] = shortened(distinguished([value(&sides.old, column), value(&sides.new, column)]));
         Change { column: column.into(), old, new, unreadable: vec![] }
     });
@@ -151,6 +160,7 @@ fn example(row: &RecordBatch, class: Class, layout: &Layout) -> Result<Example> 
         key,
         rows: Sides { old: count(TableColumn::OldRows), new: count(TableColumn::NewRows) },
         values: values.collect(),
+        more_columns,
         standing: text("standing"),
         age: row.column_by_name("age").map(|column| column.as_primitive::<UInt32Type>().value(0)),
         tags: tags.as_string::<i32>().iter().flatten().map(String::from).collect(),

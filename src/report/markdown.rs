@@ -67,7 +67,7 @@ fn rows_of(finding: &Finding) -> Vec<Vec<String>> {
         if change.is_unreadable(side) { value + " (unreadable)" } else { value }
     };
     match finding.content {
-        Content::Changes(values) | Content::Values(values) if !values.is_empty() => values
+        Content::Changes(values) | Content::Values(values, _) if !values.is_empty() => values
             .iter()
             .map(|change| vec![key.clone(), code(&change.column), shown(change, Side::Old), shown(change, Side::New)])
             .collect(),
@@ -227,7 +227,7 @@ mod tests {
         let finding = |content| Finding { key: &key, notes: vec![], rows: Sides { old: 1, new: 2 }, content };
         let findings = vec![
             finding(Content::Changes(&changes)),
-            finding(Content::Values(&[])),
+            finding(Content::Values(&[], 0)),
             finding(Content::Rows),
             finding(Content::Nothing),
         ];

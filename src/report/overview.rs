@@ -53,7 +53,7 @@ pub enum JobOutcome {
     Unverified,
     /// It could not run.
     Failed,
-    /// It was not started, because of an earlier job or an interruption.
+    /// It was not started, because of an earlier job, or was interrupted.
     NotRun,
 }
 
@@ -68,7 +68,7 @@ pub struct Found {
     pub columns: usize,
     /// Rows, pairs of rows, and keys by class.
     pub counts: Counts,
-    /// Discrepancies that the run before did not have; none if there was no run to compare with.
+    /// Discrepancies that the run before did not have, also those that came back; none if there was no run to compare with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<u64>,
     /// Checks that do not hold.
@@ -87,9 +87,9 @@ impl JobOutcome {
     /// All of them, the most urgent first.
     pub const ALL: [JobOutcome; 6] = [
         JobOutcome::Failed,
-        JobOutcome::NotRun,
         JobOutcome::Unverified,
         JobOutcome::Discrepant,
+        JobOutcome::NotRun,
         JobOutcome::Accepted,
         JobOutcome::Match,
     ];
@@ -127,7 +127,7 @@ impl Found {
             compared_columns: report.coverage().compared.len(),
             columns: report.coverage().all(),
             counts: report.counts(),
-            new: baseline.map(|history| history.new.total()),
+            new: baseline.map(|history| history.new.total() + history.flapping.total()),
             failed_checks: report.checks.iter().filter(|check| !check.holds).count(),
             reasons: report.input_failures.iter().chain(&report.reasons).cloned().collect(),
             seconds: report.run.seconds,

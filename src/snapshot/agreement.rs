@@ -1,6 +1,6 @@
 //! Determines one type per column that represents the values of all files of a side without loss.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,43 +50,64 @@ pub struct AbsentColumn {
     pub example: String,
 }
 
-/// Gives columns whose names differ in capitals only the name that the first file has for them.
+/// Whether the files of a side may lack columns of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drift {
+    Allowed,
+    Refused,
+}
+
+/// Gives columns whose names differ in capitals only the name that the first file has for them. Names that differ in
+/// capitals within a file are different columns, in all files.
 pub(super) fn unite_names(files: &mut [DataFile]) {
+    let folded = |file: &DataFile| -> Vec<String> {
+        file.schema.fields().iter().map(|field| field.name().to_lowercase()).collect()
+    };
+    let mut ambiguous: HashSet<String> = HashSet::new();
+    for file in files.iter() {
+        let mut seen = HashSet::new();
+        ambiguous.extend(folded(file).into_iter().filter(|name| !seen.insert(name.clone())));
+    }
     let mut known: HashMap<String, String> = HashMap::new();
     for file in files {
-        let names: Vec<String> = file.schema.fields().iter().map(|field| field.name().clone()).collect();
-        let is_unique =
-            |name: &String| names.iter().filter(|own| own.to_lowercase() == name.to_lowercase()).count() == 1;
-        let united = file.schema.fields().iter().map(|field| match known.get(&field.name().to_lowercase()) {
-            Some(name) if is_unique(field.name()) => Field::clone(field).with_name(name),
-            _ => Field::clone(field),
+        let united = file.schema.fields().iter().map(|field| {
+            let name = field.name().to_lowercase();
+            match ambiguous.contains(&name) {
+                true => Field::clone(field),
+                false => {
+                    Field::clone(field).with_name(known.entry(name).or_insert_with(|| field.name().clone()).clone())
+                }
+            }
         });
         let fields: Vec<Field> = united.collect();
-        for field in &fields {
-            known.entry(field.name().to_lowercase()).or_insert_with(|| field.name().clone());
-        }
         file.schema = Arc::new(Schema::new_with_metadata(fields, file.schema.metadata().clone()));
     }
 }
 
-/// Removes the flaws of columns that some files lack, and lists these columns.
-pub(super) fn take_absent(flaws: &mut HashMap<String, Disagreement>, files: &[DataFile]) -> Vec<AbsentColumn> {
-    let lacking: Vec<String> =
-        flaws.extract_if(|_, flaw| matches!(flaw, Disagreement::Lacks { .. })).map(|(column, _)| column).collect();
-    let mut absent: Vec<AbsentColumn> = lacking
-        .into_iter()
-        .map(|column| {
-            let without: Vec<&DataFile> =
-                files.iter().filter(|file| file.schema.column_with_name(&column).is_none()).collect();
-            AbsentColumn {
-                files: without.len(),
-                rows: without.iter().map(|file| file.rows()).sum(),
-                example: without.first().map_or(String::new(), |file| file.path.display().to_string()),
-                column,
-            }
-        })
-        .collect();
-    absent.sort_by(|one, other| one.column.cmp(&other.column));
+/// The columns that some files lack. A column that is also a partition has no value in these files, and is a flaw.
+pub(super) fn absent(
+    fields: &[FieldRef],
+    files: &[DataFile],
+    partitions: &[FieldRef],
+    flaws: &mut HashMap<String, Disagreement>,
+) -> Vec<AbsentColumn> {
+    let mut absent = vec![];
+    for field in fields {
+        let column = field.name();
+        let without: Vec<&DataFile> =
+            files.iter().filter(|file| file.schema.column_with_name(column).is_none()).collect();
+        let Some(first) = without.first() else { continue };
+        if partitions.iter().any(|partition| partition.name() == column) {
+            flaws.entry(column.clone()).or_insert_with(|| Disagreement::Lacks { path: first.path.clone() });
+            continue;
+        }
+        absent.push(AbsentColumn {
+            column: column.clone(),
+            files: without.len(),
+            rows: without.iter().map(|file| file.rows()).sum(),
+            example: first.path.display().to_string(),
+        });
+    }
     absent
 }
 
@@ -101,7 +122,7 @@ struct ColumnInFiles {
 }
 
 /// Merges the columns of all files; also returns those on which the files do not agree.
-pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Disagreement>) {
+pub(super) fn agree(files: &[DataFile], drift: Drift) -> (Vec<FieldRef>, HashMap<String, Disagreement>) {
     let mut columns: Vec<ColumnInFiles> = vec![];
     let mut indices: HashMap<String, usize> = HashMap::new();
     for (number, file) in files.iter().enumerate() {
@@ -115,7 +136,7 @@ pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Disag
                         field: types::nullable_inside(&types::plain_field(field)),
                         first: number,
                         types: vec![field.data_type().clone()],
-                        flaw: (number > 0).then(lacks),
+                        flaw: (number > 0 && drift == Drift::Refused).then(lacks),
                     });
                 }
             }
@@ -126,7 +147,7 @@ pub(super) fn agree(files: &[DataFile]) -> (Vec<FieldRef>, HashMap<String, Disag
                 columns[at].flaw.get_or_insert_with(int96);
             }
         }
-        for column in &mut columns {
+        for column in columns.iter_mut().filter(|_| drift == Drift::Refused) {
             if file.schema.column_with_name(column.field.name()).is_none() {
                 column.flaw.get_or_insert_with(|| Disagreement::Lacks { path: file.path.clone() });
             }

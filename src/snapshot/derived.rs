@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, FieldRef, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 
@@ -22,7 +22,40 @@ pub struct Derived {
     pub field: Field,
 }
 
+/// A field of a struct, by the names that a side has for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FieldPath {
+    /// The column.
+    pub column: String,
+    /// The fields on the way, outermost first.
+    pub fields: Vec<String>,
+}
+
 impl Snapshot {
+    /// The field of a struct at a path such as `address.geo.lat`; `None` if there is a column of that name, or no such
+    /// field.
+    pub(crate) fn field_path(&self, path: &str) -> Option<FieldPath> {
+        let columns = || self.stored_fields().iter().map(|field| field.as_ref());
+        if named(columns(), path).is_some() {
+            return None;
+        }
+        path.match_indices('.').find_map(|(dot, _)| {
+            let column = named(columns(), &path[..dot])?;
+            let (mut field, mut fields) = (column, vec![]);
+            for name in path[dot + 1..].split('.') {
+                let DataType::Struct(inner) = field.data_type() else { return None };
+                field = named(inner.iter().map(|field| field.as_ref()), name)?;
+                fields.push(field.name().clone());
+            }
+            Some(FieldPath { column: column.name().clone(), fields })
+        })
+    }
+
+    /// Whether a field of a struct is also a column of its own.
+    pub(crate) fn has_field_column(&self, path: &str) -> bool {
+        self.schema.column_with_name(&self.derived_name(path)).is_some()
+    }
+
     /// Adds a column that an expression computes.
     pub fn derive(&mut self, derived: Derived) {
         let field = derived.field.clone().with_name(self.derived_name(&derived.column)).with_nullable(true);
@@ -104,5 +137,15 @@ impl Snapshot {
             }
         });
         inputs
+    }
+}
+
+/// The field of a name, or the only one that differs from it in capitals.
+fn named<'a>(fields: impl Iterator<Item = &'a Field> + Clone, name: &str) -> Option<&'a Field> {
+    let mut folded = fields.clone().filter(|field| field.name().to_lowercase() == name.to_lowercase());
+    match (fields.clone().find(|field| field.name() == name), folded.next(), folded.next()) {
+        (Some(exact), ..) => Some(exact),
+        (None, Some(only), None) => Some(only),
+        _ => None,
     }
 }

@@ -337,8 +337,8 @@ impl<'a> Loading<'a> {
             }
             Problem::MixedLineEnds { line } => self.bad_record(
                 line,
-                "it ends in another way than the first one: with or without a carriage return",
-                "export the file again; a carriage return in a value has to be in quotes",
+                "lines do not end alike: with a line feed, or with a carriage return and a line feed",
+                "export the file again with one of them; a carriage return in a value has to be in quotes",
             ),
             Problem::OpenQuotes { line } => self.bad_record(
                 line,

@@ -56,9 +56,9 @@ use crate::job::{Preset, Source};
 use crate::runtime::engine::Engine;
 use crate::sides::{Owner, Side};
 pub(crate) use agreement::AbsentColumn;
-use agreement::{Disagreement, agree};
+use agreement::{Disagreement, Drift, agree};
 use content::Contents;
-pub(crate) use derived::Derived;
+pub(crate) use derived::{Derived, FieldPath};
 use listing::Listing;
 use load::Loading;
 
@@ -85,6 +85,8 @@ pub struct Snapshot {
     derived: Vec<Derived>,
     /// Columns whose types differ between the files; an error only if such a column is used.
     flaws: HashMap<String, Disagreement>,
+    /// The column with the path of each row, which is not a value of it.
+    shard: Option<String>,
     /// Columns that some files lack, where that is allowed.
     absent: Arc<[AbsentColumn]>,
     /// Whether its files are not Parquet and were not loaded yet: it has columns but no rows.
@@ -148,6 +150,7 @@ impl Snapshot {
             derived,
             flaws,
             absent: Arc::default(),
+            shard: None,
             is_unloaded,
             preset,
             contents,
@@ -227,7 +230,8 @@ impl Snapshot {
         let side = if let Owner::Side(side) = owner { *side } else { Side::Old };
         let drift = if source.union_by_name { Drift::Allowed } else { Drift::Refused };
         let snapshot = Self::assemble(owner, side, &locations, files, listing.skipped, partition_fields, drift);
-        Ok(Snapshot { preset: source.format.preset, ..snapshot })
+        require_free_name(source, &snapshot)?;
+        Ok(Snapshot { preset: source.format.preset, shard: source.shard.clone(), ..snapshot })
     }
 
     /// Whether its files have to be loaded before it has rows.
@@ -288,9 +292,9 @@ impl Snapshot {
         if drift == Drift::Allowed {
             agreement::unite_names(&mut files);
         }
-        let (fields, mut flaws) = agree(&files);
+        let (fields, mut flaws) = agree(&files, drift);
         let absent = match drift {
-            Drift::Allowed => agreement::take_absent(&mut flaws, &files),
+            Drift::Allowed => agreement::absent(&fields, &files, &partition_fields, &mut flaws),
             Drift::Refused => vec![],
         };
         let file_columns = fields.len();
@@ -316,6 +320,7 @@ impl Snapshot {
             derived: vec![],
             flaws,
             absent: absent.into(),
+            shard: None,
             is_unloaded: false,
             preset: None,
             contents: None,
@@ -341,6 +346,11 @@ impl Snapshot {
     /// Whether a column is a partition column.
     pub fn is_partition(&self, column: usize) -> bool {
         (self.file_columns..self.stored_fields().len()).contains(&column)
+    }
+
+    /// The column with the path of each row, if it has one.
+    pub(crate) fn shard(&self) -> Option<&str> {
+        self.shard.as_deref()
     }
 
     /// Columns that some files lack, and that are NULL in their rows.
@@ -406,11 +416,19 @@ impl Snapshot {
     }
 }
 
-/// Whether the files of a side may lack columns of others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Drift {
-    Allowed,
-    Refused,
+/// Refuses a name for the column of shards that a column of the files has.
+fn require_free_name(source: &Source, snapshot: &Snapshot) -> Result<()> {
+    let Some(shard) = &source.shard else { return Ok(()) };
+    let is_shard = |name: &str| name.to_lowercase() == shard.to_lowercase();
+    let fields = snapshot.files.iter().flat_map(|file| file.schema.fields().iter());
+    let partitions = snapshot.schema.fields().iter().skip(snapshot.file_columns).filter(|field| is_shard(field.name()));
+    match fields.filter(|field| is_shard(field.name())).count() + partitions.count().saturating_sub(1) {
+        0 if !shard.is_empty() => Ok(()),
+        _ => {
+            let reason = format!("shard = \"{shard}\" is the name of a column in the files; choose another");
+            Err(Error::request(&source.path.origin, reason))
+        }
+    }
 }
 
 /// Lists all paths of a source, with the column that says which one a file is from.
@@ -427,7 +445,8 @@ fn list_all(owner: &Owner, source: &Source, locations: &[String]) -> Result<List
         all.skipped.extend(found.skipped);
     }
     let mut seen = HashSet::new();
-    match all.files.iter().find(|file| !seen.insert(&file.path)) {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    match all.files.iter().find(|file| !seen.insert(real(&file.path))) {
         Some(file) => {
             let reason = format!("`{}` is in two of the paths, so its rows would count twice", file.path.display());
             Err(Error::request(&source.path.origin, reason))

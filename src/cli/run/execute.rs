@@ -79,7 +79,9 @@ impl Run {
         let file = planned.file.clone();
         let failed = |error: &Error| {
             let (job, last_good) = self.identity(planned);
-            let failure = Failure { exit_code: fail(error), error: error.to_string(), was_skipped: false };
+            let is_interrupted = matches!(error, Error::Interrupted);
+            let text = if is_interrupted { "interrupted".into() } else { error.to_string() };
+            let failure = Failure { exit_code: fail(error), error: text, was_skipped: is_interrupted };
             Outcome { file: planned.file.clone(), job, last_good, result: Err(failure) }
         };
         let compared = match &planned.contents {
@@ -148,8 +150,8 @@ impl Run {
 /// Why no further job is started, for the user.
 fn held(halt: &Mutex<Option<Halt>>) -> Option<String> {
     match halt.lock().ok()?.as_ref()? {
-        Halt::Interrupted => Some("not started, because the command was interrupted".into()),
-        Halt::After(job) => Some(format!("not started, because `{job}` was not clean")),
+        Halt::Interrupted => Some("not started: the command was interrupted".into()),
+        Halt::After(job) => Some(format!("not started: `{job}` was not clean")),
     }
 }
 

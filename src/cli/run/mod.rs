@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::limits::WorkArgs;
 use super::outcome::{Outcome, all_as_json};
 use super::plan::{Planned, plan};
-use super::{Format, junit, metrics, print, signal, style, write_out};
+use super::{Format, INTERRUPTED, junit, metrics, print, signal, style, write_out};
 use crate::checks::groups::{Combined, Member, combine};
 use crate::equality::value_text::escaped;
 use crate::error::{Error, Result};
@@ -97,16 +97,11 @@ impl Run {
         let (started, clock) = (Timestamp::now(), Instant::now());
         let plan = plan(&self.jobs, &self.set)?;
         let outcomes = self.execute(&plan, &stop);
-        if let Some(file) = &self.metrics {
-            metrics::write(file, &outcomes)?;
-        }
-        if let Some(file) = &self.junit {
-            junit::write(file, &outcomes)?;
-        }
         let groups = self.gather(&outcomes, &stop)?;
         let exit_code = outcomes.iter().map(Outcome::exit_code).max().unwrap_or(0);
         if !self.is_of_many() {
             self.print_one(&outcomes)?;
+            self.write_results(&outcomes)?;
             return Ok(exit_code);
         }
         let overview = Overview {
@@ -116,12 +111,23 @@ impl Run {
             exit_code,
             jobs: outcomes.iter().map(Outcome::line).collect(),
         };
-        self.write_overview(&overview, &plan)?;
         self.print_all(&overview, &outcomes)?;
         if let (Some(groups), false) = (groups, matches!(self.format, Format::Json)) {
             write_out(&groups)?;
         }
+        // what was interrupted does not replace the overview of the last night
+        if exit_code != INTERRUPTED {
+            self.write_overview(&overview, &plan)?;
+        }
+        self.write_results(&outcomes)?;
         Ok(exit_code)
+    }
+
+    /// Writes the files that other programs read. The reports are printed before, whatever becomes of these files.
+    fn write_results(&self, outcomes: &[Outcome]) -> Result<()> {
+        let metrics = self.metrics.as_ref().map_or(Ok(()), |file| metrics::write(file, outcomes));
+        let junit = self.junit.as_ref().map_or(Ok(()), |file| junit::write(file, outcomes));
+        metrics.and(junit)
     }
 
     /// Whether there may be several jobs, and therefore an overview.
@@ -174,7 +180,8 @@ impl Run {
             (None, [dir]) => dir,
             (None, []) => return Ok(()),
             (None, _) => {
-                let note = "the jobs write to several directories, so the overview is not in a file; use --out";
+                let note =
+                    "the jobs write to different directories, so no overview file was written; --out DIR writes one";
                 log(Level::Warning, note);
                 return Ok(());
             }

@@ -151,6 +151,8 @@ impl<'a> RuledPair<'a> {
             parses
                 && match reading {
                     ParseAs::Array | ParseAs::Set => arrays::holds_single_values(field),
+                    // two structs are compared by the names of their fields
+                    ParseAs::Composite if self.all(&[Family::Struct]) => false,
                     ParseAs::Composite | ParseAs::Hstore => composites::has_single_parts(field),
                     _ => true,
                 }

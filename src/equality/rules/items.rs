@@ -24,11 +24,12 @@ pub(super) fn have(field: &Field, name: &str) -> bool {
     }
 }
 
-/// A list column with the items of each list in the order of a field. Items that have the same value in it keep theirs.
+/// A list column with the items of each list in the order of a field, and then of all of their values.
 pub(super) fn in_order(array: &ArrayRef, by: &str, domain: &Domain, side: Side) -> Result<ArrayRef> {
     let Domain::List(item) = domain else { return Ok(array.clone()) };
     let Domain::Struct(pairs) = item.as_ref() else { return Ok(array.clone()) };
-    let pair = pairs.iter().find(|pair| pair.name.to_lowercase() == by.to_lowercase());
+    let exact = pairs.iter().find(|pair| pair.name == by);
+    let pair = exact.or_else(|| pairs.iter().find(|pair| pair.name.to_lowercase() == by.to_lowercase()));
     let plain = plain_types::array(array)?;
     let (Some(pair), DataType::List(field)) = (pair, plain.data_type()) else { return Ok(array.clone()) };
     let lists = plain.as_list::<i32>();
@@ -36,13 +37,15 @@ pub(super) fn in_order(array: &ArrayRef, by: &str, domain: &Domain, side: Side) 
     let (first, last) = (offsets[0], offsets[lists.len()]);
     let items = lists.values().slice(first, last - first);
     let keys = canonical(items.as_struct().column(pair.at[side]), &pair.domain, side)?;
-    let cells = KeyBytes::of(&keys);
-    let key = |at: u32| {
+    let wholes = canonical(&items, item, side)?;
+    let (cells, whole_cells) = (KeyBytes::of(&keys), KeyBytes::of(&wholes));
+    let bytes = |cells: &KeyBytes, of: &ArrayRef, at: usize| {
         let mut bytes = vec![];
-        cells.append(at as usize, &mut bytes);
+        cells.append(at, &mut bytes);
         // NULL sorts first
-        keys.is_valid(at as usize).then_some(bytes)
+        of.is_valid(at).then_some(bytes)
     };
+    let key = |at: u32| (bytes(&cells, &keys, at as usize), bytes(&whole_cells, &wholes, at as usize));
     let mut order: Vec<u32> = (0..items.len() as u32).collect();
     for list in offsets.windows(2) {
         order[list[0] - first..list[1] - first].sort_by_cached_key(|&at| key(at));

@@ -191,14 +191,7 @@ impl FormReader<'_> {
         }
         let gate = self.gate(form.gate);
         let identity = self.identity(&compare);
-        let mut ignore = self.settings(compare.ignore.clone(), &["compare", "ignore"]);
-        // where a row is stored is not a value of it
-        let shards = sources.iter().filter_map(|source| Some((source.shard.clone()?, source.path.origin.clone())));
-        for (text, origin) in shards {
-            if !ignore.iter().any(|known| known.text == text) {
-                ignore.push(Setting { text, origin });
-            }
-        }
+        let ignore = self.settings(compare.ignore.clone(), &["compare", "ignore"]);
         let selection =
             Selection { columns: self.settings(compare.only.clone(), &["compare", "only"]), ignore, map: vec![] };
         let columns = self.columns(compare.types, compare.rules, compare.columns);

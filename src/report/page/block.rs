@@ -93,8 +93,8 @@ pub(crate) enum Content<'a> {
     Rows,
     /// The columns that differ.
     Changes(&'a [Change]),
-    /// Some columns of a row that only one side has.
-    Values(&'a [Change]),
+    /// Some columns of a row that only one side has, and how many more there are.
+    Values(&'a [Change], usize),
     /// Nothing, because the key is the whole row.
     Nothing,
 }

@@ -34,7 +34,7 @@ fn content(example: &Example, has_no_key: bool) -> Content<'_> {
         Class::DuplicateKey => Content::Rows,
         Class::Mismatch => Content::Changes(&example.values),
         Class::Missing | Class::Extra if has_no_key => Content::Nothing,
-        Class::Missing | Class::Extra => Content::Values(&example.values),
+        Class::Missing | Class::Extra => Content::Values(&example.values, example.more_columns),
     }
 }
 

@@ -9,16 +9,28 @@ pub(crate) fn of_overview(overview: &Overview) -> Page<'static> {
     let mut page = Page::default();
     page.section().add(title(overview));
     page.section().add(table(overview));
-    let failures: Vec<Inline> = JobOutcome::ALL
-        .into_iter()
-        .flat_map(|outcome| overview.of_outcome(outcome))
-        .filter_map(|line| line.error.as_ref().map(|error| (line, error)))
-        .map(|(line, error)| format!("{}: {}", line.job, first_lines(error)).into())
-        .collect();
+    let failures = failures(overview);
     if !failures.is_empty() {
         page.section().add(Block::heading("not verified")).add(Block::List(ListKind::Details, failures));
     }
     page
+}
+
+/// Why jobs did not run to their end. Jobs with the same reason share a line.
+fn failures(overview: &Overview) -> Vec<Inline> {
+    let mut reasons: Vec<(&str, Vec<&JobLine>)> = vec![];
+    for line in JobOutcome::ALL.into_iter().flat_map(|outcome| overview.of_outcome(outcome)) {
+        let Some(error) = &line.error else { continue };
+        match reasons.iter_mut().find(|(known, _)| *known == error) {
+            Some((_, jobs)) => jobs.push(line),
+            None => reasons.push((error, vec![line])),
+        }
+    }
+    let sentence = |(error, jobs): (&str, Vec<&JobLine>)| match jobs.as_slice() {
+        [job] => format!("{}: {}", job.job, first_lines(error)).into(),
+        jobs => format!("{}: {}", count(jobs.len() as u64, "job"), first_lines(error)).into(),
+    };
+    reasons.into_iter().map(sentence).collect()
 }
 
 fn title(overview: &Overview) -> Title {
@@ -106,10 +118,14 @@ fn time(seconds: f64) -> String {
 /// What an error says first, on one line.
 fn first_lines(error: &str) -> String {
     let mut lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
-    let (first, second) = (lines.next().unwrap_or_default(), lines.next());
+    let first = lines.next().unwrap_or_default();
     // the mistakes of a job, each with its place, follow a line that counts them
-    match second {
-        Some(second) if first.ends_with(':') => second.into(),
-        _ => first.into(),
+    if !first.ends_with(':') {
+        return first.into();
+    }
+    match (lines.next(), lines.count()) {
+        (Some(mistake), 0) => mistake.into(),
+        (Some(mistake), more) => format!("{mistake} (and {more} more)"),
+        (None, _) => first.into(),
     }
 }

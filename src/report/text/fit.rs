@@ -52,19 +52,24 @@ pub(super) fn wrap(text: &str, width: usize) -> String {
     out
 }
 
-/// Puts items on lines with commas between them, at most `lines_max`; says how many are left out.
-pub(super) fn fill(items: &[String], indent: usize, width: usize, lines_max: usize) -> String {
+/// `45 more columns`.
+pub(super) fn more_columns(count: usize) -> String {
+    format!("{count} more {}", if count == 1 { "column" } else { "columns" })
+}
+
+/// Puts items on lines with commas between them, at most `lines_max`; says how many are left out, with `more` that are
+/// not among them.
+pub(super) fn fill(items: &[String], indent: usize, width: usize, lines_max: usize, more: usize) -> String {
     let mut lines = vec![String::new()];
     let last = items.len().saturating_sub(1);
+    let mut left = more;
     for (number, item) in items.iter().enumerate() {
         let item = shorten(item, width.saturating_sub(indent + 1));
-        let item = if number == last { item } else { item + "," };
+        let item = if number == last && more == 0 { item } else { item + "," };
         let line = lines.last().map_or(0, |line| display_width(line));
         if line > 0 && indent + line + 1 + display_width(&item) > width {
             if lines.len() == lines_max {
-                let left = items.len() - number;
-                let unit = if left == 1 { "column" } else { "columns" };
-                lines.push(format!("… and {left} more {unit}"));
+                left += items.len() - number;
                 break;
             }
             lines.push(String::new());
@@ -74,6 +79,7 @@ pub(super) fn fill(items: &[String], indent: usize, width: usize, lines_max: usi
             line.push_str(&item);
         }
     }
+    lines.extend((left > 0).then(|| format!("… and {}", more_columns(left))));
     lines.iter().map(|line| format!("{}{line}\n", " ".repeat(indent))).collect()
 }
 
@@ -111,8 +117,8 @@ mod tests {
     #[test]
     fn items_fill_lines_and_the_rest_is_counted() {
         let items = ["a = 1", "b = 2", "c = 3", "d = 4"].map(String::from);
-        assert_eq!(fill(&items, 2, 80, 3), "  a = 1, b = 2, c = 3, d = 4\n");
-        assert_eq!(fill(&items, 2, 16, 1), "  a = 1, b = 2,\n  … and 2 more columns\n");
+        assert_eq!(fill(&items, 2, 80, 3, 0), "  a = 1, b = 2, c = 3, d = 4\n");
+        assert_eq!(fill(&items, 2, 16, 1, 5), "  a = 1, b = 2,\n  … and 7 more columns\n");
     }
 
     #[test]

@@ -78,6 +78,8 @@ impl Style {
     }
 }
 
+/// Characters of a key that are shown: keys often differ at their ends.
+const KEY_WIDTH: usize = 200;
 /// What is added to a value that is cut: `…`, and `… (1234567 characters)`.
 const LENGTH_WIDTH: usize = 24;
 /// Characters of a value that are shown in the narrowest terminal.
@@ -229,7 +231,10 @@ fn line(inline: &Inline) -> String {
 
 /// The values of a finding were made safe for a terminal when they were formatted.
 fn render_finding(finding: &Finding, style: Style) -> String {
-    let key = finding.key.iter().map(|named| format!("{} = {}", escaped(&named.column), cut(&named.value)));
+    let key = finding
+        .key
+        .iter()
+        .map(|named| format!("{} = {}", escaped(&named.column), cut_beside(&named.value, &named.value, KEY_WIDTH)));
     let notes = match finding.notes.as_slice() {
         [] => String::new(),
         notes => format!("  ({})", escaped(&notes.join(", "))),
@@ -241,8 +246,8 @@ fn render_finding(finding: &Finding, style: Style) -> String {
             let _ = writeln!(out, "      {} in old, {} in new", count(old, "row"), count(new, "row"));
         }
         Content::Changes(changes) => out += &render_changes(changes, style),
-        Content::Values([]) | Content::Nothing => {}
-        Content::Values(values) => {
+        Content::Values([], _) | Content::Nothing => {}
+        Content::Values(values, more) => {
             let values = values.iter().map(|change| {
                 let value = change.old.as_deref().or(change.new.as_deref()).unwrap_or_default();
                 let name = escaped(&change.column);
@@ -251,8 +256,12 @@ fn render_finding(finding: &Finding, style: Style) -> String {
             });
             let values: Vec<String> = values.collect();
             match style {
-                Style::Plain => out += &format!("      {}\n", values.join(", ")),
-                Style::Terminal { width, .. } => out += &fit::fill(&values, 6, width, ROW_LINES),
+                Style::Plain => {
+                    let more =
+                        if *more > 0 { format!(", … and {}", fit::more_columns(*more)) } else { String::new() };
+                    out += &format!("      {}{more}\n", values.join(", "));
+                }
+                Style::Terminal { width, .. } => out += &fit::fill(&values, 6, width, ROW_LINES, *more),
             }
         }
     }
@@ -429,9 +438,9 @@ mod tests {
             rendered(Block::Findings(vec![Finding { key: &key, notes, rows: Sides { old: 1, new: 2 }, content }]))
         };
         assert_eq!(finding(Content::Nothing, &[]), "    id = 7\n");
-        assert_eq!(finding(Content::Values(&[]), &["new", "waived"]), "    id = 7  (new, waived)\n");
+        assert_eq!(finding(Content::Values(&[], 0), &["new", "waived"]), "    id = 7  (new, waived)\n");
         assert_eq!(finding(Content::Rows, &[]), "    id = 7\n      1 row in old, 2 rows in new\n");
-        assert_eq!(finding(Content::Values(&values), &[]), "    id = 7\n      n = 2, n =\n");
+        assert_eq!(finding(Content::Values(&values, 0), &[]), "    id = 7\n      n = 2, n =\n");
         assert_eq!(
             finding(Content::Changes(&changes), &[]),
             "    id = 7\n      n  old 1  new (private) (unreadable)\n"

@@ -58,7 +58,7 @@ pub(crate) fn write(
         write_job(&staged, shown, &name, proposal)?;
     }
     write_file(&staged.join(DEFAULTS), &defaults())?;
-    if let Some(text) = folder.notes() {
+    if let Some(text) = folder.notes(shown) {
         write_file(&staged.join(UNPAIRED), &text)?;
     }
     destination.publish()?;
@@ -117,8 +117,8 @@ fn job_name(pair: &Sides<FoundTable>, names: &mut BTreeSet<String>) -> String {
 
 impl JobFolder {
     /// What has no job, and why; `None` if everything has one.
-    fn notes(&self) -> Option<String> {
-        let mut out = self.paired.unpaired().unwrap_or_default();
+    fn notes(&self, shown: &Path) -> Option<String> {
+        let mut out = self.paired.unpaired(shown).unwrap_or_default();
         if !self.failed.is_empty() {
             out.push_str("\n# Tables that could not be examined\n\n");
             for (name, reason) in &self.failed {
@@ -132,7 +132,11 @@ impl JobFolder {
     pub(crate) fn summary(&self, shown: &Path) -> String {
         let shown = shown.display();
         let mut out = String::new();
-        let _ = writeln!(out, "{} in {shown}/", count((self.ready + self.undecided.len()) as u64, "job"));
+        let jobs = self.ready + self.undecided.len();
+        let _ = match jobs {
+            0 => writeln!(out, "No jobs were written; see {shown}/{UNPAIRED}"),
+            jobs => writeln!(out, "Wrote {} to {shown}/", count(jobs as u64, "job")),
+        };
         if !self.undecided.is_empty() {
             let _ = writeln!(out, "  decide on their columns first: {}", self.undecided.join(", "));
         }
@@ -146,9 +150,16 @@ impl JobFolder {
         if !self.paired.similar.is_empty() {
             let pairs: Vec<String> =
                 self.paired.similar.iter().map(|pair| format!("{} and {}", pair.old.name, pair.new.name)).collect();
-            let _ = writeln!(out, "  perhaps the same tables: {}; see {shown}/{UNPAIRED}", pairs.join(", "));
+            let _ = writeln!(out, "  possibly the same table: {}; see {shown}/{UNPAIRED}", pairs.join(", "));
         }
-        let _ = writeln!(out, "\nRead the jobs, and then: countersign run {shown}/");
+        let ignored = Side::BOTH.iter().map(|side| self.paired.ignored[*side].len() as u64).sum();
+        if ignored > 0 {
+            let _ =
+                writeln!(out, "  {} that are no table by their names: see {shown}/{UNPAIRED}", count(ignored, "file"));
+        }
+        if jobs > 0 {
+            let _ = writeln!(out, "\nReview the jobs, then run: countersign run {shown}/");
+        }
         out
     }
 }

@@ -97,7 +97,9 @@ impl Proposal {
     /// The text of a job file in a directory.
     pub(crate) fn into_toml_in(mut self, dir: &Path) -> Result<String> {
         for source in [&mut self.sources.old, &mut self.sources.new] {
-            source.path.text = tables::path_from(dir, &source.path.text)?;
+            for path in [&mut source.path].into_iter().chain(&mut source.further_paths) {
+                path.text = tables::path_from(dir, &path.text)?;
+            }
         }
         Ok(self.to_toml())
     }

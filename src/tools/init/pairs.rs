@@ -12,7 +12,6 @@ use crate::columns::implied_rules;
 use crate::equality::canonical::domain::{Family, family, pair_names};
 use crate::equality::rules::RuleSet;
 use crate::error::Result;
-use crate::job::rule::ParseAs;
 use crate::job::{ColumnSettings, Origin, RuleSettings, Setting};
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
@@ -49,7 +48,7 @@ impl Columns {
         let mut zones = Zones::default();
         for pair in self.pairs.iter_mut().filter(|pair| !key.contains(&pair.name)) {
             let Some(cells) = aligned.cells(pair) else { continue };
-            if !pair.comparable || pair.implied != RuleSettings::default() || pair.rules.reading == Some(ParseAs::Set) {
+            if !pair.comparable || pair.implied != RuleSettings::default() {
                 continue;
             }
             let are_times = pair.rules == readings::in_utc() && readings::natural(&pair.fields).is_ok();
@@ -77,12 +76,13 @@ impl PairedColumns {
         let is_implied = agreed && implied.as_ref().is_some_and(|rules| *rules != RuleSettings::default());
         let bridge = match implied {
             _ if !agreed => Bridge::none(),
-            Some(rules) if is_implied => readings::implied(&fields, rules, &sample),
+            Some(rules) if is_implied => Bridge::by(rules),
             // two columns of text, of which one has a zone
             None if readings::natural(&fields).is_ok() => Bridge::by(readings::in_utc()),
             _ => readings::bridge(&fields, &sample),
         };
-        let implied = bridge.rules.clone().filter(|_| is_implied && bridge.notes.is_empty()).unwrap_or_default();
+        let implied = bridge.rules.clone().filter(|_| is_implied).unwrap_or_default();
+        let are_sets = is_implied && readings::are_sets(&fields, &implied, &sample);
         let mut pair = PairedColumns {
             name: fields.new.name().clone(),
             old: fields.old.name().clone(),
@@ -96,6 +96,10 @@ impl PairedColumns {
             sample,
         };
         pair.take(bridge);
+        if are_sets {
+            pair.offers
+                .push("as = \"set\"  # members with commas between them, in any order, as in a SET of MySQL".into());
+        }
         pair
     }
 

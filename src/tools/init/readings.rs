@@ -68,15 +68,12 @@ pub(super) fn bridge(fields: &Sides<Field>, sample: &Sides<ArrayRef>) -> Bridge 
     Bridge { rules, notes: vec![] }
 }
 
-/// The rules that a comparison implies. Comma-separated text against lists is a set, if it has no form of an array.
-pub(super) fn implied(fields: &Sides<Field>, rules: RuleSettings, sample: &Sides<ArrayRef>) -> Bridge {
+/// Whether texts that a comparison would read as arrays can only be read as sets: members with commas between
+/// them, as in a SET of MySQL. Only the user knows whether their order counts.
+pub(super) fn are_sets(fields: &Sides<Field>, rules: &RuleSettings, sample: &Sides<ArrayRef>) -> bool {
     let lost = |rules: &RuleSettings| forms(fields, rules, sample).map(|forms| forms.iter().map(unreadable).sum());
     let set = RuleSettings { reading: Some(ParseAs::Set), ..RuleSettings::default() };
-    if rules.reading == Some(ParseAs::Array) && lost(&rules) > Some(0_usize) && lost(&set) == Some(0) {
-        let notes = vec!["members with commas between them, in any order, as in a SET of MySQL".into()];
-        return Bridge { rules: Some(set), notes };
-    }
-    Bridge::by(rules)
+    rules.reading == Some(ParseAs::Array) && lost(rules) > Some(0_usize) && lost(&set) == Some(0)
 }
 
 /// Times in text, of which those without a zone are in UTC.

@@ -1,18 +1,14 @@
 //! Finds the tables in the exports of two databases, and pairs them by name.
 //!
-//! In an export, a table is a file, several files whose names differ in the number of a part, or a directory. Directories
-//! of directories, or of files with several names and other columns, are schemas. Beside the files of `mysqldump --tab`,
-//! the definition of each table names the columns.
+//! In an export, a table is a file, several files whose names differ in the number of a part, or a directory. A directory
+//! of directories, or of files with several names, is a schema. Beside the files of `mysqldump --tab`, the definition of
+//! each table names the columns.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use parquet::file::reader::{FileReader, SerializedFileReader};
-
 use crate::error::{Error, Result};
-use crate::formats::decompressed;
 use crate::job::{FormatSettings, Origin, Preset, Setting, Source};
 use crate::sides::{Side, Sides};
 
@@ -32,19 +28,26 @@ pub(crate) struct PairedTables {
     pub similar: Vec<Sides<FoundTable>>,
     /// Tables without a partner.
     pub alone: Sides<Vec<FoundTable>>,
+    /// Files that are no table, by their names.
+    pub ignored: Sides<Vec<PathBuf>>,
+}
+
+/// The tables of one export, and files that are no table by their names.
+#[derive(Debug, Default)]
+pub(crate) struct FoundTables {
+    pub tables: Vec<FoundTable>,
+    ignored: Vec<PathBuf>,
 }
 
 /// What follows the name of a table in the names of its files, without the dot before it.
-const DATA_SUFFIXES: [&str; 16] = [
-    "parquet", "csv", "tsv", "tab", "json", "jsonl", "ndjson", "avro", "arrow", "arrows", "feather", "ipc", "orc",
-    "txt", "dat", "parq",
+const DATA_SUFFIXES: [&str; 17] = [
+    "pq", "parquet", "csv", "tsv", "tab", "json", "jsonl", "ndjson", "avro", "arrow", "arrows", "feather", "ipc",
+    "orc", "txt", "dat", "parq",
 ];
-/// Bytes of a file of text that are read to find its first line.
-const BEGINNING: u64 = 64 << 10;
 const COMPRESSED_SUFFIXES: [&str; 8] = ["gz", "zst", "bz2", "xz", "snappy", "gzip", "zstd", "lz4"];
 
 /// The tables below a directory; `None` if the path is one table.
-pub(crate) fn tables_in(path: &str, preset: Option<Preset>) -> Result<Option<Vec<FoundTable>>> {
+pub(crate) fn tables_in(path: &str, preset: Option<Preset>) -> Result<Option<FoundTables>> {
     let root = Path::new(path);
     if !root.is_dir() {
         return Ok(None);
@@ -53,19 +56,20 @@ pub(crate) fn tables_in(path: &str, preset: Option<Preset>) -> Result<Option<Vec
     if entries.are_parts() || entries.dirs.is_empty() && entries.files_are_one_table() {
         return Ok(None);
     }
-    let mut tables = vec![];
-    add_files(root, "", &entries, preset, &mut tables)?;
+    let mut found = FoundTables::default();
+    add_files(root, "", &entries, preset, &mut found)?;
     for dir in &entries.dirs {
-        add_dir(dir, "", preset, &mut tables)?;
+        add_dir(dir, "", preset, &mut found)?;
     }
-    tables.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Some(tables))
+    found.tables.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(Some(found))
 }
 
 /// Pairs tables: by equal names, then by names that differ in capitals, then without their schemas. A name that a side
 /// has twice pairs nothing.
-pub(crate) fn pair(tables: Sides<Vec<FoundTable>>) -> PairedTables {
-    let mut paired = PairedTables { alone: tables, ..PairedTables::default() };
+pub(crate) fn pair(found: Sides<FoundTables>) -> PairedTables {
+    let ignored = found.as_ref().map(|found| found.ignored.clone());
+    let mut paired = PairedTables { alone: found.map(|found| found.tables), ignored, ..PairedTables::default() };
     let exact = |name: &str| name.to_string();
     let lower = |name: &str| name.to_lowercase();
     let short = |name: &str| name.rsplit('.').next().unwrap_or(name).to_lowercase();
@@ -108,11 +112,13 @@ fn singular(name: &str) -> String {
 struct Entries {
     files: Vec<PathBuf>,
     dirs: Vec<PathBuf>,
+    /// Other files.
+    ignored: Vec<PathBuf>,
 }
 
 impl Entries {
     fn of(dir: &Path) -> Result<Self> {
-        let (mut files, mut dirs) = (vec![], vec![]);
+        let (mut files, mut dirs, mut ignored) = (vec![], vec![], vec![]);
         for entry in std::fs::read_dir(dir).map_err(Error::unreadable(dir))? {
             let path = entry.map_err(Error::unreadable(dir))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -122,12 +128,13 @@ impl Entries {
             match path.is_dir() {
                 true => dirs.push(path),
                 false if is_data(&name) => files.push(path),
-                false => {}
+                false => ignored.push(path),
             }
         }
         files.sort();
         dirs.sort();
-        Ok(Entries { files, dirs })
+        ignored.sort();
+        Ok(Entries { files, dirs, ignored })
     }
 
     /// Whether its directories divide the rows of one table: as partitions, or by number.
@@ -141,22 +148,16 @@ impl Entries {
 
     /// Whether its files are parts of one table, by their names.
     fn files_are_one_table(&self) -> bool {
-        let names: Vec<String> = self.files_by_table().into_keys().collect();
+        let names: BTreeSet<String> = self.files_by_table().into_keys().map(|(name, _)| name).collect();
         names.len() < 2 || names.iter().all(|name| looks_generated(name))
     }
 
-    /// Whether all of its files have the same columns, as far as their first line or their footer shows.
-    fn files_have_same_columns(&self) -> bool {
-        let mut columns = self.files.iter().map(|file| columns_in(file));
-        let first = columns.next().flatten();
-        first.is_some() && columns.all(|other| other == first)
-    }
-
-    /// Files by the names of their tables.
-    fn files_by_table(&self) -> BTreeMap<String, Vec<&PathBuf>> {
-        let mut tables: BTreeMap<String, Vec<&PathBuf>> = BTreeMap::new();
+    /// Files by the names of their tables and their suffixes.
+    fn files_by_table(&self) -> BTreeMap<(String, String), Vec<&PathBuf>> {
+        let mut tables: BTreeMap<(String, String), Vec<&PathBuf>> = BTreeMap::new();
         for file in &self.files {
-            tables.entry(table_of(&name_of(file))).or_default().push(file);
+            let name = name_of(file);
+            tables.entry((table_of(&name), split(&name).1.into())).or_default().push(file);
         }
         tables
     }
@@ -218,30 +219,26 @@ fn looks_generated(stem: &str) -> bool {
         || tokens.any(is_id)
 }
 
-/// The columns of a file: those of its footer, or the first line of text; `None` if it shows neither.
-fn columns_in(file: &Path) -> Option<String> {
-    let opened = std::fs::File::open(file).ok()?;
-    if let Ok(parquet) = SerializedFileReader::new(opened.try_clone().ok()?) {
-        let columns = parquet.metadata().file_metadata().schema_descr().root_schema().get_fields();
-        return Some(columns.iter().map(|column| column.name()).collect::<Vec<_>>().join("\n"));
-    }
-    let mut beginning = String::new();
-    decompressed(opened).ok()?.take(BEGINNING).read_to_string(&mut beginning).ok()?;
-    beginning.lines().next().filter(|line| !line.starts_with(['{', '['])).map(str::to_string)
-}
-
 /// Adds the tables that are files of a directory.
 fn add_files(
     dir: &Path,
     schema: &str,
     entries: &Entries,
     preset: Option<Preset>,
-    tables: &mut Vec<FoundTable>,
+    found: &mut FoundTables,
 ) -> Result<()> {
-    for (name, files) in entries.files_by_table() {
+    found.ignored.extend(entries.ignored.iter().filter(|file| !is_definition(file, entries)).cloned());
+    for ((name, suffix), files) in entries.files_by_table() {
+        let mut further = vec![];
         let path = match files.as_slice() {
             [file] => file.display().to_string(),
-            [first, ..] => dir.join(format!("{name}[-._][0-9]*{}", split(&name_of(first)).1)).display().to_string(),
+            [first, others @ ..] => match pattern(dir, &name, &suffix, &files) {
+                Some(pattern) => pattern,
+                None => {
+                    further.extend(others.iter().map(|file| file.display().to_string()));
+                    first.display().to_string()
+                }
+            },
             [] => continue,
         };
         let origin = Origin::Flag("PATH");
@@ -252,27 +249,54 @@ fn add_files(
             format.columns = columns_of(&definition)?;
             format.preset = Some(Preset::MysqlTab);
         }
-        let source = Source { format, ..Source::of(Setting { text: path, origin }) };
-        tables.push(FoundTable { name: format!("{schema}{name}"), source });
+        let further_paths = further.into_iter().map(|text| Setting { text, origin: origin.clone() }).collect();
+        let source = Source { format, further_paths, ..Source::of(Setting { text: path, origin: origin.clone() }) };
+        found.tables.push(FoundTable { name: format!("{schema}{name}"), source });
     }
     Ok(())
 }
 
+/// A pattern that matches these files and no others, also on other nights; `None` if there is none.
+fn pattern(dir: &Path, name: &str, suffix: &str, files: &[&PathBuf]) -> Option<String> {
+    let literal = |text: &str| glob::Pattern::escape(text);
+    let dir = literal(&dir.display().to_string());
+    let patterns = ["[-.][0-9]*", "_[0-9]*_[0-9]*_[0-9]*"];
+    let mut patterns = patterns.iter().map(|part| format!("{dir}/{}{part}{}", literal(name), literal(suffix)));
+    patterns.find(|pattern| {
+        let matched = glob::glob(pattern).map(|found| found.flatten().collect::<Vec<_>>()).unwrap_or_default();
+        matched.len() == files.len() && matched.iter().zip(files).all(|(one, other)| one == *other)
+    })
+}
+
+/// Whether a file defines the table of another one.
+fn is_definition(file: &Path, entries: &Entries) -> bool {
+    file.extension().is_some_and(|extension| extension == "sql")
+        && entries.files.iter().any(|data| data.with_extension("sql") == *file)
+}
+
 /// Adds the table that a directory is, or the tables in it.
-fn add_dir(dir: &Path, schema: &str, preset: Option<Preset>, tables: &mut Vec<FoundTable>) -> Result<()> {
+fn add_dir(dir: &Path, schema: &str, preset: Option<Preset>, found: &mut FoundTables) -> Result<()> {
     let entries = Entries::of(dir)?;
     let name = format!("{schema}{}", name_of(dir));
-    let has_tables = !entries.files_are_one_table() && !entries.files_have_same_columns();
+    let has_tables = !entries.files_are_one_table();
     if has_tables || entries.files.is_empty() && !entries.dirs.is_empty() && !entries.are_parts() {
         let schema = format!("{name}.");
-        add_files(dir, &schema, &entries, preset, tables)?;
-        return entries.dirs.iter().try_for_each(|below| add_dir(below, &schema, preset, tables));
+        add_files(dir, &schema, &entries, preset, found)?;
+        return entries.dirs.iter().try_for_each(|below| add_dir(below, &schema, preset, found));
     }
-    // a directory without data is a table whose export is empty
     let origin = Origin::Flag("PATH");
     let format = FormatSettings { preset, ..FormatSettings::none(origin.clone()) };
-    let source = Source { format, ..Source::of(Setting { text: dir.display().to_string(), origin }) };
-    tables.push(FoundTable { name, source });
+    let suffixes: BTreeSet<String> = entries.files.iter().map(|file| split(&name_of(file)).1.to_string()).collect();
+    // a directory without data is a table whose export is empty
+    let text = match (entries.ignored.is_empty(), suffixes.first(), suffixes.len()) {
+        (false, Some(suffix), 1) if entries.dirs.is_empty() => {
+            dir.join(format!("*{}", glob::Pattern::escape(suffix))).display().to_string()
+        }
+        _ => dir.display().to_string(),
+    };
+    found.ignored.extend(entries.ignored);
+    let source = Source { format, ..Source::of(Setting { text, origin }) };
+    found.tables.push(FoundTable { name, source });
     Ok(())
 }
 
@@ -305,16 +329,19 @@ pub(crate) fn path_from(dir: &Path, path: &str) -> Result<String> {
 
 impl PairedTables {
     /// What has no partner, for `unpaired.md`; `None` if everything has one.
-    pub(crate) fn unpaired(&self) -> Option<String> {
-        if self.similar.is_empty() && Side::BOTH.iter().all(|side| self.alone[*side].is_empty()) {
+    pub(crate) fn unpaired(&self, jobs: &Path) -> Option<String> {
+        let is_nothing = |side: &Side| self.alone[*side].is_empty() && self.ignored[*side].is_empty();
+        if self.similar.is_empty() && Side::BOTH.iter().all(is_nothing) {
             return None;
         }
         let mut out = String::from("# Tables without a partner\n");
         if !self.similar.is_empty() {
             out.push_str("\nThese may be the same tables. If they are, propose a job for each:\n\n```sh\n");
             for pair in &self.similar {
-                let [old, new] = [&pair.old, &pair.new].map(|table| table.source.path.text.replace('\'', "'\\''"));
-                out.push_str(&format!("countersign init '{old}' '{new}' --out '{}.toml'\n", pair.new.name));
+                let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+                let [old, new] = [&pair.old, &pair.new].map(|table| quoted(&table.source.path.text));
+                let job = quoted(&jobs.join(format!("{}.toml", pair.new.name)).display().to_string());
+                out.push_str(&format!("countersign init {old} {new} --out {job}\n"));
             }
             out.push_str("```\n");
         }
@@ -325,6 +352,12 @@ impl PairedTables {
             out.push_str(&format!("\nOnly in {side}:\n\n"));
             for table in &self.alone[side] {
                 out.push_str(&format!("- `{}`: `{}`\n", table.name, table.source.path.text));
+            }
+        }
+        for side in Side::BOTH.into_iter().filter(|side| !self.ignored[*side].is_empty()) {
+            out.push_str(&format!("\nFiles in {side} that are no table by their names:\n\n"));
+            for file in &self.ignored[side] {
+                out.push_str(&format!("- `{}`\n", file.display()));
             }
         }
         Some(out)
@@ -366,7 +399,8 @@ mod tests {
         let tables = |names: &[&str]| names.iter().map(table).collect::<Vec<_>>();
         let old = tables(&["a.orders", "b.orders", "Users", "entry", "status", "old_only"]);
         let new = tables(&["a.orders", "public.users", "entries", "statuses", "public.orders"]);
-        let PairedTables { pairs, similar, alone } = pair(Sides { old, new });
+        let found = |tables| FoundTables { tables, ignored: vec![] };
+        let PairedTables { pairs, similar, alone, .. } = pair(Sides { old: found(old), new: found(new) });
         let names = |pairs: &[Sides<FoundTable>]| -> Vec<[String; 2]> {
             pairs.iter().map(|pair| [pair.old.name.clone(), pair.new.name.clone()]).collect()
         };

@@ -38,8 +38,12 @@ pub(super) fn job_file(proposal: &Proposal) -> String {
         let _ = writeln!(out, "# {}\n# {}\n", escaped(&line), advice(pair));
     }
     for side in Side::BOTH {
-        let Source { path, format, .. } = &sources[side];
-        let _ = writeln!(out, "[{side}]\npath = {}", quoted(&path.text));
+        let Source { path, further_paths, format, .. } = &sources[side];
+        let paths: Vec<String> = [path].into_iter().chain(further_paths).map(|path| quoted(&path.text)).collect();
+        let _ = match paths.as_slice() {
+            [path] => writeln!(out, "[{side}]\npath = {path}"),
+            paths => writeln!(out, "[{side}]\npath = [{}]", paths.join(", ")),
+        };
         if let Some(preset) = format.preset {
             let _ = writeln!(out, "preset = {}", quoted(preset.name()));
         }
@@ -191,7 +195,10 @@ fn shared(proposal: &Proposal) -> Vec<Shared<'_>> {
     let mut shared: Vec<Shared> = vec![];
     for (pair, suggestion) in proposal.columns.pairs.iter().zip(&proposal.suggestions) {
         let [(rule, _)] = suggestion.rules.as_slice() else { continue };
-        let is_bare = pair.comparable && pair.named_rules() == RuleSettings::default() && !pair.is_renamed();
+        let is_bare = pair.offers.is_empty()
+            && pair.comparable
+            && pair.named_rules() == RuleSettings::default()
+            && !pair.is_renamed();
         // a `*` in a name would be a pattern
         if !is_bare || rule.values.is_some() || pair.name.contains('*') {
             continue;
@@ -243,7 +250,7 @@ fn column(pair: &PairedColumns, suggestion: &Suggestion, is_shared: bool, out: &
     let renamed = pair.is_renamed();
     let is_settled = pair.comparable || pair.expression.is_some();
     let is_active = !rules.is_empty() || renamed || pair.expression.is_some();
-    if !is_settled || !is_active && suggestion.rules.is_empty() || is_shared {
+    if !is_settled || !is_active && suggestion.rules.is_empty() && pair.offers.is_empty() || is_shared {
         for objection in &suggestion.objections {
             let _ = writeln!(out, "\n# `{}`: {}", escaped(&pair.name), escaped(objection));
         }
