@@ -132,7 +132,10 @@ impl Case<'_> {
         let scales = self.evidence.fields.as_ref().map(|field| crate::snapshot::types::digits(field.data_type()));
         // decimals with two scales imply rounding by their types
         let is_typed = self.rule.round.is_some() && scales.old.is_some() && scales.new.is_some();
-        (self.rule.round.is_some() || self.rule.tolerance.is_some()) && !is_tiny && !is_typed
+        // a float that new has read back from one hides digits of the other side
+        let is_exact = self.evidence.fields.iter().any(|field| !field.data_type().is_floating());
+        let reads_float = matches!(self.rule.reading, Some(ParseAs::Float | ParseAs::Float32)) && is_exact;
+        reads_float || (self.rule.round.is_some() || self.rule.tolerance.is_some()) && !is_tiny && !is_typed
     }
 
     /// The differing pairs, as text.
