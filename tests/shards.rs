@@ -127,7 +127,11 @@ fn a_column_of_shards_hides_no_column() {
             "[old]\npath = [\"one.parquet\"]\nshard = \"{shard}\"\n[new]\npath = \"new.parquet\"\n[compare]\nkey = \"id\"\n"
         )
     };
-    for shard in ["v", "V", ""] {
+    let (code, _, err) = report(&shop, &job(""));
+    assert!(code == 2 && err.contains("`shard` needs the name of a column"), "{err}");
+    let (_, _, err) = report(&shop, &(job("shard") + "[signoff]\ndelete_from = \"old\"\n"));
+    assert!(err.contains("`shard` cannot be used in a job with [signoff]"), "{err}");
+    for shard in ["v", "V"] {
         let (code, _, err) = report(&shop, &job(shard));
         assert!(code == 2 && err.contains("is the name of a column in the files; choose another"), "{shard}: {err}");
     }

@@ -45,6 +45,32 @@ fn violations_know_the_nights() {
     assert_eq!((code, standing(&clean)), (0, [0, 0, 2]));
 }
 
+/// The number of new violations of a check over rows without a name, two nights after each other.
+fn new_of(query: &str, first: &[u64], second: &[u64]) -> u64 {
+    let shop = Workshop::new();
+    let with = |nameless: &[u64]| {
+        night(&shop, nameless, "");
+        let job = fs::read_to_string(shop.path("job.toml")).unwrap();
+        let start = job.find("sql = ").unwrap();
+        fs::write(shop.path("job.toml"), format!("{}sql = \"{query}\"\n", &job[..start])).unwrap();
+        let _ = fs::remove_dir_all(shop.path("runs/job").join("latest"));
+        let (_, out, err) = run(&shop, &["run", "job.toml", "--quiet", "--format", "json", "--out", "own"]);
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{err}"));
+        report["checks"][0]["standing"]["new"].as_u64()
+    };
+    with(first);
+    with(second).unwrap()
+}
+
+#[test]
+fn what_ids_do_not_identify_is_new() {
+    let nulls = "SELECT CAST(NULL AS BIGINT) AS id, id AS other FROM new WHERE name IS NULL";
+    assert_eq!(new_of(nulls, &[1], &[1, 2]), 2);
+    // more rows of one ID than before
+    let same = "SELECT 1 AS id, id AS other FROM new WHERE name IS NULL";
+    assert_eq!(new_of(same, &[1], &[2, 3, 4]), 2);
+}
+
 #[test]
 fn a_gate_judges_by_what_is_new() {
     let shop = Workshop::new();

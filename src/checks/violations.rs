@@ -95,7 +95,8 @@ impl<'a> ViolationList<'a> {
             if let Some(standing) = &mut self.standing {
                 let mut id = vec![];
                 csv::record(&mut id, fields().take(self.id_len));
-                standing.take(half(blake3::hash(&id)))?;
+                let identifies = fields().take(self.id_len).all(|field| field.is_some());
+                standing.take(half(blake3::hash(&id)), identifies)?;
             }
             if self.examples.len() < self.shown {
                 self.examples.push(fields().map(|field| field.map(String::from)).collect());

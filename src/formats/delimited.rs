@@ -28,7 +28,7 @@ pub(super) fn take_header(dialect: &Dialect, line_end: LineEnd, block: &mut Bloc
     let names = names.enumerate().map(|(column, name)| name.map_err(|_| Problem::NotUtf8 { line, column }));
     let names = names.collect::<Result<Vec<String>, Problem>>()?;
     // lines that end with carriage returns alone are one line here
-    if names.iter().any(|name| name.contains('\r')) {
+    if names.iter().any(|name| name.replace("\r\n", "").contains('\r')) {
         return Err(Problem::MixedLineEnds { line });
     }
     let end = records.at;

@@ -35,7 +35,9 @@ type ViolationKey = [[u8; 16]; 2];
 struct KnownViolation {
     first_run: Arc<str>,
     age: u32,
-    is_seen: bool,
+    /// How many rows have these IDs, and how many of them were seen again.
+    rows: u64,
+    seen: u64,
 }
 
 /// How the violations of a check relate to those of the run before.
@@ -120,12 +122,14 @@ impl ViolationHistory {
 }
 
 impl CheckHistory<'_> {
-    /// Takes up a violation.
-    pub(crate) fn take(&mut self, id: [u8; 16]) -> Result<()> {
+    /// Takes up a violation. NULL in its IDs identifies nothing, so it is always new, and so are more rows with the same
+    /// IDs than the run before had.
+    pub(crate) fn take(&mut self, id: [u8; 16], identifies: bool) -> Result<()> {
         let known = self.all.known.as_mut().and_then(|known| known.get_mut(&[self.check, id]));
+        let known = known.filter(|known| identifies && known.seen < known.rows);
         let (first_run, age) = match known {
             Some(known) => {
-                known.is_seen = true;
+                known.seen += 1;
                 self.standing.persisting += 1;
                 let age = known.age + 1;
                 if self.standing.oldest.as_ref().is_none_or(|oldest| oldest.age < age) {
@@ -164,7 +168,7 @@ impl CheckHistory<'_> {
         self.flush()?;
         let Some(known) = &self.all.known else { return Ok(None) };
         let own = known.iter().filter(|([check, _], _)| *check == self.check);
-        self.standing.resolved = own.filter(|(_, known)| !known.is_seen).count() as u64;
+        self.standing.resolved = own.map(|(_, known)| known.rows - known.seen).sum();
         Ok(Some(self.standing))
     }
 }
@@ -196,7 +200,9 @@ fn read(run: &PastRun, engine: &Engine) -> Result<Option<HashMap<ViolationKey, K
             let (Some(check), Some(id)) = (half(0), half(1)) else { return Ok(None) };
             let first_run = first_runs.value(row);
             let first_run = runs.entry(first_run.into()).or_insert_with(|| first_run.into()).clone();
-            known.insert([check, id], KnownViolation { first_run, age: ages.value(row), is_seen: false });
+            let age = ages.value(row);
+            let entry = known.entry([check, id]);
+            entry.or_insert(KnownViolation { first_run, age, rows: 0, seen: 0 }).rows += 1;
         }
     }
     Ok(Some(known))

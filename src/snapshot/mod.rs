@@ -422,8 +422,11 @@ fn require_free_name(source: &Source, snapshot: &Snapshot) -> Result<()> {
     let is_shard = |name: &str| name.to_lowercase() == shard.to_lowercase();
     let fields = snapshot.files.iter().flat_map(|file| file.schema.fields().iter());
     let partitions = snapshot.schema.fields().iter().skip(snapshot.file_columns).filter(|field| is_shard(field.name()));
+    if shard.is_empty() {
+        return Err(Error::request(&source.path.origin, "`shard` needs the name of a column"));
+    }
     match fields.filter(|field| is_shard(field.name())).count() + partitions.count().saturating_sub(1) {
-        0 if !shard.is_empty() => Ok(()),
+        0 => Ok(()),
         _ => {
             let reason = format!("shard = \"{shard}\" is the name of a column in the files; choose another");
             Err(Error::request(&source.path.origin, reason))

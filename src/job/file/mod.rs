@@ -189,6 +189,10 @@ impl FormReader<'_> {
             let origin = self.document.origin(&["gate", "new_violations"]);
             self.wrong(&origin, "a sign-off judges all violations, not only new ones; use another job for it");
         }
+        let shards = sources.iter().filter(|source| source.shard.is_some()).map(|source| source.path.origin.clone());
+        if let (Some(origin), Some(_)) = (shards.collect::<Vec<_>>().first(), &sign_off) {
+            self.wrong(origin, "`shard` cannot be used in a job with [signoff]; `path` may still be a list");
+        }
         let gate = self.gate(form.gate);
         let identity = self.identity(&compare);
         let ignore = self.settings(compare.ignore.clone(), &["compare", "ignore"]);

@@ -122,7 +122,9 @@ impl Entries {
         for entry in std::fs::read_dir(dir).map_err(Error::unreadable(dir))? {
             let path = entry.map_err(Error::unreadable(dir))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            // how exporters mark what is no data, such as `_SUCCESS`
             if name.starts_with(['.', '_']) {
+                ignored.extend(Some(path).filter(|path| path.is_dir() || is_data(&name)));
                 continue;
             }
             match path.is_dir() {
@@ -148,8 +150,8 @@ impl Entries {
 
     /// Whether its files are parts of one table, by their names.
     fn files_are_one_table(&self) -> bool {
-        let names: BTreeSet<String> = self.files_by_table().into_keys().map(|(name, _)| name).collect();
-        names.len() < 2 || names.iter().all(|name| looks_generated(name))
+        let tables = self.files_by_table();
+        tables.len() < 2 || tables.keys().all(|(name, _)| looks_generated(name))
     }
 
     /// Files by the names of their tables and their suffixes.
@@ -159,7 +161,17 @@ impl Entries {
             let name = name_of(file);
             tables.entry((table_of(&name), split(&name).1.into())).or_default().push(file);
         }
-        tables
+        // beside a file without a number, the others are tables of their own
+        let mut apart: BTreeMap<(String, String), Vec<&PathBuf>> = BTreeMap::new();
+        for ((table, suffix), files) in tables {
+            match files.iter().any(|file| split(&name_of(file)).0 == table) {
+                true => apart.extend(
+                    files.into_iter().map(|file| ((split(&name_of(file)).0.to_string(), suffix.clone()), vec![file])),
+                ),
+                false => drop(apart.insert((table, suffix), files)),
+            }
+        }
+        apart
     }
 }
 
@@ -193,11 +205,7 @@ fn table_of(name: &str) -> String {
         let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         (is_number && !before.is_empty()).then_some(before.len())
     };
-    let mut end = stem.len();
-    while let Some(shorter) = without(&['-', '.'], &stem[..end]) {
-        end = shorter;
-    }
-    if end < stem.len() {
+    if let Some(end) = without(&['-', '.'], stem) {
         return stem[..end].into();
     }
     let third = without(&['_'], stem)
@@ -278,8 +286,8 @@ fn is_definition(file: &Path, entries: &Entries) -> bool {
 fn add_dir(dir: &Path, schema: &str, preset: Option<Preset>, found: &mut FoundTables) -> Result<()> {
     let entries = Entries::of(dir)?;
     let name = format!("{schema}{}", name_of(dir));
-    let has_tables = !entries.files_are_one_table();
-    if has_tables || entries.files.is_empty() && !entries.dirs.is_empty() && !entries.are_parts() {
+    let has_dirs = !entries.dirs.is_empty() && !entries.are_parts();
+    if has_dirs || !entries.files_are_one_table() {
         let schema = format!("{name}.");
         add_files(dir, &schema, &entries, preset, found)?;
         return entries.dirs.iter().try_for_each(|below| add_dir(below, &schema, preset, found));
@@ -378,6 +386,7 @@ mod tests {
             ("orders_2025.csv", "orders_2025"),
             ("orders_1_2.csv", "orders_1_2"),
             ("v2.parquet", "v2"),
+            ("orders-1-2.csv", "orders-1"),
             ("2024.csv", "2024"),
             ("part-0.parquet", "part"),
         ] {
