@@ -55,10 +55,11 @@ schema = pyarrow.schema({'id': pyarrow.int64(), 'text': pyarrow.string(), 'amoun
     'at': pyarrow.timestamp('us', 'UTC'), 'items': pyarrow.list_(pyarrow.int32())})
 table = pyarrow.Table.from_pylist(rows, schema=schema)
 for name in ['uncompressed', 'zlib', 'snappy', 'zstd', 'lz4']:
-    pyarrow.orc.write_table(table, f'{name}.orc', compression=name)
-pyarrow.parquet.write_table(table, 'same.parquet')
+    pyarrow.orc.write_table(table.drop_columns(['at']), f'{name}.orc', compression=name)
+pyarrow.orc.write_table(table, 'times.orc')
+pyarrow.parquet.write_table(table.drop_columns(['at']), 'same.parquet')
 rows[1234]['amount'] += decimal.Decimal('0.01')
-pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), 'other.parquet')
+pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema).drop_columns(['at']), 'other.parquet')
 ";
     let python = crate::support::python("orc", &["pyarrow==26.0.1"]);
     assert!(
@@ -69,6 +70,9 @@ pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), 'oth
         assert_eq!(counts(&shop, &["diff", &file, "same.parquet", "--key", "id"]).1, [2000, 0, 0, 0], "{name}");
         assert_eq!(counts(&shop, &["diff", &file, "other.parquet", "--key", "id"]).1, [1999, 1, 0, 0], "{name}");
     }
+    // a time that the library reads wrongly would look like any other
+    let (code, _, err) = crate::support::run(&shop, &["diff", "times.orc", "same.parquet", "--key", "id"]);
+    assert!(code == 2 && err.contains("column `at` has times, which are not read exactly from ORC"), "{err}");
     let whole = fs::read(shop.path("zstd.orc")).unwrap();
     std::fs::write(shop.path("cut.orc"), &whole[..whole.len() / 2]).unwrap();
     assert_eq!(crate::support::run(&shop, &["diff", "cut.orc", "same.parquet", "--key", "id"]).0, 2);
