@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Workshop, python, run};
 
-const PACKAGES: [&str; 7] = [
+/// What the scripts below `exporters/` need.
+pub(crate) const PACKAGES: [&str; 7] = [
     "pyarrow==26.0.1",
     "duckdb==1.5.5",
     "polars==2.1.0",

@@ -6,17 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::exports::PACKAGES;
 use crate::support::{Workshop, python, run};
-
-const PACKAGES: [&str; 7] = [
-    "pyarrow==26.0.1",
-    "duckdb==1.5.5",
-    "polars==2.1.0",
-    "pandas==3.1.1",
-    "fastavro==1.13.1",
-    "psycopg[binary]==3.3.9",
-    "pymysql==1.2.4",
-];
 
 /// Has MariaDB and PostgreSQL export the ten tables to `dir`. Returns the manifest.
 fn export(shop: &Workshop, dir: &str, more: &[&str]) -> Value {

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
+use super::exports::ExportArgs;
 use super::limits::WorkArgs;
 use super::{Format, print, signal};
 use crate::compare;
 use crate::error::{Error, Result};
 use crate::job::file::read_rules;
-use crate::job::{FormatSettings, Identity, Job, Origin, Preset, Selection, Setting, Source};
+use crate::job::{Identity, Job, Origin, Preset, Selection, Setting, Source};
 use crate::report::Verdict;
 use crate::runtime::options::{Options, Out, Strategy};
-use crate::sides::Sides;
+use crate::sides::{Side, Sides};
 
 /// Compare two snapshots now
 ///
@@ -61,21 +62,8 @@ pub(super) struct Diff {
     #[arg(long)]
     allow_empty: bool,
 
-    /// The program that wrote OLD
-    #[arg(long, value_enum, value_name = "PRESET", hide_possible_values = true)]
-    preset_old: Option<Preset>,
-
-    /// The program that wrote NEW; see docs/exporting.md for the presets
-    #[arg(long, value_enum, value_name = "PRESET", hide_possible_values = true)]
-    preset_new: Option<Preset>,
-
-    /// The names of OLD's columns, if it is text without a header
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
-    columns_old: Vec<String>,
-
-    /// The names of NEW's columns, if it is text without a header
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
-    columns_new: Vec<String>,
+    #[command(flatten)]
+    exports: ExportArgs,
 
     /// Write the run directory here: reports, complete ID lists, every difference, and a manifest
     #[arg(long, short, value_name = "DIR")]
@@ -137,15 +125,11 @@ impl Diff {
     fn job(&self) -> Result<Job> {
         let word = |text: &String| Setting { text: text.clone(), origin: Origin::Flag("--map") };
         let map = self.map.iter().map(|(old, new)| (word(old), word(new))).collect();
-        let source = |name: &'static str, path: &String, preset: Option<Preset>, columns: &Vec<String>| Source {
+        let source = |side: Side, path: &str, name: &'static str| Source {
             allow_empty: self.allow_empty,
-            format: FormatSettings { preset, columns: columns.clone(), ..FormatSettings::none(Origin::Flag(name)) },
-            ..Source::of(Setting { text: path.clone(), origin: Origin::Flag(name) })
+            ..self.exports.source(side, path, Origin::Flag(name))
         };
-        let sources = Sides {
-            old: source("OLD", &self.old, self.preset_old, &self.columns_old),
-            new: source("NEW", &self.new, self.preset_new, &self.columns_new),
-        };
+        let sources = Sides { old: source(Side::Old, &self.old, "OLD"), new: source(Side::New, &self.new, "NEW") };
         let identity = match self.no_key {
             true => Identity::WholeRow,
             false => Identity::Key(Setting::flags("--key", &self.key)),
@@ -163,7 +147,8 @@ impl Diff {
 }
 
 /// What a user without a job can do about columns that cannot be compared as they are.
-const ADVICE: &str = "pass a rule as --rule 'COLUMN: RULE=VALUE', or let `countersign init OLD NEW` write a job with all that are needed";
+const ADVICE: &str = "pass a rule as --rule 'COLUMN: RULE=VALUE', or let \
+                      `countersign init OLD NEW` write a job with all that are needed";
 
 /// Whether rules would make the columns comparable.
 fn is_about_columns(error: &Error) -> bool {

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::exports::ExportArgs;
 use super::{COULD_NOT_VERIFY, limits, signal, write_out};
 use crate::error::{Error, Result};
-use crate::job::{FormatSettings, Origin, Preset, Setting, Source};
+use crate::job::Origin;
 use crate::output::destination::Destination;
 use crate::runtime::engine::Engine;
 use crate::runtime::options::Limits;
 use crate::runtime::progress::Progress;
-use crate::sides::Sides;
+use crate::sides::{Side, Sides};
 use crate::tools::init::tables::{FoundTables, pair, tables_in};
 use crate::tools::init::{folder, propose};
 
@@ -31,21 +32,8 @@ pub(super) struct Init {
     /// The snapshot or the export of the store that takes over
     new: String,
 
-    /// The program that wrote OLD
-    #[arg(long, value_enum, value_name = "PRESET", hide_possible_values = true)]
-    preset_old: Option<Preset>,
-
-    /// The program that wrote NEW; see docs/exporting.md for the presets
-    #[arg(long, value_enum, value_name = "PRESET", hide_possible_values = true)]
-    preset_new: Option<Preset>,
-
-    /// The names of OLD's columns, if it is one table of text without a header
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
-    columns_old: Vec<String>,
-
-    /// The names of NEW's columns, if it is one table of text without a header
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
-    columns_new: Vec<String>,
+    #[command(flatten)]
+    exports: ExportArgs,
 
     /// Write the job file here instead of to standard output, or the jobs to this directory instead of
     /// jobs/; nothing that exists is overwritten
@@ -61,7 +49,8 @@ impl Init {
     pub(super) fn run(self) -> Result<u8> {
         let progress = if self.quiet { Progress::quiet() } else { Progress::stderr() };
         let limits = Limits { memory: limits::default_memory(), ..Limits::default() };
-        let tables = Sides { old: tables_in(&self.old, self.preset_old)?, new: tables_in(&self.new, self.preset_new)? };
+        let presets = self.exports.presets();
+        let tables = Sides { old: tables_in(&self.old, presets.old)?, new: tables_in(&self.new, presets.new)? };
         let engine = |spill: &Path| Engine::start(limits, spill, signal::on_signal(), progress);
         match tables {
             Sides { old: Some(old), new: Some(new) } => self.write_jobs(engine, Sides { old, new }),
@@ -82,15 +71,8 @@ impl Init {
 
     /// Writes a job for one table.
     fn write_job(&self, engine: &Engine) -> Result<u8> {
-        let source = |path: &String, preset: Option<Preset>, columns: &Vec<String>| {
-            let origin = Origin::Flag("PATH");
-            let format = FormatSettings { preset, columns: columns.clone(), ..FormatSettings::none(origin.clone()) };
-            Source { format, ..Source::of(Setting { text: path.clone(), origin }) }
-        };
-        let sources = Sides {
-            old: source(&self.old, self.preset_old, &self.columns_old),
-            new: source(&self.new, self.preset_new, &self.columns_new),
-        };
+        let source = |side: Side, path: &str| self.exports.source(side, path, Origin::Flag("PATH"));
+        let sources = Sides { old: source(Side::Old, &self.old), new: source(Side::New, &self.new) };
         let proposal = propose(engine, sources)?;
         engine.progress.finish();
         match &self.out {

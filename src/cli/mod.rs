@@ -3,6 +3,7 @@
 mod history;
 mod keygen;
 mod limits;
+mod exports;
 mod outcome;
 mod plan;
 mod metrics;

@@ -111,6 +111,17 @@ fn open(run: &PastRun) -> Result<ParquetRecordBatchReaderBuilder<File>, String> 
     }
 }
 
+/// Refuses to read more rows of an earlier run than fit in memory; `bytes` is the memory for a row.
+pub(super) fn require_room(engine: &Engine, rows: u64, bytes: u64) -> Result<()> {
+    let (room, limit) = (engine.working_memory(), engine.limits().memory);
+    let taken = rows.saturating_mul(bytes);
+    if taken > room {
+        let needed = limit.saturating_sub(room).saturating_add(taken);
+        return Err(MemoryError::TooSmall { limit, needed }.into());
+    }
+    Ok(())
+}
+
 /// Reads the history of a past run into the working memory.
 ///
 /// # Errors
@@ -121,12 +132,7 @@ pub(super) fn read(run: &PastRun, engine: &Engine) -> Result<Result<HistoryStore
         Err(reason) => return Ok(Err(reason)),
     };
     let rows = reader.metadata().file_metadata().num_rows().max(0) as u64;
-    let (room, limit) = (engine.working_memory(), engine.limits().memory);
-    let taken = rows.saturating_mul(KNOWN_BYTES);
-    if taken > room {
-        let needed = limit.saturating_sub(room).saturating_add(taken);
-        return Err(MemoryError::TooSmall { limit, needed }.into());
-    }
+    require_room(engine, rows, KNOWN_BYTES)?;
     let mut known = Vec::with_capacity(rows as usize);
     let mut runs: HashMap<String, Arc<str>> = HashMap::new();
     let read = || -> Result<HistoryStore, String> {

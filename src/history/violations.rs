@@ -16,8 +16,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 
 use super::Oldest;
 use super::past::PastRun;
-use super::store::GROUP_ROWS;
-use crate::error::{MemoryError, Result};
+use super::store::{GROUP_ROWS, require_room};
+use crate::error::Result;
 use crate::output::run_dir::{OutputFile, RunDir};
 use crate::regular_file;
 use crate::runtime::engine::Engine;
@@ -181,12 +181,7 @@ fn read(run: &PastRun, engine: &Engine) -> Result<Option<HashMap<ViolationKey, K
     };
     let Some(reader) = opened().filter(|reader| reader.schema().fields() == schema().fields()) else { return Ok(None) };
     let rows = reader.metadata().file_metadata().num_rows().max(0) as u64;
-    let (room, limit) = (engine.working_memory(), engine.limits().memory);
-    let taken = rows.saturating_mul(KNOWN_BYTES);
-    if taken > room {
-        let needed = limit.saturating_sub(room).saturating_add(taken);
-        return Err(MemoryError::TooSmall { limit, needed }.into());
-    }
+    require_room(engine, rows, KNOWN_BYTES)?;
     let mut known = HashMap::with_capacity(rows as usize);
     let mut runs: HashMap<String, Arc<str>> = HashMap::new();
     let Ok(batches) = reader.build() else { return Ok(None) };

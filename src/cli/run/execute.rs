@@ -89,11 +89,12 @@ impl Run {
             Err(error) => return self.notified(failed(error)),
         };
         let outcome = match compared {
-            Ok(report) if report.verdict.exit_code() == 0 => {
-                Outcome { file, job: report.job.clone(), last_good: seconds(&report.run.started), result: Ok(report) }
-            }
             Ok(report) => {
-                Outcome { file, job: report.job.clone(), last_good: self.identity(planned).1, result: Ok(report) }
+                let last_good = match report.verdict.exit_code() {
+                    0 => seconds(&report.run.started),
+                    _ => self.identity(planned).1,
+                };
+                Outcome { file, job: report.job.clone(), last_good, result: Ok(report) }
             }
             Err(error) => failed(&error),
         };

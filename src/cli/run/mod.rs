@@ -22,6 +22,7 @@ use crate::output::job_dir::JobDir;
 use crate::output::replace::replace;
 use crate::output::run_dir::RunDir;
 use crate::report::overview::Overview;
+use crate::report::page::Page;
 use crate::report::{Style, markdown, page, text};
 use crate::run::new_id;
 use crate::runtime::engine::Engine;
@@ -111,13 +112,14 @@ impl Run {
             exit_code,
             jobs: outcomes.iter().map(Outcome::line).collect(),
         };
-        self.print_all(&overview, &outcomes)?;
+        let page = page::of_overview(&overview);
+        self.print_all(&page, &outcomes)?;
         if let (Some(groups), false) = (groups, matches!(self.format, Format::Json)) {
             write_out(&groups)?;
         }
         // what was interrupted does not replace the overview of the last night
         if exit_code != INTERRUPTED {
-            self.write_overview(&overview, &plan)?;
+            self.write_overview(&overview, &page, &plan)?;
         }
         self.write_results(&outcomes)?;
         Ok(exit_code)
@@ -147,13 +149,12 @@ impl Run {
     }
 
     /// Prints the overview, and the reports of all jobs that are not clean.
-    fn print_all(&self, overview: &Overview, outcomes: &[Outcome]) -> Result<()> {
-        let page = page::of_overview(overview);
-        summarize(&markdown::render(&page))?;
+    fn print_all(&self, page: &Page, outcomes: &[Outcome]) -> Result<()> {
+        summarize(&markdown::render(page))?;
         match self.format {
             Format::Json => return write_out(&all_as_json(outcomes)),
-            Format::Text => write_out(&text::render(&page, style()))?,
-            Format::Markdown => write_out(&markdown::render(&page))?,
+            Format::Text => write_out(&text::render(page, style()))?,
+            Format::Markdown => write_out(&markdown::render(page))?,
         }
         for Outcome { result, .. } in outcomes {
             let Ok(report) = result else { continue };
@@ -171,7 +172,7 @@ impl Run {
     }
 
     /// Writes the overview below `--out`, or else to the directory to which all jobs write.
-    fn write_overview(&self, overview: &Overview, plan: &[Planned]) -> Result<()> {
+    fn write_overview(&self, overview: &Overview, page: &Page, plan: &[Planned]) -> Result<()> {
         let mut dirs: Vec<&PathBuf> = plan.iter().filter_map(|job| Some(&job.contents.as_ref().ok()?.runs)).collect();
         dirs.retain(|dir| !dir.as_os_str().is_empty());
         dirs.dedup();
@@ -187,10 +188,9 @@ impl Run {
             }
         };
         std::fs::create_dir_all(dir).map_err(Error::unwritable(dir))?;
-        let page = page::of_overview(overview);
         replace(&dir.join("overview.json"), &overview.to_json())?;
-        replace(&dir.join("overview.md"), &markdown::render(&page))?;
-        replace(&dir.join("overview.txt"), &text::render(&page, Style::Plain))
+        replace(&dir.join("overview.md"), &markdown::render(page))?;
+        replace(&dir.join("overview.txt"), &text::render(page, Style::Plain))
     }
 
     /// Combines the groups of several jobs, and returns the report text; `None` for one job or if no job has groups.

@@ -55,7 +55,8 @@ pub(crate) fn write(
             true => folder.undecided.push(name.clone()),
             false => folder.ready += 1,
         }
-        write_job(&staged, shown, &name, proposal)?;
+        let text = with_defaults(&proposal.into_toml_in(shown)?);
+        write_file(&staged.join(format!("{name}.toml")), &text)?;
     }
     write_file(&staged.join(DEFAULTS), &defaults())?;
     if let Some(text) = folder.notes(shown) {
@@ -69,16 +70,13 @@ pub(crate) fn write(
 pub(crate) fn job_text(proposal: Proposal, dir: &Path) -> Result<String> {
     let text = proposal.into_toml_in(dir)?;
     match dir.join(DEFAULTS).is_file() {
-        true => Ok(format!("defaults = \"{DEFAULTS}\"\n\n{text}")),
+        true => Ok(with_defaults(&text)),
         false => Ok(text),
     }
 }
 
-fn write_job(staged: &Path, shown: &Path, name: &str, proposal: Proposal) -> Result<()> {
-    write_file(
-        &staged.join(format!("{name}.toml")),
-        &format!("defaults = \"{DEFAULTS}\"\n\n{}", proposal.into_toml_in(shown)?),
-    )
+fn with_defaults(job: &str) -> String {
+    format!("defaults = \"{DEFAULTS}\"\n\n{job}")
 }
 
 fn write_file(path: &Path, text: &str) -> Result<()> {
@@ -106,13 +104,12 @@ fn job_name(pair: &Sides<FoundTable>, names: &mut BTreeSet<String>) -> String {
     let short = full.rsplit('.').next().unwrap_or(&full).to_string();
     let numbered = (2..).map(|number| format!("{full}-{number}"));
     let mut all = [short, full.clone()].into_iter().chain(numbered);
-    let free = |name: &String| {
+    let mut is_free = |name: &String| {
         let is_reserved = ["defaults", "latest", "groups", ""].contains(&name.as_str());
         // on some file systems, names that differ in capitals are the same
         !is_reserved && names.insert(name.to_lowercase())
     };
-    let mut free = free;
-    all.find(|name| free(name)).unwrap_or(full)
+    all.find(|name| is_free(name)).unwrap_or(full)
 }
 
 impl JobFolder {
