@@ -94,6 +94,7 @@ mod shared_rules;
 mod shards;
 mod signoff;
 mod signoff_evidence;
+mod signoff_fields;
 mod stores;
 mod support;
 mod terminal;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::job::{Cleanup, Literal, SignOff};
 use crate::report::Report;
 use crate::sides::Side;
-use crate::snapshot::{Lineage, Snapshot};
+use crate::snapshot::{FieldPath, Lineage, Snapshot};
 use crate::sql::{Catalog, column, write_rows};
 
 const STORED_ROWS_SQL: &str = include_str!("../../queries/signoff/stored_rows.sql");
@@ -25,19 +25,38 @@ pub(super) fn uncovered(terms: &SignOff, report: &Report, pairing: &Pairing, sna
     let own = terms.delete_from;
     let compared = pairing.columns.iter().flat_map(|pair| stored_columns(snapshot, pair.at[own]));
     let compared: BTreeSet<String> = compared.collect();
+    let fields = fields_left_out(snapshot, pairing.columns.iter().map(|pair| pair.at[own]));
     let stored = snapshot.input().stored_fields().iter().map(|field| field.name());
     match &terms.cleanup {
         Cleanup::Row => {
             let alone = if own == Side::Old { &report.coverage().old_only } else { &report.coverage().new_only };
             let is_ignored = |name: &String| is_ignored(report, snapshot, name);
             let left_out = stored.filter(|name| !compared.contains(*name) && !is_ignored(name));
-            alone.iter().chain(left_out).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+            let fields = fields.iter().filter(|path| compared.contains(&path.column) && !is_ignored(&path.column));
+            let fields = fields.map(FieldPath::to_string).filter(|path| !is_ignored(path));
+            let all: BTreeSet<String> = alone.iter().chain(left_out).cloned().chain(fields).collect();
+            all.into_iter().collect()
         }
         Cleanup::Column { column, .. } => match compared.contains(&column.text) {
-            true => vec![],
+            true => fields.iter().filter(|path| path.column == column.text).map(FieldPath::to_string).collect(),
             false => vec![column.text.clone()],
         },
     }
+}
+
+/// The fields of stored structs that no compared column has the values of: `address['city']` is not all of `address`.
+fn fields_left_out(snapshot: &Snapshot, compared: impl Iterator<Item = usize>) -> Vec<FieldPath> {
+    let through_query = |path: FieldPath| match &snapshot.origin {
+        None => vec![path],
+        Some(origin) => {
+            let stored = origin.field_reads.get(&path.column).cloned().unwrap_or_default().into_iter();
+            stored.map(|stored| path.fields.iter().fold(stored, |stored, field| stored.within(field))).collect()
+        }
+    };
+    let read: Vec<FieldPath> = compared.flat_map(|at| snapshot.field_reads(at)).flat_map(through_query).collect();
+    let nested = snapshot.input().stored_fields().iter().filter(|field| field.data_type().is_nested());
+    let leaves = nested.flat_map(|field| FieldPath::leaves(field));
+    leaves.filter(|leaf| !read.iter().any(|path| path.contains(leaf))).collect()
 }
 
 /// The stored columns from which a column of a side's query is computed.

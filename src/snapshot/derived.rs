@@ -1,10 +1,13 @@
 //! Columns that are not stored but computed by an expression for each row.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::common::ScalarValue;
+use datafusion::physical_expr::expressions::{CastExpr, Column, Literal, TryCastExpr};
 use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::Snapshot;
 use crate::job::Setting;
@@ -27,8 +30,94 @@ pub struct Derived {
 pub(crate) struct FieldPath {
     /// The column.
     pub column: String,
-    /// The fields on the way, outermost first.
+    /// The fields on the way, outermost first. Items of lists have no name of their own.
     pub fields: Vec<String>,
+}
+
+impl FieldPath {
+    /// The path of a whole column.
+    pub(crate) fn whole(column: &str) -> Self {
+        FieldPath { column: column.into(), fields: vec![] }
+    }
+
+    /// The path of a field inside.
+    pub(crate) fn within(mut self, field: &str) -> Self {
+        self.fields.push(field.into());
+        self
+    }
+
+    /// The paths of all values that are not structs, inside a column.
+    pub(crate) fn leaves(column: &Field) -> Vec<FieldPath> {
+        fn add(path: FieldPath, data_type: &DataType, leaves: &mut Vec<FieldPath>) {
+            match data_type {
+                DataType::Struct(fields) => {
+                    fields.iter().for_each(|field| add(path.clone().within(field.name()), field.data_type(), leaves));
+                }
+                DataType::List(item)
+                | DataType::LargeList(item)
+                | DataType::ListView(item)
+                | DataType::LargeListView(item)
+                | DataType::FixedSizeList(item, _) => add(path, item.data_type(), leaves),
+                _ => leaves.push(path),
+            }
+        }
+        let mut leaves = vec![];
+        add(FieldPath::whole(column.name()), column.data_type(), &mut leaves);
+        leaves
+    }
+
+    /// Whether this is `other`, or contains it.
+    pub(crate) fn contains(&self, other: &FieldPath) -> bool {
+        self.column == other.column && other.fields.starts_with(&self.fields)
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.column)?;
+        self.fields.iter().try_for_each(|field| write!(f, ".{field}"))
+    }
+}
+
+/// Whether the result of a function has everything that is in a list, struct or map that it is given.
+pub(crate) fn keeps_nested(function: &str) -> bool {
+    const WHOLE: [&str; 9] = [
+        "coalesce",
+        "nvl",
+        "arrow_cast",
+        "named_struct",
+        "struct",
+        "make_array",
+        "array_concat",
+        "array_sort",
+        "array_to_string",
+    ];
+    WHOLE.contains(&function)
+}
+
+/// The columns and fields that an expression reads. Nothing is claimed in doubt: one item of a list is not the list.
+fn paths_read(expression: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Vec<FieldPath> {
+    if let Some(column) = expression.downcast_ref::<Column>() {
+        return vec![FieldPath::whole(column.name())];
+    }
+    let children = expression.children();
+    let function = expression.downcast_ref::<ScalarFunctionExpr>().map(ScalarFunctionExpr::name);
+    if let (Some("get_field"), [of, names @ ..]) = (function, children.as_slice()) {
+        let name = |name: &&Arc<dyn PhysicalExpr>| match name.downcast_ref::<Literal>()?.value() {
+            ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let Some(names) = names.iter().map(name).collect::<Option<Vec<String>>>() else { return vec![] };
+        let paths = paths_read(of, schema).into_iter();
+        return paths.map(|path| names.iter().fold(path, |path, name| path.within(name))).collect();
+    }
+    let is_cast = expression.is::<CastExpr>() || expression.is::<TryCastExpr>();
+    let keeps = |part: &&&Arc<dyn PhysicalExpr>| {
+        is_cast
+            || function.is_some_and(keeps_nested)
+            || !part.data_type(schema).is_ok_and(|data_type| data_type.is_nested())
+    };
+    children.iter().filter(keeps).flat_map(|part| paths_read(part, schema)).collect()
 }
 
 impl Snapshot {
@@ -107,6 +196,14 @@ impl Snapshot {
                 let read = collect_columns(&self.derived[derived].expression);
                 read.iter().map(|column| column.name().to_string()).collect()
             }
+        }
+    }
+
+    /// The columns that a column of the schema reads, as [`Self::reads`], and the fields where it reads no more.
+    pub(crate) fn field_reads(&self, column: usize) -> Vec<FieldPath> {
+        match column.checked_sub(self.stored_fields().len()) {
+            None => vec![FieldPath::whole(self.schema.field(column).name())],
+            Some(derived) => paths_read(&self.derived[derived].expression, &self.schema),
         }
     }
 

@@ -58,7 +58,7 @@ use crate::sides::{Owner, Side};
 pub(crate) use agreement::AbsentColumn;
 use agreement::{Disagreement, Drift, agree};
 use content::Contents;
-pub(crate) use derived::{Derived, FieldPath};
+pub(crate) use derived::{Derived, FieldPath, keeps_nested};
 use listing::Listing;
 use load::Loading;
 
@@ -115,6 +115,8 @@ pub struct QueryOrigin {
     pub made_of: HashMap<String, Vec<String>>,
     /// The same, for source columns in the files of the side itself.
     pub made_of_snapshot: HashMap<String, Vec<String>>,
+    /// The columns and fields in the files of the side itself that each column of the result has the values of.
+    pub(crate) field_reads: HashMap<String, Vec<FieldPath>>,
     /// Which stored rows the rows of the result come from.
     pub lineage: Lineage,
 }

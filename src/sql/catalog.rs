@@ -18,6 +18,7 @@ use futures::StreamExt;
 
 use super::depth::require_shallow;
 use super::execute::carry_out;
+use super::field_reads::field_reads;
 use super::lineage::lineage;
 use super::parameters::bind;
 use super::private::{shows, tables_columns};
@@ -25,7 +26,7 @@ use super::{SNAPSHOT, SnapshotTable, Tables, context, context_with, said};
 use crate::error::{Error, RequestError, Result};
 use crate::job::Literal;
 use crate::runtime::engine::Engine;
-use crate::snapshot::{Lineage, Snapshot};
+use crate::snapshot::{FieldPath, Lineage, Snapshot};
 
 /// Tables by name, and the planner for queries on them.
 pub(crate) struct Catalog<'e> {
@@ -185,6 +186,11 @@ impl QueryPlan {
             }
         }
         made_of
+    }
+
+    /// The columns and fields of the side's own files that each column of the result has the values of.
+    pub(crate) fn field_reads(&self) -> HashMap<String, Vec<FieldPath>> {
+        field_reads(self.frame.logical_plan())
     }
 
     /// The stored rows that the rows of the result come from.

@@ -15,6 +15,7 @@ mod execute;
 mod parameters;
 mod private;
 mod lineage;
+mod field_reads;
 mod catalog;
 mod row_expression;
 mod sums;
@@ -319,6 +320,7 @@ fn origin(stored: Arc<Snapshot>, query: &Query, question: &QueryPlan) -> QueryOr
         query: query.file.clone(),
         made_of: question.made_of(),
         made_of_snapshot: question.made_of_snapshot(),
+        field_reads: question.field_reads(),
         lineage: question.lineage(),
     }
 }
