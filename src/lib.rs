@@ -27,6 +27,7 @@ pub(crate) mod snapshot;
 pub(crate) mod equality;
 pub(crate) mod sql;
 pub(crate) mod columns;
+pub(crate) mod causes;
 pub(crate) mod compare;
 pub(crate) mod output;
 pub(crate) mod id_list;
@@ -89,14 +90,15 @@ pub(crate) struct Compared<'a> {
 impl<'a> Run<'a> {
     /// Runs the stages of a comparison in order.
     pub(crate) fn execute(mut self: Box<Self>) -> Result<Compared<'a>> {
-        let Matched { tally, findings, outcomes, strategy, reason } = self.match_rows()?;
+        let Matched { tally, causes, findings, outcomes, strategy, reason } = self.match_rows()?;
 
         let inputs = self.digest_inputs()?;
         let history = History::read(&self.session, &self.privacy, inputs.as_ref())?;
         let input_failures = history::failures(&self.session, tally.rows, history.as_ref());
 
         let previous = history.as_ref().and_then(|history| history.previous.clone());
-        let mut explainer = Explainer::new(&self, history)?;
+        let causes = self.decide_causes(&causes, &tally);
+        let mut explainer = Explainer::new(&self, history, causes)?;
         explainer.find_misplaced(&self, &findings, &tally)?;
         let examples = lists::write(&self, findings, &tally, &mut explainer)?;
         let unreadable_cells = explain::unreadable_cells(&self)?;

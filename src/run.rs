@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use crate::causes::{CauseTally, Causes, Observer};
 use crate::columns::{Pairing, Privacy};
-use crate::compare::discrepancy::{Layout, OutcomeRequest, Retention};
+use crate::compare::discrepancy::{Layout, OutcomeRequest, Retention, Tally};
 use crate::compare::matching::{self, Comparison, Matched};
 use crate::error::Result;
 use crate::job::Job;
@@ -37,6 +38,8 @@ pub(crate) struct Run<'a> {
     pub privacy: Privacy,
     /// The columns of the table of discrepancies.
     pub layout: Arc<Layout>,
+    /// Looks for causes of mismatches.
+    pub observer: Observer,
     /// The rows whose outcomes a sign-off requests.
     pub requested: Option<OutcomeRequest>,
 }
@@ -72,7 +75,8 @@ fn id_of(started: Timestamp) -> String {
 impl<'a> Run<'a> {
     pub(crate) fn new(session: Session<'a>, snapshots: Sides<Snapshot>, pairing: Pairing, privacy: Privacy) -> Self {
         let layout = Arc::new(Layout::of(&pairing, &snapshots));
-        Run { session, snapshots, pairing, privacy, layout, requested: None }
+        let observer = Observer::new(&pairing, &privacy);
+        Run { session, snapshots, pairing, privacy, layout, observer, requested: None }
     }
 
     /// The inputs of the matching and of the stages that read its findings again.
@@ -86,6 +90,7 @@ impl<'a> Run<'a> {
             layout: self.layout.clone(),
             retention: if keeps_all { Retention::All } else { Retention::First(options.examples) },
             requested: self.requested.as_ref(),
+            observer: Some(&self.observer),
         }
     }
 
@@ -93,6 +98,12 @@ impl<'a> Run<'a> {
     pub(crate) fn match_rows(&mut self) -> Result<Matched> {
         self.session.engine.fit(&matching::demand(&self.snapshots, &self.pairing))?;
         self.comparison().run(self.session.options.strategy)
+    }
+
+    /// Decides which causes the mismatches have.
+    pub(crate) fn decide_causes(&self, causes: &CauseTally, tally: &Tally) -> Causes {
+        let mismatches: Vec<u64> = tally.columns.iter().map(|column| column.mismatches).collect();
+        Causes::of(&self.observer, causes, &mismatches)
     }
 
     /// Computes the digests of all inputs if a run directory is written.

@@ -53,6 +53,7 @@
 
 mod bad_input;
 mod cases;
+mod causes;
 mod certificate;
 mod checks;
 mod clean_runs;

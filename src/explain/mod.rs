@@ -16,6 +16,7 @@ use arrow::array::{ArrayRef, AsArray, ListArray, RecordBatch, StringArray, UInt3
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use jiff::Timestamp;
 
+use crate::causes::{CauseReport, Causes};
 use crate::class::{ByClass, Class};
 use crate::columns::version::Version;
 use crate::compare::discrepancy::{Spooled, TableColumn, Tally, VERSIONS, classes, texts};
@@ -89,6 +90,8 @@ pub struct Explained {
     pub waivers: Vec<WaiverReport>,
     /// The discrepancies by segment.
     pub segments: Vec<SegmentReport>,
+    /// What mismatches look like they came from.
+    pub causes: Vec<CauseReport>,
     /// The columns whose values are not shown.
     pub private: Option<PrivateReport>,
 }
@@ -119,11 +122,12 @@ pub(crate) struct Explainer {
     misplaced: Option<Misplaced>,
     waivers: Waivers,
     segments: Segments,
+    causes: Causes,
     weighed: GateCounts,
 }
 
 impl Explainer {
-    pub(crate) fn new(run: &Run, history: Option<History>) -> Result<Self> {
+    pub(crate) fn new(run: &Run, history: Option<History>, causes: Causes) -> Result<Self> {
         let Run { session, snapshots, pairing, privacy, layout, .. } = run;
         let Session { engine, job, clock, run_dir, .. } = session;
         let begin = |history| HistoryTracker::begin(history, &clock.id, run_dir.as_ref());
@@ -143,6 +147,7 @@ impl Explainer {
             tracker: standings,
             in_flight: InFlight::of(job, pairing.version.as_ref().map(|version| &version.kind)),
             misplaced: None,
+            causes,
             version: pairing.version.clone(),
             weighed: GateCounts::none(pairing.columns.len()),
             columns: pairing.columns.iter().map(|column| column.name.clone()).collect(),
@@ -175,6 +180,7 @@ impl Explainer {
     /// Explains the rows of a piece of the table.
     pub(crate) fn explain(&mut self, piece: RecordBatch) -> Result<ExplainedPiece> {
         let classes = classes(&piece);
+        let piece = self.with_causes(&piece)?;
         self.segments.take(&piece, &classes)?;
         let hidden = self.redaction.hide(&piece)?;
         if self.has_nothing_to_do() {
@@ -208,6 +214,20 @@ impl Explainer {
         let (listed, misplaced) = if self.has_private_lists() { (piece, misplaced) } else { (hidden, shown_misplaced) };
         let waived: Vec<Option<String>> = waivers.iter().map(|waiver| Some(self.waivers.tag((*waiver)?))).collect();
         Ok(ExplainedPiece { shown: tagged(shown, tags(&waived))?, listed, misplaced })
+    }
+
+    /// Replaces the labels of what mismatches show by the names of the causes for which they speak.
+    fn with_causes(&self, piece: &RecordBatch) -> Result<RecordBatch> {
+        let labels = TableColumn::Causes.of(piece).as_list::<i32>();
+        let tags: Vec<String> = self.causes.reports.iter().map(CauseReport::tag).collect();
+        let named = (0..piece.num_rows()).map(|row| {
+            let labels = labels.value(row);
+            let labels = labels.as_string::<i32>().iter().flatten().filter_map(|label| label.parse().ok());
+            self.causes.of_labels(labels).into_iter().map(|number| tags[number].as_str()).collect::<Vec<_>>()
+        });
+        let mut columns = piece.columns().to_vec();
+        columns[TableColumn::Causes as usize] = Arc::new(texts(named));
+        Ok(RecordBatch::try_new(piece.schema(), columns)?)
     }
 
     /// Counts the rows of a piece against the gates, or for the waiver that covers them. Returns which rows count
@@ -284,7 +304,8 @@ impl Explainer {
         let in_flight = self.in_flight.map(InFlight::finish);
         let misplaced = self.misplaced.map(Misplaced::finish);
         let segments = self.segments.finish(run_dir)?;
-        Ok(Explained { weighed, history, in_flight, misplaced, waivers, segments, private: self.redaction.report() })
+        let (causes, private) = (self.causes.reports, self.redaction.report());
+        Ok(Explained { weighed, history, in_flight, misplaced, waivers, segments, causes, private })
     }
 }
 

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Backfill, ColumnReport, Comparison, Counts, GateReport, MatchingWay, Report, Run, Scope, Verdict};
+use crate::causes::CauseReport;
 use crate::checks::CheckReport;
 use crate::checks::groups::GroupReport;
 use crate::columns::Coverage;
@@ -64,6 +65,9 @@ pub(super) struct Document {
     /// Where the discrepancies are, by what the job groups rows by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     segments: Vec<SegmentReport>,
+    /// What mismatches look like they came from, the most frequent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<CauseReport>,
     /// The results of the checks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     checks: Vec<CheckReport>,
@@ -103,6 +107,7 @@ impl From<Report> for Document {
             misplaced,
             waivers,
             segments,
+            causes,
             groups,
             private,
             key,
@@ -133,6 +138,7 @@ impl From<Report> for Document {
             misplaced,
             waivers,
             segments,
+            causes,
             checks,
             groups,
             private,
@@ -164,6 +170,7 @@ impl From<Document> for Report {
                     misplaced: document.misplaced,
                     waivers: document.waivers,
                     segments: document.segments,
+                    causes: document.causes,
                     groups: document.groups,
                     private: document.private,
                     key: document.key,

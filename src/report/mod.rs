@@ -14,6 +14,7 @@ pub(crate) mod markdown;
 
 use serde::{Deserialize, Serialize};
 
+use crate::causes::CauseReport;
 use crate::checks::CheckReport;
 use crate::checks::groups::GroupReport;
 use crate::class::ByClass;
@@ -93,6 +94,8 @@ pub struct Comparison {
     pub waivers: Vec<WaiverReport>,
     /// Where the discrepancies are, by what the job groups rows by.
     pub segments: Vec<SegmentReport>,
+    /// What mismatches look like they came from.
+    pub causes: Vec<CauseReport>,
     /// What moves as a whole.
     pub groups: Option<GroupReport>,
     /// Whose values are not shown.
@@ -229,6 +232,7 @@ impl Report {
             misplaced: explained.misplaced,
             waivers: explained.waivers,
             segments: explained.segments,
+            causes: explained.causes,
             groups,
             private: explained.private,
             key: if pairing.keyed { pairing.keys().iter().map(|key| key.name.clone()).collect() } else { vec![] },

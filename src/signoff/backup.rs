@@ -53,6 +53,7 @@ pub(super) fn compare(context: &SignOffContext, backup: &Backup, now: Timestamp)
         layout,
         retention: Retention::All,
         requested: None,
+        observer: None,
     };
     let schema: SchemaRef =
         Arc::new(Schema::new(vec![Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), true)]));

@@ -273,7 +273,8 @@ fn find(
 ) -> Result<FoundByKey> {
     let layout = Arc::new(Layout::of(pairing, snapshots));
     let engine = context.engine;
-    let comparison = Comparison { engine, snapshots, pairing, layout, retention: Retention::All, requested: None };
+    let comparison =
+        Comparison { engine, snapshots, pairing, layout, retention: Retention::All, requested: None, observer: None };
     let mut all = FoundByKey::new();
     for part in comparison.run(Some(strategy))?.findings {
         for batch in part.read()? {

@@ -219,7 +219,7 @@ fn context<'a>(
     candidates: &'a Candidates,
     ids: IdColumns,
 ) -> Result<SignOffContext<'a>> {
-    let Run { session, snapshots, pairing, privacy, layout, requested } = &*compared.run;
+    let Run { session, snapshots, pairing, privacy, layout, requested, .. } = &*compared.run;
     let Session { engine, options, tables, .. } = session;
     let keys: Vec<usize> = (0..pairing.key_len).collect();
     let by = job.group.iter().filter_map(|name| pairing.columns.iter().position(|pair| pair.name == name.text));

@@ -24,6 +24,8 @@ pub(crate) enum Finding {
         rows: Sides<RowRef>,
         /// The columns that differ, as indexes in the pairing.
         changed: Vec<usize>,
+        /// The labels of what the columns show, by which causes are found.
+        labels: Vec<u64>,
     },
     /// A key that occurs more than once on a side.
     DuplicateKey {

@@ -8,7 +8,7 @@ mod sink;
 
 pub(crate) use finding::{Finding, RowRef};
 pub(crate) use outcomes::{Outcome, OutcomeRequest, Outcomes, PairOutcomes};
-pub(crate) use sink::{FindingSink, Retention};
+pub(crate) use sink::{FindingSink, Recorded, Retention};
 pub(crate) use spool::{Spool, Spooled};
 pub(crate) use table::{Layout, TableColumn, VERSIONS, classes, texts};
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::finding::Finding;
+use super::finding::{Finding, RowRef};
 use super::outcomes::{Outcomes, PairOutcomes};
 use super::spool::{Spool, Spooled};
 use super::table::Layout;
 use super::{Class, ColumnTally, Tally, Tier};
+use crate::causes::{CauseTally, Observer};
 use crate::columns::{ParseCounts, RowBatch};
 use crate::error::Result;
 use crate::runtime::engine::Engine;
@@ -28,6 +29,18 @@ const GATHER_BATCHES_OF_FINDINGS: usize = 4;
 /// The maximum number of batches that collected findings may keep in memory.
 const GATHER_BATCHES: usize = 16;
 
+/// What was recorded of one part of a comparison.
+pub(crate) struct Recorded {
+    /// The counts.
+    pub tally: Tally,
+    /// What the mismatches show, if anyone asks.
+    pub causes: Option<CauseTally>,
+    /// The findings that are kept.
+    pub findings: Spooled,
+    /// The outcomes of requested rows.
+    pub outcomes: Option<Spooled>,
+}
+
 /// Receives the findings of one part of a comparison, in key order.
 pub(crate) struct FindingSink<'a> {
     layout: Arc<Layout>,
@@ -39,13 +52,21 @@ pub(crate) struct FindingSink<'a> {
     batches_held: usize,
     spool: Spool,
     outcomes: Option<Outcomes<'a>>,
+    causes: Option<(&'a Observer, CauseTally)>,
     tally: Tally,
 }
 
 impl<'a> FindingSink<'a> {
     /// Creates an empty sink. What does not fit in memory spills to disk.
-    pub(crate) fn new(layout: Arc<Layout>, keep: Retention, outcomes: Option<Outcomes<'a>>, engine: &Engine) -> Self {
+    pub(crate) fn new(
+        layout: Arc<Layout>,
+        keep: Retention,
+        outcomes: Option<Outcomes<'a>>,
+        observer: Option<&'a Observer>,
+        engine: &Engine,
+    ) -> Self {
         FindingSink {
+            causes: observer.map(|observer| (observer, observer.tally())),
             tally: Tally::new(layout.columns()),
             spool: Spool::new(layout.schema(), engine.spill_dir()),
             layout,
@@ -84,6 +105,18 @@ impl<'a> FindingSink<'a> {
         self.outcomes.as_mut().map_or(Ok(()), |outcomes| outcomes.pairs(pairs))
     }
 
+    /// Records a pair of rows that differ, and what their values show.
+    pub(crate) fn record_mismatch(&mut self, rows: Sides<RowRef>, changed: Vec<usize>) -> Result<()> {
+        let labels = match &mut self.causes {
+            Some((observer, tally)) => {
+                let pair = rows.as_ref().map(|row| (row.batch.as_ref(), row.row));
+                observer.observe(&pair, &changed, tally)?
+            }
+            None => vec![],
+        };
+        self.record(Finding::Mismatch { rows, changed, labels })
+    }
+
     /// Records a discrepancy. Findings must be recorded in key order.
     pub(crate) fn record(&mut self, finding: Finding) -> Result<()> {
         self.count(&finding);
@@ -110,11 +143,12 @@ impl<'a> FindingSink<'a> {
         Ok(())
     }
 
-    /// Finishes the part, and returns its counts, the kept findings, and the requested outcomes.
-    pub(crate) fn close(mut self) -> Result<(Tally, Spooled, Option<Spooled>)> {
+    /// Finishes the part.
+    pub(crate) fn close(mut self) -> Result<Recorded> {
         self.flush()?;
         let outcomes = self.outcomes.map(Outcomes::close).transpose()?;
-        Ok((self.tally, self.spool.close()?, outcomes))
+        let causes = self.causes.map(|(_, causes)| causes);
+        Ok(Recorded { tally: self.tally, causes, findings: self.spool.close()?, outcomes })
     }
 
     fn count(&mut self, finding: &Finding) {

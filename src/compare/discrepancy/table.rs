@@ -8,6 +8,7 @@
 //! | `changed` | list of text | the columns in which a mismatch differs |
 //! | `old`, `new` | struct | all compared columns as each side stores them; NULL if it has no row to show |
 //! | `tags` | list of text | explanations, if there are any |
+//! | `causes` | list of text | what a mismatch looks like it came from: column or path, and cause |
 //! | `old_version`, `new_version` | as stored | the version of each side's row, if the job names such columns |
 //!
 //! If the job configures them, explanations follow in additional columns:
@@ -47,6 +48,8 @@ pub(crate) enum TableColumn {
     Old,
     New,
     Tags,
+    /// Labels until causes are decided, then their names.
+    Causes,
 }
 
 /// The schema of the table for one comparison, and the columns that it is made from.
@@ -90,6 +93,7 @@ impl Layout {
             Field::new("old", DataType::Struct(side_fields.old), true),
             Field::new("new", DataType::Struct(side_fields.new), true),
             Field::new("tags", texts(), false),
+            Field::new("causes", texts(), false),
         ];
         if let Some(indices) = versions {
             for (side, name) in [(Side::Old, VERSIONS.old), (Side::New, VERSIONS.new)] {
@@ -146,6 +150,7 @@ impl Layout {
             self.side(findings, Side::Old)?,
             self.side(findings, Side::New)?,
             Arc::new(texts(untagged)),
+            Arc::new(labels(findings)),
         ];
         for (side, index) in
             self.versions.iter().flat_map(|indices| [(Side::Old, indices.old), (Side::New, indices.new)])
@@ -275,6 +280,16 @@ fn key_text(keys: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     let floats = convert(keys, &DataType::Float64)?;
     let texts = floats.as_primitive::<Float64Type>().iter().map(|key| key.map(|key| key.to_string()));
     Ok(Arc::new(texts.collect::<StringArray>()))
+}
+
+/// The labels of what mismatches show, as text.
+fn labels(findings: &[Finding]) -> ListArray {
+    let written = findings.iter().map(|finding| match finding {
+        Finding::Mismatch { labels, .. } => labels.iter().map(u64::to_string).collect::<Vec<_>>(),
+        Finding::Missing { .. } | Finding::Extra { .. } | Finding::DuplicateKey { .. } => vec![],
+    });
+    let written: Vec<Vec<String>> = written.collect();
+    texts(written.iter().map(|labels| labels.iter().map(String::as_str).collect()))
 }
 
 /// The columns with the versions of both sides' rows.

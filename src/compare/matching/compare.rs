@@ -7,7 +7,7 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 
 use crate::columns::{Pairing, RowBatch};
-use crate::compare::discrepancy::{Finding, FindingSink, PairOutcomes, RowRef, Tier};
+use crate::compare::discrepancy::{FindingSink, PairOutcomes, RowRef, Tier};
 use crate::equality::rules::{Canonical, ReadCells, RuleOutcome, RuleSet};
 use crate::error::{Error, Result};
 use crate::sides::Sides;
@@ -172,7 +172,7 @@ fn record(
     for at in mismatch.set_indices() {
         let changed = differing.iter().filter(|(_, rows)| rows.value(at)).map(|(column, _)| *column).collect();
         let rows = pairs.map(|(rows, start)| RowRef { batch: rows.clone(), row: start + at });
-        sink.record(Finding::Mismatch { rows, changed })?;
+        sink.record_mismatch(rows, changed)?;
     }
     Ok(())
 }

@@ -27,8 +27,9 @@ pub(crate) use plan::Ranges;
 
 use std::sync::Arc;
 
+use crate::causes::{CauseTally, Observer};
 use crate::columns::Pairing;
-use crate::compare::discrepancy::{FindingSink, Layout, OutcomeRequest, Outcomes, Retention, Spooled, Tally};
+use crate::compare::discrepancy::{FindingSink, Layout, OutcomeRequest, Outcomes, Recorded, Retention, Spooled, Tally};
 use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 use crate::runtime::options::Strategy;
@@ -47,12 +48,16 @@ pub(crate) struct Comparison<'a> {
     pub retention: Retention,
     /// The rows whose outcomes are requested.
     pub requested: Option<&'a OutcomeRequest>,
+    /// Looks for causes of mismatches.
+    pub observer: Option<&'a Observer>,
 }
 
 /// The result of matching.
 pub(crate) struct Matched {
     /// The counts of all rows of both sides.
     pub tally: Tally,
+    /// What all mismatches show.
+    pub causes: CauseTally,
     /// The findings, in key order if the parts are read one after the other.
     pub findings: Vec<Spooled>,
     /// The outcomes of the requested rows.
@@ -65,17 +70,14 @@ pub(crate) struct Matched {
 
 /// A part of the result: one key range, or all keys.
 struct AnswerPart {
-    tally: Tally,
-    findings: Spooled,
-    outcomes: Option<Spooled>,
+    recorded: Recorded,
     /// Bytes of both sides that are the same, and that were not decoded.
     identical_bytes: u64,
 }
 
 impl AnswerPart {
     fn close(sink: FindingSink) -> Result<Self> {
-        let (tally, findings, outcomes) = sink.close()?;
-        Ok(AnswerPart { tally, findings, outcomes, identical_bytes: 0 })
+        Ok(AnswerPart { recorded: sink.close()?, identical_bytes: 0 })
     }
 }
 
@@ -83,7 +85,7 @@ impl Comparison<'_> {
     /// Creates the sink for one part of the comparison.
     fn sink(&self) -> FindingSink<'_> {
         let outcomes = |asked| Outcomes::new(asked, self.pairing, self.layout.clone(), self.engine);
-        FindingSink::new(self.layout.clone(), self.retention, self.requested.map(outcomes), self.engine)
+        FindingSink::new(self.layout.clone(), self.retention, self.requested.map(outcomes), self.observer, self.engine)
     }
 
     /// Compares both sides, with the requested strategy or the cheaper one that is correct.
@@ -103,18 +105,20 @@ impl Comparison<'_> {
     /// Adds up the parts, and checks that no row was lost or counted twice.
     fn gather(&self, parts: Vec<AnswerPart>, way: Strategy, reason: String) -> Result<Matched> {
         let mut tally = Tally::new(&self.pairing.columns);
+        let mut causes = CauseTally::new(self.pairing.columns.len());
         let (mut findings, mut outcomes) = (vec![], vec![]);
-        for part in parts {
-            tally.add(&part.tally);
-            self.engine.timings.count_identical(part.identical_bytes);
-            findings.push(part.findings);
-            outcomes.extend(part.outcomes);
+        for AnswerPart { recorded, identical_bytes } in parts {
+            tally.add(&recorded.tally);
+            recorded.causes.into_iter().for_each(|part| causes.add(part));
+            self.engine.timings.count_identical(identical_bytes);
+            findings.push(recorded.findings);
+            outcomes.extend(recorded.outcomes);
         }
         for snapshot in self.snapshots.iter() {
             snapshot.require_unchanged()?;
         }
         tally.conserve(Sides { old: self.snapshots.old.rows(), new: self.snapshots.new.rows() })?;
-        Ok(Matched { tally, findings, outcomes, strategy: way, reason })
+        Ok(Matched { tally, causes, findings, outcomes, strategy: way, reason })
     }
 }
 

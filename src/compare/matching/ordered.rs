@@ -41,7 +41,7 @@ pub(super) fn run(
     })?;
     let parts: Vec<AnswerPart> = parts.into_iter().flatten().collect();
     for side in Side::BOTH {
-        let seen: u64 = parts.iter().map(|part| part.tally.rows[side]).sum();
+        let seen: u64 = parts.iter().map(|part| part.recorded.tally.rows[side]).sum();
         if seen != snapshots[side].rows() {
             // if statistics are wrong, some rows belong to no range
             return Err(MergeError::OrderBroken(side));

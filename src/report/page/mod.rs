@@ -8,6 +8,7 @@ mod table;
 mod block;
 mod head;
 mod explained;
+mod causes;
 mod checks;
 mod columns;
 mod unreadable;
@@ -39,6 +40,7 @@ pub(crate) fn of(report: &Report) -> Page<'_> {
 
 fn add_comparison<'a>(report: &'a Report, found: &'a Comparison, page: &mut Page<'a>) {
     head::add_counts(report, found, page);
+    causes::add_causes(found, page);
     explained::add_history(found, page);
     explained::add_excuses(found, page);
     explained::add_misplaced(found, page);

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use proptest::prelude::*;
 
 use super::*;
-use crate::compare::discrepancy::{Layout, Retention, Tally, Tiers};
+use crate::compare::discrepancy::{Layout, Recorded, Retention, Tally, Tiers};
 use crate::compare::matching::cursor::KeyRange;
 use crate::compare::matching::test_pair::{Matching, TestPair, finding_lines, integers, table, texts};
 
@@ -16,7 +16,7 @@ struct Merged {
 
 fn merged(pair: &TestPair, batches: Sides<Vec<RecordBatch>>) -> Result<Merged, MergeError> {
     let layout = Arc::new(Layout::of(&pair.pairing, &pair.snapshots));
-    let mut sink = FindingSink::new(layout, Retention::All, None, &pair.engine);
+    let mut sink = FindingSink::new(layout, Retention::All, None, None, &pair.engine);
     let rows = batches.as_ref().map(|side| side.iter().map(|batch| batch.num_rows() as u64).sum());
     let cursors = Sides::try_from_fn(|side| {
         let mut batches = batches[side].clone().into_iter();
@@ -24,7 +24,7 @@ fn merged(pair: &TestPair, batches: Sides<Vec<RecordBatch>>) -> Result<Merged, M
         Cursor::open(&pair.pairing, side, Box::new(source), KeyRange::default())
     })?;
     merge(&pair.pairing, cursors, &mut sink)?;
-    let (tally, findings, _) = sink.close()?;
+    let Recorded { tally, findings, .. } = sink.close()?;
     tally.conserve(rows)?;
     let findings = findings.read()?.flat_map(|batch| finding_lines(&batch.unwrap())).collect();
     Ok(Merged { tally, findings })

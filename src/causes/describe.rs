@@ -1,0 +1,281 @@
+//! Causes in words, and the lines of a job file that accept what they explain.
+
+use std::fmt::Write;
+
+use certificate::wording::{count, quoted};
+
+use super::cell::{DAY, Number, SECOND, Width};
+use super::observation::{Cause, Detail};
+use super::times::UNITS;
+use crate::sides::Side;
+
+/// A cause in words.
+pub(super) struct Words {
+    /// What it means.
+    pub detail: String,
+    /// The lines that accept it; `None` if it is damage, or if no rule accepts exactly that.
+    pub accept: Option<String>,
+}
+
+/// The most codes of a map that are written out.
+const CODES_SHOWN: usize = 12;
+
+/// Describes a cause of mismatches in a column. `other` names another column.
+pub(super) fn words<'a>(
+    column: &str,
+    path: &str,
+    cause: Cause,
+    on: Side,
+    detail: &Detail,
+    other: &dyn Fn(usize) -> &'a str,
+) -> Words {
+    let text = detail_text(cause, on, detail, other);
+    let accept = rule(column, cause, on, detail).filter(|_| path.is_empty());
+    Words { detail: text, accept: accept.map(|rule| format!("[compare.columns.{}]\n{rule}", key(column))) }
+}
+
+/// A name as a key of TOML.
+fn key(name: &str) -> String {
+    let is_bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if is_bare { name.into() } else { string(name) }
+}
+
+/// A string of TOML.
+fn string(text: &str) -> String {
+    // JSON's escapes are among those of TOML's basic strings
+    serde_json::Value::String(text.into()).to_string()
+}
+
+fn detail_text<'a>(cause: Cause, on: Side, detail: &Detail, other: &dyn Fn(usize) -> &'a str) -> String {
+    let how = match detail {
+        Detail::How(how) => Some(*how),
+        _ => None,
+    };
+    let with = |text: &str| match how {
+        Some(how) => format!("{text} ({how})"),
+        None => text.to_string(),
+    };
+    let that = on.other();
+    match cause {
+        Cause::ColumnsExchanged => match detail {
+            Detail::Column(column) => format!("exchanged with `{}`", other(*column)),
+            _ => "exchanged with other columns".into(),
+        },
+        Cause::TimeOffset | Cause::DayOff => format!("new is {}", ahead(detail)),
+        Cause::TimeZone => match detail {
+            Detail::Zone { name, shown_by } => {
+                format!("{shown_by} has the local time of {name} where {} has UTC", shown_by.other())
+            }
+            _ => String::new(),
+        },
+        Cause::TimeUnit => format!("new is old {} as if in another unit", factor(detail)),
+        Cause::TimeTruncated => format!("{on} has times only to the {}", unit(detail)),
+        Cause::ZeroDate => format!("{on} has a date that stands for none"),
+        Cause::Rounded => match detail {
+            Detail::Places { rounded: 0, cut } => format!("{on} is cut after {}", places(*cut)),
+            Detail::Places { rounded, .. } => format!("{on} is rounded to {}", places(*rounded)),
+            _ => format!("{on} is rounded"),
+        },
+        Cause::Float32 => format!("{on} went through a 32-bit float"),
+        Cause::Scaled => format!("new is old {}", factor(detail)),
+        Cause::Wrapped => match detail {
+            Detail::Bits(bits) => format!("{on} did not fit {bits} bits and wrapped around"),
+            _ => format!("{on} did not fit its type and wrapped around"),
+        },
+        Cause::Sign => "new has the other sign".into(),
+        Cause::DigitsLost => format!("{on} went through a 64-bit float, which lost digits"),
+        Cause::DecimalComma => format!("{on} has a comma for the decimal point"),
+        Cause::Prefix => match detail {
+            Detail::Length { len, is_bytes } => {
+                format!("{on} is {that} cut after {}", count(*len, if *is_bytes { "byte" } else { "character" }))
+            }
+            _ => format!("{on} is {that} cut off, at different lengths"),
+        },
+        Cause::Trimmed => with("new lacks white space that old has"),
+        Cause::Padded => match how {
+            Some("zeros") => format!("{on} has zeros in front"),
+            _ => with("new has white space that old lacks"),
+        },
+        Cause::Case => "only upper and lower case differ".into(),
+        Cause::UnicodeForm => "the same characters, in another Unicode normalization form".into(),
+        Cause::DoubleEncoded => format!("{on} is UTF-8 that was encoded twice"),
+        Cause::MisreadEncoding => with(&format!("{on} was read in a wrong encoding")),
+        Cause::LostCharacters => match how {
+            Some("left out") => format!("{on} lacks characters that an encoding did not have"),
+            _ => format!("{on} has `?` or another mark for characters that an encoding did not have"),
+        },
+        Cause::Escaped => with(&format!("{on} is escaped once too often")),
+        Cause::LineEnds => "only line ends differ".into(),
+        Cause::CutAtNul => format!("{on} ends at the first zero byte"),
+        Cause::NullForEmpty => format!("{on} is NULL where {that} is empty"),
+        Cause::NullForZero => format!("{on} is NULL where {that} is 0"),
+        Cause::NullForWord => format!("{on} is NULL where {that} has the text {}", value(detail)),
+        Cause::DefaultForNull => format!("{on} has {} where {that} is NULL", value(detail)),
+        Cause::Constant => format!("{on} has {} wherever it differs", value(detail)),
+        Cause::CodeMap => codes(detail),
+        Cause::ByteOrder => with(&format!("{on} has the same bytes in another order")),
+        Cause::TextEncoding => with(&format!("{on} has the bytes of {that} as text")),
+        Cause::JsonOrder => "the same JSON, written otherwise".into(),
+        Cause::ListOrder => "the same items in another order".into(),
+        Cause::Stale => format!("the row in {on} was written earlier than that in {that}"),
+        Cause::JsonPath => "this part differs, for no known cause".into(),
+    }
+}
+
+/// How far new is ahead or behind.
+fn ahead(detail: &Detail) -> String {
+    let ticks = match detail {
+        Detail::Shift { seconds, .. } => i128::from(*seconds) * SECOND,
+        Detail::Distance { ticks, .. } => *ticks,
+        _ => 0,
+    };
+    format!("exactly {} {}", duration(ticks.abs()), if ticks < 0 { "earlier" } else { "later" })
+}
+
+/// A duration in words, exactly.
+fn duration(ticks: i128) -> String {
+    const UNITS: [(i128, &str); 7] = [
+        (DAY, "day"),
+        (3600 * SECOND, "hour"),
+        (60 * SECOND, "minute"),
+        (SECOND, "second"),
+        (1_000_000, "millisecond"),
+        (1_000, "microsecond"),
+        (1, "nanosecond"),
+    ];
+    let mut left = ticks;
+    let mut parts = vec![];
+    for (unit, name) in UNITS {
+        let count = left / unit;
+        left %= unit;
+        if count > 0 {
+            parts.push(format!("{count} {name}{}", if count == 1 { "" } else { "s" }));
+        }
+    }
+    parts.join(" ")
+}
+
+fn factor(detail: &Detail) -> String {
+    match detail {
+        Detail::Factor { of, by: 1 } => format!("times {of}"),
+        Detail::Factor { of: 1, by } => format!("divided by {by}"),
+        Detail::Factor { of, by } => format!("times {of}/{by}"),
+        _ => "times a factor".into(),
+    }
+}
+
+fn unit(detail: &Detail) -> &'static str {
+    match unit_code(detail) {
+        Some("us") => "microsecond",
+        Some("ms") => "millisecond",
+        Some("s") => "second",
+        Some("min") => "minute",
+        Some("h") => "hour",
+        _ => "day",
+    }
+}
+
+fn unit_code(detail: &Detail) -> Option<&'static str> {
+    match detail {
+        Detail::Units(mask) => UNITS.get(mask.trailing_zeros() as usize).map(|(name, _)| *name),
+        _ => None,
+    }
+}
+
+fn places(mask: u64) -> String {
+    match mask.trailing_zeros() {
+        0 => "whole numbers".into(),
+        1 => "1 decimal place".into(),
+        places => format!("{places} decimal places"),
+    }
+}
+
+fn value(detail: &Detail) -> String {
+    match detail {
+        Detail::Value(value) => quoted(value),
+        _ => "the same value".into(),
+    }
+}
+
+fn codes(detail: &Detail) -> String {
+    let Detail::Codes { pairs, is_swap } = detail else { return String::new() };
+    let mut text = String::from(if *is_swap { "values are swapped: " } else { "each value became another: " });
+    for (number, (old, new, count)) in pairs.iter().take(CODES_SHOWN).enumerate() {
+        let comma = if number == 0 { "" } else { ", " };
+        let _ = write!(text, "{comma}{} → {} ({count})", quoted(old), quoted(new));
+    }
+    if pairs.len() > CODES_SHOWN {
+        let _ = write!(text, ", and {} more", pairs.len() - CODES_SHOWN);
+    }
+    text
+}
+
+/// The setting that makes exactly these pairs equal.
+fn rule(column: &str, cause: Cause, on: Side, detail: &Detail) -> Option<String> {
+    let own = identifier(column);
+    let expression = |side: Side, text: String| format!("{side}_expr = {}", string(&text));
+    Some(match (cause, detail) {
+        (Cause::Trimmed | Cause::Padded, Detail::How("at the end")) => "rtrim = true".into(),
+        (Cause::Trimmed | Cause::Padded, Detail::How("at the start" | "at both ends") | Detail::Many) => {
+            "trim = true".into()
+        }
+        (Cause::Case, _) => "casefold = true".into(),
+        (Cause::UnicodeForm, _) => "nfc = true".into(),
+        (Cause::NullForEmpty, _) => "empty_is_null = true".into(),
+        (Cause::DefaultForNull | Cause::NullForWord, Detail::Value(value)) => {
+            format!("default_is_null = {}", string(value))
+        }
+        (Cause::NullForZero, _) => "default_is_null = \"0\"".into(),
+        (Cause::Rounded, Detail::Places { rounded, .. }) if *rounded != 0 => {
+            format!("round = {}", rounded.trailing_zeros())
+        }
+        (Cause::TimeTruncated, detail) => match unit_code(detail)? {
+            unit @ ("us" | "ms" | "s") => format!("truncate = \"{unit}\""),
+            _ => return None,
+        },
+        (Cause::Float32, _) => "as = \"float32\"".into(),
+        (Cause::JsonOrder, _) => "as = \"json\"".into(),
+        (Cause::ListOrder, _) => "unordered = true".into(),
+        (Cause::Scaled, Detail::Factor { of, by: 1 }) => expression(Side::Old, format!("{own} * {of}")),
+        (Cause::Scaled, Detail::Factor { of: 1, by }) => expression(Side::New, format!("{own} * {by}")),
+        (Cause::Sign, _) => expression(Side::Old, format!("-{own}")),
+        (Cause::TimeOffset | Cause::DayOff, Detail::Shift { seconds, .. }) => {
+            expression(Side::Old, shifted(&own, i128::from(*seconds) * SECOND))
+        }
+        (Cause::TimeOffset | Cause::DayOff, Detail::Distance { ticks, .. }) => {
+            expression(Side::Old, shifted(&own, *ticks))
+        }
+        (Cause::CodeMap, Detail::Codes { pairs, is_swap: false }) => {
+            let table = pairs.iter().map(|(old, new, _)| format!("{} = {}", string(old), string(new)));
+            format!("values = {{ {} }}", table.collect::<Vec<_>>().join(", "))
+        }
+        (Cause::TextEncoding, Detail::How("hexadecimal")) => expression(on.other(), format!("encode({own}, 'hex')")),
+        (Cause::TextEncoding, Detail::How("Base64")) => expression(on.other(), format!("encode({own}, 'base64')")),
+        _ => return None,
+    })
+}
+
+/// A name in SQL.
+fn identifier(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    match name.bytes().all(is_plain) && name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        true => name.into(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
+}
+
+/// A column moved by a duration, in SQL.
+fn shifted(column: &str, ticks: i128) -> String {
+    let sign = if ticks < 0 { '-' } else { '+' };
+    let length = ticks.abs();
+    let (count, unit) = match (length % DAY, length % (3600 * SECOND), length % SECOND) {
+        (0, ..) => ((length / DAY).to_string(), "day"),
+        (_, 0, _) => ((length / (3600 * SECOND)).to_string(), "hour"),
+        (_, _, 0) => ((length / SECOND).to_string(), "second"),
+        _ => {
+            let seconds = Number { digits: length, scale: 9, width: Width::Exact };
+            (seconds.to_string(), "second")
+        }
+    };
+    format!("{column} {sign} INTERVAL '{count} {unit}'")
+}

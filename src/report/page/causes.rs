@@ -1,0 +1,75 @@
+//! Why mismatches differ: what, how many, where, and the lines that would accept them.
+
+use super::{Block, Column, Format, Inline, ListKind, Page, Span, Table};
+use crate::causes::{Cause, CauseReport};
+use crate::report::{Comparison, count, grouped};
+
+/// How many causes are shown. The rest are in `report.json`.
+const SHOWN: usize = 10;
+
+/// The causes, the most frequent first.
+pub(super) fn add_causes(found: &Comparison, page: &mut Page) {
+    if found.causes.is_empty() {
+        return;
+    }
+    let detail = |name: &str| Column::text(name).only(Format::Markdown);
+    let mut table = Table::new([
+        Column::number("mismatches"),
+        Column::text("of"),
+        Column::text("where"),
+        detail("cause"),
+        Column::text("what"),
+        detail("example"),
+    ])
+    .titled("why");
+    let shown = || found.causes.iter().take(SHOWN);
+    for cause in shown() {
+        table.row([
+            grouped(cause.count).into(),
+            share(cause).into(),
+            Span::Name(cause.place()).into(),
+            Span::Name(cause.cause.name()).into(),
+            what(cause).into(),
+            example(cause).into(),
+        ]);
+    }
+    let section = page.section();
+    section.add(table);
+    let accept = shown().filter_map(|cause| Some((cause, cause.accept.as_deref()?)));
+    let lines = accept.map(|(cause, lines)| {
+        let (table, rule) = lines.split_once('\n').unwrap_or((lines, ""));
+        let name = |text: &str| Inline::from(Span::Name(text.into()));
+        let subject = format!("to accept {} of {}, write under ", cause.cause.name(), cause.column);
+        Inline::joined([subject.into(), name(table), ": ".into(), name(rule)])
+    });
+    let more = found.causes.len().saturating_sub(SHOWN);
+    let more = (more > 0).then(|| Inline::from(format!("{} more in report.json", count(more as u64, "cause"))));
+    let remarks: Vec<Inline> = lines.chain(more).collect();
+    if !remarks.is_empty() {
+        section.add(Block::List(ListKind::Remarks, remarks));
+    }
+}
+
+/// `98.6 %`, or `all`.
+fn share(cause: &CauseReport) -> String {
+    match cause.share {
+        1.0 => "all".into(),
+        share => format!("{:.1} %", (share * 1000.0).floor() / 10.0),
+    }
+}
+
+fn what(cause: &CauseReport) -> String {
+    match cause.detail.as_str() {
+        "" => cause.cause.name(),
+        detail => detail.into(),
+    }
+}
+
+fn example(cause: &CauseReport) -> String {
+    match cause.examples.first() {
+        Some(example) if cause.cause != Cause::JsonPath => {
+            format!("{}: {} → {}", example.key, example.old, example.new)
+        }
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,412 @@
+//! Causes: each one that is planted among random differences is named with its exact count, in both strategies, and
+//! random differences have none.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::*;
+use countersign::Strategy;
+
+use crate::support::{Trial, Workshop, trial, write_parquet};
+
+const ROWS: usize = 2_000;
+
+/// A generator of numbers, the same on every machine (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        words[self.below(words.len() as u64) as usize]
+    }
+}
+
+const WORDS: [&str; 24] = [
+    "oak",
+    "birch",
+    "maple",
+    "cedar",
+    "willow",
+    "hazel",
+    "larch",
+    "beech",
+    "spruce",
+    "poplar",
+    "acacia",
+    "juniper",
+    "Zürich",
+    "Málaga",
+    "Kraków",
+    "Łódź",
+    "Ørsted",
+    "señor",
+    "naïve",
+    "coöperate",
+    "Tromsø",
+    "façade",
+    "Curaçao",
+    "Håkon",
+];
+
+fn text(random: &mut Random) -> String {
+    let words: Vec<&str> = (0..2 + random.below(4)).map(|_| random.pick(&WORDS)).collect();
+    format!("{} {}", words.join(" "), random.below(1_000))
+}
+
+/// Microseconds from 2015 to 2030.
+fn time(random: &mut Random) -> i64 {
+    1_420_070_400_000_000 + random.below(15 * 365 * 86_400_000_000) as i64
+}
+
+/// Whether a row is the `part`-th of every twenty.
+fn is_part(row: usize, part: usize) -> bool {
+    row % 20 == part
+}
+
+/// A column of both sides. Rows 3 of 20 have what `plant` makes, 11 of 20 what `other` makes, and 7 of 20 another value.
+struct Planted {
+    old: ArrayRef,
+    new: ArrayRef,
+}
+
+/// What becomes of a value on each side.
+type Change<'a, T> = &'a dyn Fn(&T) -> (T, T);
+type TextChange<'a> = &'a dyn Fn(&str) -> (Text, Text);
+type Text = Option<String>;
+
+fn planted<T: Clone, A: Array + 'static>(
+    seed: u64,
+    mut draw: impl FnMut(&mut Random) -> T,
+    plant: impl Fn(&T) -> (T, T),
+    other: Option<Change<T>>,
+    build: impl Fn(Vec<T>) -> A,
+) -> Planted {
+    let mut random = Random(seed);
+    let (mut old, mut new) = (vec![], vec![]);
+    for row in 0..ROWS {
+        let value = draw(&mut random);
+        let pair = match row {
+            row if is_part(row, 3) => plant(&value),
+            row if is_part(row, 11) => other.map_or((value.clone(), value.clone()), |other| other(&value)),
+            row if is_part(row, 7) => (value, draw(&mut random)),
+            _ => (value.clone(), value),
+        };
+        old.push(pair.0);
+        new.push(pair.1);
+    }
+    Planted { old: Arc::new(build(old)), new: Arc::new(build(new)) }
+}
+
+fn some(text: &str) -> Text {
+    Some(text.into())
+}
+
+fn texts(seed: u64, plant: TextChange, other: Option<TextChange>) -> Planted {
+    let as_text = |value: &Text| value.clone().unwrap();
+    let plant = |value: &Text| plant(&as_text(value));
+    let other = other.map(|other| move |value: &Text| other(&value.clone().unwrap()));
+    let other = other.as_ref().map(|other| other as &dyn Fn(&Text) -> (Text, Text));
+    planted(seed, |random| Some(text(random)), plant, other, StringArray::from)
+}
+
+/// The same with old's value left as it is.
+fn changed(seed: u64, change: &dyn Fn(&str) -> String) -> Planted {
+    texts(seed, &|value| (some(value), Some(change(value))), None)
+}
+
+fn integers(seed: u64, plant: impl Fn(i64) -> i64) -> Planted {
+    let draw = |random: &mut Random| (1 << 33) + random.below(1 << 40) as i64;
+    planted(seed, draw, |value| (*value, plant(*value)), None, Int64Array::from)
+}
+
+fn decimals(seed: u64, plant: impl Fn(i128) -> i128) -> Planted {
+    let draw = |random: &mut Random| i128::from(random.below(90_000_000)) * 100 + 1_001 + i128::from(random.below(99));
+    let build = |digits: Vec<i128>| Decimal128Array::from(digits).with_precision_and_scale(18, 4).unwrap();
+    planted(seed, draw, |value| (*value, plant(*value)), None, build)
+}
+
+fn times(seed: u64, plant: &dyn Fn(i64) -> i64, other: Option<&dyn Fn(i64) -> i64>) -> Planted {
+    let plant = |value: &i64| (*value, plant(*value));
+    let other = other.map(|other| move |value: &i64| (*value, other(*value)));
+    let other = other.as_ref().map(|other| other as &dyn Fn(&i64) -> (i64, i64));
+    planted(seed, time, plant, other, |times| TimestampMicrosecondArray::from(times).with_timezone("UTC"))
+}
+
+fn bytes(seed: u64, plant: impl Fn(&[u8]) -> Vec<u8>) -> Planted {
+    let draw = |random: &mut Random| -> Vec<u8> {
+        [random.next(), random.next()].iter().flat_map(|half| half.to_be_bytes()).map(|byte| byte | 0x80).collect()
+    };
+    let build = |values: Vec<Vec<u8>>| BinaryArray::from_iter_values(values);
+    planted(seed, draw, |value: &Vec<u8>| (value.clone(), plant(value)), None, build)
+}
+
+fn prefix(value: &str, len: usize) -> String {
+    value.chars().take(len).collect()
+}
+
+/// UTF-8 read as Windows-1252 or, where that has no character, as Latin-1.
+fn double_encoded(value: &str) -> String {
+    encoding_rs::WINDOWS_1252.decode_without_bom_handling(value.as_bytes()).0.into()
+}
+
+fn accented(value: &str) -> String {
+    format!("Zürich {value}")
+}
+
+fn berlin(utc: i64) -> i64 {
+    let instant = jiff::Timestamp::from_microsecond(utc).unwrap();
+    let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    utc + i64::from(zone.to_offset(instant).seconds()) * 1_000_000
+}
+
+const HOUR: i64 = 3_600_000_000;
+
+/// The columns with what is planted in them.
+fn catalogue() -> Vec<(&'static str, Planted)> {
+    let swapped =
+        |id: &[u8]| [3, 2, 1, 0, 5, 4, 7, 6].iter().chain(&[8, 9, 10, 11, 12, 13, 14, 15]).map(|&at| id[at]).collect();
+    let code = |value: &str| if value.len().is_multiple_of(2) { "refunded" } else { "shipped" };
+    let became = |value: &str| if value.len().is_multiple_of(2) { "cancelled" } else { "sent" };
+    vec![
+        ("time_offset", times(1, &|time| time + HOUR, None)),
+        ("time_offset", times(2, &|time| time - 37_000_000, None)),
+        ("time_zone", times(3, &berlin, None)),
+        ("time_unit", integers(4, |value| value)), // replaced below
+        ("day_off", times(5, &|time| time - 24 * HOUR, None)),
+        ("time_truncated", times(6, &|time| time / 1_000_000 * 1_000_000, None)),
+        ("zero_date", times(7, &|_| 0, None)),
+        ("rounded", decimals(8, |value| (value + 50) / 100 * 100)),
+        ("scaled", decimals(9, |value| value * 100)),
+        ("scaled", decimals(10, |value| value * 119)),
+        ("sign", integers(11, |value| -value)),
+        ("wrapped", integers(12, |value| value & 0xffff_ffff)),
+        ("digits_lost", integers(13, |value| value)), // replaced below
+        (
+            "decimal_comma",
+            texts(14, &|value| (Some(format!("{}.25", value.len())), Some(format!("{},25", value.len()))), None),
+        ),
+        ("prefix", changed(15, &|value| prefix(value, 10))),
+        ("trimmed", texts(16, &|value| (Some(format!("{value}  ")), some(value)), None)),
+        ("padded", changed(17, &|value| format!("{value} "))),
+        ("padded", texts(18, &|value| (Some(format!("{}", value.len())), Some(format!("{:06}", value.len()))), None)),
+        ("case", changed(19, &str::to_uppercase)),
+        (
+            "unicode_form",
+            texts(20, &|value| (Some(accented(value)), Some(accented(value).replace('ü', "u\u{308}"))), None),
+        ),
+        ("double_encoded", texts(21, &|value| (Some(accented(value)), Some(double_encoded(&accented(value)))), None)),
+        (
+            "misread_encoding",
+            texts(
+                22,
+                &|value| {
+                    (
+                        Some(accented(value)),
+                        Some(encoding_rs::MACINTOSH.decode_without_bom_handling(accented(value).as_bytes()).0.into()),
+                    )
+                },
+                None,
+            ),
+        ),
+        (
+            "lost_characters",
+            texts(
+                23,
+                &|value| (Some(accented(value)), Some(accented(value).replace(|c: char| !c.is_ascii(), "?"))),
+                None,
+            ),
+        ),
+        ("escaped", texts(24, &|value| (Some(format!("{value} & co")), Some(format!("{value} &amp; co"))), None)),
+        ("line_ends", texts(25, &|value| (Some(format!("{value}\nx")), Some(format!("{value}\r\nx"))), None)),
+        ("cut_at_nul", texts(26, &|value| (Some(format!("{value}\0rest")), some(value)), None)),
+        ("null_for_empty", texts(27, &|_| (some(""), None), None)),
+        ("null_for_word", texts(28, &|_| (None, some("NULL")), None)),
+        ("default_for_null", texts(29, &|_| (None, some("unknown yet")), None)),
+        ("code_map", texts(30, &|value| (some(code(value)), some(became(value))), None)),
+        ("constant", changed(31, &|_| "deleted by job 17".into())),
+        ("byte_order", bytes(32, swapped)),
+        ("text_encoding", bytes(33, |id| hex::encode(id).into_bytes())),
+        (
+            "json_order",
+            texts(
+                34,
+                &|value| {
+                    (Some(format!("{{\"a\":1,\"b\":\"{value}\"}}")), Some(format!("{{\"b\": \"{value}\", \"a\": 1}}")))
+                },
+                None,
+            ),
+        ),
+        ("list_order", texts(35, &|value| (Some(format!("[\"{value}\",1]")), Some(format!("[1,\"{value}\"]"))), None)),
+    ]
+}
+
+/// Columns whose old values need another range.
+fn special() -> Vec<(&'static str, Planted)> {
+    let epoch = |random: &mut Random| time(random) / 1_000_000;
+    let large = |random: &mut Random| (1 << 60) + (random.next() >> 13) as i64 * 512 + 1;
+    let fractions = |random: &mut Random| (random.next() >> 11) as f64 / (1_u64 << 53) as f64;
+    let zeros = |random: &mut Random| Some(1_000 + random.below(1 << 40) as i64);
+    vec![
+        ("time_unit", planted(41, epoch, |value| (*value, value * 1_000), None, Int64Array::from)),
+        ("digits_lost", planted(42, large, |value| (*value, *value as f64 as i64), None, Int64Array::from)),
+        ("float32", planted(43, fractions, |value| (*value, f64::from(*value as f32)), None, Float64Array::from)),
+        ("null_for_zero", planted(44, zeros, |_| (Some(0), None), None, Int64Array::from)),
+    ]
+}
+
+fn write(shop: &Workshop, columns: &[(String, Planted)], sorted: bool) {
+    let mut order: Vec<i64> = (0..ROWS as i64).collect();
+    if !sorted {
+        let mut random = Random(99);
+        order.sort_by_cached_key(|_| random.next());
+    }
+    let rows = UInt32Array::from_iter_values(order.iter().map(|row| *row as u32));
+    for (side, of) in [("old", 0), ("new", 1)] {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..ROWS as i64));
+        let named = columns
+            .iter()
+            .map(|(name, planted)| (name.as_str(), if of == 0 { planted.old.clone() } else { planted.new.clone() }));
+        let taken = [("id", ids)]
+            .into_iter()
+            .chain(named)
+            .map(|(name, column)| (name, arrow::compute::take(&column, &rows, None).unwrap()));
+        let batch = RecordBatch::try_from_iter_with_nullable(taken.map(|(name, column)| (name, column, true))).unwrap();
+        write_parquet(&shop.path(side), &batch, 300);
+    }
+}
+
+/// The causes of each column with their counts, and all of them as JSON.
+fn causes(trial: &Trial) -> (BTreeMap<String, Vec<(String, u64)>>, String) {
+    let report = trial.compare().unwrap();
+    let json = serde_json::to_value(&report).unwrap()["causes"].clone();
+    let mut found: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
+    for cause in json.as_array().into_iter().flatten() {
+        let text = |name: &str| cause[name].as_str().unwrap_or_default().to_string();
+        found.entry(text("column")).or_default().push((text("cause"), cause["count"].as_u64().unwrap()));
+    }
+    (found, json.to_string())
+}
+
+fn named(columns: Vec<(&'static str, Planted)>) -> Vec<(String, Planted)> {
+    columns.into_iter().enumerate().map(|(at, (cause, planted))| (format!("{at:02}_{cause}"), planted)).collect()
+}
+
+#[test]
+fn every_cause_is_named_with_its_exact_count_among_random_differences() {
+    let shop = Workshop::new();
+    let replaced = |(cause, _): &(&str, Planted)| !matches!(*cause, "time_unit" | "digits_lost");
+    let columns = named(catalogue().into_iter().filter(replaced).chain(special()).collect());
+    write(&shop, &columns, true);
+    let mut own = trial(&shop, &["id"]);
+    own.options.strategy = Some(Strategy::Ordered);
+    let (found, json) = causes(&own);
+    let mut wrong = vec![];
+    for (name, _) in &columns {
+        let cause = name.split_once('_').unwrap().1;
+        let expected = vec![(cause.to_string(), 100)];
+        if found.get(name) != Some(&expected) {
+            wrong.push(format!("{name}: {:?}", found.get(name)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // neither the strategy, nor the threads, nor the order of the rows change a byte
+    own.options.strategy = Some(Strategy::Hashed);
+    own.options.limits.threads = 7;
+    assert_eq!(causes(&own).1, json);
+    write(&shop, &columns, false);
+    assert_eq!(causes(&own).1, json);
+}
+
+#[test]
+fn two_causes_in_one_column_are_both_named() {
+    let shop = Workshop::new();
+    let upper = |value: &str| (some(value), Some(value.to_uppercase()));
+    let empty = |_: &str| (some(""), None);
+    let html = |value: &str| (Some(format!("<{value}>")), Some(format!("&lt;{value}&gt;")));
+    let columns = vec![
+        ("padded case", texts(1, &|value| (some(value), Some(format!("{value} "))), Some(&upper))),
+        ("prefix null_for_empty", texts(2, &|value| (some(value), Some(prefix(value, 9))), Some(&empty))),
+        ("escaped constant", texts(3, &html, Some(&|value| (some(value), some("redacted"))))),
+        ("time_offset time_truncated", times(4, &|time| time + HOUR, Some(&|time| time / 1_000 * 1_000))),
+        ("time_offset time_offset", times(5, &|time| time + HOUR, Some(&|time| time - 3 * HOUR))),
+        ("day_off zero_date", times(6, &|time| time + 24 * HOUR, Some(&|_| 0))),
+    ];
+    let columns: Vec<(String, Planted)> =
+        columns.into_iter().map(|(name, planted)| (name.to_string(), planted)).collect();
+    write(&shop, &columns, true);
+    let found = causes(&trial(&shop, &["id"])).0;
+    for (name, _) in &columns {
+        let mut expected: Vec<(String, u64)> = name.split(' ').map(|cause| (cause.to_string(), 100)).collect();
+        let mut own = found.get(name).cloned().unwrap_or_default();
+        expected.sort();
+        own.sort();
+        assert_eq!(own, expected, "{name}");
+    }
+}
+
+/// Random differences have no cause: of a thousand columns, fewer than one in a hundred is given one.
+#[test]
+fn random_differences_have_no_cause() {
+    const SEEDS: u64 = 1_000;
+    const COLUMNS: u64 = 40;
+    const FALSE_MAX: usize = 10;
+    let mut wrong = vec![];
+    for first in (0..SEEDS).step_by(COLUMNS as usize) {
+        let shop = Workshop::new();
+        let columns =
+            (first..first + COLUMNS).map(|seed| (format!("c{seed}"), random_column(seed))).collect::<Vec<_>>();
+        write(&shop, &columns, true);
+        let (found, _) = causes(&trial(&shop, &["id"]));
+        wrong.extend(found.into_iter().map(|(column, causes)| format!("{column}: {causes:?}")));
+    }
+    assert!(wrong.len() < FALSE_MAX, "{}: {}", wrong.len(), wrong.join("\n"));
+}
+
+fn random_column(seed: u64) -> Planted {
+    let states = ["new", "paid", "sent", "returned", "lost", "closed"];
+    let differ = !seed.is_multiple_of(3);
+    match seed % 10 {
+        0 => {
+            planted(seed, |random| Some(text(random)), |value| (value.clone(), value.clone()), None, StringArray::from)
+        }
+        1 => planted(
+            seed,
+            |random| random.below(1_000_000) as i64,
+            |value| (*value, value ^ 0x5a5a),
+            None,
+            Int64Array::from,
+        ),
+        2 => planted(seed, |random| random.below(100) as i64, |value| (*value, *value), None, Int64Array::from),
+        3 => {
+            let build = |digits: Vec<i128>| Decimal128Array::from(digits).with_precision_and_scale(12, 2).unwrap();
+            planted(seed, |random| i128::from(random.below(1_000_000)), |value| (*value, *value), None, build)
+        }
+        4 => planted(seed, time, |value| (*value, *value), None, TimestampMicrosecondArray::from),
+        // whole minutes
+        5 => {
+            let draw = |random: &mut Random| time(random) / 60_000_000 * 60_000_000;
+            planted(seed, draw, |value| (*value, *value), None, TimestampMicrosecondArray::from)
+        }
+        6 => {
+            planted(seed, |random| 18_000 + random.below(720) as i32, |value| (*value, *value), None, Date32Array::from)
+        }
+        7 => planted(seed, |random| random.pick(&states), |value| (*value, *value), None, StringArray::from),
+        8 => planted(seed, |random| random.below(2) == 1, |value| (*value, *value), None, BooleanArray::from),
+        _ => {
+            let draw = |random: &mut Random| (random.below(8) > 0).then(|| random.below(1 << 50) as f64 / 1e6);
+            let plant = |value: &Option<f64>| (*value, if differ { None } else { *value });
+            planted(seed, draw, plant, None, Float64Array::from)
+        }
+    }
+}
