@@ -90,7 +90,7 @@ pub(crate) struct Compared<'a> {
 impl<'a> Run<'a> {
     /// Runs the stages of a comparison in order.
     pub(crate) fn execute(mut self: Box<Self>) -> Result<Compared<'a>> {
-        let Matched { tally, causes, findings, outcomes, strategy, reason } = self.match_rows()?;
+        let Matched { tally, causes, sample, findings, outcomes, strategy, reason } = self.match_rows()?;
 
         let inputs = self.digest_inputs()?;
         let history = History::read(&self.session, &self.privacy, inputs.as_ref())?;
@@ -100,6 +100,7 @@ impl<'a> Run<'a> {
         let causes = self.decide_causes(&causes, &tally);
         let mut explainer = Explainer::new(&self, history, causes)?;
         explainer.find_misplaced(&self, &findings, &tally)?;
+        explainer.find_slices(&self, sample, &tally)?;
         let examples = lists::write(&self, findings, &tally, &mut explainer)?;
         let unreadable_cells = explain::unreadable_cells(&self)?;
         let explained = explainer.finish(&tally, self.session.run_dir.as_ref())?;

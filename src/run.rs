@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::causes::{CauseTally, Causes, Observer};
 use crate::columns::{Pairing, Privacy};
-use crate::compare::discrepancy::{Layout, OutcomeRequest, Retention, Tally};
+use crate::compare::discrepancy::{Layout, Observed, OutcomeRequest, Retention, Tally};
 use crate::compare::matching::{self, Comparison, Matched};
 use crate::error::Result;
 use crate::job::Job;
@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
             layout: self.layout.clone(),
             retention: if keeps_all { Retention::All } else { Retention::First(options.examples) },
             requested: self.requested.as_ref(),
-            observer: Some(&self.observer),
+            observed: Some(Observed::by(&self.observer)),
         }
     }
 

@@ -96,6 +96,7 @@ mod shards;
 mod signoff;
 mod signoff_evidence;
 mod signoff_fields;
+mod slices;
 mod stores;
 mod support;
 mod terminal;

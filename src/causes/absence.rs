@@ -5,8 +5,8 @@ use super::observation::{Cause, Detail, Observation};
 use super::times;
 use crate::sides::Side;
 
-/// Words that programs write for NULL.
-const WORDS: [&str; 14] =
+/// What programs write for NULL.
+const NULL_NAMES: [&str; 14] =
     ["null", "none", "nil", "nan", "n/a", "na", "#n/a", "undefined", "\\n", "<null>", "(null)", "-", "nat", "inf"];
 
 /// What a value shows of which the other side has NULL; `on` is the side that has NULL.
@@ -14,7 +14,7 @@ pub(super) fn observe(value: &Cell, on: Side) -> Option<Observation> {
     match value {
         Cell::Text(text) if text.is_empty() => Some(Observation::plain(Cause::NullForEmpty, on)),
         Cell::Bytes([]) => Some(Observation::plain(Cause::NullForEmpty, on)),
-        Cell::Text(text) if text.len() <= 9 && WORDS.contains(&text.to_lowercase().as_str()) => {
+        Cell::Text(text) if text.len() <= 9 && NULL_NAMES.contains(&text.to_lowercase().as_str()) => {
             Some(Observation::new(Cause::NullForWord, on, Detail::Value(text.as_ref().into())))
         }
         Cell::Text(text) if text.starts_with("0000-00-00") => Some(Observation::plain(Cause::ZeroDate, on.other())),

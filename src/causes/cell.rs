@@ -282,3 +282,43 @@ impl Cell<'_> {
         }
     }
 }
+
+/// What a cell has in common with others.
+pub(crate) enum Trait {
+    /// Nothing that is worth counting: numbers with fractions, long text, bytes, nested values.
+    None,
+    /// A short value; NULL is `NULL`.
+    Value(String),
+    /// An integer.
+    Number(i64),
+    /// A date: its month, and its day since 1970.
+    Day { month: String, day: i64 },
+    /// A time: its month, and its second since 1970.
+    Time { month: String, second: i64 },
+}
+
+/// What the cell of a stored column has in common with others.
+pub(crate) fn trait_of(array: &ArrayRef, row: usize) -> Trait {
+    const TEXT_MAX: usize = 40;
+    let month = |second: i64| {
+        let time = jiff::Timestamp::from_second(second).ok()?;
+        Some(time.strftime("%Y-%m").to_string())
+    };
+    if array.data_type().is_nested() {
+        return Trait::None;
+    }
+    match Cell::stored(array, row) {
+        Cell::Null => Trait::Value("NULL".into()),
+        Cell::Boolean(value) => Trait::Value(value.to_string()),
+        Cell::Text(text) if text.len() <= TEXT_MAX => Trait::Value(text.into_owned()),
+        Cell::Number(number) => {
+            number.as_integer().and_then(|number| i64::try_from(number).ok()).map_or(Trait::None, Trait::Number)
+        }
+        Cell::Date(day) => month(day * 86_400).map_or(Trait::None, |month| Trait::Day { month, day }),
+        Cell::Timestamp(time) => {
+            let second = time.div_euclid(SECOND) as i64;
+            month(second).map_or(Trait::None, |month| Trait::Time { month, second })
+        }
+        _ => Trait::None,
+    }
+}

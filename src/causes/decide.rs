@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::describe::{self, Words};
+use super::describe::{Description, describe};
 use super::observation::{Cause, Detail, Observation};
 use super::tally::{CauseExample, CauseTally, Details, OTHER_PATHS, PathTally, Seen};
 use super::{Observer, label_of, times};
@@ -26,7 +26,7 @@ pub struct CauseReport {
     pub count: u64,
     /// Their share of all mismatches of the column, from 0 to 1.
     pub share: f64,
-    /// What it means here, in words. Empty for private columns.
+    /// What it means here. Empty for private columns.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
     /// The first examples in key order.
@@ -114,7 +114,7 @@ fn report(
 ) -> CauseReport {
     let name = &observer.columns[at].name;
     let other = |column: usize| observer.columns.get(column).map_or("", |column| &column.name);
-    let Words { detail, accept } = describe::words(name, path, accepted.cause, accepted.on, &accepted.detail, &other);
+    let Description { detail, accept } = describe(name, path, accepted.cause, accepted.on, &accepted.detail, &other);
     let is_shown = !is_private;
     CauseReport {
         column: name.clone(),
@@ -310,6 +310,9 @@ fn merged(cause: Cause, on: Side, detail: Detail, members: &[&Detail], seen: &BT
     Accepted { cause, on, detail, seen: all, members: members.iter().map(|member| (*member).clone()).collect() }
 }
 
+/// Fewer times or numbers with fewer digits may be so by chance.
+const MASKED_MIN: u64 = 3;
+
 /// Accepts the units or places that explain most of what masks of them explain.
 fn masks(cause: Cause, on: Side, details: &Details, cells: u64) -> Vec<Accepted> {
     let Some(each) = &details.each else { return vec![] };
@@ -334,7 +337,7 @@ fn masks(cause: Cause, on: Side, details: &Details, cells: u64) -> Vec<Accepted>
         });
         let Some(((number, by_rounding), members)) = best.filter(|(_, members)| !members.is_empty()) else { break };
         let own = count(&members);
-        if own < 2 || own * 100 < cells {
+        if own < MASKED_MIN || own * 100 < cells {
             break;
         }
         let detail = match cause {

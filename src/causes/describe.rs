@@ -1,4 +1,4 @@
-//! Causes in words, and the lines of a job file that accept what they explain.
+//! What causes mean, and the lines of a job file that accept what they explain.
 
 use std::fmt::Write;
 
@@ -9,8 +9,8 @@ use super::observation::{Cause, Detail};
 use super::times::UNITS;
 use crate::sides::Side;
 
-/// A cause in words.
-pub(super) struct Words {
+/// What a cause means.
+pub(super) struct Description {
     /// What it means.
     pub detail: String,
     /// The lines that accept it; `None` if it is damage, or if no rule accepts exactly that.
@@ -21,17 +21,17 @@ pub(super) struct Words {
 const CODES_SHOWN: usize = 12;
 
 /// Describes a cause of mismatches in a column. `other` names another column.
-pub(super) fn words<'a>(
+pub(super) fn describe<'a>(
     column: &str,
     path: &str,
     cause: Cause,
     on: Side,
     detail: &Detail,
     other: &dyn Fn(usize) -> &'a str,
-) -> Words {
+) -> Description {
     let text = detail_text(cause, on, detail, other);
     let accept = rule(column, cause, on, detail).filter(|_| path.is_empty());
-    Words { detail: text, accept: accept.map(|rule| format!("[compare.columns.{}]\n{rule}", key(column))) }
+    Description { detail: text, accept: accept.map(|rule| format!("[compare.columns.{}]\n{rule}", key(column))) }
 }
 
 /// A name as a key of TOML.
@@ -47,14 +47,6 @@ fn string(text: &str) -> String {
 }
 
 fn detail_text<'a>(cause: Cause, on: Side, detail: &Detail, other: &dyn Fn(usize) -> &'a str) -> String {
-    let how = match detail {
-        Detail::How(how) => Some(*how),
-        _ => None,
-    };
-    let with = |text: &str| match how {
-        Some(how) => format!("{text} ({how})"),
-        None => text.to_string(),
-    };
     let that = on.other();
     match cause {
         Cause::ColumnsExchanged => match detail {
@@ -91,6 +83,32 @@ fn detail_text<'a>(cause: Cause, on: Side, detail: &Detail, other: &dyn Fn(usize
             }
             _ => format!("{on} is {that} cut off, at different lengths"),
         },
+        Cause::NullForEmpty => format!("{on} is NULL where {that} is empty"),
+        Cause::NullForZero => format!("{on} is NULL where {that} is 0"),
+        Cause::NullForWord => format!("{on} is NULL where {that} has the text {}", value(detail)),
+        Cause::DefaultForNull => format!("{on} has {} where {that} is NULL", value(detail)),
+        Cause::Constant => format!("{on} has {} wherever it differs", value(detail)),
+        Cause::CodeMap => codes(detail),
+        Cause::JsonOrder => "the same JSON, written otherwise".into(),
+        Cause::ListOrder => "the same items in another order".into(),
+        Cause::Stale => format!("the row in {on} was written earlier than that in {that}"),
+        Cause::JsonPath => "this part differs, for no known cause".into(),
+        _ => text_detail(cause, on, detail),
+    }
+}
+
+/// What causes mean that are about texts and bytes.
+fn text_detail(cause: Cause, on: Side, detail: &Detail) -> String {
+    let how = match detail {
+        Detail::How(how) => Some(*how),
+        _ => None,
+    };
+    let with = |text: &str| match how {
+        Some(how) => format!("{text} ({how})"),
+        None => text.to_string(),
+    };
+    let that = on.other();
+    match cause {
         Cause::Trimmed => with("new lacks white space that old has"),
         Cause::Padded => match how {
             Some("zeros") => format!("{on} has zeros in front"),
@@ -107,18 +125,9 @@ fn detail_text<'a>(cause: Cause, on: Side, detail: &Detail, other: &dyn Fn(usize
         Cause::Escaped => with(&format!("{on} is escaped once too often")),
         Cause::LineEnds => "only line ends differ".into(),
         Cause::CutAtNul => format!("{on} ends at the first zero byte"),
-        Cause::NullForEmpty => format!("{on} is NULL where {that} is empty"),
-        Cause::NullForZero => format!("{on} is NULL where {that} is 0"),
-        Cause::NullForWord => format!("{on} is NULL where {that} has the text {}", value(detail)),
-        Cause::DefaultForNull => format!("{on} has {} where {that} is NULL", value(detail)),
-        Cause::Constant => format!("{on} has {} wherever it differs", value(detail)),
-        Cause::CodeMap => codes(detail),
         Cause::ByteOrder => with(&format!("{on} has the same bytes in another order")),
         Cause::TextEncoding => with(&format!("{on} has the bytes of {that} as text")),
-        Cause::JsonOrder => "the same JSON, written otherwise".into(),
-        Cause::ListOrder => "the same items in another order".into(),
-        Cause::Stale => format!("the row in {on} was written earlier than that in {that}"),
-        Cause::JsonPath => "this part differs, for no known cause".into(),
+        _ => String::new(),
     }
 }
 
@@ -132,7 +141,7 @@ fn ahead(detail: &Detail) -> String {
     format!("exactly {} {}", duration(ticks.abs()), if ticks < 0 { "earlier" } else { "later" })
 }
 
-/// A duration in words, exactly.
+/// A duration, exactly.
 fn duration(ticks: i128) -> String {
     const UNITS: [(i128, &str); 7] = [
         (DAY, "day"),

@@ -16,8 +16,8 @@ mod bytes;
 mod absence;
 mod nested;
 mod tally;
-mod decide;
 mod describe;
+mod decide;
 
 use std::cmp::Ordering;
 use std::hash::{BuildHasher, BuildHasherDefault};
@@ -39,6 +39,7 @@ use nested::{Difference, Value, parts};
 use observation::{Detail, Observation};
 use tally::CauseExample;
 
+pub(crate) use cell::{Trait, trait_of};
 pub(crate) use decide::{CauseReport, Causes};
 pub(crate) use observation::Cause;
 pub(crate) use tally::CauseTally;

@@ -4,6 +4,8 @@
 //! been seen as often as the gates require. It is still listed, with its tags.
 
 mod in_flight;
+mod causes;
+mod slices;
 mod redaction;
 mod misplaced;
 mod segments;
@@ -19,7 +21,7 @@ use jiff::Timestamp;
 use crate::causes::{CauseReport, Causes};
 use crate::class::{ByClass, Class};
 use crate::columns::version::Version;
-use crate::compare::discrepancy::{Spooled, TableColumn, Tally, VERSIONS, classes, texts};
+use crate::compare::discrepancy::{Sample, Spooled, TableColumn, Tally, VERSIONS, classes, texts};
 use crate::error::{Error, Result};
 use crate::history::{FindingHistory, History, HistoryReport, HistoryTracker, IdentityHasher};
 use crate::job::Job;
@@ -37,6 +39,7 @@ pub(crate) use in_flight::InFlightReport;
 pub(crate) use misplaced::{Kind as MisplacedKind, MisplacedReport, Misplacements};
 pub(crate) use redaction::PrivateReport;
 pub(crate) use segments::SegmentReport;
+pub(crate) use slices::SliceReport;
 pub(crate) use unreadable::{UnreadableCell, UnreadableCells, find as unreadable_cells};
 pub(crate) use waivers::{TAG as WAIVER_TAG, WaiverReport};
 
@@ -92,6 +95,8 @@ pub struct Explained {
     pub segments: Vec<SegmentReport>,
     /// What mismatches look like they came from.
     pub causes: Vec<CauseReport>,
+    /// The parts of the rows with far more discrepancies than their share.
+    pub slices: Vec<SliceReport>,
     /// The columns whose values are not shown.
     pub private: Option<PrivateReport>,
 }
@@ -123,6 +128,7 @@ pub(crate) struct Explainer {
     waivers: Waivers,
     segments: Segments,
     causes: Causes,
+    slices: Vec<SliceReport>,
     weighed: GateCounts,
 }
 
@@ -148,6 +154,7 @@ impl Explainer {
             in_flight: InFlight::of(job, pairing.version.as_ref().map(|version| &version.kind)),
             misplaced: None,
             causes,
+            slices: vec![],
             version: pairing.version.clone(),
             weighed: GateCounts::none(pairing.columns.len()),
             columns: pairing.columns.iter().map(|column| column.name.clone()).collect(),
@@ -160,6 +167,12 @@ impl Explainer {
         let Some(settings) = &job.misplaced else { return Ok(()) };
         let _stage = engine.timings.enter(Stage::Match);
         self.misplaced = Some(Misplaced::find(settings, &run.comparison(), findings, tally, options.examples)?);
+        Ok(())
+    }
+
+    /// Looks for the parts of the rows with far more discrepancies than their share.
+    pub(crate) fn find_slices(&mut self, run: &Run, sample: Sample, tally: &Tally) -> Result<()> {
+        self.slices = slices::find(run, sample.finish()?, tally, &self.causes)?;
         Ok(())
     }
 
@@ -180,7 +193,7 @@ impl Explainer {
     /// Explains the rows of a piece of the table.
     pub(crate) fn explain(&mut self, piece: RecordBatch) -> Result<ExplainedPiece> {
         let classes = classes(&piece);
-        let piece = self.with_causes(&piece)?;
+        let piece = causes::named(&self.causes, &piece)?;
         self.segments.take(&piece, &classes)?;
         let hidden = self.redaction.hide(&piece)?;
         if self.has_nothing_to_do() {
@@ -214,20 +227,6 @@ impl Explainer {
         let (listed, misplaced) = if self.has_private_lists() { (piece, misplaced) } else { (hidden, shown_misplaced) };
         let waived: Vec<Option<String>> = waivers.iter().map(|waiver| Some(self.waivers.tag((*waiver)?))).collect();
         Ok(ExplainedPiece { shown: tagged(shown, tags(&waived))?, listed, misplaced })
-    }
-
-    /// Replaces the labels of what mismatches show by the names of the causes for which they speak.
-    fn with_causes(&self, piece: &RecordBatch) -> Result<RecordBatch> {
-        let labels = TableColumn::Causes.of(piece).as_list::<i32>();
-        let tags: Vec<String> = self.causes.reports.iter().map(CauseReport::tag).collect();
-        let named = (0..piece.num_rows()).map(|row| {
-            let labels = labels.value(row);
-            let labels = labels.as_string::<i32>().iter().flatten().filter_map(|label| label.parse().ok());
-            self.causes.of_labels(labels).into_iter().map(|number| tags[number].as_str()).collect::<Vec<_>>()
-        });
-        let mut columns = piece.columns().to_vec();
-        columns[TableColumn::Causes as usize] = Arc::new(texts(named));
-        Ok(RecordBatch::try_new(piece.schema(), columns)?)
     }
 
     /// Counts the rows of a piece against the gates, or for the waiver that covers them. Returns which rows count
@@ -304,8 +303,8 @@ impl Explainer {
         let in_flight = self.in_flight.map(InFlight::finish);
         let misplaced = self.misplaced.map(Misplaced::finish);
         let segments = self.segments.finish(run_dir)?;
-        let (causes, private) = (self.causes.reports, self.redaction.report());
-        Ok(Explained { weighed, history, in_flight, misplaced, waivers, segments, causes, private })
+        let (causes, slices, private) = (self.causes.reports, self.slices, self.redaction.report());
+        Ok(Explained { weighed, history, in_flight, misplaced, waivers, segments, causes, slices, private })
     }
 }
 

@@ -9,7 +9,9 @@ use crate::checks::CheckReport;
 use crate::checks::groups::GroupReport;
 use crate::columns::Coverage;
 use crate::compare::discrepancy::Tiers;
-use crate::explain::{InFlightReport, MisplacedReport, PrivateReport, SegmentReport, UnreadableCells, WaiverReport};
+use crate::explain::{
+    InFlightReport, MisplacedReport, PrivateReport, SegmentReport, SliceReport, UnreadableCells, WaiverReport,
+};
 use crate::history::HistoryReport;
 use crate::lists::Example;
 use crate::sides::Sides;
@@ -68,6 +70,9 @@ pub(super) struct Document {
     /// What mismatches look like they came from, the most frequent first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     causes: Vec<CauseReport>,
+    /// The parts of the rows with far more discrepancies than their share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    slices: Vec<SliceReport>,
     /// The results of the checks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     checks: Vec<CheckReport>,
@@ -108,6 +113,7 @@ impl From<Report> for Document {
             waivers,
             segments,
             causes,
+            slices,
             groups,
             private,
             key,
@@ -139,6 +145,7 @@ impl From<Report> for Document {
             waivers,
             segments,
             causes,
+            slices,
             checks,
             groups,
             private,
@@ -171,6 +178,7 @@ impl From<Document> for Report {
                     waivers: document.waivers,
                     segments: document.segments,
                     causes: document.causes,
+                    slices: document.slices,
                     groups: document.groups,
                     private: document.private,
                     key: document.key,

@@ -21,7 +21,8 @@ use crate::class::ByClass;
 use crate::columns::{Coverage, Pairing};
 use crate::compare::discrepancy::{Tally, Tiers};
 use crate::explain::{
-    Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, UnreadableCells, WaiverReport,
+    Explained, InFlightReport, MisplacedReport, PrivateReport, SegmentReport, SliceReport, UnreadableCells,
+    WaiverReport,
 };
 use crate::history::HistoryReport;
 use crate::job::Job;
@@ -96,6 +97,8 @@ pub struct Comparison {
     pub segments: Vec<SegmentReport>,
     /// What mismatches look like they came from.
     pub causes: Vec<CauseReport>,
+    /// The parts of the rows with far more discrepancies than their share.
+    pub slices: Vec<SliceReport>,
     /// What moves as a whole.
     pub groups: Option<GroupReport>,
     /// Whose values are not shown.
@@ -233,6 +236,7 @@ impl Report {
             waivers: explained.waivers,
             segments: explained.segments,
             causes: explained.causes,
+            slices: explained.slices,
             groups,
             private: explained.private,
             key: if pairing.keyed { pairing.keys().iter().map(|key| key.name.clone()).collect() } else { vec![] },

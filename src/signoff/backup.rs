@@ -53,7 +53,7 @@ pub(super) fn compare(context: &SignOffContext, backup: &Backup, now: Timestamp)
         layout,
         retention: Retention::All,
         requested: None,
-        observer: None,
+        observed: None,
     };
     let schema: SchemaRef =
         Arc::new(Schema::new(vec![Field::new("key", DataType::FixedSizeBinary(DIGEST_BYTES), true)]));

@@ -274,7 +274,7 @@ fn find(
     let layout = Arc::new(Layout::of(pairing, snapshots));
     let engine = context.engine;
     let comparison =
-        Comparison { engine, snapshots, pairing, layout, retention: Retention::All, requested: None, observer: None };
+        Comparison { engine, snapshots, pairing, layout, retention: Retention::All, requested: None, observed: None };
     let mut all = FoundByKey::new();
     for part in comparison.run(Some(strategy))?.findings {
         for batch in part.read()? {

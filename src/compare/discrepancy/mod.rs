@@ -4,11 +4,14 @@ mod finding;
 mod spool;
 mod table;
 mod outcomes;
+mod gathering;
+mod sample;
 mod sink;
 
 pub(crate) use finding::{Finding, RowRef};
 pub(crate) use outcomes::{Outcome, OutcomeRequest, Outcomes, PairOutcomes};
-pub(crate) use sink::{FindingSink, Recorded, Retention};
+pub(crate) use sample::Sample;
+pub(crate) use sink::{FindingSink, Observed, Recorded, Retention};
 pub(crate) use spool::{Spool, Spooled};
 pub(crate) use table::{Layout, TableColumn, VERSIONS, classes, texts};
 

@@ -1,14 +1,17 @@
 //! Records the decisions of the merge: counts every finding, and keeps those that lists or reports need.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::finding::{Finding, RowRef};
+use super::gathering::Gathering;
 use super::outcomes::{Outcomes, PairOutcomes};
+use super::sample::{Sample, Sampler};
 use super::spool::{Spool, Spooled};
 use super::table::Layout;
 use super::{Class, ColumnTally, Tally, Tier};
 use crate::causes::{CauseTally, Observer};
-use crate::columns::{ParseCounts, RowBatch};
+use crate::columns::ParseCounts;
 use crate::error::Result;
 use crate::runtime::engine::Engine;
 use crate::sides::{Side, Sides};
@@ -22,12 +25,24 @@ pub(crate) enum Retention {
     First(usize),
 }
 
-/// The maximum number of findings to collect before they become rows of the table.
-const GATHER_FINDINGS: usize = 4096;
-/// A lower maximum, in batches, for when memory is scarce or rows are large, and batches therefore small.
-const GATHER_BATCHES_OF_FINDINGS: usize = 4;
-/// The maximum number of batches that collected findings may keep in memory.
-const GATHER_BATCHES: usize = 16;
+/// What findings are explained with.
+pub(crate) struct Observed<'a> {
+    /// Looks for causes of mismatches.
+    pub observer: &'a Observer,
+    /// The largest hash of the sample so far; [`u64::MAX`] at first.
+    pub sample_limit: AtomicU64,
+}
+
+impl<'a> Observed<'a> {
+    pub(crate) fn by(observer: &'a Observer) -> Self {
+        Observed { observer, sample_limit: AtomicU64::new(u64::MAX) }
+    }
+
+    /// Begins again.
+    pub(crate) fn forget(&self) {
+        self.sample_limit.store(u64::MAX, Ordering::Relaxed);
+    }
+}
 
 /// What was recorded of one part of a comparison.
 pub(crate) struct Recorded {
@@ -35,6 +50,8 @@ pub(crate) struct Recorded {
     pub tally: Tally,
     /// What the mismatches show, if anyone asks.
     pub causes: Option<CauseTally>,
+    /// A sample of the findings, likewise.
+    pub sample: Option<Sample>,
     /// The findings that are kept.
     pub findings: Spooled,
     /// The outcomes of requested rows.
@@ -46,14 +63,18 @@ pub(crate) struct FindingSink<'a> {
     layout: Arc<Layout>,
     keep: Retention,
     kept: [usize; Class::ALL.len()],
-    gathered: Vec<Finding>,
-    gathered_max: usize,
-    last_batch: Sides<Option<Arc<RowBatch>>>,
-    batches_held: usize,
+    gathering: Gathering,
     spool: Spool,
     outcomes: Option<Outcomes<'a>>,
-    causes: Option<(&'a Observer, CauseTally)>,
+    explaining: Option<Explaining<'a>>,
     tally: Tally,
+}
+
+/// What is recorded to explain findings.
+struct Explaining<'a> {
+    observer: &'a Observer,
+    causes: CauseTally,
+    sampler: Sampler<'a>,
 }
 
 impl<'a> FindingSink<'a> {
@@ -62,21 +83,23 @@ impl<'a> FindingSink<'a> {
         layout: Arc<Layout>,
         keep: Retention,
         outcomes: Option<Outcomes<'a>>,
-        observer: Option<&'a Observer>,
+        observed: Option<&'a Observed<'a>>,
         engine: &Engine,
     ) -> Self {
+        let explaining = observed.map(|Observed { observer, sample_limit }| Explaining {
+            observer,
+            causes: observer.tally(),
+            sampler: Sampler::new(layout.clone(), sample_limit, Gathering::new(engine)),
+        });
         FindingSink {
-            causes: observer.map(|observer| (observer, observer.tally())),
+            explaining,
             tally: Tally::new(layout.columns()),
             spool: Spool::new(layout.schema(), engine.spill_dir()),
             layout,
             keep,
             outcomes,
             kept: [0; Class::ALL.len()],
-            gathered: vec![],
-            gathered_max: GATHER_FINDINGS.min(GATHER_BATCHES_OF_FINDINGS * engine.batch_rows()),
-            last_batch: Sides::default(),
-            batches_held: 0,
+            gathering: Gathering::new(engine),
         }
     }
 
@@ -107,10 +130,10 @@ impl<'a> FindingSink<'a> {
 
     /// Records a pair of rows that differ, and what their values show.
     pub(crate) fn record_mismatch(&mut self, rows: Sides<RowRef>, changed: Vec<usize>) -> Result<()> {
-        let labels = match &mut self.causes {
-            Some((observer, tally)) => {
+        let labels = match &mut self.explaining {
+            Some(Explaining { observer, causes, .. }) => {
                 let pair = rows.as_ref().map(|row| (row.batch.as_ref(), row.row));
-                observer.observe(&pair, &changed, tally)?
+                observer.observe(&pair, &changed, causes)?
             }
             None => vec![],
         };
@@ -123,32 +146,26 @@ impl<'a> FindingSink<'a> {
         if let Some(outcomes) = &mut self.outcomes {
             outcomes.finding(&finding)?;
         }
+        if let Some(Explaining { sampler, .. }) = &mut self.explaining {
+            sampler.offer(&finding)?;
+        }
         let kept = &mut self.kept[finding.class() as usize];
         if matches!(self.keep, Retention::First(few) if *kept >= few) {
             return Ok(());
         }
         *kept += 1;
-        let (side, key) = finding.key();
-        let shown = Side::BOTH.into_iter().filter_map(|side| finding.row(side).map(|row| (side, row)));
-        for (side, row) in shown.chain([(side, key)]) {
-            if !self.last_batch[side].as_ref().is_some_and(|last| Arc::ptr_eq(last, &row.batch)) {
-                self.last_batch[side] = Some(row.batch.clone());
-                self.batches_held += 1;
-            }
-        }
-        self.gathered.push(finding);
-        if self.gathered.len() >= self.gathered_max || self.batches_held >= GATHER_BATCHES {
-            self.flush()?;
-        }
-        Ok(())
+        if self.gathering.push(finding) { self.flush() } else { Ok(()) }
     }
 
     /// Finishes the part.
     pub(crate) fn close(mut self) -> Result<Recorded> {
         self.flush()?;
         let outcomes = self.outcomes.map(Outcomes::close).transpose()?;
-        let causes = self.causes.map(|(_, causes)| causes);
-        Ok(Recorded { tally: self.tally, causes, findings: self.spool.close()?, outcomes })
+        let (causes, sample) = match self.explaining {
+            Some(Explaining { causes, sampler, .. }) => (Some(causes), Some(sampler.close()?)),
+            None => (None, None),
+        };
+        Ok(Recorded { tally: self.tally, causes, sample, findings: self.spool.close()?, outcomes })
     }
 
     fn count(&mut self, finding: &Finding) {
@@ -169,13 +186,10 @@ impl<'a> FindingSink<'a> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if !self.gathered.is_empty() {
-            let rows = self.layout.rows(&self.gathered)?;
-            self.spool.push(rows)?;
+        let findings = self.gathering.take();
+        match findings.is_empty() {
+            true => Ok(()),
+            false => self.spool.push(self.layout.rows(&findings)?),
         }
-        self.gathered.clear();
-        self.last_batch = Sides::default();
-        self.batches_held = 0;
-        Ok(())
     }
 }

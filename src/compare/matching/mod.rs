@@ -27,9 +27,11 @@ pub(crate) use plan::Ranges;
 
 use std::sync::Arc;
 
-use crate::causes::{CauseTally, Observer};
+use crate::causes::CauseTally;
 use crate::columns::Pairing;
-use crate::compare::discrepancy::{FindingSink, Layout, OutcomeRequest, Outcomes, Recorded, Retention, Spooled, Tally};
+use crate::compare::discrepancy::{
+    FindingSink, Layout, Observed, OutcomeRequest, Outcomes, Recorded, Retention, Sample, Spooled, Tally,
+};
 use crate::error::{Error, Result};
 use crate::runtime::engine::Engine;
 use crate::runtime::options::Strategy;
@@ -48,8 +50,8 @@ pub(crate) struct Comparison<'a> {
     pub retention: Retention,
     /// The rows whose outcomes are requested.
     pub requested: Option<&'a OutcomeRequest>,
-    /// Looks for causes of mismatches.
-    pub observer: Option<&'a Observer>,
+    /// What findings are explained with; `None` if no one asks why.
+    pub observed: Option<Observed<'a>>,
 }
 
 /// The result of matching.
@@ -58,6 +60,8 @@ pub(crate) struct Matched {
     pub tally: Tally,
     /// What all mismatches show.
     pub causes: CauseTally,
+    /// A sample of the findings.
+    pub sample: Sample,
     /// The findings, in key order if the parts are read one after the other.
     pub findings: Vec<Spooled>,
     /// The outcomes of the requested rows.
@@ -85,7 +89,13 @@ impl Comparison<'_> {
     /// Creates the sink for one part of the comparison.
     fn sink(&self) -> FindingSink<'_> {
         let outcomes = |asked| Outcomes::new(asked, self.pairing, self.layout.clone(), self.engine);
-        FindingSink::new(self.layout.clone(), self.retention, self.requested.map(outcomes), self.observer, self.engine)
+        FindingSink::new(
+            self.layout.clone(),
+            self.retention,
+            self.requested.map(outcomes),
+            self.observed.as_ref(),
+            self.engine,
+        )
     }
 
     /// Compares both sides, with the requested strategy or the cheaper one that is correct.
@@ -95,7 +105,11 @@ impl Comparison<'_> {
             Plan::Ordered { ranges, layouts } => match ordered::run(self, &ranges, &layouts) {
                 Ok(parts) => return self.gather(parts, Strategy::Ordered, "both sides are in key order".into()),
                 Err(MergeError::Failed(error)) => return Err(error),
-                Err(MergeError::OrderBroken(side)) => format!("the key order of {side} broke while reading"),
+                Err(MergeError::OrderBroken(side)) => {
+                    // the discarded findings may be wrong
+                    self.observed.iter().for_each(Observed::forget);
+                    format!("the key order of {side} broke while reading")
+                }
             },
         };
         let parts = hashed::run(self)?;
@@ -106,10 +120,12 @@ impl Comparison<'_> {
     fn gather(&self, parts: Vec<AnswerPart>, way: Strategy, reason: String) -> Result<Matched> {
         let mut tally = Tally::new(&self.pairing.columns);
         let mut causes = CauseTally::new(self.pairing.columns.len());
+        let mut sample = Sample::default();
         let (mut findings, mut outcomes) = (vec![], vec![]);
         for AnswerPart { recorded, identical_bytes } in parts {
             tally.add(&recorded.tally);
             recorded.causes.into_iter().for_each(|part| causes.add(part));
+            recorded.sample.into_iter().try_for_each(|part| sample.add(part))?;
             self.engine.timings.count_identical(identical_bytes);
             findings.push(recorded.findings);
             outcomes.extend(recorded.outcomes);
@@ -118,7 +134,7 @@ impl Comparison<'_> {
             snapshot.require_unchanged()?;
         }
         tally.conserve(Sides { old: self.snapshots.old.rows(), new: self.snapshots.new.rows() })?;
-        Ok(Matched { tally, causes, findings, outcomes, strategy: way, reason })
+        Ok(Matched { tally, causes, sample, findings, outcomes, strategy: way, reason })
     }
 }
 

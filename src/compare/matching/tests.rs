@@ -19,7 +19,7 @@ fn comparison(pair: &TestPair) -> Comparison<'_> {
         layout: Arc::new(Layout::of(&pair.pairing, &pair.snapshots)),
         retention: Retention::All,
         requested: None,
-        observer: None,
+        observed: None,
     }
 }
 

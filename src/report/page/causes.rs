@@ -1,4 +1,4 @@
-//! Why mismatches differ: what, how many, where, and the lines that would accept them.
+//! Why mismatches differ, and where discrepancies are: what, how many, where, and the lines that would accept them.
 
 use super::{Block, Column, Format, Inline, ListKind, Page, Span, Table};
 use crate::causes::{Cause, CauseReport};
@@ -26,7 +26,7 @@ pub(super) fn add_causes(found: &Comparison, page: &mut Page) {
     for cause in shown() {
         table.row([
             grouped(cause.count).into(),
-            share(cause).into(),
+            percent(cause.share).into(),
             Span::Name(cause.place()).into(),
             Span::Name(cause.cause.name()).into(),
             what(cause).into(),
@@ -50,9 +50,37 @@ pub(super) fn add_causes(found: &Comparison, page: &mut Page) {
     }
 }
 
+/// The parts of the rows that hold far more discrepancies than their share.
+pub(super) fn add_slices(found: &Comparison, page: &mut Page) {
+    if found.slices.is_empty() {
+        return;
+    }
+    let mut table = Table::new([
+        Column::number("discrepancies"),
+        Column::text("of"),
+        Column::text("where"),
+        Column::text("which has of the rows"),
+    ])
+    .titled("where");
+    for slice in found.slices.iter().take(SHOWN) {
+        let about = if slice.about { "about " } else { "" };
+        let what = match &slice.cause {
+            Some(cause) => format!("{} of {cause}", percent(slice.share_of_discrepancies)),
+            None => format!("{} of {}", percent(slice.share_of_discrepancies), slice.class.label(2)),
+        };
+        table.row([
+            format!("{about}{}", grouped(slice.discrepancies)).into(),
+            what.into(),
+            Span::Name(slice.condition.clone()).into(),
+            format!("{} ({about}{})", percent(slice.share_of_rows), grouped(slice.rows)).into(),
+        ]);
+    }
+    page.section().add(table);
+}
+
 /// `98.6 %`, or `all`.
-fn share(cause: &CauseReport) -> String {
-    match cause.share {
+fn percent(share: f64) -> String {
+    match share {
         1.0 => "all".into(),
         share => format!("{:.1} %", (share * 1000.0).floor() / 10.0),
     }

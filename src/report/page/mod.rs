@@ -41,6 +41,7 @@ pub(crate) fn of(report: &Report) -> Page<'_> {
 fn add_comparison<'a>(report: &'a Report, found: &'a Comparison, page: &mut Page<'a>) {
     head::add_counts(report, found, page);
     causes::add_causes(found, page);
+    causes::add_slices(found, page);
     explained::add_history(found, page);
     explained::add_excuses(found, page);
     explained::add_misplaced(found, page);

@@ -139,7 +139,7 @@ fn compare(engine: &Engine, sides: &Sides<Snapshot>, job: &Job, few: usize) -> R
         layout: layout.clone(),
         retention: Retention::First(few),
         requested: None,
-        observer: None,
+        observed: None,
     };
     let matched = comparison.run(None)?;
     let names = pairing.columns.iter().map(|column| column.name.clone()).collect();

@@ -1,0 +1,107 @@
+//! A sample of findings that does not depend on how they were divided among workers: those whose keys have the smallest
+//! hashes. If there are few findings, the sample is all of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::finding::Finding;
+use super::gathering::Gathering;
+use super::table::Layout;
+use crate::equality::canonical::cells::KeyBytes;
+use crate::error::Result;
+
+/// The size of the sample.
+const SAMPLE_ROWS: usize = 8_192;
+
+/// Collects the sample of one part of a comparison.
+pub(super) struct Sampler<'a> {
+    layout: Arc<Layout>,
+    /// Larger hashes are not in the sample of the whole comparison.
+    limit: &'a AtomicU64,
+    gathering: Gathering,
+    hashes: Vec<u64>,
+    taken: Sample,
+    bytes: Vec<u8>,
+}
+
+/// Sampled findings, as rows of the table of discrepancies in the order of their hashes.
+#[derive(Debug, Default)]
+pub(crate) struct Sample {
+    hashes: Vec<u64>,
+    rows: Vec<RecordBatch>,
+}
+
+impl<'a> Sampler<'a> {
+    pub(super) fn new(layout: Arc<Layout>, limit: &'a AtomicU64, gathering: Gathering) -> Self {
+        Sampler { layout, limit, gathering, hashes: vec![], taken: Sample::default(), bytes: vec![] }
+    }
+
+    /// Takes a finding if its key has a small hash.
+    pub(super) fn offer(&mut self, finding: &Finding) -> Result<()> {
+        let (_, key) = finding.key();
+        self.bytes.clear();
+        key.batch.keys.iter().for_each(|part| KeyBytes::of(part).append(key.row, &mut self.bytes));
+        let hash = xxh3_64(&self.bytes);
+        if hash > self.limit.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.hashes.push(hash);
+        if self.gathering.push(finding.clone()) {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(mut self) -> Result<Sample> {
+        self.flush()?;
+        self.taken.cut()?;
+        Ok(self.taken)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let findings = self.gathering.take();
+        if findings.is_empty() {
+            return Ok(());
+        }
+        self.taken.rows.push(self.layout.rows(&findings)?);
+        self.taken.hashes.append(&mut self.hashes);
+        if self.taken.hashes.len() > 2 * SAMPLE_ROWS
+            && let Some(limit) = self.taken.cut()?
+        {
+            self.limit.fetch_min(limit, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+impl Sample {
+    /// Adds the sample of a later part.
+    pub(crate) fn add(&mut self, later: Sample) -> Result<()> {
+        self.hashes.extend(later.hashes);
+        self.rows.extend(later.rows);
+        if self.hashes.len() > 2 * SAMPLE_ROWS { self.cut().map(drop) } else { Ok(()) }
+    }
+
+    /// All sampled rows; `None` if there are none.
+    pub(crate) fn finish(mut self) -> Result<Option<RecordBatch>> {
+        self.cut()?;
+        Ok(self.rows.pop())
+    }
+
+    /// Keeps the smallest hashes, in order. Returns the largest of them if others were left out.
+    fn cut(&mut self) -> Result<Option<u64>> {
+        let Some(first) = self.rows.first() else { return Ok(None) };
+        let all = concat_batches(&first.schema(), &self.rows)?;
+        let mut order: Vec<u32> = (0..all.num_rows() as u32).collect();
+        order.sort_by_key(|row| self.hashes[*row as usize]);
+        let is_cut = order.len() > SAMPLE_ROWS;
+        order.truncate(SAMPLE_ROWS);
+        self.hashes = order.iter().map(|row| self.hashes[*row as usize]).collect();
+        self.rows = vec![take_record_batch(&all, &UInt32Array::from(order))?];
+        Ok(self.hashes.last().copied().filter(|_| is_cut))
+    }
+}
