@@ -97,10 +97,11 @@ impl<'a> Run<'a> {
         let input_failures = history::failures(&self.session, tally.rows, history.as_ref());
 
         let previous = history.as_ref().and_then(|history| history.previous.clone());
-        let causes = self.decide_causes(&causes, &tally);
+        let sample = sample.finish()?;
+        let causes = explain::decide_causes(&self, &causes, sample.as_ref(), &tally)?;
         let mut explainer = Explainer::new(&self, history, causes)?;
         explainer.find_misplaced(&self, &findings, &tally)?;
-        explainer.find_slices(&self, sample, &tally)?;
+        explainer.find_slices(&self, sample.as_ref(), &tally)?;
         let examples = lists::write(&self, findings, &tally, &mut explainer)?;
         let unreadable_cells = explain::unreadable_cells(&self)?;
         let explained = explainer.finish(&tally, self.session.run_dir.as_ref())?;

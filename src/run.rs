@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::causes::{CauseTally, Causes, Observer};
+use crate::causes::Observer;
 use crate::columns::{Pairing, Privacy};
-use crate::compare::discrepancy::{Layout, Observed, OutcomeRequest, Retention, Tally};
+use crate::compare::discrepancy::{Layout, Observed, OutcomeRequest, Retention};
 use crate::compare::matching::{self, Comparison, Matched};
 use crate::error::Result;
 use crate::job::Job;
@@ -98,12 +98,6 @@ impl<'a> Run<'a> {
     pub(crate) fn match_rows(&mut self) -> Result<Matched> {
         self.session.engine.fit(&matching::demand(&self.snapshots, &self.pairing))?;
         self.comparison().run(self.session.options.strategy)
-    }
-
-    /// Decides which causes the mismatches have.
-    pub(crate) fn decide_causes(&self, causes: &CauseTally, tally: &Tally) -> Causes {
-        let mismatches: Vec<u64> = tally.columns.iter().map(|column| column.mismatches).collect();
-        Causes::of(&self.observer, causes, &mismatches)
     }
 
     /// Computes the digests of all inputs if a run directory is written.

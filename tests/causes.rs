@@ -410,3 +410,34 @@ fn random_column(seed: u64) -> Planted {
         }
     }
 }
+
+/// Keys that are missing on one side and extra on the other are paired where that is one to one.
+#[test]
+fn keys_that_differ_in_capitals_or_zeros_are_paired() {
+    let shop = Workshop::new();
+    let keys = |change: &dyn Fn(usize) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values((0..400).map(change)))
+    };
+    let old = keys(&|row| if row < 300 { format!("order-{row:05}") } else { format!("{row}") });
+    let new = keys(&|row| match row {
+        ..40 => format!("ORDER-{row:05}"),
+        40..60 => format!("order-{row:05} "),
+        60..70 => format!("other-{row:05}"),
+        300..330 => format!("{row:08}"),
+        300.. => format!("{row}"),
+        _ => format!("order-{row:05}"),
+    });
+    for (side, keys) in [("old", old), ("new", new)] {
+        let values: ArrayRef = Arc::new(Int64Array::from_iter_values(0..400));
+        let batch = RecordBatch::try_from_iter([("id", keys), ("value", values)]).unwrap();
+        write_parquet(&shop.path(side), &batch, 50);
+    }
+    let mut own = trial(&shop, &["id"]);
+    let (found, json) = causes(&own);
+    let mut named = found["id"].clone();
+    named.sort();
+    assert_eq!(named, [("case".into(), 40), ("padded".into(), 20), ("padded".into(), 30)], "{json}");
+    assert!(json.contains("\"of_keys\":true"), "{json}");
+    own.options.strategy = Some(Strategy::Hashed);
+    assert_eq!(causes(&own).1, json);
+}

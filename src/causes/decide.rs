@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::describe::{Description, describe};
 use super::observation::{Cause, Detail, Observation};
-use super::tally::{CauseExample, CauseTally, Details, OTHER_PATHS, PathTally, Seen};
+use super::tally::{CauseExample, CauseTally, ColumnTally, Details, OTHER_PATHS, PathTally, Seen};
 use super::{Observer, label_of, times};
 use crate::sides::Side;
 
@@ -26,15 +26,50 @@ pub struct CauseReport {
     pub count: u64,
     /// Their share of all mismatches of the column, from 0 to 1.
     pub share: f64,
+    /// Whether it is about keys instead: pairs of a missing and an extra row. The share is that of missing rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_keys: bool,
+    /// Whether the count is an estimate from a sample.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub about: bool,
     /// What it means here. Empty for private columns.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
     /// The first examples in key order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<CauseExample>,
+    /// How it has changed since the run before; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trend: Option<Trend>,
     /// The lines for the job file that would accept these mismatches, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept: Option<String>,
+}
+
+/// How the count of a cause has changed since the run before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trend {
+    /// The run before had no such cause.
+    New,
+    /// More mismatches than before.
+    Growing,
+    /// As many as before.
+    Steady,
+    /// Fewer than before.
+    Shrinking,
+}
+
+impl Trend {
+    /// The name in data and text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Trend::New => "new",
+            Trend::Growing => "growing",
+            Trend::Steady => "steady",
+            Trend::Shrinking => "shrinking",
+        }
+    }
 }
 
 impl CauseReport {
@@ -49,7 +84,8 @@ impl CauseReport {
 
     /// The place and the cause, as in the table of discrepancies.
     pub fn tag(&self) -> String {
-        format!("{}: {}", self.place(), self.cause.name())
+        let keys = if self.of_keys { "missing and extra " } else { "" };
+        format!("{keys}{}: {}", self.place(), self.cause.name())
     }
 }
 
@@ -100,8 +136,41 @@ impl Causes {
         let mut named: Vec<usize> = labels.filter_map(|label| self.labels.get(&label).copied()).collect();
         named.sort_unstable();
         named.dedup();
+        // where a part differs is said of parts whose cause is not known
+        let place = |number: usize| (&self.reports[number].column, &self.reports[number].path);
+        let is_known = |number: usize| {
+            let has_cause =
+                |other: &usize| self.reports[*other].cause != Cause::JsonPath && place(*other) == place(number);
+            named.iter().any(has_cause)
+        };
         named
+            .iter()
+            .copied()
+            .filter(|number| self.reports[*number].cause != Cause::JsonPath || !is_known(*number))
+            .collect()
     }
+}
+
+/// The causes of pairs of missing and extra keys, by column. Each pair stands for `times` pairs.
+pub(super) fn reports_of_keys(
+    observer: &Observer,
+    columns: &[ColumnTally],
+    missing: u64,
+    times: f64,
+) -> Vec<CauseReport> {
+    let whole = CauseTally::default();
+    let mut reports = vec![];
+    for (at, column) in columns.iter().enumerate() {
+        for tally in column.paths.values() {
+            for accepted in decide(tally, "", &whole, observer) {
+                let report = report(observer, at, observer.columns[at].is_private, "", accepted, missing);
+                let count = (report.count as f64 * times).round() as u64;
+                let share = (count as f64 / missing.max(1) as f64).min(1.0);
+                reports.push(CauseReport { count, share, of_keys: true, about: times != 1.0, ..report });
+            }
+        }
+    }
+    reports
 }
 
 fn report(
@@ -122,8 +191,11 @@ fn report(
         cause: accepted.cause,
         count: accepted.seen.count,
         share: accepted.seen.count as f64 / mismatches.max(1) as f64,
+        of_keys: false,
+        about: false,
         detail: if is_shown { detail } else { String::new() },
         examples: if is_shown { accepted.seen.samples } else { vec![] },
+        trend: None,
         accept: accept.filter(|_| is_shown),
     }
 }
@@ -141,6 +213,13 @@ fn decide(tally: &PathTally, path: &str, whole: &CauseTally, observer: &Observer
                 let is_known = observer.version.is_some() || whole.staleness[*on] >= 5.max(others * 3);
                 accepted.extend(is_known.then(|| all_of(*cause, *on, details)));
             }
+            Cause::Trimmed
+            | Cause::Padded
+            | Cause::Escaped
+            | Cause::MisreadEncoding
+            | Cause::TextEncoding
+            | Cause::ByteOrder
+            | Cause::ColumnsExchanged => accepted.extend(by_kind(*cause, *on, details)),
             _ if is_enough(*cause, *on, details, tally) => accepted.push(all_of(*cause, *on, details)),
             _ => {}
         }
@@ -153,7 +232,8 @@ fn decide(tally: &PathTally, path: &str, whole: &CauseTally, observer: &Observer
     if is_part && path != OTHER_PATHS {
         let samples = tally.unobserved.samples.clone();
         let seen = Seen { count: tally.cells - explained, samples };
-        accepted.push(Accepted { cause: Cause::JsonPath, on: Side::New, detail: Detail::None, seen, members: vec![] });
+        let members = vec![Detail::None];
+        accepted.push(Accepted { cause: Cause::JsonPath, on: Side::New, detail: Detail::None, seen, members });
     }
     accepted
 }
@@ -193,6 +273,22 @@ fn longest_frequent(details: &Details) -> Option<u64> {
 /// Whether integers were cut to 32 or 64 bits, which no chance does.
 fn wide_bits(details: &Details) -> bool {
     details.each.iter().flatten().any(|(detail, _)| matches!(detail, Detail::Bits(32 | 64)))
+}
+
+/// Accepts the observations of each kind by themselves. Where blanks are is no kind.
+fn by_kind(cause: Cause, on: Side, details: &Details) -> Vec<Accepted> {
+    let Some(each) = &details.each else { return vec![all_of(cause, on, details)] };
+    let mut kinds: BTreeMap<&Detail, Details> = BTreeMap::new();
+    for (detail, seen) in each {
+        let kind = match detail {
+            Detail::How("at the start" | "at the end" | "at both ends") => &Detail::None,
+            detail => detail,
+        };
+        let of_kind = kinds.entry(kind).or_default();
+        of_kind.all.add_all(seen);
+        of_kind.each.get_or_insert_default().insert(detail.clone(), seen.clone());
+    }
+    kinds.values().map(|details| all_of(cause, on, details)).collect()
 }
 
 /// Accepts all observations, with the detail that they share.

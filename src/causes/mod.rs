@@ -18,6 +18,7 @@ mod nested;
 mod tally;
 mod describe;
 mod decide;
+mod keys;
 
 use std::cmp::Ordering;
 use std::hash::{BuildHasher, BuildHasherDefault};
@@ -40,7 +41,8 @@ use observation::{Detail, Observation};
 use tally::CauseExample;
 
 pub(crate) use cell::{Trait, trait_of};
-pub(crate) use decide::{CauseReport, Causes};
+pub(crate) use decide::{CauseReport, Causes, Trend};
+pub(crate) use keys::{KeyPair, common_form};
 pub(crate) use observation::Cause;
 pub(crate) use tally::CauseTally;
 
@@ -295,6 +297,9 @@ impl Place<'_, '_> {
             _ => {}
         }
         let mut label = |seen: &Observation| labels.push(label_of(at, path, seen));
+        if !path.is_empty() {
+            label(&Observation::plain(Cause::JsonPath, Side::New));
+        }
         let seen = seen.or_else(|| stale.map(|side| Observation::plain(Cause::Stale, side)));
         if let Some(seen) = seen {
             label(&seen);

@@ -1,12 +1,16 @@
-//! The causes of single rows of the table of discrepancies.
+//! The causes of single rows of the table of discrepancies, and what has become of causes since the run before.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 
-use crate::causes::{CauseReport, Causes};
-use crate::compare::discrepancy::{TableColumn, texts};
+use crate::causes::{CauseReport, CauseTally, Causes, KeyPair, Trend, common_form};
+use crate::class::Class;
+use crate::compare::discrepancy::{TableColumn, Tally, classes, texts};
+use crate::equality::value_text::Values;
 use crate::error::Result;
+use crate::run::Run;
 
 /// The causes of each row, by their numbers among the reports. The table has the labels of the merge.
 pub(super) fn of_rows(causes: &Causes, table: &RecordBatch) -> Vec<Vec<usize>> {
@@ -26,4 +30,70 @@ pub(super) fn named(causes: &Causes, table: &RecordBatch) -> Result<RecordBatch>
     let mut columns = table.columns().to_vec();
     columns[TableColumn::Causes as usize] = Arc::new(texts(named));
     Ok(RecordBatch::try_new(table.schema(), columns)?)
+}
+
+/// Decides which causes the mismatches have, and the missing and extra keys of a sample.
+pub(crate) fn decide(run: &Run, causes: &CauseTally, sample: Option<&RecordBatch>, tally: &Tally) -> Result<Causes> {
+    let mismatches: Vec<u64> = tally.columns.iter().map(|column| column.mismatches).collect();
+    let mut causes = Causes::of(&run.observer, causes, &mismatches);
+    let of_keys = sample.map_or(Ok(vec![]), |sample| of_keys(run, sample, tally))?;
+    causes.reports.extend(of_keys);
+    Ok(causes)
+}
+
+/// The causes for which rows of a sample are missing under one key and extra under another.
+fn of_keys(run: &Run, sample: &RecordBatch, tally: &Tally) -> Result<Vec<CauseReport>> {
+    let classes = classes(sample);
+    let keys = TableColumn::Key.of(sample).as_struct();
+    let values: Vec<Values> = keys
+        .columns()
+        .iter()
+        .zip(keys.fields())
+        .map(|(column, field)| Values::of(column, field))
+        .collect::<Result<_>>()?;
+    let mut alike: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
+    let is_only = |row: &usize| matches!(classes[*row], Class::Missing | Class::Extra);
+    for row in (0..classes.len()).filter(is_only) {
+        let mut form = vec![];
+        values.iter().for_each(|part| common_form(part.to_csv_text(row).unwrap_or_default().as_bytes(), &mut form));
+        alike.entry(form).or_default().push(row);
+    }
+    let pair = |rows: &Vec<usize>| {
+        let [one, two] = rows.as_slice() else { return None };
+        let (old, new) = match (classes[*one], classes[*two]) {
+            (Class::Missing, Class::Extra) => (*one, *two),
+            (Class::Extra, Class::Missing) => (*two, *one),
+            _ => return None,
+        };
+        let differ = |column: &usize| values[*column].to_csv_text(old) != values[*column].to_csv_text(new);
+        let mut differing = (0..values.len()).filter(differ);
+        let (Some(column), None) = (differing.next(), differing.next()) else { return None };
+        let shown = |row: usize| values.iter().map(|part| part.display(row)).collect::<Vec<_>>().join(", ");
+        let text = |row: usize| values[column].to_csv_text(row);
+        Some(KeyPair { column, key: shown(old), old: text(old)?, new: text(new)? })
+    };
+    let mut pairs: Vec<KeyPair> = alike.values().filter_map(pair).collect();
+    pairs.sort_by(|one, two| one.key.cmp(&two.key));
+    let times = tally.discrepancies() as f64 / classes.len().max(1) as f64;
+    Ok(run.observer.causes_of_keys(&pairs, tally.missing, times))
+}
+
+/// Compares the causes with those of the run before. Returns those that are gone.
+pub(super) fn relate(causes: &mut [CauseReport], before: &[CauseReport]) -> Vec<String> {
+    let counts = |causes: &[CauseReport]| {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        causes.iter().for_each(|cause| *counts.entry(cause.tag()).or_default() += cause.count);
+        counts
+    };
+    let (now, before) = (counts(causes), counts(before));
+    for cause in causes.iter_mut() {
+        let tag = cause.tag();
+        cause.trend = Some(match before.get(&tag) {
+            None => Trend::New,
+            Some(count) if *count < now[&tag] => Trend::Growing,
+            Some(count) if *count > now[&tag] => Trend::Shrinking,
+            Some(_) => Trend::Steady,
+        });
+    }
+    before.into_keys().filter(|tag| !now.contains_key(tag)).collect()
 }

@@ -11,7 +11,7 @@ use crate::sides::Sides;
 
 /// A conclusion from the versions of a discrepancy's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(super) enum TimeTag {
     /// The newer version was written after the other side's export began.
     InFlight,
     /// New has an older version than old.
@@ -22,14 +22,14 @@ pub(super) enum Cause {
     ClockSkew,
 }
 
-impl Cause {
+impl TimeTag {
     /// The name of the tag.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Cause::InFlight => "in_flight",
-            Cause::LostUpdate => "lost_update",
-            Cause::StaleOverwrite => "stale_overwrite",
-            Cause::ClockSkew => "clock_skew",
+            TimeTag::InFlight => "in_flight",
+            TimeTag::LostUpdate => "lost_update",
+            TimeTag::StaleOverwrite => "stale_overwrite",
+            TimeTag::ClockSkew => "clock_skew",
         }
     }
 }
@@ -93,12 +93,12 @@ impl InFlight {
     }
 
     /// Returns the causes for a discrepancy whose rows have these versions: either in flight, or all others that apply.
-    pub(super) fn causes(
+    pub(super) fn time_tags(
         &self,
         class: Class,
         versions: Sides<Option<i64>>,
         seen: Option<&FindingHistory>,
-    ) -> Vec<Cause> {
+    ) -> Vec<TimeTag> {
         let Sides { old, new } = versions;
         // written after the other side's export began
         let is_late = |version: i64, other: fn(&Sides<Times>) -> Times| {
@@ -115,31 +115,31 @@ impl InFlight {
             _ => false,
         };
         if in_flight {
-            return vec![Cause::InFlight];
+            return vec![TimeTag::InFlight];
         }
         let order = match (class, old, new) {
-            (Class::Mismatch, Some(old), Some(new)) if new < old => Some(Cause::LostUpdate),
+            (Class::Mismatch, Some(old), Some(new)) if new < old => Some(TimeTag::LostUpdate),
             (Class::Mismatch, Some(old), Some(new)) if new > old && seen.is_some_and(holds_what_old_held) => {
-                Some(Cause::StaleOverwrite)
+                Some(TimeTag::StaleOverwrite)
             }
             _ => None,
         };
         let skewed = old.is_some_and(|old| is_skewed(old, |times| times.old))
             || new.is_some_and(|new| is_skewed(new, |times| times.new));
-        order.into_iter().chain(skewed.then_some(Cause::ClockSkew)).collect()
+        order.into_iter().chain(skewed.then_some(TimeTag::ClockSkew)).collect()
     }
 
     /// Counts a cause. `twice` is whether the discrepancy was also in flight in the previous run.
-    pub(super) fn count(&mut self, class: Class, cause: Cause, twice: bool) {
+    pub(super) fn count(&mut self, class: Class, cause: TimeTag, twice: bool) {
         let report = &mut self.report;
         match cause {
-            Cause::InFlight => {
+            TimeTag::InFlight => {
                 report.counts[class] += 1;
                 report.twice += u64::from(twice);
             }
-            Cause::LostUpdate => report.lost_updates += 1,
-            Cause::StaleOverwrite => report.stale_overwrites += 1,
-            Cause::ClockSkew => report.clock_skew += 1,
+            TimeTag::LostUpdate => report.lost_updates += 1,
+            TimeTag::StaleOverwrite => report.stale_overwrites += 1,
+            TimeTag::ClockSkew => report.clock_skew += 1,
         }
     }
 
@@ -189,18 +189,18 @@ mod tests {
             let versions = Sides { old, new }.map(|second| second.map(|second| second * 1_000_000));
             in_flight().causes(class, versions, None)
         };
-        const IN_FLIGHT: [Cause; 1] = [Cause::InFlight];
+        const IN_FLIGHT: [TimeTag; 1] = [TimeTag::InFlight];
         // new is newer, and later than 940
         assert_eq!(causes(Class::Mismatch, Some(10), Some(940)), []);
         assert_eq!(causes(Class::Mismatch, Some(10), Some(941)), IN_FLIGHT);
         // old is newer, and later than 1,540
         assert_eq!(causes(Class::Mismatch, Some(1_541), Some(10)), IN_FLIGHT);
-        assert_eq!(causes(Class::Mismatch, Some(1_540), Some(10)), [Cause::LostUpdate, Cause::ClockSkew]);
-        assert_eq!(causes(Class::Mismatch, Some(1_000), Some(10)), [Cause::LostUpdate]);
+        assert_eq!(causes(Class::Mismatch, Some(1_540), Some(10)), [TimeTag::LostUpdate, TimeTag::ClockSkew]);
+        assert_eq!(causes(Class::Mismatch, Some(1_000), Some(10)), [TimeTag::LostUpdate]);
         // NULL and equal times explain nothing
         assert_eq!(causes(Class::Mismatch, None, Some(999)), []);
         assert_eq!(causes(Class::Mismatch, Some(999), Some(999)), []);
-        assert_eq!(causes(Class::Missing, Some(1_540), None), [Cause::ClockSkew]);
+        assert_eq!(causes(Class::Missing, Some(1_540), None), [TimeTag::ClockSkew]);
         assert_eq!(causes(Class::Missing, Some(1_541), None), IN_FLIGHT);
         assert_eq!(causes(Class::Missing, Some(500), None), []);
         assert_eq!(causes(Class::Extra, None, Some(941)), IN_FLIGHT);
@@ -212,7 +212,7 @@ mod tests {
     fn without_times_only_the_order_of_versions_counts() {
         let counter = InFlight { times: None, ..in_flight() };
         let causes = |old, new| counter.causes(Class::Mismatch, Sides { old: Some(old), new: Some(new) }, None);
-        assert_eq!(causes(3, 2), [Cause::LostUpdate]);
+        assert_eq!(causes(3, 2), [TimeTag::LostUpdate]);
         assert_eq!(causes(2, 3), []);
     }
 }

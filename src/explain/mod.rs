@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use crate::causes::{CauseReport, Causes};
 use crate::class::{ByClass, Class};
 use crate::columns::version::Version;
-use crate::compare::discrepancy::{Sample, Spooled, TableColumn, Tally, VERSIONS, classes, texts};
+use crate::compare::discrepancy::{Spooled, TableColumn, Tally, VERSIONS, classes, texts};
 use crate::error::{Error, Result};
 use crate::history::{FindingHistory, History, HistoryReport, HistoryTracker, IdentityHasher};
 use crate::job::Job;
@@ -29,12 +29,13 @@ use crate::output::run_dir::RunDir;
 use crate::run::{Run, Session};
 use crate::runtime::timings::Stage;
 use crate::sides::{Side, Sides};
-use in_flight::{Cause, InFlight};
+use in_flight::{InFlight, TimeTag};
 use misplaced::Misplaced;
 use redaction::Redaction;
 use segments::Segments;
 use waivers::Waivers;
 
+pub(crate) use causes::decide as decide_causes;
 pub(crate) use in_flight::InFlightReport;
 pub(crate) use misplaced::{Kind as MisplacedKind, MisplacedReport, Misplacements};
 pub(crate) use redaction::PrivateReport;
@@ -128,15 +129,19 @@ pub(crate) struct Explainer {
     waivers: Waivers,
     segments: Segments,
     causes: Causes,
+    /// Causes of the run before that are gone.
+    gone_causes: Vec<String>,
     slices: Vec<SliceReport>,
     weighed: GateCounts,
 }
 
 impl Explainer {
-    pub(crate) fn new(run: &Run, history: Option<History>, causes: Causes) -> Result<Self> {
+    pub(crate) fn new(run: &Run, history: Option<History>, mut causes: Causes) -> Result<Self> {
         let Run { session, snapshots, pairing, privacy, layout, .. } = run;
         let Session { engine, job, clock, run_dir, .. } = session;
         let begin = |history| HistoryTracker::begin(history, &clock.id, run_dir.as_ref());
+        let before = history.as_ref().and_then(|history| history.previous.as_ref()?.summary.causes.clone());
+        let gone_causes = before.map(|before| causes::relate(&mut causes.reports, &before)).unwrap_or_default();
         let standings = history.map(begin).transpose()?;
         let hiding = Redaction::of(job, privacy)?;
         let known = |schema: SchemaRef| with_known(&schema, standings.is_some(), job.misplaced.is_some());
@@ -154,6 +159,7 @@ impl Explainer {
             in_flight: InFlight::of(job, pairing.version.as_ref().map(|version| &version.kind)),
             misplaced: None,
             causes,
+            gone_causes,
             slices: vec![],
             version: pairing.version.clone(),
             weighed: GateCounts::none(pairing.columns.len()),
@@ -171,8 +177,8 @@ impl Explainer {
     }
 
     /// Looks for the parts of the rows with far more discrepancies than their share.
-    pub(crate) fn find_slices(&mut self, run: &Run, sample: Sample, tally: &Tally) -> Result<()> {
-        self.slices = slices::find(run, sample.finish()?, tally, &self.causes)?;
+    pub(crate) fn find_slices(&mut self, run: &Run, sample: Option<&RecordBatch>, tally: &Tally) -> Result<()> {
+        self.slices = slices::find(run, sample, tally, &self.causes)?;
         Ok(())
     }
 
@@ -184,6 +190,11 @@ impl Explainer {
     /// Whether the ID lists contain private values, so that only their owner may read them.
     pub(crate) fn has_private_lists(&self) -> bool {
         self.redaction.has_plain_lists()
+    }
+
+    /// The causes of the run.
+    pub(crate) fn causes(&self) -> &[CauseReport] {
+        &self.causes.reports
     }
 
     fn has_nothing_to_do(&self) -> bool {
@@ -202,7 +213,7 @@ impl Explainer {
         }
         let identities = self.hasher.of(&hidden, |column| self.redaction.forgets(column))?;
         let seen = self.tracker.as_mut().map(|standings| standings.of(&identities));
-        let causes = self.causes(&piece, &classes, seen.as_deref())?;
+        let time_tags = self.time_tags(&piece, &classes, seen.as_deref())?;
         let misplaced = self.misplaced.as_mut().map(|misplaced| misplaced.of(&piece, &classes)).transpose()?;
         let shown_misplaced = misplaced.as_ref().map(|found| found.hidden(&self.redaction)).transpose()?;
         if let (Some(own), Some(shown)) = (&mut self.misplaced, &shown_misplaced) {
@@ -216,13 +227,13 @@ impl Explainer {
         };
         let unwaived = vec![None; piece.num_rows()];
         let why = misplaced.as_ref().map_or_else(|| vec![vec![]; piece.num_rows()], Misplacements::tags);
-        let tags = |waivers: &[Option<String>]| tags(&causes, &why, waivers);
+        let tags = |waivers: &[Option<String>]| tags(&time_tags, &why, waivers);
         let known = tagged(with_known(&piece, &self.known_schema, &misplaced)?, tags(&unwaived))?;
         let waivers = self.waivers.covering(&known, &classes)?;
         let shown = with_known(&hidden, &self.shown_schema, &shown_misplaced)?;
-        let counted = self.weigh(&piece, &classes, &causes, seen.as_deref(), &waivers);
+        let counted = self.weigh(&piece, &classes, &time_tags, seen.as_deref(), &waivers);
         if let (Some(standings), Some(seen)) = (&mut self.tracker, &seen) {
-            standings.take(seen, |row| causes[row].contains(&Cause::InFlight), &counted)?;
+            standings.take(seen, |row| time_tags[row].contains(&TimeTag::InFlight), &counted)?;
         }
         let (listed, misplaced) = if self.has_private_lists() { (piece, misplaced) } else { (hidden, shown_misplaced) };
         let waived: Vec<Option<String>> = waivers.iter().map(|waiver| Some(self.waivers.tag((*waiver)?))).collect();
@@ -235,7 +246,7 @@ impl Explainer {
         &mut self,
         piece: &RecordBatch,
         classes: &[Class],
-        causes: &[Vec<Cause>],
+        time_tags: &[Vec<TimeTag>],
         seen: Option<&[FindingHistory]>,
         waivers: &[Option<usize>],
     ) -> Vec<bool> {
@@ -246,10 +257,10 @@ impl Explainer {
             let before = seen.and_then(|seen| seen.before.as_ref());
             let was_in_flight = before.is_some_and(|known| known.in_flight);
             if let Some(in_flight) = &mut self.in_flight {
-                causes[row].iter().for_each(|&cause| in_flight.count(class, cause, was_in_flight));
+                time_tags[row].iter().for_each(|&tag| in_flight.count(class, tag, was_in_flight));
             }
             let is_old_enough = seen.is_none_or(|seen| seen.age >= self.persisting_for);
-            let weighs = is_old_enough && (!causes[row].contains(&Cause::InFlight) || was_in_flight);
+            let weighs = is_old_enough && (!time_tags[row].contains(&TimeTag::InFlight) || was_in_flight);
             // a discrepancy is new if it did not count in the previous run, even if it was seen then but excused
             let is_new = !before.is_some_and(|known| known.counted);
             let changed = self.numbers(changed, row);
@@ -265,13 +276,13 @@ impl Explainer {
         counted
     }
 
-    /// The causes that times and versions give for each row of a piece.
-    fn causes(
+    /// What times and versions say of each row of a piece.
+    fn time_tags(
         &self,
         piece: &RecordBatch,
         classes: &[Class],
         seen: Option<&[FindingHistory]>,
-    ) -> Result<Vec<Vec<Cause>>> {
+    ) -> Result<Vec<Vec<TimeTag>>> {
         let (Some(in_flight), Some(version)) = (&self.in_flight, &self.version) else {
             return Ok(vec![vec![]; piece.num_rows()]);
         };
@@ -280,11 +291,11 @@ impl Explainer {
             None => Ok(vec![None; piece.num_rows()]),
         };
         let versions = Sides::try_from_fn(of_side)?;
-        let causes = classes.iter().enumerate().map(|(row, &class)| {
+        let tags = classes.iter().enumerate().map(|(row, &class)| {
             let of_row = Sides { old: versions.old[row], new: versions.new[row] };
-            in_flight.causes(class, of_row, seen.map(|seen| &seen[row]))
+            in_flight.time_tags(class, of_row, seen.map(|seen| &seen[row]))
         });
-        Ok(causes.collect())
+        Ok(tags.collect())
     }
 
     /// The indices of the changed columns of a row.
@@ -298,6 +309,7 @@ impl Explainer {
     pub(crate) fn finish(self, tally: &Tally, run_dir: Option<&RunDir>) -> Result<Explained> {
         let mut weighed = if self.has_nothing_to_do() { GateCounts::all(tally) } else { self.weighed };
         let history = self.tracker.map(HistoryTracker::finish).transpose()?;
+        let history = history.map(|history| HistoryReport { gone_causes: self.gone_causes, ..history });
         let (waivers, unheld) = self.waivers.finish();
         unheld.iter().for_each(|unheld| weighed.add(unheld));
         let in_flight = self.in_flight.map(InFlight::finish);
@@ -310,7 +322,7 @@ impl Explainer {
 
 /// Whether a discrepancy with this tag is temporarily accepted.
 pub(crate) fn excuses(tag: &str) -> bool {
-    tag == Cause::InFlight.name() || tag.starts_with(waivers::TAG)
+    tag == TimeTag::InFlight.name() || tag.starts_with(waivers::TAG)
 }
 
 /// Checks the settings of a job about discrepancies before there are any.
@@ -344,11 +356,11 @@ fn with_known(schema: &SchemaRef, has_standing: bool, has_misplaced: bool) -> Sc
     Schema::new(fields).into()
 }
 
-/// The tags of each row: causes by time, misplaced values, and the waiver that covers it.
-fn tags(causes: &[Vec<Cause>], misplaced: &[Vec<&str>], waivers: &[Option<String>]) -> ArrayRef {
-    let tags = causes.iter().zip(misplaced).zip(waivers).map(|((causes, misplaced), waiver)| {
-        let causes = causes.iter().map(|cause| cause.name());
-        causes.chain(misplaced.iter().copied()).chain(waiver.as_deref()).collect::<Vec<&str>>()
+/// The tags of each row: those of times, misplaced values, and the waiver that covers it.
+fn tags(time_tags: &[Vec<TimeTag>], misplaced: &[Vec<&str>], waivers: &[Option<String>]) -> ArrayRef {
+    let tags = time_tags.iter().zip(misplaced).zip(waivers).map(|((time_tags, misplaced), waiver)| {
+        let time_tags = time_tags.iter().map(|tag| tag.name());
+        time_tags.chain(misplaced.iter().copied()).chain(waiver.as_deref()).collect::<Vec<&str>>()
     });
     Arc::new(texts(tags))
 }

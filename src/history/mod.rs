@@ -227,6 +227,9 @@ pub struct HistoryReport {
     /// The number of persisting discrepancies whose class, changed columns, or values differ from those in the
     /// baseline.
     pub changed: u64,
+    /// Causes of mismatches of the baseline that are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone_causes: Vec<String>,
     /// The discrepancy that has persisted longest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Oldest>,

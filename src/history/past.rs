@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use walkdir::WalkDir;
 
+use crate::causes::CauseReport;
 use crate::class::ByClass;
 use crate::job::Scope;
 use crate::job::TakenAt;
@@ -23,6 +24,9 @@ pub(crate) struct RunSummary {
     pub rows: Sides<u64>,
     /// Discrepancies by class.
     pub counts: ByClass<u64>,
+    /// The causes of mismatches; `None` if the version of the run did not look for any.
+    #[serde(default)]
+    pub causes: Option<Vec<CauseReport>>,
     /// Problems of the snapshots.
     #[serde(default)]
     pub input_failures: Vec<String>,

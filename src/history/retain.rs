@@ -11,8 +11,8 @@ use super::past::runs_below;
 use crate::output::destination::sync_tree;
 use crate::runtime::work_dir::{WorkDir, sync_dir};
 
-/// The files of a run that grow with the number of discrepancies.
-const LARGE: [&str; 7] = [
+/// The files and directories of a run that grow with the number of discrepancies.
+const LARGE: [&str; 8] = [
     "discrepancies.parquet",
     "missing.csv",
     "extra.csv",
@@ -20,6 +20,7 @@ const LARGE: [&str; 7] = [
     "duplicate_keys.csv",
     "missing_duplicated.csv",
     "misplaced.csv",
+    "causes",
 ];
 
 /// Keeps all files of the last runs of a job, and only the reports, the manifest, and the history of the others. Only
@@ -63,6 +64,9 @@ fn link_tree(from: &Path, to: &Path, is_wanted: &dyn Fn(&str) -> bool) -> io::Re
         let entry = entry?;
         let (name, kind) = (entry.file_name(), entry.file_type()?);
         let (from, to) = (entry.path(), to.join(&name));
+        if kind.is_dir() && !is_wanted(&name.to_string_lossy()) {
+            continue;
+        }
         if kind.is_dir() {
             link_tree(&from, &to, &|_| true)?;
         } else if kind.is_symlink() {

@@ -75,6 +75,8 @@ pub struct Job {
     pub gate: Gate,
     /// Additional columns in the ID lists, beside the key.
     pub list_columns: Vec<Setting>,
+    /// Whether each cause has an ID list of its own.
+    pub lists_causes: bool,
 }
 
 impl Job {
@@ -111,6 +113,7 @@ impl Job {
             sign_off: None,
             gate: Gate::default(),
             list_columns: vec![],
+            lists_causes: false,
         }
     }
 }

@@ -84,8 +84,10 @@ impl IdLists {
         let columns: Vec<Values> = columns.map(|(array, field)| Values::of(array, field)).collect::<Result<_>>()?;
         let counts =
             [TableColumn::OldRows, TableColumn::NewRows].map(|column| column.of(batch).as_primitive::<UInt64Type>());
-        let more_columns =
-            Sides { old: self.asked(batch, TableColumn::Old)?, new: self.asked(batch, TableColumn::New)? };
+        let more_columns = Sides {
+            old: asked(&self.columns, batch, TableColumn::Old)?,
+            new: asked(&self.columns, batch, TableColumn::New)?,
+        };
         let mut lines: Vec<Vec<u8>> = self.lists.iter().map(|_| vec![]).collect();
         for (row, &class) in classes.iter().enumerate() {
             let key: Vec<Option<String>> = columns.iter().map(|column| column.to_csv_text(row)).collect();
@@ -121,12 +123,41 @@ impl IdLists {
         };
         self.lists.into_iter().try_for_each(finish)
     }
+}
 
-    /// Returns the values of the additional columns on one side.
-    fn asked<'a>(&self, batch: &'a RecordBatch, side: TableColumn) -> Result<Vec<Values<'a>>> {
-        let rows = side.of(batch).as_struct();
-        let field = |name: &String| rows.fields().iter().position(|field| field.name() == name);
-        let columns = self.columns.iter().filter_map(field);
-        columns.map(|at| Values::of(rows.column(at), &rows.fields()[at])).collect()
+/// The lines of a list of mismatches: the key, and additional columns of old.
+pub(super) struct Lines<'a> {
+    key: Vec<Values<'a>>,
+    more: Vec<Values<'a>>,
+}
+
+impl<'a> Lines<'a> {
+    /// The first line.
+    pub(super) fn header<'n>(layout: &'n Layout, more: impl Iterator<Item = &'n str>) -> Vec<u8> {
+        let mut header = vec![];
+        csv::record(&mut header, layout.key_names().into_iter().chain(more).map(Some));
+        header
     }
+
+    /// The lines of a batch of the table.
+    pub(super) fn of(batch: &'a RecordBatch, columns: &[String]) -> Result<Self> {
+        let keys = TableColumn::Key.of(batch).as_struct();
+        let key = keys.columns().iter().zip(keys.fields()).map(|(array, field)| Values::of(array, field));
+        Ok(Lines { key: key.collect::<Result<_>>()?, more: asked(columns, batch, TableColumn::Old)? })
+    }
+
+    /// Appends the line of a row.
+    pub(super) fn append(&self, row: usize, out: &mut Vec<u8>) {
+        let fields: Vec<Option<String>> =
+            self.key.iter().chain(&self.more).map(|column| column.to_csv_text(row)).collect();
+        csv::record(out, fields.iter().map(Option::as_deref));
+    }
+}
+
+/// Returns the values of additional columns on one side.
+fn asked<'a>(columns: &[String], batch: &'a RecordBatch, side: TableColumn) -> Result<Vec<Values<'a>>> {
+    let rows = side.of(batch).as_struct();
+    let field = |name: &String| rows.fields().iter().position(|field| field.name() == name);
+    let columns = columns.iter().filter_map(field);
+    columns.map(|at| Values::of(rows.column(at), &rows.fields()[at])).collect()
 }

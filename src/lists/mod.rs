@@ -2,6 +2,7 @@
 
 mod example;
 mod id_list;
+mod cause_lists;
 mod misplaced;
 mod pieces;
 mod table;
@@ -15,6 +16,7 @@ use crate::job::Job;
 use crate::output::run_dir::{FileAccess, RunDir};
 use crate::run::{Run, Session};
 use crate::runtime::timings::Stage;
+use cause_lists::CauseLists;
 use example::Examples;
 use id_list::IdLists;
 use misplaced::MisplacedList;
@@ -62,6 +64,7 @@ pub(crate) fn write(
 /// The files that contain every finding.
 struct Outputs {
     ids: IdLists,
+    causes: Option<CauseLists>,
     misplaced: Option<MisplacedList>,
     table: DiscrepanciesWriter,
     rows: u64,
@@ -71,17 +74,22 @@ impl Outputs {
     fn create(run_dir: &RunDir, layout: &Layout, job: &Job, explainer: &Explainer) -> Result<Self> {
         let readers = if explainer.has_private_lists() { FileAccess::Owner } else { FileAccess::All };
         let ids = IdLists::create(run_dir, layout, &job.list_columns, readers)?;
+        let causes = || CauseLists::create(run_dir, layout, &job.list_columns, explainer.causes(), readers);
+        let causes = job.lists_causes.then(causes).transpose()?;
         let misplaced = job.misplaced.as_ref().map(|_| MisplacedList::create(run_dir, layout, readers)).transpose()?;
         let table = DiscrepanciesWriter::create(run_dir.create("discrepancies.parquet")?, explainer.schema())?;
-        Ok(Outputs { ids, misplaced, table, rows: 0 })
+        Ok(Outputs { ids, causes, misplaced, table, rows: 0 })
     }
 
     fn write(&mut self, piece: &ExplainedPiece) -> Result<()> {
-        let Outputs { ids, misplaced, table, rows } = self;
+        let Outputs { ids, causes, misplaced, table, rows } = self;
         let ExplainedPiece { shown, listed, misplaced: found } = piece;
         *rows += shown.num_rows() as u64;
         if let (Some(list), Some(found)) = (misplaced, found) {
             list.write(listed, found)?;
+        }
+        if let Some(lists) = causes {
+            lists.write(listed, shown)?;
         }
         let (listed, tabled) = rayon::join(|| ids.write(listed, &classes(listed)), || table.write(shown));
         listed.and(tabled)
@@ -95,6 +103,7 @@ impl Outputs {
         }
         self.ids.finish(tally)?;
         self.table.finish()?;
+        self.causes.map_or(Ok(()), CauseLists::finish)?;
         self.misplaced.map_or(Ok(()), MisplacedList::finish)
     }
 }

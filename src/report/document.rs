@@ -68,7 +68,7 @@ pub(super) struct Document {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     segments: Vec<SegmentReport>,
     /// What mismatches look like they came from, the most frequent first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     causes: Vec<CauseReport>,
     /// The parts of the rows with far more discrepancies than their share.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

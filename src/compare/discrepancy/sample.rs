@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::DataType;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::finding::Finding;
 use super::gathering::Gathering;
 use super::table::Layout;
+use crate::causes::common_form;
 use crate::equality::canonical::cells::KeyBytes;
 use crate::error::Result;
 
@@ -44,7 +46,15 @@ impl<'a> Sampler<'a> {
     pub(super) fn offer(&mut self, finding: &Finding) -> Result<()> {
         let (_, key) = finding.key();
         self.bytes.clear();
-        key.batch.keys.iter().for_each(|part| KeyBytes::of(part).append(key.row, &mut self.bytes));
+        for part in &key.batch.keys {
+            match part.data_type() {
+                // keys that are one except for capitals or blanks come into the sample together
+                DataType::BinaryView if part.is_valid(key.row) => {
+                    common_form(part.as_binary_view().value(key.row), &mut self.bytes);
+                }
+                _ => KeyBytes::of(part).append(key.row, &mut self.bytes),
+            }
+        }
         let hash = xxh3_64(&self.bytes);
         if hash > self.limit.load(Ordering::Relaxed) {
             return Ok(());

@@ -64,15 +64,20 @@ struct Group<'a> {
 }
 
 /// Finds the slices of a run from a sample of its findings.
-pub(super) fn find(run: &Run, sample: Option<RecordBatch>, tally: &Tally, causes: &Causes) -> Result<Vec<SliceReport>> {
+pub(super) fn find(
+    run: &Run,
+    sample: Option<&RecordBatch>,
+    tally: &Tally,
+    causes: &Causes,
+) -> Result<Vec<SliceReport>> {
     let Some(sample) = sample else { return Ok(vec![]) };
-    let classes = classes(&sample);
-    let groups = groups(&sample, &classes, tally, causes);
+    let classes = classes(sample);
+    let groups = groups(sample, &classes, tally, causes);
     if groups.is_empty() {
         return Ok(vec![]);
     }
     let mut columns = Columns::of(&run.pairing, &run.privacy);
-    let found = Rows::of_sample(&mut columns, &sample, &classes)?;
+    let found = Rows::of_sample(&mut columns, sample, &classes)?;
     let is_whole = classes.len() as u64 == tally.discrepancies();
     let mut slices = vec![];
     for side in Side::BOTH {

@@ -460,6 +460,9 @@ pub(super) struct ListsForm {
     /// Additional columns beside the key.
     #[serde(default)]
     pub columns: Names,
+    /// Also write the keys of each cause to a list in `causes/`.
+    #[serde(default)]
+    pub causes: bool,
 }
 
 /// Where runs are written.

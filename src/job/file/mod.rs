@@ -214,6 +214,7 @@ impl FormReader<'_> {
             sign_off,
             gate,
             list_columns,
+            lists_causes: form.lists.causes,
             ..job
         }
     }

@@ -1,7 +1,7 @@
 //! Why mismatches differ, and where discrepancies are: what, how many, where, and the lines that would accept them.
 
 use super::{Block, Column, Format, Inline, ListKind, Page, Span, Table};
-use crate::causes::{Cause, CauseReport};
+use crate::causes::{Cause, CauseReport, Trend};
 use crate::report::{Comparison, count, grouped};
 
 /// How many causes are shown. The rest are in `report.json`.
@@ -25,8 +25,8 @@ pub(super) fn add_causes(found: &Comparison, page: &mut Page) {
     let shown = || found.causes.iter().take(SHOWN);
     for cause in shown() {
         table.row([
-            grouped(cause.count).into(),
-            percent(cause.share).into(),
+            format!("{}{}", if cause.about { "about " } else { "" }, grouped(cause.count)).into(),
+            share(cause).into(),
             Span::Name(cause.place()).into(),
             Span::Name(cause.cause.name()).into(),
             what(cause).into(),
@@ -86,10 +86,24 @@ fn percent(share: f64) -> String {
     }
 }
 
+/// The share, and of what it is if that is not the mismatches.
+fn share(cause: &CauseReport) -> String {
+    match cause.of_keys {
+        true => format!("{} of missing rows", percent(cause.share)),
+        false => percent(cause.share),
+    }
+}
+
 fn what(cause: &CauseReport) -> String {
-    match cause.detail.as_str() {
+    let what = match cause.detail.as_str() {
         "" => cause.cause.name(),
         detail => detail.into(),
+    };
+    let what = if cause.of_keys { format!("extra rows have these keys, but {what}") } else { what };
+    // what has not changed needs no remark
+    match cause.trend.filter(|trend| *trend != Trend::Steady) {
+        Some(trend) => format!("{what}; {} since the last run", trend.name()),
+        None => what,
     }
 }
 

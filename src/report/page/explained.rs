@@ -19,7 +19,8 @@ pub(super) fn add_history(found: &Comparison, page: &mut Page) {
         let dir = Span::Name(skipped.dir.clone());
         Inline::joined(["passed over: ".into(), dir.into(), format!(": {}", skipped.reason).into()])
     });
-    let remarks: Vec<Inline> = unchanged(history).map(Inline::from).chain(skipped).collect();
+    let gone = history.gone_causes.iter().map(|cause| Inline::from(format!("gone: {cause}")));
+    let remarks: Vec<Inline> = gone.chain(unchanged(history).map(Inline::from)).chain(skipped).collect();
     if !remarks.is_empty() {
         section.add(Block::List(ListKind::Remarks, remarks));
     }
