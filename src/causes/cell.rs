@@ -5,6 +5,7 @@ use std::fmt;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::*;
+use jiff::tz::TimeZone;
 
 use crate::equality::canonical::{Domain, Ticks, infinite};
 use crate::snapshot::types::ticks_per_second;
@@ -119,8 +120,12 @@ impl Number {
 
     /// The nearest 64-bit float.
     pub(super) fn to_f64(self) -> f64 {
-        // the text is read correctly rounded, which a division would not be
-        format!("{}e-{}", self.digits, self.scale).parse().unwrap_or(f64::NAN)
+        // a quotient of two floats that are exact is rounded once
+        const EXACT: u128 = 1 << 53;
+        match self.digits.unsigned_abs() < EXACT && self.scale <= 22 {
+            true => self.digits as f64 / 10_f64.powi(self.scale as i32),
+            false => format!("{}e-{}", self.digits, self.scale).parse().unwrap_or(f64::NAN),
+        }
     }
 }
 
@@ -284,33 +289,35 @@ impl Cell<'_> {
 }
 
 /// What a cell has in common with others.
-pub(crate) enum Trait {
+pub(crate) enum Trait<'a> {
     /// Nothing that is worth counting: numbers with fractions, long text, bytes, nested values.
     None,
-    /// A short value; NULL is `NULL`.
-    Value(String),
+    /// NULL.
+    Null,
+    /// A short text, or a truth value.
+    Text(Cow<'a, str>),
     /// An integer.
     Number(i64),
-    /// A date: its month, and its day since 1970.
-    Day { month: String, day: i64 },
-    /// A time: its month, and its second since 1970.
-    Time { month: String, second: i64 },
+    /// A date: its month since the year 0, and its day since 1970.
+    Day { month: i64, day: i64 },
+    /// A time: its month since the year 0, and its second since 1970.
+    Time { month: i64, second: i64 },
 }
 
 /// What the cell of a stored column has in common with others.
-pub(crate) fn trait_of(array: &ArrayRef, row: usize) -> Trait {
+pub(crate) fn trait_of(array: &ArrayRef, row: usize) -> Trait<'_> {
     const TEXT_MAX: usize = 40;
     let month = |second: i64| {
-        let time = jiff::Timestamp::from_second(second).ok()?;
-        Some(time.strftime("%Y-%m").to_string())
+        let time = TimeZone::UTC.to_datetime(jiff::Timestamp::from_second(second).ok()?);
+        Some(i64::from(time.year()) * 12 + i64::from(time.month()) - 1)
     };
     if array.data_type().is_nested() {
         return Trait::None;
     }
     match Cell::stored(array, row) {
-        Cell::Null => Trait::Value("NULL".into()),
-        Cell::Boolean(value) => Trait::Value(value.to_string()),
-        Cell::Text(text) if text.len() <= TEXT_MAX => Trait::Value(text.into_owned()),
+        Cell::Null => Trait::Null,
+        Cell::Boolean(value) => Trait::Text(if value { "true".into() } else { "false".into() }),
+        Cell::Text(text) if text.len() <= TEXT_MAX => Trait::Text(text),
         Cell::Number(number) => {
             number.as_integer().and_then(|number| i64::try_from(number).ok()).map_or(Trait::None, Trait::Number)
         }

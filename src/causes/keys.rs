@@ -3,7 +3,8 @@
 use unicode_normalization::UnicodeNormalization;
 
 use super::cell::Cell;
-use super::decide::{CauseReport, reports_of_keys};
+use super::decide::reports_of_keys;
+use super::report::CauseReport;
 use super::tally::{CauseExample, ColumnTally};
 use super::{Observer, observe_cells};
 

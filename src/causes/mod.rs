@@ -16,16 +16,17 @@ mod bytes;
 mod absence;
 mod nested;
 mod tally;
+mod report;
+mod hypotheses;
 mod describe;
 mod decide;
 mod keys;
 
 use std::cmp::Ordering;
-use std::hash::{BuildHasher, BuildHasherDefault};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::TimeUnit;
-use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::columns::version::Version;
 use crate::columns::{ColumnPair, Pairing, Privacy, RowBatch};
@@ -38,12 +39,13 @@ use crate::sides::{Side, Sides};
 use cell::{Cell, Number};
 use nested::{Difference, Value, parts};
 use observation::{Detail, Observation};
-use tally::CauseExample;
+use tally::{CauseExample, PathTally};
 
 pub(crate) use cell::{Trait, trait_of};
-pub(crate) use decide::{CauseReport, Causes, Trend};
+pub(crate) use decide::Causes;
 pub(crate) use keys::{KeyPair, common_form};
 pub(crate) use observation::Cause;
+pub(crate) use report::{CauseReport, Trend};
 pub(crate) use tally::CauseTally;
 
 /// Looks for causes in mismatches.
@@ -306,16 +308,21 @@ impl Place<'_, '_> {
             return tally.find(seen, &mut sample);
         }
         tally.pass(&mut sample);
-        for seen in patterns(old, new, tally) {
-            label(&seen);
+        patterns(old, new, tally, &mut |seen, tally| {
+            // of too many to be counted, none is a cause
+            if seen.detail != Detail::Many {
+                label(&seen);
+            }
             tally.suspect(seen, &mut sample);
-        }
+        });
     }
 }
 
 /// Identifies an observation of a column at a path.
 fn label_of(at: usize, path: &str, seen: &Observation) -> u64 {
-    BuildHasherDefault::<Xxh3Default>::default().hash_one((at, path, seen))
+    let mut hasher = DefaultHasher::new();
+    (at, path, seen).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What two cells show.
@@ -337,11 +344,12 @@ fn observe_cells(old: &Cell, new: &Cell) -> Option<Observation> {
 }
 
 /// What two cells may show together with others.
-fn patterns(old: &Cell, new: &Cell, tally: &tally::PathTally) -> Vec<Observation> {
-    let mut seen = vec![];
+fn patterns(old: &Cell, new: &Cell, tally: &mut PathTally, suspect: &mut dyn FnMut(Observation, &mut PathTally)) {
     let mut add = |cause, on, detail: &dyn Fn() -> Option<Detail>| {
         let detail = if tally.counts_each(cause, on) { detail() } else { Some(Detail::Many) };
-        seen.extend(detail.map(|detail| Observation::new(cause, on, detail)));
+        if let Some(detail) = detail {
+            suspect(Observation::new(cause, on, detail), tally);
+        }
     };
     let value = |cell: &Cell| cell.to_short_text().map(Detail::Value);
     match (old, new) {
@@ -361,5 +369,4 @@ fn patterns(old: &Cell, new: &Cell, tally: &tally::PathTally) -> Vec<Observation
             }
         }
     }
-    seen
 }

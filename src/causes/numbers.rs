@@ -84,7 +84,11 @@ fn is_float32_of(fine: Number, coarse: Number) -> bool {
         }
         // as programs print it; of decimals, that is rounding
         _ if fine.width == Width::Exact => false,
-        _ => coarse.digits_count() >= FLOAT32_DIGITS && Number::parse(&narrow.to_string()) == Some(coarse.reduced()),
+        _ => {
+            coarse.digits_count() >= FLOAT32_DIGITS
+                && coarse.to_f64() as f32 == narrow
+                && Number::parse(&narrow.to_string()) == Some(coarse.reduced())
+        }
     }
 }
 

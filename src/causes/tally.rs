@@ -129,44 +129,48 @@ impl PathTally {
 /// The observations of one column.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ColumnTally {
-    pub paths: BTreeMap<String, PathTally>,
+    /// Those of whole cells.
+    whole: PathTally,
+    /// Those of parts of nested cells and documents.
+    parts: BTreeMap<String, PathTally>,
     /// Whether there were too many paths, so that all of them are counted together.
     is_merged: bool,
 }
 
 impl ColumnTally {
-    pub(super) fn path(&mut self, path: &str) -> &mut PathTally {
-        let path = if self.is_merged && !path.is_empty() { OTHER_PATHS } else { path };
-        if !self.paths.contains_key(path) {
-            self.paths.insert(path.into(), PathTally::default());
-            self.limit();
-        }
-        let path = if self.is_merged && !path.is_empty() { OTHER_PATHS } else { path };
-        self.paths.entry(path.into()).or_default()
+    /// The observations at all paths; the empty path is the whole cell.
+    pub(super) fn paths(&self) -> impl Iterator<Item = (&str, &PathTally)> {
+        std::iter::once(("", &self.whole)).chain(self.parts.iter().map(|(path, tally)| (path.as_str(), tally)))
     }
 
-    fn limit(&mut self) {
-        if self.paths.len() <= PATHS_MAX {
-            return;
+    pub(super) fn path(&mut self, path: &str) -> &mut PathTally {
+        if path.is_empty() {
+            return &mut self.whole;
         }
+        if !self.is_merged && !self.parts.contains_key(path) {
+            self.parts.insert(path.into(), PathTally::default());
+            if self.parts.len() > PATHS_MAX {
+                self.merge();
+            }
+        }
+        let path = if self.is_merged { OTHER_PATHS } else { path };
+        self.parts.entry(path.into()).or_default()
+    }
+
+    /// Counts all paths together from now on.
+    fn merge(&mut self) {
         self.is_merged = true;
         let mut merged = PathTally::default();
-        for (_, tally) in std::mem::take(&mut self.paths).into_iter().filter(|(path, _)| !path.is_empty()) {
-            merged.add_all(&tally);
-        }
-        self.paths.insert(OTHER_PATHS.into(), merged);
+        std::mem::take(&mut self.parts).values().for_each(|tally| merged.add_all(tally));
+        self.parts.insert(OTHER_PATHS.into(), merged);
     }
 
     fn add_all(&mut self, later: &ColumnTally) {
         if later.is_merged && !self.is_merged {
-            self.is_merged = true;
-            let whole = self.paths.remove("");
-            let mut merged = PathTally::default();
-            std::mem::take(&mut self.paths).values().for_each(|tally| merged.add_all(tally));
-            self.paths.insert(OTHER_PATHS.into(), merged);
-            self.paths.extend(whole.map(|whole| (String::new(), whole)));
+            self.merge();
         }
-        for (path, tally) in &later.paths {
+        self.whole.add_all(&later.whole);
+        for (path, tally) in &later.parts {
             self.path(path).add_all(tally);
         }
     }
@@ -200,7 +204,7 @@ impl CauseTally {
 
     /// Moves the places of all examples.
     fn reorder(&mut self, by: u64) {
-        let paths = self.columns.iter_mut().flat_map(|column| column.paths.values_mut());
+        let paths = self.columns.iter_mut().flat_map(|column| column.parts.values_mut().chain([&mut column.whole]));
         for tally in paths {
             let details = tally.found.values_mut().chain(tally.patterns.values_mut());
             let seen = details.flat_map(|details| {

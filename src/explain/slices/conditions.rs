@@ -4,7 +4,7 @@ use jiff::civil::{Date, date};
 use jiff::{Span, Timestamp};
 
 use super::population::Population;
-use super::rows::{Columns, Line, NO_VALUE, Rows};
+use super::rows::{Columns, Line, NO_VALUE, Rows, Value};
 
 /// The least share of a group's findings that a slice holds.
 const SHARE_MIN: f64 = 0.2;
@@ -50,7 +50,7 @@ pub(super) struct Strength {
 }
 
 impl Condition {
-    fn column(&self) -> usize {
+    pub(super) fn column(&self) -> usize {
         match self {
             Condition::Is { column, .. } | Condition::Between { column, .. } => *column,
         }
@@ -69,11 +69,11 @@ impl Condition {
     pub(super) fn describe(&self, columns: &Columns) -> String {
         let name = &columns.names[self.column()];
         match self {
-            Condition::Is { column, value } => match (columns.text(*column, *value), columns.lines[*column]) {
-                ("NULL", _) => format!("{name} is NULL"),
-                (month, Some(Line::Days | Line::Seconds)) => format!("{name} in {month}"),
-                (number, Some(Line::Numbers)) => format!("{name} = {number}"),
-                (text, None) => format!("{name} = '{}'", text.replace('\'', "''")),
+            Condition::Is { column, value } => match columns.value(*column, *value) {
+                Value::Null => format!("{name} is NULL"),
+                Value::Text(text) => format!("{name} = '{}'", text.replace('\'', "''")),
+                Value::Number(number) => format!("{name} = {number}"),
+                Value::Month(month) => format!("{name} in {:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1),
             },
             Condition::Between { column, first, last } => {
                 let place = |place: i64| match columns.lines[*column] {
@@ -91,14 +91,20 @@ fn day(days: i64) -> Option<Date> {
     date(1970, 1, 1).checked_add(Span::new().try_days(days).ok()?).ok()
 }
 
+/// The conditions that many of the findings in these rows meet, and that not all rows need meet.
+pub(super) fn candidates(columns: &Columns, found: &Rows, members: &[usize]) -> Vec<Condition> {
+    let of_column = |column| values(found, members, column).into_iter().chain(spans(columns, found, members, column));
+    (0..columns.at.len()).flat_map(of_column).collect()
+}
+
 /// The conditions that stand out, the one that says most first; at most `most`, and no two for the same findings.
-pub(super) fn standing_out(evidence: &Evidence, most: usize) -> Vec<(Vec<Condition>, Strength)> {
-    let mut candidates: Vec<(Vec<Condition>, Strength)> = vec![];
-    for column in 0..evidence.columns.at.len() {
-        for condition in values(evidence, column).into_iter().chain(spans(evidence, column)) {
-            candidates.extend(evidence.strength(&[condition]).map(|strength| (vec![condition], strength)));
-        }
-    }
+pub(super) fn standing_out(
+    evidence: &Evidence,
+    conditions: &[Condition],
+    most: usize,
+) -> Vec<(Vec<Condition>, Strength)> {
+    let judge = |condition: &Condition| Some((vec![*condition], evidence.strength(&[*condition])?));
+    let mut candidates: Vec<(Vec<Condition>, Strength)> = conditions.iter().filter_map(judge).collect();
     sort(&mut candidates);
     let singles: Vec<_> = candidates.iter().take(COMBINED).cloned().collect();
     for (number, (one, strength)) in singles.iter().enumerate() {
@@ -127,10 +133,10 @@ fn sort(candidates: &mut [(Vec<Condition>, Strength)]) {
 }
 
 /// The values of a column that are frequent among the findings.
-fn values(evidence: &Evidence, column: usize) -> Vec<Condition> {
+fn values(found: &Rows, members: &[usize], column: usize) -> Vec<Condition> {
     let mut counts: Vec<usize> = vec![];
-    for row in evidence.members {
-        let value = evidence.found.values[column][*row];
+    for row in members {
+        let value = found.values[column][*row];
         if value == NO_VALUE {
             continue;
         }
@@ -139,25 +145,26 @@ fn values(evidence: &Evidence, column: usize) -> Vec<Condition> {
         }
         counts[value as usize] += 1;
     }
-    let least = (evidence.members.len() as f64 * SHARE_MIN).ceil() as usize;
+    let least = (members.len() as f64 * SHARE_MIN).ceil() as usize;
     let frequent = counts.iter().enumerate().filter(|(_, count)| **count >= least.max(1));
     frequent.map(|(value, _)| Condition::Is { column, value: value as u32 }).collect()
 }
 
 /// The shortest span of a column with nearly all findings, and the spans in which many of them are close together.
-fn spans(evidence: &Evidence, column: usize) -> Vec<Condition> {
-    let places = evidence.members.iter().filter_map(|row| evidence.found.places[column][*row]);
-    let mut places: Vec<i64> = places.collect();
+fn spans(columns: &Columns, found: &Rows, members: &[usize], column: usize) -> Vec<Condition> {
+    let mut places: Vec<i64> = members.iter().filter_map(|row| found.places[column][*row]).collect();
     places.sort_unstable();
-    let wanted = (evidence.members.len() as f64 * SPAN_SHARE).ceil() as usize;
+    let wanted = (members.len() as f64 * SPAN_SHARE).ceil() as usize;
     let ends = |span: &[i64]| Some((*span.first()?, *span.last()?));
-    let shortest =
-        places.windows(wanted.max(2)).filter_map(ends).min_by_key(|(first, last)| last.saturating_sub(*first));
-    let whole = ends(&places).map_or(0, |(first, last)| last.saturating_sub(first));
+    let length = |(first, last): &(i64, i64)| last.saturating_sub(*first);
+    let shortest = places.windows(wanted.max(2)).filter_map(ends).min_by_key(length);
+    let whole = ends(&places).as_ref().map_or(0, length);
     let apart = (whole / places.len().max(1) as i64).saturating_mul(APART_TIMES);
     let close = places.chunk_by(|one, two| two.saturating_sub(*one) <= apart);
-    let close = close.filter(|span| span.len() as f64 >= SHARE_MIN * evidence.members.len() as f64).filter_map(ends);
-    let spans = shortest.into_iter().chain(close).filter(|(first, last)| first < last);
+    let close = close.filter(|span| span.len() as f64 >= SHARE_MIN * members.len() as f64).filter_map(ends);
+    // a span of most of the column has most of its rows
+    let is_part = |span: &(i64, i64)| columns.ranges[column].is_none_or(|range| length(span) < length(&range) / 2);
+    let spans = shortest.into_iter().chain(close).filter(|(first, last)| first < last).filter(is_part);
     spans.map(|(first, last)| Condition::Between { column, first, last }).collect()
 }
 

@@ -9,6 +9,8 @@ mod rows;
 mod population;
 mod conditions;
 
+use std::collections::BTreeSet;
+
 use arrow::array::RecordBatch;
 
 use crate::causes::{CauseReport, Causes};
@@ -86,11 +88,19 @@ pub(super) fn find(
         if groups.is_empty() {
             continue;
         }
-        let population = Population::of(run, side, &mut columns)?;
-        for group in groups {
+        columns.measure(&run.snapshots[side], &run.pairing);
+        let candidates = groups.iter().map(|group| conditions::candidates(&columns, &found, &group.members));
+        let candidates: Vec<Vec<Condition>> = candidates.collect();
+        let numbers: BTreeSet<usize> = candidates.iter().flatten().map(Condition::column).collect();
+        if numbers.is_empty() {
+            continue;
+        }
+        let numbers: Vec<usize> = numbers.into_iter().collect();
+        let population = Population::of(run, side, &mut columns, &numbers)?;
+        for (group, candidates) in groups.into_iter().zip(candidates) {
             let evidence =
                 Evidence { columns: &columns, found: &found, members: &group.members, population: &population };
-            slices.extend(of_group(group, &evidence, is_whole));
+            slices.extend(of_group(group, &evidence, &candidates, is_whole));
         }
     }
     Ok(without_repetitions(slices))
@@ -115,8 +125,8 @@ fn groups<'a>(sample: &RecordBatch, classes: &[Class], tally: &Tally, causes: &'
     by_class.into_iter().chain(by_cause).filter(|group| group.members.len() >= FINDINGS_MIN).collect()
 }
 
-fn of_group(group: &Group, evidence: &Evidence, is_whole: bool) -> Vec<SliceReport> {
-    let found = conditions::standing_out(evidence, SLICES_OF_GROUP);
+fn of_group(group: &Group, evidence: &Evidence, candidates: &[Condition], is_whole: bool) -> Vec<SliceReport> {
+    let found = conditions::standing_out(evidence, candidates, SLICES_OF_GROUP);
     let report = |(conditions, strength): (Vec<Condition>, conditions::Strength)| {
         let share = strength.found as f64 / group.members.len() as f64;
         let share_of_rows = strength.share_of_rows;

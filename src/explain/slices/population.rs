@@ -1,7 +1,8 @@
 //! What all rows of a side are like, from some of them, or from all if there are few.
 
-use arrow::array::RecordBatch;
+use arrow::array::ArrayRef;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use rayon::prelude::*;
 
 use super::rows::{Columns, Rows};
 use crate::equality::plain_types;
@@ -29,20 +30,28 @@ pub(super) struct Population {
 }
 
 impl Population {
-    pub(super) fn of(run: &Run, side: Side, columns: &mut Columns) -> Result<Self> {
+    /// Reads some columns of a side.
+    pub(super) fn of(run: &Run, side: Side, columns: &mut Columns, numbers: &[usize]) -> Result<Self> {
         let (snapshot, engine) = (&run.snapshots[side], &run.session.engine);
         let is_whole = snapshot.rows() <= WHOLE_ROWS;
         let reads = if is_whole { snapshot.all_reads() } else { spread(snapshot) };
-        let at: Vec<usize> = columns.at.iter().map(|at| run.pairing.columns[*at].at[side]).collect();
-        let (mut read, mut blocks) = (Rows::none(columns), vec![]);
-        for part in reads {
-            blocks.push(read.len);
-            let mut scan = snapshot.scan(engine, vec![part], &at)?.uncounted();
+        let at: Vec<usize> = numbers.iter().map(|number| run.pairing.columns[columns.at[*number]].at[side]).collect();
+        let read_block = |read: FileRead| -> Result<Vec<Vec<ArrayRef>>> {
+            let mut scan = snapshot.scan(engine, vec![read], &at)?.uncounted();
+            let mut batches = vec![];
             while let Some(batch) = scan.next_batch()? {
-                let batch: RecordBatch = batch;
-                let plain = batch.columns().iter().map(plain_types::array).collect::<Result<Vec<_>, _>>()?;
-                read.extend(columns, &plain);
+                batches.push(batch.columns().iter().map(plain_types::array).collect::<Result<_, _>>()?);
             }
+            Ok(batches)
+        };
+        let decoded: Vec<_> = engine.workers().install(|| {
+            let reads = reads.into_par_iter().with_max_len(1);
+            reads.map(read_block).collect::<Result<_>>()
+        })?;
+        let (mut read, mut blocks) = (Rows::none(columns), vec![]);
+        for block in decoded {
+            blocks.push(read.len);
+            block.iter().for_each(|batch| read.extend(columns, numbers, batch));
         }
         Ok(Population { read, blocks, rows: snapshot.rows(), is_whole })
     }

@@ -10,6 +10,7 @@ use crate::columns::{Pairing, Privacy};
 use crate::compare::discrepancy::TableColumn;
 use crate::error::Result;
 use crate::sides::Side;
+use crate::snapshot::Snapshot;
 
 /// A column with more values forms no slices by value.
 const VALUES_MAX: usize = 2_000;
@@ -25,12 +26,25 @@ pub(super) struct Columns {
     values: Vec<Values>,
     /// What the places of each column count.
     pub lines: Vec<Option<Line>>,
+    /// The first and the last place of each column, if the footers of a side say so.
+    pub ranges: Vec<Option<(i64, i64)>>,
 }
 
 #[derive(Default)]
 struct Values {
-    numbers: HashMap<String, u32>,
-    texts: Vec<String>,
+    texts: HashMap<String, u32>,
+    numbers: HashMap<i64, u32>,
+    known: Vec<Value>,
+}
+
+/// A value that many rows may have.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Text(String),
+    Number(i64),
+    /// A month since the year 0.
+    Month(i64),
 }
 
 /// What the places of a column count.
@@ -59,27 +73,64 @@ impl Columns {
             names: at.iter().map(|at| pairing.columns[*at].name.clone()).collect(),
             values: at.iter().map(|_| Values::default()).collect(),
             lines: vec![None; at.len()],
+            ranges: vec![None; at.len()],
             at,
         }
     }
 
-    /// The text of a value.
-    pub(super) fn text(&self, column: usize, value: u32) -> &str {
-        self.values[column].texts.get(value as usize).map_or("", String::as_str)
+    /// Takes the ranges of the columns from the statistics of a side.
+    pub(super) fn measure(&mut self, snapshot: &Snapshot, pairing: &Pairing) {
+        for column in 0..self.at.len() {
+            let at = pairing.columns[self.at[column]].at[snapshot.side];
+            let range = self.lines[column].and_then(|_| {
+                let statistics = snapshot.statistics(at)?;
+                let firsts = (0..statistics.mins.len()).filter_map(|group| place_of(&statistics.mins, group));
+                let lasts = (0..statistics.maxs.len()).filter_map(|group| place_of(&statistics.maxs, group));
+                firsts.min().zip(lasts.max())
+            });
+            self.ranges[column] = range;
+        }
     }
 
-    fn number(&mut self, column: usize, text: String) -> u32 {
-        let values = &mut self.values[column];
-        if let Some(number) = values.numbers.get(&text) {
+    /// The value of a number.
+    pub(super) fn value(&self, column: usize, number: u32) -> &Value {
+        self.values[column].known.get(number as usize).unwrap_or(&Value::Null)
+    }
+}
+
+impl Values {
+    fn text(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.texts.get(text) {
             return *number;
         }
-        if values.texts.len() >= VALUES_MAX {
+        let number = self.add(Value::Text(text.into()));
+        if number != NO_VALUE {
+            self.texts.insert(text.into(), number);
+        }
+        number
+    }
+
+    fn number(&mut self, key: i64, value: Value) -> u32 {
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        let number = self.add(value);
+        if number != NO_VALUE {
+            self.numbers.insert(key, number);
+        }
+        number
+    }
+
+    fn add(&mut self, value: Value) -> u32 {
+        // the first is NULL's
+        if self.known.is_empty() {
+            self.known.push(Value::Null);
+        }
+        if self.known.len() > VALUES_MAX {
             return NO_VALUE;
         }
-        let number = values.texts.len() as u32;
-        values.numbers.insert(text.clone(), number);
-        values.texts.push(text);
-        number
+        self.known.push(value);
+        self.known.len() as u32 - 1
     }
 }
 
@@ -103,32 +154,36 @@ impl Rows {
         Ok(rows)
     }
 
-    /// Adds all rows of a batch, whose columns are those of `columns`.
-    pub(super) fn extend(&mut self, columns: &mut Columns, batch: &[ArrayRef]) {
-        for (column, array) in batch.iter().enumerate() {
-            (0..array.len()).for_each(|row| self.add(columns, column, array, row));
+    /// Adds all rows of a batch, which has some of the columns.
+    pub(super) fn extend(&mut self, columns: &mut Columns, numbers: &[usize], batch: &[ArrayRef]) {
+        for (column, array) in numbers.iter().zip(batch) {
+            (0..array.len()).for_each(|row| self.add(columns, *column, array, row));
         }
         self.len += batch.first().map_or(0, |array| array.len());
     }
 
     fn add(&mut self, columns: &mut Columns, column: usize, array: &ArrayRef, row: usize) {
-        let (value, place) = match trait_of(array, row) {
-            Trait::None => (NO_VALUE, None),
-            Trait::Value(text) => (columns.number(column, text), None),
-            Trait::Number(number) => {
-                columns.lines[column] = Some(Line::Numbers);
-                (columns.number(column, number.to_string()), Some(number))
-            }
-            Trait::Day { month, day } => {
-                columns.lines[column] = Some(Line::Days);
-                (columns.number(column, month), Some(day))
-            }
+        let values = &mut columns.values[column];
+        let (value, place, line) = match trait_of(array, row) {
+            Trait::None => (NO_VALUE, None, None),
+            Trait::Null => (0, None, None),
+            Trait::Text(text) => (values.text(&text), None, None),
+            Trait::Number(number) => (values.number(number, Value::Number(number)), Some(number), Some(Line::Numbers)),
+            Trait::Day { month, day } => (values.number(month, Value::Month(month)), Some(day), Some(Line::Days)),
             Trait::Time { month, second } => {
-                columns.lines[column] = Some(Line::Seconds);
-                (columns.number(column, month), Some(second))
+                (values.number(month, Value::Month(month)), Some(second), Some(Line::Seconds))
             }
         };
+        columns.lines[column] = line.or(columns.lines[column]);
         self.values[column].push(value);
         self.places[column].push(place);
+    }
+}
+
+/// The place of a cell on the line of its column.
+fn place_of(array: &ArrayRef, row: usize) -> Option<i64> {
+    match trait_of(array, row) {
+        Trait::None | Trait::Null | Trait::Text(_) => None,
+        Trait::Number(place) | Trait::Day { day: place, .. } | Trait::Time { second: place, .. } => Some(place),
     }
 }
