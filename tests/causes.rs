@@ -424,7 +424,7 @@ fn keys_that_differ_in_capitals_or_zeros_are_paired() {
         40..60 => format!("order-{row:05} "),
         60..70 => format!("other-{row:05}"),
         300..330 => format!("{row:08}"),
-        300.. => format!("{row}"),
+        330.. => format!("{row}"),
         _ => format!("order-{row:05}"),
     });
     for (side, keys) in [("old", old), ("new", new)] {

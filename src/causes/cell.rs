@@ -93,6 +93,14 @@ impl Number {
 
     /// The same number without zeros at its end.
     pub(super) fn reduced(mut self) -> Self {
+        // 128 bits are divided many times slower
+        if let Ok(mut digits) = i64::try_from(self.digits) {
+            while self.scale > 0 && digits % 10 == 0 {
+                digits /= 10;
+                self.scale -= 1;
+            }
+            return Number { digits: digits.into(), ..self };
+        }
         while self.scale > 0 && self.digits % 10 == 0 {
             self.digits /= 10;
             self.scale -= 1;
@@ -108,6 +116,9 @@ impl Number {
     /// Both numbers at one scale; `None` if that is too much for 128 bits.
     pub(super) fn aligned(self, other: Number) -> Option<(i128, i128, u32)> {
         let scale = self.scale.max(other.scale);
+        if self.scale == other.scale {
+            return Some((self.digits, other.digits, scale));
+        }
         let at = |number: Number| number.digits.checked_mul(10_i128.checked_pow(scale - number.scale)?);
         Some((at(self)?, at(other)?, scale))
     }

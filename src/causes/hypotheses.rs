@@ -196,7 +196,7 @@ pub(super) fn patterns(tally: &PathTally) -> Vec<Accepted> {
     let cells = tally.unobserved.count;
     for on in Side::BOTH {
         if let Some(details) = tally.patterns.get(&(Cause::DefaultForNull, on)) {
-            let of = details.all.count;
+            let of = if details.each.is_some() { details.all.count } else { u64::MAX };
             let default = standing_out(Cause::DefaultForNull, on, details, of);
             accepted.extend(default.into_iter().filter(|default| default.seen.count * 2 >= of));
         }

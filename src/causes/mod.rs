@@ -309,10 +309,7 @@ impl Place<'_, '_> {
         }
         tally.pass(&mut sample);
         patterns(old, new, tally, &mut |seen, tally| {
-            // of too many to be counted, none is a cause
-            if seen.detail != Detail::Many {
-                label(&seen);
-            }
+            label(&seen);
             tally.suspect(seen, &mut sample);
         });
     }
@@ -346,8 +343,10 @@ fn observe_cells(old: &Cell, new: &Cell) -> Option<Observation> {
 /// What two cells may show together with others.
 fn patterns(old: &Cell, new: &Cell, tally: &mut PathTally, suspect: &mut dyn FnMut(Observation, &mut PathTally)) {
     let mut add = |cause, on, detail: &dyn Fn() -> Option<Detail>| {
-        let detail = if tally.counts_each(cause, on) { detail() } else { Some(Detail::Many) };
-        if let Some(detail) = detail {
+        // of too many to be counted, none is a cause
+        if tally.counts_each(cause, on)
+            && let Some(detail) = detail()
+        {
             suspect(Observation::new(cause, on, detail), tally);
         }
     };

@@ -107,8 +107,13 @@ fn rounded(old: Number, new: Number, (left, right, scale): (i128, i128, u32)) ->
 /// digits down to `least` places.
 fn places(fine: i128, coarse: i128, scale: u32, least: u32) -> (u64, u64) {
     let (mut rounded, mut cut) = (0, 0);
+    let distance = (fine - coarse).abs();
     for places in least..scale.min(63) {
         let step = 10_i128.pow(scale - places);
+        if distance >= step {
+            // further places are finer still
+            break;
+        }
         let rest = fine % step;
         if rest == 0 {
             break;
@@ -128,7 +133,7 @@ fn places(fine: i128, coarse: i128, scale: u32, least: u32) -> (u64, u64) {
 }
 
 fn scaled(old: i128, new: i128) -> Option<Observation> {
-    if old == 0 || new == 0 {
+    if old == 0 || new == 0 || !is_multiple(old, new) && !is_multiple(new, old) {
         return None;
     }
     let times = |factor: &i128| old.checked_mul(*factor) == Some(new);
@@ -139,6 +144,14 @@ fn scaled(old: i128, new: i128) -> Option<Observation> {
         (None, None) => return None,
     };
     Some(Observation::new(Cause::Scaled, Side::New, detail))
+}
+
+/// Whether a number is a multiple of another one.
+fn is_multiple(of: i128, number: i128) -> bool {
+    match (i64::try_from(of), i64::try_from(number)) {
+        (Ok(of), Ok(number)) => number.checked_rem(of) == Some(0),
+        _ => number % of == 0,
+    }
 }
 
 /// New divided by old in lowest terms; `None` if one of them is zero, or too large.

@@ -187,7 +187,7 @@ mod tests {
     fn only_what_is_later_than_the_other_sides_start_less_the_lag_is_in_flight() {
         let causes = |class, old: Option<i64>, new: Option<i64>| {
             let versions = Sides { old, new }.map(|second| second.map(|second| second * 1_000_000));
-            in_flight().causes(class, versions, None)
+            in_flight().time_tags(class, versions, None)
         };
         const IN_FLIGHT: [TimeTag; 1] = [TimeTag::InFlight];
         // new is newer, and later than 940
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn without_times_only_the_order_of_versions_counts() {
         let counter = InFlight { times: None, ..in_flight() };
-        let causes = |old, new| counter.causes(Class::Mismatch, Sides { old: Some(old), new: Some(new) }, None);
+        let causes = |old, new| counter.time_tags(Class::Mismatch, Sides { old: Some(old), new: Some(new) }, None);
         assert_eq!(causes(3, 2), [TimeTag::LostUpdate]);
         assert_eq!(causes(2, 3), []);
     }

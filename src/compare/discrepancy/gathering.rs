@@ -13,6 +13,8 @@ const GATHER_FINDINGS: usize = 4096;
 const GATHER_BATCHES_OF_FINDINGS: usize = 4;
 /// The maximum number of batches that collected findings may keep in memory.
 const GATHER_BATCHES: usize = 16;
+/// The same for samples, whose findings are few and far between.
+const SAMPLED_BATCHES: usize = 4;
 
 /// Collects findings until they become rows of the table.
 pub(super) struct Gathering {
@@ -20,12 +22,23 @@ pub(super) struct Gathering {
     findings_max: usize,
     last_batch: Sides<Option<Arc<RowBatch>>>,
     batches_held: usize,
+    batches_max: usize,
 }
 
 impl Gathering {
-    pub(super) fn new(engine: &Engine) -> Self {
+    /// Collects the findings that are kept.
+    pub(super) fn of_kept(engine: &Engine) -> Self {
+        Gathering::new(engine, GATHER_BATCHES)
+    }
+
+    /// Collects the findings of a sample.
+    pub(super) fn of_sampled(engine: &Engine) -> Self {
+        Gathering::new(engine, SAMPLED_BATCHES)
+    }
+
+    fn new(engine: &Engine, batches_max: usize) -> Self {
         let findings_max = GATHER_FINDINGS.min(GATHER_BATCHES_OF_FINDINGS * engine.batch_rows());
-        Gathering { findings: vec![], findings_max, last_batch: Sides::default(), batches_held: 0 }
+        Gathering { findings: vec![], findings_max, last_batch: Sides::default(), batches_held: 0, batches_max }
     }
 
     /// Adds a finding. Returns whether there are enough.
@@ -39,7 +52,7 @@ impl Gathering {
             }
         }
         self.findings.push(finding);
-        self.findings.len() >= self.findings_max || self.batches_held >= GATHER_BATCHES
+        self.findings.len() >= self.findings_max || self.batches_held >= self.batches_max
     }
 
     /// Returns all findings, and begins again.

@@ -1,8 +1,9 @@
 //! A sample of findings that does not depend on how they were divided among workers: those whose keys have the smallest
 //! hashes. If there are few findings, the sample is all of them.
 
-use std::sync::Arc;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
@@ -19,11 +20,48 @@ use crate::error::Result;
 /// The size of the sample.
 const SAMPLE_ROWS: usize = 8_192;
 
+/// The largest hash that is still in the sample of the whole comparison, for all workers.
+#[derive(Debug)]
+pub(super) struct SampleLimit {
+    limit: AtomicU64,
+    /// The smallest hashes so far.
+    smallest: Mutex<BinaryHeap<u64>>,
+}
+
+impl SampleLimit {
+    pub(super) fn none() -> Self {
+        SampleLimit { limit: AtomicU64::new(u64::MAX), smallest: Mutex::default() }
+    }
+
+    /// Begins again.
+    pub(super) fn forget(&self) {
+        self.limit.store(u64::MAX, Ordering::Relaxed);
+        lock(&self.smallest).clear();
+    }
+
+    /// Whether a hash is among the smallest so far.
+    fn admits(&self, hash: u64) -> bool {
+        if hash > self.limit.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut smallest = lock(&self.smallest);
+        smallest.push(hash);
+        if smallest.len() > SAMPLE_ROWS {
+            smallest.pop();
+            self.limit.store(smallest.peek().copied().unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        true
+    }
+}
+
+fn lock(smallest: &Mutex<BinaryHeap<u64>>) -> MutexGuard<'_, BinaryHeap<u64>> {
+    smallest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Collects the sample of one part of a comparison.
 pub(super) struct Sampler<'a> {
     layout: Arc<Layout>,
-    /// Larger hashes are not in the sample of the whole comparison.
-    limit: &'a AtomicU64,
+    limit: &'a SampleLimit,
     gathering: Gathering,
     hashes: Vec<u64>,
     taken: Sample,
@@ -38,7 +76,7 @@ pub(crate) struct Sample {
 }
 
 impl<'a> Sampler<'a> {
-    pub(super) fn new(layout: Arc<Layout>, limit: &'a AtomicU64, gathering: Gathering) -> Self {
+    pub(super) fn new(layout: Arc<Layout>, limit: &'a SampleLimit, gathering: Gathering) -> Self {
         Sampler { layout, limit, gathering, hashes: vec![], taken: Sample::default(), bytes: vec![] }
     }
 
@@ -56,7 +94,7 @@ impl<'a> Sampler<'a> {
             }
         }
         let hash = xxh3_64(&self.bytes);
-        if hash > self.limit.load(Ordering::Relaxed) {
+        if !self.limit.admits(hash) {
             return Ok(());
         }
         self.hashes.push(hash);
@@ -79,12 +117,7 @@ impl<'a> Sampler<'a> {
         }
         self.taken.rows.push(self.layout.rows(&findings)?);
         self.taken.hashes.append(&mut self.hashes);
-        if self.taken.hashes.len() > 2 * SAMPLE_ROWS
-            && let Some(limit) = self.taken.cut()?
-        {
-            self.limit.fetch_min(limit, Ordering::Relaxed);
-        }
-        Ok(())
+        self.taken.cut_if_long()
     }
 }
 
@@ -93,7 +126,11 @@ impl Sample {
     pub(crate) fn add(&mut self, later: Sample) -> Result<()> {
         self.hashes.extend(later.hashes);
         self.rows.extend(later.rows);
-        if self.hashes.len() > 2 * SAMPLE_ROWS { self.cut().map(drop) } else { Ok(()) }
+        self.cut_if_long()
+    }
+
+    fn cut_if_long(&mut self) -> Result<()> {
+        if self.hashes.len() > 2 * SAMPLE_ROWS { self.cut() } else { Ok(()) }
     }
 
     /// All sampled rows; `None` if there are none.
@@ -102,16 +139,15 @@ impl Sample {
         Ok(self.rows.pop())
     }
 
-    /// Keeps the smallest hashes, in order. Returns the largest of them if others were left out.
-    fn cut(&mut self) -> Result<Option<u64>> {
-        let Some(first) = self.rows.first() else { return Ok(None) };
+    /// Keeps the smallest hashes, in order.
+    fn cut(&mut self) -> Result<()> {
+        let Some(first) = self.rows.first() else { return Ok(()) };
         let all = concat_batches(&first.schema(), &self.rows)?;
         let mut order: Vec<u32> = (0..all.num_rows() as u32).collect();
         order.sort_by_key(|row| self.hashes[*row as usize]);
-        let is_cut = order.len() > SAMPLE_ROWS;
         order.truncate(SAMPLE_ROWS);
         self.hashes = order.iter().map(|row| self.hashes[*row as usize]).collect();
         self.rows = vec![take_record_batch(&all, &UInt32Array::from(order))?];
-        Ok(self.hashes.last().copied().filter(|_| is_cut))
+        Ok(())
     }
 }

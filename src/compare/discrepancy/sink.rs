@@ -1,12 +1,11 @@
 //! Records the decisions of the merge: counts every finding, and keeps those that lists or reports need.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::finding::{Finding, RowRef};
 use super::gathering::Gathering;
 use super::outcomes::{Outcomes, PairOutcomes};
-use super::sample::{Sample, Sampler};
+use super::sample::{Sample, SampleLimit, Sampler};
 use super::spool::{Spool, Spooled};
 use super::table::Layout;
 use super::{Class, ColumnTally, Tally, Tier};
@@ -29,18 +28,17 @@ pub(crate) enum Retention {
 pub(crate) struct Observed<'a> {
     /// Looks for causes of mismatches.
     pub observer: &'a Observer,
-    /// The largest hash of the sample so far; [`u64::MAX`] at first.
-    pub sample_limit: AtomicU64,
+    sample_limit: SampleLimit,
 }
 
 impl<'a> Observed<'a> {
     pub(crate) fn by(observer: &'a Observer) -> Self {
-        Observed { observer, sample_limit: AtomicU64::new(u64::MAX) }
+        Observed { observer, sample_limit: SampleLimit::none() }
     }
 
     /// Begins again.
     pub(crate) fn forget(&self) {
-        self.sample_limit.store(u64::MAX, Ordering::Relaxed);
+        self.sample_limit.forget();
     }
 }
 
@@ -89,7 +87,7 @@ impl<'a> FindingSink<'a> {
         let explaining = observed.map(|Observed { observer, sample_limit }| Explaining {
             observer,
             causes: observer.tally(),
-            sampler: Sampler::new(layout.clone(), sample_limit, Gathering::new(engine)),
+            sampler: Sampler::new(layout.clone(), sample_limit, Gathering::of_sampled(engine)),
         });
         FindingSink {
             explaining,
@@ -99,7 +97,7 @@ impl<'a> FindingSink<'a> {
             keep,
             outcomes,
             kept: [0; Class::ALL.len()],
-            gathering: Gathering::new(engine),
+            gathering: Gathering::of_kept(engine),
         }
     }
 
