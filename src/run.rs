@@ -75,7 +75,7 @@ fn id_of(started: Timestamp) -> String {
 impl<'a> Run<'a> {
     pub(crate) fn new(session: Session<'a>, snapshots: Sides<Snapshot>, pairing: Pairing, privacy: Privacy) -> Self {
         let layout = Arc::new(Layout::of(&pairing, &snapshots));
-        let observer = Observer::new(&pairing, &privacy);
+        let observer = Observer::new(&pairing, &snapshots, &privacy);
         Run { session, snapshots, pairing, privacy, layout, observer, requested: None }
     }
 

@@ -441,3 +441,113 @@ fn keys_that_differ_in_capitals_or_zeros_are_paired() {
     own.options.strategy = Some(Strategy::Hashed);
     assert_eq!(causes(&own).1, json);
 }
+
+/// A line that is offered makes exactly the pairs of its cause equal, and no others different.
+#[test]
+fn lines_that_accept_a_cause_accept_exactly_that() {
+    let shop = Workshop::new();
+    let mut columns = named(catalogue().into_iter().chain(special()).collect());
+    // what an expression accepts has to be so in all rows
+    let all = |plant: &dyn Fn(i64) -> i64| -> Planted {
+        let old: Vec<i64> = (0..ROWS as i64).map(|row| 1_700_000_000_000_000 + row * 7_919).collect();
+        let new: Vec<i64> = old.iter().map(|value| plant(*value)).collect();
+        let times = |times: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(times)) as ArrayRef;
+        Planted { old: times(old), new: times(new) }
+    };
+    columns.push(("all_later".into(), all(&|time| time + HOUR)));
+    columns.push(("all_day_before".into(), all(&|time| time - 24 * HOUR)));
+    columns.push(("all seconds".into(), all(&|time| time / 1_000_000 * 1_000_000)));
+    let cents = |of: i64| Arc::new(Int64Array::from_iter_values((1..=ROWS as i64).map(|row| row * 7 * of))) as ArrayRef;
+    columns.push(("Cents".into(), Planted { old: cents(1), new: cents(100) }));
+    write(&shop, &columns, true);
+    let mut job = "[old]\npath = \"old\"\n[new]\npath = \"new\"\n[compare]\nkey = \"id\"\n".to_string();
+    let before = report(&shop, &job);
+    let mut expected = mismatches(&before);
+    let mut lines = 0;
+    for cause in before["causes"].as_array().unwrap() {
+        let Some(accept) = cause["accept"].as_str() else { continue };
+        // two rules of one column would have to be written under one heading
+        let heading = accept.lines().next().unwrap();
+        assert!(!job.contains(heading), "{accept}");
+        job += &format!("{accept}\n");
+        *expected.get_mut(cause["column"].as_str().unwrap()).unwrap() -= cause["count"].as_u64().unwrap();
+        lines += 1;
+    }
+    assert!(lines >= 16, "{job}");
+    let after = mismatches(&report(&shop, &job));
+    let wrong: Vec<_> = expected.iter().filter(|(column, count)| after[*column] != **count).collect();
+    assert!(wrong.is_empty(), "{wrong:?}\n{job}");
+}
+
+fn report(shop: &Workshop, job: &str) -> serde_json::Value {
+    std::fs::write(shop.path("job.toml"), job).unwrap();
+    let _ = std::fs::remove_dir_all(shop.path("runs"));
+    let (code, out, said) = crate::support::run(shop, &["run", "job.toml", "--format", "json", "--quiet"]);
+    assert!(code < 2, "{said}\n{job}");
+    serde_json::from_str(&out).unwrap()
+}
+
+fn mismatches(report: &serde_json::Value) -> BTreeMap<String, u64> {
+    let columns = report["columns"].as_array().unwrap().iter();
+    columns.map(|column| (column["name"].as_str().unwrap().into(), column["mismatches"].as_u64().unwrap())).collect()
+}
+
+/// Of private columns, not even the names of their fields are shown.
+#[test]
+fn private_columns_have_a_cause_and_a_count_and_nothing_else() {
+    let shop = Workshop::new();
+    let document = |name: &str| (Some(format!("{{\"{name}@secret\": 1}}")), Some(format!("{{\"{name}@secret\": 2}}")));
+    let columns = vec![
+        ("mail".to_string(), changed(1, &str::to_uppercase)),
+        ("document".to_string(), texts(2, &document, None)),
+        ("state".to_string(), texts(3, &|_| (some("secret a"), some("secret b")), None)),
+    ];
+    write(&shop, &columns, true);
+    let job = "[old]\npath = \"old\"\n[new]\npath = \"new\"\n[compare]\nkey = \"id\"\n[lists]\ncauses = true\n\
+               [private]\ncolumns = [\"mail\", \"document\", \"state\"]\n";
+    let found = report(&shop, job);
+    let mail = found["causes"].as_array().unwrap().iter().find(|cause| cause["column"] == "mail").unwrap();
+    assert_eq!((&mail["cause"], &mail["count"]), (&"case".into(), &100.into()));
+    for entry in
+        walkdir::WalkDir::new(shop.path("runs")).into_iter().flatten().filter(|entry| entry.file_type().is_file())
+    {
+        let bytes = std::fs::read(entry.path()).unwrap();
+        let shows = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(!shows("secret") && !shows("JUNIPER"), "{}", entry.path().display());
+        assert!(!entry.path().to_string_lossy().contains("secret"), "{}", entry.path().display());
+    }
+}
+
+/// Values at the ends of their types have causes or none, and break nothing.
+#[test]
+fn the_largest_values_are_compared_like_others() {
+    let shop = Workshop::new();
+    let decimals = |digits: [i128; 3], precision, scale| -> ArrayRef {
+        Arc::new(Decimal128Array::from(digits.to_vec()).with_precision_and_scale(precision, scale).unwrap())
+    };
+    let most = 10_i128.pow(38) - 1;
+    let wide = |digits: [&str; 3]| -> ArrayRef {
+        let digits = digits.map(|text| text.parse::<arrow::datatypes::i256>().unwrap());
+        Arc::new(Decimal256Array::from(digits.to_vec()).with_precision_and_scale(76, 75).unwrap())
+    };
+    let floats = |values: [f64; 3]| -> ArrayRef { Arc::new(Float64Array::from(values.to_vec())) };
+    let times = |values: [i64; 3]| -> ArrayRef { Arc::new(TimestampSecondArray::from(values.to_vec())) };
+    let dates = |values: [i32; 3]| -> ArrayRef { Arc::new(Date32Array::from(values.to_vec())) };
+    let pairs = [
+        ("whole", decimals([most, -most, 6 - most], 38, 0), decimals([6 - most, most, most], 38, 0)),
+        ("fraction", decimals([-most, 0, 1], 38, 37), decimals([9, most, -most], 38, 37)),
+        ("wide", wide(["0", "1", &"9".repeat(76)]), wide(["5", "-1", &format!("-{}", "9".repeat(76))])),
+        ("float", floats([f64::MAX, f64::NAN, f64::MIN_POSITIVE]), floats([f64::MIN, 0.0, f64::INFINITY])),
+        ("time", times([i64::MAX, i64::MIN, 0]), times([i64::MIN, 0, i64::MAX])),
+        ("date", dates([i32::MAX, i32::MIN, 0]), dates([i32::MIN, 0, i32::MAX])),
+    ];
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    for side in ["old", "new"] {
+        let columns =
+            pairs.iter().map(|(name, old, new)| (*name, if side == "old" { old.clone() } else { new.clone() }));
+        let batch = RecordBatch::try_from_iter([("id", ids.clone())].into_iter().chain(columns)).unwrap();
+        write_parquet(&shop.path(side), &batch, 5);
+    }
+    let report = trial(&shop, &["id"]).compare().unwrap();
+    assert_eq!(report.counts().mismatch, 3);
+}

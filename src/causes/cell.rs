@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, make_array};
 use arrow::datatypes::*;
 use jiff::tz::TimeZone;
 
@@ -80,7 +80,7 @@ impl Number {
             let digit = byte.is_ascii_digit().then(|| i128::from(byte - b'0'))?;
             digits = digits.checked_mul(10)?.checked_add(digit)?;
         }
-        let scale = fraction.len() as i32 - exponent;
+        let scale = (fraction.len() as i32).checked_sub(exponent)?;
         let number = match u32::try_from(scale) {
             Ok(scale) => Number { digits: sign * digits, scale, width: Width::Exact },
             Err(_) => {
@@ -113,14 +113,16 @@ impl Number {
         self.reduced().digits.unsigned_abs().checked_ilog10().map_or(0, |power| power + 1)
     }
 
-    /// Both numbers at one scale; `None` if that is too much for 128 bits.
+    /// Both numbers at one scale; `None` if that is too much to calculate with in 128 bits.
     pub(super) fn aligned(self, other: Number) -> Option<(i128, i128, u32)> {
+        const LARGEST: i128 = 1 << 124;
         let scale = self.scale.max(other.scale);
-        if self.scale == other.scale {
-            return Some((self.digits, other.digits, scale));
-        }
-        let at = |number: Number| number.digits.checked_mul(10_i128.checked_pow(scale - number.scale)?);
-        Some((at(self)?, at(other)?, scale))
+        let at = |number: Number| match scale - number.scale {
+            0 => Some(number.digits),
+            more => number.digits.checked_mul(10_i128.checked_pow(more)?),
+        };
+        let is_small = |digits: &i128| digits.unsigned_abs() <= LARGEST as u128;
+        Some((at(self).filter(is_small)?, at(other).filter(is_small)?, scale))
     }
 
     /// The integer, if it is one.
@@ -200,10 +202,18 @@ impl<'a> Cell<'a> {
             }
             DataType::Dictionary(..) => {
                 let dictionary = array.as_any_dictionary();
-                let key = dictionary.normalized_keys()[row];
-                Cell::stored(dictionary.values(), key)
+                let key = Cell::stored(&make_array(dictionary.keys().slice(row, 1).to_data()), 0).to_index();
+                key.map_or(Cell::Other, |key| Cell::stored(dictionary.values(), key))
             }
             _ => Cell::Other,
+        }
+    }
+
+    /// The index that an integer is.
+    fn to_index(&self) -> Option<usize> {
+        match self {
+            Cell::Number(number) => usize::try_from(number.digits).ok(),
+            _ => None,
         }
     }
 
@@ -223,6 +233,11 @@ impl<'a> Cell<'a> {
             Domain::Text => match std::str::from_utf8(array.as_binary_view().value(row)) {
                 Ok(text) => Cell::Text(text.into()),
                 Err(_) => Cell::Other,
+            },
+            // the form of a document is its text after a mark
+            Domain::Json => match array.as_binary_view().value(row).split_first() {
+                Some((_, text)) => Cell::Text(String::from_utf8_lossy(text)),
+                None => Cell::Other,
             },
             Domain::Date => Cell::Date(array.as_primitive::<Int64Type>().value(row).div_euclid(86_400_000)),
             Domain::Timestamp(own) => {

@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 
-use super::describe::{Description, describe};
+use super::describe::{Description, RuleScope, describe};
 use super::hypotheses::{Accepted, all_of, by_kind, masks, patterns, shifts, standing_out};
 use super::observation::{Cause, Detail, Observation};
 use super::report::CauseReport;
 use super::tally::{CauseTally, ColumnTally, Details, OTHER_PATHS, PathTally, Seen};
 use super::{Observer, label_of};
-use crate::sides::Side;
+use crate::sides::{Side, Sides};
 
 /// The causes of a run, the most frequent first.
 #[derive(Debug, Clone, Default)]
@@ -24,17 +24,17 @@ pub(crate) struct Causes {
 }
 
 impl Causes {
-    /// Decides on all observations. `mismatches` are those of each column.
-    pub(crate) fn of(observer: &Observer, tally: &CauseTally, mismatches: &[u64]) -> Self {
+    /// Decides on all observations. `mismatches` are those of each column, and `pairs` all pairs of rows.
+    pub(crate) fn of(observer: &Observer, tally: &CauseTally, mismatches: &[u64], pairs: u64) -> Self {
         let mut found: Vec<(CauseReport, Vec<u64>)> = vec![];
-        for (at, column) in observer.columns.iter().enumerate() {
-            for (path, at_path) in tally.columns[at].paths() {
+        for (at, (column, mismatches)) in tally.columns.iter().zip(mismatches).enumerate() {
+            for (path, at_path) in column.paths() {
                 for accepted in decide(at_path, path, tally, observer) {
                     let labels = accepted.members.iter().map(|detail| {
                         label_of(at, path, &Observation::new(accepted.cause, accepted.on, detail.clone()))
                     });
                     let labels = labels.collect();
-                    found.push((report(observer, at, column.is_private, path, accepted, mismatches[at]), labels));
+                    found.push((report(observer, at, path, accepted, *mismatches, at_path.cells, pairs), labels));
                 }
             }
         }
@@ -78,7 +78,7 @@ pub(super) fn reports_of_keys(
     for (at, column) in columns.iter().enumerate() {
         for (_, tally) in column.paths() {
             for accepted in decide(tally, "", &whole, observer) {
-                let report = report(observer, at, observer.columns[at].is_private, "", accepted, missing);
+                let report = report(observer, at, "", accepted, missing, tally.cells, u64::MAX);
                 let count = (report.count as f64 * times).round() as u64;
                 let share = (count as f64 / missing.max(1) as f64).min(1.0);
                 reports.push(CauseReport { count, share, of_keys: true, about: times != 1.0, ..report });
@@ -91,14 +91,18 @@ pub(super) fn reports_of_keys(
 fn report(
     observer: &Observer,
     at: usize,
-    is_private: bool,
     path: &str,
     accepted: Accepted,
     mismatches: u64,
+    cells: u64,
+    pairs: u64,
 ) -> CauseReport {
-    let name = &observer.columns[at].name;
+    let (name, is_private) = (&observer.columns[at].name, observer.columns[at].is_private);
+    let stored = observer.columns[at].stored.as_ref().map(Sides::as_ref);
+    let scope =
+        RuleScope { column: name, stored, is_all: accepted.seen.count == pairs, is_only: accepted.seen.count == cells };
     let other = |column: usize| observer.columns.get(column).map_or("", |column| &column.name);
-    let Description { detail, accept } = describe(name, path, accepted.cause, accepted.on, &accepted.detail, &other);
+    let Description { detail, accept } = describe(&scope, path, accepted.cause, accepted.on, &accepted.detail, &other);
     let is_shown = !is_private;
     CauseReport {
         column: name.clone(),
@@ -109,9 +113,13 @@ fn report(
         of_keys: false,
         about: false,
         detail: if is_shown { detail } else { String::new() },
-        examples: if is_shown { accepted.seen.samples } else { vec![] },
+        examples: if is_shown { accepted.seen.samples.clone() } else { vec![] },
         trend: None,
         accept: accept.filter(|_| is_shown),
+        codes: match &accepted.detail {
+            Detail::Codes { pairs, .. } => pairs.iter().map(|(old, _, count)| (old.to_string(), *count)).collect(),
+            _ => vec![],
+        },
     }
 }
 
@@ -122,6 +130,8 @@ fn decide(tally: &PathTally, path: &str, whole: &CauseTally, observer: &Observer
             Cause::TimeOffset => accepted.extend(shifts(*on, details, tally.cells)),
             Cause::TimeTruncated | Cause::Rounded => accepted.extend(masks(*cause, *on, details, tally.cells)),
             Cause::Scaled | Cause::DayOff => accepted.extend(standing_out(*cause, *on, details, tally.cells)),
+            Cause::ColumnsExchanged if details.all.count < 3 && details.all.count * 20 < tally.cells => {}
+            Cause::ListOrder | Cause::Case if details.all.count * 50 < tally.cells => {}
             Cause::NullForWord => accepted.extend(standing_out(*cause, *on, details, tally.absent[*on])),
             Cause::Stale => {
                 let others = whole.staleness[on.other()];

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
+use arrow::datatypes::{DataType, Field};
 use certificate::wording::{count, quoted};
 
 use super::cell::{DAY, Number, SECOND, Width};
 use super::observation::{Cause, Detail};
 use super::times::UNITS;
-use crate::sides::Side;
+use crate::sides::{Side, Sides};
 
 /// What a cause means.
 pub(super) struct Description {
@@ -20,17 +21,30 @@ pub(super) struct Description {
 /// The most codes of a map that are written out.
 const CODES_SHOWN: usize = 12;
 
+/// What decides whether a rule accepts a cause and nothing else.
+pub(super) struct RuleScope<'a> {
+    /// The name of the column in reports.
+    pub column: &'a str,
+    /// The stored columns; `None` if one of them is computed.
+    pub stored: Option<Sides<&'a Field>>,
+    /// Whether all pairs of rows differ in this way. An expression changes all of them.
+    pub is_all: bool,
+    /// Whether all mismatches of whole cells in the column have this cause.
+    pub is_only: bool,
+}
+
 /// Describes a cause of mismatches in a column. `other` names another column.
 pub(super) fn describe<'a>(
-    column: &str,
+    scope: &RuleScope,
     path: &str,
     cause: Cause,
     on: Side,
     detail: &Detail,
     other: &dyn Fn(usize) -> &'a str,
 ) -> Description {
+    let column = scope.column;
     let text = detail_text(cause, on, detail, other);
-    let accept = rule(column, cause, on, detail).filter(|_| path.is_empty());
+    let accept = rule(scope, cause, detail).filter(|_| path.is_empty());
     Description { detail: text, accept: accept.map(|rule| format!("[compare.columns.{}]\n{rule}", key(column))) }
 }
 
@@ -61,10 +75,13 @@ fn detail_text<'a>(cause: Cause, on: Side, detail: &Detail, other: &dyn Fn(usize
             _ => String::new(),
         },
         Cause::TimeUnit => format!("new is old {} as if in another unit", factor(detail)),
-        Cause::TimeTruncated => format!("{on} has times only to the {}", unit(detail)),
+        Cause::TimeTruncated => match detail {
+            Detail::Units { rounded: 0, .. } => format!("{on} has times only to the {}", unit(detail)),
+            _ => format!("{on} has times rounded to the {}", unit(detail)),
+        },
         Cause::ZeroDate => format!("{on} has a date that stands for none"),
         Cause::Rounded => match detail {
-            Detail::Places { rounded: 0, cut } => format!("{on} is cut after {}", places(*cut)),
+            Detail::Places { rounded: 0, cut, .. } => format!("{on} is cut after {}", places(*cut)),
             Detail::Places { rounded, .. } => format!("{on} is rounded to {}", places(*rounded)),
             _ => format!("{on} is rounded"),
         },
@@ -109,8 +126,10 @@ fn text_detail(cause: Cause, on: Side, detail: &Detail) -> String {
     };
     let that = on.other();
     match cause {
+        Cause::Trimmed if how == Some("zero bytes") => "new lacks zero bytes that old has".into(),
         Cause::Trimmed => with("new lacks white space that old has"),
         Cause::Padded => match how {
+            Some("zero bytes") => "new has zero bytes that old lacks".into(),
             Some("zeros") => format!("{on} has zeros in front"),
             _ => with("new has white space that old lacks"),
         },
@@ -186,7 +205,7 @@ fn unit(detail: &Detail) -> &'static str {
 
 fn unit_code(detail: &Detail) -> Option<&'static str> {
     match detail {
-        Detail::Units(mask) => UNITS.get(mask.trailing_zeros() as usize).map(|(name, _)| *name),
+        Detail::Units { cut, rounded } => UNITS.get((cut | rounded).trailing_zeros() as usize).map(|(name, _)| *name),
         _ => None,
     }
 }
@@ -207,7 +226,7 @@ fn value(detail: &Detail) -> String {
 }
 
 fn codes(detail: &Detail) -> String {
-    let Detail::Codes { pairs, is_swap } = detail else { return String::new() };
+    let Detail::Codes { pairs, is_swap, others } = detail else { return String::new() };
     let mut text = String::from(if *is_swap { "values are swapped: " } else { "each value became another: " });
     for (number, (old, new, count)) in pairs.iter().take(CODES_SHOWN).enumerate() {
         let comma = if number == 0 { "" } else { ", " };
@@ -216,13 +235,17 @@ fn codes(detail: &Detail) -> String {
     if pairs.len() > CODES_SHOWN {
         let _ = write!(text, ", and {} more", pairs.len() - CODES_SHOWN);
     }
+    if *others > 0 {
+        let _ = write!(text, "; {} not do so", if *others == 1 { "1 does".into() } else { format!("{others} do") });
+    }
     text
 }
 
 /// The setting that makes exactly these pairs equal.
-fn rule(column: &str, cause: Cause, on: Side, detail: &Detail) -> Option<String> {
-    let own = identifier(column);
-    let expression = |side: Side, text: String| format!("{side}_expr = {}", string(&text));
+fn rule(scope: &RuleScope, cause: Cause, detail: &Detail) -> Option<String> {
+    if let Some(rule) = expression(scope, cause, detail) {
+        return Some(rule);
+    }
     Some(match (cause, detail) {
         (Cause::Trimmed | Cause::Padded, Detail::How("at the end")) => "rtrim = true".into(),
         (Cause::Trimmed | Cause::Padded, Detail::How("at the start" | "at both ends") | Detail::Many) => {
@@ -235,33 +258,48 @@ fn rule(column: &str, cause: Cause, on: Side, detail: &Detail) -> Option<String>
             format!("default_is_null = {}", string(value))
         }
         (Cause::NullForZero, _) => "default_is_null = \"0\"".into(),
-        (Cause::Rounded, Detail::Places { rounded, .. }) if *rounded != 0 => {
-            format!("round = {}", rounded.trailing_zeros())
-        }
-        (Cause::TimeTruncated, detail) => match unit_code(detail)? {
+        (Cause::Rounded, Detail::Places { away, .. }) if *away != 0 => format!("round = {}", away.trailing_zeros()),
+        (Cause::TimeTruncated, Detail::Units { rounded: 0, .. }) => match unit_code(detail)? {
             unit @ ("us" | "ms" | "s") => format!("truncate = \"{unit}\""),
             _ => return None,
         },
         (Cause::Float32, _) => "as = \"float32\"".into(),
-        (Cause::JsonOrder, _) => "as = \"json\"".into(),
+        (Cause::DigitsLost, Detail::How(_)) => "as = \"float\"".into(),
+        // what is no JSON would equal nothing
+        (Cause::JsonOrder, _) if scope.is_only => "as = \"json\"".into(),
         (Cause::ListOrder, _) => "unordered = true".into(),
-        (Cause::Scaled, Detail::Factor { of, by: 1 }) => expression(Side::Old, format!("{own} * {of}")),
-        (Cause::Scaled, Detail::Factor { of: 1, by }) => expression(Side::New, format!("{own} * {by}")),
-        (Cause::Sign, _) => expression(Side::Old, format!("-{own}")),
-        (Cause::TimeOffset | Cause::DayOff, Detail::Shift { seconds, .. }) => {
-            expression(Side::Old, shifted(&own, i128::from(*seconds) * SECOND))
-        }
-        (Cause::TimeOffset | Cause::DayOff, Detail::Distance { ticks, .. }) => {
-            expression(Side::Old, shifted(&own, *ticks))
-        }
-        (Cause::CodeMap, Detail::Codes { pairs, is_swap: false }) => {
+        (Cause::CodeMap, Detail::Codes { pairs, is_swap: false, .. }) => {
+            let is_text =
+                |field: &Field| matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+            scope.stored.filter(|stored| is_text(stored.old))?;
             let table = pairs.iter().map(|(old, new, _)| format!("{} = {}", string(old), string(new)));
             format!("values = {{ {} }}", table.collect::<Vec<_>>().join(", "))
         }
-        (Cause::TextEncoding, Detail::How("hexadecimal")) => expression(on.other(), format!("encode({own}, 'hex')")),
-        (Cause::TextEncoding, Detail::How("Base64")) => expression(on.other(), format!("encode({own}, 'base64')")),
         _ => return None,
     })
+}
+
+/// The expression for old that makes all pairs equal.
+fn expression(scope: &RuleScope, cause: Cause, detail: &Detail) -> Option<String> {
+    let Sides { old, new } = scope.stored.filter(|_| scope.is_all)?;
+    let is_exact = |field: &Field| field.data_type().is_integer() || field.data_type().is_decimal();
+    let is_time = |field: &Field| field.data_type().is_temporal();
+    let set = |side: Side, text: String| Some(format!("{side}_expr = {}", string(&text)));
+    match (cause, detail) {
+        (Cause::Scaled, Detail::Factor { of, by: 1 }) if is_exact(old) && is_exact(new) => {
+            set(Side::Old, format!("{} * {of}", identifier(old.name())))
+        }
+        (Cause::Scaled, Detail::Factor { of: 1, by }) if is_exact(old) && is_exact(new) => {
+            set(Side::New, format!("{} * {by}", identifier(new.name())))
+        }
+        (Cause::TimeOffset | Cause::DayOff, Detail::Shift { seconds, .. }) if is_time(old) && is_time(new) => {
+            set(Side::Old, shifted(&identifier(old.name()), i128::from(*seconds) * SECOND))
+        }
+        (Cause::TimeOffset | Cause::DayOff, Detail::Distance { ticks, .. }) if is_time(old) && is_time(new) => {
+            set(Side::Old, shifted(&identifier(old.name()), *ticks))
+        }
+        _ => None,
+    }
 }
 
 /// A name in SQL.

@@ -55,12 +55,17 @@ pub(super) fn all_of(cause: Cause, on: Side, details: &Details) -> Accepted {
 }
 
 /// Whether a detail with this count is more than chance: a good part of all cells, and not one of many alike.
-fn stands_out(count: u64, cells: u64, all: impl Iterator<Item = u64>) -> bool {
+fn stands_out(cause: Cause, count: u64, cells: u64, all: impl Iterator<Item = u64>) -> bool {
     const LEAST: u64 = 3;
-    const SHARE: u64 = 20;
     const PEERS_MAX: usize = 5;
+    // columns of few numbers or days have factors and distances by chance
+    let percent = match cause {
+        Cause::Scaled | Cause::DayOff => 20,
+        Cause::TimeOffset | Cause::TimeZone => 10,
+        _ => 5,
+    };
     let peers = all.filter(|other| other * 3 >= count).count();
-    count >= LEAST && count * SHARE >= cells && peers <= PEERS_MAX
+    count >= LEAST && count * 100 >= cells * percent && peers <= PEERS_MAX
 }
 
 /// Accepts each detail that stands out by itself.
@@ -70,7 +75,7 @@ pub(super) fn standing_out(cause: Cause, on: Side, details: &Details, cells: u64
     sorted.sort_by(|one, two| (two.1.count, one.0).cmp(&(one.1.count, two.0)));
     let is_only = |count: u64| count >= 1 && count == cells && cause == Cause::NullForWord;
     let out = sorted.iter().filter(|(_, seen)| {
-        is_only(seen.count) || stands_out(seen.count, cells, each.values().map(|other| other.count))
+        is_only(seen.count) || stands_out(cause, seen.count, cells, each.values().map(|other| other.count))
     });
     out.map(|(detail, seen)| {
         let (detail, seen) = ((*detail).clone(), (*seen).clone());
@@ -88,7 +93,7 @@ pub(super) fn shifts(on: Side, details: &Details, cells: u64) -> Vec<Accepted> {
         let count = |members: &[&Detail]| members.iter().map(|member| left[member].count).sum::<u64>();
         let own = count(&members);
         let by_offset = offsets(&left);
-        if !stands_out(own, cells, by_offset.values().map(|members| count(members))) {
+        if !stands_out(cause, own, cells, by_offset.values().map(|members| count(members))) {
             break;
         }
         accepted.push(merged(cause, on, detail, &members, &left));
@@ -160,8 +165,10 @@ pub(super) fn masks(cause: Cause, on: Side, details: &Details, cells: u64) -> Ve
         let hypotheses = (0..64_u32).flat_map(|number| [(number, true), (number, false)]);
         let explains = |(number, by_rounding): &(u32, bool)| -> Vec<&Detail> {
             let fits = |detail: &&&Detail| match detail {
-                Detail::Units(mask) => *by_rounding && *number < 8 && mask >> number & 1 == 1,
-                Detail::Places { rounded, cut } => (if *by_rounding { rounded } else { cut }) >> number & 1 == 1,
+                Detail::Units { rounded, cut } => {
+                    *number < 8 && (if *by_rounding { rounded } else { cut }) >> number & 1 == 1
+                }
+                Detail::Places { rounded, cut, .. } => (if *by_rounding { rounded } else { cut }) >> number & 1 == 1,
                 _ => false,
             };
             left.keys().filter(fits).copied().collect()
@@ -171,17 +178,22 @@ pub(super) fn masks(cause: Cause, on: Side, details: &Details, cells: u64) -> Ve
         let best = hypotheses.map(|hypothesis| (hypothesis, explains(&hypothesis)));
         let best = best.max_by_key(|((number, by_rounding), members)| {
             let finest = if cause == Cause::Rounded { i64::from(*number) } else { -i64::from(*number) };
-            (count(members), finest, *by_rounding)
+            // numbers are rounded, and times are cut
+            (count(members), finest, *by_rounding == (cause == Cause::Rounded))
         });
         let Some(((number, by_rounding), members)) = best.filter(|(_, members)| !members.is_empty()) else { break };
         let own = count(&members);
-        if own < MASKED_MIN || own * 100 < cells {
+        if own < MASKED_MIN || own * 20 < cells {
             break;
         }
-        let detail = match cause {
-            Cause::Rounded if by_rounding => Detail::Places { rounded: 1 << number, cut: 0 },
-            Cause::Rounded => Detail::Places { rounded: 0, cut: 1 << number },
-            _ => Detail::Units(1 << number),
+        let bit = 1 << number;
+        let is_away = |detail: &&&Detail| matches!(detail, Detail::Places { away, .. } if away & bit != 0);
+        let away = if by_rounding && members.iter().all(|detail| is_away(&detail)) { bit } else { 0 };
+        let detail = match (cause, by_rounding) {
+            (Cause::Rounded, true) => Detail::Places { rounded: bit, cut: 0, away },
+            (Cause::Rounded, false) => Detail::Places { rounded: 0, cut: bit, away: 0 },
+            (_, true) => Detail::Units { cut: 0, rounded: bit as u8 },
+            (_, false) => Detail::Units { cut: bit as u8, rounded: 0 },
         };
         accepted.push(merged(cause, on, detail, &members, &left));
         let members: Vec<Detail> = members.into_iter().cloned().collect();
@@ -198,13 +210,16 @@ pub(super) fn patterns(tally: &PathTally) -> Vec<Accepted> {
         if let Some(details) = tally.patterns.get(&(Cause::DefaultForNull, on)) {
             let of = if details.each.is_some() { details.all.count } else { u64::MAX };
             let default = standing_out(Cause::DefaultForNull, on, details, of);
-            accepted.extend(default.into_iter().filter(|default| default.seen.count * 2 >= of));
+            accepted.extend(default.into_iter().filter(|default| default.seen.count * 10 >= of * 9));
         }
     }
     let details = |cause: Cause| tally.patterns.get(&(cause, Side::New));
     for cause in [Cause::TimeOffset, Cause::Scaled] {
         let found = details(cause).map_or(vec![], |details| standing_out(cause, Side::New, details, cells));
-        if !found.is_empty() {
+        // a factor is one only if it holds for several values
+        let pairs = details(Cause::CodeMap).and_then(|pairs| pairs.each.as_ref());
+        let is_varied = cause != Cause::Scaled || pairs.is_none_or(|pairs| pairs.len() >= 3 * found.len());
+        if !found.is_empty() && is_varied {
             accepted.extend(found);
             return accepted;
         }
@@ -263,5 +278,11 @@ fn code_map(details: &Details, cells: u64) -> Option<Accepted> {
     let mut listed: Vec<(Box<str>, Box<str>, u64)> =
         pairs.iter().map(|(old, (new, _, seen))| ((*old).into(), (*new).into(), seen.count)).collect();
     listed.sort_by(|one, two| (two.2, &one.0).cmp(&(one.2, &two.0)));
-    Some(merged(Cause::CodeMap, Side::New, Detail::Codes { pairs: listed, is_swap }, &members, &seen_of))
+    Some(merged(
+        Cause::CodeMap,
+        Side::New,
+        Detail::Codes { pairs: listed, is_swap, others: cells - sum },
+        &members,
+        &seen_of,
+    ))
 }

@@ -26,7 +26,7 @@ use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::TimeUnit;
+use arrow::datatypes::{Field, TimeUnit};
 
 use crate::columns::version::Version;
 use crate::columns::{ColumnPair, Pairing, Privacy, RowBatch};
@@ -36,6 +36,7 @@ use crate::equality::plain_types;
 use crate::equality::value_text::Values;
 use crate::error::Result;
 use crate::sides::{Side, Sides};
+use crate::snapshot::Snapshot;
 use cell::{Cell, Number};
 use nested::{Difference, Value, parts};
 use observation::{Detail, Observation};
@@ -64,6 +65,8 @@ struct Column {
     /// The position in [`RowBatch::exact`] and the domain, if cells are looked at in the form in which they are compared.
     compared: Option<(usize, Domain)>,
     is_private: bool,
+    /// The stored fields; `None` if one of them is computed.
+    stored: Option<Sides<Field>>,
     /// Whether the name says that it is the version of a row, or when it was written.
     is_version: bool,
 }
@@ -76,14 +79,17 @@ const VERSION_NAMES: [&str; 8] =
 pub(crate) type RowPair<'a> = Sides<(&'a RowBatch, usize)>;
 
 impl Observer {
-    pub(crate) fn new(pairing: &Pairing, privacy: &Privacy) -> Self {
+    pub(crate) fn new(pairing: &Pairing, snapshots: &Sides<Snapshot>, privacy: &Privacy) -> Self {
         let checked: Vec<usize> = pairing.checked().collect();
         let column = |(at, pair): (usize, &ColumnPair)| {
             let position = checked.iter().position(|column| *column == at);
             // what rules read is compared in another form than it is stored
             let has_rules = pair.chain.is_some();
             let name = pair.name.to_lowercase();
+            let field = |side: Side| snapshots[side].schema.field(pair.at[side]);
+            let is_stored = Side::BOTH.into_iter().all(|side| !snapshots[side].derives(field(side).name()));
             Column {
+                stored: is_stored.then(|| Sides::from_fn(|side| field(side).clone())),
                 name: pair.name.clone(),
                 compared: position.filter(|_| has_rules).map(|position| (position, pair.domain.clone())),
                 is_private: privacy.hides(at),
@@ -213,9 +219,9 @@ fn exchanged_with(cells: &[Sides<Value>], number: usize) -> Option<usize> {
     fn says_much(value: &Value) -> bool {
         match value {
             Value::Single(Cell::Text(text)) => text.len() >= 3,
-            Value::Single(Cell::Number(number)) => number.digits.abs() >= 1_000,
+            Value::Single(Cell::Number(number)) => number.digits.unsigned_abs() >= 100_000,
             Value::Single(Cell::Bytes(bytes)) => bytes.len() >= 3,
-            Value::Single(Cell::Timestamp(_) | Cell::Date(_) | Cell::Time(_)) => true,
+            Value::Single(Cell::Timestamp(time)) => time % cell::DAY != 0,
             _ => false,
         }
     }
@@ -240,6 +246,10 @@ struct Place<'a, 'b> {
 
 impl Place<'_, '_> {
     fn nested(&mut self, old: &Value, new: &Value, stale: Option<Side>) {
+        // names of fields and keys of maps are values, too
+        if self.observer.columns[self.at].is_private {
+            return self.record("", None, &Cell::Other, &Cell::Other, stale);
+        }
         let mut seen_paths: Vec<String> = vec![];
         for part in parts(old, new) {
             // several items of a list count once

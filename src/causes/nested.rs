@@ -126,7 +126,10 @@ fn compare<'a>(old: &Value<'a>, new: &Value<'a>, path: &str, parts: &mut Vec<Par
         }
         (Value::Fields(old), Value::Fields(new)) => {
             for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-                let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                // numbers are keys of a map, of which there may be one for each row
+                let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+                let part = if is_number { "{}" } else { name };
+                let inner = if path.is_empty() { part.into() } else { format!("{path}.{part}") };
                 match (old.get(name), new.get(name)) {
                     (Some(old), Some(new)) => compare(old, new, &inner, parts),
                     _ => parts.push(Part { path: inner, difference: Difference::Shape }),
@@ -156,12 +159,10 @@ fn is_same(old: &Cell, new: &Cell) -> bool {
 }
 
 fn is_permutation(old: &[Value], new: &[Value]) -> bool {
-    let mut left: Vec<&Value> = new.iter().collect();
-    old.iter().all(|item| match left.iter().position(|other| *other == item) {
-        Some(at) => {
-            left.swap_remove(at);
-            true
-        }
-        None => false,
-    })
+    let sorted = |items: &[Value]| {
+        let mut texts: Vec<String> = items.iter().map(|item| format!("{item:?}")).collect();
+        texts.sort_unstable();
+        texts
+    };
+    sorted(old) == sorted(new)
 }

@@ -18,7 +18,11 @@ const FLOAT_INTEGERS: i128 = 1 << 53;
 /// What two numbers show.
 pub(super) fn observe(old: Number, new: Number) -> Option<Observation> {
     let (left, right, scale) = old.aligned(new)?;
-    if left == -right {
+    if left == right && (old.width == Width::Float64) != (new.width == Width::Float64) {
+        let side = if old.width == Width::Float64 { Side::Old } else { Side::New };
+        return Some(Observation::how(Cause::DigitsLost, side, "as a float"));
+    }
+    if left == -right && left != 0 {
         return Some(Observation::plain(Cause::Sign, Side::New));
     }
     if let (Some(old), Some(new)) = (old.as_integer(), new.as_integer())
@@ -45,6 +49,10 @@ fn float32(old: Number, new: Number, left: i128, right: i128) -> Option<Observat
 }
 
 fn observe_integers(old: i128, new: i128) -> Option<Observation> {
+    // no type of integers has more bits
+    if old.unsigned_abs().max(new.unsigned_abs()) >> 66 > 0 {
+        return None;
+    }
     if let Some(seen) = times::observe_epochs(old, new) {
         return Some(seen);
     }
@@ -95,20 +103,22 @@ fn is_float32_of(fine: Number, coarse: Number) -> bool {
 fn rounded(old: Number, new: Number, (left, right, scale): (i128, i128, u32)) -> Option<Observation> {
     let of_old = places(left, right, scale, new.reduced().scale);
     let of_new = places(right, left, scale, old.reduced().scale);
-    let seen = |side, (rounded, cut)| Observation::new(Cause::Rounded, side, Detail::Places { rounded, cut });
+    let seen =
+        |side, (rounded, cut, away)| Observation::new(Cause::Rounded, side, Detail::Places { rounded, cut, away });
     match (of_old, of_new) {
-        ((0, 0), (0, 0)) => None,
-        ((0, 0), masks) => Some(seen(Side::Old, masks)),
+        ((0, 0, _), (0, 0, _)) => None,
+        ((0, 0, _), masks) => Some(seen(Side::Old, masks)),
         (masks, _) => Some(seen(Side::New, masks)),
     }
 }
 
 /// The places at which rounding or cutting `fine` gives `coarse`, both times ten to the power of `scale`. `coarse` has
 /// digits down to `least` places.
-fn places(fine: i128, coarse: i128, scale: u32, least: u32) -> (u64, u64) {
-    let (mut rounded, mut cut) = (0, 0);
+fn places(fine: i128, coarse: i128, scale: u32, least: u32) -> (u64, u64, u64) {
+    let (mut rounded, mut cut, mut away) = (0, 0, 0);
     let distance = (fine - coarse).abs();
-    for places in least..scale.min(63) {
+    // ten to the power of 38 is the largest in 128 bits
+    for places in least.max(scale.saturating_sub(38))..scale.min(63) {
         let step = 10_i128.pow(scale - places);
         if distance >= step {
             // further places are finer still
@@ -125,11 +135,14 @@ fn places(fine: i128, coarse: i128, scale: u32, least: u32) -> (u64, u64) {
         if coarse == nearest || is_tie && coarse == towards_zero {
             rounded |= 1 << places;
         }
+        if coarse == nearest {
+            away |= 1 << places;
+        }
         if coarse == towards_zero {
             cut |= 1 << places;
         }
     }
-    (rounded, cut)
+    (rounded, cut, away)
 }
 
 fn scaled(old: i128, new: i128) -> Option<Observation> {

@@ -114,11 +114,16 @@ pub(crate) enum Detail {
         old_is_local: u64,
     },
     /// Units by their numbers.
-    Units(u8),
+    Units {
+        cut: u8,
+        rounded: u8,
+    },
     /// Numbers of decimal places to which the other value may have been rounded, and cut.
     Places {
         rounded: u64,
         cut: u64,
+        /// Those of `rounded` at which halves go away from zero, as the rule `round` has it.
+        away: u64,
     },
     /// The number of bits of the type that was too small.
     Bits(u32),
@@ -150,10 +155,11 @@ pub(crate) enum Detail {
         name: &'static str,
         shown_by: Side,
     },
-    /// Codes of old, each with the code of new that it became, and how often.
+    /// Codes of old, each with the code of new that it became, and how often; and how many mismatches became another.
     Codes {
         pairs: Vec<(Box<str>, Box<str>, u64)>,
         is_swap: bool,
+        others: u64,
     },
 }
 

@@ -35,6 +35,9 @@ pub struct CauseReport {
     /// The lines for the job file that would accept these mismatches, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept: Option<String>,
+    /// The codes of old of a translation, each with its mismatches.
+    #[serde(skip)]
+    pub(crate) codes: Vec<(String, u64)>,
 }
 
 /// How the count of a cause has changed since the run before.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization;
 
 use super::cell::Number;
@@ -11,19 +12,25 @@ use super::encodings;
 use super::escapes;
 use super::numbers;
 use super::observation::{Cause, Detail, Observation};
+use super::times;
+use crate::equality::rules::ParsedTime;
 use crate::sides::Side;
 
 /// Longer texts are not decoded to look for a cause: a megabyte of them takes milliseconds.
 const DECODED_MAX: usize = 1 << 20;
 
+/// Longer texts are not composed, which takes quadratic time for a text of nothing but accents.
+const COMPOSED_MAX: usize = 1 << 14;
+
 /// What two texts show.
 pub(super) fn observe(old: &str, new: &str) -> Option<Observation> {
     white_space(old, new)
         .or_else(|| case(old, new))
+        .or_else(|| in_numbers(old, new))
+        .or_else(|| in_times(old, new))
         .or_else(|| cut(old, new))
         .or_else(|| characters(old, new))
         .or_else(|| altered(old, new))
-        .or_else(|| in_numbers(old, new))
 }
 
 /// Tries both sides as the one with the altered value.
@@ -66,7 +73,7 @@ fn case(old: &str, new: &str) -> Option<Observation> {
     let is_ascii = old.is_ascii() && new.is_ascii();
     let is_same = match is_ascii {
         true => old.eq_ignore_ascii_case(new),
-        false => old.to_lowercase() == new.to_lowercase(),
+        false => UniCase::new(old) == UniCase::new(new),
     };
     if is_same {
         return Some(Observation::plain(Cause::Case, Side::New));
@@ -86,7 +93,7 @@ fn case(old: &str, new: &str) -> Option<Observation> {
 
 /// Whether two texts may be the same after composing: a composed character has at most a few bytes fewer.
 fn composed_length_may_agree(old: &str, new: &str) -> bool {
-    old.len().max(new.len()) <= DECODED_MAX && old.len() <= new.len() * 4 && new.len() <= old.len() * 4
+    old.len().max(new.len()) <= COMPOSED_MAX && old.len() <= new.len() * 4 && new.len() <= old.len() * 4
 }
 
 fn cut(old: &str, new: &str) -> Option<Observation> {
@@ -195,6 +202,25 @@ fn in_numbers(old: &str, new: &str) -> Option<Observation> {
         same.then(|| Observation::plain(Cause::DecimalComma, Side::New))
     });
     comma.or_else(|| numbers::observe(Number::parse(old)?, Number::parse(new)?))
+}
+
+/// Times that both sides have as text.
+fn in_times(old: &str, new: &str) -> Option<Observation> {
+    const LENGTHS: std::ops::RangeInclusive<usize> = 8..=40;
+    let may_be = |text: &str| {
+        LENGTHS.contains(&text.len()) && text.as_bytes()[0].is_ascii_digit() && text.contains(['-', ':', '/'])
+    };
+    if !may_be(old) || !may_be(new) {
+        return None;
+    }
+    let is_zero = |text: &str| text.starts_with("0000-00-00");
+    let time = |text: &str| ParsedTime::parse(text).map(|time| time.wall - time.offset.unwrap_or_default());
+    match (time(old), time(new)) {
+        (_, Some(_)) if is_zero(old) => Some(Observation::plain(Cause::ZeroDate, Side::Old)),
+        (Some(_), _) if is_zero(new) => Some(Observation::plain(Cause::ZeroDate, Side::New)),
+        (Some(old), Some(new)) => times::observe(old, new),
+        _ => None,
+    }
 }
 
 /// A number with a decimal comma, written with a point.

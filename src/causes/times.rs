@@ -124,19 +124,24 @@ fn shift(old: i128, new: i128) -> Observation {
 }
 
 fn truncated(old: i128, new: i128) -> Option<Observation> {
-    let cut = |fine: i128, coarse: i128| {
-        let fits = |(_, unit): &(&str, i128)| {
-            let below = fine.rem_euclid(*unit);
-            let is_rounded = below * 2 >= *unit && fine - below + unit == coarse;
-            coarse.rem_euclid(*unit) == 0 && (fine - below == coarse || is_rounded)
+    let masks = |fine: i128, coarse: i128| {
+        let mask = |fits: &dyn Fn(i128, i128) -> bool| {
+            let is_coarse = |unit: i128| coarse.rem_euclid(unit) == 0 && fits(fine.rem_euclid(unit), unit);
+            let units = UNITS.iter().enumerate().filter(|(_, (_, unit))| is_coarse(*unit));
+            units.fold(0_u8, |mask, (number, _)| mask | 1 << number)
         };
-        let units = UNITS.iter().enumerate().filter(|(_, unit)| fits(unit));
-        units.fold(0_u8, |mask, (number, _)| mask | 1 << number)
+        let cut = mask(&|below, _| below > 0 && fine - below == coarse);
+        let rounded = mask(&|below, unit| {
+            let nearest = if below * 2 >= unit { fine - below + unit } else { fine - below };
+            below > 0 && nearest == coarse
+        });
+        Detail::Units { cut, rounded }
     };
-    match (cut(old, new), cut(new, old)) {
-        (0, 0) => None,
-        (0, units) => Some(Observation::new(Cause::TimeTruncated, Side::Old, Detail::Units(units))),
-        (units, _) => Some(Observation::new(Cause::TimeTruncated, Side::New, Detail::Units(units))),
+    const NONE: Detail = Detail::Units { cut: 0, rounded: 0 };
+    match (masks(old, new), masks(new, old)) {
+        (NONE, NONE) => None,
+        (NONE, detail) => Some(Observation::new(Cause::TimeTruncated, Side::Old, detail)),
+        (detail, _) => Some(Observation::new(Cause::TimeTruncated, Side::New, detail)),
     }
 }
 

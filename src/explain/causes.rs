@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
+use certificate::wording::count;
 
-use crate::causes::{CauseReport, CauseTally, Causes, KeyPair, Trend, common_form};
+use crate::causes::{Cause, CauseReport, CauseTally, Causes, KeyPair, Trend, common_form};
 use crate::class::Class;
 use crate::compare::discrepancy::{TableColumn, Tally, classes, texts};
 use crate::equality::value_text::Values;
 use crate::error::Result;
+use crate::job::{Origin, Setting};
 use crate::run::Run;
+use crate::sql::count_by;
 
 /// The causes of each row, by their numbers among the reports. The table has the labels of the merge.
 pub(super) fn of_rows(causes: &Causes, table: &RecordBatch) -> Vec<Vec<usize>> {
@@ -35,10 +38,32 @@ pub(super) fn named(causes: &Causes, table: &RecordBatch) -> Result<RecordBatch>
 /// Decides which causes the mismatches have, and the missing and extra keys of a sample.
 pub(crate) fn decide(run: &Run, causes: &CauseTally, sample: Option<&RecordBatch>, tally: &Tally) -> Result<Causes> {
     let mismatches: Vec<u64> = tally.columns.iter().map(|column| column.mismatches).collect();
-    let mut causes = Causes::of(&run.observer, causes, &mismatches);
+    let mut causes = Causes::of(&run.observer, causes, &mismatches, tally.matched() + tally.mismatch);
     let of_keys = sample.map_or(Ok(vec![]), |sample| of_keys(run, sample, tally))?;
     causes.reports.extend(of_keys);
+    let codes = causes.reports.iter_mut().filter(|cause| !cause.codes.is_empty() && cause.path.is_none());
+    codes.into_iter().try_for_each(|cause| judge_codes(run, cause))?;
     Ok(causes)
+}
+
+/// Offers a translation of codes only if all rows with these codes differ in this way: others would differ by it.
+fn judge_codes(run: &Run, cause: &mut CauseReport) -> Result<()> {
+    /// A column with more values has no codes.
+    const VALUES_MAX: usize = 10_000;
+    let Run { session, snapshots, pairing, .. } = run;
+    let Some(pair) = pairing.columns.iter().find(|pair| pair.name == cause.column) else { return Ok(()) };
+    let like = snapshots.old.schema.field(pair.at.old).clone().into();
+    let by = Setting { text: "code".into(), origin: Origin::Flag("code_map") };
+    let counts = count_by(&session.engine, &snapshots.old, &[("code", pair.at.old)], &by, &like, VALUES_MAX)?;
+    let rows = |code: &String| counts.get(&Some(code.clone())).copied().unwrap_or_default();
+    let all: u64 = cause.codes.iter().map(|(code, _)| rows(code)).sum();
+    if cause.codes.iter().any(|(code, count)| rows(code) != *count) {
+        cause.accept = None;
+        if !cause.detail.is_empty() {
+            cause.detail += &format!("; old has {} with these values", count(all, "row"));
+        }
+    }
+    Ok(())
 }
 
 /// The causes for which rows of a sample are missing under one key and extra under another.
@@ -80,14 +105,19 @@ fn of_keys(run: &Run, sample: &RecordBatch, tally: &Tally) -> Result<Vec<CauseRe
 
 /// Compares the causes with those of the run before. Returns those that are gone.
 pub(super) fn relate(causes: &mut [CauseReport], before: &[CauseReport]) -> Vec<String> {
-    let counts = |causes: &[CauseReport]| {
+    // another distance or factor is another cause; the counts of codes are not
+    let name = |cause: &CauseReport| match cause.cause {
+        Cause::CodeMap => cause.tag(),
+        _ => format!("{}: {}", cause.tag(), cause.detail),
+    };
+    let counts = |causes: &[CauseReport], name: &dyn Fn(&CauseReport) -> String| {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        causes.iter().for_each(|cause| *counts.entry(cause.tag()).or_default() += cause.count);
+        causes.iter().for_each(|cause| *counts.entry(name(cause)).or_default() += cause.count);
         counts
     };
-    let (now, before) = (counts(causes), counts(before));
+    let (now, before) = (counts(causes, &name), counts(before, &name));
     for cause in causes.iter_mut() {
-        let tag = cause.tag();
+        let tag = name(cause);
         cause.trend = Some(match before.get(&tag) {
             None => Trend::New,
             Some(count) if *count < now[&tag] => Trend::Growing,

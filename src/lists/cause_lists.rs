@@ -33,7 +33,7 @@ impl CauseLists {
     ) -> Result<Self> {
         let columns: Vec<String> = columns.iter().map(|column| column.text.clone()).collect();
         let mut files = BTreeMap::new();
-        for cause in causes.iter().take(LISTS_MAX) {
+        for cause in causes.iter().filter(|cause| !cause.of_keys).take(LISTS_MAX) {
             if files.contains_key(&cause.tag()) {
                 continue;
             }

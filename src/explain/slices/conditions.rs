@@ -12,6 +12,8 @@ const SHARE_MIN: f64 = 0.2;
 const TIMES_MIN: f64 = 2.0;
 /// How many standard deviations. Of a hundred thousand parts, chance takes none this far in a thousand runs.
 const DEVIATIONS_MIN: f64 = 6.0;
+/// How much the findings have to say, in nats: a part that says this much is chance once in a million.
+const INFORMATION_MIN: f64 = 14.0;
 /// The share of the findings that a span holds.
 const SPAN_SHARE: f64 = 0.95;
 /// How many times the mean distance two neighbours are apart that belong to different spans.
@@ -78,13 +80,18 @@ impl Condition {
             Condition::Between { column, first, last } => {
                 let place = |place: i64| match columns.lines[*column] {
                     Some(Line::Days) => day(place).map_or(place.to_string(), |day| day.to_string()),
-                    Some(Line::Seconds) => Timestamp::from_second(place).map_or(place.to_string(), |at| at.to_string()),
+                    Some(Line::Seconds) => clock(place).unwrap_or_else(|| place.to_string()),
                     _ => place.to_string(),
                 };
                 format!("{name} between {} and {}", place(*first), place(*last))
             }
         }
     }
+}
+
+/// A time without a zone: of columns with one, it is in UTC.
+fn clock(second: i64) -> Option<String> {
+    Some(Timestamp::from_second(second).ok()?.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 fn day(days: i64) -> Option<Date> {
@@ -192,7 +199,7 @@ impl Evidence<'_> {
         }
         let rest = if share < 1.0 { (1.0 - share) * ((1.0 - share) / (1.0 - expected)).ln() } else { 0.0 };
         let information = all * (share * (share / expected).ln() + rest);
-        Some(Strength { found, share_of_rows, information })
+        (information >= INFORMATION_MIN).then_some(Strength { found, share_of_rows, information })
     }
 
     /// The variance of a share that comes from reading only blocks of rows, which are alike within a block.

@@ -11,11 +11,11 @@ mod conditions;
 
 use std::collections::BTreeSet;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 
 use crate::causes::{CauseReport, Causes};
 use crate::class::Class;
-use crate::compare::discrepancy::{Tally, classes};
+use crate::compare::discrepancy::{TableColumn, Tally, classes};
 use crate::error::Result;
 use crate::explain::causes;
 use crate::run::Run;
@@ -29,7 +29,7 @@ const SLICES_MAX: usize = 20;
 /// The most slices of one class or cause.
 const SLICES_OF_GROUP: usize = 3;
 /// Fewer findings form no slice.
-const FINDINGS_MIN: usize = 10;
+const FINDINGS_MIN: usize = 5;
 
 /// A part of the rows with far more discrepancies than its share.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -89,7 +89,11 @@ pub(super) fn find(
             continue;
         }
         columns.measure(&run.snapshots[side], &run.pairing);
-        let candidates = groups.iter().map(|group| conditions::candidates(&columns, &found, &group.members));
+        let candidates = groups.iter().map(|group| {
+            let changed = often_changed(sample, group, &columns);
+            let candidates = conditions::candidates(&columns, &found, &group.members);
+            candidates.into_iter().filter(|condition| !changed[condition.column()]).collect()
+        });
         let candidates: Vec<Vec<Condition>> = candidates.collect();
         let numbers: BTreeSet<usize> = candidates.iter().flatten().map(Condition::column).collect();
         if numbers.is_empty() {
@@ -123,6 +127,20 @@ fn groups<'a>(sample: &RecordBatch, classes: &[Class], tally: &Tally, causes: &'
     // what explains nearly all mismatches has the slices of the class
     let by_cause = by_cause.filter(|group| group.members.len() * 10 < mismatches * 9);
     by_class.into_iter().chain(by_cause).filter(|group| group.members.len() >= FINDINGS_MIN).collect()
+}
+
+/// Which columns differ in many of a group's rows. That they have certain values there says nothing about where.
+fn often_changed(sample: &RecordBatch, group: &Group, columns: &Columns) -> Vec<bool> {
+    const OFTEN: usize = 5;
+    let changed = TableColumn::Changed.of(sample).as_list::<i32>();
+    let mut counts = vec![0_usize; columns.names.len()];
+    for row in &group.members {
+        let names = changed.value(*row);
+        for name in names.as_string::<i32>().iter().flatten() {
+            columns.names.iter().position(|own| own == name).into_iter().for_each(|column| counts[column] += 1);
+        }
+    }
+    counts.into_iter().map(|count| count * OFTEN >= group.members.len()).collect()
 }
 
 fn of_group(group: &Group, evidence: &Evidence, candidates: &[Condition], is_whole: bool) -> Vec<SliceReport> {
