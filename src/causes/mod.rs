@@ -71,9 +71,15 @@ struct Column {
     is_version: bool,
 }
 
-/// Parts of names of columns that say when a row was written.
-const VERSION_NAMES: [&str; 8] =
-    ["updated", "modified", "changed_at", "last_update", "last_change", "version", "revision", "lsn"];
+/// Whether the name of a column says that it is the version of a row, or when it was last written.
+fn says_version(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let is_version = |word: &str| {
+        let is_time = word.starts_with("updated") || word.starts_with("modified") || word.starts_with("lastmodified");
+        is_time || matches!(word, "changed" | "version" | "rowversion" | "revision" | "lsn")
+    };
+    name.split(['_', '-', ' ']).any(is_version)
+}
 
 /// Two rows with the same key.
 pub(crate) type RowPair<'a> = Sides<(&'a RowBatch, usize)>;
@@ -85,7 +91,6 @@ impl Observer {
             let position = checked.iter().position(|column| *column == at);
             // what rules read is compared in another form than it is stored
             let has_rules = pair.chain.is_some();
-            let name = pair.name.to_lowercase();
             let field = |side: Side| snapshots[side].schema.field(pair.at[side]);
             let is_stored = Side::BOTH.into_iter().all(|side| !snapshots[side].derives(field(side).name()));
             Column {
@@ -93,7 +98,7 @@ impl Observer {
                 name: pair.name.clone(),
                 compared: position.filter(|_| has_rules).map(|position| (position, pair.domain.clone())),
                 is_private: privacy.hides(at),
-                is_version: VERSION_NAMES.iter().any(|part| name.contains(part)),
+                is_version: says_version(&pair.name),
             }
         };
         Observer {

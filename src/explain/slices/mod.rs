@@ -147,16 +147,19 @@ fn of_group(group: &Group, evidence: &Evidence, candidates: &[Condition], is_who
     let found = conditions::standing_out(evidence, candidates, SLICES_OF_GROUP);
     let report = |(conditions, strength): (Vec<Condition>, conditions::Strength)| {
         let share = strength.found as f64 / group.members.len() as f64;
-        let share_of_rows = strength.share_of_rows;
+        let discrepancies = if is_whole { strength.found as u64 } else { (share * group.count as f64).round() as u64 };
+        // each of them is a row
+        let all = evidence.population.rows;
+        let rows = ((strength.share_of_rows * all as f64).round() as u64).max(discrepancies);
         let texts: Vec<String> = conditions.iter().map(|condition| condition.describe(evidence.columns)).collect();
         SliceReport {
             condition: texts.join(" and "),
             class: group.class,
             cause: group.cause.map(CauseReport::tag),
-            discrepancies: if is_whole { strength.found as u64 } else { (share * group.count as f64).round() as u64 },
-            rows: (share_of_rows * evidence.population.rows as f64).round() as u64,
+            discrepancies,
+            rows,
             share_of_discrepancies: share,
-            share_of_rows,
+            share_of_rows: rows as f64 / all.max(1) as f64,
             about: !is_whole || !evidence.population.is_whole,
         }
     };

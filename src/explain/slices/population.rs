@@ -16,6 +16,8 @@ const WHOLE_ROWS: u64 = 100_000;
 /// Of others, this many row groups are read from, evenly spread, and this many rows of each.
 const BLOCKS: usize = 40;
 const BLOCK_ROWS: usize = 256;
+/// Row groups of at most this many rows are read from in several places.
+const SPREAD_ROWS: usize = 250_000;
 
 /// Rows of a side.
 pub(super) struct Population {
@@ -34,7 +36,7 @@ impl Population {
     pub(super) fn of(run: &Run, side: Side, columns: &mut Columns, numbers: &[usize]) -> Result<Self> {
         let (snapshot, engine) = (&run.snapshots[side], &run.session.engine);
         let is_whole = snapshot.rows() <= WHOLE_ROWS;
-        let reads = if is_whole { snapshot.all_reads() } else { spread(snapshot) };
+        let readings = if is_whole { whole(snapshot) } else { spread(snapshot) };
         let at: Vec<usize> = numbers.iter().map(|number| run.pairing.columns[columns.at[*number]].at[side]).collect();
         let read_block = |read: FileRead| -> Result<Vec<Vec<ArrayRef>>> {
             let mut scan = snapshot.scan(engine, vec![read], &at)?.uncounted();
@@ -45,28 +47,47 @@ impl Population {
             Ok(batches)
         };
         let decoded: Vec<_> = engine.workers().install(|| {
-            let reads = reads.into_par_iter().with_max_len(1);
-            reads.map(read_block).collect::<Result<_>>()
+            let reads = readings.par_iter().with_max_len(1);
+            reads.map(|reading| read_block(reading.read.clone())).collect::<Result<_>>()
         })?;
         let (mut read, mut blocks) = (Rows::none(columns), vec![]);
-        for block in decoded {
-            blocks.push(read.len);
-            block.iter().for_each(|batch| read.extend(columns, numbers, batch));
+        for (Reading { blocks: lengths, .. }, decoded) in readings.iter().zip(decoded) {
+            let starts = lengths.iter().scan(read.len, |start, rows| Some(std::mem::replace(start, *start + rows)));
+            blocks.extend(starts);
+            decoded.iter().for_each(|batch| read.extend(columns, numbers, batch));
         }
         Ok(Population { read, blocks, rows: snapshot.rows(), is_whole })
     }
 }
 
-/// The first rows of row groups that are evenly spread over a side. A few of a row group cost little to decode.
-fn spread(snapshot: &Snapshot) -> Vec<FileRead> {
+/// A part of a side, and the numbers of its rows that follow each other.
+struct Reading {
+    read: FileRead,
+    blocks: Vec<usize>,
+}
+
+/// All rows, each row group as a block.
+fn whole(snapshot: &Snapshot) -> Vec<Reading> {
+    let rows = snapshot.row_groups().filter(|(_, _, rows)| *rows > 0).map(|(_, _, rows)| rows as usize);
+    snapshot.all_reads().into_iter().zip(rows).map(|(read, rows)| Reading { read, blocks: vec![rows] }).collect()
+}
+
+/// Rows of row groups that are evenly spread over a side. The first of a row group cost little to decode; in the few row
+/// groups of a side that is not large, they are spread, too.
+fn spread(snapshot: &Snapshot) -> Vec<Reading> {
     let groups: Vec<(usize, usize, u64)> = snapshot.row_groups().filter(|(_, _, rows)| *rows > 0).collect();
     let step = groups.len().div_ceil(BLOCKS).max(1);
-    let rows = BLOCK_ROWS * (BLOCKS / groups.len().clamp(1, BLOCKS));
-    let block = |(file, group, all): &(usize, usize, u64)| {
-        let rows = rows.min(*all as usize);
-        let rest = *all as usize - rows;
-        let selection = RowSelection::from(vec![RowSelector::select(rows), RowSelector::skip(rest)]);
-        FileRead { file: *file, row_groups: vec![*group], selection: Some(selection) }
+    let of_group = BLOCKS / groups.len().clamp(1, BLOCKS);
+    let reading = |(file, group, all): &(usize, usize, u64)| {
+        let all = *all as usize;
+        let is_spread = all <= SPREAD_ROWS && of_group > 1;
+        let (count, rows) = if is_spread { (of_group, BLOCK_ROWS) } else { (1, BLOCK_ROWS * of_group) };
+        let (rows, every) = (rows.min(all / count), all / count);
+        let blocks = vec![rows; count];
+        let runs = blocks.iter().flat_map(|rows| [RowSelector::select(*rows), RowSelector::skip(every - rows)]);
+        let rest = RowSelector::skip(all - every * count);
+        let selection = Some(RowSelection::from_iter(runs.chain([rest])));
+        Reading { read: FileRead { file: *file, row_groups: vec![*group], selection }, blocks }
     };
-    groups.iter().step_by(step).map(block).collect()
+    groups.iter().step_by(step).map(reading).collect()
 }
