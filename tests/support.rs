@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::{Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use assert_cmd::Command;
@@ -100,6 +101,9 @@ pub fn lines(path: &Path) -> Vec<String> {
 /// The Python of a separate environment below the directory of this name, which is installed once and must be
 /// available.
 pub fn python(name: &str, packages: &[&str]) -> PathBuf {
+    // several tests that need the same environment must not install it at the same time
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let python = dir.join("bin/python");
     let done = dir.join("installed");

@@ -27,6 +27,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{Field, TimeUnit};
+use certificate::wording::quoted;
 
 use crate::columns::version::Version;
 use crate::columns::{ColumnPair, Pairing, Privacy, RowBatch};
@@ -210,12 +211,28 @@ impl Observer {
     }
 }
 
-/// A stored value for people.
+/// The characters of a value that examples show.
+const SHOWN_CHARS: usize = 120;
+/// Longer texts are not parsed as documents.
+const DOCUMENT_MAX: usize = 1 << 20;
+
+/// A stored value for people, cut if it is long.
 fn display(batch: &RowBatch, at: usize, row: usize) -> Option<String> {
+    let array = batch.raw.column(at);
+    let cut = |text: &str| text.chars().take(SHOWN_CHARS).collect::<String>();
+    if !array.data_type().is_nested() {
+        match Cell::stored(array, row) {
+            Cell::Text(text) if text.len() > SHOWN_CHARS => return Some(format!("{}…", quoted(&cut(&text)))),
+            Cell::Bytes(bytes) if bytes.len() > SHOWN_CHARS => {
+                return Some(format!("{}…", hex::encode(&bytes[..SHOWN_CHARS])));
+            }
+            _ => {}
+        }
+    }
     let field = plain_types::field("", batch.raw.schema().field(at));
-    let one: ArrayRef = plain_types::array(&batch.raw.column(at).slice(row, 1)).ok()?;
-    let values = Values::of(&one, &field).ok()?;
-    Some(values.display(0))
+    let one: ArrayRef = plain_types::array(&array.slice(row, 1)).ok()?;
+    let shown = Values::of(&one, &field).ok()?.display(0);
+    Some(if shown.chars().nth(2 * SHOWN_CHARS).is_some() { cut(&shown) + "…" } else { shown })
 }
 
 /// The number of the other changed column that has these values the other way round.
@@ -280,6 +297,7 @@ impl Place<'_, '_> {
     fn single(&mut self, path: &str, old: &Cell, new: &Cell, stale: Option<Side>) {
         if let (Cell::Text(old_text), Cell::Text(new_text)) = (old, new)
             && path.is_empty()
+            && old_text.len().max(new_text.len()) <= DOCUMENT_MAX
             && let (Some(old_value), Some(new_value)) = (Value::parsed(old_text), Value::parsed(new_text))
         {
             return match parts(&old_value, &new_value).is_empty() {
@@ -299,7 +317,7 @@ impl Place<'_, '_> {
             let value = |side: Side, cell: &Cell| match (path, cell) {
                 ("", _) => display(rows[side].0, at, rows[side].1),
                 (_, Cell::Null) => Some("NULL".into()),
-                (_, Cell::Text(text)) => Some(::certificate::wording::quoted(text)),
+                (_, Cell::Text(text)) => Some(quoted(&text.chars().take(SHOWN_CHARS).collect::<String>())),
                 (_, cell) => cell.to_short_text().map(String::from).or_else(|| display(rows[side].0, at, rows[side].1)),
             };
             let key = observer.key(rows).filter(|_| !is_private)?;

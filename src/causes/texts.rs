@@ -40,7 +40,8 @@ fn either(old: &str, new: &str, test: impl Fn(&str, &str) -> Option<Observation>
 
 fn white_space(old: &str, new: &str) -> Option<Observation> {
     let unix = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n");
-    if (old.contains('\r') || new.contains('\r')) && unix(old) == unix(new) {
+    let is_short = old.len().max(new.len()) <= DECODED_MAX;
+    if is_short && (old.contains('\r') || new.contains('\r')) && unix(old) == unix(new) {
         return Some(Observation::plain(Cause::LineEnds, Side::New));
     }
     let trimmed = |text: &str| text.trim_matches(is_blank).len();

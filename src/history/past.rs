@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use walkdir::WalkDir;
 
 use crate::causes::CauseReport;
@@ -25,7 +25,7 @@ pub(crate) struct RunSummary {
     /// Discrepancies by class.
     pub counts: ByClass<u64>,
     /// The causes of mismatches; `None` if the version of the run did not look for any.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_causes")]
     pub causes: Option<Vec<CauseReport>>,
     /// Problems of the snapshots.
     #[serde(default)]
@@ -34,6 +34,12 @@ pub(crate) struct RunSummary {
     #[serde(default)]
     pub history: Option<HistorySummary>,
     pub run: RunRecord,
+}
+
+/// The causes that this version knows. Later versions may have others.
+fn known_causes<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Vec<CauseReport>>, D::Error> {
+    let causes = Option::<Vec<serde_json::Value>>::deserialize(input)?;
+    Ok(causes.map(|causes| causes.into_iter().filter_map(|cause| serde_json::from_value(cause).ok()).collect()))
 }
 
 impl RunSummary {

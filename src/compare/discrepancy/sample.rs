@@ -5,17 +5,18 @@ use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::DataType;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::finding::Finding;
+use super::finding::{Finding, RowRef};
 use super::gathering::Gathering;
 use super::table::Layout;
 use crate::causes::common_form;
 use crate::equality::canonical::cells::KeyBytes;
 use crate::error::Result;
+use crate::sides::Side;
 
 /// The size of the sample.
 const SAMPLE_ROWS: usize = 8_192;
@@ -94,7 +95,8 @@ impl<'a> Sampler<'a> {
             }
         }
         let hash = xxh3_64(&self.bytes);
-        if !self.limit.admits(hash) {
+        // a row of large cells has little that others have, too, and a sample of them would fill the memory
+        if is_large(finding) || !self.limit.admits(hash) {
             return Ok(());
         }
         self.hashes.push(hash);
@@ -119,6 +121,26 @@ impl<'a> Sampler<'a> {
         self.taken.hashes.append(&mut self.hashes);
         self.taken.cut_if_long()
     }
+}
+
+/// Whether the texts and bytes of a finding's rows are too long for a sample.
+fn is_large(finding: &Finding) -> bool {
+    const BYTES_MAX: usize = 1 << 14;
+    let bytes = |array: &ArrayRef, row: usize| match array.data_type() {
+        _ if array.is_null(row) => 0,
+        DataType::Utf8View => array.as_string_view().value(row).len(),
+        DataType::BinaryView => array.as_binary_view().value(row).len(),
+        DataType::Utf8 => array.as_string::<i32>().value(row).len(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).len(),
+        DataType::Binary => array.as_binary::<i32>().value(row).len(),
+        DataType::LargeBinary => array.as_binary::<i64>().value(row).len(),
+        DataType::FixedSizeBinary(len) => *len as usize,
+        _ => 0,
+    };
+    let rows = Side::BOTH.into_iter().filter_map(|side| finding.row(side));
+    let sizes =
+        rows.map(|RowRef { batch, row }| batch.raw.columns().iter().map(|array| bytes(array, *row)).sum::<usize>());
+    sizes.sum::<usize>() > BYTES_MAX
 }
 
 impl Sample {
