@@ -42,7 +42,9 @@ impl SampleLimit {
 
     /// Whether a hash is among the smallest so far.
     fn admits(&self, hash: u64) -> bool {
-        if hash > self.limit.load(Ordering::Relaxed) {
+        // copies of a row have one hash, and may be many
+        let limit = self.limit.load(Ordering::Relaxed);
+        if hash >= limit && limit < u64::MAX {
             return false;
         }
         let mut smallest = lock(&self.smallest);
